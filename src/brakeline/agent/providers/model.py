@@ -1,0 +1,88 @@
+"""The contract of every provider: verbs, typed outcomes, no exceptions for what can be expected to happen.
+
+Rules (each found by provoking the fault): judge by state, never by exit code; never a prompt; security is what the
+suite says; `plan` gives the exact transaction and `apply` does exactly that or refuses; verify versions afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from brakeline.protocol.messages import (
+    Package,
+    PackageManagerHealth,
+    PendingUpdate,
+    RebootNeed,
+    Transaction,
+    TransactionResult,
+    UpdateRef,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Package lists are as new as the repositories have them."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The exact transaction, and whether there is a way back."""
+
+    transaction: Transaction
+    rollback: tuple[str, ...] = ()  # packages whose old version can still be had
+    no_way_back: tuple[str, ...] = ()  # packages whose old version cannot be had any more
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was done, and why. `code` as in `messages.NotReady` / `TransactionResult.code`."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What policy and the agent's fixed rules allow a transaction to do."""
+
+    conffile_policy: str = "keep"  # keep | replace
+    allow_new_packages: bool = True
+    allow_removals: bool = False
+    allow_downgrades: bool = False
+    lock_wait_s: int = 120
+    run_s_max: int = 3600
+    disk_reserve_bytes: int = 64 * 1024 * 1024
+    restart_services: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `apply` is told: the transaction agreed on, under which identity, within which bounds."""
+
+    transaction_id: str
+    offer_id: str
+    rollout_id: str
+    generation: int
+    transaction: Transaction
+    bounds: Bounds = Bounds()
+
+
+class Provider(Protocol):
+    """One package manager. Reading needs no privilege; `refresh` and `apply` run as root (helper, transaction unit)."""
+
+    name: str
+
+    def inventory(self) -> tuple[Package, ...]: ...
+    def available(self) -> tuple[PendingUpdate, ...]: ...
+    def health(self) -> PackageManagerHealth: ...
+    def reboot_need(self) -> RebootNeed: ...
+    def refresh(self) -> Refreshed | Refused: ...
+    def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused: ...
+    def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult: ...
+    def verify(self, transaction: Transaction) -> tuple[str, ...]:
+        """Differences between what the transaction promised and what is installed; empty = proven."""
+        ...

@@ -1,0 +1,389 @@
+"""The messages of `/agent/v1`. Frozen, typed, additive only: never rename or remove, give new fields defaults.
+
+Times are Unix milliseconds; `*_s` are seconds; sizes are bytes; ids are text with prefix (`core.ids`).
+The story of one change, seen from here: a `CheckInReply` names `Candidate`s; an endpoint that is *ready* (in its
+window, every precondition passed, exact `Transaction` planned) says so in its next `CheckIn`; the cell randomises
+it there and then: *treated* endpoints find an `Offer` (signed: `SignedOrder`) in the reply, *control* and *deferred*
+ones find nothing new. What came of it travels back as a `TransactionResult`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What policy lets the agent do. `ASSESS` is the default of every new endpoint."""
+
+    ASSESS = "assess"
+    PATCH = "patch"
+
+
+# --- inventory -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One installed package. Key: (name, architecture)."""
+
+    name: str
+    architecture: str
+    version: str
+    source: str  # source package name; advisories speak of sources
+    source_version: str
+    state: str = "ii"  # dpkg's desired+status+error letters: "ii", "hi", "iF", "iHR", "rc" …
+    origin: str = ""  # label of the repository that has this version: "Debian", "nodesource", "" = none has it
+    ecosystem: str = "deb"
+
+
+class UpdateState(StrEnum):
+    """Whether a pending update would be installed now, and if not, why not."""
+
+    AVAILABLE = "available"
+    NEEDS_NEW = "needs_new_packages"
+    NEEDS_REMOVAL = "needs_removal"
+    KEPT_BACK = "kept_back"
+    HELD = "held"
+    PHASED = "phased"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingUpdate:
+    """A newer version that the endpoint's own repositories have."""
+
+    name: str
+    architecture: str
+    installed: str
+    candidate: str
+    suite: str  # "Debian-Security:12/oldstable-security", as apt prints it
+    security: bool  # by suite or advisory, never by CVE names
+    state: UpdateState
+    reason: str = ""  # one sentence for people, where state is not AVAILABLE
+    download_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RebootNeed:
+    """Why a restart of the endpoint is due. Empty reasons = not due."""
+
+    required: bool
+    reasons: tuple[str, ...] = ()  # "kernel 6.1.0-40 installed, 6.1.0-39 running", "libssl3 in use by cron.service"
+    services: tuple[str, ...] = ()  # services that run old code of updated libraries
+
+
+@dataclass(frozen=True, slots=True)
+class PackageManagerHealth:
+    """Is the package manager able to work: judged by state, never by exit codes."""
+
+    healthy: bool
+    problems: tuple[str, ...] = ()  # "foo: half-installed (iHR), needs reinstallation"
+    lock_holder: str = ""  # "apt-get (pid 812)" while somebody holds the lock
+    lists_refreshed_ms: int = 0  # when the package lists were last really refreshed; 0 = never
+    lists_problem: str = ""  # why the last refresh failed, in one sentence; "" = it worked
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What kind of machine this is."""
+
+    hostname: str
+    os_id: str  # os-release ID: "debian"
+    os_version: str  # VERSION_ID: "12"
+    os_name: str  # PRETTY_NAME
+    kernel: str  # uname -r
+    architecture: str  # "amd64"
+    machine_class: str = "server"  # server | desktop | laptop: the brake's strata
+    agent_version: str = ""
+    package_manager: str = "apt"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The small part of an inventory: sent whole whenever it changes."""
+
+    facts: Facts
+    pending: tuple[PendingUpdate, ...]
+    reboot: RebootNeed
+    health: PackageManagerHealth
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """`POST /agent/v1/inventory`. `base_sequence` 0 = full: `changed` holds every package, `removed` is empty.
+
+    `sequence` = base + 1 for deltas and any higher number for full ones. `digest` is `inventory_digest` of the
+    packages after applying. The cell answers `InventoryAck`, or `resync=True` when base or digest do not fit.
+    """
+
+    base_sequence: int
+    sequence: int
+    digest: str
+    changed: tuple[Package, ...]
+    removed: tuple[str, ...]  # "name:architecture"
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryAck:
+    """Committed to the database, or `resync`: send it in full."""
+
+    sequence: int
+    digest: str
+    resync: bool = False
+
+
+# --- enrolment -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolRequest:
+    """`POST /agent/v1/enrol`, signed with the key it names (proof of possession)."""
+
+    token: str
+    public_key: str  # hex, 32 bytes Ed25519
+    hostname: str
+    facts: Facts
+    agent_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A fresh check-in secret. Sent once, here, and never again."""
+
+    secret: str  # hex, 32 bytes
+    expires_ms: int
+    server_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolReply:
+    """The endpoint's identity; the id is chosen by the server."""
+
+    endpoint_id: str
+    secret: Secret
+    cell_key: str  # hex Ed25519 public key under which this cell signs orders
+    cell: str
+    region: str
+
+
+# --- check-in ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRef:
+    """One update of a deployment: this package to exactly this version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A rollout that has a place for this endpoint: get ready (plan, check), change nothing."""
+
+    rollout_id: str
+    generation: int
+    updates: tuple[UpdateRef, ...]
+    conffile_policy: str = "keep"  # keep | replace
+
+
+class ActionKind(StrEnum):
+    UPGRADE = "upgrade"
+    INSTALL = "install"
+    REMOVE = "remove"
+    DOWNGRADE = "downgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One line of an exact transaction."""
+
+    kind: ActionKind
+    name: str
+    architecture: str
+    before: str  # "" for INSTALL
+    after: str  # "" for REMOVE
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Exactly what would be done, in a stable order (name, architecture). `digest` = `transaction_digest(actions)`."""
+
+    actions: tuple[Action, ...]
+    digest: str
+    download_bytes: int = 0
+    disk_bytes: int = 0  # change of installed size; may be negative
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """In its window, past every precondition, would start now: the moment of randomisation."""
+
+    rollout_id: str
+    generation: int
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """Why a candidate cannot start now. `nothing_to_do` = every update is installed or does not apply here."""
+
+    rollout_id: str
+    generation: int
+    # nothing_to_do | assess_only | locked | unhealthy | no_space | held | lists_stale | refused | busy | window
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The endpoint's own state at this check-in, as evidence for the brake."""
+
+    failed_services: tuple[str, ...] = ()
+    package_manager_healthy: bool = True
+    disk_free_bytes: int = 0
+    load_1m: float = 0.0
+    memory_available_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIn:
+    """`POST /agent/v1/check-in?wait=S` with `If-None-Match: ETAG`; 304 = nothing new."""
+
+    agent_version: str
+    inventory_sequence: int
+    inventory_digest: str
+    health: Health
+    ready: tuple[Ready, ...] = ()
+    not_ready: tuple[NotReady, ...] = ()
+    in_progress: tuple[str, ...] = ()  # offer ids whose transaction runs
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What policy asks of the agent; bounded by the agent's own fixed rules."""
+
+    mode: Mode = Mode.ASSESS
+    check_in_interval_s: int = 60
+    inventory_interval_s: int = 900  # full local scan; package-manager changes are noticed sooner
+    refresh_interval_s: int = 6 * 3600  # package lists
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The payload of a signed order: this endpoint may do this transaction, once, until it expires."""
+
+    offer_id: str
+    endpoint_id: str
+    rollout_id: str
+    generation: int
+    transaction_digest: str
+    updates: tuple[UpdateRef, ...]
+    issued_ms: int
+    expires_ms: int
+    salt: str = ""  # hex, 32 bytes: the endpoint can check its own assignment
+    conffile_policy: str = "keep"
+    restart_services: bool = True
+    allow_new_packages: bool = True
+    allow_removals: bool = False
+
+
+ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOrder:
+    """`payload`: canonical JSON of an `Offer`; `signature`: hex Ed25519 of the cell over ORDER_CONTEXT + payload."""
+
+    payload: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInReply:
+    """The whole state that the cell wants the endpoint to know; the same state has the same ETag."""
+
+    server_ms: int
+    settings: Settings
+    candidates: tuple[Candidate, ...] = ()
+    offers: tuple[SignedOrder, ...] = ()
+    halted: tuple[str, ...] = ()  # rollout ids: start nothing more of these, drop what is queued
+    resync: bool = False  # send the inventory in full
+    scan: int = 0  # a number that rises when somebody asks for a scan now
+
+
+# --- results -------------------------------------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """How a transaction ended. Only INSTALLED is good; REFUSED changed nothing."""
+
+    INSTALLED = "installed"
+    FAILED = "failed"
+    REFUSED = "refused"  # the endpoint's rules or a changed situation; nothing was changed
+    EXPIRED = "expired"  # the offer's time ran out before the start; nothing was changed
+    INTERRUPTED = "interrupted"  # power or process was lost; `detail` says what state the packages are in
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChange:
+    """What really changed, read from the package manager's own records after the fact."""
+
+    name: str
+    architecture: str
+    before: str
+    after: str
+    state: str = "ii"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionResult:
+    """`POST /agent/v1/results` carries a batch of these. Acknowledged after commit; sent again until then."""
+
+    transaction_id: str
+    offer_id: str
+    rollout_id: str
+    generation: int
+    outcome: Outcome
+    code: str  # stable reason: ok, maintainer_script_failed, no_space, lock_timeout, network, verify_failed, changed, …
+    detail: str  # one or two sentences for people
+    changes: tuple[PackageChange, ...] = ()
+    conffiles_kept: tuple[str, ...] = ()
+    services_restarted: tuple[str, ...] = ()
+    services_failed: tuple[str, ...] = ()  # failed now, not failed before
+    health: PackageManagerHealth = PackageManagerHealth(healthy=True)
+    started_ms: int = 0
+    ended_ms: int = 0
+    log_tail: str = ""  # at most 16 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    results: tuple[TransactionResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsAck:
+    """Transaction ids that are committed: the endpoint may forget them."""
+
+    accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """`POST /agent/v1/goodbye`: going to sleep or down in order; counted as *asleep*, not as silent."""
+
+    reason: str  # shutdown | suspend | agent_stop
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Every error body: RFC 9457 with a stable code and what to do next."""
+
+    code: str
+    title: str
+    status: int
+    detail: str = ""
+    hint: str = ""
+    server_ms: int = 0
