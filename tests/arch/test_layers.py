@@ -1,0 +1,67 @@
+"""The layering holds, and the linter would see a violation of each contract: one is planted for every contract."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# contract name in .importlinter -> (module file that gets the line, the line)
+PLANTED = {
+    "Parts import downwards only": ("fleet/model.py", "import brakeline.rollout.model"),
+    "The agent is core, trust, protocol and the standard library": ("agent/decide.py", "import msgspec"),
+    "The server never imports the agent, only its bundle of files": (
+        "fleet/service.py",
+        "import brakeline.agent.decide",
+    ),
+    "Words and decisions do no I/O and read no time": ("rollout/brake.py", "import time"),
+    "Simulation drives the pure parts and does no I/O": ("sim/__init__.py", "import brakeline.rollout.store"),
+    "tenancy's store is private": ("fleet/service.py", "import brakeline.tenancy.store"),
+    "fleet's store is private": ("exposure/service.py", "import brakeline.fleet.store"),
+    "advisories' store is private": ("exposure/service.py", "import brakeline.advisories.store"),
+    "exposure's store is private": ("remediation/service.py", "import brakeline.exposure.store"),
+    "rollout's store is private": ("remediation/service.py", "import brakeline.rollout.store"),
+    "remediation's store is private": ("server/wiring.py", "import brakeline.remediation.store"),
+}
+
+
+def lint(root: Path) -> tuple[int, str]:
+    """Exit code and output of the import linter over the tree at `root`."""
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    environment = os.environ | {"PYTHONPATH": str(root / "src"), "NO_COLOR": "1", "COLUMNS": "300"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "static", "seed"))
+    shutil.copy(ROOT / ".importlinter", tmp_path)
+    return tmp_path
+
+
+def test_every_contract_is_kept() -> None:
+    code, output = lint(ROOT)
+    assert code == 0, output
+
+
+def test_every_contract_has_a_planted_violation() -> None:
+    names = re.findall(r"^name = (.+)$", (ROOT / ".importlinter").read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(PLANTED)
+
+
+@pytest.mark.parametrize("contract", PLANTED)
+def test_a_planted_violation_is_seen(tree: Path, contract: str) -> None:
+    file, line = PLANTED[contract]
+    module = tree / "src" / "brakeline" / file
+    module.write_text(module.read_text() + f"\n{line}  # planted\n")
+    code, output = lint(tree)
+    assert code != 0
+    assert re.search(rf"^{re.escape(contract)} BROKEN", output, re.MULTILINE), output
