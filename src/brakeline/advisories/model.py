@@ -1,0 +1,67 @@
+"""The words of advisories: one row says from which version to which version a source package is vulnerable.
+
+Invariants: plain frozen values, no I/O. An interval is half open: vulnerable when introduced <= version < fixed;
+introduced "" means "from the first version on", fixed "" means "not fixed yet". The CVE id is an alias that people
+search for; `id` is the vendor's own advisory where it has one. `exposure.match` decides with these rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEBIAN_12 = "debian:12"  # ecosystem:release, the first part of every match unit
+
+
+class AdvisoryState(StrEnum):
+    """What the vendor says. Only FIXED and OPEN make findings; the others are kept so that silence is explained."""
+
+    FIXED = "fixed"
+    OPEN = "open"
+    NOT_AFFECTED = "not_affected"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """One interval row: (ecosystem, source, cve) is vulnerable from `introduced` to `fixed`."""
+
+    source: str
+    cve: str
+    fixed: str  # lowest source version with the fix; "" = none yet
+    date: str = ""  # ISO day of the upload with the fix
+    urgency: str = ""  # of the upload, as the vendor's changelog says it; no severity
+    dist: str = ""  # suite that the fix was uploaded to: "bookworm-security"
+    introduced: str = ""
+    ecosystem: str = DEBIAN_12
+    state: str = "fixed"  # an AdvisoryState; plain text because 15,000 of these are made in one breath
+    id: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownExploited:
+    """One entry of CISA's catalogue of vulnerabilities that are exploited in the wild."""
+
+    cve: str
+    added: str  # ISO day
+    due: str  # ISO day by which US federal agencies had to act
+    vendor: str = ""
+    product: str = ""
+    name: str = ""
+    ransomware: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """What is loaded of one feed and how old it is; `problem` = why the last attempt changed nothing."""
+
+    feed: str
+    version: str  # the feed's own version, or the newest day in it
+    sha256: str  # of the bytes that were loaded
+    rows: int
+    content_day: str  # ISO day of the newest entry
+    loaded_ms: int  # Unix milliseconds
+    attempted_ms: int
+    problem: str = ""
+    limits: str = ""  # what this feed cannot know, in one sentence for people

@@ -1,0 +1,198 @@
+"""`brakeline exposure assess`: findings of one inventory file against advisory files, without a server.
+
+Invariants: imports nothing but the standard library's cheap modules and the pure matcher, because the whole run
+takes about as long as importing a command-line framework would (bench/assess.py measures the process);
+`cli.exposure` shows the same verb in the list of verbs and hands over to `run`.
+Exit codes: 0 assessed (with or without findings), 2 wrong usage or bad input.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
+from brakeline.advisories.model import DEBIAN_12, Advisory
+from brakeline.core.errors import Fault, Invalid
+from brakeline.exposure.files import inventory
+from brakeline.exposure.match import Book, assess
+from brakeline.exposure.model import Assessment, Installed
+
+USAGE = """\
+Usage: brakeline exposure assess --inventory FILE --advisories PATH... [--release R] [--kernel K] [--json]
+
+Find the advisories that stand open for an inventory; no server is needed.
+
+  --inventory FILE      packages, one JSON object a line (.jsonl or .jsonl.zst)
+  --advisories PATH...  advisory rows (.jsonl or .jsonl.zst) and CISA's catalogue of known exploited
+                        vulnerabilities (.json or .json.zst); "seed" = what came with Brakeline
+  --release R           ecosystem and release of both, default debian:12
+  --kernel K            `uname -r` of the machine: the kernel is judged by the running one
+  --json                one JSON document on standard output
+"""
+EXIT_USAGE = 2
+LIMITS = (
+    "Accurate for what the advisory files say. The built-in seed knows only CVEs that Debian's changelogs say are"
+    " fixed: it knows no open, postponed or not-affected ones."
+)
+
+
+class BadUsage(Invalid):
+    """The command was not understood."""
+
+    code, hint = "usage", "See: brakeline exposure assess --help"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command was told."""
+
+    inventory_file: str
+    advisory_files: tuple[str, ...]
+    release: str = DEBIAN_12
+    kernel: str = ""
+    as_json: bool = False
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb with its arguments (without "exposure assess"); returns the exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        sys.stdout.write(USAGE)
+        return 0
+    try:
+        sys.stdout.write(run(parse(arguments)))
+        sys.stdout.flush()
+    except Fault as e:
+        sys.stderr.write(f"brakeline: {e}\n")
+        return EXIT_USAGE
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has seen enough ("| head"); that is no error of ours
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """The arguments as options; `BadUsage` names what is wrong. Values may follow as `--option VALUE` or `=VALUE`."""
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    values: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for word in words:
+        if word.startswith("-") and word != "-":
+            if word not in ("--inventory", "--advisories", "--release", "--kernel", "--json"):
+                raise BadUsage(f"no such option: {word}")
+            current = values.setdefault(word, [])
+        elif current is None:
+            raise BadUsage(f"unexpected word: {word}")
+        else:
+            current.append(word)
+    return Options(
+        inventory_file=_one(values, "--inventory"),
+        advisory_files=_some(values, "--advisories"),
+        release=_one(values, "--release", DEBIAN_12),
+        kernel=_one(values, "--kernel", ""),
+        as_json=_flag(values, "--json"),
+    )
+
+
+def _one(values: dict[str, list[str]], option: str, default: str | None = None) -> str:
+    given = values.get(option)
+    if given is None and default is not None:
+        return default
+    if not given or len(given) > 1:
+        raise BadUsage(f"{option} needs exactly one value")
+    return given[0]
+
+
+def _some(values: dict[str, list[str]], option: str) -> tuple[str, ...]:
+    if not values.get(option):
+        raise BadUsage(f"{option} needs at least one file")
+    return tuple(values[option])
+
+
+def _flag(values: dict[str, list[str]], option: str) -> bool:
+    if values.get(option):
+        raise BadUsage(f"{option} takes no value")
+    return option in values
+
+
+def run(options: Options) -> str:
+    """The text that goes to standard output. Raises `Fault` for anything that cannot be read."""
+    items = inventory(_read(options.inventory_file), options.inventory_file)
+    book = _book(items, options.advisory_files, options.release)
+    answer = assess(items, book, options.release, options.kernel)
+    return _document(answer, options.release) if options.as_json else _text(answer)
+
+
+def _read(path: str) -> bytes:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read()
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as e:
+        raise BadUsage(f"cannot read the file: {e.strerror}", file=path) from None
+
+
+def _book(items: list[Installed], files: Iterable[str], release: str) -> Book:
+    sources = frozenset(item.source for item in items)
+    # A signed source is judged as the one that was signed, so its rows are needed although nothing has its name.
+    wanted = None if any("-signed" in source for source in sources) else sources
+    rows: list[Advisory] = []
+    kev: set[str] = set()
+    for path in _expanded(files):
+        data = unpacked(_read(path), path)
+        if is_kev(data):
+            kev.update(entry.cve for entry in known_exploited(data, path)[1])
+        else:
+            rows += advisories(data, path, wanted)
+    return Book(rows, frozenset(kev), wanted=release)
+
+
+def _expanded(files: Iterable[str]) -> Iterable[str]:
+    for path in files:
+        if path == "seed":
+            from brakeline.advisories.seed import seed_paths
+
+            yield from seed_paths()
+        else:
+            yield path
+
+
+def _document(answer: Assessment, release: str) -> str:
+    document = {
+        "release": release,
+        "packages": answer.packages,
+        "assessed": answer.assessed,
+        "findings": [
+            {
+                "package": f.package, "source": f.source, "source_version": f.source_version, "cve": f.cve,
+                "fixed": f.fixed, "dist": f.dist, "date": f.date, "installed": f.installed, "version": f.version,
+                "role": f.role, "kev": f.kev,
+            }
+            for f in answer.findings
+        ],
+        "not_assessed": [
+            {"package": n.package, "version": n.version, "code": n.code, "reason": n.reason}
+            for n in answer.not_assessed
+        ],
+        "limits": LIMITS,
+    }  # fmt: skip
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _text(answer: Assessment) -> str:
+    lines = [
+        f"{f.cve}\t{f.package}\t{f.installed} -> {f.fixed or 'no fix yet'}"
+        + ("\tknown exploited" if f.kev else "") + ("\tcarrier" if f.role == "carrier" else "")
+        for f in answer.findings
+    ]  # fmt: skip
+    lines += [f"not assessed\t{n.package}\t{n.version}\t{n.reason}" for n in answer.not_assessed]
+    cves = len({f.cve for f in answer.findings})
+    active = len({f.cve for f in answer.findings if f.role != "carrier"})
+    lines += [
+        f"{len(answer.findings)} findings: {cves} CVEs, {active} of them in what can run here; "
+        f"{answer.assessed} of {answer.packages} packages assessed.",
+        LIMITS,
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,89 @@
+"""The words of exposure: installed packages, match units, findings and the states that they can be in.
+
+Invariants: plain frozen values, no I/O. `units` and `match` decide with them, `service` stores counts of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """What advisories speak of: a source package in one version, in one release of one ecosystem."""
+
+    ecosystem: str  # "debian:12"
+    source: str
+    version: str  # source version
+
+
+class Role(StrEnum):
+    """What the vulnerable files do on this endpoint."""
+
+    ACTIVE = "active"  # can run
+    CARRIER = "carrier"  # headers, documents, a kernel that is not running: carries the version, does not run it
+
+
+class FindingState(StrEnum):
+    """Where a finding stands; a fleet has all of them at once, never one number."""
+
+    FIXABLE = "fixable_now"  # the fix is among the endpoint's pending updates
+    BLOCKED = "blocked"  # the fix is pending, but held, kept back, phased or at the price of a removal
+    REBOOT = "reboot_due"  # the fix is installed; what runs is older
+    NOT_OFFERED = "not_offered"  # a fix exists, the endpoint's repositories do not have it
+    NO_FIX = "no_fix"  # the vendor has none yet
+    UNKNOWN = "unknown"  # whether a fix is offered is not known (no pending updates were reported)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One installed package as a match needs it; see `protocol.messages.Package` for the fields."""
+
+    package: str
+    source: str
+    source_version: str
+    version: str
+    architecture: str = ""
+    state: str = "ii"
+    origin: str = ""  # label of the repository that has this version; "" = none has it (superseded, or by hand)
+
+
+@dataclass(frozen=True, slots=True)
+class NotAssessed:
+    """This package was not judged, and why. `code` is stable, `reason` is a sentence for people."""
+
+    package: str
+    version: str
+    code: str  # third_party | other_lineage | no_data | bad_version | unmapped_source | running_kernel_unknown
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One advisory that stands open on one installed package."""
+
+    package: str
+    source: str
+    source_version: str  # as installed, in the version line of the source package: comparable with `fixed`
+    cve: str
+    fixed: str  # lowest source version with the fix; "" = none
+    dist: str
+    date: str
+    installed: str  # what `fixed` is to be compared with: the installed source version
+    version: str  # of the binary package, as the package manager shows it
+    role: str = "active"  # a Role
+    kev: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The answer for one inventory. `findings` in order of (package, cve)."""
+
+    findings: tuple[Finding, ...]
+    not_assessed: tuple[NotAssessed, ...]
+    packages: int  # installed ones that were looked at
+
+    @property
+    def assessed(self) -> int:
+        return self.packages - len(self.not_assessed)
