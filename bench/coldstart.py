@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
             (
                 "empty disk to ready, s, median",
                 statistics.median(cold),
-                f"aim <= 3; all: {[round(x, 2) for x in cold]}",
+                f"aim <= 3; {[round(x, 2) for x in cold]}",
             ),
             ("CPU until ready, s, median", statistics.median(cpu), "server and PostgreSQL"),
             ("again to ready, s, median", statistics.median(warm), "aim <= 1.5"),
