@@ -1,0 +1,428 @@
+"""The agent's words: what it knows (`State`), what may happen (`Event`), what it then does (`Command`).
+
+Everything is frozen and carries its own time (`Instant`), so `decide` needs no clock. What must survive a crash is
+in `Durable`; the shell writes it to disk before it runs a command. Next: `decide`, then `loop` (the shell).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from brakeline.agent.providers.model import Planned, Refused
+from brakeline.protocol.messages import (
+    Candidate,
+    CheckIn,
+    CheckInReply,
+    Health,
+    InventoryAck,
+    Secret,
+    Settings,
+    SignedOrder,
+    Transaction,
+    TransactionResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """When something happened: `monotonic_s` for durations, `wall_ms` (maybe years off) only until the cell says."""
+
+    monotonic_s: float
+    wall_ms: int
+
+
+# --- what the agent knows ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """Who this endpoint is, fixed for the life of the process."""
+
+    endpoint_id: str
+    cell_key: str  # hex Ed25519 public key under which the cell signs orders
+    agent_version: str
+    boot_id: str
+    can_patch: bool  # a root helper is there; without it this endpoint can only be assessed
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The cell knows us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """The cell will not have this identity any more (cloned, retired, unknown): no offers; people must enrol anew."""
+
+    code: str
+    detail: str
+
+
+Standing = Active | Barred
+
+
+class SessionPhase(StrEnum):
+    """How far one offer has come. Persisted, so it is data and not a class."""
+
+    QUEUED = "queued"  # believed, waits for the helper to be free
+    ASKED = "asked"  # the helper was or will be asked; whether it began is not known yet
+    RUNNING = "running"  # the helper has begun; only its result ends this
+    ENDED = "ended"  # a result is spooled or acknowledged; kept so that the same offer never counts twice
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One offer on its way. `transaction_id` is derived from the offer id: one offer, one transaction, for ever."""
+
+    offer_id: str
+    transaction_id: str
+    rollout_id: str
+    generation: int
+    phase: SessionPhase
+    expires_ms: int  # server time
+    order: SignedOrder | None = None  # dropped at the end
+    transaction: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """What survives a crash of the agent."""
+
+    sessions: tuple[Session, ...] = ()
+    halted: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    inventory_sequence: int = 0  # last sequence that the cell acknowledged
+    inventory_digest: str = ""
+    scan_asked: int = 0  # highest scan number that was obeyed
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A candidate and how ready we are for it: `answer` None = not planned yet."""
+
+    candidate: Candidate
+    answer: Planned | Refused | None = None
+    answered_s: float = 0.0
+
+
+class Errand(StrEnum):
+    """What the one local worker is about. At most one at a time, so scans never pile up."""
+
+    NONE = "none"
+    SCAN = "scan"
+    PLAN = "plan"
+    REFRESH = "refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSummary:
+    """What a scan child reports; the packages themselves stay on disk so that the resident agent stays small."""
+
+    sequence: int  # 0 = nothing changed since the last acknowledged inventory
+    digest: str
+    body_path: str  # the encoded `Inventory` message, ready to be sent
+    packages: int
+    healthy: bool
+    lists_refreshed_ms: int  # by the clock of this endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The connection to the cell, as decide sees it."""
+
+    busy: bool = False  # an exchange is under way; the next one waits for its answer
+    secret_until_ms: int = 0  # server time; 0 = no secret
+    etag: str = ""
+    failures: int = 0  # in a row
+    not_before_s: float = 0.0  # back-off and Retry-After: no exchange earlier
+    last_check_in_s: float = -1e9  # start of the last one that was answered
+    next_check_in_s: float = 0.0
+    ever: bool = False  # at least one check-in of this process was answered
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that `decide` knows."""
+
+    me: Self
+    durable: Durable
+    standing: Standing = field(default_factory=Active)
+    link: Link = field(default_factory=Link)
+    server_base_ms: float | None = None  # server time = server_base_ms + 1000 * monotonic_s
+    health: Health = field(default_factory=Health)
+    errand: Errand = Errand.NONE
+    preparations: tuple[Preparation, ...] = ()
+    unsent: tuple[str, ...] = ()  # transaction ids in the spool
+    to_send: ScanSummary | None = None
+    resync: bool = False
+    scan_due_s: float = 0.0
+    refresh_due_s: float = 1e18  # the first scan tells how old the lists are
+    refresh_not_before_s: float = 0.0
+    watch_due_s: float = 0.0
+    news: bool = False  # something that the cell should hear at once
+    stopping: bool = False
+
+
+# --- what may happen -----------------------------------------------------------------------------------------------
+
+
+class Exchange(StrEnum):
+    """The kinds of talk with the cell."""
+
+    SECRET = "secret"  # noqa: S105 - the name of an exchange
+    CHECK_IN = "check_in"
+    INVENTORY = "inventory"
+    RESULTS = "results"
+
+
+class FailureKind(StrEnum):
+    NETWORK = "network"  # no answer, or not from our cell
+    BUSY = "busy"  # 503 or 429: the cell sheds load
+    SECRET = "secret"  # noqa: S105 - the check-in secret is not known any more
+    SKEW = "skew"  # our idea of the time was refused; the answer carries the right one
+    REPLAYED = "replayed"  # our counter is behind, for instance after a restored disk
+    BARRED = "barred"  # cloned, retired, unknown
+    REJECTED = "rejected"  # anything else that repeating will hardly cure
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    kind: FailureKind
+    code: str
+    detail: str
+    retry_after_s: float = 0.0
+    server_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The process begins: `spooled` = results on disk that no acknowledgement was seen for."""
+
+    at: Instant
+    spooled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    at: Instant
+    health: Health | None = None
+    packages_changed: bool = False  # the package manager's records were touched since the last look
+
+
+@dataclass(frozen=True, slots=True)
+class SecretGiven:
+    at: Instant
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedIn:
+    """`reply` None = 304, nothing new. `started_s` = when the request left."""
+
+    at: Instant
+    started_s: float
+    reply: CheckInReply | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeFailed:
+    at: Instant
+    exchange: Exchange
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    at: Instant
+    summary: ScanSummary
+
+
+@dataclass(frozen=True, slots=True)
+class ErrandFailed:
+    """The child crashed, ran into its limits or said nonsense. The agent itself goes on."""
+
+    at: Instant
+    errand: Errand
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryAcknowledged:
+    at: Instant
+    ack: InventoryAck
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMade:
+    at: Instant
+    candidate: Candidate
+    answer: Planned | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshEnded:
+    at: Instant
+    problem: str  # "" = the lists are fresh
+
+
+@dataclass(frozen=True, slots=True)
+class HelperBegan:
+    """The helper has accepted the order; the transaction runs in a unit of its own."""
+
+    at: Instant
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HelperDeclined:
+    """The helper will not do it and has changed nothing."""
+
+    at: Instant
+    offer_id: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HelperSilent:
+    """No answer; whether the transaction began is not known."""
+
+    at: Instant
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HelperKnowsNothing:
+    """The helper never began this transaction."""
+
+    at: Instant
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEnded:
+    at: Instant
+    result: TransactionResult
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsAcknowledged:
+    at: Instant
+    accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    at: Instant
+    reason: str  # shutdown | suspend | agent_stop
+
+
+Event = (
+    Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | ErrandFailed | InventoryAcknowledged
+    | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent | HelperKnowsNothing | TransactionEnded
+    | ResultsAcknowledged | StopAsked
+)  # fmt: skip
+
+
+# --- what is then done ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RenewSecret:
+    created_ms: int  # server time as well as we know it
+
+
+@dataclass(frozen=True, slots=True)
+class DoCheckIn:
+    body: CheckIn
+    wait_s: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendInventory:
+    summary: ScanSummary
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendResults:
+    transaction_ids: tuple[str, ...]
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartScan:
+    base_sequence: int  # 0 = full
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartPlan:
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefresh:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AskHelper:
+    """Apply. Idempotent: the helper knows each offer id for ever and begins it once."""
+
+    offer_id: str
+    order: SignedOrder
+    transaction: Transaction
+    server_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTransaction:
+    offer_id: str
+    transaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolResult:
+    """Make it durable here; it is sent until the cell acknowledges it."""
+
+    result: TransactionResult
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetResults:
+    """The cell has them: spool and helper may drop them."""
+
+    transaction_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SkipCounter:
+    """Move the request counter far ahead: the cell has seen a higher one than our disk remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class SayGoodbye:
+    reason: str
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A line for the log and for `status`."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    pass
+
+
+Command = (
+    RenewSecret | DoCheckIn | SendInventory | SendResults | StartScan | StartPlan | StartRefresh | AskHelper
+    | WatchTransaction | SpoolResult | ForgetResults | SkipCounter | SayGoodbye | Report | Exit
+)  # fmt: skip

@@ -1,0 +1,70 @@
+"""Whether a signed order may be believed: pure, used by the agent and again, on its own, by the root helper.
+
+A signature is the cell's over ORDER_CONTEXT + payload. Everything else is bounds that no order can change: it is
+for this endpoint, its time has not run out, and the transaction is exactly the one that was planned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brakeline.core.errors import Fault
+from brakeline.core.ids import parse_id
+from brakeline.protocol import codec
+from brakeline.protocol.digests import transaction_digest
+from brakeline.protocol.messages import ORDER_CONTEXT, ActionKind, Offer, SignedOrder, Transaction
+from brakeline.trust import ed25519
+
+ORDER_BYTES_MAX = 64 * 1024  # an offer of about 500 updates; larger ones are not believed to be sane
+ACTIONS_MAX = 2_000  # a distribution upgrade is larger, and is not what an offer is for
+
+
+@dataclass(frozen=True, slots=True)
+class Disbelieved:
+    """Why the order is not followed. With `offer` set it is our cell's and for us, so that an answer makes sense."""
+
+    code: str
+    reason: str
+    offer: Offer | None = None
+
+
+def read_order(order: SignedOrder, cell_key: str, endpoint_id: str) -> Offer | Disbelieved:
+    """The offer inside, if our cell signed it for this endpoint. Says nothing about time."""
+    payload = order.payload.encode()
+    if len(payload) > ORDER_BYTES_MAX:
+        return Disbelieved("oversized", f"the order has {len(payload)} bytes; at most {ORDER_BYTES_MAX} are read")
+    try:
+        key, signature = bytes.fromhex(cell_key), bytes.fromhex(order.signature)
+    except ValueError:
+        return Disbelieved("bad_signature", "the order's signature is not hexadecimal")
+    if not ed25519.verify(key, ORDER_CONTEXT + payload, signature):
+        return Disbelieved("bad_signature", "the order is not signed by the cell that enrolled this endpoint")
+    try:
+        offer = codec.decode(Offer, payload)
+        parse_id(offer.offer_id, "of")
+    except Fault as e:
+        return Disbelieved("malformed", f"the order cannot be read: {e}")
+    if offer.endpoint_id != endpoint_id:
+        return Disbelieved("wrong_endpoint", f"the order is for {offer.endpoint_id}")
+    return offer
+
+
+def transaction_id(offer_id: str) -> str:
+    """The id of the one transaction of an offer: same time and random bits, so it can never be a second one."""
+    return "tx_" + offer_id.removeprefix("of_")
+
+
+def unfit(offer: Offer, transaction: Transaction) -> Disbelieved | None:
+    """Why this transaction must not be done under this offer; None = it fits."""
+    if transaction_digest(transaction.actions) != offer.transaction_digest:
+        return Disbelieved("changed", "the transaction is not the one that the offer names", offer)
+    if not transaction.actions or len(transaction.actions) > ACTIONS_MAX:
+        return Disbelieved("refused", f"{len(transaction.actions)} actions; 1 to {ACTIONS_MAX} are done at once", offer)
+    for action in transaction.actions:
+        if action.kind is ActionKind.DOWNGRADE:
+            return Disbelieved("refused", f"{action.name}: an offer never downgrades", offer)
+        if action.kind is ActionKind.REMOVE and not offer.allow_removals:
+            return Disbelieved("refused", f"{action.name} would be removed, which this offer does not allow", offer)
+        if action.kind is ActionKind.INSTALL and not offer.allow_new_packages:
+            return Disbelieved("refused", f"{action.name} is new, which this offer does not allow", offer)
+    return None
