@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
-from brakeline.advisories.model import DEBIAN_12, Advisory, KnownExploited
+from brakeline.advisories.model import DEBIAN_12, Advisory, AdvisoryState, KnownExploited
 from brakeline.core.errors import Invalid
 
 FEED_BYTES_MAX = 512 * 1024 * 1024  # decompressed; today's largest public feed, all of OSV Debian, is below 200 MB
 ROWS_MAX = 2_000_000
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 20
-_TEXT_FIELDS = ("source", "cve", "fixed", "date", "urgency", "dist", "introduced", "state", "id")
+_STATES = frozenset(state.value for state in AdvisoryState)
 
 
 class BadFeed(Invalid):
@@ -52,7 +53,7 @@ def json_lines(data: bytes, name: str) -> list[dict[str, Any]]:
     lines = [line for line in data.split(b"\n") if line.strip()]
     try:
         rows = json.loads(b"[" + b",".join(lines) + b"]")
-        if len(rows) == len(lines) and all(type(row) is dict for row in rows):
+        if len(rows) == len(lines) and set(map(type, rows)) == {dict}:
             return rows  # type: ignore[no-any-return]
     except (ValueError, RecursionError):
         pass  # found below, with its line
@@ -78,25 +79,42 @@ def advisories(data: bytes, name: str, wanted: frozenset[str] | None = None) -> 
     return list(_rows(rows, name, wanted))
 
 
+_SHORT = ("source", "cve", "fixed", "date", "urgency", "dist")
+_short = itemgetter(*_SHORT)
+
+
 def _rows(rows: Iterable[dict[str, Any]], name: str, wanted: frozenset[str] | None) -> Iterator[Advisory]:
     for number, row in enumerate(rows, 1):
         try:
-            source = row["source"]
-            if wanted is None or source in wanted:
+            if wanted is None or row["source"] in wanted:
                 yield _advisory(row)
         except (KeyError, TypeError, ValueError) as e:
             raise BadFeed(f"row {number} misses or garbles a field", file=name, error=str(e)[:80]) from None
 
 
 def _advisory(row: dict[str, Any]) -> Advisory:
-    cve, fixed = row["cve"], row["fixed"]
-    texts = {field: row[field] for field in _TEXT_FIELDS if field in row}
-    if not all(type(value) is str for value in texts.values()) or not row["source"] or not cve:
-        raise ValueError("fields are text; source and cve are not empty")
-    if not fixed and row.get("state", "fixed") == "fixed":
-        raise ValueError("a fixed advisory names the version with the fix")
-    aliases = tuple(str(alias) for alias in row.get("aliases", ()))
-    return Advisory(**texts, ecosystem=str(row.get("ecosystem", DEBIAN_12)), aliases=aliases)
+    if len(row) == len(_SHORT):  # the short form, which nearly all rows of changelogs have
+        try:
+            if (texts := _short(row)) and "".join(texts) and texts[0] and texts[1] and texts[2]:
+                return Advisory(*texts)
+        except KeyError:
+            pass  # six other fields
+    return _long(row)
+
+
+def _long(row: dict[str, Any]) -> Advisory:
+    get = row.get
+    source, cve, fixed, state = row["source"], row["cve"], row["fixed"], get("state", "fixed")
+    texts = (
+        source, cve, fixed, get("date", ""), get("urgency", ""), get("dist", ""),
+        get("introduced", ""), get("ecosystem", DEBIAN_12), state, get("id", ""),
+    )  # fmt: skip
+    "".join(texts)  # the cheapest proof that all are text: TypeError if not
+    if not source or not cve or (state == "fixed" and not fixed):
+        raise ValueError("source and cve are needed, and in state fixed the version with the fix")
+    if state not in _STATES:
+        raise ValueError(f"unknown state {state}")
+    return Advisory(*texts, aliases=tuple(map(str, row["aliases"])) if "aliases" in row else ())
 
 
 def known_exploited(data: bytes, name: str) -> tuple[str, list[KnownExploited]]:

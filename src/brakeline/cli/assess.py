@@ -8,17 +8,18 @@ Exit codes: 0 assessed (with or without findings), 2 wrong usage or bad input.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.errors import Fault, Invalid
 from brakeline.exposure.files import inventory
 from brakeline.exposure.match import Book, assess
-from brakeline.exposure.model import Assessment, Installed
+from brakeline.exposure.model import Assessment, Finding, Installed
 
 USAGE = """\
 Usage: brakeline exposure assess --inventory FILE --advisories PATH... [--release R] [--kernel K] [--json]
@@ -45,8 +46,7 @@ class BadUsage(Invalid):
     code, hint = "usage", "See: brakeline exposure assess --help"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the command was told."""
 
     inventory_file: str
@@ -61,6 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         sys.stdout.write(USAGE)
         return 0
+    gc.disable()  # one short run: looking for cycles among its many small values would take a fifth of it
     try:
         sys.stdout.write(run(parse(arguments)))
         sys.stdout.flush()
@@ -164,21 +165,11 @@ def _document(answer: Assessment, release: str) -> str:
         "release": release,
         "packages": answer.packages,
         "assessed": answer.assessed,
-        "findings": [
-            {
-                "package": f.package, "source": f.source, "source_version": f.source_version, "cve": f.cve,
-                "fixed": f.fixed, "dist": f.dist, "date": f.date, "installed": f.installed, "version": f.version,
-                "role": f.role, "kev": f.kev,
-            }
-            for f in answer.findings
-        ],
-        "not_assessed": [
-            {"package": n.package, "version": n.version, "code": n.code, "reason": n.reason}
-            for n in answer.not_assessed
-        ],
+        "findings": [dict(zip(Finding._fields, f, strict=True)) for f in answer.findings],
+        "not_assessed": [n._asdict() for n in answer.not_assessed],
         "limits": LIMITS,
-    }  # fmt: skip
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), check_circular=False) + "\n"
 
 
 def _text(answer: Assessment) -> str:

@@ -2,7 +2,7 @@
 
 Invariants: pure; equal keys mean versions that dpkg calls equal ("1.0" and "1.0-0"); a key can be stored, indexed,
 bisected and compared anywhere that compares bytes (Python, PostgreSQL bytea), so no comparison function travels.
-Rule: Debian Policy 5.6.12 and deb-version(7); the form of the key is told at `_part`. See `core.rpmversion` for rpm.
+Rule: Debian Policy 5.6.12 and deb-version(7); the form of the key is told at `_chunk`. See `core.rpmversion` for rpm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EPOCH_MAX = 2**31 - 1  # dpkg keeps it in an int
 DIGITS_MAX = 255  # one byte holds the length of a digit run
 END = b"\x02"  # sorts after "~" and before everything else
 
-_SPLIT = re.compile(r"([^0-9]*)([0-9]*)")
+_CHUNKS = re.compile(r"[^0-9]+[0-9]*|[0-9]+")
 _LEGAL = re.compile(r"[0-9A-Za-z.+~:-]+")
 _RANK = {chr(code): code for code in (*range(65, 91), *range(97, 123))}  # letters keep their order …
 _RANK |= {sign: 128 + ord(sign) for sign in ".+-:"}  # … and other signs sort after all letters
@@ -46,14 +46,15 @@ def deb_key(version: str) -> bytes:
 
 
 def _part(text: str) -> bytes:
-    """Signs and numbers in turn, as dpkg walks them: each run of signs ends with END, each number is its length
-    and its digits without leading zeros; a last END closes the part, so no key is the beginning of another."""
-    out = bytearray()
-    for signs, digits in _SPLIT.findall(text) or [("", "")]:
-        if not signs and not digits and out:
-            break  # the empty match at the end of the text
-        number = digits.lstrip("0")
-        if len(number) > DIGITS_MAX:
-            raise BadVersion(f"a run of more than {DIGITS_MAX} digits", version=text[:80])
-        out += bytes(_RANK[sign] for sign in signs) + END + bytes((len(number),)) + number.encode()
-    return bytes(out) + END
+    """Signs and numbers in turn, as dpkg walks them; a last END closes the part, so no key begins another one."""
+    return b"".join(map(_chunk, _CHUNKS.findall(text) or ("",))) + END
+
+
+@lru_cache(maxsize=16384)
+def _chunk(text: str) -> bytes:
+    """A run of signs (maybe empty), END, then the number after it: its length and its digits without leading zeros."""
+    signs = text.rstrip("0123456789")
+    number = text[len(signs) :].lstrip("0")
+    if len(number) > DIGITS_MAX:
+        raise BadVersion(f"a run of more than {DIGITS_MAX} digits", version=text[:80])
+    return bytes(_RANK[sign] for sign in signs) + END + bytes((len(number),)) + number.encode()

@@ -1,11 +1,10 @@
 """The words of exposure: installed packages, match units, findings and the states that they can be in.
 
-Invariants: plain frozen values, no I/O. `units` and `match` decide with them, `service` stores counts of them.
+Invariants: plain frozen values, no I/O; named tuples for the reason told in `advisories.model`. `units` and `match` decide with them, `service` stores counts of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -36,8 +35,7 @@ class FindingState(StrEnum):
     UNKNOWN = "unknown"  # whether a fix is offered is not known (no pending updates were reported)
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(NamedTuple):
     """One installed package as a match needs it; see `protocol.messages.Package` for the fields."""
 
     package: str
@@ -49,8 +47,7 @@ class Installed:
     origin: str = ""  # label of the repository that has this version; "" = none has it (superseded, or by hand)
 
 
-@dataclass(frozen=True, slots=True)
-class NotAssessed:
+class NotAssessed(NamedTuple):
     """This package was not judged, and why. `code` is stable, `reason` is a sentence for people."""
 
     package: str
@@ -59,8 +56,7 @@ class NotAssessed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One advisory that stands open on one installed package."""
 
     package: str
@@ -76,8 +72,7 @@ class Finding:
     kev: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(NamedTuple):
     """The answer for one inventory. `findings` in order of (package, cve)."""
 
     findings: tuple[Finding, ...]
