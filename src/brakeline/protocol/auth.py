@@ -81,3 +81,40 @@ def signature_base(request: Authenticated, created_s: int, key_id: str) -> bytes
         f'"@signature-params": {signature_parameters(created_s, key_id)}',
     )
     return "\n".join(lines).encode()
+
+
+def signature_headers(created_s: int, key_id: str, signature: bytes) -> dict[str, str]:
+    """The two headers of a signed request, as RFC 9421 writes them, with the label `brakeline`."""
+    import base64
+
+    return {
+        H_SIG_INPUT: "brakeline=" + signature_parameters(created_s, key_id),
+        H_SIG: "brakeline=:" + base64.b64encode(signature).decode() + ":",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What the two headers claim; nothing of it is verified yet."""
+
+    created_s: int
+    key_id: str
+    signature: bytes
+
+
+def read_signature_headers(signature_input: str, signature: str) -> Signed | None:
+    """What `signature_headers` wrote; None for anything else: this profile has exactly one form."""
+    import base64
+    import re
+
+    claim = re.search(r';created=(\d{1,12});keyid="([0-9A-Za-z_]{1,80})";alg="ed25519"$', signature_input)
+    if claim is None or not signature.startswith("brakeline=:") or not signature.endswith(":"):
+        return None
+    created_s, key_id = int(claim[1]), claim[2]
+    if signature_input != "brakeline=" + signature_parameters(created_s, key_id):
+        return None
+    try:
+        raw = base64.b64decode(signature[len("brakeline=:") : -1], validate=True)
+    except ValueError:
+        return None
+    return Signed(created_s, key_id, raw)
