@@ -87,6 +87,7 @@ def down(where: Place) -> int:
     """Sweep and say what is left."""
     with locked(where.lock_file, f"the fleet '{where.name}'"):
         left = sweep.down(where)
+        where.lock_file.unlink(missing_ok=True)
     sys.stdout.write(f"down; left: {', '.join(left) or 'nothing'}\n")
     return 1 if left else 0
 

@@ -17,9 +17,11 @@ import threading
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from tools.fleetbox.settings import LOCAL_REPOSITORY_HOST
@@ -96,23 +98,25 @@ class ArchiveCache:
             if error.code == 304:
                 return self._cached(path)
             return Answer(error.code)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             if path.exists():
                 return self._cached(path)
             return Answer(504, note=f"archive unreachable, not cached: {error}")
 
     def _keep(self, response: Any, path: Path) -> None:
         temporary = path.with_suffix(f".{os.getpid()}.new")
-        with temporary.open("wb") as file:
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-        expected = response.headers.get("Content-Length")
-        if expected is not None and temporary.stat().st_size != int(expected):
-            temporary.unlink()
-            raise OSError(f"the archive sent less than it promised for {path.name}")
-        headers = {name: response.headers[name] for name in KEPT_HEADERS if response.headers[name]}
-        path.with_suffix(".headers").write_text(json.dumps(headers))
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                while chunk := response.read(CHUNK):
+                    file.write(chunk)
+            expected = response.headers.get("Content-Length")
+            if expected is not None and temporary.stat().st_size != int(expected):
+                raise OSError(f"the archive sent less than it promised for {path.name}")
+            headers = {name: response.headers[name] for name in KEPT_HEADERS if response.headers[name]}
+            path.with_suffix(".headers").write_text(json.dumps(headers))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -148,9 +152,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(chunk)
 
 
-def _opened(path: Path | None) -> Any:
-    from contextlib import nullcontext
-
+def _opened(path: Path | None) -> AbstractContextManager[IO[bytes] | None]:
     return path.open("rb") if path else nullcontext(None)
 
 

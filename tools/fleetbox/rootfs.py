@@ -77,7 +77,7 @@ def ensure(place: Place, say: Callable[[str], None]) -> Layers:
                 _build(place, lists, lambda target: _fetch_lists(place, source, proxy, base, target))
         os.utime(base)
         os.utime(lists)
-        _prune(store, keep={base, lists})
+        _prune(place, store, keep={base, lists})
     took = time.monotonic() - started
     note = "" if state else f"archive unreachable: using cached lists of {time.ctime(lists.stat().st_mtime)}"
     return Layers((str(lists), str(base)), took, note)
@@ -133,19 +133,19 @@ def _build_group(place: Place) -> Iterator[None]:
 
 def _isolated(group: str, script: str, *arguments: str) -> None:
     """Run a shell script as root in mount and pid namespaces of its own, which die with us, mounts and all."""
+    joined = "; ".join(f"echo $$ > {root / group}/cgroup.procs" for root in cgroups.hierarchies())
     wrapped = [
-        "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
-        "sh", "-euc", script, "sh", *arguments,
+        "setpriv", "--pdeathsig", "KILL", "sh", "-euc", f'{joined}; exec "$@"', "sh",
+        "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-euc", script, "sh",
     ]  # fmt: skip
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-    child = subprocess.Popen(
-        wrapped, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
-    for root in cgroups.hierarchies():
-        (root / group / "cgroup.procs").write_text(str(child.pid))
-    output, _ = child.communicate()
-    if child.returncode:
-        raise FleetError(f"Building a root file system failed ({child.returncode}):\n{output[-3000:]}")
+    done = subprocess.run(
+        [*wrapped, *arguments],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+        check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise FleetError(f"Building a root file system failed ({done.returncode}):\n{done.stdout[-3000:]}")
 
 
 def _bootstrap(place: Place, source: Archive, proxy: str, target: Path) -> None:
@@ -196,9 +196,9 @@ def _fetch_lists(place: Place, source: Archive, proxy: str, base: Path, target: 
     upper.rmdir()
 
 
-def _prune(store: Path, keep: set[Path]) -> None:
+def _prune(place: Place, store: Path, keep: set[Path]) -> None:
     """Remove layers that nobody has asked for in a week and that no running endpoint has mounted."""
-    mounted = "".join(path.read_text() for path in Path("/run/brakeline-fleet").glob("*/state.json"))
+    mounted = "".join(path.read_text() for path in place.run_root.glob("*/state.json"))
     for layer in (*store.glob("root-*"), *store.glob("lists-*")):
         old = time.time() - layer.stat().st_mtime > UNUSED_LAYER_AGE_S
         if old and layer not in keep and layer.name not in mounted:

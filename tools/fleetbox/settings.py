@@ -35,6 +35,7 @@ class Place:
 
     name: str
     cache: Path
+    run_root: Path = RUN_ROOT
 
     @property
     def prefix(self) -> str:
@@ -43,7 +44,7 @@ class Place:
 
     @property
     def run(self) -> Path:
-        return RUN_ROOT / self.name
+        return self.run_root / self.name
 
     @property
     def state_file(self) -> Path:
@@ -51,7 +52,7 @@ class Place:
 
     @property
     def lock_file(self) -> Path:
-        return RUN_ROOT / f"{self.name}.lock"
+        return self.run_root / f"{self.name}.lock"
 
     @property
     def repository(self) -> Path:

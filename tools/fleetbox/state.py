@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from tools.fleetbox.settings import FleetError, Place
 
@@ -91,20 +92,28 @@ def load(place: Place) -> FleetState:
 
 @contextmanager
 def locked(path: Path, what: str, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """Hold the lock file at `path`; FleetError with the holder's pid after `wait_s`."""
+    """Hold the lock file at `path`; FleetError with the holder's pid after `wait_s`. The holder may remove the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        end = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    file.seek(0)
-                    raise FleetError(f"{what} is busy (pid {file.read().strip() or '?'}) for {wait_s:.0f} s.") from None
-                time.sleep(0.1)
+    end = time.monotonic() + wait_s
+    while (file := _try_lock(path)) is None:
+        if time.monotonic() > end:
+            holder = path.read_text().strip() if path.exists() else ""
+            raise FleetError(f"{what} is busy (pid {holder or '?'}) for {wait_s:.0f} s.")
+        time.sleep(0.1)
+    with file:
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def _try_lock(path: Path) -> IO[str] | None:
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file  # and not a file that its last holder removed while we waited
+    except OSError:
+        pass
+    file.close()
+    return None

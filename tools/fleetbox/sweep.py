@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.fleetbox import cgroups, network
 from tools.fleetbox.process import alive, kill, quietly
-from tools.fleetbox.settings import RUN_ROOT, Place
+from tools.fleetbox.settings import Place
 from tools.fleetbox.state import load
 
 UNMOUNT_TRIES = 50
@@ -35,7 +35,7 @@ def down(place: Place) -> tuple[str, ...]:
     cgroups.remove(place.prefix)
     if not mounts(place):
         shutil.rmtree(place.run, ignore_errors=True)
-    if state.inotify_before and not any(RUN_ROOT.glob("*/state.json")):
+    if state.inotify_before and not any(place.run_root.glob("*/state.json")):
         INOTIFY.write_text(str(state.inotify_before))
     return leftovers(place)
 
