@@ -126,14 +126,14 @@ SELECT brakeline.declare_system_table('brakeline.enrol_token');
 
 CREATE FUNCTION brakeline.endpoint_identity(endpoint text)
 RETURNS TABLE (tenant_id text, public_key bytea, state text, counter jsonb)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT k.tenant_id, k.public_key, k.state, k.counter FROM brakeline.endpoint_key k WHERE k.endpoint_id = endpoint
 $$;
 
 -- Spends one use. outcome: ok | unknown | used | expired | revoked. One UPDATE decides, so two cannot both win.
 CREATE FUNCTION brakeline.use_enrol_token(hash bytea, at_time timestamptz)
 RETURNS TABLE (outcome text, token_id text, tenant_id text, region text, tags text[])
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 BEGIN
     RETURN QUERY
         UPDATE brakeline.enrol_token t SET used = t.used + 1
@@ -149,7 +149,7 @@ END $$;
 
 CREATE FUNCTION brakeline.register_endpoint_key(endpoint text, key bytea, token text, counter_state jsonb)
 RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO brakeline.endpoint_key (endpoint_id, tenant_id, public_key, state, enrolled_by, counter)
     VALUES (endpoint, brakeline.current_tenant(), key, 'active', token, counter_state)
@@ -159,19 +159,19 @@ END $$;
 
 -- The endpoint that this very key made with this very token, for an enrolment whose answer was lost.
 CREATE FUNCTION brakeline.enrolled_with(key bytea, token text) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT k.endpoint_id::text FROM brakeline.endpoint_key k
     WHERE k.public_key = key AND k.enrolled_by = token AND k.state = 'active'
 $$;
 
 CREATE FUNCTION brakeline.save_endpoint_counter(endpoint text, counter_state jsonb) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER AS $$
     UPDATE brakeline.endpoint_key k SET counter = counter_state WHERE k.endpoint_id = endpoint
 $$;
 
 -- A state only gets worse: nothing makes a cloned or retired identity active again.
 CREATE FUNCTION brakeline.stop_endpoint_key(endpoint text, new_state text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 BEGIN
     UPDATE brakeline.endpoint_key k SET state = new_state
     WHERE k.endpoint_id = endpoint AND k.tenant_id = brakeline.current_tenant()
@@ -183,7 +183,7 @@ CREATE FUNCTION brakeline.create_enrol_token(
     token text, hash bytea, in_region text, with_tags text[], max_uses integer, made timestamptz, maker text,
     until timestamptz
 ) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER AS $$
     INSERT INTO brakeline.enrol_token
         (token_id, tenant_id, token_hash, region, tags, uses, created_at, created_by, expires_at)
     VALUES (token, brakeline.current_tenant(), hash, in_region, with_tags, max_uses, made, maker, until)
@@ -192,31 +192,25 @@ $$;
 CREATE FUNCTION brakeline.list_enrol_tokens()
 RETURNS TABLE (token_id text, region text, tags text[], uses integer, used integer, created_at timestamptz,
                created_by text, expires_at timestamptz, revoked boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT t.token_id, t.region, t.tags, t.uses, t.used, t.created_at, t.created_by, t.expires_at, t.revoked
     FROM brakeline.enrol_token t WHERE t.tenant_id = brakeline.current_tenant() ORDER BY t.token_id DESC LIMIT 500
 $$;
 
 CREATE FUNCTION brakeline.revoke_enrol_token(token text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 BEGIN
     UPDATE brakeline.enrol_token t SET revoked = true
     WHERE t.token_id = token AND t.tenant_id = brakeline.current_tenant();
     RETURN FOUND;
 END $$;
 
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY[
-        'endpoint_identity(text)', 'use_enrol_token(bytea, timestamptz)',
-        'register_endpoint_key(text, bytea, text, jsonb)', 'enrolled_with(bytea, text)',
-        'save_endpoint_counter(text, jsonb)', 'stop_endpoint_key(text, text)',
-        'create_enrol_token(text, bytea, text, text[], integer, timestamptz, text, timestamptz)',
-        'list_enrol_tokens()', 'revoke_enrol_token(text)'
-    ] LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION brakeline.%s FROM PUBLIC', name);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION brakeline.%s TO brakeline_app', name);
-    END LOOP;
-END $$;
+SELECT brakeline.declare_app_function('brakeline.endpoint_identity(text)');
+SELECT brakeline.declare_app_function('brakeline.use_enrol_token(bytea, timestamptz)');
+SELECT brakeline.declare_app_function('brakeline.register_endpoint_key(text, bytea, text, jsonb)');
+SELECT brakeline.declare_app_function('brakeline.enrolled_with(bytea, text)');
+SELECT brakeline.declare_app_function('brakeline.save_endpoint_counter(text, jsonb)');
+SELECT brakeline.declare_app_function('brakeline.stop_endpoint_key(text, text)');
+SELECT brakeline.declare_app_function('brakeline.create_enrol_token(text, bytea, text, text[], integer, timestamptz, text, timestamptz)');
+SELECT brakeline.declare_app_function('brakeline.list_enrol_tokens()');
+SELECT brakeline.declare_app_function('brakeline.revoke_enrol_token(text)');

@@ -1,0 +1,164 @@
+"""Words of the fleet: an endpoint's identity, its presence, its place in lists, enrolment tokens.
+
+Frozen values only, no I/O. Times are Unix milliseconds. `decide` works on `CounterState`; `store` turns rows into
+these; console and API render them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from brakeline.protocol.messages import Facts, PackageManagerHealth, RebootNeed
+
+
+class EndpointState(StrEnum):
+    """`CLONED` and `RETIRED` endpoints get no offers and must enrol again to come back."""
+
+    ACTIVE = "active"
+    CLONED = "cloned"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointIdentity:
+    """What the cell knows about who is speaking, before it looks at what is said."""
+
+    tenant_id: str
+    endpoint_id: str
+    public_key: bytes  # 32 bytes Ed25519; the private half never leaves the endpoint
+    state: EndpointState = EndpointState.ACTIVE
+    region: str = "default"
+    tags: tuple[str, ...] = ()
+    machine_class: str = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class CounterState:
+    """What was heard last from one identity; `decide.decide_counter` compares each message with it.
+
+    `recent` holds the last few accepted (counter, digest) pairs of the present boot, oldest first.
+    `retired` holds boot ids that were followed by another one, oldest first.
+    """
+
+    boot_id: str = ""
+    recent: tuple[tuple[int, str], ...] = ()
+    retired: tuple[str, ...] = ()
+
+    @property
+    def highest(self) -> int:
+        """The highest counter taken from the present boot; -1 before the first."""
+        return self.recent[-1][0] if self.recent else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When and how an endpoint was last heard."""
+
+    last_check_in_ms: int
+    boot_id: str = ""
+    asleep: bool = False
+    agent_version: str = ""
+    failed_services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolToken:
+    """An enrolment token as people may see it: never the token itself, which is shown once and stored hashed."""
+
+    id: str
+    region: str
+    tags: tuple[str, ...]
+    uses: int
+    used: int
+    created_ms: int
+    expires_ms: int
+    created_by: str
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewEnrolToken:
+    """The only moment at which the token itself is known."""
+
+    token: str
+    record: EnrolToken
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSummary:
+    """One line of the endpoint list."""
+
+    id: str
+    hostname: str
+    state: EndpointState
+    os_id: str
+    os_version: str
+    os_name: str
+    region: str
+    tags: tuple[str, ...]
+    machine_class: str
+    agent_version: str
+    last_seen_ms: int  # 0 = never checked in
+    asleep: bool
+    pending_total: int
+    pending_security: int
+    reboot_required: bool
+    healthy: bool
+    inventory_ms: int  # when the newest inventory was committed; 0 = none yet: pending counts are unknown, not zero
+    enrolled_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDetail:
+    """Everything about one endpoint that is not a list of packages."""
+
+    summary: EndpointSummary
+    facts: Facts
+    public_key: str  # hex
+    state_reason: str
+    reboot: RebootNeed
+    health: PackageManagerHealth
+    failed_services: tuple[str, ...]
+    boot_id: str
+    packages: int
+    inventory_sequence: int
+    inventory_digest: str
+    enrolled_by: str  # id of the enrolment token
+    same_hostname: tuple[str, ...]  # other endpoints with this host name: an earlier enrolment of the same machine?
+
+
+@dataclass(frozen=True, slots=True)
+class FleetUpdate:
+    """One pending update across the fleet."""
+
+    name: str
+    candidate: str
+    suite: str
+    security: bool
+    endpoints: int
+    available: int  # endpoints on which it would be installed now (the others hold it back, with a reason)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareHit:
+    """One installed version of a package across the fleet."""
+
+    name: str
+    version: str
+    source: str
+    endpoints: int
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCounts:
+    """Figures of the overview. `reporting` = heard within the last three check-in intervals, or asleep in order."""
+
+    endpoints: int
+    reporting: int
+    cloned: int
+    retired: int
+    with_pending: int
+    with_security: int
+    reboot_due: int
+    without_inventory: int

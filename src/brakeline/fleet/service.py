@@ -1,0 +1,74 @@
+"""The fleet's use cases in one object, and what runs in the background: the coalesced flush.
+
+`enrolment` (tokens, identities, secrets), `inventory`, `lists` (what people read) hold the use cases; here are
+check-ins, which only touch memory. Calls: `platform.database`, `platform.bus`, `tenancy.audit`.
+"""
+
+from __future__ import annotations
+
+from brakeline.fleet.decide import Accept, decide_counter
+from brakeline.fleet.enrolment import Enrolment
+from brakeline.fleet.faults import ClonedIdentity, EndpointRetired, UnknownEndpoint
+from brakeline.fleet.inventory import InventoryUse
+from brakeline.fleet.lists import ListUse
+from brakeline.fleet.model import EndpointState, Presence
+from brakeline.fleet.sessions import Session
+from brakeline.protocol.messages import CheckIn
+
+
+class FleetService(Enrolment, InventoryUse, ListUse):
+    """Everything that the rest of Brakeline may ask of the fleet."""
+
+    async def session(self, endpoint_id: str) -> Session:
+        """The session of an enrolled endpoint, whatever its state; `UnknownEndpoint`."""
+        session = self.sessions.known(endpoint_id) or await self.sessions.find(endpoint_id)
+        if session is None:
+            raise UnknownEndpoint(id=endpoint_id[:40])
+        return session
+
+    @staticmethod
+    def require_active(session: Session) -> None:
+        """Raise `ClonedIdentity` or `EndpointRetired` for an identity that was stopped."""
+        if session.identity.state is EndpointState.CLONED:
+            raise ClonedIdentity
+        if session.identity.state is EndpointState.RETIRED:
+            raise EndpointRetired
+
+    async def take(self, session: Session, boot_id: str, counter: int, digest: str) -> None:
+        """Accept an authenticated message once, or raise `Replayed` or `ClonedIdentity` (which stops the identity)."""
+        verdict = decide_counter(session.counter, boot_id, counter, digest)
+        if isinstance(verdict, Accept):
+            session.counter = verdict.state
+        else:
+            await self.refuse(session, verdict)
+
+    def record_check_in(self, session: Session, boot_id: str, check_in: CheckIn) -> None:
+        """Note that the endpoint was heard, and whether its inventory is the one that is held. No I/O."""
+        identity, held = session.identity, session.held
+        self.presences.record(
+            identity.tenant_id,
+            identity.endpoint_id,
+            Presence(self.clock.now_ms(), boot_id, False, check_in.agent_version, check_in.health.failed_services),
+        )
+        # The endpoint names what was acknowledged last: anything else than what is held, and both start afresh.
+        session.resync = check_in.inventory_sequence != held.sequence or check_in.inventory_digest != held.digest
+
+    async def goodbye(self, session: Session, boot_id: str) -> None:
+        """Asleep from now on, until the next check-in; written at once, because the endpoint will not ask again."""
+        identity = session.identity
+        now = await self.presence(identity.tenant_id, [identity.endpoint_id])
+        last = now.get(identity.endpoint_id)
+        version, failed = (last.agent_version, last.failed_services) if last else ("", ())
+        presence = Presence(self.clock.now_ms(), boot_id, True, version, failed)
+        self.presences.record(identity.tenant_id, identity.endpoint_id, presence)
+        await self.presences.flush()
+        await self.announce(identity.tenant_id, identity.endpoint_id, wake=False)
+
+    async def flush(self) -> str:
+        """Write down what was coalesced: run about once a second. Gives a line for the report; `Unavailable`."""
+        rows = self.presences.waiting
+        if self.unsaved_clones:
+            await self.save_clones()
+        for tenant_id in await self.presences.flush():
+            await self.bus.publish(f"check-in:{tenant_id}")
+        return f"{rows} check-ins written"

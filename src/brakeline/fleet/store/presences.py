@@ -1,0 +1,50 @@
+"""Presence rows: written in sorted batches, read by id. The hot path never comes here; `fleet.presence` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from brakeline.fleet.model import Presence
+from brakeline.fleet.store.rows import Connection, millis, stamp
+
+_COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services"
+
+
+async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Presence]]) -> None:
+    """Write one chunk, which the caller has sorted by endpoint id: unsorted batches deadlock with each other.
+
+    ON CONFLICT is the only form whose cost does not grow with the table; a late flush cannot move time back.
+    """
+    await conn.execute(
+        "INSERT INTO brakeline.presence AS p"
+        " (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services)"
+        " SELECT $1, u.endpoint_id, u.last_seen, u.boot_id, u.asleep, u.agent_version,"
+        " string_to_array(u.failed, E'\\n')"
+        " FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[], $7::text[])"
+        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed)"
+        " ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET last_seen = excluded.last_seen,"
+        " boot_id = excluded.boot_id, asleep = excluded.asleep, agent_version = excluded.agent_version,"
+        " failed_services = excluded.failed_services WHERE p.last_seen < excluded.last_seen",
+        tenant_id,
+        [endpoint_id for endpoint_id, _ in rows],
+        [stamp(p.last_check_in_ms) for _, p in rows],
+        [p.boot_id for _, p in rows],
+        [p.asleep for _, p in rows],
+        [p.agent_version for _, p in rows],
+        ["\n".join(s.replace("\n", " ") for s in p.failed_services) for _, p in rows],
+    )
+
+
+async def read(conn: Connection, endpoint_ids: Sequence[str] | None) -> dict[str, Presence]:
+    """Presence by endpoint id; None = of every endpoint of the tenant."""
+    where = "" if endpoint_ids is None else " WHERE endpoint_id = ANY($1::text[])"
+    rows = await conn.fetch(
+        f"SELECT {_COLUMNS} FROM brakeline.presence{where}",  # noqa: S608
+        *([] if endpoint_ids is None else [list(endpoint_ids)]),
+    )
+    return {
+        r["endpoint_id"]: Presence(
+            millis(r["last_seen"]), r["boot_id"], r["asleep"], r["agent_version"], tuple(r["failed_services"])
+        )
+        for r in rows
+    }

@@ -1,0 +1,154 @@
+"""The reply to a check-in: composed from settings and rollouts, cached with its ETag, long-polled.
+
+A check-in that says nothing about a rollout, while nothing changed for it, is answered from memory. What can change
+a reply arrives on the bus: `wake:<endpoint>` for one, `rollout:<tenant>` for all of a tenant; replies are composed
+anew after RECOMPOSE_S in any case, so that a lost event heals. `server.wiring` says where the parts come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from brakeline.core.clock import Clock
+from brakeline.fleet.model import EndpointIdentity
+from brakeline.fleet.sessions import Session
+from brakeline.protocol.codec import encode
+from brakeline.protocol.messages import Candidate, CheckIn, CheckInReply, Settings, SignedOrder
+
+RECOMPOSE_S: Final = 600.0  # as long as an offer lives
+WAKE_CHUNK: Final = 100  # endpoints woken at once when a whole tenant is: the loop must stay free
+WAKE_PAUSE_S: Final = 0.05
+
+SettingsSource = Callable[[EndpointIdentity], Awaitable[Settings]]
+
+
+class OrderSource(Protocol):
+    """What `rollout.service.RolloutService` is to a check-in."""
+
+    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]: ...
+    async def on_check_in(
+        self, identity: EndpointIdentity, check_in: CheckIn
+    ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Composed:
+    """A reply with its ETag, and what it was made from. `server_ms` is filled in when it is sent."""
+
+    reply: CheckInReply
+    etag: bytes
+    epoch: int
+    made_s: float
+    stale: bool = False
+
+
+class Exchange:
+    """Replies of all endpoints, and the long-polls that wait for news."""
+
+    def __init__(self, clock: Clock, settings: SettingsSource, orders: OrderSource) -> None:
+        self._clock, self._settings, self._orders = clock, settings, orders
+        self._replies: dict[str, Composed] = {}
+        self._epochs: dict[str, int] = {}
+        self._waiters: dict[str, asyncio.Future[None]] = {}
+        self._tenants: dict[str, str] = {}  # endpoint id of each waiter -> tenant
+
+    @property
+    def waiting(self) -> int:
+        """Long-polls held now."""
+        return len(self._waiters)
+
+    async def reply(self, session: Session, check_in: CheckIn) -> Composed:
+        """The present reply. Only composed anew if something may have changed it."""
+        identity = session.identity
+        known = self._replies.get(identity.endpoint_id)
+        if (
+            known is not None
+            and not known.stale
+            and known.epoch == self._epochs.get(identity.tenant_id, 0)
+            and known.reply.resync is session.resync
+            and known.reply.scan == session.scan
+            and not (check_in.ready or check_in.not_ready or check_in.in_progress)
+            and self._clock.monotonic_s() - known.made_s < RECOMPOSE_S
+        ):
+            return known
+        made = await self._compose(session, check_in)
+        self._replies[identity.endpoint_id] = made
+        return made
+
+    async def _compose(self, session: Session, check_in: CheckIn) -> Composed:
+        identity = session.identity
+        epoch, made_s = self._epochs.get(identity.tenant_id, 0), self._clock.monotonic_s()
+        offers, halted = await self._orders.on_check_in(identity, check_in)
+        candidates = await self._orders.candidates_for(identity)
+        settings = await self._settings(identity)
+        reply = CheckInReply(0, settings, candidates, offers, halted, session.resync, session.scan)
+        return Composed(reply, etag_of(reply), epoch, made_s)
+
+    def body(self, composed: Composed) -> bytes:
+        """The bytes to send now."""
+        return encode(dataclasses.replace(composed.reply, server_ms=self._clock.now_ms()))
+
+    async def wait(self, session: Session, seconds: float) -> bool:
+        """Wait until something may have changed for this endpoint; False when the time ran out.
+
+        One poll an endpoint: a newer one ends the older one, whose connection is probably dead.
+        """
+        endpoint_id = session.identity.endpoint_id
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        older = self._waiters.get(endpoint_id)
+        if older is not None and not older.done():
+            older.cancel()
+        self._waiters[endpoint_id] = waiter
+        self._tenants[endpoint_id] = session.identity.tenant_id
+        timer = loop.call_later(seconds, waiter.cancel)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # the server stops
+            return False
+        else:
+            return True
+        finally:
+            timer.cancel()
+            if self._waiters.get(endpoint_id) is waiter:
+                del self._waiters[endpoint_id], self._tenants[endpoint_id]
+
+    def wake(self, endpoint_id: str) -> None:
+        """Something changed for one endpoint."""
+        known = self._replies.get(endpoint_id)
+        if known is not None:
+            known.stale = True
+        waiter = self._waiters.get(endpoint_id)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def wake_tenant(self, tenant_id: str) -> None:
+        """Something changed for a whole tenant: every reply is composed anew, the waiting ones bit by bit."""
+        self._epochs[tenant_id] = self._epochs.get(tenant_id, 0) + 1
+        waiting = [endpoint_id for endpoint_id, tenant in self._tenants.items() if tenant == tenant_id]
+        for start in range(0, len(waiting), WAKE_CHUNK):
+            for endpoint_id in waiting[start : start + WAKE_CHUNK]:
+                waiter = self._waiters.get(endpoint_id)
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(None)
+            if start + WAKE_CHUNK < len(waiting):
+                await asyncio.sleep(WAKE_PAUSE_S)
+
+    def end_all(self) -> None:
+        """Answer every long-poll now: the server stops."""
+        for waiter in self._waiters.values():
+            if not waiter.done():
+                waiter.cancel()
+
+
+def etag_of(reply: CheckInReply) -> bytes:
+    """Strong ETag of a reply, whatever the time in it."""
+    return b'"' + hashlib.sha256(encode(dataclasses.replace(reply, server_ms=0))).hexdigest()[:24].encode() + b'"'
