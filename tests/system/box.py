@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.fleetbox import endpoint, fleet, sweep
+from tools.fleetbox import endpoint, fleet
 from tools.fleetbox.settings import DISK_MIB, Place
 
 
@@ -23,9 +23,7 @@ class Box:
 
     def down(self) -> tuple[str, ...]:
         """Remove everything; what is left (must be nothing)."""
-        left = sweep.down(self.place)
-        self.place.lock_file.unlink(missing_ok=True)
-        return left
+        return fleet.down(self.place)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,9 +10,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.fleetbox import endpoint, fleet, sweep
+from tools.fleetbox import endpoint, fleet
 from tools.fleetbox.settings import DISK_MIB, REPOSITORY, FleetError, Place, place
-from tools.fleetbox.state import locked
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,17 +78,10 @@ def act(where: Place, chosen: argparse.Namespace) -> int:
         case "clone":
             fleet.clone(where, chosen.name, chosen.new, say)
         case "down":
-            return down(where)
+            left = fleet.down(where)
+            sys.stdout.write(f"down; left: {', '.join(left) or 'nothing'}\n")
+            return 1 if left else 0
     return 0
-
-
-def down(where: Place) -> int:
-    """Sweep and say what is left."""
-    with locked(where.lock_file, f"the fleet '{where.name}'"):
-        left = sweep.down(where)
-        where.lock_file.unlink(missing_ok=True)
-    sys.stdout.write(f"down; left: {', '.join(left) or 'nothing'}\n")
-    return 1 if left else 0
 
 
 def show(lines: tuple[fleet.Line, ...], *, as_json: bool) -> None:

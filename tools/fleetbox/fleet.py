@@ -1,4 +1,4 @@
-"""The verbs of a fleet: up, ls, run, clone, power cut, start, partition, heal. `down` is `sweep.down`.
+"""The verbs of a fleet: up, ls, run, clone, power cut, start, partition, heal, down.
 
 Order of `up`: layers, then for each thing first the note in the state file, then the thing itself.
 """
@@ -113,6 +113,14 @@ def clone(place: Place, source_name: str, name: str, say: Say) -> EndpointState:
         endpoint.boot(place, twin)
         say(f"{name} {endpoint.wait_up(place, twin)} (disk of {source_name})")
         return twin
+
+
+def down(place: Place) -> tuple[str, ...]:
+    """Remove everything; what could not be removed (normally nothing)."""
+    with locked(place.lock_file, f"the fleet '{place.name}'"):
+        left = sweep.down(place)
+        place.lock_file.unlink(missing_ok=True)
+    return left
 
 
 def start(place: Place, name: str) -> str:
