@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from brakeline.advisories.model import DEBIAN_12, Advisory, AdvisoryState, KnownExploited
+from brakeline.core.debversion import BadVersion, deb_key
 from brakeline.core.errors import Invalid
 
 FEED_BYTES_MAX = 512 * 1024 * 1024  # decompressed; today's largest public feed, all of OSV Debian, is below 200 MB
@@ -51,8 +52,10 @@ def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
 def json_lines(data: bytes, name: str) -> list[dict[str, Any]]:
     """Objects of a file with one JSON object a line. One parse for all lines: three times as fast as one a line."""
     lines = [line for line in data.split(b"\n") if line.strip()]
+    if not lines:
+        return []
     try:
-        rows = json.loads(b"[" + b",".join(lines) + b"]")
+        rows = json.loads(b"[" + b"\n,".join(lines) + b"]")
         if len(rows) == len(lines) and set(map(type, rows)) == {dict}:
             return rows  # type: ignore[no-any-return]
     except (ValueError, RecursionError):
@@ -71,49 +74,59 @@ def is_kev(data: bytes) -> bool:
     return b'"vulnerabilities"' in data[:4096]
 
 
-def advisories(data: bytes, name: str, wanted: frozenset[str] | None = None) -> list[Advisory]:
-    """Rows of a file of advisory lines; with `wanted`, only those of these source packages are checked and given."""
+def advisories(
+    data: bytes, name: str, wanted: frozenset[str] | None = None, ecosystem: str = DEBIAN_12
+) -> list[Advisory]:
+    """Rows of a file of advisory lines; with `wanted`, only those of these source packages are checked and given.
+
+    `ecosystem` ("debian:12") is that of rows which name none.
+    """
     rows = json_lines(data, name)
     if not rows or len(rows) > ROWS_MAX:
         raise BadFeed(f"expected 1 to {ROWS_MAX} rows", file=name, rows=len(rows))
-    return list(_rows(rows, name, wanted))
+    return list(_rows(rows, name, wanted, ecosystem))
 
 
 _SHORT = ("source", "cve", "fixed", "date", "urgency", "dist")
 _short = itemgetter(*_SHORT)
 
 
-def _rows(rows: Iterable[dict[str, Any]], name: str, wanted: frozenset[str] | None) -> Iterator[Advisory]:
+def _rows(
+    rows: Iterable[dict[str, Any]], name: str, wanted: frozenset[str] | None, ecosystem: str
+) -> Iterator[Advisory]:
     for number, row in enumerate(rows, 1):
         try:
             if wanted is None or row["source"] in wanted:
-                yield _advisory(row)
-        except (KeyError, TypeError, ValueError) as e:
-            raise BadFeed(f"row {number} misses or garbles a field", file=name, error=str(e)[:80]) from None
+                yield _advisory(row, ecosystem)
+        except (KeyError, TypeError, ValueError, BadVersion) as e:
+            raise BadFeed(f"row {number} misses or garbles a field", file=name, error=str(e)[:120]) from None
 
 
-def _advisory(row: dict[str, Any]) -> Advisory:
+def _advisory(row: dict[str, Any], ecosystem: str) -> Advisory:
     if len(row) == len(_SHORT):  # the short form, which nearly all rows of changelogs have
         try:
             if (texts := _short(row)) and "".join(texts) and texts[0] and texts[1] and texts[2]:
-                return Advisory(*texts)
+                deb_key(texts[2])
+                return Advisory(*texts, "", ecosystem)
         except KeyError:
             pass  # six other fields
-    return _long(row)
+    return _long(row, ecosystem)
 
 
-def _long(row: dict[str, Any]) -> Advisory:
+def _long(row: dict[str, Any], ecosystem: str) -> Advisory:
     get = row.get
     source, cve, fixed, state = row["source"], row["cve"], row["fixed"], get("state", "fixed")
     texts = (
         source, cve, fixed, get("date", ""), get("urgency", ""), get("dist", ""),
-        get("introduced", ""), get("ecosystem", DEBIAN_12), state, get("id", ""),
+        get("introduced", ""), get("ecosystem", ecosystem), state, get("id", ""),
     )  # fmt: skip
     "".join(texts)  # the cheapest proof that all are text: TypeError if not
     if not source or not cve or (state == "fixed" and not fixed):
         raise ValueError("source and cve are needed, and in state fixed the version with the fix")
     if state not in _STATES:
         raise ValueError(f"unknown state {state}")
+    if fixed and deb_key(get("introduced") or "0~~") >= deb_key(fixed):
+        raise ValueError("introduced is not before fixed")
     return Advisory(*texts, aliases=tuple(map(str, row["aliases"])) if "aliases" in row else ())
 
 

@@ -29,7 +29,8 @@ Find the advisories that stand open for an inventory; no server is needed.
   --inventory FILE      packages, one JSON object a line (.jsonl or .jsonl.zst)
   --advisories PATH...  advisory rows (.jsonl or .jsonl.zst) and CISA's catalogue of known exploited
                         vulnerabilities (.json or .json.zst); "seed" = what came with Brakeline
-  --release R           ecosystem and release of both, default debian:12
+  --release R           ecosystem:release of the inventory, and of rows that name none;
+                        default debian:12
   --kernel K            `uname -r` of the machine: the kernel is judged by the running one
   --json                one JSON document on standard output
 """
@@ -146,8 +147,8 @@ def _book(items: list[Installed], files: Iterable[str], release: str) -> Book:
         if is_kev(data):
             kev.update(entry.cve for entry in known_exploited(data, path)[1])
         else:
-            rows += advisories(data, path, wanted)
-    return Book(rows, frozenset(kev), wanted=release)
+            rows += advisories(data, path, wanted, release)
+    return Book(rows, frozenset(kev))
 
 
 def _expanded(files: Iterable[str]) -> Iterable[str]:

@@ -55,14 +55,13 @@ class Book:
 
     __slots__ = ("_cache", "_rows", "_shelves", "ecosystems", "kev")
 
-    def __init__(self, rows: Iterable[Advisory], kev: frozenset[str] = frozenset(), wanted: str = "") -> None:
-        """With `wanted`, the rows are all of that ecosystem:release, whatever they say (a file of one release)."""
+    def __init__(self, rows: Iterable[Advisory], kev: frozenset[str] = frozenset()) -> None:
         self._rows: dict[tuple[str, str], list[Advisory]] = {}
         for row in rows:
-            self._rows.setdefault((wanted or row.ecosystem, row.source), []).append(row)
+            self._rows.setdefault((row.ecosystem, row.source), []).append(row)
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}
-        self.ecosystems = {wanted} if wanted else {ecosystem for ecosystem, _ in self._rows}
+        self.ecosystems = {ecosystem for ecosystem, _ in self._rows}
         self.kev = kev
 
     def shelf(self, ecosystem: str, source: str) -> Shelf | None:

@@ -1,6 +1,7 @@
 """The words of exposure: installed packages, match units, findings and the states that they can be in.
 
-Invariants: plain frozen values, no I/O; named tuples for the reason told in `advisories.model`. `units` and `match` decide with them, `service` stores counts of them.
+Invariants: plain frozen values, no I/O; named tuples for the reason told in `advisories.model`. `units` and `match`
+decide with them, `service` stores counts of them.
 """
 
 from __future__ import annotations

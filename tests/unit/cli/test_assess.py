@@ -1,0 +1,133 @@
+"""`exposure assess` as people meet it: bad input is named, exit codes are kept, the text says what it rests on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from brakeline.cli.assess import LIMITS, main
+
+ROW = {"source": "curl", "cve": "CVE-2025-1", "fixed": "2-1", "date": "2025-01-01", "urgency": "low", "dist": "x"}
+KEV = {
+    "catalogVersion": "1", "count": 1,
+    "vulnerabilities": [{"cveID": "CVE-2025-1", "dateAdded": "2025-02-02", "dueDate": "2025-02-20"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    contents = {
+        "inventory": json.dumps({"package": "curl", "version": "1-1"}),
+        "advisories": json.dumps(ROW),
+        "kev": json.dumps(KEV),
+        "empty": "",
+        "garbage": "{]\n",
+        "damaged": "",
+        "list": "[]\n",
+        "short_row": json.dumps({"source": "curl", "cve": "CVE-1"}),
+        "number": json.dumps({**ROW, "fixed": 7}),
+        "bad_version": json.dumps({**ROW, "fixed": "not a version"}),
+        "no_fix": json.dumps({**ROW, "fixed": ""}),
+        "strange_state": json.dumps({**ROW, "state": "perhaps"}),
+        "nameless": json.dumps({"version": "1"}),
+        "tricky": '{"a":"b\nc"}\n{},{}\n',
+    }
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text)
+    packed = zstandard.ZstdCompressor().compress(json.dumps(ROW).encode() * 500)
+    (tmp_path / "damaged").write_bytes(packed[: len(packed) // 2])
+    return {name: str(tmp_path / name) for name in contents}
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_findings_as_json(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(
+        capsys, "--inventory", files["inventory"], "--advisories", files["advisories"], files["kev"], "--json"
+    )
+    (found,) = json.loads(out)["findings"]
+    assert (code, err) == (0, "")
+    assert {k: found[k] for k in ("package", "source", "installed", "cve", "fixed", "kev")} == {
+        "package": "curl", "source": "curl", "installed": "1-1", "cve": "CVE-2025-1", "fixed": "2-1", "kev": True,
+    }  # fmt: skip
+
+
+def test_findings_as_text_with_what_they_rest_on(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--inventory", files["inventory"], "--advisories", files["advisories"])
+    assert code == 0
+    assert out.splitlines()[0] == "CVE-2025-1\tcurl\t1-1 -> 2-1"
+    assert "1 findings: 1 CVEs" in out
+    assert LIMITS in out
+
+
+def test_another_release_finds_nothing_and_says_so_of_every_package(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "rows").write_text(json.dumps({**ROW, "ecosystem": "debian:13"}))
+    code, out, _ = run(capsys, "--inventory", files["inventory"], "--advisories", str(tmp_path / "rows"), "--json")
+    document = json.loads(out)
+    assert (code, document["findings"]) == (0, [])
+    assert document["not_assessed"][0]["code"] == "no_data"
+
+
+@pytest.mark.parametrize(
+    ("inventory", "advisories", "says"),
+    [
+        ("missing", "advisories", "cannot read the file"),
+        ("inventory", "missing", "cannot read the file"),
+        ("empty", "advisories", "expected 1 to 20000 packages"),
+        ("garbage", "advisories", "line 1 is not one JSON object"),
+        ("nameless", "advisories", "line=1"),
+        ("tricky", "advisories", "line 1 is not one JSON object"),
+        ("inventory", "empty", "expected 1 to 2000000 rows"),
+        ("inventory", "garbage", "line 1 is not one JSON object"),
+        ("inventory", "list", "line 1 is not one JSON object"),
+        ("inventory", "damaged", "damaged"),
+        ("inventory", "short_row", "row 1 misses or garbles a field"),
+        ("inventory", "number", "row 1 misses or garbles a field"),
+        ("inventory", "bad_version", "no version"),
+        ("inventory", "no_fix", "row 1 misses or garbles a field"),
+        ("inventory", "strange_state", "unknown state perhaps"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_printed(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str], inventory: str, advisories: str, says: str
+) -> None:
+    code, out, err = run(
+        capsys, "--inventory", files.get(inventory, "/nowhere"), "--advisories", files.get(advisories, "/nowhere")
+    )
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.startswith("brakeline: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "--inventory needs exactly one value"),
+        (["--inventory", "a", "b"], "--inventory needs exactly one value"),
+        (["--inventory", "a"], "--advisories needs at least one file"),
+        (["--inventory", "a", "--advisories"], "--advisories needs at least one file"),
+        (["--inventory", "a", "--advisories", "b", "--jsn"], "no such option: --jsn"),
+        (["word"], "unexpected word: word"),
+        (["--inventory", "a", "--advisories", "b", "--json", "x"], "--json takes no value"),
+    ],
+)
+def test_wrong_usage(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert "exposure assess --help" in err
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert out.startswith("Usage: brakeline exposure assess")
