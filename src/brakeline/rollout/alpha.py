@@ -1,0 +1,59 @@
+"""The alpha table: how the chance of a false halt (1 % per rollout) is spent, one row per question asked.
+
+Rows: signal x checkpoint x {everybody, each class, each attribute value}; the sum never exceeds the policy's alpha
+(union bound), which `lint` checks again. Shares follow from simulation: class rows matter most, because one pooled test
+lets a silent fault of one class through; attributes find faults of a subset.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.rollout.evidence import EXPLICIT, SILENT, UNHEALTHY
+from brakeline.rollout.model import CLASSES, Policy
+
+# Parts of alpha, in hundredths; silence is the one signal that a dead endpoint still sends.
+SHARES: Final = {SILENT: 0.52, UNHEALTHY: 0.10, EXPLICIT: 0.10}
+ATTRIBUTE_SHARE: Final = 0.28
+MARGINS: Final = {SILENT: 0.0, UNHEALTHY: 0.002}  # harmless excess; silence has none
+ATTRIBUTES_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaRow:
+    """One question: at `alpha` an e-value of 1/alpha halts."""
+
+    signal: str
+    checkpoint: int  # index; -1 for signals that are not read at checkpoints
+    group: str
+    alpha: float
+
+    @property
+    def bar(self) -> float:
+        """log e-value at which this row halts."""
+        return -math.log(self.alpha)
+
+
+def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, ...]:
+    """Every question of a rollout, with its part of alpha."""
+    points = range(len(policy.checkpoints_s))
+    classes = ("all", *(f"class:{c}" for c in CLASSES))
+    alpha = policy.guard.alpha
+    rows: list[AlphaRow] = []
+    for signal in (SILENT, UNHEALTHY):
+        each = alpha * SHARES[signal] / (len(points) * len(classes))
+        rows += [AlphaRow(signal, j, g, each) for j in points for g in classes]
+    rows += [AlphaRow(EXPLICIT, -1, g, alpha * SHARES[EXPLICIT] / len(classes)) for g in classes]
+    named = attributes[:ATTRIBUTES_MAX]
+    if named:
+        questions = [(s, j) for s in (SILENT, UNHEALTHY) for j in points] + [(EXPLICIT, -1)]
+        each = alpha * ATTRIBUTE_SHARE / (len(questions) * len(named))
+        rows += [AlphaRow(s, j, g, each) for s, j in questions for g in named]
+    return tuple(rows)
+
+
+def alpha_sum(rows: tuple[AlphaRow, ...]) -> float:
+    """What the whole table spends."""
+    return math.fsum(r.alpha for r in rows)

@@ -1,0 +1,98 @@
+"""Who is in which arm: the draw, the rings' sizes, and the decision at ready. Pure.
+
+Every endpoint of a rollout has a place `u` in a draw that nobody could know before: the first 63 bits of
+SHA-256(salt || endpoint id), salt drawn after the change was fixed. The lowest places are treated first, ring by ring;
+controls are taken from the *highest* places, so that they are the last to cross over and stay comparable longest;
+a ring's controls are fresh endpoints, so no endpoint is evidence twice. Given who asked in a tick, which of them are
+treated is a fair draw: that, and nothing else, is what the brake's statistics rely on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring
+
+U_BITS: Final = 63  # fits PostgreSQL's bigint
+U_END: Final = 1 << U_BITS
+
+
+def draw(salt: bytes, endpoint_id: str) -> int:
+    """The endpoint's place in the draw, 0 <= u < U_END; the endpoint can compute it too."""
+    digest = hashlib.sha256(salt + endpoint_id.encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def held_out(policy: Policy, change: Change, total: int) -> int:
+    """How many endpoints are treated last of all, as the last comparison. None where a finding is exploited."""
+    return 0 if change.exploited else math.floor(policy.guard.holdout * total)
+
+
+def _cumulative(ring: Ring, total: int) -> int:
+    if ring.count is not None:
+        return min(ring.count, total)
+    return min(total, max(1, math.ceil((ring.share or 1.0) * total - 1e-9)))
+
+
+def rings_for(policy: Policy, change: Change, total: int) -> tuple[tuple[Ring, int], ...]:
+    """The rings that a fleet of `total` really has, each with its cumulative number of treated endpoints.
+
+    Rings that would add nobody are dropped; the last always ends at everybody, the hold-out after it.
+    """
+    reserve = held_out(policy, change, total)
+    rings: list[tuple[Ring, int]] = []
+    for i, ring in enumerate(policy.rings):
+        last = i == len(policy.rings) - 1
+        upto = total - reserve if last else min(_cumulative(ring, total), total - reserve)
+        if upto > (rings[-1][1] if rings else 0):
+            rings.append((ring, upto))
+    if reserve:
+        ring, upto = rings[-1]
+        watched = min(LAST_CHECKPOINT_S, max(policy.checkpoints_s))
+        rings[-1] = (replace(ring, bake_s=max(ring.bake_s, watched)), upto)
+        rings.append((Ring("hold-out", bake_s=0, share=1.0), total))
+    return tuple(rings)
+
+
+def allot(upto: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """`upto` places shared over regions in proportion to their sizes (largest remainder, then by name)."""
+    total = sum(sizes.values())
+    if total == 0:
+        return dict.fromkeys(sizes, 0)
+    upto = min(upto, total)
+    exact = {r: upto * n / total for r, n in sizes.items()}
+    shares = {r: math.floor(x) for r, x in exact.items()}
+    by_remainder = sorted(sizes, key=lambda r: (-(exact[r] - shares[r]), r))
+    for region in by_remainder[: upto - sum(shares.values())]:
+        shares[region] += 1
+    return shares
+
+
+def thresholds(
+    untreated: Sequence[int], fresh: Sequence[int], places: int, controls: int, reserve: int
+) -> tuple[int, int, int]:
+    """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` fresh ones above.
+
+    `reserve` of the highest draws are kept out of both until the ring that is meant for them.
+    """
+    treat_below = untreated[places] if places < len(untreated) else U_END
+    until = U_END if reserve <= 0 or reserve > len(untreated) else untreated[-reserve]
+    above = [u for u in fresh if treat_below <= u < until]
+    if not above or controls <= 0:
+        return treat_below, until, until
+    return treat_below, above[-min(controls, len(above))], until
+
+
+def assign(gate: Gate | None, u: int, treated_in_tick: int, closed: bool, now_ms: int) -> Arm:
+    """What becomes of an endpoint that is ready now. A closed tick defers everybody, whatever their draw."""
+    if gate is None or closed or now_ms >= gate.closes_ms or treated_in_tick >= gate.budget:
+        return Arm.DEFERRED
+    if u < gate.treat_below:
+        return Arm.TREATED
+    if gate.control_from <= u < gate.control_until:
+        return Arm.CONTROL
+    return Arm.DEFERRED

@@ -1,0 +1,96 @@
+"""The statistics: e-values that may be looked at as often as one likes. Pure arithmetic, no policy.
+
+An e-value is a bet against "no effect" whose fair price is 1: if the change is harmless, the chance that it *ever*
+reaches 1/a is at most a (Ville). `compare` bets on treated against concurrent randomised controls: given how many of a
+block are bad, how many of those are treated is hypergeometric whatever the cause they share (night, outage). `excess`
+is the same with a margin: harmless extra up to `margin` is explained away at its best. `one_sample` is for events that
+controls cannot have. Each bets on several sizes of harm at once and takes the mean, so none must be guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from brakeline.rollout.evidence import Counts
+
+ODDS_RATIOS: Final = (1.15, 1.5, 2.5, 6.0, 25.0, 400.0)
+RATE_FACTORS: Final = (1.3, 2.0, 4.0, 10.0, 50.0, 300.0)  # a grid that began at 5 missed a fault of 2.5 times the rate
+RATE_MAX: Final = 0.999
+EXACT_MAX: Final = 400  # terms; above, the binomial bound (never more than the exact value: Hoeffding) is used
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def log_mean_exp(logs: Sequence[float]) -> float:
+    """log of the mean of exp(logs), safely."""
+    top = max(logs)
+    return top + math.log(sum(math.exp(x - top) for x in logs) / len(logs))
+
+
+@lru_cache(maxsize=65_536)
+def _log_expected(n_t: int, n_c: int, m: int, w: float) -> float:
+    """log E[w^X] where X of m bad endpoints are treated by a fair draw (hypergeometric), or its binomial bound."""
+    low, high = max(0, m - n_c), min(n_t, m)
+    if high - low > EXACT_MAX:
+        return m * math.log1p(n_t / (n_t + n_c) * (w - 1))
+    logs = [_log_choose(n_t, k) + _log_choose(n_c, m - k) + k * math.log(w) for k in range(low, high + 1)]
+    top = max(logs)
+    return top + math.log(sum(math.exp(x - top) for x in logs)) - _log_choose(n_t + n_c, m)
+
+
+def compare(blocks: Sequence[Counts]) -> float:
+    """log e-value of "treated are worse than their controls" over independent blocks."""
+    if not any(b.x_t for b in blocks):
+        return 0.0  # no bet on harm was won: at most 1, whatever the exact value
+    sums = [0.0] * len(ODDS_RATIOS)
+    for b in blocks:
+        m = b.x_t + b.x_c
+        if m == 0 or m == b.n_t + b.n_c:
+            continue  # all alike: no information, e-value exactly 1
+        for i, w in enumerate(ODDS_RATIOS):
+            sums[i] += b.x_t * math.log(w) - _log_expected(b.n_t, b.n_c, m, w)
+    return log_mean_exp(sums)
+
+
+@lru_cache
+def _rates(baseline: float) -> tuple[float, ...]:
+    return (*sorted({min(RATE_MAX, baseline * f) for f in RATE_FACTORS} | {RATE_MAX}),)
+
+
+def excess(blocks: Sequence[Counts], margin: float) -> float:
+    """log e-value of "treated are worse than their controls by more than `margin`".
+
+    Under H0 the treated bad are x0 + extra: x0 as exchangeable as without effect, extra at most Binomial(n_t, margin).
+    For each bet (w, r) every bad treated endpoint is credited with the cheaper of the two explanations, so whatever
+    the true split, the product is at most the product of two fair bets.
+    """
+    if not any(b.x_t for b in blocks):
+        return 0.0
+    bets = [(w, r) for w in ODDS_RATIOS for r in _rates(margin)]
+    n = sum(b.n_t for b in blocks)
+    logs = [n * (math.log1p(-r) - math.log1p(-margin)) for _, r in bets]
+    for b in blocks:
+        if b.x_t == b.x_c == 0:
+            continue
+        p0 = b.n_t / (b.n_t + b.n_c)
+        for i, (w, r) in enumerate(bets):
+            price = math.log1p(p0 * (w - 1))
+            as_shift = math.log(r) + math.log1p(-margin) - math.log(margin) - math.log1p(-r)
+            logs[i] += b.x_t * min(math.log(w) - price, as_shift) - b.x_c * price
+    return log_mean_exp(logs)
+
+
+def one_sample(n: int, x: int, baseline: float) -> float:
+    """log e-value of "the rate of x in n is above `baseline`"."""
+    if n == 0:
+        return 0.0
+    logs = [
+        x * (math.log(r) - math.log(baseline)) + (n - x) * (math.log1p(-r) - math.log1p(-baseline))
+        for r in _rates(baseline)
+    ]
+    return log_mean_exp(logs)

@@ -1,0 +1,106 @@
+"""From check-ins to counts: when an endpoint was heard, what that means at each checkpoint, which blocks to compare.
+
+An endpoint's clock starts at ready. At checkpoint c it is *silent* if no check-in came in (c - g, c]; *asleep* (said
+goodbye) is a third value, counted in neither; *unhealthy* is judged among those heard. Counts are made per block: the
+treated and controls of one region and class that were randomised in the same tick. A block speaks only when its tick
+is closed and all its endpoints have passed the checkpoint. Pure; the executor and the simulation call the same code.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.rollout.model import Arm, Policy, Subject
+
+SILENT: Final = "silent"
+UNHEALTHY: Final = "unhealthy"
+EXPLICIT: Final = "explicit"
+SIGNALS: Final = (SILENT, UNHEALTHY)  # compared between arms; EXPLICIT has no control arm
+
+# Failures that can come from the endpoint's own situation. Every other failure of a transaction that was started is
+# taken as the update's: an unknown code must not hide harm.
+CAN_PRE_EXIST: Final = frozenset(
+    {"no_space", "lock_timeout", "locked", "network", "download_failed", "lists_stale", "unhealthy", "changed",
+     "expired", "busy", "refused", "held", "window", "power_lost", "interrupted", "unauthenticated_package"}
+)  # fmt: skip
+
+
+def windows_hit(policy: Policy, machine_class: str, ready_ms: int, from_ms: int, to_ms: int) -> int:
+    """Bits of the checkpoints whose window (c - g, c] has an instant in (from_ms, to_ms]."""
+    grace_ms = policy.grace_s(machine_class) * 1000
+    mask = 0
+    for j, c in enumerate(policy.checkpoints_s):
+        end = ready_ms + c * 1000
+        if from_ms < end and to_ms > end - grace_ms:
+            mask |= 1 << j
+    return mask
+
+
+def heard_now(policy: Policy, machine_class: str, ready_ms: int, now_ms: int) -> int:
+    """Bits that a single check-in at `now_ms` sets."""
+    return windows_hit(policy, machine_class, ready_ms, now_ms - 1, now_ms)
+
+
+def due(policy: Policy, subject: Subject, now_ms: int) -> int:
+    """How many checkpoints this endpoint has passed."""
+    passed = now_ms - subject.ready_ms
+    return sum(passed >= c * 1000 for c in policy.checkpoints_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One comparison: of n treated x bad, of n controls x bad."""
+
+    n_t: int
+    n_c: int
+    x_t: int
+    x_c: int
+
+
+Row = tuple[str, int, str]  # (signal, checkpoint index, group)
+
+
+def groups(subject: Subject) -> tuple[str, ...]:
+    """Where a subject's evidence counts: everybody, its class, each of its frozen attributes."""
+    return ("all", f"class:{subject.machine_class}", *subject.attributes)
+
+
+def tabulate(policy: Policy, subjects: Iterable[Subject], open_ticks: frozenset[int], since_ms: int,
+             now_ms: int) -> dict[Row, list[Counts]]:  # fmt: skip
+    """All comparisons that may be made now, per row of the alpha table. Who was ready before `since_ms` was judged."""
+    blocks: dict[tuple[int, str, str], list[Subject]] = defaultdict(list)
+    for s in subjects:
+        if s.tick not in open_ticks and s.ready_ms >= since_ms:
+            blocks[(s.tick, s.region, s.machine_class)].append(s)
+    table: dict[Row, list[Counts]] = defaultdict(list)
+    for members in blocks.values():
+        youngest_ms = max(s.ready_ms for s in members)
+        for j, c in enumerate(policy.checkpoints_s):
+            if now_ms < youngest_ms + c * 1000:
+                break  # checkpoints rise
+            for (signal, group), counts in _compare(members, j, c * 1000).items():
+                table[(signal, j, group)].append(counts)
+    return table
+
+
+def _compare(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str, str], Counts]:
+    """Counts of one block at one checkpoint; controls that crossed over before it are left out, so are the asleep."""
+    tallies: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    bit = 1 << j
+    for s in members:
+        if s.asleep & bit or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
+            continue
+        side = 0 if s.arm is Arm.TREATED else 1
+        silent = not s.heard & bit
+        for group in groups(s):
+            tally = tallies[(SILENT, group)]
+            tally[side] += 1
+            tally[side + 2] += silent
+            if not silent:
+                tally = tallies[(UNHEALTHY, group)]
+                tally[side] += 1
+                tally[side + 2] += bool(s.unhealthy & bit)
+    return {k: Counts(*t) for k, t in tallies.items() if t[0] and t[1]}

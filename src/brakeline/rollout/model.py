@@ -1,0 +1,317 @@
+"""The words of a rollout, as frozen types; no behaviour beyond reading them.
+
+*Policy* is what an operator wishes; *Blueprint* is the next intended state in every detail (immutable, numbered by
+generation); *Observed* is what is known now, perhaps stale; *Report* explains every move and every non-move. Times are
+Unix milliseconds (`*_ms`), durations are seconds (`*_s`), `u` is an endpoint's place in the draw (`arms.draw`).
+`planner.plan` turns the first three into a new blueprint; `brake.judge` gives the verdict; `lint.check` distrusts both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+CLASSES: Final = ("server", "desktop", "laptop")  # the strata in which every signal is tested
+DAY_S: Final = 86_400
+CHECKPOINTS_S: Final = (1_800, 8_100, 22_500, 93_600)  # 30 min, 2 h 15, 6 h 15, 26 h after ready
+LAST_CHECKPOINT_S: Final = 72 * 3600  # the last ring is watched this long: a long weekend's return
+
+
+class Arm(StrEnum):
+    """What became of an endpoint at ready. Deferred ones are in no arm and count nowhere."""
+
+    TREATED = "treated"
+    CONTROL = "control"
+    DEFERRED = "deferred"
+
+
+class Phase(StrEnum):
+    """Where a rollout stands. Only ROLLING ever has an open gate."""
+
+    DRAFT = "draft"
+    ROLLING = "rolling"
+    HOLDING = "holding"
+    HALTED = "halted"
+    COMPLETED = "completed"
+    WITHDRAWN = "withdrawn"
+
+
+FINAL: Final = frozenset({Phase.WITHDRAWN})
+EXPOSED_NO_MORE: Final = frozenset({Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pin:
+    """One package at exactly one version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is rolled out: pinned updates. `exploited`: closes a finding that is exploited, so nobody is held out."""
+
+    updates: tuple[Pin, ...]
+    kind: str = "updates"
+    exploited: bool = False
+    conffile_policy: str = "keep"
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A cumulative part of the fleet: `count` endpoints or a `share` (0..1]; watched `bake_s` after its last offer."""
+
+    name: str
+    bake_s: int
+    share: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """How harm is told from noise. `alpha`: the chance, per rollout, that statistics halt a harmless change."""
+
+    controls_per_treated: int = 9
+    holdout: float = 0.01
+    alpha: float = 0.01
+    no_data: str = "hold"  # there is no other value: missing data never promotes
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's wish. Every duration is in seconds, so a rehearsal can run in a minute."""
+
+    rings: tuple[Ring, ...]
+    guard: Guard = Guard()
+    checkpoints_s: tuple[int, ...] = CHECKPOINTS_S
+    check_in_interval_s: int = 60
+    grace_intervals: int = 3  # servers and desktops: not heard in three intervals before a checkpoint = silent
+    laptop_grace_s: int = 2 * 3600
+    tick_s: int = 900  # a tick closes after this long even if its budget is not spent
+    offers_per_tick: int = 500  # offers that one region may get in one tick
+    region_stagger_s: int = 0  # the n-th region opens a ring n times this much later
+    quorum: float = 0.8  # share of treated, per class and ring, proven on the new version
+    enrolled: float = 0.9  # share of the ring's eligible endpoints that were randomised
+    eligible_seen_s: int = 7 * DAY_S
+    data_age_max_s: int = 900
+    offer_lifetime_s: int = 600
+    small_ring: int = 50  # below this one explicit failure holds and two halt (outside the alpha claim)
+    failure_baseline: float = 0.01  # ordinary failure rate of a package manager: only more than this is evidence
+
+    def grace_s(self, machine_class: str) -> int:
+        """How long before a checkpoint an endpoint may last have been heard."""
+        if machine_class == "laptop":
+            return self.laptop_grace_s
+        return self.grace_intervals * self.check_in_interval_s
+
+    def return_s(self, machine_class: str) -> int:
+        """How long an exposed endpoint may be away and still count as proven: people's machines sleep at night."""
+        if machine_class == "server":
+            return max(self.grace_s("server"), self.checkpoints_s[0])
+        return self.checkpoints_s[-1]
+
+
+class Progress(StrEnum):
+    """What is known of a treated endpoint's transaction. Controls stay at NONE."""
+
+    NONE = "none"
+    OFFERED = "offered"
+    STARTED = "started"
+    INSTALLED = "installed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One endpoint in one arm, with the evidence so far. Masks have one bit per checkpoint.
+
+    Stratum and attributes were frozen before the offer. `heard`: a check-in fell into that checkpoint's window.
+    `proven_ms`: first healthy check-in after INSTALLED. `crossed_ms`: a control whose turn to be treated came.
+    """
+
+    endpoint_id: str
+    arm: Arm
+    ring: int
+    tick: int
+    region: str
+    machine_class: str
+    u: int
+    ready_ms: int
+    generation: int
+    attributes: tuple[str, ...] = ()
+    heard: int = 0
+    unhealthy: int = 0
+    asleep: int = 0
+    last_heard_ms: int = 0
+    asleep_now: bool = False
+    unhealthy_now: bool = False
+    progress: Progress = Progress.NONE
+    explicit: bool = False  # failed in a way that cannot pre-exist the change
+    proven_ms: int = 0
+    crossed_ms: int = 0
+    set_aside_ms: int = 0  # a person resumed knowing of this endpoint's failure
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """An open tick of one region: who is treated, who is control, and how many offers at most.
+
+    u < treat_below is treated; control_from <= u < control_until is control; everybody else is deferred.
+    """
+
+    region: str
+    ring: int
+    tick: int
+    treat_below: int
+    control_from: int
+    control_until: int
+    budget: int
+    opened_ms: int
+    closes_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """How many endpoints of a region may be treated, cumulatively, up to the current ring."""
+
+    region: str
+    treated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """The intended state of one rollout. Becomes the target only if its parent is the target (compare and swap)."""
+
+    rollout_id: str
+    generation: int
+    parent: int
+    phase: Phase
+    ring: int  # index of the ring in progress; -1 = none was opened yet
+    made_ms: int
+    gates: tuple[Gate, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    ring_opened_ms: tuple[int, ...] = ()
+    why: str = ""
+    alpha_sum: float = 0.0
+
+    def gate(self, region: str) -> Gate | None:
+        """The open gate of a region, if any."""
+        return next((g for g in self.gates if g.region == region), None)
+
+
+@dataclass(frozen=True, slots=True)
+class TickState:
+    """What happened in one tick so far. `closed`: budget spent, time over or generation gone, for both arms."""
+
+    region: str
+    tick: int
+    ring: int
+    treated: int
+    closed: bool
+
+
+class Wish(StrEnum):
+    """What a person last asked for."""
+
+    DRAFT = "draft"
+    RUN = "run"
+    PAUSE = "pause"
+    BRAKE = "brake"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A target that cannot take part now, and why, in its own words."""
+
+    endpoint_id: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything the planner may know.
+
+    `untreated` and `fresh` are sorted draws per region: eligible endpoints that were not treated yet, and those of
+    them that were in no arm yet.
+    """
+
+    change: Change
+    targets: int
+    subjects: tuple[Subject, ...]
+    untreated: Mapping[str, tuple[int, ...]]
+    fresh: Mapping[str, tuple[int, ...]]
+    ticks: tuple[TickState, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
+    wish: Wish = Wish.RUN
+    wish_by: str = ""
+    wish_reason: str = ""
+    data_ms: int = 0  # newest check-in of any target
+    resumed_ms: int = 0  # when a person last resumed after a halt: older statistics were judged then
+    resumed_generation: int = 0  # the halted generation that was resumed; 0 = none
+    quarantined: frozenset[Pin] = frozenset()
+    attributes: tuple[str, ...] = ()  # values tested, frozen at start
+
+
+class State(StrEnum):
+    """How a line of the report is shown: passed, waiting for time, holding for evidence, harm, or no data."""
+
+    OK = "ok"
+    WAIT = "wait"
+    HOLD = "hold"
+    HALT = "halt"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One gate and what it says, with the figures behind the sentence."""
+
+    gate: str
+    state: State
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Why the rollout does what it does: gates in the order in which they were asked."""
+
+    lines: tuple[Line, ...]
+
+    def stuck(self) -> tuple[Line, ...]:
+        """The lines that keep it from going on."""
+        return tuple(line for line in self.lines if line.state is not State.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Harm is shown: nothing more is offered, the updates are quarantined."""
+
+    reason: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Evidence is missing or doubtful: nothing new is offered until it is there."""
+
+    reason: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The brake does not object. (Whether a ring is passed is the planner's question.)"""
+
+
+Verdict = Halt | Hold | Promote

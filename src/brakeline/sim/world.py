@@ -1,0 +1,292 @@
+"""The simulated world: endpoints ask, the real arms, planner, brake and lint decide, time passes in steps.
+
+A step: every endpoint that is on checks in (and may be ready), the executor makes its observation, plans, lints and
+publishes. Blueprints reach the assigning side through a `Receiver` that refuses older generations, as the product's
+does. The result is a `History` for `promises` to judge; nothing here judges. `Mind` holds the two decisions that
+`mutants` replace.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from brakeline.rollout import arms, evidence, lint, planner
+from brakeline.rollout.model import (
+    Arm,
+    Blueprint,
+    Change,
+    Gate,
+    Observed,
+    Phase,
+    Pin,
+    Policy,
+    Progress,
+    Report,
+    Subject,
+    TickState,
+    Wish,
+)
+from brakeline.sim.faults import NEVER_MS, Fault
+from brakeline.sim.fleet import DAY_MS, Outage, SimEndpoint
+
+STEP_MS: Final = 10 * 60_000
+DECIDE_MS: Final = 30 * 60_000
+INSTALL_MS: Final = 5 * 60_000
+
+Plan = Callable[[Policy, Blueprint, Observed, int], tuple[Blueprint, Report]]
+Assign = Callable[[Gate | None, int, int, bool, int], Arm]
+
+
+@dataclass(frozen=True, slots=True)
+class Mind:
+    """Who decides. The defaults are the product; `lints` off lets a planted bug show what it does unchecked."""
+
+    plan: Plan = planner.plan
+    assign: Assign = arms.assign
+    lints: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything that a history depends on."""
+
+    name: str
+    policy: Policy
+    fleet: tuple[SimEndpoint, ...]
+    fault: Fault
+    outages: tuple[Outage, ...]
+    start_ms: int
+    horizon_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One offer that left, under which generation, with the facts of that moment that promises are about."""
+
+    at_ms: int
+    endpoint_id: str
+    ring: int
+    generation: int
+    exposed: int  # treated endpoints before this one
+    proven: int  # of them proven
+    youngest_ms: int  # newest ready of an earlier ring's treated endpoint; 0 = none
+
+
+@dataclass(slots=True)
+class Member:
+    """What becomes of one endpoint over time (the only mutable state besides the blueprint)."""
+
+    endpoint: SimEndpoint
+    treated: Subject | None = None
+    control: Subject | None = None
+    last_heard_ms: int = 0
+    dies_ms: int = NEVER_MS
+
+
+@dataclass(slots=True)
+class History:
+    """What happened, for the promises."""
+
+    scenario: Scenario
+    blueprints: list[Blueprint] = field(default_factory=list)
+    offers: list[Offered] = field(default_factory=list)
+    controls: list[tuple[Subject, Gate]] = field(default_factory=list)
+    closed_ms: dict[tuple[str, int], int] = field(default_factory=dict)
+    lint: list[str] = field(default_factory=list)
+    report: Report = field(default_factory=lambda: Report(()))
+    stopped_ms: int = 0  # first blueprint that halted
+    ended_ms: int = 0
+    harmed: int = 0
+
+    @property
+    def last(self) -> Blueprint:
+        return self.blueprints[-1]
+
+
+@dataclass(slots=True)
+class Receiver:
+    """The side that acts on blueprints: takes only newer generations."""
+
+    blueprint: Blueprint
+
+    def receive(self, blueprint: Blueprint) -> None:
+        if blueprint.generation > self.blueprint.generation:
+            self.blueprint = blueprint
+
+
+CHANGE: Final = Change((Pin("libexample1", "2.0-1"),), exploited=False)
+
+
+class World:
+    """One rollout in one simulated fleet."""
+
+    def __init__(self, scenario: Scenario, rng: random.Random, mind: Mind) -> None:
+        self.scenario, self.rng, self.mind = scenario, rng, mind
+        self.members = [Member(e, last_heard_ms=scenario.start_ms) for e in scenario.fleet]
+        self.members.sort(key=lambda m: m.endpoint.u)
+        first = planner.first_blueprint("ro_sim", scenario.start_ms)
+        self.target, self.receiver = first, Receiver(first)
+        self.ticks: dict[tuple[str, int], TickState] = {}
+        self.history = History(scenario, [first])
+        self.attributes = tuple(sorted({a for e in scenario.fleet for a in e.attributes}))
+
+    def run(self) -> History:
+        """Steps until the rollout is over or the horizon is reached."""
+        now_ms = self.scenario.start_ms
+        while now_ms < self.scenario.start_ms + self.scenario.horizon_ms:
+            if (now_ms - self.scenario.start_ms) % DECIDE_MS == 0:
+                self._decide(now_ms)
+            if self._over(now_ms):
+                break
+            self._pass(now_ms, now_ms + STEP_MS)
+            now_ms += STEP_MS
+        self.history.ended_ms = now_ms
+        self.history.harmed = sum(1 for m in self.members if m.treated and self.scenario.fault.hits(m.endpoint))
+        return self.history
+
+    def _over(self, now_ms: int) -> bool:
+        """Nothing more can come: an end with a few steps to watch it, or a hold that only a person would end."""
+        age_ms = now_ms - self.target.made_ms
+        if self.target.phase in (Phase.COMPLETED, Phase.HALTED):
+            return age_ms > 6 * STEP_MS
+        outage_ms = max((o.until_ms for o in self.scenario.outages), default=0)
+        stands = self.target.phase is Phase.HOLDING and self.scenario.fault.harmful
+        return stands and age_ms > DAY_MS and now_ms > outage_ms
+
+    # --- the executor's part -----------------------------------------------------------------------------------------
+
+    def observe(self, now_ms: int) -> Observed:
+        """What the product would load from its store."""
+        untreated: dict[str, list[int]] = {}
+        fresh: dict[str, list[int]] = {}
+        subjects: list[Subject] = []
+        newest_ms = 0
+        for m in self.members:
+            newest_ms = max(newest_ms, m.last_heard_ms)
+            eligible = now_ms - m.last_heard_ms <= self.scenario.policy.eligible_seen_s * 1000
+            region = m.endpoint.region
+            if m.treated is not None:
+                subjects.append(replace(m.treated, last_heard_ms=m.last_heard_ms))
+            elif eligible:
+                untreated.setdefault(region, []).append(m.endpoint.u)
+                if m.control is None:
+                    fresh.setdefault(region, []).append(m.endpoint.u)
+            if m.control is not None:
+                subjects.append(replace(m.control, last_heard_ms=m.last_heard_ms))
+        return Observed(CHANGE, len(self.members), tuple(subjects),
+                        {r: tuple(us) for r, us in untreated.items()}, {r: tuple(us) for r, us in fresh.items()},
+                        tuple(self.ticks.values()), wish=Wish.RUN, data_ms=newest_ms,
+                        attributes=self.attributes)  # fmt: skip
+
+    def _decide(self, now_ms: int) -> None:
+        policy, observed = self.scenario.policy, self.observe(now_ms)
+        proposed, self.history.report = self.mind.plan(policy, self.target, observed, now_ms)
+        if proposed == self.target:
+            return
+        problems = lint.check(policy, self.target, proposed, observed)
+        self.history.lint += [f"{p.rule}: {p.text}" for p in problems]
+        if problems and self.mind.lints:
+            return
+        self._publish(proposed, now_ms)
+
+    def _publish(self, proposed: Blueprint, now_ms: int) -> None:
+        kept = {(g.region, g.tick) for g in proposed.gates}
+        for key, tick in self.ticks.items():
+            if key not in kept and not tick.closed:
+                self._close(key, now_ms)
+        for g in proposed.gates:
+            self.ticks.setdefault((g.region, g.tick), TickState(g.region, g.tick, g.ring, 0, closed=False))
+        self._cross(proposed, now_ms)
+        self.target = proposed
+        self.history.blueprints.append(proposed)
+        if proposed.phase is Phase.HALTED and not self.history.stopped_ms:
+            self.history.stopped_ms = now_ms
+        self.receiver.receive(proposed)
+
+    def _close(self, key: tuple[str, int], now_ms: int) -> None:
+        self.ticks[key] = replace(self.ticks[key], closed=True)
+        self.history.closed_ms.setdefault(key, now_ms)
+
+    def _cross(self, proposed: Blueprint, now_ms: int) -> None:
+        """Controls whose turn to be treated has come leave the comparison, dead or alive: nothing is selected."""
+        below = {g.region: g.treat_below for g in proposed.gates}
+        for m in self.members:
+            c = m.control
+            if c is not None and not c.crossed_ms and c.u < below.get(m.endpoint.region, 0):
+                m.control = replace(c, crossed_ms=now_ms)
+
+    # --- the endpoints' part -----------------------------------------------------------------------------------------
+
+    def _pass(self, from_ms: int, to_ms: int) -> None:
+        asking: list[tuple[float, Member]] = []
+        for m in self.members:
+            if m.dies_ms <= from_ms or not m.endpoint.on(to_ms) or self._dark(m.endpoint.region, to_ms):
+                continue
+            until_ms = min(to_ms, m.dies_ms)
+            m.last_heard_ms = until_ms
+            if m.treated is not None:
+                m.treated = self._heard(m.treated, from_ms, until_ms)
+                if m.treated.progress is Progress.OFFERED:
+                    m.treated = self._result(m, m.treated, until_ms)
+                elif m.treated.progress is Progress.INSTALLED and not m.treated.proven_ms:
+                    m.treated = replace(m.treated, proven_ms=until_ms)
+            else:
+                if m.control is not None:
+                    m.control = self._heard(m.control, from_ms, until_ms)
+                asking.append((self.rng.random(), m))
+        for when, m in sorted(asking, key=lambda x: x[0]):
+            self._ask(m, from_ms + round(when * (to_ms - from_ms - 1)) + 1)
+
+    def _dark(self, region: str, now_ms: int) -> bool:
+        return any(o.region == region and o.from_ms <= now_ms < o.until_ms for o in self.scenario.outages)
+
+    def _heard(self, s: Subject, from_ms: int, to_ms: int) -> Subject:
+        hit = evidence.windows_hit(self.scenario.policy, s.machine_class, s.ready_ms, from_ms, to_ms)
+        return replace(s, heard=s.heard | hit) if hit & ~s.heard else s
+
+    def _result(self, m: Member, s: Subject, now_ms: int) -> Subject:
+        if now_ms - s.ready_ms < INSTALL_MS:
+            return s
+        if self.scenario.fault.fails and self.scenario.fault.hits(m.endpoint):
+            return replace(s, progress=Progress.FAILED, explicit=True, detail="maintainer_script_failed")
+        return replace(s, progress=Progress.INSTALLED)
+
+    def _ask(self, m: Member, now_ms: int) -> None:
+        """Ready: the moment of randomisation."""
+        blueprint, e = self.receiver.blueprint, m.endpoint
+        gate = blueprint.gate(e.region) if blueprint.phase is Phase.ROLLING else None
+        if gate is None:
+            return
+        key = (gate.region, gate.tick)
+        tick = self.ticks[key]
+        arm = self.mind.assign(gate, e.u, tick.treated, tick.closed, now_ms)
+        if arm is Arm.DEFERRED or (arm is Arm.CONTROL and m.control is not None):
+            return
+        subject = Subject(e.endpoint_id, arm, gate.ring, gate.tick, e.region, e.machine_class, e.u, now_ms,
+                          blueprint.generation, e.attributes)  # fmt: skip
+        if arm is Arm.CONTROL:
+            m.control = subject
+            self.history.controls.append((subject, gate))
+            return
+        self._offer(m, subject, now_ms)
+        self.ticks[key] = replace(tick, treated=tick.treated + 1)
+        if tick.treated + 1 >= gate.budget:
+            self._close(key, now_ms)
+
+    def _offer(self, m: Member, subject: Subject, now_ms: int) -> None:
+        before = [x.treated for x in self.members if x.treated is not None]
+        youngest = max((s.ready_ms for s in before if s.ring < subject.ring), default=0)
+        self.history.offers.append(
+            Offered(now_ms, subject.endpoint_id, subject.ring, subject.generation, len(before),
+                    sum(bool(s.proven_ms) for s in before if s.ring < subject.ring), youngest)
+        )  # fmt: skip
+        m.treated = replace(subject, progress=Progress.OFFERED)
+        m.dies_ms = self.scenario.fault.death_ms(m.endpoint, now_ms)
+
+
+def run(scenario: Scenario, seed: int, mind: Mind | None = None) -> History:
+    """One history. The same scenario and seed give the same one, step for step."""
+    return World(scenario, random.Random(seed), mind or Mind()).run()  # noqa: S311  simulation, not secrets
