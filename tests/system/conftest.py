@@ -1,0 +1,42 @@
+"""Fixtures of the system tests: a real server on an empty directory, a fleet of real endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import require
+from tests.system.box import Box, own_place
+from tests.system.world import Server
+from tools.fleetbox import fleet
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on an empty data directory."""
+    made = Server(tmp_path_factory.mktemp("server", numbered=True) / "data")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    """A fleet that is not up yet; whatever the tests do with it, nothing of it stays."""
+    lacks = fleet.missing()
+    require(not lacks, "; ".join(lacks))
+    made = Box(own_place("st"))
+    try:
+        yield made
+    finally:
+        left = made.down()
+    assert left == ()
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for packages that the module builds."""
+    return tmp_path_factory.mktemp("packages")
