@@ -35,6 +35,7 @@ class Planned:
     transaction: Transaction
     rollback: tuple[str, ...] = ()  # packages whose old version can still be had
     no_way_back: tuple[str, ...] = ()  # packages whose old version cannot be had any more
+    skipped: tuple[str, ...] = ()  # updates left out of the transaction, one sentence each ("unzip is held …")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Bounds:
     run_s_max: int = 3600
     disk_reserve_bytes: int = 64 * 1024 * 1024
     restart_services: bool = True
+    repair: bool = True  # may heal a half-done dpkg run: configure, install half-installed packages again
 
 
 @dataclass(frozen=True, slots=True)

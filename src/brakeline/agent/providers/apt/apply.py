@@ -1,0 +1,246 @@
+"""One transaction: exactly what was ordered, or nothing. What happened is read from dpkg afterwards, never assumed.
+
+Order of things: wait for locks (bounded), ask apt again and compare, check space, download everything, look at states
+and services, let apt run with the hook in it, look again, restart what runs old code. Up to the run of dpkg every
+trouble is `REFUSED` with nothing changed. Next: `staging` and `hook` (exactness), `blame` (why), `repair`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from brakeline.agent.providers.apt import plan as rules
+from brakeline.agent.providers.apt.blame import Blame, blame
+from brakeline.agent.providers.apt.disk import Disk
+from brakeline.agent.providers.apt.dpkg import Installed, LogFacts, by_key, changes_between, parse_log
+from brakeline.agent.providers.apt.locks import ARCHIVES_LOCK, DPKG_LOCKS, holder
+from brakeline.agent.providers.apt.planner import Planner
+from brakeline.agent.providers.apt.queries import Queries
+from brakeline.agent.providers.apt.repair import Repair
+from brakeline.agent.providers.apt.runner import Ran, Runner
+from brakeline.agent.providers.apt.services import Services
+from brakeline.agent.providers.apt.staging import CONFFILE_ENVIRONMENT, Staging
+from brakeline.agent.providers.model import Bounds, Order, Refused
+from brakeline.core.clock import Clock
+from brakeline.protocol.messages import Outcome, PackageManagerHealth, Transaction, TransactionResult
+
+POLL_S = 0.5
+DPKG_LOG = "/var/log/dpkg.log"
+
+
+class _Stop(Exception):
+    """Ends an application before anything was changed; never leaves this module."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies orders on one endpoint, as root."""
+
+    clock: Clock
+    runner: Runner
+    work_dir: str
+    pause: Callable[[float], None]
+    health: Callable[[], PackageManagerHealth]
+
+    @property
+    def planner(self) -> Planner:
+        return Planner(Queries(self.runner), Disk(self.runner))
+
+    def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
+        """Carry out the order. Always a result; `REFUSED` means that nothing was changed."""
+        run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
+        blank = TransactionResult(
+            transaction_id=order.transaction_id,
+            offer_id=order.offer_id,
+            rollout_id=order.rollout_id,
+            generation=order.generation,
+            outcome=Outcome.REFUSED,
+            code="refused",
+            detail="",
+            started_ms=self.clock.now_ms(),
+        )
+        try:
+            result = run.carry_out(blank)
+        except _Stop as stop:
+            log(f"Refused, nothing was changed: {stop.reason}")
+            result = replace(blank, code=stop.code, detail=stop.reason)
+        return replace(result, health=self.health(), ended_ms=self.clock.now_ms(), log_tail=run.staging.log_tail())
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One application under way. `deadline`: monotonic seconds by which it must have ended."""
+
+    applier: Applier
+    order: Order
+    log: Callable[[str], None]
+    deadline: float
+
+    @property
+    def runner(self) -> Runner:
+        return self.applier.runner
+
+    @property
+    def staging(self) -> Staging:
+        return Staging(self.runner, f"{self.applier.work_dir}/{self.order.transaction_id}")
+
+    @property
+    def bounds(self) -> Bounds:
+        return self.order.bounds
+
+    def left_s(self) -> float:
+        return max(1.0, self.deadline - self.applier.clock.monotonic_s())
+
+    def carry_out(self, blank: TransactionResult) -> TransactionResult:
+        """All steps; raises `_Stop` as long as nothing was changed."""
+        transaction = self.order.transaction
+        waited = self._wait_for_locks()
+        before = self._agreed(transaction)
+        self.staging.prepare(transaction, self.bounds.conffile_policy, max(5, self.bounds.lock_wait_s - waited))
+        self._download(transaction)
+        services = Services(self.runner)
+        failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
+        automatic, log_start = self._automatic(), self._log_size()
+        self.log("Installing.")
+        ran = self._apt("--no-download", "install", *rules.arguments(transaction))
+        self._stop_if_untouched(ran, before, log_start)
+        after = self._after(transaction, automatic)
+        facts = self._log_facts(log_start)
+        fresh = sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before})
+        good, bad = services.restart(fresh) if self.bounds.restart_services else ((), ())
+        failed = [u for u in services.failed() if u not in failed_before]
+        services.remember()
+        result = self._judged(blank, transaction, ran, before, after)
+        return replace(
+            result,
+            conffiles_kept=facts.conffiles_kept,
+            services_restarted=good,
+            services_failed=tuple(dict.fromkeys([*bad, *failed])),
+        )
+
+    # --- before anything is changed ---
+
+    def _wait_for_locks(self) -> int:
+        """Seconds waited until nobody held a lock; past the bound it stops and says who."""
+        clock, start, said = self.applier.clock, self.applier.clock.monotonic_s(), False
+        while (held_by := holder(self.runner, (*DPKG_LOCKS, ARCHIVES_LOCK))) is not None:
+            waited = clock.monotonic_s() - start
+            if waited >= self.bounds.lock_wait_s:
+                self._stop(
+                    "lock_timeout", f"{held_by.lock} has been held by {held_by} for the {waited:.0f} s we waited."
+                )
+            if not said:
+                self.log(f"Waiting for {held_by}, which holds {held_by.lock}.")
+                said = True
+            self.applier.pause(POLL_S)
+        return int(clock.monotonic_s() - start)
+
+    def _agreed(self, transaction: Transaction) -> tuple[Installed, ...]:
+        """What is installed now, once it is certain that the order is still what apt would do."""
+        if rules.make_transaction(transaction.actions).digest != transaction.digest:
+            self._stop("refused", "The order's digest does not fit its actions.")
+        planner = self.applier.planner
+        installed = planner.queries.installed()
+        if not rules.unproven(transaction, by_key(installed)):
+            self._stop("nothing_to_do", "Everything that was ordered is installed already.")
+        targets = {f"{a.name}:{a.architecture}" for a in transaction.actions}
+        if sick := planner.sick(installed, targets):
+            self._stop(sick.code, sick.reason)
+        found = planner.simulate(rules.arguments(transaction), installed, self.bounds)
+        if isinstance(found, Refused):
+            self._stop("changed", f"The situation has changed since the plan: {found.reason}")
+        if unlike := rules.difference(transaction, found):
+            self._stop("changed", f"The situation has changed since the plan: {unlike}.")
+        held = frozenset(p.key for p in installed if p.held)
+        if refused := rules.refuse_beyond(transaction, self.bounds, held):
+            self._stop(refused.code, refused.reason)
+        if short := planner.shortage(planner.sized(found, installed), installed, self.bounds):
+            self._stop("no_space", f"Too little disk space: {short}.")
+        return installed
+
+    def _download(self, transaction: Transaction) -> None:
+        """Fetch every archive first, so that the change itself needs no network."""
+        self.log("Downloading.")
+        ran = self._apt("--download-only", "install", *rules.arguments(transaction))
+        if ran.timed_out or "\nE: " in "\n" + ran.text:
+            why = self._why(ran)
+            self._stop(why.code, why.reason)
+
+    def _stop_if_untouched(self, ran: Ran, before: tuple[Installed, ...], log_start: int) -> None:
+        """The hook's refusal, or a lock that came between: dpkg was never started."""
+        verdict = self.staging.verdict()
+        if verdict.asked and not verdict.same:
+            self._stop("changed", f"What apt was about to do was not what was ordered: {verdict.difference}.")
+        if not verdict.asked and self._log_size() == log_start and Queries(self.runner).installed() == before:
+            why = self._why(ran)
+            self._stop(why.code, why.reason)
+
+    # --- after ---
+
+    def _after(self, transaction: Transaction, automatic: frozenset[str]) -> tuple[Installed, ...]:
+        """States afterwards, once repaired as far as states ask for it, and marks put back."""
+        queries = Queries(self.runner)
+        if rules.unproven(transaction, by_key(queries.installed())) and self.bounds.repair:
+            Repair(self.runner, self.staging, self.left_s()).repair(self.order, self.log)
+        names = {a.name for a in transaction.actions if a.before and a.after}
+        lost = sorted((automatic - self._automatic()) & names)
+        if lost:
+            self.runner.query("apt-mark", "auto", *lost)
+        return queries.installed()
+
+    def _judged(
+        self,
+        blank: TransactionResult,
+        transaction: Transaction,
+        ran: Ran,
+        before: tuple[Installed, ...],
+        after: tuple[Installed, ...],
+    ) -> TransactionResult:
+        changes = changes_between(before, after)
+        wrong = rules.unproven(transaction, by_key(after)) + Queries(self.runner).problems(after)
+        if not wrong:
+            detail = f"{len(transaction.actions)} packages are as ordered, proven by dpkg's records."
+            if ran.rc != 0:
+                detail += f" apt itself ended with {ran.rc}: {self._why(ran).reason}"
+            return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
+        why = self._why(ran) if ran.rc != 0 or ran.timed_out else Blame("verify_failed", "apt reported success.")
+        detail = f"{why.reason} Now: {'; '.join(dict.fromkeys(wrong[: rules.NAMED_MAX]))}."
+        return replace(blank, outcome=Outcome.FAILED, code=why.code, detail=detail, changes=changes)
+
+    # --- small ones ---
+
+    def _apt(self, *arguments: str) -> Ran:
+        options = Planner.options(self.bounds)
+        command = ("apt-get", "-q", "-c", self.staging.configuration, *options, *arguments)
+        environment = CONFFILE_ENVIRONMENT[self.bounds.conffile_policy]
+        with open(self.staging.log, "ab+") as log:
+            return self.runner.job(*command, timeout_s=self.left_s(), log=log, environment=environment)
+
+    def _why(self, ran: Ran) -> Blame:
+        return blame(ran.text, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+
+    def _automatic(self) -> frozenset[str]:
+        return frozenset(self.runner.query("apt-mark", "showauto").text.split())
+
+    def _log_size(self) -> int:
+        try:
+            return self.runner.path(DPKG_LOG).stat().st_size
+        except OSError:
+            return 0
+
+    def _log_facts(self, start: int) -> LogFacts:
+        try:
+            with open(self.runner.path(DPKG_LOG), encoding="utf-8", errors="replace") as f:
+                f.seek(start)
+                return parse_log(f.read())
+        except OSError:
+            return LogFacts()
+
+    def _stop(self, code: str, reason: str) -> NoReturn:
+        raise _Stop(code, reason)

@@ -1,0 +1,143 @@
+"""Child processes of this endpoint, or of another root file system reached by a prefix (chroot, nsenter).
+
+`query` is for short, read-only calls; `job` is for what may run long and start others: it is owned by `agent.guard`,
+so a time-out ends the whole tree. No child ever has a terminal or an open standard input; language and environment
+are fixed, so nothing can prompt and output can be read. Nothing here judges what came out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")  # how this endpoint reaches its repositories
+BASE_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "TERM": "dumb",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "APT_LISTBUGS_FRONTEND": "none",
+    "NEEDRESTART_SUSPEND": "1",  # restarts are decided after the transaction, not inside it
+}
+QUERY_S_MAX = 60.0
+STOP_GRACE_S = 30.0  # what dpkg gets to record the failure of a script that was ended
+SPARED = "apt-get,dpkg"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a child ended. `rc` is kept for the log; decisions are made on states."""
+
+    rc: int
+    text: str  # standard output and error, together
+    timed_out: bool = False
+    killed: tuple[str, ...] = ()  # names of processes that had to be ended
+
+
+class Runner(Protocol):
+    """Where commands run and files are read; the real one is `Machine`."""
+
+    def query(self, *command: str, timeout_s: float = QUERY_S_MAX) -> Ran: ...
+    def job(
+        self,
+        *command: str,
+        timeout_s: float,
+        log: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ran: ...
+    def path(self, absolute: str) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """This endpoint (no prefix, root `/`), or a root file system: `prefix` enters it, `root` is where it is seen."""
+
+    prefix: tuple[str, ...] = ()
+    root: Path = Path("/")
+    python: str = field(default=sys.executable or "/usr/bin/python3")
+    stop_grace_s: float = STOP_GRACE_S
+
+    def path(self, absolute: str) -> Path:
+        """Where an absolute path of the endpoint is for us."""
+        return self.root / absolute.lstrip("/")
+
+    def query(self, *command: str, timeout_s: float = QUERY_S_MAX) -> Ran:
+        """Run a short command; on time-out its process group is killed."""
+        with subprocess.Popen(
+            [*self.prefix, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment_of(None),
+            cwd="/",
+            start_new_session=True,
+        ) as child:
+            try:
+                out, _ = child.communicate(timeout=timeout_s)
+                return Ran(child.returncode, out.decode("utf-8", "replace"))
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                out, _ = child.communicate()
+                return Ran(child.returncode, out.decode("utf-8", "replace"), timed_out=True)
+
+    def job(
+        self,
+        *command: str,
+        timeout_s: float,
+        log: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ran:
+        """Run a command that may take long, its whole tree owned by the guard; output is appended to `log`.
+
+        Output goes to a file and never through a pipe: a daemon that a package starts may keep it open for ever.
+        """
+        with tempfile.TemporaryFile() as scratch:
+            out = log or scratch
+            begin = out.seek(0, os.SEEK_END)
+            report = self._guarded(command, timeout_s, out, environment_of(environment))
+            out.seek(begin)
+            text = out.read().decode("utf-8", "replace")
+        return Ran(int(report.get("rc", -1)), text, bool(report.get("timed_out")), tuple(report.get("killed", ())))
+
+    def _guarded(
+        self, command: tuple[str, ...], timeout_s: float, out: IO[bytes], environment: dict[str, str]
+    ) -> dict[str, Any]:
+        receive, send = os.pipe()
+        source = (pkgutil.get_data("brakeline.agent", "guard.py") or b"").decode()
+        arguments = [str(send), str(timeout_s), str(self.stop_grace_s), SPARED, "--", *command]
+        try:
+            child = subprocess.Popen(
+                [*self.prefix, self.python, "-I", "-S", "-c", source, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environment,
+                cwd="/",
+                pass_fds=(send,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(send)
+        with open(receive, "rb") as pipe:
+            data = pipe.read()
+        child.wait()
+        report: dict[str, Any] = json.loads(data) if data else {}
+        return report
+
+
+def environment_of(extra: Mapping[str, str] | None) -> dict[str, str]:
+    """The fixed environment of every child, the proxies of this process, and what one call adds."""
+    proxies = {k: v for k, v in os.environ.items() if k.lower() in PASSED_ON}
+    return {**BASE_ENVIRONMENT, **proxies, **(extra or {})}

@@ -1,0 +1,150 @@
+"""Reads which services run old code or have failed, and restarts those where that is enough.
+
+Only root sees other users' mappings, so root's finding is left in a small world-readable file, valid for this boot,
+for the unprivileged agent. Without systemd there are no services to name. Next: `stale` and `kernel` (pure).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from brakeline.agent.providers.apt.dpkg import Installed
+from brakeline.agent.providers.apt.kernel import kernel_reason
+from brakeline.agent.providers.apt.lists import write_public
+from brakeline.agent.providers.apt.runner import Runner
+from brakeline.agent.providers.apt.stale import Stale, deleted_code, needrestart_services, reasons, restartable, unit_of
+from brakeline.protocol.messages import RebootNeed
+
+RECORD = "/var/cache/brakeline/stale-services.json"
+RESTART_S_MAX = 90.0
+NAMED_PACKAGES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OldCode:
+    """What runs old code: services, and why only a restart of the endpoint would end it."""
+
+    services: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Processes and services of one endpoint."""
+
+    runner: Runner
+
+    def reboot_need(self, installed: Iterable[Installed]) -> RebootNeed:
+        """Kernel, the reboot-required file, and old code that no service restart can end."""
+        old = self.old_code() if os.geteuid() == 0 else self._recorded()
+        found = [r for r in (self._kernel(installed), *self._required_file(), *old.reasons) if r]
+        return RebootNeed(bool(found), tuple(dict.fromkeys(found)), old.services)
+
+    def _kernel(self, installed: Iterable[Installed]) -> str:
+        if self._exists("/run/systemd/container") or self._exists("/.dockerenv"):
+            return ""  # the kernel is not this endpoint's own
+        return kernel_reason(self._read("/proc/sys/kernel/osrelease").strip(), self._read("/proc/version"), installed)
+
+    def _required_file(self) -> tuple[str, ...]:
+        if not self._exists("/run/reboot-required"):
+            return ()
+        packages = list(dict.fromkeys(self._read("/run/reboot-required.pkgs").split()))
+        names = ", ".join(packages[:NAMED_PACKAGES_MAX])
+        return (f"requested by {names}" if names else "requested by a package (/run/reboot-required)",)
+
+    def old_code(self) -> OldCode:
+        """Asked of the kernel now (root), and of needrestart if it is installed."""
+        stale = self.stale()
+        first_paths = [s.paths[0] for s in stale]
+        units = [s.unit for s in stale if s.unit]
+        if self._exists("/usr/sbin/needrestart"):
+            ran = self.runner.query("env", "-u", "NEEDRESTART_SUSPEND", "needrestart", "-b", "-r", "l")
+            units += needrestart_services(ran.text)
+        return OldCode(tuple(sorted(dict.fromkeys(units))), reasons(stale, self._owners(first_paths)))
+
+    def stale(self) -> tuple[Stale, ...]:
+        """Every process of this root file system that maps deleted code."""
+        found = []
+        here = os.stat(self.runner.path("/"))
+        for entry in sorted(os.listdir(self.runner.path("/proc")), key=lambda n: (len(n), n)):
+            if not entry.isdigit():
+                continue
+            try:
+                root = os.stat(self.runner.path(f"/proc/{entry}/root"))
+                paths = deleted_code(self._read(f"/proc/{entry}/maps"))
+            except OSError:
+                continue  # ended, or not ours to read
+            if paths and (root.st_dev, root.st_ino) == (here.st_dev, here.st_ino):
+                unit = unit_of(self._read(f"/proc/{entry}/cgroup"))
+                found.append(Stale(int(entry), self._read(f"/proc/{entry}/comm").strip(), unit, paths))
+        return tuple(found)
+
+    def _owners(self, paths: Iterable[str]) -> dict[str, str]:
+        """Path -> package, by dpkg's file lists; both spellings of merged directories are tried."""
+        owners: dict[str, str] = {}
+        for path in dict.fromkeys(paths):
+            for spelling in (path, path.removeprefix("/usr")):
+                line = self.runner.query("dpkg-query", "--search", spelling).text.splitlines()[:1]
+                if line and line[0].endswith(f": {spelling}"):
+                    owners[path] = line[0].partition(":")[0]
+                    break
+        return owners
+
+    def remember(self) -> None:
+        """Leave what root can see for those who cannot."""
+        old = self.old_code()
+        values = {"boot_id": self._boot_id(), "services": old.services, "reasons": old.reasons}
+        write_public(self.runner, RECORD, json.dumps(values))
+
+    def _recorded(self) -> OldCode:
+        try:
+            values = json.loads(self._read(RECORD))
+            if values["boot_id"] != self._boot_id():
+                return OldCode()
+            return OldCode(tuple(map(str, values["services"])), tuple(map(str, values["reasons"])))
+        except (ValueError, KeyError, TypeError):
+            return OldCode()
+
+    # --- doing ---
+
+    @property
+    def has_systemd(self) -> bool:
+        return self._exists("/run/systemd/system")
+
+    def failed(self) -> tuple[str, ...]:
+        """Services that systemd counts as failed now."""
+        if not self.has_systemd:
+            return ()
+        text = self.runner.query("systemctl", "list-units", "--failed", "--type=service", "--plain", "--no-legend").text
+        return tuple(line.split()[0] for line in text.splitlines() if line.split()[:1] and ".service" in line)
+
+    def restart(self, units: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Restart services that run and may be restarted: (running afterwards, not running afterwards)."""
+        good: list[str] = []
+        bad: list[str] = []
+        for unit in units:
+            if not self.has_systemd or not restartable(unit) or not self._active(unit):
+                continue
+            self.runner.query("systemctl", "restart", unit, timeout_s=RESTART_S_MAX)
+            (good if self._active(unit) else bad).append(unit)
+        return tuple(good), tuple(bad)
+
+    def _active(self, unit: str) -> bool:
+        state = self.runner.query("systemctl", "show", "--property=ActiveState", "--value", unit).text.strip()
+        return state in ("active", "reloading")
+
+    def _boot_id(self) -> str:
+        return self._read("/proc/sys/kernel/random/boot_id").strip()
+
+    def _exists(self, path: str) -> bool:
+        return os.path.lexists(self.runner.path(path))
+
+    def _read(self, path: str) -> str:
+        """A small text file; "" if it is not there or may not be read."""
+        try:
+            return self.runner.path(path).read_text(errors="replace")
+        except OSError:
+            return ""
