@@ -19,8 +19,11 @@ from brakeline.core.errors import Fault
 from brakeline.core.limits import CHECK_IN_INTERVAL_S
 
 PREFIX: Final = "BRAKELINE_"
+DATA_DIR: Final = Path("var")
 # Variables with our prefix that are no settings of the server.
-OTHER_VARIABLES: Final = frozenset({"BRAKELINE_CONTEXT", "BRAKELINE_URL", "BRAKELINE_TOKEN", "BRAKELINE_CONFIG"})
+OTHER_VARIABLES: Final = frozenset(
+    {"BRAKELINE_CACHE", "BRAKELINE_CONFIG", "BRAKELINE_CONTEXT", "BRAKELINE_TOKEN", "BRAKELINE_URL"}
+)
 OTHER_PREFIXES: Final = ("BRAKELINE_REQUIRE", "BRAKELINE_TEST", "BRAKELINE_DEV", "BRAKELINE_AGENT", "BRAKELINE_FLEET")
 
 
@@ -39,7 +42,7 @@ def _setting(default: Any, doc: str, low: int | None = None, high: int | None = 
 class Settings:
     """Everything that can be set, with its default."""
 
-    data_dir: Path = _setting(Path("var"), "Directory of database, keys, certificates and journals.")
+    data_dir: Path = _setting(DATA_DIR, "Directory of database, keys, certificates and journals.")  # noqa: RUF009
     host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all.")
     port: int = _setting(8443, "TCP port to listen on; 0 = any free one.", 0, 65535)
     public_names: tuple[str, ...] = _setting(
@@ -57,7 +60,9 @@ class Settings:
         None, "With dsn: address for the role brakeline_app, if an administrator made the roles."
     )
     dsn_feed: str | None = _setting(None, "With dsn_app: address for the role brakeline_feed.")
-    pg_bindir: Path | None = _setting(None, "Directory of PostgreSQL programs to use instead of the wheel's.")
+    pg_bindir: Path | None = _setting(  # noqa: RUF009
+        None, "Directory of PostgreSQL programs to use instead of the wheel's."
+    )
     log_format: str = _setting("console", "How to log to stderr: console or json.")
     log_level: str = _setting("info", "Least important events to log: debug, info, warning or error.")
 

@@ -230,10 +230,11 @@ CREATE FUNCTION brakeline.session_end(p_hash bytea) RETURNS boolean LANGUAGE sql
 $$;
 SELECT brakeline.declare_app_function('brakeline.session_end(bytea)');
 
-CREATE FUNCTION brakeline.sessions_end_of(p_person text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-  DELETE FROM brakeline.session s WHERE s.person_id = p_person AND s.tenant_id = brakeline.current_tenant()
+CREATE FUNCTION brakeline.sessions_end_of(p_person text, p_except text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+  DELETE FROM brakeline.session s
+  WHERE s.person_id = p_person AND s.session_id <> p_except AND s.tenant_id = brakeline.current_tenant()
 $$;
-SELECT brakeline.declare_app_function('brakeline.sessions_end_of(text)');
+SELECT brakeline.declare_app_function('brakeline.sessions_end_of(text, text)');
 
 CREATE FUNCTION brakeline.api_token_create(
   p_token text, p_name text, p_shown text, p_hash bytea, p_permissions text[], p_by text,
