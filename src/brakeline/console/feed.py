@@ -1,0 +1,146 @@
+"""The event stream of a page: rendered once per tick and topic, fanned out to everybody who looks at it.
+
+Invariants: one stream per page; a message is the whole state of the page's live regions, so losing one loses
+nothing and `Last-Event-ID` only saves sending what the page already shows; a heartbeat (`event: beat`) goes out every
+BEAT_S even when nothing changes, so that silence means a broken feed; a slow reader gets the newest state, never a
+queue; a page whose state cannot be read keeps its heartbeat back, so the page says "no news" and never looks calm.
+`stop()` ends every stream at once: the server calls it when it is told to end, else an open stream would hold it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from brakeline.core.errors import Fault
+
+BEAT_S = 2.0
+TICK_S = 0.5
+CHECK_EVERY_BEATS = 5  # how often an open stream asks whether its session still stands: 10 s
+
+Render = Callable[[], Awaitable[str]]
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Channel:
+    """What everybody who looks at the same page as the same audience receives."""
+
+    key: str
+    render: Render
+    readers: int = 0
+    event_id: str = ""
+    body: bytes = b""
+    beat: int = 0
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    task: asyncio.Task[None] | None = None
+
+
+class Feed:
+    """All open streams of this process."""
+
+    def __init__(self, *, tick_s: float = TICK_S, beat_s: float = BEAT_S) -> None:
+        self._tick_s, self._beat_s = tick_s, beat_s
+        self._channels: dict[str, Channel] = {}
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End every stream now and refuse new ones. Safe to call twice, from the event loop's thread."""
+        self._stopping.set()
+        for channel in self._channels.values():
+            if channel.task is not None:
+                channel.task.cancel()
+
+    @property
+    def open_streams(self) -> int:
+        return sum(c.readers for c in self._channels.values())
+
+    async def stream(
+        self, key: str, render: Render, last_event_id: str = "", allowed: Callable[[], Awaitable[bool]] | None = None
+    ) -> AsyncIterator[bytes]:
+        """Bytes of one reader's stream until the feed stops, the reader leaves or `allowed` says no."""
+        channel = self._join(key, render)
+        try:
+            sent, beat, beats = last_event_id, -1, 0
+            yield b": open\n\n"
+            while not self._stopping.is_set():
+                if channel.event_id and channel.event_id != sent:
+                    sent = channel.event_id
+                    yield channel.body
+                if channel.beat != beat and channel.event_id:
+                    beat, beats = channel.beat, beats + 1
+                    yield f"event: beat\ndata: {beat}\n\n".encode()
+                    if allowed is not None and beats % CHECK_EVERY_BEATS == 0 and not await allowed():
+                        return
+                await self._news(channel, sent, beat)
+        finally:
+            self._leave(channel)
+
+    async def _news(self, channel: Channel, sent: str, beat: int) -> None:
+        """Wait for a change, a heartbeat or the end."""
+        stop = asyncio.ensure_future(self._stopping.wait())
+        news = asyncio.ensure_future(_changed(channel, sent, beat))
+        try:
+            await asyncio.wait({stop, news}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            news.cancel()
+
+    def _join(self, key: str, render: Render) -> Channel:
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = self._channels[key] = Channel(key, render)
+            channel.task = asyncio.create_task(self._drive(channel), name=f"feed {key}")
+        channel.readers += 1
+        return channel
+
+    def _leave(self, channel: Channel) -> None:
+        channel.readers -= 1
+        if channel.readers == 0 and self._channels.get(channel.key) is channel:
+            del self._channels[channel.key]
+            if channel.task is not None:
+                channel.task.cancel()
+
+    async def _drive(self, channel: Channel) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            fresh = await self._refresh(channel)
+            if fresh and loop.time() >= due:
+                channel.beat += 1
+                due = loop.time() + self._beat_s
+            async with channel.changed:
+                channel.changed.notify_all()
+            await asyncio.sleep(self._tick_s)
+
+    async def _refresh(self, channel: Channel) -> bool:
+        """Render; True if what the page shows is the truth of now."""
+        try:
+            text = await channel.render()
+        except Fault as fault:
+            log.warning("feed_not_fresh", key=channel.key, why=str(fault))
+            return False
+        except Exception:  # outermost loop of this channel: one broken page must not end it for good
+            log.exception("feed_render_failed", key=channel.key)
+            return False
+        event_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if event_id != channel.event_id:
+            channel.event_id, channel.body = event_id, event_bytes(event_id, text)
+        return True
+
+
+async def _changed(channel: Channel, sent: str, beat: int) -> None:
+    async with channel.changed:
+        await channel.changed.wait_for(
+            lambda: bool(channel.event_id) and (channel.event_id != sent or channel.beat != beat)
+        )
+
+
+def event_bytes(event_id: str, text: str) -> bytes:
+    """One unnamed message; a payload with line ends needs one `data:` per line."""
+    lines = "".join(f"data: {line}\n" for line in text.splitlines())
+    return f"id: {event_id}\n{lines}\n".encode()

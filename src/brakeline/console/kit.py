@@ -1,0 +1,187 @@
+"""What every route of the console uses: who is asking, pages, fragments, forms, streams, errors as pages.
+
+Invariants: no handler reads a cookie or a form except through here; a posted form is believed only after origin and
+form token were checked; bodies are bounded; where a `Fault` ends a request, a person reads what, why and what next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from brakeline.console.feed import Feed
+from brakeline.console.render import Renderer
+from brakeline.console.screens import Doors, Screens, Visitor
+from brakeline.console.security import require_form_token, require_own_origin
+from brakeline.console.views import ErrorView, Link, NavCounts, NavGroup, NavItem, Shell
+from brakeline.core.errors import BrakelineError, Bug, Fault, Invalid, Unauthenticated
+
+SESSION_COOKIE: Final = "brakeline_session"
+FORM_BYTES_MAX: Final = 64 * 1024  # the longest form is a list of package names
+SESSION_S: Final = 12 * 3600  # the cookie's life; the session's own end is the service's decision
+
+NOTICES: Final = {
+    "scan": "Asked for a scan: the endpoint answers at its next check-in.",
+    "policy": "The policy is in force.",
+    "policy-gone": "The policy is removed. What follows from the others holds at each endpoint's next check-in.",
+    "revoked": "The token is revoked.",
+    "paused": "Paused: nothing new is offered.",
+    "resumed": "Asked to go on.",
+}
+
+
+class NotLoggedIn(Unauthenticated):
+    """You are not logged in."""
+
+    code = "not-logged-in"
+    hint = "Log in and try again."
+
+
+class Kit:
+    """Shared by all handlers; holds no state of a request."""
+
+    def __init__(self, renderer: Renderer, screens: Screens, doors: Doors, feed: Feed, *, dev: bool) -> None:
+        self.renderer, self.screens, self.doors, self.feed, self.dev = renderer, screens, doors, feed, dev
+
+    async def enter(self, request: Request) -> Visitor:
+        """Who is asking. Raises NotLoggedIn."""
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        visitor = await self.doors.visitor(cookie) if cookie else None
+        if visitor is None:
+            raise NotLoggedIn()
+        return visitor
+
+    async def posted(self, request: Request) -> tuple[Visitor, dict[str, str]]:
+        """Who posted which form. Raises NotLoggedIn, ForgedForm, Invalid."""
+        require_own_origin(request.headers)
+        visitor = await self.enter(request)
+        form = await read_form(request)
+        require_form_token(form.get("csrf", ""), visitor.csrf)
+        return visitor, form
+
+    async def page(
+        self, request: Request, who: Visitor, name: str, view: Any, title: str, *, feed: str = "", status: int = 200
+    ) -> Response:
+        """A whole page; only its fragment where htmx asks for that and the page has one."""
+        shell = await self.shell(request, who, title, feed)
+        fragment = FRAGMENTS.get(name) if request.headers.get("hx-request") == "true" else None
+        if fragment is not None:
+            text = self.renderer.environment.get_template(fragment).render(view=view, shell=shell)
+        else:
+            text = self.renderer.page(name, view, shell)
+        return HTMLResponse(text, status_code=status, headers={"vary": "HX-Request"})
+
+    async def shell(self, request: Request, who: Visitor, title: str, feed: str = "") -> Shell:
+        try:
+            counts = await self.screens.nav(who)
+        except Fault:
+            counts = NavCounts()  # the page itself says what is wrong; the numbers beside the links are left out
+        return Shell(
+            title=title, nav=navigation(request.url.path, counts), person=who.principal.name, csrf=who.csrf, feed=feed,
+            notice=NOTICES.get(request.query_params.get("done", ""), ""), dev=self.dev,
+        )  # fmt: skip
+
+    def stream(
+        self, request: Request, who: Visitor, name: str, topic: str, read: Callable[[], Awaitable[Any]]
+    ) -> Response:
+        """The live regions of page `name`. Without the wish for a stream (a person opened it): the page itself."""
+        if "text/event-stream" not in request.headers.get("accept", ""):
+            return RedirectResponse(request.url.path.removesuffix("/feed") or "/", 303)
+
+        async def render() -> str:
+            return self.renderer.message(name, await read())
+
+        async def allowed() -> bool:
+            return await self.doors.visitor(who.cookie) is not None
+
+        key = f"{who.principal.tenant_id}/{audience(who)}/{name}/{topic}"
+        body = self.feed.stream(key, render, request.headers.get("last-event-id", ""), allowed)
+        return StreamingResponse(body, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    def error(self, request: Request, fault: BrakelineError) -> Response:
+        """`fault` as a page for people."""
+        status = fault.status if isinstance(fault, Fault) else 500
+        facts = ", ".join(f"{k}: {v}" for k, v in fault.context.items())
+        why = " ".join(p for p in (fault.detail, f"({facts})" if facts else "") if p)
+        view = ErrorView(
+            status, fault.title, why, fault.hint, getattr(request.state, "request_id", ""),
+            (Link("Back", request.url.path), Link("Overview", "/")),
+        )  # fmt: skip
+        shell = Shell(title=fault.title, nav=navigation(request.url.path, NavCounts()))
+        headers = {"retry-after": "5"} if status == 503 else {}
+        return HTMLResponse(self.renderer.page("error", view, shell), status_code=status, headers=headers)
+
+
+FRAGMENTS: Final[Mapping[str, str]] = {
+    "endpoints": "fragments/endpoints.html",
+    "vulnerabilities": "fragments/vulnerabilities.html",
+    "new_deployment": "fragments/preview.html",
+}
+
+
+def audience(who: Visitor) -> str:
+    """Visitors with the same permissions see the same live regions, so these are rendered once for all of them."""
+    return hashlib.sha256(" ".join(sorted(who.principal.permissions)).encode()).hexdigest()[:12]
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """An urlencoded body of bounded size as text fields. Raises Invalid."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            raise Invalid(f"the form is larger than {FORM_BYTES_MAX} bytes")
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=40, errors="strict"))
+    except ValueError as wrong:
+        raise Invalid("the form cannot be read: it is not urlencoded text") from wrong
+
+
+def login_redirect(request: Request) -> Response:
+    """To the login page and, for pages, back afterwards."""
+    target = request.url.path if request.method == "GET" and not request.url.path.endswith("/feed") else "/"
+    if request.method == "GET" and request.url.query:
+        target += "?" + request.url.query
+    return RedirectResponse(f"/login?next={quote(target)}", 303)
+
+
+def safe_next(target: str) -> str:
+    """Only paths of this console: never another site."""
+    ok = target.startswith("/") and not target.startswith(("//", "/\\")) and "\n" not in target and "\r" not in target
+    return target if ok else "/"
+
+
+def with_session(response: Response, cookie: str, *, secure: bool) -> Response:
+    """Give the browser its session. Lax, so that a link from a mail leads in, and a foreign form does not."""
+    if not cookie:
+        raise Bug("a login without a session")
+    response.set_cookie(
+        SESSION_COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="lax", secure=secure, path="/"
+    )
+    return response
+
+
+def navigation(path: str, counts: NavCounts) -> tuple[NavGroup, ...]:
+    """The groups on the left, with the current page marked and what could be counted beside."""
+
+    def item(label: str, href: str, note: str = "") -> NavItem:
+        current = path == href if href == "/" else path == href or path.startswith(href + "/")
+        return NavItem(label, href, note, current)
+
+    def noted(value: int | None, unit: str = "") -> str:
+        return f"{value:,}{unit}" if value else ""
+
+    return (
+        NavGroup("Fleet", (item("Overview", "/"), item("Endpoints", "/endpoints", noted(counts.endpoints)))),
+        NavGroup("Risk", (item("Vulnerabilities", "/vulnerabilities", noted(counts.vulnerabilities)),)),
+        NavGroup(
+            "Change",
+            (item("Rollouts", "/rollouts", noted(counts.live_rollouts, " live")), item("Policies", "/policies")),
+        ),
+        NavGroup("Proof", (item("Audit log", "/audit"), item("Settings", "/settings"))),
+    )

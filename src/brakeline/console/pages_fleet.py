@@ -1,0 +1,109 @@
+"""Routes of Overview, Endpoints and Vulnerabilities: parse, ask the screens, render."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from brakeline.console.kit import Kit
+from brakeline.console.screens import ENDPOINT_TABS
+from brakeline.core.errors import NotFound
+
+
+class FleetPages:
+    def __init__(self, kit: Kit) -> None:
+        self.kit, self.screens = kit, kit.screens
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.overview),
+            Route("/feed", self.overview_feed),
+            Route("/endpoints", self.endpoints),
+            Route("/endpoints/add", self.add, methods=["GET"]),
+            Route("/endpoints/add", self.make_command, methods=["POST"]),
+            Route("/endpoints/add/feed", self.add_feed),
+            Route("/endpoints/{id}/scan", self.scan, methods=["POST"]),
+            Route("/endpoints/{id}", self.endpoint),
+            Route("/endpoints/{id}/{tab}", self.endpoint),
+            Route("/endpoints/{id}/{tab}/feed", self.endpoint_feed),
+            Route("/vulnerabilities", self.vulnerabilities),
+            Route("/vulnerabilities/{cve}", self.cve),
+        ]
+
+    async def overview(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        view = await self.screens.overview(who)
+        if view.fleet_empty:
+            return RedirectResponse("/endpoints/add", 303)
+        return await self.kit.page(request, who, "overview", view, "Overview", feed="/feed")
+
+    async def overview_feed(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        return self.kit.stream(request, who, "overview", "", lambda: self.screens.overview(who))
+
+    async def endpoints(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        params = request.query_params
+        view = await self.screens.endpoints(who, params.get("q", ""), params.get("after", ""))
+        if view.fleet_empty and not view.query.text:
+            return RedirectResponse("/endpoints/add", 303)
+        return await self.kit.page(request, who, "endpoints", view, "Endpoints")
+
+    async def add(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        view = await self.screens.add_endpoint(who, request.query_params.get("region", ""), "")
+        return await self.kit.page(request, who, "add_endpoint", view, "Add endpoint")
+
+    async def make_command(self, request: Request) -> Response:
+        """Answers with the page itself: the line is shown once, so there is nothing to redirect to."""
+        who, form = await self.kit.posted(request)
+        token_id, view = await self.screens.make_command(who, form.get("region", ""), form.get("tags", ""))
+        feed = f"/endpoints/add/feed?token={quote(token_id)}"
+        return await self.kit.page(request, who, "add_endpoint", view, "Add endpoint", feed=feed)
+
+    async def add_feed(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        token = request.query_params.get("token", "")
+        return self.kit.stream(
+            request, who, "add_endpoint", token, lambda: self.screens.add_progress(who, token)
+        )  # fmt: skip
+
+    async def endpoint(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        endpoint_id, tab = request.path_params["id"], _tab(request)
+        view = await self.screens.endpoint(who, endpoint_id, tab, request.query_params.get("q", ""))
+        feed = f"/endpoints/{endpoint_id}/{tab}/feed" if tab != "software" else ""
+        return await self.kit.page(request, who, "endpoint", view, view.name, feed=feed)
+
+    async def endpoint_feed(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        endpoint_id, tab = request.path_params["id"], _tab(request)
+        return self.kit.stream(
+            request, who, "endpoint", f"{endpoint_id}/{tab}", lambda: self.screens.endpoint(who, endpoint_id, tab, "")
+        )
+
+    async def scan(self, request: Request) -> Response:
+        who, _ = await self.kit.posted(request)
+        await self.screens.scan(who, request.path_params["id"])
+        return RedirectResponse(f"/endpoints/{request.path_params['id']}?done=scan", 303)
+
+    async def vulnerabilities(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        params = request.query_params
+        view = await self.screens.vulnerabilities(who, params.get("q", ""), params.get("after", ""))
+        return await self.kit.page(request, who, "vulnerabilities", view, "Vulnerabilities")
+
+    async def cve(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        view = await self.screens.cve(who, request.path_params["cve"])
+        return await self.kit.page(request, who, "cve", view, view.id)
+
+
+def _tab(request: Request) -> str:
+    tab: str = request.path_params.get("tab", "summary")
+    if tab not in ENDPOINT_TABS:
+        raise NotFound(f"an endpoint has no page {tab[:40]!r}; there are {', '.join(ENDPOINT_TABS)}")
+    return tab

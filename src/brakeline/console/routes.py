@@ -1,0 +1,97 @@
+"""The console as one ASGI application: `build_console(state)`; mount it last, at the root of the server.
+
+It brings its own error pages and headers, and nothing in it needs a lifespan. `Console.feed.stop()` must be called
+when the server is told to end (uvicorn's `handle_exit`), else an open stream holds the shutdown up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from brakeline.console.assets import load_assets
+from brakeline.console.feed import Feed
+from brakeline.console.kit import Kit, NotLoggedIn, login_redirect
+from brakeline.console.pages_account import AccountPages
+from brakeline.console.pages_change import ChangePages
+from brakeline.console.pages_fleet import FleetPages
+from brakeline.console.render import Renderer
+from brakeline.console.screens import Doors, Screens
+from brakeline.console.security import PAGE_HEADERS
+from brakeline.console.specimens import SpecimenPages
+from brakeline.core.errors import BrakelineError, Fault, Invalid, NotFound
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class Console:
+    """ASGI application with the handle that the server needs at its end."""
+
+    def __init__(self, app: ASGIApp, feed: Feed) -> None:
+        self._app, self.feed = app, feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
+
+
+def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | None = None) -> Console:
+    """The console over any screens and doors: the real ones (`build_console`) or the twin."""
+    assets = load_assets()
+    kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
+    routes = [*FleetPages(kit).routes(), *ChangePages(kit).routes(), *AccountPages(kit, assets).routes()]
+    if dev:
+        routes += SpecimenPages(kit).routes()
+    handlers: dict[Any, Handler] = {
+        NotLoggedIn: _not_logged_in,
+        Fault: _fault_page(kit),
+        HTTPException: _http_error(kit),
+    }
+    return Console(Starlette(routes=routes, exception_handlers=handlers), kit.feed)
+
+
+async def _not_logged_in(request: Request, _: Exception) -> Response:
+    return login_redirect(request)
+
+
+def _fault_page(kit: Kit) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        assert isinstance(error, BrakelineError)
+        return kit.error(request, error)
+
+    return handle
+
+
+def _http_error(kit: Kit) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return kit.error(request, NotFound(f"nothing is at {request.url.path[:80]}"))
+        return kit.error(request, Invalid(f"{request.method} is not possible at {request.url.path[:80]}"))
+
+    return handle
+
+
+def _with_headers(send: Send) -> Send:
+    """Add the page headers to what has none of its own."""
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            _add(message)
+        await send(message)
+
+    return wrapped
+
+
+def _add(message: MutableMapping[str, Any]) -> None:
+    headers = message.setdefault("headers", [])
+    present = {name.lower() for name, _ in headers}
+    message["headers"] = [
+        *headers,
+        *((k.encode(), v.encode()) for k, v in PAGE_HEADERS.items() if k.encode() not in present),
+    ]

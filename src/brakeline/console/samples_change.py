@@ -1,0 +1,274 @@
+"""Sample view-models of rollouts, deployments and policies: the states that a rollout can be looked at in."""
+
+# ruff: noqa: E501 - one line per sample reads better
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from brakeline.console.views import Badge, Fact, Kpi, Link, LogRow, RolloutRow, Tone
+from brakeline.console.views_change import (
+    BrakeControl,
+    Choice,
+    DeploymentForm,
+    EndpointMark,
+    ExcessPoint,
+    ExcessSeries,
+    GridCell,
+    GridRing,
+    GridRow,
+    NewDeploymentView,
+    PinnedUpdate,
+    PlanRing,
+    PoliciesView,
+    PolicyForm,
+    PolicyRow,
+    Preview,
+    ReleaseControl,
+    RolloutMember,
+    RolloutMembersView,
+    RolloutsView,
+    RolloutView,
+    Skipped,
+    WhyLine,
+)
+
+ROLLING = Badge("▶", "rolling", Tone.INFO)
+HALTED = Badge("■", "halted", Tone.BAD)
+HELD = Badge("‖", "held", Tone.WARN)
+DONE = Badge("✓", "completed", Tone.OK)
+CELL_BADGES: Final = {
+    "pending": Badge("○", "pending", Tone.IDLE),
+    "active": Badge("▶", "active", Tone.INFO),
+    "passed": Badge("✓", "passed", Tone.OK),
+    "held": Badge("‖", "held", Tone.WARN),
+    "failed": Badge("✕", "failed", Tone.BAD),
+    "stopped": Badge("■", "stopped", Tone.BAD),
+    "spared": Badge("–", "spared", Tone.IDLE),
+    "empty": Badge("–", "none here", Tone.IDLE),
+}
+
+ROLLOUT_ROWS: Final = (
+    RolloutRow("ro_halted", Link("debian-security 2026-11-22", "/rollouts/ro_halted"), HALTED, "4 updates", "1.4 %", "+1.9 points", Tone.BAD, "19:02"),
+    RolloutRow("ro_live", Link("openssl 3.0.17", "/rollouts/ro_live"), ROLLING, "2 updates", "18.2 %", "−0.0 points", Tone.IDLE, "18:40"),
+    RolloutRow("ro_done", Link("tzdata 2025b", "/rollouts/ro_done"), DONE, "1 update", "100 %", "+0.1 points", Tone.IDLE, "yesterday"),
+)  # fmt: skip
+PINS: Final = (
+    PinnedUpdate("libssl3", "3.0.17-1~deb12u3", 6, True, "3 CVEs, 1 exploited"),
+    PinnedUpdate("openssl", "3.0.17-1~deb12u3", 6, True, "3 CVEs, 1 exploited"),
+)
+RINGS: Final = (
+    GridRing("canary", "0.1 %"), GridRing("early", "1 %"), GridRing("first", "5 %"), GridRing("wide", "20 %"),
+    GridRing("most", "50 %"), GridRing("all", "100 %"),
+)  # fmt: skip
+REGIONS: Final = {
+    "eu-north": (18, 165, 736, 2760, 5520, 9200),
+    "eu-west": (31, 281, 1250, 4687, 9375, 15625),
+    "us-east": (37, 341, 1516, 5685, 11370, 18950),
+    "ap-south": (12, 112, 498, 1867, 3735, 6225),
+}
+
+
+def cell(region: str, ring: int, state: str, done: int, total: int, bad: int = 0) -> GridCell:
+    """One cell of the grid with the link to its endpoints."""
+    href = f"/rollouts/ro_live/endpoints?region={region}&ring={ring}"
+    return GridCell(f"{region}-{ring}", state, CELL_BADGES[state], done, total, bad, href)
+
+
+def grid(states: dict[str, tuple[tuple[str, int, int], ...]], rest: str) -> tuple[GridRow, ...]:
+    """Rows of regions; `states`: (state, done, bad) of the first rings, `rest`: state of the others."""
+    rows = []
+    for region, totals in REGIONS.items():
+        known = states[region]
+        cells = [cell(region, i, *known[i][:2], totals[i], known[i][2]) for i in range(len(known))]
+        cells += [cell(region, i, rest, 0, totals[i]) for i in range(len(known), len(totals))]
+        rows.append(GridRow(region, tuple(cells)))
+    return tuple(rows)
+
+
+def excess(last: int, rise: float, step: int = 12) -> ExcessSeries:
+    """A band that narrows with the root of the number of endpoints around an estimate that comes to `rise`."""
+    points = []
+    for exposed in range(step, last + 1, step):
+        wave = 1.4 * math.sin(exposed / last * 9) * math.exp(-3 * exposed / last)
+        estimate = wave + rise * (exposed / last) ** 2
+        half = 46 / math.sqrt(exposed) / (1.6 if rise > 1 else 1)
+        points.append(ExcessPoint(exposed, round(estimate, 2), round(estimate - half, 2), round(estimate + half, 2)))
+    return ExcessSeries(tuple(points), 0.0, "99 % band")
+
+
+OK_MARK = Badge("✓", "passed", Tone.OK)
+NO_MARK = Badge("✕", "harm", Tone.BAD)
+ASK_MARK = Badge("?", "no data", Tone.WARN)
+LOG: Final = tuple(
+    LogRow(f"19:1{i}:0{i}", f"2026-11-22T19:1{i}:0{i}Z", Badge("·", "info", Tone.IDLE), text)
+    for i, text in reversed(
+        list(enumerate(("Created by alice, approved by bob", "Ring canary opened in eu-north", "Ring canary passed", "Ring early opened in eu-north")))
+    )
+)  # fmt: skip
+STATISTICS: Final = (
+    "At 100,000 endpoints an instant fault at 5 % of them is stopped after about 15 (median of the simulation).",
+    "A harm below 0.1 points is not distinguished from noise.",
+)
+
+
+def kpis(state: Badge, exposed: int, treated: str, control: str, spared: int, detail: str) -> tuple[Kpi, ...]:
+    """The four figures at the top of a rollout."""
+    here = "/rollouts/ro_live/endpoints"
+    bad = Tone.BAD if state is HALTED else None
+    return (
+        Kpi("state", "State", f"{state.glyph} {state.word}", detail, "/rollouts/ro_live#why", bad),
+        Kpi("exposed", "Exposed", f"{exposed:,}", f"{exposed / 1000:.1f} % of 100,000", f"{here}?show=treated"),
+        Kpi("failing", "Failing, treated", treated, f"control {control}", f"{here}?show=bad", bad),
+        Kpi("spared", "Still spared", f"{spared:,}", "not offered to them", f"{here}?show=spared"),
+    )
+
+
+ROLLING_VIEW: Final = RolloutView(
+    id="ro_live", name="debian-security 2026-11-22", sub="started by alice · approved by bob · 4 regions × 6 rings",
+    policy=Link("servers-standard", "/policies"), state=ROLLING, state_class="rolling", alert="", alert_tone=Tone.INFO,
+    brake=BrakeControl("/rollouts/ro_live/brake", True, "BRAKE"),
+    kpis=kpis(ROLLING, 221, "0.45 %", "0.90 %", 99779, "next gate in 00:42"), rings=RINGS,
+    grid=grid(
+        {"eu-north": (("passed", 18, 0), ("active", 123, 0)), "eu-west": (("passed", 31, 0),),
+         "us-east": (("passed", 37, 1),), "ap-south": (("passed", 12, 0),)}, "pending",
+    ),
+    excess=excess(221, -0.45, 7), why_title="Why it is going on",
+    why=(
+        WhyLine(OK_MARK, "Excess failure −0.4 points, band −3.3 … +2.5: no harm shown"),
+        WhyLine(OK_MARK, "Heard again: 99.98 % of treated endpoints checked in after the change"),
+        WhyLine(ASK_MARK, "No control has reported from ap-south yet: counted as not proven, never as good"),
+        WhyLine(Badge("○", "waiting", Tone.INFO), "Bake time 24 h per ring: 23 h 12 min left in this one"),
+    ),
+    statistics=STATISTICS, log=LOG, log_more=0, harmed=(),
+    spared=(Link("web-104", "/endpoints/ep_104"), Link("web-105", "/endpoints/ep_105")), spared_total=99779,
+    spared_title="Not reached yet", updates=PINS, pause_action="/rollouts/ro_live/pause",
+)  # fmt: skip
+HALTED_VIEW: Final = replace(
+    ROLLING_VIEW, state=HALTED, state_class="halted", alert_tone=Tone.BAD,
+    alert="■ Halted. 1,365 endpoints received this change, 98,635 were spared. Nothing is offered any more. "
+    "Going on needs a reason and a second person.",
+    brake=BrakeControl("/rollouts/ro_live/brake", False, "BRAKED"),
+    kpis=kpis(HALTED, 1365, "2.12 %", "0.73 %", 98635, "the brake took 0.3 s"),
+    grid=grid(
+        {"eu-north": (("passed", 18, 0), ("passed", 165, 1), ("stopped", 368, 7)),
+         "eu-west": (("passed", 31, 0), ("passed", 281, 3)), "us-east": (("failed", 37, 1), ("failed", 341, 14)),
+         "ap-south": (("passed", 12, 0), ("failed", 112, 3))}, "spared",
+    ),
+    excess=excess(1365, 1.9, 33), why_title="Why it stopped",
+    why=(
+        WhyLine(NO_MARK, "Excess failure +1.9 points, band +1.1 … +2.7: the band is above the brake line"),
+        WhyLine(OK_MARK, "Heard again: 99.98 % of treated endpoints checked in after the change"),
+        WhyLine(ASK_MARK, "No control has reported from ap-south yet: counted as not proven, never as good"),
+    ),
+    log=(
+        LogRow("19:15:11", "2026-11-22T19:15:11Z", Badge("■", "brake", Tone.BAD),
+               "BRAKE (automatic): excess failure +1.9 points; even its lower bound +1.1 is above the line. "
+               "No endpoint beyond 1,365 will receive this change"),
+        *LOG,
+    ),
+    harmed=(
+        EndpointMark(Link("web-07", "/endpoints/ep_07"), "libssl3: post-installation script returned 1", Badge("✕", "failed", Tone.BAD)),
+        EndpointMark(Link("edge-12", "/endpoints/ep_12"), "last heard 19:09:40, 4 check-ins missed", Badge("?", "silent", Tone.WARN)),
+    ),
+    spared_title="Spared: never received it", pause_action="", withdraw_action="/rollouts/ro_live/withdraw",
+    releases=(
+        ReleaseControl("/rollouts/ro_live/resume", "Ask to resume", True,
+                       "Resuming exposes more endpoints to the same change. It takes a reason and a second person.",
+                       "Asked by alice 2 min ago, waits for a second person."),
+    ),
+)  # fmt: skip
+SMALL_RINGS: Final = (GridRing("first", "1"), GridRing("half", "3"), GridRing("all", "6"))
+SMALL_VIEW: Final = replace(
+    ROLLING_VIEW, sub="6 endpoints in 2 regions · 3 rings", state=HELD, state_class="held", alert_tone=Tone.WARN,
+    alert="‖ Held. One endpoint failed in a way that cannot have been there before; one more and it halts.",
+    kpis=(
+        Kpi("state", "State", "‖ held", "waits for a person", "/rollouts/ro_live#why", Tone.WARN),
+        Kpi("exposed", "Exposed", "1", "of 6", "/rollouts/ro_live/endpoints?show=treated"),
+        Kpi("failing", "Failing, treated", "1 of 1", "control 0 of 5", "/rollouts/ro_live/endpoints?show=bad", Tone.BAD),
+        Kpi("spared", "Still spared", "5", "not offered to them", "/rollouts/ro_live/endpoints?show=spared"),
+    ),
+    rings=SMALL_RINGS,
+    grid=(
+        GridRow("eu", (cell("eu", 0, "held", 1, 1, 1), cell("eu", 1, "pending", 0, 1), cell("eu", 2, "pending", 0, 1))),
+        GridRow("us", (cell("us", 0, "empty", 0, 0), cell("us", 1, "pending", 0, 1), cell("us", 2, "pending", 0, 2))),
+    ),
+    excess=ExcessSeries((), 0.0, "99 % band", "6 endpoints are too few for a band; single failures are counted instead."),
+    statistics=(
+        "With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",
+        "A harm that shows itself only as silence is seen, one that shows itself in one of a hundred machines is not.",
+    ),
+    why_title="Why it does not go on",
+    why=(WhyLine(Badge("‖", "held", Tone.WARN), "web-01: libssl3 post-installation script returned 1"),),
+    harmed=(EndpointMark(Link("web-01", "/endpoints/ep_01"), "maintainer script failed", Badge("✕", "failed", Tone.BAD)),),
+    spared=tuple(Link(n, f"/endpoints/{n}") for n in ("db-01", "edge-07", "mail-01", "web-02", "web-03")), spared_total=5,
+)  # fmt: skip
+DONE_VIEW: Final = replace(
+    ROLLING_VIEW, state=DONE, state_class="done", alert="✓ Completed. Every ring passed; 100,000 endpoints have it.",
+    alert_tone=Tone.OK, brake=BrakeControl("/rollouts/ro_live/brake", False, "DONE"), pause_action="", spared=(),
+    spared_total=0, why_title="Why it is completed",
+)  # fmt: skip
+DRAFT_VIEW: Final = replace(
+    ROLLING_VIEW, state=Badge("○", "draft", Tone.IDLE), state_class="draft", log=(), policy=None, pause_action="",
+    alert="○ Draft. Nothing has been offered.", excess=ExcessSeries((), 0.0, "99 % band"), log_more=12, statistics=(),
+    brake=BrakeControl("/rollouts/ro_live/brake", False, "NOT STARTED", "there is nothing to stop"),
+    releases=(ReleaseControl("/rollouts/ro_live/start", "Start", False, "Opens the first ring."),),
+)  # fmt: skip
+ROLLOUT_STATES: Final = {
+    "rolling": ROLLING_VIEW, "halted": HALTED_VIEW, "held, six endpoints": SMALL_VIEW, "completed": DONE_VIEW,
+    "draft": DRAFT_VIEW,
+}  # fmt: skip
+
+STATE_TABS: Final = (
+    Choice("", "All", "3"), Choice("rolling", "Live", "1", True), Choice("halted", "Halted", "1"),
+    Choice("completed", "Completed"),
+)  # fmt: skip
+ROLLOUTS_PAGES: Final = {
+    "rows": RolloutsView(ROLLOUT_ROWS, "rolling", STATE_TABS, next_href="/rollouts?after=x"),
+    "none": RolloutsView((), "", STATE_TABS),
+}
+MEMBERS: Final = {
+    "rows": RolloutMembersView(
+        Link("debian-security 2026-11-22", "/rollouts/ro_live"), "eu-north, ring canary",
+        (RolloutMember(Link("web-01", "/endpoints/ep_01"), "eu-north", "canary", "treated", OK_MARK, "installed in 41 s"),),
+        "18 more of this kind are not listed.",
+    ),
+    "none": RolloutMembersView(Link("x", "/rollouts/ro_live"), "spared", ()),
+}  # fmt: skip
+
+SELECTIONS: Final = (
+    Choice("security", "Security updates", "everything that a security suite offers", True),
+    Choice("all", "All updates"), Choice("names", "Only these packages"),
+)  # fmt: skip
+PREVIEW: Final = Preview(
+    6, 6, (PlanRing("first", "1 endpoint", 1, "30 min"), PlanRing("half", "3 endpoints", 2, "2 h"), PlanRing("all", "6 endpoints", 3, "3 d")),
+    PINS, 2, tuple(Link(n, f"/endpoints/{n}") for n in ("db-01", "edge-07", "mail-01")), 3,
+    (Skipped(Link("lab-03", "/endpoints/ep_9"), "mode assess: no policy lets it patch"),), 1,
+    ("With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",),
+    "Earliest finish: Wednesday 21:40 UTC.",
+)  # fmt: skip
+DEPLOYMENTS: Final = {
+    "blank": NewDeploymentView(DeploymentForm(), SELECTIONS, (Choice("standard", "Standard", "3 rings", True),), None),
+    "preview": NewDeploymentView(DeploymentForm(filter="os:debian"), SELECTIONS, (), PREVIEW),
+    "nothing to do": NewDeploymentView(
+        DeploymentForm(), SELECTIONS, (), Preview(0, 0, (), (), 0, (), 0, PREVIEW.skipped, 0, (), "", "No endpoint that may patch misses such an update."),
+    ),
+    "viewer": NewDeploymentView(DeploymentForm(), SELECTIONS, (), PREVIEW, may_start=False),
+    "unknown key": NewDeploymentView(
+        DeploymentForm(filter="oss:debian"), SELECTIONS, (), None, "unknown key 'oss'.", Link("os:debian", "/rollouts/new?filter=os:debian"),
+    ),
+}  # fmt: skip
+POLICY_ROWS: Final = (
+    PolicyRow("po_01", "servers patch", Link("os:debian -tag:lab", "/endpoints?q=os:debian+-tag:lab"), Badge("▶", "patch", Tone.INFO), 5, "alice, 2026-11-22", "/policies/po_01/delete"),
+    PolicyRow("po_02", "lab", Link("tag:lab", "/endpoints?q=tag:lab"), Badge("○", "assess", Tone.IDLE), None, "alice, 2026-11-20"),
+)  # fmt: skip
+POLICIES: Final = {
+    "rows": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True),
+    "preview": PoliciesView(
+        POLICY_ROWS, PolicyForm("all", "os:debian"), 6, (Link("web-01", "/endpoints/ep_01"),), may_write=True,
+        facts=(Fact("Precedence", "assess wins"),),
+    ),
+    "unknown key": PoliciesView((), PolicyForm("x", "oss:a"), error="unknown key 'oss'.", suggestion=Link("os:a", "/policies?filter=os:a"), may_write=True),
+    "viewer": PoliciesView((), PolicyForm()),
+}  # fmt: skip

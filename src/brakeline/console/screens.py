@@ -1,0 +1,114 @@
+"""The ports between pages and everything else: what screens can be asked for, and who may come in.
+
+`Screens`: one method per screen or act, view-models out. `Doors`: sessions. Real: `desk.Desk`, `desk.Gatehouse`
+(over the services); twin that ships: `showroom.Showroom`. Every method may raise a `core.errors.Fault`, which becomes
+an error page; whether somebody may do something is decided by the service behind, not here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from brakeline.console.views import (
+    AddEndpointView,
+    AuditView,
+    CveView,
+    EndpointsView,
+    EndpointView,
+    LoginView,
+    NavCounts,
+    OverviewView,
+    SettingsView,
+    VulnerabilitiesView,
+)
+from brakeline.console.views_change import (
+    DeploymentForm,
+    NewDeploymentView,
+    PoliciesView,
+    PolicyForm,
+    RolloutMembersView,
+    RolloutsView,
+    RolloutView,
+)
+from brakeline.tenancy.model import Principal
+
+ENDPOINT_TABS = ("summary", "missing", "findings", "software", "timeline")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody with a session. `csrf`: the token that this session's forms must bring along."""
+
+    principal: Principal
+    csrf: str
+    cookie: str
+
+    def may(self, permission: str) -> bool:
+        """To show or hide a control; the service asks again."""
+        return permission in self.principal.permissions
+
+
+class Doors(Protocol):
+    """Sessions of people. A cookie is the opaque value of the session cookie."""
+
+    async def visitor(self, cookie: str) -> Visitor | None:
+        """None if the session is unknown, ended or expired."""
+        ...
+
+    async def log_in(self, email: str, password: str) -> str:
+        """The new session's cookie. Raises Unauthenticated."""
+        ...
+
+    async def look_at_link(self, token: str) -> LoginView:
+        """What a one-time link leads to, without using it up."""
+        ...
+
+    async def use_link(self, token: str, password: str) -> str:
+        """Set the password, use the link up, and log in. Raises Unauthenticated or Invalid."""
+        ...
+
+    async def log_out(self, cookie: str) -> None: ...
+
+
+class Screens(Protocol):
+    """Everything that pages show and do, for one visitor at a time."""
+
+    async def nav(self, who: Visitor) -> NavCounts: ...
+    async def overview(self, who: Visitor) -> OverviewView: ...
+    async def endpoints(self, who: Visitor, query: str, after: str) -> EndpointsView: ...
+    async def endpoint(self, who: Visitor, endpoint_id: str, tab: str, query: str) -> EndpointView: ...
+    async def scan(self, who: Visitor, endpoint_id: str) -> None: ...
+    async def add_endpoint(self, who: Visitor, region: str, tags: str) -> AddEndpointView: ...
+    async def make_command(self, who: Visitor, region: str, tags: str) -> tuple[str, AddEndpointView]:
+        """The id of the new enrolment token, and the page that shows its one-liner once."""
+        ...
+
+    async def add_progress(self, who: Visitor, token_id: str) -> AddEndpointView: ...
+    async def vulnerabilities(self, who: Visitor, query: str, after: str) -> VulnerabilitiesView: ...
+    async def cve(self, who: Visitor, cve: str) -> CveView: ...
+    async def rollouts(self, who: Visitor, state: str, after: str) -> RolloutsView: ...
+    async def rollout(self, who: Visitor, rollout_id: str) -> RolloutView: ...
+    async def rollout_members(
+        self, who: Visitor, rollout_id: str, region: str, ring: str, show: str
+    ) -> RolloutMembersView: ...
+    async def brake(self, who: Visitor, rollout_id: str) -> None: ...
+    async def pause(self, who: Visitor, rollout_id: str) -> None: ...
+    async def resume(self, who: Visitor, rollout_id: str, reason: str) -> None: ...
+    async def start(self, who: Visitor, rollout_id: str) -> None: ...
+    async def withdraw(self, who: Visitor, rollout_id: str) -> None: ...
+    async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView: ...
+    async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
+        """The id of the started rollout. Raises Conflict when the number of endpoints has moved."""
+        ...
+
+    async def policies(self, who: Visitor, form: PolicyForm, ask: bool) -> PoliciesView: ...
+    async def create_policy(self, who: Visitor, form: PolicyForm) -> None: ...
+    async def delete_policy(self, who: Visitor, policy_id: str) -> None: ...
+    async def audit(self, who: Visitor, after: str) -> AuditView: ...
+    async def settings(self, who: Visitor, fresh_token: str = "") -> SettingsView: ...
+    async def create_token(self, who: Visitor, name: str, role: str) -> str:
+        """The token itself: shown once, never again."""
+        ...
+
+    async def revoke_token(self, who: Visitor, token_id: str) -> None: ...

@@ -1,0 +1,248 @@
+"""The twin of `desk`: the whole console over sample data, with one rollout that moves and can be braked.
+
+Ships with the product for browser tests and for working on pages without a fleet (`python -m brakeline.console.showroom
+--port N`). It keeps what pages rely on: a brake is final and idempotent, counts rise, acts need the permission.
+"""
+
+# ruff: noqa: ARG002 - the twin has the whole port, and answers many calls without looking
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from brakeline.console import samples, samples_change
+from brakeline.console.screens import Screens, Visitor
+from brakeline.console.views import (
+    AddEndpointView,
+    AuditView,
+    CveView,
+    EndpointsView,
+    EndpointView,
+    LoginView,
+    LogRow,
+    NavCounts,
+    OverviewView,
+    SettingsView,
+    VulnerabilitiesView,
+)
+from brakeline.console.views_change import (
+    DeploymentForm,
+    GridRow,
+    NewDeploymentView,
+    PoliciesView,
+    PolicyForm,
+    RolloutMembersView,
+    RolloutsView,
+    RolloutView,
+)
+from brakeline.core.clock import Clock
+from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal
+
+PASSWORD = "correct horse battery"  # noqa: S105 - the twin guards nothing
+EMAIL = "alice"
+
+
+class ShowroomDoors:
+    """One person, any number of sessions, one link that works once."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Visitor] = {}
+        self._link_used = False
+
+    async def visitor(self, cookie: str) -> Visitor | None:
+        return self._sessions.get(cookie)
+
+    async def log_in(self, email: str, password: str) -> str:
+        if (email, password) != (EMAIL, PASSWORD):
+            raise Unauthenticated("mail or password is wrong")
+        return self.open("owner")
+
+    def open(self, role: str) -> str:
+        """A session with the permissions of `role`; gives its cookie."""
+        cookie = f"twin-{len(self._sessions) + 1}-{role}"
+        principal = Principal("te_twin", "pe_alice", "person", "Alice", ROLE_PERMISSIONS[role])
+        self._sessions[cookie] = Visitor(principal, f"csrf-of-{cookie}", cookie)
+        return cookie
+
+    async def look_at_link(self, token: str) -> LoginView:
+        if token != "once" or self._link_used:
+            return LoginView("dead_link", error="It has been used.")
+        return LoginView("link", token=token)
+
+    async def use_link(self, token: str, password: str) -> str:
+        if token != "once" or self._link_used:
+            raise Unauthenticated("the link has been used")
+        if len(password) < LoginView("link").minimum:
+            raise Invalid("the password is too short")
+        self._link_used = True
+        return self.open("owner")
+
+    async def log_out(self, cookie: str) -> None:
+        self._sessions.pop(cookie, None)
+
+
+class Showroom(Screens):
+    """Samples, except for `ro_live`, whose figures move with `clock` until somebody brakes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._braked_s: float | None = None
+        self.presses: list[str] = []  # every act that reached us, for tests
+
+    async def nav(self, who: Visitor) -> NavCounts:
+        return NavCounts(100_000, 312, 1)
+
+    async def overview(self, who: Visitor) -> OverviewView:
+        moment = int(self._clock.monotonic_s() * 2) % 100
+        return replace(samples.OVERVIEWS["needs a person"], checked_at=f"19:11:{moment:02} UTC")
+
+    async def endpoints(self, who: Visitor, query: str, after: str) -> EndpointsView:
+        if query.startswith("oss:"):
+            return samples.ENDPOINTS["unknown key"]
+        return samples.ENDPOINTS["filtered" if query else "rows"]
+
+    async def endpoint(self, who: Visitor, endpoint_id: str, tab: str, query: str) -> EndpointView:
+        if not endpoint_id.startswith("ep_"):
+            raise NotFound("there is no such endpoint", id=endpoint_id[:40])
+        return samples.endpoint_sample(tab, seen=f"{int(self._clock.monotonic_s()) % 60} s ago")
+
+    async def scan(self, who: Visitor, endpoint_id: str) -> None:
+        self.presses.append(f"scan {endpoint_id}")
+
+    async def add_endpoint(self, who: Visitor, region: str, tags: str) -> AddEndpointView:
+        return samples.ADD_ENDPOINTS["before"]
+
+    async def make_command(self, who: Visitor, region: str, tags: str) -> tuple[str, AddEndpointView]:
+        return "et_1", samples.ADD_ENDPOINTS["waiting"]
+
+    async def add_progress(self, who: Visitor, token_id: str) -> AddEndpointView:
+        stages = ("waiting", "half", "done")
+        return samples.ADD_ENDPOINTS[stages[min(int(self._clock.monotonic_s() - self._start(token_id)), 2)]]
+
+    async def vulnerabilities(self, who: Visitor, query: str, after: str) -> VulnerabilitiesView:
+        return samples.VULNERABILITIES["rows"]
+
+    async def cve(self, who: Visitor, cve: str) -> CveView:
+        return samples.CVES["exploited"]
+
+    async def rollouts(self, who: Visitor, state: str, after: str) -> RolloutsView:
+        return samples_change.ROLLOUTS_PAGES["rows"]
+
+    async def rollout(self, who: Visitor, rollout_id: str) -> RolloutView:
+        states = {"ro_halted": "halted", "ro_done": "completed", "ro_small": "held, six endpoints", "ro_draft": "draft"}
+        if rollout_id in states:
+            return replace(samples_change.ROLLOUT_STATES[states[rollout_id]], id=rollout_id)
+        if rollout_id != "ro_live":
+            raise NotFound("there is no such rollout", id=rollout_id[:40])
+        if self._braked_s is not None:
+            return _braked_view()
+        return _moving_view(int(self._clock.monotonic_s() * 4))
+
+    async def rollout_members(
+        self, who: Visitor, rollout_id: str, region: str, ring: str, show: str
+    ) -> RolloutMembersView:
+        return samples_change.MEMBERS["rows"]
+
+    async def brake(self, who: Visitor, rollout_id: str) -> None:
+        who.principal.require("rollout.brake")
+        self.presses.append(f"brake {rollout_id}")
+        self._braked_s = self._braked_s or self._clock.monotonic_s()
+
+    async def pause(self, who: Visitor, rollout_id: str) -> None:
+        self.presses.append(f"pause {rollout_id}")
+
+    async def resume(self, who: Visitor, rollout_id: str, reason: str) -> None:
+        who.principal.require("rollout.resume")
+        self._braked_s = None
+
+    async def start(self, who: Visitor, rollout_id: str) -> None:
+        self.presses.append(f"start {rollout_id}")
+
+    async def withdraw(self, who: Visitor, rollout_id: str) -> None:
+        self.presses.append(f"withdraw {rollout_id}")
+
+    async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView:
+        state = "unknown key" if form.filter.startswith("oss:") else "preview" if ask else "blank"
+        selections = tuple(replace(s, chosen=s.value == form.selection) for s in samples_change.SELECTIONS)
+        blank = samples_change.DEPLOYMENTS["blank"]
+        return replace(samples_change.DEPLOYMENTS[state], form=form, selections=selections, policies=blank.policies)
+
+    async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
+        who.principal.require("rollout.create")
+        if expect_count != samples_change.PREVIEW.expect_count:
+            raise Conflict("another number of endpoints matches now")
+        return "ro_live"
+
+    async def policies(self, who: Visitor, form: PolicyForm, ask: bool) -> PoliciesView:
+        return samples_change.POLICIES["preview" if ask else "rows"]
+
+    async def create_policy(self, who: Visitor, form: PolicyForm) -> None:
+        self.presses.append(f"policy {form.name}")
+
+    async def delete_policy(self, who: Visitor, policy_id: str) -> None:
+        self.presses.append(f"policy-gone {policy_id}")
+
+    async def audit(self, who: Visitor, after: str) -> AuditView:
+        return samples.AUDITS["verified"]
+
+    async def settings(self, who: Visitor, fresh_token: str = "") -> SettingsView:
+        return replace(samples.SETTINGS["owner"], fresh_token=fresh_token)
+
+    async def create_token(self, who: Visitor, name: str, role: str) -> str:
+        return "blt_shown_once"
+
+    async def revoke_token(self, who: Visitor, token_id: str) -> None:
+        self.presses.append(f"revoke {token_id}")
+
+    def _start(self, token_id: str) -> float:
+        self._starts = getattr(self, "_starts", {})
+        started: float = self._starts.setdefault(token_id, self._clock.monotonic_s())
+        return started
+
+
+def _moving_view(step: int) -> RolloutView:
+    """Ring *early* of eu-north fills up; the log grows."""
+    view = samples_change.ROLLING_VIEW
+    done = 20 + step % 140
+    first = view.grid[0]
+    moving = samples_change.cell("eu-north", 1, "active", done, 165)
+    grid = (GridRow(first.region, (first.cells[0], moving, *first.cells[2:])), *view.grid[1:])
+    row = LogRow(f"19:2{step % 6}:0{step % 10}", "2026-11-22T19:20:00Z", samples_change.LOG[0].badge, f"Step {step}")
+    return replace(view, grid=grid, excess=samples_change.excess(98 + done, -0.45, 7), log=(row, *view.log))
+
+
+def _braked_view() -> RolloutView:
+    return samples_change.HALTED_VIEW
+
+
+def main() -> None:
+    """Serve the twin on 127.0.0.1 until told to end."""
+    import uvicorn
+
+    from brakeline.console.feed import Feed
+    from brakeline.console.routes import build
+    from brakeline.platform.clock import SystemClock
+
+    parser = argparse.ArgumentParser(description="Serve the console over sample data.")
+    parser.add_argument("--port", type=int, default=8444)
+    parser.add_argument("--tick", type=float, default=0.5, help="seconds between updates of a live page")
+    options = parser.parse_args()
+    doors = ShowroomDoors()
+    doors.open("owner")  # cookie twin-1-owner, and a viewer beside
+    doors.open("viewer")
+    console = build(Showroom(SystemClock()), doors, dev=True, feed=Feed(tick_s=options.tick))
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            console.feed.stop()
+            super().handle_exit(sig, frame)
+
+    Server(
+        uvicorn.Config(console, host="127.0.0.1", port=options.port, log_level="warning", timeout_graceful_shutdown=4)
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""View-models of everything that changes endpoints: deployments, rollouts, policies.
+
+Same invariants as `views`. A `RolloutView` is one moment of one rollout: the live page morphs from one to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brakeline.console.views import Badge, Fact, Kpi, Link, LogRow, RolloutRow, Tone
+
+# --- new deployment ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    value: str
+    label: str
+    note: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRing:
+    name: str
+    share: str
+    endpoints: int
+    bake: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedUpdate:
+    name: str
+    version: str
+    endpoints: int
+    security: bool
+    closes: str  # "3 CVEs, one exploited"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Not part of it, and why. Named before anybody confirms."""
+
+    endpoint: Link
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a press on Start would do. `expect_count` travels with the form: the start refuses if it has moved."""
+
+    endpoints: int
+    expect_count: int
+    rings: tuple[PlanRing, ...]
+    updates: tuple[PinnedUpdate, ...]
+    more_updates: int
+    reached: tuple[Link, ...]
+    more_reached: int
+    skipped: tuple[Skipped, ...]
+    more_skipped: int
+    statistics: tuple[str, ...]  # what the brake can and cannot see at this size
+    earliest_finish: str
+    empty_reason: str = ""  # why nothing would happen
+    digest: str = ""  # of the pinned updates, where the service gives one
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentForm:
+    name: str = ""
+    filter: str = ""
+    selection: str = "security"
+    names: str = ""
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeploymentView:
+    form: DeploymentForm
+    selections: tuple[Choice, ...]
+    policies: tuple[Choice, ...]
+    preview: Preview | None
+    error: str = ""
+    suggestion: Link | None = None
+    may_start: bool = True
+
+
+# --- rollouts ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutsView:
+    rows: tuple[RolloutRow, ...]
+    state: str
+    states: tuple[Choice, ...]
+    next_href: str = ""
+    first_href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GridCell:
+    """One region x ring. state: pending | active | passed | held | failed | stopped | spared | empty"""
+
+    id: str
+    state: str
+    badge: Badge
+    done: int
+    total: int
+    bad: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    region: str
+    cells: tuple[GridCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GridRing:
+    name: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExcessPoint:
+    """At `exposed` treated endpoints: estimate and band of treated minus control, in percentage points."""
+
+    exposed: int
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExcessSeries:
+    """`brake_at`: the band above this line halts (points). Without points the chart says why."""
+
+    points: tuple[ExcessPoint, ...]
+    brake_at: float
+    band: str  # "99 % band"
+    empty_reason: str = "No treated endpoint has reached a checkpoint yet."
+
+
+@dataclass(frozen=True, slots=True)
+class WhyLine:
+    badge: Badge
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointMark:
+    """An endpoint of the rollout by name, with what happened to it."""
+
+    link: Link
+    note: str
+    badge: Badge
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeControl:
+    """The one-press stop. When it cannot be pressed `word` says what is."""
+
+    action: str
+    enabled: bool
+    word: str  # "BRAKE" | "BRAKED" | "DONE"
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseControl:
+    """A widening act (start, resume): form with reason, and who else must agree."""
+
+    action: str
+    word: str
+    needs_reason: bool
+    explain: str
+    pending: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    id: str
+    name: str
+    sub: str
+    policy: Link | None
+    state: Badge
+    state_class: str  # rolling | held | halted | done | draft
+    alert: str
+    alert_tone: Tone
+    brake: BrakeControl
+    kpis: tuple[Kpi, ...]
+    rings: tuple[GridRing, ...]
+    grid: tuple[GridRow, ...]
+    excess: ExcessSeries
+    why_title: str
+    why: tuple[WhyLine, ...]
+    statistics: tuple[str, ...]
+    log: tuple[LogRow, ...]
+    log_more: int
+    harmed: tuple[EndpointMark, ...]
+    spared: tuple[Link, ...]
+    spared_total: int
+    spared_title: str
+    updates: tuple[PinnedUpdate, ...]
+    releases: tuple[ReleaseControl, ...] = ()
+    pause_action: str = ""
+    withdraw_action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutMember:
+    endpoint: Link
+    region: str
+    ring: str
+    arm: str
+    outcome: Badge
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutMembersView:
+    """The endpoints behind one number of a rollout."""
+
+    rollout: Link
+    title: str
+    rows: tuple[RolloutMember, ...]
+    note: str = ""
+
+
+# --- policies ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    id: str
+    name: str
+    filter: Link
+    mode: Badge
+    matched: int | None
+    by: str
+    delete_action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyForm:
+    name: str = ""
+    filter: str = ""
+    mode: str = "patch"
+    expect_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoliciesView:
+    rows: tuple[PolicyRow, ...]
+    form: PolicyForm
+    matched: int | None = None
+    matched_names: tuple[Link, ...] = ()
+    error: str = ""
+    suggestion: Link | None = None
+    facts: tuple[Fact, ...] = ()
+    may_write: bool = False
