@@ -142,6 +142,13 @@ class Exchange:
             if start + WAKE_CHUNK < len(waiting):
                 await asyncio.sleep(WAKE_PAUSE_S)
 
+    async def wake_all(self) -> None:
+        """Messages were lost: whatever is cached may be out of date."""
+        for tenant_id in {*self._epochs, *self._tenants.values()}:
+            await self.wake_tenant(tenant_id)
+        for known in self._replies.values():
+            known.stale = True
+
     def end_all(self) -> None:
         """Answer every long-poll now: the server stops."""
         for waiter in self._waiters.values():

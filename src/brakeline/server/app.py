@@ -1,0 +1,83 @@
+"""The server as one ASGI application: `/agent/v1/*` raw, `/api/v1` by FastAPI, the rest to the console.
+
+The agent plane is dispatched before any framework: it must stay cheap. `/healthz` says that the process runs,
+`/readyz` that it can serve (database reachable, schema migrated), `/metrics` is for Prometheus. People's requests
+get a request id and are measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from brakeline import __version__
+from brakeline.core.errors import Unavailable
+from brakeline.platform.observe import Asgi, Receive, Scope, Send, render_metrics
+from brakeline.platform.web import install_problem_handlers
+
+AGENT_PREFIX: Final = "/agent/v1/"
+
+Ready = Callable[[], Awaitable[None]]
+
+
+def make_api(routers: tuple[Any, ...]) -> FastAPI:
+    """People's API from the slices' routers."""
+    api = FastAPI(
+        title="Brakeline",
+        version=__version__,
+        summary="Patch management that cannot become the outage.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its pages load scripts from elsewhere; the committed document is docs/reference/openapi.json
+        redoc_url=None,
+    )
+    install_problem_handlers(api)
+    for router in routers:
+        api.include_router(router)
+    return api
+
+
+class App:
+    """Dispatch by path."""
+
+    def __init__(self, agent_plane: Asgi, api: Asgi, console: Asgi, ready: Ready) -> None:
+        self._agent_plane, self._api, self._console, self._ready = agent_plane, api, console, ready
+        self._own: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]]]] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith(AGENT_PREFIX):
+            await self._agent_plane(scope, receive, send)
+        elif path in self._own and scope["method"] in ("GET", "HEAD"):
+            await _respond(send, *await self._own[path](), head=scope["method"] == "HEAD")
+        elif path.startswith("/api/"):
+            await self._api(scope, receive, send)
+        else:
+            await self._console(scope, receive, send)
+
+    async def _healthz(self) -> tuple[int, bytes, bytes]:
+        return 200, b"application/json", b'{"status":"alive"}'
+
+    async def _readyz(self) -> tuple[int, bytes, bytes]:
+        try:
+            await self._ready()
+        except Unavailable as e:
+            return 503, b"application/json", json.dumps({"status": "not ready", "reason": str(e)}).encode()
+        return 200, b"application/json", b'{"status":"ready"}'
+
+    async def _metrics(self) -> tuple[int, bytes, bytes]:
+        return 200, b"text/plain; version=0.0.4; charset=utf-8", render_metrics()
+
+
+async def _respond(send: Send, status: int, kind: bytes, body: bytes, *, head: bool) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    if status == 503:
+        headers.append((b"retry-after", b"2"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})
