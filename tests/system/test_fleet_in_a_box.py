@@ -132,6 +132,22 @@ def test_killed_in_the_middle_of_up_nothing_stays(moment: str, tmp_path: Path) -
     assert not list((tmp_path / "layers").glob("root-*")) if moment == "building" else True
 
 
+def test_a_warm_cache_works_without_any_network(box: Box) -> None:
+    wanted = box.pending_security("eu1")["unzip"]
+    box.run("eu1", "apt-get -q -eany update && apt-get -qyd install --only-upgrade unzip")  # now it is cached
+    offline = Box(own_place("off"))
+    without_network = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh", *_tool(offline.place)]
+    up = [*without_network, "up", "--no-enrol", "--endpoints", "1", "--regions", "eu"]
+    try:
+        done = subprocess.run(up, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "cannot be reached: going on with what is cached" in done.stdout
+        offline.run("eu1", "apt-get -q -eany update && apt-get -qy install --only-upgrade unzip")
+        assert offline.version("eu1", "unzip") == wanted
+    finally:
+        assert offline.down() == ()
+
+
 def test_the_command_line(box: Box) -> None:
     listed = subprocess.run(
         [*_tool(box.place), "ls", "--json"], cwd=REPOSITORY, capture_output=True, text=True, check=True

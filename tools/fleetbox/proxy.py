@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +28,7 @@ from tools.fleetbox.settings import LOCAL_REPOSITORY_HOST
 
 UPSTREAM_TIMEOUT_S = 60
 CHUNK = 1 << 16
+STALE = '111 - "Revalidation Failed"'  # RFC 7234: what the cache has, because the archive cannot be reached
 KEPT_HEADERS = ("Last-Modified", "Content-Type", "ETag")
 
 
@@ -100,7 +101,8 @@ class ArchiveCache:
             return Answer(error.code)
         except (OSError, ValueError, HTTPException) as error:
             if path.exists():
-                return self._cached(path)
+                kept = self._cached(path)
+                return replace(kept, headers={**kept.headers, "Warning": STALE})
             return Answer(504, note=f"archive unreachable, not cached: {error}")
 
     def _keep(self, response: Any, path: Path) -> None:

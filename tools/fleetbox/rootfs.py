@@ -68,10 +68,8 @@ def ensure(place: Place, say: Callable[[str], None]) -> Layers:
             if not base.exists():
                 say(f"building the root file system (once, about 90 s): {base.name}")
                 _build(place, base, lambda target: _bootstrap(place, source, proxy, target))
-            state = services.archive_state(proxy, source, SUITE)
-            lists = _newest_lists(store, base) if state is None else store / _lists_name(base, source, state)
-            if lists is None:
-                raise FleetError("The package archive cannot be reached and no package lists are cached yet.")
+            state, current = services.archive_state(proxy, source, SUITE)
+            lists = store / _lists_name(base, source, state)
             if not lists.exists():
                 say(f"fetching the package lists: {lists.name}")
                 _build(place, lists, lambda target: _fetch_lists(place, source, proxy, base, target))
@@ -79,7 +77,7 @@ def ensure(place: Place, say: Callable[[str], None]) -> Layers:
         os.utime(lists)
         _prune(place, store, keep={base, lists})
     took = time.monotonic() - started
-    note = "" if state else f"archive unreachable: using cached lists of {time.ctime(lists.stat().st_mtime)}"
+    note = "" if current else "The package archive cannot be reached: going on with what is cached."
     return Layers((str(lists), str(base)), took, note)
 
 
@@ -99,11 +97,6 @@ def _base_recipe(source: Archive) -> str:
 
 def _lists_name(base: Path, source: Archive, state: str) -> str:
     return f"lists-{_digest(base.name, sources_text(source), date_check_lines(), state)}-{base.name[-8:]}"
-
-
-def _newest_lists(store: Path, base: Path) -> Path | None:
-    found = sorted(store.glob(f"lists-*-{base.name[-8:]}"), key=lambda path: path.stat().st_mtime)
-    return found[-1] if found else None
 
 
 def _digest(*parts: str) -> str:

@@ -40,17 +40,18 @@ def proxy_on_loopback(place: Place, source: Archive) -> Iterator[str]:
         server.server_close()
 
 
-def archive_state(proxy: str, source: Archive, suite: str) -> str | None:
-    """Digest of the archive's signed indexes as they are now; None when it cannot be reached."""
+def archive_state(proxy: str, source: Archive, suite: str) -> tuple[str, bool]:
+    """Digest of the archive's signed indexes, and whether they are of now (False: the archive cannot be reached)."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": proxy}))
-    digest = sha256()
+    digest, current = sha256(), True
     for uri in (f"{source.main.as_http}/dists/{suite}", f"{source.security.as_http}/dists/{suite}-security"):
         try:
-            with opener.open(f"{uri}/InRelease", timeout=30) as response:
+            with opener.open(f"{uri}/InRelease", timeout=90) as response:
                 digest.update(response.read())
-        except (urllib.error.URLError, OSError):
-            return None
-    return digest.hexdigest()
+                current = current and "Warning" not in response.headers
+        except (urllib.error.URLError, OSError) as error:
+            raise FleetError(f"The package archive of this machine's apt sources cannot be reached: {error}") from None
+    return digest.hexdigest(), current
 
 
 def start(place: Place, regions: tuple[str, ...], source: Archive, server_port: int) -> int:
