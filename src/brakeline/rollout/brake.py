@@ -27,17 +27,21 @@ class Judgement:
 
     verdict: Verdict
     lines: tuple[Line, ...]
+    dark: frozenset[str] = frozenset()  # regions whose control arm is dark: held alone, the others go on
 
 
 def judge(policy: Policy, observed: Observed, open_ticks: frozenset[int], now_ms: int) -> Judgement:
     """What the evidence says now."""
     treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
+    controls = _controls(policy, observed, now_ms)
+    dark = frozenset(x.data["region"] for x in controls if x.state is State.UNKNOWN)
     lines = (
         _fresh(policy, observed, treated, now_ms),
         _small_rings(policy, treated),
         *_statistics(policy, observed, treated, open_ticks, now_ms),
         *_quorum(policy, treated, now_ms),
-        *_controls(policy, observed, now_ms),
+        _all_dark(observed, dark),
+        *controls,
     )
     halts = [x for x in lines if x.state is State.HALT]
     holds = [x for x in lines if x.state is State.HOLD]
@@ -46,7 +50,7 @@ def judge(policy: Policy, observed: Observed, open_ticks: frozenset[int], now_ms
         verdict = Halt(halts[0].text, halts[0].data)
     elif holds:
         verdict = Hold(holds[0].text, holds[0].data)
-    return Judgement(verdict, lines)
+    return Judgement(verdict, lines, dark)
 
 
 def _fresh(policy: Policy, observed: Observed, treated: list[Subject], now_ms: int) -> Line:
@@ -158,6 +162,14 @@ def _quorum(policy: Policy, treated: list[Subject], now_ms: int) -> list[Line]:
     return lines
 
 
+def _all_dark(observed: Observed, dark: frozenset[str]) -> Line:
+    """Regions fail alone; only when every one that could go on is dark does the rollout hold as a whole."""
+    left = {r for r, us in observed.untreated.items() if us}
+    if left and left <= dark:
+        return Line("control arms", State.HOLD, "the control arm is dark in every region", {"regions": sorted(dark)})
+    return Line("control arms", State.OK, "at least one region can be compared", {"dark": sorted(dark)})
+
+
 def _controls(policy: Policy, observed: Observed, now_ms: int) -> list[Line]:
     """Rule 11: a comparison needs both arms; when most controls are dark nobody can tell harm from an outage."""
     parts: dict[tuple[str, str], list[bool]] = defaultdict(list)
@@ -169,6 +181,7 @@ def _controls(policy: Policy, observed: Observed, now_ms: int) -> list[Line]:
     for (region, machine_class), heard in sorted(parts.items()):
         dark = sum(heard) < CONTROL_DARK_SHARE * len(heard)
         text = f"{region or 'region unnamed'}, {machine_class}: {sum(heard)} of {len(heard)} controls heard"
-        state = State.HOLD if dark else State.OK
+        text += ": nothing is offered there until they are" if dark else ""
+        state = State.UNKNOWN if dark else State.OK
         lines.append(Line("control arm", state, text, {"region": region, "heard": sum(heard), "of": len(heard)}))
     return lines

@@ -98,6 +98,7 @@ class Policy:
     enrolled: float = 0.9  # share of the ring's eligible endpoints that were randomised
     eligible_seen_s: int = 7 * DAY_S
     data_age_max_s: int = 900
+    people_return_s: int = 26 * 3600  # desktops and laptops: a night and the next morning in any time zone
     offer_lifetime_s: int = 600
     small_ring: int = 50  # below this one explicit failure holds and two halt (outside the alpha claim)
     failure_baseline: float = 0.01  # ordinary failure rate of a package manager: only more than this is evidence
@@ -112,7 +113,7 @@ class Policy:
         """How long an exposed endpoint may be away and still count as proven: people's machines sleep at night."""
         if machine_class == "server":
             return max(self.grace_s("server"), self.checkpoints_s[0])
-        return self.checkpoints_s[-1]
+        return self.people_return_s
 
 
 class Progress(StrEnum):

@@ -51,7 +51,7 @@ def plan(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) ->
     if current.phase is Phase.COMPLETED:
         line = Line("state", State.OK, "completed; every exposed endpoint is still watched")
         return current, Report((line, *verdict.lines))
-    blueprint, lines = _go_on(policy, current, observed, now_ms)
+    blueprint, lines = _go_on(policy, current, observed, verdict.dark, now_ms)
     return blueprint, Report((*lines, *verdict.lines))
 
 
@@ -111,17 +111,19 @@ def _next(current: Blueprint, policy: Policy, observed: Observed, now_ms: int, *
 # --- going on ---------------------------------------------------------------------------------------------------------
 
 
-def _go_on(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) -> tuple[Blueprint, list[Line]]:
+def _go_on(
+    policy: Policy, current: Blueprint, observed: Observed, dark: frozenset[str], now_ms: int
+) -> tuple[Blueprint, list[Line]]:
     rings = arms.rings_for(policy, observed.change, population(observed))
     if not rings:
         line = Line("eligible", State.HOLD, "holding: no endpoint can take part" + _why_blocked(observed))
         return _move(current, policy, observed, now_ms, Phase.HOLDING, line.text), [line]
     if current.ring < 0:
-        return open_ring(policy, current, observed, rings, 0, now_ms, [])
+        return open_ring(policy, current, observed, rings, 0, now_ms, [], dark)
     ring, _ = rings[min(current.ring, len(rings) - 1)]
     lines = passed(policy, current, observed, ring, now_ms)
     if any(x.state is not State.OK for x in lines):
-        return _tick(policy, current, observed, ring, now_ms, lines)
+        return _tick(policy, current, observed, ring, now_ms, lines, dark)
     if current.ring >= len(rings) - 1:
         done = Line("state", State.OK, "completed: the last ring is proven")
         moved = _next(current, policy, observed, now_ms, phase=Phase.COMPLETED, gates=(), why=done.text)
@@ -130,7 +132,7 @@ def _go_on(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) 
         hope = last_ring_gate(observed)
         if hope.state is not State.OK:
             return _move(current, policy, observed, now_ms, Phase.HOLDING, hope.text), [hope, *lines]
-    return open_ring(policy, current, observed, rings, current.ring + 1, now_ms, lines)
+    return open_ring(policy, current, observed, rings, current.ring + 1, now_ms, lines, dark)
 
 
 def population(observed: Observed) -> int:
@@ -221,14 +223,14 @@ def last_ring_gate(observed: Observed) -> Line:
 
 
 def open_ring(policy: Policy, current: Blueprint, observed: Observed, rings: tuple[tuple[Ring, int], ...], index: int,
-               now_ms: int, lines: list[Line]) -> tuple[Blueprint, list[Line]]:  # fmt: skip
+               now_ms: int, lines: list[Line], dark: frozenset[str]) -> tuple[Blueprint, list[Line]]:  # fmt: skip
     ring, upto = rings[index]
     treated = treated_by_region(observed)
     sizes = {r: treated.get(r, 0) + len(observed.untreated.get(r, ())) for r in treated}
     goals = tuple(Goal(r, n) for r, n in sorted(arms.allot(upto, sizes).items()))
     opened = (*current.ring_opened_ms, now_ms)
     staged = replace(current, ring=index, goals=goals, ring_opened_ms=opened)
-    gates = _gates(policy, staged, observed, now_ms, current.generation + 1)
+    gates = _gates(policy, staged, observed, now_ms, current.generation + 1, dark)
     why = f"ring {ring.name} opened: up to {upto} of {population(observed)} endpoints"
     line = Line("state", State.OK, why)
     moved = _next(current, policy, observed, now_ms, phase=Phase.ROLLING, ring=index, goals=goals,
@@ -237,9 +239,9 @@ def open_ring(policy: Policy, current: Blueprint, observed: Observed, rings: tup
 
 
 def _tick(policy: Policy, current: Blueprint, observed: Observed, ring: Ring, now_ms: int,
-          lines: list[Line]) -> tuple[Blueprint, list[Line]]:  # fmt: skip
+          lines: list[Line], dark: frozenset[str]) -> tuple[Blueprint, list[Line]]:  # fmt: skip
     """Within a ring: close ticks that are over, open the next where places are left."""
-    gates = _gates(policy, current, observed, now_ms, current.generation + 1)
+    gates = _gates(policy, current, observed, now_ms, current.generation + 1, dark)
     stuck = next(x for x in lines if x.state is not State.OK)
     state = Line("state", State.OK, f"rolling: ring {ring.name}; {stuck.text}")
     if gates == current.gates and current.phase is Phase.ROLLING:
@@ -248,12 +250,16 @@ def _tick(policy: Policy, current: Blueprint, observed: Observed, ring: Ring, no
     return _next(current, policy, observed, now_ms, phase=Phase.ROLLING, gates=gates, why=why), [state, *lines]
 
 
-def _gates(policy: Policy, staged: Blueprint, observed: Observed, now_ms: int, tick: int) -> tuple[Gate, ...]:
+def _gates(
+    policy: Policy, staged: Blueprint, observed: Observed, now_ms: int, tick: int, dark: frozenset[str]
+) -> tuple[Gate, ...]:
     """One gate per region with places left; a running tick is kept as it is. `tick` = the generation that opens it."""
     treated = treated_by_region(observed)
     live = open_ticks(staged, observed)
     gates: list[Gate] = []
     for i, goal in enumerate(staged.goals):
+        if goal.region in dark:
+            continue
         old = staged.gate(goal.region)
         if old and old.tick in live and old.ring == staged.ring and now_ms < old.closes_ms:
             gates.append(old)

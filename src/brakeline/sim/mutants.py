@@ -53,7 +53,7 @@ def advanced_on_hope(policy: Policy, current: Blueprint, seen: Observed, now: in
         if planner.passed(policy, current, seen, ring, now)[0].data["enrolled"] >= sum(
             0.9 * g.treated for g in current.goals
         ):
-            moved, lines = planner.open_ring(policy, current, seen, rings, current.ring + 1, now, [])
+            moved, lines = planner.open_ring(policy, current, seen, rings, current.ring + 1, now, [], frozenset())
             return moved, Report(tuple(lines))
     return planner.plan(policy, current, seen, now)
 

@@ -22,7 +22,7 @@ MIXES: Final = ((1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.6, 0.2, 0.2), (0.2, 0.25, 0
 HORIZON_DAYS: Final = 21
 
 
-def policy_for(size: int, bake_h: float = 6.5) -> Policy:
+def policy_for(size: int, bake_h: float) -> Policy:
     """Rings that a sensible operator would choose for a fleet of this size, with a short bake."""
     bake_s = round(bake_h * HOUR_S)
     rings: tuple[Ring, ...]
@@ -50,8 +50,9 @@ def make(rng: random.Random, name: str, size: int, mix: tuple[float, float, floa
     """A scenario with everything else drawn from `rng`."""
     fleet = make_fleet(rng, size, mix, rng.randbytes(32))
     start_ms = 5000 * 7 * DAY_MS + rng.randrange(5) * DAY_MS + rng.randrange(24) * HOUR_MS
+    bake_h = 6.5 if mix[0] == 1.0 else 26.5  # people's machines: a night and the next morning
     outages: tuple[Outage, ...] = ()
     if rng.random() < 0.4:
         from_ms = start_ms + rng.randrange(1, 30) * HOUR_MS
         outages = (Outage(fleet[0].region, from_ms, from_ms + rng.randrange(1, 12) * HOUR_MS),)
-    return Scenario(name, policy_for(size), fleet, fault, outages, start_ms, HORIZON_DAYS * DAY_MS)
+    return Scenario(name, policy_for(size, bake_h), fleet, fault, outages, start_ms, HORIZON_DAYS * DAY_MS)

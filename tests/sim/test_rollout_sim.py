@@ -1,0 +1,66 @@
+"""200 histories in which every promise holds, and planted bugs that each break one."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from brakeline.rollout.model import Phase
+from brakeline.sim import faults, mutants, promises, scenarios, world
+
+SEEDS = range(200)
+CORPUS = Path(__file__).with_name("corpus.txt")
+MUTANT_SEEDS = range(60)
+
+
+def corpus() -> list[int]:
+    lines = CORPUS.read_text().splitlines()
+    return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
+
+
+def history(seed: int, mind: world.Mind | None = None) -> world.History:
+    return world.run(scenarios.scenario_for(seed), seed, mind)
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_every_promise_holds_in_every_history(part: int) -> None:
+    broken = {seed: b for seed in SEEDS[part::8] if (b := promises.broken(history(seed)))}
+    assert broken == {}
+
+
+def test_promises_hold_for_seeds_that_once_broke_them() -> None:
+    broken = {seed: b for seed in corpus() if (b := promises.broken(history(seed)))}
+    assert broken == {}
+
+
+def test_a_seed_gives_the_same_history_step_for_step() -> None:
+    assert history(7).blueprints == history(7).blueprints
+    assert history(7).offers == history(7).offers
+
+
+@pytest.mark.parametrize("name", sorted(mutants.MUTANTS))
+def test_planted_bugs_are_caught(name: str) -> None:
+    mind = mutants.MUTANTS[name]
+    for seed in MUTANT_SEEDS:
+        broken = [b for b in promises.broken(history(seed, mind)) if not b.startswith("lint_is_silent")]
+        if broken:
+            return
+    pytest.fail(f"the planted bug {name} broke no promise in {len(MUTANT_SEEDS)} histories")
+
+
+def test_lint_refuses_what_a_hasty_planner_proposes() -> None:
+    hasty = world.Mind(plan=mutants.MUTANTS["advanced_on_hope"].plan)
+    refused = [h for seed in range(12) if (h := history(seed, hasty)).lint]
+    assert refused
+    assert [list(promises.rings_are_proven(h)) for h in refused] == [[] for _ in refused]
+
+
+def test_a_large_fleet_halts_a_deadly_update_by_statistics_within_its_first_ring() -> None:
+    rng = random.Random(3)
+    scenario = scenarios.make(rng, "large", 3000, (1.0, 0.0, 0.0), faults.DEAD_ALL)
+    end = world.run(scenario, 3)
+    assert end.last.phase is Phase.HALTED
+    assert "silent" in end.last.why
+    assert {o.ring for o in end.offers} == {0}
