@@ -40,7 +40,7 @@ RETRY_AFTER_S_MAX = 3600.0  # a cell may ask for rest, not for retirement
 BARRED_RETRY_S = 900.0  # people may lift it; it costs the cell one signature check
 RESULTS_A_BATCH = 16  # 16 logs of 16 KiB stay far below AGENT_BODY_BYTES_MAX
 REPLAN_S = 60.0  # a refusal for a passing reason (lock, space, stale lists) is looked at again after this
-PASSING = {"locked", "unhealthy", "no_space", "held", "lists_stale", "refused", "busy", "window"}
+FINAL = {"nothing_to_do", "assess_only"}  # answers that only a change of the machine or of the candidate can change
 
 
 def next_commands(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]:
@@ -207,4 +207,4 @@ def _wanted(state: State, at: Instant) -> tuple[Preparation, ...]:
 
 def _replanned(state: State) -> tuple[Preparation, ...]:
     """Refused for a reason that may pass: looked at again after REPLAN_S."""
-    return tuple(p for p in state.preparations if isinstance(p.answer, Refused) and p.answer.code in PASSING)
+    return tuple(p for p in state.preparations if isinstance(p.answer, Refused) and p.answer.code not in FINAL)

@@ -16,6 +16,7 @@ from typing import assert_never
 from brakeline.agent import agenda, offers
 from brakeline.agent.model import (
     Active,
+    AdoptInventory,
     Barred,
     CheckedIn,
     Command,
@@ -212,10 +213,11 @@ def _exchange_failed(state: State, event: ExchangeFailed) -> Step:
 def _inventory_acknowledged(state: State, event: InventoryAcknowledged) -> Step:
     _expect(state.link.busy, event)
     state = _answered(state, event.at.monotonic_s, 0)
-    if event.ack.resync:
-        return replace(state, to_send=None, resync=True, scan_due_s=event.at.monotonic_s), ()
+    if event.ack.resync:  # go on from the cell's number, or a full inventory would be taken for an old one
+        durable = replace(state.durable, inventory_sequence=max(event.ack.sequence, state.durable.inventory_sequence))
+        return replace(state, durable=durable, to_send=None, resync=True, scan_due_s=event.at.monotonic_s), ()
     durable = replace(state.durable, inventory_sequence=event.ack.sequence, inventory_digest=event.ack.digest)
-    return replace(state, durable=durable, to_send=None, resync=False, news=True), ()
+    return replace(state, durable=durable, to_send=None, resync=False, news=True), (AdoptInventory(),)
 
 
 def _results_acknowledged(state: State, event: ResultsAcknowledged) -> Step:

@@ -348,6 +348,11 @@ class SendInventory:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptInventory:
+    """The cell has the last scan: the next one is compared with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendResults:
     transaction_ids: tuple[str, ...]
     created_ms: int
@@ -423,6 +428,6 @@ class Exit:
 
 
 Command = (
-    RenewSecret | DoCheckIn | SendInventory | SendResults | StartScan | StartPlan | StartRefresh | AskHelper
-    | WatchTransaction | SpoolResult | ForgetResults | SkipCounter | SayGoodbye | Report | Exit
+    RenewSecret | DoCheckIn | SendInventory | AdoptInventory | SendResults | StartScan | StartPlan | StartRefresh
+    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SkipCounter | SayGoodbye | Report | Exit
 )  # fmt: skip

@@ -6,6 +6,7 @@ for this endpoint, its time has not run out, and the transaction is exactly the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from brakeline.core.errors import Fault
@@ -16,6 +17,9 @@ from brakeline.protocol.messages import ORDER_CONTEXT, ActionKind, Offer, Signed
 from brakeline.trust import ed25519
 
 ORDER_BYTES_MAX = 64 * 1024  # an offer of about 500 updates; larger ones are not believed to be sane
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
+_ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9\-]{1,31}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}")
 ACTIONS_MAX = 2_000  # a distribution upgrade is larger, and is not what an offer is for
 
 
@@ -67,4 +71,15 @@ def unfit(offer: Offer, transaction: Transaction) -> Disbelieved | None:
             return Disbelieved("refused", f"{action.name} would be removed, which this offer does not allow", offer)
         if action.kind is ActionKind.INSTALL and not offer.allow_new_packages:
             return Disbelieved("refused", f"{action.name} is new, which this offer does not allow", offer)
+    return None
+
+
+def unsafe(transaction: Transaction) -> Disbelieved | None:
+    """Names and versions that are none (Debian policy 5.6.1, 5.6.12): nothing else may reach a root command line."""
+    for a in transaction.actions:
+        versions = [v for v in (a.before, a.after) if v]
+        if not _NAME.fullmatch(a.name) or not _ARCHITECTURE.fullmatch(a.architecture):
+            return Disbelieved("refused", f"{a.name[:60]!r} is not the name of a package")
+        if not versions or not all(_VERSION.fullmatch(v) for v in versions):
+            return Disbelieved("refused", f"{a.name}: the version is not one")
     return None

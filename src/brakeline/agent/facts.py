@@ -1,0 +1,55 @@
+"""What kind of machine this is: read from files, no process started, no privilege needed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from brakeline.protocol.messages import Facts
+
+_DEBIAN_ARCHITECTURES = {
+    "x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "i686": "i386", "ppc64le": "ppc64el",
+}  # fmt: skip
+_PORTABLE_CHASSIS = {"8", "9", "10", "14", "30", "31", "32"}  # SMBIOS 3.6 table 17: portable, laptop, notebook, …
+
+
+def gather(agent_version: str, root: Path = Path("/")) -> Facts:
+    """The facts of the machine whose file system is at `root`."""
+    release = os_release(root)
+    kernel = os.uname()
+    return Facts(
+        hostname=socket.gethostname(),
+        os_id=release.get("ID", "linux"),
+        os_version=release.get("VERSION_ID", ""),
+        os_name=release.get("PRETTY_NAME", "Linux"),
+        kernel=kernel.release,
+        architecture=_DEBIAN_ARCHITECTURES.get(kernel.machine, kernel.machine),
+        machine_class=machine_class(root),
+        agent_version=agent_version,
+        package_manager="apt" if (root / "var/lib/dpkg/status").exists() else "none",
+    )
+
+
+def os_release(root: Path = Path("/")) -> dict[str, str]:
+    """os-release(5) as a dictionary; empty when there is none."""
+    for name in ("etc/os-release", "usr/lib/os-release"):
+        try:
+            text = (root / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+        return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
+    return {}
+
+
+def machine_class(root: Path = Path("/")) -> str:
+    """server | desktop | laptop: how the brake tells kinds of machines apart."""
+    try:
+        chassis = (root / "sys/class/dmi/id/chassis_type").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        chassis = ""
+    if chassis in _PORTABLE_CHASSIS:
+        return "laptop"
+    sessions = root / "usr/share/xsessions", root / "usr/share/wayland-sessions"
+    return "desktop" if any(any(s.glob("*.desktop")) for s in sessions) else "server"

@@ -1,0 +1,70 @@
+"""The endpoint's own state at a check-in: disk, load, memory, and which services have failed. Cheap."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from brakeline.agent.systemd_bus import failed_unit_count
+from brakeline.protocol.messages import Health
+
+SERVICES_MAX = 50  # names that are reported; more than this is a broken machine anyway
+SYSTEMCTL = ("/usr/bin/systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full")
+
+
+class HealthProbe:
+    """Remembers the names of failed services, and asks for them again only when their number changed."""
+
+    def __init__(self, root: Path = Path("/"), list_failed: Callable[[], tuple[str, ...]] | None = None) -> None:
+        self._root = root
+        self._list_failed = list_failed or failed_services
+        self._failed: tuple[str, ...] = ()
+        self._count = 0
+        self.package_manager_healthy = True
+
+    def sample(self) -> Health:
+        disk = os.statvfs(self._root)
+        return Health(
+            failed_services=self._failed_services(),
+            package_manager_healthy=self.package_manager_healthy,
+            disk_free_bytes=disk.f_bavail * disk.f_frsize,
+            load_1m=round(os.getloadavg()[0], 2),
+            memory_available_bytes=_memory_available(self._root),
+        )
+
+    def _failed_services(self) -> tuple[str, ...]:
+        count = failed_unit_count()
+        if count is None or count == 0:
+            self._failed = ()
+        elif count != self._count or len(self._failed) != min(count, SERVICES_MAX):
+            self._failed = self._list_failed()
+        self._count = count or 0
+        return self._failed
+
+
+def failed_services() -> tuple[str, ...]:
+    """Names of failed units, sorted. Starts systemctl: only called when the number of failed units changed."""
+    import subprocess
+
+    try:
+        done = subprocess.run(SYSTEMCTL, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return parse_units(done.stdout)
+
+
+def parse_units(text: str) -> tuple[str, ...]:
+    """The first word of each line of `systemctl list-units --plain --no-legend`."""
+    return tuple(sorted(line.split()[0] for line in text.splitlines() if line.strip()))[:SERVICES_MAX]
+
+
+def _memory_available(root: Path) -> int:
+    try:
+        text = (root / "proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    for line in text.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0

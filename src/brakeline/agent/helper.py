@@ -1,0 +1,209 @@
+"""The root helper: a local socket, a closed list of verbs, and its own judgement of every order.
+
+It trusts nobody: not the unprivileged agent that talks to it (it checks who that is, and may have been taken over)
+and not the cell beyond what its signature and the fixed bounds of `orders` and this endpoint's root-owned
+configuration allow. It starts the package transaction in a unit of its own (`transaction_unit`) and ends when idle.
+Next: `transactions` (what it remembers), `helper_wire` (the frames), `transaction` (the runner).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brakeline.agent import config as configuration
+from brakeline.agent import helper_wire, orders
+from brakeline.agent.config import Config
+from brakeline.agent.helper_wire import BadFrame
+from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
+from brakeline.agent.transactions import Transactions
+from brakeline.core.errors import Fault
+from brakeline.protocol import codec
+from brakeline.protocol.messages import Offer, SignedOrder, Transaction
+
+IDLE_S = 60.0  # without a request, a helper that systemd can start again ends: nothing of root stays resident
+REQUEST_S_MAX = 5.0  # a request is one small message from the same machine
+CONNECTIONS_MAX = 8
+_PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
+_FIRST_PASSED_FD = 3  # sd_listen_fds(3)
+
+Reply = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """The verbs. `provider` is made when it is needed: most requests need none."""
+
+    config: Config
+    transactions: Transactions
+    provider: Callable[[], Provider]
+    allowed_uids: frozenset[int]
+    refreshing: threading.Lock
+    beginning: threading.Lock
+
+    def answer(self, uid: int, request: dict[str, Any]) -> Reply:
+        """One reply to one request of a process that runs as `uid`."""
+        if uid not in self.allowed_uids:
+            return refuse("forbidden", f"user {uid} may not use the helper")
+        verb = request.get("verb")
+        try:
+            match verb:
+                case "refresh":
+                    return self._refresh()
+                case "apply":
+                    return self._apply(request)
+                case "status":
+                    return self.transactions.status(_transaction_id(request))
+                case "forget":
+                    return self.transactions.forget(_transaction_id(request))
+                case "log":
+                    return {"ok": True, "log": self.transactions.log(_transaction_id(request))}
+                case _:
+                    return refuse("unknown_verb", f"{str(verb)[:40]!r} is none of {', '.join(helper_wire.VERBS)}")
+        except Fault as e:
+            return refuse(e.code, str(e))
+        except OSError as e:
+            return refuse("system", f"{e.strerror}: {e.filename}")
+
+    def _refresh(self) -> Reply:
+        if not self.refreshing.acquire(blocking=False):
+            return refuse("busy", "the package lists are being refreshed already")
+        try:
+            done = self.provider().refresh()
+        finally:
+            self.refreshing.release()
+        if isinstance(done, Refused):
+            return refuse(done.code, done.reason)
+        return {"ok": True, "at_ms": done.at_ms}
+
+    def _apply(self, request: dict[str, Any]) -> Reply:
+        signed: SignedOrder = codec.from_plain(SignedOrder, request.get("order"), "order")
+        transaction: Transaction = codec.from_plain(Transaction, request.get("transaction"), "transaction")
+        offer = orders.read_order(signed, self.config.cell_key, self.config.endpoint_id)
+        if isinstance(offer, orders.Disbelieved):
+            return refuse(offer.code, offer.reason)
+        unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction)
+        if unfit is not None:
+            return refuse(unfit.code, unfit.reason)
+        claimed_ms = request.get("server_ms")
+        now_ms = self.transactions.time_floor(max(offer.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
+        with self.beginning:
+            return self.transactions.begin(self._order(offer, transaction), offer.expires_ms, now_ms)
+
+    def _order(self, offer: Offer, transaction: Transaction) -> Order:
+        bounds = Bounds(
+            conffile_policy="replace" if offer.conffile_policy == "replace" else "keep",
+            allow_new_packages=offer.allow_new_packages,
+            allow_removals=offer.allow_removals and self.config.allow_removals,
+            allow_downgrades=False,
+            restart_services=offer.restart_services,
+        )
+        transaction_id = orders.transaction_id(offer.offer_id)
+        return Order(transaction_id, offer.offer_id, offer.rollout_id, offer.generation, transaction, bounds)
+
+
+def refuse(code: str, reason: str) -> Reply:
+    return {"ok": False, "code": code, "reason": reason}
+
+
+def _transaction_id(request: dict[str, Any]) -> str:
+    from brakeline.core.ids import parse_id
+
+    return parse_id(str(request.get("transaction_id")), "tx")
+
+
+# --- serving -------------------------------------------------------------------------------------------------------
+
+
+def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
+    """Answer until idle (socket-activated) or told to end. Exit code 0."""
+    from brakeline.agent import wiring
+    from brakeline.agent.transaction_unit import starter
+
+    config = configuration.load(config_path)
+    helper = Helper(
+        config=config,
+        transactions=Transactions(state_dir, starter(wiring.program(), state_dir)),
+        provider=wiring.provider,
+        allowed_uids=allowed_uids(config.agent_user),
+        refreshing=threading.Lock(),
+        beginning=threading.Lock(),
+    )
+    passed = _passed_socket()
+    listener = passed or _listen(socket_path, config.agent_user)
+    helper.transactions.resume()
+    _accept_until_idle(listener, helper, IDLE_S if passed else None)
+    return 0
+
+
+def allowed_uids(user: str) -> frozenset[int]:
+    """Root and the agent's user. An unknown user is nobody."""
+    try:
+        return frozenset({0, pwd.getpwnam(user).pw_uid})
+    except KeyError:
+        return frozenset({0})
+
+
+def _passed_socket() -> socket.socket | None:
+    """The socket that systemd opened for us (sd_listen_fds(3))."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
+        return socket.socket(fileno=_FIRST_PASSED_FD)
+    return None
+
+
+def _listen(path: Path, user: str) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    previous = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(previous)
+    try:
+        os.chown(path, pwd.getpwnam(user).pw_uid, 0)
+    except KeyError:
+        print(f"user {user} does not exist: only root may talk to the helper", file=sys.stderr)
+    listener.listen(CONNECTIONS_MAX)
+    return listener
+
+
+def _accept_until_idle(listener: socket.socket, helper: Helper, idle_s: float | None) -> None:
+    places = threading.BoundedSemaphore(CONNECTIONS_MAX)
+    listener.settimeout(idle_s)
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            if threading.active_count() == 1 and not helper.transactions.unfinished():
+                return
+            continue
+        places.acquire()
+        threading.Thread(target=_serve_one, args=(connection, helper, places)).start()
+
+
+def _serve_one(connection: socket.socket, helper: Helper, places: threading.BoundedSemaphore) -> None:
+    try:
+        with connection:
+            connection.settimeout(REQUEST_S_MAX)
+            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+            _, uid, _ = _PEER.unpack(raw)
+            try:
+                request = helper_wire.receive(connection)
+            except BadFrame as e:
+                reply = refuse(e.code, str(e))
+            else:
+                reply = helper.answer(uid, request)
+            helper_wire.send(connection, reply)
+    except OSError:
+        return  # the other side has gone; what was begun goes on and can be asked for
+    finally:
+        places.release()

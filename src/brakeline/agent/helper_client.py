@@ -1,0 +1,111 @@
+"""The agent's side of the root helper: answers become events; silence is an event too, never an exception."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from brakeline.agent import helper_wire
+from brakeline.agent.helper_wire import BadFrame, HelperAway
+from brakeline.protocol import codec
+from brakeline.protocol.messages import SignedOrder, Transaction, TransactionResult
+
+ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The transaction runs, or will be looked after by the helper until it has a result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The helper never began this transaction."""
+
+
+class HelperClient:
+    """`socket_path` "" = this machine has no helper."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._path = socket_path
+        self._refresh: socket.socket | None = None
+
+    def apply(self, order: SignedOrder, transaction: Transaction, server_ms: int) -> Going | Declined | None:
+        """None = no answer: whether it began is not known."""
+        request = {
+            "verb": "apply",
+            "order": codec.to_plain(order),
+            "transaction": codec.to_plain(transaction),
+            "server_ms": server_ms,
+        }
+        reply = self._ask(request)
+        if reply is None:
+            return None
+        return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))
+
+    def status(self, transaction_id: str) -> TransactionResult | Going | Unknown | None:
+        reply = self._ask({"verb": "status", "transaction_id": transaction_id})
+        if reply is None or not reply.get("ok"):
+            return None
+        match reply.get("state"):
+            case "ended":
+                result: TransactionResult = codec.from_plain(TransactionResult, reply.get("result"), "result")
+                return result
+            case "unknown":
+                return Unknown()
+            case _:
+                return Going()
+
+    def forget(self, transaction_id: str) -> None:
+        self._ask({"verb": "forget", "transaction_id": transaction_id})
+
+    def begin_refresh(self) -> None:
+        """Ask for fresh package lists; `refresh_socket` becomes readable when it is done. `HelperAway`."""
+        connection = self._connect()
+        try:
+            helper_wire.send(connection, {"verb": "refresh"})
+        except OSError as e:
+            connection.close()
+            raise HelperAway(str(e)) from e
+        self._refresh = connection
+
+    @property
+    def refresh_socket(self) -> socket.socket | None:
+        return self._refresh
+
+    def end_refresh(self) -> str:
+        """What went wrong, "" = nothing. To be called when the socket is readable, or to give up."""
+        connection, self._refresh = self._refresh, None
+        assert connection is not None
+        with connection:
+            try:
+                connection.settimeout(ANSWER_S_MAX)
+                reply = helper_wire.receive(connection)
+            except (OSError, BadFrame) as e:
+                return f"the helper gave no answer: {e}"
+        return "" if reply.get("ok") else str(reply.get("reason"))
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            with self._connect() as connection:
+                helper_wire.send(connection, request)
+                return helper_wire.receive(connection)
+        except (OSError, BadFrame, HelperAway):
+            return None
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        connection.settimeout(ANSWER_S_MAX)
+        try:
+            connection.connect(self._path)
+        except OSError as e:
+            connection.close()
+            raise HelperAway(f"{self._path}: {e.strerror}") from e
+        return connection

@@ -1,0 +1,327 @@
+"""The agent's shell: waits for something to happen, asks `decide`, does what it says. No decision is made here.
+
+Order in each round, on which crash safety rests: results into the spool, then the durable state, then the other
+commands. So a session never counts as ended before its result is safe, and the helper is never asked before
+"asked" is on disk. If the disk refuses the state, nothing is started in that round.
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from brakeline.agent import agenda, model
+from brakeline.agent.cell import GOODBYE_S_MAX, Cell
+from brakeline.agent.decide import decide
+from brakeline.agent.errands import Ended, Errands
+from brakeline.agent.health import HealthProbe
+from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
+from brakeline.agent.helper_wire import HelperAway
+from brakeline.agent.limits import REFRESH_S_MAX, SCAN_RUN_S_MAX
+from brakeline.agent.memory import Memory
+from brakeline.agent.model import Command, Errand, Event, Exchange, Failure, Instant, State
+from brakeline.agent.providers.model import Planned, Refused
+from brakeline.agent.spool import Spool
+from brakeline.agent.status import StatusFile
+from brakeline.core.errors import Fault
+from brakeline.protocol import codec
+from brakeline.protocol.messages import Candidate, Secret
+
+WAIT_S_MAX = 30.0  # look at the package manager's records at least this often
+WAIT_S_MIN = 0.01
+
+
+class InstantClock(Protocol):
+    def instant(self) -> Instant: ...
+
+
+class StopRequested(Exception):
+    """A signal asked the process to end; raised only while it waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """Everything outside; put together in `wiring`."""
+
+    clock: InstantClock
+    cell: Cell
+    spool: Spool
+    memory: Memory
+    errands: Errands
+    helper: HelperClient
+    health: HealthProbe
+    status: StatusFile
+    state_dir: Path
+    child_options: tuple[str, ...]  # where state and configuration are, for `scan` and `plan`
+    package_stamp: Callable[[], int]
+    log: Callable[[str], None]
+
+
+class Loop:
+    """Runs until told to stop. `interrupt` is called by the signal handler."""
+
+    def __init__(self, state: State, outside: Collaborators) -> None:
+        self.state = state
+        self._out = outside
+        self._events: deque[Event] = deque()
+        self._stop_reason = ""
+        self._waiting = False
+        self._over = False
+        self._refresh_deadline_s = 0.0
+        self._candidate: Candidate | None = None
+        self._stamp = outside.package_stamp()
+
+    def interrupt(self, reason: str) -> None:
+        """From a signal handler: end soon, in order. Breaks off a wait, never a write."""
+        self._stop_reason = reason
+        if self._waiting:
+            raise StopRequested
+
+    def run(self) -> None:
+        """Until `Exit`."""
+        self._events.append(model.Started(self._now(), self._out.spool.pending()))
+        while not self._over:
+            if self._stop_reason and not self.state.stopping:
+                self._events.append(model.StopAsked(self._now(), self._stop_reason))
+            if not self._events:
+                self._interruptible(self._wait)
+                self._collect()
+            self._take(self._events.popleft())
+        self._out.errands.stop()
+        self._out.cell.close()
+
+    # --- events in ---------------------------------------------------------------------------------------------
+
+    def _now(self) -> Instant:
+        return self._out.clock.instant()
+
+    def _interruptible(self, wait: Callable[[], None]) -> None:
+        self._waiting = True
+        try:
+            if not self._stop_reason:
+                wait()
+        except StopRequested:
+            self._out.cell.close()
+        finally:
+            self._waiting = False
+
+    def _wait(self) -> None:
+        """Until something is due, a child or the helper speaks, or a signal comes."""
+        now = self._now()
+        wait_s = min(agenda.next_wake_s(self.state, now) - now.monotonic_s, WAIT_S_MAX)
+        watched = [w for w in (self._out.errands.child, self._out.helper.refresh_socket) if w is not None]
+        if self._out.errands.child is not None:
+            wait_s = min(wait_s, self._out.errands.child.deadline_s - now.monotonic_s)
+        poll = select.poll()
+        for w in watched:
+            poll.register(w, select.POLLIN)
+        poll.poll(max(wait_s, WAIT_S_MIN) * 1000)
+
+    def _collect(self) -> None:
+        """What has happened meanwhile, as events; at least a tick."""
+        now = self._now()
+        ended = self._out.errands.look(now.monotonic_s)
+        if ended is not None:
+            self._events.append(self._errand_ended(ended, now))
+        waiting = self._out.helper.refresh_socket
+        if waiting is not None and (_readable(waiting) or now.monotonic_s >= self._refresh_deadline_s):
+            self._events.append(model.RefreshEnded(now, self._out.helper.end_refresh()))
+        stamp = self._out.package_stamp()
+        changed, self._stamp = stamp != self._stamp, stamp
+        due = now.monotonic_s >= self.state.link.next_check_in_s or self.state.news
+        self._events.append(model.Tick(now, self._out.health.sample() if due else None, changed))
+
+    def _errand_ended(self, ended: Ended, now: Instant) -> Event:
+        errand = self.state.errand
+        if ended.problem:
+            return model.ErrandFailed(now, errand, ended.problem)
+        try:
+            if errand is Errand.SCAN:
+                summary = codec.decode(model.ScanSummary, ended.output)
+                self._out.health.package_manager_healthy = summary.healthy
+                return model.Scanned(now, summary)
+            assert self._candidate is not None
+            return model.PlanMade(now, self._candidate, _answer(ended.output))
+        except codec.Malformed as e:
+            return model.ErrandFailed(now, errand, str(e))
+
+    # --- commands out ------------------------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        self.state, commands = decide(self.state, event)
+        saved = self._secure(commands)
+        for command in commands:
+            if saved or not isinstance(command, model.AskHelper):
+                self._do(command)
+        self._out.status.show(self.state, event.at)
+
+    def _secure(self, commands: tuple[Command, ...]) -> bool:
+        """Results and durable state to disk, in this order. False = the disk refused: start nothing now."""
+        try:
+            for command in commands:
+                if isinstance(command, model.SpoolResult):
+                    self._out.spool.put(command.result)
+            self._out.memory.save(self.state.durable)
+        except OSError as e:
+            self._out.log(f"cannot write to {self._out.state_dir}: {e.strerror}; nothing new is started until it can")
+            return False
+        return True
+
+    def _do(self, command: Command) -> None:  # noqa: C901 - a table: one line or two a command
+        match command:
+            case model.RenewSecret(created_ms=created_ms):
+                self._renew(created_ms)
+            case model.DoCheckIn():
+                self._interruptible(lambda: self._check_in(command))
+            case model.SendInventory(summary=summary, created_ms=created_ms):
+                self._send_inventory(Path(summary.body_path), created_ms)
+            case model.AdoptInventory():
+                self._adopt()
+            case model.SendResults(transaction_ids=ids, created_ms=created_ms):
+                self._send_results(ids, created_ms)
+            case model.StartScan() | model.StartPlan():
+                self._start_errand(command)
+            case model.StartRefresh():
+                self._start_refresh()
+            case model.AskHelper():
+                self._ask_helper(command)
+            case model.WatchTransaction(offer_id=offer_id, transaction_id=transaction_id):
+                self._watch(offer_id, transaction_id)
+            case model.SpoolResult():
+                pass  # done in _secure
+            case model.ForgetResults(transaction_ids=ids):
+                self._forget(ids)
+            case model.SkipCounter():
+                self._out.cell.skip_counter()
+            case model.SayGoodbye(reason=reason, created_ms=created_ms):
+                self._out.cell.goodbye(reason, created_ms, GOODBYE_S_MAX)
+            case model.Report(line=line):
+                self._out.log(line)
+            case model.Exit():
+                self._over = True
+            case _:
+                assert_never(command)
+
+    def _failed(self, exchange: Exchange, failure: Failure) -> None:
+        self._events.append(model.ExchangeFailed(self._now(), exchange, failure))
+
+    def _renew(self, created_ms: int) -> None:
+        answer = self._out.cell.renew_secret(created_ms)
+        if isinstance(answer, Secret):
+            self._out.cell.time_has_passed(answer.server_ms)
+            self._events.append(model.SecretGiven(self._now(), answer))
+        else:
+            self._failed(Exchange.SECRET, answer)
+
+    def _check_in(self, command: model.DoCheckIn) -> None:
+        started_s = self._now().monotonic_s
+        answer = self._out.cell.check_in(command.body, command.wait_s, command.etag)
+        if isinstance(answer, Failure):
+            self._failed(Exchange.CHECK_IN, answer)
+        else:
+            self._events.append(model.CheckedIn(self._now(), started_s, *answer))
+
+    def _send_inventory(self, path: Path, created_ms: int) -> None:
+        try:
+            body = path.read_bytes()
+        except OSError as e:
+            self._failed(Exchange.INVENTORY, Failure(model.FailureKind.REJECTED, "lost", f"{path}: {e.strerror}"))
+            return
+        answer = self._out.cell.send_inventory(body, created_ms)
+        if isinstance(answer, Failure):
+            self._failed(Exchange.INVENTORY, answer)
+        else:
+            self._events.append(model.InventoryAcknowledged(self._now(), answer))
+
+    def _adopt(self) -> None:
+        from brakeline.agent.scan import adopt
+
+        try:
+            adopt(self._out.state_dir)
+        except OSError as e:
+            self._out.log(f"the inventory could not be remembered and will be sent in full next time: {e.strerror}")
+
+    def _send_results(self, ids: tuple[str, ...], created_ms: int) -> None:
+        answer = self._out.cell.send_results(self._out.spool.batch(ids), created_ms)
+        if isinstance(answer, Failure):
+            self._failed(Exchange.RESULTS, answer)
+        else:
+            # What could not be read is no longer in the spool: it must not be waited for.
+            gone = tuple(i for i in ids if i not in self._out.spool.pending())
+            self._events.append(model.ResultsAcknowledged(self._now(), (*answer.accepted, *gone)))
+
+    def _start_errand(self, command: model.StartScan | model.StartPlan) -> None:
+        verb, errand = [], Errand.SCAN
+        if isinstance(command, model.StartScan):
+            verb = ["scan", "--base", str(command.base_sequence), "--sequence", str(command.sequence)]
+        else:
+            errand, self._candidate = Errand.PLAN, command.candidate
+            verb = ["plan"]
+        deadline_s = self._now().monotonic_s + SCAN_RUN_S_MAX
+        try:
+            if errand is Errand.PLAN:
+                (self._out.state_dir / "work" / "candidate.json").write_bytes(codec.encode(self._candidate))
+            self._out.errands.start([*verb, *self._out.child_options], deadline_s)
+        except OSError as e:
+            self._events.append(model.ErrandFailed(self._now(), errand, f"cannot start: {e.strerror}"))
+
+    def _start_refresh(self) -> None:
+        self._refresh_deadline_s = self._now().monotonic_s + REFRESH_S_MAX
+        try:
+            self._out.helper.begin_refresh()
+        except HelperAway as e:
+            self._events.append(model.ErrandFailed(self._now(), Errand.REFRESH, str(e)))
+
+    def _ask_helper(self, command: model.AskHelper) -> None:
+        answer = self._out.helper.apply(command.order, command.transaction, command.server_ms)
+        now = self._now()
+        match answer:
+            case None:
+                self._events.append(model.HelperSilent(now, command.offer_id))
+            case Going():
+                self._events.append(model.HelperBegan(now, command.offer_id))
+            case Declined(code=code, reason=reason):
+                self._events.append(model.HelperDeclined(now, command.offer_id, code, reason))
+
+    def _watch(self, offer_id: str, transaction_id: str) -> None:
+        try:
+            answer = self._out.helper.status(transaction_id)
+        except Fault as e:
+            self._out.log(f"{transaction_id}: {e}")
+            answer = None
+        now = self._now()
+        match answer:
+            case None:
+                self._events.append(model.HelperSilent(now, offer_id))
+            case Going():
+                self._events.append(model.HelperBegan(now, offer_id))
+            case Unknown():
+                self._events.append(model.HelperKnowsNothing(now, offer_id))
+            case result:
+                self._events.append(model.TransactionEnded(now, result))
+
+    def _forget(self, ids: tuple[str, ...]) -> None:
+        self._out.spool.forget(ids)
+        if self.state.me.can_patch:
+            for transaction_id in ids:
+                self._out.helper.forget(transaction_id)
+
+
+def _answer(output: bytes) -> Planned | Refused:
+    """The plan child prints {"planned": …} or {"refused": …}."""
+    plain = codec.decode(dict[str, object], output)
+    if "planned" in plain:
+        planned: Planned = codec.from_plain(Planned, plain["planned"], "planned")
+        return planned
+    refused: Refused = codec.from_plain(Refused, plain.get("refused"), "refused")
+    return refused
+
+
+def _readable(connection: object) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)  # type: ignore[arg-type]
+    return bool(poll.poll(0))

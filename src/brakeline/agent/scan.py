@@ -1,0 +1,91 @@
+"""What the short-lived children do: look at the machine (`scan`) or prepare a transaction (`plan`). Change nothing.
+
+A scan compares with the inventory that the cell acknowledged last (kept on disk as one line a package) and writes
+the finished message to `work/inventory.json`, so the resident agent never has a package list in memory. After the
+acknowledgement the agent renames `work/packages.tsv` to `acknowledged.tsv` (`adopt`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from brakeline.agent import facts
+from brakeline.agent.files import write_durably
+from brakeline.agent.model import ScanSummary
+from brakeline.agent.providers.model import Bounds, Planned, Provider, Refused
+from brakeline.protocol import codec
+from brakeline.protocol.digests import inventory_digest, package_key
+from brakeline.protocol.messages import Candidate, Inventory, Package, Status
+
+FIELDS = tuple(f.name for f in fields(Package))
+BODY, PACKAGES, STATUS, ACKNOWLEDGED = "inventory.json", "packages.tsv", "status.json", "acknowledged.tsv"
+
+
+def scan(provider: Provider, state: Path, base_sequence: int, sequence: int, agent_version: str) -> ScanSummary:
+    """Look at everything; write the message that says what is new. `base_sequence` 0 = say all."""
+    packages = provider.inventory()
+    health = provider.health()
+    status = Status(facts.gather(agent_version), provider.available(), provider.reboot_need(), health)
+    known = read_packages(state / ACKNOWLEDGED) if base_sequence else None
+    full = known is None or known[0] != base_sequence
+    before = {} if known is None or full else {package_key(p.name, p.architecture): p for p in known[1]}
+    after = {package_key(p.name, p.architecture): p for p in packages}
+    changed = tuple(p for key, p in after.items() if before.get(key) != p)
+    removed = tuple(key for key in before if key not in after)
+    status_bytes = codec.encode(status)
+    silent = not full and not changed and not removed and _same(state / "acknowledged-status.json", status_bytes)
+    digest = inventory_digest(packages)
+    work = state / "work"
+    if not silent:
+        message = Inventory(0 if full else base_sequence, sequence, digest, changed, removed, status)
+        (work / BODY).write_bytes(codec.encode(message))
+        (work / STATUS).write_bytes(status_bytes)
+        write_packages(work / PACKAGES, sequence, packages)
+    return ScanSummary(
+        sequence=0 if silent else sequence,
+        digest=digest,
+        body_path=str(work / BODY),
+        packages=len(packages),
+        healthy=health.healthy,
+        lists_refreshed_ms=health.lists_refreshed_ms,
+    )
+
+
+def adopt(state: Path) -> None:
+    """The cell has the last scan: what comes next is compared with it."""
+    for name, kept in ((STATUS, "acknowledged-status.json"), (PACKAGES, ACKNOWLEDGED)):
+        source = state / "work" / name
+        if source.exists():
+            write_durably(state / kept, source.read_bytes())
+
+
+def plan(provider: Provider, candidate: Candidate, allow_removals: bool) -> Planned | Refused:
+    """The exact transaction that would be done for a candidate, or why none."""
+    bounds = Bounds(conffile_policy=candidate.conffile_policy, allow_removals=allow_removals)
+    return provider.plan(candidate.updates, bounds)
+
+
+def read_packages(path: Path) -> tuple[int, tuple[Package, ...]] | None:
+    """Sequence and packages of a file that `write_packages` wrote; None if it is missing or damaged."""
+    try:
+        head, *lines = path.read_text(encoding="utf-8").split("\n")
+        count, sequence = (int(n) for n in head.split())
+        if count != len(lines):
+            return None
+        return sequence, tuple(Package(*line.split("\t")) for line in lines)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_packages(path: Path, sequence: int, packages: tuple[Package, ...]) -> None:
+    """One line a package; the first line has the count, so that a torn file is noticed."""
+    lines = ["\t".join(getattr(p, name) for name in FIELDS) for p in packages]
+    path.write_text("\n".join([f"{len(lines)} {sequence}", *lines]), encoding="utf-8")
+
+
+def _same(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False

@@ -1,0 +1,50 @@
+"""What `status` tells people: one small JSON file, written when something in it changed, in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from brakeline.agent import offers
+from brakeline.agent.model import Barred, Instant, State
+
+
+class StatusFile:
+    """`state`/status.json; not durable on purpose, it is only for people."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._shown: dict[str, Any] = {}
+
+    def show(self, state: State, at: Instant) -> None:
+        now = describe(state)
+        if now == self._shown:
+            return
+        aside = self._path.with_suffix(".new")
+        try:
+            aside.write_text(json.dumps({**now, "written_ms": at.wall_ms}, indent=2) + "\n", encoding="utf-8")
+            os.replace(aside, self._path)
+        except OSError:
+            return  # a full disk must not stop the agent for a courtesy
+        self._shown = now
+
+
+def describe(state: State) -> dict[str, Any]:
+    """The facts that matter to a person at the machine. Holds nothing that changes at every check-in."""
+    link = state.link
+    connection = "connected" if link.ever and link.failures == 0 else "trying to reach the cell"
+    if isinstance(state.standing, Barred):
+        connection = f"refused by the cell ({state.standing.code}): {state.standing.detail} Enrol this machine again."
+    return {
+        "endpoint_id": state.me.endpoint_id,
+        "agent_version": state.me.agent_version,
+        "connection": connection,
+        "mode": state.durable.settings.mode.value if state.me.can_patch else "assess (no root helper here)",
+        "inventory_sequence": state.durable.inventory_sequence,
+        "errand": state.errand.value,
+        "transactions": [s.transaction_id for s in offers.running(state)],
+        "results_waiting": len(state.unsent),
+        "rollouts_halted": list(state.durable.halted),
+    }

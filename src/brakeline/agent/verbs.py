@@ -1,0 +1,148 @@
+"""One function a verb of the command line. Imports are late on purpose: the resident agent pays for what it uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from brakeline import __version__
+from brakeline.agent import config as configuration
+from brakeline.agent import limits
+from brakeline.core.errors import Invalid
+from brakeline.protocol import codec
+
+CERTIFICATE_BYTES_MAX = 64 * 1024
+
+
+def run(options: Namespace) -> int:
+    """The resident agent, until SIGTERM or SIGINT."""
+    from brakeline.agent import wiring
+
+    config = configuration.load(Path(options.config))
+    limits.be_modest()
+    limits.restrain(limits.RESIDENT)
+    loop = wiring.build(config, Path(options.config), Path(options.state))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.interrupt(_stop_reason()))
+    wiring.log(f"brakeline-agent {__version__}: endpoint {config.endpoint_id} of {config.server_url}")
+    loop.run()
+    return 0
+
+
+def _stop_reason() -> str:
+    """shutdown when the whole system goes down, else agent_stop."""
+    for name in ("reboot.target", "poweroff.target", "halt.target", "shutdown.target"):
+        if os.path.exists(f"/run/systemd/units/invocation:{name}"):
+            return "shutdown"
+    return "shutdown" if os.path.exists("/run/systemd/shutdown/scheduled") else "agent_stop"
+
+
+def scan(options: Namespace) -> int:
+    """A child of `run`, or by hand: look at this machine."""
+    from brakeline.agent import scan as scanning
+    from brakeline.agent import wiring
+
+    _as_child()
+    state = Path(options.state)
+    (state / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
+    summary = scanning.scan(wiring.provider(), state, options.base, options.sequence, __version__)
+    sys.stdout.buffer.write(codec.encode(summary) + b"\n")
+    return 0
+
+
+def plan(options: Namespace) -> int:
+    """A child of `run`: the exact transaction for a candidate."""
+    from brakeline.agent import scan as scanning
+    from brakeline.agent import wiring
+    from brakeline.agent.providers.model import Planned
+    from brakeline.protocol.messages import Candidate
+
+    _as_child()
+    candidate = codec.decode(Candidate, (Path(options.state) / "work" / "candidate.json").read_bytes())
+    allow_removals = configuration.load(Path(options.config)).allow_removals
+    answer = scanning.plan(wiring.provider(), candidate, allow_removals)
+    kind = "planned" if isinstance(answer, Planned) else "refused"
+    sys.stdout.buffer.write(codec.encode({kind: answer}) + b"\n")
+    return 0
+
+
+def _as_child() -> None:
+    limits.be_modest()
+    limits.idle_io()
+    limits.restrain(limits.SCAN)
+
+
+def helper(options: Namespace) -> int:
+    """The root helper, until it has been idle for a while."""
+    from brakeline.agent import helper as serving
+
+    return serving.serve(Path(options.config), Path(options.helper_state), Path(options.socket))
+
+
+def transaction(options: Namespace) -> int:
+    """One package transaction, in a unit of its own."""
+    from brakeline.agent import transaction as runner
+
+    return runner.main([options.transaction_id, "--helper-state", options.helper_state])
+
+
+def enrol(options: Namespace) -> int:
+    """Make a key, show the token, remember the answer."""
+    from brakeline.agent import enrol as enrolment
+    from brakeline.agent import wiring
+    from brakeline.agent.clock import SystemClock
+
+    state_dir = Path(options.state)
+    config = configuration.Config(
+        server_url=options.server.rstrip("/"),
+        ca_pem=_read_certificate(Path(options.ca)),
+        endpoint_id="",
+        cell_key="",
+        helper_socket=options.helper_socket,
+        agent_user=options.user or "brakeline",
+    )
+    wish = enrolment.Wish(config, Path(options.config), state_dir, options.token, options.force, __version__)
+    done = enrolment.enrol(wish, SystemClock(), lambda identity: wiring.open_cell(config, state_dir, "", identity))
+    if options.user:
+        enrolment.hand_over(state_dir, options.user)
+    mode = "" if done.helper_socket else " It can be assessed, not patched: there is no root helper here."
+    print(f"enrolled as {done.endpoint_id} in cell {done.cell}, region {done.region}.{mode}")
+    return 0
+
+
+def _read_certificate(path: Path) -> str:
+    try:
+        text = path.read_bytes()[:CERTIFICATE_BYTES_MAX].decode("ascii")
+    except (OSError, UnicodeDecodeError) as e:
+        raise Invalid(f"the authority's certificate {path} cannot be read: {e}") from None
+    return text
+
+
+def status(options: Namespace) -> int:
+    """How the agent is, in words or as JSON."""
+    config = configuration.load(Path(options.config))
+    path = Path(options.state) / "status.json"
+    try:
+        shown = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        shown = {
+            "endpoint_id": config.endpoint_id,
+            "connection": "the agent has not run yet, or you may not read its state",
+        }
+    shown = {"server": config.server_url, "cell": config.cell, "region": config.region, **shown}
+    if options.json:
+        print(json.dumps(shown))
+    else:
+        for key, value in shown.items():
+            print(f"{key.replace('_', ' '):20} {', '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+def version(_: Namespace) -> int:
+    """The agent's version."""
+    print(__version__)
+    return 0

@@ -1,0 +1,97 @@
+"""Puts the agent together: the only place that knows which part gets which."""
+
+from __future__ import annotations
+
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+from brakeline import __version__
+from brakeline.agent.cell import Cell
+from brakeline.agent.clock import BUILT_MS, SystemClock, boot_id
+from brakeline.agent.config import Config
+from brakeline.agent.errands import Errands
+from brakeline.agent.health import HealthProbe
+from brakeline.agent.helper_client import HelperClient
+from brakeline.agent.identity import Counter, Identity
+from brakeline.agent.limits import DiskReserve
+from brakeline.agent.loop import Collaborators, Loop
+from brakeline.agent.memory import Memory
+from brakeline.agent.model import Self, State
+from brakeline.agent.providers.model import Provider
+from brakeline.agent.spool import Spool
+from brakeline.agent.status import StatusFile
+from brakeline.agent.transport import Transport
+
+PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/update-success-stamp"))
+
+
+def program() -> list[str]:
+    """How to start this very program again: the zipapp it runs from, or the package."""
+    archive = Path(sys.argv[0]).resolve()
+    if archive.is_file() and zipfile.is_zipfile(archive):
+        return [sys.executable, "-I", str(archive)]
+    return [sys.executable, "-m", "brakeline.agent"]
+
+
+def provider() -> Provider:
+    """The package manager of this machine. Imported late: the resident agent never needs it."""
+    from brakeline.agent.providers.apt.provider import AptProvider
+
+    return AptProvider(SystemClock())
+
+
+def log(line: str) -> None:
+    """To stdout, where systemd's journal picks it up with the time."""
+    print(line, flush=True)
+
+
+def package_stamp() -> int:
+    """Changes when the package manager's records do; three calls of stat, so it is looked at often."""
+    stamp = 0
+    for path in PACKAGE_RECORDS:
+        try:
+            stamp = stamp * 31 + path.stat().st_mtime_ns
+        except OSError:
+            continue
+    return stamp
+
+
+def open_cell(config: Config, state_dir: Path, endpoint_id: str, identity: Identity) -> Cell:
+    """The connection, under the endpoint's identity; `endpoint_id` "" while enrolling."""
+    transport = Transport(config.server_url, config.ca_pem, BUILT_MS)
+    return Cell(transport, identity, Counter(state_dir), boot_id(), endpoint_id)
+
+
+def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
+    """The whole resident agent; faults of `config`, `identity` and `transport`."""
+    clock = SystemClock()
+    reserve = DiskReserve(state_dir / "reserve")
+    reserve.keep()
+    identity = Identity.load(state_dir)
+    memory = Memory(state_dir / "state.json")
+    me = Self(
+        endpoint_id=config.endpoint_id,
+        cell_key=config.cell_key,
+        agent_version=__version__,
+        boot_id=boot_id(),
+        can_patch=bool(config.helper_socket) and os.path.exists(config.helper_socket),
+    )
+    return Loop(
+        State(me, memory.load()),
+        Collaborators(
+            clock=clock,
+            cell=open_cell(config, state_dir, config.endpoint_id, identity),
+            spool=Spool(state_dir / "spool", reserve),
+            memory=memory,
+            errands=Errands(program(), state_dir / "work"),
+            helper=HelperClient(config.helper_socket),
+            health=HealthProbe(),
+            status=StatusFile(state_dir / "status.json"),
+            state_dir=state_dir,
+            child_options=("--state", str(state_dir), "--config", str(config_path)),
+            package_stamp=package_stamp,
+            log=log,
+        ),
+    )
