@@ -107,6 +107,7 @@ class _Run:
         services = Services(self.runner)
         failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
         automatic, log_start = self._automatic(), self._log_size()
+        self.staging.remember_before(before)
         self.log("Installing.")
         ran = self._apt("--no-download", "install", *rules.arguments(transaction))
         self._stop_if_untouched(ran, before, log_start)

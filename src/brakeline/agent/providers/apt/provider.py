@@ -18,6 +18,7 @@ from brakeline.agent.providers.apt.lists import Lists
 from brakeline.agent.providers.apt.locks import ALL_LOCKS, LISTS_LOCK, holder
 from brakeline.agent.providers.apt.planner import Planner
 from brakeline.agent.providers.apt.queries import Queries, Situation
+from brakeline.agent.providers.apt.recovery import Recovery
 from brakeline.agent.providers.apt.runner import Machine, Runner
 from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.model import Bounds, Order, Planned, Refreshed, Refused
@@ -150,6 +151,10 @@ class AptProvider:
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
         return Applier(self.clock, self.runner, self.work_dir, self.pause, self.health).apply(order, log)
+
+    def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
+        """What a lost run left behind, repaired if the order's bounds allow."""
+        return Recovery(self.clock, self.runner, self.work_dir, self.pause, self.health).recover(order, log)
 
     def verify(self, transaction: Transaction) -> tuple[str, ...]:
         """Differences between what the transaction promised and what dpkg has, its health included."""

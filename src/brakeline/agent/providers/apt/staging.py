@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.protocol.messages import Transaction
 
@@ -70,6 +72,25 @@ class Staging:
         parts = [*extra, *missing, *([v["error"]] if v["error"] else [])]
         return Verdict(True, bool(v["same"]), "; ".join(parts[:6]))
 
+    def remember_before(self, installed: Iterable[Installed]) -> None:
+        """Put on disk what is installed, before dpkg may start: after a power cut this tells what has changed."""
+        lines = "\n".join("\t".join((p.name, p.architecture, p.version, p.state)) for p in installed)
+        self._write("before.new", lines + "\n", 0o600)
+        scratch = self._path("before.new")
+        os.replace(scratch, self._path("before"))
+        directory = os.open(scratch.parent, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+
+    def before(self) -> tuple[Installed, ...] | None:
+        """What `remember_before` kept; None = dpkg was never started for this transaction."""
+        try:
+            lines = self._path("before").read_text().splitlines()
+        except OSError:
+            return None
+        cells = [line.split("\t") for line in lines]
+        return tuple(Installed(c[0], c[1], c[2], "", "", c[3]) for c in cells if len(c) == 4)
+
     def log_tail(self) -> str:
         """The end of the log, at most LOG_TAIL_BYTES."""
         try:
@@ -87,6 +108,8 @@ class Staging:
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as f:
             f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
 
 
 def configuration(directory: str, conffiles: str, lock_wait_s: int) -> str:
