@@ -73,7 +73,7 @@ class Plane:
     exchange: Exchange
     port: int
     tls: TlsFiles
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     def agent(self, **how: object) -> AgentTwin:
         return AgentTwin(self.port, str(self.tls.ca_file), **how)  # type: ignore[arg-type]

@@ -63,11 +63,11 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenMade:
-    """The token, shown this once, and the command to paste on the machine."""
+    """The token, shown this once, and the line to paste on the machine."""
 
     token: str
     record: EnrolToken
-    command: str
+    one_liner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,8 @@ async def create_token(body: NewToken, request: Request, who: Who, fleet: Fleet)
     made: NewEnrolToken = await fleet.create_token(
         who, region=body.region, tags=body.tags, uses=body.uses, ttl_s=body.ttl_s
     )
-    one_liner: Any = request.app.state.one_liner
-    return TokenMade(made.token, made.record, one_liner(made.token, request.headers.get("host", "")))
+    make_line: Any = request.app.state.one_liner
+    return TokenMade(made.token, made.record, make_line(made.token, request.headers.get("host", "")))
 
 
 @router.get("/enrol-tokens")

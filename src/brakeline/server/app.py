@@ -14,13 +14,15 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from brakeline import __version__
-from brakeline.core.errors import Unavailable
+from brakeline.core.errors import Invalid, Unavailable
 from brakeline.platform.observe import Asgi, Receive, Scope, Send, render_metrics
 from brakeline.platform.web import install_problem_handlers
+from brakeline.server.install import AGENT, SCRIPT, Installer
 
 AGENT_PREFIX: Final = "/agent/v1/"
 
 Ready = Callable[[], Awaitable[None]]
+Answer = tuple[int, bytes, bytes]  # status, content type, body
 
 
 def make_api(routers: tuple[Any, ...]) -> FastAPI:
@@ -42,12 +44,15 @@ def make_api(routers: tuple[Any, ...]) -> FastAPI:
 class App:
     """Dispatch by path."""
 
-    def __init__(self, agent_plane: Asgi, api: Asgi, console: Asgi, ready: Ready) -> None:
+    def __init__(self, agent_plane: Asgi, api: Asgi, console: Asgi, ready: Ready, installer: Installer) -> None:
         self._agent_plane, self._api, self._console, self._ready = agent_plane, api, console, ready
-        self._own: dict[str, Callable[[], Awaitable[tuple[int, bytes, bytes]]]] = {
+        self._installer = installer
+        self._own: dict[str, Callable[[str], Awaitable[Answer]]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics,
+            SCRIPT: self._script,
+            AGENT: self._agent,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,24 +60,37 @@ class App:
         if path.startswith(AGENT_PREFIX):
             await self._agent_plane(scope, receive, send)
         elif path in self._own and scope["method"] in ("GET", "HEAD"):
-            await _respond(send, *await self._own[path](), head=scope["method"] == "HEAD")
+            await _respond(send, *await self._own[path](_host(scope)), head=scope["method"] == "HEAD")
         elif path.startswith("/api/"):
             await self._api(scope, receive, send)
         else:
             await self._console(scope, receive, send)
 
-    async def _healthz(self) -> tuple[int, bytes, bytes]:
+    async def _healthz(self, _: str) -> Answer:
         return 200, b"application/json", b'{"status":"alive"}'
 
-    async def _readyz(self) -> tuple[int, bytes, bytes]:
+    async def _readyz(self, _: str) -> Answer:
         try:
             await self._ready()
         except Unavailable as e:
             return 503, b"application/json", json.dumps({"status": "not ready", "reason": str(e)}).encode()
         return 200, b"application/json", b'{"status":"ready"}'
 
-    async def _metrics(self) -> tuple[int, bytes, bytes]:
+    async def _metrics(self, _: str) -> Answer:
         return 200, b"text/plain; version=0.0.4; charset=utf-8", render_metrics()
+
+    async def _script(self, host: str) -> Answer:
+        try:
+            return 200, b"text/x-shellscript; charset=utf-8", await self._installer.script(host)
+        except Invalid as e:
+            return 400, b"text/plain; charset=utf-8", str(e).encode()
+
+    async def _agent(self, _: str) -> Answer:
+        return 200, b"application/zip", (await self._installer.bundle()).data
+
+
+def _host(scope: Scope) -> str:
+    return next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
 
 
 async def _respond(send: Send, status: int, kind: bytes, body: bytes, *, head: bool) -> None:

@@ -18,7 +18,15 @@ from brakeline.core.clock import Clock
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.fleet.sessions import Session
 from brakeline.protocol.codec import encode
-from brakeline.protocol.messages import Candidate, CheckIn, CheckInReply, Settings, SignedOrder
+from brakeline.protocol.messages import (
+    Candidate,
+    CheckIn,
+    CheckInReply,
+    ResultsAck,
+    Settings,
+    SignedOrder,
+    TransactionResult,
+)
 
 RECOMPOSE_S: Final = 600.0  # as long as an offer lives
 WAKE_CHUNK: Final = 100  # endpoints woken at once when a whole tenant is: the loop must stay free
@@ -159,3 +167,24 @@ class Exchange:
 def etag_of(reply: CheckInReply) -> bytes:
     """Strong ETag of a reply, whatever the time in it."""
     return b'"' + hashlib.sha256(encode(dataclasses.replace(reply, server_ms=0))).hexdigest()[:24].encode() + b'"'
+
+
+class NoOrders:
+    """A cell without rollouts: nothing to offer, and no offer can have a result. For measurements of the plane."""
+
+    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]:  # noqa: ARG002
+        return ()
+
+    async def on_check_in(
+        self,
+        identity: EndpointIdentity,  # noqa: ARG002
+        check_in: CheckIn,  # noqa: ARG002
+    ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]:
+        return (), ()
+
+    async def record_results(
+        self,
+        identity: EndpointIdentity,  # noqa: ARG002
+        results: tuple[TransactionResult, ...],  # noqa: ARG002
+    ) -> ResultsAck:
+        return ResultsAck(())
