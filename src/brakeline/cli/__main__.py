@@ -1,0 +1,149 @@
+"""The command `brakeline`: finds the noun in a static table, imports only its module, runs its verb.
+
+What always holds: `--json` anywhere after the verb, and then one document on stdout, for errors too; `--context
+FILE` anywhere; every end is one of `output.Exit`. A noun whose module cannot be imported fails alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from brakeline import __version__
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+NOUNS: Final = {
+    "server": "Run a cell: the server, its database, its console.",
+    "enrol": "Tokens and the command that make a machine an endpoint.",
+    "endpoint": "Endpoints: list, show, tag, retire.",
+    "exposure": "What is vulnerable where, and since when.",
+    "policy": "What may be patched, when and how.",
+    "deployment": "Updates over endpoints: preview and create.",
+    "rollout": "Rollouts: list, show, start, watch, brake, resume, withdraw, explain.",
+    "audit": "Who did what: list and verify the chain.",
+    "auth": "Sign in, people, API tokens.",
+    "config": "Settings with their origin.",
+}
+OWN: Final = {"version": "Version of this program."}
+USAGE, FAILED, INTERRUPTED = 2, 1, 130  # of output.Exit, which costs an import
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = _take_context(list(sys.argv[1:] if arguments is None else arguments))
+    if words[:2] == ["exposure", "assess"]:  # works without a server and must start as fast as its rivals do
+        return int(_module("assess").main(words[2:]))
+    if not words or words[0] in {"--help", "-h", "help"}:
+        sys.stdout.write(_help())
+        return 0 if words else USAGE
+    if words[0] in {"version", "--version"}:
+        return _version("--json" in words)
+    if words[0] not in NOUNS:
+        return _unknown(words[0])
+    return _run(words[0], words[1:])
+
+
+def entry() -> None:
+    """For `python -m brakeline.cli`."""
+    sys.exit(main())
+
+
+def noun_command(name: str) -> Any:
+    """The command of noun `name`, imported now; always a group, also when it has one verb only."""
+    import typer
+
+    app = _module(name).app
+    if app.registered_callback is None:
+        app.callback()(_no_options)
+    return typer.main.get_command(app)
+
+
+def _no_options() -> None:
+    pass
+
+
+def _run(name: str, words: list[str]) -> int:
+    from typer.exceptions import TyperException
+
+    from brakeline.cli.output import exit_code_of, explain
+    from brakeline.core.errors import BrakelineError
+
+    as_json = "--json" in words
+    try:
+        result = noun_command(name).main(words, prog_name=f"brakeline {name}", standalone_mode=False)
+    except TyperException as e:
+        return _usage_problem(name, words, e, as_json)
+    except BrakelineError as e:
+        explain(e, as_json)
+        return exit_code_of(e)
+    except (KeyboardInterrupt, EOFError):
+        sys.stderr.write("\nInterrupted; what the server has begun goes on.\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough ("| head")
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _usage_problem(name: str, words: Sequence[str], error: Any, as_json: bool) -> int:
+    """A command line that was not understood: what, and the help to look at."""
+    code = int(getattr(error, "exit_code", USAGE))
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help itself
+        sys.stdout.write(text + "\n")
+        return USAGE
+    verb = next((w for w in words if not w.startswith("-")), "")
+    hint = f"brakeline {name} {verb} --help".replace("  ", " ")
+    sys.stderr.write(f"Error: {text}\n  next: {hint}\n")
+    if as_json:
+        sys.stdout.write(json.dumps({"error": {"code": "usage", "title": text, "detail": "", "hint": hint}}) + "\n")
+    return code
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"brakeline.cli.{name}")
+
+
+def _take_context(words: list[str]) -> list[str]:
+    """Take `--context FILE` out of the words, wherever it stands."""
+    for i, word in enumerate(words):
+        if word == "--context" and i + 1 < len(words):
+            os.environ["BRAKELINE_CONTEXT"] = words[i + 1]
+            return words[:i] + words[i + 2 :]
+        if word.startswith("--context="):
+            os.environ["BRAKELINE_CONTEXT"] = word.partition("=")[2]
+            return words[:i] + words[i + 1 :]
+    return words
+
+
+def _version(as_json: bool) -> int:
+    line = json.dumps({"version": __version__}) if as_json else f"brakeline {__version__}"
+    sys.stdout.write(line + "\n")
+    return 0
+
+
+def _unknown(word: str) -> int:
+    near = difflib.get_close_matches(word, [*NOUNS, *OWN], n=1)
+    guess = f" Did you mean: brakeline {near[0]}?" if near else ""
+    sys.stderr.write(f"Error: there is no noun {word!r}.{guess}\n  next: brakeline --help\n")
+    return USAGE
+
+
+def _help() -> str:
+    lines = [f"  {name:<11} {text}" for name, text in (NOUNS | OWN).items()]
+    return (
+        "Usage: brakeline NOUN VERB [OPTIONS]\n\nPatch fast. Brake faster.\n\n"
+        + "\n".join(lines)
+        + "\n\nEvery verb takes --json. --context FILE says which server; `brakeline NOUN --help` lists its verbs.\n"
+    )
+
+
+if __name__ == "__main__":
+    entry()
