@@ -4,7 +4,7 @@ Ships with the product for browser tests and for working on pages without a flee
 --port N`). It keeps what pages rely on: a brake is final and idempotent, counts rise, acts need the permission.
 """
 
-# ruff: noqa: ARG002 - the twin has the whole port, and answers many calls without looking
+# ruff: noqa: ARG002, S105 - the twin has the whole port, and answers many calls without looking
 from __future__ import annotations
 
 import argparse
@@ -40,7 +40,7 @@ from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
 from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal
 
-PASSWORD = "correct horse battery"  # noqa: S105 - the twin guards nothing
+PASSWORD = "correct horse battery"  # the twin guards nothing
 EMAIL = "alice"
 
 

@@ -1,0 +1,117 @@
+"""What must never happen on the page with the brake: a lost press, a lost focus, a calm face over a dead feed."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+ROLLOUT = "/rollouts/ro_live"
+
+
+def wait_for_updates(page: Page, updates: int) -> None:
+    """Until the newest line of the event log has changed `updates` times."""
+    first = page.locator("#rollout-log li").first
+    for _ in range(updates):
+        before = first.inner_text()
+        expect(first).not_to_have_text(re.compile(re.escape(before.split("\n")[-1])), timeout=5000)
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_a_slow_press_on_brake_during_updates_is_not_lost(visit: Callable[..., Page], attempt: int) -> None:
+    page = visit(ROLLOUT)
+    expect(page.locator("#feed-state")).to_have_text("● live")
+    box = page.locator("#brake").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    before = page.locator("#rollout-log li").first.inner_text()
+    page.mouse.down()
+    page.wait_for_timeout(700 + attempt * 60)
+    during = page.locator("#rollout-log li").first.inner_text()
+    assert during != before, "no update arrived during the press: this run proves nothing"
+    page.mouse.up()
+    expect(page.locator("#brake")).to_have_text(re.compile("BRAKED"))
+    expect(page.locator("#rollout-alert")).to_contain_text("spared")
+
+
+def test_focus_stays_where_it_was_over_two_updates(visit: Callable[..., Page]) -> None:
+    page = visit(ROLLOUT)
+    expect(page.locator("#feed-state")).to_have_text("● live")
+    for wanted in ("brake", "cell-eu-north-1"):
+        page.locator(f"#{wanted}").focus()
+        wait_for_updates(page, 2)
+        assert page.evaluate("document.activeElement.id") == wanted
+
+
+def test_an_opened_table_stays_open_over_updates(visit: Callable[..., Page]) -> None:
+    page = visit(ROLLOUT)
+    page.locator("#excess-details summary").click()
+    wait_for_updates(page, 2)
+    assert page.evaluate("document.getElementById('excess-details').open") is True
+
+
+def test_a_killed_server_is_shown_as_no_news_and_heals(visit: Callable[..., Page], twin: Any) -> None:
+    page = visit(ROLLOUT)
+    mark = page.locator("#feed-state")
+    expect(mark).to_have_text("● live")
+    twin.end(signal.SIGKILL)
+    expect(mark).to_have_text(re.compile(r"✕ no news for \d+ s"), timeout=9000)
+    expect(page.locator("#stale-note")).to_be_visible()
+    twin.start()
+    expect(mark).to_have_text("● live", timeout=10_000)
+    expect(page.locator("#stale-note")).to_be_hidden()
+
+
+def test_the_server_ends_within_5_s_of_sigterm_with_an_open_stream(visit: Callable[..., Page], twin: Any) -> None:
+    page = visit(ROLLOUT)
+    expect(page.locator("#feed-state")).to_have_text("● live")
+    assert twin.end(signal.SIGTERM) < 5
+
+
+def test_brake_works_without_javascript(visit: Callable[..., Page]) -> None:
+    page = visit(ROLLOUT, script=False)
+    page.locator("#brake").click()
+    expect(page).to_have_url(re.compile(r"/rollouts/ro_live$"))
+    assert page.locator("#brake").inner_text().strip().endswith("BRAKED")
+    assert "98,635 were spared" in page.locator("#rollout-alert").inner_text()
+
+
+def test_shift_b_focuses_brake_and_never_presses_it(visit: Callable[..., Page]) -> None:
+    page = visit(ROLLOUT)
+    expect(page.locator("#feed-state")).to_have_text("● live")
+    page.keyboard.press("Shift+B")
+    assert page.evaluate("document.activeElement.id") == "brake"
+    expect(page.locator("#brake")).to_contain_text("BRAKE")
+    expect(page.locator("#brake")).to_be_enabled()
+
+
+def test_a_viewer_gets_a_reason_and_the_rollout_goes_on(visit: Callable[..., Page]) -> None:
+    page = visit(ROLLOUT, role="viewer")
+    page.locator("#brake").click()
+    expect(page.locator("h1")).to_contain_text("Your role does not allow this")
+    expect(page.locator("main")).to_contain_text("rollout.brake")
+
+
+@pytest.mark.parametrize(
+    "path", [ROLLOUT, "/rollouts/ro_small", "/", "/endpoints", "/rollouts/new", "/endpoints/ep_01"]
+)
+def test_390_px_has_no_horizontal_scroll(visit: Callable[..., Page], path: str) -> None:
+    page = visit(path, width=390)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, f"{path} is {width} px wide"
+
+
+def test_at_390_px_brake_is_in_the_viewport_wherever_one_has_scrolled(visit: Callable[..., Page]) -> None:
+    page = visit(ROLLOUT, width=390)
+    for position in (0, 400, 100_000):
+        page.evaluate(f"window.scrollTo(0, {position})")
+        expect(page.locator("#brake")).to_be_in_viewport(ratio=1)
+    box = page.locator("#brake").bounding_box()
+    assert box is not None
+    assert box["width"] > 300, "the bar is as wide as the thumb reaches"
+    page.locator("#brake").click()
+    expect(page.locator("#brake")).to_contain_text("BRAKED")
