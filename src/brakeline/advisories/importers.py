@@ -105,9 +105,9 @@ def _rows(
 def _advisory(row: dict[str, Any], ecosystem: str) -> Advisory:
     if len(row) == len(_SHORT):  # the short form, which nearly all rows of changelogs have
         try:
-            if (texts := _short(row)) and "".join(texts) and texts[0] and texts[1] and texts[2]:
-                deb_key(texts[2])
-                return Advisory(*texts, "", ecosystem)
+            source, cve, fixed, date, urgency, dist = texts = _short(row)
+            if "".join(texts) and source and cve and fixed and deb_key(fixed):
+                return Advisory(source, cve, fixed, date, urgency, dist, "", ecosystem)
         except KeyError:
             pass  # six other fields
     return _long(row, ecosystem)

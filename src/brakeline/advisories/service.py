@@ -15,7 +15,7 @@ from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import Advisory, FeedState, KnownExploited
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Invalid
-from brakeline.platform.database import Database
+from brakeline.platform.database import Connection, Database
 
 SHRINK_MAX = 0.5  # a new version of a feed that lost more than half of its rows is a broken feed, not good news
 
@@ -71,13 +71,13 @@ class AdvisoriesService:
                 state = base._replace(attempted_ms=now, problem=str(e))
             await store.save_feed(conn, state)
 
-    async def _load_kev(self, conn: store.Connection, entry: seed.SeedFeed, data: bytes) -> tuple[str, int]:
+    async def _load_kev(self, conn: Connection, entry: seed.SeedFeed, data: bytes) -> tuple[str, int]:
         _, entries = importers.known_exploited(data, entry.file)
         await store.replace_kev(conn, entry.feed, entries)
         return max(e.added for e in entries), len(entries)
 
     async def _load_rows(
-        self, conn: store.Connection, entry: seed.SeedFeed, data: bytes, known: FeedState | None
+        self, conn: Connection, entry: seed.SeedFeed, data: bytes, known: FeedState | None
     ) -> tuple[str, int]:
         rows = importers.advisories(data, entry.file, ecosystem=entry.ecosystem)
         if len({(row.ecosystem, row.source, row.cve, row.introduced) for row in rows}) < len(rows):

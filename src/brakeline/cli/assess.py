@@ -67,11 +67,19 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.write(run(parse(arguments)))
         sys.stdout.flush()
     except Fault as e:
-        sys.stderr.write(f"brakeline: {e}\n")
+        sys.stderr.write(f"Error: {e.title}\n  why:  {_why(e)}\n" + (f"  next: {e.hint}\n" if e.hint else ""))
+        if "--json" in arguments:
+            error = {"code": e.code, "title": e.title, "detail": _why(e), "hint": e.hint}
+            sys.stdout.write(json.dumps({"error": error}) + "\n")
         return EXIT_USAGE
     except BrokenPipeError:
         sys.stderr.close()  # the reader has seen enough ("| head"); that is no error of ours
     return 0
+
+
+def _why(fault: Fault) -> str:
+    facts = ", ".join(f"{name}={value}" for name, value in fault.context.items())
+    return f"{fault.detail} ({facts})" if facts else fault.detail
 
 
 def parse(arguments: Sequence[str]) -> Options:

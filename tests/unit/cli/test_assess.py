@@ -105,7 +105,14 @@ def test_bad_input_is_named_and_nothing_is_printed(
     )
     assert (code, out) == (2, "")
     assert says in err
-    assert err.startswith("brakeline: ")
+    assert err.startswith("Error: ")
+
+
+def test_an_error_with_json_is_one_document_too(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--inventory", files["garbage"], "--advisories", files["advisories"], "--json")
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "bad-inventory"
+    assert "line 1" in err
 
 
 @pytest.mark.parametrize(
@@ -122,7 +129,8 @@ def test_bad_input_is_named_and_nothing_is_printed(
 )
 def test_wrong_usage(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, *words)
-    assert (code, out) == (2, "")
+    assert code == 2
+    assert (json.loads(out)["error"]["code"] == "usage") if "--json" in words else (out == "")
     assert says in err
     assert "exposure assess --help" in err
 

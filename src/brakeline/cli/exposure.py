@@ -1,0 +1,133 @@
+"""`brakeline exposure`: what is vulnerable where. `assess` needs no server; `__main__` calls it directly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from brakeline.cli import assess as offline
+from brakeline.cli.client import Client
+from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+
+app = noun("What is vulnerable where, and since when.")
+STATES = {
+    "fixable_now": "fixable now", "blocked": "fix is held or kept back", "reboot_due": "fixed, restart due",
+    "not_offered": "fix not in its repositories", "no_fix": "no fix yet", "unknown": "not known whether fixable",
+    "carrier": "carried, does not run",
+}  # fmt: skip
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def assess(context: typer.Context) -> None:
+    """Findings of an inventory file against advisory files; needs no server."""
+    raise typer.Exit(offline.main(context.args))
+
+
+@app.command()
+def summary(as_json: Json = False) -> None:
+    """The fleet in figures, with what is not known beside what is."""
+    answer = Client.from_context().get("/exposure")
+
+    def human() -> None:
+        pairs({
+            "endpoints": f"{answer['assessed']} assessed of {answer['endpoints']}; no data for {answer['no_data']}; "
+                         f"{answer['silent']} silent, so their figures may be old",
+            "open CVEs": f"{answer['cves']} in what can run, on {answer['vulnerable']} endpoints; "
+                         f"{answer['carrier_cves']} more only carried",
+            "known exploited": answer["kev"],
+            "where they stand": ", ".join(f"{n} {STATES[s]}" for s, n in answer["states"].items()) or "nothing open",
+            "packages not assessed": answer["packages_not_assessed"],
+        })  # fmt: skip
+        _sources(answer)
+
+    emit(answer, as_json, human)
+
+
+@app.command("list")
+def list_vulnerabilities(
+    query: Annotated[str, typer.Argument(help="Such as: kev:yes state:fixable_now source:curl CVE-2025")] = "",
+    as_json: Json = False,
+    endpoint: Annotated[str, typer.Option(help="Findings of this endpoint instead of the fleet's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    after: Annotated[str, typer.Option(help="Go on where the page before ended.")] = "",
+) -> None:
+    """CVEs across the fleet, or findings of one endpoint, worst first."""
+    if endpoint:
+        _of_endpoint(endpoint, as_json, limit)
+        return
+    page = Client.from_context().get("/vulnerabilities", q=query, limit=limit, after=after or None)
+
+    def human() -> None:
+        table(
+            ["CVE", "exploited", "endpoints", "sources", "where it stands"],
+            [(v["cve"], "yes" if v["kev"] else "", v["endpoints"], " ".join(v["sources"]), _states(v))
+             for v in page["items"]],
+            "Nothing open that is known.",
+        )  # fmt: skip
+        talk(f"{len(page['items'])} of {page['total']}.")
+        if page["next"]:
+            talk(f"There is more: --after {page['next']}")
+        _sources(page)
+
+    emit(page, as_json, human)
+
+
+@app.command()
+def show(cve: str, as_json: Json = False) -> None:
+    """One CVE: advisories, endpoints, where it stands on each."""
+    answer = Client.from_context().get(f"/vulnerabilities/{cve}")
+
+    def human() -> None:
+        found = answer["vulnerability"]
+        exploited = f"known exploited, to be closed by {found['kev_due']}" if found["kev"] else "not in the catalogue"
+        say(f"{found['cve']}: {exploited}; open on {found['endpoints']} endpoints, carried by {found['carriers']}.")
+        rows = [(a["ecosystem"], a["source"], a["fixed"] or "no fix yet", a["dist"], a["date"])
+                for a in answer["advisories"]]  # fmt: skip
+        table(["release", "source", "fixed in", "suite", "day"], rows)
+        table(
+            ["endpoint", "host", "region", "installed", "fixed in", "where it stands"],
+            [(a["endpoint_id"], a["hostname"], a["region"], f"{a['source']} {a['version']}", a["fixed"] or "-",
+              STATES[a["state"]]) for a in answer["affected"]],
+            "On no endpoint that is assessed.",
+        )  # fmt: skip
+        for sentence in answer["limits"]:
+            talk(sentence)
+
+    emit(answer, as_json, human)
+
+
+def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
+    answer = Client.from_context().get(f"/endpoints/{endpoint}/findings")
+
+    def human() -> None:
+        if not answer["inventory_ms"]:
+            say("Nothing is known of this endpoint yet: it has sent no inventory.")
+        rows = [(f["cve"], "yes" if f["kev"] else "", f["package"], f["installed"], f["fixed"] or "-",
+                 STATES["carrier" if f["role"] == "carrier" else f["state"]], when(f["since_ms"]))
+                for f in answer["findings"][:limit]]  # fmt: skip
+        table(["CVE", "exploited", "package", "installed", "fixed in", "where it stands", "since"], rows, "None known.")
+        talk(f"{len(rows)} of {len(answer['findings'])}; {len(answer['not_assessed'])} packages were not assessed.")
+        if answer["unknown_since_ms"] is not None:
+            talk(f"Not heard since {when(answer['unknown_since_ms'])}: this may be old.")
+        for sentence in answer["limits"]:
+            talk(sentence)
+
+    emit(answer, as_json, human)
+
+
+def _states(vulnerability: dict[str, Any]) -> str:
+    parts = [f"{count} {STATES[state]}" for state, count in vulnerability["states"].items()]
+    if vulnerability["carriers"]:
+        parts.append(f"{vulnerability['carriers']} carried, does not run")
+    return ", ".join(parts)
+
+
+def _sources(answer: dict[str, Any]) -> None:
+    for feed in answer["feeds"]:
+        trouble = f" PROBLEM: {feed['problem']}" if feed["problem"] else ""
+        talk(f"{feed['feed']}: {feed['rows']} rows, newest of {feed['content_day'] or 'no day'}.{trouble}")
+    for sentence in answer["limits"]:
+        talk(sentence)

@@ -1,0 +1,105 @@
+"""What exposure answers to people: shapes for console, API and CLI. Frozen; times are Unix milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brakeline.advisories.model import Advisory, FeedState
+from brakeline.exposure.model import Finding, FindingState, NotAssessed
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFinding:
+    """A finding of one endpoint, where it stands and since when its source stands open."""
+
+    finding: Finding
+    state: FindingState
+    note: str  # why, where the state needs it ("held by the administrator")
+    since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFindings:
+    """All findings of one endpoint. `unknown_since_ms`: not heard since then, so this may be old; None = it is now."""
+
+    endpoint_id: str
+    findings: tuple[OpenFinding, ...]
+    not_assessed: tuple[NotAssessed, ...]
+    packages: int
+    inventory_ms: int  # 0 = no inventory yet: nothing is known, not "nothing was found"
+    unknown_since_ms: int | None
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vulnerability:
+    """One CVE across the fleet. `states` counts the endpoints on which it can run, by where it stands."""
+
+    cve: str
+    kev: bool
+    kev_due: str  # ISO day, "" = not in the catalogue
+    sources: tuple[str, ...]
+    fixed: dict[str, str]  # source -> version with the fix
+    endpoints: int
+    carriers: int  # endpoints that only carry it (headers, documents, a kernel that does not run)
+    states: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class VulnerabilityPage:
+    items: tuple[Vulnerability, ...]
+    total: int
+    next: str | None  # CVE after which the next page begins
+    feeds: tuple[FeedState, ...]
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """One endpoint that has a CVE."""
+
+    endpoint_id: str
+    hostname: str
+    region: str
+    state: str  # a FindingState, or "carrier"
+    source: str
+    version: str
+    fixed: str
+
+
+@dataclass(frozen=True, slots=True)
+class VulnerabilityDetail:
+    vulnerability: Vulnerability
+    advisories: tuple[Advisory, ...]
+    affected: tuple[Affected, ...]
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetExposure:
+    """The whole fleet in figures. No figure is a share: what is not known is counted beside what is."""
+
+    endpoints: int
+    assessed: int  # endpoints with an inventory that advisory data exists for
+    no_data: int  # endpoints without an inventory, or of a release without advisory data
+    silent: int  # assessed, but not heard since long enough that the figures may be old
+    vulnerable: int  # endpoints with an open CVE in what can run
+    cves: int  # distinct
+    kev: int
+    carrier_cves: int
+    states: dict[str, int]  # distinct CVEs by where they stand worst
+    packages_not_assessed: int
+    feeds: tuple[FeedState, ...]
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What pinned updates would do to the findings of the endpoints that get them."""
+
+    before: int  # distinct CVEs that stand open there, in what can run
+    after: int
+    closed: tuple[str, ...]  # CVEs that stand open on none of these endpoints afterwards, known exploited first
+    kev: tuple[str, ...]  # those of them that are known to be exploited
+    by_update: dict[str, int]  # package -> distinct CVEs that its update closes somewhere
+    findings: int  # (endpoint, CVE) pairs that are closed

@@ -1,0 +1,53 @@
+"""What pinned updates would close: the same matcher on the inventory as it is and as it would be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brakeline.exposure.answers import Closing
+from brakeline.exposure.match import Book, judge
+from brakeline.exposure.model import Installed, Role
+from brakeline.exposure.offers import candidate_source
+
+Inventory = tuple[list[Installed], str, str]  # packages, release, running kernel
+
+
+def updated(item: Installed, version: str) -> Installed | None:
+    """`item` after its update to `version`; None where that version does not tell its source version, in which case
+    the update is taken to bring the newest fixes."""
+    source_version = candidate_source(item, version)
+    return None if source_version is None else item._replace(version=version, source_version=source_version)
+
+
+def _open(items: list[Installed], book: Book, release: str, kernel: str) -> dict[str, set[str]]:
+    """CVE -> packages that can run it."""
+    found: dict[str, set[str]] = {}
+    for item, unit, role in judge(items, book, release, kernel)[0]:
+        if role is Role.ACTIVE:
+            for row in book.open_rows(unit):
+                found.setdefault(row.cve, set()).add(item.package)
+    return found
+
+
+def closing(inventories: Mapping[str, Inventory], pins: Mapping[str, Mapping[str, str]], book: Book) -> Closing:
+    """Findings before and after; `pins` = endpoint id -> {package: version}."""
+    before: set[str] = set()
+    after: set[str] = set()
+    by_update: dict[str, set[str]] = {}
+    findings = 0
+    for endpoint_id, (items, release, kernel) in inventories.items():
+        wanted = pins.get(endpoint_id, {})
+        changed = [updated(item, wanted[item.package]) if item.package in wanted else item for item in items]
+        was = _open(items, book, release, kernel)
+        left = _open([item for item in changed if item is not None], book, release, kernel)
+        before |= was.keys()
+        after |= left.keys()
+        findings += len(was.keys() - left.keys())
+        for cve in was.keys() - left.keys():
+            for package in was[cve] & wanted.keys():
+                by_update.setdefault(package, set()).add(cve)
+    closed = sorted(before - after, key=lambda cve: (cve not in book.kev, cve))
+    return Closing(
+        len(before), len(after), tuple(closed), tuple(cve for cve in closed if cve in book.kev),
+        {package: len(cves) for package, cves in sorted(by_update.items())}, findings,
+    )  # fmt: skip

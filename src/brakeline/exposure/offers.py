@@ -1,0 +1,91 @@
+"""What an endpoint could install now, in the words of advisories: source package -> version that is on offer. Pure.
+
+Pending updates name binary versions, advisories name source versions. Where a binary's version is its source's
+(nearly always, or with a constant prefix such as "1:", or a rebuild mark such as "+b1"), the candidate tells the
+source version; where it does not, a newer binary of the source is taken to carry its newest fix, because it is the
+newest that the repositories have. `state_of` then says where one open row stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from brakeline.advisories.model import Advisory
+from brakeline.core.debversion import BadVersion, deb_key
+from brakeline.exposure.model import FindingState, Installed, Role, Unit
+from brakeline.exposure.units import KERNEL_IMAGE, KERNEL_SOURCES
+from brakeline.protocol.messages import PendingUpdate, UpdateState
+
+_REBUILD = re.compile(r"\+b[0-9]+$")  # a rebuild without a change of the source
+_INSTALLABLE = (UpdateState.AVAILABLE, UpdateState.NEEDS_NEW)
+NEWEST = b"\xff"  # key of "newer than installed, by how much is not known"; above every real key
+
+
+class Offered(NamedTuple):
+    """The newest version of one source that this endpoint's own repositories have."""
+
+    key: bytes  # of the source version
+    state: FindingState  # FIXABLE, BLOCKED or REBOOT
+    note: str = ""
+
+
+def candidate_source(item: Installed, candidate: str) -> str | None:
+    """The source version of `candidate`, a newer binary version of `item`; None where it does not tell."""
+    version, source_version = _REBUILD.sub("", item.version), item.source_version
+    bare = _REBUILD.sub("", candidate)
+    prefix = version.removesuffix(source_version)
+    if not version.endswith(source_version) or not bare.startswith(prefix):
+        return None
+    return bare[len(prefix) :]
+
+
+def candidate_key(item: Installed, candidate: str) -> bytes:
+    """Key of `candidate_source`; `NEWEST` where it is not known."""
+    source = candidate_source(item, candidate)
+    try:
+        return NEWEST if source is None else deb_key(source)
+    except BadVersion:
+        return NEWEST
+
+
+Offers = dict[tuple[str, Role], Offered]
+
+
+def offers(judged: Iterable[tuple[Installed, Unit, Role]], pending: Iterable[PendingUpdate]) -> Offers:
+    """Per source (as judged) and role the best that is on offer: what can be installed before what is blocked.
+
+    An update of a kernel image, or of the metapackage that draws one in, is an offer for the running kernel; an
+    update of its headers is not.
+    """
+    updates = {(update.name, update.architecture): update for update in pending}
+    found: Offers = {}
+    for item, unit, role in judged:
+        image = unit.source in KERNEL_SOURCES and item.package.startswith(KERNEL_IMAGE)
+        update = updates.get((item.package, item.architecture))
+        if update is not None:
+            state = FindingState.FIXABLE if update.state in _INSTALLABLE else FindingState.BLOCKED
+            offered = Offered(candidate_key(item, update.candidate), state, update.reason)
+        elif image and role is Role.CARRIER and item.package[len(KERNEL_IMAGE)].isdigit():
+            offered = Offered(deb_key(unit.version), FindingState.REBOOT, f"{item.package} is installed, not running")
+        else:
+            continue
+        for concerned in (Role.ACTIVE, Role.CARRIER) if image else (role,):
+            if _better(offered, found.get((unit.source, concerned))):
+                found[unit.source, concerned] = offered
+    return found
+
+
+def _better(new: Offered, old: Offered | None) -> bool:
+    rank = {FindingState.BLOCKED: 0, FindingState.REBOOT: 1, FindingState.FIXABLE: 2}
+    return old is None or (rank[new.state], new.key) > (rank[old.state], old.key)
+
+
+def state_of(row: Advisory, offered: Offered | None, lists_known: bool) -> FindingState:
+    """Where an open row stands. `lists_known`: whether the endpoint's package lists were ever refreshed."""
+    if not row.fixed:
+        return FindingState.NO_FIX
+    if offered is not None and deb_key(row.fixed) <= offered.key:
+        return offered.state
+    return FindingState.NOT_OFFERED if lists_known else FindingState.UNKNOWN
