@@ -198,7 +198,7 @@ def _exchange_failed(state: State, event: ExchangeFailed) -> Step:
     commands: tuple[Command, ...] = (Report(f"{event.exchange} failed: {failure.detail or failure.code}"),)
     if failure.kind is FailureKind.SECRET:
         link = replace(link, secret_until_ms=0)
-    if failure.kind is FailureKind.REPLAYED:
+    if failure.kind is FailureKind.REPLAYED and link.failures:  # the first is mostly a repeat after a lost answer
         commands = (*commands, SkipCounter())
     if failure.kind is FailureKind.BARRED:
         state, dropped = offers.bar(state, Barred(failure.code, failure.detail), event.at)

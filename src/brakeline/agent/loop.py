@@ -154,10 +154,10 @@ class Loop:
     def _take(self, event: Event) -> None:
         self.state, commands = decide(self.state, event)
         saved = self._secure(commands)
+        self._out.status.show(self.state, event.at)  # before the commands: one of them may be a long-poll
         for command in commands:
             if saved or not isinstance(command, model.AskHelper):
                 self._do(command)
-        self._out.status.show(self.state, event.at)
 
     def _secure(self, commands: tuple[Command, ...]) -> bool:
         """Results and durable state to disk, in this order. False = the disk refused: start nothing now."""
