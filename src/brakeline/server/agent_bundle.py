@@ -11,19 +11,26 @@ import hashlib
 import importlib.util
 import io
 import marshal
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import brakeline
+from brakeline.core.errors import Invalid
 
 PARTS: Final = ("core", "trust", "protocol", "agent")
 SHEBANG: Final = b"#!/usr/bin/env -S python3 -I\n"
 FIXED_TIME: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that the ZIP format can hold
 UNCHECKED_HASH_PYC: Final = 1  # PEP 552: loaded without looking at the source's time
 MAIN: Final = b"import sys\n\nfrom brakeline.agent.__main__ import main\n\nsys.exit(main())\n"
-INSTALLER_TEMPLATE: Final = "enrol.sh"
+UNITS: Final = {
+    "@UNIT_AGENT@": "brakeline-agent.service",
+    "@UNIT_HELPER_SOCKET@": "brakeline-helper.socket",
+    "@UNIT_HELPER@": "brakeline-helper.service",
+}
+URL: Final = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+)(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +71,32 @@ def _zipped(files: dict[str, bytes]) -> bytes:
             entry.create_system = 3  # Unix, whatever builds it
             archive.writestr(entry, files[name])
     return out.getvalue()
+
+
+def render_installer(server_url: str, ca_pem: str, agent_sha256: str) -> str:
+    """The script that `curl … | sudo sh` runs, with authority, address and checksum inside. `Invalid` on bad parts.
+
+    Everything put in is checked, because the script runs as root and single quotes are its only quoting.
+    """
+    if not URL.fullmatch(server_url):
+        raise Invalid("the server's address cannot be put into the installer", url=server_url[:80])
+    body = ca_pem.strip()
+    if not re.fullmatch(r"-----BEGIN CERTIFICATE-----[0-9A-Za-z+/=\s]+-----END CERTIFICATE-----", body):
+        raise Invalid("the authority's certificate is not one PEM certificate")
+    if not re.fullmatch(r"[0-9a-f]{64}", agent_sha256):
+        raise Invalid("the agent's checksum is not SHA-256 in hex")
+    directory = _installer_directory()
+    text = (directory / "enrol.sh").read_text(encoding="utf-8")
+    for placeholder, name in UNITS.items():
+        text = text.replace(placeholder, (directory / name).read_text(encoding="utf-8").rstrip("\n"))
+    values = {"@SERVER_URL@": server_url, "@CA_PEM@": body, "@AGENT_SHA256@": agent_sha256}
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
+def _installer_directory() -> Path:
+    """Templates beside the sources in a checkout, inside the package when installed."""
+    package = Path(__file__).parent
+    checkout = package.parents[2] / "packaging" / "agent"
+    return checkout if checkout.is_dir() else package / "installer"

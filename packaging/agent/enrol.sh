@@ -1,0 +1,159 @@
+#!/bin/sh
+# Brakeline: puts the agent on this machine and enrols it with the cell at @SERVER_URL@.
+#
+# What it does, all of it undone by `--uninstall`:
+#   - checks root, Python 3.11 or newer, systemd;
+#   - downloads the agent (one file, standard library only) and verifies its SHA-256;
+#   - makes the system user brakeline, /usr/lib/brakeline, /etc/brakeline, /var/lib/brakeline{,-helper};
+#   - installs three units: brakeline-agent.service (unprivileged), brakeline-helper.socket/.service (root, on demand);
+#   - makes a key on this machine (it never leaves) and enrols with the token.
+# It installs no package, opens no port and changes nothing else. Until a policy says otherwise, the machine is only
+# assessed, never changed. Running it again is safe: it updates the agent and keeps the identity.
+set -eu
+
+SERVER_URL='@SERVER_URL@'
+AGENT_SHA256='@AGENT_SHA256@'
+SERVER_NAME='cell.brakeline.internal'
+LIB=/usr/lib/brakeline
+ETC=/etc/brakeline
+UNITS=/etc/systemd/system
+AGENT="$LIB/brakeline-agent.pyz"
+TOKEN=''
+FORCE=''
+
+say() { printf 'brakeline: %s\n' "$*"; }
+fail() { printf 'brakeline: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'brakeline: what to do: %s\n' "$2" >&2; exit "${3:-1}"; }
+
+usage() {
+    cat <<'USAGE'
+usage: enrol.sh --token et_…          enrol this machine (or, enrolled already: update the agent)
+       enrol.sh --token et_… --force  give it a new identity, for instance after its disk was cloned
+       enrol.sh --uninstall           remove the agent and everything it made
+options: --server URL                 reach the cell under another address
+USAGE
+}
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --token) [ $# -ge 2 ] || fail "--token needs a value"; TOKEN=$2; shift 2 ;;
+        --server) [ $# -ge 2 ] || fail "--server needs a value"; SERVER_URL=${2%/}; shift 2 ;;
+        --force) FORCE=--force; shift ;;
+        --uninstall) TOKEN=uninstall; shift ;;
+        -h|--help) usage; exit 0 ;;
+        *) usage >&2; fail "unknown option: $1" "" 2 ;;
+    esac
+done
+
+[ "$(id -u)" = 0 ] || fail "this must run as root." "put sudo before sh: … | sudo sh -s -- --token et_…"
+
+uninstall() {
+    if [ -d /run/systemd/system ]; then
+        running=$(systemctl list-units --plain --no-legend 'brakeline-tx_*' 2>/dev/null | cut -d' ' -f1 || true)
+        [ -z "$running" ] || fail "a package transaction is going on ($running)." "wait until it has ended, then try again"
+        systemctl disable --now brakeline-agent.service brakeline-helper.socket brakeline-helper.service 2>/dev/null || true
+    fi
+    rm -f "$UNITS/brakeline-agent.service" "$UNITS/brakeline-helper.socket" "$UNITS/brakeline-helper.service"
+    rm -f /usr/bin/brakeline-agent
+    rm -rf "$LIB" "$ETC" /var/lib/brakeline /var/lib/brakeline-helper /run/brakeline
+    if id brakeline >/dev/null 2>&1; then userdel brakeline 2>/dev/null || true; fi
+    [ ! -d /run/systemd/system ] || systemctl daemon-reload
+    say "removed. In the console, retire the endpoint so that it is not counted as silent."
+}
+
+if [ "$TOKEN" = uninstall ]; then uninstall; exit 0; fi
+[ -n "$TOKEN" ] || { usage >&2; fail "no token given." "copy the whole line from the console's page *Add endpoint*" 2; }
+command -v python3 >/dev/null 2>&1 || fail "there is no python3." "install it: apt-get install --no-install-recommends python3"
+python3 -I -c 'import sys, ssl; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+    || fail "python3 is older than 3.11 or has no ssl ($(python3 -V 2>&1))." "use Debian 12, Ubuntu 24.04 or newer"
+[ -d /run/systemd/system ] || fail "systemd does not run here." \
+    "without it a machine can be assessed by hand: python3 -I brakeline-agent.pyz enrol --help"
+
+say "downloading the agent from $SERVER_URL"
+mkdir -p "$LIB" "$ETC"
+cat > "$ETC/ca.pem" <<'PEM'
+@CA_PEM@
+PEM
+# By Python, because it must be here anyway: under the cell's fixed name, trusting only the cell's authority. Dates of
+# certificates are not looked at, so that a wrong clock is no obstacle; the checksum proves what arrived.
+python3 -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$AGENT.new" "$AGENT_SHA256" <<'PY' || exit 4
+import hashlib, http.client, socket, ssl, sys
+from urllib.parse import urlsplit
+
+url, name, ca, target, wanted = sys.argv[1:]
+parts = urlsplit(url)
+if parts.scheme != "https" or not parts.hostname:
+    sys.exit(f"brakeline: the server's address must look like https://HOST:PORT, not {url}")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.verify_flags |= 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+context.load_verify_locations(ca)
+
+
+class Connection(http.client.HTTPSConnection):
+    def connect(self):
+        plain = socket.create_connection((self.host, self.port), 20)
+        self.sock = context.wrap_socket(plain, server_hostname=name)
+
+
+try:
+    connection = Connection(parts.hostname, parts.port or 443, timeout=60)
+    connection.request("GET", "/agent/brakeline-agent.pyz")
+    answer = connection.getresponse()
+    data = answer.read(16 * 1024 * 1024)
+except (OSError, http.client.HTTPException) as e:
+    sys.exit(
+        f"brakeline: {url} cannot be reached: {e}\n"
+        "brakeline: what to do: check the address and that no firewall is in between, then run the same line again"
+    )
+if answer.status != 200:
+    sys.exit(f"brakeline: the server answered {answer.status} {answer.reason} instead of the agent")
+if hashlib.sha256(data).hexdigest() != wanted:
+    sys.exit(
+        "brakeline: the agent that arrived is not the one that this script was made for; nothing was installed\n"
+        "brakeline: what to do: the server was updated meanwhile, or somebody is in between: fetch this script again"
+    )
+with open(target, "wb") as f:
+    f.write(data)
+PY
+chmod 0755 "$AGENT.new"
+mv "$AGENT.new" "$AGENT"
+printf '#!/bin/sh\nexec /usr/bin/python3 -I %s "$@"\n' "$AGENT" > /usr/bin/brakeline-agent
+chmod 0755 /usr/bin/brakeline-agent
+
+id brakeline >/dev/null 2>&1 \
+    || useradd --system --user-group --home-dir /var/lib/brakeline --no-create-home --shell /usr/sbin/nologin brakeline \
+    || fail "the system user brakeline could not be made." "make it by hand, then run the same line again"
+install -d -o brakeline -g brakeline -m 0700 /var/lib/brakeline
+install -d -o root -g root -m 0700 /var/lib/brakeline-helper
+
+cat > "$UNITS/brakeline-agent.service" <<'UNIT'
+@UNIT_AGENT@
+UNIT
+cat > "$UNITS/brakeline-helper.socket" <<'UNIT'
+@UNIT_HELPER_SOCKET@
+UNIT
+cat > "$UNITS/brakeline-helper.service" <<'UNIT'
+@UNIT_HELPER@
+UNIT
+systemctl daemon-reload
+
+say "enrolling"
+status=0
+brakeline-agent enrol --server "$SERVER_URL" --token "$TOKEN" --ca "$ETC/ca.pem" --user brakeline \
+    --helper-socket /run/brakeline/helper.sock $FORCE || status=$?
+case $status in
+    0) ;;
+    6) say "it keeps its identity; the agent itself is up to date now" ;;
+    *) exit "$status" ;;
+esac
+
+systemctl enable -q brakeline-helper.socket brakeline-agent.service
+systemctl restart brakeline-helper.socket
+systemctl restart brakeline-agent.service
+
+n=0
+until brakeline-agent status --json 2>/dev/null | grep -q '"connection": "connected"'; do
+    n=$((n + 1))
+    [ "$n" -le 30 ] || fail "the agent runs but has not checked in within 30 s." "look at: journalctl -u brakeline-agent"
+    sleep 1
+done
+say "done: this machine checks in. 'brakeline-agent status' says how it is; in the console it is on the page Endpoints."
