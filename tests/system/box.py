@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.fleetbox import endpoint, fleet
+from tools.fleetbox import endpoint, enrol, fleet
 from tools.fleetbox.settings import DISK_MIB, Place
 
 
@@ -20,6 +20,10 @@ class Box:
     def up(self, endpoints: int, regions: tuple[str, ...], data: Path | None) -> None:
         """Boot (and with `data`: enrol) endpoints; what `up` says goes to the test's output."""
         fleet.up(self.place, fleet.Wish(endpoints, regions, data, "systemd", DISK_MIB), print)
+
+    def enrol(self, data: Path) -> None:
+        """Enrol all endpoints at the server on `data`, by the one-liner."""
+        fleet.enrol_all(self.place, enrol.read_server(data), print)
 
     def down(self) -> tuple[str, ...]:
         """Remove everything; what is left (must be nothing)."""

@@ -23,6 +23,7 @@ from tools.fleetbox.state import EndpointState
 
 AT_ONCE = 3  # installing is processor-bound; more at once only makes each slower
 OUTPUT_TAIL = 1200
+TAG = "fleet-in-a-box"  # so that a policy or a filter can mean these endpoints and no others
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def read_server(data: Path) -> Server:
 def one_liner(server: Server, region: str, uses: int) -> str:
     """A fresh one-liner for `uses` endpoints of `region`, as the console shows it."""
     program = str(Path(sys.executable).with_name("brakeline"))
-    command = [program, "enrol", "token", "create", "--region", region, "--uses", str(uses), "--json"]
+    command = [program, "enrol", "token", "create", "--region", region, "--uses", str(uses), "--tag", TAG, "--json"]
     answer = json.loads(run(command, env={**os.environ, "BRAKELINE_CONTEXT": str(server.context)}))
     return str(answer["one_liner"])
 
@@ -71,7 +72,8 @@ def enrol(
 
     def one(endpoint: EndpointState) -> str:
         command = with_address(lines[endpoint.region], endpoint.gateway, server.port)
-        done = execute(place, endpoint.name, ["sh", "-c", command])
+        # a person sees what curl says; we need its exit code as well, which a plain pipe would swallow
+        done = execute(place, endpoint.name, ["bash", "-o", "pipefail", "-c", command])
         if done.returncode:
             say(f"{endpoint.name}: enrolment failed ({done.returncode}):\n{(done.stdout + done.stderr)[-OUTPUT_TAIL:]}")
             return endpoint.name

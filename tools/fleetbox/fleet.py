@@ -77,7 +77,7 @@ def up(place: Place, wish: Wish, say: Say) -> FleetState:
         state = _build(place, wish, layers, server.port if server else 0)
         state = _boot(place, state, wish.mode, say)
         if server:
-            _enrol(place, state, server, say)
+            enrol_all(place, server, say)
         return state
 
 
@@ -199,8 +199,9 @@ def _boot_all(place: Place, state: FleetState) -> list[str]:
         return list(up_)
 
 
-def _enrol(place: Place, state: FleetState, server: enrol.Server, say: Say) -> None:
-    started = time.monotonic()
+def enrol_all(place: Place, server: enrol.Server, say: Say) -> None:
+    """Enrol every endpoint of a running fleet; FleetError names those on which the one-liner failed."""
+    state, started = load(place), time.monotonic()
     failed = enrol.enrol(place, server, tuple(state.endpoints.values()), say)
     if failed:
         raise FleetError(f"Not enrolled: {', '.join(failed)}. The endpoints stay up: look with `./dev fleet run`.")
