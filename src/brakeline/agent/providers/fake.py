@@ -62,7 +62,7 @@ class FakeProvider:
     network: bool = True
     free_bytes: int = 1 << 30
     cut_power_after: int | None = None  # actions
-    reboot: RebootNeed = RebootNeed(required=False)
+    reboot: RebootNeed = field(default_factory=lambda: RebootNeed(required=False))
     before: dict[str, tuple[Installed, ...]] = field(default_factory=dict)  # snapshots by transaction id
     refreshed_ms: int = 0
     refresh_problem: str = ""

@@ -25,6 +25,7 @@ SIMULATE = (
     "-o",
     "APT::Get::Fix-Broken=false",
 )
+POLICY = ("apt-cache", "policy", "-o", "APT::Ignore-Hold=true")  # else a held package has nothing newer
 NAMES_PER_CALL = 2000  # keeps the argument list far below the kernel's 128 KiB per call on small systems
 
 
@@ -75,7 +76,7 @@ class Queries:
         names = list(names)
         for start in range(0, len(names), NAMES_PER_CALL):
             chunk = names[start : start + NAMES_PER_CALL]
-            found |= parse.parse_policy(self.runner.query("apt-cache", "policy", *chunk).text)
+            found |= parse.parse_policy(self.runner.query(*POLICY, *chunk).text)
         return found
 
     def releases(self) -> dict[str, Release]:
