@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 NOUNS: Final = {
+    "up": "A server here, and this machine enrolled, assess only: one command to begin with.",
     "server": "Run a cell: the server, its database, its console.",
     "enrol": "Tokens and the command that make a machine an endpoint.",
     "endpoint": "Endpoints: list, show, tag, retire.",
