@@ -1,0 +1,83 @@
+"""Transactions of one tenant; the database away is `Unavailable`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+from tests.postgres_clusters import NO_DURABILITY, TestDatabase
+
+from brakeline.core.errors import Bug, Unavailable
+from brakeline.platform.database import Database
+
+ADD = "INSERT INTO brakeline.person VALUES ('te_a', 'pe_1', 'a@example.org', 'A', '{owner}', now(), 'pe_1')"
+
+
+async def test_a_transaction_ends_as_a_whole(database: Database) -> None:
+    async def half() -> None:
+        async with database.tenant("te_a") as conn:
+            await conn.execute(ADD)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await half()
+    async with database.tenant("te_a") as conn:
+        assert await conn.fetchval("SELECT count(*) FROM brakeline.person") == 0
+
+
+async def test_no_quote_gets_into_the_tenant(database: Database) -> None:
+    with pytest.raises(Bug):
+        async with database.tenant("x', true); SELECT 1 --"):
+            pass
+
+
+async def test_the_feed_cannot_touch_tenants_rows(database: Database) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with database.feed() as conn:
+            await conn.fetch("SELECT * FROM brakeline.person")
+
+
+async def test_no_database_at_all_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        await Database.open(f"postgresql:///brakeline?host={tmp_path}&user=brakeline_app")
+
+
+async def test_a_database_that_goes_away_is_unavailable_and_comes_back(
+    database: Database, test_database: TestDatabase
+) -> None:
+    killer = await asyncpg.connect(test_database.cluster.dsn("postgres", "postgres"))
+    kick = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{test_database.name}'"
+
+    async def cut_off() -> None:
+        async with database.tenant("te_a") as conn:
+            await killer.execute(kick)
+            await conn.execute(ADD)
+
+    with pytest.raises(Unavailable):
+        await cut_off()
+    async with database.tenant("te_a") as conn:
+        assert await conn.fetchval("SELECT count(*) FROM brakeline.person") == 0
+    await killer.close()
+
+
+async def test_the_callers_own_errors_pass_unchanged(database: Database) -> None:
+    with pytest.raises(FileNotFoundError):
+        async with database.system():
+            Path("/does/not/exist").read_text()
+
+
+async def test_too_many_at_once_wait_for_a_connection(database: Database) -> None:
+    async def one() -> int:
+        async with database.tenant("te_a") as conn:
+            value: int = await conn.fetchval("SELECT 1 FROM pg_sleep(0.01)")
+            return value
+
+    assert sum(await asyncio.gather(*(one() for _ in range(30)))) == 30
+
+
+def test_only_tests_give_up_durability() -> None:
+    from brakeline.platform.postgres_layout import OPTIONS
+
+    assert not set(NO_DURABILITY) & set(OPTIONS) - {"max_connections"}
