@@ -7,7 +7,6 @@ change which cell's orders the root helper believes. Unknown keys are errors tha
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +66,8 @@ def load(path: Path) -> Config:
     known = [f.name for f in dataclasses.fields(Config)]
     for key in plain if isinstance(plain, dict) else ():
         if key not in known:
+            import difflib
+
             near = difflib.get_close_matches(key, known, 1)
             raise BadConfig(f"{path}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     try:

@@ -7,7 +7,6 @@ see packaging/agent). Package transactions are *not* under either: starving dpkg
 from __future__ import annotations
 
 import os
-import platform
 import resource
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def idle_io() -> None:
     """Disk access only when nobody else wants the disk. For children: `ctypes` is too large for the resident."""
     import ctypes
 
-    number = _IOPRIO_SET.get(platform.machine())
+    number = _IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         ctypes.CDLL(None, use_errno=True).syscall(number, 1, 0, _IOPRIO_IDLE)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import zipfile
 from pathlib import Path
 
 from brakeline import __version__
@@ -30,7 +29,7 @@ PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/upd
 def program() -> list[str]:
     """How to start this very program again: the zipapp it runs from, or the package."""
     archive = Path(sys.argv[0]).resolve()
-    if archive.is_file() and zipfile.is_zipfile(archive):
+    if archive.suffix == ".pyz":
         return [sys.executable, "-I", str(archive)]
     return [sys.executable, "-m", "brakeline.agent"]
 

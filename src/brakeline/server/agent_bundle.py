@@ -7,13 +7,11 @@ it is deterministic too (marshal version 2 has no back-references); a Python wit
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import io
 import marshal
 import re
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -33,16 +31,8 @@ UNITS: Final = {
 URL: Final = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+)(:[0-9]{1,5})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """The zipapp and its digest, which the installer checks."""
-
-    data: bytes
-    sha256: str
-
-
-def build(source: Path | None = None) -> Bundle:
-    """The agent of this very release (or of the package at `source`)."""
+def build(source: Path | None = None) -> bytes:
+    """The zipapp of this very release (or of the package at `source`): about 0.5 MB."""
     package = source or Path(brakeline.__file__).parent
     files = {"__main__.py": MAIN, "brakeline/__init__.py": (package / "__init__.py").read_bytes()}
     for part in PARTS:
@@ -50,8 +40,7 @@ def build(source: Path | None = None) -> Bundle:
             files[f"brakeline/{path.relative_to(package).as_posix()}"] = path.read_bytes()
     for name in list(files):
         files[name + "c"] = _compiled(name, files[name])
-    data = SHEBANG + _zipped(files)
-    return Bundle(data, hashlib.sha256(data).hexdigest())
+    return SHEBANG + _zipped(files)
 
 
 def _compiled(name: str, text: bytes) -> bytes:
@@ -73,7 +62,7 @@ def _zipped(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def render_installer(server_url: str, ca_pem: str, agent_sha256: str) -> str:
+def enrol_script(server_url: str, ca_pem: str, agent_sha256: str) -> str:
     """The script that `curl … | sudo sh` runs, with authority, address and checksum inside. `Invalid` on bad parts.
 
     Everything put in is checked, because the script runs as root and single quotes are its only quoting.
