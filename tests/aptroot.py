@@ -130,7 +130,7 @@ def clone(*, with_lists: bool = False, size_mib: int = 600, stop_grace_s: float 
         assert holder.stdout.readline() == "ready\n", "the clone could not be mounted"
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
         pid = int(children[0])
-        prefix = ("nsenter", "--mount", "--pid", "--root", "--wd=/", f"--target={pid}")
+        prefix = ("nsenter", "--mount", "--pid", "--root", "--wdns=/", f"--target={pid}")
         machine = Machine(prefix, Path(f"/proc/{pid}/root"), "/usr/bin/python3", stop_grace_s)
         yield Clone(machine, pid)
     finally:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone
+from tests.integration.apt.steps import prepare
 
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 
 def pending(endpoint: Clone) -> dict[str, PendingUpdate]:
     return {u.name: u for u in endpoint.provider.available()}
-
-
-def prepare(endpoint: Clone, repository: Repository, *newer: Built, first: tuple[Built, ...]) -> None:
-    """Install `first`, then let the repository have `newer` too."""
-    repository.publish(*first)
-    endpoint.use(repository)
-    endpoint.sh("apt-get -qy install " + " ".join(f"{b.name}={b.version}" for b in first))
-    repository.publish(*newer)
-    endpoint.sh("apt-get -q -eany update")
 
 
 def test_plain_update_is_available(endpoint: Clone, repository: Repository) -> None:
