@@ -22,7 +22,7 @@ from typing import IO, Any, Protocol
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")  # how this endpoint reaches its repositories
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
+    "HOME": "/",  # a home that everybody may read: dpkg warns into our answers when it cannot look for ~/.dpkg.cfg
     "LC_ALL": "C.UTF-8",
     "TERM": "dumb",
     "DEBIAN_FRONTEND": "noninteractive",
