@@ -22,7 +22,6 @@ from typing import IO, Any, Protocol
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")  # how this endpoint reaches its repositories
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/",  # a home that everybody may read: dpkg warns into our answers when it cannot look for ~/.dpkg.cfg
     "LC_ALL": "C.UTF-8",
     "TERM": "dumb",
     "DEBIAN_FRONTEND": "noninteractive",
@@ -140,4 +139,6 @@ class Machine:
 def environment_of(extra: Mapping[str, str] | None) -> dict[str, str]:
     """The fixed environment of every child, the proxies of this process, and what one call adds."""
     proxies = {k: v for k, v in os.environ.items() if k.lower() in PASSED_ON}
-    return {**BASE_ENVIRONMENT, **proxies, **(extra or {})}
+    # dpkg warns, into the answer that we read, when it may not look for ~/.dpkg.cfg
+    home = "/root" if os.geteuid() == 0 else "/"
+    return {**BASE_ENVIRONMENT, "HOME": home, **proxies, **(extra or {})}
