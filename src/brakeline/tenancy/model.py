@@ -128,3 +128,13 @@ class LoginLink:
     secret: str
     expires_ms: int
     tenant_id: str
+
+
+def made_through(maker: str, tokens: Iterable[ApiToken]) -> tuple[ApiToken, ...]:
+    """The tokens that `maker` made, those that these made, and so on: all go when the maker goes."""
+    left, makers, found = list(tokens), {maker}, list[ApiToken]()
+    while made := [t for t in left if t.created_by in makers]:
+        left = [t for t in left if t.created_by not in makers]
+        makers = {t.token_id for t in made}
+        found += made
+    return tuple(found)

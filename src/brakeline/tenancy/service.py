@@ -23,6 +23,7 @@ from brakeline.tenancy.model import (
     Person,
     Principal,
     Tenant,
+    made_through,
     permissions_of,
     system_principal,
 )
@@ -227,11 +228,8 @@ class TenancyService:
             person = await self._known_person(conn, person_id)
             await store.set_disabled(conn, person_id, person.disabled_ms or now)
             await store.end_sessions_of(conn, person_id)
-            makers = {person_id}
-            for token in await store.tokens(conn):  # oldest first, so tokens made by revoked tokens go too
-                if token.created_by in makers:
-                    makers.add(token.token_id)
-                    await store.revoke_token(conn, token.token_id, now)
+            for token in made_through(person_id, await store.tokens(conn)):
+                await store.revoke_token(conn, token.token_id, now)
             await self._note(conn, principal, "person.disable", person_id)
             return await self._known_person(conn, person_id)
 
