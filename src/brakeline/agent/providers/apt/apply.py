@@ -111,13 +111,14 @@ class _Run:
         self.log("Installing.")
         ran = self._apt("--no-download", "install", *rules.arguments(transaction))
         self._stop_if_untouched(ran, before, log_start)
+        repaired = self._repair(transaction)
         after = self._after(transaction, automatic)
         facts = self._log_facts(log_start)
         fresh = sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before})
         good, bad = services.restart(fresh) if self.bounds.restart_services else ((), ())
         failed = [u for u in services.failed() if u not in failed_before]
         services.remember()
-        result = self._judged(blank, transaction, ran, before, after)
+        result = self._judged(blank, ran, before, after, repaired)
         return replace(
             result,
             conffiles_kept=facts.conffiles_kept,
@@ -184,30 +185,37 @@ class _Run:
 
     # --- after ---
 
+    def _repair(self, transaction: Transaction) -> bool:
+        """Heal what states ask for; True if anything was tried."""
+        if not self.bounds.repair or not rules.unproven(transaction, by_key(Queries(self.runner).installed())):
+            return False
+        return Repair(self.runner, self.staging, self.left_s()).repair(self.order, self.log)
+
     def _after(self, transaction: Transaction, automatic: frozenset[str]) -> tuple[Installed, ...]:
-        """States afterwards, once repaired as far as states ask for it, and marks put back."""
-        queries = Queries(self.runner)
-        if rules.unproven(transaction, by_key(queries.installed())) and self.bounds.repair:
-            Repair(self.runner, self.staging, self.left_s()).repair(self.order, self.log)
+        """States afterwards, with the marks of what was installed by hand put back as they were."""
         names = {a.name for a in transaction.actions if a.before and a.after}
         lost = sorted((automatic - self._automatic()) & names)
         if lost:
             self.runner.query("apt-mark", "auto", *lost)
-        return queries.installed()
+        return Queries(self.runner).installed()
 
     def _judged(
         self,
         blank: TransactionResult,
-        transaction: Transaction,
         ran: Ran,
         before: tuple[Installed, ...],
         after: tuple[Installed, ...],
+        repaired: bool,
     ) -> TransactionResult:
+        """What came of it, by dpkg's states alone; apt's words only say why."""
+        transaction = self.order.transaction
         changes = changes_between(before, after)
         wrong = rules.unproven(transaction, by_key(after)) + Queries(self.runner).problems(after)
         if not wrong:
-            detail = f"{len(transaction.actions)} packages are as ordered, proven by dpkg's records."
-            if ran.rc != 0:
+            detail = f"All {len(transaction.actions)} changes are as ordered, proven by dpkg's records."
+            if repaired:
+                detail += f" That took a repair: {self._why(ran).reason}"
+            elif ran.rc != 0:
                 detail += f" apt itself ended with {ran.rc}: {self._why(ran).reason}"
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
         why = self._why(ran) if ran.rc != 0 or ran.timed_out else Blame("verify_failed", "apt reported success.")
@@ -224,7 +232,7 @@ class _Run:
             return self.runner.job(*command, timeout_s=self.left_s(), log=log, environment=environment)
 
     def _why(self, ran: Ran) -> Blame:
-        return blame(ran.text, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+        return blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
 
     def _automatic(self) -> frozenset[str]:
         return frozenset(self.runner.query("apt-mark", "showauto").text.split())

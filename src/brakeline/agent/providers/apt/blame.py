@@ -27,7 +27,7 @@ class Blame:
     reason: str
 
 
-def blame(text: str, *, timed_out: bool, killed: tuple[str, ...], limit_s: float) -> Blame:
+def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit_s: float) -> Blame:
     """The cause in the output of apt and dpkg."""
     if timed_out:
         hung = ", ".join(dict.fromkeys(killed)) or "nothing of it"
@@ -44,6 +44,8 @@ def blame(text: str, *, timed_out: bool, killed: tuple[str, ...], limit_s: float
         r"subprocess .* was killed|signal \(Killed\)|received signal|exited unexpectedly|dpkg was interrupted", text
     ):
         return Blame("killed", "dpkg was killed in the middle of its work.")
+    if rc < 0:
+        return Blame("killed", f"apt was killed (signal {-rc}) in the middle of its work.")
     if "E: Failed to fetch" in text or "E: Unable to fetch" in text:
         return _fetching(text)
     errors = [line[3:] for line in text.splitlines() if line.startswith("E: ")]

@@ -5,26 +5,22 @@ Compares the list that apt is about to hand to dpkg with the ordered transaction
 nothing changed, unless they are exactly the same. Whatever it does not understand is a difference. Stands alone: it
 is copied to the endpoint's transaction directory; arguments: the file of expected lines, the file for the verdict.
 
-Expected lines and lines compared: kind TAB name TAB architecture TAB before TAB after.
+Expected lines and lines compared: name TAB architecture TAB version before ("" = new) TAB after ("" = removed).
 """
 
 import json
 import os
 import sys
 
-KINDS = {"<": "upgrade", ">": "downgrade", "=": "reinstall"}
-
 
 def action(line: str) -> str:
     """One line of the protocol as an expected line: name, old version, arch, multiarch, direction, new …, file."""
-    name, before, old_arch, _, direction, after, new_arch, _, path = line.split(" ", 8)
+    name, before, old_arch, _, _, after, new_arch, _, path = line.split(" ", 8)
     if path == "**REMOVE**":
-        return "\t".join(("remove", name, old_arch, before, ""))
-    if path == "**CONFIGURE**" or not path.startswith("/"):
+        return "\t".join((name, old_arch, before, ""))
+    if not path.startswith("/"):
         raise ValueError(line)
-    if before == "-":
-        return "\t".join(("install", name, new_arch, "", after))
-    return "\t".join((KINDS[direction], name, new_arch, before, after))
+    return "\t".join((name, new_arch, "" if before == "-" else before, after))
 
 
 def judge(text: str, expected: str) -> "tuple[list[str], list[str]]":
@@ -44,7 +40,7 @@ def main(expected_path: str, verdict_path: str) -> int:
         with open(expected_path, encoding="utf-8") as f:
             extra, missing = judge(sys.stdin.read(), f.read())
         verdict = {"same": not extra and not missing, "extra": extra, "missing": missing, "error": ""}
-    except (OSError, ValueError, KeyError) as e:
+    except (OSError, ValueError) as e:
         verdict = {"same": False, "extra": [], "missing": [], "error": f"{type(e).__name__}: {e}"[:300]}
     with open(verdict_path, "w", encoding="utf-8") as f:
         json.dump(verdict, f)

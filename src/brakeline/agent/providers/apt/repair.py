@@ -60,12 +60,9 @@ class Repair:
             if found.errors or any(f"{a.name}:{a.architecture}" not in allowed for a in transaction.actions):
                 continue
             log(f"Repairing: installing again {', '.join(wanted)}.")
-            arguments = ("apt-get", "-q", "-y", "-o", "DPkg::Use-Pty=false", "-o", "DPkg::Lock::Timeout=60")
-            flags = ("--reinstall", "--allow-downgrades", "--no-remove")
-            dpkg_options = [
-                x for o in CONFFILE_OPTIONS[order.bounds.conffile_policy] for x in ("-o", f"DPkg::Options::={o}")
-            ]
-            self._job(environment, *arguments, *dpkg_options, *flags, "install", *wanted)
+            self.staging.prepare(transaction, order.bounds.conffile_policy, order.bounds.lock_wait_s)
+            arguments = ("apt-get", "-q", "-c", self.staging.configuration, "--reinstall", "--allow-downgrades")
+            self._job(environment, *arguments, "--no-remove", "install", *wanted)
             if not any(p.needs_reinstall for p in queries.installed()):
                 return
 

@@ -47,7 +47,7 @@ class Staging:
         """Write hook, expectation and configuration; an old verdict is removed."""
         self._path("").mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path("verdict.json").unlink(missing_ok=True)
-        lines = ["\t".join((a.kind.value, a.name, a.architecture, a.before, a.after)) for a in transaction.actions]
+        lines = ["\t".join((a.name, a.architecture, a.before, a.after)) for a in transaction.actions]
         self._write("expected", "\n".join(lines) + "\n", 0o600)
         source = (pkgutil.get_data("brakeline.agent.providers.apt", "hook.py") or b"").decode()
         self._write("hook", source, 0o700)
@@ -67,8 +67,8 @@ class Staging:
             v = json.loads(self._path("verdict.json").read_text())
         except (OSError, ValueError):
             return Verdict()
-        extra = [f"not ordered: {line.replace(chr(9), ' ')}" for line in v["extra"]]
-        missing = [f"ordered, but not to happen: {line.replace(chr(9), ' ')}" for line in v["missing"]]
+        extra = [f"not ordered: {_readable(line)}" for line in v["extra"]]
+        missing = [f"ordered, but not to happen: {_readable(line)}" for line in v["missing"]]
         parts = [*extra, *missing, *([v["error"]] if v["error"] else [])]
         return Verdict(True, bool(v["same"]), "; ".join(parts[:6]))
 
@@ -110,6 +110,14 @@ class Staging:
             f.write(text)
             f.flush()
             os.fsync(f.fileno())
+
+
+def _readable(line: str) -> str:
+    """One of the hook's lines for people."""
+    name, _, before, after = line.split("\t")
+    if not after:
+        return f"remove {name} {before}"
+    return f"{name} from {before} to {after}" if before else f"install {name} {after}"
 
 
 def configuration(directory: str, conffiles: str, lock_wait_s: int) -> str:
