@@ -8,26 +8,17 @@ The text of the script is `agent_bundle.enrol_script`, the agent is built by `ag
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
-from dataclasses import dataclass
 
 from brakeline.core.errors import Invalid
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
+from brakeline.server.agent_bundle import Bundle, build, enrol_script
 
 SCRIPT = "/enrol.sh"
 AGENT = "/agent/brakeline-agent.pyz"
 # A Host header goes into a shell script: nothing but names, addresses and a port may pass.
 _AUTHORITY = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.\-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """The agent as it is served."""
-
-    data: bytes
-    sha256: str
 
 
 class Installer:
@@ -51,17 +42,12 @@ class Installer:
         """The agent, built once, in a thread."""
         async with self._building:
             if self._bundle is None:
-                from brakeline.server import agent_bundle
-
-                data = await asyncio.to_thread(agent_bundle.build)
-                self._bundle = Bundle(data, hashlib.sha256(data).hexdigest())
+                self._bundle = await asyncio.to_thread(build)
             return self._bundle
 
     async def script(self, host: str) -> bytes:
         """The enrolment script for a machine that reached us as `host`; `Invalid` for an impossible name."""
         if not _AUTHORITY.fullmatch(host):
             raise Invalid("the Host header is no name or address", host=host[:80])
-        from brakeline.server import agent_bundle  # at first use: most starts of a server enrol nobody
-
         bundle = await self.bundle()
-        return agent_bundle.enrol_script(f"https://{host}", self._tls.ca_pem(), bundle.sha256).encode()
+        return enrol_script(f"https://{host}", self._tls.ca_pem(), bundle.sha256).encode()

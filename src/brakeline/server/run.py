@@ -121,7 +121,7 @@ async def _announce(services: Services, tls: TlsFiles, port: int) -> None:
     async with asyncio.timeout(READY_S):
         await _until_ready(tls, port)
     if link is not None:
-        print(f"login link {url}/login?link={link.secret}  (once, for {link.person.email})", flush=True)
+        print(f"login link {url}/login/{link.secret}  (once, for {link.person.email})", flush=True)
     print(f"ready {url}", flush=True)
 
 

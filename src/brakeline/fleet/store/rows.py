@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
 
-import asyncpg
+from brakeline.platform.database import Connection
 
-Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
+__all__ = ["Connection", "millis", "stamp"]
 
 
 def stamp(ms: int) -> datetime:
