@@ -78,7 +78,14 @@ def _run(name: str, words: list[str]) -> int:
 
     as_json = "--json" in words
     try:
-        result = noun_command(name).main(words, prog_name=f"brakeline {name}", standalone_mode=False)
+        command = noun_command(name)
+    except ImportError as e:
+        sys.stderr.write(
+            f"Error: `brakeline {name}` is not part of this installation ({e}).\n  next: brakeline --help\n"
+        )
+        return FAILED
+    try:
+        result = command.main(words, prog_name=f"brakeline {name}", standalone_mode=False)
     except TyperException as e:
         return _usage_problem(name, words, e, as_json)
     except BrakelineError as e:
