@@ -8,17 +8,27 @@ The text of the script is `agent_bundle.enrol_script`, the agent is built by `ag
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
+from dataclasses import dataclass
 
 from brakeline.core.errors import Invalid
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
-from brakeline.server.agent_bundle import Bundle, build, enrol_script
+from brakeline.server.agent_bundle import build, enrol_script
 
 SCRIPT = "/enrol.sh"
 AGENT = "/agent/brakeline-agent.pyz"
 # A Host header goes into a shell script: nothing but names, addresses and a port may pass.
 _AUTHORITY = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.\-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The agent as it is served."""
+
+    data: bytes
+    sha256: str
 
 
 class Installer:
@@ -42,7 +52,8 @@ class Installer:
         """The agent, built once, in a thread."""
         async with self._building:
             if self._bundle is None:
-                self._bundle = await asyncio.to_thread(build)
+                data = await asyncio.to_thread(build)
+                self._bundle = Bundle(data, hashlib.sha256(data).hexdigest())
             return self._bundle
 
     async def script(self, host: str) -> bytes:
