@@ -5,6 +5,7 @@ Wall time here may be years off (dead battery, no network time): it is used only
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from brakeline.agent.model import Instant
 
 BUILT_MS = 1_795_305_600_000  # 2026-11-22: this code did not exist before, so it is a floor for every idea of "now"
+PID1_WITH_KERNEL_TICKS = (
+    60 * 100
+)  # clock ticks since the kernel's start: the slowest firmware and initrd are done by then
 
 
 class SystemClock:
@@ -32,6 +36,19 @@ def entropy(nbytes: int) -> bytes:
     return os.urandom(nbytes)
 
 
-def boot_id() -> str:
-    """Changes with every boot and with nothing else; uptime and wall time do not tell boots apart."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+def boot_id(proc: Path = Path("/proc")) -> str:
+    """Changes with every boot and with nothing else; uptime and wall time do not tell boots apart.
+
+    The kernel's own id, unless PID 1 is much younger than the kernel: then this is a container, which sees the id of
+    its host (nspawn lends it one of its own, but units with ProtectKernelTunables= see through that), and the start
+    of PID 1 goes into the id. Else two containers on one host could not be told from one.
+    """
+    kernel = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    try:
+        started = int((proc / "1/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):  # hidden processes: the kernel's id is all there is
+        return kernel
+    if started < PID1_WITH_KERNEL_TICKS:
+        return kernel
+    digest = hashlib.sha256(f"{kernel} {started}".encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
