@@ -163,21 +163,20 @@ def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
         state = replace(state, resync=True, to_send=None, scan_due_s=event.at.monotonic_s)
     if reply.settings.mode is not state.durable.settings.mode:
         state = replace(state, preparations=())
-    state = replace(state, durable=durable, preparations=_preparations(state, reply))
+    wanted = _preparations(state, reply)
+    known = tuple(p for p in state.preparations if p not in wanted and p.candidate.rollout_id not in reply.halted)
+    state = replace(state, durable=durable, preparations=wanted + known)
     state, halted = offers.drop_halted(state, event.at)
     state, offered = offers.receive(state, reply.offers, event.at)
-    return state, halted + offered
+    awaited = offers.awaiting_plan(state)  # an offer whose candidate the cell does not name any more
+    kept = tuple(p for p in state.preparations if p in wanted or p.candidate.rollout_id in awaited)
+    return replace(state, preparations=kept), halted + offered
 
 
 def _preparations(state: State, reply: CheckInReply) -> tuple[Preparation, ...]:
+    """One for each candidate; what is known about one that was there before is kept."""
     known = {p.candidate: p for p in state.preparations}
-    halted = set(reply.halted)
-    wanted = tuple(known.get(c) or Preparation(c) for c in reply.candidates if c.rollout_id not in halted)
-    rollouts = {c.rollout_id for c in reply.candidates}
-    awaited = offers.awaiting_plan(state)  # an offer whose candidate the cell does not name any more
-    return wanted + tuple(
-        p for p in state.preparations if p.candidate.rollout_id in awaited and p.candidate.rollout_id not in rollouts
-    )
+    return tuple(known.get(c) or Preparation(c) for c in reply.candidates if c.rollout_id not in reply.halted)
 
 
 def _bounded(settings: Settings) -> Settings:

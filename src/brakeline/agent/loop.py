@@ -206,14 +206,18 @@ class Loop:
             case _:
                 assert_never(command)
 
+    def _heard(self, event: Event) -> None:
+        """What the cell says goes before everything that waits: it may be a halt."""
+        self._events.appendleft(event)
+
     def _failed(self, exchange: Exchange, failure: Failure) -> None:
-        self._events.append(model.ExchangeFailed(self._now(), exchange, failure))
+        self._heard(model.ExchangeFailed(self._now(), exchange, failure))
 
     def _renew(self, created_ms: int) -> None:
         answer = self._out.cell.renew_secret(created_ms)
         if isinstance(answer, Secret):
             self._out.cell.time_has_passed(answer.server_ms)
-            self._events.append(model.SecretGiven(self._now(), answer))
+            self._heard(model.SecretGiven(self._now(), answer))
         else:
             self._failed(Exchange.SECRET, answer)
 
@@ -223,7 +227,7 @@ class Loop:
         if isinstance(answer, Failure):
             self._failed(Exchange.CHECK_IN, answer)
         else:
-            self._events.append(model.CheckedIn(self._now(), started_s, *answer))
+            self._heard(model.CheckedIn(self._now(), started_s, *answer))
 
     def _send_inventory(self, path: Path, created_ms: int) -> None:
         try:
@@ -235,7 +239,7 @@ class Loop:
         if isinstance(answer, Failure):
             self._failed(Exchange.INVENTORY, answer)
         else:
-            self._events.append(model.InventoryAcknowledged(self._now(), answer))
+            self._heard(model.InventoryAcknowledged(self._now(), answer))
 
     def _adopt(self) -> None:
         from brakeline.agent.scan import adopt
@@ -252,7 +256,7 @@ class Loop:
         else:
             # What could not be read is no longer in the spool: it must not be waited for.
             gone = tuple(i for i in ids if i not in self._out.spool.pending())
-            self._events.append(model.ResultsAcknowledged(self._now(), (*answer.accepted, *gone)))
+            self._heard(model.ResultsAcknowledged(self._now(), (*answer.accepted, *gone)))
 
     def _start_errand(self, command: model.StartScan | model.StartPlan) -> None:
         verb, errand = [], Errand.SCAN

@@ -1,0 +1,373 @@
+"""Histories of one agent with an unreliable cell, helper, disk and life: `decide` against four promises.
+
+The real `decide` runs in a shell of ten lines that keeps the order of `agent.loop` (spool, durable state, commands)
+and may die between any two steps. The helper here has *no* memory of spent offers on purpose, so the agent alone
+must not begin an offer twice. Each seed is one history; a failing seed prints its story.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import pytest
+
+from brakeline.agent import agenda, model, orders
+from brakeline.agent.decide import decide
+from brakeline.agent.model import Durable, Errand, Exchange, Failure, FailureKind, Instant, Self, State
+from brakeline.agent.providers.model import Planned, Refused
+from brakeline.core.ids import make_id
+from brakeline.protocol import codec
+from brakeline.protocol.digests import transaction_digest
+from brakeline.protocol.messages import (
+    ORDER_CONTEXT,
+    Action,
+    ActionKind,
+    Candidate,
+    CheckInReply,
+    InventoryAck,
+    Mode,
+    Offer,
+    Outcome,
+    Secret,
+    Settings,
+    SignedOrder,
+    Transaction,
+    TransactionResult,
+    UpdateRef,
+)
+from brakeline.trust import ed25519
+
+SEEDS = 200
+CELL_SEED = bytes(range(32))
+ENDPOINT = "ep_01JD0000000000000000000001"
+SERVER_ERA_MS = 1_800_000_000_000
+LOCAL_ERA_MS = 200_000_000_000  # the endpoint believes it is 1976
+CALM_S = 900.0  # time without faults at the end of a history
+
+
+class Died(Exception):
+    """The agent's process ended here."""
+
+
+@cache
+def signed(offer: Offer) -> SignedOrder:
+    payload = codec.encode(offer)
+    return SignedOrder(payload.decode(), ed25519.sign(CELL_SEED, ORDER_CONTEXT + payload).hex())
+
+
+@cache
+def cell_key() -> str:
+    return ed25519.public_key(CELL_SEED).hex()
+
+
+def transaction_for(name: str) -> Transaction:
+    actions = (Action(ActionKind.UPGRADE, name, "amd64", "1", "2"),)
+    return Transaction(actions, transaction_digest(actions))
+
+
+@dataclass
+class World:
+    """Everything outside the agent, and its disk. `faults` = probability that a step goes wrong."""
+
+    rng: random.Random
+    faults: float
+    mutant: str = ""
+    now_s: float = 0.0
+    rollouts: dict[str, str] = field(default_factory=dict)  # id -> package
+    halted: set[str] = field(default_factory=set)
+    offers: dict[str, Offer] = field(default_factory=dict)  # rollout -> its offer
+    recorded: dict[str, TransactionResult] = field(default_factory=dict)
+    began: dict[str, int] = field(default_factory=dict)  # offer id -> times the helper started it
+    helper: dict[str, tuple[Offer, float]] = field(default_factory=dict)  # transaction id -> offer, end
+    spool: dict[str, TransactionResult] = field(default_factory=dict)
+    durable: Durable = field(default_factory=Durable)
+    told_halted: set[str] = field(default_factory=set)  # as of the last reply that the agent took in
+    last_exchange_failed: bool = True
+    story: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def instant(self) -> Instant:
+        return Instant(self.now_s, LOCAL_ERA_MS + round(self.now_s * 1000))
+
+    def server_ms(self) -> int:
+        return SERVER_ERA_MS + round(self.now_s * 1000)
+
+    def wrong(self) -> bool:
+        return self.rng.random() < self.faults
+
+    def make(self, prefix: str) -> str:
+        self.number += 1
+        return make_id(prefix, self.server_ms(), self.number.to_bytes(10, "big"))
+
+    def tell(self, line: str) -> None:
+        self.story.append(f"{self.now_s:9.2f} {line}")
+
+    # --- the cell --------------------------------------------------------------------------------------------------
+
+    def people(self) -> None:
+        """Now and then somebody starts a rollout or brakes one."""
+        if not self.faults:
+            return
+        if self.rng.random() < 0.05 and len(self.rollouts) < 12:
+            rollout = self.make("ro")
+            self.rollouts[rollout] = f"pkg{len(self.rollouts)}"
+            self.tell(f"rollout {rollout} starts")
+        if self.rng.random() < 0.02 and self.rollouts:
+            rollout = self.rng.choice(sorted(self.rollouts))
+            self.halted.add(rollout)
+            self.tell(f"rollout {rollout} is halted")
+
+    def reply(self, check_in: model.CheckIn) -> CheckInReply:
+        for ready in check_in.ready:
+            if ready.rollout_id not in self.offers and ready.rollout_id not in self.halted:
+                self.offers[ready.rollout_id] = Offer(
+                    self.make("of"), ENDPOINT, ready.rollout_id, 1, ready.transaction.digest,
+                    (UpdateRef(self.rollouts[ready.rollout_id], "2"),), self.server_ms(), self.server_ms() + 600_000,
+                )  # fmt: skip
+        open_offers = [o for o in self.offers.values() if orders.transaction_id(o.offer_id) not in self.recorded]
+        # A confused cell now and then offers again what is done, or what it has just halted.
+        if self.wrong() and self.offers:
+            open_offers.append(self.rng.choice(list(self.offers.values())))
+        candidates = tuple(
+            Candidate(r, 1, (UpdateRef(package, "2"),)) for r, package in self.rollouts.items() if r not in self.halted
+        )
+        settings = Settings(Mode.PATCH, 60, 300)
+        return CheckInReply(
+            self.server_ms(), settings, candidates, tuple(signed(o) for o in open_offers), tuple(sorted(self.halted))
+        )
+
+    # --- the helper ------------------------------------------------------------------------------------------------
+
+    def apply(self, command: model.AskHelper) -> None:
+        offer = codec.decode(Offer, command.order.payload.encode())
+        assert orders.unfit(offer, command.transaction) is None
+        transaction_id = orders.transaction_id(offer.offer_id)
+        if transaction_id not in self.helper:
+            self.began[offer.offer_id] = self.began.get(offer.offer_id, 0) + 1
+            self.helper[transaction_id] = offer, self.now_s + self.rng.uniform(1, 40)
+            self.tell(f"helper begins {offer.offer_id}")
+
+    def result(self, transaction_id: str) -> TransactionResult | None:
+        offer, end_s = self.helper[transaction_id]
+        if self.now_s < end_s:
+            return None
+        return TransactionResult(transaction_id, offer.offer_id, offer.rollout_id, 1, Outcome.INSTALLED, "ok", "done")
+
+
+class Process:
+    """One life of the agent: the shell in short."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        me = Self(ENDPOINT, cell_key(), "1", f"boot-{world.rng.random()}", can_patch=True)
+        self.state = State(me, world.durable)
+        self.events: list[model.Event] = [model.Started(world.instant(), tuple(sorted(world.spool)))]
+        self.errand_ends: tuple[float, Callable[[], model.Event]] | None = None
+
+    def step(self) -> None:
+        """Handle one event, or wait for the next thing that is due."""
+        world = self.world
+        if not self.events:
+            due_s = min(agenda.next_wake_s(self.state, world.instant()), world.now_s + 30)
+            if self.errand_ends is not None:
+                due_s = min(due_s, self.errand_ends[0])
+            world.now_s = max(world.now_s + 0.01, due_s)
+            if self.errand_ends is not None and world.now_s >= self.errand_ends[0]:
+                self.events.append(self.errand_ends[1]())
+                self.errand_ends = None
+            self.events.append(model.Tick(world.instant(), packages_changed=world.wrong()))
+        before = self.state
+        self.state, commands = decide(self.state, self.events.pop(0))
+        self.secure(commands)
+        for command in commands:
+            self.may_die()
+            self.do(command)
+        assert not (before.stopping and commands)
+
+    def may_die(self) -> None:
+        if self.world.wrong() and self.world.rng.random() < 0.3:
+            self.world.tell("the agent dies")
+            raise Died
+
+    def secure(self, commands: tuple[model.Command, ...]) -> None:
+        results = [c.result for c in commands if isinstance(c, model.SpoolResult)]
+        if self.world.mutant == "state before spool":
+            self.world.durable = self.state.durable
+            self.may_die()
+        for result in results:
+            self.may_die()
+            self.world.spool[result.transaction_id] = result
+        self.may_die()
+        if self.world.mutant != "state never saved":
+            self.world.durable = self.state.durable
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def do(self, command: model.Command) -> None:
+        world, now = self.world, self.world.instant
+        match command:
+            case model.RenewSecret():
+                self.exchange(Exchange.SECRET, lambda: self.secret())
+            case model.DoCheckIn():
+                self.exchange(Exchange.CHECK_IN, lambda: self.check_in(command), command.wait_s)
+            case model.SendInventory(summary=s):
+                ack = InventoryAck(s.sequence, s.digest)
+                self.exchange(Exchange.INVENTORY, lambda: model.InventoryAcknowledged(now(), ack))
+            case model.SendResults(transaction_ids=ids):
+                self.exchange(Exchange.RESULTS, lambda: self.results(ids))
+            case model.StartScan(sequence=sequence):
+                summary = model.ScanSummary(sequence, f"d{sequence}", "", 1, True, LOCAL_ERA_MS)
+                self.errand(lambda: model.Scanned(now(), summary), Errand.SCAN)
+            case model.StartPlan(candidate=c):
+                self.errand(lambda: self.plan(c), Errand.PLAN)
+            case model.StartRefresh():
+                self.errand(lambda: model.RefreshEnded(now(), ""), Errand.REFRESH)
+            case model.AskHelper(offer_id=offer_id):
+                self.ask(command, offer_id)
+            case model.WatchTransaction(offer_id=offer_id, transaction_id=tx):
+                self.watch(offer_id, tx)
+            case model.ForgetResults(transaction_ids=ids):
+                for tx in ids:
+                    assert tx in world.recorded or world.mutant, f"{tx} forgotten before it was recorded"
+                    world.spool.pop(tx, None)
+                    world.helper.pop(tx, None)
+            case _:
+                pass
+
+    def exchange(self, kind: Exchange, effect: Callable[[], model.Event], wait_s: float = 0.0) -> None:
+        """The request or the answer may get lost."""
+        world = self.world
+        world.now_s += 0.05 + world.rng.random() * wait_s
+        if world.wrong():
+            if world.rng.random() < 0.5:
+                effect()  # it took effect; only the answer is lost
+            failure = world.rng.choice([
+                Failure(FailureKind.NETWORK, "network", "lost"), Failure(FailureKind.BUSY, "busy", "busy", 7.0),
+                Failure(FailureKind.SECRET, "secret-expired", "expired", 0.0, world.server_ms()),
+            ])  # fmt: skip
+            world.last_exchange_failed = True
+            self.events.insert(0, model.ExchangeFailed(world.instant(), kind, failure))  # as in agent.loop
+            return
+        event = effect()
+        if isinstance(event, model.CheckedIn) and event.reply is not None:
+            world.told_halted = set(event.reply.halted)
+        world.last_exchange_failed = False
+        self.events.insert(0, event)
+
+    def secret(self) -> model.Event:
+        ms = self.world.server_ms()
+        return model.SecretGiven(self.world.instant(), Secret("00" * 32, ms + 900_000, ms))
+
+    def check_in(self, command: model.DoCheckIn) -> model.Event:
+        started_s = self.world.now_s
+        self.world.people()
+        return model.CheckedIn(self.world.instant(), started_s, self.world.reply(command.body), "e")
+
+    def results(self, ids: tuple[str, ...]) -> model.Event:
+        for tx in ids:
+            self.world.recorded.setdefault(tx, self.world.spool[tx])
+        return model.ResultsAcknowledged(self.world.instant(), ids)
+
+    def errand(self, event: Callable[[], model.Event], kind: Errand) -> None:
+        world = self.world
+        if world.wrong():
+            event = lambda: model.ErrandFailed(world.instant(), kind, "crashed")  # noqa: E731
+        assert self.errand_ends is None, "two errands at once"
+        self.errand_ends = world.now_s + world.rng.uniform(0.1, 5), event
+
+    def plan(self, candidate: Candidate) -> model.Event:
+        if self.world.wrong():
+            return model.PlanMade(self.world.instant(), candidate, Refused("locked", "apt is busy"))
+        transaction = transaction_for(candidate.updates[0].name)
+        return model.PlanMade(self.world.instant(), candidate, Planned(transaction))
+
+    def ask(self, command: model.AskHelper, offer_id: str) -> None:
+        world = self.world
+        offer = codec.decode(Offer, command.order.payload.encode())
+        assert offer.rollout_id not in world.told_halted, "started although the halt was received"
+        assert not world.last_exchange_failed, "started without a cell"
+        running = [tx for tx, (_, end_s) in world.helper.items() if end_s > world.now_s]
+        if running and orders.transaction_id(offer_id) not in running:
+            self.events.append(model.HelperDeclined(world.instant(), offer_id, "busy", "another one runs"))
+            return
+        heard = not world.wrong()
+        if heard or world.rng.random() < 0.5:
+            world.apply(command)
+        self.may_die()
+        answer = model.HelperBegan if heard else model.HelperSilent
+        self.events.append(answer(world.instant(), offer_id))
+
+    def watch(self, offer_id: str, tx: str) -> None:
+        world, at = self.world, self.world.instant()
+        if world.wrong():
+            self.events.append(model.HelperSilent(at, offer_id))
+        elif tx not in world.helper:
+            self.events.append(model.HelperKnowsNothing(at, offer_id))
+        elif (result := world.result(tx)) is not None:
+            self.events.append(model.TransactionEnded(at, result))
+        else:
+            self.events.append(model.HelperBegan(at, offer_id))
+
+
+def history(seed: int, mutant: str = "", steps: int = 400) -> World:
+    """One life after another until `steps` are done, then calm until everything has settled."""
+    world = World(random.Random(seed), faults=0.08, mutant=mutant)
+    process = Process(world)
+    for _ in range(steps):
+        try:
+            process.step()
+        except Died:
+            process = Process(world)
+    world.faults = 0.0
+    calm_until_s = world.now_s + CALM_S
+    while world.now_s < calm_until_s:
+        process.step()
+    return world
+
+
+def broken_promises(world: World) -> list[str]:
+    """Each promise that this history breaks, in words."""
+    broken = [f"{offer} was begun {n} times" for offer, n in world.began.items() if n > 1]
+    for offer_id in world.began:
+        result = world.recorded.get(orders.transaction_id(offer_id))
+        if result is None:
+            broken.append(f"the result of {offer_id} is lost")
+        elif result.outcome is not Outcome.INSTALLED:
+            broken.append(f"{offer_id} was installed but reported as {result.outcome} ({result.code})")
+    for offer in world.offers.values():
+        if orders.transaction_id(offer.offer_id) not in world.recorded:
+            broken.append(f"{offer.offer_id} was offered and never answered")
+    if world.spool:
+        broken.append(f"{len(world.spool)} results still wait although the cell is there")
+    return broken
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_every_history_keeps_the_promises(block: int) -> None:
+    began = 0
+    for seed in range(block * SEEDS // 10, (block + 1) * SEEDS // 10):
+        world = history(seed)
+        began += len(world.began)
+        assert not broken_promises(world), f"seed {seed}: {broken_promises(world)}\n" + "\n".join(world.story)
+    assert began > 20, "the histories must do something, or they prove nothing"
+
+
+@pytest.mark.parametrize("mutant", ["state before spool", "state never saved"])
+def test_a_shell_with_the_wrong_order_is_caught(mutant: str) -> None:
+    """The histories are only worth something if they notice a shell that loses things."""
+    for seed in range(SEEDS):
+        try:
+            world = history(seed, mutant)
+        except AssertionError:
+            return
+        if broken_promises(world):
+            return
+    pytest.fail(f"{mutant!r} went unnoticed in {SEEDS} histories")
+
+
+def test_the_same_seed_gives_the_same_history() -> None:
+    assert history(7).story == history(7).story
+    assert replace(history(7).durable) == history(7).durable
