@@ -6,6 +6,7 @@ status is `i` (installed) or `c`/`n` (gone) and there is no error flag. Next: `q
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -100,15 +101,18 @@ def problems_of(packages: Iterable[Installed], updates_pending: bool = False) ->
 def audit_problems(text: str, known: Iterable[str]) -> tuple[str, ...]:
     """What `dpkg --audit` names beyond the packages of `known` lines (which say it better), one line a package."""
     said = {line.partition(":")[0] for line in known}
-    found, headline = [], ""
+    found: list[str] = []
+    headline, complete = "", True
     for line in text.splitlines():
         if line.startswith(" "):
             name = line.split()[0].partition(":")[0] if line.split() else ""
+            complete = True
             if name and name not in said:
                 said.add(name)
-                found.append(f"{name}: {headline}")
+                found.append(f"{name}: {re.split('[.,:]', headline)[0].removeprefix('The following packages ')}")
         elif line.strip():
-            headline = line.strip().split(".")[0].rstrip(":").removeprefix("The following packages ")
+            headline = line.strip() if complete else f"{headline} {line.strip()}"
+            complete = False
     return tuple(found)
 
 
