@@ -1,8 +1,7 @@
-"""Use cases of exposure: keep the index in step with inventories, and answer what stands open where.
+"""Use cases of exposure: what stands open where, and what is not known. `upkeep` keeps it in step with inventories.
 
-Invariants: an inventory's effect on the counts is committed before the event `finding:<tenant>` is published; what is
-stored is counts and times, findings are computed when somebody looks; no inventory, an unknown release or a silent
-endpoint is said as such and never counted as clean. Start with `match` for the decision itself.
+Invariants: findings are computed when somebody looks; no inventory, an unknown release or a silent endpoint is said
+as such and never counted as clean. Start with `match` for the decision itself.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from brakeline.advisories.service import AdvisoriesService, Knowledge
-from brakeline.core.clock import Clock
+from brakeline.advisories.service import Knowledge
 from brakeline.core.errors import NotFound
 from brakeline.core.limits import CHECK_IN_INTERVAL_S, SILENCE_GRACE_INTERVALS
 from brakeline.exposure import store
@@ -26,107 +24,21 @@ from brakeline.exposure.answers import (
     VulnerabilityPage,
 )
 from brakeline.exposure.closing import closing
-from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of, view_of
+from brakeline.exposure.index import Exposed
 from brakeline.exposure.listing import parse, selected
-from brakeline.exposure.match import Book, assess, judge
-from brakeline.exposure.model import FindingState, Installed, Role
+from brakeline.exposure.match import assess, judge
+from brakeline.exposure.model import FindingState, Role
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.store import EndpointExposure
-from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
-from brakeline.fleet.service import FleetService
-from brakeline.platform.bus import Bus
-from brakeline.platform.database import Database
-from brakeline.protocol.messages import Package
+from brakeline.exposure.upkeep import PAGE_MAX, Upkeep, lists_known, release_of
+from brakeline.fleet.model import EndpointSummary
 from brakeline.tenancy.model import Principal, system_principal
 
 SILENT_AFTER_MS: Final = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S * 1000
-PAGE_MAX: Final = 500
 
 
-class ExposureService:
+class ExposureService(Upkeep):
     """What stands open where."""
-
-    def __init__(
-        self, db: Database, clock: Clock, bus: Bus, fleet: FleetService, advisories: AdvisoriesService | None = None
-    ) -> None:
-        self._db, self._clock, self._bus, self._fleet = db, clock, bus, fleet
-        self._advisories = advisories or AdvisoriesService(db, clock)
-        self._known: Knowledge | None = None
-        self._book = Book(())
-        self._indexes: dict[str, TenantIndex] = {}
-        self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
-
-    # --- keeping in step ---------------------------------------------------------------------------------------------
-
-    async def knowledge(self) -> Knowledge:
-        """The advisories in use; read again when a feed has brought others."""
-        if self._known is None or await self._advisories.fingerprint() != self._known.fingerprint:
-            self._known = await self._advisories.knowledge()
-            self._book = Book(self._known.rows, frozenset(self._known.exploited))
-        return self._known
-
-    async def on_inventory(self, tenant_id: str, endpoint_id: str) -> None:
-        """Assess one endpoint anew; called after its inventory was committed. May run twice."""
-        known = await self.knowledge()
-        view = await self._view(tenant_id, endpoint_id)
-        self._indexes.setdefault(tenant_id, TenantIndex()).put(view)
-        counts = counts_of(view, self._book)
-        async with self._db.tenant(tenant_id) as conn:
-            changed = await store.save(
-                conn, tenant_id, endpoint_id, counts, known.fingerprint, self._clock.now_ms(), view.inventory_ms
-            )
-        if changed:
-            await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
-
-    async def reconcile(self, tenants: Sequence[str]) -> str:
-        """Assess every endpoint whose inventory or whose advisories are newer than its figures. Idempotent."""
-        done = 0
-        for tenant_id in tenants:
-            done += await self._ensure(tenant_id)
-        return f"{done} endpoints assessed"
-
-    async def _ensure(self, tenant_id: str) -> int:
-        """Bring the index and the counts of a tenant up to date; gives how many endpoints were assessed."""
-        known, index = await self.knowledge(), self._indexes.setdefault(tenant_id, TenantIndex())
-        endpoints = {e.id: e for e in await self._endpoints(tenant_id) if e.inventory_ms}
-        async with self._db.tenant(tenant_id) as conn:
-            stored = await store.exposures(conn)
-        for endpoint_id in index.views.keys() - endpoints.keys():
-            index.drop(endpoint_id)
-        done = 0
-        for endpoint_id, endpoint in endpoints.items():
-            row, view = stored.get(endpoint_id), index.views.get(endpoint_id)
-            if row and row.advisories == known.fingerprint and row.inventory_ms >= endpoint.inventory_ms:
-                if view is None:
-                    index.put(await self._view(tenant_id, endpoint_id))
-                continue
-            await self.on_inventory(tenant_id, endpoint_id)
-            done += 1
-        return done
-
-    async def _endpoints(self, tenant_id: str) -> list[EndpointSummary]:
-        me, after = system_principal(tenant_id, "exposure"), None
-        found: list[EndpointSummary] = []
-        while True:
-            page = await self._fleet.list_endpoints(me, after=after, limit=PAGE_MAX)
-            found += page.items
-            after = page.next
-            if after is None:
-                return [e for e in found if e.state is not EndpointState.RETIRED]
-
-    async def _view(self, tenant_id: str, endpoint_id: str) -> EndpointView:
-        detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)
-        pending = await self._fleet.pending_of(tenant_id, endpoint_id)
-        return view_of(
-            endpoint_id, await self._installed(tenant_id, endpoint_id), pending, self._book,
-            ecosystem=release_of(detail), kernel=detail.facts.kernel, lists_known=_lists_known(detail, bool(pending)),
-            inventory_ms=detail.summary.inventory_ms,
-        )  # fmt: skip
-
-    async def _installed(self, tenant_id: str, endpoint_id: str) -> list[Installed]:
-        return list(map(_as_installed, await self._fleet.packages_of(tenant_id, endpoint_id)))
-
-    # --- answers -----------------------------------------------------------------------------------------------------
 
     async def counts(
         self, principal: Principal, endpoint_ids: Sequence[str] | None = None
@@ -148,12 +60,12 @@ class ExposureService:
         offered = offers(judge(items, self._book, release, kernel)[0], pending)
         async with self._db.tenant(tenant_id) as conn:
             times = await store.source_times(conn, endpoint_id)
-        lists_known = _lists_known(detail, bool(pending))
+        refreshed = lists_known(detail, bool(pending))
         rows = {(row.source, row.cve): row for row in known.rows if row.source in {f.source for f in answer.findings}}
         found = []
         for finding in answer.findings:
             offer = offered.get((finding.source, Role(finding.role)))
-            state = state_of(rows[finding.source, finding.cve], offer, lists_known)
+            state = state_of(rows[finding.source, finding.cve], offer, refreshed)
             since = times.get(finding.source)
             note = offer.note if offer and state is offer.state else ""
             since_ms = since.first_seen_ms if since and since.resolved_ms is None else None
@@ -229,6 +141,24 @@ class ExposureService:
             inventories[endpoint_id] = (items, release_of(detail), detail.facts.kernel)
         return closing(inventories, pins, self._book)
 
+    async def packages_closing(self, tenant_id: str, endpoint_id: str, cves: Sequence[str]) -> frozenset[str]:
+        """Packages of an endpoint whose source has one of `cves` open: what an update must reach. For other slices."""
+        await self.knowledge()
+        detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)
+        items = await self._installed(tenant_id, endpoint_id)
+        judged = judge(items, self._book, release_of(detail), detail.facts.kernel)[0]
+        wanted = frozenset(cves)
+        return frozenset(
+            item.package for item, unit, _ in judged if any(row.cve in wanted for row in self._book.open_rows(unit))
+        )
+
+    async def standing(self, tenant_id: str, endpoint_ids: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+        """CVE -> on how many of these endpoints it stands open in what can run; and what this cannot know."""
+        known, entries = await self._all(tenant_id)
+        among = frozenset(endpoint_ids)
+        counts = {cve: len(entry.endpoints.keys() & among) for cve, entry in entries.items()}
+        return {cve: count for cve, count in counts.items() if count}, known.limits
+
     async def _affected(self, tenant_id: str, entry: Exposed) -> list[Affected]:
         endpoints = {e.id: e for e in await self._endpoints(tenant_id)}
         views = self._indexes[tenant_id].views
@@ -246,16 +176,7 @@ class ExposureService:
                             unit.source, unit.version, entry.fixed[unit.source],
                         )
                     )  # fmt: skip
-        return found
-
-    async def _all(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed]]:
-        """Every open CVE of a tenant, remembered until inventory or advisories change."""
-        await self._ensure(tenant_id)
-        known, index = await self.knowledge(), self._indexes[tenant_id]
-        remembered = self._exposed.get(tenant_id)
-        if remembered is None or remembered[:2] != (index.version, known.fingerprint):
-            remembered = self._exposed[tenant_id] = (index.version, known.fingerprint, index.exposed(self._book))
-        return known, remembered[2]
+        return sorted(found, key=lambda a: (a.hostname, a.endpoint_id, a.source))
 
     def _unknown_since(self, endpoint: EndpointSummary) -> int | None:
         """Since when nothing was heard, if that is long enough for the figures to be old. Sleeping is not silence,
@@ -263,22 +184,6 @@ class ExposureService:
         if self._clock.now_ms() - endpoint.last_seen_ms <= SILENT_AFTER_MS:
             return None
         return endpoint.last_seen_ms or endpoint.enrolled_ms
-
-
-def release_of(detail: EndpointDetail) -> str:
-    """ecosystem:release of an endpoint: "debian:12"."""
-    return f"{detail.facts.os_id}:{detail.facts.os_version}"
-
-
-def _lists_known(detail: EndpointDetail, pending: bool) -> bool:
-    return pending or detail.health.lists_refreshed_ms > 0
-
-
-def _as_installed(package: Package) -> Installed:
-    return Installed(
-        package.name, package.source or package.name, package.source_version or package.version, package.version,
-        package.architecture, package.state, package.origin,
-    )  # fmt: skip
 
 
 def _vulnerability(entry: Exposed, known: Knowledge) -> Vulnerability:
@@ -292,4 +197,4 @@ def _vulnerability(entry: Exposed, known: Knowledge) -> Vulnerability:
     )  # fmt: skip
 
 
-__all__ = ["EndpointExposure", "ExposureService", "FindingState", "release_of"]
+__all__ = ["PAGE_MAX", "EndpointExposure", "ExposureService", "FindingState", "release_of"]

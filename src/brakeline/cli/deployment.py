@@ -1,0 +1,134 @@
+"""`brakeline deployment`: preview what updates would do, create exactly that, see what became of the findings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from brakeline.cli.client import Client
+from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.core.errors import Invalid
+
+app = noun("Updates over endpoints: preview and create.")
+Filter = Annotated[str, typer.Option("--filter", help="Endpoints, such as: os:debian tag:web. Empty = everybody.")]
+Select = Annotated[str, typer.Option("--select", help="security, all, names or cve")]
+Names = Annotated[list[str] | None, typer.Option("--name", help="Package (or CVE with --select cve); repeatable.")]
+CVES_SHOWN = 8
+
+
+def _body(filter_text: str, selection: str, names: list[str] | None) -> dict[str, Any]:
+    return {"filter": filter_text, "selection": selection, "names": names or []}
+
+
+@app.command()
+def preview(
+    filter_text: Filter = "", selection: Select = "security", names: Names = None, as_json: Json = False
+) -> None:
+    """What would be updated where, who is left out, which findings close. Changes nothing."""
+    answer = Client.from_context().post("/deployments/preview", _body(filter_text, selection, names))
+
+    def human() -> None:
+        plan, closing = answer["plan"], answer["closing"]
+        pairs({
+            "endpoints": f"{answer['count']} of {answer['matched']} that match",
+            "updates": f"{len(plan['updates'])} packages, pinned (digest {plan['digest'][:16]})",
+            "findings": f"{closing['before']} CVEs open there, {closing['after']} afterwards; "
+                        f"closes {len(closing['closed'])}, {len(closing['kev'])} of them known exploited",
+        })  # fmt: skip
+        by_update = closing["by_update"]
+        table(
+            ["package", "to version", "endpoints", "security", "closes"],
+            [(u["name"], u["version"], u["endpoints"], "yes" if u["security"] else "", by_update.get(u["name"], ""))
+             for u in plan["updates"]],
+            "Nothing to update.",
+        )  # fmt: skip
+        if plan["skipped"]:
+            table(
+                ["left out", "host", "why"], [(s["endpoint_id"], s["hostname"], s["reason"]) for s in plan["skipped"]]
+            )
+        talk(f"Create exactly this: --expect {answer['count']} --digest {plan['digest']}")
+
+    emit(answer, as_json, human)
+
+
+@app.command()
+def create(
+    expect: Annotated[int, typer.Option("--expect", help="Endpoints that the preview showed; refused if it moved.")],
+    filter_text: Filter = "",
+    selection: Select = "security",
+    names: Names = None,
+    digest: Annotated[str, typer.Option(help="Digest of the preview; refused if the pins moved.")] = "",
+    title: Annotated[str, typer.Option(help="For people's eyes.")] = "",
+    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal: rings and bake times.")] = "careful",
+    policy: Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of --pace.")] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start its rollout at once.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the deployment that was previewed, as a rollout."""
+    body = _body(filter_text, selection, names) | {
+        "expect_count": expect, "digest": digest, "title": title, "start": start, "pace": pace,
+    }  # fmt: skip
+    if policy is not None:
+        body["policy"] = _read_policy(policy)
+    made = Client.from_context().post("/deployments", body)
+
+    def human() -> None:
+        say(f"{made['id']}: {made['title']}, {len(made['updates'])} packages on {made['endpoints']} endpoints.")
+        verb = "watch" if start else "start"
+        talk(f"next: brakeline rollout {verb} {made['rollout_id']}")
+
+    emit(made, as_json, human)
+
+
+def _read_policy(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as e:
+        raise Invalid(f"{path} is no policy file: {e}") from None
+
+
+@app.command()
+def show(deployment_id: str, as_json: Json = False) -> None:
+    """One deployment, by its id or its rollout's: what it was to close and what still stands open."""
+    answer = Client.from_context().get(f"/deployments/{deployment_id}")
+
+    def human() -> None:
+        made = answer["deployment"]
+        pairs({
+            "deployment": f"{made['id']} {made['title']}",
+            "rollout": f"{made['rollout_id']}, {answer['state']}",
+            "endpoints": f"{made['endpoints']}, {made['skipped']} were left out",
+            "CVEs open there": f"{made['cves_before']} when it was made, {answer['cves_now']} now",
+            "to close": f"{len(made['closes'])}; closed: {len(answer['closed'])}, open: {len(answer['still_open'])}",
+        })  # fmt: skip
+        for cve, count in list(answer["still_open"].items())[:CVES_SHOWN]:
+            say(f"  still open: {cve} on {count} endpoints")
+        table(["package", "version", "endpoints"], [(u["name"], u["version"], u["endpoints"]) for u in made["updates"]])
+        for sentence in answer["limits"]:
+            talk(sentence)
+
+    emit(answer, as_json, human)
+
+
+@app.command("list")
+def list_deployments(
+    as_json: Json = False,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    after: Annotated[str, typer.Option(help="Go on where the page before ended.")] = "",
+) -> None:
+    """Deployments, newest first."""
+    page = Client.from_context().get("/deployments", limit=limit, after=after or None)
+
+    def human() -> None:
+        table(
+            ["id", "rollout", "title", "endpoints", "packages", "made", "by"],
+            [(d["id"], d["rollout_id"], d["title"], d["endpoints"], len(d["updates"]), when(d["created_ms"]),
+              d["created_by"]) for d in page["items"]],
+        )  # fmt: skip
+        if page["next"]:
+            talk(f"There is more: --after {page['next']}")
+
+    emit(page, as_json, human)

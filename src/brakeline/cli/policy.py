@@ -1,0 +1,62 @@
+"""`brakeline policy`: which endpoints may be patched. Without a policy an endpoint is assessed and left alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from brakeline.cli.client import Client
+from brakeline.cli.output import Json, emit, noun, say, table, talk, when
+
+app = noun("What may be patched, when and how.")
+
+
+@app.command("list")
+def list_policies(as_json: Json = False) -> None:
+    """All policies, oldest first."""
+    answer = Client.from_context().get("/policies")
+
+    def human() -> None:
+        table(
+            ["id", "name", "mode", "filter", "lists every", "made", "by"],
+            [(p["id"], p["name"], p["mode"], p["filter"] or "(everybody)", p["refresh_interval_s"],
+              when(p["created_ms"]), p["created_by"]) for p in answer["items"]],
+            "None: every endpoint is assessed and nothing is changed.",
+        )  # fmt: skip
+        talk("Of several policies that match an endpoint the most careful wins.")
+
+    emit(answer, as_json, human)
+
+
+@app.command()
+def create(
+    name: str,
+    filter_text: Annotated[str, typer.Option("--filter", help="Such as: os:debian -tag:lab. Empty = everybody.")],
+    mode: Annotated[str, typer.Option(help="assess or patch")] = "patch",
+    refresh_interval_s: Annotated[int | None, typer.Option(help="How often package lists are refreshed.")] = None,
+    inventory_interval_s: Annotated[int | None, typer.Option(help="How often everything is scanned.")] = None,
+    expect_count: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints match.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the endpoints that match be patched (or forbid it with --mode assess)."""
+    body = {
+        "name": name, "filter": filter_text, "mode": mode, "refresh_interval_s": refresh_interval_s,
+        "inventory_interval_s": inventory_interval_s, "expect_count": expect_count,
+    }  # fmt: skip
+    made = Client.from_context().post("/policies", body)
+    emit(made, as_json, lambda: say(f"{made['id']}: {made['name']}, {made['mode']}, {made['filter'] or 'everybody'}"))
+
+
+@app.command()
+def delete(policy_id: str, as_json: Json = False) -> None:
+    """Remove a policy; its endpoints follow the others, or are only assessed."""
+    Client.from_context().delete(f"/policies/{policy_id}")
+    emit({"deleted": policy_id}, as_json, lambda: say(f"{policy_id} is gone."))
+
+
+@app.command()
+def explain(endpoint: str, as_json: Json = False) -> None:
+    """What the agent of an endpoint is told, and why."""
+    answer = Client.from_context().get(f"/endpoints/{endpoint}/settings")
+    emit(answer, as_json, lambda: say(f"{answer['settings']['mode']}: {answer['why']}"))

@@ -1,0 +1,136 @@
+"""People's routes of remediation below `/api/v1`: policies, and deployments with preview and create apart.
+
+`POST /deployments/preview` changes nothing; `POST /deployments` takes the same body with `expect_count` (and `digest`)
+of the preview that somebody saw, and answers 409 when the world has moved on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from brakeline.platform.web import decode_cursor, encode_cursor
+from brakeline.protocol.codec import from_plain, to_plain
+from brakeline.remediation.model import Preview
+from brakeline.remediation.service import PAGE_MAX, RemediationService
+from brakeline.rollout.model import Policy
+from brakeline.tenancy.api import current_principal
+from brakeline.tenancy.model import Principal
+
+router = APIRouter(prefix="/api/v1", tags=["remediation"])
+Who = Annotated[Principal, Depends(current_principal)]
+
+
+def _service(request: Request) -> RemediationService:
+    service: RemediationService = request.app.state.remediation
+    return service
+
+
+Remediation = Annotated[RemediationService, Depends(_service)]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyBody:
+    """`mode`: assess | patch. With `expect_count` it is refused unless so many endpoints match."""
+
+    name: str
+    filter: str
+    mode: str
+    refresh_interval_s: int | None = None
+    inventory_interval_s: int | None = None
+    expect_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`selection`: security | all | names | cve; `names` for the last two."""
+
+    filter: str = ""
+    selection: str = "security"
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeployment:
+    """What to make; `expect_count` is that of the preview, `digest` stands for its pins."""
+
+    expect_count: int
+    filter: str = ""
+    selection: str = "security"
+    names: tuple[str, ...] = ()
+    digest: str = ""
+    title: str = ""
+    start: bool = False
+    pace: str = "careful"  # careful | fast | rehearsal: a ready-made policy for rings and bake times
+    policy: dict[str, Any] | None = None  # one of one's own instead, as `rollout.model.Policy`
+
+
+def rendered(preview: Preview) -> dict[str, Any]:
+    """A preview with its figures beside its lists."""
+    plain: dict[str, Any] = to_plain(preview)
+    return plain | {"count": preview.count, "skipped_by_code": preview.skipped_by_code()}
+
+
+@router.get("/policies")
+async def policies(who: Who, remediation: Remediation) -> dict[str, Any]:
+    """Every policy, oldest first. Age does not matter: of several, the most careful wins."""
+    return {"items": to_plain(await remediation.policies(who))}
+
+
+@router.post("/policies", status_code=201)
+async def create_policy(body: PolicyBody, who: Who, remediation: Remediation) -> dict[str, Any]:
+    """Make a policy."""
+    made = await remediation.create_policy(
+        who, name=body.name, filter_text=body.filter, mode=body.mode, refresh_interval_s=body.refresh_interval_s,
+        inventory_interval_s=body.inventory_interval_s, expect_count=body.expect_count,
+    )  # fmt: skip
+    return to_plain(made)  # type: ignore[no-any-return]
+
+
+@router.delete("/policies/{policy_id}", status_code=204)
+async def delete_policy(policy_id: str, who: Who, remediation: Remediation) -> Response:
+    """Remove a policy."""
+    await remediation.delete_policy(who, policy_id)
+    return Response(status_code=204)
+
+
+@router.get("/endpoints/{endpoint_id}/settings")
+async def settings(endpoint_id: str, who: Who, remediation: Remediation) -> dict[str, Any]:
+    """What the agent of this endpoint is told, and why."""
+    found, reason = await remediation.explain_settings(who, endpoint_id)
+    return {"settings": to_plain(found), "why": reason}
+
+
+@router.post("/deployments/preview")
+async def preview(body: Wanted, who: Who, remediation: Remediation) -> dict[str, Any]:
+    """What would be updated where, who is left out, which findings close. Changes nothing."""
+    return rendered(await remediation.preview(who, body.filter, body.selection, body.names))
+
+
+@router.post("/deployments", status_code=201)
+async def create(body: NewDeployment, who: Who, remediation: Remediation) -> dict[str, Any]:
+    """Make the deployment that was previewed, as a rollout."""
+    policy: Policy | None = from_plain(Policy, body.policy, "policy") if body.policy is not None else None
+    made = await remediation.create(
+        who, body.filter, body.selection, body.names, title=body.title, expect_count=body.expect_count,
+        digest=body.digest, pace=body.pace, policy=policy, start=body.start,
+    )  # fmt: skip
+    return to_plain(made)  # type: ignore[no-any-return]
+
+
+@router.get("/deployments")
+async def deployments(
+    who: Who, remediation: Remediation, after: str = "", limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50
+) -> dict[str, Any]:
+    """Newest first."""
+    before = str(decode_cursor("deployments", after)[0]) if after else None
+    items, last = await remediation.deployments(who, before=before, limit=limit)
+    return {"items": to_plain(items), "next": encode_cursor("deployments", last) if last else None}
+
+
+@router.get("/deployments/{deployment_id}")
+async def show(deployment_id: str, who: Who, remediation: Remediation) -> dict[str, Any]:
+    """One deployment, by its id or its rollout's: what it was to close and what still stands open."""
+    return to_plain(await remediation.deployment(who, deployment_id))  # type: ignore[no-any-return]

@@ -1,0 +1,41 @@
+"""Which settings an endpoint gets when several policies match. Pure.
+
+The most careful wins, whatever their age: an endpoint is patched only if a policy says `patch` and none says
+`assess`; of several intervals the shortest counts. So a policy that protects databases cannot be undone by a later
+one for everybody, and the order in which policies were made need not be known to know what they do.
+Without any policy an endpoint is assessed and nothing is changed on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from brakeline.core.limits import CHECK_IN_INTERVAL_S
+from brakeline.protocol.messages import Mode, Settings
+from brakeline.remediation.model import SettingsPolicy
+
+
+def effective(matching: Iterable[SettingsPolicy], check_in_interval_s: int = CHECK_IN_INTERVAL_S) -> Settings:
+    """The settings of an endpoint that these policies match."""
+    policies = tuple(matching)
+    base = Settings(check_in_interval_s=check_in_interval_s)
+    modes = {policy.mode for policy in policies}
+    refresh = [p.refresh_interval_s for p in policies if p.refresh_interval_s is not None]
+    inventory = [p.inventory_interval_s for p in policies if p.inventory_interval_s is not None]
+    return Settings(
+        mode=Mode.PATCH if modes == {Mode.PATCH} else Mode.ASSESS,
+        check_in_interval_s=check_in_interval_s,
+        inventory_interval_s=min(inventory, default=base.inventory_interval_s),
+        refresh_interval_s=min(refresh, default=base.refresh_interval_s),
+    )
+
+
+def why(matching: Iterable[SettingsPolicy]) -> str:
+    """One sentence for people: why an endpoint is in its mode."""
+    policies = tuple(matching)
+    careful = sorted(p.name for p in policies if p.mode is Mode.ASSESS)
+    if careful:
+        return f"assess only, because the policy {careful[0]} says so"
+    if not policies:
+        return "assess only, because no policy lets it be patched"
+    return "patch, by the policy " + ", ".join(sorted(p.name for p in policies))

@@ -1,0 +1,145 @@
+"""The words of remediation: policies of what may be done, previews and deployments of what will be. Frozen, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from brakeline.exposure.answers import Closing
+from brakeline.protocol.messages import Mode, PendingUpdate
+
+
+class Selection(StrEnum):
+    """Which pending updates a deployment takes."""
+
+    SECURITY = "security"  # those that the suite says are security updates
+    ALL = "all"
+    NAMES = "names"  # these packages
+    CVE = "cve"  # whatever closes these CVEs
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPolicy:
+    """Endpoints that match `filter` may be patched, or must not. Intervals in seconds, None = not asked for."""
+
+    id: str
+    name: str
+    filter: str
+    mode: Mode
+    refresh_interval_s: int | None
+    inventory_interval_s: int | None
+    created_ms: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One endpoint as the planner sees it. `blocked`: code and reason why nothing can be done there, or None."""
+
+    endpoint_id: str
+    hostname: str
+    region: str
+    release: str  # "debian:12"
+    pending: tuple[PendingUpdate, ...]
+    blocked: tuple[str, str] | None = None
+    wanted: frozenset[str] = frozenset()  # packages that close the asked CVEs here, for Selection.CVE
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedUpdate:
+    """One package at exactly one version, and on how many endpoints."""
+
+    name: str
+    version: str
+    endpoints: int
+    security: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An endpoint that takes part, with what it would get."""
+
+    endpoint_id: str
+    hostname: str
+    region: str
+    updates: dict[str, str]  # package -> version
+    left_out: tuple[str, ...] = ()  # "curl: held by the administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An endpoint that matches and does not take part. `code` is stable."""
+
+    endpoint_id: str
+    hostname: str
+    # not_active | no_data | assess_only | unhealthy | nothing_pending | other_version | other_release | blocked
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Pins and who gets them. `digest` stands for exactly these pins on exactly these endpoints."""
+
+    updates: tuple[PinnedUpdate, ...]
+    targets: tuple[Target, ...]
+    skipped: tuple[Skipped, ...]
+    digest: str
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a deployment would do, before anybody confirms it."""
+
+    filter: str
+    selection: Selection
+    names: tuple[str, ...]
+    matched: int  # endpoints that match the filter = targets + skipped
+    plan: Plan
+    closing: Closing
+
+    @property
+    def count(self) -> int:
+        """Endpoints that would be changed: what `expect_count` is compared with."""
+        return len(self.plan.targets)
+
+    def skipped_by_code(self) -> dict[str, int]:
+        """How many are left out, by why."""
+        found: dict[str, int] = {}
+        for one in self.plan.skipped:
+            found[one.code] = found.get(one.code, 0) + 1
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One concrete run of updates over endpoints. Its state is its rollout's."""
+
+    id: str
+    rollout_id: str
+    title: str
+    filter: str
+    selection: Selection
+    names: tuple[str, ...]
+    updates: tuple[PinnedUpdate, ...]
+    endpoints: int
+    skipped: int
+    digest: str
+    cves_before: int
+    closes: tuple[str, ...]
+    created_ms: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentView:
+    """A deployment with what became of it: `closed` and `still_open` part `deployment.closes`."""
+
+    deployment: Deployment
+    endpoint_ids: tuple[str, ...]
+    state: str  # of the rollout: draft | rolling | holding | halted | completed | withdrawn
+    cves_now: int
+    closed: tuple[str, ...]
+    still_open: dict[str, int]  # CVE -> endpoints of this deployment on which it stands open
+    limits: tuple[str, ...] = field(default=())

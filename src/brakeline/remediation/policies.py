@@ -1,0 +1,165 @@
+"""Use cases of settings policies, and the settings of each endpoint by them.
+
+Invariants: an endpoint that no policy matches is assessed only; what several policies say together is
+`decide.effective`. Check-ins ask for settings all the time, so who matches is remembered for `REMEMBER_S`, and
+forgotten when a policy changes in this process; a fault while finding out means *assess*, never *patch*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.core.clock import Clock
+from brakeline.core.errors import Fault, Invalid, NotFound
+from brakeline.core.limits import CHECK_IN_INTERVAL_S
+from brakeline.fleet.model import EndpointIdentity
+from brakeline.fleet.query import parse, render
+from brakeline.fleet.service import FleetService
+from brakeline.platform.bus import Bus
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Database
+from brakeline.platform.observe import logger
+from brakeline.protocol.messages import Mode, Settings
+from brakeline.remediation import store
+from brakeline.remediation.decide import effective, why
+from brakeline.remediation.model import SettingsPolicy
+from brakeline.tenancy import audit
+from brakeline.tenancy.model import Principal
+
+REMEMBER_S: Final = 10.0  # how late a changed tag or a policy made by another process may take effect
+NAME_CHARS_MAX: Final = 80
+POLICIES_MAX: Final = 200  # each is one question to the database every REMEMBER_S
+INTERVAL_S: Final = (60, 7 * 86400)
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """Policies of a tenant and whom each matches; `until_s` on the monotonic clock."""
+
+    until_s: float
+    matching: tuple[tuple[SettingsPolicy, frozenset[str]], ...]
+
+
+class PolicyUse:
+    """Base of the use cases; `service.RemediationService` has them all."""
+
+    def __init__(
+        self, db: Database, clock: Clock, ids: IdMaker, bus: Bus, fleet: FleetService,
+        check_in_interval_s: int = CHECK_IN_INTERVAL_S,
+    ) -> None:  # fmt: skip
+        self._db, self._clock, self._ids, self._bus, self._fleet = db, clock, ids, bus, fleet
+        self._check_in_interval_s = check_in_interval_s
+        self._remembered: dict[str, _Remembered] = {}
+
+    async def effective_settings(self, identity: EndpointIdentity) -> Settings:
+        """What the agent of this endpoint is told. Never raises for the database: then it is *assess*."""
+        try:
+            matching = await self._matching_policies(identity.tenant_id, identity.endpoint_id)
+        except Fault as e:
+            logger.warning("settings-unknown", endpoint=identity.endpoint_id, reason=str(e))
+            matching = ()
+        return effective(matching, self._check_in_interval_s)
+
+    async def explain_settings(self, principal: Principal, endpoint_id: str) -> tuple[Settings, str]:
+        """The settings of an endpoint, and one sentence why."""
+        principal.require("policy.read")
+        await self._fleet.get_endpoint(principal, endpoint_id)
+        matching = await self._matching_policies(principal.tenant_id, endpoint_id)
+        return effective(matching, self._check_in_interval_s), why(matching)
+
+    async def policies(self, principal: Principal) -> tuple[SettingsPolicy, ...]:
+        """All policies, oldest first."""
+        principal.require("policy.read")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            return await store.policies(conn)
+
+    async def create_policy(
+        self, principal: Principal, *, name: str, filter_text: str, mode: str,
+        refresh_interval_s: int | None = None, inventory_interval_s: int | None = None,
+        expect_count: int | None = None,
+    ) -> SettingsPolicy:  # fmt: skip
+        """Make a policy. Raises Invalid, Conflict (name taken, or not `expect_count` endpoints match)."""
+        principal.require("policy.write")
+        name, text = name.strip(), render(parse(filter_text))
+        if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable():
+            raise Invalid(f"a policy needs a name of 1 to {NAME_CHARS_MAX} printable characters")
+        if mode not in {m.value for m in Mode}:
+            raise Invalid(f"mode is assess or patch, not {mode!r}")
+        for interval in (refresh_interval_s, inventory_interval_s):
+            if interval is not None and not INTERVAL_S[0] <= interval <= INTERVAL_S[1]:
+                raise Invalid(f"an interval is {INTERVAL_S[0]} to {INTERVAL_S[1]} seconds", got=interval)
+        await self._check_count(principal, text, expect_count)
+        policy = SettingsPolicy(
+            self._ids.new("po"), name, text, Mode(mode), refresh_interval_s, inventory_interval_s,
+            self._clock.now_ms(), principal.name,
+        )  # fmt: skip
+        async with self._db.tenant(principal.tenant_id) as conn:
+            if len(await store.policies(conn)) >= POLICIES_MAX:
+                raise Invalid(f"there are {POLICIES_MAX} policies already; merge or delete some")
+            await store.insert_policy(conn, principal.tenant_id, policy)
+            await audit.append(conn, self._clock, principal, "policy.create", policy.id, None, _facts(policy))
+        await self._changed(principal.tenant_id)
+        return policy
+
+    async def delete_policy(self, principal: Principal, policy_id: str) -> None:
+        """Remove a policy; endpoints that it let be patched are only assessed from their next check-in on."""
+        principal.require("policy.write")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            gone = await store.delete_policy(conn, policy_id)
+            if gone is None:
+                raise NotFound("no such policy", id=policy_id[:40])
+            await audit.append(conn, self._clock, principal, "policy.delete", policy_id, _facts(gone), None)
+        await self._changed(principal.tenant_id)
+
+    async def patchable(self, tenant_id: str, endpoint_ids: list[str]) -> dict[str, str]:
+        """Endpoint id -> "" where it may be patched, else why not."""
+        remembered = await self._tenant(tenant_id)
+        answers = {}
+        for endpoint_id in endpoint_ids:
+            matching = [policy for policy, ids in remembered.matching if endpoint_id in ids]
+            answers[endpoint_id] = "" if effective(matching).mode is Mode.PATCH else why(matching)
+        return answers
+
+    async def _check_count(self, principal: Principal, text: str, expect_count: int | None) -> None:
+        if expect_count is None:
+            return
+        found = await self._fleet.count_matching(principal, text)
+        if found != expect_count:
+            raise CountMoved(f"the filter matches {found} endpoints now, not {expect_count}", found=found)
+
+    async def _matching_policies(self, tenant_id: str, endpoint_id: str) -> tuple[SettingsPolicy, ...]:
+        remembered = await self._tenant(tenant_id)
+        return tuple(policy for policy, ids in remembered.matching if endpoint_id in ids)
+
+    async def _tenant(self, tenant_id: str) -> _Remembered:
+        remembered = self._remembered.get(tenant_id)
+        now = self._clock.monotonic_s()
+        if remembered is None or now >= remembered.until_s:
+            async with self._db.tenant(tenant_id) as conn:
+                found = await store.policies(conn)
+            matching = [(policy, frozenset(await self._fleet.matching(tenant_id, policy.filter))) for policy in found]
+            remembered = self._remembered[tenant_id] = _Remembered(now + REMEMBER_S, tuple(matching))
+        return remembered
+
+    async def _changed(self, tenant_id: str) -> None:
+        """Ask again who matches, and let the waiting check-ins of all concerned answer with the new settings."""
+        before = self._remembered.pop(tenant_id, _Remembered(0.0, ()))
+        concerned = {*before.matching, *(await self._tenant(tenant_id)).matching}
+        await self._bus.publish(f"endpoint:{tenant_id}")
+        for endpoint_id in sorted(frozenset().union(*(ids for _, ids in concerned))):
+            await self._bus.publish(f"wake:{endpoint_id}")
+
+
+class CountMoved(Invalid):
+    """The number of endpoints is not the one that you saw."""
+
+    code, status = "count-moved", 409
+    hint = "Look at the preview again and confirm that."
+
+
+def _facts(policy: SettingsPolicy) -> dict[str, object]:
+    return {
+        "name": policy.name, "filter": policy.filter, "mode": policy.mode.value,
+        "refresh_interval_s": policy.refresh_interval_s, "inventory_interval_s": policy.inventory_interval_s,
+    }  # fmt: skip

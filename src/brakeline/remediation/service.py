@@ -1,0 +1,192 @@
+"""Use cases of deployments: preview, create (a rollout of pinned updates), and what became of the findings.
+
+Invariants: a preview changes nothing; `create` plans again and refuses when the endpoints, or the very pins, are not
+those that were seen (`expect_count`, `digest`); nobody is left out without a name and a reason. The rollout is made
+first and the record after it: should the record fail, the rollout is withdrawn and never started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from brakeline.core.errors import Fault, Invalid, NotFound
+from brakeline.exposure.service import ExposureService, release_of
+from brakeline.fleet.model import EndpointState
+from brakeline.fleet.query import parse, render
+from brakeline.platform.observe import logger
+from brakeline.remediation import store
+from brakeline.remediation.model import Deployment, DeploymentView, Plan, Preview, Selection, Situation
+from brakeline.remediation.planner import plan
+from brakeline.remediation.policies import CountMoved, PolicyUse
+from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.model import Policy as RolloutPolicy
+from brakeline.rollout.presets import policy_for
+from brakeline.rollout.service import RolloutService
+from brakeline.tenancy import audit
+from brakeline.tenancy.model import Principal
+
+NAMES_MAX: Final = 500
+PAGE_MAX: Final = 200
+TITLE_CHARS_MAX: Final = 120
+
+
+class NothingToDo(Invalid):
+    """No endpoint would get anything."""
+
+    code = "nothing-to-do"
+    hint = "The preview names each endpoint that is left out, with the reason."
+
+
+class RemediationService(PolicyUse):
+    """Policies (in `policies`) and deployments."""
+
+    _exposure: ExposureService
+    _rollouts: RolloutService
+
+    def use(self, exposure: ExposureService, rollouts: RolloutService) -> RemediationService:
+        """Give it the parts that deployments need; policies work without."""
+        self._exposure, self._rollouts = exposure, rollouts
+        return self
+
+    async def preview(
+        self, principal: Principal, filter_text: str, selection: str = "security", names: Sequence[str] = ()
+    ) -> Preview:
+        """What would be updated where, who is left out, and which findings close. Changes nothing."""
+        principal.require("rollout.read")
+        chosen, asked = _selection(selection, names)
+        text = render(parse(filter_text))
+        if chosen is Selection.CVE:
+            asked = tuple(cve.upper() for cve in asked)
+        endpoint_ids = await self._fleet.matching(principal.tenant_id, text)
+        situations = await self._situations(principal, endpoint_ids, asked if chosen is Selection.CVE else ())
+        planned = plan(situations, chosen, frozenset(asked))
+        closing = await self._exposure.closing(
+            principal.tenant_id, {target.endpoint_id: target.updates for target in planned.targets}
+        )
+        return Preview(text, chosen, asked, len(endpoint_ids), planned, closing)
+
+    async def create(
+        self, principal: Principal, filter_text: str, selection: str = "security", names: Sequence[str] = (), *,
+        title: str = "", expect_count: int | None = None, digest: str = "", pace: str = "careful",
+        policy: RolloutPolicy | None = None, start: bool = False,
+    ) -> Deployment:  # fmt: skip
+        """Make the rollout of what `preview` shows now. Raises CountMoved when it is not what was seen.
+
+        `pace` names a ready-made policy for rings and bake times; `policy` is one of one's own instead.
+        """
+        principal.require("rollout.create")
+        seen = await self.preview(principal, filter_text, selection, names)
+        _unmoved(seen, expect_count, digest)
+        title = title.strip()[:TITLE_CHARS_MAX] or _title(seen)
+        change = Change(
+            tuple(Pin(update.name, update.version) for update in seen.plan.updates),
+            exploited=bool(seen.closing.kev), title=title,
+        )  # fmt: skip
+        targets = seen.plan.targets
+        rings = policy or policy_for(len(targets), pace)
+        rollout_id = await self._rollouts.create(principal, title, change, rings, [t.endpoint_id for t in targets])
+        made = Deployment(
+            id=self._ids.new("de"), rollout_id=rollout_id, title=title, filter=seen.filter, selection=seen.selection,
+            names=seen.names, updates=seen.plan.updates, endpoints=len(targets), skipped=len(seen.plan.skipped),
+            digest=seen.plan.digest, cves_before=seen.closing.before, closes=seen.closing.closed,
+            created_ms=self._clock.now_ms(), created_by=principal.name,
+        )  # fmt: skip
+        try:
+            await self._record(principal, made, seen.plan)
+        except Fault:
+            await self._rollouts.withdraw(principal, rollout_id, "its deployment could not be recorded")
+            logger.error("deployment-not-recorded", rollout=rollout_id)
+            raise
+        if start:
+            await self._rollouts.start(principal, rollout_id)
+        return made
+
+    async def deployments(
+        self, principal: Principal, *, before: str | None = None, limit: int = 50
+    ) -> tuple[list[Deployment], str | None]:
+        """Newest first, and the id after which the next page begins."""
+        principal.require("rollout.read")
+        limit = min(max(limit, 1), PAGE_MAX)
+        async with self._db.tenant(principal.tenant_id) as conn:
+            found = await store.deployments(conn, before, limit + 1)
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+    async def deployment(self, principal: Principal, some_id: str) -> DeploymentView:
+        """One deployment, by its own id or its rollout's: what it was to close, and what still stands open."""
+        principal.require("rollout.read")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            found = await store.deployment(conn, some_id)
+            if found is None:
+                raise NotFound("no such deployment", id=some_id[:40])
+            endpoint_ids = await store.endpoints_of(conn, found.id)
+        standing, limits = await self._exposure.standing(principal.tenant_id, endpoint_ids)
+        still_open = {cve: standing[cve] for cve in found.closes if cve in standing}
+        return DeploymentView(
+            found, endpoint_ids, (await self._rollouts.show(principal, found.rollout_id)).state, len(standing),
+            tuple(cve for cve in found.closes if cve not in standing), still_open, limits,
+        )  # fmt: skip
+
+    async def _record(self, principal: Principal, made: Deployment, planned: Plan) -> None:
+        async with self._db.tenant(principal.tenant_id) as conn:
+            await store.insert_deployment(conn, principal.tenant_id, made, planned.targets)
+            facts = {
+                "rollout": made.rollout_id, "title": made.title, "filter": made.filter,
+                "selection": made.selection.value, "names": list(made.names), "endpoints": made.endpoints,
+                "updates": len(made.updates), "digest": made.digest,
+            }  # fmt: skip
+            await audit.append(conn, self._clock, principal, "deployment.create", made.id, None, facts)
+
+    async def _situations(
+        self, principal: Principal, endpoint_ids: Sequence[str], cves: Sequence[str]
+    ) -> list[Situation]:
+        refused = await self.patchable(principal.tenant_id, list(endpoint_ids))
+        return [await self._situation(principal, one, refused[one], cves) for one in endpoint_ids]
+
+    async def _situation(self, principal: Principal, endpoint_id: str, refused: str, cves: Sequence[str]) -> Situation:
+        detail = await self._fleet.get_endpoint(principal, endpoint_id)
+        pending = await self._fleet.pending_of(principal.tenant_id, endpoint_id)
+        blocked = None
+        if detail.summary.state is not EndpointState.ACTIVE:
+            blocked = ("not_active", f"is {detail.summary.state.value}: {detail.state_reason or 'enrol it again'}")
+        elif not detail.summary.inventory_ms:
+            blocked = ("no_data", "has sent no inventory yet")
+        elif refused:
+            blocked = ("assess_only", refused)
+        elif not detail.health.healthy:
+            blocked = ("unhealthy", "its package manager is broken: " + "; ".join(detail.health.problems[:2]))
+        wanted = await self._exposure.packages_closing(principal.tenant_id, endpoint_id, cves) if cves else frozenset()
+        return Situation(
+            endpoint_id, detail.summary.hostname, detail.summary.region, release_of(detail), pending, blocked, wanted
+        )
+
+
+def _selection(selection: str, names: Sequence[str]) -> tuple[Selection, tuple[str, ...]]:
+    if selection not in {s.value for s in Selection}:
+        raise Invalid(f"selection is one of {', '.join(s.value for s in Selection)}, not {selection!r}")
+    chosen, asked = Selection(selection), tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    needs_names = chosen in (Selection.NAMES, Selection.CVE)
+    if needs_names and not asked:
+        raise Invalid(f"the selection {selection} needs at least one name")
+    if asked and not needs_names:
+        raise Invalid(f"the selection {selection} takes no names; did you mean the selection names?")
+    if len(asked) > NAMES_MAX:
+        raise Invalid(f"at most {NAMES_MAX} names")
+    return chosen, asked
+
+
+def _unmoved(seen: Preview, expect_count: int | None, digest: str) -> None:
+    if expect_count is not None and seen.count != expect_count:
+        raise CountMoved(f"{seen.count} endpoints would be changed now, not {expect_count}", found=seen.count)
+    if digest and digest != seen.plan.digest:
+        raise CountMoved("the pinned updates are not those that you saw", digest=seen.plan.digest)
+    if not seen.plan.targets:
+        raise NothingToDo(f"{seen.matched} endpoints match, all are left out", **seen.skipped_by_code())
+
+
+def _title(seen: Preview) -> str:
+    what = {"security": "Security updates", "all": "All updates"}.get(seen.selection.value, ", ".join(seen.names[:3]))
+    return f"{what} on {seen.count} endpoints"[:TITLE_CHARS_MAX]
+
+
+__all__ = ["CountMoved", "NothingToDo", "RemediationService"]

@@ -1,0 +1,197 @@
+"""Policies and deployments over a real fleet, real exposure and real rollouts in a real database."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
+
+from brakeline.advisories.service import AdvisoriesService
+from brakeline.core.clock import ManualClock
+from brakeline.core.errors import Forbidden, Invalid, NotFound
+from brakeline.exposure.service import ExposureService
+from brakeline.fleet.query import InvalidQuery
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Database
+from brakeline.protocol.messages import Mode, UpdateState
+from brakeline.remediation.service import CountMoved, NothingToDo, RemediationService
+from brakeline.remediation.store import PolicyNameTaken
+from brakeline.rollout.service import RolloutService
+from brakeline.tenancy.model import Principal, system_principal
+
+OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
+CURL = [deb("curl", OLD), deb("libcurl4", OLD, "curl"), deb("tzdata", "2024a-0+deb12u1")]
+UPDATES = [
+    update("curl", OLD, NEW),
+    update("libcurl4", OLD, NEW),
+    update("tzdata", "2024a-0+deb12u1", "2026a-0+deb12u1", security=False),
+]
+
+
+@dataclasses.dataclass
+class World:
+    fleet: SmallFleet
+    exposure: ExposureService
+    rollouts: RolloutService
+    remediation: RemediationService
+    clock: ManualClock
+
+    async def endpoint(self, host: str, **more: str) -> str:
+        endpoint_id = await self.fleet.enrol(host, **more)
+        await self.fleet.inventory(endpoint_id, CURL, UPDATES)
+        return endpoint_id
+
+    async def allow(self, filter_text: str = "", name: str = "patch") -> None:
+        await self.remediation.create_policy(OWNER, name=name, filter_text=filter_text, mode="patch")
+
+    async def mode(self, endpoint_id: str) -> Mode:
+        session = await self.fleet.service.session(endpoint_id)
+        return (await self.remediation.effective_settings(session.identity)).mode
+
+
+@pytest.fixture
+async def world(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: Path) -> World:
+    await AdvisoriesService(database, clock).load_seed()
+    fleet = SmallFleet(database, clock, ids)
+    exposure = ExposureService(database, clock, fleet.bus, fleet.service)
+    fleet.service.on_inventory = exposure.on_inventory
+    rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "brake.journal")
+    await rollouts.open()
+    remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
+    return World(fleet, exposure, rollouts, remediation, clock)
+
+
+async def test_everybody_is_assessed_only_until_a_policy_says_otherwise(world: World) -> None:
+    db1, web1 = await world.fleet.enrol("db1", tags=("db",)), await world.fleet.enrol("web1")
+    assert await world.mode(web1) is Mode.ASSESS
+    async with world.fleet.bus.subscribe(f"wake:{web1}") as wakes:
+        await world.remediation.create_policy(
+            OWNER, name="all", filter_text="os:debian", mode="patch", expect_count=2, refresh_interval_s=600
+        )
+        assert (await anext(wakes))[0] == f"wake:{web1}"  # a waiting check-in answers now
+    assert [await world.mode(e) for e in (db1, web1)] == [Mode.PATCH, Mode.PATCH]
+    careful = await world.remediation.create_policy(OWNER, name="databases", filter_text="tag:db", mode="assess")
+    assert [await world.mode(e) for e in (db1, web1)] == [Mode.ASSESS, Mode.PATCH]
+    settings, why = await world.remediation.explain_settings(OWNER, db1)
+    assert (settings.refresh_interval_s, "databases" in why) == (600, True)
+    await world.remediation.delete_policy(OWNER, careful.id)
+    assert await world.mode(db1) is Mode.PATCH
+
+
+async def test_a_tag_takes_effect_within_seconds(world: World) -> None:
+    endpoint = await world.fleet.enrol("web1")
+    await world.allow("tag:patched")
+    assert await world.mode(endpoint) is Mode.ASSESS
+    await world.fleet.service.set_tags(OWNER, endpoint, ("patched",))
+    world.clock.advance(11)
+    assert await world.mode(endpoint) is Mode.PATCH
+
+
+async def test_policies_refuse_what_makes_no_sense(world: World) -> None:
+    create = world.remediation.create_policy
+    await create(OWNER, name="all", filter_text="", mode="patch")
+    with pytest.raises(PolicyNameTaken):
+        await create(OWNER, name="all", filter_text="", mode="patch")
+    with pytest.raises(InvalidQuery, match="did you mean"):
+        await create(OWNER, name="x", filter_text="oss:debian", mode="patch")
+    with pytest.raises(Invalid, match="assess or patch"):
+        await create(OWNER, name="x", filter_text="", mode="panic")
+    with pytest.raises(Invalid, match="interval"):
+        await create(OWNER, name="x", filter_text="", mode="patch", refresh_interval_s=1)
+    with pytest.raises(CountMoved, match="matches 0 endpoints now, not 6"):
+        await create(OWNER, name="x", filter_text="", mode="patch", expect_count=6)
+    with pytest.raises(NotFound):
+        await world.remediation.delete_policy(OWNER, "po_nothing")
+    viewer = Principal(TENANT, "v", "person", "v", frozenset({"policy.read", "rollout.read"}))
+    with pytest.raises(Forbidden):
+        await create(viewer, name="x", filter_text="", mode="patch")
+    assert len(await world.remediation.policies(viewer)) == 1
+    assert await world.remediation.policies(system_principal("te_other", "x")) == ()
+
+
+async def test_without_the_database_nobody_is_patched(world: World, database: Database) -> None:
+    endpoint = await world.endpoint("web1")
+    await world.allow()
+    assert await world.mode(endpoint) is Mode.PATCH
+    session = await world.fleet.service.session(endpoint)
+    world.clock.advance(60)
+    await database.close()
+    assert (await world.remediation.effective_settings(session.identity)).mode is Mode.ASSESS
+
+
+async def test_a_preview_pins_versions_closes_findings_and_names_who_is_left_out(world: World) -> None:
+    a, a2, b = await world.endpoint("a"), await world.endpoint("a2"), await world.endpoint("b")
+    lab = await world.endpoint("lab", os_version="13")
+    mute = await world.fleet.enrol("mute")
+    held = await world.fleet.enrol("held")
+    await world.fleet.inventory(held, CURL, [update("curl", OLD, NEW, state=UpdateState.HELD, reason="held by root")])
+    await world.fleet.service.set_tags(OWNER, b, ("frozen",))
+    await world.allow("-tag:frozen")
+    seen = await world.remediation.preview(OWNER, "")
+    assert [(u.name, u.version, u.endpoints, u.security) for u in seen.plan.updates] == [
+        ("curl", NEW, 2, True), ("libcurl4", NEW, 2, True),
+    ]  # fmt: skip
+    assert {t.endpoint_id for t in seen.plan.targets} == {a, a2}
+    assert seen.matched == 6 == seen.count + len(seen.plan.skipped)
+    codes = {s.endpoint_id: s.code for s in seen.plan.skipped}
+    assert codes == {b: "assess_only", mute: "no_data", held: "blocked", lab: "other_release"}
+    assert seen.skipped_by_code() == {"assess_only": 1, "no_data": 1, "blocked": 1, "other_release": 1}
+    assert "held by root" in next(s.reason for s in seen.plan.skipped if s.endpoint_id == held)
+
+
+async def test_from_a_finding_to_a_deployment_that_closes_it(world: World) -> None:
+    endpoints = [await world.endpoint(host) for host in "abc"]
+    await world.allow()
+    worst = (await world.exposure.vulnerabilities(OWNER, "state:fixable_now source:curl")).items[0]
+    seen = await world.remediation.preview(OWNER, "", "cve", [worst.cve.lower()])
+    assert [u.name for u in seen.plan.updates] == ["curl", "libcurl4"]
+    assert worst.cve in seen.closing.closed
+    made = await world.remediation.create(
+        OWNER, "", "cve", [worst.cve], expect_count=3, digest=seen.plan.digest, pace="rehearsal", start=True
+    )
+    rollout = await world.rollouts.show(OWNER, made.rollout_id)
+    assert (rollout.targets, rollout.title) == (3, made.title)
+    before = await world.remediation.deployment(OWNER, made.id)
+    assert (before.state, before.closed, before.cves_now) == ("rolling", (), made.cves_before)
+    assert before.still_open[worst.cve] == 3
+    for endpoint in endpoints[:2]:
+        await world.fleet.inventory(endpoint, [deb("curl", NEW), deb("libcurl4", NEW, "curl")])
+    halfway = await world.remediation.deployment(OWNER, made.rollout_id)  # the rollout's id finds it too
+    assert (halfway.still_open[worst.cve], halfway.closed) == (1, ())
+    await world.fleet.inventory(endpoints[2], [deb("curl", NEW), deb("libcurl4", NEW, "curl")])
+    done = await world.remediation.deployment(OWNER, made.id)
+    assert (done.still_open, set(done.closed)) == ({}, set(made.closes))
+    assert done.cves_now == made.cves_before - len(made.closes)
+    items, more = await world.remediation.deployments(OWNER)
+    assert ([d.id for d in items], more) == ([made.id], None)
+
+
+async def test_create_refuses_what_was_not_seen(world: World) -> None:
+    await world.endpoint("a")
+    create = world.remediation.create
+    with pytest.raises(NothingToDo, match="all are left out"):
+        await create(OWNER, "")
+    await world.allow()
+    seen = await world.remediation.preview(OWNER, "")
+    with pytest.raises(CountMoved, match="1 endpoints would be changed now, not 6"):
+        await create(OWNER, "", expect_count=6)
+    b = await world.endpoint("b")
+    world.clock.advance(11)
+    with pytest.raises(CountMoved):
+        await create(OWNER, "", expect_count=seen.count, digest=seen.plan.digest)
+    with pytest.raises(CountMoved, match="not those that you saw"):
+        await create(OWNER, "host:b", expect_count=1, digest=seen.plan.digest)
+    for selection, names, says in [("names", [], "at least one name"), ("security", ["curl"], "takes no names"),
+                                   ("some", [], "selection is one of")]:  # fmt: skip
+        with pytest.raises(Invalid, match=says):
+            await create(OWNER, "", selection, names)
+    with pytest.raises(Invalid, match="no pace"):
+        await create(OWNER, "", pace="reckless")
+    viewer = Principal(TENANT, "v", "person", "v", frozenset({"rollout.read", "endpoint.read"}))
+    with pytest.raises(Forbidden):
+        await create(viewer, "")
+    assert (await world.remediation.deployments(OWNER))[0] == []
+    assert await world.rollouts.list(OWNER) == ()
+    assert (await world.remediation.preview(OWNER, f"id:{b}", "names", ["tzdata"])).plan.updates[0].security is False

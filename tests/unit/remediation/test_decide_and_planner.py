@@ -1,0 +1,167 @@
+"""Who may be patched, and what a deployment pins: each rule as a small story."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brakeline.protocol.messages import Mode, PendingUpdate, UpdateState
+from brakeline.remediation.decide import effective, why
+from brakeline.remediation.model import Plan, Selection, SettingsPolicy, Situation
+from brakeline.remediation.planner import plan
+
+
+def policy(name: str, mode: str, refresh: int | None = None) -> SettingsPolicy:
+    return SettingsPolicy("po_" + name, name, "", Mode(mode), refresh, None, 0, "me")
+
+
+def test_without_a_policy_nothing_is_patched() -> None:
+    assert effective(()).mode is Mode.ASSESS
+    assert "no policy" in why(())
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("all", "databases", "web"))))
+def test_the_most_careful_wins_in_any_order(order: tuple[str, ...]) -> None:
+    made = {
+        "all": policy("all", "patch", 7200),
+        "databases": policy("databases", "assess"),
+        "web": policy("web", "patch", 600),
+    }
+    policies = [made[name] for name in order]
+    assert (effective(policies).mode, effective(policies).refresh_interval_s) == (Mode.ASSESS, 600)
+    assert "databases" in why(policies)
+    assert effective(p for p in policies if p.name != "databases").mode is Mode.PATCH
+
+
+@given(st.lists(st.sampled_from(["assess", "patch"])))
+def test_adding_a_careful_policy_never_allows_more(modes: list[str]) -> None:
+    policies = [policy(str(i), mode) for i, mode in enumerate(modes)]
+    assert effective([*policies, policy("careful", "assess")]).mode is Mode.ASSESS
+
+
+def pending(
+    name: str, candidate: str = "2", *, security: bool = True, state: str = "available", reason: str = ""
+) -> PendingUpdate:
+    return PendingUpdate(name, "amd64", "1", candidate, "suite", security, UpdateState(state), reason)
+
+
+def situation(
+    host: str,
+    *updates: PendingUpdate,
+    blocked: tuple[str, str] | None = None,
+    release: str = "debian:12",
+    wanted: str = "",
+) -> Situation:
+    return Situation("ep_" + host, host, "eu", release, updates, blocked, frozenset(filter(None, [wanted])))
+
+
+def left_out(planned: Plan) -> dict[str, str]:
+    return {s.hostname: s.code for s in planned.skipped}
+
+
+def test_security_takes_what_the_suite_calls_security() -> None:
+    endpoints = [
+        situation("a", pending("curl"), pending("bash", security=False)),
+        situation("b", pending("bash", security=False)),
+    ]
+    planned = plan(endpoints, Selection.SECURITY)
+    assert [(u.name, u.version, u.endpoints) for u in planned.updates] == [("curl", "2", 1)]
+    assert left_out(planned) == {"b": "nothing_pending"}
+    everything = plan(endpoints, Selection.ALL)
+    assert [(u.name, u.endpoints, u.security) for u in everything.updates] == [("bash", 2, False), ("curl", 1, True)]
+
+
+def test_names_take_only_these() -> None:
+    planned = plan([situation("a", pending("curl"), pending("bash"))], Selection.NAMES, frozenset({"bash"}))
+    assert planned.targets[0].updates == {"bash": "2"}
+
+
+def test_one_version_a_package_the_newest_on_offer() -> None:
+    """1.10 is newer than 1.9, and who still offers 1.9 is named instead of getting another change."""
+    endpoints = [situation("old", pending("curl", "1.9")), situation("new", pending("curl", "1.10"))]
+    planned = plan(endpoints, Selection.SECURITY)
+    assert [(t.hostname, t.updates) for t in planned.targets] == [("new", {"curl": "1.10"})]
+    assert left_out(planned) == {"old": "other_version"}
+    assert "offers 1.9, not 1.10" in planned.skipped[0].reason
+
+
+def test_one_release_at_a_time() -> None:
+    endpoints = [situation(h, pending("curl")) for h in "ab"] + [
+        situation("c", pending("curl", "3"), release="debian:13")
+    ]
+    planned = plan(endpoints, Selection.SECURITY)
+    assert (planned.release, [u.version for u in planned.updates], left_out(planned)) == (
+        "debian:12",
+        ["2"],
+        {"c": "other_release"},
+    )
+
+
+@pytest.mark.parametrize("state", ["held", "kept_back", "phased", "needs_removal"])
+def test_what_would_not_be_installed_is_left_out_with_its_reason(state: str) -> None:
+    mixed = situation("a", pending("curl", state=state, reason="because"), pending("bash"))
+    only = situation("b", pending("curl", state=state, reason="because"))
+    planned = plan([mixed, only], Selection.SECURITY)
+    assert planned.targets[0].updates == {"bash": "2"}
+    assert planned.targets[0].left_out == ("curl: because",)
+    assert (left_out(planned), planned.skipped[0].reason) == ({"b": "blocked"}, "curl: because")
+
+
+def test_new_packages_are_installable() -> None:
+    assert plan([situation("a", pending("linux-image-amd64", state="needs_new_packages"))], Selection.ALL).updates
+
+
+def test_blocked_endpoints_are_named_and_pin_nothing() -> None:
+    endpoints = [
+        situation("a", pending("curl", "9"), blocked=("assess_only", "no policy")),
+        situation("b", pending("curl", "2")),
+    ]
+    planned = plan(endpoints, Selection.SECURITY)
+    assert [(u.version, u.endpoints) for u in planned.updates] == [("2", 1)]
+    assert left_out(planned) == {"a": "assess_only"}
+
+
+def test_a_cve_takes_what_closes_it_there() -> None:
+    endpoints = [
+        situation("a", pending("libcurl4"), pending("bash"), wanted="libcurl4"),
+        situation("b", pending("bash")),
+    ]
+    planned = plan(endpoints, Selection.CVE)
+    assert [(t.hostname, t.updates) for t in planned.targets] == [("a", {"libcurl4": "2"})]
+
+
+def test_the_digest_is_of_pins_and_endpoints() -> None:
+    one = plan([situation("a", pending("curl"))], Selection.SECURITY).digest
+    assert one == plan([situation("a", pending("curl"), pending("bash", security=False))], Selection.SECURITY).digest
+    assert one != plan([situation("a", pending("curl", "3"))], Selection.SECURITY).digest
+    assert one != plan([situation("b", pending("curl"))], Selection.SECURITY).digest
+
+
+hosts = st.lists(
+    st.builds(
+        lambda names, version, state, blocked: situation(
+            "x",
+            *[pending(n, version, state=state) for n in sorted(names)],
+            blocked=("unhealthy", "x") if blocked else None,
+        ),
+        st.sets(st.sampled_from(["a", "b", "c"])), st.sampled_from(["1.9", "1.10", "2"]),
+        st.sampled_from(["available", "held"]), st.booleans(),
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+@given(hosts)
+def test_everybody_is_either_in_or_named_and_gets_only_pins(drawn: list[Situation]) -> None:
+    import dataclasses
+
+    endpoints = [dataclasses.replace(s, endpoint_id=f"ep_{i}") for i, s in enumerate(drawn)]
+    planned = plan(endpoints, Selection.ALL)
+    named = [t.endpoint_id for t in planned.targets] + [s.endpoint_id for s in planned.skipped]
+    assert sorted(named) == sorted(s.endpoint_id for s in endpoints)
+    assert all(s.reason for s in planned.skipped)
+    pins = {u.name: u.version for u in planned.updates}
+    assert all(t.updates.items() <= pins.items() for t in planned.targets)
