@@ -60,8 +60,10 @@ class FleetPages:
     async def make_command(self, request: Request) -> Response:
         """Answers with the page itself: the line is shown once, so there is nothing to redirect to."""
         who, form = await self.kit.posted(request)
-        token_id, view = await self.screens.make_command(who, form.get("region", ""), form.get("tags", ""))
-        feed = f"/endpoints/add/feed?token={quote(token_id)}"
+        token_id, view = await self.screens.make_command(
+            who, form.get("region", ""), form.get("tags", ""), request.headers.get("host", "")
+        )
+        feed = f"/endpoints/add/feed?token={quote(token_id)}" if token_id else ""
         return await self.kit.page(request, who, "add_endpoint", view, "Add endpoint", feed=feed)
 
     async def add_feed(self, request: Request) -> Response:

@@ -16,7 +16,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brakeline.console.assets import load_assets
+from brakeline.console.desk import Desk
 from brakeline.console.feed import Feed
+from brakeline.console.gatehouse import Gatehouse
 from brakeline.console.kit import Kit, NotLoggedIn, login_redirect
 from brakeline.console.pages_account import AccountPages
 from brakeline.console.pages_change import ChangePages
@@ -24,6 +26,7 @@ from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.render import Renderer
 from brakeline.console.screens import Doors, Screens
 from brakeline.console.security import PAGE_HEADERS
+from brakeline.console.services import services_of
 from brakeline.console.specimens import SpecimenPages
 from brakeline.core.errors import BrakelineError, Fault, Invalid, NotFound
 
@@ -95,3 +98,9 @@ def _add(message: MutableMapping[str, Any]) -> None:
         *headers,
         *((k.encode(), v.encode()) for k, v in PAGE_HEADERS.items() if k.encode() not in present),
     ]
+
+
+def build_console(state: Any) -> Console:
+    """The console of a server. What it needs of `state` is the fields of `services.Services`."""
+    services = services_of(state)
+    return build(Desk(services), Gatehouse(services.tenancy), dev=bool(getattr(services.settings, "dev", False)))

@@ -55,13 +55,13 @@ HERE = Badge("●", "reporting", Tone.OK)
 SILENT = Badge("?", "silent", Tone.WARN)
 CLONED = Badge("✕", "cloned", Tone.BAD)
 OPEN = Badge("!", "open", Tone.WARN)
-HIGH = Badge("▲", "high", Tone.WARN)
-UNRATED = Badge("○", "not rated", Tone.IDLE)
+HIGH = Badge("■", "blocked", Tone.WARN)
+UNRATED = Badge("○", "no fix yet", Tone.IDLE)
 
 EXPOSURE: Final = (
     ExposureRow(
         "CVE-2026-31337", Link("CVE-2026-31337", "/vulnerabilities/CVE-2026-31337"), "openssl", True,
-        Badge("▲", "critical", Tone.BAD), 4, "/vulnerabilities/CVE-2026-31337", "fix available", "in 19 h", Tone.BAD,
+        Badge("!", "fixable now", Tone.BAD), 4, "/vulnerabilities/CVE-2026-31337", "fix available", "in 19 h", Tone.BAD,
     ),
     ExposureRow(
         "CVE-2026-2781", Link("CVE-2026-2781", "/vulnerabilities/CVE-2026-2781"), "libxml2, python3-libxml2", False,

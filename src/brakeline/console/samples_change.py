@@ -94,8 +94,10 @@ def excess(last: int, rise: float, step: int = 12) -> ExcessSeries:
         wave = 1.4 * math.sin(exposed / last * 9) * math.exp(-3 * exposed / last)
         estimate = wave + rise * (exposed / last) ** 2
         half = 46 / math.sqrt(exposed) / (1.6 if rise > 1 else 1)
-        points.append(ExcessPoint(exposed, round(estimate, 2), round(estimate - half, 2), round(estimate + half, 2)))
-    return ExcessSeries(tuple(points), 0.0, "99 % band")
+        low, high = round(estimate - half, 2), round(estimate + half, 2)
+        brake = round(half * 1.15, 2) if exposed > 60 else None
+        points.append(ExcessPoint(exposed * 6.0, exposed, round(estimate, 2), low, high, brake))
+    return ExcessSeries(tuple(points), "99 % band")
 
 
 OK_MARK = Badge("✓", "passed", Tone.OK)
@@ -143,7 +145,7 @@ ROLLING_VIEW: Final = RolloutView(
     ),
     statistics=STATISTICS, log=LOG, log_more=0, harmed=(),
     spared=(Link("web-104", "/endpoints/ep_104"), Link("web-105", "/endpoints/ep_105")), spared_total=99779,
-    spared_title="Not reached yet", updates=PINS, pause_action="/rollouts/ro_live/pause",
+    spared_title="Not reached yet", updates=PINS, updates_note="exact versions, pinned when it was made; closes 3 CVEs, 0 of them closed everywhere by now", pause_action="/rollouts/ro_live/pause",
 )  # fmt: skip
 HALTED_VIEW: Final = replace(
     ROLLING_VIEW, state=HALTED, state_class="halted", alert_tone=Tone.BAD,
@@ -158,7 +160,7 @@ HALTED_VIEW: Final = replace(
     ),
     excess=excess(1365, 1.9, 33), why_title="Why it stopped",
     why=(
-        WhyLine(NO_MARK, "Excess failure +1.9 points, band +1.1 … +2.7: the band is above the brake line"),
+        WhyLine(NO_MARK, "Excess failure +1.9 points, band +1.1 … +2.7: above the brake line at +0.9"),
         WhyLine(OK_MARK, "Heard again: 99.98 % of treated endpoints checked in after the change"),
         WhyLine(ASK_MARK, "No control has reported from ap-south yet: counted as not proven, never as good"),
     ),
@@ -194,7 +196,7 @@ SMALL_VIEW: Final = replace(
         GridRow("eu", (cell("eu", 0, "held", 1, 1, 1), cell("eu", 1, "pending", 0, 1), cell("eu", 2, "pending", 0, 1))),
         GridRow("us", (cell("us", 0, "empty", 0, 0), cell("us", 1, "pending", 0, 1), cell("us", 2, "pending", 0, 2))),
     ),
-    excess=ExcessSeries((), 0.0, "99 % band", "6 endpoints are too few for a band; single failures are counted instead."),
+    excess=ExcessSeries((), "99 % band", "6 endpoints are too few for a band; single failures are counted instead."),
     statistics=(
         "With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",
         "A harm that shows itself only as silence is seen, one that shows itself in one of a hundred machines is not.",
@@ -211,7 +213,7 @@ DONE_VIEW: Final = replace(
 )  # fmt: skip
 DRAFT_VIEW: Final = replace(
     ROLLING_VIEW, state=Badge("○", "draft", Tone.IDLE), state_class="draft", log=(), policy=None, pause_action="",
-    alert="○ Draft. Nothing has been offered.", excess=ExcessSeries((), 0.0, "99 % band"), log_more=12, statistics=(),
+    alert="○ Draft. Nothing has been offered.", excess=ExcessSeries((), "99 % band"), log_more=12, statistics=(),
     brake=BrakeControl("/rollouts/ro_live/brake", False, "NOT STARTED", "there is nothing to stop"),
     releases=(ReleaseControl("/rollouts/ro_live/start", "Start", False, "Opens the first ring."),),
 )  # fmt: skip

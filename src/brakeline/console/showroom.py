@@ -114,7 +114,7 @@ class Showroom(Screens):
     async def add_endpoint(self, who: Visitor, region: str, tags: str) -> AddEndpointView:
         return samples.ADD_ENDPOINTS["before"]
 
-    async def make_command(self, who: Visitor, region: str, tags: str) -> tuple[str, AddEndpointView]:
+    async def make_command(self, who: Visitor, region: str, tags: str, host: str) -> tuple[str, AddEndpointView]:
         return "et_1", samples.ADD_ENDPOINTS["waiting"]
 
     async def add_progress(self, who: Visitor, token_id: str) -> AddEndpointView:

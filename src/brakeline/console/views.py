@@ -141,7 +141,7 @@ class ExposureRow:
     link: Link
     packages: str
     kev: bool
-    severity: Badge
+    state: Badge  # where it stands: fixable now, blocked, no fix yet …
     endpoints: int
     endpoints_href: str
     fix: str

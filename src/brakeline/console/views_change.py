@@ -123,20 +123,24 @@ class GridRing:
 
 @dataclass(frozen=True, slots=True)
 class ExcessPoint:
-    """At `exposed` treated endpoints: estimate and band of treated minus control, in percentage points."""
+    """One moment, `at_s` after the first: treated minus control with its band, in percentage points.
 
+    `brake`: the excess that would halt at these numbers; None while no excess could.
+    """
+
+    at_s: float
     exposed: int
     estimate: float
     low: float
     high: float
+    brake: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExcessSeries:
-    """`brake_at`: the band above this line halts (points). Without points the chart says why."""
+    """Oldest first. Without points the chart says why."""
 
     points: tuple[ExcessPoint, ...]
-    brake_at: float
     band: str  # "99 % band"
     empty_reason: str = "No treated endpoint has reached a checkpoint yet."
 
@@ -202,6 +206,7 @@ class RolloutView:
     spared_total: int
     spared_title: str
     updates: tuple[PinnedUpdate, ...]
+    updates_note: str
     releases: tuple[ReleaseControl, ...] = ()
     pause_action: str = ""
     withdraw_action: str = ""

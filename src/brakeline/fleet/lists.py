@@ -24,6 +24,7 @@ from brakeline.protocol.messages import Package, PendingUpdate
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 
+__all__ = ["After", "EndpointPage", "ListUse"]
 PAGE_ITEMS_MAX: Final = 500
 LIST_ITEMS_MAX: Final = 1000
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -88,7 +89,10 @@ def visit(chromium: Browser, twin: Twin) -> Iterator[Open]:
     """`visit(path, role=, width=, scheme=, script=)`: a page of a fresh, logged-in browser context."""
     contexts: list[BrowserContext] = []
 
-    def go(path: str, *, role: str = "owner", width: int = 1440, scheme: str = "light", script: bool = True) -> Page:
+    def go(
+        path: str, *, role: str = "owner", width: int = 1440, scheme: Literal["light", "dark"] = "light",
+        script: bool = True,
+    ) -> Page:  # fmt: skip
         height = 844 if width < 600 else 900
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script

@@ -1,0 +1,15 @@
+"""The real screens: asks the services and hands what they say to `present*`. No rule of the product lives here.
+
+`Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
+`DeskChange` (deployments, rollouts, policies) and `DeskProof` (audit log, settings).
+"""
+
+from __future__ import annotations
+
+from brakeline.console.desk_change import DeskChange
+from brakeline.console.desk_fleet import DeskFleet
+from brakeline.console.desk_proof import DeskProof
+
+
+class Desk(DeskFleet, DeskChange, DeskProof):
+    """`screens.Screens` over the services."""

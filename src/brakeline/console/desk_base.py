@@ -1,0 +1,69 @@
+"""What the parts of the desk share: the services, and small questions that several screens ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from brakeline.console import present_rollout
+from brakeline.console.screens import Visitor
+from brakeline.console.services import Services
+from brakeline.console.views import Badge, RolloutRow
+from brakeline.core.errors import Forbidden
+from brakeline.protocol.messages import Mode
+from brakeline.remediation.model import DeploymentView
+from brakeline.rollout.view import RolloutView
+
+LIVE_STATES = ("rolling", "holding")
+ROLLOUTS_LOOKED_AT = 20  # live rollouts in which an endpoint is looked for
+
+
+class DeskBase:
+    """Base of the parts."""
+
+    def __init__(self, services: Services) -> None:
+        self.s = services
+        self.deployments: dict[tuple[str, str], tuple[float, DeploymentView | None]] = {}
+
+    async def modes(self, who: Visitor, endpoint_ids: Sequence[str]) -> dict[str, Mode]:
+        """Endpoint id -> what policy lets its agent do."""
+        answers = await self.s.remediation.patchable(who.principal.tenant_id, list(endpoint_ids))
+        return {endpoint_id: Mode.ASSESS if why else Mode.PATCH for endpoint_id, why in answers.items()}
+
+    async def live_rollouts(self, who: Visitor) -> int | None:
+        try:
+            return len(await self.s.rollout.list(who.principal, states=LIVE_STATES, limit=100))
+        except Forbidden:
+            return None
+
+    async def rollout_rows(self, who: Visitor, *, live: bool) -> tuple[RolloutRow, ...]:
+        """Rollouts for the overview: live ones and those that were halted."""
+        states = (*LIVE_STATES, "halted") if live else ()
+        found = await self.s.rollout.list(who.principal, states=states, limit=8)
+        now = self.s.clock.now_ms()
+        return tuple(
+            [present_rollout.rollout_row(r, await self.s.rollout.show(who.principal, r.id), now) for r in found]
+        )
+
+    async def views_with(self, who: Visitor, endpoint_id: str, states: Sequence[str]) -> list[RolloutView]:
+        """Rollouts in one of `states` that have this endpoint among their targets."""
+        found = await self.s.rollout.list(who.principal, states=states, limit=ROLLOUTS_LOOKED_AT)
+        views = [await self.s.rollout.show(who.principal, r.id) for r in found]
+        return [v for v in views if any(m.endpoint_id == endpoint_id for m in v.members)]
+
+    async def waiting(self, who: Visitor, endpoint_id: str) -> dict[str, str]:
+        """Package -> what its rollout waits for, for one endpoint."""
+        found: dict[str, str] = {}
+        for view in await self.views_with(who, endpoint_id, (*LIVE_STATES, "halted")):
+            for name, text in present_rollout.waiting_texts(view, endpoint_id).items():
+                found.setdefault(name, text)
+        return found
+
+    async def endpoint_events(self, who: Visitor, endpoint_id: str) -> list[tuple[int, Badge, str, str]]:
+        """What rollouts did with this endpoint, for its timeline."""
+        found = []
+        for view in await self.views_with(who, endpoint_id, ()):
+            member = next(m for m in view.members if m.endpoint_id == endpoint_id)
+            if member.arm:
+                badge = present_rollout.member_badge(member)
+                found.append((view.created_ms, badge, f"{view.title}: {member.note or member.state}", view.created_by))
+        return found

@@ -1,0 +1,238 @@
+"""Deployments, rollouts, policies: over remediation and rollout. Every act goes to the service that owns it."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlencode
+
+from brakeline.console import present, present_rollout
+from brakeline.console.desk_base import DeskBase
+from brakeline.console.screens import Visitor
+from brakeline.console.views import Badge, Link, RolloutRow, Tone
+from brakeline.console.views_change import (
+    Choice,
+    DeploymentForm,
+    NewDeploymentView,
+    PinnedUpdate,
+    PlanRing,
+    PoliciesView,
+    PolicyForm,
+    PolicyRow,
+    Preview,
+    RolloutMembersView,
+    RolloutsView,
+    RolloutView,
+    Skipped,
+)
+from brakeline.core.errors import Conflict, Invalid, NotFound
+from brakeline.fleet.query import InvalidQuery
+from brakeline.protocol.messages import Mode
+from brakeline.remediation.model import DeploymentView, SettingsPolicy
+from brakeline.remediation.model import Preview as Planned
+from brakeline.rollout import arms, power
+from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.presets import policy_for
+
+PAGE: Final = 25
+DEPLOYMENT_S: Final = 5.0  # findings close seldom; a live page asks twice a second
+DEPLOYMENTS_MAX: Final = 200
+MEMBERS_SHOWN: Final = 500
+NAMES_SHOWN: Final = 40
+SELECTIONS: Final = (
+    ("security", "Security updates", "everything that a security suite offers"),
+    ("all", "All updates", "security and other"),
+    ("names", "Only these packages", "named below"),
+    ("cve", "Whatever closes these CVEs", "named below"),
+)
+PACES: Final = (
+    ("careful", "Careful", "26 h of watching per ring: a night and a next-day return"),
+    ("fast", "Fast", "6 h 15 min per ring"),
+    ("rehearsal", "Rehearsal", "minutes per ring: to see the machinery work, not to judge harm"),
+)
+TABS: Final = (
+    ("", "All"), ("live", "Live"), ("halted", "Halted"), ("completed", "Completed"), ("draft", "Drafts"),
+)  # fmt: skip
+
+
+class DeskChange(DeskBase):
+    """See the module."""
+
+    async def rollouts(self, who: Visitor, state: str, after: str) -> RolloutsView:
+        wanted = {"": (), "live": ("rolling", "holding")}.get(state, (state,))
+        if state and state not in dict(TABS):
+            raise Invalid(f"rollouts are not listed by {state[:20]!r}; there are {', '.join(k for k, _ in TABS if k)}")
+        found = await self.s.rollout.list(who.principal, states=wanted, before=after or None, limit=PAGE + 1)
+        now, rows = self.s.clock.now_ms(), list[RolloutRow]()
+        for r in found[:PAGE]:
+            rows.append(present_rollout.rollout_row(r, await self.s.rollout.show(who.principal, r.id), now))
+        more = {"state": state, "after": found[PAGE - 1].id} if len(found) > PAGE else None
+        return RolloutsView(
+            tuple(rows), state, tuple(Choice(k, label, "", k == state) for k, label in TABS),
+            next_href=f"/rollouts?{urlencode(more)}" if more else "",
+            first_href=f"/rollouts?{urlencode({'state': state})}" if after else "",
+        )  # fmt: skip
+
+    async def rollout(self, who: Visitor, rollout_id: str) -> RolloutView:
+        facts = await self.s.rollout.show(who.principal, rollout_id)
+        made = await self._deployment(who, rollout_id)
+        return present_rollout.rollout_view(facts, self.s.clock.now_ms(), made, who.may("rollout.resume"))
+
+    async def _deployment(self, who: Visitor, rollout_id: str) -> DeploymentView | None:
+        """The deployment behind a rollout, remembered for DEPLOYMENT_S; None for a rollout that none made."""
+        key, now = (who.principal.tenant_id, rollout_id), self.s.clock.monotonic_s()
+        known = self.deployments.get(key)
+        if known is None or known[0] <= now:
+            try:
+                made = await self.s.remediation.deployment(who.principal, rollout_id)
+            except NotFound:
+                made = None
+            if len(self.deployments) >= DEPLOYMENTS_MAX:
+                self.deployments.clear()
+            known = self.deployments[key] = (now + DEPLOYMENT_S, made)
+        return known[1]
+
+    async def rollout_members(
+        self, who: Visitor, rollout_id: str, region: str, ring: str, show: str
+    ) -> RolloutMembersView:
+        facts = await self.s.rollout.show(who.principal, rollout_id)
+        title, chosen = present_rollout.chosen_members(facts, region, ring, show)
+        rest = len(chosen) - MEMBERS_SHOWN
+        return RolloutMembersView(
+            Link(facts.title, present_rollout.rollout_href(rollout_id)), title,
+            tuple(map(present_rollout.member_row, chosen[:MEMBERS_SHOWN])),
+            f"{rest:,} more are not listed; the API has them all." if rest > 0 else "",
+        )  # fmt: skip
+
+    async def brake(self, who: Visitor, rollout_id: str) -> None:
+        await self.s.rollout.brake(who.principal, rollout_id)
+
+    async def pause(self, who: Visitor, rollout_id: str) -> None:
+        await self.s.rollout.pause(who.principal, rollout_id, "paused in the console")
+
+    async def resume(self, who: Visitor, rollout_id: str, reason: str) -> None:
+        await self.s.rollout.resume(who.principal, rollout_id, reason)
+
+    async def start(self, who: Visitor, rollout_id: str) -> None:
+        await self.s.rollout.start(who.principal, rollout_id)
+
+    async def withdraw(self, who: Visitor, rollout_id: str) -> None:
+        await self.s.rollout.withdraw(who.principal, rollout_id, "withdrawn in the console")
+
+    # --- new deployment --------------------------------------------------------------------------------------------
+
+    async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView:
+        selections = tuple(Choice(k, label, note, k == form.selection) for k, label, note in SELECTIONS)
+        pace = form.policy or PACES[0][0]
+        policies = tuple(Choice(k, label, note, k == pace) for k, label, note in PACES)
+        view = NewDeploymentView(form, selections, policies, None, may_start=who.may("rollout.create"))
+        if not ask or (form.selection in ("names", "cve") and not form.names):
+            return view
+        try:
+            planned = await self.s.remediation.preview(who.principal, form.filter, form.selection, _names(form))
+        except InvalidQuery as wrong:
+            bar = present.refused_query("/rollouts/new", form.filter, wrong, "", "filter")
+            return NewDeploymentView(form, selections, policies, None, bar.error, bar.suggestion)
+        except Invalid as wrong:
+            return NewDeploymentView(form, selections, policies, None, wrong.detail)
+        return NewDeploymentView(
+            form, selections, policies, preview(planned, pace, self.s.clock.now_ms()), may_start=view.may_start
+        )
+
+    async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
+        made = await self.s.remediation.create(
+            who.principal, form.filter, form.selection, _names(form), title=form.name, expect_count=expect_count,
+            digest=digest, policy=policy_for(expect_count, form.policy or PACES[0][0]), start=True,
+        )  # fmt: skip
+        return made.rollout_id
+
+    # --- policies --------------------------------------------------------------------------------------------------
+
+    async def policies(self, who: Visitor, form: PolicyForm, ask: bool) -> PoliciesView:
+        found = await self.s.remediation.policies(who.principal)
+        now, rows = self.s.clock.now_ms(), list[PolicyRow]()
+        may = who.may("policy.write")
+        for p in found:
+            rows.append(policy_row(p, await self.s.fleet.count_matching(who.principal, p.filter), now, may))
+        if not ask:
+            return PoliciesView(tuple(rows), form, may_write=may)
+        try:
+            page = await self.s.fleet.list_endpoints(who.principal, form.filter, limit=NAMES_SHOWN)
+        except InvalidQuery as wrong:
+            bar = present.refused_query("/policies", form.filter, wrong, "", "filter")
+            return PoliciesView(tuple(rows), form, error=bar.error, suggestion=bar.suggestion, may_write=may)
+        names = tuple(Link(e.hostname or e.id, present.endpoint_href(e.id)) for e in page.items)
+        return PoliciesView(tuple(rows), form, page.total, names, may_write=may)
+
+    async def create_policy(self, who: Visitor, form: PolicyForm) -> None:
+        if form.expect_count is None:
+            raise Conflict("look first whom the policy concerns; the form carries the number that you saw")
+        await self.s.remediation.create_policy(
+            who.principal, name=form.name, filter_text=form.filter, mode=form.mode, expect_count=form.expect_count
+        )
+
+    async def delete_policy(self, who: Visitor, policy_id: str) -> None:
+        await self.s.remediation.delete_policy(who.principal, policy_id)
+
+
+def _names(form: DeploymentForm) -> tuple[str, ...]:
+    if form.selection not in ("names", "cve"):
+        return ()  # what was typed for another choice stays in the form and is not asked for
+    return tuple(form.names.replace(",", " ").split())
+
+
+def preview(planned: Planned, pace: str, now_ms: int) -> Preview:
+    """What a press on Start would do."""
+    plan, closing = planned.plan, planned.closing
+    change = Change(tuple(Pin(u.name, u.version) for u in plan.updates), exploited=bool(closing.kev))
+    count = planned.count
+    rings = arms.rings_for(policy_for(count, pace), change, count) if count else ()
+    regions = len({t.region for t in plan.targets})
+    watched_s = sum(r.bake_s for r, _ in rings)
+    before = [0, *(upto for _, upto in rings)]
+    return Preview(
+        endpoints=count, expect_count=count,
+        rings=tuple(
+            PlanRing(r.name, f"{upto:,} of {count:,}", upto - before[i], present.span(r.bake_s))
+            for i, (r, upto) in enumerate(rings)
+        ),
+        updates=tuple(_pin(u.name, u.version, u.endpoints, u.security, closing.by_update.get(u.name, 0))
+                      for u in plan.updates[:NAMES_SHOWN]),
+        more_updates=max(0, len(plan.updates) - NAMES_SHOWN),
+        reached=tuple(Link(t.hostname, present.endpoint_href(t.endpoint_id)) for t in plan.targets[:NAMES_SHOWN]),
+        more_reached=max(0, count - NAMES_SHOWN),
+        skipped=tuple(Skipped(Link(s.hostname, present.endpoint_href(s.endpoint_id)), s.reason)
+                      for s in plan.skipped[:NAMES_SHOWN]),
+        more_skipped=max(0, len(plan.skipped) - NAMES_SHOWN),
+        statistics=power.power(policy_for(count, pace), change, count, regions).sentences if count else (),
+        earliest_finish=_finish(closing.closed, closing.kev, now_ms, watched_s),
+        empty_reason=_empty(planned), digest=plan.digest,
+    )  # fmt: skip
+
+
+def _finish(closed: tuple[str, ...], exploited: tuple[str, ...], now_ms: int, watched_s: float) -> str:
+    closes = f"Closes {present.plural(len(closed), 'CVE')}"
+    if exploited:
+        closes += f", {len(exploited)} of them exploited in the wild"
+    return f"{closes}. Earliest end {present.full_time(now_ms + round(watched_s * 1000))[:16].replace('T', ' ')} UTC."
+
+
+def _empty(planned: Planned) -> str:
+    if planned.plan.targets:
+        return ""
+    if not planned.matched:
+        return "No endpoint matches this filter."
+    return f"{present.plural(planned.matched, 'endpoint')} match, and all are left out; each is named below with why."
+
+
+def _pin(name: str, version: str, endpoints: int, security: bool, closes: int) -> PinnedUpdate:
+    return PinnedUpdate(name, version, endpoints, security, present.plural(closes, "CVE") if closes else "")
+
+
+def policy_row(p: SettingsPolicy, matched: int, now_ms: int, may_write: bool) -> PolicyRow:
+    """One policy with whom it concerns at this moment."""
+    badge = Badge("▶", "patch", Tone.INFO) if p.mode is Mode.PATCH else Badge("○", "assess", Tone.IDLE)
+    made = f"{p.created_by}, {present.ago(p.created_ms, now_ms)}"
+    return PolicyRow(
+        p.id, p.name, Link(p.filter or "every endpoint", present.endpoints_href(p.filter)), badge, matched, made,
+        f"/policies/{p.id}/delete" if may_write else "",
+    )  # fmt: skip

@@ -1,0 +1,150 @@
+"""What exposure answers -> view-models. Pure. What is not known stands beside what is, never under it."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlencode
+
+from brakeline.advisories.model import FeedState
+from brakeline.console.present import ago, cve_link, endpoint_href, plural, span
+from brakeline.console.views import AffectedRow, Badge, CveView, ExposureRow, Fact, FindingRow, Link, Need, Tone
+from brakeline.exposure.answers import (
+    Affected,
+    EndpointFindings,
+    FleetExposure,
+    OpenFinding,
+    Vulnerability,
+    VulnerabilityDetail,
+)
+from brakeline.exposure.model import FindingState, Role
+
+STATES: Final = {
+    FindingState.FIXABLE: Badge("!", "fixable now", Tone.BAD),
+    FindingState.BLOCKED: Badge("■", "blocked", Tone.WARN),
+    FindingState.REBOOT: Badge("↻", "restart due", Tone.WARN),
+    FindingState.NOT_OFFERED: Badge("‖", "not offered", Tone.WARN),
+    FindingState.NO_FIX: Badge("○", "no fix yet", Tone.IDLE),
+    FindingState.UNKNOWN: Badge("?", "not known", Tone.WARN),
+}
+CARRIER: Final = Badge("–", "carried only", Tone.IDLE)
+QUERY_HELP: Final = "Words: kev:yes, state:fixable_now, source:curl, role:active, or part of an id or a name."
+SHOWN_ENDPOINT_ROWS: Final = 200
+
+
+def state_badge(state: str) -> Badge:
+    """A FindingState or "carrier"."""
+    return CARRIER if state == "carrier" else STATES[FindingState(state)]
+
+
+def worst_state(v: Vulnerability) -> Badge:
+    """The state that asks most of people, over all endpoints that have it."""
+    return next((STATES[s] for s in FindingState if v.states.get(s.value)), CARRIER)
+
+
+def exposure_row(v: Vulnerability, today: str) -> ExposureRow:
+    """One line of the list. A due date is only what the catalogue of exploited vulnerabilities names."""
+    href = f"/vulnerabilities/{v.cve}"
+    late = bool(v.kev_due) and v.kev_due < today
+    fixed = sorted({f for f in v.fixed.values() if f})
+    due = f"since {v.kev_due}" if late else v.kev_due or "none set"
+    return ExposureRow(
+        v.cve, cve_link(v.cve), ", ".join(v.sources), v.kev, worst_state(v), v.endpoints, href,
+        ", ".join(fixed) if fixed else "none yet", due, Tone.BAD if late else Tone.IDLE,
+    )  # fmt: skip
+
+
+def sources_text(feeds: tuple[FeedState, ...]) -> str:
+    """Which advisory data is loaded and how old it is; without any, that."""
+    if not feeds:
+        return "No advisory data is loaded: nothing can be assessed."
+    return " · ".join(f"{f.feed} of {f.content_day}" + (f" ({f.problem})" if f.problem else "") for f in feeds)
+
+
+def risk_needs(summary: FleetExposure, exploited: tuple[Vulnerability, ...]) -> tuple[Need, ...]:
+    """What of the exposure needs a person."""
+    needs = [
+        Need(
+            Badge("!", "exploited", Tone.BAD), cve_link(v.cve),
+            f"in {', '.join(v.sources)}: exploited in the wild, on {plural(v.endpoints, 'endpoint')}, "
+            + worst_state(v).word,
+        )
+        for v in exploited if v.endpoints
+    ]  # fmt: skip
+    if summary.no_data:
+        needs.append(Need(
+            Badge("?", "not assessed", Tone.WARN), Link(plural(summary.no_data, "endpoint"), "/endpoints"),
+            "not assessed: no inventory, or a release without advisory data",
+        ))  # fmt: skip
+    return tuple(needs)
+
+
+def finding_row(f: OpenFinding, now_ms: int) -> FindingRow:
+    """One finding of one endpoint."""
+    found = f.finding
+    carried = found.role == Role.CARRIER.value
+    badge = CARRIER if carried else STATES[f.state]
+    notes = [f.note, "headers or documents, does not run" if carried else ""]
+    if f.since_ms:
+        notes.append(f"open for {span((now_ms - f.since_ms) / 1000)}")
+    note = "; ".join(n for n in notes if n)
+    return FindingRow(
+        cve_link(found.cve), found.package, found.installed, found.fixed or "none yet", found.kev, badge, note
+    )
+
+
+def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
+    """What the table does not say."""
+    if not answer.inventory_ms:
+        return "Not assessed: no inventory has arrived, so nothing is known, neither good nor bad."
+    parts = []
+    if not answer.findings:
+        parts.append(f"No open finding in {answer.packages:,} packages that could be assessed.")
+    if len(answer.findings) > shown:
+        parts.append(f"{len(answer.findings) - shown:,} more are not shown here.")
+    if answer.not_assessed:
+        first = answer.not_assessed[0]
+        rest = len(answer.not_assessed) - 1
+        more = f" and {rest:,} more" if rest else ""
+        parts.append(f"Not assessed: {first.package} ({first.reason}){more}.")
+    if answer.unknown_since_ms:
+        parts.append(f"Not heard for {ago(answer.unknown_since_ms, now_ms).removesuffix(' ago')}: this may be old.")
+    return " ".join(parts)
+
+
+def closes(answer: EndpointFindings) -> dict[str, tuple[str, ...]]:
+    """Package -> CVEs that its pending update would close, exploited ones first."""
+    found: dict[str, list[str]] = {}
+    for f in answer.findings:
+        if f.state is FindingState.FIXABLE and f.finding.role != Role.CARRIER.value:
+            found.setdefault(f.finding.package, []).append(f.finding.cve)
+    return {package: tuple(dict.fromkeys(cves)) for package, cves in found.items()}
+
+
+def affected_row(a: Affected) -> AffectedRow:
+    return AffectedRow(
+        Link(a.hostname or a.endpoint_id, endpoint_href(a.endpoint_id)), a.region, a.source, a.version,
+        a.fixed or "none yet", state_badge(a.state),
+    )  # fmt: skip
+
+
+def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
+    """One CVE: what advisories say, where it is, and the way to close it."""
+    v = d.vulnerability
+    badges = [Badge("!", "exploited in the wild", Tone.BAD)] if v.kev else []
+    badges.append(worst_state(v) if v.endpoints else CARRIER if v.carriers else Badge("✓", "nowhere open", Tone.OK))
+    facts = [Fact("Source packages", ", ".join(sorted({a.source for a in d.advisories})))]
+    for a in d.advisories[:8]:
+        said = f"fixed in {a.fixed}" if a.fixed else "no fix yet"
+        where = f", {a.dist}" if a.dist else ""
+        facts.append(Fact(f"{a.source}, {a.ecosystem}", f"{said}{where}{f' ({a.date})' if a.date else ''}"))
+    if v.kev_due:
+        facts.append(Fact("Exploited: to be closed by", v.kev_due, Tone.BAD))
+    facts += [Fact("Not known", limit) for limit in d.limits]
+    note = f"{plural(v.endpoints, 'endpoint')} can run it" + (f", {v.carriers:,} only carry it" if v.carriers else "")
+    fixable = v.states.get(FindingState.FIXABLE.value, 0)
+    sources = " ".join(v.sources)
+    href = f"/rollouts/new?{urlencode({'selection': 'cve', 'names': v.cve})}"
+    return CveView(
+        v.cve, f"in {sources}" if sources else "not in this fleet", tuple(badges), tuple(facts),
+        tuple(map(affected_row, d.affected[:SHOWN_ENDPOINT_ROWS])), note, href if fixable and may_deploy else "",
+    )  # fmt: skip

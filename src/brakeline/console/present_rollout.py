@@ -1,0 +1,324 @@
+"""What the rollout slice says -> view-models. Pure. Every number leads to the endpoints behind it."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from brakeline.console.present import clock_text, endpoint_href, full_time, plural, span
+from brakeline.console.views import Badge, Kpi, Link, LogRow, Need, RolloutRow, Tone
+from brakeline.console.views_change import (
+    BrakeControl,
+    EndpointMark,
+    ExcessPoint,
+    ExcessSeries,
+    GridCell,
+    GridRing,
+    GridRow,
+    PinnedUpdate,
+    ReleaseControl,
+    RolloutMember,
+    RolloutView,
+    WhyLine,
+)
+from brakeline.remediation.model import DeploymentView
+from brakeline.rollout.model import Line, State
+from brakeline.rollout.service import RolloutSummary
+from brakeline.rollout.view import Cell, Excess, Member
+from brakeline.rollout.view import RolloutView as Facts
+
+STATES: Final = {
+    "draft": Badge("○", "draft", Tone.IDLE),
+    "rolling": Badge("▶", "rolling", Tone.INFO),
+    "holding": Badge("‖", "holding", Tone.WARN),
+    "halted": Badge("■", "halted", Tone.BAD),
+    "completed": Badge("✓", "completed", Tone.OK),
+    "withdrawn": Badge("–", "withdrawn", Tone.IDLE),
+}
+CELLS: Final = {
+    "pending": Badge("○", "pending", Tone.IDLE),
+    "active": Badge("▶", "active", Tone.INFO),
+    "passed": Badge("✓", "passed", Tone.OK),
+    "held": Badge("‖", "held", Tone.WARN),
+    "stopped": Badge("■", "stopped", Tone.BAD),
+    "spared": Badge("–", "spared", Tone.IDLE),
+    "empty": Badge("–", "none here", Tone.IDLE),
+}
+LINES: Final = {
+    State.OK: Badge("✓", "passed", Tone.OK),
+    State.WAIT: Badge("○", "waiting", Tone.INFO),
+    State.HOLD: Badge("‖", "holding", Tone.WARN),
+    State.HALT: Badge("✕", "harm", Tone.BAD),
+    State.UNKNOWN: Badge("?", "no data", Tone.WARN),
+}
+MEMBERS: Final = {
+    "proven": Badge("✓", "proven", Tone.OK),
+    "installed": Badge("✓", "installed", Tone.OK),
+    "offered": Badge("▶", "offered", Tone.INFO),
+    "started": Badge("▶", "installing", Tone.INFO),
+    "failed": Badge("✕", "failed", Tone.BAD),
+    "unhealthy": Badge("✕", "unhealthy", Tone.BAD),
+    "silent": Badge("?", "silent", Tone.WARN),
+    "interrupted": Badge("✕", "interrupted", Tone.BAD),
+    "refused": Badge("–", "refused", Tone.WARN),
+    "expired": Badge("–", "offer expired", Tone.WARN),
+    "control": Badge("=", "control", Tone.IDLE),
+    "spared": Badge("–", "spared", Tone.IDLE),
+    "waiting": Badge("○", "waiting", Tone.IDLE),
+}
+EVENTS: Final = {
+    "brake": Badge("■", "brake", Tone.BAD), "halted": Badge("■", "halted", Tone.BAD),
+    "holding": Badge("‖", "holding", Tone.WARN), "pause": Badge("‖", "pause", Tone.WARN),
+    "rolling": Badge("▶", "rolling", Tone.INFO), "run": Badge("▶", "start", Tone.INFO),
+    "resume": Badge("▶", "resume", Tone.INFO), "completed": Badge("✓", "completed", Tone.OK),
+}  # fmt: skip
+HARMED: Final = ("failed", "unhealthy", "silent", "interrupted")
+OVER: Final = ("halted", "withdrawn")
+BRAKE_WORDS: Final = {
+    "halted": "BRAKED", "completed": "DONE", "withdrawn": "WITHDRAWN", "draft": "NOT STARTED",
+}  # fmt: skip
+TITLES: Final = {
+    "halted": "Why it stopped", "holding": "Why it does not go on", "rolling": "Why it is going on",
+    "completed": "Why it is completed", "draft": "Why it has not begun", "withdrawn": "Why it stopped",
+}  # fmt: skip
+SPARED_SHOWN: Final = 60
+HARMED_SHOWN: Final = 40
+SMALL: Final = 50  # below this, counts are said instead of shares: "1 of 3"
+
+
+def rollout_href(rollout_id: str) -> str:
+    return f"/rollouts/{quote(rollout_id, safe='')}"
+
+
+def members_href(rollout_id: str, **asked: str) -> str:
+    return f"{rollout_href(rollout_id)}/endpoints?{urlencode(asked)}"
+
+
+def share(bad: int, of: int) -> str:
+    """`1 of 3` for a few, `0.45 %` for many, `none` of nobody."""
+    if of == 0:
+        return "none yet"
+    return f"{bad} of {of}" if of < SMALL else f"{100 * bad / of:.2f} %"
+
+
+def points(value: float) -> str:
+    """Percentage points with a sign: `+1.9 points`."""
+    shown = round(100 * value, 1)
+    sign = "+" if shown > 0 else "−" if shown < 0 else ""
+    return f"{sign}{abs(shown):.1f} points"
+
+
+def rollout_row(r: RolloutSummary, view: Facts, now_ms: int) -> RolloutRow:
+    """One line of a list."""
+    known = view.now.n_t > 0 and view.now.n_c > 0
+    harm = known and view.now.low > 0
+    return RolloutRow(
+        r.id, Link(r.title, rollout_href(r.id)), STATES[r.state], plural(r.updates, "update"),
+        f"{r.exposed:,} of {r.targets:,}", points(view.now.excess) if known else "no comparison yet",
+        Tone.BAD if harm or r.state == "halted" else Tone.IDLE, clock_text(r.created_ms, now_ms),
+    )  # fmt: skip
+
+
+def rollout_needs(rows: tuple[RolloutRow, ...]) -> tuple[Need, ...]:
+    """Halted and holding rollouts wait for a person."""
+    texts = {"halted": "is halted: withdraw or resume", "holding": "holds: see why"}
+    return tuple(
+        Need(row.state, row.link, f"{texts[row.state.word]} ({row.reached} reached)")
+        for row in rows if row.state.word in texts
+    )  # fmt: skip
+
+
+def waiting_texts(view: Facts, endpoint_id: str) -> dict[str, str]:
+    """Package -> why this endpoint has not got it in this rollout."""
+    member = next((m for m in view.members if m.endpoint_id == endpoint_id), None)
+    if member is None or member.state in ("proven", "installed"):
+        return {}
+    if view.state == "halted":
+        text = f"spared: rollout {view.title} was halted"
+    elif member.state in ("waiting", "control", "spared"):
+        text = f"rollout {view.title}: {member.note or 'waits for its ring'}" + (f"; {view.why}" if view.why else "")
+    else:
+        text = f"rollout {view.title}: {member.state}" + (f", {member.note}" if member.note else "")
+    return {update.partition(" ")[0]: text for update in view.updates}
+
+
+# --- the live page -------------------------------------------------------------------------------------------------
+
+
+def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume: bool) -> RolloutView:
+    """One moment of one rollout. `made`: the deployment behind it, if there is one."""
+    state = STATES[v.state]
+    harmed = [m for m in v.members if m.arm == "treated" and m.state in HARMED]
+    over = v.state in OVER
+    pairs = list(zip(v.spared, v.spared_ids, strict=True))
+    return RolloutView(
+        id=v.id, name=v.title, sub=_sub(v), policy=None, state=state, state_class=v.state, alert=alert(v),
+        alert_tone=state.tone, brake=brake_control(v), kpis=kpis(v), rings=_rings(v), grid=grid(v),
+        excess=excess_series(v), why_title=TITLES[v.state], why=tuple(map(why_line, v.lines)) or (_nothing(v),),
+        statistics=v.statistics, log=tuple(log_row(x.at_ms, x.kind, x.who, x.text, now_ms) for x in v.log), log_more=0,
+        harmed=tuple(
+            EndpointMark(Link(m.hostname, endpoint_href(m.endpoint_id)), m.note, member_badge(m))
+            for m in harmed[:HARMED_SHOWN]
+        ),
+        spared=tuple(Link(name, endpoint_href(i)) for name, i in pairs[:SPARED_SHOWN]), spared_total=len(pairs),
+        spared_title="Spared: they keep their versions" if over else "Not reached yet",
+        updates=_pins(v, made), updates_note=_closing(made), releases=releases(v, may_resume),
+        pause_action=f"{rollout_href(v.id)}/pause" if v.state == "rolling" and v.wish == "run" else "",
+        withdraw_action=f"{rollout_href(v.id)}/withdraw" if v.state not in ("withdrawn", "completed") else "",
+    )  # fmt: skip
+
+
+def _sub(v: Facts) -> str:
+    size = f"{plural(v.targets, 'endpoint')} in {plural(len(v.regions), 'region')}, {plural(len(v.rings), 'ring')}"
+    return f"made by {v.created_by} · {size} · generation {v.generation}"
+
+
+def alert(v: Facts) -> str:
+    """The sentence at the top, for every state in which somebody should read one."""
+    reached = plural(v.exposed, "endpoint")
+    if v.state == "halted":
+        return (
+            f"■ Halted: {v.why} {reached} received this change, {len(v.spared):,} were spared and keep their versions. "
+            "Nothing more is offered; going on needs a reason."
+        )
+    if v.state == "holding":
+        return f"‖ Holding: {v.why}"
+    if v.state == "completed":
+        return f"✓ Completed: {reached} of {v.targets:,} have it."
+    if v.state == "withdrawn":
+        return f"– Withdrawn. {reached} received this change, {len(v.spared):,} keep their versions."
+    return "○ Draft: nothing has been offered." if v.state == "draft" else ""
+
+
+def brake_control(v: Facts) -> BrakeControl:
+    """Enabled whenever there is something to stop."""
+    word = BRAKE_WORDS.get(v.state, "BRAKE")
+    return BrakeControl(f"{rollout_href(v.id)}/brake", v.state not in BRAKE_WORDS, word)
+
+
+def releases(v: Facts, may_resume: bool) -> tuple[ReleaseControl, ...]:
+    """Widening acts that make sense now."""
+    base = rollout_href(v.id)
+    if v.state == "draft":
+        return (ReleaseControl(f"{base}/start", "Start", False, "Opens the first ring."),)
+    if may_resume and v.state in ("halted", "holding"):
+        explain = (
+            "Resuming exposes more endpoints to the same change. Endpoints without proof are set aside, by name; "
+            "the reason goes to the log."
+        )
+        return (ReleaseControl(f"{base}/resume", "Resume", True, explain),)
+    return ()
+
+
+def kpis(v: Facts) -> tuple[Kpi, ...]:
+    """State, exposed, failing, spared."""
+    badge, n = STATES[v.state], v.now
+    bad = v.failed + v.silent
+    ring = v.rings[v.ring].name if 0 <= v.ring < len(v.rings) else "no ring open"
+    tone = badge.tone if badge.tone in (Tone.BAD, Tone.WARN) else None
+    return (
+        Kpi("state", "State", f"{badge.glyph} {badge.word}", f"ring {ring}" if v.ring >= 0 else ring, "#why", tone),
+        Kpi("exposed", "Exposed", f"{v.exposed:,}", f"of {v.targets:,}; {v.proven:,} proven good",
+            members_href(v.id, show="treated")),
+        Kpi("failing", "Bad, treated", share(n.x_t, n.n_t), f"control {share(n.x_c, n.n_c)}",
+            members_href(v.id, show="bad"), Tone.BAD if bad else None),
+        Kpi("spared", "Spared" if v.state in OVER else "Still spared", f"{len(v.spared):,}",
+            "keep their versions" if v.state in OVER else "not offered to them", members_href(v.id, show="spared")),
+    )  # fmt: skip
+
+
+def _rings(v: Facts) -> tuple[GridRing, ...]:
+    return tuple(GridRing(r.name, f"to {r.upto:,} · bake {span(r.bake_s)}") for r in v.rings)
+
+
+def grid(v: Facts) -> tuple[GridRow, ...]:
+    """Regions x rings."""
+    cells = {(c.region, c.ring): c for c in v.grid}
+    return tuple(
+        GridRow(region, tuple(_cell(v.id, cells[region, r.name], i) for i, r in enumerate(v.rings)))
+        for region in v.regions
+    )
+
+
+def _cell(rollout_id: str, c: Cell, ring: int) -> GridCell:
+    bad = c.failed + c.silent
+    return GridCell(
+        f"{c.region.replace('/', '_').replace('.', '_')}-{ring}", c.state, CELLS[c.state], c.offered, c.planned, bad,
+        members_href(rollout_id, region=c.region, ring=c.ring),
+    )  # fmt: skip
+
+
+def excess_series(v: Facts) -> ExcessSeries:
+    """Moments at which both arms had somebody; the present one last."""
+    moments = [e for e in (*v.series, v.now) if e.n_t and e.n_c]
+    if not moments:
+        reason = "nobody has been treated yet." if not v.now.n_t else (
+            f"{plural(v.now.n_t, 'endpoint')} treated and no control beside: there is nothing to compare with, "
+            "so single failures and missing proof decide."
+        )  # fmt: skip
+        return ExcessSeries((), "95\u00a0% band", reason)
+    start = moments[0].at_ms
+    return ExcessSeries(tuple(_point(e, start) for e in moments), "95\u00a0% band")
+
+
+def _point(e: Excess, start_ms: int) -> ExcessPoint:
+    brake = None if e.brake_at is None else round(100 * e.brake_at, 3)
+    return ExcessPoint(
+        max(0.0, (e.at_ms - start_ms) / 1000), e.n_t, round(100 * e.excess, 3), round(100 * e.low, 3),
+        round(100 * e.high, 3), brake,
+    )  # fmt: skip
+
+
+def why_line(line: Line) -> WhyLine:
+    return WhyLine(LINES[line.state], line.text)
+
+
+def _nothing(v: Facts) -> WhyLine:
+    return WhyLine(LINES[State.UNKNOWN], v.why or "No decision has been written down yet.")
+
+
+def log_row(at_ms: int, kind: str, who: str, text: str, now_ms: int) -> LogRow:
+    badge = EVENTS.get(kind, Badge("·", kind, Tone.IDLE))
+    return LogRow(clock_text(at_ms, now_ms), full_time(at_ms), badge, text, who)
+
+
+def member_badge(m: Member) -> Badge:
+    return MEMBERS.get(m.state, Badge("·", m.state, Tone.IDLE))
+
+
+def member_row(m: Member) -> RolloutMember:
+    return RolloutMember(
+        Link(m.hostname, endpoint_href(m.endpoint_id)), m.region, m.ring or "none yet", m.arm or "in no arm",
+        member_badge(m), m.note,
+    )  # fmt: skip
+
+
+def chosen_members(v: Facts, region: str, ring: str, show: str) -> tuple[str, list[Member]]:
+    """Title and endpoints behind one number or cell."""
+    if show == "treated":
+        return "exposed", [m for m in v.members if m.arm == "treated"]
+    if show == "bad":
+        return "failed or silent", [m for m in v.members if m.state in HARMED]
+    if show == "spared":
+        return "spared", [m for m in v.members if m.arm != "treated"]
+    if region or ring:
+        title = ", ".join(t for t in (region, f"ring {ring}" if ring else "") if t)
+        return title, [m for m in v.members if region in ("", m.region) and ring in ("", m.ring)]
+    return "all endpoints", list(v.members)
+
+
+def _pins(v: Facts, made: DeploymentView | None) -> tuple[PinnedUpdate, ...]:
+    """From the deployment's record, which knows more; else from the rollout itself."""
+    if made is not None:
+        return tuple(PinnedUpdate(u.name, u.version, u.endpoints, u.security, "") for u in made.deployment.updates)
+    return tuple(PinnedUpdate(*text.partition(" ")[::2], v.targets, False, "") for text in v.updates)
+
+
+def _closing(made: DeploymentView | None) -> str:
+    """What of the findings that it is to close stands open still."""
+    if made is None or not made.deployment.closes:
+        return "exact versions, pinned when it was made"
+    of = plural(len(made.deployment.closes), "CVE")
+    return (
+        f"exact versions, pinned when it was made; closes {of}, {len(made.closed):,} of them closed everywhere by now"
+    )

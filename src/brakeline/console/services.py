@@ -1,0 +1,37 @@
+"""What the real screens stand on: the services of the server, by name and type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from brakeline.core.clock import Clock
+from brakeline.exposure.service import ExposureService
+from brakeline.fleet.service import FleetService
+from brakeline.platform.settings import Settings
+from brakeline.remediation.service import RemediationService
+from brakeline.rollout.service import RolloutService
+from brakeline.tenancy.service import TenancyService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`one_liner(token, host header)`: the line that enrols; None where this server cannot make one."""
+
+    tenancy: TenancyService
+    fleet: FleetService
+    exposure: ExposureService
+    rollout: RolloutService
+    remediation: RemediationService
+    clock: Clock
+    settings: Settings
+    one_liner: Callable[[str, str], str]
+
+
+def services_of(state: Any) -> Services:
+    """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
+    return Services(
+        tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, rollout=state.rollout,
+        remediation=state.remediation, clock=state.clock, settings=state.settings, one_liner=state.one_liner,
+    )  # fmt: skip

@@ -1,0 +1,222 @@
+"""The application without a browser: who comes in, which forms are believed, what errors look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import pytest
+
+from brakeline.console.feed import Feed
+from brakeline.console.kit import FORM_BYTES_MAX, safe_next
+from brakeline.console.routes import Console, build
+from brakeline.console.showroom import EMAIL, PASSWORD, Showroom, ShowroomDoors
+from brakeline.core.clock import ManualClock
+from brakeline.core.errors import Unavailable
+
+
+@dataclass
+class Answer:
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+
+
+class Visit:
+    """Calls the ASGI application as a browser with one cookie would."""
+
+    def __init__(self, role: str = "owner", *, dev: bool = False) -> None:
+        self.screens, self.doors = Showroom(ManualClock()), ShowroomDoors()
+        self.cookie = self.doors.open(role) if role else ""
+        self.console: Console = build(self.screens, self.doors, dev=dev, feed=Feed())
+
+    async def __call__(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> Answer:
+        path, _, query = path.partition("?")
+        sent = {"host": "console.example", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        if self.cookie:
+            sent["cookie"] = f"brakeline_session={self.cookie}"
+        body = urlencode(form or {}).encode()
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
+            "raw_path": path.encode(), "query_string": query.encode(), "root_path": "", "scheme": "https",
+            "headers": [(k.encode(), v.encode()) for k, v in sent.items()], "server": ("console.example", 443),
+            "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        answer, chunks = Answer(), []
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message) -> None:  # type: ignore[no-untyped-def]
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                answer.headers = {k.decode().lower(): v.decode() for k, v in message["headers"]}
+            else:
+                chunks.append(message.get("body", b""))
+
+        await self.console(scope, receive, send)
+        answer.text = b"".join(chunks).decode()
+        return answer
+
+    async def post(self, path: str, **form: str) -> Answer:
+        """With origin and form token, as from our own page."""
+        form.setdefault("csrf", f"csrf-of-{self.cookie}")
+        return await self("POST", path, form, origin="https://console.example")
+
+
+PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/vulnerabilities",
+         "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live", "/rollouts/ro_live/endpoints",
+         "/policies", "/audit", "/settings")  # fmt: skip
+POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
+         "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
+         "/policies", "/policies/po_1/delete", "/settings/tokens", "/settings/tokens/to_1/revoke", "/logout")  # fmt: skip
+FEEDS = ("/feed", "/rollouts/ro_live/feed", "/endpoints/ep_1/summary/feed", "/endpoints/add/feed")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_pages_answer_with_the_strict_policy(path: str) -> None:
+    answer = await Visit()("GET", path)
+    assert answer.status == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", (*PAGES, *FEEDS))
+async def test_strangers_are_sent_to_the_login_and_back(path: str) -> None:
+    answer = await Visit("")("GET", path)
+    assert answer.status == 303
+    assert answer.headers["location"].startswith("/login?next=/")
+    assert "feed" not in answer.headers["location"]
+
+
+@pytest.mark.parametrize("path", POSTS)
+async def test_no_form_is_believed_from_another_site_or_without_its_token(path: str) -> None:
+    visit = Visit()
+    good = f"csrf-of-{visit.cookie}"
+    foreign = await visit("POST", path, {"csrf": good}, origin="https://evil.example")
+    none = await visit("POST", path, {"csrf": good}, origin="null")
+    cross = await visit("POST", path, {"csrf": good}, sec_fetch_site="cross-site")
+    without = await visit("POST", path, {}, origin="https://console.example")
+    other = await visit("POST", path, {"csrf": good + "x"}, origin="https://console.example")
+    assert [a.status for a in (foreign, none, cross, without, other)] == [403] * 5
+    assert visit.screens.presses == []
+
+
+@pytest.mark.parametrize("path", FEEDS)
+async def test_a_feed_opened_by_a_person_leads_to_its_page(path: str) -> None:
+    answer = await Visit()("GET", path, accept="text/html")
+    assert answer.status == 303
+    assert answer.headers["location"] == (path.removesuffix("/feed") or "/")
+
+
+async def test_one_press_brakes_and_twice_is_fine() -> None:
+    visit = Visit()
+    for _ in range(2):
+        answer = await visit.post("/rollouts/ro_live/brake")
+        assert (answer.status, answer.headers["location"]) == (303, "/rollouts/ro_live")
+    page = await visit("GET", "/rollouts/ro_live")
+    assert "BRAKED" in page.text
+    assert "98,635 were spared" in page.text
+
+
+async def test_resume_needs_a_reason() -> None:
+    answer = await Visit().post("/rollouts/ro_live/resume", reason="  ")
+    assert answer.status == 422
+    assert "needs a reason" in answer.text
+
+
+async def test_start_with_another_count_than_seen_is_refused() -> None:
+    visit = Visit()
+    assert (await visit.post("/rollouts/new", expect_count="7")).status == 409
+    assert (await visit.post("/rollouts/new", expect_count="6")).status == 303
+    for wrong in ("", "-1", "6.0", "٦", "9" * 40):
+        assert (await visit.post("/rollouts/new", expect_count=wrong)).status == 422
+
+
+async def test_a_viewer_is_told_which_permission_is_missing() -> None:
+    answer = await Visit("viewer").post("/rollouts/ro_live/brake")
+    assert answer.status == 403
+    assert "rollout.brake" in answer.text
+
+
+async def test_htmx_gets_the_fragment_and_everybody_else_the_page() -> None:
+    visit = Visit()
+    fragment = await visit("GET", "/endpoints?q=oss:debian", hx_request="true")
+    page = await visit("GET", "/endpoints?q=oss:debian")
+    assert "<html" not in fragment.text
+    assert "Did you mean" in fragment.text
+    assert "<html" in page.text
+    assert "Did you mean" in page.text
+
+
+async def test_errors_are_pages_that_say_what_to_do() -> None:
+    visit = Visit()
+    for path, status in (("/nowhere", 404), ("/rollouts/ro_x", 404), ("/endpoints/ep_1/secrets", 404)):
+        answer = await visit("GET", path)
+        assert answer.status == status
+        assert "<h1>" in answer.text
+        assert "Traceback" not in answer.text
+
+
+async def test_database_away_is_a_503_page_with_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = Visit()
+
+    class Away(Showroom):
+        async def overview(self, who):  # type: ignore[no-untyped-def]
+            raise Unavailable("the database is away")
+
+        async def nav(self, who):  # type: ignore[no-untyped-def]
+            raise Unavailable("the database is away")
+
+    visit.console = build(Away(ManualClock()), visit.doors)
+    answer = await visit("GET", "/")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert "nothing was lost" in answer.text
+
+
+async def test_an_oversized_form_is_refused() -> None:
+    answer = await Visit().post("/policies", filter="x" * FORM_BYTES_MAX)
+    assert answer.status == 422
+    assert "larger than" in answer.text
+
+
+async def test_login_sets_a_cookie_that_scripts_cannot_read() -> None:
+    visit = Visit("")
+    wrong = await visit("POST", "/login", {"email": EMAIL, "password": "x"}, origin="https://console.example")
+    assert wrong.status == 401
+    foreign = await visit("POST", "/login", {"email": EMAIL, "password": PASSWORD}, origin="https://evil.example")
+    assert foreign.status == 403
+    form = {"email": EMAIL, "password": PASSWORD, "next": "//evil.example"}
+    right = await visit("POST", "/login", form, origin="https://console.example")
+    assert (right.status, right.headers["location"]) == (303, "/")
+    cookie = right.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=lax", "secure", "path=/"))
+
+
+async def test_a_link_works_once_and_looking_does_not_use_it_up() -> None:
+    visit = Visit("")
+    for _ in range(2):
+        assert (await visit("GET", "/login/once")).status == 200
+    own = {"origin": "https://console.example"}
+    short = await visit("POST", "/login/link", {"token": "once", "password": "short"}, **own)
+    assert short.status == 422
+    used = await visit("POST", "/login/link", {"token": "once", "password": "long enough, I hope"}, **own)
+    assert used.status == 303
+    again = await visit("POST", "/login/link", {"token": "once", "password": "long enough, I hope"}, **own)
+    assert again.status == 410
+
+
+async def test_specimens_only_in_development() -> None:
+    assert (await Visit()("GET", "/_ui")).status == 404
+    assert (await Visit(dev=True)("GET", "/_ui")).status == 200
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\r\nX: y"])
+def test_next_never_leads_to_another_site(target: str) -> None:
+    assert safe_next(target) == "/"
+
+
+def test_next_leads_to_our_pages() -> None:
+    assert safe_next("/rollouts/ro_1?done=x") == "/rollouts/ro_1?done=x"
