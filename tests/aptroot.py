@@ -87,7 +87,7 @@ class Clone:
     def version(self, name: str) -> str:
         """State and version as dpkg itself has them; "" = unknown to dpkg."""
         ran = self.machine.query("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Version}", name)
-        return " ".join(ran.text.split()) if ran.rc == 0 else ""
+        return " ".join(ran.text.split()) if ran.rc == 0 and not ran.text.startswith("un") else ""
 
     def plan(self, *updates: tuple[str, str], bounds: Bounds | None = None) -> Transaction:
         """The planned transaction; it must not be refused."""

@@ -49,9 +49,7 @@ def test_broken_states_are_told_once() -> None:
     found = dpkg.problems_of([broken])
     assert found == ("torn: half-installed (iHR), needs reinstallation",)
     assert dpkg.audit_problems(text("dpkg-audit-half-installed"), found) == ()
-    assert dpkg.audit_problems(text("dpkg-audit-failed"), ()) == (
-        "bad: are only half configured, probably due to problems",
-    )
+    assert dpkg.audit_problems(text("dpkg-audit-failed"), ()) == ("bad: are only half configured",)
 
 
 def test_log_tells_conffiles() -> None:
@@ -106,7 +104,8 @@ def test_policy_of_phased_and_held() -> None:
 
 def test_security_version_that_a_later_one_supersedes_still_counts() -> None:
     """Installed 1, security has 2, a point release has 3: going to 3 closes what 2 closed."""
-    table = "p:\n  Installed: 1\n  Candidate: 3\n  Version table:\n     3 500\n        500 main\n     2 500\n        500 sec\n"
+    table = "p:\n  Installed: 1\n  Candidate: 3\n  Version table:\n     3 500\n        500 main\n"
+    table += "     2 500\n        500 sec\n"
     policy = parse.parse_policy(table + " *** 1 100\n        100 /var/lib/dpkg/status\n")["p"]
     assert [(e.version, e.sources) for e in policy.newer()] == [("3", ("main",)), ("2", ("sec",))]
 
@@ -181,7 +180,5 @@ def test_blame() -> None:
     )
     assert blame(text("run-dpkg-killed"), 100, timed_out=False, killed=(), limit_s=60).code == "killed"
     assert blame("", -9, timed_out=False, killed=(), limit_s=60).code == "killed"
-    assert (
-        blame("", 100, timed_out=True, killed=("sleep",), limit_s=60).reason
-        == "Not finished after 60 s; ended were: sleep."
-    )
+    hung = blame("", 100, timed_out=True, killed=("sleep",), limit_s=60)
+    assert hung.reason == "Not finished after 60 s; ended were: sleep."

@@ -105,9 +105,8 @@ def installed(*rows: tuple[str, str, str]) -> tuple[Installed, ...]:
 
 
 def test_wanted_are_older_or_broken_ones() -> None:
-    have = installed(
-        ("old", "1", "ii"), ("same", "2", "ii"), ("newer", "3", "ii"), ("broken", "2", "iF"), ("rc", "1", "rc")
-    )
+    sound = (("old", "1", "ii"), ("same", "2", "ii"), ("newer", "3", "ii"))
+    have = installed(*sound, ("broken", "2", "iF"), ("rc", "1", "rc"))
     asked = [UpdateRef(n, "2") for n in ("old", "same", "newer", "broken", "rc", "absent")]
     assert [(p.name, v) for p, v in plan.wanted(asked, have)] == [("old", "2"), ("broken", "2")]
 
@@ -145,9 +144,8 @@ def test_proof_is_by_version_and_state() -> None:
 
 
 def test_changes_are_what_dpkg_has_before_and_after() -> None:
-    changes = changes_between(
-        installed(("a", "1", "ii"), ("b", "1", "ii")), installed(("a", "1", "iHR"), ("c", "1", "ii"))
-    )
+    before = installed(("a", "1", "ii"), ("b", "1", "ii"))
+    changes = changes_between(before, installed(("a", "1", "iHR"), ("c", "1", "ii")))
     assert [(c.name, c.before, c.after, c.state) for c in changes] == [
         ("a", "1", "1", "iHR"),
         ("b", "1", "", "un"),
