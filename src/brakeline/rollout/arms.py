@@ -1,6 +1,6 @@
 """Who is in which arm: the draw, the rings' sizes, and the decision at ready. Pure.
 
-Every endpoint of a rollout has a place `u` in a draw that nobody could know before: the first 63 bits of
+Every endpoint of a rollout has a place `u` in a draw that nobody could know before: the first 62 bits of
 SHA-256(salt || endpoint id), salt drawn after the change was fixed. The lowest places are treated first, ring by ring;
 controls are taken from the *highest* places, so that they are the last to cross over and stay comparable longest;
 a ring's controls are fresh endpoints, so no endpoint is evidence twice. Given who asked in a tick, which of them are
@@ -17,14 +17,14 @@ from typing import Final
 
 from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring
 
-U_BITS: Final = 63  # fits PostgreSQL's bigint
+U_BITS: Final = 62  # a place and its end fit PostgreSQL's bigint
 U_END: Final = 1 << U_BITS
 
 
 def draw(salt: bytes, endpoint_id: str) -> int:
     """The endpoint's place in the draw, 0 <= u < U_END; the endpoint can compute it too."""
     digest = hashlib.sha256(salt + endpoint_id.encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return int.from_bytes(digest[:8], "big") >> (64 - U_BITS)
 
 
 def held_out(policy: Policy, change: Change, total: int) -> int:

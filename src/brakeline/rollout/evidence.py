@@ -24,7 +24,8 @@ SIGNALS: Final = (SILENT, UNHEALTHY)  # compared between arms; EXPLICIT has no c
 # taken as the update's: an unknown code must not hide harm.
 CAN_PRE_EXIST: Final = frozenset(
     {"no_space", "lock_timeout", "locked", "network", "download_failed", "lists_stale", "unhealthy", "changed",
-     "expired", "busy", "refused", "held", "window", "power_lost", "interrupted", "unauthenticated_package"}
+     "expired", "offer_expired", "busy", "refused", "held", "window", "killed", "runner_died", "record_lost",
+     "hash_mismatch", "no_network", "halted", "barred", "assess_only", "nothing_to_do", "refresh_failed"}
 )  # fmt: skip
 
 
@@ -42,6 +43,13 @@ def windows_hit(policy: Policy, machine_class: str, ready_ms: int, from_ms: int,
 def heard_now(policy: Policy, machine_class: str, ready_ms: int, now_ms: int) -> int:
     """Bits that a single check-in at `now_ms` sets."""
     return windows_hit(policy, machine_class, ready_ms, now_ms - 1, now_ms)
+
+
+def came_through_the_change(outcome: str, code: str, services_failed: bool) -> bool:
+    """Whether a result shows a failure that the change itself must have caused (rule 8)."""
+    if outcome == "failed":
+        return code not in CAN_PRE_EXIST
+    return outcome == "installed" and services_failed
 
 
 def due(policy: Policy, subject: Subject, now_ms: int) -> int:
@@ -91,7 +99,7 @@ def _compare(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str
     tallies: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     bit = 1 << j
     for s in members:
-        if s.asleep & bit or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
+        if s.asleep & ~s.heard & bit or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
             continue
         side = 0 if s.arm is Arm.TREATED else 1
         silent = not s.heard & bit

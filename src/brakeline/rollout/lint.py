@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from brakeline.rollout.alpha import alpha_sum, alpha_table
-from brakeline.rollout.model import EXPOSED_NO_MORE, Arm, Blueprint, Observed, Phase, Policy, Wish
+from brakeline.rollout.model import EXPOSED_NO_MORE, Arm, Blueprint, Observed, Phase, Policy, Subject, Wish
 
 
 class Severity(StrEnum):
@@ -67,11 +67,16 @@ def one_ring_at_a_time(_p: Policy, current: Blueprint, proposed: Blueprint, _o: 
         yield "the record of opened rings does not fit the ring in progress"
 
 
+def _counted(observed: Observed) -> list[Subject]:
+    """Treated endpoints; who was set aside by a person fills no place of a ring and proves nothing."""
+    return [s for s in observed.subjects if s.arm is Arm.TREATED and not s.set_aside_ms]
+
+
 def budget_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed: Observed) -> Iterator[str]:
     """Never more offers than the tick's budget, nor more treated than the ring's goal."""
     goals = {g.region: g.treated for g in proposed.goals}
     for gate in proposed.gates:
-        treated = sum(s.arm is Arm.TREATED and s.region == gate.region for s in observed.subjects)
+        treated = sum(s.region == gate.region for s in _counted(observed))
         spent = sum(t.treated for t in observed.ticks if (t.region, t.tick) == (gate.region, gate.tick))
         if not 0 < gate.budget <= policy.offers_per_tick:
             yield f"{gate.region}: budget {gate.budget} is outside 1..{policy.offers_per_tick}"
@@ -83,7 +88,7 @@ def budget_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed: Ob
 
 def ring_size_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed: Observed) -> Iterator[str]:
     """Rings before the last stay within what the policy's share or count allows."""
-    treated = sum(s.arm is Arm.TREATED for s in observed.subjects)
+    treated = len(_counted(observed))
     total = treated + sum(len(us) for us in observed.untreated.values())
     if not proposed.gates or proposed.ring >= len(policy.rings) - 1:
         return
@@ -136,7 +141,7 @@ def earlier_rings_baked_and_proven(policy: Policy, current: Blueprint, proposed:
     if proposed.ring <= current.ring or proposed.ring == 0:
         return
     treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
-    counted = [s for s in treated if not s.set_aside_ms]
+    counted = _counted(observed)
     if not any(s.proven_ms for s in treated):
         yield "nobody is proven on the new version"
     if sum(bool(s.proven_ms) for s in counted) < policy.quorum * len(counted) - 1e-9:

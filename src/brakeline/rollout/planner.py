@@ -136,8 +136,8 @@ def _go_on(
 
 
 def population(observed: Observed) -> int:
-    """Endpoints that were treated or could be: what shares are shares of."""
-    treated = sum(s.arm is Arm.TREATED for s in observed.subjects)
+    """Endpoints that were treated or could be: what shares are shares of. Who was set aside counts no more."""
+    treated = sum(s.arm is Arm.TREATED and not s.set_aside_ms for s in observed.subjects)
     return treated + sum(len(us) for us in observed.untreated.values())
 
 
@@ -146,10 +146,13 @@ def _why_blocked(observed: Observed) -> str:
 
 
 def treated_by_region(observed: Observed) -> dict[str, int]:
-    """How many were treated so far, per region (regions with nobody left included)."""
+    """How many were treated so far, per region (regions with nobody left included).
+
+    Endpoints that a person set aside prove nothing, so their places are filled again: another canary.
+    """
     counts = dict.fromkeys(observed.untreated, 0)
     for s in observed.subjects:
-        if s.arm is Arm.TREATED:
+        if s.arm is Arm.TREATED and not s.set_aside_ms:
             counts[s.region] = counts.get(s.region, 0) + 1
     return counts
 
@@ -261,7 +264,7 @@ def _gates(
         if goal.region in dark:
             continue
         old = staged.gate(goal.region)
-        if old and old.tick in live and old.ring == staged.ring and now_ms < old.closes_ms:
+        if old and old.tick in live and old.ring == staged.ring and _waits_for_somebody(old, observed, now_ms):
             gates.append(old)
             continue
         late_ms = staged.ring_opened_ms[-1] + i * policy.region_stagger_s * 1000
@@ -270,6 +273,12 @@ def _gates(
             gate = _gate(policy, staged, observed, goal.region, places, now_ms, tick)
             gates += [gate] if gate else []
     return tuple(gates)
+
+
+def _waits_for_somebody(gate: Gate, observed: Observed, now_ms: int) -> bool:
+    """A tick goes on while its time lasts and somebody whom it would treat can still come."""
+    lowest = min(observed.untreated.get(gate.region, ()), default=gate.treat_below)
+    return now_ms < gate.closes_ms and lowest < gate.treat_below
 
 
 def _gate(policy: Policy, staged: Blueprint, observed: Observed, region: str, places: int, now_ms: int,

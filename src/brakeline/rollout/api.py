@@ -1,0 +1,159 @@
+"""People's routes of rollouts below `/api/v1`: parse, authorise (in the service), call, render.
+
+`POST /rollouts/{id}/brake` needs no body, is idempotent and answers when the press is durable. Cursors are ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from brakeline.rollout.lint import Finding
+from brakeline.rollout.model import Change, Line, Pin
+from brakeline.rollout.power import Power, power
+from brakeline.rollout.presets import policy_for
+from brakeline.rollout.service import BrakeAck, RolloutService, RolloutSummary
+from brakeline.rollout.view import RolloutView
+from brakeline.tenancy.api import current_principal
+from brakeline.tenancy.model import Principal
+
+router = APIRouter(prefix="/api/v1", tags=["rollouts"])
+Who = Annotated[Principal, Depends(current_principal)]
+
+
+def _service(request: Request) -> RolloutService:
+    service: RolloutService = request.app.state.rollout
+    return service
+
+
+Rollouts = Annotated[RolloutService, Depends(_service)]
+
+
+@dataclass(frozen=True, slots=True)
+class PinIn:
+    """One package at exactly one version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRollout:
+    """What to roll out, and to whom. `pace`: careful, fast or rehearsal."""
+
+    title: str
+    updates: tuple[PinIn, ...]
+    endpoints: tuple[str, ...]
+    pace: str = "careful"
+    conffile_policy: str = "keep"
+    exploited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why. Kept in the log."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutList:
+    """One page; `next` goes into `after` for the following one, null at the end."""
+
+    items: tuple[RolloutSummary, ...]
+    next: str | None
+
+
+@router.get("/rollouts")
+async def list_rollouts(
+    who: Who, service: Rollouts, state: Annotated[list[str] | None, Query()] = None, after: str | None = None,
+    limit: int = 50,
+) -> RolloutList:  # fmt: skip
+    """Rollouts, newest first."""
+    items = await service.list(who, states=state or (), before=after, limit=limit)
+    return RolloutList(items, items[-1].id if len(items) == limit else None)
+
+
+@router.post("/rollouts", status_code=201)
+async def create_rollout(who: Who, service: Rollouts, new: NewRollout) -> Created:
+    """A draft; start it with POST /rollouts/{id}/start."""
+    pins = tuple(Pin(u.name, u.version) for u in new.updates)
+    change = Change(pins, exploited=new.exploited, conffile_policy=new.conffile_policy, title=new.title)
+    policy = policy_for(len(new.endpoints), new.pace)
+    return Created(await service.create(who, new.title, change, policy, new.endpoints))
+
+
+@router.get("/rollouts/power")
+async def what_can_be_seen(who: Who, size: Annotated[int, Query(ge=1)], pace: str = "careful") -> Power:
+    """What the statistics can and cannot see in a fleet of `size` endpoints."""
+    who.require("rollout.read")
+    return power(policy_for(size, pace), Change((Pin("any", "1"),)), size)
+
+
+@router.get("/rollouts/{rollout_id}")
+async def show_rollout(who: Who, service: Rollouts, rollout_id: str) -> RolloutView:
+    """Everything about one rollout at this moment."""
+    return await service.show(who, rollout_id)
+
+
+@router.get("/rollouts/{rollout_id}/why")
+async def explain_rollout(who: Who, service: Rollouts, rollout_id: str) -> tuple[Line, ...]:
+    """Every gate and what it says."""
+    return await service.explain(who, rollout_id)
+
+
+@router.get("/rollouts/{rollout_id}/lint")
+async def lint_rollout(who: Who, service: Rollouts, rollout_id: str) -> tuple[Finding, ...]:
+    """What an independent look at the next step finds wrong."""
+    return await service.lint(who, rollout_id)
+
+
+@router.post("/rollouts/{rollout_id}/brake")
+async def brake_rollout(who: Who, service: Rollouts, rollout_id: str) -> BrakeAck:
+    """Stop it, now."""
+    return await service.brake(who, rollout_id)
+
+
+@router.post("/rollouts/{rollout_id}/start")
+async def start_rollout(who: Who, service: Rollouts, rollout_id: str) -> RolloutView:
+    """From draft to the first ring."""
+    await service.start(who, rollout_id)
+    return await service.show(who, rollout_id)
+
+
+@router.post("/rollouts/{rollout_id}/pause")
+async def pause_rollout(who: Who, service: Rollouts, rollout_id: str, body: Reason | None = None) -> RolloutView:
+    """Offer nothing new until somebody resumes."""
+    await service.pause(who, rollout_id, body.reason if body else "")
+    return await service.show(who, rollout_id)
+
+
+@router.post("/rollouts/{rollout_id}/resume")
+async def resume_rollout(who: Who, service: Rollouts, rollout_id: str, body: Reason) -> RolloutView:
+    """Go on, with a reason; sets aside by name who is not proven."""
+    await service.resume(who, rollout_id, body.reason)
+    return await service.show(who, rollout_id)
+
+
+@router.post("/rollouts/{rollout_id}/withdraw")
+async def withdraw_rollout(who: Who, service: Rollouts, rollout_id: str, body: Reason) -> RolloutView:
+    """End it for good."""
+    await service.withdraw(who, rollout_id, body.reason)
+    return await service.show(who, rollout_id)
+
+
+@router.get("/quarantine")
+async def list_quarantined(who: Who, service: Rollouts) -> list[dict[str, Any]]:
+    """Updates that no rollout offers, and why."""
+    return [
+        {"name": q.pin.name, "version": q.pin.version, "rollout_id": q.rollout_id, "since_ms": q.since_ms,
+         "reason": q.reason}
+        for q in await service.quarantined(who)
+    ]  # fmt: skip

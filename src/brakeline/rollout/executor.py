@@ -1,0 +1,147 @@
+"""The reconciler: brings every live rollout from what is observed to the next blueprint. Doing, not deciding.
+
+Takes no input, may run twice, late or beside another process, and comes to the same end: one step is one transaction
+that locks the rollout (those who offer hold it shared), saves evidence, plans, lints and publishes by compare-and-swap
+on the parent generation. A blueprint that lint refuses is not published; the rollout stands still and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.core.clock import Clock
+from brakeline.fleet.model import Presence
+from brakeline.fleet.service import FleetService
+from brakeline.platform.bus import Bus
+from brakeline.platform.database import Connection, Database
+from brakeline.rollout import lint, planner, view
+from brakeline.rollout.journal import BrakeJournal
+from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
+from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
+from brakeline.rollout.store import arms as arms_store
+from brakeline.rollout.store import offers, rollouts
+from brakeline.rollout.store.rollouts import RolloutRow, Sample
+
+RECONCILE_S: Final = 1.0  # also the sampling of presence: far below the shortest grace (three check-in intervals)
+WATCH_MS: Final = 7 * 86_400_000  # an ended rollout is watched for a week: late defects halt it still
+EXPIRY_SLACK_MS: Final = 5_000  # an endpoint's clock and network may lag: it was heard this long after the expiry
+WHO: Final = "brakeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What one step came to."""
+
+    rollout_id: str
+    blueprint: Blueprint
+    moved: bool
+    why: str
+
+
+class Executor:
+    """See the module."""
+
+    def __init__(self, db: Database, clock: Clock, bus: Bus, fleet: FleetService, journal: BrakeJournal) -> None:
+        self._db, self._clock, self._bus, self._fleet, self._journal = db, clock, bus, fleet, journal
+        self._samples: dict[str, tuple[int, int, int, int]] = {}
+
+    async def tenants(self) -> list[str]:
+        """Ids of all tenants."""
+        async with self._db.system() as conn:
+            return [r["tenant_id"] for r in await conn.fetch("SELECT tenant_id FROM brakeline.tenants()")]
+
+    async def reconcile(self) -> str:
+        """One step of every live rollout of every tenant."""
+        steps = [s for tenant_id in await self.tenants() for s in await self.reconcile_tenant(tenant_id)]
+        moved = [f"{s.rollout_id}: {s.why}" for s in steps if s.moved]
+        return "; ".join(moved) or f"{len(steps)} rollouts, none moved"
+
+    async def reconcile_tenant(self, tenant_id: str) -> list[Stepped]:
+        """One step of every live rollout of one tenant."""
+        async with self._db.tenant(tenant_id) as conn:
+            rows = await rollouts.live(conn, self._clock.now_ms() - WATCH_MS)
+        if not rows:
+            return []
+        presence = await self._fleet.presence(tenant_id, None)
+        return [s for row in rows if (s := await self._step(tenant_id, row.rollout_id, presence)) is not None]
+
+    async def step(self, tenant_id: str, rollout_id: str) -> Stepped | None:
+        """One step of one rollout, now."""
+        return await self._step(tenant_id, rollout_id, await self._fleet.presence(tenant_id, None))
+
+    async def _step(self, tenant_id: str, rollout_id: str, presence: Mapping[str, Presence]) -> Stepped | None:
+        now_ms = self._clock.now_ms()
+        async with self._db.tenant(tenant_id) as conn:
+            row = await rollouts.lock(conn, rollout_id, change=True)
+            if row is None:
+                return None
+            await self._expire(conn, row, presence, now_ms)
+            pressed = await self._pressed(conn, tenant_id, row, now_ms)
+            elsewhere = await quarantined_elsewhere(conn, rollout_id)
+            situation = await load(conn, row, presence, elsewhere, pressed, now_ms)
+            await arms_store.save_evidence(conn, rollout_id, situation.changed)
+            proposed, report = planner.plan(row.policy, row.blueprint, situation.observed, now_ms)
+            stepped = await self._publish(conn, tenant_id, situation, proposed, report, now_ms)
+            await self._sample(conn, tenant_id, situation, now_ms)
+        if stepped.moved:
+            await self._bus.publish(f"rollout:{tenant_id}", rollout_id)
+        return stepped
+
+    async def _pressed(self, conn: Connection, tenant_id: str, row: RolloutRow, now_ms: int) -> str | None:
+        """Who pressed according to the journal; a press that the database missed is written down now."""
+        by = self._journal.all_pressed(tenant_id).get(row.rollout_id)
+        if by is not None and row.wish is not Wish.BRAKE:
+            await rollouts.set_wish(conn, row.rollout_id, Wish.BRAKE, by, "from the brake journal", now_ms)
+            await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, "brake", by, "taken from the journal")
+        return by
+
+    async def _expire(self, conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], now_ms: int) -> None:
+        """Close offers whose time is over and whose endpoint was heard since without having started."""
+        started = {
+            s.subject.endpoint_id
+            for s in await arms_store.subjects(conn, row.rollout_id)
+            if s.subject.progress is Progress.STARTED
+        }
+        for offer in await offers.of_rollout(conn, row.rollout_id, open_only=True):
+            seen = presence.get(offer.endpoint_id)
+            over = seen is not None and seen.last_check_in_ms > offer.expires_ms + EXPIRY_SLACK_MS
+            if over and offer.endpoint_id not in started:
+                await offers.close(conn, [offer.offer_id], "expired", now_ms)
+                await arms_store.set_progress(
+                    conn, row.rollout_id, offer.endpoint_id, Progress.EXPIRED, explicit=False,
+                    detail="the offer expired before it was started", ended_ms=now_ms,
+                )  # fmt: skip
+
+    async def _publish(self, conn: Connection, tenant_id: str, situation: Situation, proposed: Blueprint,
+                       report: Report, now_ms: int) -> Stepped:  # fmt: skip
+        row, current = situation.row, situation.row.blueprint
+        problems = lint.check(row.policy, current, proposed, situation.observed)
+        if problems:
+            lines = tuple(Line("lint", State.HOLD, f"not published: {p.rule}: {p.text}") for p in problems)
+            report, proposed = Report((*lines, *report.lines)), current
+        await rollouts.set_report(conn, row.rollout_id, report, now_ms)
+        if proposed == current or not await rollouts.publish(conn, tenant_id, proposed):
+            return Stepped(row.rollout_id, current, False, current.why)
+        await arms_store.open_ticks(conn, tenant_id, row.rollout_id, proposed.gates, now_ms)
+        await arms_store.cross(conn, row.rollout_id, proposed.gates, now_ms)
+        await self._tell(conn, tenant_id, row, proposed, now_ms)
+        return Stepped(row.rollout_id, proposed, True, proposed.why)
+
+    async def _tell(self, conn: Connection, tenant_id: str, row: RolloutRow, new: Blueprint, now_ms: int) -> None:
+        text = f"generation {new.generation}: {new.why}"
+        await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, new.phase.value, WHO, text)
+        if new.phase is Phase.HALTED and row.blueprint.phase is not Phase.HALTED:
+            await rollouts.quarantine(conn, tenant_id, row.rollout_id, row.change.updates, new.why, now_ms)
+            names = ", ".join(f"{p.name} {p.version}" for p in row.change.updates)
+            await rollouts.add_event(
+                conn, tenant_id, row.rollout_id, now_ms, "quarantine", WHO, f"quarantined: {names}"
+            )
+
+    async def _sample(self, conn: Connection, tenant_id: str, situation: Situation, now_ms: int) -> None:
+        """A point of the chart whenever a count changed."""
+        now = view.counts(situation.row.policy, situation.subjects, now_ms)
+        if now[0] and self._samples.get(situation.row.rollout_id) != now:
+            self._samples[situation.row.rollout_id] = now
+            await rollouts.add_sample(conn, tenant_id, situation.row.rollout_id, Sample(now_ms, *now))

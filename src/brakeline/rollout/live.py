@@ -1,0 +1,65 @@
+"""What the check-in path keeps in memory: live rollouts of each tenant, their targets, and who is through.
+
+Only a guide to what may be worth a transaction: `offering` asks the database again before anything leaves. Refreshed
+by the service after every change of its own and every second; so a second process's news arrive within that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from brakeline.platform.database import Connection
+from brakeline.protocol.messages import Candidate, UpdateRef
+from brakeline.rollout.model import Arm, Phase, Progress
+from brakeline.rollout.store import arms as arms_store
+from brakeline.rollout.store import rollouts
+from brakeline.rollout.store.arms import Target
+from brakeline.rollout.store.rollouts import RolloutRow
+
+THROUGH = frozenset({Progress.INSTALLED, Progress.FAILED})
+
+
+@dataclass(slots=True)
+class LiveRollout:
+    """One rollout as the check-in path sees it."""
+
+    row: RolloutRow
+    targets: dict[str, Target]
+    through: set[str] = field(default_factory=set)  # treated, with a final result: nothing more to offer
+
+    def candidate(self) -> Candidate:
+        """What its targets may get ready for. The generation stays the same while the change does: no new plans."""
+        updates = tuple(UpdateRef(p.name, p.version) for p in self.row.change.updates)
+        generation = self.row.resumed_generation + 1
+        return Candidate(self.row.rollout_id, generation, updates, self.row.change.conffile_policy)
+
+
+class LiveRollouts:
+    """By tenant; None = not loaded yet."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, tuple[LiveRollout, ...]] = {}
+
+    def of(self, tenant_id: str) -> tuple[LiveRollout, ...] | None:
+        return self._tenants.get(tenant_id)
+
+    async def refresh(self, conn: Connection, tenant_id: str, ended_after_ms: int) -> tuple[LiveRollout, ...]:
+        """Read again what is live; targets never change, so they are read once."""
+        known = {x.row.rollout_id: x for x in self._tenants.get(tenant_id, ())}
+        found: list[LiveRollout] = []
+        for row in await rollouts.live(conn, ended_after_ms):
+            old = known.get(row.rollout_id)
+            targets = old.targets if old else {t.endpoint_id: t for t in await arms_store.targets(conn, row.rollout_id)}
+            subjects = await arms_store.subjects(conn, row.rollout_id) if row.blueprint.phase in OFFERING else []
+            through = {
+                s.subject.endpoint_id
+                for s in subjects
+                if s.subject.arm is Arm.TREATED and s.subject.progress in THROUGH
+            }
+            found.append(LiveRollout(row, targets, through))
+        self._tenants[tenant_id] = tuple(found)
+        return self._tenants[tenant_id]
+
+
+OFFERING = frozenset({Phase.ROLLING, Phase.HOLDING})
+STOPPED = frozenset({Phase.HALTED, Phase.WITHDRAWN})

@@ -1,0 +1,254 @@
+"""The check-in path: ready endpoints are randomised, offers are committed before they leave, results after they came.
+
+What always holds, also after kill -9 anywhere: an offer that left is in the database as it left, so it can only be sent
+again, never made again; an endpoint has at most one open offer over all rollouts; a braked rollout (journal first)
+gets no assignment and no offer; a quarantined version is in no offered transaction, not even as a dependency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from brakeline.core.clock import Clock
+from brakeline.fleet.cell import CellIdentity
+from brakeline.fleet.model import EndpointIdentity, EndpointState
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Connection, Database
+from brakeline.protocol.messages import (
+    Candidate,
+    CheckIn,
+    NotReady,
+    Offer,
+    Outcome,
+    Ready,
+    ResultsAck,
+    SignedOrder,
+    TransactionResult,
+    UpdateRef,
+)
+from brakeline.rollout import arms, evidence
+from brakeline.rollout.executor import WATCH_MS
+from brakeline.rollout.journal import BrakeJournal
+from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
+from brakeline.rollout.model import Arm, Gate, Phase, Pin, Progress, Subject, Wish
+from brakeline.rollout.store import arms as arms_store
+from brakeline.rollout.store import offers, rollouts
+from brakeline.rollout.store.arms import SubjectRow, Target
+from brakeline.rollout.store.rollouts import RolloutRow
+
+ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
+AGAIN: Final = frozenset({Progress.EXPIRED, Progress.REFUSED, Progress.INTERRUPTED})
+PROGRESS: Final = {
+    Outcome.INSTALLED: Progress.INSTALLED,
+    Outcome.FAILED: Progress.FAILED,
+    Outcome.REFUSED: Progress.REFUSED,
+    Outcome.EXPIRED: Progress.EXPIRED,
+    Outcome.INTERRUPTED: Progress.INTERRUPTED,
+}
+
+
+class Offering:
+    """See the module."""
+
+    def __init__(self, db: Database, clock: Clock, ids: IdMaker, cell: CellIdentity, journal: BrakeJournal) -> None:
+        self.db, self.clock, self.ids, self.cell, self.journal = db, clock, ids, cell, journal
+        self.live = LiveRollouts()
+
+    async def refresh(self, tenant_id: str) -> tuple[LiveRollout, ...]:
+        """Read again what is live for a tenant."""
+        async with self.db.tenant(tenant_id) as conn:
+            return await self.live.refresh(conn, tenant_id, self.clock.now_ms() - WATCH_MS)
+
+    async def _live(self, identity: EndpointIdentity) -> tuple[LiveRollout, ...]:
+        """Rollouts that this endpoint is a target of."""
+        known = self.live.of(identity.tenant_id)
+        if known is None:
+            known = await self.refresh(identity.tenant_id)
+        return tuple(x for x in known if identity.endpoint_id in x.targets)
+
+    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]:
+        """Rollouts that the endpoint should get ready for, the oldest first. In memory."""
+        if identity.state is not EndpointState.ACTIVE:
+            return ()
+        return tuple(
+            x.candidate()
+            for x in await self._live(identity)
+            if x.row.blueprint.phase in OFFERING
+            and x.row.wish is Wish.RUN
+            and identity.endpoint_id not in x.through
+            and not self.journal.pressed(identity.tenant_id, x.row.rollout_id)
+        )
+
+    async def on_check_in(
+        self, identity: EndpointIdentity, check_in: CheckIn
+    ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]:
+        """(orders that the endpoint may have now, ids of rollouts of which it must start nothing more)."""
+        mine = await self._live(identity)
+        tenant_id = identity.tenant_id
+        halted = tuple(x.row.rollout_id for x in mine if self._stopped(tenant_id, x))
+        if not mine or identity.state is not EndpointState.ACTIVE:
+            return (), halted
+        open_to = {x.row.rollout_id: x for x in mine if x.row.rollout_id not in halted}
+        async with self.db.tenant(tenant_id) as conn:
+            if check_in.in_progress:
+                await arms_store.mark_started(conn, identity.endpoint_id, check_in.in_progress)
+            for refusal in check_in.not_ready:
+                await self._not_ready(conn, identity, refusal, open_to)
+        for ready in check_in.ready:
+            if ready.rollout_id in open_to:
+                await self._ready(identity, check_in, ready, open_to[ready.rollout_id])
+        return await self._orders(identity, open_to), halted
+
+    def _stopped(self, tenant_id: str, x: LiveRollout) -> bool:
+        braked = x.row.wish in (Wish.BRAKE, Wish.WITHDRAW) or self.journal.pressed(tenant_id, x.row.rollout_id)
+        return braked or x.row.blueprint.phase in STOPPED
+
+    async def _not_ready(
+        self, conn: Connection, identity: EndpointIdentity, said: NotReady, open_to: dict[str, LiveRollout]
+    ) -> None:
+        live = open_to.get(said.rollout_id)
+        if live is not None:
+            await arms_store.set_blocked(conn, said.rollout_id, identity.endpoint_id, said.code, said.reason)
+
+    async def _orders(self, identity: EndpointIdentity, open_to: dict[str, LiveRollout]) -> tuple[SignedOrder, ...]:
+        """The open offer as it left first; after a halt it is held back (the endpoint drops what is queued)."""
+        async with self.db.tenant(identity.tenant_id) as conn:
+            offer = await offers.open_for(conn, identity.endpoint_id)
+        if offer is None or offer.rollout_id not in open_to or self.clock.now_ms() >= offer.expires_ms:
+            return ()
+        if self.journal.pressed(identity.tenant_id, offer.rollout_id):
+            return ()
+        return (offer.order,)
+
+    # --- ready --------------------------------------------------------------------------------------------------------
+
+    async def _ready(self, identity: EndpointIdentity, check_in: CheckIn, ready: Ready, live: LiveRollout) -> None:
+        """The moment of randomisation, in one transaction that a brake press waits for or prevents."""
+        target = live.targets[identity.endpoint_id]
+        async with self.db.tenant(identity.tenant_id) as conn:
+            row = await rollouts.lock(conn, ready.rollout_id, change=False)
+            if row is None or row.wish is not Wish.RUN or row.blueprint.phase is not Phase.ROLLING:
+                return
+            if self.journal.pressed(identity.tenant_id, ready.rollout_id):
+                return
+            await arms_store.set_blocked(conn, row.rollout_id, identity.endpoint_id, "", "")
+            if not await self._may_start(conn, identity, ready, row):
+                return
+            mine = await arms_store.subjects(conn, row.rollout_id, identity.endpoint_id)
+            treated = next((s for s in mine if s.subject.arm is Arm.TREATED), None)
+            if treated is not None:
+                await self._offer_again(conn, identity, ready, row, treated)
+                return
+            control = any(s.subject.arm is Arm.CONTROL for s in mine)
+            await self._randomise(conn, identity, check_in, ready, row, target, control=control)
+
+    async def _may_start(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow) -> bool:
+        """Preconditions that the cell knows of; each that is missing becomes the target's reason."""
+        code, reason = "busy", ""
+        if other := await arms_store.watched_elsewhere(conn, row.rollout_id, identity.endpoint_id):
+            reason = f"is watched in rollout {other}"
+        elif await offers.open_for(conn, identity.endpoint_id):
+            return False
+        elif bad := _quarantined(ready, {q.pin for q in await rollouts.quarantined(conn)}):
+            code, reason = "refused", f"the transaction contains {bad.name} {bad.version}, which is quarantined"
+        elif not _fits(ready, row):
+            code, reason = "refused", "the transaction contains none of the rollout's updates"
+        if reason:
+            await arms_store.set_blocked(conn, row.rollout_id, identity.endpoint_id, code, reason)
+        return not reason
+
+    async def _randomise(self, conn: Connection, identity: EndpointIdentity, check_in: CheckIn, ready: Ready,
+                         row: RolloutRow, target: Target, *, control: bool) -> None:  # fmt: skip
+        gate = row.blueprint.gate(target.region)
+        tick = await arms_store.lock_tick(conn, row.rollout_id, gate.region, gate.tick) if gate else None
+        now_ms = self.clock.now_ms()
+        if gate is None or tick is None:
+            return
+        arm = arms.assign(gate, target.u, tick.treated, tick.closed, now_ms)
+        if arm is Arm.DEFERRED or (arm is Arm.CONTROL and control):
+            return
+        progress = Progress.OFFERED if arm is Arm.TREATED else Progress.NONE
+        subject = _subject(target, gate, arm, row.blueprint.generation, progress, now_ms)
+        await arms_store.insert_subject(
+            conn, identity.tenant_id, row.rollout_id, subject, check_in.health.failed_services
+        )
+        if arm is Arm.TREATED:
+            await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick, now_ms)
+            await self._offer(conn, identity, ready, row, 1)
+
+    async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
+                           treated: SubjectRow) -> None:  # fmt: skip
+        """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
+        used = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
+        if treated.subject.progress in AGAIN and used < ATTEMPTS_MAX:
+            await self._offer(conn, identity, ready, row, used + 1)
+            await arms_store.set_progress(
+                conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
+            )
+
+    async def _offer(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
+                     attempt: int) -> None:  # fmt: skip
+        now_ms = self.clock.now_ms()
+        offer = Offer(
+            offer_id=self.ids.new("of"),
+            endpoint_id=identity.endpoint_id,
+            rollout_id=row.rollout_id,
+            generation=row.blueprint.generation,
+            transaction_digest=ready.transaction.digest,
+            updates=tuple(UpdateRef(p.name, p.version) for p in row.change.updates),
+            issued_ms=now_ms,
+            expires_ms=now_ms + row.policy.offer_lifetime_s * 1000,
+            salt=row.salt.hex(),
+            conffile_policy=row.change.conffile_policy,
+        )
+        await offers.insert(conn, identity.tenant_id, offer, self.cell.sign_order(offer), attempt)
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    async def record_results(self, identity: EndpointIdentity, results: Iterable[TransactionResult]) -> ResultsAck:
+        """Store results, each once; acknowledged after commit. Results of unknown offers are kept and acknowledged."""
+        accepted: list[str] = []
+        async with self.db.tenant(identity.tenant_id) as conn:
+            for result in results:
+                await self._result(conn, identity, result)
+                accepted.append(result.transaction_id)
+        return ResultsAck(tuple(accepted))
+
+    async def _result(self, conn: Connection, identity: EndpointIdentity, result: TransactionResult) -> None:
+        now_ms, endpoint_id = self.clock.now_ms(), identity.endpoint_id
+        if not await offers.add_result(conn, identity.tenant_id, endpoint_id, result, now_ms):
+            return
+        offer = await offers.by_id(conn, result.offer_id, endpoint_id)
+        if offer is None:
+            return
+        await offers.close(conn, [offer.offer_id], result.outcome.value, now_ms)
+        explicit = evidence.came_through_the_change(result.outcome.value, result.code, bool(result.services_failed))
+        detail = f"{result.code}: {result.detail}"[:500]
+        progress = PROGRESS[result.outcome]
+        await arms_store.set_progress(
+            conn, offer.rollout_id, endpoint_id, progress, explicit=explicit, detail=detail, ended_ms=now_ms
+        )
+        for live in self.live.of(identity.tenant_id) or ():
+            if live.row.rollout_id == offer.rollout_id and progress in (Progress.INSTALLED, Progress.FAILED):
+                live.through.add(endpoint_id)
+        text = f"{endpoint_id}: {result.outcome.value}, {detail}"
+        await rollouts.add_event(conn, identity.tenant_id, offer.rollout_id, now_ms, "result", endpoint_id, text)
+
+
+def _subject(target: Target, gate: Gate, arm: Arm, generation: int, progress: Progress, now_ms: int) -> Subject:
+    return Subject(
+        target.endpoint_id, arm, gate.ring, gate.tick, target.region, target.machine_class, target.u, now_ms,
+        generation, target.attributes, progress=progress,
+    )  # fmt: skip
+
+
+def _quarantined(ready: Ready, pins: set[Pin]) -> Pin | None:
+    """A quarantined version among everything that the transaction would install."""
+    return next((p for a in ready.transaction.actions if (p := Pin(a.name, a.after)) in pins), None)
+
+
+def _fits(ready: Ready, row: RolloutRow) -> bool:
+    """Whether the transaction does at least one thing of this rollout."""
+    wanted = {(p.name, p.version) for p in row.change.updates}
+    return any((a.name, a.after) in wanted for a in ready.transaction.actions)

@@ -1,0 +1,60 @@
+"""Ready-made policies, by pace and size of fleet. Pure.
+
+`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
+the least that still spans the third checkpoint. `rehearsal` runs in minutes: it shows the machinery, not more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from brakeline.core.errors import Invalid
+from brakeline.rollout.model import Guard, Policy, Ring
+
+PACES: Final = ("careful", "fast", "rehearsal")
+SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
+BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "rehearsal": 60}
+
+
+def policy_for(size: int, pace: str = "careful") -> Policy:
+    """The policy for `size` endpoints. Raises `Invalid` for a pace that there is not."""
+    if pace not in PACES:
+        raise Invalid(f"no pace {pace!r}; there are {', '.join(PACES)}")
+    policy = Policy(_rings(size, BAKE_S[pace]))
+    if pace == "fast":
+        return replace(policy, people_return_s=BAKE_S["fast"])
+    if pace == "rehearsal":
+        return rehearsal(policy, interval_s=10)
+    return policy
+
+
+def rehearsal(policy: Policy, interval_s: int) -> Policy:
+    """`policy` with its clock wound up: checkpoints at 4, 6, 9 and 12 check-in intervals of `interval_s` seconds."""
+    return replace(
+        policy,
+        checkpoints_s=tuple(interval_s * n for n in (4, 6, 9, 12)),
+        check_in_interval_s=interval_s,
+        laptop_grace_s=3 * interval_s,
+        people_return_s=12 * interval_s,
+        data_age_max_s=15 * interval_s,
+        guard=Guard(holdout=0.0),
+    )
+
+
+def _rings(size: int, bake_s: int) -> tuple[Ring, ...]:
+    """Cumulative rings: small fleets by count, larger ones times ten, then less."""
+    if size <= SMALL_FLEET:
+        return (Ring("canary", bake_s, count=1), Ring("early", bake_s, count=3), Ring("all", bake_s, share=1.0))
+    canary = Ring("canary", bake_s, count=max(2, min(100, size // 50)))
+    if size <= 1000:
+        return (
+            canary,
+            Ring("early", bake_s, share=0.1),
+            Ring("wide", bake_s, share=0.4),
+            Ring("all", bake_s, share=1.0),
+        )
+    return (
+        canary, Ring("early", bake_s, share=0.01), Ring("tenth", bake_s, share=0.1), Ring("wide", bake_s, share=0.4),
+        Ring("all", bake_s, share=1.0),
+    )  # fmt: skip

@@ -1,0 +1,336 @@
+"""Use cases of rollouts: create, start, pause, resume, brake, withdraw, list, show, explain; and the check-in path.
+
+Everything that widens exposure needs a permission and, to resume, a reason; BRAKE needs nothing but the permission,
+is idempotent and durable (journal) before it answers, with or without the database. Each act is in the audit log.
+`offering` has the check-in path, `executor` the reconciler; `open()` must have run before the first offer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from brakeline.core.clock import Clock
+from brakeline.core.errors import Conflict, Invalid, NotFound, Unavailable
+from brakeline.fleet.cell import CellIdentity
+from brakeline.fleet.model import EndpointState, EndpointSummary
+from brakeline.fleet.service import FleetService
+from brakeline.platform.bus import Bus
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Connection, Database
+from brakeline.rollout import arms, brake, lint, planner, view
+from brakeline.rollout.executor import Executor
+from brakeline.rollout.journal import BrakeJournal
+from brakeline.rollout.lint import Finding
+from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
+from brakeline.rollout.offering import Offering
+from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
+from brakeline.rollout.store import arms as arms_store
+from brakeline.rollout.store import rollouts
+from brakeline.rollout.store.arms import Target
+from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
+from brakeline.rollout.view import LogLine, RolloutView, TargetName
+from brakeline.tenancy import audit
+from brakeline.tenancy.model import Principal
+
+TITLE_CHARS_MAX: Final = 200
+TARGETS_MAX: Final = 100_000  # rows of one rollout that one step can load in a second
+PAGE: Final = 500
+ATTRIBUTES_MAX: Final = 200  # values tested one by one share 0.28 % of alpha
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSummary:
+    """One line of the list."""
+
+    id: str
+    title: str
+    state: str
+    why: str
+    updates: int
+    created_ms: int
+    created_by: str
+    ring: int
+    generation: int
+    targets: int
+    exposed: int
+    proven: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeAck:
+    """The press is durable. `state` is `halted`, or `pressed` while the database is away (nothing is offered then)."""
+
+    id: str
+    state: str
+    at_ms: int
+
+
+class RolloutService(Offering):
+    """Everything that the rest of Brakeline may ask of rollouts."""
+
+    def __init__(self, db: Database, clock: Clock, ids: IdMaker, bus: Bus, fleet: FleetService, cell: CellIdentity,
+                 journal_path: Path) -> None:  # fmt: skip
+        super().__init__(db, clock, ids, cell, BrakeJournal(journal_path))
+        self.bus, self.fleet = bus, fleet
+        self.executor = Executor(db, clock, bus, fleet, self.journal)
+
+    async def open(self) -> None:
+        """After a start, before the first offer: the journal was read; now the rollouts as they were left."""
+        await self.reconcile()
+
+    async def reconcile(self) -> str:
+        """For `platform.driver.Reconciler`, every `executor.RECONCILE_S`."""
+        report = await self.executor.reconcile()
+        for tenant_id in await self.executor.tenants():
+            await self.refresh(tenant_id)
+        return report
+
+    # --- making -------------------------------------------------------------------------------------------------------
+
+    async def create(self, principal: Principal, title: str, change: Change, policy: Policy,
+                     endpoint_ids: Sequence[str]) -> str:  # fmt: skip
+        """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense."""
+        principal.require("rollout.create")
+        _check(title, change, policy)
+        wanted = set(endpoint_ids)
+        found = [e for e in await self._fleet_of(principal) if e.id in wanted and e.state is EndpointState.ACTIVE]
+        missing = sorted(wanted - {e.id for e in found})
+        if missing or not found or len(found) > TARGETS_MAX:
+            raise Invalid(
+                f"a rollout needs 1 to {TARGETS_MAX} active endpoints", unknown=missing[:5], given=len(wanted)
+            )
+        now_ms, rollout_id = self.clock.now_ms(), self.ids.new("ro")
+        salt = os.urandom(32)
+        targets = [_target(e, salt) for e in found]
+        values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
+        row = RolloutRow(
+            rollout_id, title, change, policy, salt, tuple(values), now_ms, principal.name, Wish.DRAFT,
+            principal.name, "", 0, 0, planner.first_blueprint(rollout_id, now_ms), Report(()),
+        )  # fmt: skip
+        async with self.db.tenant(principal.tenant_id) as conn:
+            await rollouts.insert(conn, principal.tenant_id, row)
+            await arms_store.add_targets(conn, principal.tenant_id, rollout_id, targets)
+            text = f"drafted for {len(targets)} endpoints"
+            await rollouts.add_event(conn, principal.tenant_id, rollout_id, now_ms, "draft", principal.name, text)
+            after = {"title": title, "updates": [f"{p.name}={p.version}" for p in change.updates], "n": len(targets)}
+            await audit.append(conn, self.clock, principal, "rollout.create", rollout_id, None, after)
+        await self._news(principal.tenant_id, rollout_id)
+        return rollout_id
+
+    async def _fleet_of(self, principal: Principal) -> list[EndpointSummary]:
+        items: list[EndpointSummary] = []
+        after = None
+        while True:
+            page = await self.fleet.list_endpoints(principal, "", sort="enrolled", after=after, limit=PAGE)
+            items += page.items
+            if page.next is None:
+                return items
+            after = page.next
+
+    # --- steering -----------------------------------------------------------------------------------------------------
+
+    async def start(self, principal: Principal, rollout_id: str) -> None:
+        """From draft to its first ring. Starting what runs changes nothing."""
+        principal.require("rollout.create")
+        await self._wish(principal, rollout_id, Wish.RUN, "rollout.start", "", frozenset({Wish.DRAFT, Wish.RUN}))
+
+    async def pause(self, principal: Principal, rollout_id: str, reason: str = "") -> None:
+        """Hold: nothing new is offered; what runs goes on to its end, and everybody exposed is still watched."""
+        principal.require("rollout.brake")
+        await self._wish(principal, rollout_id, Wish.PAUSE, "rollout.pause", reason, frozenset({Wish.RUN, Wish.PAUSE}))
+
+    async def withdraw(self, principal: Principal, rollout_id: str, reason: str) -> None:
+        """End it for good. Nothing is rolled back by this."""
+        principal.require("rollout.brake")
+        _reason(reason)
+        await self._wish(principal, rollout_id, Wish.WITHDRAW, "rollout.withdraw", reason, frozenset(Wish))
+
+    async def brake(self, principal: Principal, rollout_id: str) -> BrakeAck:
+        """Stop it, now. Durable in the journal before anything else; idempotent; works while the database is away."""
+        principal.require("rollout.brake")
+        now_ms, tenant_id = self.clock.now_ms(), principal.tenant_id
+        known = self.live.of(tenant_id)
+        if known is None or all(x.row.rollout_id != rollout_id for x in known):
+            await self._get(tenant_id, rollout_id)  # an unknown id is `NotFound`, not a press
+        self.journal.press(tenant_id, rollout_id, principal.name, now_ms)
+        try:
+            await self._wish(principal, rollout_id, Wish.BRAKE, "rollout.brake", "", frozenset(Wish) - {Wish.WITHDRAW})
+        except Unavailable:
+            return BrakeAck(rollout_id, "pressed", now_ms)
+        return BrakeAck(rollout_id, Phase.HALTED.value, now_ms)
+
+    async def resume(self, principal: Principal, rollout_id: str, reason: str) -> None:
+        """Go on after a pause, a hold or a halt. Endpoints that are not proven now are set aside, by name, in the log.
+
+        After a halt this lifts the quarantine that the halt made, and statistics begin anew.
+        """
+        principal.require("rollout.resume")
+        _reason(reason)
+        tenant_id = principal.tenant_id
+        async with self.db.tenant(tenant_id) as conn:
+            row = await self._locked(conn, rollout_id)
+            phase = row.blueprint.phase
+            if phase in (Phase.WITHDRAWN, Phase.COMPLETED, Phase.DRAFT):
+                raise Conflict(f"a rollout that is {phase} cannot be resumed", id=rollout_id)
+            now_ms = self.clock.now_ms()
+            situation = await self._situation(conn, tenant_id, row)
+            aside = _unproven(row.policy, situation.subjects, now_ms)
+            await arms_store.set_aside(conn, rollout_id, aside, now_ms)
+            if phase is Phase.HALTED or row.wish is Wish.BRAKE:
+                await rollouts.set_resumed(conn, rollout_id, row.blueprint.generation, now_ms)
+                await rollouts.release(conn, rollout_id, principal.name, now_ms)
+            await rollouts.set_wish(conn, rollout_id, Wish.RUN, principal.name, reason, now_ms)
+            text = f"resumed: {reason}" + (f"; set aside: {', '.join(aside)}" if aside else "")
+            await rollouts.add_event(conn, tenant_id, rollout_id, now_ms, "resume", principal.name, text)
+            await audit.append(
+                conn, self.clock, principal, "rollout.resume", rollout_id, {"state": phase.value},
+                {"reason": reason, "set_aside": aside, "persons": 1},
+            )  # fmt: skip
+        self.journal.release(tenant_id, rollout_id, principal.name, now_ms)
+        await self._news(tenant_id, rollout_id)
+
+    async def _wish(self, principal: Principal, rollout_id: str, wish: Wish, action: str, reason: str,
+                    allowed_from: frozenset[Wish]) -> None:  # fmt: skip
+        async with self.db.tenant(principal.tenant_id) as conn:
+            row = await self._locked(conn, rollout_id)
+            if row.wish is not wish:
+                if row.wish not in allowed_from or row.blueprint.phase is Phase.WITHDRAWN:
+                    raise Conflict(f"cannot {action.partition('.')[2]}: it is {row.blueprint.phase}", id=rollout_id)
+                now_ms = self.clock.now_ms()
+                await rollouts.set_wish(conn, rollout_id, wish, principal.name, reason, now_ms)
+                text = f"{wish.value}" + (f": {reason}" if reason else "")
+                await rollouts.add_event(
+                    conn, principal.tenant_id, rollout_id, now_ms, wish.value, principal.name, text
+                )
+                before, after = {"wish": row.wish.value}, {"wish": wish.value, "reason": reason}
+                await audit.append(conn, self.clock, principal, action, rollout_id, before, after)
+        await self._news(principal.tenant_id, rollout_id)
+
+    async def _news(self, tenant_id: str, rollout_id: str) -> None:
+        """Act on what just changed, without waiting for the next round."""
+        await self.executor.step(tenant_id, rollout_id)
+        await self.refresh(tenant_id)
+        await self.bus.publish(f"rollout:{tenant_id}", rollout_id)
+
+    async def _locked(self, conn: Connection, rollout_id: str) -> RolloutRow:
+        row = await rollouts.lock(conn, rollout_id, change=True)
+        if row is None:
+            raise NotFound("no such rollout", id=rollout_id[:40])
+        return row
+
+    async def _get(self, tenant_id: str, rollout_id: str) -> RolloutRow:
+        async with self.db.tenant(tenant_id) as conn:
+            row = await rollouts.get(conn, rollout_id)
+        if row is None:
+            raise NotFound("no such rollout", id=rollout_id[:40])
+        return row
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def _situation(self, conn: Connection, tenant_id: str, row: RolloutRow) -> Situation:
+        presence = await self.fleet.presence(tenant_id, None)
+        elsewhere = await quarantined_elsewhere(conn, row.rollout_id)
+        pressed = self.journal.all_pressed(tenant_id).get(row.rollout_id)
+        return await load(conn, row, presence, elsewhere, pressed, self.clock.now_ms())
+
+    async def list(self, principal: Principal, *, states: Iterable[str] = (), before: str | None = None,
+                   limit: int = 50) -> tuple[RolloutSummary, ...]:  # fmt: skip
+        """Newest first; `before` = the id after which to go on."""
+        principal.require("rollout.read")
+        async with self.db.tenant(principal.tenant_id) as conn:
+            rows = await rollouts.page(conn, before, min(max(limit, 1), PAGE), [*states])
+            return tuple([await self._summary(conn, row) for row in rows])
+
+    async def _summary(self, conn: Connection, row: RolloutRow) -> RolloutSummary:
+        treated = [s.subject for s in await arms_store.subjects(conn, row.rollout_id) if s.subject.arm is Arm.TREATED]
+        targets = await arms_store.count_targets(conn, row.rollout_id)
+        why = row.report.lines[0].text if row.report.lines else row.blueprint.why
+        return RolloutSummary(
+            row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
+            row.created_by, row.blueprint.ring, row.blueprint.generation, targets, len(treated),
+            sum(bool(s.proven_ms) for s in treated), sum(s.progress is Progress.FAILED for s in treated),
+        )  # fmt: skip
+
+    async def show(self, principal: Principal, rollout_id: str) -> RolloutView:
+        """Everything about one rollout at this moment."""
+        principal.require("rollout.read")
+        tenant_id = principal.tenant_id
+        row = await self._get(tenant_id, rollout_id)
+        async with self.db.tenant(tenant_id) as conn:
+            situation = await self._situation(conn, tenant_id, row)
+            log = tuple(LogLine(e.at_ms, e.kind, e.who, e.text) for e in await rollouts.events(conn, rollout_id))
+            samples = [(s.at_ms, s.n_t, s.x_t, s.n_c, s.x_c) for s in await rollouts.samples(conn, rollout_id)]
+        names = [TargetName(t.endpoint_id, t.hostname, t.region, t.blocked_reason) for t in situation.targets]
+        return view.build(
+            rollout_id=rollout_id, title=row.title, change=row.change, policy=row.policy, attributes=row.attributes,
+            created_ms=row.created_ms, created_by=row.created_by, wish=row.wish, blueprint=row.blueprint,
+            lines=row.report.lines, names=names, subjects=situation.subjects, samples=samples, log=log,
+            population=planner.population(situation.observed) or len(names), now_ms=self.clock.now_ms(),
+        )  # fmt: skip
+
+    async def explain(self, principal: Principal, rollout_id: str) -> tuple[Line, ...]:
+        """Why it does what it does: every gate in the order in which it was asked."""
+        principal.require("rollout.read")
+        return (await self._get(principal.tenant_id, rollout_id)).report.lines
+
+    async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
+        """What an independent look at the next step finds wrong; empty = nothing."""
+        principal.require("rollout.read")
+        tenant_id = principal.tenant_id
+        row = await self._get(tenant_id, rollout_id)
+        async with self.db.tenant(tenant_id) as conn:
+            situation = await self._situation(conn, tenant_id, row)
+        proposed, _ = planner.plan(row.policy, row.blueprint, situation.observed, self.clock.now_ms())
+        return lint.check(row.policy, row.blueprint, proposed, situation.observed)
+
+    async def quarantined(self, principal: Principal) -> tuple[Quarantined, ...]:
+        """Updates that no rollout of this tenant offers."""
+        principal.require("rollout.read")
+        async with self.db.tenant(principal.tenant_id) as conn:
+            return tuple(await rollouts.quarantined(conn))
+
+
+def _unproven(policy: Policy, subjects: Iterable[Subject], now_ms: int) -> list[str]:
+    """Who is set aside by a resume: treated endpoints that are done or silent without proof, and silent controls."""
+    done = (Progress.FAILED, Progress.REFUSED, Progress.EXPIRED, Progress.INTERRUPTED)
+    return sorted(
+        s.endpoint_id
+        for s in subjects
+        if not brake.proven(policy, s, now_ms)
+        and (s.progress in done or s.explicit or s.unhealthy_now or view.silent_now(policy, s, now_ms))
+    )
+
+
+def _target(e: EndpointSummary, salt: bytes) -> Target:
+    """Stratum and attributes as they are now: frozen before any offer."""
+    attributes = (f"os:{e.os_id}-{e.os_version}", *(f"tag:{t}" for t in e.tags))
+    return Target(e.id, e.hostname, e.region, e.machine_class, attributes, arms.draw(salt, e.id))
+
+
+def _reason(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid("say why: the reason is kept in the log for those who come after you")
+
+
+def _check(title: str, change: Change, policy: Policy) -> None:
+    """What no rollout may be."""
+    problems = [
+        (not title.strip() or len(title) > TITLE_CHARS_MAX, f"a title has 1 to {TITLE_CHARS_MAX} characters"),
+        (not change.updates, "a rollout needs at least one update"),
+        (not policy.rings, "a policy needs at least one ring"),
+        (any(r.count is None and not 0 < (r.share or 0) <= 1 for r in policy.rings), "a ring has a count or a share"),
+        (any(r.count is not None and r.count < 1 for r in policy.rings), "a ring's count is at least 1"),
+        (policy.guard.no_data != "hold", "no_data can only be hold"),
+        (not 0 < policy.guard.alpha <= 0.05, "alpha is above 0 and at most 0.05"),
+        (policy.quorum < 0.5 or policy.enrolled < 0.5, "quorum and enrolled are at least one half"),
+        (list(policy.checkpoints_s) != sorted(set(policy.checkpoints_s)) or not policy.checkpoints_s,
+         "checkpoints rise"),
+    ]  # fmt: skip
+    for wrong, text in problems:
+        if wrong:
+            raise Invalid(text)

@@ -1,0 +1,118 @@
+"""Loads everything about one rollout that can be known now: rows, presence, and the planner's `Observed` from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from brakeline.fleet.model import Presence
+from brakeline.platform.database import Connection
+from brakeline.rollout import evidence
+from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, Wish
+from brakeline.rollout.store import arms as arms_store
+from brakeline.rollout.store import rollouts
+from brakeline.rollout.store.arms import SubjectRow, Target
+from brakeline.rollout.store.rollouts import RolloutRow
+
+# Answers that pass by themselves; with any other an endpoint is not eligible until it says "ready".
+PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale"})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One rollout at one moment."""
+
+    row: RolloutRow
+    targets: tuple[Target, ...]
+    subjects: tuple[Subject, ...]
+    changed: tuple[Subject, ...]  # evidence that is not stored yet
+    observed: Observed
+
+
+def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int) -> Subject:
+    """A subject with what its endpoint's latest check-in adds. Pure."""
+    s = row.subject
+    if seen is None:
+        return replace(s, last_heard_ms=s.ready_ms)
+    unhealthy = bool(set(seen.failed_services) - row.baseline_failed)
+    heard_ms = max(seen.last_check_in_ms, s.ready_ms)
+    after_ready = seen.last_check_in_ms > s.ready_ms
+    hit = evidence.heard_now(policy, s.machine_class, s.ready_ms, heard_ms) if after_ready else 0
+    slept = evidence.heard_now(policy, s.machine_class, s.ready_ms, now_ms) if seen.asleep else 0
+    proven = s.proven_ms or (heard_ms if _proves(row, seen, unhealthy) else 0)
+    return replace(
+        s,
+        heard=s.heard | hit,
+        unhealthy=s.unhealthy | (hit if unhealthy else 0),
+        asleep=s.asleep | slept,
+        last_heard_ms=heard_ms,
+        asleep_now=seen.asleep,
+        unhealthy_now=unhealthy,
+        proven_ms=proven,
+    )
+
+
+def _proves(row: SubjectRow, seen: Presence, unhealthy: bool) -> bool:
+    """Installed, then heard again, healthy, not merely on its way to sleep."""
+    installed = row.subject.progress is Progress.INSTALLED and not row.subject.explicit
+    return installed and seen.last_check_in_ms > row.ended_ms and not unhealthy and not seen.asleep
+
+
+async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], quarantined: frozenset[Pin],
+               pressed_by: str | None, now_ms: int) -> Situation:  # fmt: skip
+    """The situation of `row`; `pressed_by` = who pressed the brake according to the journal, None = nobody."""
+    targets = tuple(await arms_store.targets(conn, row.rollout_id))
+    stored = await arms_store.subjects(conn, row.rollout_id)
+    ticks = tuple(await arms_store.ticks(conn, row.rollout_id))
+    subjects = tuple(with_presence(row.policy, s, presence.get(s.subject.endpoint_id), now_ms) for s in stored)
+    changed = tuple(s for s, old in zip(subjects, stored, strict=True) if _differs(s, old.subject))
+    untreated, fresh, blocked = _eligible(row.policy, targets, subjects, presence, now_ms)
+    wish, by = (Wish.BRAKE, pressed_by) if pressed_by is not None else (row.wish, row.wish_by)
+    observed = Observed(
+        row.change, len(targets), subjects, untreated, fresh, ticks, blocked, wish, by, row.wish_reason,
+        max((presence[t.endpoint_id].last_check_in_ms for t in targets if t.endpoint_id in presence), default=0),
+        row.resumed_ms, row.resumed_generation, quarantined, row.attributes,
+    )  # fmt: skip
+    return Situation(row, targets, subjects, changed, observed)
+
+
+def _differs(new: Subject, old: Subject) -> bool:
+    return (new.heard, new.unhealthy, new.asleep, new.proven_ms) != (
+        old.heard, old.unhealthy, old.asleep, old.proven_ms,
+    )  # fmt: skip
+
+
+def _eligible(
+    policy: Policy,
+    targets: Iterable[Target],
+    subjects: Iterable[Subject],
+    presence: Mapping[str, Presence],
+    now_ms: int,
+) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]], tuple[Blocked, ...]]:
+    """Sorted draws per region of those who may still be treated, of those in no arm yet, and who cannot take part."""
+    known = {(s.endpoint_id, s.arm) for s in subjects}
+    untreated: dict[str, list[int]] = {}
+    fresh: dict[str, list[int]] = {}
+    blocked: list[Blocked] = []
+    for t in targets:
+        untreated.setdefault(t.region, [])
+        if (t.endpoint_id, Arm.TREATED) in known:
+            continue
+        seen = presence.get(t.endpoint_id)
+        if seen is None or now_ms - seen.last_check_in_ms > policy.eligible_seen_s * 1000:
+            blocked.append(Blocked(t.endpoint_id, "not_seen", f"{t.hostname} was not heard for a long time"))
+            continue
+        if t.blocked_code:
+            blocked.append(Blocked(t.endpoint_id, t.blocked_code, f"{t.hostname}: {t.blocked_reason}"))
+            if t.blocked_code not in PASSING:
+                continue
+        untreated[t.region].append(t.u)
+        if (t.endpoint_id, Arm.CONTROL) not in known:
+            fresh.setdefault(t.region, []).append(t.u)
+    return {r: tuple(us) for r, us in untreated.items()}, {r: tuple(us) for r, us in fresh.items()}, tuple(blocked)
+
+
+async def quarantined_elsewhere(conn: Connection, rollout_id: str) -> frozenset[Pin]:
+    """Updates that another rollout's halt has quarantined."""
+    return frozenset(q.pin for q in await rollouts.quarantined(conn) if q.rollout_id != rollout_id)

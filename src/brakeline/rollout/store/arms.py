@@ -1,0 +1,198 @@
+"""Targets, ticks and subjects (assignments with their evidence), as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brakeline.platform.database import Connection
+from brakeline.rollout.model import Arm, Gate, Progress, Subject, TickState
+from brakeline.rollout.store.rollouts import at, ms
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An endpoint that a rollout is for, with what was frozen at its creation."""
+
+    endpoint_id: str
+    hostname: str
+    region: str
+    machine_class: str
+    attributes: tuple[str, ...]
+    u: int
+    blocked_code: str = ""
+    blocked_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """A subject, and what the executor needs to bring its evidence up to date."""
+
+    subject: Subject
+    baseline_failed: frozenset[str]
+    ended_ms: int
+
+
+async def add_targets(conn: Connection, tenant_id: str, rollout_id: str, targets: Iterable[Target]) -> None:
+    await conn.executemany(  # COPY does not work through row-level security
+        """INSERT INTO brakeline.rollout_target
+             (tenant_id, rollout_id, endpoint_id, hostname, region, machine_class, attributes, u)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8)""",
+        [(tenant_id, rollout_id, t.endpoint_id, t.hostname, t.region, t.machine_class, list(t.attributes), t.u)
+         for t in targets],
+    )  # fmt: skip
+
+
+async def targets(conn: Connection, rollout_id: str) -> list[Target]:
+    """All targets, by their place in the draw."""
+    rows = await conn.fetch("SELECT * FROM brakeline.rollout_target WHERE rollout_id = $1 ORDER BY u", rollout_id)
+    return [
+        Target(r["endpoint_id"], r["hostname"], r["region"], r["machine_class"], tuple(r["attributes"]), r["u"],
+               r["blocked_code"], r["blocked_reason"])
+        for r in rows
+    ]  # fmt: skip
+
+
+async def count_targets(conn: Connection, rollout_id: str) -> int:
+    count: int = await conn.fetchval("SELECT count(*) FROM brakeline.rollout_target WHERE rollout_id = $1", rollout_id)
+    return count
+
+
+async def set_blocked(conn: Connection, rollout_id: str, endpoint_id: str, code: str, reason: str) -> None:
+    await conn.execute(
+        """UPDATE brakeline.rollout_target SET blocked_code = $3, blocked_reason = $4
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND (blocked_code, blocked_reason) <> ($3, $4)""",
+        rollout_id, endpoint_id, code, reason,
+    )  # fmt: skip
+
+
+def _subject(r: Any) -> SubjectRow:
+    subject = Subject(
+        r["endpoint_id"], Arm(r["arm"]), r["ring"], r["tick"], r["region"], r["machine_class"], r["u"],
+        ms(r["ready_at"]), r["generation"], tuple(r["attributes"]), r["heard"], r["unhealthy"], r["asleep"],
+        progress=Progress(r["progress"]), explicit=r["explicit"], proven_ms=ms(r["proven_at"]),
+        crossed_ms=ms(r["crossed_at"]), set_aside_ms=ms(r["set_aside_at"]), detail=r["detail"],
+    )  # fmt: skip
+    return SubjectRow(subject, frozenset(r["baseline_failed"]), ms(r["ended_at"]))
+
+
+async def subjects(conn: Connection, rollout_id: str, endpoint_id: str | None = None) -> list[SubjectRow]:
+    """All subjects of a rollout (of one endpoint), in the order in which they were ready."""
+    rows = await conn.fetch(
+        """SELECT * FROM brakeline.rollout_subject
+           WHERE rollout_id = $1 AND ($2::text IS NULL OR endpoint_id = $2) ORDER BY ready_at, endpoint_id""",
+        rollout_id, endpoint_id,
+    )  # fmt: skip
+    return [_subject(r) for r in rows]
+
+
+async def watched_elsewhere(conn: Connection, rollout_id: str, endpoint_id: str) -> str:
+    """The other rollout in progress that has this endpoint in an arm; "" = none."""
+    found: str | None = await conn.fetchval(
+        """SELECT s.rollout_id FROM brakeline.rollout_subject s JOIN brakeline.rollout r USING (tenant_id, rollout_id)
+           WHERE s.endpoint_id = $2 AND s.rollout_id <> $1 AND r.phase IN ('rolling', 'holding') LIMIT 1""",
+        rollout_id, endpoint_id,
+    )  # fmt: skip
+    return found or ""
+
+
+async def insert_subject(conn: Connection, tenant_id: str, rollout_id: str, s: Subject, failed: Sequence[str]) -> None:
+    await conn.execute(
+        """INSERT INTO brakeline.rollout_subject (tenant_id, rollout_id, endpoint_id, arm, ring, tick, region,
+             machine_class, attributes, u, generation, ready_at, baseline_failed, progress)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)""",
+        tenant_id, rollout_id, s.endpoint_id, s.arm.value, s.ring, s.tick, s.region, s.machine_class,
+        list(s.attributes), s.u, s.generation, at(s.ready_ms), list(failed), s.progress.value,
+    )  # fmt: skip
+
+
+async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Subject]) -> None:
+    """Bits only rise; a proof stays."""
+    await conn.executemany(
+        """UPDATE brakeline.rollout_subject SET heard = heard | $4, unhealthy = unhealthy | $5, asleep = asleep | $6,
+             proven_at = coalesce(proven_at, $7)
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = $3""",
+        [(rollout_id, s.endpoint_id, s.arm.value, s.heard, s.unhealthy, s.asleep,
+          at(s.proven_ms) if s.proven_ms else None) for s in changed],
+    )  # fmt: skip
+
+
+async def set_progress(conn: Connection, rollout_id: str, endpoint_id: str, progress: Progress, *, explicit: bool,
+                       detail: str, ended_ms: int) -> None:  # fmt: skip
+    """What a treated endpoint's transaction came to."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_subject SET progress = $3, explicit = explicit OR $4, detail = $5, ended_at = $6
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated'""",
+        rollout_id, endpoint_id, progress.value, explicit, detail, at(ended_ms) if ended_ms else None,
+    )  # fmt: skip
+
+
+async def mark_started(conn: Connection, endpoint_id: str, offer_ids: Sequence[str]) -> None:
+    """The endpoint says that these transactions run."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_subject s SET progress = 'started' FROM brakeline.rollout_offer o
+           WHERE o.offer_id = ANY($2) AND o.endpoint_id = $1 AND s.endpoint_id = $1 AND s.rollout_id = o.rollout_id
+             AND s.arm = 'treated' AND s.progress IN ('offered', 'expired')""",
+        endpoint_id, list(offer_ids),
+    )  # fmt: skip
+
+
+async def set_aside(conn: Connection, rollout_id: str, endpoint_ids: Sequence[str], now_ms: int) -> None:
+    """A person goes on knowing of these."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_subject SET set_aside_at = $3
+           WHERE rollout_id = $1 AND endpoint_id = ANY($2) AND set_aside_at IS NULL""",
+        rollout_id, list(endpoint_ids), at(now_ms),
+    )  # fmt: skip
+
+
+async def cross(conn: Connection, rollout_id: str, gates: Iterable[Gate], now_ms: int) -> None:
+    """Controls whose turn to be treated has come leave the comparison, dead or alive: nothing is selected."""
+    await conn.executemany(
+        """UPDATE brakeline.rollout_subject SET crossed_at = $4
+           WHERE rollout_id = $1 AND region = $2 AND arm = 'control' AND u < $3 AND crossed_at IS NULL""",
+        [(rollout_id, g.region, g.treat_below, at(now_ms)) for g in gates],
+    )
+
+
+# --- ticks ----------------------------------------------------------------------------------------------------------
+
+
+async def open_ticks(conn: Connection, tenant_id: str, rollout_id: str, gates: Sequence[Gate], now_ms: int) -> None:
+    """Exactly the ticks of `gates` are open from now on."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_tick SET closed_at = $2 WHERE rollout_id = $1 AND closed_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM unnest($3::text[], $4::bigint[]) AS g(region, tick)
+                           WHERE (g.region, g.tick) = (rollout_tick.region, rollout_tick.tick))""",
+        rollout_id, at(now_ms), [g.region for g in gates], [g.tick for g in gates],
+    )  # fmt: skip
+    await conn.executemany(
+        """INSERT INTO brakeline.rollout_tick (tenant_id, rollout_id, region, tick, ring, budget)
+           VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT DO NOTHING""",
+        [(tenant_id, rollout_id, g.region, g.tick, g.ring, g.budget) for g in gates],
+    )
+
+
+async def ticks(conn: Connection, rollout_id: str) -> list[TickState]:
+    rows = await conn.fetch("SELECT * FROM brakeline.rollout_tick WHERE rollout_id = $1 ORDER BY tick", rollout_id)
+    return [TickState(r["region"], r["tick"], r["ring"], r["treated"], r["closed_at"] is not None) for r in rows]
+
+
+async def lock_tick(conn: Connection, rollout_id: str, region: str, tick: int) -> TickState | None:
+    """One tick, held until the commit: its budget is spent by one at a time."""
+    r = await conn.fetchrow(
+        "SELECT * FROM brakeline.rollout_tick WHERE rollout_id = $1 AND region = $2 AND tick = $3 FOR UPDATE",
+        rollout_id, region, tick,
+    )  # fmt: skip
+    return TickState(region, tick, r["ring"], r["treated"], r["closed_at"] is not None) if r else None
+
+
+async def spend(conn: Connection, rollout_id: str, region: str, tick: int, now_ms: int) -> None:
+    """One offer of the budget; the last one closes the tick for both arms."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_tick
+           SET treated = treated + 1, closed_at = CASE WHEN treated + 1 >= budget THEN $4::timestamptz END
+           WHERE rollout_id = $1 AND region = $2 AND tick = $3""",
+        rollout_id, region, tick, at(now_ms),
+    )  # fmt: skip

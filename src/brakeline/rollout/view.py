@@ -1,0 +1,264 @@
+"""One rollout as people see it: a typed view for console, CLI and API, made from plain values. Pure.
+
+Rates are shares (0..1). `excess` = treated minus control with its 95 % band (Newcombe's, from Wilson intervals);
+`brake_at` is the excess at which silence alone would halt at the present numbers, None while it cannot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.rollout import arms, brake, power
+from brakeline.rollout.model import Arm, Blueprint, Change, Line, Phase, Policy, Progress, Subject, Wish
+
+Z95: Final = 1.959964
+GONE: Final = frozenset({Phase.HALTED, Phase.WITHDRAWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """Treated against control at one moment."""
+
+    at_ms: int
+    n_t: int
+    x_t: int
+    n_c: int
+    x_c: int
+    rate_t: float
+    rate_c: float
+    excess: float
+    low: float
+    high: float
+    brake_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One ring in one region. `state`: pending, active, passed, held, stopped or empty."""
+
+    region: str
+    ring: str
+    state: str
+    planned: int
+    offered: int
+    installed: int
+    proven: int
+    failed: int
+    silent: int
+    spared: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An endpoint by name, and what happened to it. `arm` "" = in no arm."""
+
+    endpoint_id: str
+    hostname: str
+    region: str
+    ring: str
+    arm: str
+    state: str  # proven | installed | failed | refused | silent | offered | … | spared | waiting
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    at_ms: int
+    kind: str
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingView:
+    name: str
+    bake_s: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """Everything about one rollout at one moment."""
+
+    id: str
+    title: str
+    state: str  # draft | rolling | holding | halted | completed | withdrawn
+    wish: str
+    why: str
+    generation: int
+    ring: int
+    created_ms: int
+    created_by: str
+    updates: tuple[str, ...]
+    rings: tuple[RingView, ...]
+    regions: tuple[str, ...]
+    grid: tuple[Cell, ...]
+    now: Excess
+    series: tuple[Excess, ...]
+    lines: tuple[Line, ...]
+    log: tuple[LogLine, ...]
+    statistics: tuple[str, ...]
+    members: tuple[Member, ...]
+    targets: int
+    exposed: int
+    proven: int
+    failed: int
+    silent: int
+    controls: int
+    spared: tuple[str, ...]  # host names of those that keep their versions: never offered
+    spared_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetName:
+    """A target as far as the view needs it."""
+
+    endpoint_id: str
+    hostname: str
+    region: str
+    blocked: str
+
+
+def wilson(x: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share."""
+    if n == 0:
+        return 0.0, 1.0
+    p, z2 = x / n, Z95 * Z95
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def excess(at_ms: int, n_t: int, x_t: int, n_c: int, x_c: int, bar: float) -> Excess:
+    """Treated minus control with its band."""
+    p_t, p_c = x_t / n_t if n_t else 0.0, x_c / n_c if n_c else 0.0
+    (lt, ht), (lc, hc) = wilson(x_t, n_t), wilson(x_c, n_c)
+    low = (p_t - p_c) - math.hypot(p_t - lt, hc - p_c)
+    high = (p_t - p_c) + math.hypot(ht - p_t, p_c - lc)
+    needed = power.halting_count(n_t, n_c, x_c, bar)
+    line = needed / n_t - p_c if needed is not None else None
+    return Excess(at_ms, n_t, x_t, n_c, x_c, p_t, p_c, p_t - p_c, low, high, line)
+
+
+def silent_now(policy: Policy, s: Subject, now_ms: int) -> bool:
+    """Not heard within the grace, and did not say goodbye."""
+    return not s.asleep_now and now_ms - s.last_heard_ms > policy.grace_s(s.machine_class) * 1000
+
+
+def bad_now(policy: Policy, s: Subject, now_ms: int) -> bool:
+    """Silent, unhealthy, or failed through the change."""
+    return s.explicit or s.unhealthy_now or silent_now(policy, s, now_ms)
+
+
+def counts(policy: Policy, subjects: Sequence[Subject], now_ms: int) -> tuple[int, int, int, int]:
+    """(treated, of them bad, controls, of them bad) at this moment; crossed controls count as treated only."""
+    treated = [s for s in subjects if s.arm is Arm.TREATED]
+    controls = [s for s in subjects if s.arm is Arm.CONTROL and not s.crossed_ms]
+    bad = [sum(bad_now(policy, s, now_ms) for s in side) for side in (treated, controls)]
+    return len(treated), bad[0], len(controls), bad[1]
+
+
+def member_state(policy: Policy, s: Subject, now_ms: int) -> str:
+    """One word for what is known of a subject."""
+    if s.arm is Arm.CONTROL:
+        return "silent" if silent_now(policy, s, now_ms) else "control"
+    if s.progress is Progress.FAILED:
+        return "failed"
+    if silent_now(policy, s, now_ms):
+        return "silent"
+    if s.progress is Progress.INSTALLED:
+        return "proven" if brake.proven(policy, s, now_ms) else ("unhealthy" if s.unhealthy_now else "installed")
+    return s.progress.value
+
+
+def grid(policy: Policy, blueprint: Blueprint, rings: Sequence[tuple[str, int]], names: Sequence[TargetName],
+         subjects: Sequence[Subject], now_ms: int) -> tuple[Cell, ...]:  # fmt: skip
+    """Rings x regions with their counts."""
+    sizes = Counter(t.region for t in names)
+    treated = [s for s in subjects if s.arm is Arm.TREATED]
+    cells: list[Cell] = []
+    before = dict.fromkeys(sizes, 0)
+    for i, (name, upto) in enumerate(rings):
+        shares = arms.allot(upto, sizes)
+        for region in sorted(sizes):
+            mine = [s for s in treated if s.ring == i and s.region == region]
+            planned = max(shares[region] - before[region], len(mine))
+            before[region] = max(shares[region], before[region])
+            states = Counter(member_state(policy, s, now_ms) for s in mine)
+            installed = sum(s.progress is Progress.INSTALLED for s in mine)
+            spared = planned - len(mine) if blueprint.phase in GONE else 0
+            state = _cell_state(blueprint, i, planned, len(mine))
+            cells.append(Cell(region, name, state, planned, len(mine), installed, states["proven"], states["failed"],
+                              states["silent"], spared))  # fmt: skip
+    return tuple(cells)
+
+
+def _cell_state(blueprint: Blueprint, ring: int, planned: int, offered: int) -> str:
+    if planned == 0:
+        return "empty"
+    if blueprint.phase is Phase.COMPLETED or (ring < blueprint.ring and blueprint.phase not in GONE):
+        return "passed"
+    if blueprint.phase in GONE:
+        return "stopped" if offered else "spared"
+    if ring > blueprint.ring:
+        return "pending"
+    return "held" if blueprint.phase is Phase.HOLDING else "active"
+
+
+def members(policy: Policy, ring_names: Sequence[str], names: Sequence[TargetName], subjects: Sequence[Subject],
+            phase: Phase, now_ms: int) -> tuple[Member, ...]:  # fmt: skip
+    """Every target by name."""
+    by_id: dict[str, Subject] = {}
+    for s in subjects:
+        if s.arm is Arm.TREATED or s.endpoint_id not in by_id:
+            by_id[s.endpoint_id] = s
+    return tuple(_member(policy, ring_names, t, by_id.get(t.endpoint_id), phase, now_ms) for t in names)
+
+
+def _member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject | None, phase: Phase,
+            now_ms: int) -> Member:  # fmt: skip
+    if s is None or s.arm is Arm.CONTROL:
+        arm = "control" if s else ""
+        state = "spared" if phase in GONE else "waiting"
+        note = t.blocked or ("keeps its versions" if phase in GONE else "waits for its ring")
+        return Member(t.endpoint_id, t.hostname, t.region, "", arm, state, note)
+    ring = ring_names[s.ring] if s.ring < len(ring_names) else ""
+    note = s.detail + (" (set aside by a person)" if s.set_aside_ms else "")
+    return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", member_state(policy, s, now_ms), note)
+
+
+def build(
+    *, rollout_id: str, title: str, change: Change, policy: Policy, attributes: tuple[str, ...], created_ms: int,
+    created_by: str, wish: Wish, blueprint: Blueprint, lines: tuple[Line, ...], names: Sequence[TargetName],
+    subjects: Sequence[Subject], samples: Sequence[tuple[int, int, int, int, int]], log: tuple[LogLine, ...],
+    population: int, now_ms: int,
+) -> RolloutView:  # fmt: skip
+    """The view, from everything that was loaded."""
+    bar = power.silence_bar(policy, attributes)
+    rings = arms.rings_for(policy, change, population)
+    ring_names = [r.name for r, _ in rings]
+    people = members(policy, ring_names, names, subjects, blueprint.phase, now_ms)
+    treated = [m for m in people if m.arm == "treated"]
+    untouched = [m for m in people if m.arm != "treated"]
+    regions = tuple(sorted({t.region for t in names}))
+    states = Counter(m.state for m in treated)
+    return RolloutView(
+        id=rollout_id, title=title, state=blueprint.phase.value, wish=wish.value, why=_why(blueprint, lines),
+        generation=blueprint.generation, ring=blueprint.ring, created_ms=created_ms, created_by=created_by,
+        updates=tuple(f"{p.name} {p.version}" for p in change.updates),
+        rings=tuple(RingView(r.name, r.bake_s, upto) for r, upto in rings), regions=regions,
+        grid=grid(policy, blueprint, [(r.name, upto) for r, upto in rings], names, subjects, now_ms),
+        now=excess(now_ms, *counts(policy, subjects, now_ms), bar), series=tuple(excess(*s, bar) for s in samples),
+        lines=lines, log=log, statistics=power.power(policy, change, population, len(regions)).sentences,
+        members=people, targets=len(names), exposed=len(treated), proven=states["proven"], failed=states["failed"],
+        silent=states["silent"], controls=sum(m.arm == "control" for m in people),
+        spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
+    )  # fmt: skip
+
+
+def _why(blueprint: Blueprint, lines: tuple[Line, ...]) -> str:
+    return lines[0].text if lines else blueprint.why

@@ -1,0 +1,230 @@
+"""Rollouts over six endpoints on a real PostgreSQL: good, failing, silent; brake, resume, kill -9, quarantine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.support_rollout import CHANGE, OWNER, PIN, SmallFleet, quick_policy
+
+from brakeline.core.clock import ManualClock
+from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
+from brakeline.platform.database import Database
+from brakeline.rollout.model import Change, Pin, State
+from brakeline.tenancy.model import Principal
+
+
+@pytest.fixture
+async def fleet(database: Database, clock: ManualClock, tmp_path: Path) -> SmallFleet:
+    made = SmallFleet(database, clock, tmp_path)
+    await made.enrol(6)
+    return made
+
+
+async def test_a_good_update_goes_ring_by_ring_to_everybody(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    seen = []
+    for _ in range(60):
+        await fleet.round()
+        seen.append(len(fleet.updated()))
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "completed", view.why
+    assert len(fleet.updated()) == 6
+    assert {1, 3, 6} <= set(seen)
+    assert seen == sorted(seen)
+    assert all(len(t.applied) == 1 for t in fleet.twins)
+    assert (view.exposed, view.proven, view.spared) == (6, 6, ())
+    assert any("no comparison of treated with control can halt" in s for s in view.statistics)
+
+
+async def test_one_failing_canary_holds_and_the_others_keep_their_versions(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.fate = "postinst"
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(30)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding"
+    assert "maintainer_script_failed" in view.why
+    assert len(fleet.offered()) == 1
+    assert len(view.spared) == 5
+    assert fleet.updated() == []
+
+
+async def test_two_explicit_failures_halt_and_quarantine(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.fate = "postinst"
+    rollout = await fleet.create(quick_policy(2))
+    await fleet.rounds(10)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "halted"
+    assert len(fleet.offered()) == 2
+    assert [q.pin for q in await fleet.service.quarantined(OWNER)] == [PIN]
+    assert sorted(view.spared) == sorted(set(view_hosts(fleet)) - set(fleet.offered()))
+
+    again = await fleet.create(quick_policy(2))
+    await fleet.rounds(10)
+    second = await fleet.service.show(OWNER, again)
+    assert second.state == "holding"
+    assert "quarantined" in second.why
+    assert len(fleet.offered()) == 2
+
+
+def view_hosts(fleet: SmallFleet) -> list[str]:
+    return [t.hostname for t in fleet.twins]
+
+
+async def test_a_canary_that_loses_its_network_holds_for_ever(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.fate = "network"
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(60)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding"
+    assert view.silent == 1
+    assert len(fleet.offered()) == 1
+
+
+async def test_an_endpoint_with_nothing_to_do_leaves_its_place_to_the_next(fleet: SmallFleet) -> None:
+    for t in fleet.twins[:4]:
+        t.fate = "nothing_to_do"
+    rollout = await fleet.create(quick_policy(1))
+    await fleet.rounds(50)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "completed", [line.text for line in view.lines]
+    assert sorted(fleet.updated()) == ["host-4", "host-5"]
+
+
+async def test_brake_is_one_call_idempotent_and_survives_a_crash_before_the_database(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(3)
+    offered = fleet.offered()
+    fleet.service.journal.press(OWNER.tenant_id, rollout, "Olga", fleet.clock.now_ms())  # crash right after the fsync
+    fleet.new_service()
+    await fleet.service.open()
+    await fleet.rounds(40)
+    assert (await fleet.service.show(OWNER, rollout)).state == "halted"
+    assert fleet.offered() == offered
+    assert (await fleet.service.brake(OWNER, rollout)).state == "halted"
+    assert (await fleet.service.brake(OWNER, rollout)).state == "halted"
+    assert all(rollout in t.halted for t in fleet.twins)
+
+
+async def test_resume_after_a_halt_needs_a_reason_and_lifts_the_quarantine(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(3)
+    await fleet.service.brake(OWNER, rollout)
+    with pytest.raises(Invalid):
+        await fleet.service.resume(OWNER, rollout, " ")
+    assert await fleet.service.quarantined(OWNER) != ()
+    await fleet.service.resume(OWNER, rollout, "false alarm, checked by hand")
+    assert await fleet.service.quarantined(OWNER) == ()
+    await fleet.rounds(60)
+    assert (await fleet.service.show(OWNER, rollout)).state == "completed"
+    assert all(len(t.applied) == 1 for t in fleet.twins)
+
+
+async def test_a_person_may_go_on_past_one_failure_and_the_next_halts(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.fate = "postinst"
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(10)
+    await fleet.service.resume(OWNER, rollout, "that machine was broken before")
+    await fleet.rounds(40)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "halted"
+    assert len(fleet.offered()) == 2
+    assert "2 of 2 treated failed" in view.why
+
+
+async def test_killed_between_offer_and_reply_the_same_order_is_sent_again(fleet: SmallFleet) -> None:
+    await fleet.create(quick_policy(1, 3))
+    for t in fleet.twins:
+        candidates = await fleet.service.candidates_for(t.identity)
+        orders, _ = await fleet.service.on_check_in(t.identity, fleet.check_in(t, candidates))  # reply is lost
+        if orders:
+            break
+    else:
+        pytest.fail("nobody was offered anything")
+    fleet.new_service()
+    await fleet.service.open()
+    again, _ = await fleet.service.on_check_in(t.identity, fleet.check_in(t, candidates))
+    assert again == orders
+
+
+async def test_killed_in_mid_rollout_nothing_is_applied_twice_and_it_goes_on(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    for _ in range(60):
+        await fleet.round()
+        fleet.new_service()
+        await fleet.service.open()
+    assert (await fleet.service.show(OWNER, rollout)).state == "completed"
+    assert all(len(t.applied) == 1 for t in fleet.twins)
+
+
+async def test_results_are_taken_once_and_acknowledged_each_time(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.round()
+    twin = next(t for t in fleet.twins if t.unsent)
+    results = tuple(twin.unsent)
+    for _ in range(2):
+        ack = await fleet.service.record_results(twin.identity, results)
+        assert ack.accepted == (results[0].transaction_id,)
+    log = (await fleet.service.show(OWNER, rollout)).log
+    assert sum(line.kind == "result" for line in log) == 1
+
+
+async def test_two_executors_at_once_come_to_the_same_end(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    first = fleet.service
+    second = fleet.new_service()
+    for _ in range(60):
+        await fleet.round()
+        await asyncio.gather(first.executor.reconcile(), second.executor.reconcile())
+    assert (await fleet.service.show(OWNER, rollout)).state == "completed"
+    assert all(len(t.applied) == 1 for t in fleet.twins)
+
+
+async def test_an_endpoint_in_one_rollout_is_ready_for_no_other(fleet: SmallFleet) -> None:
+    await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(2)
+    other = await fleet.create(quick_policy(6), Change((Pin("curl", "8.0-1"),)))
+    await fleet.rounds(2)
+    view = await fleet.service.show(OWNER, other)
+    in_first = {t.hostname for t in fleet.twins if t.applied}
+    assert all(len(t.applied) <= 1 for t in fleet.twins)
+    assert any("is watched in rollout" in m.note for m in view.members if m.hostname in in_first)
+
+
+async def test_lint_is_silent_and_every_wait_is_explained(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(4)
+    assert await fleet.service.lint(OWNER, rollout) == ()
+    lines = await fleet.service.explain(OWNER, rollout)
+    assert any(line.gate == "bake" and line.state is State.WAIT for line in lines)
+
+
+async def test_who_may_not_is_refused(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1))
+    viewer = Principal("te_1", "pe_2", "person", "Vera", frozenset({"rollout.read"}))
+    for act in (
+        fleet.service.brake(viewer, rollout),
+        fleet.service.resume(viewer, rollout, "x"),
+        fleet.service.create(viewer, "t", CHANGE, quick_policy(1), ["ep_x"]),
+    ):
+        with pytest.raises(Forbidden):
+            await act
+    stranger = Principal("te_2", "pe_3", "person", "Sam", OWNER.permissions)
+    with pytest.raises(NotFound):
+        await fleet.service.show(stranger, rollout)
+    with pytest.raises(NotFound):
+        await fleet.service.brake(stranger, rollout)
+
+
+async def test_withdrawn_is_for_good(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1))
+    await fleet.service.withdraw(OWNER, rollout, "superseded")
+    with pytest.raises(Conflict):
+        await fleet.service.resume(OWNER, rollout, "oops")
+    await fleet.rounds(5)
+    assert fleet.offered() == []

@@ -1,0 +1,171 @@
+"""A small fleet of endpoint twins that talk to the real rollout service on a real database, at the test's pace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from brakeline.core.clock import ManualClock
+from brakeline.fleet.cell import CellIdentity
+from brakeline.fleet.model import EndpointIdentity, Presence
+from brakeline.fleet.service import FleetService
+from brakeline.platform.bus import MemoryBus
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Database
+from brakeline.protocol.codec import decode
+from brakeline.protocol.digests import transaction_digest
+from brakeline.protocol.messages import (
+    Action,
+    ActionKind,
+    Candidate,
+    CheckIn,
+    Health,
+    NotReady,
+    Offer,
+    Outcome,
+    Ready,
+    SignedOrder,
+    Transaction,
+    TransactionResult,
+)
+from brakeline.rollout.model import Change, Guard, Pin, Policy, Ring
+from brakeline.rollout.presets import rehearsal
+from brakeline.rollout.service import RolloutService
+from brakeline.tenancy.model import PERMISSIONS, Principal
+
+OWNER = Principal("te_1", "pe_1", "person", "Olga", PERMISSIONS)
+PIN = Pin("libssl3", "3.0.17-1~deb12u2")
+CHANGE = Change((PIN,))
+
+
+def quick_policy(*counts: int, bake_s: int = 60) -> Policy:
+    """Rings with these cumulative counts, then everybody; checkpoints after 40, 60, 90 and 120 s."""
+    rings = (*(Ring(f"ring {n}", bake_s, count=n) for n in counts), Ring("all", bake_s, share=1.0))
+    return rehearsal(Policy(rings, guard=Guard(holdout=0.0)), interval_s=10)
+
+
+@dataclass
+class Twin:
+    """What one endpoint does with a change: installs it, fails, or falls silent for good."""
+
+    identity: EndpointIdentity
+    hostname: str
+    fate: str = "good"  # good | postinst | network | nothing_to_do
+    version: str = "3.0.15-1"
+    alive: bool = True
+    orders: list[SignedOrder] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list)
+    unsent: list[TransactionResult] = field(default_factory=list)
+    halted: tuple[str, ...] = ()
+
+
+class SmallFleet:
+    """Twins, the service under test, and a clock that they share."""
+
+    def __init__(self, db: Database, clock: ManualClock, directory: Path) -> None:
+        self.db, self.clock, self.directory = db, clock, directory
+        self.cell = CellIdentity.load(directory / "cell.key")
+        self.twins: list[Twin] = []
+        self.service = self.new_service()
+
+    def new_service(self) -> RolloutService:
+        """As after kill -9: nothing survives but database and journal."""
+        ids, bus = IdMaker(self.clock), MemoryBus()
+        self.fleet = FleetService(self.db, self.clock, ids, bus, self.cell)
+        self.service = RolloutService(self.db, self.clock, ids, bus, self.fleet, self.cell,
+                                      self.directory / "brake.journal")  # fmt: skip
+        return self.service
+
+    async def enrol(self, count: int, regions: tuple[str, ...] = ("eu", "us"), fate: str = "good") -> None:
+        """`count` endpoints as the fleet slice would have them."""
+        async with self.db.tenant(OWNER.tenant_id) as conn:
+            await conn.execute("SELECT brakeline.tenant_create($1, 'default', now())", OWNER.tenant_id)
+            for i in range(count):
+                number = len(self.twins)
+                endpoint_id, region = f"ep_{number:026}", regions[i % len(regions)]
+                await conn.execute(
+                    """INSERT INTO brakeline.endpoint (tenant_id, endpoint_id, region, hostname, os_id, os_version,
+                         os_name, kernel, architecture, machine_class, agent_version, package_manager, enrolled_at,
+                         enrolled_by)
+                       VALUES ($1,$2,$3,$4,'debian','12','Debian 12','6.1','amd64','server','0.1','apt',now(),'et')""",
+                    OWNER.tenant_id, endpoint_id, region, f"host-{number}",
+                )  # fmt: skip
+                identity = EndpointIdentity(OWNER.tenant_id, endpoint_id, b"\0" * 32, region=region)
+                self.twins.append(Twin(identity, f"host-{number}", fate))
+
+    async def create(self, policy: Policy, change: Change = CHANGE) -> str:
+        """A started rollout over all twins."""
+        await self.hear()
+        ids = [t.identity.endpoint_id for t in self.twins]
+        rollout_id = await self.service.create(OWNER, "libssl3", change, policy, ids)
+        await self.service.start(OWNER, rollout_id)
+        return rollout_id
+
+    async def hear(self) -> None:
+        """Every living endpoint checks in, as the agent plane would record it."""
+        for t in self.twins:
+            if t.alive:
+                self.fleet.presences.record(
+                    OWNER.tenant_id, t.identity.endpoint_id, Presence(self.clock.now_ms(), "boot")
+                )
+        await self.fleet.flush()
+
+    async def round(self, seconds: float = 5) -> None:
+        """One exchange of everybody: check in, get ready, take orders, send results; then the executor."""
+        self.clock.advance(seconds)
+        await self.hear()
+        for t in self.twins:
+            if t.alive:
+                await self._exchange(t)
+        await self.service.reconcile()
+
+    async def rounds(self, count: int) -> None:
+        for _ in range(count):
+            await self.round()
+
+    async def _exchange(self, t: Twin) -> None:
+        if t.unsent:
+            await self.service.record_results(t.identity, tuple(t.unsent))
+            t.unsent.clear()
+        candidates = await self.service.candidates_for(t.identity)
+        orders, t.halted = await self.service.on_check_in(t.identity, self.check_in(t, candidates))
+        for order in orders:
+            if order not in t.orders:
+                t.orders.append(order)
+                self._apply(t, decode(Offer, order.payload.encode()))
+
+    def check_in(self, t: Twin, candidates: tuple[Candidate, ...]) -> CheckIn:
+        """What the endpoint says when it knows of `candidates`."""
+        ready, not_ready = [], []
+        for c in candidates:
+            if t.fate == "nothing_to_do":
+                not_ready.append(NotReady(c.rollout_id, c.generation, "nothing_to_do", "already installed"))
+            else:
+                ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
+        return CheckIn("0.1", 1, "", Health(), tuple(ready), tuple(not_ready))
+
+    def _apply(self, t: Twin, offer: Offer) -> None:
+        t.applied.append(offer.offer_id)
+        if t.fate == "network":
+            t.alive = False
+            return
+        failed = t.fate == "postinst"
+        outcome, code = (Outcome.FAILED, "maintainer_script_failed") if failed else (Outcome.INSTALLED, "ok")
+        if not failed:
+            t.version = offer.updates[0].version
+        t.unsent.append(
+            TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id, offer.generation, outcome,
+                              code, "postinst returned 1" if failed else "", started_ms=1, ended_ms=2)
+        )  # fmt: skip
+
+    def updated(self) -> list[str]:
+        """Host names whose version changed."""
+        return [t.hostname for t in self.twins if t.version == PIN.version]
+
+    def offered(self) -> list[str]:
+        return [t.hostname for t in self.twins if t.applied]
+
+
+def transaction(t: Twin, c: Candidate) -> Transaction:
+    actions = tuple(Action(ActionKind.UPGRADE, u.name, "amd64", t.version, u.version) for u in c.updates)
+    return Transaction(actions, transaction_digest(actions))
