@@ -4,60 +4,43 @@ What always holds: no TCP listener; sockets and data in 0700 directories; one su
 a killed supervisor leaves the postmaster running, and the next start adopts it; `stop()` is a fast shutdown; a
 cluster made by another major version is refused with what to do; nothing of a half-made cluster is ever used.
 `postgres_providers` finds the programs, `postgres_identity` decides as whom they run, `postgres_layout` has the
-places and options, `postgres_roles` makes database and roles. With `--dsn` none of this runs: see `postgres_roles`.
+places and options, `postgres_process` starts them, `postgres_roles` makes database and roles. With `--dsn` none of
+this runs: see `postgres_roles`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, NoReturn
+from typing import IO, Final
 
 from brakeline.core.errors import Fault
 from brakeline.platform.postgres_identity import Identity, choose_identity
-from brakeline.platform.postgres_layout import (
-    APP,
-    FEED,
-    OWNER,
-    PORT,
-    SUPERUSER,
-    Layout,
-    layout_at,
-    options,
-    own_directory,
-    own_tree,
-    write_access_rules,
+from brakeline.platform.postgres_layout import APP, FEED, OWNER, SUPERUSER, Layout, layout_at
+from brakeline.platform.postgres_process import (
+    DiskFull,
+    PostgresFailed,
+    initdb,
+    is_our_postmaster,
+    launch,
+    wait_ready,
+    wait_until,
 )
 from brakeline.platform.postgres_providers import Provider, find_provider, providers
 from brakeline.platform.postgres_roles import ensure_database
 
-START_S: Final = 60.0  # crash recovery after a power cut may take this long; a normal start takes 0.1 s
+__all__ = ["AlreadyRunning", "DiskFull", "PostgresFailed", "RunningPostgres", "WrongMajor", "start_postgres"]
+
 STOP_S: Final = 3.5  # then immediate shutdown (recovers at the next start): the server must end within 5 s
-POLL_S: Final = 0.01
-LOG_BYTES_MAX: Final = 10 * 1024 * 1024  # one older file is kept, so the log never takes more than twice this
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
-
-
-class PostgresFailed(Fault):
-    """The embedded PostgreSQL could not be started."""
-
-    code = "postgres-failed"
-
-
-class DiskFull(Fault):
-    """The disk is full, so the database cannot work."""
-
-    code, status = "disk-full", 507
-    hint = "Free some space (at least 200 MB) on the file system of the data directory and start again."
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class WrongMajor(Fault):
@@ -106,7 +89,7 @@ class RunningPostgres:
         """Whether the postmaster still runs."""
         if self.child is not None:
             return self.child.poll() is None
-        return _is_our_postmaster(self.pid, self.layout)
+        return is_our_postmaster(self.pid, self.layout)
 
     async def ensure(self) -> str:
         """Start the postmaster again if it has gone; one line of what was found. For a reconciler."""
@@ -125,7 +108,7 @@ class RunningPostgres:
                 break
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, sig)
-            _wait_until(lambda: not self.alive(), STOP_S)
+            wait_until(lambda: not self.alive(), STOP_S)
         self.lock.close()
 
 
@@ -163,7 +146,7 @@ def _prepare_and_start(
             if _adopt(running):
                 return running
             if not layout.cluster.exists():
-                _initdb(running, sync_initdb)
+                initdb(layout, provider, identity, sync_initdb)
             _launch(running)
         except BaseException:
             lock.close()
@@ -176,7 +159,7 @@ def _disk_full_said(data_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        if e.errno in {28, 122}:  # ENOSPC, EDQUOT
+        if e.errno in NO_SPACE:
             raise DiskFull(f"while preparing {data_dir}") from None
         raise PostgresFailed(f"cannot prepare {data_dir}: {e.strerror or e}") from e
 
@@ -221,7 +204,7 @@ def _adopt(running: RunningPostgres) -> bool:
         pid = int(lines[0])
     except (FileNotFoundError, ValueError, IndexError):
         return False
-    if not _is_our_postmaster(pid, running.layout):
+    if not is_our_postmaster(pid, running.layout):
         pid_file.unlink(missing_ok=True)  # its process is gone, and its number may be another program's by now
         return False
     socket_dir = lines[4].strip() if len(lines) > 4 else ""
@@ -231,91 +214,11 @@ def _adopt(running: RunningPostgres) -> bool:
             f"(socket directory {socket_dir or 'none'}). Stop it and start again."
         )
     running.pid, running.adopted = pid, True
-    _wait_ready(running)
+    wait_ready(running.layout, pid, running.alive)
     return True
-
-
-def _is_our_postmaster(pid: int, layout: Layout) -> bool:
-    """Whether process `pid` is a postgres whose working directory is our cluster (a postmaster's always is)."""
-    try:
-        where = os.readlink(f"/proc/{pid}/cwd")
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return False
-    return name == "postgres" and where == str(layout.cluster)
-
-
-def _initdb(running: RunningPostgres, sync: bool) -> None:
-    """Make the cluster beside its place and move it there when it is whole."""
-    fresh = running.layout.data_dir / "pg.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    own_directory(fresh, running.identity)
-    command = [
-        *running.identity.prefix, running.provider.program("initdb"), "-D", str(fresh), "-U", SUPERUSER,
-        "--encoding=UTF8", "--locale=C", "--data-checksums", "--auth=peer", "--no-instructions",
-        *([] if sync else ["--no-sync"]),
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd="/", env=ENVIRONMENT,
-        **running.identity.popen_arguments(),
-    )  # fmt: skip
-    if done.returncode != 0:
-        shutil.rmtree(fresh, ignore_errors=True)
-        _raise_failure("initdb failed", done.stderr, running.layout)
-    fresh.rename(running.layout.cluster)
 
 
 def _launch(running: RunningPostgres) -> None:
-    layout, identity = running.layout, running.identity
-    own_tree(layout.cluster, identity)
-    own_directory(layout.socket_dir, identity)
-    write_access_rules(layout, identity)
-    layout.log.parent.mkdir(mode=0o700, exist_ok=True)
-    if layout.log.exists() and layout.log.stat().st_size > LOG_BYTES_MAX:
-        layout.log.replace(layout.log.with_suffix(".log.1"))
-    command = [
-        *identity.prefix, running.provider.program("postgres"), "-D", str(layout.cluster), "-h", "", "-p", str(PORT),
-        "-k", str(layout.socket_dir), *options(running.provider.major, running.extra_options),
-    ]  # fmt: skip
-    with layout.log.open("ab") as log:
-        running.child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=ENVIRONMENT,
-            start_new_session=True,  # Ctrl-C at the terminal is for us; we then stop it in order
-            **identity.popen_arguments(),
-        )  # fmt: skip
+    running.child = launch(running.layout, running.provider, running.identity, running.extra_options)
     running.pid, running.adopted = running.child.pid, False
-    _wait_ready(running)
-
-
-def _wait_ready(running: RunningPostgres) -> None:
-    """Until the pid file says ready. Raises `PostgresFailed` with the log's last lines when it ends instead."""
-    pid_file = running.layout.cluster / "postmaster.pid"
-
-    def ready() -> bool:
-        with contextlib.suppress(OSError, IndexError):
-            lines = pid_file.read_text().splitlines()
-            if int(lines[0]) == running.pid and lines[7].strip() == "ready":
-                return True
-        return not running.alive()
-
-    if not _wait_until(ready, START_S):
-        raise PostgresFailed(f"PostgreSQL was not ready within {START_S:.0f} s; see {running.layout.log}")
-    if not running.alive():
-        tail = running.layout.log.read_text(errors="replace")[-2000:] if running.layout.log.exists() else ""
-        _raise_failure("PostgreSQL ended at once", tail, running.layout)
-
-
-def _raise_failure(what: str, output: str, layout: Layout) -> NoReturn:
-    last = "; ".join(line.strip() for line in output.strip().splitlines()[-4:])
-    if "No space left on device" in output or "Disk quota exceeded" in output:
-        raise DiskFull(f"{what} in {layout.data_dir}: {last}")
-    raise PostgresFailed(f"{what}: {last or 'it said nothing'} (log: {layout.log})")
-
-
-def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(POLL_S)
-    return True
+    wait_ready(running.layout, running.pid, running.alive)

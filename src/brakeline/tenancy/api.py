@@ -17,7 +17,8 @@ from brakeline.platform.web import decode_cursor, encode_cursor
 from brakeline.tenancy.audit import Entry
 from brakeline.tenancy.model import ApiToken, LoginLink, NewSession, Person, Principal
 from brakeline.tenancy.passwords import csrf_fits, csrf_token
-from brakeline.tenancy.service import TOKEN_TTL_S, TenancyService
+from brakeline.tenancy.service import TenancyService
+from brakeline.tenancy.tokens import TOKEN_TTL_S
 
 __all__ = ["COOKIE", "csrf_fits", "csrf_token", "current_principal", "refuse_cross_site", "router", "set_session"]
 

@@ -13,7 +13,9 @@ from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauth
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.tenancy.model import NewSession, Principal
-from brakeline.tenancy.service import LOGIN_FAILURES_MAX, LOGIN_LINK_TTL_S, SESSION_TTL_S, TenancyService
+from brakeline.tenancy.parts import LOGIN_LINK_TTL_S, SESSION_TTL_S
+from brakeline.tenancy.service import TenancyService
+from brakeline.tenancy.signing_in import LOGIN_FAILURES_MAX
 
 PASSWORD = "four random words, really"
 
