@@ -35,7 +35,7 @@ class Box:
 
     def execute(self, name: str, command: str) -> subprocess.CompletedProcess[str]:
         """Run a shell line inside, whatever its exit code."""
-        return endpoint.execute(self.place, name, ["sh", "-c", command])
+        return endpoint.execute(self.place, name, ["bash", "-c", command])
 
     def run(self, name: str, command: str) -> str:
         """Standard output of a shell line inside; it must succeed."""
