@@ -1,0 +1,225 @@
+"""`brakeline rollout`: list, show, new, start, watch, pause, brake, resume, withdraw, explain, lint, power.
+
+`brake` takes the id alone and never asks. `watch` prints a line whenever something changed (also when piped) and ends
+with exit code 6 when the rollout is halted or withdrawn, 7 when waiting took too long.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from brakeline.cli.client import Client
+from brakeline.cli.output import Exit, Json, emit, noun, pairs, say, table, talk, when
+from brakeline.core.errors import Invalid
+
+app = noun("Rollouts: a change goes ring by ring, and stops by itself when it does harm.")
+Id = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Id of the rollout (ro_…).")]
+Why = Annotated[str, typer.Option("--reason", help="Kept in the log.")]
+GLYPH = {"ok": "✓", "wait": "○", "hold": "?", "halt": "✕", "unknown": "?"}
+POLL_S = 1.0
+STOPPED = ("halted", "withdrawn")
+
+
+@app.command("list")
+def list_(
+    state: Annotated[list[str] | None, typer.Option(help="rolling, holding, halted, …; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    after: Annotated[str | None, typer.Option(help="Continue after this id.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Rollouts, newest first."""
+    answer = Client.from_context().get("/rollouts", state=state, limit=limit, after=after)
+
+    def human() -> None:
+        table(
+            ["id", "state", "title", "exposed", "proven", "failed", "why"],
+            [(r["id"], r["state"], r["title"], f"{r['exposed']}/{r['targets']}", r["proven"], r["failed"], r["why"])
+             for r in answer["items"]],
+            "No rollouts yet. Make one: brakeline deployment preview",
+        )  # fmt: skip
+        if answer["next"]:
+            talk(f"More: --after {answer['next']}")
+
+    emit(answer, as_json, human)
+
+
+@app.command()
+def show(rollout: Id, as_json: Json = False) -> None:
+    """One rollout: rings by region, arms, why, log, who is spared."""
+    view = Client.from_context().get(f"/rollouts/{rollout}")
+    emit(view, as_json, lambda: _show(view))
+
+
+def _show(view: dict[str, Any]) -> None:
+    now = view["now"]
+    pairs({
+        "rollout": f"{view['title']} ({view['id']}), generation {view['generation']}",
+        "state": f"{view['state']}: {view['why']}",
+        "updates": ", ".join(view["updates"]),
+        "exposed": f"{view['exposed']} of {view['targets']}: {view['proven']} proven, {view['failed']} failed, "
+                   f"{view['silent']} silent; {len(view['spared'])} keep their versions",
+        "bad": f"treated {now['x_t']}/{now['n_t']}, control {now['x_c']}/{now['n_c']}; excess "
+               f"{100 * now['excess']:+.1f} points (95 % band {100 * now['low']:+.1f} to {100 * now['high']:+.1f})",
+    })  # fmt: skip
+    say()
+    table(
+        ["region", "ring", "state", "offered", "installed", "proven", "failed", "silent", "spared"],
+        [(c["region"], c["ring"], c["state"], f"{c['offered']}/{c['planned']}", c["installed"], c["proven"],
+          c["failed"], c["silent"], c["spared"]) for c in view["grid"]],
+    )  # fmt: skip
+    say()
+    _lines(view["lines"])
+    for sentence in view["statistics"]:
+        say(f"  {sentence}")
+    if view["state"] in STOPPED and view["spared"]:
+        say("spared: " + ", ".join(view["spared"]))
+
+
+def _lines(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        say(f"{GLYPH[line['state']]} {line['gate']}: {line['text']}")
+
+
+@app.command()
+def new(
+    title: Annotated[str, typer.Option(help="For people's eyes.")],
+    update: Annotated[list[str], typer.Option("--update", help="package=version; repeatable.")],
+    endpoint: Annotated[list[str], typer.Option("--endpoint", help="Endpoint id; repeatable.")],
+    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal.")] = "careful",
+    start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Draft a rollout of exact versions. Usually `brakeline deployment create` makes it for you."""
+    pins = [_pin(text) for text in update]
+    client = Client.from_context()
+    made = client.post("/rollouts", {"title": title, "updates": pins, "endpoints": endpoint, "pace": pace})
+    if start:
+        client.post(f"/rollouts/{made['id']}/start")
+    hint = "watch" if start else "start"
+    emit(made, as_json, lambda: say(f"{made['id']} drafted. Next: brakeline rollout {hint} {made['id']}"))
+
+
+def _pin(text: str) -> dict[str, str]:
+    name, _, version = text.partition("=")
+    if not name or not version:
+        raise Invalid(f"--update takes package=version, not {text!r}")
+    return {"name": name, "version": version}
+
+
+def _act(rollout: str, verb: str, reason: str, as_json: bool) -> None:
+    view = Client.from_context().post(f"/rollouts/{rollout}/{verb}", {"reason": reason})
+    emit(view, as_json, lambda: say(f"{view['id']}: {view['state']}: {view['why']}"))
+
+
+@app.command()
+def start(
+    rollout: Id,
+    wait: Annotated[bool, typer.Option("--wait", help="Then watch it to its end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """From draft to its first ring."""
+    _act(rollout, "start", "", as_json)
+    if wait:
+        watch(rollout)
+
+
+@app.command()
+def pause(rollout: Id, reason: Why = "", as_json: Json = False) -> None:
+    """Offer nothing new until somebody resumes."""
+    _act(rollout, "pause", reason, as_json)
+
+
+@app.command()
+def resume(rollout: Id, reason: Why, as_json: Json = False) -> None:
+    """Go on, with a reason; endpoints that are not proven are set aside by name."""
+    _act(rollout, "resume", reason, as_json)
+
+
+@app.command()
+def withdraw(rollout: Id, reason: Why, as_json: Json = False) -> None:
+    """End it for good."""
+    _act(rollout, "withdraw", reason, as_json)
+
+
+@app.command()
+def brake(rollout: Id, as_json: Json = False) -> None:
+    """Stop it, now. Never asks; pressing twice does no harm."""
+    ack = Client.from_context().post(f"/rollouts/{rollout}/brake")
+    emit(ack, as_json, lambda: say(f"{ack['id']}: {ack['state']} at {when(ack['at_ms'])}"))
+
+
+@app.command()
+def explain(rollout: Id, as_json: Json = False) -> None:
+    """Why it goes on, waits or stands still: every gate and what it says."""
+    lines = Client.from_context().get(f"/rollouts/{rollout}/why")
+    emit(lines, as_json, lambda: _lines(lines))
+
+
+@app.command()
+def lint(rollout: Id, as_json: Json = False) -> None:
+    """What an independent look at the next step finds wrong."""
+    findings = Client.from_context().get(f"/rollouts/{rollout}/lint")
+    emit(findings, as_json, lambda: table(["rule", "text"], [(f["rule"], f["text"]) for f in findings], "No findings."))
+    if findings:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def power(
+    size: Annotated[int, typer.Argument(min=1, help="Endpoints in the fleet.")],
+    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal.")] = "careful",
+    as_json: Json = False,
+) -> None:
+    """What the statistics can and cannot see in a fleet of this size. Needs no server."""
+    from brakeline.protocol.codec import to_plain
+    from brakeline.rollout.model import Change, Pin
+    from brakeline.rollout.power import power as compute
+    from brakeline.rollout.presets import policy_for
+
+    seen = compute(policy_for(size, pace), Change((Pin("any", "1"),)), size)
+
+    def human() -> None:
+        rows = [(r.name, r.treated, r.controls, r.halts_at or "cannot") for r in seen.rings]
+        table(["ring", "treated", "controls", "halts at … silent"], rows)
+        for sentence in seen.sentences:
+            say(sentence)
+
+    emit(to_plain(seen), as_json, human)
+
+
+@app.command()
+def watch(
+    rollout: Id,
+    timeout: Annotated[float, typer.Option(help="Seconds; 0 = for ever.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Follow it to its end. Ends with 0 when completed, 6 when halted or withdrawn, 7 when time ran out."""
+    client, started, said = Client.from_context(), time.monotonic(), ""
+    while True:
+        view = client.get(f"/rollouts/{rollout}")
+        line = f"{view['state']}  {view['exposed']}/{view['targets']} exposed, {view['proven']} proven, " \
+               f"{view['failed']} failed, {view['silent']} silent  {_stable(view)}"  # fmt: skip
+        if line != said and not as_json:
+            say(line)
+            said = line
+        over = view["state"] in ("completed", *STOPPED)
+        late = bool(timeout) and time.monotonic() - started > timeout
+        if over or late:
+            break
+        time.sleep(POLL_S)
+    emit(view, as_json, lambda: None)
+    if view["state"] in STOPPED:
+        if view["spared"]:
+            talk("keep their versions: " + ", ".join(view["spared"]))
+        raise typer.Exit(Exit.BRAKED)
+    if not over:
+        raise typer.Exit(Exit.TIMEOUT)
+
+
+def _stable(view: dict[str, Any]) -> str:
+    """The reason without its countdown, so that a waiting rollout prints one line and not one a second."""
+    why: str = view["why"]
+    return why.partition(": waiting for bake time")[0] + (", baking" if ": waiting for bake time" in why else "")
