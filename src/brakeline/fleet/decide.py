@@ -17,6 +17,7 @@ from brakeline.protocol.digests import package_key
 from brakeline.protocol.messages import Inventory, Package
 
 RECENT_KEPT: Final = 4  # pairs remembered: enough for messages that overtook each other on two connections
+LATE_MAX: Final = 8  # how far behind a message may be overtaken; agents jump far ahead after a refusal, a clone not
 RETIRED_KEPT: Final = 16  # boot ids remembered: an older one that comes back is found one message later
 COUNTER_MAX: Final = (1 << 53) - 1  # exact in every JSON reader
 BOOT_ID_CHARS_MAX: Final = 64
@@ -66,7 +67,7 @@ def decide_counter(state: CounterState, boot_id: str, counter: int, digest: str)
             if seen_digest == digest:
                 return Duplicate()
             return Cloned(f"counter {counter} was used for two different messages")
-    if counter > state.recent[0][0]:
+    if counter > state.recent[0][0] and counter >= state.highest - LATE_MAX:
         return Late()
     return Cloned(f"counter {counter} came after {state.highest}")
 

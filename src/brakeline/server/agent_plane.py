@@ -209,8 +209,6 @@ class AgentPlane:
         headers: tuple[tuple[bytes, bytes], ...] = ((b"content-type", b"application/problem+json"),)
         if status == 503:
             headers += ((b"retry-after", str(RETRY_AFTER_S).encode()),)
-        if status == 413:
-            headers += ((b"connection", b"close"),)
         return Answer(encode(problem), status, headers)
 
 

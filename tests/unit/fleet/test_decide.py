@@ -40,6 +40,7 @@ HEARD = CounterState("b2", ((3, "c"), (5, "e"), (6, "f"), (9, "i")), ("b0", "b1"
         ("b2", 5, "other", Cloned),
         ("b2", 8, "x", Late),  # skipped, and overtaken on another connection
         ("b2", 4, "x", Late),
+        ("b2", 7, "x", Late),
         ("b2", 2, "x", Cloned),  # far behind: a copy of an older state
         ("b3", 0, "x", Accept),  # the machine was started anew
         ("b1", 99, "x", Cloned),  # a boot id that was followed by another one
@@ -75,31 +76,42 @@ def test_whoever_only_rises_is_always_accepted_and_no_message_twice(steps: list[
             assert not isinstance(decide_counter(state, "b", old, str(old)), Accept)
 
 
-@given(st.lists(st.booleans(), min_size=2, max_size=200), st.integers(0, 5), st.booleans())
-def test_two_machines_with_one_identity_are_found(turns: list[bool], head_start: int, other_boot: bool) -> None:
-    """Both go on from one copied state and count by one; whoever is refused as late tries again with the next."""
+class Machine:
+    """Counts as agents do: by one, and far ahead after a refusal."""
+
+    def __init__(self, name: str, boot: str, counter: int) -> None:
+        self.name, self.boot, self.counter = name, boot, counter
+
+    def speak(self, state: CounterState, same_words: bool) -> tuple[CounterState, bool]:
+        """The state afterwards, and whether the cell has found the clone."""
+        self.counter += 1
+        digest = f"{self.boot}{self.counter}" + ("" if same_words else self.name)
+        verdict = decide_counter(state, self.boot, self.counter, digest)
+        if isinstance(verdict, Accept):
+            return verdict.state, False
+        if not isinstance(verdict, Cloned):
+            self.counter = (self.counter // 1000 + 1) * 1000
+        return state, isinstance(verdict, Cloned)
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(0, 5), st.booleans(), st.booleans())
+def test_two_machines_with_one_identity_are_found(
+    turns: list[bool], head_start: int, other_boot: bool, same_words: bool
+) -> None:
+    """Both go on from one copied state, in any order; once both have spoken in turn a few times, it is known."""
     state = CounterState("b", ((10, "original"),), ())
-    counters = {True: 10, False: 10 + head_start}
-    heard = set()
-    for turn in turns:
-        counters[turn] += 1
-        boot = "b-other" if other_boot and turn else "b"
-        verdict = decide_counter(state, boot, counters[turn], f"{turn}{counters[turn]}")
-        if isinstance(verdict, Cloned):
+    one, other = Machine("one", "b", 10), Machine("other", "b-other" if other_boot else "b", 10 + head_start)
+    for turn in [*turns, *[True, False] * 40]:
+        state, found = (one if turn else other).speak(state, same_words)
+        if found:
             return
-        if isinstance(verdict, Accept):
-            state = verdict.state
-        heard.add(turn)
-    # Not found yet: then they have not really interleaved. Three turns each way settle it, whatever came before.
-    for turn in [True, False] * (RECENT_KEPT + head_start + len(turns)):
-        counters[turn] += 1
-        boot = "b-other" if other_boot and turn else "b"
-        verdict = decide_counter(state, boot, counters[turn], f"{turn}{counters[turn]}")
-        if isinstance(verdict, Cloned):
-            return
-        if isinstance(verdict, Accept):
-            state = verdict.state
     raise AssertionError("two machines spoke in turn and were not found")
+
+
+def test_a_jump_ahead_does_not_hide_a_clone() -> None:
+    """A clone that was refused jumps ahead and is taken; the first machine's next message gives it away."""
+    state = CounterState("b", ((3, "c"), (1003, "clone")), ())
+    assert isinstance(decide_counter(state, "b", 4, "first machine"), Cloned)
 
 
 # --- inventory -----------------------------------------------------------------------------------------------------
