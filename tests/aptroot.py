@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.aptrepo import Repository
 from tests.support import require
-from tools.fleetbox import rootfs, settings
+from tools.fleetbox import cgroups, rootfs, settings
 
 from brakeline.agent.clock import SystemClock
 from brakeline.agent.providers.apt import AptProvider, Machine
@@ -45,6 +45,15 @@ umount -l /old  # a real root: in a chroot apt takes every phased update
 rmdir /old
 echo ready
 exec sleep infinity
+"""
+
+BOOT = """
+mount --make-rprivate /
+mount -t tmpfs -o size="$2",mode=755 tmpfs /mnt
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay overlay -o "lowerdir=$1,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/root
+exec systemd-nspawn --quiet --register=no --keep-unit --directory=/mnt/root --machine=apttest --hostname=apttest \\
+    --console=pipe --resolv-conf=off --timezone=off --link-journal=no --boot
 """
 
 
@@ -136,6 +145,48 @@ def clone(*, with_lists: bool = False, size_mib: int = 600, stop_grace_s: float 
     finally:
         holder.kill()
         holder.communicate()
+
+
+@contextmanager
+def booted(*, size_mib: int = 600) -> Iterator[Clone]:
+    """A clone with systemd as its first process, in a container with this machine's network."""
+    require(shutil.which("systemd-nspawn"), "systemd-nspawn")
+    group = f"bl-apttest-{os.getpid()}"
+    cgroups.create(group, limited=False)
+    joined = "; ".join(f"echo $$ > {root / group}/cgroup.procs" for root in cgroups.hierarchies())
+    command = ["setpriv", "--pdeathsig", "KILL", "sh", "-euc", f'{joined}; exec "$@"', "sh", "unshare", "--mount"]
+    holder = subprocess.Popen(
+        [*command, "sh", "-euc", BOOT, "sh", ":".join(layers().directories[-1:]), f"{size_mib}m"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        pid = _leader(holder.pid)
+        prefix = ("nsenter", f"--target={pid}", "--mount", "--pid", "--uts", "--ipc", "--root", "--wdns=/")
+        made = Clone(Machine(prefix, Path(f"/proc/{pid}/root"), "/usr/bin/python3", 5.0), pid)
+        states = ("running", "degraded")
+        eventually(
+            lambda: made.machine.query("systemctl", "is-system-running").text.strip() in states, "systemd has started"
+        )
+        yield made
+    finally:
+        holder.kill()
+        cgroups.kill_all(group)
+        holder.wait()
+        cgroups.remove(group)
+
+
+def _leader(holder: int) -> int:
+    """Pid of the container's first process: the only child of nspawn."""
+    found: list[str] = []
+
+    def look() -> bool:
+        found[:] = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
+        return bool(found) and Path(f"/proc/{found[0]}/comm").read_text().strip() == "systemd"
+
+    eventually(look, "nspawn has started systemd")
+    return int(found[0])
 
 
 def eventually(condition: Callable[[], object], what: str, within_s: float = 30.0) -> None:
