@@ -16,6 +16,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.postgres_clusters import place as memory_or_disk
 from tests.support import DEBIAN_15, require
 
 from brakeline.core.errors import Fault
@@ -50,7 +51,7 @@ asyncio.run(main())
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A short directory that user nobody may enter."""
-    made = Path(tempfile.mkdtemp(prefix="brk-"))
+    made = Path(tempfile.mkdtemp(prefix="brk-", dir=memory_or_disk()))
     made.chmod(0o755)
     yield made
     shutil.rmtree(made, ignore_errors=True)
