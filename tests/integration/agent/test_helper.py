@@ -1,0 +1,323 @@
+"""The root helper over its real socket: what it refuses, and that it begins each genuine order once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.support import require
+
+from brakeline.agent import helper as serving
+from brakeline.agent import helper_wire
+from brakeline.agent.config import Config
+from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
+from brakeline.agent.providers.model import Order, Refused
+from brakeline.agent.transactions import STARTS_MAX, Transactions
+from brakeline.core.errors import Invalid
+from brakeline.protocol import codec
+from brakeline.protocol.digests import transaction_digest
+from brakeline.protocol.messages import (
+    ORDER_CONTEXT,
+    Action,
+    ActionKind,
+    Offer,
+    Outcome,
+    SignedOrder,
+    Transaction,
+    TransactionResult,
+)
+
+CELL = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
+ENDPOINT = "ep_01JD0000000000000000000001"
+OFFER, TX = "of_01JD0000000000000000000001", "tx_01JD0000000000000000000001"
+NOW_MS = 1_800_000_000_000
+ACTIONS = (Action(ActionKind.UPGRADE, "jq", "amd64", "1.6-2.1", "1.6-2.1+deb12u1"),)
+TRANSACTION = Transaction(ACTIONS, transaction_digest(ACTIONS))
+GENUINE = Offer(OFFER, ENDPOINT, "ro_x", 1, TRANSACTION.digest, (), NOW_MS, NOW_MS + 600_000)
+
+
+def sign(offer: Offer, key: Ed25519PrivateKey = CELL) -> SignedOrder:
+    payload = codec.encode(offer)
+    return SignedOrder(payload.decode(), key.sign(ORDER_CONTEXT + payload).hex())
+
+
+def for_actions(*actions: Action, **more: Any) -> tuple[SignedOrder, Transaction]:
+    transaction = Transaction(actions, transaction_digest(actions))
+    return sign(replace(GENUINE, transaction_digest=transaction.digest, **more)), transaction
+
+
+class Recorder:
+    """Starts nothing; remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.living = True
+
+    def start(self, transaction_id: str) -> None:
+        self.started.append(transaction_id)
+
+    def alive(self, transaction_id: str) -> bool:
+        return self.living
+
+
+class NoProvider:
+    """A package manager that cannot refresh."""
+
+    name = "none"
+
+    def refresh(self) -> Refused:
+        return Refused("no_network", "the mirror could not be reached")
+
+
+class Served:
+    """A helper that listens in a thread."""
+
+    def __init__(self, directory: Path, uids: frozenset[int]) -> None:
+        self.starter = Recorder()
+        self.state = directory / "helper"
+        self.transactions = Transactions(self.state, self.starter)
+        self.helper = serving.Helper(
+            Config("https://h", "", ENDPOINT, CELL.public_key().public_bytes_raw().hex()),
+            self.transactions, NoProvider, uids, threading.Lock(), threading.Lock(),  # type: ignore[arg-type]
+        )  # fmt: skip
+        self.path = directory / "s"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        os.chmod(self.path, 0o777)
+        listener.listen(8)
+        self.listener = listener
+        threading.Thread(target=self._accept, daemon=True).start()
+        self.client = HelperClient(str(self.path))
+
+    def _accept(self) -> None:
+        places = threading.BoundedSemaphore(8)
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            places.acquire()
+            serving._serve_one(connection, self.helper, places)
+
+    def raw(self, data: bytes) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(str(self.path))
+            s.sendall(data)
+            return helper_wire.receive(s)
+
+    def ask(self, message: Any) -> dict[str, Any]:
+        data = json.dumps(message).encode()
+        return self.raw(struct.pack(">I", len(data)) + data)
+
+    def end(self, transaction_id: str = TX) -> None:
+        result = TransactionResult(transaction_id, OFFER, "ro_x", 1, Outcome.INSTALLED, "ok", "done")
+        (self.state / "tx" / transaction_id / "result.json").write_bytes(codec.encode(result))
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path, frozenset({os.getuid()}))
+    yield served
+    served.listener.close()
+
+
+def test_a_genuine_order_is_begun_and_its_result_is_told(served: Served) -> None:
+    assert served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS) == Going()
+    order = codec.decode(Order, (served.state / "tx" / TX / "order.json").read_bytes())
+    assert order.transaction == TRANSACTION
+    assert not order.bounds.allow_downgrades
+    assert served.client.status(TX) == Going()
+    served.end()
+    ended = served.client.status(TX)
+    assert isinstance(ended, TransactionResult)
+    assert served.starter.started == [TX]
+
+
+def test_asked_twice_it_begins_once(served: Served) -> None:
+    for _ in range(3):
+        assert served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS) == Going()
+    assert served.starter.started == [TX]
+
+
+def test_a_spent_offer_is_refused_even_by_a_helper_that_was_started_anew(served: Served) -> None:
+    served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    served.end()
+    served.client.forget(TX)
+    assert served.client.status(TX) == Unknown()
+    again = Transactions(served.state, served.starter)
+    order = Order(TX, OFFER, "ro_x", 1, TRANSACTION)
+    assert again.begin(order, NOW_MS + 600_000, NOW_MS)["code"] == "replayed"
+    answer = served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    assert isinstance(answer, Declined)
+    assert answer.code == "replayed"
+    assert served.starter.started == [TX]
+
+
+def test_a_torn_ledger_line_neither_hides_nor_invents_an_offer(served: Served) -> None:
+    served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    served.end()
+    (served.state / "ledger").write_bytes(b"\nof_01JD00000000")
+    served.client.forget(TX)
+    answer = served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    assert isinstance(answer, Declined)
+
+
+@pytest.mark.parametrize(
+    ("order", "transaction", "server_ms", "code"),
+    [
+        (sign(GENUINE, Ed25519PrivateKey.generate()), TRANSACTION, NOW_MS, "bad_signature"),
+        (SignedOrder(sign(GENUINE).payload, ""), TRANSACTION, NOW_MS, "bad_signature"),
+        (sign(replace(GENUINE, endpoint_id=ENDPOINT[:-1] + "2")), TRANSACTION, NOW_MS, "wrong_endpoint"),
+        (sign(GENUINE), TRANSACTION, NOW_MS + 600_000, "offer_expired"),
+        (sign(GENUINE), Transaction((), ""), NOW_MS, "changed"),
+        (*for_actions(replace(ACTIONS[0], kind=ActionKind.DOWNGRADE)), NOW_MS, "refused"),
+        (*for_actions(replace(ACTIONS[0], kind=ActionKind.REMOVE, after="")), NOW_MS, "refused"),
+        (*for_actions(replace(ACTIONS[0], kind=ActionKind.INSTALL), allow_new_packages=False), NOW_MS, "refused"),
+        (*for_actions(replace(ACTIONS[0], name="--option=x")), NOW_MS, "refused"),
+        (*for_actions(replace(ACTIONS[0], after="1 -o x")), NOW_MS, "refused"),
+        (*for_actions(), NOW_MS, "refused"),
+    ],
+    ids=[
+        "another cell's key", "no signature", "another endpoint", "expired", "another transaction", "downgrade",
+        "removal", "new package", "option as name", "option in version", "nothing",
+    ],
+)  # fmt: skip
+def test_what_it_refuses(
+    served: Served, order: SignedOrder, transaction: Transaction, server_ms: int, code: str
+) -> None:
+    answer = served.client.apply(order, transaction, server_ms)
+    assert isinstance(answer, Declined)
+    assert answer.code == code
+    assert served.starter.started == []
+
+
+def test_an_expired_offer_stays_expired_when_the_agent_lies_about_the_time(served: Served) -> None:
+    later = replace(GENUINE, offer_id=OFFER[:-1] + "2", issued_ms=NOW_MS + 700_000, expires_ms=NOW_MS + 1_300_000)
+    assert served.client.apply(sign(later), TRANSACTION, 0) == Going()
+    served.end(TX[:-1] + "2")
+    answer = served.client.apply(sign(GENUINE), TRANSACTION, 0)
+    assert isinstance(answer, Declined)
+    assert answer.code == "offer_expired"
+
+
+def test_one_transaction_at_a_time(served: Served) -> None:
+    served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    answer = served.client.apply(sign(replace(GENUINE, offer_id=OFFER[:-1] + "2")), TRANSACTION, NOW_MS)
+    assert isinstance(answer, Declined)
+    assert answer.code == "busy"
+
+
+def test_a_runner_that_keeps_dying_is_reported_and_not_started_for_ever(served: Served) -> None:
+    served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    served.starter.living = False
+    for _ in range(STARTS_MAX + 2):
+        ended = served.client.status(TX)
+    assert isinstance(ended, TransactionResult)
+    assert (ended.outcome, ended.code) == (Outcome.INTERRUPTED, "runner_died")
+    assert len(served.starter.started) == STARTS_MAX
+
+
+@pytest.mark.parametrize("verb", ["exec", "reboot", "", None, 7, ["apply"]])
+def test_unknown_verbs(served: Served, verb: Any) -> None:
+    assert served.ask({"verb": verb})["code"] == "unknown_verb"
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"verb": "status", "transaction_id": "../../etc/passwd"}, "invalid"),
+        ({"verb": "log", "transaction_id": "tx_/../../../../etc/shadow0000"}, "invalid"),
+        ({"verb": "apply"}, "malformed"),
+        ({"verb": "apply", "order": {"payload": 1}}, "malformed"),
+        ({"verb": "forget"}, "invalid"),
+    ],
+)
+def test_nonsense_is_refused_in_words(served: Served, message: Any, code: str) -> None:
+    assert served.ask(message)["code"] == code
+
+
+@pytest.mark.parametrize(
+    "data", [struct.pack(">I", 2**31) + b"x", struct.pack(">I", 2) + b"[]", struct.pack(">I", 1) + b"{"]
+)
+def test_oversized_and_broken_frames(served: Served, data: bytes) -> None:
+    assert served.raw(data)["code"] == "bad-frame"
+    assert served.client.status(TX) == Unknown()  # and it goes on serving
+
+
+def test_a_refresh_that_fails_says_why(served: Served) -> None:
+    served.client.begin_refresh()
+    assert served.client.end_refresh() == "the mirror could not be reached"
+
+
+def test_other_users_are_refused(tmp_path: Path) -> None:
+    require(os.getuid() == 0, "root, to become another user")
+    tmp_path.chmod(0o755)
+    for parent in list(tmp_path.parents)[:3]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+    served = Served(tmp_path, serving.allowed_uids("root"))
+    program = (
+        "import socket,struct,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);"
+        'm=b\'{"verb":"status","transaction_id":"x"}\';s.sendall(struct.pack(\'>I\',len(m))+m);print(s.recv(999)[4:].decode())'
+    )
+    nobody = pwd.getpwnam("nobody").pw_uid
+    said = subprocess.run(
+        ["/usr/bin/python3", "-I", "-c", program, str(served.path)], user=nobody, group=65534, extra_groups=[],
+        capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert json.loads(said.stdout)["code"] == "forbidden", said.stderr
+    assert served.client.status(TX) == Unknown()
+    served.listener.close()
+
+
+def test_an_unknown_agent_user_is_nobody() -> None:
+    assert serving.allowed_uids("no-such-user") == frozenset({0})
+
+
+def test_ids_never_become_paths() -> None:
+    with pytest.raises(Invalid):
+        serving._transaction_id({"transaction_id": "tx_../x"})
+
+
+def test_without_systemd_the_transaction_outlives_its_helper_in_its_own_session(tmp_path: Path) -> None:
+    from brakeline.agent.transaction_unit import SessionStarter
+
+    directory = tmp_path / "tx" / TX
+    directory.mkdir(parents=True)
+    script = (
+        "import os,sys,time; open(sys.argv[4]+'/tx/'+sys.argv[2]+'/sid','w').write(str(os.getsid(0))); time.sleep(30)"
+    )
+    starter = SessionStarter([sys.executable, "-I", "-c", script], tmp_path, tmp_path / "no-cgroups")
+    starter.start(TX)
+    pid = int((directory / "pid").read_text().split()[0])
+    try:
+        assert starter.alive(TX)
+        assert os.getsid(pid) == pid != os.getsid(0)
+    finally:
+        os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    assert not starter.alive(TX)
+
+
+def test_the_systemd_unit_is_its_own_and_without_the_agents_limits(tmp_path: Path) -> None:
+    from brakeline.agent.transaction_unit import SystemdStarter
+
+    command = SystemdStarter(["python3", "-I", "a.pyz"], tmp_path).command(TX)
+    assert f"--unit=brakeline-{TX}.service" in command
+    assert "--property=KillMode=mixed" in command
+    assert not [c for c in command if "Memory" in c or "Protect" in c or "CPU" in c]
+    assert command[command.index("--") + 1 :] == [
+        "python3", "-I", "a.pyz", "transaction", TX, "--helper-state", str(tmp_path),
+    ]  # fmt: skip
