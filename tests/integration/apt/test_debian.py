@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.aptroot import clone, order
+from tests.support import require
 
-from brakeline.agent.providers.model import Bounds, Planned, Refreshed
+from brakeline.agent.providers.model import Bounds, Planned, Refreshed, Refused
 from brakeline.protocol.messages import Outcome, UpdateRef, UpdateState
 
 
@@ -43,6 +44,7 @@ def test_real_security_updates_from_inventory_to_proof() -> None:
 def test_real_refresh_of_the_real_archive() -> None:
     with clone(with_lists=True) as endpoint:
         answer = endpoint.provider.refresh()
+        require(not (isinstance(answer, Refused) and answer.code == "no_network"), "a way to the Debian archive")
         assert isinstance(answer, Refreshed), answer
         health = endpoint.provider.health()
         assert (health.healthy, health.lists_problem, health.lists_refreshed_ms) == (True, "", answer.at_ms)
