@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from brakeline.console import present_rollout
 from brakeline.console.screens import Visitor
 from brakeline.console.services import Services
-from brakeline.console.views import Badge, RolloutRow
+from brakeline.console.views import Badge, NavCounts, RolloutRow
 from brakeline.core.errors import Forbidden
 from brakeline.protocol.messages import Mode
 from brakeline.remediation.model import DeploymentView
 from brakeline.rollout.view import RolloutView
 
 LIVE_STATES = ("rolling", "holding")
-ROLLOUTS_LOOKED_AT = 20  # live rollouts in which an endpoint is looked for
+ROLLOUTS_LOOKED_AT = 20  # newest rollouts in which an endpoint is looked for
+SHOWN_S = 2.0  # how old a rollout may be on a screen that is not its own
+SHOWN_MAX = 200
 
 
 class DeskBase:
@@ -22,12 +24,24 @@ class DeskBase:
 
     def __init__(self, services: Services) -> None:
         self.s = services
+        self._nav: dict[str, tuple[float, NavCounts]] = {}
+        self._shown: dict[tuple[str, str], tuple[float, RolloutView]] = {}
         self.deployments: dict[tuple[str, str], tuple[float, DeploymentView | None]] = {}
 
     async def modes(self, who: Visitor, endpoint_ids: Sequence[str]) -> dict[str, Mode]:
         """Endpoint id -> what policy lets its agent do."""
         answers = await self.s.remediation.patchable(who.principal.tenant_id, list(endpoint_ids))
         return {endpoint_id: Mode.ASSESS if why else Mode.PATCH for endpoint_id, why in answers.items()}
+
+    async def shown(self, who: Visitor, rollout_id: str) -> RolloutView:
+        """A rollout as it was at most SHOWN_S ago: for screens that mention many."""
+        key, now = (who.principal.tenant_id, rollout_id), self.s.clock.monotonic_s()
+        known = self._shown.get(key)
+        if known is None or known[0] <= now:
+            if len(self._shown) >= SHOWN_MAX:
+                self._shown.clear()
+            known = self._shown[key] = (now + SHOWN_S, await self.s.rollout.show(who.principal, rollout_id))
+        return known[1]
 
     async def live_rollouts(self, who: Visitor) -> int | None:
         try:
@@ -40,14 +54,12 @@ class DeskBase:
         states = (*LIVE_STATES, "halted") if live else ()
         found = await self.s.rollout.list(who.principal, states=states, limit=8)
         now = self.s.clock.now_ms()
-        return tuple(
-            [present_rollout.rollout_row(r, await self.s.rollout.show(who.principal, r.id), now) for r in found]
-        )
+        return tuple([present_rollout.rollout_row(r, await self.shown(who, r.id), now) for r in found])
 
     async def views_with(self, who: Visitor, endpoint_id: str, states: Sequence[str]) -> list[RolloutView]:
         """Rollouts in one of `states` that have this endpoint among their targets."""
         found = await self.s.rollout.list(who.principal, states=states, limit=ROLLOUTS_LOOKED_AT)
-        views = [await self.s.rollout.show(who.principal, r.id) for r in found]
+        views = [await self.shown(who, r.id) for r in found]
         return [v for v in views if any(m.endpoint_id == endpoint_id for m in v.members)]
 
     async def waiting(self, who: Visitor, endpoint_id: str) -> dict[str, str]:

@@ -36,6 +36,7 @@ from brakeline.protocol.messages import Mode, PendingUpdate
 from brakeline.tenancy.audit import Entry
 
 PAGE: Final = 50
+NAV_S: Final = 5.0
 SUMMARY_ROWS: Final = 8  # on an endpoint's first tab; the others show all
 TAB_ROWS: Final = 500
 NEWCOMERS: Final = 20  # newest endpoints among which the one of a fresh token is looked for
@@ -45,8 +46,15 @@ class DeskFleet(DeskBase):
     """See the module."""
 
     async def nav(self, who: Visitor) -> NavCounts:
-        counts, risk = await asyncio.gather(self.s.fleet.counts(who.principal), self.s.exposure.summary(who.principal))
-        return NavCounts(counts.endpoints, risk.cves, await self.live_rollouts(who))
+        """Remembered for NAV_S: it stands beside every page, and the sum over a large fleet is dear."""
+        tenant_id, now = who.principal.tenant_id, self.s.clock.monotonic_s()
+        known = self._nav.get(tenant_id)
+        if known is None or known[0] <= now:
+            counts = await self.s.fleet.counts(who.principal)
+            risk = await self.s.exposure.summary(who.principal)
+            found = NavCounts(counts.endpoints, risk.cves, await self.live_rollouts(who))
+            known = self._nav[tenant_id] = (now + NAV_S, found)
+        return known[1]
 
     async def overview(self, who: Visitor) -> OverviewView:
         counts = await self.s.fleet.counts(who.principal)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,6 +32,7 @@ class Channel:
 
     key: str
     render: Render
+    pace: int = 1  # rendered every so many ticks
     readers: int = 0
     event_id: str = ""
     body: bytes = b""
@@ -60,10 +61,14 @@ class Feed:
         return sum(c.readers for c in self._channels.values())
 
     async def stream(
-        self, key: str, render: Render, last_event_id: str = "", allowed: Callable[[], Awaitable[bool]] | None = None
-    ) -> AsyncIterator[bytes]:
-        """Bytes of one reader's stream until the feed stops, the reader leaves or `allowed` says no."""
-        channel = self._join(key, render)
+        self, key: str, render: Render, last_event_id: str = "",
+        allowed: Callable[[], Awaitable[bool]] | None = None, pace: int = 1,
+    ) -> AsyncGenerator[bytes, None]:  # fmt: skip
+        """Bytes of one reader's stream until the feed stops, the reader leaves or `allowed` says no.
+
+        `pace`: render every so many ticks; costly pages that change slowly take more than 1.
+        """
+        channel = self._join(key, render, pace)
         try:
             sent, beat, beats = last_event_id, -1, 0
             yield b": open\n\n"
@@ -90,10 +95,10 @@ class Feed:
             stop.cancel()
             news.cancel()
 
-    def _join(self, key: str, render: Render) -> Channel:
+    def _join(self, key: str, render: Render, pace: int) -> Channel:
         channel = self._channels.get(key)
         if channel is None:
-            channel = self._channels[key] = Channel(key, render)
+            channel = self._channels[key] = Channel(key, render, pace)
             channel.task = asyncio.create_task(self._drive(channel), name=f"feed {key}")
         channel.readers += 1
         return channel
@@ -107,9 +112,11 @@ class Feed:
 
     async def _drive(self, channel: Channel) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        due, ticks, fresh = loop.time(), 0, False
         while True:
-            fresh = await self._refresh(channel)
+            if ticks % channel.pace == 0:
+                fresh = await self._refresh(channel)
+            ticks += 1
             if fresh and loop.time() >= due:
                 channel.beat += 1
                 due = loop.time() + self._beat_s

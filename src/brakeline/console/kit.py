@@ -87,7 +87,7 @@ class Kit:
         )  # fmt: skip
 
     def stream(
-        self, request: Request, who: Visitor, name: str, topic: str, read: Callable[[], Awaitable[Any]]
+        self, request: Request, who: Visitor, name: str, topic: str, read: Callable[[], Awaitable[Any]], pace: int = 1
     ) -> Response:
         """The live regions of page `name`. Without the wish for a stream (a person opened it): the page itself."""
         if "text/event-stream" not in request.headers.get("accept", ""):
@@ -100,7 +100,7 @@ class Kit:
             return await self.doors.visitor(who.cookie) is not None
 
         key = f"{who.principal.tenant_id}/{audience(who)}/{name}/{topic}"
-        body = self.feed.stream(key, render, request.headers.get("last-event-id", ""), allowed)
+        body = self.feed.stream(key, render, request.headers.get("last-event-id", ""), allowed, pace)
         return StreamingResponse(body, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     def error(self, request: Request, fault: BrakelineError) -> Response:

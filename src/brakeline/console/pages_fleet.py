@@ -12,6 +12,8 @@ from brakeline.console.kit import Kit
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.core.errors import NotFound
 
+SLOW = 4  # ticks: overview and endpoint ask many questions and change with check-ins, not with every offer
+
 
 class FleetPages:
     def __init__(self, kit: Kit) -> None:
@@ -42,7 +44,7 @@ class FleetPages:
 
     async def overview_feed(self, request: Request) -> Response:
         who = await self.kit.enter(request)
-        return self.kit.stream(request, who, "overview", "", lambda: self.screens.overview(who))
+        return self.kit.stream(request, who, "overview", "", lambda: self.screens.overview(who), SLOW)
 
     async def endpoints(self, request: Request) -> Response:
         who = await self.kit.enter(request)
@@ -84,8 +86,9 @@ class FleetPages:
         who = await self.kit.enter(request)
         endpoint_id, tab = request.path_params["id"], _tab(request)
         return self.kit.stream(
-            request, who, "endpoint", f"{endpoint_id}/{tab}", lambda: self.screens.endpoint(who, endpoint_id, tab, "")
-        )
+            request, who, "endpoint", f"{endpoint_id}/{tab}",
+            lambda: self.screens.endpoint(who, endpoint_id, tab, ""), SLOW,
+        )  # fmt: skip
 
     async def scan(self, request: Request) -> Response:
         who, _ = await self.kit.posted(request)

@@ -108,13 +108,14 @@ def points(value: float) -> str:
     return f"{sign}{abs(shown):.1f} points"
 
 
-def rollout_row(r: RolloutSummary, view: Facts, now_ms: int) -> RolloutRow:
-    """One line of a list."""
-    known = view.now.n_t > 0 and view.now.n_c > 0
-    harm = known and view.now.low > 0
+def rollout_row(r: RolloutSummary, view: Facts | None, now_ms: int) -> RolloutRow:
+    """One line of a list. Without `view` (long lists) single failures stand for the comparison."""
+    said, harm = plural(r.failed, "failure"), r.failed > 0
+    if view is not None and view.now.n_t and view.now.n_c:
+        said, harm = points(view.now.excess), view.now.low > 0
     return RolloutRow(
         r.id, Link(r.title, rollout_href(r.id)), STATES[r.state], plural(r.updates, "update"),
-        f"{r.exposed:,} of {r.targets:,}", points(view.now.excess) if known else "no comparison yet",
+        f"{r.exposed:,} of {r.targets:,}", said,
         Tone.BAD if harm or r.state == "halted" else Tone.IDLE, clock_text(r.created_ms, now_ms),
     )  # fmt: skip
 

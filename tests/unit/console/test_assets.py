@@ -30,7 +30,7 @@ def test_a_changed_third_party_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_says_what_to_do() -> None:
-    with pytest.raises(AssetMismatch, match="not installed.*Install the locked packages"):
+    with pytest.raises(AssetMismatch, match=r"not installed.*Install the locked packages"):
         read_checked(NO_COPY, {**ENTRIES["htmx.js"], "package": "no_such_package"})
 
 

@@ -13,11 +13,11 @@ from brakeline.console.samples_change import excess
 from brakeline.console.views_change import ExcessPoint, ExcessSeries
 
 finite = st.floats(-100, 100, allow_nan=False)
-points = st.lists(
-    st.tuples(st.floats(0, 10**6), finite, st.floats(0, 50), st.floats(0, 50), st.none() | finite),
-    min_size=1,
-    max_size=80,
-).map(lambda rows: tuple(ExcessPoint(t, 9, e, e - a, e + b, k) for t, e, a, b, k in sorted(rows, key=lambda r: r[0])))
+half = st.floats(0, 50)
+rows = st.lists(st.tuples(st.floats(0, 10**6), finite, half, half, st.none() | finite), min_size=1, max_size=80)
+points = rows.map(
+    lambda r: tuple(ExcessPoint(t, 9, e, e - a, e + b, k) for t, e, a, b, k in sorted(r, key=lambda row: row[0]))
+)
 
 
 def test_no_data_is_said_and_never_drawn_as_calm() -> None:

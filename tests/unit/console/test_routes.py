@@ -69,7 +69,8 @@ PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_
          "/policies", "/audit", "/settings")  # fmt: skip
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
-         "/policies", "/policies/po_1/delete", "/settings/tokens", "/settings/tokens/to_1/revoke", "/logout")  # fmt: skip
+         "/policies", "/policies/po_1/delete", "/settings/tokens", "/settings/tokens/to_1/revoke",
+         "/logout")  # fmt: skip
 FEEDS = ("/feed", "/rollouts/ro_live/feed", "/endpoints/ep_1/summary/feed", "/endpoints/add/feed")
 
 
@@ -83,7 +84,7 @@ async def test_pages_answer_with_the_strict_policy(path: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", (*PAGES, *FEEDS))
+@pytest.mark.parametrize("path", [*PAGES, *FEEDS])
 async def test_strangers_are_sent_to_the_login_and_back(path: str) -> None:
     answer = await Visit("")("GET", path)
     assert answer.status == 303

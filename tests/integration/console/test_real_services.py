@@ -1,0 +1,356 @@
+"""The console over the real services and a real database: the way of a newcomer, page by page, and a press on BRAKE."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
+import pytest
+import uvicorn
+from playwright.async_api import async_playwright, expect
+from tests.asgi import Answer, call
+from tests.integration.console.conftest import ARGUMENTS, CHROMIUM
+from tests.support import require
+from tests.support_fleet import SmallFleet, deb, update
+
+from brakeline.advisories.service import AdvisoriesService
+from brakeline.console.routes import Console, build_console
+from brakeline.core.clock import ManualClock
+from brakeline.exposure.service import ExposureService
+from brakeline.fleet.model import Presence
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Database
+from brakeline.platform.settings import Settings
+from brakeline.protocol.messages import CheckIn, EnrolRequest, Facts, Health, UpdateState
+from brakeline.remediation.service import RemediationService
+from brakeline.rollout.service import RolloutService
+from brakeline.tenancy.model import Principal
+from brakeline.tenancy.service import TenancyService
+
+ORIGIN = "https://cell.test"
+OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
+CURL = [deb("curl", OLD), deb("libcurl4", OLD, "curl"), deb("tzdata", "2024a-0+deb12u1")]
+UPDATES = [
+    update("curl", OLD, NEW), update("libcurl4", OLD, NEW),
+    update("tzdata", "2024a-0+deb12u1", "2026a-0+deb12u1", security=False, state=UpdateState.HELD,
+           reason="apt-mark hold"),
+]  # fmt: skip
+LINK_PASSWORD = "four random words are good"
+
+
+@dataclass
+class House:
+    """Console and services; `cookie` and `owner` are the first owner's, signed in through the pages."""
+
+    console: Console
+    fleet: SmallFleet
+    rollouts: RolloutService
+    tenancy: TenancyService
+    remediation: RemediationService
+    clock: ManualClock
+    cookie: str = ""
+    csrf: str = ""
+    owner: Principal | None = None
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        sent = {"cookie": f"brakeline_session={self.cookie}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return await call(self.console, "GET", path, headers=sent)
+
+    async def post(self, path: str, **form: str) -> Answer:
+        headers = {
+            "cookie": f"brakeline_session={self.cookie}", "origin": ORIGIN,
+            "content-type": "application/x-www-form-urlencoded",
+        }  # fmt: skip
+        return await call(self.console, "POST", path, urlencode({"csrf": self.csrf, **form}).encode(), headers)
+
+    async def page(self, path: str) -> str:
+        answer = await self.get(path)
+        assert answer.status == 200, (path, answer.status, answer.text[:2000])
+        return answer.text
+
+    async def sign_in(self) -> None:
+        """By the one-time link, as the first owner does."""
+        link = await self.tenancy.bootstrap()
+        assert link is not None
+        assert (await self.get(f"/login/{link.secret}")).status == 200
+        self.csrf = "none yet"
+        entered = await self.post("/login/link", token=link.secret, password=LINK_PASSWORD)
+        assert entered.status == 303
+        self.cookie = entered.cookie("brakeline_session")
+        self.owner = await self.tenancy.authenticate_session(self.cookie)
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', await self.page("/settings"))
+        assert found is not None
+        self.csrf = found[1]
+
+    async def endpoint(self, host: str, region: str = "eu") -> str:
+        endpoint_id = await self.fleet.enrol(host, region=region, owner=self.owner)
+        await self.fleet.inventory(endpoint_id, CURL, UPDATES)
+        return endpoint_id
+
+    async def hear(self, ids: list[str]) -> None:
+        assert self.owner is not None
+        for endpoint_id in ids:
+            self.fleet.service.presences.record(
+                self.owner.tenant_id, endpoint_id, Presence(self.clock.now_ms(), "boot")
+            )
+        await self.fleet.service.flush()
+
+
+@pytest.fixture
+async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: Path) -> AsyncIterator[House]:
+    await AdvisoriesService(database, clock).load_seed()
+    fleet = SmallFleet(database, clock, ids)
+    exposure = ExposureService(database, clock, fleet.bus, fleet.service)
+    fleet.service.on_inventory = exposure.on_inventory
+    rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "brake.journal")
+    await rollouts.open()
+    remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
+    tenancy = TenancyService(database, clock, ids)
+    state = SimpleNamespace(
+        tenancy=tenancy, fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
+        settings=Settings(data_dir=tmp_path), one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
+    )  # fmt: skip
+    console = build_console(state)
+    made = House(console, fleet, rollouts, tenancy, remediation, clock)
+    await made.sign_in()
+    yield made
+    console.feed.stop()
+
+
+async def next_message(house: House, path: str) -> str:
+    """The first whole state that the stream of `path` sends."""
+    chunks: list[str] = []
+    done = asyncio.Event()
+
+    async def receive() -> dict[str, object]:
+        await done.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, object]) -> None:
+        body = message.get("body", b"")
+        assert isinstance(body, bytes)
+        chunks.append(body.decode())
+        if "hx-partial" in "".join(chunks):
+            done.set()
+
+    plain, _, query = path.partition("?")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "https",
+        "path": plain, "raw_path": plain.encode(), "query_string": query.encode(), "root_path": "",
+        "headers": [(b"host", b"cell.test"), (b"accept", b"text/html, text/event-stream"),
+                    (b"cookie", f"brakeline_session={house.cookie}".encode())],
+        "client": ("127.0.0.1", 1), "server": ("cell.test", 443),
+    }  # fmt: skip
+    serving = asyncio.create_task(house.console(scope, receive, send))  # type: ignore[arg-type]
+    async with asyncio.timeout(20):
+        await done.wait()
+    await asyncio.gather(serving, return_exceptions=True)
+    return "".join(chunks)
+
+
+async def test_an_empty_fleet_leads_to_add_endpoint_and_the_ticks_follow_the_endpoint(house: House) -> None:
+    assert (await house.get("/")).headers["location"] == "/endpoints/add"
+    assert (await house.get("/endpoints")).headers["location"] == "/endpoints/add"
+    made = (await house.post("/endpoints/add", region="eu-north", tags="web lab")).text
+    token, feed = re.search(r"enrol.sh (et_\w+)<", made), re.search(r'hx-sse:connect="([^"]+)"', made)
+    assert token is not None
+    assert feed is not None
+    assert made.count(token[1]) == 1
+    assert "once, for 30 min" in made
+    assert 'class="current" id="step-1"' in await next_message(house, feed[1])
+
+    key = b"\x07" * 32
+    facts = Facts("web-01", "debian", "12", "Debian 12", "", "amd64")
+    session = await house.fleet.service.enrol(EnrolRequest(token[1], key.hex(), "web-01", facts), key, "b", 1, "d")
+    house.clock.advance(1)
+    assert 'class="done" id="step-1"' in await next_message(house, feed[1])
+    await house.fleet.inventory(session.endpoint_id, CURL, UPDATES)
+    ticked = await next_message(house, feed[1])
+    assert ticked.count('class="done"') == 3
+    assert f"/endpoints/{session.endpoint_id}" in ticked
+
+
+async def test_a_region_that_cannot_be_is_said_on_the_form(house: House) -> None:
+    answer = await house.post("/endpoints/add", region="EU North!")
+    assert "lower-case letters" in answer.text
+    assert "hx-sse:connect" not in answer.text
+
+
+async def test_every_page_of_a_small_fleet(house: House) -> None:
+    web, db = await house.endpoint("web-01"), await house.endpoint("db-01", "us")
+    await house.fleet.enrol("silent-01", owner=house.owner)  # no inventory: nothing is known of it
+    house.clock.advance(5)
+    overview = await house.page("/")
+    assert "without an inventory" in overview
+    assert "CVE-" in overview
+    listed = await house.page("/endpoints")
+    assert all(name in listed for name in ("web-01", "db-01", "silent-01"))
+    assert 'title="not reported">?' in listed
+    assert "1 of 3 endpoints match" in await house.page("/endpoints?q=region:us")
+    typo = await house.page("/endpoints?q=regoin:us")
+    assert '<a href="/endpoints?q=region%3Aus">region:us</a>' in typo
+    assert "web-01" not in typo
+    for tab in ("summary", "missing", "findings", "software", "timeline"):
+        assert "web-01" in await house.page(f"/endpoints/{web}/{tab}")
+    missing = await house.page(f"/endpoints/{web}/missing")
+    assert "no policy lets this endpoint patch" in missing
+    assert "apt-mark hold" in missing
+    assert "1 of 3 packages" in await house.page(f"/endpoints/{db}/software?q=tzd")
+    cve = re.search(r"/vulnerabilities/(CVE-\d+-\d+)", await house.page(f"/endpoints/{web}/findings"))
+    assert cve is not None
+    detail = await house.page(f"/vulnerabilities/{cve[1]}")
+    assert "web-01" in detail
+    assert "selection=cve" in detail
+    assert "Did you mean" in await house.page("/vulnerabilities?q=kve:yes")
+    assert cve[1] in await house.page(f"/vulnerabilities?q={cve[1]}")
+    for path in ("/rollouts", "/rollouts/new", "/policies", "/settings"):
+        await house.page(path)
+    assert (await house.get("/endpoints/ep_none")).status == 404
+    assert (await house.get("/vulnerabilities/CVE-1-1")).status == 404
+    assert (await house.get("/rollouts/ro_none")).status == 404
+    assert (await house.post(f"/endpoints/{web}/scan")).status == 303
+
+
+async def test_pages_of_a_long_list_follow_each_other(house: House) -> None:
+    for i in range(55):
+        await house.fleet.enrol(f"host-{i:02}", owner=house.owner)
+    first = await house.page("/endpoints")
+    assert "host-49" in first
+    assert "host-50" not in first
+    following = re.search(r'href="(/endpoints\?q=[^"]*after=[^"]+)"', first)
+    assert following is not None
+    second = await house.page(following[1].replace("&amp;", "&"))
+    assert "host-54" in second
+    assert "host-49" not in second
+    assert "« First" in second
+    assert (await house.get("/endpoints?q=os:debian&after=garbage")).status == 422
+
+
+async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -> None:
+    ids = [await house.endpoint(f"web-{i}", "eu" if i % 2 else "us") for i in range(4)]
+    assert "all are left out" in await house.page("/rollouts/new?filter=os:debian&selection=security")
+    looked = await house.page("/policies?name=patch+all&filter=os:debian&mode=patch")
+    assert "Would concern 4 endpoints" in looked
+    assert (await house.post("/policies", name="patch all", filter="os:debian", mode="patch")).status == 409
+    stale = await house.post("/policies", name="patch all", filter="os:debian", mode="patch", expect_count="9")
+    assert stale.status == 409
+    made = await house.post("/policies", name="patch all", filter="os:debian", mode="patch", expect_count="4")
+    assert made.status == 303
+    assert "patch all" in await house.page("/policies")
+
+    asked = "/rollouts/new?filter=os:debian&selection=security&policy=rehearsal&names=&name=curl"
+    shown = await house.page(asked)
+    assert "Start on 4 endpoints" in shown
+    assert "canary" in shown
+    assert "no comparison of treated with control can halt" in shown
+    digest = re.search(r'name="digest" value="([^"]+)"', shown)
+    assert digest is not None
+    form = {"filter": "os:debian", "selection": "security", "policy": "rehearsal", "name": "curl", "digest": digest[1]}
+    assert (await house.post("/rollouts/new", expect_count="3", **form)).status == 409
+    started = await house.post("/rollouts/new", expect_count="4", **form)
+    assert started.status == 303
+    rollout = started.headers["location"]
+    await house.hear(ids)
+    await house.rollouts.reconcile()
+    live = await house.page(rollout)
+    assert "▶" in live
+    assert "Why it is going on" in live
+    assert NEW in live
+    assert "curl" in await house.page("/rollouts?state=live")
+    assert "waits for its ring" in await house.page(f"/endpoints/{ids[0]}/missing")
+
+    assert (await house.post(f"{rollout}/brake")).status == 303
+    halted = await house.page(rollout)
+    assert "BRAKED" in halted
+    assert "4 were spared" in halted
+    assert all(f">web-{i}</a>" in halted for i in range(4)), "every spared endpoint is named"
+    assert "web-2" in await house.page(f"{rollout}/endpoints?show=spared")
+    assert "is halted" in await house.page("/")
+    assert (await house.post(f"{rollout}/resume", reason="")).status == 422
+    assert (await house.post(f"{rollout}/resume", reason="it was a drill")).status == 303
+    assert (await house.post(f"{rollout}/withdraw")).status == 303
+    log = await house.page("/audit")
+    assert all(action in log for action in ("rollout.brake", "rollout.resume", "rollout.withdraw", "policy.create"))
+    assert "verified" in log
+
+
+async def test_tokens_are_shown_once_and_revoked(house: House) -> None:
+    made = await house.post("/settings/tokens", name="ci", role="viewer")
+    secret = re.search(r'id="fresh-token">(blt_[^<]+)<', made.text)
+    assert secret is not None
+    assert (await house.tenancy.authenticate_token(secret[1])).permissions < house.owner.permissions  # type: ignore[union-attr]
+    again = await house.page("/settings")
+    assert secret[1] not in again
+    revoke = re.search(r"/settings/tokens/(to_\w+)/revoke", again)
+    assert revoke is not None
+    assert (await house.post(revoke[0])).status == 303
+    assert "revoked" in await house.page("/settings")
+
+
+async def test_another_tenants_things_are_not_found(house: House) -> None:
+    foreign = await house.fleet.enrol("foreign-01")  # belongs to the test's own tenant, not to the visitor's
+    assert (await house.get(f"/endpoints/{foreign}")).status == 404
+    await house.endpoint("mine-01")
+    assert "foreign-01" not in await house.page("/endpoints")
+
+
+async def test_logging_out_ends_the_session(house: House) -> None:
+    assert (await house.post("/logout")).status == 303
+    assert (await house.get("/endpoints")).headers["location"].startswith("/login")
+    entered = await house.post("/login", email="owner@localhost", password=LINK_PASSWORD)
+    assert entered.status == 303
+
+
+async def test_a_slow_press_on_brake_stops_a_real_rollout_in_a_real_browser(house: House) -> None:
+    require(CHROMIUM.exists(), "Chromium (Debian: apt-get install chromium)")
+    ids = [await house.endpoint(f"web-{i}") for i in range(4)]
+    assert house.owner is not None
+    await house.remediation.create_policy(house.owner, name="p", filter_text="", mode="patch")
+    form = {"filter": "", "selection": "security", "policy": "rehearsal", "expect_count": "4"}
+    rollout = (await house.post("/rollouts/new", **form)).headers["location"]
+    rollout_id = rollout.rpartition("/")[2]
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(house.console, log_level="warning", lifespan="off"))
+        serving = asyncio.create_task(server.serve([sock]))
+        moving = asyncio.create_task(keep_moving(house, ids))
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+            page = await browser.new_page()
+            await page.context.add_cookies([{"name": "brakeline_session", "value": house.cookie, "url": url}])
+            await page.goto(url + rollout)
+            await expect(page.locator("#feed-state")).to_have_text("● live")
+            before = await page.locator("#rollout_live").inner_html()
+            await page.locator("#brake").hover()
+            await page.mouse.down()
+            await page.wait_for_timeout(1500)
+            assert await page.locator("#rollout_live").inner_html() != before, "no update during the press"
+            await page.mouse.up()
+            await expect(page.locator("#brake")).to_contain_text("BRAKED", timeout=10_000)
+            await expect(page.locator("#spared li")).to_have_count(4)
+            await browser.close()
+        moving.cancel()
+        house.console.feed.stop()
+        server.should_exit = True
+        await serving
+    assert (await house.rollouts.show(house.owner, rollout_id)).state == "halted"
+
+
+async def keep_moving(house: House, ids: list[str]) -> None:
+    """Time goes on and endpoints check in, so that the page has something to say twice a second."""
+    while True:
+        house.clock.advance(1)
+        await house.hear(ids)
+        for endpoint_id in ids:
+            session = await house.fleet.service.session(endpoint_id)
+            check_in = CheckIn("0.1", session.held.sequence, session.held.digest, Health())
+            await house.rollouts.on_check_in(session.identity, check_in)
+        await house.rollouts.reconcile()
+        await asyncio.sleep(0.4)
