@@ -2,9 +2,9 @@
 
 Every endpoint of a rollout has a place `u` in a draw that nobody could know before: the first 62 bits of
 SHA-256(salt || endpoint id), salt drawn after the change was fixed. The lowest places are treated first, ring by ring;
-controls are taken from the *highest* places, so that they are the last to cross over and stay comparable longest;
-a ring's controls are fresh endpoints, so no endpoint is evidence twice. Given who asked in a tick, which of them are
-treated is a fair draw: that, and nothing else, is what the brake's statistics rely on.
+controls are taken from the *highest* places, so that they are the last to cross over and stay comparable longest.
+A ring takes fresh endpoints as controls while there are enough, else those of earlier rings move to it. Given who asked
+in a tick, which of them are treated is a fair draw: that, and nothing else, is what the brake's statistics rely on.
 """
 
 from __future__ import annotations
@@ -72,16 +72,20 @@ def allot(upto: int, sizes: Mapping[str, int]) -> dict[str, int]:
     return shares
 
 
-def thresholds(
-    untreated: Sequence[int], fresh: Sequence[int], places: int, controls: int, reserve: int
-) -> tuple[int, int, int]:
-    """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` fresh ones above.
+def thresholds(untreated: Sequence[int], fresh: Sequence[int], spare: Sequence[int], places: int, controls: int,
+               reserve: int) -> tuple[int, int, int]:  # fmt: skip
+    """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` others above.
+
+    `fresh` were in no arm yet; where they are less than half of what is wanted, `spare` are taken: untreated endpoints
+    that are no controls of this ring yet.
 
     `reserve` of the highest draws are kept out of both until the ring that is meant for them.
     """
     treat_below = untreated[places] if places < len(untreated) else U_END
     until = U_END if reserve <= 0 or reserve > len(untreated) else untreated[-reserve]
     above = [u for u in fresh if treat_below <= u < until]
+    if 2 * len(above) < controls:
+        above = [u for u in spare if treat_below <= u < until]
     if not above or controls <= 0:
         return treat_below, until, until
     return treat_below, above[-min(controls, len(above))], until

@@ -106,18 +106,24 @@ def _statistics(policy: Policy, observed: Observed, treated: list[Subject], open
     return lines
 
 
-def _row_value(policy: Policy, row: AlphaRow, table: dict[Row, list[Counts]], treated: list[Subject]) -> float | None:
+def _row_value(
+    policy: Policy, row: AlphaRow, table: dict[Row, dict[int, list[Counts]]], treated: list[Subject]
+) -> float | None:
     if row.signal == EXPLICIT:
         mine = [s for s in treated if row.group == "all" or row.group in groups(s)]
         done = [s for s in mine if s.progress in (Progress.INSTALLED, Progress.FAILED)]
         if len(done) < policy.small_ring:
             return None  # rule 8 speaks for small rings
         return evalue.one_sample(len(done), sum(s.explicit for s in done), policy.failure_baseline)
-    blocks = table.get((row.signal, row.checkpoint, row.group))
-    if not blocks:
+    rings = table.get((row.signal, row.checkpoint, row.group))
+    if not rings:
         return None
     margin = MARGINS[row.signal]
-    return evalue.excess(blocks, margin) if margin else evalue.compare(blocks)
+    values = [evalue.excess(b, margin) if margin else evalue.compare(b) for b in rings.values()]
+    # Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value.
+    # Rings that have no data count as 1.
+    places = len(policy.rings) + 1  # the hold-out is a ring of its own
+    return evalue.log_mean_exp(values + [0.0] * (places - len(values)))
 
 
 def _statistic_line(policy: Policy, row: AlphaRow, log_e: float) -> Line:

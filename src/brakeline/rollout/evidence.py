@@ -77,20 +77,23 @@ def groups(subject: Subject) -> tuple[str, ...]:
 
 
 def tabulate(policy: Policy, subjects: Iterable[Subject], open_ticks: frozenset[int], since_ms: int,
-             now_ms: int) -> dict[Row, list[Counts]]:  # fmt: skip
-    """All comparisons that may be made now, per row of the alpha table. Who was ready before `since_ms` was judged."""
-    blocks: dict[tuple[int, str, str], list[Subject]] = defaultdict(list)
+             now_ms: int) -> dict[Row, dict[int, list[Counts]]]:  # fmt: skip
+    """All comparisons that may be made now, per row of the alpha table and ring.
+
+    Whoever was ready before `since_ms` was judged then.
+    """
+    blocks: dict[tuple[int, int, str, str], list[Subject]] = defaultdict(list)
     for s in subjects:
         if s.tick not in open_ticks and s.ready_ms >= since_ms:
-            blocks[(s.tick, s.region, s.machine_class)].append(s)
-    table: dict[Row, list[Counts]] = defaultdict(list)
-    for members in blocks.values():
+            blocks[(s.ring, s.tick, s.region, s.machine_class)].append(s)
+    table: dict[Row, dict[int, list[Counts]]] = defaultdict(lambda: defaultdict(list))
+    for (ring, *_), members in blocks.items():
         youngest_ms = max(s.ready_ms for s in members)
         for j, c in enumerate(policy.checkpoints_s):
             if now_ms < youngest_ms + c * 1000:
                 break  # checkpoints rise
             for (signal, group), counts in _compare(members, j, c * 1000).items():
-                table[(signal, j, group)].append(counts)
+                table[(signal, j, group)][ring].append(counts)
     return table
 
 

@@ -140,8 +140,8 @@ class Offering:
             if treated is not None:
                 await self._offer_again(conn, identity, ready, row, treated)
                 return
-            control = any(s.subject.arm is Arm.CONTROL for s in mine)
-            await self._randomise(conn, identity, check_in, ready, row, target, control=control)
+            drawn = {s.subject.ring for s in mine}
+            await self._randomise(conn, identity, check_in, ready, row, target, drawn)
 
     async def _may_start(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow) -> bool:
         """Preconditions that the cell knows of; each that is missing becomes the target's reason."""
@@ -159,14 +159,14 @@ class Offering:
         return not reason
 
     async def _randomise(self, conn: Connection, identity: EndpointIdentity, check_in: CheckIn, ready: Ready,
-                         row: RolloutRow, target: Target, *, control: bool) -> None:  # fmt: skip
+                         row: RolloutRow, target: Target, drawn: set[int]) -> None:  # fmt: skip
         gate = row.blueprint.gate(target.region)
         tick = await arms_store.lock_tick(conn, row.rollout_id, gate.region, gate.tick) if gate else None
         now_ms = self.clock.now_ms()
         if gate is None or tick is None:
             return
         arm = arms.assign(gate, target.u, tick.treated, tick.closed, now_ms)
-        if arm is Arm.DEFERRED or (arm is Arm.CONTROL and control):
+        if arm is Arm.DEFERRED or (arm is Arm.CONTROL and gate.ring in drawn):
             return
         progress = Progress.OFFERED if arm is Arm.TREATED else Progress.NONE
         subject = _subject(target, gate, arm, row.blueprint.generation, progress, now_ms)

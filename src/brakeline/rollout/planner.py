@@ -289,7 +289,9 @@ def _gate(policy: Policy, staged: Blueprint, observed: Observed, region: str, pl
     reserve = _reserve(policy, observed, staged, region)
     fresh = observed.fresh.get(region, ())
     wanted = places * policy.guard.controls_per_treated
-    below, start, until = arms.thresholds(untreated, fresh, places, wanted, reserve)
+    drawn = {s.u for s in observed.subjects if s.arm is Arm.CONTROL and s.ring == staged.ring and s.region == region}
+    spare = tuple(u for u in untreated if u not in drawn)
+    below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
     closes = now_ms + policy.tick_s * 1000
     return Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
 

@@ -6,6 +6,7 @@ people must know that. Larger rings say how many silent endpoints halt them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from brakeline.rollout import arms, evalue
@@ -45,8 +46,11 @@ def halting_count(n_t: int, n_c: int, x_c: int, bar: float) -> int | None:
 
 
 def silence_bar(policy: Policy, attributes: tuple[str, ...] = ()) -> float:
-    """log e-value at which silence of everybody halts at one checkpoint."""
-    return next(r.bar for r in alpha_table(policy, attributes) if r.signal == SILENT and r.group == "all")
+    """log e-value at which one ring's silence alone halts at one checkpoint (the mean over rings is what is tested)."""
+    places = len(policy.rings) + 1
+    return math.log(places) + next(
+        r.bar for r in alpha_table(policy, attributes) if r.signal == SILENT and r.group == "all"
+    )
 
 
 def power(policy: Policy, change: Change, total: int, regions: int = 1) -> Power:
@@ -56,7 +60,9 @@ def power(policy: Policy, change: Change, total: int, regions: int = 1) -> Power
     before = used = 0
     for ring, upto in arms.rings_for(policy, change, total):
         treated = upto - before
-        controls = max(0, min(treated * policy.guard.controls_per_treated, total - upto - used))
+        wanted = treated * policy.guard.controls_per_treated
+        fresh = max(0, total - upto - used)
+        controls = min(wanted, fresh if 2 * fresh >= wanted else total - upto)
         used += controls
         rings.append(RingPower(ring.name, treated, controls, halting_count(treated, controls, 0, bar)))
         before = upto

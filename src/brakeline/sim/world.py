@@ -81,7 +81,7 @@ class Member:
 
     endpoint: SimEndpoint
     treated: Subject | None = None
-    control: Subject | None = None
+    controls: list[Subject] = field(default_factory=list)  # at most one a ring; the last is the present one
     last_heard_ms: int = 0
     dies_ms: int = NEVER_MS
 
@@ -172,10 +172,9 @@ class World:
                 subjects.append(replace(m.treated, last_heard_ms=m.last_heard_ms))
             elif eligible:
                 untreated.setdefault(region, []).append(m.endpoint.u)
-                if m.control is None:
+                if not m.controls:
                     fresh.setdefault(region, []).append(m.endpoint.u)
-            if m.control is not None:
-                subjects.append(replace(m.control, last_heard_ms=m.last_heard_ms))
+            subjects += [replace(c, last_heard_ms=m.last_heard_ms) for c in m.controls]
         return Observed(CHANGE, len(self.members), tuple(subjects),
                         {r: tuple(us) for r, us in untreated.items()}, {r: tuple(us) for r, us in fresh.items()},
                         tuple(self.ticks.values()), wish=Wish.RUN, data_ms=newest_ms,
@@ -211,12 +210,15 @@ class World:
         self.history.closed_ms.setdefault(key, now_ms)
 
     def _cross(self, proposed: Blueprint, now_ms: int) -> None:
-        """Controls whose turn to be treated has come leave the comparison, dead or alive: nothing is selected."""
-        below = {g.region: g.treat_below for g in proposed.gates}
+        """Controls whose turn has come, or who are drawn for a later ring, leave the comparison, dead or alive."""
+        gates = {g.region: g for g in proposed.gates}
         for m in self.members:
-            c = m.control
-            if c is not None and not c.crossed_ms and c.u < below.get(m.endpoint.region, 0):
-                m.control = replace(c, crossed_ms=now_ms)
+            g = gates.get(m.endpoint.region)
+            if g is None or not m.controls or m.controls[-1].crossed_ms:
+                continue
+            c = m.controls[-1]
+            if c.u < g.treat_below or (c.ring < g.ring and g.control_from <= c.u < g.control_until):
+                m.controls[-1] = replace(c, crossed_ms=now_ms)
 
     # --- the endpoints' part -----------------------------------------------------------------------------------------
 
@@ -234,8 +236,8 @@ class World:
                 elif m.treated.progress is Progress.INSTALLED and not m.treated.proven_ms:
                     m.treated = replace(m.treated, proven_ms=until_ms)
             else:
-                if m.control is not None:
-                    m.control = self._heard(m.control, from_ms, until_ms)
+                if m.controls:
+                    m.controls[-1] = self._heard(m.controls[-1], from_ms, until_ms)
                 asking.append((self.rng.random(), m))
         for when, m in sorted(asking, key=lambda x: x[0]):
             self._ask(m, from_ms + round(when * (to_ms - from_ms - 1)) + 1)
@@ -263,12 +265,12 @@ class World:
         key = (gate.region, gate.tick)
         tick = self.ticks[key]
         arm = self.mind.assign(gate, e.u, tick.treated, tick.closed, now_ms)
-        if arm is Arm.DEFERRED or (arm is Arm.CONTROL and m.control is not None):
+        if arm is Arm.DEFERRED or (arm is Arm.CONTROL and any(c.ring == gate.ring for c in m.controls)):
             return
         subject = Subject(e.endpoint_id, arm, gate.ring, gate.tick, e.region, e.machine_class, e.u, now_ms,
                           blueprint.generation, e.attributes)  # fmt: skip
         if arm is Arm.CONTROL:
-            m.control = subject
+            m.controls.append(subject)
             self.history.controls.append((subject, gate))
             return
         self._offer(m, subject, now_ms)

@@ -110,10 +110,10 @@ async def insert_subject(conn: Connection, tenant_id: str, rollout_id: str, s: S
 async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Subject]) -> None:
     """Bits only rise; a proof stays."""
     await conn.executemany(
-        """UPDATE brakeline.rollout_subject SET heard = heard | $4, unhealthy = unhealthy | $5, asleep = asleep | $6,
-             proven_at = coalesce(proven_at, $7)
-           WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = $3""",
-        [(rollout_id, s.endpoint_id, s.arm.value, s.heard, s.unhealthy, s.asleep,
+        """UPDATE brakeline.rollout_subject SET heard = heard | $5, unhealthy = unhealthy | $6, asleep = asleep | $7,
+             proven_at = coalesce(proven_at, $8)
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = $3 AND tick = $4""",
+        [(rollout_id, s.endpoint_id, s.arm.value, s.tick, s.heard, s.unhealthy, s.asleep,
           at(s.proven_ms) if s.proven_ms else None) for s in changed],
     )  # fmt: skip
 
@@ -148,11 +148,15 @@ async def set_aside(conn: Connection, rollout_id: str, endpoint_ids: Sequence[st
 
 
 async def cross(conn: Connection, rollout_id: str, gates: Iterable[Gate], now_ms: int) -> None:
-    """Controls whose turn to be treated has come leave the comparison, dead or alive: nothing is selected."""
+    """Controls whose turn to be treated has come, or who are drawn for a later ring, leave the comparison.
+
+    By their draw, dead or alive: nothing is selected.
+    """
     await conn.executemany(
         """UPDATE brakeline.rollout_subject SET crossed_at = $4
-           WHERE rollout_id = $1 AND region = $2 AND arm = 'control' AND u < $3 AND crossed_at IS NULL""",
-        [(rollout_id, g.region, g.treat_below, at(now_ms)) for g in gates],
+           WHERE rollout_id = $1 AND region = $2 AND arm = 'control' AND crossed_at IS NULL
+             AND (u < $3 OR (ring < $5 AND u >= $6 AND u < $7))""",
+        [(rollout_id, g.region, g.treat_below, at(now_ms), g.ring, g.control_from, g.control_until) for g in gates],
     )
 
 
