@@ -31,8 +31,8 @@ from brakeline.protocol.messages import (
 )
 from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.exchange import Exchange
+from brakeline.server.followers import listen_for_wakes
 from brakeline.server.serve import listen, make_server, started
-from brakeline.server.wakes import listen_for_wakes
 from brakeline.tenancy.model import PERMISSIONS, Principal
 
 OWNER = Principal("te_1", "pe_1", "person", "Olga", PERMISSIONS)

@@ -28,7 +28,7 @@ from brakeline.protocol.messages import (
     TransactionResult,
 )
 
-RECOMPOSE_S: Final = 600.0  # as long as an offer lives
+RECOMPOSE_S: Final = 20.0  # a reply is looked at anew after this long: what no message told of arrives by then
 WAKE_CHUNK: Final = 100  # endpoints woken at once when a whole tenant is: the loop must stay free
 WAKE_PAUSE_S: Final = 0.05
 
@@ -85,6 +85,10 @@ class Exchange:
         ):
             return known
         made = await self._compose(session, check_in)
+        if known is not None and made.reply == known.reply:
+            made.etag = known.etag
+        else:
+            made.etag = etag_of(made.reply)
         self._replies[identity.endpoint_id] = made
         return made
 
@@ -95,7 +99,7 @@ class Exchange:
         candidates = await self._orders.candidates_for(identity)
         settings = await self._settings(identity)
         reply = CheckInReply(0, settings, candidates, offers, halted, session.resync, session.scan)
-        return Composed(reply, etag_of(reply), epoch, made_s)
+        return Composed(reply, b"", epoch, made_s)
 
     def body(self, composed: Composed) -> bytes:
         """The bytes to send now."""

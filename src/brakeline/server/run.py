@@ -71,7 +71,7 @@ async def _serve(settings: Settings, after_ready: AfterReady | None) -> None:
             try:
                 server = make_server(services.app, tls.certificate_file, tls.key_file, services.on_stop)
                 serving = asyncio.create_task(server.serve([sock]), name="serving")
-                services.start()
+                await services.start()
                 await started(server, serving)
                 await _announce(services, tls, port)
                 if after_ready is not None:

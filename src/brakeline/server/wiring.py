@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from brakeline.advisories.service import AdvisoriesService
+from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
+from brakeline.exposure.api import router as exposure_router
+from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
-from brakeline.fleet.model import EndpointIdentity
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus, PostgresBus
 from brakeline.platform.clock import IdMaker
@@ -23,17 +26,23 @@ from brakeline.platform.observe import RequestContext
 from brakeline.platform.postgres_roles import Dsns
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
-from brakeline.protocol.messages import Settings as AgentSettings
+from brakeline.remediation.api import router as remediation_router
+from brakeline.remediation.service import RemediationService
+from brakeline.rollout.api import router as rollout_router
+from brakeline.rollout.executor import RECONCILE_S
+from brakeline.rollout.service import RolloutService
 from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
-from brakeline.server.exchange import Exchange, NoOrders
+from brakeline.server.exchange import Exchange
+from brakeline.server.followers import InventoryFollower, listen_for_wakes
 from brakeline.server.install import Installer
-from brakeline.server.wakes import listen_for_wakes
 from brakeline.tenancy.api import router as tenancy_router
 from brakeline.tenancy.service import TenancyService
 
-FLUSH_S = 1.0  # last-seen times may be lost for this long after a crash, nothing else
-ROUTERS = (tenancy_router, fleet_router)
+FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash, nothing else
+EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
+ADVISORIES_S: Final = 3600.0
+ROUTERS: Final = (tenancy_router, fleet_router, exposure_router, rollout_router, remediation_router)
 
 
 @dataclass(slots=True)
@@ -46,30 +55,40 @@ class Services:
     bus: Bus
     tenancy: TenancyService
     fleet: FleetService
+    advisories: AdvisoriesService
+    exposure: ExposureService
+    rollout: RolloutService
+    remediation: RemediationService
     exchange: Exchange
-    installer: Installer
+    follower: InventoryFollower
+    console: Console
     app: App
+    flush: Reconciler
     reconcilers: tuple[Reconciler, ...]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
-    def start(self) -> None:
-        """Start what runs in the background."""
-        for reconciler in self.reconcilers:
+    async def start(self) -> None:
+        """Read what must be known before the first offer, then start what runs in the background."""
+        await self.rollout.open()
+        for reconciler in (self.flush, *self.reconcilers):
             reconciler.start()
-        self.tasks.append(asyncio.create_task(listen_for_wakes(self.bus, self.exchange), name="wakes"))
+        waking = listen_for_wakes(self.bus, self.exchange, self.rollout.refresh)
+        self.tasks.append(asyncio.create_task(waking, name="wakes"))
+        self.tasks.append(asyncio.create_task(self.follower.run(), name="inventories"))
 
     def on_stop(self) -> None:
         """A signal came: whatever holds connections open must answer now."""
         self.exchange.end_all()
+        self.console.feed.stop()
 
     async def stop(self) -> None:
         """End the background, write down what was coalesced, close the engines."""
-        for reconciler in self.reconcilers:
+        for reconciler in (self.flush, *self.reconcilers):
             await reconciler.stop()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.reconcilers[0].run_once()  # the last flush
+        await self.flush.run_once()
         await self.bus.close()
         await self.db.close()
 
@@ -79,22 +98,54 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     ids = IdMaker(clock)
     db = await Database.open(dsns.dsn_app, dsns.dsn_feed)
     bus = await PostgresBus.open(dsns.dsn_app)
-    tenancy = TenancyService(db, clock, ids)
     cell = CellIdentity.load(settings.data_dir / "cell.key", settings.cell, settings.region)
+    tenancy = TenancyService(db, clock, ids)
     fleet = FleetService(db, clock, ids, bus, cell)
+    advisories = AdvisoriesService(db, clock)
+    exposure = ExposureService(db, clock, bus, fleet, advisories)
+    rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
+    remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
+    follower = InventoryFollower(exposure.on_inventory)
+    fleet.on_inventory = follower.put
+    exchange = Exchange(clock, remediation.effective_settings, rollout)
     installer = Installer(settings, port, tls)
-
-    async def agent_settings(_: EndpointIdentity) -> AgentSettings:
-        return AgentSettings(check_in_interval_s=settings.check_in_interval_s)
-
-    orders = NoOrders()
-    exchange = Exchange(clock, agent_settings, orders)
     api = make_api(ROUTERS)
-    state: Any = api.state
-    state.settings, state.clock, state.ids, state.db, state.bus = settings, clock, ids, db, bus
-    state.tenancy, state.fleet, state.one_liner = tenancy, fleet, installer.one_liner
-    people = RequestContext(api, lambda: ids.new("rq"), clock)
-    plane = AgentPlane(fleet, exchange, orders, clock)
-    app = App(plane, people, people, db.ping, installer)
+    found: dict[str, Any] = {
+        "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
+        "advisories": advisories, "exposure": exposure, "rollout": rollout, "remediation": remediation,
+        "one_liner": installer.one_liner,
+    }  # fmt: skip
+    for name, part in found.items():
+        setattr(api.state, name, part)
+    console = build_console(api.state)
+
+    def measured(inner: Any) -> RequestContext:
+        return RequestContext(inner, lambda: ids.new("rq"), clock)
+
+    app = App(AgentPlane(fleet, exchange, rollout, clock), measured(api), measured(console), db.ping, installer)
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
-    return Services(settings, clock, db, bus, tenancy, fleet, exchange, installer, app, (flush,))
+    return Services(
+        settings, clock, db, bus, tenancy, fleet, advisories, exposure, rollout, remediation, exchange, follower,
+        console, app, flush, _reconcilers(tenancy, advisories, exposure, rollout, clock),
+    )  # fmt: skip
+
+
+def _reconcilers(
+    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, rollout: RolloutService,
+    clock: Clock,
+) -> tuple[Reconciler, ...]:  # fmt: skip
+    async def assess() -> str:
+        return await exposure.reconcile(await tenancy.tenants())
+
+    assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
+
+    async def load_advisories() -> str:
+        feeds = await advisories.load_seed()
+        assessing.kick()
+        return f"{len(feeds)} feeds"
+
+    return (
+        Reconciler("rollouts", rollout.reconcile, RECONCILE_S, clock),
+        Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
+        assessing,
+    )
