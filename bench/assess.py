@@ -66,6 +66,12 @@ def run(command: list[str], output: Path) -> tuple[float, float]:
     return seconds, usage.ru_utime + usage.ru_stime
 
 
+def program() -> list[str]:
+    """The command as people have it: the installed script, else the module."""
+    script = Path(python()).with_name("brakeline")
+    return [str(script)] if script.exists() else [python(), "-m", "brakeline.cli"]
+
+
 def our_pairs(output: Path) -> Pairs:
     return {(f["package"], f["cve"]) for f in json.loads(output.read_bytes())["findings"]}
 
@@ -92,8 +98,8 @@ def main(argv: list[str]) -> None:
         write_status(folder / "status", rows(INVENTORY))
         theirs = [debsecan, "--source", f"file://{folder}/", "--suite", "bookworm", "--status", f"{folder}/status",
                   "--format", "simple", "--config", "/dev/null"]  # fmt: skip
-        ours = [python(), "-m", "brakeline.cli", "exposure", "assess", "--inventory", str(INVENTORY),
-                "--advisories", str(advisories), "--json"]  # fmt: skip
+        ours = [*program(), "exposure", "assess", "--inventory", str(INVENTORY), "--advisories", str(advisories),
+                "--json"]  # fmt: skip
         measured: dict[str, list[tuple[float, float]]] = {"ours": [], "theirs": []}
         for number in range(repetitions + 1):
             for title, command in (("ours", ours), ("theirs", theirs)):

@@ -8,9 +8,9 @@ command line starts with these modules: each import is paid by every run). A fee
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from brakeline.advisories.model import DEBIAN_12, Advisory, AdvisoryState, KnownExploited
 from brakeline.core.debversion import BadVersion, deb_key
@@ -21,6 +21,13 @@ ROWS_MAX = 2_000_000
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 20
 _STATES = frozenset(state.value for state in AdvisoryState)
+
+
+class Rows(NamedTuple):
+    """Advisories, and of which ecosystem:release the file speaks at all (also where it leaves no row)."""
+
+    advisories: list[Advisory]
+    ecosystems: frozenset[str]
 
 
 class BadFeed(Invalid):
@@ -74,17 +81,17 @@ def is_kev(data: bytes) -> bool:
     return b'"vulnerabilities"' in data[:4096]
 
 
-def advisories(
-    data: bytes, name: str, wanted: frozenset[str] | None = None, ecosystem: str = DEBIAN_12
-) -> list[Advisory]:
-    """Rows of a file of advisory lines; with `wanted`, only those of these source packages are checked and given.
+def advisories(data: bytes, name: str, wanted: Mapping[str, bytes] | None = None, ecosystem: str = DEBIAN_12) -> Rows:
+    """What a file of advisory lines says. `ecosystem` ("debian:12") is that of rows which name none.
 
-    `ecosystem` ("debian:12") is that of rows which name none.
+    `wanted` (source package -> key of its oldest installed version) leaves out what cannot stand open: rows of other
+    sources, and rows whose fix is not above that version. For one inventory these are four rows of five.
     """
     rows = json_lines(data, name)
     if not rows or len(rows) > ROWS_MAX:
         raise BadFeed(f"expected 1 to {ROWS_MAX} rows", file=name, rows=len(rows))
-    return list(_rows(rows, name, wanted, ecosystem))
+    covered = frozenset(row.get("ecosystem", ecosystem) for row in rows)
+    return Rows(list(_rows(rows, name, wanted, ecosystem)), covered)
 
 
 _SHORT = ("source", "cve", "fixed", "date", "urgency", "dist")
@@ -92,13 +99,16 @@ _short = itemgetter(*_SHORT)
 
 
 def _rows(
-    rows: Iterable[dict[str, Any]], name: str, wanted: frozenset[str] | None, ecosystem: str
+    rows: Iterable[dict[str, Any]], name: str, wanted: Mapping[str, bytes] | None, ecosystem: str
 ) -> Iterator[Advisory]:
     for number, row in enumerate(rows, 1):
         try:
-            if wanted is None or row["source"] in wanted:
-                yield _advisory(row, ecosystem)
-        except (KeyError, TypeError, ValueError, BadVersion) as e:
+            if wanted is not None:
+                oldest = wanted.get(row["source"])
+                if oldest is None or (row["fixed"] and deb_key(row["fixed"]) <= oldest):
+                    continue
+            yield _advisory(row, ecosystem)
+        except (KeyError, TypeError, ValueError, AttributeError, BadVersion) as e:
             raise BadFeed(f"row {number} misses or garbles a field", file=name, error=str(e)[:120]) from None
 
 

@@ -79,7 +79,7 @@ class AdvisoriesService:
     async def _load_rows(
         self, conn: Connection, entry: seed.SeedFeed, data: bytes, known: FeedState | None
     ) -> tuple[str, int]:
-        rows = importers.advisories(data, entry.file, ecosystem=entry.ecosystem)
+        rows = importers.advisories(data, entry.file, ecosystem=entry.ecosystem).advisories
         if len({(row.ecosystem, row.source, row.cve, row.introduced) for row in rows}) < len(rows):
             raise BadFeed("a row stands there twice", file=entry.file, rows=len(rows))
         if known and len(rows) < known.rows * SHRINK_MAX:

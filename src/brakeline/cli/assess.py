@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
 from brakeline.advisories.model import DEBIAN_12, Advisory
+from brakeline.core.debversion import BadVersion, deb_key
 from brakeline.core.errors import Fault, Invalid
 from brakeline.exposure.files import inventory
 from brakeline.exposure.match import Book, assess
-from brakeline.exposure.model import Assessment, Finding, Installed
+from brakeline.exposure.model import Assessment, Finding, Installed, Unit
+from brakeline.exposure.units import unit_of
 
 USAGE = """\
 Usage: brakeline exposure assess --inventory FILE --advisories PATH... [--release R] [--kernel K] [--json]
@@ -145,18 +147,33 @@ def _read(path: str) -> bytes:
 
 
 def _book(items: list[Installed], files: Iterable[str], release: str) -> Book:
-    sources = frozenset(item.source for item in items)
-    # A signed source is judged as the one that was signed, so its rows are needed although nothing has its name.
-    wanted = None if any("-signed" in source for source in sources) else sources
+    wanted = _oldest(items, release)
     rows: list[Advisory] = []
     kev: set[str] = set()
+    covered: set[str] = set()
     for path in _expanded(files):
         data = unpacked(_read(path), path)
         if is_kev(data):
             kev.update(entry.cve for entry in known_exploited(data, path)[1])
         else:
-            rows += advisories(data, path, wanted, release)
-    return Book(rows, frozenset(kev))
+            said = advisories(data, path, wanted, release)
+            rows += said.advisories
+            covered |= said.ecosystems
+    return Book(rows, frozenset(kev), frozenset(covered))
+
+
+def _oldest(items: Iterable[Installed], release: str) -> dict[str, bytes]:
+    """Source (as judged) -> key of its oldest installed version: no row at or below it can stand open."""
+    oldest: dict[str, bytes] = {}
+    for item in items:
+        unit = unit_of(item, release)
+        if isinstance(unit, Unit):
+            try:
+                key = deb_key(unit.version)
+            except BadVersion:
+                continue  # not assessed, whatever the rows say
+            oldest[unit.source] = min(key, oldest.get(unit.source, key))
+    return oldest
 
 
 def _expanded(files: Iterable[str]) -> Iterable[str]:

@@ -55,13 +55,16 @@ class Book:
 
     __slots__ = ("_cache", "_rows", "_shelves", "ecosystems", "kev")
 
-    def __init__(self, rows: Iterable[Advisory], kev: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, rows: Iterable[Advisory], kev: frozenset[str] = frozenset(), ecosystems: frozenset[str] = frozenset()
+    ) -> None:
+        """`ecosystems`: releases that are known although no row of theirs is given."""
         self._rows: dict[tuple[str, str], list[Advisory]] = {}
         for row in rows:
             self._rows.setdefault((row.ecosystem, row.source), []).append(row)
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}
-        self.ecosystems = {ecosystem for ecosystem, _ in self._rows}
+        self.ecosystems = ecosystems | {ecosystem for ecosystem, _ in self._rows}
         self.kev = kev
 
     def shelf(self, ecosystem: str, source: str) -> Shelf | None:

@@ -77,6 +77,33 @@ def test_another_release_finds_nothing_and_says_so_of_every_package(
     assert document["not_assessed"][0]["code"] == "no_data"
 
 
+def test_a_machine_without_findings_is_assessed_and_clean(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "patched").write_text(json.dumps({"package": "curl", "version": "2-1"}))
+    code, out, _ = run(capsys, "--inventory", str(tmp_path / "patched"), "--advisories", files["advisories"], "--json")
+    document = json.loads(out)
+    assert (code, document["findings"], document["assessed"], document["not_assessed"]) == (0, [], 1, [])
+
+
+def test_the_oldest_of_several_installed_versions_decides_which_rows_are_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Two kernels of one source; the signed one is judged as the source that was signed."""
+    images = [
+        {"package": f"linux-image-{v}-amd64", "version": f"{v}-1", "source": "linux-signed-amd64",
+         "source_version": f"{v}+1"}
+        for v in ("6.1.3", "6.1.1")
+    ]  # fmt: skip
+    (tmp_path / "i").write_text("\n".join(map(json.dumps, images)))
+    rows = [{**ROW, "source": "linux", "cve": f"CVE-2025-{n}", "fixed": f"6.1.{n}-1"} for n in (1, 2, 3, 4)]
+    (tmp_path / "a").write_text("\n".join(map(json.dumps, rows)))
+    code, out, _ = run(capsys, "--inventory", str(tmp_path / "i"), "--advisories", str(tmp_path / "a"), "--json")
+    found = [(f["source_version"], f["cve"]) for f in json.loads(out)["findings"]]
+    assert code == 0
+    assert found == [("6.1.1-1", f"CVE-2025-{n}") for n in (2, 3, 4)] + [("6.1.3-1", "CVE-2025-4")]
+
+
 @pytest.mark.parametrize(
     ("inventory", "advisories", "says"),
     [

@@ -1,0 +1,166 @@
+"""`brakeline exposure|policy|deployment` against a real server over TLS: what is printed, as JSON and for eyes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from tests.support_fleet import OWNER, SmallFleet, deb, update
+
+from brakeline.advisories.service import AdvisoriesService
+from brakeline.cli.__main__ import main
+from brakeline.core.clock import ManualClock
+from brakeline.exposure.api import router as exposure_router
+from brakeline.exposure.service import ExposureService
+from brakeline.platform.clock import IdMaker, SystemClock
+from brakeline.platform.database import Database
+from brakeline.platform.tls import ensure_tls
+from brakeline.remediation.api import router as remediation_router
+from brakeline.remediation.service import RemediationService
+from brakeline.rollout.service import RolloutService
+from brakeline.server.app import make_api
+from brakeline.server.serve import listen, make_server, started
+from brakeline.tenancy.api import current_principal
+
+OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
+Run = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+async def fleet(database: Database, clock: ManualClock, ids: IdMaker) -> SmallFleet:
+    await AdvisoriesService(database, clock).load_seed()
+    return SmallFleet(database, clock, ids)
+
+
+@pytest.fixture
+async def run(
+    fleet: SmallFleet, database: Database, clock: ManualClock, ids: IdMaker, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> AsyncIterator[Run]:  # fmt: skip
+    """Run one command line against a server that has these slices."""
+    exposure = ExposureService(database, clock, fleet.bus, fleet.service)
+    fleet.service.on_inventory = exposure.on_inventory
+    rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
+    await rollouts.open()
+    api = make_api((exposure_router, remediation_router))
+    api.dependency_overrides[current_principal] = lambda: OWNER
+    api.state.exposure = exposure
+    api.state.remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
+    tls, sock = ensure_tls(tmp_path, (), SystemClock()), listen("127.0.0.1", 0)
+    server = make_server(api, tls.certificate_file, tls.key_file, lambda: None)
+    serving = asyncio.create_task(server.serve([sock]))
+    await started(server, serving)
+    context = {"url": f"https://127.0.0.1:{sock.getsockname()[1]}", "ca_file": str(tls.ca_file), "token": "blt_x"}
+    (tmp_path / "context.json").write_text(json.dumps(context))
+    monkeypatch.setenv("BRAKELINE_CONTEXT", str(tmp_path / "context.json"))
+
+    async def command(*words: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(main, words)
+        return code, *capsys.readouterr()
+
+    yield command
+    server.stop()
+    await serving
+
+
+async def endpoint(fleet: SmallFleet, host: str) -> str:
+    made = await fleet.enrol(host)
+    packages = [deb("curl", OLD), deb("libcurl4", OLD, "curl"), deb("nodejs", "20.1-1", origin="nodesource")]
+    await fleet.inventory(made, packages, [update("curl", OLD, NEW), update("libcurl4", OLD, NEW)])
+    return made
+
+
+async def test_from_what_is_vulnerable_to_what_was_deployed(fleet: SmallFleet, run: Run) -> None:
+    first, _ = await endpoint(fleet, "web1"), await endpoint(fleet, "web2")
+
+    code, out, err = await run("exposure", "summary")
+    assert code == 0
+    assert "2 assessed of 2; no data for 0" in out
+    assert "packages not assessed: 2" in out
+    assert "changelogs" in err  # what it rests on is always said
+    summary = json.loads((await run("exposure", "summary", "--json"))[1])
+    assert summary["vulnerable"] == 2
+
+    code, out, _ = await run("exposure", "list", "source:curl", "--limit", "1")
+    assert (code, len(out.splitlines())) == (0, 2)
+    page = json.loads((await run("exposure", "list", "--limit", "1", "--json"))[1])
+    after = json.loads((await run("exposure", "list", "--limit", "1", "--after", page["next"], "--json"))[1])
+    assert page["items"][0]["cve"] != after["items"][0]["cve"]
+
+    cve = page["items"][0]["cve"]
+    code, out, _ = await run("exposure", "show", cve)
+    assert code == 0
+    assert "web1" in out
+    assert "fixable now" in out
+    findings = json.loads((await run("exposure", "list", "--endpoint", first, "--json"))[1])
+    assert {"package", "source", "installed", "cve", "fixed", "state", "since_ms"} <= findings["findings"][0].keys()
+    assert findings["not_assessed"][0]["code"] == "third_party"
+    assert (await run("exposure", "list", "--endpoint", first))[0] == 0
+
+    code, out, _ = await run("deployment", "preview")
+    assert (code, "assess only, because no policy lets it be patched" in out) == (0, True)
+    code, out, _ = await run("policy", "create", "everybody", "--filter", "", "--mode", "patch", "--expect-count", "2")
+    assert (code, "everybody, patch" in out) == (0, True)
+    policies = json.loads((await run("policy", "list", "--json"))[1])["items"]
+    assert [p["name"] for p in policies] == ["everybody"]
+    assert "patch: patch, by the policy everybody" in (await run("policy", "explain", first))[1]
+
+    seen = json.loads((await run("deployment", "preview", "--select", "cve", "--name", cve, "--json"))[1])
+    assert (seen["count"], seen["skipped_by_code"]) == (2, {})
+    code, _, err = await run("deployment", "create", "--expect", "6", "--select", "cve", "--name", cve)
+    assert (code, "2 endpoints would be changed now, not 6" in err) == (5, True)
+    made = json.loads(
+        (
+            await run(
+                "deployment", "create", "--expect", "2", "--digest", seen["plan"]["digest"], "--select", "cve",
+                "--name", cve, "--pace", "rehearsal", "--start", "--json",
+            )
+        )[1]
+    )  # fmt: skip
+    shown = json.loads((await run("deployment", "show", made["rollout_id"], "--json"))[1])
+    assert (shown["state"], shown["still_open"][cve]) == ("rolling", 2)
+    assert made["id"] in (await run("deployment", "list"))[1]
+    assert "rolling" in (await run("deployment", "show", made["id"]))[1]
+    assert (await run("policy", "delete", policies[0]["id"]))[0] == 0
+
+
+async def test_a_policy_of_ones_own_for_rings(fleet: SmallFleet, run: Run, tmp_path: Path) -> None:
+    await endpoint(fleet, "web1")
+    await run("policy", "create", "all", "--filter", "")
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"rings": [{"name": "only", "bake_s": 5, "count": 1}], "checkpoints_s": [5, 10]}))
+    code, out, _ = await run("deployment", "create", "--expect", "1", "--policy", str(file), "--json")
+    assert (code, json.loads(out)["endpoints"]) == (0, 1)
+    file.write_text('{"rings": "many"}')
+    code, _, err = await run("deployment", "create", "--expect", "1", "--policy", str(file))
+    assert (code, "policy.rings: expected a list" in err) == (2, True)
+    file.write_text("{")
+    code, _, err = await run("deployment", "create", "--expect", "1", "--policy", str(file))
+    assert (code, "no policy file" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected", "says"),
+    [
+        (("exposure", "show", "CVE-1999-1"), 3, "no advisory"),
+        (("exposure", "list", "stat:x"), 2, "did you mean 'state'"),
+        (("exposure", "list", "--endpoint", "ep_x"), 3, "no such endpoint"),
+        (("exposure", "list", "--after", "x"), 2, "cursor is damaged"),
+        (("deployment", "show", "de_x"), 3, "no such deployment"),
+        (("deployment", "preview", "--filter", "oss:debian"), 2, "did you mean 'os'"),
+        (("policy", "delete", "po_x"), 3, "no such policy"),
+        (("policy", "create", "", "--filter", ""), 2, "needs a name"),
+    ],
+)
+async def test_errors_say_what_and_why(run: Run, words: tuple[str, ...], expected: int, says: str) -> None:
+    code, _, err = await run(*words)
+    assert (code, says in err) == (expected, True), err
+
+
+async def test_an_empty_installation_says_that_it_knows_nothing(run: Run) -> None:
+    assert "0 assessed of 0" in (await run("exposure", "summary"))[1]
+    assert "Nothing open that is known." in (await run("exposure", "list"))[1]
+    assert "nothing is changed" in (await run("policy", "list"))[1]

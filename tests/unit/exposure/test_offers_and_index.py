@@ -1,0 +1,135 @@
+"""What is on offer in the words of advisories, and the index over a fleet against asking every endpoint."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brakeline.advisories.model import Advisory
+from brakeline.core.debversion import deb_key
+from brakeline.core.errors import Invalid
+from brakeline.exposure.closing import closing
+from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
+from brakeline.exposure.listing import parse, selected
+from brakeline.exposure.match import Book, assess, judge
+from brakeline.exposure.model import FindingState, Installed, Role
+from brakeline.exposure.offers import NEWEST, Offered, candidate_key, offers, state_of
+from brakeline.protocol.messages import PendingUpdate, UpdateState
+
+DEBIAN = "debian:12"
+
+
+def item(package: str, version: str, source: str = "", source_version: str = "") -> Installed:
+    return Installed(package, source or package, source_version or version, version, "amd64")
+
+
+def update(name: str, candidate: str, state: str = "available", reason: str = "") -> PendingUpdate:
+    return PendingUpdate(name, "amd64", "", candidate, "", True, UpdateState(state), reason)
+
+
+@pytest.mark.parametrize(
+    ("installed", "candidate", "source_version"),
+    [
+        (item("curl", "7.88-1"), "7.88-2", "7.88-2"),
+        (item("bsdutils", "1:2.38-1", "util-linux", "2.38-1"), "1:2.38-2", "2.38-2"),
+        (item("libselinux1", "3.4-1+b6", "libselinux", "3.4-1"), "3.4-2+b1", "3.4-2"),
+        (item("libc", "2:5-1", "x", "9-9"), "2:6-1", None),  # the binary counts by itself
+    ],
+)
+def test_candidates_tell_source_versions(installed: Installed, candidate: str, source_version: str | None) -> None:
+    assert candidate_key(installed, candidate) == (deb_key(source_version) if source_version else NEWEST)
+
+
+def test_an_offer_below_the_fix_closes_nothing() -> None:
+    row = Advisory("curl", "CVE-1", "7.88-3")
+    too_old = Offered(deb_key("7.88-2"), FindingState.FIXABLE)
+    enough = Offered(deb_key("7.88-3"), FindingState.FIXABLE)
+    assert state_of(row, too_old, True) is FindingState.NOT_OFFERED
+    assert state_of(row, enough, True) is FindingState.FIXABLE
+    assert state_of(row, None, False) is FindingState.UNKNOWN
+    assert state_of(row._replace(fixed=""), enough, True) is FindingState.NO_FIX
+
+
+def found_offers(items: list[Installed], *pending: PendingUpdate, kernel: str = "") -> dict[tuple[str, Role], Offered]:
+    return offers(judge(items, Book((), frozenset(), frozenset({DEBIAN})), DEBIAN, kernel)[0], pending)
+
+
+def test_what_can_be_installed_counts_before_what_is_held() -> None:
+    items = [item("curl", "1-1"), item("libcurl4", "1-1", "curl")]
+    both = found_offers(items, update("curl", "1-3", "held", "held by root"), update("libcurl4", "1-2"))
+    assert both["curl", Role.ACTIVE] == Offered(deb_key("1-2"), FindingState.FIXABLE)
+
+
+def test_new_headers_are_no_offer_for_the_running_kernel_but_a_new_image_is() -> None:
+    running = item("linux-image-6.1.0-1-amd64", "6.1.1-1", "linux-signed-amd64", "6.1.1+1")
+    headers = item("linux-libc-dev", "6.1.1-1", "linux")
+    meta = item("linux-image-amd64", "6.1.1-1", "linux-signed-amd64", "6.1.1+1")
+    kernel = "6.1.0-1-amd64"
+    only_headers = found_offers([running, headers, meta], update("linux-libc-dev", "6.1.2-1"), kernel=kernel)
+    assert ("linux", Role.ACTIVE) not in only_headers
+    assert only_headers["linux", Role.CARRIER].state is FindingState.FIXABLE
+    image = update("linux-image-amd64", "6.1.2-1", "needs_new_packages")
+    by_meta = found_offers([running, headers, meta], image, kernel=kernel)
+    assert by_meta["linux", Role.ACTIVE].state is FindingState.FIXABLE
+
+
+def view(endpoint_id: str, items: list[Installed], book: Book, *pending: PendingUpdate) -> EndpointView:
+    return view_of(endpoint_id, items, pending, book, ecosystem=DEBIAN, kernel="", lists_known=True, inventory_ms=1)
+
+
+ROWS = [Advisory(source, f"CVE-{source}-{n}", f"{n}-1") for source in "abc" for n in range(1, 6)]
+inventories = st.dictionaries(
+    st.sampled_from(["ep_1", "ep_2", "ep_3"]),
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 6), max_size=3),
+)
+histories = st.lists(inventories, min_size=1, max_size=4)
+
+
+@given(histories)
+def test_the_index_says_what_asking_every_endpoint_says_after_any_history(
+    history: list[dict[str, dict[str, int]]],
+) -> None:
+    book, index = Book(ROWS), TenantIndex()
+    for state in history:
+        for endpoint_id in [*index.views]:
+            if endpoint_id not in state:
+                index.drop(endpoint_id)
+        for endpoint_id, packages in state.items():
+            index.put(view(endpoint_id, [item(name, f"{v}-1") for name, v in packages.items()], book))
+    expected: dict[str, set[str]] = {}
+    for endpoint_id, packages in history[-1].items():
+        for found in assess([item(name, f"{v}-1") for name, v in packages.items()], book, DEBIAN).findings:
+            expected.setdefault(found.cve, set()).add(endpoint_id)
+    assert {cve: set(entry.endpoints) for cve, entry in index.exposed(book).items()} == expected
+    for endpoint_id, one in index.views.items():
+        assert counts_of(one, book).cves == sum(endpoint_id in ids for ids in expected.values())
+
+
+def test_carried_only_is_counted_apart() -> None:
+    book = Book([Advisory("linux", "CVE-1", "7-1"), Advisory("curl", "CVE-2", "7-1")], frozenset({"CVE-2"}))
+    both = view("ep_1", [item("linux-libc-dev", "6-1", "linux"), item("curl", "6-1")], book, update("curl", "7-1"))
+    counts = counts_of(both, book)
+    assert (counts.cves, counts.carrier_cves, counts.kev, counts.fixable) == (1, 1, 1, 1)
+    assert counts.sources == {"curl": ("6-1", 1)}
+    index = TenantIndex()
+    index.put(both)
+    entries = index.exposed(book)
+    assert (entries["CVE-1"].endpoints, entries["CVE-1"].carriers) == ({}, {"ep_1"})
+    assert [e.cve for e in selected(entries, parse(""))] == ["CVE-2", "CVE-1"]  # exploited first, carried last
+    assert [e.cve for e in selected(entries, parse("role:carrier"))] == ["CVE-1"]
+    assert [e.cve for e in selected(entries, parse("kev:yes state:fixable_now cur"))] == ["CVE-2"]
+    assert selected(entries, parse("source:bash")) == []
+
+
+@pytest.mark.parametrize("query", ["kef:yes", "kev:maybe", "state:fixable", "x" * 501])
+def test_a_filter_that_is_not_understood_is_an_error(query: str) -> None:
+    with pytest.raises(Invalid):
+        parse(query)
+
+
+def test_an_update_whose_source_version_cannot_be_told_is_taken_to_close_what_has_a_fix() -> None:
+    book = Book([Advisory("x", "CVE-1", "10-1")])
+    odd = item("libc", "2:5-1", "x", "9-9")
+    assert closing({"ep": ([odd], DEBIAN, "")}, {"ep": {"libc": "2:6-1"}}, book).closed == ("CVE-1",)
+    assert closing({"ep": ([odd], DEBIAN, "")}, {}, book).closed == ()
