@@ -49,6 +49,12 @@ class BadUsage(Invalid):
     code, hint = "usage", "See: brakeline exposure assess --help"
 
 
+class CannotRead(Invalid):
+    """A file cannot be read."""
+
+    code = "cannot-read"
+
+
 class Options(NamedTuple):
     """What the command was told."""
 
@@ -143,7 +149,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as e:
-        raise BadUsage(f"cannot read the file: {e.strerror}", file=path) from None
+        raise CannotRead(e.strerror or str(e), file=path) from None
 
 
 def _book(items: list[Installed], files: Iterable[str], release: str) -> Book:

@@ -49,7 +49,8 @@ def preview(
             table(
                 ["left out", "host", "why"], [(s["endpoint_id"], s["hostname"], s["reason"]) for s in plan["skipped"]]
             )
-        talk(f"Create exactly this: --expect {answer['count']} --digest {plan['digest']}")
+        if answer["count"]:
+            talk(f"Create exactly this: --expect {answer['count']} --digest {plan['digest']}")
 
     emit(answer, as_json, human)
 

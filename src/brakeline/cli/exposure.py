@@ -38,7 +38,7 @@ def summary(as_json: Json = False) -> None:
             "open CVEs": f"{answer['cves']} in what can run, on {answer['vulnerable']} endpoints; "
                          f"{answer['carrier_cves']} more only carried",
             "known exploited": answer["kev"],
-            "where they stand": ", ".join(f"{n} {STATES[s]}" for s, n in answer["states"].items()) or "nothing open",
+            "where they stand": ", ".join(f"{n} {STATES[s]}" for s, n in answer["states"].items()) or _nothing(answer),
             "packages not assessed": answer["packages_not_assessed"],
         })  # fmt: skip
         _sources(answer)
@@ -116,6 +116,10 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
             talk(sentence)
 
     emit(answer, as_json, human)
+
+
+def _nothing(answer: dict[str, Any]) -> str:
+    return "nothing open that is known" if answer["assessed"] else "not known: no endpoint was assessed"
 
 
 def _states(vulnerability: dict[str, Any]) -> str:

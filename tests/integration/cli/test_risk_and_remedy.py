@@ -161,6 +161,8 @@ async def test_errors_say_what_and_why(run: Run, words: tuple[str, ...], expecte
 
 
 async def test_an_empty_installation_says_that_it_knows_nothing(run: Run) -> None:
-    assert "0 assessed of 0" in (await run("exposure", "summary"))[1]
+    out = (await run("exposure", "summary"))[1]
+    assert "0 assessed of 0" in out
+    assert "not known: no endpoint was assessed" in out
     assert "Nothing open that is known." in (await run("exposure", "list"))[1]
     assert "nothing is changed" in (await run("policy", "list"))[1]

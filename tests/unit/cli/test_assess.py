@@ -107,8 +107,8 @@ def test_the_oldest_of_several_installed_versions_decides_which_rows_are_read(
 @pytest.mark.parametrize(
     ("inventory", "advisories", "says"),
     [
-        ("missing", "advisories", "cannot read the file"),
-        ("inventory", "missing", "cannot read the file"),
+        ("missing", "advisories", "A file cannot be read."),
+        ("inventory", "missing", "A file cannot be read."),
         ("empty", "advisories", "expected 1 to 20000 packages"),
         ("garbage", "advisories", "line 1 is not one JSON object"),
         ("nameless", "advisories", "line=1"),
