@@ -60,10 +60,10 @@ class Pki:
     def __post_init__(self) -> None:
         authority, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        start = min(_now(), self.not_after) - datetime.timedelta(days=30)
+        start = self.not_after - datetime.timedelta(days=60)
         root = (
             x509.CertificateBuilder(issuer, issuer, authority.public_key(), x509.random_serial_number())
-            .not_valid_before(start).not_valid_after(_now() + datetime.timedelta(days=3650))
+            .not_valid_before(start).not_valid_after(self.not_after + datetime.timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(authority, hashes.SHA256())
         )  # fmt: skip

@@ -1,0 +1,86 @@
+"""The agent as endpoints get it: the zipapp, run by Debian's python3, against a small cell over real TLS."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import require
+from tests.support_cell import TOKEN, Cell, Pki, serving
+
+from brakeline.server import agent_bundle
+
+PYTHON = "/usr/bin/python3"
+
+
+@dataclass
+class Machine:
+    """One endpoint's files and processes."""
+
+    home: Path
+    bundle: Path
+    pki: Pki
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def command(self, *verb: str) -> list[str]:
+        return [PYTHON, "-I", str(self.bundle), *verb, "--config", str(self.config), "--state", str(self.state)]
+
+    @property
+    def config(self) -> Path:
+        return self.home / "agent.json"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    def call(self, *verb: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(*verb), capture_output=True, text=True, timeout=60, check=False)
+
+    def enrol(self, url: str, token: str = TOKEN, *more: str) -> subprocess.CompletedProcess[str]:
+        return self.call("enrol", "--server", url, "--token", token, "--ca", str(self.pki.ca_file), *more)
+
+    def run(self, *prefix: str) -> subprocess.Popen[str]:
+        command = [*prefix, *self.command("run")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.processes.append(process)
+        return process
+
+    def status(self) -> dict[str, Any]:
+        shown: dict[str, Any] = json.loads(self.call("status", "--json").stdout)
+        return shown
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require(shutil.which(PYTHON), "Debian's python3")
+    path = tmp_path_factory.mktemp("bundle") / "brakeline-agent.pyz"
+    path.write_bytes(agent_bundle.build())
+    return path
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Iterator[Cell]:
+    with serving(Cell(), Pki(tmp_path)) as cell:
+        yield cell
+
+
+@pytest.fixture
+def machine(tmp_path: Path, bundle: Path, cell: Cell) -> Iterator[Machine]:
+    """Not enrolled yet; depends on `cell` for the authority's file."""
+    home = tmp_path / "machine"
+    home.mkdir()
+    pki = object.__new__(Pki)
+    pki.ca_file = tmp_path / "ca.pem"
+    pki.ca_pem = pki.ca_file.read_text()
+    machine = Machine(home, bundle, pki)
+    yield machine
+    for process in machine.processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

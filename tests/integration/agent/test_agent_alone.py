@@ -1,0 +1,212 @@
+"""The zipapp as a process: enrolment, check-ins, inventory, bad days. No helper here, so it assesses only."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import signal
+import socket
+import stat
+import time
+from pathlib import Path
+
+from tests.integration.agent.conftest import Machine
+from tests.support_cell import ENDPOINT, Cell, Pki, serving
+
+from brakeline.protocol import routes
+from brakeline.protocol.digests import inventory_digest
+from brakeline.protocol.messages import Candidate, Mode, Problem, Settings, UpdateRef
+
+
+def enrolled(machine: Machine, cell: Cell) -> Machine:
+    done = machine.enrol(cell.url)
+    assert done.returncode == 0, done.stderr
+    return machine
+
+
+def test_from_token_to_inventory(machine: Machine, cell: Cell) -> None:
+    done = machine.enrol(cell.url)
+    assert ENDPOINT in done.stdout
+    key = machine.state / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert key.read_bytes().hex() not in machine.config.read_text()
+    process = machine.run()
+    cell.wait_until(lambda c: c.inventories, 60)
+    inventory = cell.inventories[0]
+    assert inventory.base_sequence == 0
+    assert inventory.digest == inventory_digest(inventory.changed)
+    assert inventory.status is not None
+    assert inventory.status.facts.os_id == "debian"
+    cell.wait_until(lambda c: c.check_ins[-1].inventory_digest == inventory.digest)
+    assert machine.status()["connection"] == "connected"
+    assert cell.connections == 2, "one for the enrolment, one kept alive by the agent"
+    process.terminate()
+    assert process.wait(5) == 0
+    assert cell.goodbyes == 1
+
+
+def test_a_restart_sends_no_second_full_inventory(machine: Machine, cell: Cell) -> None:
+    process = enrolled(machine, cell).run()
+    cell.wait_until(lambda c: c.inventories and c.check_ins[-1].inventory_sequence == 1, 60)
+    process.kill()
+    process.wait()
+    before = len(cell.check_ins)
+    machine.run()
+    cell.wait_until(lambda c: len(c.check_ins) > before + 1 and machine.status()["errand"] == "none", 60)
+    assert all(i.base_sequence == 1 for i in cell.inventories[1:])
+
+
+def test_a_long_poll_brings_news_at_once(machine: Machine, cell: Cell) -> None:
+    enrolled(machine, cell).run()
+    cell.wait_until(lambda c: c.check_ins and c.check_ins[-1].inventory_sequence == 1, 60)
+    time.sleep(0.3)
+    started = time.monotonic()
+    cell.say(settings=Settings(Mode.PATCH), candidates=(Candidate("ro_x", 1, (UpdateRef("jq", "2"),)),))
+    cell.wait_until(lambda c: c.check_ins[-1].not_ready)
+    assert time.monotonic() - started < 5
+    assert cell.check_ins[-1].not_ready[0].code == "assess_only"
+
+
+def test_bad_tokens_end_in_one_sentence_and_code_3(machine: Machine, cell: Cell) -> None:
+    done = machine.enrol(cell.url, "et_wrong")
+    assert done.returncode == 3
+    assert done.stderr == "brakeline-agent: The enrolment token was refused. There is no such token. Make a new one.\n"
+    assert not machine.config.exists()
+
+
+def test_enrolling_twice_keeps_the_identity_unless_forced(machine: Machine, cell: Cell) -> None:
+    enrolled(machine, cell)
+    key = (machine.state / "key").read_bytes()
+    again = machine.enrol(cell.url)
+    assert again.returncode == 6
+    assert (machine.state / "key").read_bytes() == key
+    cell.endpoint_key = ""
+    cell.counter = 0
+    assert machine.enrol(cell.url, "et_00000000000000000000000000", "--force").returncode == 0
+    assert (machine.state / "key").read_bytes() != key
+
+
+def test_no_server_no_route_wrong_authority(machine: Machine, cell: Cell, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        done = machine.enrol(f"https://127.0.0.1:{free.getsockname()[1]}")
+    assert (done.returncode, "Connection refused" in done.stderr) == (4, True)
+    other = tmp_path / "other"
+    other.mkdir()
+    with serving(Cell(), Pki(other)) as impostor:
+        done = machine.enrol(impostor.url)
+    assert (done.returncode, "certificate" in done.stderr) == (4, True), done.stderr
+    wrong_name = tmp_path / "name"
+    wrong_name.mkdir()
+    shutil.copy(tmp_path / "ca.pem", wrong_name)
+    with serving(Cell(), Pki(wrong_name, "localhost")) as misnamed:
+        machine.pki.ca_file = wrong_name / "ca.pem"
+        done = machine.enrol(misnamed.url)
+    assert (done.returncode, "cell.brakeline.internal" in done.stderr) == (4, True), done.stderr
+    assert machine.enrol("http://127.0.0.1:1").returncode == 2
+
+
+def test_not_enrolled_and_unknown_keys_say_what_to_do(machine: Machine) -> None:
+    done = machine.call("run")
+    assert done.returncode == 5
+    assert "Add endpoint" in done.stderr
+    machine.config.write_text('{"server_ulr": "x"}')
+    done = machine.call("run")
+    assert done.returncode == 1
+    assert "did you mean 'server_url'" in done.stderr
+
+
+def test_a_clock_that_is_years_off_is_no_obstacle(machine: Machine, tmp_path: Path) -> None:
+    """The server lives seven years ahead, with a certificate that is not valid yet by this machine's clock."""
+    years = datetime.timedelta(days=7 * 365)
+    future = tmp_path / "future"
+    future.mkdir()
+    pki = Pki(future, not_after=datetime.datetime.now(datetime.UTC) + years)
+    machine.pki = pki
+    with serving(Cell(offset_ms=round((years.total_seconds() - 86_400) * 1000)), pki) as cell:
+        enrolled(machine, cell).run()
+        cell.wait_until(lambda c: c.check_ins, 30)
+        assert cell.requests.count("enrol") == 2, "the first was refused, with the server's time"
+        assert cell.requests.count("secret") == 2
+
+
+def test_a_certificate_that_certainly_ended_is_refused(machine: Machine, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    with serving(Cell(), Pki(old, not_after=datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC))) as cell:
+        machine.pki.ca_file = old / "ca.pem"
+        done = machine.enrol(cell.url)
+    assert (done.returncode, "certainly passed" in done.stderr) == (4, True), done.stderr
+
+
+def test_a_cloned_identity_stops_and_says_enrol_again(machine: Machine, cell: Cell) -> None:
+    cell.script = [(routes.CHECK_IN, Problem(routes.P_CLONED, "Two machines use this identity.", 409), {})]
+    enrolled(machine, cell).run()
+    cell.wait_until(lambda c: "check-in" in c.requests)
+    until = time.monotonic() + 10
+    while "Enrol this machine again" not in machine.status().get("connection", "") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert "refused by the cell (cloned)" in machine.status()["connection"]
+    assert not cell.check_ins
+
+
+def test_lost_answers_garbage_and_expired_secrets_heal(machine: Machine, cell: Cell) -> None:
+    cell.say(settings=Settings(check_in_interval_s=1))
+    enrolled(machine, cell)
+    cell.script = [
+        (routes.SECRET, Problem("boom", "Broken.", 500), {}),
+        (routes.CHECK_IN, Problem("shed", "Too busy.", 503), {"retry-after": "1"}),
+        (routes.CHECK_IN, Problem(routes.P_SECRET_EXPIRED, "Expired.", 401), {}),
+        (routes.INVENTORY, Problem("too-large", "Too large.", 413), {}),
+    ]
+    machine.run()
+    cell.wait_until(lambda c: len(c.check_ins) >= 2, 30)
+    cell.answers_lost = 2
+    n = len(cell.check_ins)
+    cell.wait_until(lambda c: len(c.check_ins) >= n + 4, 30)
+    assert cell.script == []
+
+
+def test_the_server_goes_and_comes_back(machine: Machine, bundle: Path, tmp_path: Path) -> None:
+    other = tmp_path / "server"
+    other.mkdir()
+    pki, cell = Pki(other), Cell()
+    machine.pki = pki
+    with serving(cell, pki):
+        port = int(cell.url.rpartition(":")[2])
+        enrolled(machine, cell)
+        process = machine.run()
+        cell.wait_until(lambda c: c.check_ins)
+    n = len(cell.check_ins)
+    time.sleep(0.5)
+    with serving(cell, pki, port):
+        cell.wait_until(lambda c: len(c.check_ins) > n, 90)
+    assert process.poll() is None
+
+
+def test_sigterm_in_a_long_poll_ends_at_once(machine: Machine, cell: Cell) -> None:
+    process = enrolled(machine, cell).run()
+    cell.wait_until(lambda c: c.check_ins and c.check_ins[-1].inventory_sequence == 1, 60)
+    time.sleep(0.3)
+    started = time.monotonic()
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(5) == 0
+    assert time.monotonic() - started < 2
+    assert cell.goodbyes == 1
+
+
+def test_the_state_of_a_damaged_disk_is_begun_anew(machine: Machine, cell: Cell) -> None:
+    process = enrolled(machine, cell).run()
+    cell.wait_until(lambda c: c.check_ins and c.check_ins[-1].inventory_sequence == 1, 60)
+    process.kill()
+    process.wait()
+    for name in ("state.json", "acknowledged.tsv"):
+        (machine.state / name).write_bytes(b"\x00\xffgarbage")
+    (machine.state / "spool" / "tx_01JD0000000000000000000009.json").write_bytes(b'{"transaction')
+    machine.run()
+    cell.wait_until(lambda c: len(c.inventories) == 2, 60)
+    assert cell.inventories[1].base_sequence == 0
+    assert [p.name for p in (machine.state / "spool" / "unreadable").iterdir()] == [
+        "tx_01JD0000000000000000000009.json"
+    ]

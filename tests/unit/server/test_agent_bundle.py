@@ -1,0 +1,69 @@
+"""What endpoints download: bit-identical each time, nothing of the server inside, nothing unquoted in the script."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import brakeline
+from brakeline.core.errors import Invalid
+from brakeline.server import agent_bundle
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+SHA = "a" * 64
+
+
+def test_the_same_source_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / "brakeline"
+    shutil.copytree(Path(brakeline.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    program = (
+        "import hashlib, pathlib, sys; from brakeline.server import agent_bundle as b;"
+        "print(hashlib.sha256(b.build(pathlib.Path(sys.argv[1]))).hexdigest())"
+    )
+    elsewhere = subprocess.run([sys.executable, "-c", program, str(copy)], capture_output=True, text=True, check=True)
+    here = agent_bundle.build()
+    assert elsewhere.stdout.strip() == hashlib.sha256(here).hexdigest()
+    assert agent_bundle.build() == here
+
+
+def test_only_the_endpoints_parts_go_in() -> None:
+    with zipfile.ZipFile(io.BytesIO(agent_bundle.build())) as archive:
+        names = archive.namelist()
+        assert {i.date_time for i in archive.infolist()} == {agent_bundle.FIXED_TIME}
+    parts = {n.split("/")[1] for n in names if n.count("/") > 1}
+    assert parts == {"core", "trust", "protocol", "agent"}
+    assert names == sorted(names)
+
+
+def test_the_installer_has_everything_inside_and_is_valid_shell(tmp_path: Path) -> None:
+    text = agent_bundle.enrol_script("https://10.0.0.5:8443", PEM, SHA)
+    assert "@" not in text.replace("@system-service", "").replace('"$@"', "")
+    assert SHA in text
+    assert "MIIB" in text
+    assert "MemoryMax=" in text
+    script = tmp_path / "enrol.sh"
+    script.write_text(text)
+    subprocess.run(["sh", "-n", str(script)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "pem", "sha"),
+    [
+        ("https://h';reboot;'", PEM, SHA),
+        ("http://h", PEM, SHA),
+        ("https://h:8443/x", PEM, SHA),
+        ("https://h", "x", SHA),
+        ("https://h", PEM + "PEM\nreboot\n" + PEM, SHA),
+        ("https://h", PEM, "a"),
+    ],
+)
+def test_nothing_strange_gets_into_a_script_that_root_runs(url: str, pem: str, sha: str) -> None:
+    with pytest.raises(Invalid):
+        agent_bundle.enrol_script(url, pem, sha)
