@@ -86,9 +86,8 @@ def helper(options: Namespace) -> int:
 def transaction(options: Namespace) -> int:
     """One package transaction, in a unit of its own."""
     from brakeline.agent import transaction as runner
-    from brakeline.agent.clock import SystemClock
 
-    return runner.main([options.helper_state, options.transaction_id], SystemClock())
+    return runner.main([options.transaction_id, "--helper-state", options.helper_state])
 
 
 def enrol(options: Namespace) -> int:
