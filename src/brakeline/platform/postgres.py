@@ -24,13 +24,23 @@ from typing import IO, Final
 
 from brakeline.core.errors import Fault
 from brakeline.platform.postgres_identity import Identity, choose_identity
-from brakeline.platform.postgres_layout import APP, FEED, OWNER, SUPERUSER, Layout, layout_at
+from brakeline.platform.postgres_layout import (
+    APP,
+    FEED,
+    OWNER,
+    SUPERUSER,
+    Layout,
+    layout_at,
+    refuse_foreign_owner,
+)
 from brakeline.platform.postgres_process import (
     DiskFull,
     PostgresFailed,
+    exists,
     initdb,
     is_our_postmaster,
     launch,
+    processes_in,
     wait_ready,
     wait_until,
 )
@@ -142,6 +152,7 @@ def _prepare_and_start(
             provider = find_provider(pg_bindir)
             identity, provider = choose_identity(provider, layout.data_dir)
             running = RunningPostgres(layout, provider, identity, lock, extra_options=extra_options)
+            refuse_foreign_owner(layout, identity)
             _refuse_other_major(layout, provider)
             if _adopt(running):
                 return running
@@ -197,24 +208,31 @@ def _refuse_other_major(layout: Layout, provider: Provider) -> None:
 
 
 def _adopt(running: RunningPostgres) -> bool:
-    """Take over a postmaster that a killed supervisor left behind; clears a stale pid file."""
-    pid_file = running.layout.cluster / "postmaster.pid"
+    """Take over a postmaster that a killed supervisor left behind; clears a pid file whose number is reused."""
+    layout = running.layout
+    pid_file = layout.cluster / "postmaster.pid"
     try:
         lines = pid_file.read_text().splitlines()
         pid = int(lines[0])
     except (FileNotFoundError, ValueError, IndexError):
         return False
-    if not is_our_postmaster(pid, running.layout):
-        pid_file.unlink(missing_ok=True)  # its process is gone, and its number may be another program's by now
+    if not is_our_postmaster(pid, layout):
+        if exists(pid) and not processes_in(layout):
+            pid_file.unlink(missing_ok=True)  # another program has its number now, and PostgreSQL would not dare
         return False
     socket_dir = lines[4].strip() if len(lines) > 4 else ""
-    if Path(lines[1]) != running.layout.cluster or socket_dir != str(running.layout.socket_dir):
+    if Path(lines[1]) != layout.cluster or socket_dir != str(layout.socket_dir):
         raise PostgresFailed(
-            f"a PostgreSQL (pid {pid}) that Brakeline did not start uses {running.layout.cluster} "
+            f"a PostgreSQL (pid {pid}) that Brakeline did not start uses {layout.cluster} "
             f"(socket directory {socket_dir or 'none'}). Stop it and start again."
         )
     running.pid, running.adopted = pid, True
-    wait_ready(running.layout, pid, running.alive)
+    try:
+        wait_ready(layout, pid, running.alive)
+    except PostgresFailed:
+        if running.alive():
+            raise
+        return False  # it was shutting down when we came
     return True
 
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from brakeline.core.errors import Fault
-from brakeline.platform.postgres_identity import Identity
+from brakeline.platform.postgres_identity import DROP_USERS, Identity
 
 SOCKET_PATH_MAX = 107  # bytes: sun_path of Linux, without its closing zero
 PORT = 5432  # only part of the socket's file name
@@ -102,6 +103,19 @@ def own_directory(path: Path, identity: Identity) -> None:
             raise Fault(f"{path} is not a directory of ours; remove it or choose another data directory") from None
     path.chmod(0o700)
     _own(path, identity)
+
+
+def refuse_foreign_owner(layout: Layout, identity: Identity) -> None:
+    """Root does not take a cluster away from the person who runs it without root."""
+    if os.geteuid() != 0 or not layout.cluster.exists():
+        return
+    owner = layout.cluster.stat().st_uid
+    dropped = {pwd.getpwnam(name).pw_uid for name in DROP_USERS if name in {p.pw_name for p in pwd.getpwall()}}
+    if owner not in {0, identity.uid, *dropped}:
+        raise Fault(
+            f"{layout.cluster} belongs to user id {owner}. Start Brakeline as that user; or, to let root have it "
+            f"from now on, stop it and run: chown -R root {layout.data_dir}"
+        )
 
 
 def own_tree(path: Path, identity: Identity) -> None:

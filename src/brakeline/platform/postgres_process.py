@@ -28,6 +28,7 @@ from brakeline.platform.postgres_layout import (
 from brakeline.platform.postgres_providers import Provider
 
 START_S: Final = 60.0  # crash recovery after a power cut may take this long; a normal start takes 0.1 s
+ORPHANS_S: Final = 10.0  # backends end by themselves when their postmaster is gone; never start beside them
 POLL_S: Final = 0.01
 LOG_BYTES_MAX: Final = 10 * 1024 * 1024  # one older file is kept, so the log never takes more than twice this
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
@@ -70,6 +71,9 @@ def launch(
     layout: Layout, provider: Provider, identity: Identity, extra_options: dict[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start the postmaster; returns before it is ready."""
+    if not wait_until(lambda: not processes_in(layout), ORPHANS_S):
+        left = ", ".join(map(str, processes_in(layout)))
+        raise PostgresFailed(f"processes of an earlier PostgreSQL still work in {layout.cluster}: {left}; end them")
     own_tree(layout.cluster, identity)
     own_directory(layout.socket_dir, identity)
     write_access_rules(layout, identity)
@@ -106,8 +110,18 @@ def wait_ready(layout: Layout, pid: int, alive: Callable[[], bool]) -> None:
         raise_failure("PostgreSQL ended at once", tail, layout)
 
 
+def exists(pid: int) -> bool:
+    """Whether any process has this number."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def processes_in(layout: Layout) -> list[int]:
+    """Every postgres process of this cluster: the postmaster, or what a killed one left behind."""
+    return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and is_our_postmaster(int(p.name), layout)]
+
+
 def is_our_postmaster(pid: int, layout: Layout) -> bool:
-    """Whether process `pid` is a postgres whose working directory is our cluster (a postmaster's always is)."""
+    """Whether process `pid` is a postgres that works in our cluster (its working directory always is the cluster)."""
     try:
         where = os.readlink(f"/proc/{pid}/cwd")
         name = Path(f"/proc/{pid}/comm").read_text().strip()

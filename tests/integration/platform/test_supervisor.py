@@ -19,7 +19,9 @@ import pytest
 from tests.postgres_clusters import place as memory_or_disk
 from tests.support import DEBIAN_15, require
 
-from brakeline.core.errors import Fault
+from brakeline.core.errors import Fault, Unavailable
+from brakeline.platform.database import Database
+from brakeline.platform.migrate import migrate
 from brakeline.platform.postgres import (
     AlreadyRunning,
     DiskFull,
@@ -242,6 +244,84 @@ async def test_a_stale_pid_file_whose_number_another_program_has_is_cleared(plac
         await again.stop()
         assert other.poll() is None  # the other program was left alone
         other.kill()
+
+
+async def test_nothing_is_started_beside_what_a_killed_postmaster_left(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend that is stopped cannot notice that its postmaster is gone; two writers would spoil the cluster."""
+    monkeypatch.setattr("brakeline.platform.postgres_process.ORPHANS_S", 0.2)
+    running = await start_postgres(place / "data", sync_initdb=False)
+    conn = await asyncpg.connect(running.dsn_owner)
+    backend = await conn.fetchval("SELECT pg_backend_pid()")
+    os.kill(backend, signal.SIGSTOP)
+    os.kill(running.pid, signal.SIGKILL)
+    while running.alive():
+        await asyncio.sleep(0.01)
+    with pytest.raises(PostgresFailed, match=f"still work in .*{backend}"):
+        await running.ensure()
+    os.kill(backend, signal.SIGCONT)
+    os.kill(backend, signal.SIGKILL)
+    conn.terminate()
+    assert "started again" in await running.ensure()
+    await running.stop()
+
+
+async def test_root_does_not_take_a_plain_users_cluster_away(place: Path) -> None:
+    require(os.geteuid() == 0, "root")
+    running = await start_postgres(place / "data", sync_initdb=False)
+    await running.stop()
+    os.chown(place / "data/pg", 12345, 12345)
+    with pytest.raises(Fault, match=r"belongs to user id 12345.*Start Brakeline as that user"):
+        await start_postgres(place / "data")
+    os.chown(place / "data/pg", 0, 0)  # a backup restored by root
+    running = await start_postgres(place / "data")
+    assert await value(running.dsn_app, "SELECT 1") == 1
+    await running.stop()
+
+
+async def test_a_disk_that_fills_up_loses_nothing_that_was_acknowledged(place: Path) -> None:
+    require(os.geteuid() == 0, "root, to mount a small file system")
+    small = place / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", str(small)], check=False)
+    require(mounted.returncode == 0, "the right to mount")
+    try:
+        running = await start_postgres(small / "data", extra_options={"wal_recycle": "off"}, sync_initdb=False)
+        await migrate(running.dsn_owner)
+        database = await Database.open(running.dsn_app)
+        acknowledged = await fill(database, small / "ballast")
+        (small / "ballast").unlink()
+        await running.ensure()
+        async with database.tenant("te_a") as conn:
+            rows = {r["person_id"] for r in await conn.fetch("SELECT person_id FROM brakeline.person")}
+        assert acknowledged <= rows
+        assert acknowledged
+        assert await fill(database, small / "ballast", rounds=1) == {"pe_0"}  # and it goes on
+        await database.close()
+        await running.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+async def fill(database: Database, ballast: Path, rounds: int = 1000) -> set[str]:
+    """Add people with long names, after `ballast` took nearly all the space, until it is said that none is left."""
+    acknowledged: set[str] = set()
+    if rounds > 1:
+        ballast.write_bytes(bytes(shutil.disk_usage(ballast.parent).free - (24 << 20)))
+    for i in range(rounds):
+        try:
+            async with database.tenant("te_a") as conn:
+                await conn.execute("DELETE FROM brakeline.person WHERE person_id = 'pe_0' AND $1", rounds == 1)
+                await conn.execute(
+                    "INSERT INTO brakeline.person SELECT 'te_a', $1, 'a', string_agg(gen_random_uuid()::text, ''), "
+                    "'{owner}', now(), 'x' FROM generate_series(1, 20000)",
+                    f"pe_{i}",
+                )
+        except Unavailable:
+            return acknowledged
+        acknowledged.add(f"pe_{i}")
+    return acknowledged
 
 
 async def test_a_half_made_cluster_is_made_again(place: Path) -> None:
