@@ -151,6 +151,10 @@ def clone(*, with_lists: bool = False, size_mib: int = 600, stop_grace_s: float 
 def booted(*, size_mib: int = 600) -> Iterator[Clone]:
     """A clone with systemd as its first process, in a container with this machine's network."""
     require(shutil.which("systemd-nspawn"), "systemd-nspawn")
+    for left in cgroups.groups("bl-apttest-"):  # of a test run that was killed
+        if left.exists() and not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
+            cgroups.kill_all(left.name)
+            cgroups.remove(left.name)
     group = f"bl-apttest-{os.getpid()}"
     cgroups.create(group, limited=False)
     joined = "; ".join(f"echo $$ > {root / group}/cgroup.procs" for root in cgroups.hierarchies())

@@ -135,6 +135,12 @@ def test_conffile_never_prompts(
     assert endpoint.sh("cat /etc/app.conf") == content
 
 
+def test_an_unknown_conffile_policy_is_refused(endpoint: Clone, repository: Repository) -> None:
+    prepare(endpoint, repository, Built("real", "2"), first=(Built("real", "1"),))
+    result = endpoint.apply(endpoint.plan(("real", "2")), Bounds(conffile_policy="ask"))
+    assert (result.outcome, endpoint.version("real")) == (Outcome.REFUSED, "ii 1")
+
+
 def test_a_forged_digest_is_refused(endpoint: Clone, repository: Repository) -> None:
     prepare(endpoint, repository, Built("real", "2"), first=(Built("real", "1"),))
     forged = replace(endpoint.plan(("real", "2")), digest="0" * 64)

@@ -145,6 +145,8 @@ class _Run:
 
     def _agreed(self, transaction: Transaction) -> tuple[Installed, ...]:
         """What is installed now, once it is certain that the order is still what apt would do."""
+        if self.bounds.conffile_policy not in CONFFILE_ENVIRONMENT:
+            self._stop("refused", f"There is no policy {self.bounds.conffile_policy!r} for configuration files.")
         if rules.make_transaction(transaction.actions).digest != transaction.digest:
             self._stop("refused", "The order's digest does not fit its actions.")
         planner = self.applier.planner
