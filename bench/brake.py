@@ -71,10 +71,10 @@ def ticks_table(runs: int) -> list[dict[str, Any]]:
 
 
 def stream(rng: random.Random, p: float, base: float, controls: int) -> int | None:
-    """Bad treated endpoints when the first checkpoint halts; None = not within 400 ticks."""
+    """Bad treated endpoints when the first checkpoint halts; None = not within 250 ticks."""
     blocks: list[Counts] = []
     harmed = 0
-    for _ in range(400):
+    for _ in range(250):
         x_t = draws(rng, 10, base + (1 - base) * p)
         blocks.append(Counts(10, controls, x_t, draws(rng, controls, base)))
         harmed += x_t
@@ -107,7 +107,7 @@ def fleets_table(runs: int) -> list[dict[str, Any]]:
     rows = []
     for size, mix in FLEETS:
         for fault in FAULTS:
-            count = max(3, runs // (10 if size > 100 else 1))
+            count = max(3, runs // (5 if size > 100 else 1))
             ends = [world.run(scenarios.make(random.Random(r), "bench", size, mix, fault), r) for r in range(count)]
             harmed = sorted(h.harmed for h in ends)
             phases = [h.last.phase for h in ends]
@@ -123,10 +123,10 @@ def fleets_table(runs: int) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--runs", type=int, default=20)
     options = parser.parse_args()
     started = time.process_time()
-    rows = [*ticks_table(options.runs * 10), *stream_table(options.runs), *fleets_table(options.runs)]
+    rows = [*ticks_table(options.runs * 5), *stream_table(options.runs), *fleets_table(options.runs)]
     for row in rows:
         print("  ".join(f"{k}={v}" for k, v in row.items()))
     print(f"cpu_s={time.process_time() - started:.1f}")

@@ -91,9 +91,18 @@ def thresholds(untreated: Sequence[int], fresh: Sequence[int], spare: Sequence[i
     return treat_below, above[-min(controls, len(above))], until
 
 
+def overdraws(gate: Gate, u: int, treated_in_tick: int) -> bool:
+    """Somebody drawn for treatment asks when the budget is spent: the tick closes here, for both arms.
+
+    The range below `treat_below` holds as many endpoints as the budget, so this is rare (somebody came back). Were
+    such askers refused and the tick left open, the treated would be the early ones, and night would look like harm.
+    """
+    return u < gate.treat_below and treated_in_tick >= gate.budget
+
+
 def assign(gate: Gate | None, u: int, treated_in_tick: int, closed: bool, now_ms: int) -> Arm:
     """What becomes of an endpoint that is ready now. A closed tick defers everybody, whatever their draw."""
-    if gate is None or closed or now_ms >= gate.closes_ms or treated_in_tick >= gate.budget:
+    if gate is None or closed or now_ms >= gate.closes_ms or overdraws(gate, u, treated_in_tick):
         return Arm.DEFERRED
     if u < gate.treat_below:
         return Arm.TREATED

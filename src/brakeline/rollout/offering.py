@@ -165,6 +165,8 @@ class Offering:
         now_ms = self.clock.now_ms()
         if gate is None or tick is None:
             return
+        if arms.overdraws(gate, target.u, tick.treated):
+            await arms_store.close_tick(conn, row.rollout_id, gate.region, gate.tick, now_ms)
         arm = arms.assign(gate, target.u, tick.treated, tick.closed, now_ms)
         if arm is Arm.DEFERRED or (arm is Arm.CONTROL and gate.ring in drawn):
             return
@@ -174,7 +176,7 @@ class Offering:
             conn, identity.tenant_id, row.rollout_id, subject, check_in.health.failed_services
         )
         if arm is Arm.TREATED:
-            await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick, now_ms)
+            await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick)
             await self._offer(conn, identity, ready, row, 1)
 
     async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,

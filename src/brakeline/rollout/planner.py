@@ -264,21 +264,21 @@ def _gates(
         if goal.region in dark:
             continue
         old = staged.gate(goal.region)
-        if old and old.tick in live and old.ring == staged.ring and _waits_for_somebody(old, observed, now_ms):
+        places = min(goal.treated - treated.get(goal.region, 0), policy.offers_per_tick)
+        runs = old is not None and old.tick in live and old.ring == staged.ring and now_ms < old.closes_ms
+        if old is not None and runs and (places <= 0 or _waits_for_somebody(old, observed)):
             gates.append(old)
             continue
         late_ms = staged.ring_opened_ms[-1] + i * policy.region_stagger_s * 1000
-        places = min(goal.treated - treated.get(goal.region, 0), policy.offers_per_tick)
         if places > 0 and now_ms >= late_ms:
             gate = _gate(policy, staged, observed, goal.region, places, now_ms, tick)
             gates += [gate] if gate else []
     return tuple(gates)
 
 
-def _waits_for_somebody(gate: Gate, observed: Observed, now_ms: int) -> bool:
-    """A tick goes on while its time lasts and somebody whom it would treat can still come."""
-    lowest = min(observed.untreated.get(gate.region, ()), default=gate.treat_below)
-    return now_ms < gate.closes_ms and lowest < gate.treat_below
+def _waits_for_somebody(gate: Gate, observed: Observed) -> bool:
+    """Whether somebody whom this tick would treat can still come; if not, places that are left need a new tick."""
+    return min(observed.untreated.get(gate.region, ()), default=gate.treat_below) < gate.treat_below
 
 
 def _gate(policy: Policy, staged: Blueprint, observed: Observed, region: str, places: int, now_ms: int,

@@ -35,6 +35,7 @@ def rehearsal(policy: Policy, interval_s: int) -> Policy:
         policy,
         checkpoints_s=tuple(interval_s * n for n in (4, 6, 9, 12)),
         check_in_interval_s=interval_s,
+        tick_s=3 * interval_s,
         laptop_grace_s=3 * interval_s,
         people_return_s=12 * interval_s,
         data_age_max_s=15 * interval_s,

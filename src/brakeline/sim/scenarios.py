@@ -35,7 +35,7 @@ def policy_for(size: int, bake_h: float) -> Policy:
             Ring("wide", bake_s, share=0.4),
             Ring("all", bake_s, share=1.0),
         )
-    return Policy(rings, checkpoints_s=(1_800, 8_100, 22_500), tick_s=4 * HOUR_S)
+    return Policy(rings, checkpoints_s=(1_800, 8_100, 22_500), tick_s=HOUR_S)
 
 
 def scenario_for(seed: int) -> Scenario:

@@ -264,6 +264,9 @@ class World:
             return
         key = (gate.region, gate.tick)
         tick = self.ticks[key]
+        if arms.overdraws(gate, e.u, tick.treated) and not tick.closed:
+            self._close(key, now_ms)
+            tick = self.ticks[key]
         arm = self.mind.assign(gate, e.u, tick.treated, tick.closed, now_ms)
         if arm is Arm.DEFERRED or (arm is Arm.CONTROL and any(c.ring == gate.ring for c in m.controls)):
             return
@@ -275,8 +278,6 @@ class World:
             return
         self._offer(m, subject, now_ms)
         self.ticks[key] = replace(tick, treated=tick.treated + 1)
-        if tick.treated + 1 >= gate.budget:
-            self._close(key, now_ms)
 
     def _offer(self, m: Member, subject: Subject, now_ms: int) -> None:
         before = [x.treated for x in self.members if x.treated is not None]

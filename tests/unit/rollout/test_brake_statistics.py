@@ -127,7 +127,7 @@ GATE = Gate("eu", 0, 2, treat_below=100, control_from=800, control_until=900, bu
         (800, 0, False, 0, Arm.CONTROL),
         (900, 0, False, 0, Arm.DEFERRED),
         (99, 2, False, 0, Arm.DEFERRED),
-        (800, 2, False, 0, Arm.DEFERRED),
+        (800, 2, False, 0, Arm.CONTROL),
         (99, 0, True, 0, Arm.DEFERRED),
         (800, 0, True, 0, Arm.DEFERRED),
         (99, 0, False, 1000, Arm.DEFERRED),

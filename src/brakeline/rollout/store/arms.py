@@ -192,11 +192,19 @@ async def lock_tick(conn: Connection, rollout_id: str, region: str, tick: int) -
     return TickState(region, tick, r["ring"], r["treated"], r["closed_at"] is not None) if r else None
 
 
-async def spend(conn: Connection, rollout_id: str, region: str, tick: int, now_ms: int) -> None:
-    """One offer of the budget; the last one closes the tick for both arms."""
+async def spend(conn: Connection, rollout_id: str, region: str, tick: int) -> None:
+    """One offer of the budget (which the table's own check keeps)."""
     await conn.execute(
-        """UPDATE brakeline.rollout_tick
-           SET treated = treated + 1, closed_at = CASE WHEN treated + 1 >= budget THEN $4::timestamptz END
+        """UPDATE brakeline.rollout_tick SET treated = treated + 1
            WHERE rollout_id = $1 AND region = $2 AND tick = $3""",
+        rollout_id, region, tick,
+    )  # fmt: skip
+
+
+async def close_tick(conn: Connection, rollout_id: str, region: str, tick: int, now_ms: int) -> None:
+    """For both arms: from now on everybody who asks is deferred."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_tick SET closed_at = $4
+           WHERE rollout_id = $1 AND region = $2 AND tick = $3 AND closed_at IS NULL""",
         rollout_id, region, tick, at(now_ms),
     )  # fmt: skip
