@@ -80,9 +80,7 @@ def unsigned(source: str, source_version: str, version: str) -> tuple[str, str] 
 def role_of(package: str, source: str, kernel: str) -> Role:
     """Whether a package of `source` (unsigned name) can run what it carries; `kernel` = `uname -r`, "" = not known."""
     if source in KERNEL_SOURCES:
-        if not package.startswith(KERNEL_IMAGE):
-            return Role.CARRIER
-        image = package.removeprefix(KERNEL_IMAGE).removesuffix("-unsigned")
+        image = package.removeprefix(KERNEL_IMAGE).removesuffix("-unsigned")  # headers and tools are never the kernel
         return Role.ACTIVE if image == kernel or (not kernel and image[:1].isdigit()) else Role.CARRIER
     return Role.CARRIER if package.endswith(_CARRIER_ENDINGS) else Role.ACTIVE
 

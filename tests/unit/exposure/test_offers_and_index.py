@@ -122,6 +122,17 @@ def test_carried_only_is_counted_apart() -> None:
     assert selected(entries, parse("source:bash")) == []
 
 
+@pytest.mark.parametrize("order", [("curl", "rust-curl"), ("rust-curl", "curl")])
+def test_an_endpoint_counts_where_a_cve_stands_worst_on_it(order: tuple[str, ...]) -> None:
+    """Two sources carry the same CVE; the fix of only one of them is on offer."""
+    book = Book([Advisory(source, "CVE-1", "7-1") for source in order])
+    index = TenantIndex()
+    index.put(view("ep_1", [item(source, "6-1") for source in order], book, update("curl", "7-1")))
+    entry = index.exposed(book)["CVE-1"]
+    assert (entry.endpoints, entry.worst()) == ({"ep_1": FindingState.NOT_OFFERED}, FindingState.NOT_OFFERED)
+    assert sorted(entry.sources) == ["curl", "rust-curl"]
+
+
 @pytest.mark.parametrize("query", ["kef:yes", "kev:maybe", "state:fixable", "x" * 501])
 def test_a_filter_that_is_not_understood_is_an_error(query: str) -> None:
     with pytest.raises(Invalid):
