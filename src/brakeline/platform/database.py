@@ -9,6 +9,7 @@ statements of his own as the application's role can also name any tenant.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,6 +31,7 @@ else:
 POOL_MAX: Final = 12  # connections of the application; the cluster allows 60
 POOL_IDLE_S: Final = 120.0  # an idle backend costs 2 to 5 MiB
 ACQUIRE_S: Final = 10.0  # waiting longer for a connection means overload: say so with 503
+CLOSE_S: Final = 1.0  # of the 5 s in which the server must end
 STATEMENT_TIMEOUT: Final = "30s"
 LOCK_TIMEOUT: Final = "10s"
 IDLE_IN_TRANSACTION_TIMEOUT: Final = "60s"  # a transaction forgotten open holds locks and old rows
@@ -104,9 +106,14 @@ class Database:
             await conn.execute("SELECT 1")
 
     async def close(self) -> None:
-        """Close every connection, at once if a statement hangs on."""
+        """Let transactions end for `CLOSE_S`, then cut them off (nothing of them was acknowledged)."""
         for pool in (self._app, self._feed):
-            if pool is not None:
+            if pool is None:
+                continue
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await pool.close()
+            except TimeoutError:
                 pool.terminate()
 
 

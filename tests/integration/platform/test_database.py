@@ -68,6 +68,34 @@ async def test_the_callers_own_errors_pass_unchanged(database: Database) -> None
             Path("/does/not/exist").read_text()
 
 
+async def test_closing_lets_a_transaction_end_but_not_for_ever(
+    test_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brakeline.platform.database.CLOSE_S", 0.2)
+    database = await Database.open(test_database.dsn_app)
+    begun = asyncio.Event()
+
+    async def transaction(seconds: float) -> None:
+        async with database.tenant("te_a") as conn:
+            begun.set()
+            await conn.execute(ADD)
+            await conn.execute("SELECT pg_sleep($1)", seconds)
+
+    short = asyncio.create_task(transaction(0.05))
+    await begun.wait()
+    await database.close()
+    await short
+    database = await Database.open(test_database.dsn_app)
+    async with database.tenant("te_a") as conn:
+        assert await conn.fetchval("DELETE FROM brakeline.person RETURNING 1") == 1
+    begun.clear()
+    endless = asyncio.create_task(transaction(60))
+    await begun.wait()
+    await database.close()
+    with pytest.raises(Unavailable):
+        await endless
+
+
 async def test_too_many_at_once_wait_for_a_connection(database: Database) -> None:
     async def one() -> int:
         async with database.tenant("te_a") as conn:
