@@ -10,7 +10,7 @@ from brakeline.advisories.model import Advisory
 from brakeline.core.debversion import deb_key
 from brakeline.core.errors import Invalid
 from brakeline.exposure.closing import closing
-from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
+from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of, view_of
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Installed, Role
@@ -126,9 +126,10 @@ def test_carried_only_is_counted_apart() -> None:
 def test_an_endpoint_counts_where_a_cve_stands_worst_on_it(order: tuple[str, ...]) -> None:
     """Two sources carry the same CVE; the fix of only one of them is on offer."""
     book = Book([Advisory(source, "CVE-1", "7-1") for source in order])
-    index = TenantIndex()
-    index.put(view("ep_1", [item(source, "6-1") for source in order], book, update("curl", "7-1")))
-    entry = index.exposed(book)["CVE-1"]
+    one = view("ep_1", [item(source, "6-1") for source in order], book, update("curl", "7-1"))
+    entry = Exposed("CVE-1", False)
+    for source in order:
+        entry.add(one, Advisory(source, "CVE-1", "7-1"), Role.ACTIVE)
     assert (entry.endpoints, entry.worst()) == ({"ep_1": FindingState.NOT_OFFERED}, FindingState.NOT_OFFERED)
     assert sorted(entry.sources) == ["curl", "rust-curl"]
 
