@@ -166,7 +166,7 @@ class DeskFleet(DeskBase):
     async def _timeline(self, who: Visitor, detail: EndpointDetail) -> tuple[LogRow, ...]:
         """Newest first: what the audit log says of this endpoint, and what its own rows say."""
         now, s = self.s.clock.now_ms(), detail.summary
-        rows = [(s.enrolled_ms, Badge("+", "enrolled", Tone.INFO), "", "")]
+        rows = [(s.enrolled_ms, Badge("+", "enrolled", Tone.INFO), f"in region {s.region}", "")]
         if s.inventory_ms:
             text = f"{detail.packages:,} packages, {s.pending_total:,} updates missing"
             rows.append((s.inventory_ms, Badge("·", "inventory", Tone.IDLE), text, ""))

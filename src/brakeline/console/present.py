@@ -191,6 +191,8 @@ def why_not_yet(update: PendingUpdate, mode: Mode | None, waiting: str) -> tuple
     if update.state in WHY and update.state is not UpdateState.NEEDS_NEW:
         badge, why = WHY[update.state]
         return badge, update.reason or why
+    if waiting.startswith("spared"):
+        return Badge("–", "spared", Tone.IDLE), waiting
     if waiting:
         return Badge("○", "in a rollout", Tone.INFO), waiting
     if mode is Mode.ASSESS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -22,9 +24,9 @@ from brakeline.console.views_change import (
     WhyLine,
 )
 from brakeline.remediation.model import DeploymentView
-from brakeline.rollout.model import Line, State
+from brakeline.rollout.model import State
 from brakeline.rollout.service import RolloutSummary
-from brakeline.rollout.view import Cell, Excess, Member
+from brakeline.rollout.view import Cell, Excess, LogLine, Member
 from brakeline.rollout.view import RolloutView as Facts
 
 STATES: Final = {
@@ -40,6 +42,7 @@ CELLS: Final = {
     "active": Badge("▶", "active", Tone.INFO),
     "passed": Badge("✓", "passed", Tone.OK),
     "held": Badge("‖", "held", Tone.WARN),
+    "failed": Badge("✕", "failed", Tone.BAD),
     "stopped": Badge("■", "stopped", Tone.BAD),
     "spared": Badge("–", "spared", Tone.IDLE),
     "empty": Badge("–", "none here", Tone.IDLE),
@@ -81,6 +84,7 @@ TITLES: Final = {
     "halted": "Why it stopped", "holding": "Why it does not go on", "rolling": "Why it is going on",
     "completed": "Why it is completed", "draft": "Why it has not begun", "withdrawn": "Why it stopped",
 }  # fmt: skip
+ENDPOINT_ID: Final = re.compile(r"ep_[0-9A-Z]{26}")
 SPARED_SHOWN: Final = 60
 HARMED_SHOWN: Final = 40
 SMALL: Final = 50  # below this, counts are said instead of shares: "1 of 3"
@@ -151,12 +155,14 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
     state = STATES[v.state]
     harmed = [m for m in v.members if m.arm == "treated" and m.state in HARMED]
     over = v.state in OVER
+    names = {m.endpoint_id: m.hostname for m in v.members}
     pairs = list(zip(v.spared, v.spared_ids, strict=True))
     return RolloutView(
         id=v.id, name=v.title, sub=_sub(v), policy=None, state=state, state_class=v.state, alert=alert(v),
         alert_tone=state.tone, brake=brake_control(v), kpis=kpis(v), rings=_rings(v), grid=grid(v),
-        excess=excess_series(v), why_title=TITLES[v.state], why=tuple(map(why_line, v.lines)) or (_nothing(v),),
-        statistics=v.statistics, log=tuple(log_row(x.at_ms, x.kind, x.who, x.text, now_ms) for x in v.log), log_more=0,
+        excess=excess_series(v), why_title=TITLES[v.state],
+        why=tuple(WhyLine(LINES[x.state], named(x.text, names)) for x in v.lines) or (_nothing(v),),
+        statistics=v.statistics, log=tuple(_log_row(x, names, now_ms) for x in v.log), log_more=0,
         harmed=tuple(
             EndpointMark(Link(m.hostname, endpoint_href(m.endpoint_id)), m.note, member_badge(m))
             for m in harmed[:HARMED_SHOWN]
@@ -177,13 +183,15 @@ def _sub(v: Facts) -> str:
 def alert(v: Facts) -> str:
     """The sentence at the top, for every state in which somebody should read one."""
     reached = plural(v.exposed, "endpoint")
+    names = {m.endpoint_id: m.hostname for m in v.members}
+    why = named(v.why, names).removeprefix("halted: ").removeprefix("holding: ").rstrip(".")
     if v.state == "halted":
         return (
-            f"■ Halted: {v.why} {reached} received this change, {len(v.spared):,} were spared and keep their versions. "
+            f"■ Halted: {why}. {reached} received this change, {len(v.spared):,} were spared and keep their versions. "
             "Nothing more is offered; going on needs a reason."
         )
     if v.state == "holding":
-        return f"‖ Holding: {v.why}"
+        return f"‖ Holding: {why}."
     if v.state == "completed":
         return f"✓ Completed: {reached} of {v.targets:,} have it."
     if v.state == "withdrawn":
@@ -243,8 +251,13 @@ def grid(v: Facts) -> tuple[GridRow, ...]:
 
 def _cell(rollout_id: str, c: Cell, ring: int) -> GridCell:
     bad = c.failed + c.silent
+    state = c.state
+    if state == "stopped" and bad:
+        state = "failed"
+    elif state == "stopped" and c.offered == c.planned == c.proven:
+        state = "passed"  # what was reached here is proven good, whatever halted the rollout
     return GridCell(
-        f"{c.region.replace('/', '_').replace('.', '_')}-{ring}", c.state, CELLS[c.state], c.offered, c.planned, bad,
+        f"{c.region.replace('/', '_').replace('.', '_')}-{ring}", state, CELLS[state], c.offered, c.planned, bad,
         members_href(rollout_id, region=c.region, ring=c.ring),
     )  # fmt: skip
 
@@ -270,17 +283,18 @@ def _point(e: Excess, start_ms: int) -> ExcessPoint:
     )  # fmt: skip
 
 
-def why_line(line: Line) -> WhyLine:
-    return WhyLine(LINES[line.state], line.text)
+def named(text: str, names: Mapping[str, str]) -> str:
+    """`text` with ids of endpoints replaced by their host names."""
+    return ENDPOINT_ID.sub(lambda found: names.get(found[0]) or found[0], text)
 
 
 def _nothing(v: Facts) -> WhyLine:
     return WhyLine(LINES[State.UNKNOWN], v.why or "No decision has been written down yet.")
 
 
-def log_row(at_ms: int, kind: str, who: str, text: str, now_ms: int) -> LogRow:
-    badge = EVENTS.get(kind, Badge("·", kind, Tone.IDLE))
-    return LogRow(clock_text(at_ms, now_ms), full_time(at_ms), badge, text, who)
+def _log_row(x: LogLine, names: Mapping[str, str], now_ms: int) -> LogRow:
+    badge = EVENTS.get(x.kind, Badge("·", x.kind, Tone.IDLE))
+    return LogRow(clock_text(x.at_ms, now_ms), full_time(x.at_ms), badge, named(x.text, names), named(x.who, names))
 
 
 def member_badge(m: Member) -> Badge:

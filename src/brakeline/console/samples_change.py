@@ -149,8 +149,8 @@ ROLLING_VIEW: Final = RolloutView(
 )  # fmt: skip
 HALTED_VIEW: Final = replace(
     ROLLING_VIEW, state=HALTED, state_class="halted", alert_tone=Tone.BAD,
-    alert="■ Halted. 1,365 endpoints received this change, 98,635 were spared. Nothing is offered any more. "
-    "Going on needs a reason and a second person.",
+    alert="■ Halted. 1,365 endpoints received this change, 98,635 were spared. Nothing more is offered; "
+    "going on needs a reason.",
     brake=BrakeControl("/rollouts/ro_live/brake", False, "BRAKED"),
     kpis=kpis(HALTED, 1365, "2.12 %", "0.73 %", 98635, "the brake took 0.3 s"),
     grid=grid(
