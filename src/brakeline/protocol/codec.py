@@ -60,7 +60,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def from_plain(kind: Any, value: Any, where: str = "$") -> Any:
     """`value` (plain JSON) checked and turned into `kind`."""
-    if kind is Any:
+    if kind is Any or kind is object:
         return value
     if kind in (str, int, float, bool, type(None)):
         return _scalar(kind, value, where)
