@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 from brakeline.agent import agenda, model
 from brakeline.agent.cell import GOODBYE_S_MAX, Cell
@@ -317,7 +317,7 @@ class Loop:
 
 def _answer(output: bytes) -> Planned | Refused:
     """The plan child prints {"planned": …} or {"refused": …}."""
-    plain = codec.decode(dict[str, object], output)
+    plain: dict[str, Any] = codec.decode(dict[str, Any], output)
     if "planned" in plain:
         planned: Planned = codec.from_plain(Planned, plain["planned"], "planned")
         return planned
