@@ -36,11 +36,11 @@ def draws(rng: random.Random, n: int, p: float) -> int:
 
 
 def tick(rng: random.Random, rule: str) -> Counts:
-    """One tick without any effect: early askers are bad more often (12 % falling to 2 %)."""
+    """One tick without any effect: early askers are bad more often (22 % falling to 1 %)."""
     n = [0, 0]
     x = [0, 0]
     for i in range(ASKERS):
-        bad = rng.random() < 0.12 - 0.10 * i / ASKERS
+        bad = rng.random() < 0.22 - 0.21 * i / ASKERS
         treated = rng.random() < SHARE
         if n[0] >= BUDGET:
             if rule == "closed":

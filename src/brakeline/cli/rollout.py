@@ -162,8 +162,9 @@ def explain(rollout: Id, as_json: Json = False) -> None:
 def lint(rollout: Id, as_json: Json = False) -> None:
     """What an independent look at the next step finds wrong."""
     findings = Client.from_context().get(f"/rollouts/{rollout}/lint")
-    emit(findings, as_json, lambda: table(["rule", "text"], [(f["rule"], f["text"]) for f in findings], "No findings."))
-    if findings:
+    rows = [(f["severity"], f["rule"], f["text"]) for f in findings]
+    emit(findings, as_json, lambda: table(["severity", "rule", "text"], rows, "No findings."))
+    if any(f["severity"] == "error" for f in findings):
         raise typer.Exit(Exit.FAILED)
 
 

@@ -153,6 +153,15 @@ def earlier_rings_baked_and_proven(policy: Policy, current: Blueprint, proposed:
         yield "an explicit failure is neither judged nor set aside"
 
 
+def alpha_note(policy: Policy, attributes: tuple[str, ...]) -> Finding:
+    """What the questions of a rollout cost together."""
+    rows = alpha_table(policy, attributes)
+    text = (
+        f"{len(rows)} questions spend {100 * alpha_sum(rows):.3f} % of {100 * policy.guard.alpha:.3f} % for false halts"
+    )
+    return Finding("alpha-table", Severity.NOTE, text)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     generation_rises_by_one,
     one_ring_at_a_time,

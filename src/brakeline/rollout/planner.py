@@ -249,7 +249,8 @@ def _tick(policy: Policy, current: Blueprint, observed: Observed, ring: Ring, no
     state = Line("state", State.OK, f"rolling: ring {ring.name}; {stuck.text}")
     if gates == current.gates and current.phase is Phase.ROLLING:
         return current, [state, *lines]
-    why = f"ring {ring.name}: " + ("next tick" if current.phase is Phase.ROLLING else "goes on")
+    going = "next tick" if gates else "its tick is over"
+    why = f"ring {ring.name}: " + (going if current.phase is Phase.ROLLING else "goes on")
     return _next(current, policy, observed, now_ms, phase=Phase.ROLLING, gates=gates, why=why), [state, *lines]
 
 

@@ -279,14 +279,17 @@ class RolloutService(Offering):
         return (await self._get(principal.tenant_id, rollout_id)).report.lines
 
     async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
-        """What an independent look at the next step finds wrong; empty = nothing."""
+        """What an independent look at the next step finds wrong, and (as a note) what the alpha table spends."""
         principal.require("rollout.read")
         tenant_id = principal.tenant_id
         row = await self._get(tenant_id, rollout_id)
         async with self.db.tenant(tenant_id) as conn:
             situation = await self._situation(conn, tenant_id, row)
         proposed, _ = planner.plan(row.policy, row.blueprint, situation.observed, self.clock.now_ms())
-        return lint.check(row.policy, row.blueprint, proposed, situation.observed)
+        return (
+            *lint.check(row.policy, row.blueprint, proposed, situation.observed),
+            lint.alpha_note(row.policy, row.attributes),
+        )
 
     async def quarantined(self, principal: Principal) -> tuple[Quarantined, ...]:
         """Updates that no rollout of this tenant offers."""

@@ -154,7 +154,7 @@ class World:
             return age_ms > 6 * STEP_MS
         outage_ms = max((o.until_ms for o in self.scenario.outages), default=0)
         stands = self.target.phase is Phase.HOLDING and self.scenario.fault.harmful
-        return stands and age_ms > DAY_MS and now_ms > outage_ms
+        return stands and age_ms > DAY_MS // 2 and now_ms > outage_ms
 
     # --- the executor's part -----------------------------------------------------------------------------------------
 
