@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,31 @@ class Box:
         lines = self.run(name, r"dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\n'").splitlines()
         rows = (line.split("\t") for line in lines)
         return {package: version for state, package, version in rows if state.strip() in ("ii", "hi")}
+
+    def states(self, name: str) -> dict[str, tuple[str, str]]:
+        """Every package of which dpkg has a version: name -> (dpkg's letters, version)."""
+        lines = self.run(name, r"dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\n'").splitlines()
+        rows = (line.split("\t") for line in lines)
+        return {package: (state.strip(), version) for state, package, version in rows if version}
+
+    def sources(self, name: str) -> dict[str, set[str]]:
+        """Source packages of what is installed, read from dpkg: name -> versions."""
+        shown = self.run(name, r"dpkg-query -W -f '${db:Status-Abbrev}\t${source:Package}\t${source:Version}\n'")
+        found: dict[str, set[str]] = {}
+        for line in shown.splitlines():
+            state, source, version = line.split("\t")
+            if state.strip() in ("ii", "hi"):
+                found.setdefault(source, set()).add(version)
+        return found
+
+    def states_on_disk(self, name: str) -> dict[str, tuple[str, str]]:
+        """What dpkg has written down on an endpoint that is off: name -> (status, version)."""
+        text = (self.place.endpoint(name) / "disk/upper/var/lib/dpkg/status").read_text()
+        found = {}
+        for stanza in text.split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in stanza.splitlines() if re.match(r"[A-Z][A-Za-z-]*: ", line))
+            found[fields.get("Package", "")] = (fields.get("Status", ""), fields.get("Version", ""))
+        return found
 
     def version(self, name: str, package: str) -> str:
         """Version of one package in any state, "" if dpkg has none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from tests.system.box import Box
 from tests.system.product import Product
 from tests.system.world import Server, wait_for
@@ -19,7 +21,7 @@ def test_two_machines_with_one_key_are_cloned_until_each_enrols_again(server: Se
     assert product.show(identity)["state_reason"]
     # neither is believed any more, and each says why and what to do
     for name in ("eu1", "twin"):
-        status = wait_for(f"{name} to know", lambda name=name: _refusal(box, name), FOUND_WAIT_S)
+        status = wait_for(f"{name} to know", functools.partial(_refusal, box, name), FOUND_WAIT_S)
         assert "Enrol this machine again" in status
     assert not product.endpoints()
 

@@ -1,0 +1,90 @@
+"""Two bad updates, built here, let loose on real endpoints: the brake stops each within its first ring.
+
+One fails in its postinst; the other cuts its endpoint off the network for good, so that nothing more is heard of it.
+Which endpoints kept their version is read from dpkg, on the endpoints.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.system.box import Box
+from tests.system.packages import Built, Repository
+from tests.system.product import STOPPED, Product, short_policy
+from tests.system.world import CHECK_IN_S, Server, wait_for
+
+NAMES = ("eu1", "eu2", "eu3", "us1", "us2", "us3")
+FIRST_RING = 1
+FAILS, CUTS = "fails-in-postinst", "cuts-the-network"
+STOP_WAIT_S = 90.0
+CALM_CHECK_INS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Six enrolled endpoints that have both packages in version 1.0, and a source that has 2.0."""
+
+    box: Box
+    product: Product
+    ids: dict[str, str]
+    work: Path
+
+
+@pytest.fixture(scope="module")
+def world(server: Server, box: Box, work: Path) -> World:
+    box.up(len(NAMES), ("eu", "us"), None)
+    repository = Repository(box, work / "repository")
+    repository.publish(
+        Built(FAILS, "1.0"),
+        Built(FAILS, "2.0", postinst="echo 'this update breaks on every machine' >&2; exit 7"),
+        Built(CUTS, "1.0"),
+        Built(CUTS, "2.0", postinst="ip link set dev eth0 down"),
+    )
+    repository.close()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda name: repository.introduce(name, f"{FAILS}=1.0", f"{CUTS}=1.0"), NAMES))
+    box.enrol(server.data)
+    product = Product(server)
+    ids = product.await_inventories(NAMES)
+    product.allow_patching("tag:fleet-in-a-box")
+    return World(box, product, ids, work)
+
+
+@pytest.mark.parametrize(("package", "harm"), [(FAILS, "failed"), (CUTS, "silent")])
+def test_the_first_ring_is_all_that_a_bad_update_gets(world: World, package: str, harm: str) -> None:
+    box, product = world.box, world.product
+    reached = {name for name in NAMES if box.version(name, FAILS) == "2.0"}  # by the other update, in the test before
+    policy = short_policy(bake_s=10, first_checkpoint_s=16)
+    rollout = product.deploy(world.work, policy, package)
+    view = product.await_state(rollout, STOPPED, STOP_WAIT_S)
+
+    hit = {name for name in NAMES if box.version(name, package) != "1.0"}
+    assert len(hit) == FIRST_RING
+    (victim,) = hit
+    targets = {member["hostname"] for member in view["members"]}
+    assert targets >= set(NAMES) - reached
+    # every spared endpoint is named, and they are those that dpkg says kept their version
+    assert set(view["spared"]) == targets - hit
+    assert {member["hostname"]: member["state"] for member in view["members"]}[victim] == harm
+    assert world.ids[victim] in view["why"]
+    assert box.state(victim, package) == ("iF" if harm == "failed" else "ii")
+    _nothing_more_happens(world, rollout, package, set(NAMES) - hit)
+
+
+def _nothing_more_happens(world: World, rollout: str, package: str, spared: set[str]) -> None:
+    """Several check-ins later every spared endpoint still has what it had, and the rollout still stands."""
+    seen = {name: int(line["last_seen_ms"]) for name, line in world.product.endpoints().items() if name in spared}
+    assert set(seen) == spared
+    calm_ms = CALM_CHECK_INS * CHECK_IN_S * 1000
+
+    def all_heard() -> bool:
+        listed = world.product.endpoints()
+        return all(listed[name]["last_seen_ms"] >= seen[name] + calm_ms for name in spared)
+
+    wait_for("more check-ins of every spared endpoint", all_heard, STOP_WAIT_S)
+    assert {name: world.box.version(name, package) for name in spared} == dict.fromkeys(spared, "1.0")
+    assert not [name for name in spared if world.box.dpkg_log(name, package, "2.0")]
+    assert world.product.rollout(rollout)["state"] in STOPPED
