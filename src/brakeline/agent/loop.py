@@ -58,6 +58,7 @@ class Collaborators:
     state_dir: Path
     child_options: tuple[str, ...]  # where state and configuration are, for `scan` and `plan`
     package_stamp: Callable[[], int]
+    stop_reason: Callable[[], str]  # shutdown | agent_stop: asked once, when the process was told to end
     log: Callable[[str], None]
 
 
@@ -68,16 +69,16 @@ class Loop:
         self.state = state
         self._out = outside
         self._events: deque[Event] = deque()
-        self._stop_reason = ""
+        self._stop_asked = False
         self._waiting = False
         self._over = False
         self._refresh_deadline_s = 0.0
         self._candidate: Candidate | None = None
         self._stamp = outside.package_stamp()
 
-    def interrupt(self, reason: str) -> None:
+    def interrupt(self) -> None:
         """From a signal handler: end soon, in order. Breaks off a wait, never a write."""
-        self._stop_reason = reason
+        self._stop_asked = True
         if self._waiting:
             raise StopRequested
 
@@ -85,8 +86,8 @@ class Loop:
         """Until `Exit`."""
         self._events.append(model.Started(self._now(), self._out.spool.pending()))
         while not self._over:
-            if self._stop_reason and not self.state.stopping:
-                self._events.append(model.StopAsked(self._now(), self._stop_reason))
+            if self._stop_asked and not self.state.stopping:
+                self._events.appendleft(model.StopAsked(self._now(), self._out.stop_reason()))
             if not self._events:
                 self._interruptible(self._wait)
                 self._collect()
@@ -102,7 +103,7 @@ class Loop:
     def _interruptible(self, wait: Callable[[], None]) -> None:
         self._waiting = True
         try:
-            if not self._stop_reason:
+            if not self._stop_asked:
                 wait()
         except StopRequested:
             self._out.cell.close()

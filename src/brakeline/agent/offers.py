@@ -192,9 +192,8 @@ def take(state: State, event: HelperEvent) -> Step:
         return state, ()
     match event:
         case HelperBegan():
-            return _put(state, replace(session, phase=SessionPhase.RUNNING)), (
-                Report(f"{session.transaction_id} began"),
-            )
+            said = (Report(f"{session.transaction_id} began"),) if session.phase is SessionPhase.ASKED else ()
+            return _put(state, replace(session, phase=SessionPhase.RUNNING)), said
         case HelperDeclined(code=code, reason=reason):
             return _refuse(state, session, code, reason, event.at)
         case HelperSilent():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from argparse import Namespace
@@ -27,18 +26,10 @@ def run(options: Namespace) -> int:
     limits.restrain(limits.RESIDENT)
     loop = wiring.build(config, Path(options.config), Path(options.state))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: loop.interrupt(_stop_reason()))
+        signal.signal(number, lambda *_: loop.interrupt())
     wiring.log(f"brakeline-agent {__version__}: endpoint {config.endpoint_id} of {config.server_url}")
     loop.run()
     return 0
-
-
-def _stop_reason() -> str:
-    """shutdown when the whole system goes down, else agent_stop."""
-    for name in ("reboot.target", "poweroff.target", "halt.target", "shutdown.target"):
-        if os.path.exists(f"/run/systemd/units/invocation:{name}"):
-            return "shutdown"
-    return "shutdown" if os.path.exists("/run/systemd/shutdown/scheduled") else "agent_stop"
 
 
 def scan(options: Namespace) -> int:

@@ -57,6 +57,18 @@ def package_stamp() -> int:
     return stamp
 
 
+def stop_reason() -> str:
+    """shutdown when the whole system goes down, else agent_stop. Asks systemd once, at the very end."""
+    import subprocess
+
+    try:
+        asked = ["systemctl", "is-system-running"]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=2, check=False).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "agent_stop"
+    return "shutdown" if said == "stopping" else "agent_stop"
+
+
 def open_cell(config: Config, state_dir: Path, endpoint_id: str, identity: Identity) -> Cell:
     """The connection, under the endpoint's identity; `endpoint_id` "" while enrolling."""
     transport = Transport(config.server_url, config.ca_pem, BUILT_MS)
@@ -91,6 +103,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             state_dir=state_dir,
             child_options=("--state", str(state_dir), "--config", str(config_path)),
             package_stamp=package_stamp,
+            stop_reason=stop_reason,
             log=log,
         ),
     )
