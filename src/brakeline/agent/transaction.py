@@ -3,13 +3,15 @@
 Directory DIR/tx/ID, owned by root: `order.json` (a `providers.model.Order`, written by the helper before this
 starts), `started` (from then on nothing is ever applied a second time), `log`, and at the end `result.json` (a
 `TransactionResult`), put there in one step. Whoever wants to know re-reads that directory. Started again after a
-power cut, it examines what is there instead of applying; started twice at once, the second ends at once.
+power cut, it examines what is there instead of applying; started twice at once, the second ends at once. SIGTERM
+keeps it from starting dpkg, but never interrupts it.
 """
 
 from __future__ import annotations
 
 import argparse
 import fcntl
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -120,7 +122,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     clock = SystemClock()
     state_dir = Path(options.helper_state).resolve()
-    provider = AptProvider(clock, work_dir=str(state_dir / "tx"))
+    asked: list[int] = []
+    # A handler, not SIG_IGN, which apt and every maintainer script would inherit. What dpkg has begun is finished.
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    provider = AptProvider(clock, work_dir=str(state_dir / "tx"), stopping=lambda: bool(asked))
     place = files(state_dir, options.transaction_id)
     try:
         return execute(place, provider, clock)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone, eventually, order
 from tests.integration.apt.steps import prepare
+from tests.integration.apt.test_faults import lock_held
 
 from brakeline.agent.providers.model import Bounds
 from brakeline.agent.transaction import read_result, write_order
@@ -95,13 +96,39 @@ def test_only_the_runner_is_killed_and_apt_goes_on(endpoint: Clone, repository: 
     assert endpoint.version("job") == "ii 2"
 
 
+def start(endpoint: Clone) -> None:
+    endpoint.sh(f'env PYTHONPATH=/srv/source /usr/bin/python3 -c "{START}" >/dev/null 2>&1 &')
+
+
+def test_asked_to_stop_in_the_middle_it_finishes_what_dpkg_has_begun(endpoint: Clone, repository: Repository) -> None:
+    slow = {"postinst": "touch /tmp/begun; sleep 2"}
+    prepare(endpoint, repository, Built("job", "2", scripts=slow), first=(Built("job", "1"),))
+    write(endpoint, endpoint.plan(("job", "2")))
+    start(endpoint)
+    eventually(lambda: endpoint.machine.path("/tmp/begun").exists(), "dpkg is at work")
+    endpoint.sh("pkill -TERM -f agent.transactio[n]")
+    eventually(lambda: read_result(endpoint.machine.path(STATE), "tx_1"), "the transaction has ended")
+    assert (result(endpoint).outcome, endpoint.version("job")) == (Outcome.INSTALLED, "ii 2")
+
+
+def test_asked_to_stop_while_waiting_it_begins_nothing(endpoint: Clone, repository: Repository) -> None:
+    prepare(endpoint, repository, Built("job", "2"), first=(Built("job", "1"),))
+    write(endpoint, endpoint.plan(("job", "2")))
+    with lock_held(endpoint, "/var/lib/dpkg/lock-frontend"):
+        start(endpoint)
+        eventually(lambda: "Waiting for python3" in log(endpoint), "it waits for the lock")
+        endpoint.sh("pkill -TERM -f agent.transactio[n]")
+        eventually(lambda: read_result(endpoint.machine.path(STATE), "tx_1"), "the transaction has ended")
+    assert (result(endpoint).outcome, result(endpoint).code) == (Outcome.REFUSED, "shutdown")
+    assert endpoint.version("job") == "ii 1"
+
+
 def test_second_runner_at_the_same_time_does_nothing(endpoint: Clone, repository: Repository) -> None:
     prepare(endpoint, repository, Built("job", "2", scripts={"postinst": "sleep 2"}), first=(Built("job", "1"),))
     write(endpoint, endpoint.plan(("job", "2")))
-    words = ("env", "PYTHONPATH=/srv/source", "/usr/bin/python3", "-c", f'"{START}"')
-    endpoint.sh(f"{' '.join(words)} >/dev/null 2>&1 &")
+    start(endpoint)
     eventually(lambda: "Installing." in log(endpoint), "the first has begun")
-    second = endpoint.sh(f"{' '.join(words)} || echo code $?")
+    second = endpoint.sh(f'env PYTHONPATH=/srv/source /usr/bin/python3 -c "{START}" || echo code $?')
     assert second == "code 3\n"
     eventually(lambda: read_result(endpoint.machine.path(STATE), "tx_1"), "the first has ended")
     assert result(endpoint).outcome is Outcome.INSTALLED

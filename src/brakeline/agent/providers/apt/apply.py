@@ -47,6 +47,7 @@ class Applier:
     work_dir: str
     pause: Callable[[float], None]
     health: Callable[[], PackageManagerHealth]
+    stopping: Callable[[], bool]  # somebody wants this process to end: nothing new is begun, what has begun is finished
 
     @property
     def planner(self) -> Planner:
@@ -107,6 +108,7 @@ class _Run:
         services = Services(self.runner)
         failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
         automatic, log_start = self._automatic(), self._log_size()
+        self._go_on()
         self.staging.remember_before(before)
         self.log("Installing.")
         ran = self._apt("--no-download", "install", *rules.arguments(transaction))
@@ -140,6 +142,7 @@ class _Run:
             if not said:
                 self.log(f"Waiting for {held_by}, which holds {held_by.lock}.")
                 said = True
+            self._go_on()
             self.applier.pause(POLL_S)
         return int(clock.monotonic_s() - start)
 
@@ -252,6 +255,10 @@ class _Run:
                 return parse_log(f.read())
         except OSError:
             return LogFacts()
+
+    def _go_on(self) -> None:
+        if self.applier.stopping():
+            self._stop("shutdown", "The endpoint is going down, or the transaction was asked to stop.")
 
     def _stop(self, code: str, reason: str) -> NoReturn:
         raise _Stop(code, reason)

@@ -52,6 +52,7 @@ class AptProvider:
     runner: Runner = field(default_factory=Machine)
     work_dir: str = "/var/lib/brakeline-helper/tx"
     pause: Callable[[float], None] = time.sleep
+    stopping: Callable[[], bool] = bool  # true once this process was asked to end
     name: str = "apt"
 
     @property
@@ -150,7 +151,7 @@ class AptProvider:
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
-        return Applier(self.clock, self.runner, self.work_dir, self.pause, self.health).apply(order, log)
+        return Applier(self.clock, self.runner, self.work_dir, self.pause, self.health, self.stopping).apply(order, log)
 
     def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left behind, repaired if the order's bounds allow."""
