@@ -31,6 +31,12 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_paths_that_documents_name_exist(document: Path) -> None:
+    named = re.findall(r"`((?:tests|src|bench|tools|docs|packaging)/[\w./-]+)`", document.read_text())
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
