@@ -153,9 +153,13 @@ class Enrolment(FleetParts):
 
     async def renew_secret(self, session: Session) -> Secret:
         """A fresh secret; the counter of the signed request is durable first, so it cannot be played again."""
+        await self.remember(session)
+        return self._issue(session)
+
+    async def remember(self, session: Session) -> None:
+        """Make the counter of a signed message durable, so that it cannot be played again after a restart."""
         async with self.db.system() as conn:
             await identities.save_counter(conn, session.identity.endpoint_id, session.counter)
-        return self._issue(session)
 
     async def refuse(self, session: Session, verdict: CounterVerdict) -> None:
         """Raise what a verdict other than Accept means; a clone is stopped for good first."""

@@ -175,12 +175,14 @@ class AgentPlane:
         session, _ = await self._signed(scope, headers, body)
         sent = _decode(Results, body)
         with self._writing():
+            await self._fleet.remember(session)
             ack = await self._results.record_results(session.identity, sent.results)
         return Answer(encode(ack))
 
     async def _on_goodbye(self, scope: Scope, headers: Headers, body: bytes) -> Answer:
         session, request = await self._signed(scope, headers, body)
         _decode(Goodbye, body)
+        await self._fleet.remember(session)
         await self._fleet.goodbye(session, request.boot_id)
         return Answer(b"", 204)
 

@@ -290,7 +290,9 @@ async def test_after_a_restart_old_messages_are_worth_nothing(plane: Plane, data
     renewal = twin.request(routes.SECRET, b"{}")
     headers = twin.signed_headers(renewal)
     assert (await run(twin.post, routes.SECRET, b"{}", headers)).status == 200
-    await run(twin.renew)
+    farewell = encode(Goodbye("shutdown"))
+    goodbye = twin.signed_headers(twin.request(routes.GOODBYE, farewell))
+    assert (await run(twin.post, routes.GOODBYE, farewell, goodbye)).status == 204
     body, target = twin.check_in_body(), routes.CHECK_IN + "?wait=0"
     old = twin.mac_headers(twin.request(target, body))
     async with running_plane(database, tmp_path) as restarted:
@@ -298,6 +300,8 @@ async def test_after_a_restart_old_messages_are_worth_nothing(plane: Plane, data
         answer = await run(later.post, target, body, old)
         assert (answer.status, answer.code) == (401, routes.P_SECRET_EXPIRED)
         answer = await run(later.post, routes.SECRET, b"{}", headers)
+        assert (answer.status, answer.code) == (409, routes.P_REPLAYED)
+        answer = await run(later.post, routes.GOODBYE, farewell, goodbye)
         assert (answer.status, answer.code) == (409, routes.P_REPLAYED)
         assert (await run(later.renew)).status == 200
         assert (await run(later.check_in)).status == 200
