@@ -29,7 +29,7 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 BYTES_MAX = 200_000  # of one picture: the README is read over slow lines too
-SIZE = (1280, 860)
+SIZE = (1480, 880)
 
 
 @contextmanager
