@@ -18,9 +18,9 @@ class Box:
 
     place: Place
 
-    def up(self, endpoints: int, regions: tuple[str, ...], data: Path | None) -> None:
+    def up(self, endpoints: int, regions: tuple[str, ...], data: Path | None, *, enrolled: bool = True) -> None:
         """Boot (and with `data`: enrol) endpoints; what `up` says goes to the test's output."""
-        fleet.up(self.place, fleet.Wish(endpoints, regions, data, "systemd", DISK_MIB), print)
+        fleet.up(self.place, fleet.Wish(endpoints, regions, data, "systemd", DISK_MIB, enrolled), print)
 
     def enrol(self, data: Path) -> None:
         """Enrol all endpoints at the server on `data`, by the one-liner."""

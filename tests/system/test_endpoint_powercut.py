@@ -34,7 +34,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(server: Server, box: Box, work: Path) -> World:
-    box.up(2, ("eu", "us"), None)
+    box.up(2, ("eu", "us"), server.data, enrolled=False)
     repository = Repository(box, work / "repository")
     # the second time, after the boot, it must be able to succeed: a repair that runs it again heals the endpoint
     once = "test -e /root/begun || { touch /root/begun; sync; sleep 60; }"

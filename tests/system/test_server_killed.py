@@ -21,7 +21,7 @@ ROLLOUT_WAIT_S = 180.0
 
 
 def test_nothing_twice_nothing_lost_and_the_rollout_goes_on(server: Server, box: Box, work: Path) -> None:
-    box.up(len(NAMES), ("eu", "us"), None)
+    box.up(len(NAMES), ("eu", "us"), server.data, enrolled=False)
     repository = Repository(box, work / "repository")
     runs = f"echo $(date +%s) >> /root/runs-of-2.0; sleep {POSTINST_S}"
     repository.publish(Built(SLOW, "1.0"), Built(SLOW, "2.0", postinst=runs))

@@ -28,13 +28,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What `up` is asked for. `data`: the server's directory, None = do not enrol; `mode`: auto, systemd or plain."""
+    """What `up` is asked for. `data`: the server's directory, None = no server; `mode`: auto, systemd or plain."""
 
     endpoints: int
     regions: tuple[str, ...]
     data: Path | None
     mode: str = "auto"
     disk_mib: int = DISK_MIB
+    enrol: bool = True  # with a server: False = only the way to it, `enrol_all` comes later
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def up(place: Place, wish: Wish, say: Say) -> FleetState:
             say(layers.note)
         state = _build(place, wish, layers, server.port if server else 0)
         state = _boot(place, state, wish.mode, say)
-        if server:
+        if server and wish.enrol:
             enrol_all(place, server, say)
         return state
 
