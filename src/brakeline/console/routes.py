@@ -103,4 +103,4 @@ def _add(message: MutableMapping[str, Any]) -> None:
 def build_console(state: Any) -> Console:
     """The console of a server. What it needs of `state` is the fields of `services.Services`."""
     services = services_of(state)
-    return build(Desk(services), Gatehouse(services.tenancy), dev=bool(getattr(services.settings, "dev", False)))
+    return build(Desk(services), Gatehouse(services.tenancy), dev=services.settings.specimens)

@@ -65,8 +65,10 @@ class Settings:
     )
     log_format: str = _setting("console", "How to log to stderr: console or json.")
     log_level: str = _setting("info", "Least important events to log: debug, info, warning or error.")
+    specimens: bool = _setting(False, "Serve /_ui: every component of the console in every state, for its developers.")
 
 
+WANTED: Final = {"int": "a whole number", "bool": "true or false", "tuple[str, ...]": "a list of names"}
 CHOICES: Final = {"log_format": ("console", "json"), "log_level": ("debug", "info", "warning", "error")}
 SECRET: Final = frozenset({"dsn", "dsn_app", "dsn_feed"})  # may hold a password: shown without it
 
@@ -143,10 +145,10 @@ def _unknown(key: str, origin: str, known: Mapping[str, object]) -> str:
 def _checked(spec: Field[Any], raw: Any, origin: str) -> Any:
     """`raw` as the field's type; text from the environment is parsed, TOML values must have the type already."""
     kind = str(spec.type)
-    wanted = {"int": "a whole number", "tuple[str, ...]": "a list of names"}.get(kind, "a text")
+    wanted = WANTED.get(kind, "a text")
     try:
         value = _converted(kind, raw)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError):
         raise SettingsWrong(f"{origin}: {spec.name} must be {wanted}, not {str(raw)[:60]!r}") from None
     low, high = spec.metadata["low"], spec.metadata["high"]
     if low is not None and not low <= value <= high:
@@ -161,6 +163,10 @@ def _converted(kind: str, raw: Any) -> Any:
         if isinstance(raw, bool) or not isinstance(raw, (int, str)):
             raise TypeError
         return int(raw)
+    if kind == "bool":
+        if isinstance(raw, bool):
+            return raw
+        return {"true": True, "false": False}[str(raw).lower()]
     if kind == "tuple[str, ...]":
         parts = raw.split(",") if isinstance(raw, str) else raw
         if not isinstance(parts, (list, tuple)) or not all(isinstance(p, str) for p in parts):

@@ -78,3 +78,13 @@ def test_the_reference_page_names_every_setting_with_its_meaning_and_default() -
     for spec, row in zip(fields(Settings), rows, strict=True):
         default = ", ".join(spec.default) if isinstance(spec.default, tuple) else spec.default
         assert row == f"| `{spec.name}` | {'' if default in (None, '') else f'`{default}`'} | {spec.metadata['doc']} |"
+
+
+@pytest.mark.parametrize(("given", "meant"), [("true", True), ("False", False), (True, True)])
+def test_a_switch_is_true_or_false(given: object, meant: bool) -> None:
+    assert load_settings(overrides={"specimens": given}).settings.specimens is meant
+
+
+def test_a_switch_takes_nothing_else() -> None:
+    with pytest.raises(SettingsWrong, match="true or false"):
+        load_settings(environment={"BRAKELINE_SPECIMENS": "perhaps"})
