@@ -37,6 +37,13 @@ def test_paths_that_documents_name_exist(document: Path) -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
+def test_every_kind_of_bad_input_is_proven_by_a_test_that_exists() -> None:
+    rows = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?` \|$", (ROOT / "docs/reference/bad-input.md").read_text(), re.M)
+    assert len(rows) > 20
+    missing = [f"{file}::{test}" for file, test in rows if f"def {test}" not in (ROOT / file).read_text()]
+    assert not missing
+
+
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
