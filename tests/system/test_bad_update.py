@@ -65,6 +65,7 @@ def repaired(world: World) -> Iterator[None]:
     for name in NAMES:
         if world.box.state(name, FAILS) == "iF":
             world.box.run(name, f"dpkg --remove {FAILS}")
+            world.product.server.cli("endpoint", "scan", world.ids[name])
             wait_for(f"the health of {name}", functools.partial(world.healthy, name), STOP_WAIT_S)
 
 
@@ -86,6 +87,8 @@ def test_the_first_ring_is_all_that_a_bad_update_gets(world: World, package: str
     assert world.ids[victim] in view["why"]
     assert box.state(victim, package) == ("iF" if harm == "failed" else "ii")
     _nothing_more_happens(world, rollout, package, set(NAMES) - hit)
+    # until somebody ends it, its endpoints are watched and in no other rollout
+    product.server.cli("rollout", "withdraw", rollout, "--reason", "a bad update")
 
 
 def _nothing_more_happens(world: World, rollout: str, package: str, spared: set[str]) -> None:

@@ -30,6 +30,7 @@ def main(spec: dict[str, str | list[str]]) -> int:
     command = [
         "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={directory}/root",
         f"--machine={name}", f"--hostname={name}", f"--network-namespace-path={spec['namespace']}",
+        "--capability=CAP_NET_ADMIN",  # its network is its own to break, as on a real machine
         "--console=pipe", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
         *(["--boot"] if spec["mode"] == "systemd" else ["--as-pid2", "sleep", "infinity"]),
     ]  # fmt: skip
