@@ -15,6 +15,7 @@ import math
 import random
 import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,38 +36,99 @@ def draws(rng: random.Random, n: int, p: float) -> int:
     return sum(rng.random() < p for _ in range(n))
 
 
-def tick(rng: random.Random, rule: str) -> Counts:
-    """One tick without any effect: early askers are bad more often (22 % falling to 1 %)."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What happens to those who ask after a tick's budget is spent."""
+
+    name: str
+    known: bool = False  # the range holds as many endpoints as the budget; only `RETURNED` of a hundred are not in it
+    strict: bool = False  # the last offer closes the tick; else the first asker who would overdraw the budget does
+    later: str = "closed"  # what becomes of them: closed (both arms), dropped (treated only), counted (as controls)
+
+
+RULES = (
+    Rule("product: open for its time, closed by the first who would overdraw; two thirds unknown when it opened"),
+    Rule("product: the same, the range holds as many as the budget, 3 of 300 unknown", known=True),
+    Rule("strict: closed by the last offer", strict=True),
+    Rule("wrong: treated ones dropped, controls still taken", later="dropped"),
+    Rule("wrong: counted as controls", later="counted"),
+)
+DRIFTS = {"falls": (0.22, 0.01), "rises": (0.01, 0.22)}  # bad rate of the first and of the last asker of a tick
+RETURNED = 0.01
+
+
+def below(rng: random.Random, rule: Rule) -> list[bool]:
+    """For each asker of a tick, in order: is it drawn for treatment?"""
+    if not rule.known:
+        return [rng.random() < SHARE for _ in range(ASKERS)]
+    drawn = [rng.random() < RETURNED and rng.random() < SHARE for _ in range(ASKERS)]
+    for i in rng.sample(range(ASKERS), BUDGET):
+        drawn[i] = True
+    return drawn
+
+
+def tick(rng: random.Random, rule: Rule, drift: tuple[float, float]) -> Counts:
+    """One tick without any effect: how often askers are bad depends on when they ask."""
     n = [0, 0]
     x = [0, 0]
-    for i in range(ASKERS):
-        bad = rng.random() < 0.22 - 0.21 * i / ASKERS
-        treated = rng.random() < SHARE
+    first, slope = drift[0], (drift[1] - drift[0]) / ASKERS
+    for i, drawn in enumerate(below(rng, rule)):
         if n[0] >= BUDGET:
-            if rule == "closed":
+            if rule.later == "closed" and (drawn or rule.strict):
                 break
-            if treated and rule == "dropped":
+            if drawn and rule.later == "dropped":
                 continue
-            treated = False
-        side = 0 if treated else 1
+        side = 0 if drawn and n[0] < BUDGET else 1
         n[side] += 1
-        x[side] += bad
+        x[side] += rng.random() < first + slope * i
     return Counts(n[0], n[1], x[0], x[1])
 
 
-def ticks_table(runs: int) -> list[dict[str, Any]]:
+def halts_falsely(rng: random.Random, rule: Rule, drift: tuple[float, float], bar: float) -> bool:
+    """Whether one checkpoint's comparison ever halts within `TICKS` ticks, looked at after each."""
+    sums = [0.0] * len(evalue.ODDS_RATIOS)
+    for _ in range(TICKS):
+        block = tick(rng, rule, drift)
+        sums = [a + b for a, b in zip(sums, evalue.bets(block), strict=True)]
+        if evalue.log_mean_exp(sums) >= bar:
+            return True
+    return False
+
+
+def interval(hits: int, runs: int) -> tuple[float, float]:
+    """95 % interval of a rate, in per cent (Clopper-Pearson, by bisection)."""
+
+    def tail(p: float, upper: bool) -> float:
+        ks = range(hits + 1) if upper else range(hits, runs + 1)
+        return math.fsum(
+            math.exp(math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1)
+                     + k * math.log(p) + (runs - k) * math.log1p(-p))
+            for k in ks
+        )  # fmt: skip
+
+    def edge(upper: bool) -> float:
+        low, high = 1e-12, 1 - 1e-12
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if (tail(middle, upper) > 0.025) is upper else (low, middle)
+        return low
+
+    return (0.0 if hits == 0 else 100 * edge(False), 100.0 if hits == runs else 100 * edge(True))
+
+
+def ticks_table(runs: int, right: int = 1) -> list[dict[str, Any]]:
+    """False halts per rule and drift; `right` times as many runs for the rules that should have none."""
     bar = -math.log(ALPHA_TICKS)
     rows = []
-    for rule in ("closed", "dropped", "counted"):
-        halted = 0
-        for run in range(runs):
-            rng, blocks = random.Random(run), []
-            for _ in range(TICKS):
-                blocks.append(tick(rng, rule))
-                if evalue.compare(blocks) >= bar:
-                    halted += 1
-                    break
-        rows.append({"table": "ticks", "rule": rule, "runs": runs, "false_halts_pct": round(100 * halted / runs, 2)})
+    for rule in RULES:
+        for name, drift in DRIFTS.items():
+            count = runs * right if rule.later == "closed" else runs
+            halted = sum(halts_falsely(random.Random(run), rule, drift, bar) for run in range(count))
+            low, high = interval(halted, count)
+            rows.append({
+                "table": "ticks", "rule": rule.name, "bad_rate": name, "runs": count, "halted": halted,
+                "false_halts_pct": round(100 * halted / count, 3), "low_pct": round(low, 3), "high_pct": round(high, 3),
+            })  # fmt: skip
     return rows
 
 

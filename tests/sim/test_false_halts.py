@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
 import pytest
-from bench.brake import ticks_table
+from bench.brake import ALPHA_TICKS, DRIFTS, RULES, Rule, halts_falsely, interval
 
 from brakeline.rollout.model import Phase
 from brakeline.sim import faults, scenarios, world
 from brakeline.sim.fleet import HOUR_MS, Outage
 
 
-def test_closed_ticks_do_not_take_drift_for_harm_and_counting_the_refused_does() -> None:
-    halts = {row["rule"]: row["false_halts_pct"] for row in ticks_table(30)}
-    assert halts["closed"] == 0
-    assert halts["counted"] > 10
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)
+def test_drift_within_a_tick_is_harm_only_to_rules_that_close_it_for_one_arm(rule: Rule) -> None:
+    bar = -math.log(ALPHA_TICKS)
+    halted = sum(halts_falsely(random.Random(run), rule, DRIFTS["falls"], bar) for run in range(30))
+    assert halted == 0 if rule.later == "closed" else halted >= 3
+
+
+def test_intervals_are_those_of_the_books() -> None:
+    assert interval(0, 100) == pytest.approx((0, 3.62), abs=0.01)
+    assert interval(3, 100) == pytest.approx((0.62, 8.52), abs=0.01)
+    assert interval(20, 20) == pytest.approx((83.16, 100), abs=0.01)
 
 
 def benign(seed: int, size: int = 300) -> world.History:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from brakeline.rollout.evidence import EXPLICIT, SILENT, UNHEALTHY
@@ -36,6 +37,7 @@ class AlphaRow:
         return -math.log(self.alpha)
 
 
+@lru_cache(maxsize=64)  # a live rollout asks for its own every second
 def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, ...]:
     """Every question of a rollout, with its part of alpha."""
     points = range(len(policy.checkpoints_s))

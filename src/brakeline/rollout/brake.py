@@ -18,6 +18,7 @@ from brakeline.rollout.alpha import MARGINS, AlphaRow, alpha_table
 from brakeline.rollout.evidence import EXPLICIT, Counts, Row, due, groups, tabulate
 from brakeline.rollout.model import Arm, Halt, Hold, Line, Observed, Policy, Progress, Promote, State, Subject, Verdict
 
+ENDED: Final = frozenset({Progress.INSTALLED, Progress.FAILED})
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
 
@@ -94,10 +95,10 @@ def _statistics(policy: Policy, observed: Observed, treated: list[Subject], open
                 now_ms: int) -> list[Line]:  # fmt: skip
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
     table = tabulate(policy, observed.subjects, open_ticks, observed.resumed_ms, now_ms)
-    since = [s for s in treated if s.ready_ms >= observed.resumed_ms]
+    ended = [s for s in treated if s.ready_ms >= observed.resumed_ms and s.progress in ENDED]
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
     for row in alpha_table(policy, observed.attributes):
-        log_e = _row_value(policy, row, table, since)
+        log_e = _row_value(policy, row, table, ended)
         if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
             strongest[row.signal] = (log_e - row.bar, row, log_e)
     lines = [_statistic_line(policy, row, log_e) for _, row, log_e in strongest.values()]
@@ -107,13 +108,14 @@ def _statistics(policy: Policy, observed: Observed, treated: list[Subject], open
 
 
 def _row_value(
-    policy: Policy, row: AlphaRow, table: dict[Row, dict[int, list[Counts]]], treated: list[Subject]
+    policy: Policy, row: AlphaRow, table: dict[Row, dict[int, list[Counts]]], ended: list[Subject]
 ) -> float | None:
     if row.signal == EXPLICIT:
-        mine = [s for s in treated if row.group == "all" or row.group in groups(s)]
-        done = [s for s in mine if s.progress in (Progress.INSTALLED, Progress.FAILED)]
-        if len(done) < policy.small_ring:
+        if len(ended) < policy.small_ring:
             return None  # rule 8 speaks for small rings
+        done = [s for s in ended if row.group == "all" or row.group in groups(s)]
+        if len(done) < policy.small_ring:
+            return None
         return evalue.one_sample(len(done), sum(s.explicit for s in done), policy.failure_baseline)
     rings = table.get((row.signal, row.checkpoint, row.group))
     if not rings:

@@ -19,6 +19,7 @@ from brakeline.rollout.evidence import Counts
 ODDS_RATIOS: Final = (1.15, 1.5, 2.5, 6.0, 25.0, 400.0)
 RATE_FACTORS: Final = (1.3, 2.0, 4.0, 10.0, 50.0, 300.0)  # a grid that began at 5 missed a fault of 2.5 times the rate
 RATE_MAX: Final = 0.999
+NOTHING: Final = (0.0,) * len(ODDS_RATIOS)
 EXACT_MAX: Final = 400  # terms; above, the binomial bound (never more than the exact value: Hoeffding) is used
 
 
@@ -43,18 +44,20 @@ def _log_expected(n_t: int, n_c: int, m: int, w: float) -> float:
     return top + math.log(sum(math.exp(x - top) for x in logs)) - _log_choose(n_t + n_c, m)
 
 
+@lru_cache(maxsize=65_536)
+def bets(block: Counts) -> tuple[float, ...]:
+    """What one block adds to the log of each bet (one per odds ratio). Blocks are independent: sum them up."""
+    m = block.x_t + block.x_c
+    if m == 0 or m == block.n_t + block.n_c:
+        return NOTHING  # all alike: no information, e-value exactly 1
+    return tuple(block.x_t * math.log(w) - _log_expected(block.n_t, block.n_c, m, w) for w in ODDS_RATIOS)
+
+
 def compare(blocks: Sequence[Counts]) -> float:
     """log e-value of "treated are worse than their controls" over independent blocks."""
     if not any(b.x_t for b in blocks):
         return 0.0  # no bet on harm was won: at most 1, whatever the exact value
-    sums = [0.0] * len(ODDS_RATIOS)
-    for b in blocks:
-        m = b.x_t + b.x_c
-        if m == 0 or m == b.n_t + b.n_c:
-            continue  # all alike: no information, e-value exactly 1
-        for i, w in enumerate(ODDS_RATIOS):
-            sums[i] += b.x_t * math.log(w) - _log_expected(b.n_t, b.n_c, m, w)
-    return log_mean_exp(sums)
+    return log_mean_exp([sum(column) for column in zip(*map(bets, blocks), strict=True)])
 
 
 @lru_cache

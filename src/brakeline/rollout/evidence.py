@@ -8,7 +8,7 @@ is closed and all its endpoints have passed the checkpoint. Pure; the executor a
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -98,20 +98,25 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], open_ticks: frozenset[
 
 
 def _compare(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str, str], Counts]:
-    """Counts of one block at one checkpoint; controls that crossed over before it are left out, so are the asleep."""
-    tallies: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    """Counts of one block (one class) at one checkpoint; controls that crossed before it are left out, and the asleep."""
     bit = 1 << j
+    kinds: Counter[tuple[bool, int, int, tuple[str, ...]]] = Counter()  # few, however many members
     for s in members:
-        if s.asleep & ~s.heard & bit or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
+        heard = s.heard & bit
+        if (s.asleep & bit and not heard) or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
             continue
-        side = 0 if s.arm is Arm.TREATED else 1
-        silent = not s.heard & bit
-        for group in groups(s):
-            tally = tallies[(SILENT, group)]
-            tally[side] += 1
-            tally[side + 2] += silent
-            if not silent:
-                tally = tallies[(UNHEALTHY, group)]
-                tally[side] += 1
-                tally[side + 2] += bool(s.unhealthy & bit)
+        kinds[(s.arm is Arm.TREATED, heard, s.unhealthy & bit, s.attributes)] += 1
+    tallies: dict[tuple[str, str], list[int]] = {}
+    for (treated, heard, unhealthy, attributes), n in kinds.items():
+        for group in ("all", f"class:{members[0].machine_class}", *attributes):
+            _add(tallies, (SILENT, group), treated, n, bad=not heard)
+            if heard:
+                _add(tallies, (UNHEALTHY, group), treated, n, bad=bool(unhealthy))
     return {k: Counts(*t) for k, t in tallies.items() if t[0] and t[1]}
+
+
+def _add(tallies: dict[tuple[str, str], list[int]], row: tuple[str, str], treated: bool, n: int, *, bad: bool) -> None:
+    tally = tallies.setdefault(row, [0, 0, 0, 0])
+    side = 0 if treated else 1
+    tally[side] += n
+    tally[side + 2] += n if bad else 0

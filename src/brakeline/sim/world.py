@@ -131,6 +131,7 @@ class World:
         self.target, self.receiver = first, Receiver(first)
         self.ticks: dict[tuple[str, int], TickState] = {}
         self.history = History(scenario, [first])
+        self._last_checkpoint_ms = scenario.policy.checkpoints_s[-1] * 1000  # they rise
         self.attributes = tuple(sorted({a for e in scenario.fleet for a in e.attributes}))
 
     def run(self) -> History:
@@ -169,12 +170,15 @@ class World:
             eligible = now_ms - m.last_heard_ms <= self.scenario.policy.eligible_seen_s * 1000
             region = m.endpoint.region
             if m.treated is not None:
-                subjects.append(replace(m.treated, last_heard_ms=m.last_heard_ms))
+                m.treated = _last_heard(m.treated, m.last_heard_ms)
+                subjects.append(m.treated)
             elif eligible:
                 untreated.setdefault(region, []).append(m.endpoint.u)
                 if not m.controls:
                     fresh.setdefault(region, []).append(m.endpoint.u)
-            subjects += [replace(c, last_heard_ms=m.last_heard_ms) for c in m.controls]
+            if m.controls:
+                m.controls = [_last_heard(c, m.last_heard_ms) for c in m.controls]
+                subjects += m.controls
         return Observed(CHANGE, len(self.members), tuple(subjects),
                         {r: tuple(us) for r, us in untreated.items()}, {r: tuple(us) for r, us in fresh.items()},
                         tuple(self.ticks.values()), wish=Wish.RUN, data_ms=newest_ms,
@@ -223,9 +227,10 @@ class World:
     # --- the endpoints' part -----------------------------------------------------------------------------------------
 
     def _pass(self, from_ms: int, to_ms: int) -> None:
+        dark = {o.region for o in self.scenario.outages if o.from_ms <= to_ms < o.until_ms}
         asking: list[tuple[float, Member]] = []
         for m in self.members:
-            if m.dies_ms <= from_ms or not m.endpoint.on(to_ms) or self._dark(m.endpoint.region, to_ms):
+            if m.dies_ms <= from_ms or m.endpoint.region in dark or not m.endpoint.on(to_ms):
                 continue
             until_ms = min(to_ms, m.dies_ms)
             m.last_heard_ms = until_ms
@@ -239,13 +244,14 @@ class World:
                 if m.controls:
                     m.controls[-1] = self._heard(m.controls[-1], from_ms, until_ms)
                 asking.append((self.rng.random(), m))
+        if not self.receiver.blueprint.gates:
+            return  # nobody is waited for
         for when, m in sorted(asking, key=lambda x: x[0]):
             self._ask(m, from_ms + round(when * (to_ms - from_ms - 1)) + 1)
 
-    def _dark(self, region: str, now_ms: int) -> bool:
-        return any(o.region == region and o.from_ms <= now_ms < o.until_ms for o in self.scenario.outages)
-
     def _heard(self, s: Subject, from_ms: int, to_ms: int) -> Subject:
+        if from_ms - s.ready_ms >= self._last_checkpoint_ms:
+            return s
         hit = evidence.windows_hit(self.scenario.policy, s.machine_class, s.ready_ms, from_ms, to_ms)
         return replace(s, heard=s.heard | hit) if hit & ~s.heard else s
 
@@ -288,6 +294,17 @@ class World:
         )  # fmt: skip
         m.treated = replace(subject, progress=Progress.OFFERED)
         m.dies_ms = self.scenario.fault.death_ms(m.endpoint, now_ms)
+
+
+def _last_heard(s: Subject, at_ms: int) -> Subject:
+    """The same subject; most of a simulation's time went into copies by name, so this one is by position."""
+    if s.last_heard_ms == at_ms:
+        return s
+    return Subject(
+        s.endpoint_id, s.arm, s.ring, s.tick, s.region, s.machine_class, s.u, s.ready_ms, s.generation, s.attributes,
+        s.heard, s.unhealthy, s.asleep, at_ms, s.asleep_now, s.unhealthy_now, s.progress, s.explicit, s.proven_ms,
+        s.crossed_ms, s.set_aside_ms, s.detail,
+    )  # fmt: skip
 
 
 def run(scenario: Scenario, seed: int, mind: Mind | None = None) -> History:
