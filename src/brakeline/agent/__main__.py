@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     scan = verb("scan", "Look at this machine and print a summary; changes nothing.")
     scan.add_argument("--base", type=int, default=0, help="sequence to compare with; 0 = everything")
     scan.add_argument("--sequence", type=int, default=1, help="sequence of the message that is written")
+    scan.add_argument("--full", action="store_true", help="look at everything, even if no file says that it changed")
     verb("plan", "Print the exact transaction for work/candidate.json; changes nothing.")
     verb("status", "Say how the agent is.").add_argument("--json", action="store_true", help="as one JSON document")
     verb("version", "Print the version.")

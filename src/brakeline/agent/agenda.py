@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from brakeline.agent import offers
+from brakeline.agent import offers, results
 from brakeline.agent.model import (
     Barred,
     CheckedIn,
@@ -38,7 +38,6 @@ GAP_S_MIN = 1.0  # between two check-ins, whatever the cell answers: a confused 
 BACK_OFF_S_FIRST = 1.0
 RETRY_AFTER_S_MAX = 3600.0  # a cell may ask for rest, not for retirement
 BARRED_RETRY_S = 900.0  # people may lift it; it costs the cell one signature check
-RESULTS_A_BATCH = 16  # 16 logs of 16 KiB stay far below AGENT_BODY_BYTES_MAX
 REPLAN_S = 60.0  # a refusal for a passing reason (lock, space, stale lists) is looked at again after this
 FINAL = {"nothing_to_do", "assess_only"}  # answers that only a change of the machine or of the candidate can change
 
@@ -70,11 +69,12 @@ def next_wake_s(state: State, at: Instant) -> float:
 
 def _exchange_due_s(state: State, at: Instant) -> float:
     link = state.link
-    if link.ever and (state.unsent or state.to_send):
+    if link.ever and (state.to_send or results.due_s(state) <= at.monotonic_s):
         return at.monotonic_s
     renew_in_s = (link.secret_until_ms - RENEW_BEFORE_MS - server_now_ms(state, at)) / 1000
     news_s = link.last_check_in_s + GAP_S_MIN if state.news else link.next_check_in_s
-    return min(link.next_check_in_s, news_s, at.monotonic_s + max(0.0, renew_in_s))
+    results_s = results.due_s(state) if link.ever else link.next_check_in_s
+    return min(link.next_check_in_s, news_s, results_s, at.monotonic_s + max(0.0, renew_in_s))
 
 
 # --- after an exchange ---------------------------------------------------------------------------------------------
@@ -129,8 +129,8 @@ def _next_exchange(state: State, at: Instant) -> tuple[State, tuple[Command, ...
     busy = replace(state, link=replace(link, busy=True))
     if now_ms >= link.secret_until_ms - RENEW_BEFORE_MS:
         return busy, (RenewSecret(now_ms),)
-    if state.unsent and link.ever:
-        return busy, (SendResults(state.unsent[:RESULTS_A_BATCH], now_ms),)
+    if link.ever and (sending := results.batch(state, at)):
+        return replace(busy, sending=sending), (SendResults(sending, now_ms),)
     if state.to_send is not None and link.ever:
         return busy, (SendInventory(state.to_send, now_ms),)
     if at.monotonic_s >= link.next_check_in_s or (state.news and at.monotonic_s >= link.last_check_in_s + GAP_S_MIN):
@@ -190,7 +190,8 @@ def _next_errand(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]
         return replace(state, errand=Errand.REFRESH), (StartRefresh(),)
     if at.monotonic_s >= state.scan_due_s and state.to_send is None:
         base = 0 if state.resync else state.durable.inventory_sequence
-        scan = StartScan(base, state.durable.inventory_sequence + 1)
+        asked = state.durable.scan_owed or base == 0
+        scan = StartScan(base, state.durable.inventory_sequence + 1, asked, state.look)
         return replace(state, errand=Errand.SCAN), (scan,)
     if wanted:
         return replace(state, errand=Errand.PLAN), (StartPlan(wanted[0].candidate),)

@@ -37,6 +37,8 @@ _KINDS = {
     routes.P_BAD_SIGNATURE: FailureKind.BARRED,
 }
 
+_PERMANENT = {400, 413, 415, 422}  # said by the cell's own problem: this very body will not do
+
 
 class Cell:
     """The cell as seen by one endpoint. `endpoint_id` is "" until enrolled."""
@@ -149,15 +151,18 @@ def _read(answer: Answer, kind: type[T]) -> T | Failure:
 
 def _problem(answer: Answer) -> Failure:
     retry_after_s = _seconds(answer.headers.get("retry-after", ""))
+    theirs = True
     try:
         problem = codec.decode(Problem, answer.body)
     except codec.Malformed:  # a proxy's page, or a server that is not ours
+        theirs = False
         problem = Problem(code=f"http-{answer.status}", title=f"HTTP status {answer.status}", status=answer.status)
     kind = _KINDS.get(problem.code, FailureKind.REJECTED)
     if answer.status in (408, 425, 429, 502, 503, 504):
         kind = FailureKind.BUSY
+    permanent = kind is FailureKind.REJECTED and theirs and answer.status in _PERMANENT
     detail = " ".join(part for part in (problem.title, problem.detail, problem.hint) if part)
-    return Failure(kind, problem.code, detail, retry_after_s, problem.server_ms)
+    return Failure(kind, problem.code, detail, retry_after_s, problem.server_ms, permanent)
 
 
 def _seconds(text: str) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import agenda, offers
+from brakeline.agent import agenda, offers, results
 from brakeline.agent.model import (
     Active,
     AdoptInventory,
@@ -27,11 +27,11 @@ from brakeline.agent.model import (
     ExchangeFailed,
     Exit,
     FailureKind,
-    ForgetResults,
     HelperBegan,
     HelperDeclined,
     HelperKnowsNothing,
     HelperSilent,
+    Instant,
     InventoryAcknowledged,
     PlanMade,
     Preparation,
@@ -47,6 +47,7 @@ from brakeline.agent.model import (
     StopAsked,
     Tick,
     TransactionEnded,
+    Unchanged,
 )
 from brakeline.agent.providers.model import Refused
 from brakeline.core.errors import Bug
@@ -88,6 +89,8 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
             return _exchange_failed(state, event)
         case Scanned():
             return _scanned(state, event)
+        case Unchanged():
+            return _unchanged(state, event)
         case ErrandFailed():
             return _errand_failed(state, event)
         case InventoryAcknowledged():
@@ -99,7 +102,8 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
         case HelperBegan() | HelperDeclined() | HelperSilent() | HelperKnowsNothing() | TransactionEnded():
             return offers.take(state, event)
         case ResultsAcknowledged():
-            return _results_acknowledged(state, event)
+            _expect(state.link.busy, event)
+            return results.acknowledged(_answered(state, event.at, 0), event)
         case StopAsked():
             return _stop_asked(state, event)
         case _:
@@ -108,7 +112,11 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
 
 def _started(state: State, event: Started) -> Step:
     """A result in the spool ends its session, even if the process died before it could write that down."""
-    return offers.recover(replace(state, unsent=event.spooled)), ()
+    state = replace(state, unsent=event.spooled, set_aside=event.set_aside)
+    known = state.durable.time
+    if known.boot_id == state.me.boot_id:  # whatever the wall clock says, the cell's time has gone on evenly
+        state = replace(state, server_base_ms=known.base_ms)
+    return offers.recover(state), ()
 
 
 def _tick(state: State, event: Tick) -> Step:
@@ -122,16 +130,15 @@ def _tick(state: State, event: Tick) -> Step:
 # --- the cell ------------------------------------------------------------------------------------------------------
 
 
-def _answered(state: State, exchange_s: float, server_ms: int) -> State:
+def _answered(state: State, at: Instant, server_ms: int) -> State:
     """An exchange went well: back-off ends, and we know the cell's time."""
-    base = server_ms - exchange_s * 1000 if server_ms else state.server_base_ms
     link = replace(state.link, busy=False, failures=0, not_before_s=0.0)
-    return replace(state, link=link, server_base_ms=base)
+    return offers.told_time(replace(state, link=link), server_ms, at)
 
 
 def _secret_given(state: State, event: SecretGiven) -> Step:
     _expect(state.link.busy, event)
-    state = _answered(state, event.at.monotonic_s, event.secret.server_ms)
+    state = _answered(state, event.at, event.secret.server_ms)
     standing: tuple[Command, ...] = ()
     if isinstance(state.standing, Barred):
         standing = (Report("the cell accepts this identity again"),)
@@ -143,7 +150,7 @@ def _secret_given(state: State, event: SecretGiven) -> Step:
 def _checked_in(state: State, event: CheckedIn) -> Step:
     _expect(state.link.busy, event)
     first = not state.link.ever
-    state = _answered(state, event.at.monotonic_s, event.reply.server_ms if event.reply else 0)
+    state = _answered(state, event.at, event.reply.server_ms if event.reply else 0)
     link = replace(state.link, etag=event.etag, last_check_in_s=event.started_s, ever=True)
     state = replace(state, link=agenda.after_check_in(link, state, event), standing=Active())
     said: tuple[Command, ...] = (Report("checked in"),) if first else ()
@@ -157,7 +164,7 @@ def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
     """Take over what the cell says. Halts first, so that nothing of a halted rollout can start from this reply."""
     durable = replace(state.durable, halted=reply.halted, settings=_bounded(reply.settings))
     if reply.scan > durable.scan_asked:
-        durable = replace(durable, scan_asked=reply.scan)
+        durable = replace(durable, scan_asked=reply.scan, scan_owed=True)
         state = replace(state, scan_due_s=event.at.monotonic_s, refresh_due_s=event.at.monotonic_s)
     if reply.resync:
         state = replace(state, resync=True, to_send=None, scan_due_s=event.at.monotonic_s)
@@ -192,8 +199,7 @@ def _bounded(settings: Settings) -> Settings:
 def _exchange_failed(state: State, event: ExchangeFailed) -> Step:
     _expect(state.link.busy, event)
     failure, link = event.failure, replace(state.link, busy=False)
-    if failure.server_ms:
-        state = replace(state, server_base_ms=failure.server_ms - event.at.monotonic_s * 1000)
+    state = offers.told_time(state, failure.server_ms, event.at)
     commands: tuple[Command, ...] = (Report(f"{event.exchange} failed: {failure.detail or failure.code}"),)
     if failure.kind is FailureKind.SECRET:
         link = replace(link, secret_until_ms=0)
@@ -205,28 +211,19 @@ def _exchange_failed(state: State, event: ExchangeFailed) -> Step:
     if failure.kind is FailureKind.REJECTED and event.exchange is Exchange.INVENTORY:
         state = replace(state, to_send=None, resync=True, scan_due_s=event.at.monotonic_s + RESCAN_AFTER_FAILURE_S)
     if failure.kind is FailureKind.REJECTED and event.exchange is Exchange.RESULTS:
-        state = replace(state, unsent=state.unsent[1:] + state.unsent[:1])  # one bad result must not block the others
+        state, given_up = results.rejected(state, state.sending, failure, event.at)
+        commands = (*commands, *given_up)
     return replace(state, link=agenda.after_failure(link, state, event)), commands
 
 
 def _inventory_acknowledged(state: State, event: InventoryAcknowledged) -> Step:
     _expect(state.link.busy, event)
-    state = _answered(state, event.at.monotonic_s, 0)
+    state = _answered(state, event.at, 0)
     if event.ack.resync:  # go on from the cell's number, or a full inventory would be taken for an old one
         durable = replace(state.durable, inventory_sequence=max(event.ack.sequence, state.durable.inventory_sequence))
         return replace(state, durable=durable, to_send=None, resync=True, scan_due_s=event.at.monotonic_s), ()
     durable = replace(state.durable, inventory_sequence=event.ack.sequence, inventory_digest=event.ack.digest)
     return replace(state, durable=durable, to_send=None, resync=False, news=True), (AdoptInventory(),)
-
-
-def _results_acknowledged(state: State, event: ResultsAcknowledged) -> Step:
-    _expect(state.link.busy, event)
-    state = _answered(state, event.at.monotonic_s, 0)
-    kept = tuple(t for t in state.unsent if t not in event.accepted)
-    if len(kept) == len(state.unsent):  # the cell took none: do not ask again at once
-        not_before = event.at.monotonic_s + state.durable.settings.check_in_interval_s
-        state = replace(state, link=replace(state.link, not_before_s=not_before))
-    return replace(state, unsent=kept, news=True), (ForgetResults(event.accepted),)
 
 
 def _stop_asked(state: State, event: StopAsked) -> Step:
@@ -242,18 +239,27 @@ def _stop_asked(state: State, event: StopAsked) -> Step:
 def _scanned(state: State, event: Scanned) -> Step:
     _expect(state.errand is Errand.SCAN, event)
     settings, summary, now_s = state.durable.settings, event.summary, event.at.monotonic_s
+    owed = state.durable.scan_owed and not summary.full  # asked for while a quick look was under way
     stale_in_s = settings.refresh_interval_s - max(0.0, (event.at.wall_ms - summary.lists_refreshed_ms) / 1000)
     state = replace(
         state,
         errand=Errand.NONE,
-        scan_due_s=now_s + settings.inventory_interval_s,
-        refresh_due_s=max(state.refresh_not_before_s, now_s + stale_in_s),
+        scan_due_s=now_s if owed else now_s + settings.inventory_interval_s,
+        refresh_due_s=state.refresh_due_s if owed else max(state.refresh_not_before_s, now_s + stale_in_s),
+        look=summary.look,
+        durable=replace(state.durable, scan_owed=owed),
     )
     if summary.sequence == 0:
         return state, ()
     # The machine is not what the plans were made for any more: ask again.
     fresh = tuple(Preparation(p.candidate) for p in state.preparations)
     return replace(state, to_send=summary, preparations=fresh), ()
+
+
+def _unchanged(state: State, event: Unchanged) -> Step:
+    _expect(state.errand is Errand.SCAN, event)
+    again_s = event.at.monotonic_s + state.durable.settings.inventory_interval_s
+    return replace(state, errand=Errand.NONE, scan_due_s=again_s), ()
 
 
 def _errand_failed(state: State, event: ErrandFailed) -> Step:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from brakeline.agent import agenda, model
+from brakeline.agent import agenda, model, rescan
 from brakeline.agent.cell import GOODBYE_S_MAX, Cell
 from brakeline.agent.decide import decide
 from brakeline.agent.errands import Ended, Errands
@@ -57,7 +57,8 @@ class Collaborators:
     status: StatusFile
     state_dir: Path
     child_options: tuple[str, ...]  # where state and configuration are, for `scan` and `plan`
-    package_stamp: Callable[[], int]
+    package_stamp: Callable[[], int]  # a hint to scan soon; looked at often
+    stamp: Callable[[], rescan.Stamp]  # of everything that a scan depends on; taken when one is due
     stop_reason: Callable[[], str]  # shutdown | agent_stop: asked once, when the process was told to end
     log: Callable[[str], None]
 
@@ -84,7 +85,7 @@ class Loop:
 
     def run(self) -> None:
         """Until `Exit`."""
-        self._events.append(model.Started(self._now(), self._out.spool.pending()))
+        self._events.append(model.Started(self._now(), self._out.spool.pending(), self._out.spool.refused()))
         while not self._over:
             if self._stop_asked and not self.state.stopping:
                 self._events.appendleft(model.StopAsked(self._now(), self._out.stop_reason()))
@@ -184,8 +185,10 @@ class Loop:
                 self._adopt()
             case model.SendResults(transaction_ids=ids, created_ms=created_ms):
                 self._send_results(ids, created_ms)
-            case model.StartScan() | model.StartPlan():
-                self._start_errand(command)
+            case model.StartScan():
+                self._start_scan(command)
+            case model.StartPlan(candidate=candidate):
+                self._start_plan(candidate)
             case model.StartRefresh():
                 self._start_refresh()
             case model.AskHelper():
@@ -196,6 +199,8 @@ class Loop:
                 pass  # done in _secure
             case model.ForgetResults(transaction_ids=ids):
                 self._forget(ids)
+            case model.SetAside(transaction_id=transaction_id):
+                self._set_aside(transaction_id)
             case model.SkipCounter():
                 self._out.cell.skip_counter()
             case model.SayGoodbye(reason=reason, created_ms=created_ms):
@@ -259,17 +264,27 @@ class Loop:
             gone = tuple(i for i in ids if i not in self._out.spool.pending())
             self._heard(model.ResultsAcknowledged(self._now(), (*answer.accepted, *gone)))
 
-    def _start_errand(self, command: model.StartScan | model.StartPlan) -> None:
-        verb, errand = [], Errand.SCAN
-        if isinstance(command, model.StartScan):
-            verb = ["scan", "--base", str(command.base_sequence), "--sequence", str(command.sequence)]
-        else:
-            errand, self._candidate = Errand.PLAN, command.candidate
-            verb = ["plan"]
+    def _start_scan(self, command: model.StartScan) -> None:
+        now = self._now()
+        depth = rescan.depth(command.last, self._out.stamp(), now.monotonic_s, asked=command.asked)
+        if depth is rescan.Depth.NOTHING:
+            self._events.append(model.Unchanged(now))
+            return
+        verb = ["scan", "--base", str(command.base_sequence), "--sequence", str(command.sequence)]
+        self._start_child(Errand.SCAN, [*verb, *(["--full"] if depth is rescan.Depth.FULL else [])])
+
+    def _start_plan(self, candidate: Candidate) -> None:
+        self._candidate = candidate
+        try:
+            (self._out.state_dir / "work" / "candidate.json").write_bytes(codec.encode(candidate))
+        except OSError as e:
+            self._events.append(model.ErrandFailed(self._now(), Errand.PLAN, f"cannot start: {e.strerror}"))
+            return
+        self._start_child(Errand.PLAN, ["plan"])
+
+    def _start_child(self, errand: Errand, verb: list[str]) -> None:
         deadline_s = self._now().monotonic_s + SCAN_RUN_S_MAX
         try:
-            if errand is Errand.PLAN:
-                (self._out.state_dir / "work" / "candidate.json").write_bytes(codec.encode(self._candidate))
             self._out.errands.start([*verb, *self._out.child_options], deadline_s)
         except OSError as e:
             self._events.append(model.ErrandFailed(self._now(), errand, f"cannot start: {e.strerror}"))
@@ -314,6 +329,12 @@ class Loop:
         if self.state.me.can_patch:
             for transaction_id in ids:
                 self._out.helper.forget(transaction_id)
+
+    def _set_aside(self, transaction_id: str) -> None:
+        try:
+            self._out.spool.set_aside(transaction_id)
+        except OSError as e:  # it is found again at the next start, and tried again
+            self._out.log(f"{transaction_id} could not be set aside: {e.strerror}")
 
 
 def _answer(output: bytes) -> Planned | Refused:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from brakeline.agent.providers.model import Planned, Refused
+from brakeline.agent.rescan import Look
 from brakeline.protocol.messages import (
     Candidate,
     CheckIn,
@@ -86,6 +87,15 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class CellTime:
+    """The cell's time as we knew it: `base_ms` counts within boot `boot_id`, `seen_ms` had passed in any case."""
+
+    boot_id: str = ""
+    base_ms: int = 0  # server time = base_ms + 1000 * monotonic_s
+    seen_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Durable:
     """What survives a crash of the agent."""
 
@@ -95,6 +105,8 @@ class Durable:
     inventory_sequence: int = 0  # last sequence that the cell acknowledged
     inventory_digest: str = ""
     scan_asked: int = 0  # highest scan number that was obeyed
+    scan_owed: bool = False  # a full look was asked for and has not ended yet
+    time: CellTime = field(default_factory=CellTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,17 @@ class ScanSummary:
     packages: int
     healthy: bool
     lists_refreshed_ms: int  # by the clock of this endpoint
+    look: Look | None = None
+    full: bool = True  # everything was looked at, not only the quick part
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A result that the cell called malformed so many times; it rests until `not_before_s`."""
+
+    transaction_id: str
+    times: int
+    not_before_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +177,11 @@ class State:
     errand: Errand = Errand.NONE
     preparations: tuple[Preparation, ...] = ()
     unsent: tuple[str, ...] = ()  # transaction ids in the spool
+    sending: tuple[str, ...] = ()  # of these, what is or was last under way
+    alone: bool = False  # results go one by one: a batch was rejected
+    rejections: tuple[Rejection, ...] = ()
+    set_aside: int = 0  # results that the cell will not take, kept in the spool
+    look: Look | None = None  # what this process's last scan has looked at
     to_send: ScanSummary | None = None
     resync: bool = False
     scan_due_s: float = 0.0
@@ -193,6 +221,7 @@ class Failure:
     detail: str
     retry_after_s: float = 0.0
     server_ms: int = 0
+    permanent: bool = False  # the cell itself says that this body is wrong, not the moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +230,7 @@ class Started:
 
     at: Instant
     spooled: tuple[str, ...]
+    set_aside: int = 0  # results on disk that the cell will not take
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +267,13 @@ class ExchangeFailed:
 class Scanned:
     at: Instant
     summary: ScanSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Nothing that a scan depends on has changed since the last one: no child was started."""
+
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +357,9 @@ class StopAsked:
 
 
 Event = (
-    Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | ErrandFailed | InventoryAcknowledged
-    | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent | HelperKnowsNothing | TransactionEnded
-    | ResultsAcknowledged | StopAsked
+    Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | ErrandFailed
+    | InventoryAcknowledged | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent
+    | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | StopAsked
 )  # fmt: skip
 
 
@@ -360,8 +397,12 @@ class SendResults:
 
 @dataclass(frozen=True, slots=True)
 class StartScan:
-    base_sequence: int  # 0 = full
+    """Look at the machine, as deep as `rescan.depth` finds due."""
+
+    base_sequence: int  # 0 = the message says everything
     sequence: int
+    asked: bool = False  # look at everything, changed or not
+    last: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +446,13 @@ class ForgetResults:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """The cell will never take this result: keep it, out of the way of the others."""
+
+    transaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SkipCounter:
     """Move the request counter far ahead: the cell has seen a higher one than our disk remembers."""
 
@@ -429,5 +477,5 @@ class Exit:
 
 Command = (
     RenewSecret | DoCheckIn | SendInventory | AdoptInventory | SendResults | StartScan | StartPlan | StartRefresh
-    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SkipCounter | SayGoodbye | Report | Exit
+    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SetAside | SkipCounter | SayGoodbye | Report | Exit
 )  # fmt: skip

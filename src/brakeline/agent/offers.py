@@ -15,6 +15,7 @@ from brakeline.agent import orders
 from brakeline.agent.model import (
     AskHelper,
     Barred,
+    CellTime,
     Command,
     HelperBegan,
     HelperDeclined,
@@ -35,6 +36,8 @@ from brakeline.protocol.messages import Candidate, Mode, Offer, Outcome, SignedO
 
 WATCH_S = 1.0  # how often the helper is asked about a running transaction
 REMEMBER_MS = 24 * 3600 * 1000  # ended sessions are kept so long after their offer expired; the helper's ledger longer
+TIME_DRIFT_MS = 60_000  # the cell takes signatures that are five minutes off
+TIME_KEPT_MS = 24 * 3600 * 1000
 HelperEvent = HelperBegan | HelperDeclined | HelperSilent | HelperKnowsNothing | TransactionEnded
 Step = tuple[State, tuple[Command, ...]]
 
@@ -42,8 +45,21 @@ Step = tuple[State, tuple[Command, ...]]
 def server_now_ms(state: State, at: Instant) -> int:
     """The cell's time as well as we know it; our own wall clock only until the cell has spoken."""
     if state.server_base_ms is None:
-        return at.wall_ms
+        return max(at.wall_ms, state.durable.time.seen_ms)
     return round(state.server_base_ms + at.monotonic_s * 1000)
+
+
+def told_time(state: State, server_ms: int, at: Instant) -> State:
+    """The cell has said its time (0 = it has not). Kept for the next process, but not written at every check-in."""
+    if not server_ms:
+        return state
+    base_ms, known = server_ms - at.monotonic_s * 1000, state.durable.time
+    state = replace(state, server_base_ms=base_ms)
+    close = known.boot_id == state.me.boot_id and abs(known.base_ms - base_ms) < TIME_DRIFT_MS
+    if close and 0 <= server_ms - known.seen_ms < TIME_KEPT_MS:
+        return state
+    told = CellTime(state.me.boot_id, round(base_ms), server_ms)
+    return replace(state, durable=replace(state.durable, time=told))
 
 
 def running(state: State) -> tuple[Session, ...]:

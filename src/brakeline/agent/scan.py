@@ -3,30 +3,57 @@
 A scan compares with the inventory that the cell acknowledged last (kept on disk as one line a package) and writes
 the finished message to `work/inventory.json`, so the resident agent never has a package list in memory. After the
 acknowledgement the agent renames `work/packages.tsv` to `acknowledged.tsv` (`adopt`).
+
+What the last full look found is kept in `work/looked.json` with its stamp: while nothing that it depends on has
+changed (`rescan`), packages and updates are taken from there, and only the quick part is looked at.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from brakeline.agent import facts
+from brakeline.agent import facts, rescan
 from brakeline.agent.files import write_durably
 from brakeline.agent.model import ScanSummary
 from brakeline.agent.providers.model import Bounds, Planned, Provider, Refused
+from brakeline.agent.rescan import Depth, Look, Stamp
 from brakeline.protocol import codec
 from brakeline.protocol.digests import inventory_digest, package_key
-from brakeline.protocol.messages import Candidate, Inventory, Package, Status
+from brakeline.protocol.messages import Candidate, Inventory, Package, PendingUpdate, Status
 
 FIELDS = tuple(f.name for f in fields(Package))
 BODY, PACKAGES, STATUS, ACKNOWLEDGED = "inventory.json", "packages.tsv", "status.json", "acknowledged.tsv"
+LOOKED = "looked.json"
 
 
-def scan(provider: Provider, state: Path, base_sequence: int, sequence: int, agent_version: str) -> ScanSummary:
-    """Look at everything; write the message that says what is new. `base_sequence` 0 = say all."""
-    packages = provider.inventory()
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One scan. `base_sequence` 0 = the message says all; `stamp` was taken right before, at `now_s` (monotonic)."""
+
+    base_sequence: int
+    sequence: int
+    agent_version: str
+    stamp: Stamp
+    now_s: float
+    full: bool = True  # look at everything, whatever the stamp says
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the last full look found."""
+
+    look: Look
+    packages: tuple[Package, ...]
+    updates: tuple[PendingUpdate, ...]
+
+
+def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
+    """Look at what is due; write the message that says what is new."""
+    found, full_look = look(provider, state / "work" / LOOKED, task)
+    packages, base_sequence, sequence = found.packages, task.base_sequence, task.sequence
     health = provider.health()
-    status = Status(facts.gather(agent_version), provider.available(), provider.reboot_need(), health)
+    status = Status(facts.gather(task.agent_version), found.updates, provider.reboot_need(), health)
     known = read_packages(state / ACKNOWLEDGED) if base_sequence else None
     full = known is None or known[0] != base_sequence
     before = {} if known is None or full else {package_key(p.name, p.architecture): p for p in known[1]}
@@ -49,7 +76,30 @@ def scan(provider: Provider, state: Path, base_sequence: int, sequence: int, age
         packages=len(packages),
         healthy=health.healthy,
         lists_refreshed_ms=health.lists_refreshed_ms,
+        look=found.look,
+        full=full_look,
     )
+
+
+def look(provider: Provider, kept: Path, task: Task) -> tuple[Looked, bool]:
+    """Packages and updates: looked up (True), or those of the last full look if they still hold (False)."""
+    last = _looked(kept)
+    depth = rescan.depth(last.look if last else None, task.stamp, task.now_s, asked=task.full)
+    if last is not None and depth is not Depth.FULL:
+        return replace(last, look=Look(task.stamp, last.look.full_s, task.now_s)), False
+    kept.unlink(missing_ok=True)  # a look that fails half-way leaves nothing behind that could be believed
+    found = Looked(Look(task.stamp, task.now_s, task.now_s), *provider.survey())
+    aside = kept.with_suffix(".new")
+    aside.write_bytes(codec.encode(found))
+    aside.rename(kept)
+    return found, True
+
+
+def _looked(kept: Path) -> Looked | None:
+    try:
+        return codec.decode(Looked, kept.read_bytes())
+    except (OSError, codec.Malformed, UnicodeDecodeError):
+        return None
 
 
 def adopt(state: Path) -> None:

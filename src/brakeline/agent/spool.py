@@ -16,6 +16,7 @@ from brakeline.protocol.messages import Results, TransactionResult
 
 SUFFIX = ".json"
 UNREADABLE = "unreadable"
+REFUSED = "refused"
 
 
 class Spool:
@@ -57,6 +58,16 @@ class Spool:
         for transaction_id in transaction_ids:
             remove_durably(self._path(transaction_id))
 
+    def set_aside(self, transaction_id: str) -> None:
+        """The cell will not take it: kept in `refused`, sent no more. Durable when it returns."""
+        path = self._path(transaction_id)
+        if path.exists():
+            self._move(path, REFUSED)
+
+    def refused(self) -> int:
+        """How many are set aside."""
+        return sum(1 for _ in (self._directory / REFUSED).glob(f"tx_*{SUFFIX}"))
+
     def _read(self, transaction_id: str) -> TransactionResult | None:
         path = self._path(transaction_id)
         try:
@@ -64,11 +75,17 @@ class Spool:
         except FileNotFoundError:
             return None
         except (codec.Malformed, UnicodeDecodeError):
-            aside = self._directory / UNREADABLE
-            aside.mkdir(exist_ok=True)
-            path.rename(aside / path.name)
-            flush_directory(self._directory)
+            self._move(path, UNREADABLE)
             return None
+
+    def _move(self, path: Path, where: str) -> None:
+        aside = self._directory / where
+        if not aside.is_dir():
+            aside.mkdir()
+            flush_directory(self._directory)
+        path.rename(aside / path.name)
+        flush_directory(aside)
+        flush_directory(self._directory)
 
     def _path(self, transaction_id: str) -> Path:
         return self._directory / (parse_id(transaction_id, "tx") + SUFFIX)

@@ -46,5 +46,6 @@ def describe(state: State) -> dict[str, Any]:
         "errand": state.errand.value,
         "transactions": [s.transaction_id for s in offers.running(state)],
         "results_waiting": len(state.unsent),
+        "results_refused": state.set_aside,
         "rollouts_halted": list(state.durable.halted),
     }

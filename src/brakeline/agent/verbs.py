@@ -35,12 +35,18 @@ def run(options: Namespace) -> int:
 def scan(options: Namespace) -> int:
     """A child of `run`, or by hand: look at this machine."""
     from brakeline.agent import scan as scanning
-    from brakeline.agent import wiring
+    from brakeline.agent import stamp, wiring
+    from brakeline.agent.clock import SystemClock
 
     _as_child()
     state = Path(options.state)
     (state / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
-    summary = scanning.scan(wiring.provider(), state, options.base, options.sequence, __version__)
+    full = options.full or options.base == 0
+    clock = SystemClock()
+    task = scanning.Task(
+        options.base, options.sequence, __version__, stamp.take(__version__), clock.monotonic_s(), full
+    )
+    summary = scanning.scan(wiring.provider(), state, task)
     sys.stdout.buffer.write(codec.encode(summary) + b"\n")
     return 0
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from brakeline import __version__
+from brakeline.agent import stamp
 from brakeline.agent.cell import Cell
 from brakeline.agent.clock import BUILT_MS, SystemClock, boot_id
 from brakeline.agent.config import Config
@@ -103,6 +104,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             state_dir=state_dir,
             child_options=("--state", str(state_dir), "--config", str(config_path)),
             package_stamp=package_stamp,
+            stamp=lambda: stamp.take(__version__),
             stop_reason=stop_reason,
             log=log,
         ),

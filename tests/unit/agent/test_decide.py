@@ -11,6 +11,7 @@ from brakeline.agent import agenda, model, orders
 from brakeline.agent.decide import IllegalTransition, decide
 from brakeline.agent.model import Errand, Exchange, Failure, FailureKind, Instant, Self, State
 from brakeline.agent.providers.model import Planned, Refused
+from brakeline.agent.rescan import Look, Stamp
 from brakeline.protocol import codec
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import (
@@ -127,7 +128,7 @@ def test_first_a_secret_then_a_check_in_then_a_scan() -> None:
     story.secret()
     assert story.the(model.DoCheckIn).wait_s == 0
     story.reply()
-    assert story.the(model.StartScan) == model.StartScan(0, 1)
+    assert story.the(model.StartScan) == model.StartScan(0, 1, asked=True)
 
 
 def test_being_heard_comes_before_scanning() -> None:
@@ -235,7 +236,7 @@ def test_a_scan_without_news_sends_nothing() -> None:
 def test_resync_sends_everything_with_a_number_that_the_cell_has_not_seen() -> None:
     story = begun().secret().reply().scanned()
     story.happens(model.InventoryAcknowledged, InventoryAck(41, "", resync=True))
-    assert story.the(model.StartScan) == model.StartScan(0, 42)
+    assert story.the(model.StartScan) == model.StartScan(0, 42, asked=True)
 
 
 def test_changed_package_records_are_looked_at_soon() -> None:
@@ -243,6 +244,70 @@ def test_changed_package_records_are_looked_at_soon() -> None:
     story.happens(model.CheckedIn, story.now_s, None, '"e"')
     story.happens(model.Tick, packages_changed=True)
     assert story.the(model.StartScan)
+
+
+LOOK = Look(Stamp("s", "q"), 1.0, 1.0)
+
+
+def looked(story: Story, *, full: bool = True) -> Story:
+    return story.happens(model.Scanned, model.ScanSummary(0, "d", "/b", 9, True, 0, LOOK, full))
+
+
+def test_an_unchanged_machine_is_looked_at_again_after_the_interval() -> None:
+    story = looked(begun().secret().reply(settings=Settings(Mode.PATCH, inventory_interval_s=50))).passes(2)
+    story.happens(model.CheckedIn, story.now_s, None, '"e"').passes(51)
+    assert story.the(model.StartScan).last == LOOK
+    story.happens(model.Unchanged)
+    assert story.state.errand is Errand.NONE
+    assert story.passes(49).none(model.StartScan)
+    assert story.passes(2).the(model.StartScan).last == LOOK
+
+
+def test_the_first_look_of_a_process_and_a_resync_do_not_rely_on_an_earlier_one() -> None:
+    story = begun().secret().reply()
+    assert story.the(model.StartScan).last is None
+    looked(story).passes(2).reply(resync=True)
+    assert story.the(model.StartScan).asked
+
+
+def test_a_look_that_people_ask_for_is_full_even_if_a_quick_one_was_under_way_or_the_agent_died() -> None:
+    story = looked(begun().secret().reply()).passes(2)
+    story.happens(model.CheckedIn, story.now_s, None, '"e"').passes(901)
+    assert story.state.errand is Errand.SCAN
+    story.happens(model.CheckedIn, story.now_s, CheckInReply(story.server_ms(), PATCH, scan=3), '"e"')
+    looked(story, full=False)
+    story.happens(model.RefreshEnded, "")
+    assert story.the(model.StartScan).asked
+    again = Story(State(ME, story.state.durable)).happens(model.Started, ()).secret().reply(scan=3)
+    assert again.the(model.StartScan).asked
+    looked(story)
+    assert not story.state.durable.scan_owed
+
+
+# --- the cell's time -----------------------------------------------------------------------------------------------
+
+
+def test_a_process_of_the_same_boot_knows_the_cells_time_at_once() -> None:
+    known = begun().secret().state.durable
+    story = Story(State(ME, known), now_s=600.0).happens(model.Started, ())
+    assert story.the(model.RenewSecret).created_ms == SERVER_MS + 600_000, "the wall clock says 1970"
+
+
+def test_after_another_boot_time_is_at_least_what_was_seen() -> None:
+    known = begun().secret().state.durable
+    story = Story(State(replace(ME, boot_id="boot-2"), known)).happens(model.Started, ())
+    assert story.the(model.RenewSecret).created_ms == SERVER_MS
+    assert Story(State(ME, model.Durable())).happens(model.Started, ()).the(model.RenewSecret).created_ms == LOCAL_MS
+
+
+def test_the_cells_time_is_not_written_at_every_check_in_and_a_wrong_one_is_corrected() -> None:
+    story = begun().secret()
+    known = story.state.durable.time
+    for _ in range(5):
+        story.passes(61).reply()
+    assert story.state.durable.time == known
+    story.passes(61).happens(model.CheckedIn, story.now_s, CheckInReply(SERVER_MS - 10**10, PATCH), '"e"')
+    assert story.state.durable.time.seen_ms == SERVER_MS - 10**10
 
 
 def test_a_scan_that_crashes_does_not_crash_the_agent() -> None:

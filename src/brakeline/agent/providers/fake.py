@@ -101,6 +101,9 @@ class FakeProvider:
             for p in self.packages.values()
         )
 
+    def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
+        return self.inventory(), self.available()
+
     def available(self) -> tuple[PendingUpdate, ...]:
         found = []
         for p in self.packages.values():

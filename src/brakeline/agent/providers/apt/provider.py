@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from brakeline.agent.providers.apt import pending, refresh
 from brakeline.agent.providers.apt import plan as rules
@@ -19,7 +19,7 @@ from brakeline.agent.providers.apt.locks import ALL_LOCKS, LISTS_LOCK, holder
 from brakeline.agent.providers.apt.planner import Planner
 from brakeline.agent.providers.apt.queries import Queries, Situation
 from brakeline.agent.providers.apt.recovery import Recovery
-from brakeline.agent.providers.apt.runner import Machine, Runner
+from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.model import Bounds, Order, Planned, Refreshed, Refused
 from brakeline.core.clock import Clock
@@ -65,15 +65,19 @@ class AptProvider:
 
     def inventory(self) -> tuple[Package, ...]:
         """Everything dpkg has a state of, also what is removed with its configuration left (state "rc")."""
-        situation = self.queries.situation()
-        return tuple(
-            Package(p.name, p.architecture, p.version, p.source, p.source_version, p.state, _origin(p, situation))
-            for p in situation.installed
-        )
+        return _packages(self.queries.situation())
+
+    def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
+        """Inventory and pending updates of the same moment; `AnswerLost` rather than a part of the truth."""
+        attentive = replace(self, runner=Attentive(self.runner))  # what is found is believed for long
+        situation = attentive.queries.situation()
+        return _packages(situation), attentive._available(situation)
 
     def available(self) -> tuple[PendingUpdate, ...]:
         """All updates that wait, with the reason of each that would not be installed now."""
-        situation = self.queries.situation()
+        return self._available(self.queries.situation())
+
+    def _available(self, situation: Situation) -> tuple[PendingUpdate, ...]:
         waits = pending.waiting(situation)
         if not waits:
             return ()
@@ -161,6 +165,13 @@ class AptProvider:
         """Differences between what the transaction promised and what dpkg has, its health included."""
         installed = self.queries.installed()
         return rules.unproven(transaction, by_key(installed)) + self.queries.problems(installed)
+
+
+def _packages(situation: Situation) -> tuple[Package, ...]:
+    return tuple(
+        Package(p.name, p.architecture, p.version, p.source, p.source_version, p.state, _origin(p, situation))
+        for p in situation.installed
+    )
 
 
 def _suffix(architecture: str) -> str:

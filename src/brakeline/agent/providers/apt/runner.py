@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from brakeline.core.errors import Fault
+
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")  # how this endpoint reaches its repositories
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -43,6 +45,12 @@ class Ran:
     text: str  # standard output and error, together
     timed_out: bool = False
     killed: tuple[str, ...] = ()  # names of processes that had to be ended
+
+
+class AnswerLost(Fault):
+    """A tool of the package manager was ended before it had answered."""
+
+    code = "answer-lost"
 
 
 class Runner(Protocol):
@@ -134,6 +142,32 @@ class Machine:
         child.wait()
         report: dict[str, Any] = json.loads(data) if data else {}
         return report
+
+
+@dataclass(frozen=True, slots=True)
+class Attentive:
+    """A runner whose queries fail loudly when a child was ended before it had answered."""
+
+    inner: Runner
+
+    def query(self, *command: str, timeout_s: float = QUERY_S_MAX) -> Ran:
+        ran = self.inner.query(*command, timeout_s=timeout_s)
+        if ran.timed_out or ran.rc < 0:
+            how = f"took longer than {timeout_s:.0f} s" if ran.timed_out else f"was ended by signal {-ran.rc}"
+            raise AnswerLost(f"{command[0]} {how}; nothing is concluded from a part of its answer.")
+        return ran
+
+    def job(
+        self,
+        *command: str,
+        timeout_s: float,
+        log: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ran:
+        return self.inner.job(*command, timeout_s=timeout_s, log=log, environment=environment)
+
+    def path(self, absolute: str) -> Path:
+        return self.inner.path(absolute)
 
 
 def environment_of(extra: Mapping[str, str] | None) -> dict[str, str]:
