@@ -59,14 +59,27 @@ class PolicyUse:
         except Fault as e:
             logger.warning("settings-unknown", endpoint=identity.endpoint_id, reason=str(e))
             matching = ()
-        return effective(matching, self._check_in_interval_s)
+        return effective(matching, await self._interval_s(identity.tenant_id, identity.endpoint_id))
 
     async def explain_settings(self, principal: Principal, endpoint_id: str) -> tuple[Settings, str]:
         """The settings of an endpoint, and one sentence why."""
         principal.require("policy.read")
         await self._fleet.get_endpoint(principal, endpoint_id)
         matching = await self._matching_policies(principal.tenant_id, endpoint_id)
-        return effective(matching, self._check_in_interval_s), why(matching)
+        interval_s = await self._interval_s(principal.tenant_id, endpoint_id)
+        reason = why(matching)
+        if interval_s < self._check_in_interval_s:
+            reason += f" Checks in every {interval_s} s while a rollout watches it."
+        return effective(matching, interval_s), reason
+
+    async def _interval_s(self, tenant_id: str, endpoint_id: str) -> int:
+        """Seconds between check-ins: the cell's, or a shorter one by which a rollout judges silence."""
+        watched_s = await self._watched_every_s(tenant_id, endpoint_id)
+        return self._check_in_interval_s if watched_s is None else min(watched_s, self._check_in_interval_s)
+
+    async def _watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:  # noqa: ARG002
+        """Without rollouts nobody is watched."""
+        return None
 
     async def policies(self, principal: Principal) -> tuple[SettingsPolicy, ...]:
         """All policies, oldest first."""

@@ -49,6 +49,12 @@ class RemediationService(PolicyUse):
         self._exposure, self._rollouts = exposure, rollouts
         return self
 
+    async def _watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:
+        try:
+            return await self._rollouts.watched_every_s(tenant_id, endpoint_id)
+        except Fault:  # settings never fail for the database; the cell's own interval holds
+            return None
+
     async def preview(
         self, principal: Principal, filter_text: str, selection: str = "security", names: Sequence[str] = ()
     ) -> Preview:

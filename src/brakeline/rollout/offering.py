@@ -67,6 +67,17 @@ class Offering:
             known = await self.refresh(identity.tenant_id)
         return tuple(x for x in known if identity.endpoint_id in x.targets)
 
+    async def watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:
+        """The shortest interval by which a rollout judges this endpoint's silence; None = no rollout watches it.
+
+        An endpoint that checks in more slowly than that would be called silent for nothing, so it is told to keep up.
+        """
+        known = self.live.of(tenant_id)
+        if known is None:
+            known = await self.refresh(tenant_id)
+        watching = [x for x in known if endpoint_id in x.targets and x.row.blueprint.phase not in STOPPED]
+        return min((x.row.policy.check_in_interval_s for x in watching), default=None)
+
     async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]:
         """Rollouts that the endpoint should get ready for, the oldest first. In memory."""
         if identity.state is not EndpointState.ACTIVE:

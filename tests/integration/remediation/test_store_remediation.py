@@ -168,6 +168,18 @@ async def test_from_a_finding_to_a_deployment_that_closes_it(world: World) -> No
     assert ([d.id for d in items], more) == ([made.id], None)
 
 
+async def test_an_endpoint_that_a_rollout_watches_keeps_up_with_it(world: World) -> None:
+    watched, other = await world.endpoint("web1"), await world.fleet.enrol("web2")
+    await world.allow()
+    made = await world.remediation.create(OWNER, "", "security", expect_count=1, pace="rehearsal", start=True)
+    settings, why = await world.remediation.explain_settings(OWNER, watched)
+    assert (settings.check_in_interval_s, "while a rollout watches it" in why) == (10, True)
+    told = await world.remediation.explain_settings(OWNER, other)
+    assert told[0].check_in_interval_s == 60
+    await world.rollouts.brake(OWNER, made.rollout_id)
+    assert (await world.remediation.explain_settings(OWNER, watched))[0].check_in_interval_s == 60
+
+
 async def test_create_refuses_what_was_not_seen(world: World) -> None:
     await world.endpoint("a")
     create = world.remediation.create
