@@ -2,9 +2,10 @@
 
     python -m bench.brake [--json FILE] [--runs N]
 
-Three tables. *Ticks*: false halts when the change does nothing but the bad rate drifts within a tick, for three ways of
-treating those who ask after the budget is spent. *Stream*: bad treated endpoints at the halt, one checkpoint, alpha
-0.1 %, ten treated a tick. *Fleets*: whole rollouts in simulated fleets, driven by the real planner, brake and lint.
+Four tables. *Ticks*: false halts when the change does nothing but the bad rate drifts within a tick, for several ways
+of treating those who ask after the budget is spent. *Habits*: false halts of whole rollouts where those who ask late
+are worse anyway. *Stream*: bad treated endpoints at the halt, one checkpoint, alpha 0.1 %, ten treated a tick.
+*Fleets*: whole rollouts in simulated fleets, driven by the real planner, brake and lint.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brakeline.rollout import evalue
+from brakeline.rollout import arms, evalue
 from brakeline.rollout.evidence import Counts
-from brakeline.rollout.model import Phase
+from brakeline.rollout.model import Arm, Gate, Phase, Turn
 from brakeline.sim import faults, scenarios, world
 
 ALPHA_TICKS = 0.0003
@@ -132,6 +133,96 @@ def ticks_table(runs: int, right: int = 1) -> list[dict[str, Any]]:
     return rows
 
 
+# --- habits -----------------------------------------------------------------------------------------------------------
+
+HABITS = (
+    ("2,000, 500 offers a tick", 2000, 500),
+    ("2,000, 50 offers a tick", 2000, 50),
+    ("20,000, 500 a tick", 20_000, 500),
+)
+RING_SHARES = (0.01, 0.1, 0.4, 0.99)
+RING_TICKS = 30
+
+
+class Region:
+    """Endpoints of which some are always there and others rarely, under a change that does nothing.
+
+    How often an endpoint asks is also how often it is heard at its checkpoint: the worst case for whoever compares
+    endpoints that asked at once with endpoints that asked late. No goodbyes, no nights.
+    """
+
+    def __init__(self, rng: random.Random, size: int, offers: int, cohorts: bool) -> None:
+        self.rng, self.offers, self.cohorts = rng, offers, cohorts
+        self.there = {rng.getrandbits(62): 1.0 if rng.random() < 0.4 else rng.uniform(0.05, 0.7) for _ in range(size)}
+        self.untreated = sorted(self.there)
+        self.ring_of: dict[int, int] = {}  # controls
+        self.turns: tuple[Turn, ...] = ()
+        self.treated = 0
+        self.sums: dict[int, list[float]] = {}
+
+    def halts(self) -> bool:
+        """Whether a whole rollout's silence at one checkpoint ever halts."""
+        for ring, share in enumerate(RING_SHARES):
+            goal = round(share * len(self.there))
+            for i in range(RING_TICKS):
+                if self.treated >= goal or (i > RING_TICKS // 2 and self.treated >= 0.9 * goal):
+                    break
+                self._tick(ring, i, min(goal - self.treated, self.offers))
+                values = [evalue.log_mean_exp(v) for v in self.sums.values()]
+                places = len(RING_SHARES) + 1
+                if values and evalue.log_mean_exp(values + [0.0] * (places - len(values))) >= -math.log(ALPHA_TICKS):
+                    return True
+        return False
+
+    def _tick(self, ring: int, i: int, places: int) -> None:
+        fresh = [u for u in self.untreated if u not in self.ring_of]
+        spare = [u for u in self.untreated if self.ring_of.get(u) != ring]
+        reserve = len(self.there) // 100 if ring < len(RING_SHARES) - 1 else 0
+        below, start, until = arms.thresholds(self.untreated, fresh, spare, places, 9 * places, reserve)
+        gate = Gate("r", ring, 1 + ring * RING_TICKS + i, below, start, until, places, 0, 1)
+        if self.cohorts:
+            gate = arms.widened(gate, self.turns)
+            self.turns = arms.turns_after(self.turns, [gate])
+        blocks: dict[int, list[int]] = {}
+        taken = set()
+        for u in self.untreated:
+            arm = arms.assign(gate, u, 0, False, 0)
+            if arm is Arm.DEFERRED or (arm is Arm.CONTROL and self.ring_of.get(u) == ring):
+                continue
+            if self.rng.random() >= self.there[u]:
+                continue
+            side = 0 if arm is Arm.TREATED else 1
+            tally = blocks.setdefault(arms.cohort(self.turns, "r", ring, arm, u), [0, 0, 0, 0])
+            tally[side] += 1
+            tally[side + 2] += self.rng.random() >= self.there[u]
+            if side:
+                self.ring_of[u] = ring
+            else:
+                taken.add(u)
+        self.untreated = [u for u in self.untreated if u not in taken]
+        self.treated += len(taken)
+        for tally in blocks.values():
+            if tally[0] and tally[1]:
+                bets = evalue.bets(Counts(*tally))
+                sums = self.sums.get(ring, [0.0] * len(bets))
+                self.sums[ring] = [a + b for a, b in zip(sums, bets, strict=True)]
+
+
+def habits_table(runs: int) -> list[dict[str, Any]]:
+    """False halts of whole rollouts among endpoints of uneven habits, with and without cohorts."""
+    rows = []
+    for name, size, offers in HABITS:
+        for cohorts in (True, False):
+            count = max(10, runs // (size // 2000))
+            halted = sum(Region(random.Random(run), size, offers, cohorts).halts() for run in range(count))
+            low, high = interval(halted, count)
+            rows.append({
+                "table": "habits", "fleet": name, "compared": "within cohorts" if cohorts else "whole tick",
+                "runs": count, "halted": halted, "low_pct": round(low, 2), "high_pct": round(high, 2),
+            })  # fmt: skip
+    return rows
+
+
 def stream(rng: random.Random, p: float, base: float, controls: int) -> int | None:
     """Bad treated endpoints when the first checkpoint halts; None = not within 250 ticks."""
     blocks: list[Counts] = []
@@ -188,7 +279,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     options = parser.parse_args()
     started = time.process_time()
-    rows = [*ticks_table(options.runs * 5), *stream_table(options.runs), *fleets_table(options.runs)]
+    rows = [
+        *ticks_table(options.runs * 5),
+        *habits_table(options.runs * 5),
+        *stream_table(options.runs),
+        *fleets_table(options.runs),
+    ]
     for row in rows:
         print("  ".join(f"{k}={v}" for k, v in row.items()))
     print(f"cpu_s={time.process_time() - started:.1f}")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring
+from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring, Turn
 
 U_BITS: Final = 62  # a place and its end fit PostgreSQL's bigint
 U_END: Final = 1 << U_BITS
@@ -89,6 +89,52 @@ def thresholds(untreated: Sequence[int], fresh: Sequence[int], spare: Sequence[i
     if not above or controls <= 0:
         return treat_below, until, until
     return treat_below, above[-min(controls, len(above))], until
+
+
+def widened(gate: Gate, turns: Sequence[Turn]) -> Gate:
+    """The gate with a control range that contains those of the ring's earlier ticks: once in range, in range.
+
+    Otherwise a control that did not ask in one tick may be out of range in the next and in again later, while treated
+    ones stay in range: the two would wait under different rules, and who waits longer is worse.
+    """
+    known = [t for t in turns if (t.region, t.ring) == (gate.region, gate.ring) and t.control_from < t.control_until]
+    if not known:
+        return gate
+    until = max(gate.control_until, *(t.control_until for t in known))
+    start = min(gate.control_from, *(t.control_from for t in known)) if gate.control_from < gate.control_until else (
+        min(t.control_from for t in known))  # fmt: skip
+    start = max(gate.treat_below, start)
+    return replace(gate, control_from=start, control_until=max(start, until))
+
+
+def turns_after(turns: tuple[Turn, ...], gates: Iterable[Gate]) -> tuple[Turn, ...]:
+    """`turns` and what `gates` bring into range for the first time."""
+    new = [Turn(g.region, g.ring, g.tick, g.treat_below, g.control_from, g.control_until) for g in gates]
+    return turns + tuple(t for t in new if not _contained(t, turns))
+
+
+def _contained(new: Turn, turns: Sequence[Turn]) -> bool:
+    """Whether nobody comes into range with `new` who was not in range before, in the same ring."""
+    mine = [t for t in turns if (t.region, t.ring) == (new.region, new.ring)]
+    treated = any(new.treat_below <= t.treat_below for t in mine)
+    controls = any(t.control_from <= new.control_from and new.control_until <= t.control_until for t in mine)
+    return treated and (controls or new.control_from >= new.control_until)
+
+
+def cohort(turns: Iterable[Turn], region: str, ring: int, arm: Arm, u: int) -> int:
+    """The tick in which this draw came into its arm's range; 0 = before anybody kept a record.
+
+    Those who did not ask at once are there more rarely than others, so leftovers are compared with leftovers of the
+    same tick only: both had the same chances to ask. A new ring draws its controls anew.
+    """
+    for t in turns:
+        if t.region != region:
+            continue
+        if arm is Arm.TREATED and u < t.treat_below:
+            return t.tick
+        if arm is Arm.CONTROL and t.ring == ring and t.control_from <= u < t.control_until:
+            return t.tick
+    return 0
 
 
 def overdraws(gate: Gate, u: int, treated_in_tick: int) -> bool:

@@ -16,7 +16,20 @@ from typing import Final
 from brakeline.rollout import evalue
 from brakeline.rollout.alpha import MARGINS, AlphaRow, alpha_table
 from brakeline.rollout.evidence import EXPLICIT, Counts, Row, due, groups, tabulate
-from brakeline.rollout.model import Arm, Halt, Hold, Line, Observed, Policy, Progress, Promote, State, Subject, Verdict
+from brakeline.rollout.model import (
+    Arm,
+    Halt,
+    Hold,
+    Line,
+    Observed,
+    Policy,
+    Progress,
+    Promote,
+    State,
+    Subject,
+    Turn,
+    Verdict,
+)
 
 ENDED: Final = frozenset({Progress.INSTALLED, Progress.FAILED})
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
@@ -31,7 +44,8 @@ class Judgement:
     dark: frozenset[str] = frozenset()  # regions whose control arm is dark: held alone, the others go on
 
 
-def judge(policy: Policy, observed: Observed, open_ticks: frozenset[int], now_ms: int) -> Judgement:
+def judge(policy: Policy, observed: Observed, turns: tuple[Turn, ...], open_ticks: frozenset[int],
+          now_ms: int) -> Judgement:  # fmt: skip
     """What the evidence says now."""
     treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
     controls = _controls(policy, observed, now_ms)
@@ -39,7 +53,12 @@ def judge(policy: Policy, observed: Observed, open_ticks: frozenset[int], now_ms
     lines = (
         _fresh(policy, observed, treated, now_ms),
         _small_rings(policy, treated),
-        *_statistics(policy, observed, treated, open_ticks, now_ms),
+        *_statistics(
+            policy,
+            observed,
+            treated,
+            tabulate(policy, observed.subjects, turns, open_ticks, observed.resumed_ms, now_ms),
+        ),
         *_quorum(policy, treated, now_ms),
         _all_dark(observed, dark),
         *controls,
@@ -91,10 +110,9 @@ def _small_rings(policy: Policy, treated: list[Subject]) -> Line:
     return Line("explicit failures", State.OK, text + " (set aside by a person; the next one halts)", data)
 
 
-def _statistics(policy: Policy, observed: Observed, treated: list[Subject], open_ticks: frozenset[int],
-                now_ms: int) -> list[Line]:  # fmt: skip
+def _statistics(policy: Policy, observed: Observed, treated: list[Subject],
+                table: dict[Row, dict[int, list[Counts]]]) -> list[Line]:  # fmt: skip
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
-    table = tabulate(policy, observed.subjects, open_ticks, observed.resumed_ms, now_ms)
     ended = [s for s in treated if s.ready_ms >= observed.resumed_ms and s.progress in ENDED]
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
     for row in alpha_table(policy, observed.attributes):

@@ -2,7 +2,8 @@
 
 An endpoint's clock starts at ready. At checkpoint c it is *silent* if no check-in came in (c - g, c]; *asleep* (said
 goodbye) is a third value, counted in neither; *unhealthy* is judged among those heard. Counts are made per block: the
-treated and controls of one region and class that were randomised in the same tick. A block speaks only when its tick
+treated and controls of one region and class that were randomised in the same tick and came into range in the same
+tick (`arms.cohort`). A block speaks only when its tick
 is closed and all its endpoints have passed the checkpoint. Pure; the executor and the simulation call the same code.
 """
 
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.rollout.model import Arm, Policy, Subject
+from brakeline.rollout import arms
+from brakeline.rollout.model import Arm, Policy, Subject, Turn
 
 SILENT: Final = "silent"
 UNHEALTHY: Final = "unhealthy"
@@ -76,16 +78,17 @@ def groups(subject: Subject) -> tuple[str, ...]:
     return ("all", f"class:{subject.machine_class}", *subject.attributes)
 
 
-def tabulate(policy: Policy, subjects: Iterable[Subject], open_ticks: frozenset[int], since_ms: int,
-             now_ms: int) -> dict[Row, dict[int, list[Counts]]]:  # fmt: skip
+def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn], open_ticks: frozenset[int],
+             since_ms: int, now_ms: int) -> dict[Row, dict[int, list[Counts]]]:  # fmt: skip
     """All comparisons that may be made now, per row of the alpha table and ring.
 
     Whoever was ready before `since_ms` was judged then.
     """
-    blocks: dict[tuple[int, int, str, str], list[Subject]] = defaultdict(list)
+    blocks: dict[tuple[int, int, int, str, str], list[Subject]] = defaultdict(list)
     for s in subjects:
         if s.tick not in open_ticks and s.ready_ms >= since_ms:
-            blocks[(s.ring, s.tick, s.region, s.machine_class)].append(s)
+            cohort = arms.cohort(turns, s.region, s.ring, s.arm, s.u)
+            blocks[(s.ring, s.tick, cohort, s.region, s.machine_class)].append(s)
     table: dict[Row, dict[int, list[Counts]]] = defaultdict(lambda: defaultdict(list))
     for (ring, *_), members in blocks.items():
         youngest_ms = max(s.ready_ms for s in members)
@@ -98,7 +101,7 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], open_ticks: frozenset[
 
 
 def _compare(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str, str], Counts]:
-    """Counts of one block (one class) at one checkpoint; controls that crossed before it are left out, and the asleep."""
+    """Counts of one block at one checkpoint; controls that crossed over before it are left out, so are the asleep."""
     bit = 1 << j
     kinds: Counter[tuple[bool, int, int, tuple[str, ...]]] = Counter()  # few, however many members
     for s in members:

@@ -188,6 +188,18 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """The tick in which draws of a region first came into an arm's range; later ranges of the ring contain these."""
+
+    region: str
+    ring: int
+    tick: int
+    treat_below: int
+    control_from: int
+    control_until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Blueprint:
     """The intended state of one rollout. Becomes the target only if its parent is the target (compare and swap)."""
 
@@ -202,6 +214,7 @@ class Blueprint:
     ring_opened_ms: tuple[int, ...] = ()
     why: str = ""
     alpha_sum: float = 0.0
+    turns: tuple[Turn, ...] = ()  # oldest first
 
     def gate(self, region: str) -> Gate | None:
         """The open gate of a region, if any."""

@@ -43,7 +43,7 @@ def first_blueprint(rollout_id: str, now_ms: int) -> Blueprint:
 
 def plan(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) -> tuple[Blueprint, Report]:
     """The next intended state, and why it is (or is not) different."""
-    verdict = brake.judge(policy, observed, open_ticks(current, observed), now_ms)
+    verdict = brake.judge(policy, observed, current.turns, open_ticks(current, observed), now_ms)
     stop = _stopped(current, observed, verdict.verdict)
     if stop is not None:
         phase, line = stop
@@ -105,7 +105,8 @@ def _next(current: Blueprint, policy: Policy, observed: Observed, now_ms: int, *
     base = replace(
         current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms, alpha_sum=total
     )
-    return replace(base, **changes)  # type: ignore[arg-type]  # names are fields of Blueprint
+    moved = replace(base, **changes)  # type: ignore[arg-type]  # names are fields of Blueprint
+    return replace(moved, turns=arms.turns_after(current.turns, moved.gates))
 
 
 # --- going on ---------------------------------------------------------------------------------------------------------
@@ -294,7 +295,8 @@ def _gate(policy: Policy, staged: Blueprint, observed: Observed, region: str, pl
     spare = tuple(u for u in untreated if u not in drawn)
     below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
     closes = now_ms + policy.tick_s * 1000
-    return Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
+    gate = Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
+    return arms.widened(gate, staged.turns)
 
 
 def _reserve(policy: Policy, observed: Observed, staged: Blueprint, region: str) -> int:

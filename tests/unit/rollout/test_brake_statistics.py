@@ -9,7 +9,7 @@ import pytest
 from brakeline.rollout import arms, evalue, evidence
 from brakeline.rollout.alpha import alpha_sum, alpha_table
 from brakeline.rollout.evidence import Counts
-from brakeline.rollout.model import Arm, Change, Gate, Pin, Policy, Ring
+from brakeline.rollout.model import Arm, Change, Gate, Pin, Policy, Ring, Subject
 from brakeline.rollout.power import power
 from brakeline.rollout.presets import policy_for
 
@@ -170,6 +170,65 @@ def test_controls_are_the_last_to_be_treated() -> None:
     assert sum(u < below for u in us) == 5
     assert sum(start <= u < until for u in us) == 45
     assert sum(u >= until for u in us) == 10
+
+
+# --- cohorts -------------------------------------------------------------------------------------------------------
+
+
+def gate(ring: int, tick: int, below: int, start: int, until: int) -> Gate:
+    return Gate("eu", ring, tick, below, start, until, budget=5, opened_ms=0, closes_ms=1000)
+
+
+def test_leftovers_belong_to_the_tick_in_which_they_came_into_range() -> None:
+    turns = arms.turns_after((), [gate(0, 2, 100, 800, 900)])
+    turns = arms.turns_after(turns, [gate(0, 5, 150, 700, 900)])
+    cohorts = [arms.cohort(turns, "eu", 0, Arm.TREATED, u) for u in (99, 100, 149)]
+    assert cohorts == [2, 5, 5]
+    assert [arms.cohort(turns, "eu", 0, Arm.CONTROL, u) for u in (899, 800, 799, 700)] == [2, 2, 5, 5]
+    assert arms.cohort(turns, "us", 0, Arm.TREATED, 1) == 0, "another region's ticks say nothing"
+
+
+def test_a_new_ring_draws_its_controls_anew_and_keeps_who_is_left_to_treat() -> None:
+    turns = arms.turns_after((), [gate(0, 2, 100, 800, 900)])
+    turns = arms.turns_after(turns, [gate(1, 7, 300, 700, 900)])
+    assert arms.cohort(turns, "eu", 1, Arm.CONTROL, 850) == 7
+    assert arms.cohort(turns, "eu", 1, Arm.TREATED, 50) == 2, "left over from the first ring: no control is like it"
+
+
+def test_a_tick_that_brings_nobody_into_range_starts_no_cohort() -> None:
+    turns = arms.turns_after((), [gate(0, 2, 100, 800, 900)])
+    assert arms.turns_after(turns, [gate(0, 5, 100, 850, 900)]) == turns
+    assert arms.turns_after(turns, [gate(0, 5, 100, 900, 900)]) == turns
+
+
+@pytest.mark.parametrize(
+    ("new", "start", "until"),
+    [
+        (gate(0, 5, 150, 850, 900), 800, 900),  # narrower than before
+        (gate(0, 5, 150, 700, 950), 700, 950),  # wider
+        (gate(0, 5, 150, 900, 900), 800, 900),  # no new controls
+        (gate(0, 5, 860, 870, 880), 860, 900),  # the treated have come that far
+        (gate(1, 5, 150, 850, 880), 850, 880),  # another ring
+    ],
+)
+def test_controls_once_in_range_stay_in_range(new: Gate, start: int, until: int) -> None:
+    widened = arms.widened(new, arms.turns_after((), [gate(0, 2, 100, 800, 900)]))
+    assert (widened.control_from, widened.control_until) == (start, until)
+    assert widened.treat_below == new.treat_below
+
+
+def test_late_askers_are_not_compared_with_early_ones() -> None:
+    """Six of a first tick's leftovers are silent; beside them sit controls that came into range later."""
+    turns = arms.turns_after((), [gate(0, 2, 100, 800, 900)])
+    turns = arms.turns_after(turns, [gate(0, 5, 150, 700, 900)])
+    late = [Subject(f"t{u}", Arm.TREATED, 0, 5, "eu", "server", u, 1, 5) for u in range(6)]
+    others = [Subject(f"c{u}", Arm.CONTROL, 0, 5, "eu", "server", u, 1, 5, heard=1) for u in range(700, 750)]
+    alike = [Subject(f"c{u}", Arm.CONTROL, 0, 5, "eu", "server", u, 1, 5, heard=1) for u in range(800, 820)]
+    at_ms = POLICY.checkpoints_s[0] * 1000 + 1
+    row = (evidence.SILENT, 0, "all")
+    assert evidence.tabulate(POLICY, late + others, turns, frozenset(), 0, at_ms) == {}
+    table = evidence.tabulate(POLICY, late + others + alike, turns, frozenset(), 0, at_ms)
+    assert table[row] == {0: [Counts(6, 20, 6, 0)]}
 
 
 # --- power ---------------------------------------------------------------------------------------------------------
