@@ -45,7 +45,8 @@ CELL_SEED = bytes(range(32))
 ENDPOINT = "ep_01JD0000000000000000000001"
 SERVER_ERA_MS = 1_800_000_000_000
 LOCAL_ERA_MS = 200_000_000_000  # the endpoint believes it is 1976
-CALM_S = 900.0  # time without faults at the end of a history
+CALM_S = 900.0  # time without faults at the end of a history, at most
+SETTLED_S = 120.0  # at least: twice the check-in interval, so whoever would begin something again has had the occasion
 
 
 class Died(Exception):
@@ -312,8 +313,8 @@ class Process:
             self.events.append(model.HelperBegan(at, offer_id))
 
 
-def history(seed: int, mutant: str = "", steps: int = 400) -> World:
-    """One life after another until `steps` are done, then calm until everything has settled."""
+def history(seed: int, mutant: str = "", steps: int = 300) -> World:
+    """One life after another until `steps` are done, then calm until everything has settled (or has not in time)."""
     world = World(random.Random(seed), faults=0.08, mutant=mutant)
     process = Process(world)
     for _ in range(steps):
@@ -322,9 +323,11 @@ def history(seed: int, mutant: str = "", steps: int = 400) -> World:
         except Died:
             process = Process(world)
     world.faults = 0.0
-    calm_until_s = world.now_s + CALM_S
-    while world.now_s < calm_until_s:
+    calm_from_s = world.now_s
+    while world.now_s < calm_from_s + CALM_S:
         process.step()
+        if world.now_s >= calm_from_s + SETTLED_S and not broken_promises(world):
+            break
     return world
 
 

@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from bench.brake import ALPHA_TICKS, DRIFTS, RULES, Rule, halts_falsely, interval
+from bench.brake import ALPHA_TICKS, DRIFTS, RULES, Region, Rule, halts_falsely, interval
 
 from brakeline.rollout.model import Phase
 from brakeline.sim import faults, scenarios, world
@@ -40,9 +40,16 @@ def test_two_harmless_rollouts_with_nights_and_an_outage_complete() -> None:
     assert [benign(seed, 60).last.phase for seed in range(2)] == [Phase.COMPLETED] * 2
 
 
+def test_endpoints_that_ask_late_are_compared_with_their_like() -> None:
+    """40 % are always there, others rarely: comparing all who asked in a tick halts a large harmless rollout."""
+    size, offers = 20_000, 500
+    assert Region(random.Random(0), size, offers, cohorts=False).halts()
+    assert not Region(random.Random(0), size, offers, cohorts=True).halts()
+
+
 @pytest.mark.long
 def test_false_halts_stay_within_one_in_a_hundred() -> None:
-    """300 histories; with a true rate of 1 % more than nine halts would be seen once in a thousand times."""
-    phases = [benign(seed).last.phase for seed in range(300)]
-    assert phases.count(Phase.HALTED) <= 9
-    assert phases.count(Phase.COMPLETED) >= 285
+    """150 histories (four CPU-minutes); with a true rate of 1 % more than six halts come once in a thousand times."""
+    phases = [benign(seed).last.phase for seed in range(150)]
+    assert phases.count(Phase.HALTED) <= 6
+    assert phases.count(Phase.COMPLETED) >= 143

@@ -47,11 +47,15 @@ def heard_now(policy: Policy, machine_class: str, ready_ms: int, now_ms: int) ->
     return windows_hit(policy, machine_class, ready_ms, now_ms - 1, now_ms)
 
 
-def came_through_the_change(outcome: str, code: str, services_failed: bool) -> bool:
-    """Whether a result shows a failure that the change itself must have caused (rule 8)."""
+def came_through_the_change(outcome: str, code: str, services_failed: bool, package_manager_healthy: bool) -> bool:
+    """Whether a result shows a failure that the change itself must have caused (rule 8).
+
+    Whoever is ready has a healthy package manager (nothing is planned on a broken one), so one that is broken after
+    its transaction was broken by it.
+    """
     if outcome == "failed":
         return code not in CAN_PRE_EXIST
-    return outcome == "installed" and services_failed
+    return outcome == "installed" and (services_failed or not package_manager_healthy)
 
 
 def due(policy: Policy, subject: Subject, now_ms: int) -> int:

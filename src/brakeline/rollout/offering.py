@@ -236,7 +236,9 @@ class Offering:
         if offer is None:
             return
         await offers.close(conn, [offer.offer_id], result.outcome.value, now_ms)
-        explicit = evidence.came_through_the_change(result.outcome.value, result.code, bool(result.services_failed))
+        explicit = evidence.came_through_the_change(
+            result.outcome.value, result.code, bool(result.services_failed), result.health.healthy
+        )
         detail = f"{result.code}: {result.detail}"[:500]
         progress = PROGRESS[result.outcome]
         await arms_store.set_progress(

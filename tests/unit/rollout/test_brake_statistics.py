@@ -96,22 +96,27 @@ def test_laptops_have_two_hours_of_grace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code", "services", "explicit"),
+    ("outcome", "code", "services", "healthy", "explicit"),
     [
-        ("failed", "maintainer_script_failed", False, True),
-        ("failed", "verify_failed", False, True),
-        ("failed", "something_new", False, True),
-        ("failed", "no_space", False, False),
-        ("failed", "network", False, False),
-        ("refused", "changed", False, False),
-        ("expired", "offer_expired", False, False),
-        ("interrupted", "killed", False, False),
-        ("installed", "ok", True, True),
-        ("installed", "ok", False, False),
+        ("failed", "maintainer_script_failed", False, False, True),
+        ("failed", "verify_failed", False, True, True),
+        ("failed", "something_new", False, True, True),
+        ("failed", "no_space", False, True, False),
+        ("failed", "no_space", False, False, False),
+        ("failed", "network", False, True, False),
+        ("refused", "changed", False, True, False),
+        ("refused", "unhealthy", False, False, False),
+        ("expired", "offer_expired", False, True, False),
+        ("interrupted", "killed", False, False, False),
+        ("installed", "ok", True, True, True),
+        ("installed", "ok", False, False, True),
+        ("installed", "ok", False, True, False),
     ],
 )
-def test_which_failures_the_change_must_have_caused(outcome: str, code: str, services: bool, explicit: bool) -> None:
-    assert evidence.came_through_the_change(outcome, code, services) is explicit
+def test_which_failures_the_change_must_have_caused(
+    outcome: str, code: str, services: bool, healthy: bool, explicit: bool
+) -> None:
+    assert evidence.came_through_the_change(outcome, code, services, healthy) is explicit
 
 
 # --- arms ----------------------------------------------------------------------------------------------------------
