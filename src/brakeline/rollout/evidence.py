@@ -50,8 +50,8 @@ def heard_now(policy: Policy, machine_class: str, ready_ms: int, now_ms: int) ->
 def came_through_the_change(outcome: str, code: str, services_failed: bool, package_manager_healthy: bool) -> bool:
     """Whether a result shows a failure that the change itself must have caused (rule 8).
 
-    Whoever is ready has a healthy package manager (nothing is planned on a broken one), so one that is broken after
-    its transaction was broken by it.
+    Nothing is planned on a broken package manager, except the update that replaces what is broken; so one that is
+    broken after an update was installed was broken by it, or not repaired.
     """
     if outcome == "failed":
         return code not in CAN_PRE_EXIST
