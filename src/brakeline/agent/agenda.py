@@ -190,7 +190,7 @@ def _next_errand(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]
         return replace(state, errand=Errand.REFRESH), (StartRefresh(),)
     if at.monotonic_s >= state.scan_due_s and state.to_send is None:
         base = 0 if state.resync else state.durable.inventory_sequence
-        asked = state.durable.scan_owed or base == 0
+        asked = state.durable.scan_owed or state.resync
         scan = StartScan(base, state.durable.inventory_sequence + 1, asked, state.look)
         return replace(state, errand=Errand.SCAN), (scan,)
     if wanted:

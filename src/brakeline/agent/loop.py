@@ -271,7 +271,8 @@ class Loop:
             self._events.append(model.Unchanged(now))
             return
         verb = ["scan", "--base", str(command.base_sequence), "--sequence", str(command.sequence)]
-        self._start_child(Errand.SCAN, [*verb, *(["--full"] if depth is rescan.Depth.FULL else [])])
+        # The child judges again by what is on disk: so the first scan after a restart need not be a full one.
+        self._start_child(Errand.SCAN, [*verb, *(["--full"] if command.asked else [])])
 
     def _start_plan(self, candidate: Candidate) -> None:
         self._candidate = candidate

@@ -36,7 +36,7 @@ class Task:
     agent_version: str
     stamp: Stamp
     now_s: float
-    full: bool = True  # look at everything, whatever the stamp says
+    full: bool = False  # look at everything, whatever the stamp says
 
 
 @dataclass(frozen=True, slots=True)

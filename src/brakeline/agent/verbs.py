@@ -41,10 +41,9 @@ def scan(options: Namespace) -> int:
     _as_child()
     state = Path(options.state)
     (state / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
-    full = options.full or options.base == 0
     clock = SystemClock()
     task = scanning.Task(
-        options.base, options.sequence, __version__, stamp.take(__version__), clock.monotonic_s(), full
+        options.base, options.sequence, __version__, stamp.take(__version__), clock.monotonic_s(), options.full
     )
     summary = scanning.scan(wiring.provider(), state, task)
     sys.stdout.buffer.write(codec.encode(summary) + b"\n")

@@ -11,10 +11,13 @@ import stat
 import time
 from pathlib import Path
 
-from tests.integration.agent.conftest import Machine
+from tests.integration.agent.conftest import SCAN_S_MAX, Machine
 from tests.support_cell import ENDPOINT, Cell, Pki, serving
 
-from brakeline.protocol import routes
+from brakeline import __version__
+from brakeline.agent import stamp
+from brakeline.agent.scan import Looked
+from brakeline.protocol import codec, routes
 from brakeline.protocol.digests import inventory_digest
 from brakeline.protocol.messages import Candidate, Mode, Problem, Settings, UpdateRef
 
@@ -26,13 +29,14 @@ def enrolled(machine: Machine, cell: Cell) -> Machine:
 
 
 def test_from_token_to_inventory(machine: Machine, cell: Cell) -> None:
+    machine.looked = None  # as on a new endpoint: the first look is a full one
     done = machine.enrol(cell.url)
     assert ENDPOINT in done.stdout
     key = machine.state / "key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert key.read_bytes().hex() not in machine.config.read_text()
     process = machine.run()
-    cell.wait_until(lambda c: c.inventories, 60)
+    cell.wait_until(lambda c: c.inventories, SCAN_S_MAX)
     inventory = cell.inventories[0]
     assert inventory.base_sequence == 0
     assert inventory.digest == inventory_digest(inventory.changed)
@@ -44,6 +48,23 @@ def test_from_token_to_inventory(machine: Machine, cell: Cell) -> None:
     process.terminate()
     assert process.wait(5) == 0
     assert cell.goodbyes == 1
+    seen = codec.decode(Looked, (machine.state / "work/looked.json").read_bytes()).look.stamp
+    assert seen == stamp.take(__version__), "what the resident compares is what its scan has seen"
+
+
+def test_an_unchanged_machine_is_not_looked_at_again(machine: Machine, cell: Cell) -> None:
+    cell.say(settings=Settings(check_in_interval_s=1, inventory_interval_s=10))
+    enrolled(machine, cell).run()
+    cell.wait_until(lambda c: c.check_ins and c.check_ins[-1].inventory_sequence == 1, 60)
+    started = machine.state / "work" / "stderr"  # made anew for each child
+    first, until = started.stat().st_mtime_ns, time.monotonic() + 12
+    cell.wait_until(lambda c: time.monotonic() > until, 30)
+    assert started.stat().st_mtime_ns == first
+    cell.say(scan=1)
+    until = time.monotonic() + 20
+    while started.stat().st_mtime_ns == first and time.monotonic() < until:
+        time.sleep(0.05)
+    assert started.stat().st_mtime_ns != first, "somebody asked"
 
 
 def test_a_restart_sends_no_second_full_inventory(machine: Machine, cell: Cell) -> None:

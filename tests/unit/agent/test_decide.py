@@ -128,7 +128,7 @@ def test_first_a_secret_then_a_check_in_then_a_scan() -> None:
     story.secret()
     assert story.the(model.DoCheckIn).wait_s == 0
     story.reply()
-    assert story.the(model.StartScan) == model.StartScan(0, 1, asked=True)
+    assert story.the(model.StartScan) == model.StartScan(0, 1)
 
 
 def test_being_heard_comes_before_scanning() -> None:
