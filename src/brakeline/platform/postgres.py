@@ -49,7 +49,7 @@ from brakeline.platform.postgres_roles import ensure_database
 
 __all__ = ["AlreadyRunning", "DiskFull", "PostgresFailed", "RunningPostgres", "WrongMajor", "start_postgres"]
 
-STOP_S: Final = 3.5  # then immediate shutdown (recovers at the next start): the server must end within 5 s
+STOP_S: Final = 2.0  # then immediate shutdown (recovers at the next start): the server must end within 5 s
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 

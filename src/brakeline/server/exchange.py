@@ -64,6 +64,7 @@ class Exchange:
         self._epochs: dict[str, int] = {}
         self._waiters: dict[str, asyncio.Future[None]] = {}
         self._tenants: dict[str, str] = {}  # endpoint id of each waiter -> tenant
+        self._ended = False
 
     @property
     def waiting(self) -> int:
@@ -106,10 +107,12 @@ class Exchange:
         return encode(dataclasses.replace(composed.reply, server_ms=self._clock.now_ms()))
 
     async def wait(self, session: Session, seconds: float) -> bool:
-        """Wait until something may have changed for this endpoint; False when the time ran out.
+        """Wait until something may have changed for this endpoint; False when the time ran out or the server stops.
 
         One poll an endpoint: a newer one ends the older one, whose connection is probably dead.
         """
+        if self._ended:
+            return False
         endpoint_id = session.identity.endpoint_id
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
@@ -127,7 +130,7 @@ class Exchange:
                 raise  # the server stops
             return False
         else:
-            return True
+            return not self._ended  # woken and then stopped: there is no time to compose anything
         finally:
             timer.cancel()
             if self._waiters.get(endpoint_id) is waiter:
@@ -162,7 +165,8 @@ class Exchange:
             known.stale = True
 
     def end_all(self) -> None:
-        """Answer every long-poll now: the server stops."""
+        """Answer every long-poll now and hold none from now on: the server stops."""
+        self._ended = True
         for waiter in self._waiters.values():
             if not waiter.done():
                 waiter.cancel()

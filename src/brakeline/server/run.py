@@ -2,7 +2,9 @@
 
 Order matters: the port is taken first (a taken port costs nothing then), the database is up before anything is
 served, the context file for the command line is written before `ready` is printed, and `ready` is printed only after
-the server answered its own `GET /readyz` over TLS. SIGTERM: exit code 0 within 5 s.
+the server answered its own `GET /readyz` over TLS. SIGTERM: exit code 0 within 5 s, of which at most 1.3 s belong to
+requests in progress (`serve`), 1.5 s to services (`wiring`) and 2 s to PostgreSQL (`platform.postgres`); it takes less
+than 1 s when nothing hangs.
 """
 
 from __future__ import annotations

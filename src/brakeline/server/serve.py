@@ -1,7 +1,8 @@
 """uvicorn as this product needs it: TLS, uvloop, long keep-alive, an orderly end within seconds and exit code 0.
 
-`uvicorn.run` raises the signal again after its work and so ends with 143; this `Server` does not. `on_stop` runs as
-soon as a signal arrives, before connections are closed: long-polls and feeds must answer then, or they hold it up.
+`uvicorn.run` raises the signal again after its work and so ends with 143; this `Server` does not. `on_stop` runs when
+every connection knows that its present answer is its last: long-polls and feeds must answer then, or they hold it up,
+and whoever is answered does not come back on the same connection.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -20,7 +20,8 @@ import uvicorn
 from brakeline.core.errors import Fault
 
 KEEP_ALIVE_S: Final = 120  # above the check-in interval: a new TLS handshake costs as much as 20 check-ins
-GRACEFUL_S: Final = 2  # requests in progress; everything must end within 5 s of SIGTERM
+GRACEFUL_S: Final = 1  # requests in progress; everything must end within 5 s of SIGTERM
+ARRIVED_S: Final = 0.02  # what had arrived before the signal is read by then, and answered, not cut
 FLUSH_S: Final = 0.2  # answers written last are on their way by then
 BACKLOG: Final = 2048  # connections waiting to be accepted after a restart
 
@@ -54,10 +55,6 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._on_stop = on_stop
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._on_stop()
-        super().handle_exit(sig, frame)
-
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         kept = {s: signal.signal(s, self.handle_exit) for s in (signal.SIGTERM, signal.SIGINT)}
@@ -68,6 +65,9 @@ class Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.sleep(ARRIVED_S)
+        # Comes after the first, synchronous part of `shutdown`, which closes idle connections and marks the others.
+        asyncio.get_running_loop().call_soon(self._on_stop)
         ending = asyncio.create_task(self._drop_idle())
         await super().shutdown(sockets)
         ending.cancel()
@@ -87,7 +87,6 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """As a signal would."""
-        self._on_stop()
         self.should_exit = True
 
 

@@ -22,7 +22,7 @@ from brakeline.platform.bus import Bus, PostgresBus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.driver import Reconciler
-from brakeline.platform.observe import RequestContext
+from brakeline.platform.observe import RequestContext, logger
 from brakeline.platform.postgres_roles import Dsns
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
@@ -40,6 +40,7 @@ from brakeline.tenancy.api import router as tenancy_router
 from brakeline.tenancy.service import TenancyService
 
 FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash, nothing else
+STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for the others
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 ROUTERS: Final = (tenancy_router, fleet_router, exposure_router, rollout_router, remediation_router)
@@ -77,17 +78,26 @@ class Services:
         self.tasks.append(asyncio.create_task(self.follower.run(), name="inventories"))
 
     def on_stop(self) -> None:
-        """A signal came: whatever holds connections open must answer now."""
+        """The server stops: whatever holds connections open must answer now."""
         self.exchange.end_all()
         self.console.feed.stop()
 
     async def stop(self) -> None:
-        """End the background, write down what was coalesced, close the engines."""
-        for reconciler in (self.flush, *self.reconcilers):
-            await reconciler.stop()
+        """End the background, write down what was coalesced, close the engines; within `STOP_S`.
+
+        What does not end by then hangs at the database, which is stopped next and ends it.
+        """
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._stop()
+        except TimeoutError:
+            logger.warning("services-cut-off", seconds=STOP_S)
+
+    async def _stop(self) -> None:
         for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        ending = (reconciler.stop() for reconciler in (self.flush, *self.reconcilers))
+        await asyncio.gather(*ending, *self.tasks, return_exceptions=True)
         await self.flush.run_once()
         await self.bus.close()
         await self.db.close()

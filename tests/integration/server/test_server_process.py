@@ -102,11 +102,6 @@ class ServerProcess:
         return int(found.read_text().splitlines()[0])
 
 
-def crowding() -> float:
-    """How many programs want each core: the promised 5 s are those of a machine that has a core to spare."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 @pytest.fixture
 def root() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="brakeline-test-server-"))
@@ -143,7 +138,7 @@ def test_it_says_ready_once_and_ends_in_order_even_with_a_long_poll(root: Path) 
     twin.connection.request("POST", target, body, twin.mac_headers(twin.request(target, body)))
     begun = time.monotonic()
     assert server.end(signal.SIGTERM) == 0
-    assert time.monotonic() - begun < 5 * crowding()
+    assert time.monotonic() - begun < 5
     answer = twin.connection.getresponse()
     assert answer.status == 304  # the poll was answered, not cut
     answer.read()
