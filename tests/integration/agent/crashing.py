@@ -59,6 +59,16 @@ def spool(directory: Path) -> None:
     say("forgotten", tx(1))
 
 
+def aside(directory: Path) -> None:
+    box = Spool(directory / "spool", DiskReserve(directory / "reserve"))
+    for n in range(2):
+        box.put(result(n))
+        say("spooled", tx(n))
+    for n in range(2):
+        box.set_aside(tx(n))
+        say("aside", tx(n))
+
+
 def counter(directory: Path) -> None:
     numbers = Counter(directory)
     for _ in range(600):
@@ -92,4 +102,6 @@ def helper(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"spool": spool, "counter": counter, "memory": memory, "helper": helper}[sys.argv[2]](Path(sys.argv[1]))
+    {"spool": spool, "aside": aside, "counter": counter, "memory": memory, "helper": helper}[sys.argv[2]](
+        Path(sys.argv[1])
+    )

@@ -83,6 +83,23 @@ def test_a_spooled_result_is_readable_right_after_the_kill(tmp_path: Path) -> No
         assert box.batch(box.pending()).count(b'"outcome"') == len(box.pending())
 
 
+def test_a_result_that_is_set_aside_is_in_one_place_or_the_other(tmp_path: Path) -> None:
+    require(shutil.which("strace"), "strace")
+    for point in range(1, POINTS_MAX):
+        directory = tmp_path / str(point)
+        directory.mkdir()
+        said, killed = run(directory, "aside", point)
+        waiting = {p.stem for p in (directory / "spool").glob("tx_*.json")}
+        refused = {p.stem for p in (directory / "spool" / "refused").glob("tx_*.json")}
+        assert not waiting & refused
+        assert {line[1] for line in said if line[0] == "spooled"} <= waiting | refused
+        assert {line[1] for line in said if line[0] == "aside"} <= refused
+        if not killed:
+            assert point > 8
+            return
+    pytest.fail(f"more than {POINTS_MAX} points: raise the bound")
+
+
 def test_no_counter_is_ever_used_twice(tmp_path: Path) -> None:
     for _, before, after in every_point(tmp_path, "counter"):
         numbers = [int(line[1]) for line in before + after]
