@@ -1,6 +1,6 @@
 """How many endpoints harm reaches before the brake acts, and how often it acts on nothing: `./dev bench brake`.
 
-    python -m bench.brake [--json FILE] [--runs N]
+    python -m bench.brake [--json FILE] [--runs N] [--right N] [--tables ticks,habits,stream,fleets]
 
 Four tables. *Ticks*: false halts when the change does nothing but the bad rate drifts within a tick, for several ways
 of treating those who ask after the budget is spent. *Habits*: false halts of whole rollouts where those who ask late
@@ -16,6 +16,7 @@ import math
 import random
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -277,14 +278,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument(
+        "--right", type=int, default=1, help="so many times as many runs for rules that should not halt"
+    )
+    parser.add_argument("--tables", default="ticks,habits,stream,fleets")
     options = parser.parse_args()
     started = time.process_time()
-    rows = [
-        *ticks_table(options.runs * 5),
-        *habits_table(options.runs * 5),
-        *stream_table(options.runs),
-        *fleets_table(options.runs),
-    ]
+    tables: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "ticks": lambda: ticks_table(options.runs * 5, options.right),
+        "habits": lambda: habits_table(options.runs * 5),
+        "stream": lambda: stream_table(options.runs),
+        "fleets": lambda: fleets_table(options.runs),
+    }
+    rows = [row for name in options.tables.split(",") for row in tables[name]()]
     for row in rows:
         print("  ".join(f"{k}={v}" for k, v in row.items()))
     print(f"cpu_s={time.process_time() - started:.1f}")

@@ -95,6 +95,8 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn],
             blocks[(s.ring, s.tick, cohort, s.region, s.machine_class)].append(s)
     table: dict[Row, dict[int, list[Counts]]] = defaultdict(lambda: defaultdict(list))
     for (ring, *_), members in blocks.items():
+        if len({s.arm for s in members}) < 2:
+            continue  # nobody to compare with
         youngest_ms = max(s.ready_ms for s in members)
         for j, c in enumerate(policy.checkpoints_s):
             if now_ms < youngest_ms + c * 1000:
