@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from tests.system.box import Box
-from tests.system.packages import Built, Repository
 from tests.system.product import STOPPED, Product, short_policy
 from tests.system.world import CHECK_IN_S, Server, wait_for
+from tools.fleetbox.repository import Built, Repository
 
 NAMES = ("eu1", "eu2", "eu3", "us1", "us2", "us3")
 FIRST_RING = 1
@@ -41,7 +41,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(server: Server, box: Box, work: Path) -> World:
     box.up(len(NAMES), ("eu", "us"), server.data, enrolled=False)
-    repository = Repository(box, work / "repository")
+    repository = Repository(box.place, work / "repository")
     repository.publish(
         Built(FAILS, "1.0"),
         Built(FAILS, "2.0", postinst="echo 'this update breaks on every machine' >&2; exit 7"),

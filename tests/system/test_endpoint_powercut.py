@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from tests.system.box import Box
-from tests.system.packages import Built, Repository
 from tests.system.product import Product, short_policy
 from tests.system.world import Server, wait_for
+from tools.fleetbox.repository import Built, Repository
 
 SLOW = "slow-to-configure"
 INSTALLED = "install ok installed"
@@ -35,7 +35,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(server: Server, box: Box, work: Path) -> World:
     box.up(2, ("eu", "us"), server.data, enrolled=False)
-    repository = Repository(box, work / "repository")
+    repository = Repository(box.place, work / "repository")
     # the second time, after the boot, it must be able to succeed: a repair that runs it again heals the endpoint
     once = "test -e /root/begun || { touch /root/begun; sync; sleep 60; }"
     repository.publish(Built(SLOW, "1.0"), Built(SLOW, "2.0", postinst=once))

@@ -9,9 +9,9 @@ import functools
 from pathlib import Path
 
 from tests.system.box import Box
-from tests.system.packages import Built, Repository
 from tests.system.product import ENDED, Product, short_policy
 from tests.system.world import Server, wait_for
+from tools.fleetbox.repository import Built, Repository
 
 NAMES = ("eu1", "eu2", "us1", "us2")
 SLOW = "slow-to-configure"
@@ -22,7 +22,7 @@ ROLLOUT_WAIT_S = 180.0
 
 def test_nothing_twice_nothing_lost_and_the_rollout_goes_on(server: Server, box: Box, work: Path) -> None:
     box.up(len(NAMES), ("eu", "us"), server.data, enrolled=False)
-    repository = Repository(box, work / "repository")
+    repository = Repository(box.place, work / "repository")
     runs = f"echo $(date +%s) >> /root/runs-of-2.0; sleep {POSTINST_S}"
     repository.publish(Built(SLOW, "1.0"), Built(SLOW, "2.0", postinst=runs))
     repository.close()

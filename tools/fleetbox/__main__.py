@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.fleetbox import endpoint, fleet
+from tools.fleetbox import bad_update, endpoint, fleet
 from tools.fleetbox.settings import DISK_MIB, REPOSITORY, FleetError, Place, place
 
 
@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     clone = verbs.add_parser("clone", help="a second machine with the very disk (and keys) of another")
     clone.add_argument("name")
     clone.add_argument("new")
+    bad = verbs.add_parser("bad-update", help="prepare an update that does harm, and say how to let it loose")
+    bad.add_argument("--harm", choices=tuple(bad_update.HARMS), default="postinst", help="what it does (postinst)")
     verbs.add_parser("down", help="remove everything, also what a killed run left behind")
     return top
 
@@ -77,6 +79,8 @@ def act(where: Place, chosen: argparse.Namespace) -> int:
             fleet.heal(where, chosen.name)
         case "clone":
             fleet.clone(where, chosen.name, chosen.new, say)
+        case "bad-update":
+            sys.stdout.write(bad_update.told(bad_update.prepare(where, chosen.harm, say)))
         case "down":
             left = fleet.down(where)
             sys.stdout.write(f"down; left: {', '.join(left) or 'nothing'}\n")

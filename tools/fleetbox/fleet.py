@@ -163,7 +163,10 @@ def listing(place: Place) -> tuple[Line, ...]:
 
 def _build(place: Place, wish: Wish, layers: rootfs.Layers, server_port: int) -> FleetState:
     planned = plan(wish, layers.directories)
-    state = FleetState(place.name, wish.regions, planned, server_port=server_port, inotify_before=_raise_inotify(wish))
+    state = FleetState(
+        place.name, wish.regions, planned, server_port=server_port,
+        server_data=str(wish.data.resolve()) if wish.data else "", inotify_before=_raise_inotify(wish),
+    )  # fmt: skip
     save(place, state)
     network.create_core(place, wish.regions)
     state = replace(state, services_pid=services.start(place, wish.regions, archive(), server_port))

@@ -13,10 +13,16 @@ from tools.fleetbox.settings import FleetError
 OUTPUT_TAIL = 1500
 
 
-def run(command: Sequence[str], *, input_text: str | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(
+    command: Sequence[str],
+    *,
+    input_text: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str:
     """Standard output of `command`; FleetError with the end of its output when it fails or is missing."""
     try:
-        done = subprocess.run(command, input=input_text, capture_output=True, text=True, env=env, check=False)
+        done = subprocess.run(command, input=input_text, capture_output=True, text=True, env=env, cwd=cwd, check=False)
     except FileNotFoundError:
         raise FleetError(f"{command[0]} is missing: install the packages of tools/debian-packages.txt.") from None
     if done.returncode:

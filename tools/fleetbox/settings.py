@@ -56,7 +56,7 @@ class Place:
 
     @property
     def repository(self) -> Path:
-        """A directory that endpoints see as http://LOCAL_REPOSITORY_HOST/ (packages built by a test)."""
+        """A directory that endpoints see as http://LOCAL_REPOSITORY_HOST/ (packages built here)."""
         return self.run / "repository"
 
     def endpoint(self, name: str) -> Path:

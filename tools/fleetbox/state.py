@@ -43,6 +43,7 @@ class FleetState:
     endpoints: dict[str, EndpointState] = field(default_factory=dict)
     services_pid: int = 0
     server_port: int = 0
+    server_data: str = ""  # the server's data directory, "" = no server
     inotify_before: int = 0  # kernel setting to restore, 0 = not touched
 
     def endpoint(self, name: str) -> EndpointState:
