@@ -17,6 +17,7 @@ Filter = Annotated[str, typer.Option("--filter", help="Endpoints, such as: os:de
 Select = Annotated[str, typer.Option("--select", help="security, all, names or cve")]
 Names = Annotated[list[str] | None, typer.Option("--name", help="Package (or CVE with --select cve); repeatable.")]
 CVES_SHOWN = 8
+PINS_SHOWN = 4
 
 
 def _body(filter_text: str, selection: str, names: list[str] | None) -> dict[str, Any]:
@@ -27,14 +28,17 @@ def _body(filter_text: str, selection: str, names: list[str] | None) -> dict[str
 def preview(
     filter_text: Filter = "", selection: Select = "security", names: Names = None, as_json: Json = False
 ) -> None:
-    """What would be updated where, who is left out, which findings close. Changes nothing."""
+    """What would be updated where, who is left out, which findings close. Changes nothing.
+
+    With --json, .count and .digest are what `create` takes as --expect and --digest.
+    """
     answer = Client.from_context().post("/deployments/preview", _body(filter_text, selection, names))
 
     def human() -> None:
         plan, closing = answer["plan"], answer["closing"]
         pairs({
             "endpoints": f"{answer['count']} of {answer['matched']} that match",
-            "updates": f"{len(plan['updates'])} packages, pinned (digest {plan['digest'][:16]})",
+            "updates": f"{len(plan['updates'])} packages, pinned (digest {answer['digest'][:16]})",
             "findings": f"{closing['before']} CVEs open there, {closing['after']} afterwards; "
                         f"closes {len(closing['closed'])}, {len(closing['kev'])} of them known exploited",
         })  # fmt: skip
@@ -50,7 +54,7 @@ def preview(
                 ["left out", "host", "why"], [(s["endpoint_id"], s["hostname"], s["reason"]) for s in plan["skipped"]]
             )
         if answer["count"]:
-            talk(f"Create exactly this: --expect {answer['count']} --digest {plan['digest']}")
+            talk(f"Create exactly this: --expect {answer['count']} --digest {answer['digest']}")
 
     emit(answer, as_json, human)
 
@@ -77,11 +81,16 @@ def create(
     made = Client.from_context().post("/deployments", body)
 
     def human() -> None:
-        say(f"{made['id']}: {made['title']}, {len(made['updates'])} packages on {made['endpoints']} endpoints.")
+        say(f"{made['id']}: {made['title']}; pinned: {_pinned(made['updates'])}")
         verb = "watch" if start else "start"
         talk(f"next: brakeline rollout {verb} {made['rollout_id']}")
 
     emit(made, as_json, human)
+
+
+def _pinned(updates: list[dict[str, Any]]) -> str:
+    more = f" and {len(updates) - PINS_SHOWN} more" if len(updates) > PINS_SHOWN else ""
+    return ", ".join(f"{u['name']} {u['version']}" for u in updates[:PINS_SHOWN]) + more
 
 
 def _read_policy(path: Path) -> Any:

@@ -1,7 +1,8 @@
 """`brakeline rollout`: list, show, new, start, watch, pause, brake, resume, withdraw, explain, lint, power.
 
 `brake` takes the id alone and never asks. `watch` prints a line whenever something changed (also when piped) and ends
-with exit code 6 when the rollout is halted or withdrawn, 7 when waiting took too long.
+with exit code 6 when the rollout is halted or withdrawn, 7 when waiting took too long. Of endpoints people read the
+host names; `--json` has the ids.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import typer
 from brakeline.cli.client import Client
 from brakeline.cli.output import Exit, Json, emit, noun, pairs, say, table, talk, when
 from brakeline.core.errors import Invalid
+from brakeline.rollout.wording import reason
 
 app = noun("Rollouts: a change goes ring by ring, and stops by itself when it does harm.")
 Id = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Id of the rollout (ro_…).")]
@@ -21,6 +23,7 @@ Why = Annotated[str, typer.Option("--reason", help="Kept in the log.")]
 GLYPH = {"ok": "✓", "wait": "○", "hold": "?", "halt": "✕", "unknown": "?"}
 POLL_S = 1.0
 STOPPED = ("halted", "withdrawn")
+SPARING = ("holding", *STOPPED)
 
 
 @app.command("list")
@@ -54,15 +57,13 @@ def show(rollout: Id, as_json: Json = False) -> None:
 
 
 def _show(view: dict[str, Any]) -> None:
-    now = view["now"]
     pairs({
         "rollout": f"{view['title']} ({view['id']}), generation {view['generation']}",
-        "state": f"{view['state']}: {view['why']}",
+        "state": f"{view['state']}: {_reason(view)}",
         "updates": ", ".join(view["updates"]),
         "exposed": f"{view['exposed']} of {view['targets']}: {view['proven']} proven, {view['failed']} failed, "
                    f"{view['silent']} silent; {len(view['spared'])} keep their versions",
-        "bad": f"treated {now['x_t']}/{now['n_t']}, control {now['x_c']}/{now['n_c']}; excess "
-               f"{100 * now['excess']:+.1f} points (95 % band {100 * now['low']:+.1f} to {100 * now['high']:+.1f})",
+        "bad": _bad(view["now"]),
     })  # fmt: skip
     say()
     table(
@@ -71,16 +72,36 @@ def _show(view: dict[str, Any]) -> None:
           c["failed"], c["silent"], c["spared"]) for c in view["grid"]],
     )  # fmt: skip
     say()
-    _lines(view["lines"])
+    _lines(view["lines"], _names(view))
     for sentence in view["statistics"]:
         say(f"  {sentence}")
-    if view["state"] in STOPPED and view["spared"]:
-        say("spared: " + ", ".join(view["spared"]))
+    if view["state"] in SPARING and view["spared"]:
+        say(_spared(view))
 
 
-def _lines(lines: list[dict[str, Any]]) -> None:
+def _bad(now: dict[str, Any]) -> str:
+    text = f"treated {now['x_t']}/{now['n_t']}, control {now['x_c']}/{now['n_c']}"
+    if not now["n_t"] or not now["n_c"]:
+        return f"{text}; nothing to compare with"
+    band = f"95 % band {100 * now['low']:+.1f} to {100 * now['high']:+.1f}"
+    return f"{text}; excess {100 * now['excess']:+.1f} points ({band})"
+
+
+def _spared(view: dict[str, Any]) -> str:
+    return "spared, they keep their versions: " + ", ".join(view["spared"])
+
+
+def _names(view: dict[str, Any]) -> dict[str, str]:
+    return {m["endpoint_id"]: m["hostname"] for m in view["members"]}
+
+
+def _reason(view: dict[str, Any]) -> str:
+    return reason(view["why"], _names(view))
+
+
+def _lines(lines: list[dict[str, Any]], names: dict[str, str]) -> None:
     for line in lines:
-        say(f"{GLYPH[line['state']]} {line['gate']}: {line['text']}")
+        say(f"{GLYPH[line['state']]} {line['gate']}: {reason(line['text'], names)}")
 
 
 @app.command()
@@ -111,7 +132,7 @@ def _pin(text: str) -> dict[str, str]:
 
 def _act(rollout: str, verb: str, reason: str, as_json: bool) -> None:
     view = Client.from_context().post(f"/rollouts/{rollout}/{verb}", {"reason": reason})
-    emit(view, as_json, lambda: say(f"{view['id']}: {view['state']}: {view['why']}"))
+    emit(view, as_json, lambda: say(f"{view['id']}: {view['state']}: {_reason(view)}"))
 
 
 @app.command()
@@ -154,8 +175,9 @@ def brake(rollout: Id, as_json: Json = False) -> None:
 @app.command()
 def explain(rollout: Id, as_json: Json = False) -> None:
     """Why it goes on, waits or stands still: every gate and what it says."""
-    lines = Client.from_context().get(f"/rollouts/{rollout}/why")
-    emit(lines, as_json, lambda: _lines(lines))
+    client = Client.from_context()
+    lines = client.get(f"/rollouts/{rollout}/why")
+    emit(lines, as_json, lambda: _lines(lines, _names(client.get(f"/rollouts/{rollout}"))))
 
 
 @app.command()
@@ -198,7 +220,7 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Follow it to its end. Ends with 0 when completed, 6 when halted or withdrawn, 7 when time ran out."""
-    client, started, said = Client.from_context(), time.monotonic(), ""
+    client, started, said, told = Client.from_context(), time.monotonic(), "", False
     while True:
         view = client.get(f"/rollouts/{rollout}")
         line = f"{view['state']}  {view['exposed']}/{view['targets']} exposed, {view['proven']} proven, " \
@@ -206,6 +228,9 @@ def watch(
         if line != said and not as_json:
             say(line)
             said = line
+        if view["state"] == "holding" and not told and not as_json:
+            talk(_held(view))
+            told = True
         over = view["state"] in ("completed", *STOPPED)
         late = bool(timeout) and time.monotonic() - started > timeout
         if over or late:
@@ -214,7 +239,7 @@ def watch(
     emit(view, as_json, lambda: None)
     if view["state"] in STOPPED:
         if view["spared"]:
-            talk("keep their versions: " + ", ".join(view["spared"]))
+            talk(_spared(view))
         raise typer.Exit(Exit.BRAKED)
     if not over:
         raise typer.Exit(Exit.TIMEOUT)
@@ -222,5 +247,13 @@ def watch(
 
 def _stable(view: dict[str, Any]) -> str:
     """The reason without its countdown, so that a waiting rollout prints one line and not one a second."""
-    why: str = view["why"]
+    why = _reason(view)
     return why.partition(": waiting for bake time")[0] + (", baking" if ": waiting for bake time" in why else "")
+
+
+def _held(view: dict[str, Any]) -> str:
+    spared = f"{_spared(view)}\n" if view["spared"] else ""
+    return (
+        f"{spared}It holds; a person may end it (brakeline rollout withdraw {view['id']} --reason …) or let it go on "
+        "(resume). Watching on; Ctrl-C ends the watch alone."
+    )

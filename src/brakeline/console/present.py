@@ -263,11 +263,6 @@ def endpoint_tabs(endpoint_id: str, current: str, notes: Mapping[str, int | None
 # --- add endpoint, overview ----------------------------------------------------------------------------------------
 
 
-def one_liner(base_url: str, pin: str, token: str) -> str:
-    """The line to paste. `pin`: "sha256//…" of the server's own key, so nobody in between can change the script."""
-    return f"curl -fsSk --pinnedpubkey '{pin}' {base_url}/enrol.sh | sudo sh -s -- --token {token}"
-
-
 def token_facts(token: EnrolToken, now_ms: int) -> str:
     uses = "once" if token.uses == 1 else f"{token.uses} times"
     return f"The token works {uses}, for {span((token.expires_ms - now_ms) / 1000)}, and can only enrol."

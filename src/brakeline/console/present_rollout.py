@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -28,6 +27,7 @@ from brakeline.rollout.model import State
 from brakeline.rollout.service import RolloutSummary
 from brakeline.rollout.view import Cell, Excess, LogLine, Member
 from brakeline.rollout.view import RolloutView as Facts
+from brakeline.rollout.wording import named, reason
 
 STATES: Final = {
     "draft": Badge("○", "draft", Tone.IDLE),
@@ -84,7 +84,10 @@ TITLES: Final = {
     "halted": "Why it stopped", "holding": "Why it does not go on", "rolling": "Why it is going on",
     "completed": "Why it is completed", "draft": "Why it has not begun", "withdrawn": "Why it stopped",
 }  # fmt: skip
-ENDPOINT_ID: Final = re.compile(r"ep_[0-9A-Z]{26}")
+SPARED_TITLES: Final = {
+    "halted": "Spared: they keep their versions", "withdrawn": "Spared: they keep their versions",
+    "holding": "Spared so far: they keep their versions",
+}  # fmt: skip
 SPARED_SHOWN: Final = 60
 HARMED_SHOWN: Final = 40
 SMALL: Final = 50  # below this, counts are said instead of shares: "1 of 3"
@@ -110,6 +113,11 @@ def points(value: float) -> str:
     shown = round(100 * value, 1)
     sign = "+" if shown > 0 else "−" if shown < 0 else ""
     return f"{sign}{abs(shown):.1f} points"
+
+
+def names_of(v: Facts) -> dict[str, str]:
+    """Endpoint id -> host name, of all whom the rollout concerns."""
+    return {m.endpoint_id: m.hostname for m in v.members}
 
 
 def rollout_row(r: RolloutSummary, view: Facts | None, now_ms: int) -> RolloutRow:
@@ -138,10 +146,13 @@ def waiting_texts(view: Facts, endpoint_id: str) -> dict[str, str]:
     member = next((m for m in view.members if m.endpoint_id == endpoint_id), None)
     if member is None or member.state in ("proven", "installed"):
         return {}
+    why = reason(view.why, names_of(view))
     if view.state == "halted":
         text = f"spared: rollout {view.title} was halted"
     elif member.state in ("waiting", "control", "spared"):
-        text = f"rollout {view.title}: {member.note or 'waits for its ring'}" + (f"; {view.why}" if view.why else "")
+        text = f"rollout {view.title} is {view.state}: {member.note or 'waits for its ring'}" + (
+            f"; {why}" if why else ""
+        )
     else:
         text = f"rollout {view.title}: {member.state}" + (f", {member.note}" if member.note else "")
     return {update.partition(" ")[0]: text for update in view.updates}
@@ -154,21 +165,20 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
     """One moment of one rollout. `made`: the deployment behind it, if there is one."""
     state = STATES[v.state]
     harmed = [m for m in v.members if m.arm == "treated" and m.state in HARMED]
-    over = v.state in OVER
-    names = {m.endpoint_id: m.hostname for m in v.members}
+    names = names_of(v)
     pairs = list(zip(v.spared, v.spared_ids, strict=True))
     return RolloutView(
         id=v.id, name=v.title, sub=_sub(v), policy=None, state=state, state_class=v.state, alert=alert(v),
         alert_tone=state.tone, brake=brake_control(v), kpis=kpis(v), rings=_rings(v), grid=grid(v),
         excess=excess_series(v), why_title=TITLES[v.state],
-        why=tuple(WhyLine(LINES[x.state], named(x.text, names)) for x in v.lines) or (_nothing(v),),
+        why=tuple(WhyLine(LINES[x.state], reason(x.text, names)) for x in v.lines) or (_nothing(v),),
         statistics=v.statistics, log=tuple(_log_row(x, names, now_ms) for x in v.log), log_more=0,
         harmed=tuple(
             EndpointMark(Link(m.hostname, endpoint_href(m.endpoint_id)), m.note, member_badge(m))
             for m in harmed[:HARMED_SHOWN]
         ),
         spared=tuple(Link(name, endpoint_href(i)) for name, i in pairs[:SPARED_SHOWN]), spared_total=len(pairs),
-        spared_title="Spared: they keep their versions" if over else "Not reached yet",
+        spared_title=SPARED_TITLES.get(v.state, "Not reached yet"),
         updates=_pins(v, made), updates_note=_closing(made), releases=releases(v, may_resume),
         pause_action=f"{rollout_href(v.id)}/pause" if v.state == "rolling" and v.wish == "run" else "",
         withdraw_action=f"{rollout_href(v.id)}/withdraw" if v.state not in ("withdrawn", "completed") else "",
@@ -183,8 +193,7 @@ def _sub(v: Facts) -> str:
 def alert(v: Facts) -> str:
     """The sentence at the top, for every state in which somebody should read one."""
     reached = plural(v.exposed, "endpoint")
-    names = {m.endpoint_id: m.hostname for m in v.members}
-    why = named(v.why, names).removeprefix("halted: ").removeprefix("holding: ").rstrip(".")
+    why = reason(v.why, names_of(v)).rstrip(".")
     if v.state == "halted":
         return (
             f"■ Halted: {why}. {reached} received this change, {len(v.spared):,} were spared and keep their versions. "
@@ -281,11 +290,6 @@ def _point(e: Excess, start_ms: int) -> ExcessPoint:
         max(0.0, (e.at_ms - start_ms) / 1000), e.n_t, round(100 * e.excess, 3), round(100 * e.low, 3),
         round(100 * e.high, 3), brake,
     )  # fmt: skip
-
-
-def named(text: str, names: Mapping[str, str]) -> str:
-    """`text` with ids of endpoints replaced by their host names."""
-    return ENDPOINT_ID.sub(lambda found: names.get(found[0]) or found[0], text)
 
 
 def _nothing(v: Facts) -> WhyLine:

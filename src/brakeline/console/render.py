@@ -6,11 +6,13 @@ macros, so what a stream sends and what a reload shows cannot differ.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 from brakeline.console.assets import Asset
 from brakeline.console.charts import excess_chart
@@ -18,6 +20,7 @@ from brakeline.console.views import Shell
 
 # One payload line per region: htmx replaces the children of `target` by morphing, so nodes keep focus and presses.
 PARTIAL = '<hx-partial hx-target="#{target}" hx-swap="innerMorph">{html}</hx-partial>'
+_SEPARATOR = re.compile(r"[-+~:](?=\w)")
 
 
 class Renderer:
@@ -29,7 +32,7 @@ class Renderer:
             loader=FunctionLoader(_source), undefined=StrictUndefined, autoescape=True, trim_blocks=True,
             lstrip_blocks=True, extensions=["jinja2.ext.do"],
         )  # fmt: skip
-        self.environment.globals.update(static=self._static, excess_chart=excess_chart)
+        self.environment.globals.update(static=self._static, excess_chart=excess_chart, version=version)
         self.environment.filters["n"] = number
 
     def page(self, name: str, view: Any, shell: Shell) -> str:
@@ -54,6 +57,12 @@ class Renderer:
 def number(value: int | None) -> str:
     """`1,204`; a number that is not known is said to be so."""
     return "?" if value is None else f"{value:,}"
+
+
+def version(text: str) -> Markup:
+    """A version that a narrow screen may break only behind one of its own separators, and a wide one not at all."""
+    parts = _SEPARATOR.sub(r"\g<0>\n", text).split("\n")
+    return Markup('<span class="version">{}</span>').format(Markup("<wbr>").join(parts))
 
 
 def _source(name: str) -> str | None:

@@ -106,7 +106,7 @@ ASK_MARK = Badge("?", "no data", Tone.WARN)
 LOG: Final = tuple(
     LogRow(f"19:1{i}:0{i}", f"2026-11-22T19:1{i}:0{i}Z", Badge("·", "info", Tone.IDLE), text)
     for i, text in reversed(
-        list(enumerate(("Created by alice, approved by bob", "Ring canary opened in eu-north", "Ring canary passed", "Ring early opened in eu-north")))
+        list(enumerate(("Created by alice", "Ring canary opened in eu-north", "Ring canary passed", "Ring early opened in eu-north")))
     )
 )  # fmt: skip
 STATISTICS: Final = (
@@ -128,7 +128,7 @@ def kpis(state: Badge, exposed: int, treated: str, control: str, spared: int, de
 
 
 ROLLING_VIEW: Final = RolloutView(
-    id="ro_live", name="debian-security 2026-11-22", sub="started by alice · approved by bob · 4 regions × 6 rings",
+    id="ro_live", name="debian-security 2026-11-22", sub="started by alice · 4 regions × 6 rings",
     policy=Link("servers-standard", "/policies"), state=ROLLING, state_class="rolling", alert="", alert_tone=Tone.INFO,
     brake=BrakeControl("/rollouts/ro_live/brake", True, "BRAKE"),
     kpis=kpis(ROLLING, 221, "0.45 %", "0.90 %", 99779, "next gate in 00:42"), rings=RINGS,

@@ -68,9 +68,10 @@ class NewDeployment:
 
 
 def rendered(preview: Preview) -> dict[str, Any]:
-    """A preview with its figures beside its lists."""
+    """A preview with its figures beside its lists; `count` and `digest` are what `create` takes as they stand."""
     plain: dict[str, Any] = to_plain(preview)
-    return plain | {"count": preview.count, "skipped_by_code": preview.skipped_by_code()}
+    figures = {"count": preview.count, "digest": preview.plan.digest, "skipped_by_code": preview.skipped_by_code()}
+    return plain | figures
 
 
 @router.get("/policies")

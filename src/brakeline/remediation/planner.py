@@ -17,6 +17,8 @@ from brakeline.remediation.model import PinnedUpdate, Plan, Selection, Situation
 
 INSTALLABLE = frozenset((UpdateState.AVAILABLE, UpdateState.NEEDS_NEW))
 LEFT_OUT_SHOWN = 20  # reasons told per endpoint
+TITLE_NAMES = 3
+TITLE_NAME_CHARS = 26  # of one name, so that the count at the end is never cut off
 
 
 def plan(situations: Sequence[Situation], selection: Selection, names: frozenset[str] = frozenset()) -> Plan:
@@ -37,6 +39,14 @@ def plan(situations: Sequence[Situation], selection: Selection, names: frozenset
     security = {u.name for updates in chosen.values() for u in updates if u.security}
     updates = tuple(PinnedUpdate(name, pins[name], count, name in security) for name, count in sorted(counts.items()))
     return Plan(updates, tuple(targets), tuple(skipped), digest(targets), release)
+
+
+def default_title(selection: Selection, names: Sequence[str], count: int) -> str:
+    """What a deployment is called when nobody named it; of many names the first, and how many more there are."""
+    more = len(names) - TITLE_NAMES
+    few = ", ".join(name[:TITLE_NAME_CHARS] for name in names[:TITLE_NAMES]) + (f" and {more} more" if more > 0 else "")
+    what = {Selection.SECURITY: "Security updates", Selection.ALL: "All updates"}.get(selection, few)
+    return f"{what} on {count} endpoint{'' if count == 1 else 's'}"
 
 
 def digest(targets: Iterable[Target]) -> str:

@@ -17,7 +17,7 @@ from brakeline.fleet.query import parse, render
 from brakeline.platform.observe import logger
 from brakeline.remediation import store
 from brakeline.remediation.model import Deployment, DeploymentView, Plan, Preview, Selection, Situation
-from brakeline.remediation.planner import plan
+from brakeline.remediation.planner import default_title, plan
 from brakeline.remediation.policies import CountMoved, PolicyUse
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.model import Policy as RolloutPolicy
@@ -84,7 +84,7 @@ class RemediationService(PolicyUse):
         principal.require("rollout.create")
         seen = await self.preview(principal, filter_text, selection, names)
         _unmoved(seen, expect_count, digest)
-        title = title.strip()[:TITLE_CHARS_MAX] or _title(seen)
+        title = title.strip()[:TITLE_CHARS_MAX] or default_title(seen.selection, seen.names, seen.count)
         change = Change(
             tuple(Pin(update.name, update.version) for update in seen.plan.updates),
             exploited=bool(seen.closing.kev), title=title,
@@ -188,11 +188,6 @@ def _unmoved(seen: Preview, expect_count: int | None, digest: str) -> None:
         raise CountMoved("the pinned updates are not those that you saw", digest=seen.plan.digest)
     if not seen.plan.targets:
         raise NothingToDo(f"{seen.matched} endpoints match, all are left out", **seen.skipped_by_code())
-
-
-def _title(seen: Preview) -> str:
-    what = {"security": "Security updates", "all": "All updates"}.get(seen.selection.value, ", ".join(seen.names[:3]))
-    return f"{what} on {seen.count} endpoints"[:TITLE_CHARS_MAX]
 
 
 __all__ = ["CountMoved", "NothingToDo", "RemediationService"]

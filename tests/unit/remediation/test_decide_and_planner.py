@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from brakeline.protocol.messages import Mode, PendingUpdate, UpdateState
 from brakeline.remediation.decide import effective, why
 from brakeline.remediation.model import Plan, Selection, SettingsPolicy, Situation
-from brakeline.remediation.planner import plan
+from brakeline.remediation.planner import default_title, plan
 
 
 def policy(name: str, mode: str, refresh: int | None = None) -> SettingsPolicy:
@@ -165,3 +165,12 @@ def test_everybody_is_either_in_or_named_and_gets_only_pins(drawn: list[Situatio
     assert all(s.reason for s in planned.skipped)
     pins = {u.name: u.version for u in planned.updates}
     assert all(t.updates.items() <= pins.items() for t in planned.targets)
+
+
+def test_a_title_drops_no_name_without_a_sign() -> None:
+    names = ("jq", "unzip", "libssh2-1", "curl")
+    assert default_title(Selection.NAMES, names, 6) == "jq, unzip, libssh2-1 and 1 more on 6 endpoints"
+    assert default_title(Selection.NAMES, names[:3], 1) == "jq, unzip, libssh2-1 on 1 endpoint"
+    assert default_title(Selection.SECURITY, (), 6) == "Security updates on 6 endpoints"
+    assert default_title(Selection.NAMES, ("x" * 300,) * 9, 200_000).endswith(" and 6 more on 200000 endpoints")
+    assert len(default_title(Selection.NAMES, ("x" * 300,) * 500, 10_000_000)) <= 120
