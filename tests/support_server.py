@@ -29,7 +29,7 @@ from brakeline.protocol.messages import (
     SignedOrder,
     TransactionResult,
 )
-from brakeline.server.agent_plane import AgentPlane
+from brakeline.server.agent_plane import AgentPlane, Limits
 from brakeline.server.exchange import Exchange
 from brakeline.server.followers import listen_for_wakes
 from brakeline.server.serve import listen, make_server, started
@@ -89,7 +89,9 @@ class Plane:
 
 
 @asynccontextmanager
-async def running_plane(db: Database, directory: Path, clock: Clock | None = None) -> AsyncIterator[Plane]:
+async def running_plane(
+    db: Database, directory: Path, clock: Clock | None = None, limits: Limits | None = None
+) -> AsyncIterator[Plane]:
     """Serve until the block ends."""
     clock = clock or SystemClock()
     bus = await PostgresBus.open(db.dsn_app)
@@ -104,7 +106,7 @@ async def running_plane(db: Database, directory: Path, clock: Clock | None = Non
     exchange = Exchange(clock, settings, orders)
     sock = listen("127.0.0.1", 0)
     plane = Plane(db, bus, fleet, orders, exchange, sock.getsockname()[1], tls)
-    app = AgentPlane(fleet, exchange, orders, clock)
+    app = AgentPlane(fleet, exchange, orders, clock, limits)
     server = make_server(app, tls.certificate_file, tls.key_file, exchange.end_all)
     serving = asyncio.create_task(server.serve([sock]))
     waking = asyncio.create_task(listen_for_wakes(bus, exchange))

@@ -16,7 +16,7 @@ from brakeline.fleet.model import CounterState
 from brakeline.protocol.digests import package_key
 from brakeline.protocol.messages import Inventory, Package
 
-RECENT_KEPT: Final = 4  # pairs remembered: enough for messages that overtook each other on two connections
+RECENT_KEPT: Final = 8  # pairs remembered: a repeat of one of them is known as such, not taken for a clone's words
 LATE_MAX: Final = 8  # how far behind a message may be overtaken; agents jump far ahead after a refusal, a clone not
 RETIRED_KEPT: Final = 16  # boot ids remembered: an older one that comes back is found one message later
 COUNTER_MAX: Final = (1 << 53) - 1  # exact in every JSON reader
@@ -70,6 +70,18 @@ def decide_counter(state: CounterState, boot_id: str, counter: int, digest: str)
     if counter > state.recent[0][0] and counter >= state.highest - LATE_MAX:
         return Late()
     return Cloned(f"counter {counter} came after {state.highest}")
+
+
+def decide_outdated(state: CounterState, boot_id: str, counter: int, digest: str) -> CounterVerdict:
+    """What a check-in tells whose MAC is right under a secret that a newer one has replaced. It is never answered.
+
+    Whoever sent it holds the identity, so its counter is used up, and the same counter in another message proves two
+    machines: else twins that renew in turn could pass each other for ever, each over counters of refused check-ins.
+    That it is late proves nothing: an honest check-in may be overtaken by the renewal after it, even by a reboot.
+    """
+    if boot_id != state.boot_id or (counter <= state.highest and counter not in dict(state.recent)):
+        return Late()
+    return decide_counter(state, boot_id, counter, digest)
 
 
 # --- inventory -----------------------------------------------------------------------------------------------------

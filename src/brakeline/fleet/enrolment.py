@@ -30,6 +30,7 @@ TOKEN_CHARS: Final = 32  # of 5 bits each: 160 bits
 TOKEN_USES_MAX: Final = 100_000
 TOKEN_TTL_S_MAX: Final = 30 * 86400  # an image build may need weeks; for ever is a password
 TAGS_MAX: Final = 32
+OUTDATED_KEPT: Final = 4  # secrets remembered after their replacement: as many machines as share an identity, less one
 _NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,62}")
 _TOKEN_FAULTS: Final = {"unknown": TokenUnknown, "used": TokenUsed, "expired": TokenExpired, "revoked": TokenExpired}
 
@@ -145,8 +146,11 @@ class Enrolment(FleetParts):
         return session
 
     def _issue(self, session: Session) -> Secret:
-        """A fresh check-in secret, kept in memory only; the one before it is void at once."""
+        """A fresh check-in secret, kept in memory only; the one before it is void at once, but still evidence."""
         now = self.clock.now_ms()
+        if session.secret:
+            before = ((session.secret, session.secret_expires_ms), *session.outdated)
+            session.outdated = tuple(s for s in before if s[1] > now)[:OUTDATED_KEPT]
         session.secret = bytes.fromhex(self.ids.secret(32))
         session.secret_expires_ms = now + SECRET_LIFETIME_S * 1000
         return Secret(session.secret.hex(), session.secret_expires_ms, now)
@@ -166,7 +170,7 @@ class Enrolment(FleetParts):
         if isinstance(verdict, Cloned):
             # In memory at once: both machines are stopped even while the database is away.
             session.identity = dataclasses.replace(session.identity, state=EndpointState.CLONED)
-            session.secret = b""
+            session.secret, session.outdated = b"", ()
             self.unsaved_clones[session.identity.endpoint_id] = (session.identity, verdict.reason)
             await self.save_clones()
             raise ClonedIdentity(verdict.reason)

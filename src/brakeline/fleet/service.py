@@ -6,7 +6,7 @@ check-ins, which only touch memory. Calls: `platform.database`, `platform.bus`, 
 
 from __future__ import annotations
 
-from brakeline.fleet.decide import Accept, decide_counter
+from brakeline.fleet.decide import Accept, Cloned, decide_counter, decide_outdated
 from brakeline.fleet.enrolment import Enrolment
 from brakeline.fleet.faults import ClonedIdentity, EndpointRetired, UnknownEndpoint
 from brakeline.fleet.inventory import InventoryUse
@@ -40,6 +40,14 @@ class FleetService(Enrolment, InventoryUse, ListUse):
         if isinstance(verdict, Accept):
             session.counter = verdict.state
         else:
+            await self.refuse(session, verdict)
+
+    async def take_outdated(self, session: Session, boot_id: str, counter: int, digest: str) -> None:
+        """Use up the counter of a check-in under a replaced secret; raises `ClonedIdentity` if it proves a clone."""
+        verdict = decide_outdated(session.counter, boot_id, counter, digest)
+        if isinstance(verdict, Accept):
+            session.counter = verdict.state
+        elif isinstance(verdict, Cloned):
             await self.refuse(session, verdict)
 
     def record_check_in(self, session: Session, boot_id: str, check_in: CheckIn) -> None:

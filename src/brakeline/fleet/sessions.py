@@ -26,6 +26,7 @@ class Session:
     scan: int = 0
     secret: bytes = b""
     secret_expires_ms: int = 0
+    outdated: tuple[tuple[bytes, int], ...] = ()  # secrets replaced lately with their expiry, newest first: evidence
     resync: bool = False  # ask for the whole inventory until it came
     signed: asyncio.Lock = field(default_factory=asyncio.Lock)  # signed messages of one endpoint, one at a time
 

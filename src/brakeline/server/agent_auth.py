@@ -63,6 +63,15 @@ def verify_mac(session: Session, request: Authenticated, headers: Headers, now_m
     return text[:32]  # 128 bits tell messages apart; kept per endpoint
 
 
+def outdated_mac(session: Session, request: Authenticated, headers: Headers, now_ms: int) -> str | None:
+    """What identifies a check-in whose MAC is right under a replaced secret; None when it is right under none."""
+    text = headers.get(_MAC, b"").decode("latin-1")
+    for secret, expires_ms in session.outdated:
+        if now_ms < expires_ms and auth.mac_matches(secret, request, text):
+            return text[:32]
+    return None
+
+
 def verify_signature(
     public_key: bytes, key_ids: tuple[str, ...], request: Authenticated, headers: Headers, now_ms: int
 ) -> str:

@@ -7,6 +7,7 @@ after commit. `agent_auth` checks who speaks, `exchange` knows what to answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -17,6 +18,7 @@ import structlog
 from brakeline.core.clock import Clock
 from brakeline.core.errors import BrakelineError, Fault, NotFound, Unavailable
 from brakeline.core.limits import AGENT_BODY_BYTES_MAX, CHECK_IN_BODY_BYTES_MAX, LONG_POLL_S_MAX
+from brakeline.fleet.faults import SecretExpired
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.fleet.service import FleetService
 from brakeline.fleet.sessions import Session
@@ -33,7 +35,7 @@ from brakeline.protocol.messages import (
     ResultsAck,
     TransactionResult,
 )
-from brakeline.server.agent_auth import Headers, read_request, verify_mac, verify_signature
+from brakeline.server.agent_auth import Headers, outdated_mac, read_request, verify_mac, verify_signature
 from brakeline.server.exchange import Exchange
 
 Scope = MutableMapping[str, Any]
@@ -87,11 +89,22 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is done at once; whoever comes beyond it is asked to come again later."""
+
+    polls: int = POLLS_MAX
+    writes: int = WRITES_MAX
+
+
 class AgentPlane:
     """The ASGI application for `/agent/v1/`."""
 
-    def __init__(self, fleet: FleetService, exchange: Exchange, results: ResultSink, clock: Clock) -> None:
+    def __init__(
+        self, fleet: FleetService, exchange: Exchange, results: ResultSink, clock: Clock, limits: Limits | None = None
+    ) -> None:
         self._fleet, self._exchange, self._results, self._clock = fleet, exchange, results, clock
+        self._limits = limits or Limits()
         self._writes = 0
         self._routes: dict[str, tuple[int, Callable[[Scope, Headers, bytes], Awaitable[Answer]]]] = {
             routes.CHECK_IN: (CHECK_IN_BODY_BYTES_MAX, self._on_check_in),
@@ -113,6 +126,8 @@ class AgentPlane:
             answer = self._problem(e)
         except Gone:
             return
+        except asyncio.CancelledError:  # only the server's end cancels: this took longer than it waits
+            answer = self._problem(Unavailable("The server stops; nothing acknowledged is lost."))
         except Exception as e:  # outermost: a defect of ours must answer 500 and leave a trace
             log.exception("agent plane failed", path=scope["path"], error=type(e).__name__)
             answer = self._problem(Fault("The server's log has the details."))
@@ -124,7 +139,7 @@ class AgentPlane:
         request = read_request(scope, headers, body)
         session = self._fleet.sessions.known(request.endpoint_id) or await self._fleet.session(request.endpoint_id)
         self._fleet.require_active(session)
-        digest = verify_mac(session, request, headers, self._clock.now_ms())
+        digest = await self._verified(session, request, headers)
         await self._fleet.take(session, request.boot_id, request.counter, digest)
         try:
             check_in = _check_in.decode(body)
@@ -134,7 +149,7 @@ class AgentPlane:
         known = headers.get(b"if-none-match", b"")
         composed = await self._exchange.reply(session, check_in)
         if composed.etag == known and (wait := _wait_s(scope["query_string"])):
-            if self._exchange.waiting >= POLLS_MAX:
+            if self._exchange.waiting >= self._limits.polls:
                 raise TooBusy("Too many long-polls are held.")
             started = self._clock.monotonic_s()
             while composed.etag == known:
@@ -186,6 +201,17 @@ class AgentPlane:
         await self._fleet.goodbye(session, request.boot_id)
         return Answer(b"", 204)
 
+    async def _verified(self, session: Session, request: Authenticated, headers: Headers) -> str:
+        """The MAC of a check-in under the present secret. Under a replaced one it is refused, but heard."""
+        now_ms = self._clock.now_ms()
+        try:
+            return verify_mac(session, request, headers, now_ms)
+        except SecretExpired:
+            digest = outdated_mac(session, request, headers, now_ms)
+            if digest is not None:
+                await self._fleet.take_outdated(session, request.boot_id, request.counter, digest)
+            raise
+
     async def _signed(self, scope: Scope, headers: Headers, body: bytes) -> tuple[Session, Authenticated]:
         """The session behind a signed request, which is taken once."""
         request = read_request(scope, headers, body)
@@ -200,7 +226,7 @@ class AgentPlane:
     # --- plumbing ------------------------------------------------------------------------------------------------
 
     def _writing(self) -> _Writing:
-        if self._writes >= WRITES_MAX:
+        if self._writes >= self._limits.writes:
             raise TooBusy("Too many endpoints are being written at once.")
         return _Writing(self)
 

@@ -14,6 +14,7 @@ from tests.support_agent import FACTS, AgentTwin, packages
 from tests.support_server import OWNER, Plane, running_plane
 
 from brakeline.fleet.model import EndpointState
+from brakeline.fleet.store.inventories import lock_held
 from brakeline.platform.database import Database
 from brakeline.protocol import auth, routes
 from brakeline.protocol.codec import encode
@@ -31,6 +32,7 @@ from brakeline.protocol.messages import (
     UpdateRef,
     UpdateState,
 )
+from brakeline.server.agent_plane import Limits
 
 run = asyncio.to_thread
 
@@ -276,6 +278,44 @@ async def test_a_clone_that_boots_by_itself_is_found_when_the_first_speaks_again
     assert (await run(clone.check_in)).code == routes.P_CLONED
 
 
+async def test_twins_of_one_boot_that_renew_in_turn_are_found(plane: Plane) -> None:
+    """Two containers copied from one: same key, same boot id, each over the counter of the other's refused check-in."""
+    twin = await plane.enrolled()
+    await run(twin.check_in)
+    clone = dataclasses.replace(twin, connection=None)
+    session = await plane.fleet.session(twin.endpoint_id)
+    session.secret, session.outdated = b"", ()  # as after a restart of the server: both renew
+    clone.counter += 1  # a request that was lost on its way
+    codes = []
+    for turn in range(6):
+        machine = (twin, clone)[turn % 2]
+        codes.append((await run(machine.check_in)).code)
+        if codes[-1] == routes.P_CLONED:
+            break
+        assert (await run(machine.renew)).status == 200
+    assert codes == [routes.P_SECRET_EXPIRED, routes.P_SECRET_EXPIRED, routes.P_CLONED]
+    assert (await run(clone.renew)).code == routes.P_CLONED
+    assert (await plane.fleet.get_endpoint(OWNER, twin.endpoint_id)).summary.state is EndpointState.CLONED
+
+
+async def test_one_machine_that_is_killed_again_and_again_is_never_taken_for_two(
+    plane: Plane, database: Database, tmp_path: Path
+) -> None:
+    twin = await plane.enrolled()
+    async with running_plane(database, tmp_path) as restarted:
+        for turn in range(20):
+            if turn == 10:
+                twin = dataclasses.replace(twin, port=restarted.port, connection=None)
+            twin.counter += 256  # numbers are reserved in blocks
+            old, target, body = twin.secret, routes.CHECK_IN + "?wait=0", twin.check_in_body()
+            before = twin.mac_headers(twin.request(target, body))
+            assert (await run(twin.renew)).status == 200
+            late = await run(twin.post, target, body, before)  # sent before the kill, arrives after the renewal
+            assert (late.status, late.code) == (401, routes.P_SECRET_EXPIRED)
+            assert old != twin.secret
+            assert (await run(twin.check_in)).status in (200, 304)
+
+
 async def test_a_retired_endpoint_is_told_so(plane: Plane) -> None:
     twin = await plane.enrolled()
     await plane.fleet.retire(OWNER, twin.endpoint_id, "sold")
@@ -437,3 +477,46 @@ async def test_goodbye_makes_an_endpoint_asleep_until_it_is_heard_again(plane: P
     assert [e.id for e in page.items] == [twin.endpoint_id]
     await run(twin.check_in)
     assert not (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].asleep
+
+
+# --- limits --------------------------------------------------------------------------------------------------------
+
+
+async def test_more_long_polls_than_the_server_holds_are_asked_to_come_later(
+    database: Database, tmp_path: Path
+) -> None:
+    async with running_plane(database, tmp_path, limits=Limits(polls=1)) as plane:
+        first, second = await plane.enrolled(), await plane.enrolled()
+        await run(first.check_in)
+        await run(second.check_in)
+        held = asyncio.create_task(run(first.check_in, 50))
+        while not plane.exchange.waiting:
+            await asyncio.sleep(0.01)
+        refused = await run(second.check_in, 50)
+        assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "too-busy", "10")
+        assert (await run(second.check_in)).status == 304  # without waiting it is heard all the same
+        plane.exchange.end_all()
+        assert (await held).status == 304
+        assert (await run(first.check_in, 50)).status == 304  # at once: nothing is held any more
+
+
+async def test_more_writes_than_the_server_does_at_once_are_asked_to_come_later(
+    database: Database, tmp_path: Path
+) -> None:
+    async with running_plane(database, tmp_path, limits=Limits(writes=1)) as plane:
+        slow, other = await plane.enrolled(), await plane.enrolled()
+        token = await plane.token()
+        await run(slow.send_inventory, packages(3))
+        async with plane.db.tenant(OWNER.tenant_id) as conn:
+            await lock_held(conn, slow.endpoint_id)
+            writing = asyncio.create_task(run(slow.send_inventory, packages(4)))
+            while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+            refused = await run(other.send_inventory, packages(3))
+            enrolling = await run(plane.agent().try_enrol, token)
+            renewing = await run(other.renew)
+        for answer in (refused, enrolling, renewing):
+            assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "too-busy", "10")
+        assert (await writing).json["resync"] is False
+        assert (await run(other.send_inventory, packages(3))).json["resync"] is False
+        await run(plane.agent().enrol, token)  # the token was not spent
