@@ -31,6 +31,14 @@ class Bundle:
     sha256: str
 
 
+def enrol_line(pin: str, authority: str, token: str) -> str:
+    """The one-liner, for any POSIX shell. Fetches all of the script, then runs it: `curl … | sh` would end with 0 when
+    curl failed, and would begin to run a script whose end never came.
+    """
+    fetch = f"curl -fsSk --pinnedpubkey '{pin}' https://{authority}{SCRIPT}"
+    return f"s=$({fetch}) && printf '%s\\n' \"$s\" | sudo sh -s -- --token {token}"
+
+
 class Installer:
     """Serves the two files."""
 
@@ -42,11 +50,7 @@ class Installer:
 
     def one_liner(self, token: str, host: str = "") -> str:
         """What to paste on the new machine. `host`: the Host header by which the asking person reached us."""
-        authority = host if _AUTHORITY.fullmatch(host) else self._default
-        return (
-            f"curl -fsSk --pinnedpubkey '{self._tls.leaf_pin}' https://{authority}{SCRIPT}"
-            f" | sudo sh -s -- --token {token}"
-        )
+        return enrol_line(self._tls.leaf_pin, host if _AUTHORITY.fullmatch(host) else self._default, token)
 
     async def bundle(self) -> Bundle:
         """The agent, built once, in a thread."""

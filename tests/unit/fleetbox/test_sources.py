@@ -11,6 +11,8 @@ from tools.fleetbox.settings import FleetError, Place, place
 from tools.fleetbox.sources import Source, choose, read_deb822, read_one_line, read_sources
 from tools.fleetbox.state import EndpointState, FleetState, load, save
 
+from brakeline.server.install import enrol_line
+
 DEB822 = """\
 Types: deb
 # a comment in the middle
@@ -104,7 +106,7 @@ def test_state_survives_being_written_and_read(tmp_path: Path) -> None:
 
 
 def test_only_the_address_of_the_one_liner_changes() -> None:
-    line = "curl -fsSk --pinnedpubkey 'sha256//abc=' https://127.0.0.1:8443/enrol.sh | sudo sh -s -- --token et_1"
+    line = enrol_line("sha256//abc=", "127.0.0.1:8443", "et_1")
     changed = enrol.with_address(line, "10.91.1.1", 8443)
     assert changed == line.replace("127.0.0.1", "10.91.1.1")
     with pytest.raises(FleetError):

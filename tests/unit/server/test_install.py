@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from brakeline.core.errors import Invalid
 from brakeline.platform.clock import SystemClock
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import ensure_tls
-from brakeline.server.install import Installer
+from brakeline.server.install import Installer, enrol_line
 
 
 @pytest.fixture
@@ -21,8 +22,42 @@ def installer(tmp_path: Path) -> Installer:
 
 def test_the_line_dials_the_address_by_which_it_was_asked_for(installer: Installer) -> None:
     line = installer.one_liner("et_1", "10.0.0.7:8443")
-    assert line.startswith("curl -fsSk --pinnedpubkey 'sha256//")
-    assert line.endswith("https://10.0.0.7:8443/enrol.sh | sudo sh -s -- --token et_1")
+    assert line.startswith("s=$(curl -fsSk --pinnedpubkey 'sha256//")
+    assert "https://10.0.0.7:8443/enrol.sh)" in line
+    assert line.endswith("| sudo sh -s -- --token et_1")
+    assert "\n" not in line
+
+
+def paste(line: str, shell: str, directory: Path, curl: str) -> subprocess.CompletedProcess[str]:
+    """Run the line in `shell`, with a curl that runs `curl` instead and a sudo that is root already."""
+    for name, text in (("curl", curl), ("sudo", 'exec "$@"')):
+        (directory / name).write_text(f"#!/bin/sh\n{text}\n")
+        (directory / name).chmod(0o755)
+    environment = {"PATH": f"{directory}:/usr/bin:/bin"}
+    return subprocess.run([shell, "-c", line], env=environment, capture_output=True, text=True, timeout=20, check=False)
+
+
+SCRIPT_SENT = r"""cat <<'END'
+a='back\nslash  and "quotes"'
+printf '%s\n' "$a" "$*"
+exit 6
+END
+"""
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_line_runs_the_script_as_it_was_sent_and_ends_as_it_ends(tmp_path: Path, shell: str) -> None:
+    done = paste(enrol_line("sha256//x=", "h:1", "et_1"), shell, tmp_path, SCRIPT_SENT)
+    assert done.stdout == 'back\\nslash  and "quotes"\n--token et_1\n'
+    assert done.returncode == 6
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_line_fails_and_runs_nothing_when_curl_fails_even_half_way(tmp_path: Path, shell: str) -> None:
+    curl = 'echo "echo begun"; echo "curl: (18) transfer closed" >&2; exit 18'
+    done = paste(enrol_line("sha256//x=", "h:1", "et_1"), shell, tmp_path, curl)
+    assert (done.returncode, done.stdout) == (18, "")
+    assert "transfer closed" in done.stderr
 
 
 @pytest.mark.parametrize("host", ["", "a b", "x';reboot;'", "$(id)", "a/b", "[zz]", "a:123456", "-x", "a\nb"])
