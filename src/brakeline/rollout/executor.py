@@ -7,7 +7,7 @@ on the parent generation. A blueprint that lint refuses is not published; the ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,8 +43,11 @@ class Stepped:
 class Executor:
     """See the module."""
 
-    def __init__(self, db: Database, clock: Clock, bus: Bus, fleet: FleetService, journal: BrakeJournal) -> None:
+    def __init__(self, db: Database, clock: Clock, bus: Bus, fleet: FleetService, journal: BrakeJournal,
+                 refresh: Callable[[str], Awaitable[object]]) -> None:  # fmt: skip
+        """`refresh` reads a tenant's rollouts again; done before anybody is told, who would else see the older ones."""
         self._db, self._clock, self._bus, self._fleet, self._journal = db, clock, bus, fleet, journal
+        self._refresh = refresh
         self._samples: dict[str, tuple[int, int, int, int]] = {}
 
     async def tenants(self) -> list[str]:
@@ -86,6 +89,7 @@ class Executor:
             stepped = await self._publish(conn, tenant_id, situation, proposed, report, now_ms)
             await self._sample(conn, tenant_id, situation, now_ms)
         if stepped.moved:
+            await self._refresh(tenant_id)
             await self._bus.publish(f"rollout:{tenant_id}", rollout_id)
         return stepped
 

@@ -77,7 +77,7 @@ class RolloutService(Offering):
                  journal_path: Path) -> None:  # fmt: skip
         super().__init__(db, clock, ids, cell, BrakeJournal(journal_path))
         self.bus, self.fleet = bus, fleet
-        self.executor = Executor(db, clock, bus, fleet, self.journal)
+        self.executor = Executor(db, clock, bus, fleet, self.journal, self.refresh)
 
     async def open(self) -> None:
         """After a start, before the first offer: the journal was read; now the rollouts as they were left."""
