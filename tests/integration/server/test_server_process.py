@@ -102,8 +102,8 @@ class ServerProcess:
         return int(found.read_text().splitlines()[0])
 
 
-@pytest.fixture
-def root() -> Iterator[Path]:
+@contextlib.contextmanager
+def directory() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="brakeline-test-server-"))
     made.chmod(0o755)  # root's cluster runs as nobody
     yield made
@@ -111,13 +111,21 @@ def root() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(root: Path) -> Iterator[ServerProcess]:
-    made = ServerProcess(root)
-    made.start()
-    yield made
-    if made.process is None:
-        made.start()  # adopts what the test left behind, to end it in order
-    assert made.end(signal.SIGTERM) == 0
+def root() -> Iterator[Path]:
+    with directory() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    """One for all tests that leave it usable: a fresh database takes seconds. Each enrols an endpoint of its own."""
+    with directory() as place:
+        made = ServerProcess(place)
+        made.start()
+        yield made
+        if made.process is None:
+            made.start()  # adopts what a test left behind, to end it in order
+        assert made.end(signal.SIGTERM) == 0
 
 
 def test_it_says_ready_once_and_ends_in_order_even_with_a_long_poll(root: Path) -> None:
