@@ -1,7 +1,8 @@
 """Takes the README's pictures of a rollout from a running console, in light and dark: they cannot lie.
 
 From a server: `tools/screenshots.py --url https://127.0.0.1:8443 --login-link https://… [--page /rollouts/ro_…]`
-(without --page: the newest halted rollout, else the newest). Without --url: from the sample data of the twin
+(without --page: the newest halted rollout, else the newest). `docs/images` shows what `./dev fleet bad-update` led to,
+taken with `--until '#two-c'`. Without --url: from the sample data of the twin
 (`console.showroom`). Needs Chromium (Debian: apt-get install chromium).
 """
 
@@ -30,6 +31,7 @@ ARGUMENTS = [
 ]  # fmt: skip
 BYTES_MAX = 200_000  # of one picture: the README is read over slow lines too
 SIZE = (1480, 880)
+MARGIN = 10
 
 
 @contextmanager
@@ -82,6 +84,14 @@ def newest_rollout(page: Page, url: str) -> str:
     raise SystemExit("there is no rollout on this server: start one, or give --page")
 
 
+def crop(page: Page, selector: str) -> None:
+    """Let the window end below the element that the story ends with."""
+    box = page.locator(selector).bounding_box()
+    if box is None:
+        raise SystemExit(f"the page shows no {selector}")
+    page.set_viewport_size({"width": SIZE[0], "height": round(box["y"] + box["height"]) + MARGIN})
+
+
 def take(options: argparse.Namespace, url: str) -> None:
     """Both pictures."""
     options.out.mkdir(parents=True, exist_ok=True)
@@ -94,9 +104,12 @@ def take(options: argparse.Namespace, url: str) -> None:
         enter(page, options, url)
         target = options.page or newest_rollout(page, url)
         for scheme in ("light", "dark"):
+            page.set_viewport_size({"width": SIZE[0], "height": SIZE[1]})
             page.emulate_media(color_scheme=scheme)
             page.goto(url + target)
             page.locator("#feed-state[data-state=live]").wait_for(timeout=15_000)
+            if options.until:
+                crop(page, options.until)
             picture = options.out / f"{options.name}-{scheme}.png"
             page.screenshot(path=str(picture))
             size = picture.stat().st_size
@@ -113,6 +126,7 @@ def main() -> None:
     parser.add_argument("--email", help="log in with this address")
     parser.add_argument("--password", help="and this password, or BRAKELINE_PASSWORD")
     parser.add_argument("--page", default="", help="path to take, such as /rollouts/ro_…")
+    parser.add_argument("--until", default="", help="selector of the element below which the picture ends")
     parser.add_argument("--name", default="rollout", help="beginning of the file names")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
     options = parser.parse_args()

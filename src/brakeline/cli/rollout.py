@@ -88,7 +88,7 @@ def _bad(now: dict[str, Any]) -> str:
 
 
 def _spared(view: dict[str, Any]) -> str:
-    return "spared, they keep their versions: " + ", ".join(view["spared"])
+    return "spared, they keep their versions: " + ", ".join(sorted(view["spared"]))
 
 
 def _names(view: dict[str, Any]) -> dict[str, str]:

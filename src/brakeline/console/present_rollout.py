@@ -166,7 +166,7 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
     state = STATES[v.state]
     harmed = [m for m in v.members if m.arm == "treated" and m.state in HARMED]
     names = names_of(v)
-    pairs = list(zip(v.spared, v.spared_ids, strict=True))
+    pairs = sorted(zip(v.spared, v.spared_ids, strict=True))
     return RolloutView(
         id=v.id, name=v.title, sub=_sub(v), policy=None, state=state, state_class=v.state, alert=alert(v),
         alert_tone=state.tone, brake=brake_control(v), kpis=kpis(v), rings=_rings(v), grid=grid(v),

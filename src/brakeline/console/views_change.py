@@ -211,6 +211,11 @@ class RolloutView:
     pause_action: str = ""
     withdraw_action: str = ""
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the first question is who was hit and who was spared, before why."""
+        return self.state_class in ("holding", "halted", "withdrawn")
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutMember:
