@@ -59,7 +59,7 @@ def show(rollout: Id, as_json: Json = False) -> None:
 def _show(view: dict[str, Any]) -> None:
     pairs({
         "rollout": f"{view['title']} ({view['id']}), generation {view['generation']}",
-        "state": f"{view['state']}: {_reason(view)}",
+        "state": _state(view),
         "updates": ", ".join(view["updates"]),
         "exposed": f"{view['exposed']} of {view['targets']}: {view['proven']} proven, {view['failed']} failed, "
                    f"{view['silent']} silent; {len(view['spared'])} keep their versions",
@@ -99,6 +99,12 @@ def _reason(view: dict[str, Any]) -> str:
     return reason(view["why"], _names(view))
 
 
+def _state(view: dict[str, Any]) -> str:
+    """The state with its reason; a reason that begins with the state ("withdrawn by …") says both."""
+    why = _reason(view)
+    return why if why.startswith(view["state"]) else f"{view['state']}: {why}"
+
+
 def _lines(lines: list[dict[str, Any]], names: dict[str, str]) -> None:
     for line in lines:
         say(f"{GLYPH[line['state']]} {line['gate']}: {reason(line['text'], names)}")
@@ -132,7 +138,7 @@ def _pin(text: str) -> dict[str, str]:
 
 def _act(rollout: str, verb: str, reason: str, as_json: bool) -> None:
     view = Client.from_context().post(f"/rollouts/{rollout}/{verb}", {"reason": reason})
-    emit(view, as_json, lambda: say(f"{view['id']}: {view['state']}: {_reason(view)}"))
+    emit(view, as_json, lambda: say(f"{view['id']}: {_state(view)}"))
 
 
 @app.command()

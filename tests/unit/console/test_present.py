@@ -134,7 +134,8 @@ def test_every_state_of_a_rollout_has_words_and_brake_is_enabled_exactly_while_s
 
 def test_a_halted_rollout_names_everybody_it_spared() -> None:
     view = present_rollout.rollout_view(facts(Phase.HALTED), NOW, None, may_resume=True)
-    assert [s.text for s in view.spared] == ["web-01", "db-01"]
+    assert [s.text for s in view.spared] == ["db-01", "web-01"]
+    assert view.spared_title.startswith("Spared")
     assert "2 were spared" in view.alert
     assert [r.word for r in view.releases] == ["Resume"]
     assert view.releases[0].needs_reason
@@ -145,6 +146,19 @@ def test_ids_in_sentences_become_names_and_unknown_ones_stay() -> None:
     view = present_rollout.rollout_view(facts(Phase.HALTED, line), NOW, None, may_resume=False)
     assert view.why[0].text == f"web-01: maintainer script failed; ep_{'Z' * 26} too"
     assert view.releases == ()
+
+
+def test_an_endpoint_reads_why_it_waits_with_host_names() -> None:
+    line = Line("state", State.HOLD, f"holding: 1 of 1 treated failed through the update itself; {EP}: exit 7")
+    holding = facts(Phase.HOLDING, line)
+    said = (
+        "rollout curl is holding: waits for its ring; 1 of 1 treated failed through the update itself; web-01: exit 7"
+    )
+    assert present_rollout.waiting_texts(holding, EP[:-1] + "2") == {"curl": said}
+    assert present_rollout.waiting_texts(holding, "ep_nobody") == {}
+    view = present_rollout.rollout_view(holding, NOW, None, may_resume=False)
+    assert view.stopped
+    assert not present_rollout.rollout_view(facts(Phase.ROLLING), NOW, None, may_resume=False).stopped
 
 
 def test_no_data_is_a_sentence_not_a_flat_line() -> None:
