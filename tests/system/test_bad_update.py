@@ -89,6 +89,16 @@ def test_the_first_ring_is_all_that_a_bad_update_gets(world: World, package: str
     _nothing_more_happens(world, rollout, package, set(NAMES) - hit)
     # until somebody ends it, its endpoints are watched and in no other rollout
     product.server.cli("rollout", "withdraw", rollout, "--reason", "a bad update")
+    if harm == "silent":
+        _comes_back(world, victim)
+
+
+def _comes_back(world: World, victim: str) -> None:
+    """A power cut and a boot bring back the network that the update took down."""
+    last = int(world.product.endpoints()[victim]["last_seen_ms"])
+    world.box.power_cut(victim)
+    world.box.start(victim)
+    wait_for(f"{victim} again", lambda: world.product.endpoints()[victim]["last_seen_ms"] > last, STOP_WAIT_S)
 
 
 def _nothing_more_happens(world: World, rollout: str, package: str, spared: set[str]) -> None:

@@ -127,6 +127,7 @@ def down(place: Place) -> tuple[str, ...]:
 def start(place: Place, name: str) -> str:
     """Boot an endpoint that is off; its condition once it is up."""
     known = load(place).endpoint(name)
+    network.configure(place, known)
     endpoint.boot(place, known)
     return endpoint.wait_up(place, known)
 

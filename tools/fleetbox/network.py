@@ -52,12 +52,18 @@ def connect(place: Place, endpoint: EndpointState) -> None:
     # made in both namespaces at once: no end of it is ever in this machine's own namespace
     run(["ip", "link", "add", port, "netns", core, "type", "veth", "peer", "name", "eth0", "netns", inside])
     run(["ip", "-n", core, "link", "set", port, "master", bridge_name(endpoint.region), "up"])
+    configure(place, endpoint)
+
+
+def configure(place: Place, endpoint: EndpointState) -> None:
+    """What a machine does to its network when it boots; mends whatever was done to it since. Can be repeated."""
     lines = (
-        f"addr add {endpoint.address}/24 dev eth0",
+        f"addr replace {endpoint.address}/24 dev eth0",
         "link set eth0 up",
         "link set lo up",
-        f"route add default via {endpoint.gateway}",
+        f"route replace default via {endpoint.gateway}",
     )
+    inside = place.namespace(endpoint.name)
     run(["ip", "-n", inside, "-batch", "-"], input_text="\n".join(lines) + "\n")
 
 

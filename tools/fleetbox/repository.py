@@ -16,7 +16,7 @@ from tools.fleetbox.settings import LOCAL_REPOSITORY_HOST, FleetError, Place
 
 SIGNER = "Repository of a fleet <fleet@example.invalid>"
 KEYRING = "/etc/apt/keyrings/fleet.asc"
-OUTPUT_TAIL = 1500
+LINES_SHOWN = 8
 # apt does not wait for the lock of its lists, which an agent may hold that refreshes them at this moment
 UPDATE = "{ n=0; until apt-get -q -eany update; do n=$((n + 1)); [ $n -lt 5 ] || exit 100; sleep 2; done; }"
 
@@ -75,7 +75,8 @@ class Repository:
     def _inside(self, name: str, script: str) -> None:
         done = execute(self._place, name, ["bash", "-c", script])
         if done.returncode:
-            raise FleetError(f"{name}: apt ended with {done.returncode}:\n{(done.stdout + done.stderr)[-OUTPUT_TAIL:]}")
+            said = dict.fromkeys((done.stdout + done.stderr).splitlines())  # it was tried again: each line once
+            raise FleetError(f"{name}: apt ended with {done.returncode}:\n" + "\n".join([*said][-LINES_SHOWN:]))
 
     def _build(self, package: Built) -> None:
         tree = self._work / f"{package.name}_{package.version}"

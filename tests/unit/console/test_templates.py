@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brakeline.console.assets import load_assets
-from brakeline.console.render import Renderer, number
+from brakeline.console.render import Renderer, number, version
 from brakeline.console.samples import SAMPLES
 from brakeline.console.specimens import shell_for
 from brakeline.console.views import Shell
@@ -74,3 +74,8 @@ def test_an_unknown_number_is_not_a_zero() -> None:
     assert number(100_000) == "100,000"
     html = RENDERER.page("overview", SAMPLES["overview"]["no data"], shell_for("overview"))
     assert "? no data" in html
+
+
+def test_a_version_may_break_behind_its_separators_only_and_is_escaped() -> None:
+    assert version("1:2.36-8+b1") == '<span class="version">1:<wbr>2.36-<wbr>8+<wbr>b1</span>'
+    assert version("<i>") == '<span class="version">&lt;i&gt;</span>'
