@@ -261,7 +261,7 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     live = await house.page(rollout)
     assert "▶" in live
     assert "Why it is going on" in live
-    assert NEW in live
+    assert NEW in live.replace("<wbr>", "")  # a phone may break versions at their separators
     assert "curl" in await house.page("/rollouts?state=live")
     assert "waits for its ring" in await house.page(f"/endpoints/{ids[0]}/missing")
 
