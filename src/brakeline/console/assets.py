@@ -21,6 +21,9 @@ OWN = {
     "icon.svg": "image/svg+xml",
 }
 JAVASCRIPT = "text/javascript; charset=utf-8"
+# One file, because htmx starts in a task of its own right after it was run: an extension that came as a second file,
+# and came later, was registered too late, and the page never opened its stream.
+BUNDLE = ("live.js", ("htmx.js", "hx-sse.js"))
 
 
 class AssetMismatch(Fault):
@@ -45,10 +48,9 @@ def load_assets() -> dict[str, Asset]:
     static = resources.files("brakeline.console") / "static"
     found = {name: _asset(name, kind, (static / name).read_bytes()) for name, kind in OWN.items()}
     third_party = json.loads((static / "third_party.json").read_text())
-    for name, entry in third_party.items():
-        body = read_checked(static / "third_party" / name, entry)
-        found[name] = _asset(name, JAVASCRIPT, body)
-    return found
+    bundle, parts = BUNDLE
+    bodies = [read_checked(static / "third_party" / name, third_party[name]) for name in parts]
+    return found | {bundle: _asset(bundle, JAVASCRIPT, b"\n;".join(bodies))}
 
 
 def read_checked(packaged: Traversable, entry: dict[str, str]) -> bytes:

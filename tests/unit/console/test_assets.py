@@ -18,8 +18,15 @@ NO_COPY = Path("/nonexistent/copy")
 
 def test_all_files_are_there_and_tagged_by_content() -> None:
     assets = load_assets()
-    assert {"app.css", "app.js", "icon.svg", "htmx.js", "hx-sse.js"} == set(assets)
+    assert {"app.css", "app.js", "icon.svg", "live.js"} == set(assets)
     assert all(len(a.tag) == 16 and a.body for a in assets.values())
+
+
+def test_the_stream_extension_is_registered_in_the_same_task_in_which_htmx_is_run() -> None:
+    body = load_assets()["live.js"].body
+    assert 0 <= body.index(b"var htmx=") < body.index(b'registerExtension("sse"')
+    base = (resources.files("brakeline.console") / "templates/base.html").read_text()
+    assert base.count("<script") == 2, "htmx and its extension come as one file"
 
 
 def test_a_changed_third_party_file_is_refused(tmp_path: Path) -> None:
@@ -45,8 +52,8 @@ def test_the_build_hook_takes_the_same_files_and_refuses_others() -> None:
     hook = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hook)
     assets = load_assets()
-    for name, entry in ENTRIES.items():
-        assert hook.checked_source(entry).read_bytes() == assets[name].body
+    for entry in ENTRIES.values():
+        assert hook.checked_source(entry).read_bytes() in assets["live.js"].body
     with pytest.raises(SystemExit, match="another content"):
         hook.checked_source({**ENTRIES["htmx.js"], "sha256": "0" * 64})
 
