@@ -179,6 +179,22 @@ class UpdateRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseRef:
+    """A release of ours, as the signed targets name it. `release_id` = version, a hyphen, 12 hex of `sha256`."""
+
+    product: str  # agent | launcher | content
+    version: str
+    path: str  # of the target: "agent/0.2.0/any/bundle.tar"
+    sha256: str  # hex, of the bundle
+    length: int
+    sequence: int = 0  # rises with every release of a product; decides what is newer
+
+    @property
+    def release_id(self) -> str:
+        return f"{self.version}-{self.sha256[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A rollout that has a place for this endpoint: get ready (plan, check), change nothing."""
 
@@ -186,6 +202,7 @@ class Candidate:
     generation: int
     updates: tuple[UpdateRef, ...]
     conffile_policy: str = "keep"  # keep | replace
+    release: ReleaseRef | None = None  # not updates of the vendor's but a release of ours
 
 
 class ActionKind(StrEnum):
@@ -248,6 +265,36 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialReport:
+    """How the newest trial of a release ended, told by the launcher, never by the release itself."""
+
+    release_id: str
+    outcome: str  # confirmed | reverted | refused
+    code: str  # ok, exited, killed, not_ready, not_healthy, over_budget, manifest, recalled, quarantined, no_space, …
+    detail: str  # one or two sentences for people
+    runs: int = 0  # how often it was executed
+    log_tail: str = ""  # the last of what it wrote, at most 1 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherReport:
+    """What the launcher last wrote down about itself; evidence from one that is not on trial."""
+
+    version: str = ""
+    running: str = ""  # release_id that is executed now
+    confirmed: str = ""  # release_id that passed its probation last
+    last_known_good: str = ""  # what would be run if `confirmed` fails
+    trial: str = ""  # release_id on probation, "" = none
+    quarantined: tuple[str, ...] = ()
+    recalled: tuple[str, ...] = ()  # of those on this disk
+    last_trial: TrialReport | None = None
+    host_guard: str = ""  # why the launcher waits after an unclean death of the host; "" = it does not
+    problems: tuple[str, ...] = ()  # "metadata_expired: …", "clock_skew: …", "state_lost: …"
+    trust_versions: tuple[int, ...] = ()  # root, timestamp, snapshot, targets, recall: what the launcher has verified
+    follow_generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CheckIn:
     """`POST /agent/v1/check-in?wait=S` with `If-None-Match: ETAG`; 304 = nothing new."""
 
@@ -258,6 +305,7 @@ class CheckIn:
     ready: tuple[Ready, ...] = ()
     not_ready: tuple[NotReady, ...] = ()
     in_progress: tuple[str, ...] = ()  # offer ids whose transaction runs
+    launcher: LauncherReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +335,7 @@ class Offer:
     restart_services: bool = True
     allow_new_packages: bool = True
     allow_removals: bool = False
+    release: ReleaseRef | None = None
 
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else
@@ -311,6 +360,8 @@ class CheckInReply:
     halted: tuple[str, ...] = ()  # rollout ids: start nothing more of these, drop what is queued
     resync: bool = False  # send the inventory in full
     scan: int = 0  # a number that rises when somebody asks for a scan now
+    recalled: tuple[str, ...] = ()  # release_ids: an agent that runs one asks its launcher to look at once
+    follow: str = ""  # signed order to the launcher: channel, self-update on or off, pin; kept where it can read it
 
 
 # --- results -------------------------------------------------------------------------------------------------------

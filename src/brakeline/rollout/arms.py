@@ -9,22 +9,15 @@ in a tick, which of them are treated is a fair draw: that, and nothing else, is 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from brakeline.core.draw import U_BITS, U_END, draw
 from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring, Turn
 
-U_BITS: Final = 62  # a place and its end fit PostgreSQL's bigint
-U_END: Final = 1 << U_BITS
-
-
-def draw(salt: bytes, endpoint_id: str) -> int:
-    """The endpoint's place in the draw, 0 <= u < U_END; the endpoint can compute it too."""
-    digest = hashlib.sha256(salt + endpoint_id.encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> (64 - U_BITS)
+__all__ = ["U_BITS", "U_END", "draw"]  # the draw itself is shared with agent and launcher
 
 
 def held_out(policy: Policy, change: Change, total: int) -> int:

@@ -1,0 +1,113 @@
+"""The disk as the launcher sees it: the few operations on which crash safety rests, behind a port.
+
+`RealDisk` is the operating system. The model check puts a simulated disk here that loses, tears or applies every
+operation that was not made durable, so that it runs the very code that runs on endpoints.
+Paths are relative to the launcher's root and use "/". All methods raise `OSError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+
+class Disk(Protocol):
+    """What `records` and `install` need."""
+
+    def read(self, path: str) -> bytes: ...
+    def exists(self, path: str) -> bool: ...
+    def list(self, path: str) -> list[str]:
+        """Names in a directory, sorted; [] if there is none."""
+        ...
+
+    def create(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        """A new file (or the old one emptied) with `data`; not durable before `sync`."""
+        ...
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """In place, from the start, never longer than the file is: no allocation, no directory entry changes."""
+        ...
+
+    def sync(self, path: str) -> None:
+        """The file's data are durable after this."""
+        ...
+
+    def mkdir(self, path: str) -> None: ...
+    def rename(self, old: str, new: str) -> None: ...
+    def sync_dir(self, path: str) -> None:
+        """The directory's entries are durable after this."""
+        ...
+
+    def remove_tree(self, path: str) -> None:
+        """File or directory with everything in it; nothing there = nothing to do."""
+        ...
+
+    def free_bytes(self) -> int: ...
+
+
+class RealDisk:
+    """`Disk` on the file system below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        return (self.root / path).exists()
+
+    def list(self, path: str) -> list[str]:
+        try:
+            return sorted(os.listdir(self.root / path))
+        except FileNotFoundError:
+            return []
+
+    def create(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        handle = os.open(self.root / path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o755 if executable else 0o644)
+        with os.fdopen(handle, "wb") as f:
+            f.write(data)
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        handle = os.open(self.root / path, os.O_WRONLY)
+        try:
+            if os.write(handle, data) != len(data):
+                raise OSError(28, "short write", path)
+        finally:
+            os.close(handle)
+
+    def sync(self, path: str) -> None:
+        handle = os.open(self.root / path, os.O_RDWR)
+        try:
+            getattr(os, "fdatasync", os.fsync)(handle)
+        finally:
+            os.close(handle)
+
+    def mkdir(self, path: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            (self.root / path).mkdir()
+
+    def rename(self, old: str, new: str) -> None:
+        os.rename(self.root / old, self.root / new)
+
+    def sync_dir(self, path: str) -> None:
+        if os.name == "nt":  # directories cannot be opened there; NTFS journals its entries
+            return
+        handle = os.open(self.root / path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def remove_tree(self, path: str) -> None:
+        target = self.root / path
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.root).free
