@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from brakeline.core.draw import U_BITS, U_END, draw
 from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring, Turn
