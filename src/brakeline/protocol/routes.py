@@ -15,7 +15,8 @@ SECRET: Final = "/agent/v1/secret"  # `{}` -> Secret; the renewal of the check-i
 CHECK_IN: Final = "/agent/v1/check-in"  # CheckIn -> CheckInReply | 304; query wait=S
 INVENTORY: Final = "/agent/v1/inventory"  # Inventory -> InventoryAck
 RESULTS: Final = "/agent/v1/results"  # Results -> ResultsAck
-TRUST_BUNDLE: Final = "/trust/v1/bundle"  # public, no identity: query root=N&channel=C&region=R&nonce=HEX -> trust.model.Documents as JSON
+# Public, without identity. Query root=N&channel=C&region=R&nonce=HEX; the answer is `trust.model.Documents` as JSON.
+TRUST_BUNDLE: Final = "/trust/v1/bundle"
 TRUST_TARGET: Final = "/trust/v1/targets/"  # + SHA-256 in hex: the bytes of a release; Range is honoured
 GOODBYE: Final = "/agent/v1/goodbye"  # Goodbye -> 204
 
