@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PLANTED = {
     "Parts import downwards only": ("fleet/model.py", "import brakeline.rollout.model"),
     "The agent is core, trust, protocol and the standard library": ("agent/decide.py", "import msgspec"),
+    "The launcher is core, trust, the words of the protocol and the standard library": (
+        "launcher/disk.py",
+        "import brakeline.agent.files",
+    ),
     "The server never imports the agent, only its bundle of files": (
         "fleet/service.py",
         "import brakeline.agent.decide",
