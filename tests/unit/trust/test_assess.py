@@ -1,0 +1,351 @@
+"""What an endpoint believes, and the attacks of TUF's list and of a stolen key of ours, each by doing it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from tests.support_trust import CLOCK, DAY_MS, ENDPOINT, NONCE, NOW_MS, WHO, Repository, bundle, without
+
+from brakeline.core.draw import U_END, draw
+from brakeline.core.ids import make_id
+from brakeline.trust.assess import assess
+from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Who
+
+EMPTY = Documents()
+
+
+@pytest.fixture
+def repo() -> Repository:
+    return Repository()
+
+
+@pytest.fixture
+def release(repo: Repository) -> str:
+    release_id = repo.publish("2.0.0", bundle("2.0.0", {"agent.pyz": b"two"}), 2)
+    repo.offer(release_id)
+    return release_id
+
+
+def look(repo: Repository, fetched: Documents | None, cached: Documents = EMPTY, who: Who = WHO,
+         clock: ClockReading = CLOCK, floors: Floors = Floors(), pinned: str = "") -> Assessment:  # noqa: B008  # fmt: skip
+    return assess(pinned or repo.roots[0], cached, fetched, who, clock, floors)
+
+
+def codes(assessment: Assessment) -> set[str]:
+    return {p.code for p in assessment.problems}
+
+
+def test_what_everybody_agrees_on_is_offered(repo: Repository, release: str) -> None:
+    seen = look(repo, repo.documents())
+    assert seen.problems == ()
+    assert seen.offered is not None
+    assert (seen.offered.release_id, seen.offered.sequence, seen.fresh) == (release, 2, True)
+    assert seen.now_ms == NOW_MS
+    assert (seen.floors.timestamp, seen.floors.targets, seen.floors.recall) == (2, 2, 1)
+
+
+def test_without_network_the_cache_counts_and_nothing_is_offered(repo: Repository, release: str) -> None:
+    repo.recalled.append(release)
+    first = look(repo, repo.documents())
+    again = look(repo, None, cached=first.documents, floors=first.floors)
+    assert (again.offered, again.recalled, again.fresh) == (None, frozenset({release}), False)
+    assert again.problems == ()
+
+
+# --- TUF's list of attacks -----------------------------------------------------------------------------------------
+
+
+def test_rollback_is_refused_though_the_cache_is_lost(repo: Repository, release: str) -> None:
+    """A torn cache let python-tuf's client go back; the floors of the state record do not."""
+    old = repo.documents()
+    repo.bump()
+    seen = look(repo, repo.documents())
+    back = look(repo, old, floors=seen.floors)
+    assert back.offered is None
+    assert "rollback" in codes(back)
+    assert back.floors.timestamp == seen.floors.timestamp
+
+
+def test_freeze_ends_when_the_timestamp_expires(repo: Repository, release: str) -> None:
+    frozen = without(repo.documents(), "time")
+    later = ClockReading(NOW_MS + 2 * DAY_MS)
+    seen = look(repo, frozen, clock=later)
+    assert seen.offered is None
+    assert "metadata_expired" in codes(seen)
+
+
+def test_a_clock_set_back_does_not_thaw_what_has_expired(repo: Repository, release: str) -> None:
+    frozen = without(repo.documents(), "time")
+    floors = Floors(time_ms=NOW_MS + 2 * DAY_MS)  # newest signed time ever seen
+    seen = look(repo, frozen, clock=ClockReading(NOW_MS - 3650 * DAY_MS), floors=floors)
+    assert seen.offered is None
+    assert "metadata_expired" in codes(seen)
+
+
+def test_a_clock_far_ahead_installs_nothing_until_the_cell_tells_the_time(repo: Repository, release: str) -> None:
+    ahead = ClockReading(NOW_MS + 400 * DAY_MS, NONCE)
+    floors = Floors(time_ms=NOW_MS)
+    alone = look(repo, without(repo.documents(), "time"), clock=ahead, floors=floors)
+    assert (alone.offered, alone.now_ms) == (None, 0)
+    assert "clock_skew" in codes(alone)
+    told = look(repo, repo.documents(), clock=ahead, floors=floors)
+    assert told.offered is not None
+    assert told.problems == ()
+
+
+def test_an_old_answer_to_another_nonce_is_not_the_time(repo: Repository, release: str) -> None:
+    seen = look(repo, replace(repo.documents(), time=repo.time("aa" * 16)))
+    assert "stale" in codes(seen)
+    assert not seen.fresh
+
+
+def test_mix_and_match(repo: Repository, release: str) -> None:
+    one = repo.documents()
+    repo.publish("3.0.0", bundle("3.0.0", {"agent.pyz": b"three"}), 3)
+    other = repo.documents()
+    for mixed in (replace(other, targets=one.targets), replace(other, snapshot=one.snapshot)):
+        seen = look(repo, mixed)
+        assert seen.offered is None
+        assert "mix_and_match" in codes(seen)
+
+
+@pytest.mark.parametrize("name", ["timestamp", "snapshot", "targets", "recall", "time"])
+def test_arbitrary_bytes_are_left_out(repo: Repository, release: str, name: str) -> None:
+    text = getattr(repo.documents(), name)
+    forged = (
+        text.replace('"signed"', '"Signed"'),
+        "",
+        "{}",
+        "[]",
+        "null",
+        '{"signed":{},"signatures":[]}',
+        text[:-40],
+        "\x00",
+    )
+    for bad in (*forged, '{"signed":' + "[" * 100_000):
+        seen = look(repo, replace(repo.documents(), **{name: bad}))
+        assert seen.offered is None or name in ("recall", "time")
+        assert not seen.recalled
+
+
+def test_a_field_changed_after_signing(repo: Repository, release: str) -> None:
+    plain = json.loads(repo.documents().targets)
+    plain["signed"]["version"] = 2
+    plain["signed"]["expires"] = "2099-01-01T00:00:00Z"
+    seen = look(repo, replace(repo.documents(), targets=json.dumps(plain)))
+    assert seen.offered is None
+    assert "threshold" in codes(seen)
+
+
+def test_endless_data(repo: Repository, release: str) -> None:
+    seen = look(repo, replace(repo.documents(), timestamp=" " * 2_000_000 + repo.documents().timestamp))
+    assert "too_large" in codes(seen)
+
+
+def test_fast_forward_of_a_stolen_timestamp_key_is_capped_and_heals(repo: Repository, release: str) -> None:
+    seen = look(repo, repo.documents())
+    repo.versions["timestamp"] = 2**31
+    stolen = look(repo, repo.documents(), cached=seen.documents, floors=seen.floors)
+    assert "version_jump" in codes(stolen)
+    assert stolen.floors.timestamp == seen.floors.timestamp
+    repo.versions["timestamp"] = 900_000
+    inside = look(repo, repo.documents(), cached=seen.documents, floors=seen.floors)
+    assert inside.floors.timestamp == 900_000
+    repo.versions["timestamp"] = 3
+    repo.rotate("timestamp")
+    healed = look(repo, repo.documents(), cached=inside.documents, floors=inside.floors)
+    assert healed.offered is not None, healed.problems
+    assert healed.floors.timestamp == 3
+
+
+def test_a_root_follows_only_with_both_sets_of_keys(repo: Repository, release: str) -> None:
+    repo.rotate("root", "targets")
+    assert look(repo, repo.documents()).offered is not None
+    stranger = Repository()
+    stranger.versions["root"] = 3
+    seen = look(repo, replace(repo.documents(), roots=(*repo.roots[1:], stranger.root_text())))
+    assert "threshold" in codes(seen)
+    assert seen.floors.root == 2
+
+
+def test_threshold_counts_a_key_once(repo: Repository, release: str) -> None:
+    repo.thresholds["targets"] = 2
+    repo.versions["root"] += 1
+    repo.roots.append(repo.root_text())
+    plain = json.loads(repo.documents().targets)
+    plain["signatures"] *= 2
+    seen = look(repo, replace(repo.documents(), targets=json.dumps(plain)))
+    assert seen.offered is None
+    assert "threshold" in codes(seen)
+
+
+# --- stolen keys of ours -------------------------------------------------------------------------------------------
+
+
+def test_a_stolen_cell_key_installs_nothing_unsigned(repo: Repository, release: str) -> None:
+    evil = Repository(keys=dict(repo.keys))
+    evil.keys = dict(repo.keys)
+    evil_id = evil.publish("9.9.9", bundle("9.9.9", {"agent.pyz": b"evil"}), 9)
+    seen = look(repo, replace(repo.documents(), leases=(evil.lease(evil_id),)))
+    assert seen.offered is None
+    assert "unsigned" in codes(seen)
+
+
+def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str) -> None:
+    narrow = repo.grant(release, draw_below=10)
+    forged = repo.grant(release, key="cell")
+    for lease, code in (
+        (repo.lease(release, grant=narrow), "widened"),
+        (repo.lease(release, grant=forged), "threshold"),
+        (repo.lease(release, grant=repo.grant(release, generation=4)), "other_grant"),
+        (repo.lease(release, grant=repo.grant(release, rollout_id="ro_2")), "other_grant"),
+        (repo.lease(release, grant=repo.grant(release, sha256="0" * 64)), "other_grant"),
+        (repo.lease(release, expires="2026-11-23T01:00:00Z"), "too_long"),
+        (repo.lease(release, grant=repo.grant(release, expires="2027-11-23T00:00:00Z")), "too_long"),
+    ):
+        seen = look(repo, replace(repo.documents(), leases=(lease,)))
+        assert seen.offered is None
+        assert code in codes(seen), (code, seen.problems)
+
+
+def test_a_stolen_conductor_key_signs_no_lease(repo: Repository, release: str) -> None:
+    seen = look(repo, replace(repo.documents(), leases=(repo.lease(release, key="conductor"),)))
+    assert seen.offered is None
+    assert "threshold" in codes(seen)
+
+
+def test_a_stolen_recall_key_can_only_forbid(repo: Repository, release: str) -> None:
+    for make in (
+        lambda: replace(repo.documents(), leases=(repo.lease(release, key="recall"),)),
+        lambda: replace(repo.documents(), leases=(repo.lease(release, grant=repo.grant(release, key="recall")),)),
+    ):
+        assert look(repo, make()).offered is None
+    repo.recalled.append(release)
+    seen = look(repo, repo.documents())
+    assert seen.recalled == {release}
+    assert seen.offered is None
+
+
+def test_a_lease_is_over_after_its_time(repo: Repository, release: str) -> None:
+    old = repo.documents().leases
+    repo.now_ms += 601_000
+    seen = look(repo, replace(repo.documents(), leases=old))
+    assert seen.offered is None
+    assert "expired" in codes(seen)
+
+
+def test_a_lease_for_others(repo: Repository, release: str) -> None:
+    u = draw(bytes.fromhex("07" * 32), ENDPOINT)
+    assert 0 < u < U_END
+    for fields in ({"draw_below": u}, {"region": "us"}, {"channel": "early"}, {"enrolled_before_ms": 1}):
+        repo.offer(release, **fields)
+        seen = look(repo, repo.documents())
+        assert (seen.offered, seen.problems) == (None, ())
+    repo.offer(release, draw_below=u + 1, region="eu", enrolled_before_ms=NOW_MS + 365 * DAY_MS)
+    assert look(repo, repo.documents()).offered is not None
+
+
+def test_a_ground_endpoint_id_wins_nothing(repo: Repository, release: str) -> None:
+    """Ids are the server's; one that somebody made to be drawn early is younger than the rollout, or none at all."""
+    repo.offer(release, enrolled_before_ms=NOW_MS)
+    for endpoint_id in (make_id("ep", NOW_MS + 1, bytes(10)), make_id("ep", NOW_MS, bytes(10))):
+        assert look(repo, repo.documents(), who=replace(WHO, endpoint_id=endpoint_id)).offered is None
+
+
+def test_another_cell(repo: Repository, release: str) -> None:
+    seen = look(repo, repo.documents(), who=replace(WHO, cell="other"))
+    assert seen.offered is None
+    assert "unknown_role" in codes(seen)
+
+
+# --- recalls -------------------------------------------------------------------------------------------------------
+
+
+def test_an_expired_recall_forbids_still(repo: Repository, release: str) -> None:
+    repo.recalled.append(release)
+    seen = look(repo, None, cached=repo.documents(), clock=ClockReading(NOW_MS + 30 * DAY_MS))
+    assert seen.recalled == {release}
+
+
+def test_a_recall_holds_without_a_clock_and_beside_expired_metadata(repo: Repository, release: str) -> None:
+    repo.recalled.append(release)
+    repo.lifetimes_d = dict.fromkeys(repo.lifetimes_d, -1.0)
+    seen = look(repo, repo.documents(), clock=ClockReading(0, NONCE))
+    assert seen.recalled == {release}
+
+
+def test_only_the_offline_keys_take_a_recall_back(repo: Repository, release: str) -> None:
+    repo.recalled.append(release)
+    first = look(repo, repo.documents())
+    assert first.recalled == {release}
+    repo.pardons.append({"release_id": release, "recall": 1})
+    repo.bump()
+    assert look(repo, repo.documents(), floors=first.floors).recalled == frozenset()
+    repo.versions["recall"] = 2  # recalled anew
+    assert look(repo, repo.documents(), floors=first.floors).recalled == {release}
+
+
+def test_an_older_recall_list_does_not_replace_a_newer(repo: Repository, release: str) -> None:
+    old = repo.recall()
+    repo.recalled.append(release)
+    repo.versions["recall"] = 5
+    first = look(repo, repo.documents())
+    back = look(repo, replace(repo.documents(), recall=old), cached=first.documents, floors=first.floors)
+    assert back.recalled == {release}
+    assert "rollback" in codes(back)
+
+
+# --- what policy says ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [{"self_update": False}, {"pin": "1.0.0-000000000000"}])
+def test_self_update_off_or_pinned_says_so(repo: Repository, release: str, fields: dict[str, object]) -> None:
+    seen = look(repo, replace(repo.documents(), follow=repo.follow(**fields)))
+    assert seen.offered is None
+    assert "pinned" in codes(seen)
+
+
+def test_a_follow_order_for_another_or_replayed(repo: Repository, release: str) -> None:
+    for text, code in (
+        (repo.follow(endpoint_id="ep_other", pin="x"), "other_endpoint"),
+        (repo.follow(key="conductor", pin="x"), "threshold"),
+        (repo.follow(generation=1, pin="x"), "rollback"),
+    ):
+        seen = look(repo, replace(repo.documents(), follow=text), floors=Floors(follow=2))
+        assert code in codes(seen)
+        assert seen.offered is not None  # an order that is not believed pins nothing
+
+
+def test_a_bad_release_cannot_pin_itself_against_a_recall(repo: Repository, release: str) -> None:
+    repo.recalled.append(release)
+    seen = look(repo, replace(repo.documents(), follow=repo.follow(pin=release, self_update=False)))
+    assert seen.recalled == {release}
+
+
+def test_never_older_than_confirmed_never_another_platform(repo: Repository, release: str) -> None:
+    assert "downgrade" in codes(look(repo, repo.documents(), floors=Floors(sequence=3)))
+    other = repo.publish("2.1.0", bundle("2.1.0", {"agent.pyz": b"x"}), 3, platform="windows-x86_64")
+    repo.offer(other)
+    assert "wrong_platform" in codes(look(repo, repo.documents()))
+
+
+def test_same_version_with_another_hash_is_another_release(repo: Repository, release: str) -> None:
+    lease = json.loads(repo.documents().leases[0])
+    lease["signed"]["release"]["sha256"] = "0" * 64
+    lease["signed"]["grant"] = repo.grant(release, sha256="0" * 64)
+    seen = look(repo, replace(repo.documents(), leases=(json.dumps(repo.sign("cell", lease["signed"])),)))
+    assert seen.offered is None
+    assert "mismatch" in codes(seen)
+
+
+def test_content_is_signed_by_its_own_key_and_only_below_its_folder(repo: Repository) -> None:
+    content = repo.publish("1.0.0", b"rules", 1, product="content")
+    repo.offer(content)
+    who = replace(WHO, product="content")
+    assert look(repo, repo.documents(), who=who).offered is not None
+    genuine = repo.documents()
+    repo.keys["content"] = repo.keys["recall"]
+    assert look(repo, replace(genuine, content=repo.documents().content), who=who).offered is None
+    assert look(repo, replace(genuine, content=genuine.content.replace("1.0.0", "1.0.1")), who=who).offered is None
