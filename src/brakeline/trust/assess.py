@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from brakeline.trust import metadata, statements
-from brakeline.trust.envelope import Envelope, count_of, text_of
+from brakeline.trust.envelope import Envelope, count_of, is_count, text_of
 from brakeline.trust.errors import Distrust
 from brakeline.trust.metadata import CONTENT, Root, Target, Targets
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Follow, Offered, Problem, Who
@@ -71,8 +71,12 @@ def assess(pinned_root: str, cached: Documents, fetched: Documents | None, who: 
     recalled = _recalled(recall, targets)
     if offered is not None and offered.release_id in recalled:
         offered = None
-    return Assessment(work.documents, work.floors, work.now_ms, signed_ms > 0, recalled, offered, follow or Follow(),
-                      tuple(work.problems))  # fmt: skip
+    pardoned = _pardoned(recall, targets)
+    known = _known(who, targets, content)
+    return Assessment(
+        work.documents, work.floors, work.now_ms, signed_ms > 0, recalled, pardoned, known, offered,
+        follow or Follow(), tuple(work.problems),
+    )  # fmt: skip
 
 
 def _follow_roots(work: _Work, root: Root, texts: tuple[str, ...]) -> Root:
@@ -228,6 +232,27 @@ def _recalled(recall: Recall | None, targets: Targets | None) -> frozenset[str]:
         return frozenset()
     pardons = targets.pardons if targets else {}
     return frozenset(r for r in recall.releases if pardons.get(r, -1) < recall.version)
+
+
+def _pardoned(recall: Recall | None, targets: Targets | None) -> frozenset[str]:
+    """Whose recall was taken back, up to the recall list that we know."""
+    known = recall.version if recall else 0
+    return frozenset(r for r, version in (targets.pardons if targets else {}).items() if version >= known)
+
+
+def _known(who: Who, targets: Targets | None, content: Targets | None) -> tuple[Offered, ...]:
+    """Every signed release of this product and platform, without any permission to install it anew."""
+    role = content if who.product == CONTENT else targets
+    found = []
+    for target in role.files.values() if role else ():
+        said = target.custom
+        if said.get("product") == who.product and said.get("platform") in ("any", who.platform):
+            version, sequence = text_of(said, "version"), said.get("sequence")
+            number = sequence if is_count(sequence) else 0
+            found.append(
+                Offered(who.product, version, number or 0, target.path, target.sha256, target.length, "", 0, 0)
+            )
+    return tuple(found)
 
 
 # --- offers --------------------------------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ class Assessment:
     now_ms: int  # 0 = unknown: nothing new may be installed
     fresh: bool  # the cell has answered our nonce: this is the present state
     recalled: frozenset[str] = frozenset()  # release_ids
+    pardoned: frozenset[str] = frozenset()  # release_ids whose recall the offline keys have taken back
+    known: tuple[Offered, ...] = ()  # all signed releases for this platform: what may be downloaded again when damaged
     offered: Offered | None = None
     follow: Follow = field(default_factory=Follow)
     problems: tuple[Problem, ...] = ()

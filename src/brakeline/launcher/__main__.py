@@ -1,0 +1,314 @@
+"""The launcher's shell: feeds `decide` with what happens and does what it says, in its order. No decision is made here.
+
+    run        supervise: what the service manager starts
+    check      one look, in a process of its own; prints one JSON line
+    exec ARGS  become the release that runs here (else the confirmed, else the last known good one) with these arguments
+    status     what the launcher has written down about itself
+
+A commit that must be durable and is not cuts off the commands after it and comes back as an event.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections import deque
+from pathlib import Path
+
+from brakeline.launcher import clock, install, model, supervise
+from brakeline.launcher.decide import decide
+from brakeline.launcher.disk import RealDisk
+from brakeline.launcher.model import Command, Event, Found, State
+from brakeline.launcher.records import Records
+from brakeline.launcher.report import report_text
+from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
+from brakeline.launcher.supervise import Child
+from brakeline.trust.model import Floors
+
+TICK_S = 1.0
+BUDGET_EVERY_S = 15.0
+RESERVE, RESERVE_BYTES = "reserve", 16 * 1024 * 1024
+REPORT = "report.json"
+
+
+class Launcher:
+    """Runs until told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.disk = RealDisk(settings.root)
+        self.records = Records(self.disk)
+        self.events: deque[Event] = deque()
+        self.release: Child | None = None
+        self.check: Child | None = None
+        self.check_until_s = self.kill_at_s = self.budget_at_s = 0.0
+        self.over = False
+        self.stop_asked = False
+        self.reported = ""
+        self.state = State(model.Record(), settings.knobs)
+
+    def run(self) -> int:
+        """Until `Exit`. The first thing done is to say that the launcher itself is alive."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+        supervise.tell_systemd("READY=1")
+        record, problem = self._load()
+        self.state = State(record, self.settings.knobs, committed=record)
+        self.events.append(model.Started(clock.monotonic_s(), clock.boot_id(), install.installed(self.disk), problem))
+        while not self.over:
+            while self.events and not self.over:
+                self._take(self.events.popleft())
+            if not self.over:
+                self._wait()
+        return 0
+
+    def _load(self) -> tuple[model.Record, str]:
+        try:
+            self.records.prepare()
+        except OSError as e:
+            log(f"state cannot be prepared: {e.strerror}")
+        record, problem = self.records.load()
+        if not record.current:
+            rebuilt = install.rebuild(self.disk)
+            record = rebuilt if not record.generation else dataclasses.replace(record, current=rebuilt.current)
+        return record, problem if record.current else ""
+
+    def _signalled(self, *_: object) -> None:
+        self.stop_asked = True
+
+    # --- events in -----------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
+        supervise.wait_for(fds, TICK_S)
+        supervise.tell_systemd("WATCHDOG=1")
+        now = clock.monotonic_s()
+        if self.stop_asked and not self.state.stopping:
+            self.events.append(model.StopAsked(now))
+        self._look_at_check(now)
+        self._look_at_release(now)
+        self.events.append(model.Tick(now))
+
+    def _look_at_check(self, now: float) -> None:
+        child = self.check
+        if child is None:
+            return
+        supervise.listen_quietly(child)
+        ended = child.process.poll() is not None
+        if not ended and now < self.check_until_s:
+            return
+        if not ended:
+            supervise.kill_group(child)
+        supervise.listen_quietly(child)
+        child.close()
+        self.check = None
+        found, problem = _found(bytes(child.heard)) if ended else (None, "no answer in time")
+        self.events.append(model.CheckEnded(now, found, install.installed(self.disk), problem))
+
+    def _look_at_release(self, now: float) -> None:
+        child = self.release
+        if child is None:
+            return
+        self.events.extend(model.Said(now, word) for word in supervise.listen(child))
+        status = child.process.poll()
+        if status is None and self.kill_at_s and now >= self.kill_at_s:
+            supervise.kill_all(self.settings, child)
+            status = child.process.poll()
+        if status is not None:
+            supervise.listen(child)
+            supervise.kill_all(self.settings, child)  # what it has left behind
+            child.close()
+            self.release, self.kill_at_s = None, 0.0
+            self.events.append(model.Exited(now, status, child.tail.decode(errors="replace")))
+        elif now >= self.budget_at_s:
+            self._look_at_budget(child, now)
+
+    def _look_at_budget(self, child: Child, now: float) -> None:
+        seconds = BUDGET_EVERY_S + max(0.0, now - self.budget_at_s) if self.budget_at_s else BUDGET_EVERY_S
+        self.budget_at_s = now + BUDGET_EVERY_S
+        what = supervise.over_budget(self.settings, child)
+        if child.written > self.settings.budget.log_bytes_per_s * seconds:
+            what = f"log: {child.written} bytes in {seconds:.0f} s"
+        child.written = 0
+        if what:
+            self.events.append(model.OverBudget(now, what))
+        if self.disk.free_bytes() < self.settings.budget.free_bytes or what.startswith("disk"):
+            supervise.purge(self.settings)
+
+    # --- commands out --------------------------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        self.state, commands = decide(self.state, event)
+        for command in commands:
+            if not self._do(command):
+                break
+        self._report()
+
+    def _do(self, command: Command) -> bool:
+        """False = the rest must not be done."""
+        match command:
+            case model.Commit(record=record, must=must):
+                return self._commit(record, must=must)
+            case model.Check(damaged=damaged):
+                self._start_check(damaged)
+            case model.Execute(release_id=release_id):
+                self._execute(release_id)
+            case model.Kill():
+                if self.release is not None:
+                    supervise.end(self.release)
+                    self.kill_at_s = clock.monotonic_s() + self.settings.knobs.stop_s
+            case model.CollectGarbage(keep=keep):
+                self._collect(keep)
+            case model.Log(line=line):
+                log(line)
+            case model.Exit():
+                self._end()
+        return True
+
+    def _commit(self, record: model.Record, *, must: bool) -> bool:
+        record = dataclasses.replace(record, generation=self.state.committed.generation + 1)
+        try:
+            self.records.commit(record)
+        except OSError as e:
+            log(f"the launcher's record cannot be written: {e.strerror}")
+            if must:
+                self.events.appendleft(model.CommitFailed(clock.monotonic_s(), e.strerror or "error"))
+            return not must
+        generation = record.generation
+        record = dataclasses.replace(self.state.record, generation=generation)
+        self.state = dataclasses.replace(self.state, record=record, committed=record)
+        return True
+
+    def _start_check(self, damaged: tuple[str, ...]) -> None:
+        settings = self.settings
+        verb = ["check", "--root", str(settings.root), "--etc", str(settings.etc), "--home", str(settings.home)]
+        try:
+            self.check = supervise.start_check([sys.executable, "-I", *_self(), *verb, *damaged])
+        except OSError as e:
+            why = f"cannot be started: {e.strerror}"
+            now = clock.monotonic_s()
+            self.events.append(model.CheckEnded(now, None, install.installed(self.disk), why))
+            return
+        self.check_until_s = clock.monotonic_s() + settings.knobs.check_s
+
+    def _execute(self, release_id: str) -> None:
+        now = clock.monotonic_s()
+        wrong = install.verify(self.disk, release_id)
+        if wrong:
+            self.events.append(model.Refused(now, release_id, "manifest", wrong))
+            return
+        try:
+            entry, _ = install.entry(self.disk, release_id)
+            folder = self.settings.root / install.VERSIONS / release_id
+            self.release = supervise.start_release(self.settings, entry, folder)
+        except (OSError, ValueError, KeyError, supervise.Failed) as e:
+            self.events.append(model.Refused(clock.monotonic_s(), release_id, "exec", str(e)))
+            return
+        self.budget_at_s = clock.monotonic_s() + BUDGET_EVERY_S
+        log(f"{release_id} is being executed")
+
+    def _collect(self, keep: frozenset[str]) -> None:
+        try:
+            gone = install.collect(self.disk, keep)
+        except OSError as e:
+            log(f"old releases cannot be removed: {e.strerror}")
+            return
+        if gone:
+            log(f"removed {', '.join(gone)}")
+
+    def _end(self) -> None:
+        if self.check is not None:
+            supervise.kill_group(self.check)
+            self.check.close()
+        self.over = True
+
+    def _report(self) -> None:
+        """For the agent and for people; written when it changes, never trusted by the launcher itself."""
+        text = report_text(self.state, self.settings)
+        if text == self.reported:
+            return
+        self.reported = text
+        try:
+            self.disk.create(REPORT + ".new", text.encode())
+            self.disk.rename(REPORT + ".new", REPORT)
+        except OSError as e:
+            log(f"{REPORT} cannot be written: {e.strerror}")
+
+
+def log(line: str) -> None:
+    """One line to the journal."""
+    print(f"launcher: {line}", file=sys.stderr, flush=True)
+
+
+def _self() -> list[str]:
+    """How this program is started again: the zipapp, or the package in a checkout."""
+    archive = Path(sys.argv[0]).resolve()
+    return [str(archive)]
+
+
+def _found(line: bytes) -> tuple[Found | None, str]:
+    try:
+        plain = json.loads(line)
+        lists = {name: tuple(plain[name]) for name in ("recalled", "pardoned", "problems")}
+        return Found(
+            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"], **lists
+        ), ""
+    except (ValueError, TypeError, KeyError):
+        return None, "the look has crashed"
+
+
+def check(settings: Settings, damaged: list[str]) -> int:
+    """One look; its `Found` as a JSON line."""
+    from brakeline.launcher import source
+
+    disk = RealDisk(settings.root)
+    record, _ = Records(disk).load()
+    found = source.look(settings, disk, record, damaged, settings.knobs.check_s * 0.9)
+    print(json.dumps(dataclasses.asdict(found)), flush=True)
+    return 0
+
+
+def become(settings: Settings, arguments: list[str]) -> int:
+    """Exec the release that runs, or the best one that can: for the root helper and the command line."""
+    disk = RealDisk(settings.root)
+    record, _ = Records(disk).load()
+    running = record.run.release_id if record.run else ""
+    for release_id in dict.fromkeys((running, record.current, record.last_known_good)):
+        if release_id and release_id not in record.recalled and not install.verify(disk, release_id):
+            entry, _ = install.entry(disk, release_id)
+            folder = settings.root / install.VERSIONS / release_id
+            command = [settings.python if c == "@python" else c for c in entry]
+            command = [str(folder / c) if (folder / c).is_file() else c for c in command]
+            os.execv(command[0], [*command, *arguments])
+    print("brakeline: no release on this disk may be executed; look at `status`", file=sys.stderr)
+    return 1
+
+
+def main(arguments: list[str]) -> int:
+    """See the module."""
+    places = {"--root": ROOT, "--etc": ETC, "--home": AGENT_HOME}
+    verb, rest = (arguments[0] if arguments else "run"), arguments[1:]
+    while len(rest) >= 2 and rest[0] in places:
+        places[rest[0]] = Path(rest[1])
+        rest = rest[2:]
+    settings = load(places["--root"], places["--etc"], places["--home"])
+    match verb:
+        case "run":
+            return Launcher(settings).run()
+        case "check":
+            return check(settings, rest)
+        case "exec":
+            return become(settings, rest)
+        case "status":
+            print((settings.root / REPORT).read_text())
+            return 0
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

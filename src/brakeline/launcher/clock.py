@@ -1,0 +1,32 @@
+"""The launcher's only reader of clocks and randomness."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+
+def monotonic_s() -> float:
+    """Seconds that never jump; they mean something within one boot."""
+    return time.monotonic()
+
+
+def wall_ms() -> int:
+    """Unix milliseconds, maybe years off."""
+    return time.time_ns() // 1_000_000
+
+
+def nonce() -> str:
+    """32 hex digits that nobody can foresee."""
+    return os.urandom(16).hex()
+
+
+def boot_id() -> str:
+    """Another after every boot of the host; inside a container also after a start of its first process."""
+    try:
+        kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        first = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]  # start of PID 1, in ticks
+    except OSError:
+        return os.environ.get("BRAKELINE_BOOT_ID", "unknown")  # other systems hand it over
+    return f"{kernel}.{first}"

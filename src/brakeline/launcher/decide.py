@@ -1,0 +1,369 @@
+"""The launcher's mind: `decide(state, event) -> (state, commands)`. Pure; time arrives in events.
+
+What always holds (tests/sim/test_launcher_sim.py, `./dev crash-test`): nothing is executed before one bounded look for
+recalls and newer releases; a release on probation is executed only after that execution was counted on disk; what was
+never confirmed is never `current`; no state waits for a person. The rules are numbered in docs/explanation/launcher.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final, assert_never
+
+from brakeline.launcher import guard, trial
+from brakeline.launcher.choose import allowed, choose
+from brakeline.launcher.model import (
+    Alone,
+    Check,
+    CheckEnded,
+    CollectGarbage,
+    Command,
+    Commit,
+    CommitFailed,
+    Ended,
+    Event,
+    Execute,
+    Exit,
+    Exited,
+    Found,
+    Guarding,
+    Kill,
+    Log,
+    OverBudget,
+    Record,
+    Refused,
+    Resting,
+    Run,
+    Running,
+    Said,
+    Started,
+    Starting,
+    State,
+    StopAsked,
+    Tick,
+)
+
+LOOK: Final = 75  # exit code of a release that asks for a look
+NOT_ENROLLED: Final = (2, 5)  # it has nothing to do before somebody enrols this endpoint
+RETRY_S: Final = 60.0  # a look that found the cell, after one that did not, and looks while the guard waits
+
+Step = tuple[State, tuple[Command, ...]]
+
+
+def decide(state: State, event: Event) -> Step:
+    """The next state, and what to do, in this order; a failed commit cuts the rest off and comes back as an event."""
+    match event:
+        case Started():
+            return _started(state, event)
+        case CheckEnded():
+            return _check_ended(state, event)
+        case Exited():
+            return _exited(state, event)
+        case Refused():
+            return _refused(state, event)
+        case Said():
+            return _said(state, event)
+        case OverBudget():
+            return _end_run(state, f"over_budget: {event.what}")
+        case Tick():
+            return _tick(state, event.at)
+        case CommitFailed():
+            return _commit_failed(state, event)
+        case StopAsked():
+            return _stop_asked(state)
+        case _:
+            assert_never(event)
+
+
+def _started(state: State, event: Started) -> Step:
+    state = replace(state, boot_id=event.boot_id, installed=event.installed, phase=Starting(event.at))
+    if event.problem:
+        state = replace(state, problems=(event.problem,))
+    state, said = guard.after_restart(state, event.at)
+    state, look = _look(state, event.at)
+    return state, (*said, *look)
+
+
+def _look(state: State, at: float) -> Step:
+    if state.looking:
+        return state, ()
+    return replace(state, looking=True, check_due_s=at + state.knobs.check_every_s), (
+        Check(tuple(sorted(state.damaged))),
+    )
+
+
+# --- a look has ended ----------------------------------------------------------------------------------------------
+
+
+def _check_ended(state: State, event: CheckEnded) -> Step:
+    state = replace(state, looking=False, installed=event.installed)
+    state = replace(state, damaged=state.damaged & event.installed if event.found is None else frozenset())
+    commands: tuple[Command, ...] = ()
+    if event.found is None:
+        state = replace(state, problems=_with(state.problems, f"check: {event.problem}"))
+        soon_s = event.at + min(RETRY_S * 5, state.knobs.check_every_s)
+        state = replace(state, check_due_s=min(state.check_due_s, soon_s))
+    else:
+        state, commands = _believe(state, event.found, event.at)
+    match state.phase:
+        case Running():
+            state, more = _compare(state)
+        case Guarding():
+            state, more = _after_guard(state, event.at)
+        case Resting(until_s=until_s) if event.at < until_s and not commands:
+            more = ()
+        case Starting() | Resting() | Alone():
+            state, more = _run(state, event.at)
+        case Ended():
+            more = ()
+        case _:
+            assert_never(state.phase)
+    return state, commands + more
+
+
+def _with(problems: tuple[str, ...], problem: str) -> tuple[str, ...]:
+    kind = problem.partition(":")[0]
+    return (*(p for p in problems if p.partition(":")[0] != kind), problem)
+
+
+def _believe(state: State, found: Found, at: float) -> Step:
+    """Take over what was verified; recalls stay until the offline keys take them back."""
+    record = state.record
+    recalled = tuple(r for r in dict.fromkeys((*record.recalled, *found.recalled)) if r not in found.pardoned)
+    record = trial.forbid(replace(record, recalled=recalled, floors=found.floors))
+    kept = tuple(p for p in state.problems if p.startswith("state_lost") and not found.fresh)
+    state = replace(state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s)
+    record, refusal = trial.begin(record, found.staged, found.sequence)
+    if refusal:
+        state = replace(state, problems=_with(state.problems, refusal))
+    if record == state.record:
+        return state, ()
+    return replace(state, record=record), (Commit(record, must=False),)
+
+
+def _compare(state: State) -> Step:
+    """Something runs: is it still what should run?"""
+    assert isinstance(state.phase, Running)
+    running = state.phase.release_id
+    if not allowed(state, running):
+        return _end_run(state, "recalled")
+    wanted = state.record.trial
+    if wanted and wanted != running and allowed(state, wanted) and state.record.suspect != wanted:
+        return _end_run(state, f"switch to {wanted}")
+    return state, ()
+
+
+def _end_run(state: State, why: str) -> Step:
+    if not isinstance(state.phase, Running) or state.phase.killed:
+        return state, ()
+    return replace(state, phase=replace(state.phase, killed=why)), (
+        Log(f"ending {state.phase.release_id}: {why}"),
+        Kill(why),
+    )
+
+
+def _after_guard(state: State, at: float) -> Step:
+    """A verified answer, or the end of the wait for one, ends the first part of the host guard."""
+    assert isinstance(state.phase, Guarding)
+    if state.fresh_s is None and at < state.phase.until_s:
+        return replace(state, check_due_s=min(state.check_due_s, at + RETRY_S)), ()
+    return _run(guard.impose(state, at), at)
+
+
+# --- running -------------------------------------------------------------------------------------------------------
+
+
+def _run(state: State, at: float) -> Step:
+    """Execute what should run now; count it first if it is on probation."""
+    if state.stopping:
+        return replace(state, phase=Ended()), (Exit(),)
+    chosen = choose(state, at)
+    if not chosen:
+        return _alone(state, at)
+    is_trial = chosen == state.record.trial
+    record = trial.count(state.record, chosen) if is_trial else state.record
+    record = replace(record, run=Run(chosen, state.boot_id))
+    running = Running(chosen, is_trial, at)
+    state = replace(state, record=record, phase=running)
+    return state, (Commit(record, must=is_trial), Execute(chosen))
+
+
+def _alone(state: State, at: float) -> Step:
+    """Nothing may run, or only later."""
+    if state.rest_until_s > at and state.resting_release:
+        wait = Resting(state.rest_until_s)
+        return replace(state, phase=wait, check_due_s=min(state.check_due_s, at + state.knobs.lonely_check_s)), ()
+    why = "no release that is installed may run: recalled, quarantined or damaged"
+    if not state.installed:
+        why = "no release is installed"
+    due_s = min(state.check_due_s, at + state.knobs.lonely_check_s)
+    return replace(state, phase=Alone(why), check_due_s=due_s), (Log(why),)
+
+
+def _said(state: State, event: Said) -> Step:
+    phase = state.phase
+    if not isinstance(phase, Running):
+        return state, ()
+    if event.word == "READY" and not phase.ready and state.record.run is not None:
+        record = replace(state.record, run=replace(state.record.run, ready=True))
+        return replace(state, record=record, phase=replace(phase, ready=True)), (Commit(record, must=False),)
+    if event.word == "HEALTHY" and phase.ready:
+        return _judge(replace(state, phase=replace(phase, healthy=True)), event.at)
+    return state, ()
+
+
+def _judge(state: State, at: float) -> Step:
+    """Time has passed for what runs: has it survived, is it late, may it be confirmed?"""
+    phase = state.phase
+    if not isinstance(phase, Running) or phase.killed:
+        return state, ()
+    knobs, uptime_s = state.knobs, at - phase.since_s
+    if not phase.ready and uptime_s >= knobs.ready_s:
+        return _end_run(state, "not_ready: it did not say READY in time")
+    commands: tuple[Command, ...] = ()
+    if uptime_s >= knobs.survive_s and state.record.run is not None and not state.record.run.survived:
+        state = guard.survived(state)
+        commands = (Commit(state.record, must=False),)
+    if not phase.trial:
+        return state, commands
+    if phase.healthy and uptime_s >= knobs.probation_s:
+        record = trial.confirm(state.record)
+        state = replace(state, record=record, phase=replace(phase, trial=False), crashes=0)
+        return state, (Commit(record), Log(f"{phase.release_id} confirmed"), _garbage(record))
+    reachable = state.fresh_s is not None and state.fresh_s >= phase.since_s
+    patience_s = knobs.healthy_s if reachable else knobs.healthy_unreachable_s
+    if uptime_s >= patience_s:
+        return _end_run(state, "not_healthy: it did not become healthy in time")
+    return state, commands
+
+
+def _garbage(record: Record) -> CollectGarbage:
+    return CollectGarbage(frozenset(r for r in (record.current, record.last_known_good, record.trial) if r))
+
+
+# --- ends ----------------------------------------------------------------------------------------------------------
+
+
+def _exited(state: State, event: Exited) -> Step:
+    phase = state.phase
+    if not isinstance(phase, Running):
+        return state, ()
+    if state.record.run is not None:
+        state = replace(state, record=replace(state.record, run=replace(state.record.run, clean=True)))
+    code, detail = _cause(phase, event)
+    said = Log(f"{phase.release_id} has ended: {code}: {detail}")
+    if phase.trial and state.record.trial == phase.release_id and not state.stopping:
+        record = state.record
+        if phase.killed != "recalled":
+            record = trial.failed(record, code, f"{detail} {event.tail}".strip())
+        state = replace(state, record=record)
+    state, wait_s = _rest(state, phase, event, code)
+    state = replace(state, phase=Resting(event.at + wait_s))
+    commands: tuple[Command, ...] = (said, Commit(state.record, must=False))
+    if phase.trial and not state.record.trial:
+        commands += (_garbage(state.record),)
+    if state.stopping:
+        return replace(state, phase=Ended()), (*commands, Exit())
+    if wait_s > 0:
+        return replace(state, check_due_s=min(state.check_due_s, event.at + wait_s)), commands
+    state, look = _look(state, event.at)
+    return state, commands + look
+
+
+def _cause(phase: Running, event: Exited) -> tuple[str, str]:
+    """Stable code and words for the end of an execution."""
+    if phase.killed:
+        code, _, detail = phase.killed.partition(":")
+        return code.split()[0], detail.strip() or phase.killed
+    if event.status < 0:
+        return "killed", f"ended by signal {-event.status}."
+    return "exited", f"ended with code {event.status}."
+
+
+def _rest(state: State, phase: Running, event: Exited, code: str) -> tuple[State, float]:
+    """How long until the next start; a release that keeps crashing gives way to the last known good for a while."""
+    knobs, uptime_s = state.knobs, event.at - phase.since_s
+    asked = event.status == LOOK and not phase.killed
+    if (phase.killed and code in ("switch", "recalled")) or (asked and uptime_s >= knobs.restart_s[-1]):
+        return replace(state, crashes=0), 0.0
+    if event.status in NOT_ENROLLED and not phase.killed and not phase.trial:
+        return state, knobs.restart_s[min(3, len(knobs.restart_s) - 1)]
+    crashes = 1 if uptime_s >= knobs.survive_s else state.crashes + 1
+    if asked:
+        return replace(state, crashes=crashes), 0.0 if crashes <= 2 else knobs.restart_s[-1]
+    before = state.record.last_known_good
+    instead = before != phase.release_id and allowed(state, before)
+    if crashes >= 3 and not phase.trial and phase.release_id == state.record.current and instead:
+        state = replace(state, resting_release=phase.release_id, rest_until_s=event.at + knobs.again_s)
+    return replace(state, crashes=crashes), knobs.restart_s[min(crashes - 1, len(knobs.restart_s) - 1)]
+
+
+def _refused(state: State, event: Refused) -> Step:
+    """It could not be executed. Nothing of it has run."""
+    state = replace(state, damaged=state.damaged | {event.release_id})
+    state = replace(state, problems=_with(state.problems, f"{event.code}: {event.release_id}: {event.why}"))
+    record = replace(state.record, run=None)
+    if event.release_id == record.trial:
+        record = trial.failed(record, event.code, event.why)
+    said = (Log(f"{event.release_id} cannot be executed: {event.why}"), Commit(record, must=False))
+    waits_s = state.knobs.restart_s
+    wait_s = waits_s[min(state.crashes - 1, len(waits_s) - 1)] if state.crashes else 0.0
+    state = replace(state, record=record, phase=Resting(event.at + wait_s), crashes=state.crashes + 1)
+    if wait_s:
+        return replace(state, check_due_s=min(state.check_due_s, event.at + wait_s)), said
+    state, look = _look(state, event.at)
+    return state, (*said, *look)
+
+
+def _commit_failed(state: State, event: CommitFailed) -> Step:
+    """The disk refuses. A trial that could not be counted does not run; what is confirmed runs all the same."""
+    state = replace(
+        state, problems=_with(state.problems, f"disk: the launcher's record cannot be written: {event.why}")
+    )
+    phase = state.phase
+    if not isinstance(phase, Running):
+        return state, ()
+    record = state.committed
+    if not phase.trial and phase.release_id != record.current:  # a confirmation that is not durable: not yet
+        return replace(state, record=record, phase=replace(phase, trial=True, healthy=True)), ()
+    state = replace(state, record=replace(record, trial=""), phase=Starting(event.at))
+    instead = choose(state, event.at)
+    if not instead:
+        return _alone(state, event.at)
+    return replace(state, phase=Running(instead, trial=False, since_s=event.at)), (Execute(instead),)
+
+
+def _tick(state: State, at: float) -> Step:
+    state, commands = _judge(state, at)
+    back = ""
+    if guard.over(state, at):
+        state, back = guard.lift(state), "switch back: the delay after the host's death is over"
+    elif state.resting_release and not state.record.suspect and at >= state.rest_until_s:
+        state, back = _rested(state), "switch back: the confirmed release is tried again"
+    phase = state.phase
+    if isinstance(phase, Running) and back and not phase.trial and choose(state, at) != phase.release_id:
+        state, more = _end_run(state, back)
+        return state, commands + more
+    if isinstance(phase, Guarding) and at >= phase.until_s and not state.looking:
+        state, more = _after_guard(state, at)
+        return state, commands + more
+    rested = isinstance(phase, Resting) and at >= phase.until_s
+    if (at >= state.check_due_s or rested) and not isinstance(phase, Ended):
+        state, more = _look(state, at)
+        commands += more
+    return state, commands
+
+
+def _rested(state: State) -> State:
+    return replace(state, resting_release="", rest_until_s=0.0, crashes=0)
+
+
+def _stop_asked(state: State) -> Step:
+    state = replace(state, stopping=True)
+    if isinstance(state.phase, Running):
+        return _end_run(state, "stopping")
+    return replace(state, phase=Ended()), (Commit(_clean(state.record), must=False), Exit())
+
+
+def _clean(record: Record) -> Record:
+    return record if record.run is None else replace(record, run=replace(record.run, clean=True))

@@ -1,0 +1,79 @@
+"""The host guard: what happens after the host has died soon after a release was started. Pure.
+
+This is the case that needed hands on 8.5 million machines in July 2024. First a verified answer is waited for, 15
+minutes at most: it may be a recall or a newer release. Then another good release runs, or none for 1 h, 6 h, 24 h of
+uptime, with looks all the while. A release that was suspected and then survived is vouched for: the next such death
+of the host costs it no delay, so two unrelated power cuts cost one delay at most. Nobody is ever needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from brakeline.launcher import trial
+from brakeline.launcher.model import REFUNDS_MAX, Command, Commit, Guarding, Log, Record, Run, State
+
+
+def after_restart(state: State, at: float) -> tuple[State, tuple[Command, ...]]:
+    """Was the last execution ended by the host's death, and soon? Then its release is suspected."""
+    record, run = state.record, state.record.run
+    if run is not None and not run.clean:
+        record = _died(record, run) if run.boot_id != state.boot_id else _given_back(replace(record, run=None), run)
+    if record == state.record and not record.suspect:
+        return state, ()
+    state = replace(state, record=record)
+    if record.suspect:
+        guarding = Guarding(record.suspect, at + state.knobs.guard_wait_s)
+        state = replace(
+            state, phase=guarding, guard=f"the host died soon after {record.suspect} was started; looking for a recall"
+        )
+    said = (Log(f"host guard: {state.guard}"),) if state.guard else ()
+    return state, (Commit(record, must=False), *said)
+
+
+def _given_back(record: Record, run: Run) -> Record:
+    """It was cut off on probation by no fault of its own, as far as can be seen: it had said READY."""
+    attempt = record.attempt(run.release_id)
+    if run.release_id != record.trial:
+        return record
+    if run.ready and attempt.refunds < REFUNDS_MAX:
+        return trial.refund(record, run.release_id)
+    return trial.failed(record, "cut_off", "the host or the launcher ended while it was running")
+
+
+def _died(record: Record, run: Run) -> Record:
+    record = _given_back(replace(record, run=None), run)
+    if run.survived or run.release_id in record.quarantined:
+        return record
+    if record.vouched == run.release_id:
+        return replace(record, vouched="")
+    return replace(record, suspect=run.release_id, suspected=record.suspected + 1)
+
+
+def impose(state: State, at: float) -> State:
+    """The wait for an answer is over: from now on the suspect rests for its delay."""
+    record = state.record
+    delays = state.knobs.guard_delays_s
+    delay_s = delays[min(max(record.suspected, 1), len(delays)) - 1]
+    text = f"the host died soon after {record.suspect} was started, {record.suspected} times in a row; it rests"
+    return replace(state, guard=f"{text} {delay_s:.0f} s", resting_release=record.suspect, rest_until_s=at + delay_s)
+
+
+def over(state: State, at: float) -> bool:
+    """Whether the suspect's delay has passed."""
+    return bool(state.record.suspect) and bool(state.guard) and at >= state.rest_until_s
+
+
+def lift(state: State) -> State:
+    """The suspect may run again."""
+    return replace(state, record=replace(state.record, suspect=""), guard="", resting_release="", rest_until_s=0.0)
+
+
+def survived(state: State) -> State:
+    """What runs has outlived the time in which a death of the host is blamed on it."""
+    record, run = state.record, state.record.run
+    assert run is not None
+    record = replace(record, run=replace(run, survived=True))
+    if record.suspected and not record.suspect:
+        record = replace(record, suspected=0, vouched=run.release_id)
+    return replace(state, record=record)

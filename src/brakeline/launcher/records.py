@@ -1,0 +1,101 @@
+"""The record on the disk: two slots of 4 KiB that were allocated once. A commit overwrites the older and syncs it.
+
+Invariants: a slot that was not written whole does not count (SHA-256 in its first line), so one of the two is always
+the last or the one before; nothing is renamed, no directory changes, no block is allocated: a full disk is no obstacle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, Final
+
+from brakeline.launcher.disk import Disk
+from brakeline.launcher.model import Attempt, Record, Run, TrialEnd
+from brakeline.trust.model import Floors
+
+SLOT_BYTES: Final = 4096
+SLOTS: Final = ("state/s0", "state/s1")
+QUARANTINED_MAX, RECALLED_MAX, ATTEMPTS_MAX = 24, 24, 8  # releases; 24 * 24 bytes and the rest fit one slot
+DETAIL_MAX: Final = 400
+
+
+class Records:
+    """Loads and commits. One writer."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def prepare(self) -> None:
+        """Allocate what is missing, once; an existing slot is left alone."""
+        self._disk.mkdir("state")
+        made = [slot for slot in SLOTS if not self._disk.exists(slot)]
+        for slot in made:
+            self._disk.create(slot, b"\0" * SLOT_BYTES)
+            self._disk.sync(slot)
+        if made:
+            self._disk.sync_dir("state")
+
+    def load(self) -> tuple[Record, str]:
+        """The newest whole record and "" — or an empty one and what is wrong."""
+        found = [record for slot in SLOTS if (record := self._slot(slot)) is not None]
+        if found:
+            return max(found, key=lambda r: r.generation), ""
+        return Record(), "state_lost: neither record of the launcher can be read"
+
+    def commit(self, record: Record) -> None:
+        """Durable when it returns. Raises `OSError`; the older record stands then."""
+        held = [r.generation if (r := self._slot(slot)) is not None else -1 for slot in SLOTS]
+        older = SLOTS[held.index(min(held))]
+        if not self._disk.exists(older):
+            self.prepare()
+        self._disk.overwrite(older, encode(record))
+        self._disk.sync(older)
+
+    def _slot(self, slot: str) -> Record | None:
+        try:
+            return decode(self._disk.read(slot))
+        except OSError:
+            return None
+
+
+def encode(record: Record) -> bytes:
+    """Exactly one slot."""
+    end = record.last_trial
+    bounded = dataclasses.replace(
+        record,
+        quarantined=record.quarantined[-QUARANTINED_MAX:],
+        recalled=record.recalled[-RECALLED_MAX:],
+        attempts=record.attempts[-ATTEMPTS_MAX:],
+        last_trial=end and dataclasses.replace(end, detail=end.detail[:DETAIL_MAX]),
+    )
+    body = json.dumps(dataclasses.asdict(bounded), sort_keys=True, separators=(",", ":")).encode()
+    slot = hashlib.sha256(body).hexdigest().encode() + b"\n" + body + b"\n"
+    if len(slot) > SLOT_BYTES:
+        raise OSError(27, f"a record of {len(slot)} bytes does not fit its slot")
+    return slot.ljust(SLOT_BYTES, b"\0")
+
+
+def decode(slot: bytes) -> Record | None:
+    """The record, or None if the slot was not written whole."""
+    digest, _, rest = slot.partition(b"\n")
+    body = rest.partition(b"\n")[0]
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        return None
+    try:
+        return _record(json.loads(body))
+    except (ValueError, TypeError, KeyError):
+        return None  # of a newer launcher with other fields: the other slot or a rebuild
+
+
+def _record(plain: dict[str, Any]) -> Record:
+    known = {f.name for f in dataclasses.fields(Record)}
+    plain = {k: v for k, v in plain.items() if k in known}
+    for name in ("quarantined", "recalled"):
+        plain[name] = tuple(plain.get(name, ()))
+    plain["attempts"] = tuple(Attempt(**a) for a in plain.get("attempts", ()))
+    plain["run"] = Run(**plain["run"]) if plain.get("run") else None
+    plain["last_trial"] = TrialEnd(**plain["last_trial"]) if plain.get("last_trial") else None
+    plain["floors"] = Floors(**plain.get("floors", {}))
+    return Record(**plain)

@@ -1,0 +1,39 @@
+"""What the launcher tells the agent about itself and about the release on trial. Pure.
+
+`protocol.messages.LauncherReport` as canonical JSON in report.json: evidence from one that is not on trial.
+"""
+
+from __future__ import annotations
+
+from brakeline.launcher.model import Running, State
+from brakeline.launcher.settings import Settings
+from brakeline.protocol.codec import encode
+from brakeline.protocol.messages import LauncherReport, TrialReport
+
+VERSION = "0.1.0"
+PROBLEMS_MAX = 12
+
+
+def report_text(state: State, settings: Settings) -> str:
+    """The report of this state."""
+    record, floors = state.record, state.record.floors
+    end = record.last_trial
+    trial = None
+    if end is not None:
+        trial = TrialReport(end.release_id, end.outcome, end.code, end.detail[:300], end.runs, end.detail[-1024:])
+    return encode(
+        LauncherReport(
+            version=VERSION,
+            running=state.phase.release_id if isinstance(state.phase, Running) else "",
+            confirmed=record.current,
+            last_known_good=record.last_known_good,
+            trial=record.trial,
+            quarantined=record.quarantined,
+            recalled=tuple(r for r in record.recalled if r in state.installed),
+            last_trial=trial,
+            host_guard=state.guard,
+            problems=(*settings.problems, *state.problems)[:PROBLEMS_MAX],
+            trust_versions=(floors.root, floors.timestamp, floors.snapshot, floors.targets, floors.recall),
+            follow_generation=floors.follow,
+        )
+    ).decode()

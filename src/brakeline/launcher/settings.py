@@ -1,0 +1,98 @@
+"""Where everything is, who this endpoint is, and how long things may take. Read once; bad values are said, not obeyed.
+
+The launcher must start whatever stands in its files: a broken or missing one means defaults and a problem.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from brakeline.launcher.model import Knobs
+from brakeline.trust.model import Who
+
+ROOT: Final = Path("/var/lib/brakeline-launcher")
+ETC: Final = Path("/etc/brakeline")
+AGENT_HOME: Final = Path("/var/lib/brakeline")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a release may take from the endpoint, whatever the service manager does."""
+
+    memory_bytes: int = 512 * 1024 * 1024  # address space of one process: RLIMIT_AS
+    resident_bytes: int = 256 * 1024 * 1024  # resident, of the release's first process
+    processes: int = 64
+    home_bytes: int = 512 * 1024 * 1024  # of its own directory
+    free_bytes: int = 64 * 1024 * 1024  # what it must leave free there
+    log_bytes_per_s: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it. `python` runs releases whose entry begins with "@python"."""
+
+    root: Path = ROOT
+    etc: Path = ETC
+    home: Path = AGENT_HOME
+    user: str = "brakeline"
+    server: str = ""
+    ca_file: str = ""
+    server_name: str = "cell.brakeline.internal"
+    who: Who = field(default_factory=lambda: Who("", "cell", ""))
+    knobs: Knobs = field(default_factory=Knobs)
+    budget: Budget = field(default_factory=Budget)
+    python: str = sys.executable
+    arguments: tuple[str, ...] = ("run",)
+    problems: tuple[str, ...] = ()
+
+
+def load(root: Path = ROOT, etc: Path = ETC, home: Path = AGENT_HOME) -> Settings:
+    """From agent.json (written at enrolment) and launcher.json (only what a test or an operator changes)."""
+    problems: list[str] = []
+    agent, own = _object(etc / "agent.json", problems), _object(etc / "launcher.json", problems)
+    who = Who(_text(agent, "endpoint_id"), _text(agent, "cell", "cell"), _text(agent, "region"))
+    return Settings(
+        root=root, etc=etc, home=home, user=_text(own, "user", "brakeline"), server=_text(agent, "server"),
+        ca_file=_text(agent, "ca_file", str(etc / "ca.pem")),
+        server_name=_text(agent, "server_name", "cell.brakeline.internal"), who=who,
+        knobs=_numbers(Knobs(), own.get("knobs"), problems), budget=_numbers(Budget(), own.get("budget"), problems),
+        arguments=tuple(a for a in own.get("arguments", ["run"]) if isinstance(a, str)), problems=tuple(problems),
+    )  # fmt: skip
+
+
+def _object(path: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        plain = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as e:
+        problems.append(f"settings: {path.name} cannot be used ({e}); defaults count")
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _text(plain: dict[str, Any], name: str, default: str = "") -> str:
+    value = plain.get(name, default)
+    return value if isinstance(value, str) else default
+
+
+def _numbers(default: Any, changes: Any, problems: list[str]) -> Any:
+    """`default` with those fields changed that are positive numbers; others are named as problems."""
+    known = {f.name for f in dataclasses.fields(default)}
+    good: dict[str, Any] = {}
+    for name, value in (changes if isinstance(changes, dict) else {}).items():
+        several = isinstance(value, list) and value and all(_positive(v) for v in value)
+        if name in known and (several or _positive(value)):
+            good[name] = tuple(float(v) for v in value) if several else value
+        else:
+            problems.append(f"settings: launcher.json: {name} is unknown or no positive number; the default counts")
+    return dataclasses.replace(default, **good)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e12

@@ -1,0 +1,183 @@
+"""The look itself, in a process of its own: ask the cell, verify, download what is offered, install it. Then say so.
+
+Run by the launcher as `check`, killed by it after `check_s`; so nothing that a network or a server does can hold the
+launcher up, and the resident process never loads TLS. Needs no identity: everything asked for is public and signed.
+What the agent has left in its staging directory is used only after it was hashed and verified like anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from brakeline.launcher import clock, install
+from brakeline.launcher.disk import Disk
+from brakeline.launcher.model import Found, Record
+from brakeline.launcher.settings import Settings
+from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
+from brakeline.trust import wire
+from brakeline.trust.assess import RELEASE_BYTES_MAX, assess
+from brakeline.trust.errors import Distrust
+from brakeline.trust.model import Assessment, ClockReading, Documents, Follow, Offered
+
+CACHE = "tuf/documents.json"
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: a wrong clock must not keep the right time away
+
+
+class Unreachable(Exception):
+    """The cell gave no usable answer; says which and why."""
+
+
+def look(settings: Settings, disk: Disk, record: Record, damaged: Iterable[str], timeout_s: float) -> Found:
+    """One look. Never raises for what the network, the server or the documents do."""
+    problems: list[str] = []
+    cached = _cached(disk)
+    nonce = clock.nonce()
+    fetched: Documents | None
+    try:
+        fetched = _fetch(settings, nonce, len(cached.roots), _channel(settings, cached), timeout_s)
+    except (Unreachable, Distrust) as e:
+        problems.append(f"unreachable: {e}")
+        fetched = _staged_documents(settings)
+    fetched = replace(fetched or Documents(), follow=_read(settings.home / "follow.json"))
+    pinned = _read(settings.etc / "root.json")
+    seen = assess(pinned, cached, fetched, settings.who, ClockReading(clock.wall_ms(), nonce), record.floors)
+    problems += [f"{p.code}: {p.text}" for p in seen.problems]
+    problems += _remember(disk, seen.documents, cached)
+    staged, sequence = "", 0
+    for wanted in _wanted(seen, record, damaged):
+        try:
+            if damaged or install.verify(disk, wanted.release_id):
+                install.install(disk, _bundle(settings, wanted, timeout_s), wanted, settings.who.platform)
+            if wanted == seen.offered:
+                staged, sequence = wanted.release_id, wanted.sequence
+        except (Distrust, Unreachable, OSError) as e:
+            reason = e.reason if isinstance(e, Distrust) else "download"
+            problems.append(f"{reason}: {wanted.release_id}: {e.text if isinstance(e, Distrust) else e}")
+    return Found(seen.fresh, seen.floors, tuple(sorted(seen.recalled)), tuple(sorted(seen.pardoned)), staged, sequence,
+                 tuple(problems))  # fmt: skip
+
+
+def _wanted(seen: Assessment, record: Record, damaged: Iterable[str]) -> list[Offered]:
+    """What is offered now, and signed releases of our own record whose files are damaged."""
+    offered = [seen.offered] if seen.offered and seen.offered.release_id not in record.quarantined else []
+    ours = {record.current, record.last_known_good, record.trial}
+    mending = [o for o in seen.known if o.release_id in ours and o.release_id in set(damaged)]
+    return [o for o in offered if o.release_id != record.current] + mending
+
+
+def _channel(settings: Settings, cached: Documents) -> str:
+    """Which stream to ask for; the order itself is verified afterwards, with everything else."""
+    try:
+        return str(json.loads(_read(settings.home / "follow.json") or cached.follow)["signed"]["channel"])
+    except (ValueError, KeyError, TypeError):
+        return Follow().channel
+
+
+# --- the cell ------------------------------------------------------------------------------------------------------
+
+
+class _Connection(http.client.HTTPSConnection):
+    """To our cell, whatever address it has: only its own authority and its fixed name count (ADR 0011)."""
+
+    def __init__(self, settings: Settings, timeout_s: float) -> None:
+        parts = urlsplit(settings.server)
+        if parts.scheme != "https" or not parts.hostname:
+            raise Unreachable(f"the server's address {settings.server!r} is not https://HOST:PORT")
+        super().__init__(parts.hostname, parts.port or 443, timeout=timeout_s)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.verify_flags |= NO_CHECK_TIME
+        self._context.load_verify_locations(settings.ca_file)
+        self._name = settings.server_name
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        self.sock = self._context.wrap_socket(plain, server_hostname=self._name)
+
+
+def _get(settings: Settings, path: str, bytes_max: int, timeout_s: float, start: int = 0) -> tuple[int, bytes]:
+    """(status, body). Raises `Unreachable`."""
+    try:
+        connection = _Connection(settings, timeout_s)
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read(bytes_max + 1)
+        connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        raise Unreachable(f"{settings.server}: {type(e).__name__}: {e}") from None
+    if len(body) > bytes_max:
+        raise Unreachable(f"{settings.server} answers with more than {bytes_max} bytes")
+    return answer.status, body
+
+
+def _fetch(settings: Settings, nonce: str, roots: int, channel: str, timeout_s: float) -> Documents:
+    query = urlencode({"root": roots + 1, "channel": channel, "region": settings.who.region, "nonce": nonce})
+    status, body = _get(settings, f"{TRUST_BUNDLE}?{query}", wire.TEXT_BYTES_MAX, timeout_s)
+    if status != 200:
+        raise Unreachable(f"{settings.server} answers {status} instead of the signed documents")
+    return wire.from_text(body.decode(errors="replace"))
+
+
+def _bundle(settings: Settings, wanted: Offered, timeout_s: float) -> bytes:
+    """The release's bytes: what the agent has downloaded if it is that, else from the cell."""
+    staged = settings.home / "staging" / f"{wanted.sha256}.tar"
+    try:
+        if staged.stat().st_size == wanted.length:
+            data = staged.read_bytes()
+            if hashlib.sha256(data).hexdigest() == wanted.sha256:
+                return data
+    except OSError:
+        pass
+    status, body = _get(settings, TRUST_TARGET + wanted.sha256, min(wanted.length, RELEASE_BYTES_MAX), timeout_s)
+    if status != 200:
+        raise Unreachable(f"{settings.server} answers {status} instead of the release")
+    return body
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()[: wire.TEXT_BYTES_MAX]
+    except (OSError, ValueError):
+        return ""
+
+
+def _cached(disk: Disk) -> Documents:
+    try:
+        return wire.from_text(disk.read(CACHE).decode())
+    except (OSError, ValueError, Distrust):
+        return Documents()
+
+
+def _staged_documents(settings: Settings) -> Documents | None:
+    """What the agent has fetched, for launchers that reach nobody themselves."""
+    text = _read(settings.home / "staging" / "trust.json")
+    try:
+        return wire.from_text(text) if text else None
+    except Distrust:
+        return None
+
+
+def _remember(disk: Disk, documents: Documents, cached: Documents) -> list[str]:
+    """The verified documents, in one file, replaced whole; a torn one costs only the next look's bytes."""
+    if documents == cached:
+        return []
+    try:
+        disk.mkdir("tuf")
+        disk.create(CACHE + ".new", wire.to_text(documents).encode())
+        disk.sync(CACHE + ".new")
+        disk.rename(CACHE + ".new", CACHE)
+        disk.sync_dir("tuf")
+    except OSError as e:
+        return [f"disk: trusted metadata cannot be kept: {e.strerror}"]
+    return []

@@ -1,0 +1,249 @@
+"""Starting, watching and ending processes: the release as its own unprivileged user, and the look as a short child.
+
+Invariants: the release inherits nothing but one pipe, a clean environment and hard limits; what it starts dies with
+it, fork bombs and those that ignore SIGTERM included; nothing here waits without a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import resource
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from brakeline.launcher.settings import Budget, Settings
+
+TAIL_BYTES = 1024
+DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
+WORDS = ("READY", "HEALTHY")
+
+
+Failed = subprocess.SubprocessError  # the child could not even become the release's user
+
+
+@dataclass(slots=True)
+class Child:
+    """A process of ours with the pipes that we read from it."""
+
+    process: subprocess.Popen[bytes]
+    words: int = -1  # read end of the pipe for READY and HEALTHY
+    stderr: int = -1
+    tail: bytearray = field(default_factory=bytearray)
+    written: int = 0  # bytes of log since `since_s`
+    heard: bytearray = field(default_factory=bytearray)
+
+    def watched(self) -> list[int]:
+        return [fd for fd in (self.words, self.stderr) if fd >= 0]
+
+    def close(self) -> None:
+        for fd in self.watched():
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        self.words = self.stderr = -1
+
+
+def start_release(settings: Settings, command: tuple[str, ...], folder: Path) -> Child:
+    """Execute a release. Raises `OSError` when the system refuses (no such file, wrong architecture, no processes)."""
+    read_end, write_end = os.pipe()
+    log_read, log_write = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [settings.python if c == "@python" else c for c in command] + list(settings.arguments),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log_write,
+            stderr=log_write,
+            pass_fds=(write_end,),
+            env=_environment(settings, write_end),
+            preexec_fn=lambda: _become(settings.user, settings.budget),
+            start_new_session=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        os.close(read_end)
+        os.close(log_read)
+        raise
+    finally:
+        os.close(write_end)
+        os.close(log_write)
+    for fd in (read_end, log_read):
+        os.set_blocking(fd, False)
+    return Child(process, read_end, log_read)
+
+
+def _environment(settings: Settings, write_end: int) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("LANG", "TZ", "NOTIFY_SOCKET_AGENT") if name in os.environ}
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    return kept | {"PATH": path, "HOME": str(settings.home), "BRAKELINE_LAUNCHER_FD": str(write_end)}
+
+
+def _become(user: str, budget: Budget) -> None:
+    """In the child, before exec: another user, hard limits, the first to be killed when memory is short."""
+    limits = ((resource.RLIMIT_AS, budget.memory_bytes), (resource.RLIMIT_NOFILE, 256), (resource.RLIMIT_CORE, 0))
+    for what, most in limits:
+        resource.setrlimit(what, (most, most))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("900")
+    if os.getuid() == 0:
+        account = pwd.getpwnam(user)
+        os.setgroups([])
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+        resource.setrlimit(resource.RLIMIT_NPROC, (budget.processes, budget.processes))  # counts this user only
+    os.umask(0o077)
+
+
+def listen_quietly(child: Child) -> None:
+    """Everything that a look has said so far, into `heard`."""
+    for data in _drain(child, "stderr"):
+        child.heard += data
+
+
+def listen(child: Child) -> list[str]:
+    """Words that came in since; the log goes on to our own, its end is kept."""
+    for data in _drain(child, "stderr"):
+        child.written += len(data)
+        child.tail = (child.tail + data)[-TAIL_BYTES:]
+        with contextlib.suppress(OSError):
+            os.write(2, data)
+    for data in _drain(child, "words"):
+        child.heard = (child.heard + data)[-64:]
+    lines = child.heard.split(b"\n")
+    child.heard = lines.pop()
+    return [w for line in lines if (w := line.decode(errors="replace")) in WORDS]
+
+
+def _drain(child: Child, pipe: str) -> Iterator[bytes]:
+    """What can be read now, a bounded amount; a pipe whose other end is gone is watched no more."""
+    for _ in range(DRAIN_MAX):
+        fd = getattr(child, pipe)
+        if fd < 0:
+            return
+        try:
+            data = os.read(fd, 4096)
+        except OSError:
+            return  # nothing there now
+        if not data:
+            os.close(fd)
+            setattr(child, pipe, -1)
+            return
+        yield data
+
+
+def end(child: Child) -> None:
+    """SIGTERM to the release."""
+    with contextlib.suppress(OSError):
+        os.killpg(child.process.pid, signal.SIGTERM)
+
+
+def kill_group(child: Child) -> None:
+    """SIGKILL to a child of our own with its group."""
+    with contextlib.suppress(OSError):
+        os.killpg(child.process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.process.wait(5)
+
+
+def kill_all(settings: Settings, child: Child) -> None:
+    """SIGKILL to everything that the release has started: its group, and every process of its user."""
+    kill_group(child)
+    if os.getuid() == 0 and settings.user != "root":
+        _kill_user(settings.user)
+
+
+def _kill_user(user: str) -> None:
+    """From a process of that user: one system call that a fork bomb cannot outrun."""
+    try:
+        account = pwd.getpwnam(user)
+        pid = os.fork()
+    except (KeyError, OSError):
+        return
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+    with contextlib.suppress(OSError):
+        os.waitpid(pid, 0)
+
+
+def over_budget(settings: Settings, child: Child) -> str:
+    """What the release takes more of than it may; "" = nothing."""
+    budget = settings.budget
+    try:
+        pages = int(Path(f"/proc/{child.process.pid}/statm").read_text().split()[1])
+        if pages * os.sysconf("SC_PAGE_SIZE") > budget.resident_bytes:
+            return f"memory: {pages * os.sysconf('SC_PAGE_SIZE') >> 20} MiB resident"
+    except (OSError, IndexError, ValueError):
+        pass
+    used = size_of(settings.home)
+    if used > budget.home_bytes:
+        return f"disk: {used >> 20} MiB in its directory"
+    return ""
+
+
+def size_of(folder: Path, most: int = 20_000) -> int:
+    """Bytes below a directory; stops counting after `most` files, which is too many anyway."""
+    total = 0
+    waiting = [folder]
+    while waiting and most > 0:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    most -= 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue
+    return total if most > 0 else 1 << 62
+
+
+def purge(settings: Settings) -> None:
+    """Empty what the release may fill: staging and work. As its user, so that no link can lead anywhere else."""
+    script = "import shutil,sys; [shutil.rmtree(p, ignore_errors=True) for p in sys.argv[1:]]"
+    folders = [str(settings.home / name) for name in ("staging", "work", "tmp")]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            [settings.python, "-I", "-S", "-c", script, *folders],
+            preexec_fn=lambda: _become(settings.user, settings.budget),
+            timeout=20,
+            check=False,
+        )
+
+
+def start_check(arguments: list[str]) -> Child:
+    """The look, as a child whose answer is one line on its standard output."""
+    process = subprocess.Popen(
+        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, close_fds=True
+    )
+    assert process.stdout is not None
+    fd = os.dup(process.stdout.fileno())
+    process.stdout.close()
+    os.set_blocking(fd, False)
+    return Child(process, words=-1, stderr=fd)
+
+
+def wait_for(fds: list[int], seconds: float) -> None:
+    """Until something can be read, a signal comes or the time is over."""
+    with contextlib.suppress(OSError, ValueError):
+        select.select(fds, [], [], max(seconds, 0.0))
+
+
+def tell_systemd(text: str) -> None:
+    """One datagram to the service manager, if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    import socket
+
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect("\0" + address[1:] if address.startswith("@") else address)
+        s.send(text.encode())
