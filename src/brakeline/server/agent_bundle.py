@@ -1,7 +1,7 @@
-"""Builds what endpoints download: the agent as one zipapp, and the installer that pins it. Deterministic.
+"""Builds what endpoints download: agent and launcher, a zipapp each, and the installer that pins it. Deterministic.
 
-Invariants: only `core trust protocol agent` go in; the same source gives the same bytes (sorted names, one fixed
-time, no machine path), so anybody can rebuild and compare. Beside each source lies its compiled form, made so that
+Invariants: only `core trust protocol` and `agent` or `launcher` go in; the same source gives the same bytes (sorted
+names, one fixed time, no machine path), so anybody can rebuild and compare. Beside each source lies its compiled form, made so that
 it is deterministic too (marshal version 2 has no back-references); a Python with another bytecode ignores it.
 """
 
@@ -18,11 +18,14 @@ from typing import Final
 import brakeline
 from brakeline.core.errors import Invalid
 
-PARTS: Final = ("core", "trust", "protocol", "agent")
+COMMON: Final = ("core", "trust", "protocol")
 SHEBANG: Final = b"#!/usr/bin/env -S python3 -I\n"
 FIXED_TIME: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that the ZIP format can hold
 UNCHECKED_HASH_PYC: Final = 1  # PEP 552: loaded without looking at the source's time
-MAIN: Final = b"import sys\n\nfrom brakeline.agent.__main__ import main\n\nsys.exit(main())\n"
+MAIN: Final = {
+    "agent": b"import sys\n\nfrom brakeline.agent.__main__ import main\n\nsys.exit(main())\n",
+    "launcher": b"import sys\n\nfrom brakeline.launcher.__main__ import main\n\nsys.exit(main(sys.argv[1:]))\n",
+}
 UNITS: Final = {
     "@UNIT_AGENT@": "brakeline-agent.service",
     "@UNIT_HELPER_SOCKET@": "brakeline-helper.socket",
@@ -31,11 +34,11 @@ UNITS: Final = {
 URL: Final = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+)(:[0-9]{1,5})?")
 
 
-def build(source: Path | None = None) -> bytes:
-    """The zipapp of this very release (or of the package at `source`): about 0.5 MB."""
+def build(source: Path | None = None, product: str = "agent") -> bytes:
+    """The zipapp of this very agent or launcher (or of the package at `source`): about 0.5 MB."""
     package = source or Path(brakeline.__file__).parent
-    files = {"__main__.py": MAIN, "brakeline/__init__.py": (package / "__init__.py").read_bytes()}
-    for part in PARTS:
+    files = {"__main__.py": MAIN[product], "brakeline/__init__.py": (package / "__init__.py").read_bytes()}
+    for part in (*COMMON, product):
         for path in (package / part).rglob("*.py"):
             files[f"brakeline/{path.relative_to(package).as_posix()}"] = path.read_bytes()
     for name in list(files):

@@ -1,0 +1,31 @@
+"""A launcher in a folder of its own, a cell of its own, and a user for releases that nobody else has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import require
+from tests.support_launcher import Endpoint, endpoint, user
+
+
+@pytest.fixture(scope="session")
+def release_user() -> Iterator[str]:
+    require(os.geteuid() == 0 and shutil.which("useradd"), "root and useradd: releases run as a user of their own")
+    with user(f"bl-release-{os.getpid() % 100_000}") as name:
+        yield name
+
+
+@pytest.fixture
+def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, release_user: str) -> Iterator[Endpoint]:
+    """An endpoint, not prepared and not started."""
+    for folder in (tmp_path, *tmp_path.parents):  # the releases' user must get down to them
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    base = tmp_path / "endpoint"
+    base.mkdir()
+    with endpoint(base, tmp_path_factory.getbasetemp() / "tls", release_user) as made:
+        yield made
