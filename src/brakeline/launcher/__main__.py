@@ -252,7 +252,7 @@ def _self() -> list[str]:
 def _found(line: bytes) -> tuple[Found | None, str]:
     try:
         plain = json.loads(line)
-        lists = {name: tuple(plain[name]) for name in ("recalled", "pardoned", "problems")}
+        lists = {name: tuple(plain[name]) for name in ("recalled", "pardoned", "problems", "mended")}
         return Found(
             plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"], **lists
         ), ""

@@ -97,7 +97,8 @@ def _look(state: State, at: float) -> Step:
 
 def _check_ended(state: State, event: CheckEnded) -> Step:
     state = replace(state, looking=False, installed=event.installed)
-    state = replace(state, damaged=state.damaged & event.installed if event.found is None else frozenset())
+    mended = frozenset(event.found.mended) if event.found is not None else frozenset()
+    state = replace(state, damaged=state.damaged - mended)
     commands: tuple[Command, ...] = ()
     if event.found is None:
         state = replace(state, problems=_with(state.problems, f"check: {event.problem}"))
@@ -148,7 +149,8 @@ def _compare(state: State) -> Step:
     if not allowed(state, running):
         return _end_run(state, "recalled")
     wanted = state.record.trial
-    if wanted and wanted != running and allowed(state, wanted) and state.record.suspect != wanted:
+    durable = state.committed.trial == wanted  # else the last good one would be ended for a trial that cannot begin
+    if wanted and durable and wanted != running and allowed(state, wanted) and state.record.suspect != wanted:
         return _end_run(state, f"switch to {wanted}")
     return state, ()
 
@@ -335,6 +337,9 @@ def _commit_failed(state: State, event: CommitFailed) -> Step:
 
 def _tick(state: State, at: float) -> Step:
     state, commands = _judge(state, at)
+    if isinstance(state.phase, Running) and not state.phase.killed:
+        state, more = _compare(state)
+        commands += more
     back = ""
     if guard.over(state, at):
         state, back = guard.lift(state), "switch back: the delay after the host's death is over"

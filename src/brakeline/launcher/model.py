@@ -104,6 +104,7 @@ class Found:
     staged: str = ""  # release_id that is offered to this endpoint and complete in versions/
     sequence: int = 0
     problems: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()  # damaged releases whose files are whole again
 
 
 # --- what may happen: `at` is monotonic seconds ----------------------------------------------------------------------

@@ -12,7 +12,7 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -35,7 +35,7 @@ class Unreachable(Exception):
     """The cell gave no usable answer; says which and why."""
 
 
-def look(settings: Settings, disk: Disk, record: Record, damaged: Iterable[str], timeout_s: float) -> Found:
+def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str], timeout_s: float) -> Found:
     """One look. Never raises for what the network, the server or the documents do."""
     problems: list[str] = []
     cached = _cached(disk)
@@ -54,18 +54,19 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Iterable[str],
     staged, sequence = "", 0
     for wanted in _wanted(seen, record, damaged):
         try:
-            if damaged or install.verify(disk, wanted.release_id):
+            if install.verify(disk, wanted.release_id):
                 install.install(disk, _bundle(settings, wanted, timeout_s), wanted, settings.who.platform)
             if wanted == seen.offered:
                 staged, sequence = wanted.release_id, wanted.sequence
         except (Distrust, Unreachable, OSError) as e:
             reason = e.reason if isinstance(e, Distrust) else "download"
             problems.append(f"{reason}: {wanted.release_id}: {e.text if isinstance(e, Distrust) else e}")
+    mended = tuple(r for r in damaged if not install.verify(disk, r))
     return Found(seen.fresh, seen.floors, tuple(sorted(seen.recalled)), tuple(sorted(seen.pardoned)), staged, sequence,
-                 tuple(problems))  # fmt: skip
+                 tuple(problems), mended)  # fmt: skip
 
 
-def _wanted(seen: Assessment, record: Record, damaged: Iterable[str]) -> list[Offered]:
+def _wanted(seen: Assessment, record: Record, damaged: Sequence[str]) -> list[Offered]:
     """What is offered now, and signed releases of our own record whose files are damaged."""
     offered = [seen.offered] if seen.offered and seen.offered.release_id not in record.quarantined else []
     ours = {record.current, record.last_known_good, record.trial}

@@ -1,0 +1,41 @@
+"""The launcher's real code over a disk that loses power: no promise is broken, and planted faults are seen.
+
+Two cuts in a row here; `./dev crash-test --depth 3` walks deeper.
+"""
+
+from __future__ import annotations
+
+import pytest
+from tools.crashtest import modelcheck, mutants
+
+
+@pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
+def test_power_cuts_break_no_promise(character: str) -> None:
+    outcome = modelcheck.walk(character, 1)
+    assert outcome.violations == []
+    assert outcome.outcomes > 10
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
+def test_two_power_cuts_in_a_row(character: str) -> None:
+    assert modelcheck.walk(character, 2).violations == []
+
+
+@pytest.mark.parametrize("character", ["good", "crash", "hang"])
+def test_a_full_disk_stops_no_good_release(character: str) -> None:
+    assert modelcheck.full_disk(character).violations == []
+
+
+def test_a_confirmed_release_that_kills_its_host_runs_once() -> None:
+    assert modelcheck.killer_confirmed().violations == []
+
+
+@pytest.mark.parametrize("name", mutants.CAUGHT)
+def test_planted_faults_are_seen(name: str) -> None:
+    assert mutants.caught(name)
+
+
+@pytest.mark.parametrize("name", mutants.HARMLESS)
+def test_harmless_faults_are_harmless(name: str) -> None:
+    assert mutants.harm(name) == []

@@ -1,0 +1,184 @@
+"""The walk: a power cut at every operation of an update, every disk that may come of it, up to `depth` cuts in a row.
+
+Equal disks with equal histories are looked at once. The promises, each a line of `violations`: a release that may run
+exists and runs; a bad one is never confirmed and is executed three times at most; a good one is confirmed in the end;
+the record is never lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tools.crashtest.simdisk import Image, PowerLoss, SimDisk
+from tools.crashtest.world import Release, Shell, World
+
+from brakeline.launcher import install
+from brakeline.launcher.model import TRIES, Record, Running, State
+from brakeline.launcher.records import Records
+
+BASE = Release("1.0.0", 1, "good")
+REBOOTS_MAX = 12  # of a release that takes the host down; the launcher must have stopped it long before
+
+
+@dataclass
+class Outcome:
+    """What a walk came to."""
+
+    outcomes: int = 0
+    runs: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        self.outcomes += other.outcomes
+        self.runs += other.runs
+        self.violations += other.violations
+
+
+def baseline(*more: Release, current: Release = BASE, last_known_good: str = "") -> Image:
+    """An endpoint as enrolment leaves it, everything durable."""
+    disk = SimDisk()
+    for release in {BASE, current, *more}:
+        install.install(disk, release.bundle, release.offered, "any")
+    records = Records(disk)
+    records.prepare()
+    records.commit(Record(1, current=current.id, last_known_good=last_known_good))
+    disk.sync_dir("")
+    return disk.image()
+
+
+def walk(character: str, depth: int, shell: Shell | None = None, stop_at_first: bool = False) -> Outcome:
+    """An update to a release of this character, with up to `depth` power cuts."""
+    update = Release("2.0.0", 2, character)
+    result = Outcome()
+    seen: set[tuple[Image, int, int]] = set()
+    todo: list[tuple[Image, int, int, int]] = [(baseline(), 0, 0, depth)]
+    while todo:
+        image, executed, boot, left = todo.pop()
+        if (image, executed, left) in seen:
+            continue
+        seen.add((image, executed, left))
+        for cut_at in cuts(image, update, executed, boot, shell) if left else (-1,):
+            world = make(image, update, executed, boot, shell)
+            world.disk.cut_at = cut_at
+            result.runs += 1
+            after = play(world, update, result)
+            if after is not None:
+                todo += [(next_image, after, boot + 1, left - 1) for next_image in set(world.disk.images())]
+            if stop_at_first and result.violations:
+                return result
+    result.outcomes = len(seen)
+    return result
+
+
+def make(image: Image, update: Release, executed: int, boot: int, shell: Shell | None) -> World:
+    releases = {BASE.id: BASE, update.id: update}
+    counter = Counter({update.id: executed})
+    return World(SimDisk.of(image), releases, update, boot, counter, shell or Shell(), at=boot * 1e6)
+
+
+def cuts(image: Image, update: Release, executed: int, boot: int, shell: Shell | None) -> Iterator[int]:
+    """-1 (no cut) and every operation that this boot would do."""
+    world = make(image, update, executed, boot, shell)
+    try:
+        world.run(settled(update))
+    except PowerLoss:
+        pass
+    yield from (-1, *range(1, world.disk.steps + 1))
+
+
+def settled(update: Release) -> object:
+    def is_settled(state: State) -> bool:
+        phase = state.phase
+        if not isinstance(phase, Running) or phase.trial or state.looking:
+            return False
+        wanted = update.id if update.character == "good" else BASE.id
+        return phase.release_id == wanted and not state.record.trial
+
+    return is_settled
+
+
+def play(world: World, update: Release, result: Outcome) -> int | None:
+    """Run to the end, or to a power cut: then how often the update had been executed by then."""
+    for _ in range(REBOOTS_MAX):
+        cut_at = world.disk.cut_at
+        try:
+            state = world.run(settled(update))  # type: ignore[arg-type]
+        except PowerLoss:
+            if world.disk.steps == cut_at:
+                return world.executed[update.id]
+            # The release itself took the host down: the machine starts again with what was durable.
+            world = make(world.disk.image(), update, world.executed[update.id], world.boot + 1, world.shell)
+            continue
+        judge(world, state, update, result)
+        return None
+    result.violations.append(f"{update.character}: the host was taken down {REBOOTS_MAX} times")
+    return None
+
+
+def judge(world: World, state: State, update: Release, result: Outcome) -> None:
+    """The promises."""
+    record, lost = Records(world.disk).load()
+    said = result.violations
+    if not isinstance(state.phase, Running) or not settled(update)(state):  # type: ignore[operator]
+        said.append(f"{update.character}: ended in {state.phase} with {state.record}")
+    if lost:
+        said.append(f"{update.character}: the record is lost")
+    if update.character != "good":
+        if world.executed[update.id] > TRIES:
+            said.append(f"{update.character}: executed {world.executed[update.id]} times")
+        if record.current == update.id:
+            said.append(f"{update.character}: confirmed")
+    elif record.current != update.id:
+        said.append("good: not confirmed in the end")
+    if world.lost:
+        said.append(f"{update.character}: both records were lost on the way")
+
+
+def full_disk(character: str, shell: Shell | None = None) -> Outcome:
+    """ENOSPC at every operation, once and from then on: the last good release runs in every case."""
+    update = Release("2.0.0", 2, character)
+    result = Outcome()
+    quiet = make(baseline(), update, 0, 0, shell)
+    quiet.run(settled(update))  # type: ignore[arg-type]
+    for fail_at in range(1, quiet.disk.steps + 1):
+        for for_ever in (False, True):
+            world = make(baseline(), update, 0, 0, shell)
+            world.disk.fail_at, world.disk.fail_for_ever = fail_at, for_ever
+            state = world.run(settled(update))  # type: ignore[arg-type]
+            result.runs += 1
+            result.outcomes += 1
+            if not isinstance(state.phase, Running):
+                result.violations.append(f"{character}: nothing runs after ENOSPC at {fail_at}: {state.phase}")
+            if character != "good" and world.executed[update.id] > TRIES:
+                result.violations.append(
+                    f"{character}: executed {world.executed[update.id]} times after ENOSPC at {fail_at}"
+                )
+    return result
+
+
+def killer_confirmed(shell: Shell | None = None) -> Outcome:
+    """A confirmed release begins to take the host down at every start; no recall can be had for a long time."""
+    killer = Release("2.0.0", 2, "killer")
+    image = baseline(killer, current=killer, last_known_good=BASE.id)
+    result = Outcome(outcomes=1)
+    executed = Counter[str]()
+    for boot in range(1, 4):
+        world = World(
+            SimDisk.of(image), {BASE.id: BASE, killer.id: killer}, None, boot, executed, shell or Shell(), at=0.0
+        )
+        try:
+            state = world.run(lambda s: isinstance(s.phase, Running) and s.phase.release_id == BASE.id)
+        except PowerLoss:
+            image = world.disk.image()
+            continue
+        result.runs = boot
+        if not isinstance(state.phase, Running):
+            result.violations.append(f"killer: nothing runs: {state.phase}")
+        break
+    if executed[killer.id] > 1:
+        result.violations.append(
+            f"killer: executed {executed[killer.id]} times in a row though another release is good"
+        )
+    return result

@@ -1,0 +1,180 @@
+"""One endpoint: the launcher's real `decide`, `records` and `install` over a `SimDisk`, and releases with a character.
+
+What really happened (`executed`) is kept outside the disk, so no power cut can hide an execution.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from tools.crashtest.simdisk import PowerLoss, SimDisk
+
+from brakeline.launcher import install, model
+from brakeline.launcher.decide import decide
+from brakeline.launcher.model import Command, Event, Found, Knobs, Record, State
+from brakeline.launcher.records import Records
+from brakeline.trust.errors import Distrust
+from brakeline.trust.model import Floors, Offered
+
+KNOBS = Knobs(
+    guard_wait_s=60.0, guard_delays_s=(200.0, 400.0, 800.0), again_s=300.0, check_every_s=120.0, healthy_s=900.0
+)
+TICK_S = 20.0
+EVENTS_MAX = 1500
+
+
+@dataclass(frozen=True)
+class Release:
+    """A real bundle and how its program behaves: good | crash | hang | killer (takes the host down at once)."""
+
+    version: str
+    sequence: int
+    character: str
+
+    @property
+    def bundle(self) -> bytes:
+        about = {"product": "agent", "version": self.version, "sequence": self.sequence, "platform": "any",
+                 "entry": ["@python", "-I", "agent.pyz"]}  # fmt: skip
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, data in (("release.json", json.dumps(about).encode()), ("agent.pyz", self.version.encode() * 8)):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        return out.getvalue()
+
+    @property
+    def offered(self) -> Offered:
+        data = self.bundle
+        digest = hashlib.sha256(data).hexdigest()
+        return Offered("agent", self.version, self.sequence, "agent", digest, len(data), "ro", 1, 0)
+
+    @property
+    def id(self) -> str:
+        return self.offered.release_id
+
+
+@dataclass
+class Shell:
+    """Where mutants reach in; the defaults are what the real shell does."""
+
+    verify: Callable[[SimDisk, str], str] = install.verify
+    count_first: bool = True  # commit before execute
+    decide: Callable[[State, Event], tuple[State, tuple[Command, ...]]] = decide
+    install: Callable[[SimDisk, bytes, Offered, str], None] = install.install
+
+
+@dataclass
+class World:
+    """Runs until settled, or raises `PowerLoss`."""
+
+    disk: SimDisk
+    releases: dict[str, Release]
+    offered: Release | None
+    boot: int = 0
+    executed: Counter[str] = field(default_factory=Counter)
+    shell: Shell = field(default_factory=Shell)
+    recalled: tuple[str, ...] = ()
+    at: float = 0.0
+    lost: bool = False  # neither slot could be read
+
+    def run(self, settled: Callable[[State], bool]) -> State:
+        """Boot the launcher and let time pass."""
+        records = Records(self.disk)
+        problem = ""
+        try:
+            records.prepare()
+        except OSError as e:
+            problem = f"state_lost: {e}"
+        record, lost = records.load()
+        self.lost = bool(lost)
+        if not record.current:
+            record = install.rebuild(self.disk)
+            problem = lost
+        state = State(record, KNOBS, committed=record)
+        queue: deque[Event] = deque([model.Started(self.at, f"boot{self.boot}", install.installed(self.disk), problem)])
+        for _ in range(EVENTS_MAX):
+            if not queue:
+                if settled(state):
+                    return state
+                self.at += TICK_S
+                queue.append(model.Tick(self.at))
+            state, commands = self.shell.decide(state, queue.popleft())
+            if not self.shell.count_first:
+                commands = tuple(sorted(commands, key=lambda c: isinstance(c, model.Commit)))
+            for command in commands:
+                state, go_on = self._do(state, records, command, queue)
+                if not go_on:
+                    break
+        return state
+
+    def _do(self, state: State, records: Records, command: Command, queue: deque[Event]) -> tuple[State, bool]:
+        match command:
+            case model.Commit(record=record, must=must):
+                return self._commit(state, records, record, must, queue)
+            case model.Check(damaged=damaged):
+                queue.append(model.CheckEnded(self.at, self._look(state.record, damaged), install.installed(self.disk)))
+            case model.Execute(release_id=release_id):
+                self._execute(release_id, queue)
+            case model.Kill():
+                queue.append(model.Exited(self.at, -9))
+            case model.CollectGarbage(keep=keep):
+                try:
+                    install.collect(self.disk, keep)
+                except OSError:
+                    return state, True
+        return state, True
+
+    def _commit(
+        self, state: State, records: Records, record: Record, must: bool, queue: deque[Event]
+    ) -> tuple[State, bool]:
+        record = replace(record, generation=state.committed.generation + 1)
+        try:
+            records.commit(record)
+        except OSError as e:
+            if must:
+                queue.appendleft(model.CommitFailed(self.at, str(e)))
+            return state, not must
+        record = replace(state.record, generation=record.generation)
+        return replace(state, record=record, committed=record), True
+
+    def _look(self, record: Record, damaged: tuple[str, ...]) -> Found:
+        """As `launcher.source.look` with a cell that answers: what is offered, and what of ours is damaged."""
+        staged, sequence = "", 0
+        offered = (
+            [self.offered] if self.offered and self.offered.id not in (*record.quarantined, record.current) else []
+        )
+        mending = [self.releases[r] for r in damaged if r in (record.current, record.last_known_good, record.trial)]
+        for release in (*offered, *mending):
+            try:
+                if install.verify(self.disk, release.id):
+                    self.shell.install(self.disk, release.bundle, release.offered, "any")
+                if release is self.offered:
+                    staged, sequence = release.id, release.sequence
+            except (OSError, Distrust):
+                continue
+        mended = tuple(r for r in damaged if not install.verify(self.disk, r))
+        floors = replace(Floors(), sequence=record.floors.sequence)
+        return Found(True, floors, self.recalled, (), staged, sequence, mended=mended)
+
+    def _execute(self, release_id: str, queue: deque[Event]) -> None:
+        wrong = self.shell.verify(self.disk, release_id)
+        if wrong:
+            queue.append(model.Refused(self.at, release_id, "manifest", wrong))
+            return
+        self.executed[release_id] += 1
+        match self.releases[release_id].character:
+            case "good":
+                queue += [model.Said(self.at, "READY"), model.Said(self.at, "HEALTHY")]
+            case "crash":
+                queue.append(model.Exited(self.at, 1, "it crashed"))
+            case "killer":
+                raise PowerLoss
+            case "hang":
+                pass
