@@ -7,9 +7,11 @@ the record is never lost.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from tools.crashtest.simdisk import Image, PowerLoss, SimDisk
 from tools.crashtest.world import Release, Shell, World
@@ -36,6 +38,7 @@ class Outcome:
         self.violations += other.violations
 
 
+@cache
 def baseline(*more: Release, current: Release = BASE, last_known_good: str = "") -> Image:
     """An endpoint as enrolment leaves it, everything durable."""
     disk = SimDisk()
@@ -81,14 +84,12 @@ def make(image: Image, update: Release, executed: int, boot: int, shell: Shell |
 def cuts(image: Image, update: Release, executed: int, boot: int, shell: Shell | None) -> Iterator[int]:
     """-1 (no cut) and every operation that this boot would do."""
     world = make(image, update, executed, boot, shell)
-    try:
+    with contextlib.suppress(PowerLoss):
         world.run(settled(update))
-    except PowerLoss:
-        pass
     yield from (-1, *range(1, world.disk.steps + 1))
 
 
-def settled(update: Release) -> object:
+def settled(update: Release) -> Callable[[State], bool]:
     def is_settled(state: State) -> bool:
         phase = state.phase
         if not isinstance(phase, Running) or phase.trial or state.looking:
@@ -104,7 +105,7 @@ def play(world: World, update: Release, result: Outcome) -> int | None:
     for _ in range(REBOOTS_MAX):
         cut_at = world.disk.cut_at
         try:
-            state = world.run(settled(update))  # type: ignore[arg-type]
+            state = world.run(settled(update))
         except PowerLoss:
             if world.disk.steps == cut_at:
                 return world.executed[update.id]
@@ -121,7 +122,7 @@ def judge(world: World, state: State, update: Release, result: Outcome) -> None:
     """The promises."""
     record, lost = Records(world.disk).load()
     said = result.violations
-    if not isinstance(state.phase, Running) or not settled(update)(state):  # type: ignore[operator]
+    if not isinstance(state.phase, Running) or not settled(update)(state):
         said.append(f"{update.character}: ended in {state.phase} with {state.record}")
     if lost:
         said.append(f"{update.character}: the record is lost")
@@ -141,12 +142,12 @@ def full_disk(character: str, shell: Shell | None = None) -> Outcome:
     update = Release("2.0.0", 2, character)
     result = Outcome()
     quiet = make(baseline(), update, 0, 0, shell)
-    quiet.run(settled(update))  # type: ignore[arg-type]
+    quiet.run(settled(update))
     for fail_at in range(1, quiet.disk.steps + 1):
         for for_ever in (False, True):
             world = make(baseline(), update, 0, 0, shell)
             world.disk.fail_at, world.disk.fail_for_ever = fail_at, for_ever
-            state = world.run(settled(update))  # type: ignore[arg-type]
+            state = world.run(settled(update))
             result.runs += 1
             result.outcomes += 1
             if not isinstance(state.phase, Running):

@@ -75,7 +75,25 @@ def _no_guard(state: model.State, at: float) -> Any:
     return replace(state, record=replace(state.record, run=None)), ()
 
 
+def _believes_all(_disk: SimDisk, _release_id: str) -> str:
+    return ""
+
+
+def _torn_runs(shell: Shell | None) -> Outcome:
+    """A tree with a file that is not what was signed must never be executed."""
+    result = Outcome(outcomes=1, runs=1)
+    update = modelcheck.Release("2.0.0", 2, "good")
+    world = modelcheck.make(modelcheck.baseline(update), update, 0, 0, shell)
+    world.disk.data[world.disk.entries[f"{install.VERSIONS}/{update.id}/agent.pyz"]] = b"torn"
+    world.offered = None
+    damaged = (shell or Shell()).verify(world.disk, update.id)
+    if not damaged:
+        result.violations.append("a torn file would be executed")
+    return result
+
+
 _begin, _failed = trial.begin, trial.failed
+modelcheck.baseline()  # made by the launcher as it is, before anything is planted
 
 # name -> (how the fault is planted, which walks look for it)
 CAUGHT: dict[str, tuple[Callable[[], Any], tuple[Walk, ...]]] = {}
@@ -93,32 +111,20 @@ CAUGHT |= {
         lambda: _swapped(records.Records, "commit", _newer_slot), _walks("good", depth=1)),
     "the execution is counted after it": (lambda: _shell(count_first=False), _walks("killer", "crash", depth=2)),
     "the execution is not counted": (lambda: _swapped(trial, "count", _not_counted), _walks("crash")),
-    "installing again resets the ledger": (lambda: _swapped(trial, "begin", _forgetful_begin), _walks("crash", depth=2)),
+    "installing again resets the ledger": (
+        lambda: _swapped(trial, "begin", _forgetful_begin), _walks("crash", depth=2)),
     "a failed release is not quarantined": (lambda: _swapped(trial, "failed", _no_quarantine), _walks("crash")),
     "confirmed without saying so": (lambda: _shell(decide=_ready_is_healthy), _walks("hang")),
     "files are not hashed before they run": (
-        lambda: _shell(verify=lambda disk, release_id: ""), (lambda shell: _torn_runs(shell),)),
+        lambda: _shell(verify=_believes_all), (_torn_runs,)),
     "the host guard forgets": (
-        lambda: _swapped(guard, "after_restart", _no_guard), (lambda shell: modelcheck.killer_confirmed(shell),)),
+        lambda: _swapped(guard, "after_restart", _no_guard), (modelcheck.killer_confirmed,)),
 }  # fmt: skip
 HARMLESS |= {
     "data of releases are not synced": (
         lambda: _swapped(SimDisk, "sync", _sync_without("versions/")), _walks("good", "crash"),
         "what was lost is noticed by hashing before the start, and fetched again"),
 }  # fmt: skip
-
-
-def _torn_runs(shell: Shell | None) -> Outcome:
-    """A tree with a file that is not what was signed must never be executed."""
-    result = Outcome(outcomes=1, runs=1)
-    update = modelcheck.Release("2.0.0", 2, "good")
-    world = modelcheck.make(modelcheck.baseline(update), update, 0, 0, shell)
-    world.disk.data[world.disk.entries[f"{install.VERSIONS}/{update.id}/agent.pyz"]] = b"torn"
-    world.offered = None
-    damaged = (shell or Shell()).verify(world.disk, update.id)
-    if not damaged:
-        result.violations.append("a torn file would be executed")
-    return result
 
 
 def caught(name: str) -> list[str]:

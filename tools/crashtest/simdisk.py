@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 Image = tuple[tuple[tuple[str, int], ...], tuple[tuple[int, bytes], ...]]
+SECTOR = 512  # the least that a disk writes whole: a torn record has one new sector and is old beyond
 EXHAUSTIVE_MAX = 4  # pending operations whose fates are all combined; beyond, a bounded choice (see `fates`)
 
 
@@ -141,7 +142,8 @@ class SimDisk:
                 if what == "applied":
                     _apply(entries, data, op)
                 elif what == "torn":
-                    data[op.inode] = op.data[: len(op.data) // 2]
+                    cut = SECTOR if len(op.data) > 2 * SECTOR else len(op.data) // 2
+                    data[op.inode] = op.data[:cut] + data.get(op.inode, b"")[cut:]
             reachable = {p: i for p, i in entries.items() if all(a in entries for a in _above(p))}
             kept = {i: data.get(i, b"") for i in reachable.values() if i}
             yield tuple(sorted(reachable.items())), tuple(sorted(kept.items()))

@@ -151,7 +151,9 @@ def _compare(state: State) -> Step:
     wanted = state.record.trial
     durable = state.committed.trial == wanted  # else the last good one would be ended for a trial that cannot begin
     if wanted and durable and wanted != running and allowed(state, wanted) and state.record.suspect != wanted:
-        return _end_run(state, f"switch to {wanted}")
+        state, commands = _end_run(state, f"switch to {wanted}")
+        # What runs is ended only after the disk has shown that it takes a record: the trial needs one to begin.
+        return state, (Commit(state.record), *commands) if commands else ()
     return state, ()
 
 
@@ -206,8 +208,8 @@ def _said(state: State, event: Said) -> Step:
     phase = state.phase
     if not isinstance(phase, Running):
         return state, ()
-    if event.word == "READY" and not phase.ready and state.record.run is not None:
-        record = replace(state.record, run=replace(state.record.run, ready=True))
+    if event.word == "READY" and not phase.ready:
+        record = replace(state.record, run=Run(phase.release_id, state.boot_id, ready=True))
         return replace(state, record=record, phase=replace(phase, ready=True)), (Commit(record, must=False),)
     if event.word == "HEALTHY" and phase.ready:
         return _judge(replace(state, phase=replace(phase, healthy=True)), event.at)
@@ -326,6 +328,8 @@ def _commit_failed(state: State, event: CommitFailed) -> Step:
     if not isinstance(phase, Running):
         return state, ()
     record = state.committed
+    if phase.killed:  # a switch that was not begun
+        return replace(state, record=replace(record, trial=""), phase=replace(phase, killed="")), ()
     if not phase.trial and phase.release_id != record.current:  # a confirmation that is not durable: not yet
         return replace(state, record=record, phase=replace(phase, trial=True, healthy=True)), ()
     state = replace(state, record=replace(record, trial=""), phase=Starting(event.at))

@@ -61,7 +61,8 @@ def impose(state: State, at: float) -> State:
 
 def over(state: State, at: float) -> bool:
     """Whether the suspect's delay has passed."""
-    return bool(state.record.suspect) and bool(state.guard) and at >= state.rest_until_s
+    imposed = bool(state.record.suspect) and state.resting_release == state.record.suspect
+    return imposed and at >= state.rest_until_s
 
 
 def lift(state: State) -> State:

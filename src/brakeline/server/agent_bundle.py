@@ -2,7 +2,8 @@
 
 Invariants: only `core trust protocol` and `agent` or `launcher` go in; the same source gives the same bytes (sorted
 names, one fixed time, no machine path), so anybody can rebuild and compare. Beside each source lies its compiled
-form, made so that it is deterministic too (marshal version 2 has no back-references); a Python with another bytecode ignores it.
+form, made so that it is deterministic too (marshal version 2 has no back-references); a Python with another
+bytecode ignores it.
 """
 
 from __future__ import annotations

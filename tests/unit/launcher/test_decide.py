@@ -1,0 +1,274 @@
+"""The launcher's rules, one by one, without any clock or disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from brakeline.launcher.decide import decide
+from brakeline.launcher.model import (
+    Alone,
+    Check,
+    CheckEnded,
+    Command,
+    Commit,
+    CommitFailed,
+    Event,
+    Execute,
+    Exited,
+    Found,
+    Guarding,
+    Kill,
+    Knobs,
+    Record,
+    Refused,
+    Resting,
+    Run,
+    Running,
+    Said,
+    Started,
+    State,
+    StopAsked,
+    Tick,
+)
+from brakeline.trust.model import Floors
+
+OLD, GOOD, NEW = "0.9.0-aaaaaaaaaaaa", "1.0.0-bbbbbbbbbbbb", "2.0.0-cccccccccccc"
+ALL = frozenset({OLD, GOOD, NEW})
+
+
+class Rig:
+    """Feeds events; commits succeed unless told otherwise."""
+
+    def __init__(self, record: Record, installed: frozenset[str] = ALL, boot_id: str = "b1") -> None:
+        self.state = State(record, Knobs(), committed=record)
+        self.done: list[Command] = []
+        self.send(Started(0.0, boot_id, installed))
+
+    def send(self, event: Event) -> tuple[Command, ...]:
+        self.state, commands = decide(self.state, event)
+        for command in commands:
+            if isinstance(command, Commit):
+                self.state = replace(self.state, committed=self.state.record)
+        self.done += commands
+        return commands
+
+    def look(self, at: float, **found: object) -> tuple[Command, ...]:
+        answer = Found(True, Floors(), **found)  # type: ignore[arg-type]
+        return self.send(CheckEnded(at, answer, self.state.installed))
+
+    def no_answer(self, at: float) -> tuple[Command, ...]:
+        return self.send(CheckEnded(at, None, self.state.installed, "no answer in time"))
+
+    @property
+    def running(self) -> str:
+        return self.state.phase.release_id if isinstance(self.state.phase, Running) else ""
+
+
+def executed(commands: tuple[Command, ...]) -> list[str]:
+    return [c.release_id for c in commands if isinstance(c, Execute)]
+
+
+def test_nothing_runs_before_one_look() -> None:
+    rig = Rig(Record(current=GOOD))
+    assert [type(c) for c in rig.done] == [Check]
+    assert executed(rig.look(1.0)) == [GOOD]
+
+
+@pytest.mark.parametrize("found", [{}, {"problems": ("metadata_expired: x",)}])
+def test_it_fails_open(found: dict[str, object]) -> None:
+    assert executed(Rig(Record(current=GOOD)).no_answer(10.0)) == [GOOD]
+    assert executed(Rig(Record(current=GOOD)).look(1.0, **found)) == [GOOD]
+
+
+def test_a_trial_is_counted_durably_before_it_runs() -> None:
+    rig = Rig(Record(current=GOOD))
+    commands = rig.look(1.0, staged=NEW, sequence=2)
+    last = [c for c in commands if isinstance(c, Commit)][-1]
+    assert last.must
+    assert last.record.attempt(NEW).runs == 1
+    assert commands.index(last) < commands.index(Execute(NEW))
+
+
+def test_a_trial_that_cannot_be_counted_does_not_run() -> None:
+    rig = Rig(Record(current=GOOD))
+    before = rig.state.committed
+    rig.look(1.0, staged=NEW, sequence=2)
+    rig.state = replace(rig.state, committed=before)
+    assert executed(rig.send(CommitFailed(1.0, "no space"))) == [GOOD]
+    rig.send(Said(2.0, "READY"))
+    assert not any(isinstance(c, Kill) for c in rig.send(Tick(100.0)))  # it is not taken for silent
+
+
+def test_healthy_is_believed_only_after_probation() -> None:
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0, staged=NEW, sequence=2)
+    rig.send(Said(2.0, "HEALTHY"))  # before READY it means nothing
+    rig.send(Said(2.0, "READY"))
+    rig.send(Said(3.0, "HEALTHY"))
+    rig.send(Tick(600.9))
+    assert rig.state.record.current == GOOD
+    rig.send(Tick(601.1))
+    assert (rig.state.record.current, rig.state.record.last_known_good) == (NEW, GOOD)
+    assert rig.state.record.floors.sequence == 2
+
+
+def test_three_failures_quarantine_and_it_is_never_taken_again() -> None:
+    rig = Rig(Record(current=GOOD))
+    at = 1.0
+    commands = rig.look(at, staged=NEW, sequence=2)
+    for _ in range(3):
+        assert executed(commands) == [NEW]
+        rig.send(Exited(at + 1, 1, "boom"))
+        at += 400
+        rig.send(Tick(at))
+        commands = rig.look(at)
+    assert executed(commands) == [GOOD]
+    assert NEW in rig.state.record.quarantined
+    assert rig.state.record.last_trial is not None
+    assert "boom" in rig.state.record.last_trial.detail
+    rig.look(at + 10, staged=NEW, sequence=2)
+    assert rig.state.record.trial == ""
+    assert any(p.startswith("quarantined") for p in rig.state.problems)
+
+
+def test_a_recall_ends_what_runs_and_sticks() -> None:
+    rig = Rig(Record(current=NEW, last_known_good=GOOD))
+    rig.look(1.0)
+    assert Kill("recalled") in rig.look(50.0, recalled=(NEW,))
+    rig.send(Exited(51.0, -15))
+    assert executed(rig.look(52.0)) == [GOOD]  # a list without it takes nothing back
+    assert NEW in rig.state.record.recalled
+    rig.look(60.0, pardoned=(NEW,))
+    assert NEW not in rig.state.record.recalled
+
+
+def test_everything_recalled_it_stays_alone_and_goes_on_looking() -> None:
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0, recalled=(GOOD,))
+    assert isinstance(rig.state.phase, Alone)
+    assert any(isinstance(c, Check) for c in rig.send(Tick(302.0)))
+    assert executed(rig.look(303.0, staged=NEW, sequence=2)) == [NEW]
+
+
+# --- the host guard ------------------------------------------------------------------------------------------------
+
+
+def died(release: str, **fields: object) -> Record:
+    record = Record(current=release, run=Run(release, "b0"))
+    return replace(record, **fields)  # type: ignore[arg-type]
+
+
+def test_after_the_hosts_death_it_waits_for_an_answer_then_runs_the_last_known_good() -> None:
+    rig = Rig(died(NEW, last_known_good=GOOD))
+    assert isinstance(rig.state.phase, Guarding)
+    assert executed(rig.no_answer(10.0)) == []
+    rig.send(Tick(70.1))
+    assert executed(rig.look(71.0)) == [GOOD]
+    assert "the host died" in rig.state.guard
+    assert any(isinstance(c, Kill) for c in rig.send(Tick(71.0 + 3600.1)))  # its delay is over: tried again
+    rig.send(Exited(3680.0, -15))
+    assert executed(rig.look(3681.0)) == [NEW]
+
+
+def test_without_another_release_it_waits_an_hour_then_six_then_a_day() -> None:
+    for suspected, delay_s in ((0, 3600.0), (1, 21_600.0), (2, 86_400.0), (7, 86_400.0)):
+        rig = Rig(died(GOOD, suspected=suspected))
+        assert executed(rig.look(5.0)) == []
+        assert isinstance(rig.state.phase, Resting)
+        rig.send(Tick(delay_s - 60))
+        assert executed(rig.look(delay_s - 59)) == []
+        rig.send(Tick(delay_s + 6))
+        assert executed(rig.look(delay_s + 7)) == [GOOD], delay_s
+
+
+def test_the_wait_for_an_answer_ends_after_fifteen_minutes() -> None:
+    rig = Rig(died(NEW, last_known_good=GOOD))
+    rig.no_answer(10.0)
+    commands = rig.send(Tick(901.0))
+    assert executed(commands) == [GOOD]
+
+
+def test_a_recall_that_arrives_meanwhile_means_it_never_runs_again() -> None:
+    rig = Rig(died(NEW, last_known_good=GOOD))
+    assert executed(rig.look(5.0, recalled=(NEW,))) == [GOOD]
+    rig.send(Tick(90_000.0))
+    assert rig.running == GOOD
+
+
+def test_two_unrelated_power_cuts_cost_one_delay() -> None:
+    rig = Rig(died(GOOD))
+    rig.look(5.0)
+    rig.send(Tick(3606.0))
+    rig.look(3607.0)
+    rig.send(Said(3608.0, "READY"))
+    rig.send(Tick(3607.0 + 601))
+    assert rig.state.record.vouched == GOOD
+    second = Rig(replace(rig.state.record, run=Run(GOOD, "b1", ready=True)), boot_id="b2")
+    assert executed(second.look(5.0)) == [GOOD]
+
+
+def test_a_late_or_clean_end_is_no_reason_to_guard() -> None:
+    for run in (Run(GOOD, "b0", survived=True), Run(GOOD, "b0", clean=True), Run(GOOD, "b1")):
+        assert executed(Rig(Record(current=GOOD, run=run)).look(1.0)) == [GOOD]
+
+
+# --- other ends ----------------------------------------------------------------------------------------------------
+
+
+def test_a_confirmed_release_that_keeps_crashing_gives_way() -> None:
+    rig = Rig(Record(current=NEW, last_known_good=GOOD))
+    at = 0.0
+    for _ in range(3):
+        rig.look(at + 1)
+        assert rig.running == NEW
+        rig.send(Exited(at + 2, 1))
+        at += 100
+        rig.send(Tick(at))
+    assert executed(rig.look(at + 1)) == [GOOD]
+
+
+def test_damaged_files_are_not_executed_and_the_last_known_good_is() -> None:
+    rig = Rig(Record(current=NEW, last_known_good=GOOD))
+    rig.look(1.0)
+    assert Check((NEW,)) in rig.send(Refused(1.0, NEW, "manifest", "agent.pyz is not what the manifest says"))
+    assert executed(rig.look(2.0)) == [GOOD]
+
+
+def test_not_enrolled_is_no_crash() -> None:
+    rig = Rig(Record(current=GOOD))
+    for at in range(1, 1000, 100):
+        rig.look(float(at))
+        rig.send(Exited(at + 1.0, 2))
+        rig.send(Tick(at + 62.0))
+    assert rig.state.crashes == 0
+
+
+def test_an_exit_for_a_look_is_looked_after_at_once() -> None:
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0)
+    assert any(isinstance(c, Check) for c in rig.send(Exited(500.0, 75)))
+
+
+def test_a_power_cut_after_ready_gives_the_execution_back_twice_at_most() -> None:
+    record = Record(current=GOOD, trial=NEW, trial_sequence=2)
+    for n in range(1, 6):
+        rig = Rig(replace(record, run=None, suspect="", suspected=0), boot_id=f"b{n}")
+        commands = rig.look(1.0)
+        if executed(commands) != [NEW]:
+            break
+        rig.send(Said(2.0, "READY"))
+        after = Rig(rig.state.record, boot_id=f"c{n}")
+        record = after.state.record
+    assert record.attempt(NEW).runs == 5
+    assert NEW in record.quarantined
+
+
+def test_told_to_stop_it_ends_cleanly() -> None:
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0)
+    assert Kill("stopping") in rig.send(StopAsked(5.0))
+    rig.send(Exited(6.0, -15))
+    assert rig.state.record.run is not None
+    assert rig.state.record.run.clean
