@@ -179,22 +179,6 @@ class UpdateRef:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseRef:
-    """A release of ours, as the signed targets name it. `release_id` = version, a hyphen, 12 hex of `sha256`."""
-
-    product: str  # agent | launcher | content
-    version: str
-    path: str  # of the target: "agent/0.2.0/any/bundle.tar"
-    sha256: str  # hex, of the bundle
-    length: int
-    sequence: int = 0  # rises with every release of a product; decides what is newer
-
-    @property
-    def release_id(self) -> str:
-        return f"{self.version}-{self.sha256[:12]}"
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """A rollout that has a place for this endpoint: get ready (plan, check), change nothing."""
 
@@ -202,7 +186,6 @@ class Candidate:
     generation: int
     updates: tuple[UpdateRef, ...]
     conffile_policy: str = "keep"  # keep | replace
-    release: ReleaseRef | None = None  # not updates of the vendor's but a release of ours
 
 
 class ActionKind(StrEnum):
@@ -278,7 +261,7 @@ class TrialReport:
 
 @dataclass(frozen=True, slots=True)
 class LauncherReport:
-    """What the launcher last wrote down about itself; evidence from one that is not on trial."""
+    """`report.json` on the endpoint: what the launcher last wrote down about itself, who is not on trial."""
 
     version: str = ""
     running: str = ""  # release_id that is executed now
@@ -305,7 +288,6 @@ class CheckIn:
     ready: tuple[Ready, ...] = ()
     not_ready: tuple[NotReady, ...] = ()
     in_progress: tuple[str, ...] = ()  # offer ids whose transaction runs
-    launcher: LauncherReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +317,6 @@ class Offer:
     restart_services: bool = True
     allow_new_packages: bool = True
     allow_removals: bool = False
-    release: ReleaseRef | None = None
 
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else
@@ -360,8 +341,6 @@ class CheckInReply:
     halted: tuple[str, ...] = ()  # rollout ids: start nothing more of these, drop what is queued
     resync: bool = False  # send the inventory in full
     scan: int = 0  # a number that rises when somebody asks for a scan now
-    recalled: tuple[str, ...] = ()  # release_ids: an agent that runs one asks its launcher to look at once
-    follow: str = ""  # signed order to the launcher: channel, self-update on or off, pin; kept where it can read it
 
 
 # --- results -------------------------------------------------------------------------------------------------------
