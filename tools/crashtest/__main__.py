@@ -33,7 +33,7 @@ def main() -> int:
         "depth": options.depth, "outcomes": total.outcomes, "simulated_runs": total.runs,
         "violations": len(total.violations), "mutants": len(caught), "mutants_caught": sum(caught.values()),
         "harmless_mutants": len(harmless), "harmless_confirmed": sum(harmless.values()),
-        "injected_runs": 0, "needed_a_hand": 0, "cpu_s": round(time.process_time() - began_s, 1),
+        "good_given_up": total.given_up, "cpu_s": round(time.process_time() - began_s, 1),
     }  # fmt: skip
     if options.json:
         print(json.dumps(answer | {"first_violations": total.violations[:5], "caught": caught}))

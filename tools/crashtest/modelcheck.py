@@ -31,11 +31,13 @@ class Outcome:
     outcomes: int = 0
     runs: int = 0
     violations: list[str] = field(default_factory=list)
+    given_up: int = 0  # good releases that three power cuts in a row struck, each before READY (ADR 0014)
 
     def add(self, other: Outcome) -> None:
         self.outcomes += other.outcomes
         self.runs += other.runs
         self.violations += other.violations
+        self.given_up += other.given_up
 
 
 @cache
@@ -122,6 +124,11 @@ def judge(world: World, state: State, update: Release, result: Outcome) -> None:
     """The promises."""
     record, lost = Records(world.disk).load()
     said = result.violations
+    end = record.last_trial
+    if update.character == "good" and end is not None and end.code == "cut_off" and end.runs == TRIES:
+        result.given_up += 1
+        if isinstance(state.phase, Running) and state.phase.release_id == BASE.id and not lost:
+            return
     if not isinstance(state.phase, Running) or not settled(update)(state):
         said.append(f"{update.character}: ended in {state.phase} with {state.record}")
     if lost:
