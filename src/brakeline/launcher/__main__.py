@@ -277,7 +277,11 @@ def become(settings: Settings, arguments: list[str]) -> int:
     record, _ = Records(disk).load()
     running = record.run.release_id if record.run else ""
     for release_id in dict.fromkeys((running, record.current, record.last_known_good)):
-        if release_id and release_id not in record.recalled and not install.verify(disk, release_id):
+        if (
+            release_id
+            and release_id not in (*record.recalled, *record.quarantined)
+            and not install.verify(disk, release_id)
+        ):
             entry, _ = install.entry(disk, release_id)
             folder = settings.root / install.VERSIONS / release_id
             command = [settings.python if c == "@python" else c for c in entry]

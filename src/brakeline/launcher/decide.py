@@ -45,6 +45,7 @@ from brakeline.launcher.model import (
 
 LOOK: Final = 75  # exit code of a release that asks for a look
 NOT_ENROLLED: Final = (2, 5)  # it has nothing to do before somebody enrols this endpoint
+HEARD_S: Final = 3600.0
 RETRY_S: Final = 60.0  # a look that found the cell, after one that did not, and looks while the guard waits
 
 Step = tuple[State, tuple[Command, ...]]
@@ -234,7 +235,8 @@ def _judge(state: State, at: float) -> Step:
         record = trial.confirm(state.record)
         state = replace(state, record=record, phase=replace(phase, trial=False), crashes=0)
         return state, (Commit(record), Log(f"{phase.release_id} confirmed"), _garbage(record))
-    reachable = state.fresh_s is not None and state.fresh_s >= phase.since_s
+    # The cell was heard in the trial, or shortly before it: then it is the release that does not reach it.
+    reachable = state.fresh_s is not None and state.fresh_s >= phase.since_s - HEARD_S
     patience_s = knobs.healthy_s if reachable else knobs.healthy_unreachable_s
     if uptime_s >= patience_s:
         return _end_run(state, "not_healthy: it did not become healthy in time")
@@ -344,6 +346,8 @@ def _tick(state: State, at: float) -> Step:
     if isinstance(state.phase, Running) and not state.phase.killed:
         state, more = _compare(state)
         commands += more
+    state, more = guard.serve(state, at)
+    commands += more
     back = ""
     if guard.over(state, at):
         state, back = guard.lift(state), "switch back: the delay after the host's death is over"

@@ -9,9 +9,12 @@ of the host costs it no delay, so two unrelated power cuts cost one delay at mos
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from brakeline.launcher import trial
 from brakeline.launcher.model import REFUNDS_MAX, Command, Commit, Guarding, Log, Record, Run, State
+
+SERVE_EVERY_S: Final = 60.0  # how often the rest that was served is written down: hosts that are on briefly count too
 
 
 def after_restart(state: State, at: float) -> tuple[State, tuple[Command, ...]]:
@@ -23,7 +26,7 @@ def after_restart(state: State, at: float) -> tuple[State, tuple[Command, ...]]:
         return state, ()
     state = replace(state, record=record)
     if record.suspect:
-        guarding = Guarding(record.suspect, at + state.knobs.guard_wait_s)
+        guarding = Guarding(record.suspect, at + max(0.0, state.knobs.guard_wait_s - record.served_s))
         state = replace(
             state, phase=guarding, guard=f"the host died soon after {record.suspect} was started; looking for a recall"
         )
@@ -47,7 +50,7 @@ def _died(record: Record, run: Run) -> Record:
         return record
     if record.vouched == run.release_id:
         return replace(record, vouched="")
-    return replace(record, suspect=run.release_id, suspected=record.suspected + 1)
+    return replace(record, suspect=run.release_id, suspected=record.suspected + 1, served_s=0.0)
 
 
 def impose(state: State, at: float) -> State:
@@ -56,7 +59,16 @@ def impose(state: State, at: float) -> State:
     delays = state.knobs.guard_delays_s
     delay_s = delays[min(max(record.suspected, 1), len(delays)) - 1]
     text = f"the host died soon after {record.suspect} was started, {record.suspected} times in a row; it rests"
-    return replace(state, guard=f"{text} {delay_s:.0f} s", resting_release=record.suspect, rest_until_s=at + delay_s)
+    left_s = max(0.0, delay_s - record.served_s)
+    return replace(state, guard=f"{text} {delay_s:.0f} s", resting_release=record.suspect, rest_until_s=at + left_s)
+
+
+def serve(state: State, at: float) -> tuple[State, tuple[Command, ...]]:
+    """Write down how long the suspect has rested, so that no restart makes it begin anew."""
+    if not state.record.suspect or at - state.served_at_s < SERVE_EVERY_S:
+        return state, ()
+    record = replace(state.record, served_s=state.record.served_s + at - state.served_at_s)
+    return replace(state, record=record, served_at_s=at), (Commit(record, must=False),)
 
 
 def over(state: State, at: float) -> bool:
@@ -67,7 +79,8 @@ def over(state: State, at: float) -> bool:
 
 def lift(state: State) -> State:
     """The suspect may run again."""
-    return replace(state, record=replace(state.record, suspect=""), guard="", resting_release="", rest_until_s=0.0)
+    record = replace(state.record, suspect="", served_s=0.0)
+    return replace(state, record=record, guard="", resting_release="", rest_until_s=0.0)
 
 
 def survived(state: State) -> State:

@@ -84,6 +84,7 @@ class Record:
     run: Run | None = None
     suspect: str = ""  # the host died soon after this release was started
     suspected: int = 0  # how often in a row
+    served_s: float = 0.0  # uptime that the suspect has rested, over all boots
     vouched: str = ""  # it was suspected and has survived since: the next such death costs no delay
     floors: Floors = field(default_factory=Floors)
     last_trial: TrialEnd | None = None
@@ -305,6 +306,7 @@ class State:
     crashes: int = 0  # of the same release in a row
     resting_release: str = ""  # crash-looping; not run before `rest_until_s` while there is another
     rest_until_s: float = 0.0
+    served_at_s: float = 0.0  # up to when `record.served_s` counts
     stopping: bool = False
     problems: tuple[str, ...] = ()
     guard: str = ""  # what the host guard is doing, for people

@@ -17,7 +17,7 @@ from brakeline.trust.model import Floors
 
 SLOT_BYTES: Final = 4096
 SLOTS: Final = ("state/s0", "state/s1")
-QUARANTINED_MAX, RECALLED_MAX, ATTEMPTS_MAX = 24, 24, 8  # releases; 24 * 24 bytes and the rest fit one slot
+RELEASES_MAX: Final = 24  # of each list at most; the newest stay
 DETAIL_MAX: Final = 400
 
 
@@ -61,20 +61,26 @@ class Records:
 
 
 def encode(record: Record) -> bytes:
-    """Exactly one slot."""
+    """Exactly one slot. What does not fit gives way, the oldest first and words before facts: a commit never fails."""
+    for most, words in ((RELEASES_MAX, DETAIL_MAX), (RELEASES_MAX, 0), (RELEASES_MAX // 2, 0), (4, 0)):
+        body = _body(record, most, words)
+        slot = hashlib.sha256(body).hexdigest().encode() + b"\n" + body + b"\n"
+        if len(slot) <= SLOT_BYTES:
+            return slot.ljust(SLOT_BYTES, b"\0")
+    raise OSError(27, f"a record of {len(slot)} bytes does not fit its slot")
+
+
+def _body(record: Record, most: int, words: int) -> bytes:
     end = record.last_trial
+    if end is not None:  # what a release has written is its own choice: no character of it may grow when encoded
+        plain = "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in end.detail)
+        end = dataclasses.replace(end, detail=plain[:words])
     bounded = dataclasses.replace(
-        record,
-        quarantined=record.quarantined[-QUARANTINED_MAX:],
-        recalled=record.recalled[-RECALLED_MAX:],
-        attempts=record.attempts[-ATTEMPTS_MAX:],
-        last_trial=end and dataclasses.replace(end, detail=end.detail[:DETAIL_MAX]),
+        record, quarantined=record.quarantined[-most:], recalled=record.recalled[-most:], attempts=(), last_trial=end
     )
-    body = json.dumps(dataclasses.asdict(bounded), sort_keys=True, separators=(",", ":")).encode()
-    slot = hashlib.sha256(body).hexdigest().encode() + b"\n" + body + b"\n"
-    if len(slot) > SLOT_BYTES:
-        raise OSError(27, f"a record of {len(slot)} bytes does not fit its slot")
-    return slot.ljust(SLOT_BYTES, b"\0")
+    plain_record = dataclasses.asdict(bounded)
+    plain_record["attempts"] = [[a.release_id, a.runs, a.refunds] for a in record.attempts[-most:]]
+    return json.dumps(plain_record, sort_keys=True, separators=(",", ":")).encode()
 
 
 def decode(slot: bytes) -> Record | None:
@@ -94,7 +100,7 @@ def _record(plain: dict[str, Any]) -> Record:
     plain = {k: v for k, v in plain.items() if k in known}
     for name in ("quarantined", "recalled"):
         plain[name] = tuple(plain.get(name, ()))
-    plain["attempts"] = tuple(Attempt(**a) for a in plain.get("attempts", ()))
+    plain["attempts"] = tuple(Attempt(*a) for a in plain.get("attempts", ()))
     plain["run"] = Run(**plain["run"]) if plain.get("run") else None
     plain["last_trial"] = TrialEnd(**plain["last_trial"]) if plain.get("last_trial") else None
     plain["floors"] = Floors(**plain.get("floors", {}))

@@ -190,6 +190,38 @@ def test_the_wait_for_an_answer_ends_after_fifteen_minutes() -> None:
     assert executed(commands) == [GOOD]
 
 
+@pytest.mark.parametrize("on_for_s", [120.0, 1800.0, 3000.0])
+def test_a_host_that_is_never_on_for_long_serves_its_delay_bit_by_bit(on_for_s: float) -> None:
+    record = died(GOOD)
+    for boot in range(1, 80):
+        rig = Rig(record, boot_id=f"b{boot}")
+        if rig.look(5.0) and rig.running:
+            break
+        for at in range(60, int(on_for_s), 30):
+            rig.send(Tick(float(at)))
+            if rig.state.looking:
+                rig.look(at + 1.0)
+        if rig.running:
+            break
+        record = rig.state.committed
+    assert rig.running == GOOD
+    assert boot <= 3600 / (on_for_s - 60) + 3
+
+
+def test_a_trial_that_loses_the_cell_is_reverted_after_two_hours() -> None:
+    """The one before had just reached it, so it is the release that does not."""
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0)
+    rig.look(50.0, staged=NEW, sequence=2)
+    rig.send(Tick(51.0))
+    rig.send(Exited(52.0, -15))
+    rig.no_answer(62.0)
+    assert rig.running == NEW
+    rig.send(Said(63.0, "READY"))
+    assert not any(isinstance(c, Kill) for c in rig.send(Tick(62.0 + 7199)))
+    assert any(isinstance(c, Kill) for c in rig.send(Tick(62.0 + 7201)))
+
+
 def test_a_recall_that_arrives_meanwhile_means_it_never_runs_again() -> None:
     rig = Rig(died(NEW, last_known_good=GOOD))
     assert executed(rig.look(5.0, recalled=(NEW,))) == [GOOD]

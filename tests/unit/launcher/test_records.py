@@ -40,7 +40,18 @@ def test_a_record_comes_back_and_fits(record: Record) -> None:
         record.run,
         record.floors,
     )
-    assert back.recalled == record.recalled[-records.RECALLED_MAX :]
+    assert back.recalled == record.recalled[-records.RELEASES_MAX :]
+
+
+@pytest.mark.parametrize("text", ["\u20ac" * 400, '"' * 400, "\x00" * 400, "\\" * 2000])
+def test_no_text_of_a_release_makes_the_record_too_large(text: str) -> None:
+    many = tuple(f"1{'0' * 25}.{n}-aaaaaaaaaaaa" for n in range(60))
+    end = TrialEnd(many[0], "reverted", "exited", text, 3)
+    full = Record(1 << 40, many[0], many[1], many[2], quarantined=many, recalled=many, last_trial=end,
+                  attempts=tuple(Attempt(r, 3) for r in many))  # fmt: skip
+    back = records.decode(records.encode(full))
+    assert back is not None
+    assert (back.current, back.trial, back.quarantined[-1], back.recalled[-1]) == (many[0], many[2], many[-1], many[-1])
 
 
 @pytest.mark.parametrize("torn_at", range(0, 1200, 97))
