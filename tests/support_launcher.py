@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.support_trust import ENDPOINT, Repository, bundle
 
+from brakeline.agent import config
 from brakeline.launcher import install
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Record
@@ -156,9 +157,8 @@ class Endpoint:
         return release_id
 
     def configure(self) -> None:
-        agent = {"server": self.cell.url, "endpoint_id": ENDPOINT, "cell": "cell", "region": "eu",
-                 "ca_file": str(self.cell.tls.ca_file)}  # fmt: skip
-        (self.etc / "agent.json").write_text(json.dumps(agent))
+        pem = self.cell.tls.ca_file.read_text()
+        config.save(self.etc / "agent.json", config.Config(self.cell.url, pem, ENDPOINT, "00" * 32, "cell", "eu"))
         (self.etc / "launcher.json").write_text(json.dumps({"user": self.user, "knobs": self.knobs, "arguments": []}))
 
     def start(self) -> None:

@@ -40,8 +40,8 @@ class Settings:
     etc: Path = ETC
     home: Path = AGENT_HOME
     user: str = "brakeline"
-    server: str = ""
-    ca_file: str = ""
+    server_url: str = ""
+    ca_pem: str = ""
     server_name: str = "cell.brakeline.internal"
     who: Who = field(default_factory=lambda: Who("", "cell", ""))
     knobs: Knobs = field(default_factory=Knobs)
@@ -52,14 +52,13 @@ class Settings:
 
 
 def load(root: Path = ROOT, etc: Path = ETC, home: Path = AGENT_HOME) -> Settings:
-    """From agent.json (written at enrolment) and launcher.json (only what a test or an operator changes)."""
+    """From agent.json (written by `agent.config` at enrolment) and launcher.json (only what somebody has changed)."""
     problems: list[str] = []
     agent, own = _object(etc / "agent.json", problems), _object(etc / "launcher.json", problems)
-    who = Who(_text(agent, "endpoint_id"), _text(agent, "cell", "cell"), _text(agent, "region"))
+    who = Who(_text(agent, "endpoint_id"), _text(agent, "cell") or "cell", _text(agent, "region"))
     return Settings(
-        root=root, etc=etc, home=home, user=_text(own, "user", "brakeline"), server=_text(agent, "server"),
-        ca_file=_text(agent, "ca_file", str(etc / "ca.pem")),
-        server_name=_text(agent, "server_name", "cell.brakeline.internal"), who=who,
+        root=root, etc=etc, home=home, user=_text(own, "user", "brakeline"), server_url=_text(agent, "server_url"),
+        ca_pem=_text(agent, "ca_pem"), who=who,
         knobs=_numbers(Knobs(), own.get("knobs"), problems), budget=_numbers(Budget(), own.get("budget"), problems),
         arguments=tuple(a for a in own.get("arguments", ["run"]) if isinstance(a, str)), problems=tuple(problems),
     )  # fmt: skip

@@ -42,7 +42,7 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     nonce = clock.nonce()
     fetched: Documents | None
     try:
-        fetched = _fetch(settings, nonce, len(cached.roots), _channel(settings, cached), timeout_s)
+        fetched = _fetch(settings, nonce, _newest_root(settings, cached), _channel(settings, cached), timeout_s)
     except (Unreachable, Distrust) as e:
         problems.append(f"unreachable: {e}")
         fetched = _staged_documents(settings)
@@ -89,13 +89,13 @@ class _Connection(http.client.HTTPSConnection):
     """To our cell, whatever address it has: only its own authority and its fixed name count (ADR 0011)."""
 
     def __init__(self, settings: Settings, timeout_s: float) -> None:
-        parts = urlsplit(settings.server)
+        parts = urlsplit(settings.server_url)
         if parts.scheme != "https" or not parts.hostname:
-            raise Unreachable(f"the server's address {settings.server!r} is not https://HOST:PORT")
+            raise Unreachable(f"the server's address {settings.server_url!r} is not https://HOST:PORT")
         super().__init__(parts.hostname, parts.port or 443, timeout=timeout_s)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.verify_flags |= NO_CHECK_TIME
-        self._context.load_verify_locations(settings.ca_file)
+        self._context.load_verify_locations(cadata=settings.ca_pem)
         self._name = settings.server_name
 
     def connect(self) -> None:
@@ -103,27 +103,34 @@ class _Connection(http.client.HTTPSConnection):
         self.sock = self._context.wrap_socket(plain, server_hostname=self._name)
 
 
-def _get(settings: Settings, path: str, bytes_max: int, timeout_s: float, start: int = 0) -> tuple[int, bytes]:
+def _get(settings: Settings, path: str, bytes_max: int, timeout_s: float) -> tuple[int, bytes]:
     """(status, body). Raises `Unreachable`."""
     try:
         connection = _Connection(settings, timeout_s)
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        connection.request("GET", path, headers=headers)
+        connection.request("GET", path)
         answer = connection.getresponse()
         body = answer.read(bytes_max + 1)
         connection.close()
     except (OSError, http.client.HTTPException, ValueError) as e:
-        raise Unreachable(f"{settings.server}: {type(e).__name__}: {e}") from None
+        raise Unreachable(f"{settings.server_url}: {type(e).__name__}: {e}") from None
     if len(body) > bytes_max:
-        raise Unreachable(f"{settings.server} answers with more than {bytes_max} bytes")
+        raise Unreachable(f"{settings.server_url} answers with more than {bytes_max} bytes")
     return answer.status, body
 
 
-def _fetch(settings: Settings, nonce: str, roots: int, channel: str, timeout_s: float) -> Documents:
-    query = urlencode({"root": roots + 1, "channel": channel, "region": settings.who.region, "nonce": nonce})
+def _newest_root(settings: Settings, cached: Documents) -> int:
+    """Version of the newest root that is here: the pinned one's, and one more for each successor that was verified."""
+    try:
+        return int(json.loads(_read(settings.etc / "root.json"))["signed"]["version"]) + len(cached.roots)
+    except (ValueError, KeyError, TypeError):
+        return 1
+
+
+def _fetch(settings: Settings, nonce: str, root: int, channel: str, timeout_s: float) -> Documents:
+    query = urlencode({"root": root, "channel": channel, "region": settings.who.region, "nonce": nonce})
     status, body = _get(settings, f"{TRUST_BUNDLE}?{query}", wire.TEXT_BYTES_MAX, timeout_s)
     if status != 200:
-        raise Unreachable(f"{settings.server} answers {status} instead of the signed documents")
+        raise Unreachable(f"{settings.server_url} answers {status} instead of the signed documents")
     return wire.from_text(body.decode(errors="replace"))
 
 
@@ -139,7 +146,7 @@ def _bundle(settings: Settings, wanted: Offered, timeout_s: float) -> bytes:
         pass
     status, body = _get(settings, TRUST_TARGET + wanted.sha256, min(wanted.length, RELEASE_BYTES_MAX), timeout_s)
     if status != 200:
-        raise Unreachable(f"{settings.server} answers {status} instead of the release")
+        raise Unreachable(f"{settings.server_url} answers {status} instead of the release")
     return body
 
 

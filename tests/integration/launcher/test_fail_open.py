@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 from tests.support import require
@@ -14,6 +15,8 @@ from tests.support_launcher import GOOD, Cell, Endpoint, release_bytes, send
 from tests.support_trust import Repository
 
 from brakeline.launcher.records import SLOTS
+from brakeline.platform.clock import SystemClock
+from brakeline.platform.tls import ensure_tls
 
 
 def _status(status: int) -> Callable[[BaseHTTPRequestHandler], bool]:
@@ -97,18 +100,18 @@ def test_nobody_there_and_no_name(host: Endpoint) -> None:
     baseline = host.prepare(release_bytes("1.0.0"))
     for server in ("https://127.0.0.1:9", "https://no-such-name.invalid", "not even an address", ""):
         plain = json.loads((host.etc / "agent.json").read_text())
-        (host.etc / "agent.json").write_text(json.dumps(plain | {"server": server}))
+        (host.etc / "agent.json").write_text(json.dumps(plain | {"server_url": server}))
         host.start()
         host.until_running(baseline, 20)
         host.stop()
 
 
-def test_another_authority_is_not_our_cell(host: Endpoint) -> None:
+def test_another_authority_is_not_our_cell(host: Endpoint, tmp_path: Path) -> None:
     baseline = host.prepare(release_bytes("1.0.0"))
     offer(host)
-    (host.etc / "ca.pem").write_text(host.cell.tls.ca_file.read_text().replace("A", "B", 3))
     plain = json.loads((host.etc / "agent.json").read_text())
-    (host.etc / "agent.json").write_text(json.dumps(plain | {"ca_file": str(host.etc / "ca.pem")}))
+    pem = ensure_tls(tmp_path / "other", (), SystemClock()).ca_file.read_text()
+    (host.etc / "agent.json").write_text(json.dumps(plain | {"ca_pem": pem}))
     runs_the_good_one(host, baseline)
 
 
