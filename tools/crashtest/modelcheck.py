@@ -157,6 +157,7 @@ def full_disk(character: str, shell: Shell | None = None) -> Outcome:
             state = world.run(settled(update))
             result.runs += 1
             result.outcomes += 1
+            _again(world, update, result)
             if not isinstance(state.phase, Running):
                 result.violations.append(f"{character}: nothing runs after ENOSPC at {fail_at}: {state.phase}")
             if character != "good" and world.executed[update.id] > TRIES:
@@ -164,6 +165,12 @@ def full_disk(character: str, shell: Shell | None = None) -> Outcome:
                     f"{character}: executed {world.executed[update.id]} times after ENOSPC at {fail_at}"
                 )
     return result
+
+
+def _again(world: World, update: Release, result: Outcome) -> None:
+    """The power goes after the errors, the disk is mended: whatever was durable must heal."""
+    after = make(world.disk.image(), update, world.executed[update.id], world.boot + 1, world.shell)
+    judge(after, after.run(settled(update)), update, result)
 
 
 def killer_confirmed(shell: Shell | None = None) -> Outcome:

@@ -155,6 +155,7 @@ class World:
             try:
                 if install.verify(self.disk, release.id):
                     self.shell.install(self.disk, release.bundle, release.offered, "any")
+                self.disk.sync_dir(install.VERSIONS)
                 if release is self.offered:
                     staged, sequence = release.id, release.sequence
             except (OSError, Distrust):

@@ -88,9 +88,10 @@ def _started(state: State, event: Started) -> Step:
 def _look(state: State, at: float) -> Step:
     if state.looking:
         return state, ()
-    return replace(state, looking=True, check_due_s=at + state.knobs.check_every_s), (
-        Check(tuple(sorted(state.damaged))),
-    )
+    record = state.record
+    missing = {r for r in (record.current, record.last_known_good, record.trial) if r} - state.installed
+    state = replace(state, looking=True, check_due_s=at + state.knobs.check_every_s)
+    return state, (Check(tuple(sorted(state.damaged | missing))),)
 
 
 # --- a look has ended ----------------------------------------------------------------------------------------------

@@ -56,6 +56,9 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
         try:
             if install.verify(disk, wanted.release_id):
                 install.install(disk, _bundle(settings, wanted, timeout_s), wanted, settings.who.platform)
+            disk.sync_dir(
+                install.VERSIONS
+            )  # an earlier install may have failed at just this: it is whole, not yet durable
             if wanted == seen.offered:
                 staged, sequence = wanted.release_id, wanted.sequence
         except (Distrust, Unreachable, OSError) as e:

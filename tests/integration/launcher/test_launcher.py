@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 
@@ -154,6 +155,14 @@ def test_damaged_files_are_never_executed_and_are_fetched_again(host: Endpoint) 
     host.until(lambda: host.runs("2.0.0") > runs, what="the mended release")
     assert not evil.exists()
     assert host.report().running == two
+
+
+def test_a_release_that_has_vanished_is_fetched_again(host: Endpoint) -> None:
+    """The only one there was, and no lease for it: the holders of the offline keys have signed it, that is enough."""
+    baseline = host.prepare(release_bytes("1.0.0"))
+    shutil.rmtree(host.root / "versions" / baseline)
+    host.start()
+    host.until_running(baseline)
 
 
 def test_the_release_can_write_none_of_the_launchers_files(host: Endpoint) -> None:

@@ -268,6 +268,18 @@ def test_damaged_files_are_not_executed_and_the_last_known_good_is() -> None:
     assert executed(rig.look(2.0)) == [GOOD]
 
 
+def test_a_release_of_the_record_that_is_missing_is_fetched_again() -> None:
+    rig = Rig(Record(current=NEW, last_known_good=GOOD), installed=frozenset({GOOD}))
+    assert rig.done == [Check((NEW,))]
+    assert executed(rig.look(1.0)) == [GOOD]
+    alone = Rig(Record(current=GOOD), installed=frozenset())
+    assert alone.done == [Check((GOOD,))]
+    alone.look(1.0)
+    assert isinstance(alone.state.phase, Alone)
+    assert Check((GOOD,)) in alone.send(Tick(302.0))
+    assert executed(alone.send(CheckEnded(303.0, Found(True, Floors(), mended=(GOOD,)), frozenset({GOOD})))) == [GOOD]
+
+
 def test_not_enrolled_is_no_crash() -> None:
     rig = Rig(Record(current=GOOD))
     for at in range(1, 1000, 100):
