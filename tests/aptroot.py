@@ -187,7 +187,10 @@ def _leader(holder: int) -> int:
 
     def look() -> bool:
         found[:] = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
-        return bool(found) and Path(f"/proc/{found[0]}/comm").read_text().strip() == "systemd"
+        try:
+            return bool(found) and Path(f"/proc/{found[0]}/comm").read_text().strip() == "systemd"
+        except OSError:  # it has ended between the two looks
+            return False
 
     eventually(look, "nspawn has started systemd")
     return int(found[0])

@@ -111,6 +111,14 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
     match state.phase:
         case Running():
             state, more = _compare(state)
+            phase = state.phase
+            if (
+                mended
+                and isinstance(phase, Running)
+                and not phase.trial
+                and choose(state, event.at) != phase.release_id
+            ):
+                state, more = _end_run(state, "switch back: its files are whole again")
         case Guarding():
             state, more = _after_guard(state, event.at)
         case Resting(until_s=until_s) if event.at < until_s and not commands:

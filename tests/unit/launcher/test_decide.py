@@ -280,6 +280,16 @@ def test_a_release_of_the_record_that_is_missing_is_fetched_again() -> None:
     assert executed(alone.send(CheckEnded(303.0, Found(True, Floors(), mended=(GOOD,)), frozenset({GOOD})))) == [GOOD]
 
 
+def test_what_was_mended_late_is_gone_back_to() -> None:
+    rig = Rig(Record(current=NEW, last_known_good=GOOD))
+    rig.look(1.0)
+    rig.send(Refused(1.0, NEW, "manifest", "agent.pyz is not what the manifest says"))
+    assert executed(rig.no_answer(2.0)) == [GOOD]
+    assert any(isinstance(c, Kill) for c in rig.look(400.0, mended=(NEW,)))
+    rig.send(Exited(401.0, -15))
+    assert executed(rig.look(402.0)) == [NEW]
+
+
 def test_not_enrolled_is_no_crash() -> None:
     rig = Rig(Record(current=GOOD))
     for at in range(1, 1000, 100):
