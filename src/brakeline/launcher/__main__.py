@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections import deque
 from pathlib import Path
@@ -27,6 +28,11 @@ from brakeline.launcher.report import report_text
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
 from brakeline.launcher.supervise import Child
 from brakeline.trust.model import Floors
+
+if sys.platform == "win32":
+    from brakeline.launcher import windows as host
+else:
+    from brakeline.launcher import supervise as host
 
 TICK_S = 1.0
 BUDGET_EVERY_S = 15.0
@@ -48,11 +54,12 @@ class Launcher:
         self.over = False
         self.stop_asked = False
         self.reported = ""
+        self.unreported = False  # it could not be written; said once
         self.state = State(model.Record(), settings.knobs)
 
     def run(self) -> int:
         """Until `Exit`. The first thing done is to say that the launcher itself is alive."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGINT)):  # Windows' word
             signal.signal(number, self._signalled)
         supervise.tell_systemd("READY=1")
         record, problem = self._load()
@@ -83,7 +90,7 @@ class Launcher:
 
     def _wait(self) -> None:
         fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
-        supervise.wait_for(fds, TICK_S)
+        host.wait_for(fds, TICK_S)
         supervise.tell_systemd("WATCHDOG=1")
         now = clock.monotonic_s()
         if self.stop_asked and not self.state.stopping:
@@ -101,7 +108,7 @@ class Launcher:
         if not ended and now < self.check_until_s:
             return
         if not ended:
-            supervise.kill_group(child)
+            host.kill_group(child)
         supervise.listen_quietly(child)
         child.close()
         self.check = None
@@ -115,11 +122,11 @@ class Launcher:
         self.events.extend(model.Said(now, word) for word in supervise.listen(child))
         status = child.process.poll()
         if status is None and self.kill_at_s and now >= self.kill_at_s:
-            supervise.kill_all(self.settings, child)
+            host.kill_all(self.settings, child)
             status = child.process.poll()
         if status is not None:
             supervise.listen(child)
-            supervise.kill_all(self.settings, child)  # what it has left behind
+            host.kill_all(self.settings, child)  # what it has left behind
             child.close()
             self.release, self.kill_at_s = None, 0.0
             self.events.append(model.Exited(now, status, child.tail.decode(errors="replace")))
@@ -129,14 +136,14 @@ class Launcher:
     def _look_at_budget(self, child: Child, now: float) -> None:
         seconds = BUDGET_EVERY_S + max(0.0, now - self.budget_at_s) if self.budget_at_s else BUDGET_EVERY_S
         self.budget_at_s = now + BUDGET_EVERY_S
-        what = supervise.over_budget(self.settings, child)
+        what = host.over_budget(self.settings, child)
         if child.written > self.settings.budget.log_bytes_per_s * seconds:
             what = f"log: {child.written} bytes in {seconds:.0f} s"
         child.written = 0
         if what:
             self.events.append(model.OverBudget(now, what))
         if self.disk.free_bytes() < self.settings.budget.free_bytes or what.startswith("disk"):
-            supervise.purge(self.settings)
+            host.purge(self.settings)
 
     # --- commands out --------------------------------------------------------------------------------------------
 
@@ -158,7 +165,7 @@ class Launcher:
                 self._execute(release_id)
             case model.Kill():
                 if self.release is not None:
-                    supervise.end(self.release)
+                    host.end(self.release)
                     self.kill_at_s = clock.monotonic_s() + self.settings.knobs.stop_s
             case model.CollectGarbage(keep=keep):
                 self._collect(keep)
@@ -186,7 +193,7 @@ class Launcher:
         settings = self.settings
         verb = ["check", "--root", str(settings.root), "--etc", str(settings.etc), "--home", str(settings.home)]
         try:
-            self.check = supervise.start_check([sys.executable, "-I", *_self(), *verb, *damaged])
+            self.check = host.start_check([sys.executable, "-I", *_self(), *verb, *damaged])
         except OSError as e:
             why = f"cannot be started: {e.strerror}"
             now = clock.monotonic_s()
@@ -203,7 +210,7 @@ class Launcher:
         try:
             entry, _ = install.entry(self.disk, release_id)
             folder = self.settings.root / install.VERSIONS / release_id
-            self.release = supervise.start_release(self.settings, entry, folder)
+            self.release = host.start_release(self.settings, entry, folder)
         except (OSError, ValueError, KeyError, supervise.Failed) as e:
             self.events.append(model.Refused(clock.monotonic_s(), release_id, "exec", str(e)))
             return
@@ -221,7 +228,7 @@ class Launcher:
 
     def _end(self) -> None:
         if self.check is not None:
-            supervise.kill_group(self.check)
+            host.kill_group(self.check)
             self.check.close()
         self.over = True
 
@@ -230,12 +237,15 @@ class Launcher:
         text = report_text(self.state, self.settings)
         if text == self.reported:
             return
-        self.reported = text
         try:
             self.disk.create(REPORT + ".new", text.encode())
             self.disk.rename(REPORT + ".new", REPORT)
-        except OSError as e:
-            log(f"{REPORT} cannot be written: {e.strerror}")
+        except OSError as e:  # a full disk, or on Windows somebody who reads it just now: again at the next event
+            if not self.unreported:
+                log(f"{REPORT} cannot be written: {e.strerror}")
+            self.unreported = True
+            return
+        self.reported, self.unreported = text, False
 
 
 def log(line: str) -> None:
@@ -286,6 +296,8 @@ def become(settings: Settings, arguments: list[str]) -> int:
             folder = settings.root / install.VERSIONS / release_id
             command = [settings.python if c == "@python" else c for c in entry]
             command = [str(folder / c) if (folder / c).is_file() else c for c in command]
+            if os.name == "nt":  # there a program cannot become another one
+                return subprocess.call([*command, *arguments])
             os.execv(command[0], [*command, *arguments])
     print("brakeline: no release on this disk may be executed; look at `status`", file=sys.stderr)
     return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -24,6 +25,10 @@ def nonce() -> str:
 
 def boot_id() -> str:
     """Another after every boot of the host; inside a container also after a start of its first process."""
+    if sys.platform == "win32":
+        from brakeline.launcher import windows
+
+        return windows.boot_id()
     try:
         kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         first = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]  # start of PID 1, in ticks

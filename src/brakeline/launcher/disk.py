@@ -11,7 +11,9 @@ import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+BINARY: Final = getattr(os, "O_BINARY", 0)  # else Windows writes two bytes for each line's end
 
 
 class Disk(Protocol):
@@ -67,12 +69,14 @@ class RealDisk:
             return []
 
     def create(self, path: str, data: bytes, *, executable: bool = False) -> None:
-        handle = os.open(self.root / path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o755 if executable else 0o644)
+        handle = os.open(
+            self.root / path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o755 if executable else 0o644
+        )
         with os.fdopen(handle, "wb") as f:
             f.write(data)
 
     def overwrite(self, path: str, data: bytes) -> None:
-        handle = os.open(self.root / path, os.O_WRONLY)
+        handle = os.open(self.root / path, os.O_WRONLY | BINARY)
         try:
             if os.write(handle, data) != len(data):
                 raise OSError(28, "short write", path)
@@ -91,7 +95,7 @@ class RealDisk:
             (self.root / path).mkdir()
 
     def rename(self, old: str, new: str) -> None:
-        os.rename(self.root / old, self.root / new)
+        os.replace(self.root / old, self.root / new)
 
     def sync_dir(self, path: str) -> None:
         if os.name == "nt":  # directories cannot be opened there; NTFS journals its entries

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any, Final
 from brakeline.launcher.model import Knobs
 from brakeline.trust.model import Who
 
-ROOT: Final = Path("/var/lib/brakeline-launcher")
-ETC: Final = Path("/etc/brakeline")
-AGENT_HOME: Final = Path("/var/lib/brakeline")
+WINDOWS: Final = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "Brakeline" if os.name == "nt" else None
+ROOT: Final = WINDOWS / "launcher" if WINDOWS else Path("/var/lib/brakeline-launcher")
+ETC: Final = WINDOWS / "etc" if WINDOWS else Path("/etc/brakeline")
+AGENT_HOME: Final = WINDOWS / "agent" if WINDOWS else Path("/var/lib/brakeline")
 
 
 @dataclass(frozen=True, slots=True)

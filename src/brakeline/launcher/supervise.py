@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
-import resource
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from brakeline.launcher.settings import Budget, Settings
+
+if sys.platform != "win32":  # what follows is for Unix; of it, `windows` uses `Child`, `listen` and `size_of`
+    import pwd
+    import resource
 
 TAIL_BYTES = 1024
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
