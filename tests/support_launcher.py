@@ -116,6 +116,7 @@ class Endpoint:
     user: str
     cell: Cell
     knobs: dict[str, Any] = field(default_factory=lambda: dict(KNOBS))
+    budget: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     wrap: tuple[str, ...] = ()  # strace, faketime …
     environment: dict[str, str] = field(default_factory=dict)
@@ -159,7 +160,8 @@ class Endpoint:
     def configure(self) -> None:
         pem = self.cell.tls.ca_file.read_text()
         config.save(self.etc / "agent.json", config.Config(self.cell.url, pem, ENDPOINT, "00" * 32, "cell", "eu"))
-        (self.etc / "launcher.json").write_text(json.dumps({"user": self.user, "knobs": self.knobs, "arguments": []}))
+        own = {"user": self.user, "knobs": self.knobs, "budget": self.budget, "arguments": []}
+        (self.etc / "launcher.json").write_text(json.dumps(own))
 
     def start(self) -> None:
         places = ["--root", str(self.root), "--etc", str(self.etc), "--home", str(self.home)]

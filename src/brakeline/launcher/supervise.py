@@ -203,7 +203,8 @@ def size_of(folder: Path, most: int = 20_000) -> int:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
                     else:
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                        stat = entry.stat(follow_symlinks=False)
+                        total += getattr(stat, "st_blocks", stat.st_size // 512 + 1) * 512
         except OSError:
             continue
     return total if most > 0 else 1 << 62
