@@ -44,6 +44,7 @@ class Config:
     cell_key: str  # hex Ed25519
     cell: str = ""
     region: str = ""
+    channel: str = "stable"  # of releases; for the launcher, which reads this file too
     helper_socket: str = ""  # "" = no root helper: this endpoint can only be assessed
     agent_user: str = "brakeline"  # whom the helper listens to
     # The endpoint's own limits, which no order can widen:

@@ -68,8 +68,9 @@ def enrol(wish: Wish, clock: Clock, connect: Callable[[Identity], Cell]) -> Conf
     reply = _ask(cell, wish, identity, clock.now_ms())
     cell.close()
     config = replace(
-        wish.config, endpoint_id=reply.endpoint_id, cell_key=reply.cell_key, cell=reply.cell, region=reply.region
-    )
+        wish.config, endpoint_id=reply.endpoint_id, cell_key=reply.cell_key, cell=reply.cell, region=reply.region,
+        channel=reply.channel,
+    )  # fmt: skip
     configuration.save(wish.config_path, config)
     return config
 

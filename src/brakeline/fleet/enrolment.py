@@ -22,6 +22,7 @@ from brakeline.fleet.sessions import Session, session_of
 from brakeline.fleet.store import identities
 from brakeline.fleet.store.identities import TokenUse
 from brakeline.fleet.store.rows import Connection
+from brakeline.protocol.channels import channel_of
 from brakeline.protocol.messages import EnrolReply, EnrolRequest, Secret
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
@@ -115,7 +116,10 @@ class Enrolment(FleetParts):
         await self.announce(session.identity.tenant_id, session.identity.endpoint_id)
         secret = self._issue(session)
         identity = session.identity
-        return EnrolReply(identity.endpoint_id, secret, self.cell.public_hex, self.cell.name, identity.region)
+        return EnrolReply(
+            identity.endpoint_id, secret, self.cell.public_hex, self.cell.name, identity.region,
+            channel_of(identity.tenant_id),
+        )  # fmt: skip
 
     async def _make(
         self, conn: Connection, request: EnrolRequest, use: TokenUse, key: bytes, state: CounterState, now: int

@@ -57,7 +57,10 @@ def load(root: Path = ROOT, etc: Path = ETC, home: Path = AGENT_HOME) -> Setting
     """From agent.json (written by `agent.config` at enrolment) and launcher.json (only what somebody has changed)."""
     problems: list[str] = []
     agent, own = _object(etc / "agent.json", problems), _object(etc / "launcher.json", problems)
-    who = Who(_text(agent, "endpoint_id"), _text(agent, "cell") or "cell", _text(agent, "region"))
+    who = Who(
+        _text(agent, "endpoint_id"), _text(agent, "cell") or "cell", _text(agent, "region"),
+        channel=_text(agent, "channel") or "stable",
+    )  # fmt: skip
     return Settings(
         root=root, etc=etc, home=home, user=_text(own, "user", "brakeline"), server_url=_text(agent, "server_url"),
         ca_pem=_text(agent, "ca_pem"), who=who,

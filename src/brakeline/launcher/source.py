@@ -25,7 +25,7 @@ from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
 from brakeline.trust import wire
 from brakeline.trust.assess import RELEASE_BYTES_MAX, assess
 from brakeline.trust.errors import Distrust
-from brakeline.trust.model import Assessment, ClockReading, Documents, Follow, Offered
+from brakeline.trust.model import Assessment, ClockReading, Documents, Offered
 
 CACHE = "tuf/documents.json"
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: a wrong clock must not keep the right time away
@@ -80,9 +80,10 @@ def _wanted(seen: Assessment, record: Record, damaged: Sequence[str]) -> list[Of
 def _channel(settings: Settings, cached: Documents) -> str:
     """Which stream to ask for; the order itself is verified afterwards, with everything else."""
     try:
-        return str(json.loads(_read(settings.home / "follow.json") or cached.follow)["signed"]["channel"])
+        said = json.loads(_read(settings.home / "follow.json") or cached.follow)["signed"]["channel"]
     except (ValueError, KeyError, TypeError):
-        return Follow().channel
+        said = ""
+    return str(said or settings.who.channel)
 
 
 # --- the cell ------------------------------------------------------------------------------------------------------

@@ -165,6 +165,7 @@ class EnrolReply:
     cell_key: str  # hex Ed25519 public key under which this cell signs orders
     cell: str
     region: str
+    channel: str = "stable"  # of releases, for the launcher; each tenant has its own: "stable/<tenant id>"
 
 
 # --- check-in ------------------------------------------------------------------------------------------------------
@@ -179,6 +180,22 @@ class UpdateRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseRef:
+    """A release of ours, as the signed targets name it. `release_id` = version, a hyphen, 12 hex of `sha256`."""
+
+    product: str  # agent | launcher | content
+    version: str
+    path: str  # of the target: "agent/0.2.0/any/bundle.tar"
+    sha256: str  # hex, of the bundle
+    length: int
+    sequence: int = 0  # rises with every release of a product; decides what is newer
+
+    @property
+    def release_id(self) -> str:
+        return f"{self.version}-{self.sha256[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A rollout that has a place for this endpoint: get ready (plan, check), change nothing."""
 
@@ -186,6 +203,7 @@ class Candidate:
     generation: int
     updates: tuple[UpdateRef, ...]
     conffile_policy: str = "keep"  # keep | replace
+    release: ReleaseRef | None = None  # not updates of the vendor's but a release of ours, for the launcher
 
 
 class ActionKind(StrEnum):
@@ -288,6 +306,7 @@ class CheckIn:
     ready: tuple[Ready, ...] = ()
     not_ready: tuple[NotReady, ...] = ()
     in_progress: tuple[str, ...] = ()  # offer ids whose transaction runs
+    launcher: LauncherReport | None = None  # None = no launcher runs this agent: it takes no releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +336,7 @@ class Offer:
     restart_services: bool = True
     allow_new_packages: bool = True
     allow_removals: bool = False
+    release: ReleaseRef | None = None
 
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else
@@ -341,6 +361,8 @@ class CheckInReply:
     halted: tuple[str, ...] = ()  # rollout ids: start nothing more of these, drop what is queued
     resync: bool = False  # send the inventory in full
     scan: int = 0  # a number that rises when somebody asks for a scan now
+    recalled: tuple[str, ...] = ()  # release_ids: an agent that runs one asks its launcher to look at once
+    follow: str = ""  # signed order to the launcher: channel, self-update on or off, pin; kept where it can read it
 
 
 # --- results -------------------------------------------------------------------------------------------------------

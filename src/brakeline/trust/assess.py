@@ -276,7 +276,9 @@ def _agreed(
     work: _Work, lease: Lease, targets: Targets | None, content: Targets | None, follow: Follow
 ) -> Offered | None:
     """The lease as an offer, None if it is for others; `Distrust` if it should not be there."""
-    if text_of(lease.release, "product") != work.who.product or statements.reaches(lease, work.who, follow.channel):
+    if text_of(lease.release, "product") != work.who.product or statements.reaches(
+        lease, work.who, follow.channel or work.who.channel
+    ):
         return None
     if not work.now_ms or targets is None:
         return None  # said already: expired, skewed or missing metadata

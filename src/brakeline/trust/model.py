@@ -33,6 +33,7 @@ class Who:
     region: str
     platform: str = "any"
     product: str = "agent"
+    channel: str = "stable"  # of releases, as told at enrolment; a follow order may name another
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Follow:
     """What the cell tells one endpoint's launcher. It can delay, never install: recalls hold whatever it says."""
 
     generation: int = 0
-    channel: str = "stable"
+    channel: str = ""  # "" = the one that was told at enrolment
     self_update: bool = True
     pin: str = ""  # release_id to stay at, "" = none
 

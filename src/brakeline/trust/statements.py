@@ -166,7 +166,7 @@ def follow_of(root: Root, text: str, who: Who, floor: int) -> Follow:
         raise Distrust(
             "version_jump", "the follow order's number is absurdly high; a stolen key would lock us out like that"
         )
-    channel = text_of(signed, "channel", "stable") or "stable"
     return Follow(
-        count_of(signed, "generation"), channel, signed.get("self_update") is not False, text_of(signed, "pin")
-    )
+        count_of(signed, "generation"), text_of(signed, "channel"), signed.get("self_update") is not False,
+        text_of(signed, "pin"),
+    )  # fmt: skip

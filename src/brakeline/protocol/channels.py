@@ -1,0 +1,13 @@
+"""Channels of releases: a stream that endpoints follow. Each tenant has its own: a lease of one reaches no other.
+
+Leases are public and name no endpoint, so tenants are told apart by the channel that an endpoint learns at enrolment.
+"""
+
+from __future__ import annotations
+
+STABLE = "stable"
+
+
+def channel_of(tenant_id: str, name: str = STABLE) -> str:
+    """The tenant's own channel `name`, as leases, follow orders and launchers spell it."""
+    return f"{name}/{tenant_id}"
