@@ -2,7 +2,8 @@
 
 Verbs for people: enrol, status, version. Verbs for the system: run (resident, unprivileged), helper (root),
 transaction (its own unit), scan and plan (short-lived children of run). Start reading at `wiring` and `loop`.
-Exit codes: 0 done, 1 failed, 2 used wrongly, 3 token refused, 4 cell not reachable, 5 not enrolled, 6 enrolled already.
+Exit codes: 0 done, 1 failed, 2 used wrongly, 3 token refused, 4 cell not reachable, 5 not enrolled, 6 enrolled already,
+75 asks the launcher for a look.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from brakeline.agent import offers, results
+from brakeline.agent import offers, releases, results, sessions
 from brakeline.agent.model import (
     Barred,
     CheckedIn,
@@ -39,26 +39,32 @@ BACK_OFF_S_FIRST = 1.0
 RETRY_AFTER_S_MAX = 3600.0  # a cell may ask for rest, not for retirement
 BARRED_RETRY_S = 900.0  # people may lift it; it costs the cell one signature check
 REPLAN_S = 60.0  # a refusal for a passing reason (lock, space, stale lists) is looked at again after this
+RELEASE_LOOK_S = 2.0  # while a release is under way, the launcher's report is looked at so often
 FINAL = {"nothing_to_do", "assess_only"}  # answers that only a change of the machine or of the candidate can change
 
 
 def next_commands(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]:
     """Everything that is due now."""
+    state, words = releases.words(state)
     state, begun = offers.begin(state, at, reachable=_reachable(state))
+    if state.stopping:  # the launcher was asked for a look: nothing new begins
+        return state, words + begun
     state, errand = _next_errand(state, at)
     state, exchange = _next_exchange(state, at)
-    return state, begun + errand + exchange
+    return state, words + begun + errand + exchange
 
 
 def server_now_ms(state: State, at: Instant) -> int:
     """The cell's time as well as we know it; our own wall clock only until the cell has spoken."""
-    return offers.server_now_ms(state, at)
+    return sessions.server_now_ms(state, at)
 
 
 def next_wake_s(state: State, at: Instant) -> float:
     """Monotonic time at which something becomes due with no event from outside."""
     times = [max(state.link.not_before_s, _exchange_due_s(state, at))]
-    if offers.running(state):
+    if releases.under_way(state):
+        times.append(at.monotonic_s + RELEASE_LOOK_S)
+    if sessions.running(state):
         times.append(state.watch_due_s)
     elif state.errand is Errand.NONE and state.link.ever:
         times += [] if state.to_send else [state.scan_due_s]
@@ -147,9 +153,11 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         health=state.health,
         ready=ready,
         not_ready=not_ready,
-        in_progress=tuple(s.offer_id for s in offers.running(state)),
+        in_progress=tuple(s.offer_id for s in (*sessions.running(state), *releases.under_way(state))),
+        launcher=state.launcher,
     )
-    quiet = state.errand is Errand.NONE and not offers.running(state) and state.link.ever and not _wanted(state, at)
+    idle = state.errand is Errand.NONE and not sessions.running(state) and not releases.under_way(state)
+    quiet = idle and state.link.ever and not _wanted(state, at)
     until_due_s = (
         min(state.scan_due_s, state.refresh_due_s if state.me.can_patch else state.scan_due_s) - at.monotonic_s
     )
@@ -168,6 +176,12 @@ def _answers(state: State) -> tuple[tuple[Ready, ...], tuple[NotReady, ...]]:
                 not_ready.append(NotReady(rollout, generation, code, reason))
             case None:
                 pass
+    for c in state.releases:
+        match releases.answer(state, c):
+            case Planned(transaction=transaction):
+                ready.append(Ready(c.rollout_id, c.generation, transaction))
+            case Refused(code=code, reason=reason):
+                not_ready.append(NotReady(c.rollout_id, c.generation, code, reason))
     return tuple(ready), tuple(not_ready)
 
 
@@ -176,14 +190,14 @@ def _standing_answer(state: State, p: Preparation) -> Planned | Refused | None:
         return Refused("assess_only", "policy lets this endpoint be assessed, not patched")
     if not state.me.can_patch:
         return Refused("assess_only", "this endpoint has no root helper, so that it can only be assessed")
-    if isinstance(p.answer, Planned) and offers.running(state):
+    if isinstance(p.answer, Planned) and sessions.running(state):
         return Refused("busy", "another package transaction is going on here")
     return p.answer
 
 
 def _next_errand(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]:
     """One local errand. Nothing before the first check-in: being heard comes first."""
-    if state.errand is not Errand.NONE or not state.link.ever or offers.running(state):
+    if state.errand is not Errand.NONE or not state.link.ever or sessions.running(state):
         return state, ()
     wanted = _wanted(state, at)
     if at.monotonic_s >= state.refresh_due_s and state.me.can_patch:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import agenda, offers, results
+from brakeline.agent import agenda, offers, releases, results, sessions
 from brakeline.agent.model import (
     Active,
     AdoptInventory,
@@ -33,6 +33,7 @@ from brakeline.agent.model import (
     HelperSilent,
     Instant,
     InventoryAcknowledged,
+    LauncherSaid,
     PlanMade,
     Preparation,
     RefreshEnded,
@@ -104,6 +105,8 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
         case ResultsAcknowledged():
             _expect(state.link.busy, event)
             return results.acknowledged(_answered(state, event.at, 0), event)
+        case LauncherSaid():
+            return releases.heard(state, event), ()
         case StopAsked():
             return _stop_asked(state, event)
         case _:
@@ -112,7 +115,7 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
 
 def _started(state: State, event: Started) -> Step:
     """A result in the spool ends its session, even if the process died before it could write that down."""
-    state = replace(state, unsent=event.spooled, set_aside=event.set_aside)
+    state = replace(state, unsent=event.spooled, set_aside=event.set_aside, began_s=event.at.monotonic_s)
     known = state.durable.time
     if known.boot_id == state.me.boot_id:  # whatever the wall clock says, the cell's time has gone on evenly
         state = replace(state, server_base_ms=known.base_ms)
@@ -133,7 +136,7 @@ def _tick(state: State, event: Tick) -> Step:
 def _answered(state: State, at: Instant, server_ms: int) -> State:
     """An exchange went well: back-off ends, and we know the cell's time."""
     link = replace(state.link, busy=False, failures=0, not_before_s=0.0)
-    return offers.told_time(replace(state, link=link), server_ms, at)
+    return sessions.told_time(replace(state, link=link), server_ms, at)
 
 
 def _secret_given(state: State, event: SecretGiven) -> Step:
@@ -172,18 +175,22 @@ def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
         state = replace(state, preparations=())
     wanted = _preparations(state, reply)
     known = tuple(p for p in state.preparations if p not in wanted and p.candidate.rollout_id not in reply.halted)
-    state = replace(state, durable=durable, preparations=wanted + known)
+    ours = tuple(c for c in reply.candidates if c.release is not None and c.rollout_id not in reply.halted)
+    news = state.news or bool(set(ours) - set(state.releases))  # what can be said of these is known at once
+    state = replace(state, durable=durable, preparations=wanted + known, releases=ours, news=news)
     state, halted = offers.drop_halted(state, event.at)
     state, offered = offers.receive(state, reply.offers, event.at)
     awaited = offers.awaiting_plan(state)  # an offer whose candidate the cell does not name any more
     kept = tuple(p for p in state.preparations if p in wanted or p.candidate.rollout_id in awaited)
-    return replace(state, preparations=kept), halted + offered
+    state, asked = releases.obey(replace(state, preparations=kept), reply.recalled, reply.follow, event.at)
+    return state, halted + offered + asked
 
 
 def _preparations(state: State, reply: CheckInReply) -> tuple[Preparation, ...]:
     """One for each candidate; what is known about one that was there before is kept."""
     known = {p.candidate: p for p in state.preparations}
-    return tuple(known.get(c) or Preparation(c) for c in reply.candidates if c.rollout_id not in reply.halted)
+    wanted = (c for c in reply.candidates if c.release is None and c.rollout_id not in reply.halted)
+    return tuple(known.get(c) or Preparation(c) for c in wanted)
 
 
 def _bounded(settings: Settings) -> Settings:
@@ -199,7 +206,7 @@ def _bounded(settings: Settings) -> Settings:
 def _exchange_failed(state: State, event: ExchangeFailed) -> Step:
     _expect(state.link.busy, event)
     failure, link = event.failure, replace(state.link, busy=False)
-    state = offers.told_time(state, failure.server_ms, event.at)
+    state = sessions.told_time(state, failure.server_ms, event.at)
     commands: tuple[Command, ...] = (Report(f"{event.exchange} failed: {failure.detail or failure.code}"),)
     if failure.kind is FailureKind.SECRET:
         link = replace(link, secret_until_ms=0)
@@ -247,6 +254,7 @@ def _scanned(state: State, event: Scanned) -> Step:
         scan_due_s=now_s if owed else now_s + settings.inventory_interval_s,
         refresh_due_s=state.refresh_due_s if owed else max(state.refresh_not_before_s, now_s + stale_in_s),
         look=summary.look,
+        scanned=True,
         durable=replace(state.durable, scan_owed=owed),
     )
     if summary.sequence == 0:
@@ -259,7 +267,7 @@ def _scanned(state: State, event: Scanned) -> Step:
 def _unchanged(state: State, event: Unchanged) -> Step:
     _expect(state.errand is Errand.SCAN, event)
     again_s = event.at.monotonic_s + state.durable.settings.inventory_interval_s
-    return replace(state, errand=Errand.NONE, scan_due_s=again_s), ()
+    return replace(state, errand=Errand.NONE, scan_due_s=again_s, scanned=True), ()
 
 
 def _errand_failed(state: State, event: ErrandFailed) -> Step:

@@ -90,6 +90,8 @@ class Helper:
         offer = orders.read_order(signed, self.config.cell_key, self.config.endpoint_id)
         if isinstance(offer, orders.Disbelieved):
             return refuse(offer.code, offer.reason)
+        if offer.release is not None:
+            return refuse("refused", "a release of Brakeline is installed by the launcher, never by the helper")
         unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)

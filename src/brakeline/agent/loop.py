@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
@@ -18,9 +18,11 @@ from brakeline.agent import agenda, model, rescan
 from brakeline.agent.cell import GOODBYE_S_MAX, Cell
 from brakeline.agent.decide import decide
 from brakeline.agent.errands import Ended, Errands
+from brakeline.agent.files import write_durably
 from brakeline.agent.health import HealthProbe
 from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
 from brakeline.agent.helper_wire import HelperAway
+from brakeline.agent.launcher_link import LauncherLink
 from brakeline.agent.limits import REFRESH_S_MAX, SCAN_RUN_S_MAX
 from brakeline.agent.memory import Memory
 from brakeline.agent.model import Command, Errand, Event, Exchange, Failure, Instant, State
@@ -33,6 +35,8 @@ from brakeline.protocol.messages import Candidate, Secret
 
 WAIT_S_MAX = 30.0  # look at the package manager's records at least this often
 WAIT_S_MIN = 0.01
+FOLLOW = "follow.json"  # where the launcher reads it
+LOOK = 75  # exit code by which a release asks its launcher for a look (`launcher.decide`)
 
 
 class InstantClock(Protocol):
@@ -53,6 +57,7 @@ class Collaborators:
     memory: Memory
     errands: Errands
     helper: HelperClient
+    launcher: LauncherLink
     health: HealthProbe
     status: StatusFile
     state_dir: Path
@@ -73,6 +78,7 @@ class Loop:
         self._stop_asked = False
         self._waiting = False
         self._over = False
+        self.exit_code = 0
         self._refresh_deadline_s = 0.0
         self._candidate: Candidate | None = None
         self._stamp = outside.package_stamp()
@@ -84,8 +90,11 @@ class Loop:
             raise StopRequested
 
     def run(self) -> None:
-        """Until `Exit`."""
+        """Until `Exit` or `AskLauncher`; `exit_code` then says which."""
         self._events.append(model.Started(self._now(), self._out.spool.pending(), self._out.spool.refused()))
+        report = self._out.launcher.news()
+        if report is not None:
+            self._events.append(model.LauncherSaid(self._now(), report))
         while not self._over:
             if self._stop_asked and not self.state.stopping:
                 self._events.appendleft(model.StopAsked(self._now(), self._out.stop_reason()))
@@ -132,6 +141,9 @@ class Loop:
         waiting = self._out.helper.refresh_socket
         if waiting is not None and (_readable(waiting) or now.monotonic_s >= self._refresh_deadline_s):
             self._events.append(model.RefreshEnded(now, self._out.helper.end_refresh()))
+        report = self._out.launcher.news()
+        if report is not None:
+            self._events.append(model.LauncherSaid(now, report))
         stamp = self._out.package_stamp()
         changed, self._stamp = stamp != self._stamp, stamp
         due = now.monotonic_s >= self.state.link.next_check_in_s or self.state.news
@@ -207,6 +219,12 @@ class Loop:
                 self._out.cell.goodbye(reason, created_ms, GOODBYE_S_MAX)
             case model.Report(line=line):
                 self._out.log(line)
+            case model.StoreFollow(text=text):
+                self._store_follow(text)
+            case model.TellLauncher(word=word):
+                self._out.launcher.say(word)
+            case model.AskLauncher():
+                self._over, self.exit_code = True, LOOK
             case model.Exit():
                 self._over = True
             case _:
@@ -330,6 +348,13 @@ class Loop:
         if self.state.me.can_patch:
             for transaction_id in ids:
                 self._out.helper.forget(transaction_id)
+
+    def _store_follow(self, text: str) -> None:
+        try:
+            write_durably(self._out.state_dir / FOLLOW, text.encode())
+        except OSError as e:  # the cell sends it again with every reply
+            self._out.log(f"the order for the launcher cannot be kept: {e.strerror}")
+            self.state = replace(self.state, follow="")
 
     def _set_aside(self, transaction_id: str) -> None:
         try:

@@ -17,6 +17,7 @@ from brakeline.protocol.messages import (
     CheckInReply,
     Health,
     InventoryAck,
+    LauncherReport,
     Secret,
     Settings,
     SignedOrder,
@@ -45,6 +46,7 @@ class Self:
     agent_version: str
     boot_id: str
     can_patch: bool  # a root helper is there; without it this endpoint can only be assessed
+    release_id: str = ""  # of this very process, as its launcher says; "" = none started it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Session:
     expires_ms: int  # server time
     order: SignedOrder | None = None  # dropped at the end
     transaction: Transaction | None = None
+    release: str = ""  # release_id: the launcher is asked for it, not the helper
+    asks: int = 0  # how often the launcher was asked to look for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class Durable:
     scan_asked: int = 0  # highest scan number that was obeyed
     scan_owed: bool = False  # a full look was asked for and has not ended yet
     time: CellTime = field(default_factory=CellTime)
+    recall_asked: str = ""  # release_id for whose recall the launcher was asked to look
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,12 @@ class State:
     watch_due_s: float = 0.0
     news: bool = False  # something that the cell should hear at once
     stopping: bool = False
+    began_s: float = 0.0  # when this process began
+    launcher: LauncherReport | None = None
+    releases: tuple[Candidate, ...] = ()  # candidates that are releases of ours
+    follow: str = ""  # the newest order for the launcher, as it came
+    scanned: bool = False  # a scan of this process has ended well
+    words: tuple[str, ...] = ()  # what the launcher was told: READY, HEALTHY
 
 
 # --- what may happen -----------------------------------------------------------------------------------------------
@@ -351,6 +362,14 @@ class ResultsAcknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class LauncherSaid:
+    """The launcher's report has changed."""
+
+    at: Instant
+    report: LauncherReport
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     at: Instant
     reason: str  # shutdown | suspend | agent_stop
@@ -359,7 +378,7 @@ class StopAsked:
 Event = (
     Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | ErrandFailed
     | InventoryAcknowledged | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent
-    | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | StopAsked
+    | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | LauncherSaid | StopAsked
 )  # fmt: skip
 
 
@@ -471,11 +490,31 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFollow:
+    """Keep an order for the launcher where it can read it. Not verified by us: the launcher does that."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellLauncher:
+    """READY: this release has begun to work. HEALTHY: it does everything that an agent must do."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskLauncher:
+    """End with LOOK: the launcher looks for recalls and newer releases before anything runs again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     pass
 
 
 Command = (
     RenewSecret | DoCheckIn | SendInventory | AdoptInventory | SendResults | StartScan | StartPlan | StartRefresh
-    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SetAside | SkipCounter | SayGoodbye | Report | Exit
+    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SetAside | SkipCounter | SayGoodbye | Report
+    | StoreFollow | TellLauncher | AskLauncher | Exit
 )  # fmt: skip

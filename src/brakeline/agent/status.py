@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from brakeline.agent import offers
+from brakeline.agent import releases, sessions
 from brakeline.agent.model import Barred, Instant, State
 
 
@@ -44,8 +44,22 @@ def describe(state: State) -> dict[str, Any]:
         "mode": state.durable.settings.mode.value if state.me.can_patch else "assess (no root helper here)",
         "inventory_sequence": state.durable.inventory_sequence,
         "errand": state.errand.value,
-        "transactions": [s.transaction_id for s in offers.running(state)],
+        "transactions": [s.transaction_id for s in sessions.running(state)],
         "results_waiting": len(state.unsent),
         "results_refused": state.set_aside,
         "rollouts_halted": list(state.durable.halted),
+        "release": state.me.release_id or "started without a launcher: it cannot update itself",
+        "self_update": _self_update(state),
     }
+
+
+def _self_update(state: State) -> str:
+    """Whether this endpoint takes newer releases, in words."""
+    wanted, pin = releases.followed(state.follow)
+    report = state.launcher
+    if report is None:
+        return "off: no launcher runs this agent; enrol this machine again to get one"
+    if not wanted:
+        return "off: a policy has switched it off"
+    on = f"on, pinned to {pin} by a policy" if pin else "on"
+    return f"{on}; {report.trial} is on probation" if report.trial else on

@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
         signal.signal(number, lambda *_: loop.interrupt())
     wiring.log(f"brakeline-agent {__version__}: endpoint {config.endpoint_id} of {config.server_url}")
     loop.run()
-    return 0
+    return loop.exit_code
 
 
 def scan(options: Namespace) -> int:

@@ -15,8 +15,9 @@ from brakeline.agent.errands import Errands
 from brakeline.agent.health import HealthProbe
 from brakeline.agent.helper_client import HelperClient
 from brakeline.agent.identity import Counter, Identity
+from brakeline.agent.launcher_link import LauncherLink
 from brakeline.agent.limits import DiskReserve
-from brakeline.agent.loop import Collaborators, Loop
+from brakeline.agent.loop import FOLLOW, Collaborators, Loop
 from brakeline.agent.memory import Memory
 from brakeline.agent.model import Self, State
 from brakeline.agent.providers.model import Provider
@@ -83,15 +84,17 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
     reserve.keep()
     identity = Identity.load(state_dir)
     memory = Memory(state_dir / "state.json")
+    launcher = LauncherLink()
     me = Self(
         endpoint_id=config.endpoint_id,
         cell_key=config.cell_key,
         agent_version=__version__,
         boot_id=boot_id(),
         can_patch=bool(config.helper_socket) and os.path.exists(config.helper_socket),
+        release_id=launcher.release_id,
     )
     return Loop(
-        State(me, memory.load()),
+        State(me, memory.load(), follow=_follow(state_dir / FOLLOW)),
         Collaborators(
             clock=clock,
             cell=open_cell(config, state_dir, config.endpoint_id, identity),
@@ -99,6 +102,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             memory=memory,
             errands=Errands(program(), state_dir / "work"),
             helper=HelperClient(config.helper_socket),
+            launcher=launcher,
             health=HealthProbe(),
             status=StatusFile(state_dir / "status.json"),
             state_dir=state_dir,
@@ -109,3 +113,11 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             log=log,
         ),
     )
+
+
+def _follow(path: Path) -> str:
+    """The order for the launcher that was kept, "" = none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

@@ -26,7 +26,7 @@ from brakeline.launcher.model import Command, Event, Found, State
 from brakeline.launcher.records import Records
 from brakeline.launcher.report import report_text
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
-from brakeline.launcher.supervise import Child
+from brakeline.launcher.supervise import REPORT, Child
 from brakeline.trust.model import Floors
 
 if sys.platform == "win32":
@@ -37,7 +37,6 @@ else:
 TICK_S = 1.0
 BUDGET_EVERY_S = 15.0
 RESERVE, RESERVE_BYTES = "reserve", 16 * 1024 * 1024
-REPORT = "report.json"
 
 
 class Launcher:
@@ -311,6 +310,7 @@ def main(arguments: list[str]) -> int:
         places[rest[0]] = Path(rest[1])
         rest = rest[2:]
     settings = load(places["--root"], places["--etc"], places["--home"])
+    os.umask(0o022)  # releases are executed, and the report is read, by another user
     match verb:
         case "run":
             return Launcher(settings).run()

@@ -25,6 +25,7 @@ if sys.platform != "win32":  # what follows is for Unix; of it, `windows` uses `
 TAIL_BYTES = 1024
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
 WORDS = ("READY", "HEALTHY")
+REPORT = "report.json"
 
 
 Failed = subprocess.SubprocessError  # the child could not even become the release's user
@@ -63,7 +64,7 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
             stdout=log_write,
             stderr=log_write,
             pass_fds=(write_end,),
-            env=_environment(settings, write_end),
+            env=_environment(settings, folder, write_end),
             preexec_fn=lambda: _become(settings.user, settings.budget),
             start_new_session=True,
         )
@@ -79,10 +80,16 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
     return Child(process, read_end, log_read)
 
 
-def _environment(settings: Settings, write_end: int) -> dict[str, str]:
+def told(settings: Settings, folder: Path) -> dict[str, str]:
+    """What every release is told: which one it is, and where to read what the launcher says about it."""
+    return {"BRAKELINE_RELEASE": folder.name, "BRAKELINE_LAUNCHER_REPORT": str(settings.root / REPORT)}
+
+
+def _environment(settings: Settings, folder: Path, write_end: int) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("LANG", "TZ", "NOTIFY_SOCKET_AGENT") if name in os.environ}
     path = "/usr/sbin:/usr/bin:/sbin:/bin"
-    return kept | {"PATH": path, "HOME": str(settings.home), "BRAKELINE_LAUNCHER_FD": str(write_end)}
+    ours = {"PATH": path, "HOME": str(settings.home), "BRAKELINE_LAUNCHER_FD": str(write_end)}
+    return kept | ours | told(settings, folder)
 
 
 def _become(user: str, budget: Budget) -> None:

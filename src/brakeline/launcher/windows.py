@@ -20,7 +20,7 @@ from ctypes import wintypes
 from pathlib import Path
 
 from brakeline.launcher.settings import Settings
-from brakeline.launcher.supervise import Child, size_of
+from brakeline.launcher.supervise import Child, size_of, told
 
 assert sys.platform == "win32"
 import msvcrt  # noqa: E402 - must come after the assertion, which tells type checkers what this file is for
@@ -80,7 +80,7 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
             stdin=subprocess.PIPE,
             stdout=log_write,
             stderr=log_write,
-            env=_environment(settings, handle),
+            env=_environment(settings, handle) | told(settings, folder),
             startupinfo=startup,
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP
             | subprocess.CREATE_NO_WINDOW

@@ -1,0 +1,195 @@
+"""The agent's own update, told as stories: asked, offered, asked of the launcher, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.agent.test_decide import CANDIDATE, ME, OFFER, ROLLOUT, SERVER_MS, Story, sign
+
+from brakeline.agent import model, releases
+from brakeline.agent.model import SessionPhase, State
+from brakeline.protocol.messages import (
+    Candidate,
+    LauncherReport,
+    Mode,
+    Offer,
+    Outcome,
+    ReleaseRef,
+    Settings,
+    TransactionResult,
+    TrialReport,
+    UpdateRef,
+)
+
+NEW = ReleaseRef("agent", "2.0.0", "agent/2.0.0/any/bundle.tar", "ab" * 32, 1000, 2)
+OLD_ID = "1.0.0-" + "cd" * 6
+OURS = Candidate(ROLLOUT, 1, (UpdateRef("brakeline-agent", NEW.release_id),), release=NEW)
+REPORT = LauncherReport(version="1", running=OLD_ID, confirmed=OLD_ID)
+
+
+def launched(report: LauncherReport = REPORT, durable: model.Durable | None = None) -> Story:
+    """An agent under a launcher, whose first check-in is under way."""
+    me = replace(ME, release_id=report.running)
+    story = Story(State(me, durable or model.Durable())).happens(model.Started, ()).happens(model.LauncherSaid, report)
+    return story.secret()
+
+
+def checks_in(story: Story, seconds: float = 61) -> Story:
+    """Time passes until a check-in is under way."""
+    return story.passes(seconds)
+
+
+def offer() -> Offer:
+    digest = releases.transaction_of(NEW, OLD_ID).digest
+    return Offer(
+        OFFER, ME.endpoint_id, ROLLOUT, 1, digest, OURS.updates, SERVER_MS, SERVER_MS + 600_000, release=NEW
+    )  # fmt: skip
+
+
+def asked() -> Story:
+    """An agent that was offered a release and has asked its launcher for it."""
+    story = checks_in(launched().reply(candidates=(OURS,)))
+    return story.reply(candidates=(OURS,), offers=(sign(offer()),))
+
+
+def next_process(story: Story, report: LauncherReport) -> Story:
+    """Whatever runs then finds what the one before it has written down."""
+    return launched(report, story.state.durable).reply(candidates=(OURS,))
+
+
+def told_at_once(story: Story, report: LauncherReport) -> TransactionResult:
+    """What the next process puts into the spool as soon as it has read the launcher's report."""
+    after = Story(State(ME, story.state.durable)).happens(model.Started, ())
+    return after.happens(model.LauncherSaid, report).the(model.SpoolResult).result
+
+
+def answers(story: Story) -> tuple[list[str], list[str]]:
+    """(rollouts it is ready for, codes of those it is not ready for) of its next check-in."""
+    story.now_s += 2
+    story.happens(model.Tick)
+    body = story.the(model.DoCheckIn).body
+    return [r.rollout_id for r in body.ready], [n.code for n in body.not_ready]
+
+
+def test_it_says_ready_at_once_and_healthy_when_the_cell_and_the_look_were_good() -> None:
+    story = Story(State(ME, model.Durable(inventory_sequence=4))).happens(model.Started, ())
+    assert story.the(model.TellLauncher).word == "READY"
+    story.secret().reply()
+    assert story.none(model.TellLauncher)
+    story.scanned(0)
+    assert story.the(model.TellLauncher).word == "HEALTHY"
+
+
+def test_where_no_look_ever_worked_a_failing_one_is_no_fault_of_this_release() -> None:
+    story = Story(State(ME, model.Durable())).happens(model.Started, ()).secret().reply()
+    assert story.the(model.TellLauncher).word == "HEALTHY"
+
+
+def test_ready_for_a_release_without_any_plan_also_where_policy_only_assesses() -> None:
+    story = launched().reply(candidates=(OURS,), settings=Settings(Mode.ASSESS))
+    assert story.none(model.StartPlan)
+    assert answers(story) == ([ROLLOUT], [])
+
+
+NOT_READY = [
+    (replace(REPORT, confirmed=NEW.release_id), "", "nothing_to_do"),
+    (replace(REPORT, quarantined=(NEW.release_id,)), "", "refused"),
+    (replace(REPORT, recalled=(NEW.release_id,)), "", "refused"),
+    (replace(REPORT, trial="3.0.0-" + "0" * 12), "", "busy"),
+    (replace(REPORT, host_guard="waits"), "", "busy"),
+    (REPORT, {"self_update": False}, "self_update_off"),
+    (REPORT, {"pin": OLD_ID}, "pinned"),
+]
+
+
+@pytest.mark.parametrize(("report", "follow", "code"), NOT_READY)
+def test_why_it_is_not_ready(report: LauncherReport, follow: Any, code: str) -> None:
+    story = launched(report)
+    story.reply(candidates=(OURS,), follow=json.dumps({"signed": follow}) if follow else "")
+    assert answers(story) == ([], [code])
+
+
+def test_without_a_launcher_no_release_is_taken() -> None:
+    story = Story(State(ME, model.Durable())).happens(model.Started, ()).secret().reply(candidates=(OURS,))
+    assert answers(story) == ([], ["no_launcher"])
+
+
+def test_an_offer_makes_it_ask_its_launcher_once_it_is_written_down() -> None:
+    story = asked()
+    assert isinstance(story.said[-1], model.AskLauncher)
+    (session,) = story.state.durable.sessions
+    assert (session.phase, session.release) == (SessionPhase.ASKED, NEW.release_id)
+    assert story.state.stopping
+
+
+def test_the_new_one_tells_of_its_own_confirmation() -> None:
+    story = next_process(asked(), replace(REPORT, running=NEW.release_id, trial=NEW.release_id))
+    (session,) = story.state.durable.sessions
+    assert session.phase is SessionPhase.RUNNING
+    story.now_s += 2
+    assert OFFER in story.happens(model.Tick).the(model.DoCheckIn).body.in_progress
+    story.happens(model.LauncherSaid, replace(REPORT, running=NEW.release_id, confirmed=NEW.release_id))
+    result = story.the(model.SpoolResult).result
+    assert (result.outcome, result.code) == (Outcome.INSTALLED, "ok")
+
+
+def test_the_last_known_good_tells_of_a_failed_trial() -> None:
+    end = TrialReport(NEW.release_id, "reverted", "exited", "ended with code 1.", 3, "Traceback")
+    result = told_at_once(asked(), replace(REPORT, last_trial=end, quarantined=(NEW.release_id,)))
+    assert (result.outcome, result.code, result.log_tail) == (Outcome.FAILED, "trial_exited", "Traceback")
+    assert "executed 3 times" in result.detail
+
+
+def test_what_the_launcher_refuses_has_changed_nothing() -> None:
+    end = TrialReport(NEW.release_id, "refused", "no_space", "there is no space", 0)
+    assert told_at_once(asked(), replace(REPORT, last_trial=end)).outcome is Outcome.REFUSED
+
+
+def test_a_launcher_that_took_nothing_is_asked_again_and_at_last_it_is_said_why() -> None:
+    story = next_process(asked(), replace(REPORT, problems=("download: the cell answers 500",)))
+    assert story.none(model.AskLauncher)
+    story.now_s = releases.ASK_AGAIN_S + 1
+    assert story.happens(model.Tick).the(model.AskLauncher)
+    story = next_process(story, replace(REPORT, problems=("download: the cell answers 500",)))
+    story.now_s = 700
+    result = story.happens(model.Tick).the(model.SpoolResult).result
+    assert (result.outcome, result.code) == (Outcome.EXPIRED, "not_taken")
+    assert "the cell answers 500" in result.detail
+
+
+def test_while_a_release_is_on_probation_no_long_poll_is_held() -> None:
+    story = next_process(asked(), replace(REPORT, running=NEW.release_id, trial=NEW.release_id)).scanned()
+    story.now_s += 2
+    story.happens(model.InventoryAcknowledged, model.InventoryAck(1, "d"))
+    assert story.the(model.DoCheckIn).wait_s == 0
+
+
+def test_a_halted_rollout_is_not_asked_for() -> None:
+    story = checks_in(launched().reply(candidates=(OURS,)))
+    story.reply(halted=(ROLLOUT,), offers=(sign(offer()),))
+    assert story.none(model.AskLauncher)
+    assert story.the(model.SpoolResult).result.code == "halted"
+
+
+def test_a_recalled_release_that_runs_asks_for_a_look_once_and_then_rarely() -> None:
+    story = launched().reply(recalled=(OLD_ID,))
+    assert isinstance(story.said[-1], model.AskLauncher)
+    again = launched(REPORT, story.state.durable).reply(recalled=(OLD_ID,))
+    assert again.none(model.AskLauncher)
+    checks_in(again, releases.RECALL_AGAIN_S + 1)
+    assert again.reply(recalled=(OLD_ID,)).the(model.AskLauncher)
+
+
+def test_a_new_order_for_the_launcher_is_kept_once() -> None:
+    story = launched().reply(follow="{}")
+    assert story.the(model.StoreFollow).text == "{}"
+    checks_in(story)
+    assert story.reply(follow="{}").none(model.StoreFollow)
+
+
+def test_updates_of_the_vendor_are_planned_beside_a_release() -> None:
+    story = launched().reply(candidates=(CANDIDATE, OURS)).scanned(0)
+    assert story.the(model.StartPlan).candidate == CANDIDATE
