@@ -48,7 +48,7 @@ class ScriptedOrders:
     check_ins: list[CheckIn] = field(default_factory=list)
     results: list[TransactionResult] = field(default_factory=list)
 
-    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]:
+    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]:
         return self.candidates
 
     async def on_check_in(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,9 +19,9 @@ def list_policies(as_json: Json = False) -> None:
 
     def human() -> None:
         table(
-            ["id", "name", "mode", "filter", "lists every", "made", "by"],
-            [(p["id"], p["name"], p["mode"], p["filter"] or "(everybody)", p["refresh_interval_s"],
-              when(p["created_ms"]), p["created_by"]) for p in answer["items"]],
+            ["id", "name", "mode", "filter", "lists every", "self-update", "made", "by"],
+            [(p["id"], p["name"], p["mode"] or "leave", p["filter"] or "(everybody)", p["refresh_interval_s"],
+              _self_update(p), when(p["created_ms"]), p["created_by"]) for p in answer["items"]],
             "None: every endpoint is assessed and nothing is changed.",
         )  # fmt: skip
         talk("Of several policies that match an endpoint the most careful wins.")
@@ -33,19 +33,26 @@ def list_policies(as_json: Json = False) -> None:
 def create(
     name: str,
     filter_text: Annotated[str, typer.Option("--filter", help="Such as: os:debian -tag:lab. Empty = everybody.")],
-    mode: Annotated[str, typer.Option(help="assess or patch")] = "patch",
+    mode: Annotated[str, typer.Option(help="assess, patch, or leave (to other policies)")] = "patch",
     refresh_interval_s: Annotated[int | None, typer.Option(help="How often package lists are refreshed.")] = None,
     inventory_interval_s: Annotated[int | None, typer.Option(help="How often everything is scanned.")] = None,
     expect_count: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints match.")] = None,
+    self_update: Annotated[bool | None, typer.Option(help="May the agents take newer releases of themselves?")] = None,
+    pin: Annotated[str, typer.Option(help="Release at which the agents stay.")] = "",
     as_json: Json = False,
 ) -> None:
     """Let the endpoints that match be patched (or forbid it with --mode assess)."""
     body = {
         "name": name, "filter": filter_text, "mode": mode, "refresh_interval_s": refresh_interval_s,
         "inventory_interval_s": inventory_interval_s, "expect_count": expect_count,
+        "self_update": self_update, "pin": pin,
     }  # fmt: skip
     made = Client.from_context().post("/policies", body)
-    emit(made, as_json, lambda: say(f"{made['id']}: {made['name']}, {made['mode']}, {made['filter'] or 'everybody'}"))
+    emit(
+        made,
+        as_json,
+        lambda: say(f"{made['id']}: {made['name']}, {made['mode'] or 'leave'}, {made['filter'] or 'everybody'}"),
+    )
 
 
 @app.command()
@@ -55,8 +62,14 @@ def delete(policy_id: str, as_json: Json = False) -> None:
     emit({"deleted": policy_id}, as_json, lambda: say(f"{policy_id} is gone."))
 
 
+def _self_update(policy: dict[str, Any]) -> str:
+    if policy["self_update"] is False:
+        return "off"
+    return f"pinned to {policy['pin']}" if policy["pin"] else ("on" if policy["self_update"] else "")
+
+
 @app.command()
 def explain(endpoint: str, as_json: Json = False) -> None:
     """What the agent of an endpoint is told, and why."""
     answer = Client.from_context().get(f"/endpoints/{endpoint}/settings")
-    emit(answer, as_json, lambda: say(f"{answer['settings']['mode']}: {answer['why']}"))
+    emit(answer, as_json, lambda: say(f"{answer['settings']['mode']}: {answer['why']}\n{answer['self_update']['why']}"))

@@ -53,6 +53,12 @@ TABS: Final = (
     ("", "All"), ("live", "Live"), ("halted", "Halted"), ("completed", "Completed"), ("draft", "Drafts"),
 )  # fmt: skip
 
+MODE_BADGES: Final = {
+    Mode.PATCH: Badge("▶", "patch", Tone.INFO), Mode.ASSESS: Badge("○", "assess", Tone.IDLE),
+    None: Badge("–", "leave", Tone.IDLE),
+}  # fmt: skip
+SELF_UPDATE: Final = {"on": True, "off": False}  # anything else: the policy says nothing of it
+
 
 class DeskChange(DeskBase):
     """See the module."""
@@ -167,8 +173,9 @@ class DeskChange(DeskBase):
         if form.expect_count is None:
             raise Conflict("look first whom the policy concerns; the form carries the number that you saw")
         await self.s.remediation.create_policy(
-            who.principal, name=form.name, filter_text=form.filter, mode=form.mode, expect_count=form.expect_count
-        )
+            who.principal, name=form.name, filter_text=form.filter, mode=form.mode, expect_count=form.expect_count,
+            self_update=SELF_UPDATE.get(form.self_update), pin=form.pin,
+        )  # fmt: skip
 
     async def delete_policy(self, who: Visitor, policy_id: str) -> None:
         await self.s.remediation.delete_policy(who.principal, policy_id)
@@ -230,9 +237,10 @@ def _pin(name: str, version: str, endpoints: int, security: bool, closes: int) -
 
 def policy_row(p: SettingsPolicy, matched: int, now_ms: int, may_write: bool) -> PolicyRow:
     """One policy with whom it concerns at this moment."""
-    badge = Badge("▶", "patch", Tone.INFO) if p.mode is Mode.PATCH else Badge("○", "assess", Tone.IDLE)
+    badge = MODE_BADGES[p.mode]
+    said = "off" if p.self_update is False else f"pinned to {p.pin}" if p.pin else "on" if p.self_update else "–"
     made = f"{p.created_by}, {present.ago(p.created_ms, now_ms)}"
     return PolicyRow(
         p.id, p.name, Link(p.filter or "every endpoint", present.endpoints_href(p.filter)), badge, matched, made,
-        f"/policies/{p.id}/delete" if may_write else "",
+        f"/policies/{p.id}/delete" if may_write else "", said,
     )  # fmt: skip

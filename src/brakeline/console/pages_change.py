@@ -138,6 +138,7 @@ def _policy(fields: dict[str, str]) -> PolicyForm:
     expected = fields.get("expect_count", "")
     return PolicyForm(
         name=fields.get("name", "").strip(), filter=fields.get("filter", "").strip(), mode=fields.get("mode", "patch"),
+        self_update=fields.get("self_update", ""), pin=fields.get("pin", "").strip(),
         expect_count=_count(expected) if expected else None,
     )  # fmt: skip
 

@@ -249,13 +249,18 @@ class PolicyRow:
     matched: int | None
     by: str
     delete_action: str = ""
+    self_update: str = "–"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyForm:
+    """`self_update`: "" = says nothing of it, on, off."""
+
     name: str = ""
     filter: str = ""
     mode: str = "patch"
+    self_update: str = ""
+    pin: str = ""
     expect_count: int | None = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from brakeline.protocol.messages import Facts, PackageManagerHealth, RebootNeed
+from brakeline.protocol.messages import Facts, LauncherReport, PackageManagerHealth, RebootNeed
 
 
 class EndpointState(StrEnum):
@@ -60,6 +60,7 @@ class Presence:
     asleep: bool = False
     agent_version: str = ""
     failed_services: tuple[str, ...] = ()
+    launcher: LauncherReport | None = None  # None = no launcher runs its agent
 
 
 @dataclass(frozen=True, slots=True)

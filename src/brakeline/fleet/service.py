@@ -6,6 +6,8 @@ check-ins, which only touch memory. Calls: `platform.database`, `platform.bus`, 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from brakeline.fleet.decide import Accept, Cloned, decide_counter, decide_outdated
 from brakeline.fleet.enrolment import Enrolment
 from brakeline.fleet.faults import ClonedIdentity, EndpointRetired, UnknownEndpoint
@@ -56,8 +58,11 @@ class FleetService(Enrolment, InventoryUse, ListUse):
         self.presences.record(
             identity.tenant_id,
             identity.endpoint_id,
-            Presence(self.clock.now_ms(), boot_id, False, check_in.agent_version, check_in.health.failed_services),
-        )
+            Presence(
+                self.clock.now_ms(), boot_id, False, check_in.agent_version, check_in.health.failed_services,
+                check_in.launcher,
+            ),
+        )  # fmt: skip
         # The endpoint names what was acknowledged last: anything else than what is held, and both start afresh.
         session.resync = check_in.inventory_sequence != held.sequence or check_in.inventory_digest != held.digest
 
@@ -66,8 +71,8 @@ class FleetService(Enrolment, InventoryUse, ListUse):
         identity = session.identity
         now = await self.presence(identity.tenant_id, [identity.endpoint_id])
         last = now.get(identity.endpoint_id)
-        version, failed = (last.agent_version, last.failed_services) if last else ("", ())
-        presence = Presence(self.clock.now_ms(), boot_id, True, version, failed)
+        before = last or Presence(0)
+        presence = replace(before, last_check_in_ms=self.clock.now_ms(), boot_id=boot_id, asleep=True)
         self.presences.record(identity.tenant_id, identity.endpoint_id, presence)
         await self.presences.flush()
         await self.announce(identity.tenant_id, identity.endpoint_id, wake=False)

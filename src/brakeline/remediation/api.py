@@ -41,6 +41,8 @@ class PolicyBody:
     refresh_interval_s: int | None = None
     inventory_interval_s: int | None = None
     expect_count: int | None = None
+    self_update: bool | None = None  # may the agents take newer releases of themselves? null = not said
+    pin: str = ""  # release_id at which they stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ async def create_policy(body: PolicyBody, who: Who, remediation: Remediation) ->
     """Make a policy."""
     made = await remediation.create_policy(
         who, name=body.name, filter_text=body.filter, mode=body.mode, refresh_interval_s=body.refresh_interval_s,
-        inventory_interval_s=body.inventory_interval_s, expect_count=body.expect_count,
+        inventory_interval_s=body.inventory_interval_s, expect_count=body.expect_count, self_update=body.self_update,
+        pin=body.pin,
     )  # fmt: skip
     return to_plain(made)  # type: ignore[no-any-return]
 
@@ -101,7 +104,8 @@ async def delete_policy(policy_id: str, who: Who, remediation: Remediation) -> R
 async def settings(endpoint_id: str, who: Who, remediation: Remediation) -> dict[str, Any]:
     """What the agent of this endpoint is told, and why."""
     found, reason = await remediation.explain_settings(who, endpoint_id)
-    return {"settings": to_plain(found), "why": reason}
+    update = await remediation.explain_self_update(who, endpoint_id)
+    return {"settings": to_plain(found), "why": reason, "self_update": to_plain(update)}
 
 
 @router.post("/deployments/preview")

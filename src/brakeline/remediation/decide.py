@@ -12,14 +12,14 @@ from collections.abc import Iterable
 
 from brakeline.core.limits import CHECK_IN_INTERVAL_S
 from brakeline.protocol.messages import Mode, Settings
-from brakeline.remediation.model import SettingsPolicy
+from brakeline.remediation.model import SelfUpdate, SettingsPolicy
 
 
 def effective(matching: Iterable[SettingsPolicy], check_in_interval_s: int = CHECK_IN_INTERVAL_S) -> Settings:
     """The settings of an endpoint that these policies match."""
     policies = tuple(matching)
     base = Settings(check_in_interval_s=check_in_interval_s)
-    modes = {policy.mode for policy in policies}
+    modes = {policy.mode for policy in policies if policy.mode is not None}
     refresh = [p.refresh_interval_s for p in policies if p.refresh_interval_s is not None]
     inventory = [p.inventory_interval_s for p in policies if p.inventory_interval_s is not None]
     return Settings(
@@ -30,12 +30,28 @@ def effective(matching: Iterable[SettingsPolicy], check_in_interval_s: int = CHE
     )
 
 
+def self_update(matching: Iterable[SettingsPolicy], generation: int) -> SelfUpdate:
+    """Whether the agent of an endpoint may update itself. On, unless a policy says no; two different pins say no."""
+    policies = tuple(matching)
+    off = sorted(p.name for p in policies if p.self_update is False)
+    pins = {p.pin: p.name for p in sorted(policies, key=lambda p: p.name, reverse=True) if p.pin}
+    if off:
+        return SelfUpdate(generation, False, "", f"self-update is off, because the policy {off[0]} says so")
+    if len(pins) > 1:
+        names = " and ".join(sorted(pins.values())[:2])
+        return SelfUpdate(generation, False, "", f"self-update is off, because the policies {names} pin two releases")
+    for pin, name in pins.items():
+        return SelfUpdate(generation, True, pin, f"stays at release {pin}, by the policy {name}")
+    return SelfUpdate(generation, True, "", "takes the releases of its channel")
+
+
 def why(matching: Iterable[SettingsPolicy]) -> str:
     """One sentence for people: why an endpoint is in its mode."""
     policies = tuple(matching)
     careful = sorted(p.name for p in policies if p.mode is Mode.ASSESS)
     if careful:
         return f"assess only, because the policy {careful[0]} says so"
-    if not policies:
+    allowing = sorted(p.name for p in policies if p.mode is Mode.PATCH)
+    if not allowing:
         return "assess only, because no policy lets it be patched"
-    return "patch, by the policy " + ", ".join(sorted(p.name for p in policies))
+    return "patch, by the policy " + ", ".join(allowing)

@@ -20,16 +20,31 @@ class Selection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SettingsPolicy:
-    """Endpoints that match `filter` may be patched, or must not. Intervals in seconds, None = not asked for."""
+    """What holds for endpoints that match `filter`: may they be patched, may they update themselves.
+
+    Intervals are seconds, None = not asked for.
+    """
 
     id: str
     name: str
     filter: str
-    mode: Mode
+    mode: Mode | None  # None = leaves it to other policies
     refresh_interval_s: int | None
     inventory_interval_s: int | None
     created_ms: int
     created_by: str
+    self_update: bool | None = None  # may the agent take newer releases of itself? None = not said
+    pin: str = ""  # release_id to stay at, "" = none
+
+
+@dataclass(frozen=True, slots=True)
+class SelfUpdate:
+    """What launchers are told: the order's `generation` (0 = nothing was ever said), and why, for people."""
+
+    generation: int
+    on: bool
+    pin: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,11 @@ from brakeline.platform.observe import logger
 from brakeline.protocol.messages import Mode, Settings
 from brakeline.remediation import store
 from brakeline.remediation.decide import effective, why
-from brakeline.remediation.model import SettingsPolicy
+from brakeline.remediation.decide import self_update as self_update_of
+from brakeline.remediation.model import SelfUpdate, SettingsPolicy
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
+from brakeline.trust.artifacts import is_release_id
 
 REMEMBER_S: Final = 10.0  # how late a changed tag or a policy made by another process may take effect
 NAME_CHARS_MAX: Final = 80
@@ -39,6 +41,7 @@ class _Remembered:
 
     until_s: float
     matching: tuple[tuple[SettingsPolicy, frozenset[str]], ...]
+    revision: int = 0
 
 
 class PolicyUse:
@@ -60,6 +63,18 @@ class PolicyUse:
             logger.warning("settings-unknown", endpoint=identity.endpoint_id, reason=str(e))
             matching = ()
         return effective(matching, await self._interval_s(identity.tenant_id, identity.endpoint_id))
+
+    async def self_update(self, identity: EndpointIdentity) -> SelfUpdate:
+        """Whether the launcher of this endpoint may take newer releases. `Fault` when it cannot be known now."""
+        remembered = await self._tenant(identity.tenant_id)
+        matching = (policy for policy, ids in remembered.matching if identity.endpoint_id in ids)
+        return self_update_of(matching, remembered.revision)
+
+    async def explain_self_update(self, principal: Principal, endpoint_id: str) -> SelfUpdate:
+        """The same for people."""
+        principal.require("policy.read")
+        remembered = await self._tenant(principal.tenant_id)
+        return self_update_of((p for p, ids in remembered.matching if endpoint_id in ids), remembered.revision)
 
     async def explain_settings(self, principal: Principal, endpoint_id: str) -> tuple[Settings, str]:
         """The settings of an endpoint, and one sentence why."""
@@ -90,27 +105,34 @@ class PolicyUse:
     async def create_policy(
         self, principal: Principal, *, name: str, filter_text: str, mode: str,
         refresh_interval_s: int | None = None, inventory_interval_s: int | None = None,
-        expect_count: int | None = None,
+        expect_count: int | None = None, self_update: bool | None = None, pin: str = "",
     ) -> SettingsPolicy:  # fmt: skip
         """Make a policy. Raises Invalid, Conflict (name taken, or not `expect_count` endpoints match)."""
         principal.require("policy.write")
         name, text = name.strip(), render(parse(filter_text))
         if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable():
             raise Invalid(f"a policy needs a name of 1 to {NAME_CHARS_MAX} printable characters")
-        if mode not in {m.value for m in Mode}:
-            raise Invalid(f"mode is assess or patch, not {mode!r}")
+        if mode not in {"leave", *(m.value for m in Mode)}:
+            raise Invalid(f"mode is assess, patch or leave (to other policies), not {mode!r}")
+        if mode == "leave" and self_update is None and not pin:
+            raise Invalid("the policy says nothing: give it a mode, or say something of self-update")
         for interval in (refresh_interval_s, inventory_interval_s):
             if interval is not None and not INTERVAL_S[0] <= interval <= INTERVAL_S[1]:
                 raise Invalid(f"an interval is {INTERVAL_S[0]} to {INTERVAL_S[1]} seconds", got=interval)
+        if pin and not is_release_id(pin):
+            raise Invalid(
+                "a pin names a release, such as 1.4.0-0123456789ab; `brakeline release list` has them", got=pin
+            )
         await self._check_count(principal, text, expect_count)
         policy = SettingsPolicy(
-            self._ids.new("po"), name, text, Mode(mode), refresh_interval_s, inventory_interval_s,
-            self._clock.now_ms(), principal.name,
+            self._ids.new("po"), name, text, None if mode == "leave" else Mode(mode), refresh_interval_s,
+            inventory_interval_s, self._clock.now_ms(), principal.name, self_update, pin,
         )  # fmt: skip
         async with self._db.tenant(principal.tenant_id) as conn:
             if len(await store.policies(conn)) >= POLICIES_MAX:
                 raise Invalid(f"there are {POLICIES_MAX} policies already; merge or delete some")
             await store.insert_policy(conn, principal.tenant_id, policy)
+            await store.revise(conn, principal.tenant_id)
             await audit.append(conn, self._clock, principal, "policy.create", policy.id, None, _facts(policy))
         await self._changed(principal.tenant_id)
         return policy
@@ -122,6 +144,7 @@ class PolicyUse:
             gone = await store.delete_policy(conn, policy_id)
             if gone is None:
                 raise NotFound("no such policy", id=policy_id[:40])
+            await store.revise(conn, principal.tenant_id)
             await audit.append(conn, self._clock, principal, "policy.delete", policy_id, _facts(gone), None)
         await self._changed(principal.tenant_id)
 
@@ -150,9 +173,9 @@ class PolicyUse:
         now = self._clock.monotonic_s()
         if remembered is None or now >= remembered.until_s:
             async with self._db.tenant(tenant_id) as conn:
-                found = await store.policies(conn)
+                found, revision = await store.policies(conn), await store.revision(conn)
             matching = [(policy, frozenset(await self._fleet.matching(tenant_id, policy.filter))) for policy in found]
-            remembered = self._remembered[tenant_id] = _Remembered(now + REMEMBER_S, tuple(matching))
+            remembered = self._remembered[tenant_id] = _Remembered(now + REMEMBER_S, tuple(matching), revision)
         return remembered
 
     async def _changed(self, tenant_id: str) -> None:
@@ -173,6 +196,7 @@ class CountMoved(Invalid):
 
 def _facts(policy: SettingsPolicy) -> dict[str, object]:
     return {
-        "name": policy.name, "filter": policy.filter, "mode": policy.mode.value,
+        "name": policy.name, "filter": policy.filter, "mode": policy.mode.value if policy.mode else "leave",
         "refresh_interval_s": policy.refresh_interval_s, "inventory_interval_s": policy.inventory_interval_s,
+        "self_update": policy.self_update, "pin": policy.pin,
     }  # fmt: skip

@@ -14,6 +14,7 @@ from brakeline.platform.database import Connection
 from brakeline.protocol.messages import Mode
 from brakeline.remediation.model import Deployment, PinnedUpdate, Selection, SettingsPolicy, Target
 
+LEAVE = "leave"  # a policy that says nothing of the mode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -27,9 +28,10 @@ async def insert_policy(conn: Connection, tenant_id: str, policy: SettingsPolicy
     """Raises `PolicyNameTaken`."""
     try:
         await conn.execute(
-            "INSERT INTO brakeline.settings_policy VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            tenant_id, policy.id, policy.name, policy.filter, policy.mode.value, policy.refresh_interval_s,
-            policy.inventory_interval_s, _stamp(policy.created_ms), policy.created_by,
+            "INSERT INTO brakeline.settings_policy VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            tenant_id, policy.id, policy.name, policy.filter, policy.mode.value if policy.mode else LEAVE,
+            policy.refresh_interval_s, policy.inventory_interval_s, _stamp(policy.created_ms), policy.created_by,
+            policy.self_update, policy.pin,
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise PolicyNameTaken(name=policy.name) from None
@@ -48,9 +50,25 @@ async def policies(conn: Connection) -> tuple[SettingsPolicy, ...]:
 
 def _policy(r: Any) -> SettingsPolicy:
     return SettingsPolicy(
-        r["policy_id"], r["name"], r["filter"], Mode(r["mode"]), r["refresh_interval_s"], r["inventory_interval_s"],
-        _millis(r["created_at"]), r["created_by"],
+        r["policy_id"], r["name"], r["filter"], None if r["mode"] == LEAVE else Mode(r["mode"]),
+        r["refresh_interval_s"], r["inventory_interval_s"],
+        _millis(r["created_at"]), r["created_by"], r["self_update"], r["pin"],
     )  # fmt: skip
+
+
+async def revise(conn: Connection, tenant_id: str) -> None:
+    """Policies have changed: orders to launchers get a higher number."""
+    await conn.execute(
+        "INSERT INTO brakeline.policy_revision AS r VALUES ($1, 1)"
+        " ON CONFLICT (tenant_id) DO UPDATE SET revision = r.revision + 1",
+        tenant_id,
+    )
+
+
+async def revision(conn: Connection) -> int:
+    """How often policies have changed; 0 = never."""
+    found: int | None = await conn.fetchval("SELECT revision FROM brakeline.policy_revision")
+    return found or 0
 
 
 async def insert_deployment(conn: Connection, tenant_id: str, made: Deployment, targets: Iterable[Target]) -> None:

@@ -93,7 +93,7 @@ def in_small_rings(policy: Policy, treated: Iterable[Subject]) -> list[Subject]:
 
 
 def _small_rings(policy: Policy, treated: list[Subject]) -> Line:
-    """Rule 8: one explicit failure that cannot pre-exist the change holds, two halt."""
+    """Rule 8: one explicit failure that cannot pre-exist the change holds, two halt; of a release one halts."""
     failed = [s for s in in_small_rings(policy, treated) if s.explicit]
     news = [s for s in failed if not s.set_aside_ms]
     data = {"failed": [s.endpoint_id for s in failed]}
@@ -103,7 +103,7 @@ def _small_rings(policy: Policy, treated: list[Subject]) -> Line:
     text = (
         f"{len(failed)} of {len(treated)} treated failed through the update itself; {first.endpoint_id}: {first.detail}"
     )
-    if news and len(failed) >= 2:
+    if news and len(failed) >= policy.small_halts:
         return Line("explicit failures", State.HALT, text, data)
     if news:
         return Line("explicit failures", State.HOLD, text + " (one holds, two halt; a person may resume)", data)

@@ -31,7 +31,8 @@ class LiveRollout:
         """What its targets may get ready for. The generation stays the same while the change does: no new plans."""
         updates = tuple(UpdateRef(p.name, p.version) for p in self.row.change.updates)
         generation = self.row.resumed_generation + 1
-        return Candidate(self.row.rollout_id, generation, updates, self.row.change.conffile_policy)
+        change = self.row.change
+        return Candidate(self.row.rollout_id, generation, updates, change.conffile_policy, change.release)
 
 
 class LiveRollouts:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from brakeline.protocol.messages import ReleaseRef
+
 CLASSES: Final = ("server", "desktop", "laptop")  # the strata in which every signal is tested
 DAY_S: Final = 86_400
 CHECKPOINTS_S: Final = (1_800, 8_100, 22_500, 93_600)  # 30 min, 2 h 15, 6 h 15, 26 h after ready
@@ -52,13 +54,17 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is rolled out: pinned updates. `exploited`: closes a finding that is exploited, so nobody is held out."""
+    """What is rolled out: pinned updates, or a release of ours (then the one pin names it, kind is "release").
+
+    `exploited`: closes a finding that is exploited, so nobody is held out.
+    """
 
     updates: tuple[Pin, ...]
     kind: str = "updates"
     exploited: bool = False
     conffile_policy: str = "keep"
     title: str = ""
+    release: ReleaseRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,8 @@ class Policy:
     data_age_max_s: int = 900
     people_return_s: int = 26 * 3600  # desktops and laptops: a night and the next morning in any time zone
     offer_lifetime_s: int = 600
-    small_ring: int = 50  # below this one explicit failure holds and two halt (outside the alpha claim)
+    small_ring: int = 50  # below this one explicit failure holds and `small_halts` halt (outside the alpha claim)
+    small_halts: int = 2
     failure_baseline: float = 0.01  # ordinary failure rate of a package manager: only more than this is evidence
 
     def grace_s(self, machine_class: str) -> int:

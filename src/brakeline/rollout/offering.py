@@ -78,14 +78,19 @@ class Offering:
         watching = [x for x in known if endpoint_id in x.targets and x.row.blueprint.phase not in STOPPED]
         return min((x.row.policy.check_in_interval_s for x in watching), default=None)
 
-    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]:
-        """Rollouts that the endpoint should get ready for, the oldest first. In memory."""
+    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool = True) -> tuple[Candidate, ...]:
+        """Rollouts that the endpoint should get ready for, the oldest first. In memory.
+
+        `launched`: a launcher runs its agent; without one it must not even hear of releases (older agents would plan
+        them as packages).
+        """
         if identity.state is not EndpointState.ACTIVE:
             return ()
         return tuple(
             x.candidate()
             for x in await self._live(identity)
             if x.row.blueprint.phase in OFFERING
+            and (launched or x.row.change.release is None)
             and x.row.wish is Wish.RUN
             and identity.endpoint_id not in x.through
             and not self.journal.pressed(identity.tenant_id, x.row.rollout_id)
@@ -214,6 +219,7 @@ class Offering:
             expires_ms=now_ms + row.policy.offer_lifetime_s * 1000,
             salt=row.salt.hex(),
             conffile_policy=row.change.conffile_policy,
+            release=row.change.release,
         )
         await offers.insert(conn, identity.tenant_id, offer, self.cell.sign_order(offer), attempt)
 

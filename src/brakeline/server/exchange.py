@@ -33,12 +33,19 @@ WAKE_CHUNK: Final = 100  # endpoints woken at once when a whole tenant is: the l
 WAKE_PAUSE_S: Final = 0.05
 
 SettingsSource = Callable[[EndpointIdentity], Awaitable[Settings]]
+FollowSource = Callable[[EndpointIdentity], Awaitable[str]]
+
+
+class RecallSource(Protocol):
+    """What `releases.service.ReleasesService` is to a check-in."""
+
+    def recalled(self) -> frozenset[str]: ...
 
 
 class OrderSource(Protocol):
     """What `rollout.service.RolloutService` is to a check-in."""
 
-    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]: ...
+    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]: ...
     async def on_check_in(
         self, identity: EndpointIdentity, check_in: CheckIn
     ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]: ...
@@ -52,14 +59,18 @@ class Composed:
     etag: bytes
     epoch: int
     made_s: float
+    running: str  # release_id that the launcher reported; "" = no launcher
     stale: bool = False
 
 
 class Exchange:
     """Replies of all endpoints, and the long-polls that wait for news."""
 
-    def __init__(self, clock: Clock, settings: SettingsSource, orders: OrderSource) -> None:
+    def __init__(self, clock: Clock, settings: SettingsSource, orders: OrderSource,
+                 recalls: RecallSource | None = None, follow: FollowSource | None = None) -> None:  # fmt: skip
+        """Without `recalls` and `follow` (a cell without releases) replies say nothing about releases."""
         self._clock, self._settings, self._orders = clock, settings, orders
+        self._recalls, self._follow = recalls, follow
         self._replies: dict[str, Composed] = {}
         self._epochs: dict[str, int] = {}
         self._waiters: dict[str, asyncio.Future[None]] = {}
@@ -81,6 +92,7 @@ class Exchange:
             and known.epoch == self._epochs.get(identity.tenant_id, 0)
             and known.reply.resync is session.resync
             and known.reply.scan == session.scan
+            and known.running == running_of(check_in)
             and not (check_in.ready or check_in.not_ready or check_in.in_progress)
             and self._clock.monotonic_s() - known.made_s < RECOMPOSE_S
         ):
@@ -97,10 +109,15 @@ class Exchange:
         identity = session.identity
         epoch, made_s = self._epochs.get(identity.tenant_id, 0), self._clock.monotonic_s()
         offers, halted = await self._orders.on_check_in(identity, check_in)
-        candidates = await self._orders.candidates_for(identity)
+        running = running_of(check_in)
+        candidates = await self._orders.candidates_for(identity, launched=bool(running))
         settings = await self._settings(identity)
-        reply = CheckInReply(0, settings, candidates, offers, halted, session.resync, session.scan)
-        return Composed(reply, b"", epoch, made_s)
+        recalled = (running,) if running and self._recalls and running in self._recalls.recalled() else ()
+        follow = await self._follow(identity) if running and self._follow else ""
+        reply = CheckInReply(
+            0, settings, candidates, offers, halted, session.resync, session.scan, recalled, follow
+        )  # fmt: skip
+        return Composed(reply, b"", epoch, made_s, running)
 
     def body(self, composed: Composed) -> bytes:
         """The bytes to send now."""
@@ -172,6 +189,12 @@ class Exchange:
                 waiter.cancel()
 
 
+def running_of(check_in: CheckIn) -> str:
+    """The release that a launcher runs at the other end; "" = no launcher, or none of its releases runs."""
+    report = check_in.launcher
+    return (report.running or report.confirmed) if report is not None else ""
+
+
 def etag_of(reply: CheckInReply) -> bytes:
     """Strong ETag of a reply, whatever the time in it."""
     return b'"' + hashlib.sha256(encode(dataclasses.replace(reply, server_ms=0))).hexdigest()[:24].encode() + b'"'
@@ -180,7 +203,7 @@ def etag_of(reply: CheckInReply) -> bytes:
 class NoOrders:
     """A cell without rollouts: nothing to offer, and no offer can have a result. For measurements of the plane."""
 
-    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]:  # noqa: ARG002
+    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]:  # noqa: ARG002
         return ()
 
     async def on_check_in(

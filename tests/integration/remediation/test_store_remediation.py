@@ -96,7 +96,7 @@ async def test_policies_refuse_what_makes_no_sense(world: World) -> None:
         await create(OWNER, name="all", filter_text="", mode="patch")
     with pytest.raises(InvalidQuery, match="did you mean"):
         await create(OWNER, name="x", filter_text="oss:debian", mode="patch")
-    with pytest.raises(Invalid, match="assess or patch"):
+    with pytest.raises(Invalid, match="assess, patch or leave"):
         await create(OWNER, name="x", filter_text="", mode="panic")
     with pytest.raises(Invalid, match="interval"):
         await create(OWNER, name="x", filter_text="", mode="patch", refresh_interval_s=1)

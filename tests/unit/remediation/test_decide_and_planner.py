@@ -9,13 +9,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakeline.protocol.messages import Mode, PendingUpdate, UpdateState
-from brakeline.remediation.decide import effective, why
+from brakeline.remediation.decide import effective, self_update, why
 from brakeline.remediation.model import Plan, Selection, SettingsPolicy, Situation
 from brakeline.remediation.planner import default_title, plan
 
 
 def policy(name: str, mode: str, refresh: int | None = None) -> SettingsPolicy:
     return SettingsPolicy("po_" + name, name, "", Mode(mode), refresh, None, 0, "me")
+
+
+def said(name: str, on: bool | None = None, pin: str = "") -> SettingsPolicy:
+    return SettingsPolicy("po_" + name, name, "", None, None, None, 0, "me", on, pin)
+
+
+@pytest.mark.parametrize(
+    ("policies", "on", "pin", "why"),
+    [
+        ([], True, "", "takes the releases of its channel"),
+        ([said("a", True), said("b")], True, "", "takes the releases of its channel"),
+        ([said("a", True), said("b", False)], False, "", "the policy b says so"),
+        ([said("a", pin="1-x"), said("b", pin="1-x")], True, "1-x", "stays at release 1-x, by the policy a"),
+        ([said("a", pin="1-x"), said("b", pin="2-y")], False, "", "the policies a and b pin two releases"),
+    ],
+)
+def test_self_update_is_on_unless_a_policy_says_otherwise(
+    policies: list[SettingsPolicy], on: bool, pin: str, why: str
+) -> None:
+    found = self_update(policies, 7)
+    assert (found.generation, found.on, found.pin) == (7, on, pin)
+    assert why in found.why
+
+
+def test_a_policy_that_leaves_the_mode_to_others_lets_nothing_be_patched() -> None:
+    assert effective([said("a", True)]).mode is Mode.ASSESS
+    assert effective([said("a", True), policy("b", "patch")]).mode is Mode.PATCH
 
 
 def test_without_a_policy_nothing_is_patched() -> None:

@@ -18,6 +18,7 @@ from brakeline.protocol.messages import (
     CheckIn,
     CheckInReply,
     Health,
+    LauncherReport,
     NotReady,
     Settings,
     SignedOrder,
@@ -38,7 +39,7 @@ class Source:
     settings: Settings = field(default_factory=Settings)
     asked: int = 0
 
-    async def candidates_for(self, identity: EndpointIdentity) -> tuple[Candidate, ...]:
+    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]:
         return self.candidates
 
     async def on_check_in(
@@ -62,6 +63,26 @@ async def test_an_unchanged_reply_is_composed_once() -> None:
     first = await exchange.reply(session, CHECK_IN)
     assert await exchange.reply(session, CHECK_IN) is first
     assert source.asked == 1
+
+
+async def test_what_is_said_of_releases_depends_on_the_launcher_at_the_other_end() -> None:
+    source, clock = Source(), ManualClock()
+    session = Session(EndpointIdentity("te_1", "ep_1", b"k" * 32), CounterState(), Held())
+
+    class Recalls:
+        def recalled(self) -> frozenset[str]:
+            return frozenset({"2.0.0-" + "a" * 12, "3.0.0-" + "b" * 12})
+
+    async def follow(identity: EndpointIdentity) -> str:
+        return f"order for {identity.endpoint_id}"
+
+    exchange = Exchange(clock, source.effective, source, Recalls(), follow)
+    without = await exchange.reply(session, CHECK_IN)
+    assert (without.reply.recalled, without.reply.follow) == ((), "")
+    for running, recalled in (("1.0.0-" + "0" * 12, ()), ("2.0.0-" + "a" * 12, ("2.0.0-" + "a" * 12,))):
+        report = LauncherReport(running=running)
+        reply = (await exchange.reply(session, replace(CHECK_IN, launcher=report))).reply
+        assert (reply.recalled, reply.follow) == (recalled, "order for ep_1")
 
 
 async def test_who_speaks_of_a_rollout_is_always_heard() -> None:

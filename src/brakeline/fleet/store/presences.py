@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from brakeline.fleet.model import Presence
 from brakeline.fleet.store.rows import Connection, millis, stamp
+from brakeline.protocol.codec import decode, encode
+from brakeline.protocol.messages import LauncherReport
 
-_COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services"
+_COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher"
 
 
 async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Presence]]) -> None:
@@ -17,14 +19,15 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
     """
     await conn.execute(
         "INSERT INTO brakeline.presence AS p"
-        " (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services)"
+        " (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher)"
         " SELECT $1, u.endpoint_id, u.last_seen, u.boot_id, u.asleep, u.agent_version,"
-        " string_to_array(u.failed, E'\\n')"
-        " FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[], $7::text[])"
-        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed)"
+        " string_to_array(u.failed, E'\\n'), u.launcher"
+        " FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[])"
+        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed, launcher)"
         " ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET last_seen = excluded.last_seen,"
         " boot_id = excluded.boot_id, asleep = excluded.asleep, agent_version = excluded.agent_version,"
-        " failed_services = excluded.failed_services WHERE p.last_seen < excluded.last_seen",
+        " failed_services = excluded.failed_services, launcher = excluded.launcher"
+        " WHERE p.last_seen < excluded.last_seen",
         tenant_id,
         [endpoint_id for endpoint_id, _ in rows],
         [stamp(p.last_check_in_ms) for _, p in rows],
@@ -32,6 +35,7 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
         [p.asleep for _, p in rows],
         [p.agent_version for _, p in rows],
         ["\n".join(s.replace("\n", " ") for s in p.failed_services) for _, p in rows],
+        [encode(p.launcher).decode() if p.launcher else None for _, p in rows],
     )
 
 
@@ -44,7 +48,12 @@ async def read(conn: Connection, endpoint_ids: Sequence[str] | None) -> dict[str
     )
     return {
         r["endpoint_id"]: Presence(
-            millis(r["last_seen"]), r["boot_id"], r["asleep"], r["agent_version"], tuple(r["failed_services"])
+            millis(r["last_seen"]),
+            r["boot_id"],
+            r["asleep"],
+            r["agent_version"],
+            tuple(r["failed_services"]),
+            decode(LauncherReport, r["launcher"].encode()) if r["launcher"] else None,
         )
         for r in rows
     }
