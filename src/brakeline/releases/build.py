@@ -1,0 +1,166 @@
+"""Builds a release: the bundle that is signed, its bill of materials, and the statement of what it was built from.
+
+Invariants: the same source, version and sequence give the same bytes on any machine (no clock, no path, no umask, no
+random number); what the bundle says of itself (`release.json`, `__version__`) is what was asked for. Next: `zipapp`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform as host
+import subprocess
+import tarfile
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.contact import OrganizationalEntity
+from cyclonedx.model.dependency import Dependency
+from cyclonedx.output.json import JsonV1Dot6
+
+import brakeline
+from brakeline.core.errors import Invalid
+from brakeline.releases import zipapp
+from brakeline.trust import artifacts
+
+ENTRY: Final = {"agent": ("@python", "-I", "agent.pyz"), "launcher": ("@python", "-I", "launcher.pyz")}
+PYTHON_NEEDED: Final = "3.11"
+EPOCH: Final = datetime(1980, 1, 1, tzinfo=UTC)  # a bill of materials must name a time; this one is nobody's clock
+BUILD_TYPE: Final = "https://brakeline.invalid/build/zipapp/v1"  # names how it was built; resolves to nothing
+NAMESPACE: Final = uuid.UUID("6f2b8f5e-5d0a-5b0c-9b43-3d9f6a1d7c11")  # for serial numbers that follow from content
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A release, ready to be signed. `sbom` is CycloneDX 1.6, `provenance` an in-toto statement (SLSA v1)."""
+
+    product: str
+    version: str
+    sequence: int
+    platform: str
+    bundle: bytes
+    sha256: str
+    sbom: str
+    provenance: str
+
+    @property
+    def release_id(self) -> str:
+        return f"{self.version}-{self.sha256[:12]}"
+
+
+def build_release(
+    product: str, version: str, sequence: int, platform: str = "any", package: Path | None = None
+) -> Built:
+    """The release of this very source (or of the package at `package`). `Invalid` for what no launcher would take."""
+    if product not in ENTRY:
+        raise Invalid(f"there is no product {product!r} to build; there are {', '.join(ENTRY)}")
+    program = zipapp.build(package, product, version)
+    return bundled(product, version, sequence, {ENTRY[product][-1]: program}, ENTRY[product], platform,
+                   zipapp.sources(product, version, package))  # fmt: skip
+
+
+def bundled(
+    product: str, version: str, sequence: int, files: Mapping[str, bytes], entry: tuple[str, ...],
+    platform: str = "any", sources: Mapping[str, bytes] | None = None,
+) -> Built:  # fmt: skip
+    """A release of any files: a plain tar, names sorted, every mode, owner and time the same."""
+    about = {"product": product, "version": version, "sequence": sequence, "platform": platform, "entry": list(entry)}
+    text = json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
+    bundle = _tar({artifacts.ABOUT: text, **files})
+    sha256 = hashlib.sha256(bundle).hexdigest()
+    if not artifacts.is_release_id(f"{version}-{sha256[:12]}") or sequence < 0:
+        raise Invalid(
+            "a version begins with a digit and has letters, digits, dots and plus signs, at most 31", got=version
+        )
+    named = dict(sources if sources is not None else files)
+    return Built(
+        product, version, sequence, platform, bundle, sha256, _sbom(product, version, sha256, named),
+        _provenance(product, version, platform, sha256, named),
+    )  # fmt: skip
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(files):
+            entry = tarfile.TarInfo(artifacts.usable_name(name))
+            entry.size, entry.mode, entry.mtime = len(files[name]), 0o644, 0
+            tar.addfile(entry, io.BytesIO(files[name]))
+    return out.getvalue()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sbom(product: str, version: str, sha256: str, sources: Mapping[str, bytes]) -> str:
+    """CycloneDX: the release, each of its files with its hash, and the Python that it needs and does not bring."""
+    release = _component(f"brakeline-{product}", version, ComponentType.APPLICATION, sha256, f"brakeline-{product}")
+    parts = [_component(n, "", ComponentType.FILE, _digest(data), f"file:{n}") for n, data in sorted(sources.items())]
+    python = Component(
+        name="python", version=f">={PYTHON_NEEDED}", type=ComponentType.PLATFORM, bom_ref="python",
+        description="not part of the release: the endpoint's own interpreter with its standard library",
+    )  # fmt: skip
+    bom = Bom(
+        components=[*parts, python], serial_number=uuid.uuid5(NAMESPACE, sha256), version=1,
+        dependencies=[Dependency(release.bom_ref, [Dependency(c.bom_ref) for c in (*parts, python)])],
+    )  # fmt: skip
+    bom.metadata.component, bom.metadata.timestamp = release, EPOCH
+    bom.metadata.supplier = OrganizationalEntity(name="Brakeline")
+    return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
+
+
+def _component(name: str, version: str, kind: ComponentType, sha256: str, ref: str) -> Component:
+    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=sha256)]
+    return Component(name=name, version=version or None, type=kind, hashes=hashes, bom_ref=ref)
+
+
+def _provenance(product: str, version: str, platform: str, sha256: str, sources: Mapping[str, bytes]) -> str:
+    """in-toto Statement v1 with SLSA provenance v1: what was built, of which sources, by what. Nobody's time."""
+    materials: list[dict[str, Any]] = [
+        {"uri": f"file:{name}", "digest": {"sha256": _digest(data)}} for name, data in sorted(sources.items())
+    ]
+    commit = _commit()
+    if commit:
+        materials.insert(0, {"uri": "git+brakeline", "digest": {"gitCommit": commit}})
+    parameters = {"product": product, "version": version, "platform": platform}
+    builder = {"id": f"brakeline {brakeline.__version__}", "version": {"python": host.python_version()}}
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": f"brakeline-{product}-{version}-{platform}.tar", "digest": {"sha256": sha256}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE, "externalParameters": parameters, "resolvedDependencies": materials,
+            },
+            "runDetails": {"builder": builder},
+        },
+    }  # fmt: skip
+    return json.dumps(statement, indent=1, sort_keys=True) + "\n"
+
+
+def _commit() -> str:
+    """The commit of a clean checkout that this source lies in; "" = none, or it was changed since."""
+    here = Path(brakeline.__file__).parent
+    try:
+        dirty = subprocess.run(
+            ["git", "-C", str(here), "status", "--porcelain", "--", "."],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        head = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "" if dirty.stdout.strip() else head.stdout.strip()
