@@ -30,6 +30,7 @@ PLANTED = {
     "tenancy's store is private": ("fleet/service.py", "import brakeline.tenancy.store"),
     "fleet's store is private": ("exposure/service.py", "import brakeline.fleet.store"),
     "advisories' store is private": ("exposure/service.py", "import brakeline.advisories.store"),
+    "releases' store is private": ("rollout/service.py", "import brakeline.releases.store"),
     "exposure's store is private": ("remediation/service.py", "import brakeline.exposure.store"),
     "rollout's store is private": ("remediation/service.py", "import brakeline.rollout.store"),
     "remediation's store is private": ("server/wiring.py", "import brakeline.remediation.store"),

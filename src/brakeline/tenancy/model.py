@@ -12,13 +12,17 @@ from typing import Final, Literal
 
 from brakeline.core.errors import Bug, Forbidden, Invalid
 
-READ: Final = frozenset({"endpoint.read", "exposure.read", "rollout.read", "policy.read", "settings.read"})
+READ: Final = frozenset(
+    {"endpoint.read", "exposure.read", "rollout.read", "policy.read", "settings.read", "release.read"}
+)
 OPERATE: Final = READ | {
     "endpoint.enrol", "endpoint.manage", "rollout.create", "rollout.brake", "rollout.resume", "policy.write",
+    "release.publish", "release.recall",
 }  # fmt: skip
 ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "viewer": READ,
-    "approver": READ | {"rollout.approve", "rollout.brake", "audit.read"},  # whoever may approve may also stop
+    "approver": READ
+    | {"rollout.approve", "rollout.brake", "release.recall", "audit.read"},  # whoever may approve may also stop
     "operator": OPERATE | {"token.manage"},
     "owner": OPERATE | {"rollout.approve", "people.manage", "token.manage", "audit.read"},
 }

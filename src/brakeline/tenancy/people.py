@@ -18,6 +18,17 @@ class People(Parts):
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store.people(conn)
 
+    async def lineage(self, principal: Principal) -> tuple[str, ...]:
+        """The principal's id, its maker's, that one's maker's, … Two acts are of two people only if neither person
+        stands in the other's line."""
+        async with self._db.tenant(principal.tenant_id) as conn:
+            makers = {t.token_id: t.created_by for t in await store.tokens(conn)}
+            makers |= {p.person_id: p.created_by for p in await store.people(conn)}
+        line = [principal.id]
+        while (maker := makers.get(line[-1], "")) and maker not in line:
+            line.append(maker)
+        return tuple(line)
+
     async def add_person(self, principal: Principal, email: str, name: str, roles: Iterable[str]) -> LoginLink:
         """A new person, who signs in for the first time by the link that is returned."""
         principal.require("people.manage")

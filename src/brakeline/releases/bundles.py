@@ -1,0 +1,81 @@
+"""Bundles: looked into before they are kept, and kept by their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from pathlib import Path
+from typing import Final
+
+from brakeline.releases.decide import refuse_about
+from brakeline.releases.faults import BadBundle, BundleTooLarge
+from brakeline.releases.files import make_directory, write_durably
+from brakeline.trust import artifacts
+from brakeline.trust.assess import RELEASE_BYTES_MAX
+from brakeline.trust.errors import Distrust
+
+TAR_END: Final = bytes(1024)
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def inspect(data: bytes) -> tuple[artifacts.About, str]:
+    """(what the bundle says about itself, its SHA-256). Refuses what a launcher would refuse to unpack."""
+    if len(data) > RELEASE_BYTES_MAX:
+        raise BundleTooLarge(f"{len(data)} bytes, at most {RELEASE_BYTES_MAX}")
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        names, about = _members(data)
+        said = artifacts.about(about.decode(errors="replace"))
+    except Distrust as e:
+        raise BadBundle(e.text) from None
+    refuse_about(said, digest, names)
+    return said, digest
+
+
+def _members(data: bytes) -> tuple[set[str], bytes]:
+    """(names of all files, bytes of release.json). Every byte is read, so a truncated bundle is found here."""
+    names: set[str] = set()
+    about, size = b"", 0
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            for member in tar:
+                size += member.size
+                if not member.isreg() or size > artifacts.UNPACKED_BYTES_MAX or len(names) >= artifacts.FILES_MAX:
+                    raise BadBundle(f"{member.name[:60]!r} is no plain file, or there is too much in it")
+                source = tar.extractfile(member)
+                content = source.read() if source else b""
+                if len(content) != member.size:
+                    raise BadBundle(f"it ends in the middle of {member.name[:60]!r}")
+                about = content if member.name == artifacts.ABOUT else about
+                names.add(artifacts.usable_name(member.name))
+    except (tarfile.TarError, EOFError, ValueError, OSError) as e:
+        raise BadBundle(f"it is no tar, or a damaged one: {e}") from None
+    if not data.endswith(TAR_END):
+        raise BadBundle("it is cut off: the end that every tar has is not there")
+    if artifacts.ABOUT not in names:
+        raise BadBundle(f"it has no {artifacts.ABOUT}")
+    return names, about
+
+
+class Bundles:
+    """The files below `directory`, each named by its SHA-256."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def keep(self, sha256: str, data: bytes) -> None:
+        """Durable when it returns; once kept, a bundle is never written again."""
+        make_directory(self._directory)
+        if self.find(sha256) is None:
+            write_durably(self._directory / sha256, data)
+
+    def find(self, sha256: str) -> Path | None:
+        """The file with this hash in its name, if it is here."""
+        path = self._directory / sha256
+        return path if SHA256.fullmatch(sha256) and path.is_file() else None
+
+    def present(self) -> frozenset[str]:
+        """The hashes of all that are here."""
+        return frozenset(p.name for p in self._directory.glob("*") if SHA256.fullmatch(p.name))
