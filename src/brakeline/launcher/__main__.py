@@ -19,7 +19,7 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from brakeline.launcher import clock, install, model, supervise
+from brakeline.launcher import clock, install, keepsake, model, supervise
 from brakeline.launcher.decide import decide
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Command, Event, Found, State
@@ -206,6 +206,11 @@ class Launcher:
         if wrong:
             self.events.append(model.Refused(now, release_id, "manifest", wrong))
             return
+        trial = isinstance(self.state.phase, model.Running) and self.state.phase.trial
+        if trial:
+            keepsake.keep(self.settings, release_id, log)
+        else:
+            keepsake.give_back(self.settings, self.state.record, log)
         try:
             entry, _ = install.entry(self.disk, release_id)
             folder = self.settings.root / install.VERSIONS / release_id

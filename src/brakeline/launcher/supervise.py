@@ -220,14 +220,20 @@ def size_of(folder: Path, most: int = 20_000) -> int:
 def purge(settings: Settings) -> None:
     """Empty what the release may fill: staging and work. As its user, so that no link can lead anywhere else."""
     script = "import shutil,sys; [shutil.rmtree(p, ignore_errors=True) for p in sys.argv[1:]]"
-    folders = [str(settings.home / name) for name in ("staging", "work", "tmp")]
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(
-            [settings.python, "-I", "-S", "-c", script, *folders],
-            preexec_fn=lambda: _become(settings.user, settings.budget),
-            timeout=20,
-            check=False,
-        )
+    as_release(settings, script, [str(settings.home / name) for name in ("staging", "work", "tmp")])
+
+
+def as_release(settings: Settings, script: str, arguments: list[str], data: bytes = b"") -> bytes:
+    """What a little program prints that runs as the release's user, with its limits; b"" when it failed."""
+    become = None if sys.platform == "win32" else (lambda: _become(settings.user, settings.budget))
+    try:
+        done = subprocess.run(
+            [settings.python, "-I", "-S", "-c", script, *arguments],
+            input=data, stdout=subprocess.PIPE, preexec_fn=become, timeout=20, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return b""
+    return done.stdout
 
 
 def start_check(arguments: list[str]) -> Child:

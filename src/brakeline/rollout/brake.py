@@ -32,6 +32,7 @@ from brakeline.rollout.model import (
 )
 
 ENDED: Final = frozenset({Progress.INSTALLED, Progress.FAILED})
+SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
 
@@ -53,6 +54,7 @@ def judge(policy: Policy, observed: Observed, turns: tuple[Turn, ...], open_tick
     lines = (
         _fresh(policy, observed, treated, now_ms),
         _small_rings(policy, treated),
+        *_silence(policy, observed, treated, dark, now_ms),
         *_statistics(
             policy,
             observed,
@@ -108,6 +110,28 @@ def _small_rings(policy: Policy, treated: list[Subject]) -> Line:
     if news:
         return Line("explicit failures", State.HOLD, text + " (one holds, two halt; a person may resume)", data)
     return Line("explicit failures", State.OK, text + " (set aside by a person; the next one halts)", data)
+
+
+def _silence(policy: Policy, observed: Observed, treated: list[Subject], dark: frozenset[str],
+             now_ms: int) -> list[Line]:  # fmt: skip
+    """Releases of ours in small rings: who took one and stays away longer than its class does, while controls are
+    heard, has lost its agent. Statistics cannot say so of a canary of one.
+    """
+    if not policy.silence_halts or not any(s.arm is Arm.CONTROL for s in observed.subjects):
+        return []
+    lost = [
+        s
+        for s in in_small_rings(policy, treated)
+        if due(policy, s, now_ms) >= SILENCE_CHECKPOINTS
+        and not (s.set_aside_ms or s.asleep_now or s.region in dark)
+        and now_ms - s.last_heard_ms > policy.return_s(s.machine_class) * 1000
+    ]
+    data = {"silent": [s.endpoint_id for s in lost]}
+    if not lost:
+        return [Line("silence", State.OK, "every endpoint that took the release is heard", data)]
+    away_s = (now_ms - lost[0].last_heard_ms) // 1000
+    text = f"{lost[0].endpoint_id} took the release and has not been heard for {span(away_s)}, while controls are"
+    return [Line("silence", State.HALT, text, data)]
 
 
 def _statistics(policy: Policy, observed: Observed, treated: list[Subject],

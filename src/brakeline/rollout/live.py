@@ -44,6 +44,10 @@ class LiveRollouts:
     def of(self, tenant_id: str) -> tuple[LiveRollout, ...] | None:
         return self._tenants.get(tenant_id)
 
+    def tenants(self) -> tuple[str, ...]:
+        """Tenants whose rollouts are known here."""
+        return tuple(self._tenants)
+
     async def refresh(self, conn: Connection, tenant_id: str, ended_after_ms: int) -> tuple[LiveRollout, ...]:
         """Read again what is live; targets never change, so they are read once."""
         known = {x.row.rollout_id: x for x in self._tenants.get(tenant_id, ())}

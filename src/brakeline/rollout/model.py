@@ -108,6 +108,7 @@ class Policy:
     offer_lifetime_s: int = 600
     small_ring: int = 50  # below this one explicit failure holds and `small_halts` halt (outside the alpha claim)
     small_halts: int = 2
+    silence_halts: bool = False  # one treated endpoint of a small ring that stays away halts, if controls are heard
     failure_baseline: float = 0.01  # ordinary failure rate of a package manager: only more than this is evidence
 
     def grace_s(self, machine_class: str) -> int:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unavailable
@@ -22,7 +22,7 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import arms, brake, lint, planner, view
-from brakeline.rollout.executor import Executor
+from brakeline.rollout.executor import WHO, Executor
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
@@ -70,6 +70,13 @@ class BrakeAck:
     at_ms: int
 
 
+class Settling(Protocol):
+    """Leases and recalls of releases, which follow every change of a rollout."""
+
+    def lease(self) -> None: ...
+    async def settle(self) -> None: ...
+
+
 class RolloutService(Offering):
     """Everything that the rest of Brakeline may ask of rollouts."""
 
@@ -78,6 +85,7 @@ class RolloutService(Offering):
         super().__init__(db, clock, ids, cell, BrakeJournal(journal_path))
         self.bus, self.fleet = bus, fleet
         self.executor = Executor(db, clock, bus, fleet, self.journal, self.refresh)
+        self.releasing: Settling | None = None  # `releasing.Releasing` puts itself here
 
     async def open(self) -> None:
         """After a start, before the first offer: the journal was read; now the rollouts as they were left."""
@@ -88,6 +96,8 @@ class RolloutService(Offering):
         report = await self.executor.reconcile()
         for tenant_id in await self.executor.tenants():
             await self.refresh(tenant_id)
+        if self.releasing is not None:
+            await self.releasing.settle()
         return report
 
     # --- making -------------------------------------------------------------------------------------------------------
@@ -98,7 +108,7 @@ class RolloutService(Offering):
         principal.require("rollout.create")
         _check(title, change, policy)
         wanted = set(endpoint_ids)
-        found = [e for e in await self._fleet_of(principal) if e.id in wanted and e.state is EndpointState.ACTIVE]
+        found = [e for e in await self.endpoints_of(principal) if e.id in wanted and e.state is EndpointState.ACTIVE]
         missing = sorted(wanted - {e.id for e in found})
         if missing or not found or len(found) > TARGETS_MAX:
             raise Invalid(
@@ -122,7 +132,8 @@ class RolloutService(Offering):
         await self._news(principal.tenant_id, rollout_id)
         return rollout_id
 
-    async def _fleet_of(self, principal: Principal) -> list[EndpointSummary]:
+    async def endpoints_of(self, principal: Principal) -> list[EndpointSummary]:
+        """Every endpoint of the tenant, oldest first."""
         items: list[EndpointSummary] = []
         after = None
         while True:
@@ -158,6 +169,8 @@ class RolloutService(Offering):
         if known is None or all(x.row.rollout_id != rollout_id for x in known):
             await self._get(tenant_id, rollout_id)  # an unknown id is `NotFound`, not a press
         self.journal.press(tenant_id, rollout_id, principal.name, now_ms)
+        if self.releasing is not None:
+            self.releasing.lease()
         try:
             await self._wish(principal, rollout_id, Wish.BRAKE, "rollout.brake", "", frozenset(Wish) - {Wish.WITHDRAW})
         except Unavailable:
@@ -177,6 +190,8 @@ class RolloutService(Offering):
             phase = row.blueprint.phase
             if phase in (Phase.WITHDRAWN, Phase.COMPLETED, Phase.DRAFT):
                 raise Conflict(f"a rollout that is {phase} cannot be resumed", id=rollout_id)
+            if row.change.release is not None and (phase is Phase.HALTED or row.wish is Wish.BRAKE):
+                raise Conflict("its release was recalled when it was halted; publish a new release", id=rollout_id)
             now_ms = self.clock.now_ms()
             situation = await self._situation(conn, tenant_id, row)
             aside = _unproven(row.policy, situation.subjects, now_ms)
@@ -215,7 +230,14 @@ class RolloutService(Offering):
         """Act on what just changed, without waiting for the next round."""
         await self.executor.step(tenant_id, rollout_id)
         await self.refresh(tenant_id)
+        if self.releasing is not None:
+            await self.releasing.settle()
         await self.bus.publish(f"rollout:{tenant_id}", rollout_id)
+
+    async def record(self, tenant_id: str, rollout_id: str, kind: str, text: str) -> None:
+        """A line in the rollout's log, by Brakeline itself."""
+        async with self.db.tenant(tenant_id) as conn:
+            await rollouts.add_event(conn, tenant_id, rollout_id, self.clock.now_ms(), kind, WHO, text)
 
     async def _locked(self, conn: Connection, rollout_id: str) -> RolloutRow:
         row = await rollouts.lock(conn, rollout_id, change=True)

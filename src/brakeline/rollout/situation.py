@@ -30,8 +30,17 @@ class Situation:
     observed: Observed
 
 
-def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int) -> Subject:
-    """A subject with what its endpoint's latest check-in adds. Pure."""
+def fell_back(release_id: str, seen: Presence | None) -> str:
+    """Why this endpoint has left a release that it had confirmed, as the one that runs says; "" = it has not."""
+    report = seen.launcher if seen is not None else None
+    if not release_id or report is None or report.confirmed != release_id or report.running in ("", release_id):
+        return ""
+    why = report.host_guard or "; ".join(report.problems[:2]) or "it keeps crashing"
+    return f"fell_back: {report.running} runs instead of {release_id}: {why}"
+
+
+def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int, release_id: str = "") -> Subject:
+    """A subject with what its endpoint's latest check-in adds. Pure. `release_id`: of a rollout of ours."""
     s = row.subject
     if seen is None:
         return replace(s, last_heard_ms=s.ready_ms)
@@ -41,8 +50,11 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
     hit = evidence.heard_now(policy, s.machine_class, s.ready_ms, heard_ms) if after_ready else 0
     slept = evidence.heard_now(policy, s.machine_class, s.ready_ms, now_ms) if seen.asleep else 0
     proven = s.proven_ms or (heard_ms if _proves(row, seen, unhealthy) else 0)
+    left = fell_back(release_id, seen) if s.arm is Arm.TREATED else ""
     return replace(
         s,
+        explicit=s.explicit or bool(left),
+        detail=left or s.detail,
         heard=s.heard | hit,
         unhealthy=s.unhealthy | (hit if unhealthy else 0),
         asleep=s.asleep | slept,
@@ -65,7 +77,10 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
     targets = tuple(await arms_store.targets(conn, row.rollout_id))
     stored = await arms_store.subjects(conn, row.rollout_id)
     ticks = tuple(await arms_store.ticks(conn, row.rollout_id))
-    subjects = tuple(with_presence(row.policy, s, presence.get(s.subject.endpoint_id), now_ms) for s in stored)
+    release_id = row.change.release.release_id if row.change.release else ""
+    subjects = tuple(
+        with_presence(row.policy, s, presence.get(s.subject.endpoint_id), now_ms, release_id) for s in stored
+    )
     changed = tuple(s for s, old in zip(subjects, stored, strict=True) if _differs(s, old.subject))
     untreated, fresh, blocked = _eligible(row.policy, targets, subjects, presence, now_ms)
     wish, by = (Wish.BRAKE, pressed_by) if pressed_by is not None else (row.wish, row.wish_by)

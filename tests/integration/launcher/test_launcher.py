@@ -37,6 +37,32 @@ def test_a_good_release_is_tried_and_confirmed(host: Endpoint) -> None:
     assert host.record().floors.sequence == 2
 
 
+DESTROYS = (
+    SAY
+    + RAN
+    + (
+        'home = os.environ["HOME"]\nos.unlink(home + "/key")\nopen(home + "/state.json", "w").write("rubbish")\n'
+        'os.symlink("/etc/shadow", home + "/key.new")\nsys.exit(1)\n'
+    )
+)
+
+
+def test_what_a_bad_release_destroys_is_given_back_to_the_one_before(host: Endpoint) -> None:
+    baseline = begin(host)
+    key, state = host.home / "key", host.home / "state.json"
+    for path, data in ((key, b"k" * 32), (state, b'{"sessions": []}')):
+        path.write_bytes(data)
+        shutil.chown(path, host.user, host.user)
+    bad = offer(host, "2.0.0", DESTROYS, 2)
+    host.until_quarantined(bad)
+    host.until_running(baseline)
+    assert (key.read_bytes(), state.read_bytes()) == (b"k" * 32, b'{"sessions": []}')
+    assert key.owner() == host.user
+    keepsake = host.root / "keepsake.json"
+    assert keepsake.stat().st_mode & 0o777 == 0o600, "the key of the endpoint is root's alone"
+    assert "root:" not in keepsake.read_text()
+
+
 def test_it_looks_before_it_runs_anything(host: Endpoint) -> None:
     """A release that would crash is never executed, because the newer one is found first."""
     host.prepare(release_bytes("1.0.0", CRASHES))

@@ -132,6 +132,16 @@ async def live(conn: Connection, ended_after_ms: int) -> list[RolloutRow]:
     return [_row(r) for r in rows]
 
 
+async def completed_releases(conn: Connection) -> list[RolloutRow]:
+    """Completed rollouts of releases, however long ago; the newest ones."""
+    rows = await conn.fetch(
+        SELECT
+        + """WHERE r.phase = 'completed' AND r.change->>'kind' = 'release'
+                    ORDER BY r.rollout_id DESC LIMIT 50"""
+    )
+    return [_row(r) for r in rows]
+
+
 async def page(conn: Connection, before: str | None, limit: int, phases: list[str]) -> list[RolloutRow]:
     """Newest first, keyset by id."""
     rows = await conn.fetch(

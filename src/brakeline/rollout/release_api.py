@@ -1,0 +1,38 @@
+"""The route that makes a rollout of a published release. (What releases there are: `releases.api`.)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from brakeline.rollout.api import Created, Who
+from brakeline.rollout.releasing import Releasing
+
+router = APIRouter(prefix="/api/v1", tags=["releases"])
+
+
+def _releasing(request: Request) -> Releasing:
+    service: Releasing = request.app.state.releasing
+    return service
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """`pace`: careful, fast or rehearsal. `expect_count`: refuse unless so many endpoints are concerned."""
+
+    pace: str = "careful"
+    expect_count: int | None = None
+    start: bool = False
+
+
+@router.post("/releases/{release_id}/promote", status_code=201)
+async def promote_release(
+    who: Who, service: Annotated[Releasing, Depends(_releasing)], release_id: str, wanted: Promotion
+) -> Created:
+    """Roll a published release out to every endpoint, ring by ring, under the brake."""
+    made = await service.promote(
+        who, release_id, pace=wanted.pace, expect_count=wanted.expect_count, start=wanted.start
+    )  # fmt: skip
+    return Created(made)

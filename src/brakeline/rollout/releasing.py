@@ -1,0 +1,180 @@
+"""Releases of our own as rollouts: promote one, lease it while its rollout rolls, recall it when the brake halts it.
+
+Leases follow the blueprint, which the brake governs: they reach exactly the draws whose turn has come, vanish with the
+rollout's leave to roll (journal first, database or not), and are made anew in each round. A release is always promoted
+to a tenant's whole fleet, because a lease names nobody; who shall not take it is pinned by a policy. `settle` is
+level-triggered: run late, twice or after a crash, it comes to the same end. Next: `releases.service`, `offering`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from brakeline.core.draw import U_END
+from brakeline.core.errors import BrakelineError, Conflict, Invalid, NotFound
+from brakeline.fleet.model import EndpointState
+from brakeline.platform.database import Connection
+from brakeline.platform.observe import logger
+from brakeline.protocol.channels import channel_of
+from brakeline.releases.model import LeaseWish, Release
+from brakeline.releases.service import ReleasesService
+from brakeline.rollout.model import Change, Phase, Pin, Wish
+from brakeline.rollout.presets import release_policy_for
+from brakeline.rollout.service import RolloutService
+from brakeline.rollout.store import rollouts
+from brakeline.rollout.store.rollouts import RolloutRow
+from brakeline.tenancy.model import Principal, system_principal
+
+PACKAGES: Final = {"agent": "brakeline-agent", "launcher": "brakeline-launcher"}  # how a product is named in a pin
+FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
+
+
+def change_of(release: Release) -> Change:
+    """The release as something to roll out."""
+    pin = Pin(PACKAGES[release.product], release.release_id)
+    return Change((pin,), kind="release", title=f"{release.product} {release.version}", release=release.ref)
+
+
+def wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str]) -> tuple[LeaseWish, ...]:
+    """What may be leased for rollouts that are under way: the draws whose turn has come, region by region. Pure."""
+    braked, found = frozenset(pressed), list[LeaseWish]()
+    for row in rows:
+        release, plan = row.change.release, row.blueprint
+        may = row.wish is Wish.RUN and plan.phase is Phase.ROLLING and row.rollout_id not in braked
+        if release is None or not may:
+            continue
+        reached: dict[str, int] = {}
+        for turn in plan.turns:
+            reached[turn.region] = max(reached.get(turn.region, 0), turn.treat_below)
+        found += [
+            LeaseWish(row.rollout_id, plan.generation, release, channel_of(tenant_id), region, row.salt, below,
+                      row.created_ms)
+            for region, below in sorted(reached.items())
+        ]  # fmt: skip
+    return tuple(found)
+
+
+def standing_wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str]) -> tuple[LeaseWish, ...]:
+    """The newest completed release of each product is for everybody, also for who was away or is enrolled later. Pure.
+
+    A region's name "" stands for all.
+    """
+    braked, newest = frozenset(pressed), dict[str, RolloutRow]()
+    for row in rows:
+        release = row.change.release
+        if release is None or row.blueprint.phase is not Phase.COMPLETED or row.rollout_id in braked:
+            continue
+        best = newest.get(release.product)
+        if best is None or best.change.release is None or release.sequence > best.change.release.sequence:
+            newest[release.product] = row
+    return tuple(
+        LeaseWish(row.rollout_id, row.blueprint.generation, row.change.release, channel_of(tenant_id), "", row.salt,
+                  U_END, 0)
+        for _, row in sorted(newest.items()) if row.change.release is not None
+    )  # fmt: skip
+
+
+def harmful(rows: Iterable[RolloutRow], pressed: Iterable[str]) -> tuple[tuple[RolloutRow, str], ...]:
+    """Rollouts of releases that the brake has halted, by evidence or by hand, and why. Pure."""
+    braked = frozenset(pressed)
+    return tuple(
+        (row, row.blueprint.why if row.blueprint.phase is Phase.HALTED else "the brake was pressed")
+        for row in rows
+        if row.change.release is not None and (row.blueprint.phase is Phase.HALTED or row.rollout_id in braked)
+    )
+
+
+class Releasing:
+    """Between rollouts and the repository of releases."""
+
+    def __init__(self, service: RolloutService, releases: ReleasesService) -> None:
+        self._rollouts, self._releases = service, releases
+        self._finished: dict[str, tuple[RolloutRow, ...]] = {}
+        self._finished_until_s = -1.0
+        service.releasing = self
+
+    async def promote(
+        self, principal: Principal, release_id: str, *, pace: str = "careful", expect_count: int | None = None,
+        start: bool = False,
+    ) -> str:  # fmt: skip
+        """Make the rollout of a published release to every endpoint of the tenant; its id.
+
+        Raises `NotFound`; `Conflict` for a release that is recalled or withdrawn, or whose rollout is under way;
+        `Invalid` when nobody can take it or not `expect_count` endpoints are there.
+        """
+        principal.require("release.publish")
+        release = await self._promotable(principal, release_id)
+        found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
+        if expect_count is not None and len(found) != expect_count:
+            raise Conflict(f"{len(found)} endpoints would be concerned now, not {expect_count}", found=len(found))
+        if not found:
+            raise Invalid("there is no active endpoint that could take a release")
+        change = change_of(release)
+        policy = release_policy_for(len(found), pace)
+        title = f"Release {change.title}"
+        rollout_id = await self._rollouts.create(principal, title, change, policy, [e.id for e in found])
+        if start:
+            await self._rollouts.start(principal, rollout_id)
+        return rollout_id
+
+    async def _promotable(self, principal: Principal, release_id: str) -> Release:
+        release = await self._releases.get(release_id)
+        if release is None:
+            raise NotFound("no such release; `brakeline release list` has them", id=release_id[:60])
+        if release.product not in PACKAGES:
+            raise Invalid(f"a release of the product {release.product!r} is no rollout of its own yet", id=release_id)
+        if release.state != "published":
+            raise Conflict(f"{release_id} is {release.state}; publish a new release", id=release_id)
+        for x in self._rollouts.live.of(principal.tenant_id) or ():
+            under_way = x.row.blueprint.phase in (Phase.DRAFT, Phase.ROLLING, Phase.HOLDING)
+            if under_way and x.row.change.release == release.ref:
+                raise Conflict(f"rollout {x.row.rollout_id} of {release_id} is under way", id=x.row.rollout_id)
+        return release
+
+    def lease(self) -> None:
+        """Tell the repository what may be leased now. In memory: works while the database is away."""
+        found: list[LeaseWish] = []
+        for tenant_id, rows in self._rows().items():
+            pressed = self._rollouts.journal.all_pressed(tenant_id)
+            rolling = wishes(tenant_id, rows, pressed)
+            found += rolling
+            found += standing_wishes(tenant_id, self._finished.get(tenant_id, ()), pressed)
+        self._releases.set_leases(tuple(found))
+
+    async def settle(self) -> None:
+        """Leases as they should be; whatever was halted is recalled. A recall that fails is tried in the next round."""
+        await self._read_finished()
+        self.lease()
+        for tenant_id, rows in self._rows().items():
+            for row, why in harmful(rows, self._rollouts.journal.all_pressed(tenant_id)):
+                await self._recall(tenant_id, row, why)
+
+    async def _recall(self, tenant_id: str, row: RolloutRow, why: str) -> None:
+        assert row.change.release is not None
+        release_id = row.change.release.release_id
+        if release_id in self._releases.recalled():
+            return
+        try:
+            await self._releases.recall(system_principal(tenant_id, "brake"), release_id, f"{row.rollout_id}: {why}")
+        except BrakelineError as e:
+            logger.error("recall-failed", release=release_id, rollout=row.rollout_id, reason=str(e))
+            return
+        await self._rollouts.record(tenant_id, row.rollout_id, "recall", f"recalled {release_id}")
+
+    def _rows(self) -> dict[str, tuple[RolloutRow, ...]]:
+        live = self._rollouts.live
+        return {tenant_id: tuple(x.row for x in live.of(tenant_id) or ()) for tenant_id in live.tenants()}
+
+    async def _read_finished(self) -> None:
+        now_s = self._rollouts.clock.monotonic_s()
+        if now_s < self._finished_until_s:
+            return
+        for tenant_id in self._rollouts.live.tenants():
+            async with self._rollouts.db.tenant(tenant_id) as conn:
+                self._finished[tenant_id] = await _finished(conn)
+        self._finished_until_s = now_s + FINISHED_EVERY_S
+
+
+async def _finished(conn: Connection) -> tuple[RolloutRow, ...]:
+    return tuple(await rollouts.completed_releases(conn))

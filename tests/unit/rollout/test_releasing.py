@@ -1,0 +1,61 @@
+"""Who may lease a release when, and what is recalled: pure, from rollouts as they stand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from brakeline.releases.model import Release
+
+from brakeline.core.draw import U_END
+from brakeline.rollout import releasing
+from brakeline.rollout.model import Blueprint, Phase, Report, Turn, Wish
+from brakeline.rollout.presets import release_policy_for
+from brakeline.rollout.store.rollouts import RolloutRow
+
+RELEASE = Release("agent", "2.0.0", 2, "any", "agent/2.0.0/any/bundle.tar", "ab" * 32, 1000)
+TURNS = (Turn("north", 0, 2, 100, 0, 0), Turn("south", 0, 2, 90, 0, 0), Turn("north", 1, 5, 700, 0, 0))
+
+
+def row(phase: Phase = Phase.ROLLING, wish: Wish = Wish.RUN, release: Release = RELEASE, **plan: Any) -> RolloutRow:
+    blueprint = Blueprint("ro_1", 5, 4, phase, 0, 0, why="harm was seen", **{"turns": TURNS, **plan})
+    return RolloutRow(
+        "ro_1", "t", releasing.change_of(release), release_policy_for(6), b"s" * 32, (), 77, "me", wish, "me", "",
+        0, 0, blueprint, Report(()),
+    )  # fmt: skip
+
+
+def test_a_lease_reaches_the_draws_whose_turn_has_come_region_by_region() -> None:
+    found = releasing.wishes("te_1", [row()], ())
+    assert [(w.region, w.draw_below) for w in found] == [("north", 700), ("south", 90)]
+    assert {(w.channel, w.generation, w.enrolled_before_ms, w.salt) for w in found} == {
+        ("stable/te_1", 5, 77, b"s" * 32)
+    }
+    assert all(w.release == RELEASE.ref for w in found)
+
+
+def test_whatever_keeps_a_rollout_from_rolling_ends_its_leases() -> None:
+    still = [Phase.DRAFT, Phase.HOLDING, Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN]
+    assert [releasing.wishes("te_1", [row(phase)], ()) for phase in still] == [()] * len(still)
+    wishes = [w for w in Wish if w is not Wish.RUN]
+    assert [releasing.wishes("te_1", [row(wish=w)], ()) for w in wishes] == [()] * len(wishes)
+    assert releasing.wishes("te_1", [row()], {"ro_1"}) == ()
+
+
+def test_a_completed_release_is_for_everybody_until_a_newer_one_is_completed() -> None:
+    newer = replace(RELEASE, version="3.0.0", sequence=3)
+    rows = [row(Phase.COMPLETED), row(Phase.COMPLETED, release=newer), row(Phase.HALTED, release=newer)]
+    (wish,) = releasing.standing_wishes("te_1", rows, ())
+    assert (wish.release, wish.region, wish.draw_below, wish.enrolled_before_ms) == (newer.ref, "", U_END, 0)
+    assert releasing.standing_wishes("te_1", rows, {"ro_1"}) == ()
+
+
+def test_what_was_halted_or_braked_is_to_be_recalled() -> None:
+    assert [(r.rollout_id, why) for r, why in releasing.harmful([row(Phase.HALTED)], ())] == [("ro_1", "harm was seen")]
+    assert [why for _, why in releasing.harmful([row()], {"ro_1"})] == ["the brake was pressed"]
+    assert releasing.harmful([row(), row(Phase.HOLDING), row(Phase.WITHDRAWN)], ()) == ()
+
+
+def test_one_failed_trial_halts_a_release_in_a_small_ring() -> None:
+    policy = release_policy_for(6)
+    assert (policy.small_halts, policy.failure_baseline) == (1, 0.001)
