@@ -78,6 +78,7 @@ def decide(state: State, event: Event) -> Step:
 
 def _started(state: State, event: Started) -> Step:
     state = replace(state, boot_id=event.boot_id, installed=event.installed, phase=Starting(event.at))
+    state = replace(state, served_at_s=event.at)
     if event.problem:
         state = replace(state, problems=(event.problem,))
     state, said = guard.after_restart(state, event.at)
@@ -115,7 +116,7 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
             if (
                 mended
                 and isinstance(phase, Running)
-                and not phase.trial
+                and not (phase.trial or phase.killed)
                 and choose(state, event.at) != phase.release_id
             ):
                 state, more = _end_run(state, "switch back: its files are whole again")
@@ -141,7 +142,9 @@ def _believe(state: State, found: Found, at: float) -> Step:
     """Take over what was verified; recalls stay until the offline keys take them back."""
     record = state.record
     recalled = tuple(r for r in dict.fromkeys((*record.recalled, *found.recalled)) if r not in found.pardoned)
-    record = trial.forbid(replace(record, recalled=recalled, floors=found.floors))
+    # A release may have been confirmed since this look began: what it has seen of our own floor may be old.
+    floors = replace(found.floors, sequence=max(found.floors.sequence, record.floors.sequence))
+    record = trial.forbid(replace(record, recalled=recalled, floors=floors))
     kept = tuple(p for p in state.problems if p.startswith("state_lost") and not found.fresh)
     state = replace(state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s)
     record, refusal = trial.begin(record, found.staged, found.sequence)
@@ -240,7 +243,7 @@ def _judge(state: State, at: float) -> Step:
         commands = (Commit(state.record, must=False),)
     if not phase.trial:
         return state, commands
-    if phase.healthy and uptime_s >= knobs.probation_s:
+    if phase.healthy and uptime_s >= knobs.probation_s and state.record.trial == phase.release_id:  # not yet superseded
         record = trial.confirm(state.record)
         state = replace(state, record=record, phase=replace(phase, trial=False), crashes=0)
         return state, (Commit(record), Log(f"{phase.release_id} confirmed"), _garbage(record))
@@ -267,11 +270,8 @@ def _exited(state: State, event: Exited) -> Step:
         state = replace(state, record=replace(state.record, run=replace(state.record.run, clean=True)))
     code, detail = _cause(phase, event)
     said = Log(f"{phase.release_id} has ended: {code}: {detail}")
-    if phase.trial and state.record.trial == phase.release_id and not state.stopping:
-        record = state.record
-        if phase.killed != "recalled":
-            record = trial.failed(record, code, f"{detail} {event.tail}".strip())
-        state = replace(state, record=record)
+    if phase.trial and state.record.trial == phase.release_id:
+        state = replace(state, record=_tried(state, phase, code, f"{detail} {event.tail}".strip()))
     state, wait_s = _rest(state, phase, event, code)
     state = replace(state, phase=Resting(event.at + wait_s))
     commands: tuple[Command, ...] = (said, Commit(state.record, must=False))
@@ -283,6 +283,14 @@ def _exited(state: State, event: Exited) -> Step:
         return replace(state, check_due_s=min(state.check_due_s, event.at + wait_s)), commands
     state, look = _look(state, event.at)
     return state, commands + look
+
+
+def _tried(state: State, phase: Running, code: str, detail: str) -> Record:
+    """The record after an execution on probation that has come to nothing."""
+    record = state.record
+    if state.stopping and record.run is not None:  # we were told to stop: as little its fault as a power cut
+        return guard.given_back(record, record.run)
+    return record if phase.killed == "recalled" else trial.failed(record, code, detail)
 
 
 def _cause(phase: Running, event: Exited) -> tuple[str, str]:
@@ -307,7 +315,7 @@ def _rest(state: State, phase: Running, event: Exited, code: str) -> tuple[State
     if asked:
         return replace(state, crashes=crashes), 0.0 if crashes <= 2 else knobs.restart_s[-1]
     before = state.record.last_known_good
-    instead = before != phase.release_id and allowed(state, before)
+    instead = before not in (phase.release_id, state.record.suspect) and allowed(state, before)
     if crashes >= 3 and not phase.trial and phase.release_id == state.record.current and instead:
         state = replace(state, resting_release=phase.release_id, rest_until_s=event.at + knobs.again_s)
     return replace(state, crashes=crashes), knobs.restart_s[min(crashes - 1, len(knobs.restart_s) - 1)]
@@ -315,7 +323,7 @@ def _rest(state: State, phase: Running, event: Exited, code: str) -> tuple[State
 
 def _refused(state: State, event: Refused) -> Step:
     """It could not be executed. Nothing of it has run."""
-    state = replace(state, damaged=state.damaged | {event.release_id})
+    state = replace(state, damaged=state.damaged | {event.release_id}, hash_again_s=event.at + state.knobs.again_s)
     state = replace(state, problems=_with(state.problems, f"{event.code}: {event.release_id}: {event.why}"))
     record = replace(state.record, run=None)
     if event.release_id == record.trial:
@@ -338,16 +346,23 @@ def _commit_failed(state: State, event: CommitFailed) -> Step:
     phase = state.phase
     if not isinstance(phase, Running):
         return state, ()
-    record = state.committed
+    # Who is confirmed or tried is as on the disk; what is forbidden, and what runs, is as known here.
+    was, record = state.committed, replace(state.record, attempts=state.committed.attempts, trial="")
     if phase.killed:  # a switch that was not begun
-        return replace(state, record=replace(record, trial=""), phase=replace(phase, killed="")), ()
-    if not phase.trial and phase.release_id != record.current:  # a confirmation that is not durable: not yet
+        return replace(state, record=record, phase=replace(phase, killed="")), ()
+    if not phase.trial and phase.release_id != was.current:  # a confirmation that is not durable: not yet
+        record = replace(
+            record, current=was.current, last_known_good=was.last_known_good, trial=phase.release_id,
+            trial_sequence=was.trial_sequence, last_trial=was.last_trial,
+            floors=replace(record.floors, sequence=was.floors.sequence),
+        )  # fmt: skip
         return replace(state, record=record, phase=replace(phase, trial=True, healthy=True)), ()
-    state = replace(state, record=replace(record, trial=""), phase=Starting(event.at))
+    state = replace(state, record=replace(record, run=None), phase=Starting(event.at))
     instead = choose(state, event.at)
     if not instead:
         return _alone(state, event.at)
-    return replace(state, phase=Running(instead, trial=False, since_s=event.at)), (Execute(instead),)
+    record = replace(state.record, run=Run(instead, state.boot_id))
+    return replace(state, record=record, phase=Running(instead, trial=False, since_s=event.at)), (Execute(instead),)
 
 
 def _tick(state: State, at: float) -> Step:
@@ -357,6 +372,10 @@ def _tick(state: State, at: float) -> Step:
         commands += more
     state, more = guard.serve(state, at)
     commands += more
+    if (
+        state.damaged and at >= state.hash_again_s
+    ):  # the system may have refused for a while only, and no look came through
+        state = replace(state, damaged=frozenset())
     back = ""
     if guard.over(state, at):
         state, back = guard.lift(state), "switch back: the delay after the host's death is over"
@@ -370,7 +389,8 @@ def _tick(state: State, at: float) -> Step:
         state, more = _after_guard(state, at)
         return state, commands + more
     rested = isinstance(phase, Resting) and at >= phase.until_s
-    if (at >= state.check_due_s or rested) and not isinstance(phase, Ended):
+    must = any(isinstance(c, Commit) and c.must for c in commands)  # if it fails, a look behind it would never begin
+    if (at >= state.check_due_s or rested) and not must and not isinstance(phase, Ended):
         state, more = _look(state, at)
         commands += more
     return state, commands

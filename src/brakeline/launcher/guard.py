@@ -21,7 +21,7 @@ def after_restart(state: State, at: float) -> tuple[State, tuple[Command, ...]]:
     """Was the last execution ended by the host's death, and soon? Then its release is suspected."""
     record, run = state.record, state.record.run
     if run is not None and not run.clean:
-        record = _died(record, run) if run.boot_id != state.boot_id else _given_back(replace(record, run=None), run)
+        record = _died(record, run) if run.boot_id != state.boot_id else given_back(replace(record, run=None), run)
     if record == state.record and not record.suspect:
         return state, ()
     state = replace(state, record=record)
@@ -34,8 +34,8 @@ def after_restart(state: State, at: float) -> tuple[State, tuple[Command, ...]]:
     return state, (Commit(record, must=False), *said)
 
 
-def _given_back(record: Record, run: Run) -> Record:
-    """It was cut off on probation by no fault of its own, as far as can be seen: it had said READY."""
+def given_back(record: Record, run: Run) -> Record:
+    """It was cut off on probation by no fault of its own, as far as can be seen, if it had said READY."""
     attempt = record.attempt(run.release_id)
     if run.release_id != record.trial:
         return record
@@ -45,7 +45,7 @@ def _given_back(record: Record, run: Run) -> Record:
 
 
 def _died(record: Record, run: Run) -> Record:
-    record = _given_back(replace(record, run=None), run)
+    record = given_back(replace(record, run=None), run)
     if run.survived or run.release_id in record.quarantined:
         return record
     if record.vouched == run.release_id:

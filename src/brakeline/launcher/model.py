@@ -300,6 +300,7 @@ class State:
     committed: Record = field(default_factory=Record)
     installed: frozenset[str] = frozenset()
     damaged: frozenset[str] = frozenset()  # their manifest did not hold
+    hash_again_s: float = 0.0  # when damage is believed no longer: the release is hashed again before it is executed
     looking: bool = False  # a check is under way
     check_due_s: float = 0.0
     fresh_s: float | None = None  # when the cell last gave a verified answer in this process

@@ -114,6 +114,34 @@ def test_healthy_is_believed_only_after_probation() -> None:
     assert rig.state.record.floors.sequence == 2
 
 
+def test_a_newer_release_is_not_confirmed_by_the_merits_of_the_one_that_runs() -> None:
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0, staged=NEW, sequence=2)
+    rig.send(Said(2.0, "READY"))
+    rig.send(Said(3.0, "HEALTHY"))
+    rig.look(600.5, staged="3.0.0-dddddddddddd", sequence=3)
+    rig.send(Tick(601.5))
+    assert rig.state.record.current == GOOD
+
+
+def test_an_old_look_does_not_lower_the_floor_of_releases() -> None:
+    rig = Rig(Record(current=GOOD, floors=Floors(sequence=5)))
+    rig.look(1.0)  # it began before 5 was confirmed, so it brings 0
+    assert rig.state.record.floors.sequence == 5
+
+
+def test_a_release_is_not_tried_without_end_because_the_launcher_is_stopped() -> None:
+    record = Record(current=GOOD, trial=NEW, trial_sequence=2)
+    for n in range(9):
+        rig = Rig(record, boot_id=f"b{n}")
+        if executed(rig.look(1.0)) != [NEW]:
+            break
+        rig.send(StopAsked(20.0))
+        rig.send(Exited(21.0, -15))
+        record = rig.state.committed
+    assert (record.attempt(NEW).runs, record.quarantined) == (3, (NEW,))
+
+
 def test_three_failures_quarantine_and_it_is_never_taken_again() -> None:
     rig = Rig(Record(current=GOOD))
     at = 1.0
