@@ -1,6 +1,6 @@
-"""The server as one ASGI application: `/agent/v1/*` raw, `/api/v1` by FastAPI, the rest to the console.
+"""The server as one ASGI application: what endpoints ask raw, `/api/v1` by FastAPI, the rest to the console.
 
-The agent plane is dispatched before any framework: it must stay cheap. `/healthz` says that the process runs,
+`/agent/v1/*` and `/trust/v1/*` are dispatched before any framework: cheap. `/healthz` says that the process runs,
 `/readyz` that it can serve (database reachable, schema migrated), `/metrics` is for Prometheus. People's requests
 get a request id and are measured.
 """
@@ -18,6 +18,7 @@ from brakeline.core.errors import Invalid, Unavailable
 from brakeline.platform.observe import Asgi, Receive, Scope, Send, render_metrics
 from brakeline.platform.web import install_problem_handlers
 from brakeline.server.install import AGENT, SCRIPT, Installer
+from brakeline.server.trust_plane import PREFIX as TRUST_PREFIX
 
 AGENT_PREFIX: Final = "/agent/v1/"
 
@@ -44,8 +45,11 @@ def make_api(routers: tuple[Any, ...]) -> FastAPI:
 class App:
     """Dispatch by path."""
 
-    def __init__(self, agent_plane: Asgi, api: Asgi, console: Asgi, ready: Ready, installer: Installer) -> None:
-        self._agent_plane, self._api, self._console, self._ready = agent_plane, api, console, ready
+    def __init__(
+        self, agent_plane: Asgi, trust_plane: Asgi, api: Asgi, console: Asgi, ready: Ready, installer: Installer
+    ) -> None:
+        self._agent_plane, self._trust_plane, self._api, self._console = agent_plane, trust_plane, api, console
+        self._ready = ready
         self._installer = installer
         self._own: dict[str, Callable[[str], Awaitable[Answer]]] = {
             "/healthz": self._healthz,
@@ -59,6 +63,8 @@ class App:
         path = scope.get("path", "")
         if path.startswith(AGENT_PREFIX):
             await self._agent_plane(scope, receive, send)
+        elif path.startswith(TRUST_PREFIX):
+            await self._trust_plane(scope, receive, send)
         elif path in self._own and scope["method"] in ("GET", "HEAD"):
             await _respond(send, *await self._own[path](_host(scope)), head=scope["method"] == "HEAD")
         elif path.startswith("/api/"):

@@ -26,6 +26,8 @@ from brakeline.platform.observe import RequestContext, logger
 from brakeline.platform.postgres_roles import Dsns
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
+from brakeline.releases.api import router as releases_router
+from brakeline.releases.service import ReleasesService
 from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.api import router as rollout_router
@@ -36,6 +38,7 @@ from brakeline.server.app import App, make_api
 from brakeline.server.exchange import Exchange
 from brakeline.server.followers import InventoryFollower, listen_for_wakes
 from brakeline.server.install import Installer
+from brakeline.server.trust_plane import TrustPlane
 from brakeline.tenancy.api import router as tenancy_router
 from brakeline.tenancy.service import TenancyService
 
@@ -43,7 +46,8 @@ FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash,
 STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for the others
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
-ROUTERS: Final = (tenancy_router, fleet_router, exposure_router, rollout_router, remediation_router)
+RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
+ROUTERS: Final = (tenancy_router, fleet_router, exposure_router, releases_router, rollout_router, remediation_router)
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class Services:
     fleet: FleetService
     advisories: AdvisoriesService
     exposure: ExposureService
+    releases: ReleasesService
     rollout: RolloutService
     remediation: RemediationService
     exchange: Exchange
@@ -70,6 +75,7 @@ class Services:
 
     async def start(self) -> None:
         """Read what must be known before the first offer, then start what runs in the background."""
+        await self.releases.open()
         await self.rollout.open()
         for reconciler in (self.flush, *self.reconcilers):
             reconciler.start()
@@ -113,6 +119,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     fleet = FleetService(db, clock, ids, bus, cell)
     advisories = AdvisoriesService(db, clock)
     exposure = ExposureService(db, clock, bus, fleet, advisories)
+    releases = ReleasesService(db, clock, tenancy, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
     follower = InventoryFollower(exposure.on_inventory)
@@ -122,7 +129,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     api = make_api(ROUTERS)
     found: dict[str, Any] = {
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
-        "advisories": advisories, "exposure": exposure, "rollout": rollout, "remediation": remediation,
+        "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
+        "remediation": remediation,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -132,17 +140,18 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     def measured(inner: Any) -> RequestContext:
         return RequestContext(inner, lambda: ids.new("rq"), clock)
 
-    app = App(AgentPlane(fleet, exchange, rollout, clock), measured(api), measured(console), db.ping, installer)
+    agent_plane = AgentPlane(fleet, exchange, rollout, clock)
+    app = App(agent_plane, TrustPlane(releases), measured(api), measured(console), db.ping, installer)
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
-        settings, clock, db, bus, tenancy, fleet, advisories, exposure, rollout, remediation, exchange, follower,
-        console, app, flush, _reconcilers(tenancy, advisories, exposure, rollout, clock),
+        settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, exchange,
+        follower, console, app, flush, _reconcilers(tenancy, advisories, exposure, releases, rollout, clock),
     )  # fmt: skip
 
 
 def _reconcilers(
-    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, rollout: RolloutService,
-    clock: Clock,
+    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, releases: ReleasesService,
+    rollout: RolloutService, clock: Clock,
 ) -> tuple[Reconciler, ...]:  # fmt: skip
     async def assess() -> str:
         return await exposure.reconcile(await tenancy.tenants())
@@ -156,6 +165,7 @@ def _reconcilers(
 
     return (
         Reconciler("rollouts", rollout.reconcile, RECONCILE_S, clock),
+        Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
         assessing,
     )
