@@ -32,11 +32,14 @@ from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.api import router as rollout_router
 from brakeline.rollout.executor import RECONCILE_S
+from brakeline.rollout.release_api import router as promotion_router
+from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
 from brakeline.server.exchange import Exchange
 from brakeline.server.followers import InventoryFollower, listen_for_wakes
+from brakeline.server.following import FollowOrders
 from brakeline.server.install import Installer
 from brakeline.server.trust_plane import TrustPlane
 from brakeline.tenancy.api import router as tenancy_router
@@ -47,7 +50,10 @@ STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for th
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
-ROUTERS: Final = (tenancy_router, fleet_router, exposure_router, releases_router, rollout_router, remediation_router)
+ROUTERS: Final = (
+    tenancy_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
+    remediation_router,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -124,13 +130,15 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
     follower = InventoryFollower(exposure.on_inventory)
     fleet.on_inventory = follower.put
-    exchange = Exchange(clock, remediation.effective_settings, rollout)
+    releasing = Releasing(rollout, releases)
+    follow = FollowOrders(remediation, releases)
+    exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow)
     installer = Installer(settings, port, tls)
     api = make_api(ROUTERS)
     found: dict[str, Any] = {
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
-        "remediation": remediation,
+        "releasing": releasing, "remediation": remediation,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
