@@ -8,6 +8,7 @@ presses the brake (`halts` in the catalogue), which is said in the result.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -57,7 +58,7 @@ def world(say: Say, count: int = ENDPOINTS) -> Iterator[tuple[Cell, list[Endpoin
         root = str(cell.ask("GET", "/releases/root")["root"])
         token = cell.token(count)
         for n in range(count):
-            user = f"bl-bad-{n}"
+            user = f"bl-bad-{os.getpid() % 100_000}-{n}"
             subprocess.run(["useradd", "--system", "--no-create-home", user], check=False, capture_output=True)
             one = Endpoint(f"e{n}", place / f"e{n}", user)
             made.append(one)

@@ -1,0 +1,160 @@
+"""`brakeline release`: builds, publishes, promotes and forbids releases of our own agent and launcher.
+
+Publishing makes nobody run anything: `promote` makes a rollout of it, under the brake. Withdraw: nobody else gets it.
+Recall: nobody runs it any more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from brakeline.cli.client import Client
+from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.core.errors import Invalid, NotFound
+
+app = noun("Releases of the agent and the launcher.")
+UPLOAD_S = 120.0
+Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
+
+
+@app.command()
+def build(
+    version: Annotated[str, typer.Argument(help="What the release calls itself, such as 1.4.0.")],
+    sequence: Annotated[int, typer.Option(help="Rises with every release of a product; decides what is newer.")],
+    product: Annotated[str, typer.Option(help="agent or launcher")] = "agent",
+    out: Annotated[Path, typer.Option(help="Directory for the three files.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Build a release of this very source: bundle, bill of materials, provenance. The same source, the same bytes."""
+    from brakeline.releases.build import build_release
+
+    made = build_release(product, version, sequence)
+    stem = f"brakeline-{product}-{made.release_id}"
+    files = {f"{stem}.tar": made.bundle, f"{stem}.cdx.json": made.sbom.encode(),
+             f"{stem}.intoto.json": made.provenance.encode()}  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (out / name).write_bytes(data)
+    told = {"id": made.release_id, "sha256": made.sha256, "files": [str(out / name) for name in files]}
+    emit(told, as_json, lambda: say("\n".join((made.release_id, *told["files"]))))
+
+
+@app.command()
+def publish(
+    bundle: Annotated[Path, typer.Argument(help="A bundle that `release build` has made.")],
+    notes: Annotated[str, typer.Option(help="One sentence for those who promote it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Sign and publish a bundle. Nobody runs it until it is promoted."""
+    from urllib.parse import urlencode
+
+    try:
+        data = bundle.read_bytes()
+    except OSError as e:
+        raise NotFound(f"{bundle}: {e.strerror}") from None
+    path = "/releases?" + urlencode({"notes": notes})
+    made = Client.from_context(UPLOAD_S).upload(path, data, "application/x-tar")
+    emit(made, as_json, lambda: _published(made))
+
+
+def _published(made: dict[str, Any]) -> None:
+    say(made["id"])
+    talk(f"Nobody runs it yet: brakeline release promote {made['id']} --start")
+
+
+@app.command()
+def promote(
+    release: str,
+    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal")] = "careful",
+    expect: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints are concerned.")] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start it at once; else it is a draft.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Roll a published release out to every endpoint, ring by ring, under the brake."""
+    body = {"pace": pace, "expect_count": expect, "start": start}
+    made = Client.from_context(UPLOAD_S).post(f"/releases/{release}/promote", body)
+    emit(made, as_json, lambda: say(made["id"]))
+    if not as_json:
+        talk(f"Watch it: brakeline rollout watch {made['id']}")
+
+
+@app.command("list")
+def list_releases(as_json: Json = False) -> None:
+    """Every release, newest first."""
+    answer = Client.from_context().get("/releases")
+    rows = [(r["id"], r["product"], r["sequence"], r["state"], when(r["published_ms"]), r["published_by"],
+             r["recalled_reason"] or r["withdrawn_reason"] or r["notes"]) for r in answer["items"]]  # fmt: skip
+    columns = ["release", "product", "sequence", "state", "published", "by", "notes"]
+    emit(answer, as_json, lambda: table(columns, rows, "None is published."))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Where the keys are, what expires, what people have to do."""
+    answer = Client.from_context().get("/releases/status")
+
+    def human() -> None:
+        pairs({"root": f"{answer['kind']} root, version {answer['root_version']}", "keys": answer["headline"]})
+        rows = [(k["role"], k["threshold"], "; ".join(k["where"]), when(k["expires_ms"])) for k in answer["keys"]]
+        table(["role", "threshold", "where", "expires"], rows)
+        for warning in answer["warnings"]:
+            talk(warning)
+
+    emit(answer, as_json, human)
+
+
+@app.command()
+def withdraw(release: str, reason: Reason, as_json: Json = False) -> None:
+    """Offer it to nobody any more; whoever runs it goes on."""
+    _act("withdraw", release, reason, as_json)
+
+
+@app.command()
+def recall(release: str, reason: Reason, as_json: Json = False) -> None:
+    """Forbid it everywhere, now: endpoints go back to their last known good."""
+    _act("recall", release, reason, as_json)
+
+
+@app.command()
+def pardon(release: str, reason: Reason, as_json: Json = False) -> None:
+    """Take a recall back. The first person asks, a second one confirms."""
+    _act("pardon", release, reason, as_json)
+
+
+def _act(verb: str, release: str, reason: str, as_json: bool) -> None:
+    answer = Client.from_context().post(f"/releases/{release}/{verb}", {"reason": reason})
+    emit(answer, as_json, lambda: say(f"{answer['id']}: {answer['state']}"))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    root: Annotated[Path | None, typer.Option(help="The root to trust; without it, this server's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Whether the signed documents of this server list exactly this bundle, by the verifier that endpoints use."""
+    import hashlib
+
+    from brakeline.trust.assess import assess
+    from brakeline.trust.model import ClockReading, Documents, Floors, Who
+
+    client = Client.from_context()
+    pinned = root.read_text() if root else client.get("/releases/root")["root"]
+    plain = client.get("/releases/documents")
+    given = Documents(tuple(plain["roots"]), *(plain[k] for k in ("timestamp", "snapshot", "targets", "content")))
+    data = bundle.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    for product in ("agent", "launcher", "content"):
+        who = Who("", "", "", product=product)
+        seen = assess(pinned, Documents(), given, who, ClockReading(0), Floors())
+        found = next((o for o in seen.known if o.sha256 == digest and o.length == len(data)), None)
+        if found is not None:
+            told = {"id": found.release_id, "product": product, "sequence": found.sequence, "path": found.path}
+            emit(told, as_json, lambda: say(f"{told['id']}: signed as {told['path']}"))
+            return
+    raise Invalid(
+        f"{bundle.name} ({digest[:12]}…) is not listed by the signed targets: it is no release of this server"
+    )
