@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         sys.stderr.write("bad-releases: must run as root: endpoints are namespaces with users of their own\n")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started ends with us
     wanted = [known[name] for name in chosen.names or known]
     outcomes = run(wanted)
     if chosen.json:

@@ -105,7 +105,8 @@ def let_loose(cell: Cell, endpoints: Sequence[Endpoint], good: str, bad: BadRele
         cell.ask("POST", f"/rollouts/{rollout_id}/brake")
     halted = hit.until(lambda: cell.rollout(rollout_id)["state"] == "halted", PATIENCE_S)
     well = all(e.until(lambda e=e: _well(e, good), PATIENCE_S) for e in endpoints)  # type: ignore[misc]
-    seconds = time.monotonic() - began
+    seconds, since_ms = time.monotonic() - began, time.time_ns() // 1_000_000
+    well = well and endpoints[0].until(lambda: _all_heard(cell, len(endpoints), since_ms), PATIENCE_S)
     runs = max(max(e.runs(release.version), _trial_runs(e, release_id)) for e in endpoints)
     worked = any((e.base / "home/pardon-worked").exists() for e in endpoints)
     outcome = Outcome(
@@ -138,6 +139,12 @@ def _trial_runs(e: Endpoint, release_id: str) -> int:
 def _well(e: Endpoint, good: str) -> bool:
     report = e.report()
     return report.running == good and not report.trial
+
+
+def _all_heard(cell: Cell, count: int, since_ms: int) -> bool:
+    """Whether the cell has heard every endpoint since then, and accepts it as the one that it was."""
+    items = cell.ask("GET", "/endpoints")["items"]
+    return sum(e["state"] == "active" and e["last_seen_ms"] > since_ms for e in items) == count
 
 
 def _why(cell: Cell, rollout_id: str) -> str:

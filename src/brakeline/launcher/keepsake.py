@@ -7,6 +7,7 @@ another enrolment (agent.json has changed since) is never given back.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -21,7 +22,9 @@ from brakeline.launcher.settings import Settings
 
 FILE: Final = "keepsake.json"
 KEY: Final = "key"  # who this endpoint is
-NAMES: Final = (KEY, "state.json")  # and what it was about: the offer that its failure is to be told of
+COUNTER: Final = "counter"  # of its requests: only rises, or the cell takes it for a second machine
+COUNTER_SKIP: Final = 1 << 20  # further than any release on probation can have counted (`agent.identity`)
+NAMES: Final = (KEY, COUNTER, "state.json")  # and what it was about: the offer that its failure is to be told of
 KEY_BYTES: Final = 32
 BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -72,13 +75,23 @@ def give_back(settings: Settings, record: Record, log: Callable[[str], None]) ->
     if not keepsake or keepsake.get("enrolment") != _enrolment(settings):
         return
     failed = keepsake.get("release_id") in (*record.quarantined, *record.recalled) and not keepsake.get("given")
-    files = {n: t for n, t in keepsake["files"].items() if failed or (n == KEY and not _has_key(settings))}
+    lost = not _has_key(settings)
+    files = {n: _forward(n, t) for n, t in keepsake["files"].items() if failed or (lost and n in (KEY, COUNTER))}
     if files:
         data = json.dumps(files).encode()
         done = supervise.as_release(settings, WRITE, [str(settings.home)], data)
         log(f"given back to the agent: {', '.join(sorted(files))}" if done else "the keepsake could not be given back")
     if failed:
         _store(settings, {**keepsake, "given": True}, log)
+
+
+def _forward(name: str, text: str) -> str:
+    """The counter far ahead, because what failed has counted on from it; everything else as it was."""
+    if name != COUNTER:
+        return text
+    digits = base64.b64decode(text).strip()
+    number = int(digits) if digits.isdigit() else 0
+    return base64.b64encode(str(number + COUNTER_SKIP).encode()).decode()
 
 
 def _has_key(settings: Settings) -> bool:

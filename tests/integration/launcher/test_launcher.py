@@ -41,7 +41,7 @@ DESTROYS = (
     SAY
     + RAN
     + (
-        'home = os.environ["HOME"]\nos.unlink(home + "/key")\nopen(home + "/state.json", "w").write("rubbish")\n'
+        'home = os.environ["HOME"]\nos.unlink(home + "/key")\nopen(home + "/state.json", "w").write("rubbish"); os.unlink(home + "/counter")\n'
         'os.symlink("/etc/shadow", home + "/key.new")\nsys.exit(1)\n'
     )
 )
@@ -49,14 +49,17 @@ DESTROYS = (
 
 def test_what_a_bad_release_destroys_is_given_back_to_the_one_before(host: Endpoint) -> None:
     baseline = begin(host)
-    key, state = host.home / "key", host.home / "state.json"
-    for path, data in ((key, b"k" * 32), (state, b'{"sessions": []}')):
+    key, state, counter = (host.home / name for name in ("key", "state.json", "counter"))
+    for path, data in ((key, b"k" * 32), (state, b'{"sessions": []}'), (counter, b"513")):
         path.write_bytes(data)
         shutil.chown(path, host.user, host.user)
     bad = offer(host, "2.0.0", DESTROYS, 2)
     host.until_quarantined(bad)
     host.until_running(baseline)
     assert (key.read_bytes(), state.read_bytes()) == (b"k" * 32, b'{"sessions": []}')
+    assert int(counter.read_text()) == 513 + (1 << 20), (
+        "far ahead: a number that comes twice looks like a second machine"
+    )
     assert key.owner() == host.user
     keepsake = host.root / "keepsake.json"
     assert keepsake.stat().st_mode & 0o777 == 0o600, "the key of the endpoint is root's alone"
