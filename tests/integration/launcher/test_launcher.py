@@ -40,10 +40,14 @@ def test_a_good_release_is_tried_and_confirmed(host: Endpoint) -> None:
 DESTROYS = (
     SAY
     + RAN
-    + (
-        'home = os.environ["HOME"]\nos.unlink(home + "/key")\nopen(home + "/state.json", "w").write("rubbish"); os.unlink(home + "/counter")\n'
-        'os.symlink("/etc/shadow", home + "/key.new")\nsys.exit(1)\n'
-    )
+    + """
+home = os.environ["HOME"]
+os.unlink(home + "/key")
+os.unlink(home + "/counter")
+open(home + "/state.json", "w").write("rubbish")
+os.symlink("/etc/shadow", home + "/key.new")
+sys.exit(1)
+"""
 )
 
 
