@@ -13,13 +13,15 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tools.launcher_states import state_name
+
 from brakeline.launcher import model
 from brakeline.launcher.decide import LOOK, decide
 from brakeline.launcher.model import REFUNDS_MAX, TRIES, Command, Event, Found, Knobs, Record, Running, State
 from brakeline.launcher.records import decode, encode
 
 OFTEN = Knobs(check_every_s=30.0)  # looks that overlap with everything else
-BAD = ("crash", "hang", "unhealthy", "asks", "killer", "greedy", "liar", "late", "late_killer")
+BAD = ("crash", "hang", "unhealthy", "asks", "killer", "greedy", "liar", "late", "late_greedy", "late_killer")
 EVENTS_MAX = 200  # in a row without time passing: more is a loop
 
 
@@ -76,7 +78,7 @@ class World:
     proven: set[str] = field(default_factory=set)
     served_s: Counter[str] = field(default_factory=Counter)  # uptime of all runs of a release
     delays: int = 0  # rests that the host guard has begun
-    seen: set[tuple[str, str, str]] = field(default_factory=set)  # phase, event, next phase
+    seen: set[tuple[str, str, str]] = field(default_factory=set)  # state, event, next state
     story: list[str] = field(default_factory=list)
 
     @property
@@ -118,7 +120,7 @@ class World:
 
     def plan(self, release: Release) -> list[tuple[float, str]]:
         """What an execution will do, as (seconds after its start, what)."""
-        ready_s, healthy_s = self.rng.uniform(0.2, 8), self.rng.uniform(9, 100)
+        ready_s, healthy_s = self.rng.uniform(0.2, 8), self.rng.choice((9.0, 100.0, 900.0))
         fine = [(ready_s, "READY"), (healthy_s, "HEALTHY")]
         end_s = release.after_s
         left_s = max(1.0, end_s - self.served_s[release.id])
@@ -141,6 +143,8 @@ class World:
                 return sorted([*fine, (end_s + 100, "exit 3")])
             case "late":
                 return sorted([*fine, (left_s, "exit 1")])
+            case "late_greedy":
+                return sorted([*fine, (left_s, "budget")])
             case "late_killer":
                 return sorted([*fine, (left_s, "host")])
         raise AssertionError(release.character)
@@ -224,8 +228,7 @@ class Life:
             world.proven.add(self.child.release.id)
         before = self.state
         self.state, commands = decide(before, event)
-        names = [type(x).__name__ for x in (before.phase, event, self.state.phase)]
-        world.seen.add((names[0], names[1], names[2]))
+        world.seen.add((state_name(before.phase), type(event).__name__, state_name(self.state.phase)))
         self.judge(before)
         for command in sorted(commands, key=_late) if world.mutant == "execute before commit" else commands:
             if world.wrong(0.05):

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pytest
 from tests.support_launcher_sim import BAD, OFTEN, Gone, Life, PowerCut, World
+from tools.launcher_states import DOCUMENT, STATES, TRANSITIONS, document
 
 from brakeline.launcher.model import Running, StopAsked
 
+ROOT = Path(__file__).parents[2]
 SEEDS = 300
 STEPS = 500
 HOUR_S = 3600.0
@@ -37,7 +41,10 @@ def history(seed: int, mutant: str = "") -> World:
     rng = world.rng
     if rng.random() < 0.5:
         world.knobs = OFTEN
-    old, current = world.publish("good"), world.publish(rng.choice(("good", "good", "late", "late_killer")))
+    old, current = (
+        world.publish("good"),
+        world.publish(rng.choice(("good", "good", "late", "late_greedy", "late_killer"))),
+    )
     world.settle(current.id, old.id if rng.random() < 0.7 else "")
     life = Life(world)
     for _ in range(STEPS):
@@ -136,27 +143,36 @@ def healed(world: World, life: Life) -> bool:
     return good and (world.mood != "answers" or record.current == phase.release_id == world.offered)
 
 
-def checked(seed: int) -> World:
-    """A history that keeps the promises, or its story."""
-    world = World(random.Random(0))
+@cache
+def checked(seed: int) -> tuple[int, frozenset[tuple[str, str, str]]]:
+    """A history that keeps the promises: executions on probation, and the transitions that were made."""
     try:
         world = history(seed)
     except AssertionError as e:
         raise AssertionError(f"seed {seed}: {e}") from e
-    return world
+    return world.executed.total(), frozenset(world.seen)
 
 
 @pytest.mark.parametrize("block", range(6))
 def test_every_history_keeps_the_promises(block: int) -> None:
-    executed = 0
-    for seed in range(block * SEEDS // 6, (block + 1) * SEEDS // 6):
-        executed += sum(checked(seed).executed.values())
+    executed = sum(checked(seed)[0] for seed in range(block * SEEDS // 6, (block + 1) * SEEDS // 6))
     assert executed > 20, "the histories must try releases, or they prove nothing"
+
+
+def test_the_table_of_transitions_is_what_histories_reach() -> None:
+    reached = {step for seed in range(SEEDS) for step in checked(seed)[1] if step[0] != step[2]}
+    assert reached - set(TRANSITIONS) == set(), "not in the table"
+    assert set(TRANSITIONS) - reached == set(), "in the table, but no history reaches it"
+    assert {name for begin, _, end in TRANSITIONS for name in (begin, end)} == set(STATES)
+
+
+def test_the_document_of_states_is_what_the_table_says() -> None:
+    assert (ROOT / DOCUMENT).read_text() == document(), "run: python -m tools.launcher_states --rewrite"
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED, ids=ONCE_FAILED.values())
 def test_what_once_failed_stays_mended(seed: int) -> None:
-    assert checked(seed).seen
+    assert checked(seed)[1]
 
 
 @pytest.mark.long

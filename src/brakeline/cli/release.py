@@ -7,7 +7,7 @@ Recall: nobody runs it any more.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,12 @@ from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.core.errors import Invalid, NotFound
 
+if TYPE_CHECKING:
+    from brakeline.trust.model import Documents
+
 app = noun("Releases of the agent and the launcher.")
 UPLOAD_S = 120.0
+PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
 
 
@@ -138,8 +142,7 @@ def verify(
     """Whether the signed documents of this server list exactly this bundle, by the verifier that endpoints use."""
     import hashlib
 
-    from brakeline.trust.assess import assess
-    from brakeline.trust.model import ClockReading, Documents, Floors, Who
+    from brakeline.trust.model import Documents
 
     client = Client.from_context()
     pinned = root.read_text() if root else client.get("/releases/root")["root"]
@@ -147,14 +150,19 @@ def verify(
     given = Documents(tuple(plain["roots"]), *(plain[k] for k in ("timestamp", "snapshot", "targets", "content")))
     data = bundle.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    for product in ("agent", "launcher", "content"):
-        who = Who("", "", "", product=product)
-        seen = assess(pinned, Documents(), given, who, ClockReading(0), Floors())
-        found = next((o for o in seen.known if o.sha256 == digest and o.length == len(data)), None)
-        if found is not None:
-            told = {"id": found.release_id, "product": product, "sequence": found.sequence, "path": found.path}
-            emit(told, as_json, lambda: say(f"{told['id']}: signed as {told['path']}"))
-            return
-    raise Invalid(
-        f"{bundle.name} ({digest[:12]}…) is not listed by the signed targets: it is no release of this server"
-    )
+    told = next(filter(None, (_signed_as(pinned, given, product, digest, len(data)) for product in PRODUCTS)), None)
+    if told is None:
+        what = f"{bundle.name} ({digest[:12]}…)"
+        raise Invalid(f"{what} is not listed by the signed targets: it is no release of this server")
+    emit(told, as_json, lambda: say(f"{told['id']}: signed as {told['path']}"))
+
+
+def _signed_as(pinned: str, given: Documents, product: str, sha256: str, length: int) -> dict[str, Any] | None:
+    from brakeline.trust.assess import assess
+    from brakeline.trust.model import ClockReading, Documents, Floors, Who
+
+    seen = assess(pinned, Documents(), given, Who("", "", "", product=product), ClockReading(0), Floors())
+    found = next((o for o in seen.known if o.sha256 == sha256 and o.length == length), None)
+    if found is None:
+        return None
+    return {"id": found.release_id, "product": product, "sequence": found.sequence, "path": found.path}

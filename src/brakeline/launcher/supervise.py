@@ -58,7 +58,7 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
     log_read, log_write = os.pipe()
     try:
         process = subprocess.Popen(
-            [settings.python if c == "@python" else c for c in command] + list(settings.arguments),
+            [*_program(settings, command, folder), *settings.arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log_write,
@@ -78,6 +78,12 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
     for fd in (read_end, log_read):
         os.set_blocking(fd, False)
     return Child(process, read_end, log_read)
+
+
+def _program(settings: Settings, command: tuple[str, ...], folder: Path) -> list[str]:
+    """The command with the interpreter filled in; a program of the release's own is never looked for elsewhere."""
+    first = settings.python if command[0] == "@python" else str(folder / command[0])
+    return [first, *command[1:]]
 
 
 def told(settings: Settings, folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from tests.support_launcher import GOOD, HEALTHY, RAN, READY, SAY, STAY, Endpoint, release_bytes
+from tests.support_trust import bundle
 
 CRASHES = SAY + RAN + 'sys.exit("it crashed")\n'
 
@@ -68,6 +69,18 @@ def test_what_a_bad_release_destroys_is_given_back_to_the_one_before(host: Endpo
     keepsake = host.root / "keepsake.json"
     assert keepsake.stat().st_mode & 0o777 == 0o600, "the key of the endpoint is root's alone"
     assert "root:" not in keepsake.read_text()
+
+
+def test_a_program_of_the_release_s_own_is_executed_out_of_its_own_tree(host: Endpoint) -> None:
+    """An entry without a directory is not looked for on the endpoint's PATH."""
+    host.prepare(release_bytes("1.0.0"))
+    script = '#!/bin/sh\necho ours > "$HOME/who"\necho READY >&"$BRAKELINE_LAUNCHER_FD"\nexec sleep 600\n'
+    data = bundle("2.0.0", {"true": script.encode()}, 2, entry=["true"])
+    two = host.cell.repository.publish("2.0.0", data, 2)
+    host.cell.repository.offer(two)
+    host.start()
+    host.until(lambda: (host.home / "who").exists(), what="the release's own program")
+    assert (host.home / "who").read_text() == "ours\n"
 
 
 def test_it_looks_before_it_runs_anything(host: Endpoint) -> None:
