@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from brakeline.releases.model import Release
-
 from brakeline.core.draw import U_END
+from brakeline.releases.model import Release
 from brakeline.rollout import releasing
 from brakeline.rollout.model import Blueprint, Phase, Report, Turn, Wish
 from brakeline.rollout.presets import release_policy_for
