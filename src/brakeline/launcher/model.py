@@ -95,6 +95,15 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """A release of another product than the agent: offered to this endpoint and complete in versions/."""
+
+    product: str
+    release_id: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What one check came to, as the check's own process says it."""
 
@@ -106,6 +115,7 @@ class Found:
     sequence: int = 0
     problems: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()  # damaged releases whose files are whole again
+    others: tuple[Staged, ...] = ()  # the newest of each further product
 
 
 # --- what may happen: `at` is monotonic seconds ----------------------------------------------------------------------
