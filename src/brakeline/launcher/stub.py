@@ -157,6 +157,7 @@ def main(arguments: list[str]) -> int:
     def parts(trial: bool) -> tuple[list[str], dict[str, str]]:
         where = os.path.join(disk.root, "launcher", slot) if slot else places["--lib"]
         said = {"slot": slot, "release_id": about.get("release_id", ""), "trial": trial, "ended": ended}
+        said["lib"] = places["--lib"]
         command = [sys.executable, "-I", os.path.join(where, "launcher.pyz"), *arguments]
         return command, {**os.environ, "BRAKELINE_STUB": json.dumps(said)}
 

@@ -18,7 +18,7 @@ import pytest
 
 from brakeline.launcher import stub
 
-FROZEN = "66ca17a33fd138b52c2e5b6f41c35e81042ec280d35f267911d9868d0b4de394"
+FROZEN = "44ab8773066d4ab8c0ff6f5ff57d47650257ba000bc48e12eb8d91ede8fca950"
 SOURCE = Path(stub.__file__)
 TELLS = """
 import json, os, sys, time
@@ -81,7 +81,7 @@ def test_it_is_frozen() -> None:
 
 def test_without_any_selector_the_factory_runs_and_gets_its_arguments(place: Place) -> None:
     started, code = place.run("exec", "helper", "--root", "x", "--lib", "y")
-    assert started == [("factory", {"slot": "", "release_id": "", "trial": False, "ended": ""},
+    assert started == [("factory", {"slot": "", "release_id": "", "trial": False, "ended": "", "lib": str(place.lib)},
                         ["exec", "helper", "--root", "x", "--lib", "y"])]  # fmt: skip
     assert code == 0
 
