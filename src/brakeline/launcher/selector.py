@@ -68,10 +68,12 @@ class Update:
             return found
         ours = next((o for o in found.others if o.product == PRODUCT), None)
         self.staged, self.staged_until_s = ours, at + slots.STAGED_S
-        if not self.state.selector.trial or not found.staged:
+        others = tuple(o.release_id for o in found.others if o.product != PRODUCT)
+        waiting = ", ".join(filter(None, (found.staged, *others)))
+        if not self.state.selector.trial or not waiting:
             return found
-        busy = f"busy: {found.staged} waits until the launcher's own trial is over"
-        return replace(found, staged="", sequence=0, problems=(*found.problems, busy))
+        busy = f"busy: {waiting} waits until the launcher's own trial is over"
+        return replace(found, staged="", sequence=0, others=(), problems=(*found.problems, busy))
 
     def tick(self, launcher: model.State, at: float) -> str:
         """Why this launcher should end now; "" = it should not."""
