@@ -25,7 +25,7 @@ from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Command, Event, Found, State
 from brakeline.launcher.records import Records
 from brakeline.launcher.report import report_text
-from brakeline.launcher.selector import Update, who_am_i
+from brakeline.launcher.selector import Update, to_stub, who_am_i
 from brakeline.launcher.selector import load as load_selector
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
 from brakeline.launcher.supervise import REPORT, Child
@@ -57,7 +57,7 @@ class Launcher:
         self.reported = ""
         self.unreported = False  # it could not be written; said once
         self.state = State(model.Record(), settings.knobs)
-        self.update = Update(self.disk, settings.knobs, log)
+        self.update = Update(self.disk, settings.knobs, log, who_am_i(), to_stub)
 
     def run(self) -> int:
         """Until `Exit`. The first thing done is to say that the launcher itself is alive."""

@@ -30,9 +30,9 @@ AGAIN_S: Final = 60.0
 class Update:
     """One launcher's view of its own slots."""
 
-    def __init__(self, disk: Disk, knobs: Knobs, log: Callable[[str], None]) -> None:
-        self.disk, self.knobs, self.log = disk, knobs, log
-        self.me = who_am_i()
+    def __init__(self, disk: Disk, knobs: Knobs, log: Callable[[str], None], me: Me | None,
+                 tell: Callable[[str], None]) -> None:  # fmt: skip
+        self.disk, self.knobs, self.log, self.me, self.tell = disk, knobs, log, me, tell
         self.parent = os.getppid()
         self.state: State | None = None  # None = no stub started us
         self.waits = "no stub starts this launcher: it comes with its package"
@@ -146,8 +146,13 @@ class Update:
         if self.me is None or not self.me.trial or word in self.said:
             return
         self.said += (word,)
-        with contextlib.suppress(OSError):
-            os.write(1, f"{word}\n".encode())
+        self.tell(word)
+
+
+def to_stub(word: str) -> None:
+    """One word to the stub, which reads a trial's standard output."""
+    with contextlib.suppress(OSError):
+        os.write(1, f"{word}\n".encode())
 
 
 def who_am_i(environment: Mapping[str, str] = os.environ) -> Me | None:
