@@ -48,6 +48,8 @@ class Records:
         """Durable when it returns. Raises `OSError`; the older record stands then."""
         held = [r.generation if (r := self._slot(slot)) is not None else -1 for slot in SLOTS]
         older = SLOTS[held.index(min(held))]
+        if record.generation <= max(held):  # one that failed stands there all the same: this one must be newer
+            record = dataclasses.replace(record, generation=max(held) + 1)
         if not self._disk.exists(older):
             self.prepare()
         self._disk.overwrite(older, encode(record))

@@ -142,12 +142,15 @@ class Update:
         return f"launcher {about.release_id} is to be tried in slot {slot}"
 
     def _commit(self, state: State) -> None:
-        selector = replace(state.selector, generation=state.selector.generation + 1)
+        # One that failed may stand on the disk all the same: this one must be newer.
+        generation = max(state.selector.generation, stub.newest(self.disk).get("generation", 0)) + 1
+        selector = replace(state.selector, generation=generation)
         stub.commit(self.disk, dataclasses.asdict(selector))
         self.state = replace(state, selector=selector)
         for slot in stub.SLOTS:
-            if slot not in selector.slots and self.disk.exists(f"launcher/{slot}/good.json"):
-                self.disk.remove_tree(f"launcher/{slot}/good.json")
+            if slot not in selector.slots:
+                with contextlib.suppress(OSError):  # it counts only where both copies of the selector are lost
+                    self.disk.remove_tree(f"launcher/{slot}/good.json")
 
     def _works(self) -> None:
         """Say once that this launcher works: the stub counts starts without that, and turns to another one."""
