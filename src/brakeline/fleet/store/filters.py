@@ -18,6 +18,9 @@ LAST_SEEN = "COALESCE(p.last_seen, 'epoch'::timestamptz)"
 
 _TEXT_COLUMNS = {"region": "e.region", "agent": "e.agent_version", "kernel": "e.kernel", "arch": "e.architecture",
                  "id": "e.endpoint_id", "class": "e.machine_class", "state": "e.state"}  # fmt: skip
+# What launchers say; text that only the agent plane writes, as valid JSON.
+SAID = "p.launcher::jsonb"
+_SAID = {"running": "running", "confirmed": "confirmed", "probation": "trial"}
 _BOOLEANS = {"reboot": "s.reboot_required", "healthy": "s.healthy", "asleep": "p.asleep"}
 _AGES = {"seen": LAST_SEEN, "enrolled": "e.enrolled_at"}
 _MISSING = {
@@ -66,6 +69,12 @@ def _value(key: str, value: str, bind: Bind) -> str:
         return f"{_TEXT_COLUMNS[key]} = {bind(value)}"
     if key in _BOOLEANS:
         return f"COALESCE({_BOOLEANS[key]}, {'true' if key == 'healthy' else 'false'}) = {bind(value == 'yes')}"
+    if key == "launcher":
+        return f"(p.launcher IS NOT NULL) = {bind(value == 'yes')}"
+    if key in _SAID:
+        return f"{SAID} ->> '{_SAID[key]}' = {bind(value)}"
+    if key == "quarantined":
+        return f"{SAID} -> 'quarantined' ? {bind(value)}"
     if key == "os":
         bound = bind(value.lower())
         return f"e.os_id = {bound} OR e.os_id || '-' || e.os_version = {bound}"
