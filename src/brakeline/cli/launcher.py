@@ -26,11 +26,20 @@ def show_launcher(plain: dict[str, Any] | None, self_update: dict[str, Any]) -> 
         say(f"  its log ends: {report.last_trial.log_tail.strip()[-300:] or '(nothing was written)'}")
 
 
+def _own(r: LauncherReport) -> str:
+    """The launcher itself, and whether a newer one would be tried."""
+    if not r.launcher_slot:
+        return f"{r.version or 'unknown'}; no stub starts it: it comes with its package"
+    waits = f"; a newer one waits: {r.launcher_waits}" if r.launcher_waits else ""
+    trial = f"; {r.launcher_trial} is on trial" if r.launcher_trial else ""
+    return f"{r.version or 'unknown'}, {r.launcher_release or 'of its package'} in {r.launcher_slot}{trial}{waits}"
+
+
 def _facts(r: LauncherReport, self_update: dict[str, Any]) -> dict[str, str]:
     last = r.last_trial
     pin = f", pinned to {self_update['pin']}" if self_update["pin"] else ""
     return {
-        "launcher": r.version or "unknown", "runs": executed(r), "confirmed": r.confirmed or "none yet",
+        "launcher": _own(r), "runs": executed(r), "confirmed": r.confirmed or "none yet",
         "last known good": r.last_known_good or "none yet", "on probation": r.trial or "none",
         "quarantined": ", ".join(r.quarantined) or "none", "recalled here": ", ".join(r.recalled) or "none",
         "host guard": r.host_guard or "quiet",

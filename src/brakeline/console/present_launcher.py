@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from brakeline.console.present import ago
-from brakeline.console.present_release import own_trial, release_name
+from brakeline.console.present_release import release_name, told_trial
 from brakeline.console.views import Badge, Fact, Tone
 from brakeline.console.views_release import LauncherView, ProblemRow
 from brakeline.fleet.model import EndpointDetail
@@ -62,7 +62,8 @@ def launcher_view(d: EndpointDetail, beside: Beside, now_ms: int) -> LauncherVie
     return LauncherView(
         state=state, sentence=sentence, releases=release_facts(report), self_update=follow, self_update_why=why,
         newer=newer, newer_why=newer_why, problems=problem_rows(report), heard=heard,
-        trial=own_trial(report.last_trial) if report.last_trial else None,
+        trial=told_trial(report.last_trial, "agent"), own=own_facts(report),
+        own_trial=told_trial(report.launcher_last_trial, "launcher"),
     )  # fmt: skip
 
 
@@ -96,11 +97,27 @@ def release_facts(r: LauncherReport) -> tuple[Fact, ...]:
         Fact("Quarantined", ", ".join(r.quarantined) or "none", Tone.BAD if r.quarantined else None),
         Fact("Recalled, on its disk", ", ".join(r.recalled) or "none", Tone.BAD if r.recalled else None),
         Fact("Host guard", r.host_guard or "quiet", Tone.WARN if r.host_guard else None),
-        Fact("Launcher", r.version or "not known"),
         Fact("Documents seen", _versions(r.trust_versions)),
         Fact("Order of policies", f"generation {r.follow_generation}" if r.follow_generation else "none received yet"),
     ]  # fmt: skip
     return tuple(facts)
+
+
+def own_facts(r: LauncherReport) -> tuple[Fact, ...]:
+    """The launcher itself: where it comes from, and whether a newer one would be tried."""
+    if not r.launcher_slot:
+        return (
+            Fact("Version", r.version or "not known"),
+            Fact("Its own updates", "none: no stub starts it here, so it comes with its package", Tone.WARN),
+        )
+    where = "the one that came with the package" if r.launcher_slot == "factory" else f"slot {r.launcher_slot}"
+    return (
+        Fact("Version", r.version or "not known"), Fact("Release", r.launcher_release or "that of its package"),
+        Fact("Started from", where),
+        Fact("On trial", r.launcher_trial or "none", Tone.INFO if r.launcher_trial else None),
+        Fact("Failed here", ", ".join(r.launcher_failed) or "none", Tone.BAD if r.launcher_failed else None),
+        Fact("A newer one", f"waits: {r.launcher_waits}" if r.launcher_waits else "would be tried at its next look"),
+    )  # fmt: skip
 
 
 def _versions(versions: tuple[int, ...]) -> str:

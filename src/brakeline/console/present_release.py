@@ -155,11 +155,13 @@ def trial_row(t: FailedTrial, now_ms: int) -> TrialRow:
     )  # fmt: skip
 
 
-def own_trial(t: TrialReport) -> TrialRow:
-    """The newest trial on the page of its endpoint."""
+def told_trial(t: TrialReport | None, of: str) -> TrialRow | None:
+    """The newest trial of its agent or launcher on the page of an endpoint."""
+    if t is None:
+        return None
     badge = OUTCOMES.get(t.outcome, Badge("·", t.outcome, Tone.WARN))
     link = Link(t.release_id, release_href(t.release_id))
-    return TrialRow("own", link, badge, trial_word(t.code), t.code, t.detail, t.runs, "", t.log_tail.strip())
+    return TrialRow(of, link, badge, trial_word(t.code), t.code, t.detail, t.runs, "", t.log_tail.strip())
 
 
 def _trials_note(trials: ReleaseTrials) -> str:

@@ -152,25 +152,33 @@ RELEASE_KEYS: Final = {
 
 LAUNCHER_FACTS: Final = (
     Fact("Runs now", GOOD), Fact("Confirmed", GOOD), Fact("Last known good", OLD), Fact("On probation", "none"),
-    Fact("Quarantined", BAD, Tone.BAD), Fact("Recalled, on its disk", "none"), Fact("Host guard", "quiet"), Fact("Launcher", "0.1.0"),
+    Fact("Quarantined", BAD, Tone.BAD), Fact("Recalled, on its disk", "none"), Fact("Host guard", "quiet"),
     Fact("Documents seen", "root 1, timestamp 40, snapshot 12, targets 5, recall 3"), Fact("Order of policies", "generation 2"),
 )  # fmt: skip
+OWN: Final = (
+    Fact("Version", "0.1.0"),
+    Fact("Release", "2.0.0-c1d2e3f4a5b6"),
+    Fact("Started from", "slot a"),
+    Fact("On trial", "none"),
+    Fact("Failed here", "none"),
+    Fact("A newer one", "waits: the agent has been healthy for less than 3 days of uptime"),
+)
 LAUNCHER: Final = LauncherView(
     Badge("✓", "confirmed", Tone.OK), f"{GOOD} runs and has passed its probation.", (), LAUNCHER_FACTS,
     Badge("✓", "on", Tone.OK), "no policy says otherwise", Badge("✓", "up to date", Tone.OK),
-    "agent 1.3.0 is the newest that is published.", (), None, "as of its last check-in, 12 s ago",
+    "agent 1.3.0 is the newest that is published.", heard="as of its last check-in, 12 s ago", own=OWN,
 )  # fmt: skip
 LAUNCHERS_OF_AN_ENDPOINT: Final = {
     "confirmed": LAUNCHER,
     "troubled": replace(
-        LAUNCHER, state=Badge("‖", "fell back", Tone.WARN), sentence=f"{OLD}, the last known good, runs in place of {GOOD}.",
+        LAUNCHER, own_trial=replace(FAILED, id="launcher", endpoint=Link("2.1.0-0a1b2c3d4e5f", "/releases/2.1.0-0a1b2c3d4e5f"), why="it did not get going in time", code="late", detail="it did not say READY in time", runs=1, heard="", log_tail=""), state=Badge("‖", "fell back", Tone.WARN), sentence=f"{OLD}, the last known good, runs in place of {GOOD}.",
         self_update=Badge("‖", f"pinned to {OLD}", Tone.WARN), self_update_why="by the policies: lab.",
         newer=Badge("‖", "stays", Tone.WARN), newer_why="agent 1.4.0 has failed here and is not tried again. Publish a newer release.",
         problems=(
             ProblemRow("A signed document has expired: nothing new is installed", "targets expired on 2026-11-20", "Look at the keys (brakeline release status): their holders sign the next document, and it heals."),
             ProblemRow("The launcher cannot reach this server", "https://10.0.0.1:8443: TimeoutError", "See that this server can be reached from there, by its port and address; the agent goes on meanwhile."),
         ),
-        trial=replace(FAILED, id="own", endpoint=Link(BAD, f"/releases/{BAD}"), heard=""),
+        trial=replace(FAILED, id="agent", endpoint=Link(BAD, f"/releases/{BAD}"), heard=""),
     ),
     "none": LauncherView(Badge("–", "no launcher", Tone.WARN), "", (
         "No launcher runs this agent. It assesses and patches as ever, but it takes no release of ours.",

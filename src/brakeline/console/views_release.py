@@ -170,4 +170,6 @@ class LauncherView:
     newer_why: str = ""
     problems: tuple[ProblemRow, ...] = ()
     trial: TrialRow | None = None
+    own: tuple[Fact, ...] = ()  # of the launcher itself
+    own_trial: TrialRow | None = None
     heard: str = ""

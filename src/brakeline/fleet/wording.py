@@ -22,6 +22,11 @@ TRIALS: Final = {
     "recalled": "it was recalled while it was on probation",
     "manifest": "its files are not what its manifest says",
     "exec": "the system refused to execute it",
+    "damaged": "its file was not what had been written",
+    "disk": "the disk refused to write the try down",
+    "late": "it did not get going in time",
+    "ended": "it ended by itself",
+    "stub": "the stub below it could not start it",
 }  # fmt: skip
 WAIT: Final = "Nothing: the last good release runs on, and the launcher looks again by itself."
 _CELL: Final = "See that this server can be reached from there, by its port and address; the agent goes on meanwhile."
@@ -55,6 +60,7 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "quarantined": ("A release that failed here before is offered again, and is not taken", _AGAIN),
     "recalled": ("A recalled release is offered, and is not taken", WAIT),
     "disk": ("The launcher cannot write", _DISK),
+    "busy": ("Something newer waits until a trial here is over", WAIT),
     "no_space": ("The disk is full: nothing new is installed", _DISK),
     "state_lost": ("The launcher's record was lost; it began anew with what is on the disk", "Look at that disk. "
                    "It runs what was there; quarantines of that machine are forgotten."),

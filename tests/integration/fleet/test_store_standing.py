@@ -12,12 +12,30 @@ from brakeline.platform.database import Database
 from brakeline.protocol.messages import LauncherReport, TrialReport
 from brakeline.tenancy.model import system_principal
 
+OWN, OWN_BAD = "2.0.0-cccccccccccc", "2.1.0-dddddddddddd"  # of the launcher itself
 OLD, NEW = "1.0.0-aaaaaaaaaaaa", "1.1.0-bbbbbbbbbbbb"
 FAILED = TrialReport(NEW, "reverted", "exited", "ended with code 1.", 3, "Traceback: no module")
 REPORTS = {
     "web-1": LauncherReport("0.1.0", OLD, OLD, OLD, quarantined=(NEW,), recalled=(NEW,), last_trial=FAILED),
-    "web-2": LauncherReport("0.1.0", NEW, OLD, OLD, trial=NEW),
-    "web-3": LauncherReport("0.1.0", NEW, NEW, OLD, last_trial=TrialReport(NEW, "confirmed", "ok", "healthy", 1)),
+    "web-2": LauncherReport(
+        "0.1.0",
+        NEW,
+        OLD,
+        OLD,
+        trial=NEW,
+        launcher_release=OWN,
+        launcher_failed=(OWN_BAD,),
+        launcher_last_trial=TrialReport(OWN_BAD, "reverted", "late", "it did not say READY in time", 1),
+    ),
+    "web-3": LauncherReport(
+        "0.1.0",
+        NEW,
+        NEW,
+        OLD,
+        last_trial=TrialReport(NEW, "confirmed", "ok", "healthy", 1),
+        launcher_release=OWN,
+        launcher_trial=OWN,
+    ),
     "web-4": None,
 }
 
@@ -33,7 +51,10 @@ async def fleet(database: Database, clock: ManualClock, ids: IdMaker) -> SmallFl
 
 async def test_each_release_is_counted_by_how_it_stands(fleet: SmallFleet) -> None:
     found = await fleet.service.release_standings(OWNER)
-    assert found.items == (ReleaseStanding(OLD, 1, 2), ReleaseStanding(NEW, 2, 1, 1, 1, 1))
+    assert found.items == (
+        ReleaseStanding(OLD, 1, 2), ReleaseStanding(NEW, 2, 1, 1, 1, 1), ReleaseStanding(OWN, 2, 1, 1),
+        ReleaseStanding(OWN_BAD, quarantined=1),
+    )  # fmt: skip
     assert (found.with_launcher, found.without_launcher) == (3, 2)
 
 
@@ -50,6 +71,7 @@ async def test_failed_trials_come_with_reason_and_log_and_confirmed_ones_do_not(
     (trial,) = found.items
     assert (trial.hostname, trial.outcome, trial.runs, trial.log_tail) == ("web-1", "reverted", 3, FAILED.log_tail)
     assert (await fleet.service.release_trials(OWNER, OLD)).items == ()
+    assert (await fleet.service.release_trials(OWNER, OWN_BAD)).by_code == {"late": 1}
 
 
 async def test_an_endpoint_carries_what_its_launcher_said(fleet: SmallFleet) -> None:

@@ -29,8 +29,8 @@ def test_every_reason_of_the_verifier_has_words_of_its_own() -> None:
 
 
 def test_every_problem_that_the_launcher_names_has_words_of_its_own() -> None:
-    kinds = said(r'f?"(check|disk|unreachable|state_lost|settings|quarantined|recalled): ', "launcher")
-    assert kinds >= {"check", "disk", "unreachable", "state_lost", "settings", "quarantined", "recalled"}
+    kinds = said(r'f?"(busy|check|disk|unreachable|state_lost|settings|quarantined|recalled): ', "launcher")
+    assert kinds >= {"busy", "check", "disk", "unreachable", "state_lost", "settings", "quarantined", "recalled"}
     assert kinds <= set(wording.PROBLEMS)
 
 
@@ -38,7 +38,8 @@ def test_every_end_of_a_trial_has_words() -> None:
     codes = said(r'failed\(record, "([a-z_]+)"', "launcher") | said(r'_end_run\(state, f?"([a-z_]+):', "launcher")
     codes |= said(r'TrialEnd\([^)]*?"(?:reverted|confirmed|refused)", "([a-z_]+)"', "launcher")
     codes |= said(r'model\.Refused\([^)]*?, "([a-z]+)"', "launcher") | {"exited", "killed", "recalled"}
-    assert codes >= {"cut_off", "not_ready", "not_healthy", "over_budget", "manifest"}
+    codes |= said(r'f?"(damaged|disk|late|ended|stub): ', "launcher")  # told by the stub
+    assert codes >= {"cut_off", "late", "damaged", "not_ready", "not_healthy", "over_budget", "manifest"}
     assert not codes - set(wording.TRIALS)
 
 
