@@ -24,7 +24,7 @@ from brakeline.launcher.slots import Me, Seen, Selector, Slot, State
 
 PRODUCT: Final = "launcher"
 PROGRAM: Final = "launcher.pyz"
-AGAIN_S: Final = 60.0
+AGAIN_S: Final = 10.0
 
 
 class Update:
@@ -40,6 +40,7 @@ class Update:
         self.staged_until_s = 0.0
         self.said: tuple[str, ...] = ()
         self.again_s = 0.0  # after an error of the disk
+        self.cut_off = False  # the host or the service ended while a launcher was on trial
 
     @property
     def selector(self) -> Selector:
@@ -51,6 +52,7 @@ class Update:
             return
         was = load(self.disk)
         selector = was if self.me.trial else slots.begun(was, self.me, held(self.disk))
+        self.cut_off = bool(was.trial) and not (self.me.trial or self.me.ended)
         self.state = State(selector, self.me, at, at, selector.calm_s)
         self._say("READY")
         if self.me.trial:
@@ -195,7 +197,8 @@ def load(disk: Disk) -> Selector:
         fields: dict[str, Any] = {k: v for k, v in plain.items() if k in known}
         fields["slots"] = {slot: _slot(about) for slot, about in fields.get("slots", {}).items()}
         fields["failed"] = tuple(fields.get("failed", ()))
-        fields["last_trial"] = TrialEnd(**fields["last_trial"]) if fields.get("last_trial") else None
+        end = fields.get("last_trial")  # a newer launcher may say more of it
+        fields["last_trial"] = TrialEnd(**{f.name: end[f.name] for f in dataclasses.fields(TrialEnd)}) if end else None
         return Selector(**fields)
     except (TypeError, KeyError, ValueError):
         return Selector()
