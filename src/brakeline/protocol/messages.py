@@ -285,7 +285,7 @@ class LauncherReport:
     running: str = ""  # release_id that is executed now
     confirmed: str = ""  # release_id that passed its probation last
     last_known_good: str = ""  # what would be run if `confirmed` fails
-    trial: str = ""  # release_id on probation, "" = none
+    trial: str = ""  # release_id on probation, of the agent or of its content, "" = none
     quarantined: tuple[str, ...] = ()
     recalled: tuple[str, ...] = ()  # of those on this disk
     last_trial: TrialReport | None = None
@@ -293,6 +293,9 @@ class LauncherReport:
     problems: tuple[str, ...] = ()  # "metadata_expired: …", "clock_skew: …", "state_lost: …"
     trust_versions: tuple[int, ...] = ()  # root, timestamp, snapshot, targets, recall: what the launcher has verified
     follow_generation: int = 0
+    running_content: str = ""  # release_id of the content that `running` was given, "" = its own defaults
+    content: str = ""  # release_id of the content that passed its probation last
+    content_last_known_good: str = ""  # what would be given if `content` fails
 
 
 @dataclass(frozen=True, slots=True)
