@@ -268,9 +268,11 @@ def _found(line: bytes) -> tuple[Found | None, str]:
     try:
         plain = json.loads(line)
         lists = {name: tuple(plain[name]) for name in ("recalled", "pardoned", "problems", "mended")}
+        others = tuple(model.Staged(**one) for one in plain["others"])
         return Found(
-            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"], **lists
-        ), ""
+            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"],
+            others=others, **lists,
+        ), ""  # fmt: skip
     except (ValueError, TypeError, KeyError):
         return None, "the look has crashed"
 
