@@ -224,7 +224,7 @@ class Launcher:
 
     def _collect(self, keep: frozenset[str]) -> None:
         try:
-            gone = install.collect(self.disk, keep)
+            gone = [*install.collect(self.disk, keep), *install.collect(self.disk, keep, model.CONTENT)]
         except OSError as e:
             log(f"old releases cannot be removed: {e.strerror}")
             return

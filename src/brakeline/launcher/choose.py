@@ -40,8 +40,10 @@ def pair(state: State, at: float) -> tuple[str, str]:
 
 def _content(state: State, at: float, release_id: str) -> str:
     record = state.record
+    if at < state.bare_until_s:
+        return ""
     resting = state.resting_release if at < state.rest_until_s else ""
-    if {record.suspect, resting} - {"", record.trial}:  # something confirmed, or its content, may do harm
+    if record.current in (record.suspect, resting):  # or its content does the harm: nobody can tell
         order: tuple[str, ...] = (record.content_last_known_good,)
     else:
         on_trial = record.trial_product == CONTENT and release_id == record.current

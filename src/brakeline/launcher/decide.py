@@ -148,8 +148,8 @@ def _believe(state: State, found: Found, at: float) -> Step:
     record = trial.forbid(replace(record, recalled=recalled, floors=floors))
     kept = tuple(p for p in state.problems if p.startswith("state_lost") and not found.fresh)
     state = replace(state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s)
-    content = [other for other in found.others if other.product == CONTENT]
-    for staged in (Staged(AGENT, found.staged, found.sequence), *content):  # the agent first
+    others = [other for other in found.others if other.product == CONTENT]
+    for staged in (Staged(AGENT, found.staged, found.sequence), *others):  # the agent first
         record, refusal = trial.begin(record, staged)
         if refusal:
             state = replace(state, problems=_with(state.problems, refusal))
@@ -325,8 +325,8 @@ def _rest(state: State, phase: Running, event: Exited, code: str) -> tuple[State
     instead = before not in (phase.release_id, state.record.suspect) and allowed(state, before)
     if crashes >= 3 and not phase.trial and phase.release_id == state.record.current and instead:
         state = replace(state, resting_release=phase.release_id, rest_until_s=event.at + knobs.again_s)
-    elif crashes >= 3 and not phase.trial and phase.content and not state.record.suspect:  # it can do without
-        state = replace(state, resting_release=phase.content, rest_until_s=event.at + knobs.again_s)
+    elif crashes >= 3 and not phase.trial and phase.content:  # maybe it can do without
+        state = replace(state, bare_until_s=event.at + knobs.again_s)
     return replace(state, crashes=crashes), knobs.restart_s[min(crashes - 1, len(knobs.restart_s) - 1)]
 
 
@@ -394,6 +394,8 @@ def _tick(state: State, at: float) -> Step:
         state, back = guard.lift(state), "switch back: the delay after the host's death is over"
     elif state.resting_release and not state.record.suspect and at >= state.rest_until_s:
         state, back = _rested(state), "switch back: the confirmed release is tried again"
+    elif 0 < state.bare_until_s <= at:
+        state, back = replace(state, bare_until_s=0.0, crashes=0), "switch back: its content is tried again"
     phase = state.phase
     if back and _replaced(state, at):
         state, more = _end_run(state, back)

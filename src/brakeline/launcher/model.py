@@ -343,6 +343,7 @@ class State:
     crashes: int = 0  # of the same release in a row
     resting_release: str = ""  # crash-looping; not used before `rest_until_s` while it can be done without
     rest_until_s: float = 0.0
+    bare_until_s: float = 0.0  # a release kept crashing with its content: until then all run without any
     served_at_s: float = 0.0  # up to when `record.served_s` counts
     stopping: bool = False
     problems: tuple[str, ...] = ()
