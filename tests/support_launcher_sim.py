@@ -317,10 +317,9 @@ class Life:
         for part in unproven:
             world.executed[part] += 1
             assert world.executed[part] <= TRIES + REFUNDS_MAX, f"{part} was executed too often"
-        characters = [world.releases[part] for part in parts]
-        acts = next((r for r in reversed(characters) if r.character != "good"), characters[0])
-        world.tell(f"executes {' with '.join(parts)}, {acts.character}")
-        self.child = Child(world.releases[release_id], content, world.now_s, world.plan(acts))
+        acts = [world.releases[part] for part in parts]
+        world.tell(f"executes {' with '.join(parts)}, {' and '.join(r.character for r in acts)}")
+        self.child = Child(world.releases[release_id], content, world.now_s, together([world.plan(r) for r in acts]))
 
     def may_run(self, release_id: str) -> None:
         world, record = self.world, self.state.record
@@ -370,6 +369,13 @@ class Life:
             world.installed.add(offer)
             world.broken.discard(offer)
         return offer
+
+
+def together(plans: list[list[tuple[float, str]]]) -> list[tuple[float, str]]:
+    """What a release does with its content: good words only if both allow them, harm if either does any."""
+    said = [{what: at for at, what in plan if what in ("READY", "HEALTHY")} for plan in plans]
+    words = [(max(s[word] for s in said), word) for word in said[0] if all(word in s for s in said)]
+    return sorted([*words, *((at, what) for plan in plans for at, what in plan if what not in ("READY", "HEALTHY"))])
 
 
 def _late(command: Command) -> bool:
