@@ -391,7 +391,7 @@ def _tick(state: State, at: float) -> Step:
         state = replace(state, damaged=frozenset())
     back = ""
     if guard.over(state, at):
-        state, back = guard.lift(state), "switch back: the delay after the host's death is over"
+        state, back = guard.lift(state, at), "switch back: the delay after the host's death is over"
     elif state.resting_release and not state.record.suspect and at >= state.rest_until_s:
         state, back = _rested(state), "switch back: the confirmed release is tried again"
     elif 0 < state.bare_until_s <= at:

@@ -82,10 +82,12 @@ def over(state: State, at: float) -> bool:
     return imposed and at >= state.rest_until_s
 
 
-def lift(state: State) -> State:
-    """The suspect may run again."""
+def lift(state: State, at: float) -> State:
+    """The suspect may run again; a release for a while without its content, which may be what took the host down."""
+    agents = (state.record.current, state.record.last_known_good)
+    bare_until_s = at + state.knobs.again_s if state.record.suspect in agents else 0.0
     record = replace(state.record, suspect="", served_s=0.0)
-    return replace(state, record=record, guard="", resting_release="", rest_until_s=0.0)
+    return replace(state, record=record, guard="", resting_release="", rest_until_s=0.0, bare_until_s=bare_until_s)
 
 
 def survived(state: State) -> State:
@@ -93,6 +95,6 @@ def survived(state: State) -> State:
     record, run = state.record, state.record.run
     assert run is not None
     record = replace(record, run=replace(run, survived=True))
-    if record.suspected and not record.suspect:
+    if record.suspected and not record.suspect and (run.content or not record.content):
         record = replace(record, suspected=0, vouched=_blamed(record, run))
     return replace(state, record=record)
