@@ -37,8 +37,8 @@ from brakeline.protocol.messages import (
     Transaction,
 )
 
-PRODUCT: Final = "agent"  # what this program can ask for; the launcher's own update is the launcher's affair
-PACKAGE: Final = "brakeline-agent"  # how a release is named among updates
+AGENT, CONTENT = "agent", "content"  # what this program can ask for; the launcher's own update is its own affair
+PACKAGES: Final = {AGENT: "brakeline-agent", CONTENT: "brakeline-content"}  # how a release is named among updates
 ASK_AGAIN_S: Final = 45.0  # of this process's life: then the launcher is asked once more, as often as ASKS_MAX
 ASKS_MAX: Final = 3
 TAKEN_LATE_MS: Final = 60_000  # after the offer's end: a launcher that has staged nothing by then will not
@@ -48,7 +48,7 @@ RECALL_AGAIN_S: Final = 300.0  # an agent that runs a recalled release asks for 
 def transaction_of(release: ReleaseRef, running: str) -> Transaction:
     """The update to a release in the words of a transaction, so that it is drawn, offered and shown like any other."""
     kind = ActionKind.UPGRADE if running else ActionKind.INSTALL
-    actions = (Action(kind, PACKAGE, "all", running, release.release_id),)
+    actions = (Action(kind, PACKAGES[release.product], "all", running, release.release_id),)
     return Transaction(actions, transaction_digest(actions), release.length)
 
 
@@ -59,14 +59,15 @@ def answer(state: State, candidate: Candidate) -> Planned | Refused:
     if report is None:
         return Refused("no_launcher", "no launcher runs the agent here; enrol this machine again to get one")
     refused = _standing(state, release, report) or _passing(state, report)
-    return refused or Planned(transaction_of(release, report.confirmed))
+    running = report.content if release.product == CONTENT else report.confirmed
+    return refused or Planned(transaction_of(release, running))
 
 
 def _standing(state: State, release: ReleaseRef, report: LauncherReport) -> Refused | None:
     """Reasons that only another release or another order removes."""
-    if report.confirmed == release.release_id:
-        return Refused("nothing_to_do", f"{release.release_id} runs here and is confirmed")
-    if release.product != PRODUCT:
+    if release.release_id in (report.confirmed, report.content):
+        return Refused("nothing_to_do", f"{release.release_id} is in use here and is confirmed")
+    if release.product not in PACKAGES:
         return Refused("refused", f"this endpoint takes no release of the product {release.product!r}")
     if release.release_id in report.quarantined:
         return Refused("refused", f"{release.release_id} has failed here before and is quarantined")
@@ -75,7 +76,7 @@ def _standing(state: State, release: ReleaseRef, report: LauncherReport) -> Refu
     self_update, pin = followed(state.follow)
     if not self_update:
         return Refused("self_update_off", "a policy has switched self-update off for this endpoint")
-    if pin and pin != release.release_id:
+    if release.product == AGENT and pin and pin != release.release_id:
         return Refused("pinned", f"a policy pins this endpoint to {pin}")
     return None
 
@@ -118,11 +119,12 @@ def obey(state: State, recalled: tuple[str, ...], follow: str, at: Instant) -> S
     commands: tuple[Command, ...] = ()
     if follow and follow != state.follow:
         state, commands = replace(state, follow=follow), (StoreFollow(follow),)
-    running = state.me.release_id
+    ours = (state.me.release_id, state.me.content)
+    running = next((r for r in ours if r and r in recalled), "")
     asked = state.durable.recall_asked == running and at.monotonic_s - state.began_s < RECALL_AGAIN_S
-    if running and running in recalled and not asked and not sessions.running(state):
+    if running and not asked and not sessions.running(state):
         state = replace(state, durable=replace(state.durable, recall_asked=running), stopping=True)
-        commands += (Report(f"{running}, which runs here, was recalled: asking the launcher to look"), AskLauncher())
+        commands += (Report(f"{running}, in use here, was recalled: asking the launcher to look"), AskLauncher())
     return state, commands
 
 
@@ -147,7 +149,8 @@ def _told(report: LauncherReport | None) -> tuple[object, ...]:
     if report is None:
         return ()
     last = report.last_trial
-    return (report.running, report.confirmed, report.trial, report.quarantined, report.recalled, last, report.problems)
+    return (report.running, report.running_content, report.confirmed, report.content, report.trial,
+            report.quarantined, report.recalled, last, report.problems)  # fmt: skip
 
 
 def under_way(state: State) -> tuple[Session, ...]:
@@ -171,9 +174,9 @@ def _judge(state: State, session: Session, at: Instant) -> Step:
     if report is None:
         return state, ()
     release, end = session.release, report.last_trial
-    if report.confirmed == release:
+    if release in (report.confirmed, report.content):
         return sessions.end(state, session, Outcome.INSTALLED, "ok", f"{release} was confirmed after its probation", at)
-    if release in (report.trial, report.running):
+    if release in (report.trial, report.running, report.running_content):
         return sessions.put(state, replace(session, phase=SessionPhase.RUNNING)), ()
     if end is not None and end.release_id == release and end.outcome in ("reverted", "refused"):
         outcome = Outcome.FAILED if end.outcome == "reverted" else Outcome.REFUSED

@@ -43,7 +43,7 @@ def _content(state: State, at: float, release_id: str) -> str:
     if at < state.bare_until_s:
         return ""
     resting = state.resting_release if at < state.rest_until_s else ""
-    # The host died with the confirmed release and its content, or that one keeps crashing: nobody can tell which it was.
+    # The host died with the confirmed release and its content, or that one keeps crashing: which of the two, who knows.
     if record.current in (record.suspect, resting):
         order: tuple[str, ...] = (record.content_last_known_good,)
     else:

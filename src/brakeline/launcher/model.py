@@ -115,15 +115,6 @@ class Staged:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
-    """A release of another product than the agent: offered to this endpoint and complete in versions/."""
-
-    product: str
-    release_id: str
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """What one check came to, as the check's own process says it."""
 

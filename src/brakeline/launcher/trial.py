@@ -69,9 +69,7 @@ def confirm(record: Record) -> Record:
     )
     if record.trial_product == CONTENT:
         before = record.content if record.content not in record.recalled else record.content_last_known_good
-        floors = replace(
-            record.floors, content_sequence=max(record.floors.content_sequence, record.trial_sequence)
-        )
+        floors = replace(record.floors, content_sequence=max(record.floors.content_sequence, record.trial_sequence))
         passed = replace(record, content=record.trial, content_last_known_good=before, floors=floors)
         return over(replace(passed, last_trial=end))
     floors = replace(record.floors, sequence=max(record.floors.sequence, record.trial_sequence))

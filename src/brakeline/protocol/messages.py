@@ -310,6 +310,8 @@ class CheckIn:
     not_ready: tuple[NotReady, ...] = ()
     in_progress: tuple[str, ...] = ()  # offer ids whose transaction runs
     launcher: LauncherReport | None = None  # None = no launcher runs this agent: it takes no releases
+    content: str = ""  # release_id of the endpoint content that this agent goes by; "" = its built-in rules
+    content_problems: tuple[str, ...] = ()  # what in it this agent does not understand
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.tenancy.model import Principal, system_principal
 
-PACKAGES: Final = {"agent": "brakeline-agent", "launcher": "brakeline-launcher"}  # how a product is named in a pin
+PACKAGES: Final = {  # how a product is named in a pin
+    "agent": "brakeline-agent", "launcher": "brakeline-launcher", "content": "brakeline-content",
+}  # fmt: skip
 FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
 
 
