@@ -35,6 +35,15 @@ class Content:
     rules: Rules = BUILT_IN
     problems: tuple[str, ...] = ()
 
+    def looker(self, agent_version: str) -> str:
+        """Who looks at this machine: what another one has seen is looked at anew (`agent.stamp`)."""
+        return f"{agent_version} {self.release_id}".strip()
+
+
+def handed_on(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """For the environment of our own children: they look and plan by the same rules."""
+    return {WHERE: environment[WHERE]} if environment.get(WHERE) else {}
+
 
 def load(environment: Mapping[str, str] = os.environ) -> Content:
     """What this process was given. Raises `BadContent`."""

@@ -43,7 +43,7 @@ def scan(options: Namespace) -> int:
     (state / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
     clock = SystemClock()
     given = content.load()
-    stamped = stamp.take(f"{__version__} {given.release_id}")
+    stamped = stamp.take(given.looker(__version__))
     task = scanning.Task(options.base, options.sequence, __version__, stamped, clock.monotonic_s(), options.full)
     summary = scanning.scan(wiring.provider(given.rules), state, task)
     sys.stdout.buffer.write(codec.encode(summary) + b"\n")

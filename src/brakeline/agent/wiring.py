@@ -112,7 +112,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             state_dir=state_dir,
             child_options=("--state", str(state_dir), "--config", str(config_path)),
             package_stamp=package_stamp,
-            stamp=lambda: stamp.take(f"{__version__} {given.release_id}"),
+            stamp=lambda: stamp.take(given.looker(__version__)),
             stop_reason=stop_reason,
             log=log,
         ),
