@@ -7,6 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
 from tests.support_launcher import HEALTHY, PYTHON, RAN, READY, SAY, STAY, Endpoint, release_bytes
 from tests.support_trust import bundle
 
@@ -101,6 +102,7 @@ def test_content_that_makes_the_agent_crash_is_reverted_after_three_executions(h
     assert given(host, "nonsense") == 3
 
 
+@pytest.mark.long
 def test_agent_and_content_offered_at_once_are_both_confirmed(host: Endpoint) -> None:
     begin(host)
     repository = host.cell.repository
@@ -112,6 +114,7 @@ def test_agent_and_content_offered_at_once_are_both_confirmed(host: Endpoint) ->
     assert host.runs("2.0.0") == 2, "first with the content before, then with the new one"
 
 
+@pytest.mark.long
 def test_recalled_content_leaves_and_the_agent_goes_on_with_the_one_before_and_then_without(host: Endpoint) -> None:
     agent, one = begin(host)
     two = offer(host, "1.2.0", "two", 2)
@@ -128,6 +131,7 @@ def test_recalled_content_leaves_and_the_agent_goes_on_with_the_one_before_and_t
     assert (given(host, "one"), given(host, "two")) == times
 
 
+@pytest.mark.long
 def test_damaged_content_is_never_used_and_is_fetched_again(host: Endpoint) -> None:
     agent, one = begin(host)
     host.stop()
@@ -140,6 +144,7 @@ def test_damaged_content_is_never_used_and_is_fetched_again(host: Endpoint) -> N
     assert given(host, "tampered") == 0
 
 
+@pytest.mark.long
 def test_a_program_in_content_is_never_executed(host: Endpoint) -> None:
     """Signed with the content key, leased and all: it is a file that nobody starts."""
     agent, _ = begin(host)
