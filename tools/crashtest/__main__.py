@@ -8,7 +8,7 @@ import json
 import sys
 import time
 
-from tools.crashtest import modelcheck, mutants
+from tools.crashtest import modelcheck, mutants, slotwalk
 
 from brakeline.launcher.model import CONTENT
 
@@ -33,7 +33,11 @@ def main() -> int:
         both = modelcheck.both_at_once(agent, content)
         rows.append((f"{agent} release and {content} content at once", both))
     rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed()))
+    for character in slotwalk.CHARACTERS:
+        rows.append((f"power cuts, {character} launcher", slotwalk.walk(character, options.depth)))
+        rows.append((f"full disk, {character} launcher", slotwalk.full_disk(character)))
     caught = {name: bool(mutants.caught(name)) for name in mutants.CAUGHT}
+    caught |= {name: bool(slotwalk.caught(name)) for name in slotwalk.MUTANTS}
     harmless = {name: not mutants.harm(name) for name in mutants.HARMLESS}
     total = modelcheck.Outcome()
     for _, row in rows:
