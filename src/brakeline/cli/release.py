@@ -1,4 +1,4 @@
-"""`brakeline release`: builds, publishes, promotes and forbids releases of our own agent and launcher.
+"""`brakeline release`: builds, publishes, promotes and forbids releases of our own agent, launcher and content.
 
 Publishing makes nobody run anything: `promote` makes a rollout of it, under the brake. Withdraw: nobody else gets it.
 Recall: nobody runs it any more.
@@ -19,7 +19,7 @@ from brakeline.core.errors import Invalid, NotFound
 if TYPE_CHECKING:
     from brakeline.trust.model import Documents
 
-app = noun("Releases of the agent and the launcher.")
+app = noun("Releases of the agent, the launcher and endpoint content.")
 UPLOAD_S = 120.0
 PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
@@ -29,14 +29,19 @@ Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
 def build(
     version: Annotated[str, typer.Argument(help="What the release calls itself, such as 1.4.0.")],
     sequence: Annotated[int, typer.Option(help="Rises with every release of a product; decides what is newer.")],
-    product: Annotated[str, typer.Option(help="agent or launcher")] = "agent",
+    product: Annotated[str, typer.Option(help="agent, launcher or content")] = "agent",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="For content: the folder with rules.json; else the project's own.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory for the three files.")] = Path(),
     as_json: Json = False,
 ) -> None:
     """Build a release of this very source: bundle, bill of materials, provenance. The same source, the same bytes."""
     from brakeline.releases.build import build_release
 
-    made = build_release(product, version, sequence)
+    if source is not None and product != "content":
+        raise Invalid("--from is for content: programs are built of this very source")
+    made = build_release(product, version, sequence, package=source)
     stem = f"brakeline-{product}-{made.release_id}"
     files = {f"{stem}.tar": made.bundle, f"{stem}.cdx.json": made.sbom.encode(),
              f"{stem}.intoto.json": made.provenance.encode()}  # fmt: skip

@@ -27,14 +27,17 @@ from cyclonedx.output.json import JsonV1Dot6
 
 import brakeline
 from brakeline.core.errors import Invalid
-from brakeline.releases import zipapp
+from brakeline.releases import contents, zipapp
 from brakeline.releases.bundles import plain_tar
+from brakeline.releases.model import CONTENT
 from brakeline.trust import artifacts
 
-ENTRY: Final = {"agent": ("@python", "-I", "agent.pyz"), "launcher": ("@python", "-I", "launcher.pyz")}
+ENTRY: Final = {"agent": ("@python", "-I", "agent.pyz"), "launcher": ("@python", "-I", "launcher.pyz"),
+                CONTENT: contents.ENTRY}  # fmt: skip
 PYTHON_NEEDED: Final = "3.11"
 EPOCH: Final = datetime(1980, 1, 1, tzinfo=UTC)  # a bill of materials must name a time; this one is nobody's clock
 BUILD_TYPE: Final = "https://brakeline.invalid/build/zipapp/v1"  # names how it was built; resolves to nothing
+CONTENT_TYPE: Final = "https://brakeline.invalid/build/content/v1"
 NAMESPACE: Final = uuid.UUID("6f2b8f5e-5d0a-5b0c-9b43-3d9f6a1d7c11")  # for serial numbers that follow from content
 
 
@@ -59,9 +62,15 @@ class Built:
 def build_release(
     product: str, version: str, sequence: int, platform: str = "any", package: Path | None = None
 ) -> Built:
-    """The release of this very source (or of the package at `package`). `Invalid` for what no launcher would take."""
+    """The release of this very source (or of what is at `package`: a package, or for content a folder of files).
+
+    `Invalid` for what no launcher would take.
+    """
     if product not in ENTRY:
         raise Invalid(f"there is no product {product!r} to build; there are {', '.join(ENTRY)}")
+    if product == CONTENT:
+        files = contents.read_source(package or contents.default_source())
+        return bundled(product, version, sequence, files, ENTRY[product], platform)
     program = zipapp.build(package, product, version)
     return bundled(product, version, sequence, {ENTRY[product][-1]: program}, ENTRY[product], platform,
                    zipapp.sources(product, version, package))  # fmt: skip
@@ -99,9 +108,10 @@ def _sbom(product: str, version: str, sha256: str, sources: Mapping[str, bytes])
         name="python", version=f">={PYTHON_NEEDED}", type=ComponentType.PLATFORM, bom_ref="python",
         description="not part of the release: the endpoint's own interpreter with its standard library",
     )  # fmt: skip
+    needed = parts if product == CONTENT else [*parts, python]
     bom = Bom(
-        components=[*parts, python], serial_number=uuid.uuid5(NAMESPACE, sha256), version=1,
-        dependencies=[Dependency(release.bom_ref, [Dependency(c.bom_ref) for c in (*parts, python)])],
+        components=needed, serial_number=uuid.uuid5(NAMESPACE, sha256), version=1,
+        dependencies=[Dependency(release.bom_ref, [Dependency(c.bom_ref) for c in needed])],
     )  # fmt: skip
     bom.metadata.component, bom.metadata.timestamp = release, EPOCH
     bom.metadata.supplier = OrganizationalEntity(name="Brakeline")
@@ -129,7 +139,8 @@ def _provenance(product: str, version: str, platform: str, sha256: str, sources:
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
-                "buildType": BUILD_TYPE, "externalParameters": parameters, "resolvedDependencies": materials,
+                "buildType": CONTENT_TYPE if product == CONTENT else BUILD_TYPE,
+                "externalParameters": parameters, "resolvedDependencies": materials,
             },
             "runDetails": {"builder": builder},
         },

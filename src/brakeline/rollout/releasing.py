@@ -30,7 +30,9 @@ from brakeline.rollout.view import RingView
 from brakeline.rollout.wording import of_release
 from brakeline.tenancy.model import Principal, system_principal
 
-PACKAGES: Final = {"agent": "brakeline-agent", "launcher": "brakeline-launcher"}  # how a product is named in a pin
+PACKAGES: Final = {  # how a product is named in a pin
+    "agent": "brakeline-agent", "launcher": "brakeline-launcher", "content": "brakeline-content",
+}  # fmt: skip
 FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
 
 

@@ -33,10 +33,16 @@ class Situation:
 def fell_back(release_id: str, seen: Presence | None) -> str:
     """Why this endpoint has left a release that it had confirmed, as the one that runs says; "" = it has not."""
     report = seen.launcher if seen is not None else None
-    if not release_id or report is None or report.confirmed != release_id or report.running in ("", release_id):
+    if not release_id or report is None or not report.running:
         return ""
+    if report.trial and report.trial in (report.running, report.running_content):
+        return ""  # it has not been left: something newer is tried
     why = report.host_guard or "; ".join(report.problems[:2]) or "it keeps crashing"
-    return f"fell_back: {report.running} runs instead of {release_id}: {why}"
+    if report.confirmed == release_id != report.running:
+        return f"fell_back: {report.running} runs instead of {release_id}: {why}"
+    if report.content == release_id != report.running_content:
+        return f"fell_back: {report.running_content or 'no content'} is used instead of {release_id}: {why}"
+    return ""
 
 
 def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int, release_id: str = "") -> Subject:

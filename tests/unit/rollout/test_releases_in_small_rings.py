@@ -75,6 +75,18 @@ def test_a_confirmed_release_that_gave_way_to_the_one_before_is_an_explicit_fail
     assert not situation.with_presence(POLICY, row, seen, NOW_MS, "").explicit, "no release, nothing to fall back from"
 
 
+def test_confirmed_content_that_an_endpoint_does_without_is_an_explicit_failure() -> None:
+    agent, newer = "1.0.0-" + "b" * 12, "3.0.0-" + "c" * 12
+    report = LauncherReport(running=agent, confirmed=agent, content=ID, running_content="")
+    assert situation.fell_back(ID, Presence(NOW_MS, launcher=report)).startswith("fell_back: no content is used")
+    for fine in (
+        replace(report, running_content=ID),
+        replace(report, running=""),
+        replace(report, trial=newer, running_content=newer),
+    ):
+        assert situation.fell_back(ID, Presence(NOW_MS, launcher=fine)) == ""
+
+
 def test_the_report_says_so_when_every_endpoint_is_heard() -> None:
     observed = Observed(Change((Pin("x", "1"),)), 6, (TREATED, CONTROL), {}, {}, data_ms=NOW_MS)
     lines = brake.judge(POLICY, observed, (), frozenset(), NOW_MS).lines
