@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brakeline.cli import release_package
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.core.errors import Invalid, NotFound
@@ -22,6 +23,7 @@ app = noun("Releases of the agent and the launcher.")
 UPLOAD_S = 120.0
 PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
+app.command("package")(release_package.package)
 
 
 @app.command()

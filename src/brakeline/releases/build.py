@@ -69,7 +69,7 @@ def build_release(
 
 def bundled(
     product: str, version: str, sequence: int, files: Mapping[str, bytes], entry: tuple[str, ...],
-    platform: str = "any", sources: Mapping[str, bytes] | None = None,
+    platform: str = "any", sources: Mapping[str, bytes] | None = None, python: str = "",
 ) -> Built:  # fmt: skip
     """A release of any files: a plain tar, names sorted, every mode, owner and time the same."""
     about = {"product": product, "version": version, "sequence": sequence, "platform": platform, "entry": list(entry)}
@@ -82,8 +82,9 @@ def bundled(
         )
     named = dict(sources if sources is not None else files)
     return Built(
-        product, version, sequence, platform, bundle, sha256, _sbom(product, version, sha256, named),
-        _provenance(product, version, platform, sha256, named),
+        product, version, sequence, platform, bundle, sha256,
+        bill_of_materials(product, version, sha256, named, python),
+        provenance(Subject(product, version, platform, sha256), named),
     )  # fmt: skip
 
 
@@ -101,17 +102,18 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _sbom(product: str, version: str, sha256: str, sources: Mapping[str, bytes]) -> str:
-    """CycloneDX: the release, each of its files with its hash, and the Python that it needs and does not bring."""
+def bill_of_materials(product: str, version: str, sha256: str, sources: Mapping[str, bytes], python: str = "") -> str:
+    """CycloneDX: the release, each of its files with its hash, and its Python: the version that it brings, or ""."""
     release = _component(f"brakeline-{product}", version, ComponentType.APPLICATION, sha256, f"brakeline-{product}")
     parts = [_component(n, "", ComponentType.FILE, _digest(data), f"file:{n}") for n, data in sorted(sources.items())]
-    python = Component(
-        name="python", version=f">={PYTHON_NEEDED}", type=ComponentType.PLATFORM, bom_ref="python",
-        description="not part of the release: the endpoint's own interpreter with its standard library",
+    outside = "not part of the release: the endpoint's own interpreter with its standard library"
+    interpreter = Component(
+        name="python", version=python or f">={PYTHON_NEEDED}", type=ComponentType.PLATFORM, bom_ref="python",
+        description="part of the release: its interpreter and the parts of its library" if python else outside,
     )  # fmt: skip
     bom = Bom(
-        components=[*parts, python], serial_number=uuid.uuid5(NAMESPACE, sha256), version=1,
-        dependencies=[Dependency(release.bom_ref, [Dependency(c.bom_ref) for c in (*parts, python)])],
+        components=[*parts, interpreter], serial_number=uuid.uuid5(NAMESPACE, sha256), version=1,
+        dependencies=[Dependency(release.bom_ref, [Dependency(c.bom_ref) for c in (*parts, interpreter)])],
     )  # fmt: skip
     bom.metadata.component, bom.metadata.timestamp = release, EPOCH
     bom.metadata.supplier = OrganizationalEntity(name="Brakeline")
@@ -123,7 +125,19 @@ def _component(name: str, version: str, kind: ComponentType, sha256: str, ref: s
     return Component(name=name, version=version or None, type=kind, hashes=hashes, bom_ref=ref)
 
 
-def _provenance(product: str, version: str, platform: str, sha256: str, sources: Mapping[str, bytes]) -> str:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a provenance speaks of. `file`: its name, when it is no bundle."""
+
+    product: str
+    version: str
+    platform: str
+    sha256: str
+    file: str = ""
+    build_type: str = BUILD_TYPE
+
+
+def provenance(subject: Subject, sources: Mapping[str, bytes]) -> str:
     """in-toto Statement v1 with SLSA provenance v1: what was built, of which sources, by what. Nobody's time."""
     materials: list[dict[str, Any]] = [
         {"uri": f"file:{name}", "digest": {"sha256": _digest(data)}} for name, data in sorted(sources.items())
@@ -131,15 +145,16 @@ def _provenance(product: str, version: str, platform: str, sha256: str, sources:
     commit = _commit()
     if commit:
         materials.insert(0, {"uri": "git+brakeline", "digest": {"gitCommit": commit}})
-    parameters = {"product": product, "version": version, "platform": platform}
+    parameters = {"product": subject.product, "version": subject.version, "platform": subject.platform}
+    file = subject.file or f"brakeline-{subject.product}-{subject.version}-{subject.platform}.tar"
     builder = {"id": f"brakeline {brakeline.__version__}", "version": {"python": host.python_version()}}
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": f"brakeline-{product}-{version}-{platform}.tar", "digest": {"sha256": sha256}}],
+        "subject": [{"name": file, "digest": {"sha256": subject.sha256}}],
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
-                "buildType": BUILD_TYPE, "externalParameters": parameters, "resolvedDependencies": materials,
+                "buildType": subject.build_type, "externalParameters": parameters, "resolvedDependencies": materials,
             },
             "runDetails": {"builder": builder},
         },
