@@ -1,6 +1,9 @@
-# The user and the directories, by the files that say so to systemd as well; both also work in a chroot.
+# The user by the file that tells systemd of it as well; the directories by hand, because images are made without /proc.
+# The launcher's can be read by all: releases are executed out of it by their own user.
 systemd-sysusers brakeline.conf
-systemd-tmpfiles --create brakeline.conf
+install -d -m 0755 /etc/brakeline /var/lib/brakeline-launcher
+install -d -m 0700 /var/lib/brakeline-helper
+install -d -o brakeline -g brakeline -m 0700 /var/lib/brakeline
 # The release that came along becomes the first one, unless the launcher has one already. Never a reason to fail.
 @PYTHON@ -I /usr/lib/brakeline/stub.py adopt /usr/lib/brakeline/agent.tar \
     || echo "brakeline-agent: the seed release is not adopted yet; the launcher tries again when it starts" >&2

@@ -149,7 +149,7 @@ def _collected(tree: Path, program: str) -> dict[str, File]:
 
 
 def _local(data: bytes) -> bytes:
-    """Libraries of a Python built by hand look for others where that was built; on an endpoint they look beside them."""
+    """A Python built by hand looks for libraries where it was built; on an endpoint it is to look beside them."""
     built_in = str(sysconfig.get_config_var("LIBDIR")).encode() + b"\0"
     beside = b"$ORIGIN\0"
     if len(built_in) < len(beside) or not data.startswith(b"\x7fELF"):

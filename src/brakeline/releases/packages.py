@@ -98,10 +98,7 @@ def _programs(version: str, agent: Built, python: str) -> dict[str, File]:
 
 def _settings(python: str) -> dict[str, File]:
     units = {f"usr/lib/systemd/system/{name}": File(unit(name, python).encode()) for name in UNITS}
-    return units | {
-        "usr/lib/sysusers.d/brakeline.conf": File(recipe("sysusers.conf").encode()),
-        "usr/lib/tmpfiles.d/brakeline.conf": File(recipe("tmpfiles.conf").encode()),
-    }
+    return units | {"usr/lib/sysusers.d/brakeline.conf": File(recipe("sysusers.conf").encode())}
 
 
 def _documents(version: str, sequence: int) -> dict[str, File]:
