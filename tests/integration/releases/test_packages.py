@@ -211,7 +211,7 @@ def test_an_rpm_installs_upgrades_and_erases_in_a_root_of_its_own(
     (tmp_path / "d.spec").write_text(DISTRIBUTION)
     run("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {tmp_path}", str(tmp_path / "d.spec"))
     assert "python3 >= 3.11 is needed" in rpm_root.rpm("-i", str(packages["rpm"]))
-    before = rpm_root.sh(LIST)
+    before = rpm_root.sh(f"mkdir -p /usr/share/man/man1\n{LIST}")  # on a distribution of rpm its own, here nobody's
     assert rpm_root.rpm("-i", *map(str, tmp_path.glob("RPMS/noarch/*.rpm"))) == ""
     rpm_root.rpm("-i", str(packages["rpm"]))
     assert directories(rpm_root.sh) == DIRECTORIES
