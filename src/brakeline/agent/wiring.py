@@ -30,7 +30,9 @@ PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/upd
 
 
 def program() -> list[str]:
-    """How to start this very program again: the zipapp it runs from, or the package."""
+    """How to start this very program again: a program of its own, the zipapp it runs from, or the package."""
+    if getattr(sys, "frozen", False) and Path(sys.argv[0]).resolve() == Path(sys.executable).resolve():
+        return [sys.executable]  # a frozen Python may also run the zipapp: then argv names that
     archive = Path(sys.argv[0]).resolve()
     if archive.suffix == ".pyz":
         return [sys.executable, "-I", str(archive)]

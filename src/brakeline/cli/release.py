@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brakeline.cli import release_package
 from brakeline.cli.client import Client
 from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
@@ -23,6 +24,7 @@ app = noun("Releases of the agent, the launcher and endpoint content.")
 UPLOAD_S = 120.0
 PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
+app.command("package")(release_package.package)
 
 
 @app.command()
