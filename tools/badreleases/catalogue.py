@@ -46,7 +46,10 @@ PYTHON: Final = ("@python", "-I", "bad.py")
 
 @dataclass(frozen=True, slots=True)
 class BadRelease:
-    """`program`: text of bad.py. `confirmed`: it passes its probation first. `halts`: brake | person."""
+    """`program`: text of bad.py. `confirmed`: it passes its probation first. `halts`: brake | person.
+
+    `mark`: in the home of a confirmed one that dies at every start, how the name of the file that makes it begins.
+    """
 
     name: str
     what: str
@@ -55,7 +58,7 @@ class BadRelease:
     files: dict[str, bytes] = field(default_factory=dict)
     confirmed: bool = False
     halts: str = "brake"
-    host_dies: bool = False
+    mark: str = ""
 
 
 def _patched_elf(**changes: bytes) -> bytes:
@@ -102,13 +105,14 @@ def catalogue() -> tuple[BadRelease, ...]:
         BadRelease("pardonsitself", "tries to write the launcher's state and to pardon itself", PRELUDE + PARDON),
         BadRelease("falsehealth", "says that it is healthy and does nothing", PRELUDE +
                    "say('READY')\nsay('HEALTHY')\nwhile True:\n    time.sleep(1)\n", confirmed=True),
-        BadRelease("dieslater", "works, is confirmed, and then dies at every start", PRELUDE + LATER, confirmed=True),
+        BadRelease("dieslater", "works, is confirmed, and then dies at every start", PRELUDE + LATER, confirmed=True,
+                   mark="later-"),
         BadRelease("appliesnothing", "answers check-ins, is healthy, and never takes an offer", PRELUDE + NOTHING,
-                   confirmed=True, halts="person"),
+                   confirmed=True),
         BadRelease("refusesupdates", "works, and never lets itself be replaced", PRELUDE + REFUSES, confirmed=True,
                    halts="person"),
         BadRelease("takesdown", "confirmed, then takes the whole endpoint down within a second of every start",
-                   PRELUDE + TAKES_DOWN, confirmed=True, host_dies=True),
+                   PRELUDE + TAKES_DOWN, confirmed=True, mark="take-down-"),
     )  # fmt: skip
 
 
