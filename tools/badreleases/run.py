@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class World:
     endpoints: list[Endpoint]
     seed: Built
     hermit: str  # user for releases where there is no server
-    number: int = 1  # of the newest release
+    number: int  # of the newest release
 
     @property
     def template(self) -> Path:
@@ -74,22 +75,25 @@ def world(say: Say, count: int = ENDPOINTS) -> Iterator[World]:
     place = Path(tempfile.mkdtemp(prefix="brakeline-bad-releases-"))
     place.chmod(0o755)
     users = [f"bl-bad-{os.getpid() % 100_000}-{n}" for n in (*range(count), "alone")]
-    made = World(place, Cell(place), [], build_release("agent", "1.0.0", 1), users.pop())
+    cell, hermit = Cell(place), users.pop()
+    made: World | None = None
     try:
-        made.cell.start()
-        made.cell.publish(made.seed.bundle)
-        for user in (*users, made.hermit):
+        cell.start()
+        number = cell.shipped() + 1
+        made = World(place, cell, [], build_release("agent", "1.0.0", number), hermit, number)
+        cell.publish(made.seed.bundle)
+        for user in (*users, hermit):
             subprocess.run(["useradd", "--system", "--no-create-home", user], check=False, capture_output=True)
         _settle(made, users)
         say(f"{count} endpoints run {made.seed.release_id}")
         yield made
     finally:
-        for one in made.endpoints:
+        for one in made.endpoints if made else ():
             one.ended.set()
             one.die()
-        for user in (*users, made.hermit):
+        for user in (*users, hermit):
             subprocess.run(["userdel", user], check=False, capture_output=True)
-        made.cell.stop()
+        cell.stop()
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -114,19 +118,28 @@ def _settle(made: World, users: Sequence[str]) -> None:
 
 
 def exercise(made: World, bad: BadRelease, say: Say) -> Outcome:
-    """One bad release: on a fleet with a server, and on one machine without."""
+    """One bad release: on a fleet with a server, and on one machine without; at once, where it lets others live."""
     made.number += 1
     release = built(bad, made.number)
-    outcome = let_loose(made.cell, made.endpoints, made.seed.release_id, bad, release, say)
+    with ThreadPoolExecutor(1) as pool:
+        alone = None if bad.hungry else pool.submit(_alone, made, bad, release)
+        outcome = let_loose(made.cell, made.endpoints, made.seed.release_id, bad, release, say)
+        seconds, why = alone.result() if alone else _alone(made, bad, release)
+    if why:
+        return replace(outcome, healed=False, needed_a_hand=True, why=why)
+    say(f"{'':<18} without a server: " + ("one machine cannot see it" if seconds is None else f"{seconds:.0f} s"))
+    return replace(outcome, heal_seconds_alone=seconds)
+
+
+def _alone(made: World, bad: BadRelease, release: Built) -> tuple[float | None, str]:
+    """(seconds, "") or what went wrong."""
     if not heals_alone(bad):
-        return outcome
+        return None, ""
     try:
         base = made.place / f"alone-{bad.name}"
-        seconds = heal_alone(made.template, base, made.hermit, made.seed, bad, release)
+        return heal_alone(made.template, base, made.hermit, made.seed, bad, release), ""
     except TimeoutError as e:
-        return replace(outcome, healed=False, needed_a_hand=True, why=str(e))
-    say(f"{'':<18} alone: {seconds:.0f} s")
-    return replace(outcome, heal_seconds_alone=seconds)
+        return None, str(e)
 
 
 def built(bad: BadRelease, number: int) -> Built:
