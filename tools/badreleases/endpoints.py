@@ -56,8 +56,8 @@ class Endpoint:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def install(self, cell: Cell, root: str, seed: Built, token: str) -> None:
-        """As enrolment leaves it: launcher, pinned root, a first release that counts as confirmed, an identity."""
-        for folder in (self.base, self.base / "root", self.base / "etc", self.base / "home", self.base / "lib"):
+        """Launcher, pinned root, an identity: as enrolment leaves it, but for a release to run."""
+        for folder in (self.base, self.base / "etc", self.base / "home", self.base / "lib"):
             folder.mkdir(mode=0o755, exist_ok=True)
         (self.base / "lib/launcher.pyz").write_bytes(zipapp.build(product="launcher"))
         shutil.copy(stub.__file__, self.base / "lib/stub.py")
@@ -65,15 +65,27 @@ class Endpoint:
         with tarfile.open(fileobj=io.BytesIO(seed.bundle)) as tar:
             tar.extract("agent.pyz", self.base, filter="data")
         self._enrol(cell, token)
+        self.configure()
+
+    def configure(self) -> None:
+        """What people set: here, everything that takes long, made short."""
         arguments = ["run", "--config", str(self.base / "etc/agent.json"), "--state", str(self.base / "home")]
         own = {"user": self.user, "knobs": KNOBS, "budget": BUDGET, "arguments": arguments}
         (self.base / "etc/launcher.json").write_text(json.dumps(own))
-        disk, path = RealDisk(self.base / "root"), f"agent/{seed.version}/any/bundle.tar"
-        offered = Offered("agent", seed.version, seed.sequence, path, seed.sha256, len(seed.bundle), "", 0, 0)
-        install.install(disk, seed.bundle, offered, "any")
-        records = Records(disk)
+
+    def keep(self, *releases: Built) -> None:
+        """Install releases as the launcher does after it has verified them."""
+        (self.base / "root").mkdir(mode=0o755, exist_ok=True)
+        for one in releases:
+            path = f"agent/{one.version}/any/bundle.tar"
+            offered = Offered("agent", one.version, one.sequence, path, one.sha256, len(one.bundle), "", 0, 0)
+            install.install(RealDisk(self.base / "root"), one.bundle, offered, "any")
+
+    def remember(self, record: Record) -> None:
+        """The launcher's first record."""
+        records = Records(RealDisk(self.base / "root"))
         records.prepare()
-        records.commit(Record(generation=1, current=seed.release_id))
+        records.commit(record)
 
     def _enrol(self, cell: Cell, token: str) -> None:
         account = pwd.getpwnam(self.user)

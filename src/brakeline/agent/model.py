@@ -47,6 +47,8 @@ class Self:
     boot_id: str
     can_patch: bool  # a root helper is there; without it this endpoint can only be assessed
     release_id: str = ""  # of this very process, as its launcher says; "" = none started it
+    content: str = ""  # release_id of the content that it was given; "" = its own rules count
+    content_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

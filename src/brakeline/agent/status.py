@@ -49,6 +49,8 @@ def describe(state: State) -> dict[str, Any]:
         "results_refused": state.set_aside,
         "rollouts_halted": list(state.durable.halted),
         "release": state.me.release_id or "started without a launcher: it cannot update itself",
+        "content": state.me.content or "none: the built-in rules count",
+        "content_problems": list(state.me.content_problems),
         "self_update": _self_update(state),
     }
 

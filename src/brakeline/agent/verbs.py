@@ -34,18 +34,18 @@ def run(options: Namespace) -> int:
 
 def scan(options: Namespace) -> int:
     """A child of `run`, or by hand: look at this machine."""
+    from brakeline.agent import content, stamp, wiring
     from brakeline.agent import scan as scanning
-    from brakeline.agent import stamp, wiring
     from brakeline.agent.clock import SystemClock
 
     _as_child()
     state = Path(options.state)
     (state / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
     clock = SystemClock()
-    task = scanning.Task(
-        options.base, options.sequence, __version__, stamp.take(__version__), clock.monotonic_s(), options.full
-    )
-    summary = scanning.scan(wiring.provider(), state, task)
+    given = content.load()
+    stamped = stamp.take(given.looker(__version__))
+    task = scanning.Task(options.base, options.sequence, __version__, stamped, clock.monotonic_s(), options.full)
+    summary = scanning.scan(wiring.provider(given.rules), state, task)
     sys.stdout.buffer.write(codec.encode(summary) + b"\n")
     return 0
 

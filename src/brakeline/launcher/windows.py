@@ -65,7 +65,7 @@ class _Release(subprocess.Popen[bytes]):
     job: int = 0
 
 
-def start_release(settings: Settings, command: tuple[str, ...], folder: Path) -> Child:
+def start_release(settings: Settings, command: tuple[str, ...], folder: Path, content: str = "") -> Child:
     """Execute a release in a job of its own. Raises `OSError`."""
     read_end, write_end = os.pipe()
     log_read, log_write = os.pipe()
@@ -80,7 +80,7 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
             stdin=subprocess.PIPE,
             stdout=log_write,
             stderr=log_write,
-            env=_environment(settings, handle) | told(settings, folder),
+            env=_environment(settings, handle) | told(settings, folder, content),
             startupinfo=startup,
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP
             | subprocess.CREATE_NO_WINDOW
