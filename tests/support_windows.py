@@ -109,38 +109,12 @@ class Machine:
         return shutil.which("wineserver") or "/usr/lib/wine/wineserver64"
 
 
-@dataclass
-class WindowsEndpoint(Endpoint):
-    """`Endpoint` on such a machine; the same words, Windows' processes."""
+class OnWindows:
+    """The processes of an endpoint on such a machine: start, kill, power cut, who is left, files held open."""
 
-    machine: Machine = field(default_factory=lambda: Machine(Path("/nonexistent")))
-    outlet: threading.Thread | None = None
-
-    def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
-        self.program.write_bytes(agent_bundle.build(product="launcher"))
-        for folder in (self.root, self.home, self.etc):
-            folder.mkdir()
-        (self.etc / "root.json").write_text(self.cell.repository.roots[0])
-        self.configure()
-        release_id = self.cell.repository.publish(version, baseline, sequence)
-        target = self.cell.repository.target(release_id)
-        (self.base / "baseline.tar").write_bytes(baseline)
-        offered = ("agent", version, sequence, target.path, target.hashes["sha256"], target.length, "", 0, 0)
-        self.machine.run(
-            "from pathlib import Path\n"
-            "from brakeline.launcher import install\n"
-            "from brakeline.launcher.disk import RealDisk\n"
-            "from brakeline.launcher.model import Record\n"
-            "from brakeline.launcher.records import Records\n"
-            "from brakeline.trust.model import Offered\n"
-            f"folder = Path(r'{FOLDER}')\n"
-            "disk = RealDisk(folder / 'root')\n"
-            f"install.install(disk, (folder / 'baseline.tar').read_bytes(), Offered(*{offered!r}), 'any')\n"
-            "records = Records(disk)\n"
-            "records.prepare()\n"
-            f"records.commit(Record(generation=1, current={release_id!r}))\n"
-        )
-        return release_id
+    base: Path
+    process: subprocess.Popen[bytes] | None
+    machine: Machine
 
     def start(self) -> None:
         places = [w for n in ("root", "etc", "home") for w in (f"--{n}", f"{FOLDER}\\{n}")]
@@ -148,8 +122,7 @@ class WindowsEndpoint(Endpoint):
             self.machine.python("-I", f"{FOLDER}\\launcher.pyz", "run", *places), env=self.machine.environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        self.outlet = threading.Thread(target=self._keep_log, args=(self.process,), daemon=True)
-        self.outlet.start()
+        threading.Thread(target=self._keep_log, args=(self.process,), daemon=True).start()
 
     def _keep_log(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -202,6 +175,39 @@ class WindowsEndpoint(Endpoint):
             yield
         finally:
             holder.communicate(timeout=20)
+
+
+@dataclass
+class WindowsEndpoint(OnWindows, Endpoint):
+    """`Endpoint` on such a machine; the same words, Windows' processes."""
+
+    machine: Machine = field(default_factory=lambda: Machine(Path("/nonexistent")))
+
+    def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
+        self.program.write_bytes(agent_bundle.build(product="launcher"))
+        for folder in (self.root, self.home, self.etc):
+            folder.mkdir()
+        (self.etc / "root.json").write_text(self.cell.repository.roots[0])
+        self.configure()
+        release_id = self.cell.repository.publish(version, baseline, sequence)
+        target = self.cell.repository.target(release_id)
+        (self.base / "baseline.tar").write_bytes(baseline)
+        offered = ("agent", version, sequence, target.path, target.hashes["sha256"], target.length, "", 0, 0)
+        self.machine.run(
+            "from pathlib import Path\n"
+            "from brakeline.launcher import install\n"
+            "from brakeline.launcher.disk import RealDisk\n"
+            "from brakeline.launcher.model import Record\n"
+            "from brakeline.launcher.records import Records\n"
+            "from brakeline.trust.model import Offered\n"
+            f"folder = Path(r'{FOLDER}')\n"
+            "disk = RealDisk(folder / 'root')\n"
+            f"install.install(disk, (folder / 'baseline.tar').read_bytes(), Offered(*{offered!r}), 'any')\n"
+            "records = Records(disk)\n"
+            "records.prepare()\n"
+            f"records.commit(Record(generation=1, current={release_id!r}))\n"
+        )
+        return release_id
 
 
 @contextlib.contextmanager
