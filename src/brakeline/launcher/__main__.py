@@ -3,6 +3,7 @@
     run        supervise: what the service manager starts
     check      one look, in a process of its own; prints one JSON line
     exec ARGS  become the release that runs here (else the confirmed, else the last known good one) with these arguments
+    adopt TAR  put a first release in place, by whoever installs this machine; what is confirmed here stays
     status     what the launcher has written down about itself
 
 A commit that must be durable and is not cuts off the commands after it and comes back as an event.
@@ -27,6 +28,7 @@ from brakeline.launcher.records import Records
 from brakeline.launcher.report import report_text
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
 from brakeline.launcher.supervise import REPORT, Child
+from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Floors
 
 if sys.platform == "win32":
@@ -36,7 +38,8 @@ else:
 
 TICK_S = 1.0
 BUDGET_EVERY_S = 15.0
-RESERVE, RESERVE_BYTES = "reserve", 16 * 1024 * 1024
+LOCK = "lock"
+ANOTHER = 3  # exit code: a launcher runs here already
 
 
 class Launcher:
@@ -50,16 +53,22 @@ class Launcher:
         self.release: Child | None = None
         self.check: Child | None = None
         self.check_until_s = self.kill_at_s = self.budget_at_s = 0.0
+        self.lock: int | None = None
         self.over = False
         self.stop_asked = False
+        self.woken = -1
         self.reported = ""
         self.unreported = False  # it could not be written; said once
         self.state = State(model.Record(), settings.knobs)
 
     def run(self) -> int:
         """Until `Exit`. The first thing done is to say that the launcher itself is alive."""
+        self.woken = host.wake_by_signals()
         for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGINT)):  # Windows' word
             signal.signal(number, self._signalled)
+        if not self._alone():
+            log("another launcher runs here already; this one ends")
+            return ANOTHER
         supervise.tell_systemd("READY=1")
         record, problem = self._load()
         self.state = State(record, self.settings.knobs, committed=record)
@@ -70,6 +79,14 @@ class Launcher:
             if not self.over:
                 self._wait()
         return 0
+
+    def _alone(self) -> bool:
+        """Whether no other launcher writes here. A disk that takes no lock file stops nobody."""
+        try:
+            self.lock = host.lock(self.settings.root / LOCK)
+        except OSError:
+            return True
+        return self.lock is not None
 
     def _load(self) -> tuple[model.Record, str]:
         try:
@@ -89,7 +106,7 @@ class Launcher:
 
     def _wait(self) -> None:
         fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
-        host.wait_for(fds, TICK_S)
+        host.wait_for(fds, TICK_S, self.woken)
         supervise.tell_systemd("WATCHDOG=1")
         now = clock.monotonic_s()
         if self.stop_asked and not self.state.stopping:
@@ -285,6 +302,23 @@ def check(settings: Settings, damaged: list[str]) -> int:
     return 0
 
 
+def adopt(settings: Settings, bundle: Path) -> int:
+    """Put a first release in place."""
+    disk = RealDisk(settings.root)
+    records = Records(disk)
+    try:
+        records.prepare()
+        before, _ = records.load()
+        record = install.adopt(disk, bundle.read_bytes(), before, settings.who.platform)
+        if record != before:
+            records.commit(dataclasses.replace(record, generation=before.generation + 1))
+    except (OSError, Distrust) as e:
+        print(f"brakeline: {bundle}: {e.text if isinstance(e, Distrust) else e}", file=sys.stderr)
+        return 1
+    print(record.current)
+    return 0
+
+
 def become(settings: Settings, arguments: list[str]) -> int:
     """Exec the release that runs, or the best one that can: for the root helper and the command line."""
     disk = RealDisk(settings.root)
@@ -323,6 +357,8 @@ def main(arguments: list[str]) -> int:
             return check(settings, rest)
         case "exec":
             return become(settings, rest)
+        case "adopt" if len(rest) == 1:
+            return adopt(settings, Path(rest[0]))
         case "status":
             print((settings.root / REPORT).read_text())
             return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from typing import Final
 
 from brakeline.launcher.disk import Disk
@@ -33,6 +34,24 @@ def install(disk: Disk, bundle: bytes, offered: Offered, platform: str) -> None:
             "no_space", f"{offered.release_id} needs {round(FREE_FACTOR * offered.length)} bytes of free space"
         )
     write_tree(disk, offered.release_id, files, said)
+
+
+def adopt(disk: Disk, bundle: bytes, record: Record, platform: str) -> Record:
+    """The record after a first release was put in place by whoever installs this machine, who is trusted for it.
+
+    What is confirmed here and whole stays. Raises `OSError`, and `Distrust` for a bad bundle or a forbidden one.
+    """
+    if any(r and not verify(disk, r) for r in (record.current, record.last_known_good)):
+        return record
+    said = unpack(bundle)[1]
+    if said.product != "agent":
+        raise Distrust("wrong_product", f"a {said.product} cannot be what runs here")
+    sha256 = hashlib.sha256(bundle).hexdigest()
+    offered = Offered(said.product, said.version, said.sequence, "", sha256, len(bundle), "", 0, 0)
+    if offered.release_id in (*record.recalled, *record.quarantined):
+        raise Distrust("recalled", f"{offered.release_id} was recalled or has failed here; get a newer kit")
+    install(disk, bundle, offered, platform)
+    return replace(record, current=offered.release_id)
 
 
 def unpack(bundle: bytes) -> tuple[Tree, artifacts.About]:

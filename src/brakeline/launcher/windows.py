@@ -183,9 +183,25 @@ def start_check(arguments: list[str]) -> Child:
     return Child(process, words=-1, stderr=fd)
 
 
-def wait_for(_fds: list[int], seconds: float) -> None:
+def wake_by_signals() -> int:
+    """Nothing to wait for: `wait_for` looks often."""
+    return -1
+
+
+def wait_for(_fds: list[int], seconds: float, _woken: int) -> None:
     """A little while."""
     time.sleep(min(seconds, POLL_S))
+
+
+def lock(path: Path) -> int | None:
+    """As in `supervise`."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOINHERIT, 0o600)
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def boot_id() -> str:
