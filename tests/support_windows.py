@@ -162,7 +162,14 @@ class OnWindows:
 
     def left(self) -> list[str]:
         """Command lines of releases that are alive on this machine."""
-        found = []
+        return list(self._releases().values())
+
+    def pids(self) -> list[int]:
+        """Their process ids, as this host counts."""
+        return list(self._releases())
+
+    def _releases(self) -> dict[int, str]:
+        found = {}
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -171,7 +178,7 @@ class OnWindows:
                     and "agent.pyz" in words
                     and str(self.machine.prefix) in (entry / "environ").read_bytes().decode(errors="replace")
                 ):
-                    found.append(words)
+                    found[int(entry.name)] = words
         return found
 
     @contextlib.contextmanager
