@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from tests.support import require
 from tests.support_launcher import HEALTHY, RAN, READY, STAY, Cell, Endpoint
 
@@ -93,6 +94,23 @@ class Machine:
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
         return done.stdout.decode().replace("\r", "")
 
+    def suite(self, file: Path, place: Path, *options: str, **environment: str) -> str:
+        """Run one of our test files on this machine, with this host's pytest (plain Python); what it says."""
+        (place / "pytest.ini").write_text("[pytest]\n")
+        paths = [dos(file.parents[file.parts[::-1].index("tests")] / "src"), dos(Path(pytest.__file__).parents[1])]
+        program = f"import sys; sys.path[:0] = {paths!r}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+        fixed = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--basetemp", "C:\\suite"]
+        places = ["-c", dos(place / "pytest.ini"), "--rootdir", dos(place), dos(file)]
+        done = subprocess.run(
+            self.python("-c", program, *fixed, *options, *places), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=self.environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment, stderr=subprocess.STDOUT,
+            timeout=280, check=False,
+        )  # fmt: skip
+        said = done.stdout.decode(errors="replace")
+        assert done.returncode == 0, said[-5000:]
+        assert " passed" in said
+        return said
+
     def power_cut(self) -> None:
         """Everything of this machine at once, wine's server first."""
         mine = f"WINEPREFIX={self.prefix}".encode()
@@ -109,12 +127,19 @@ class Machine:
         return shutil.which("wineserver") or "/usr/lib/wine/wineserver64"
 
 
+def dos(path: Path) -> str:
+    """A path of this host as that machine sees it."""
+    return "Z:" + str(path.resolve()).replace("/", "\\")
+
+
 class OnWindows:
     """The processes of an endpoint on such a machine: start, kill, power cut, who is left, files held open."""
 
     base: Path
     process: subprocess.Popen[bytes] | None
     machine: Machine
+    stubbed: bool = False
+    over = threading.Event()  # of the service that runs now
 
     def launcher(self, verb: str, *words: str) -> list[str]:
         """A command line of the launcher on this machine."""
@@ -131,27 +156,43 @@ class OnWindows:
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            self.launcher("run"), env=self.machine.environment,
+        """The launcher; or the stub, again and again, as a service manager does."""
+        self.over = threading.Event()
+        self.process = self._spawn()
+        threading.Thread(target=self._serve, args=(self.process, self.over), daemon=True).start()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        command = self.launcher("run")
+        if self.stubbed:
+            ours = (f"{FOLDER}\\lib\\stub.py", "--root", f"{FOLDER}\\root", "run")
+            command = [*self.machine.python("-I", *ours), *command[command.index("run") + 1 :]]
+        return subprocess.Popen(
+            command, env=self.machine.environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        threading.Thread(target=self._keep_log, args=(self.process,), daemon=True).start()
 
-    def _keep_log(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with (self.base / "log").open("ab", buffering=0) as out:
-            while data := process.stdout.read1(65_536):  # type: ignore[attr-defined]
-                out.write(data)
+    def _serve(self, process: subprocess.Popen[bytes], over: threading.Event) -> None:
+        while True:
+            assert process.stdout is not None
+            with (self.base / "log").open("ab", buffering=0) as out:
+                while data := process.stdout.read1(65_536):  # type: ignore[attr-defined]
+                    out.write(data)
+            process.wait()
+            if over.is_set() or not self.stubbed:
+                return
+            self.process = process = self._spawn()
 
     def stop(self, number: int = signal.SIGKILL) -> int:
         """Windows has no SIGTERM for a process without a console: it is ended as by the task manager."""
         assert self.process is not None
+        self.over.set()
         self.process.kill()
         status = self.process.wait(15)
         self.process = None
         return status
 
     def power_cut(self) -> None:
+        self.over.set()
         self.machine.power_cut()
         if self.process is not None:
             self.process.wait(15)

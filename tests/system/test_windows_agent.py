@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from tests import support_windows
 from tests.support import require
-from tests.support_windows import FOLDER, Machine
+from tests.support_windows import FOLDER, Machine, dos
 from tests.support_windows_agent import World, enrolled
 
 from brakeline.launcher.disk import RealDisk
@@ -83,25 +83,8 @@ def test_the_contract_of_the_system_below_holds(machine: Machine, tmp_path: Path
     made = ensure_tls(tmp_path, (), SystemClock())
     for file, name in ((made.ca_file, "ca.crt"), (made.certificate_file, "server.crt"), (made.key_file, "server.key")):
         (tmp_path / name).write_bytes(file.read_bytes())
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    paths = [dos(CONTRACT.parents[2] / "src"), dos(Path(pytest.__file__).parents[1])]
-    program = f"import sys; sys.path[:0] = {paths!r}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--basetemp", "C:\\contract"]
-    places = ["-c", dos(tmp_path / "pytest.ini"), "--rootdir", dos(tmp_path), dos(CONTRACT)]
-    given = {"BRAKELINE_TEST_TLS": dos(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(
-        machine.python("-c", program, *options, *places), env=machine.environment | given, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
-    )  # fmt: skip
-    said = done.stdout.decode(errors="replace")
-    assert done.returncode == 0, said[-5000:]
-    assert " passed" in said
+    said = machine.suite(CONTRACT, tmp_path, BRAKELINE_TEST_TLS=dos(tmp_path))
     assert "skipped" not in said
-
-
-def dos(path: Path) -> str:
-    """A path of this host as that machine sees it."""
-    return "Z:" + str(path.resolve()).replace("/", "\\")
 
 
 def test_it_is_enrolled_checks_in_and_says_truthfully_that_nothing_is_assessed(world: World) -> None:
