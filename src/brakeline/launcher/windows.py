@@ -40,6 +40,7 @@ _kernel.SetInformationJobObject.argtypes = [wintypes.HANDLE, ctypes.c_int, ctype
 _kernel.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
 _kernel.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
 _kernel.CloseHandle.argtypes = [wintypes.HANDLE]
+_kernel.GetCurrentProcess.restype = wintypes.HANDLE
 _kernel.OpenProcess.restype = wintypes.HANDLE
 _kernel.OpenProcess.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
 _kernel.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
@@ -194,8 +195,14 @@ def start_check(arguments: list[str]) -> Child:
 
 def wake_by_signals() -> int:
     """A handle of the stub that has started us, -1 = none has: elsewhere it becomes us, here it waits for our end."""
-    stub = _kernel.OpenProcess(SYNCHRONIZE, False, os.getppid()) if "BRAKELINE_STUB" in os.environ else None
-    return int(stub) if stub else -1
+    if "BRAKELINE_STUB" not in os.environ:
+        return -1
+    basic = (ctypes.c_size_t * 6)()  # PROCESS_BASIC_INFORMATION; its last field is the id of who has started us
+    query = ctypes.WinDLL("ntdll").NtQueryInformationProcess
+    query.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.ULONG, ctypes.c_void_p]
+    if query(_kernel.GetCurrentProcess(), 0, basic, ctypes.sizeof(basic), None):
+        return -1
+    return int(_kernel.OpenProcess(SYNCHRONIZE, False, basic[5]) or -1)
 
 
 def wait_for(_fds: list[int], seconds: float, woken: int) -> None:
