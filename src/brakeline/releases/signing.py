@@ -31,7 +31,7 @@ from tuf.api.metadata import (
 from brakeline.releases.faults import BadMetadata
 from brakeline.releases.model import CONTENT, LIFETIME_MS, LeaseWish
 from brakeline.trust.canonical import canonical
-from brakeline.trust.metadata import OURS, Target
+from brakeline.trust.metadata import CONTENT_PATHS, OURS, Target
 from brakeline.trust.statements import LEASE_MS_MAX
 from brakeline.trust.times import instant
 
@@ -109,7 +109,7 @@ def targets_text(version: int, now_ms: int, files: Mapping[str, Target], signers
         file.unrecognized_fields["custom"] = dict(target.custom)
         signed.targets[path] = file
     if content is not None:
-        role = DelegatedRole(CONTENT, list(content.keyids), content.threshold, terminating=True, paths=["content/*"])
+        role = DelegatedRole(CONTENT, list(content.keyids), content.threshold, terminating=True, paths=[CONTENT_PATHS])
         signed.delegations = Delegations({k.keyid: k for k in content.keys}, {CONTENT: role})
     if pardons:
         listed = [{"release_id": r, "recall": v} for r, v in sorted(pardons.items())]
