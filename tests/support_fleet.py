@@ -20,6 +20,7 @@ from brakeline.protocol.messages import (
     Facts,
     Health,
     Inventory,
+    LauncherReport,
     Package,
     PackageManagerHealth,
     PendingUpdate,
@@ -85,9 +86,8 @@ class SmallFleet:
         assert not ack.resync
         await self.check_in(endpoint_id)
 
-    async def check_in(self, endpoint_id: str) -> None:
+    async def check_in(self, endpoint_id: str, launcher: LauncherReport | None = None) -> None:
         session = await self.service.session(endpoint_id)
-        self.service.record_check_in(
-            session, "boot", CheckIn("0.1", session.held.sequence, session.held.digest, Health())
-        )
+        said = CheckIn("0.1", session.held.sequence, session.held.digest, Health(), launcher=launcher)
+        self.service.record_check_in(session, "boot", said)
         await self.service.flush()

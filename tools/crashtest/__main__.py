@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from tools.crashtest import modelcheck, mutants
+from tools.crashtest import modelcheck, mutants, slotwalk
 
 CHARACTERS = ("good", "crash", "hang", "killer")
 
@@ -24,7 +24,11 @@ def main() -> int:
     for character in ("good", "crash", "hang"):
         rows.append((f"full disk, {character} release", modelcheck.full_disk(character)))
     rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed()))
+    for character in slotwalk.CHARACTERS:
+        rows.append((f"power cuts, {character} launcher", slotwalk.walk(character, options.depth)))
+        rows.append((f"full disk, {character} launcher", slotwalk.full_disk(character)))
     caught = {name: bool(mutants.caught(name)) for name in mutants.CAUGHT}
+    caught |= {name: bool(slotwalk.caught(name)) for name in slotwalk.MUTANTS}
     harmless = {name: not mutants.harm(name) for name in mutants.HARMLESS}
     total = modelcheck.Outcome()
     for _, row in rows:

@@ -110,6 +110,63 @@ def list_releases(as_json: Json = False) -> None:
 
 
 @app.command()
+def show(release: str, as_json: Json = False) -> None:
+    """One release: what it is, its rollouts, on how many endpoints it runs, which trials failed and why."""
+    client = Client.from_context()
+    found = {
+        "release": client.get(f"/releases/{release}"),
+        "rollouts": client.get("/rollouts", release=release)["items"],
+        "standing": _standing(client.get("/fleet/releases"), release),
+        "trials": client.get(f"/fleet/releases/{release}/trials"),
+    }
+    emit(found, as_json, lambda: _show(found))
+
+
+def _standing(standings: dict[str, Any], release: str) -> dict[str, Any]:
+    none = dict.fromkeys(("running", "confirmed", "probation", "quarantined", "recalled"), 0)
+    found = next((x for x in standings["items"] if x["release_id"] == release), {"release_id": release, **none})
+    return found | {key: standings[key] for key in ("with_launcher", "without_launcher")}
+
+
+def _show(found: dict[str, Any]) -> None:
+    r, s = found["release"], found["standing"]
+    reason = r["recalled_reason"] or r["withdrawn_reason"]
+    asked = f"asked for by {r['pardon_asked_by']}: a second person confirms it" if r["pardon_asked_ms"] else "-"
+    pairs({
+        "release": f"{r['product']} {r['version']} ({r['id']}), sequence {r['sequence']}, platform {r['platform']}",
+        "state": f"{r['state']}: {reason}" if reason else r["state"], "pardon": asked,
+        "sha256": r["sha256"], "length": f"{r['length']} bytes", "notes": r["notes"] or "-",
+        "published": f"{when(r['published_ms'])} by {r['published_by']}",
+        "endpoints": f"{s['running']} run it, {s['confirmed']} have it confirmed, {s['probation']} on probation, "
+                     f"{s['quarantined']} quarantined it; {s['without_launcher']} have no launcher",
+    })  # fmt: skip
+    say()
+    rows = [(x["id"], x["state"], f"{x['exposed']}/{x['targets']}", x["why"]) for x in found["rollouts"]]
+    table(["rollout", "state", "exposed", "why"], rows, f"Not promoted: brakeline release plan {r['id']}")
+    say()
+    trials = [(t["hostname"], t["outcome"], t["code"], t["runs"], t["detail"]) for t in found["trials"]["items"]]
+    table(["endpoint", "trial", "code", "executed", "detail"], trials, "No launcher reports a failed trial of it.")
+
+
+@app.command()
+def plan(
+    release: str, pace: Annotated[str, typer.Option(help="careful, fast or rehearsal")] = "careful",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """What promoting it would do: endpoints, rings, what the brake can see. Changes nothing."""
+    answer = Client.from_context().get(f"/releases/{release}/promotion", pace=pace)
+
+    def human() -> None:
+        say(f"{answer['title']} to {answer['endpoints']} endpoints; {answer['without_launcher']} have no launcher yet")
+        table(["ring", "up to", "bake h"], [(r["name"], r["upto"], f"{r['bake_s'] / 3600:g}") for r in answer["rings"]])
+        for sentence in answer["statistics"]:
+            say(f"  {sentence}")
+        talk(f"Do it: brakeline release promote {release} --pace {pace} --expect {answer['endpoints']} --start")
+
+    emit(answer, as_json, human)
+
+
+@app.command()
 def status(as_json: Json = False) -> None:
     """Where the keys are, what expires, what people have to do."""
     answer = Client.from_context().get("/releases/status")

@@ -19,12 +19,14 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from brakeline.launcher import clock, install, keepsake, model, supervise
+from brakeline.launcher import clock, install, keepsake, model, slots, supervise
 from brakeline.launcher.decide import decide
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Command, Event, Found, State
 from brakeline.launcher.records import Records
 from brakeline.launcher.report import report_text
+from brakeline.launcher.selector import Update, to_stub, who_am_i
+from brakeline.launcher.selector import load as load_selector
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
 from brakeline.launcher.supervise import REPORT, Child
 from brakeline.trust.model import Floors
@@ -55,6 +57,7 @@ class Launcher:
         self.reported = ""
         self.unreported = False  # it could not be written; said once
         self.state = State(model.Record(), settings.knobs)
+        self.update = Update(self.disk, settings.knobs, log, who_am_i(), to_stub)
 
     def run(self) -> int:
         """Until `Exit`. The first thing done is to say that the launcher itself is alive."""
@@ -62,6 +65,9 @@ class Launcher:
             signal.signal(number, self._signalled)
         supervise.tell_systemd("READY=1")
         record, problem = self._load()
+        self.update.begin(clock.monotonic_s())
+        if record.run is not None and not record.run.clean:
+            host.bury(self.settings)  # a launcher that was killed has left its release running: never two at once
         self.state = State(record, self.settings.knobs, committed=record)
         self.events.append(model.Started(clock.monotonic_s(), clock.boot_id(), install.installed(self.disk), problem))
         while not self.over:
@@ -96,6 +102,9 @@ class Launcher:
             self.events.append(model.StopAsked(now))
         self._look_at_check(now)
         self._look_at_release(now)
+        if not self.stop_asked and (why := self.update.tick(self.state, now)):
+            log(f"ending for another launcher: {why}")
+            self.stop_asked = True
         self.events.append(model.Tick(now))
 
     def _look_at_check(self, now: float) -> None:
@@ -112,6 +121,7 @@ class Launcher:
         child.close()
         self.check = None
         found, problem = _found(bytes(child.heard)) if ended else (None, "no answer in time")
+        found = self.update.screen(found, now)
         self.events.append(model.CheckEnded(now, found, install.installed(self.disk), problem))
 
     def _look_at_release(self, now: float) -> None:
@@ -238,7 +248,7 @@ class Launcher:
 
     def _report(self) -> None:
         """For the agent and for people; written when it changes, never trusted by the launcher itself."""
-        text = report_text(self.state, self.settings)
+        text = report_text(self.state, self.settings, self.update)
         if text == self.reported:
             return
         try:
@@ -267,9 +277,11 @@ def _found(line: bytes) -> tuple[Found | None, str]:
     try:
         plain = json.loads(line)
         lists = {name: tuple(plain[name]) for name in ("recalled", "pardoned", "problems", "mended")}
+        others = tuple(model.Staged(**one) for one in plain["others"])
         return Found(
-            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"], **lists
-        ), ""
+            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"],
+            others=others, **lists,
+        ), ""  # fmt: skip
     except (ValueError, TypeError, KeyError):
         return None, "the look has crashed"
 
@@ -280,7 +292,17 @@ def check(settings: Settings, damaged: list[str]) -> int:
 
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    found = source.look(settings, disk, record, damaged, settings.knobs.check_s * 0.9)
+    me, own = who_am_i(), load_selector(disk)
+    also = tuple(
+        p for p in settings.who.also if p != "launcher" or me is not None
+    )  # without a stub nobody could try it
+    settings = dataclasses.replace(settings, who=dataclasses.replace(settings.who, also=also))
+    newest = max(
+        record.floors.launcher_sequence, own.slots[own.confirmed].sequence if own.confirmed in own.slots else 0
+    )
+    record = dataclasses.replace(record, floors=dataclasses.replace(record.floors, launcher_sequence=newest))
+    seconds = settings.knobs.check_s * 0.9
+    found = source.look(settings, disk, record, damaged, seconds, slots.settled(own, me) if me else ())
     print(json.dumps(dataclasses.asdict(found)), flush=True)
     return 0
 

@@ -32,6 +32,10 @@ class Knobs:
     again_s: float = 3600.0  # a crash-looping release is tried again after the last known good has run so long
     lonely_check_s: float = 300.0  # nothing may run: look this often
     stop_s: float = 8.0  # between SIGTERM and SIGKILL
+    launcher_calm_s: float = 604_800.0  # of the agent's healthy uptime before a newer launcher is tried
+    launcher_ready_s: float = 60.0  # a launcher on trial must have begun by then, its agent ten times later
+    launcher_probation_s: float = 600.0  # of uptime, before a launcher on trial may confirm itself
+    launcher_trial_s: float = 21_600.0  # … and gives up otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,15 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """A release of another product than the agent: offered to this endpoint and complete in versions/."""
+
+    product: str
+    release_id: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What one check came to, as the check's own process says it."""
 
@@ -106,6 +119,7 @@ class Found:
     sequence: int = 0
     problems: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()  # damaged releases whose files are whole again
+    others: tuple[Staged, ...] = ()  # the newest of each further product
 
 
 # --- what may happen: `at` is monotonic seconds ----------------------------------------------------------------------

@@ -168,6 +168,11 @@ def kill_group(child: Child) -> None:
 def kill_all(settings: Settings, child: Child) -> None:
     """SIGKILL to everything that the release has started: its group, and every process of its user."""
     kill_group(child)
+    bury(settings)
+
+
+def bury(settings: Settings) -> None:
+    """End what a launcher before us has left running."""
     if os.getuid() == 0 and settings.user != "root":
         _kill_user(settings.user)
 

@@ -154,6 +154,10 @@ def kill_all(_settings: Settings, child: Child) -> None:
     kill_group(child)
 
 
+def bury(_settings: Settings) -> None:
+    """What a launcher before us has started has ended with it: its job was closed."""
+
+
 def over_budget(settings: Settings, child: Child) -> str:
     """What the release takes more of than it may; "" = nothing."""
     memory = _Memory(size=ctypes.sizeof(_Memory))

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from brakeline.rollout.api import Created, Who
-from brakeline.rollout.releasing import Releasing
+from brakeline.rollout.releasing import PromotionPlan, Releasing
 
 router = APIRouter(prefix="/api/v1", tags=["releases"])
 
@@ -25,6 +25,14 @@ class Promotion:
     pace: str = "careful"
     expect_count: int | None = None
     start: bool = False
+
+
+@router.get("/releases/{release_id}/promotion")
+async def plan_promotion(
+    who: Who, service: Annotated[Releasing, Depends(_releasing)], release_id: str, pace: str = "careful"
+) -> PromotionPlan:
+    """What promoting it would do now: endpoints, rings, what the brake can see. Changes nothing."""
+    return await service.plan(who, release_id, pace=pace)
 
 
 @router.post("/releases/{release_id}/promote", status_code=201)
