@@ -60,6 +60,10 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     seen = assess(pinned, cached, fetched, settings.who, ClockReading(clock.wall_ms(), nonce), record.floors)
     problems += [f"{p.code}: {p.text}" for p in seen.problems]
     problems += _remember(disk, seen.documents, cached)
+    problems += [
+        f"quarantined: {o.release_id} is offered again; it has failed here and is not run" for o in _offers(seen)
+        if o.release_id in record.quarantined
+    ]  # fmt: skip
     staged: dict[str, Offered] = {}
     for wanted in _wanted(seen, record, damaged, settled):
         try:
@@ -82,10 +86,14 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     )  # fmt: skip
 
 
+def _offers(seen: Assessment) -> list[Offered]:
+    return [o for o in (seen.offered, *seen.also) if o is not None]
+
+
 def _wanted(seen: Assessment, record: Record, damaged: Sequence[str], settled: Collection[str]) -> list[Offered]:
     """What is offered now, and signed releases of our own record whose files are damaged."""
     forbidden = {*record.quarantined, *settled}
-    offered = [o for o in (seen.offered, *seen.also) if o is not None and o.release_id not in forbidden]
+    offered = [o for o in _offers(seen) if o.release_id not in forbidden]
     ours = {record.current, record.last_known_good, record.trial}
     mending = [o for o in seen.known if o.release_id in ours and o.release_id in set(damaged)]
     return [o for o in offered if o.release_id != record.current] + mending

@@ -211,6 +211,18 @@ def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str
         assert code in codes(seen), (code, seen.problems)
 
 
+def test_what_permits_with_a_field_that_is_not_known_permits_nothing(repo: Repository, release: str) -> None:
+    """It may be one that narrows; what forbids holds whatever else it says."""
+    for lease in (
+        repo.lease(release, only_at_night=True),
+        repo.lease(release, grant=repo.grant(release, only_in_ring=3)),
+    ):
+        seen = look(repo, replace(repo.documents(), leases=(lease,)))
+        assert (seen.offered, codes(seen)) == (None, {"unknown_field"})
+    seen = look(repo, replace(repo.documents(), recall=repo.recall(releases=[{"release_id": release}], more=1)))
+    assert seen.recalled == {release}
+
+
 def test_a_stolen_conductor_key_signs_no_lease(repo: Repository, release: str) -> None:
     seen = look(repo, replace(repo.documents(), leases=(repo.lease(release, key="conductor"),)))
     assert seen.offered is None
