@@ -1,7 +1,8 @@
 """`brakeline release`: builds, publishes, promotes and forbids releases of our own agent, launcher and content.
 
 Publishing makes nobody run anything: `promote` makes a rollout of it, under the brake. Withdraw: nobody else gets it.
-Recall: nobody runs it any more.
+Recall: nobody runs it any more. What the holders of
+offline keys do stands in `release_keys`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from brakeline.cli import release_package
 from brakeline.cli.client import Client
 from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
-from brakeline.core.errors import Invalid, NotFound
+from brakeline.cli.release_keys import adopt, import_signed, keygen, read_bundle, rotate, save, sign, stage
+from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
     from brakeline.trust.model import Documents
@@ -25,6 +27,10 @@ UPLOAD_S = 120.0
 PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
 app.command("package")(release_package.package)
+
+for verb in (keygen, stage, rotate, sign, save):  # of those who hold keys
+    app.command()(verb)
+app.command("import")(import_signed)
 
 
 @app.command()
@@ -58,17 +64,25 @@ def build(
 def publish(
     bundle: Annotated[Path, typer.Argument(help="A bundle that `release build` has made.")],
     notes: Annotated[str, typer.Option(help="One sentence for those who promote it.")] = "",
+    targets: Annotated[
+        Path | None, typer.Option(help="Signed targets (content) that list it; for offline keys.")
+    ] = None,
+    official: Annotated[Path | None, typer.Option(help="The project's documents: adopt an official bundle.")] = None,
+    project_root: Annotated[Path | None, typer.Option(help="With --official: the project's root.")] = None,
     as_json: Json = False,
 ) -> None:
     """Sign and publish a bundle. Nobody runs it until it is promoted."""
     from urllib.parse import urlencode
 
-    try:
-        data = bundle.read_bytes()
-    except OSError as e:
-        raise NotFound(f"{bundle}: {e.strerror}") from None
-    path = "/releases?" + urlencode({"notes": notes})
-    made = Client.from_context(UPLOAD_S).upload(path, data, "application/x-tar")
+    data = read_bundle(bundle)
+    adopt(data, official, project_root)
+    client = Client.from_context(UPLOAD_S)
+    if targets is not None:
+        from brakeline.releases.ceremony_files import read_text
+
+        role = "content" if targets.name == "content.json" else "targets"
+        client.post("/releases/metadata", {role: read_text(targets)})
+    made = client.upload("/releases?" + urlencode({"notes": notes}), data, "application/x-tar")
     emit(made, as_json, lambda: _published(made))
 
 
@@ -172,6 +186,8 @@ def status(as_json: Json = False) -> None:
         table(["role", "threshold", "where", "expires"], rows)
         for warning in answer["warnings"]:
             talk(warning)
+        if answer["useless_keys"]:
+            talk(f"No role needs these key files any more; destroy them: {', '.join(answer['useless_keys'])}")
 
     emit(answer, as_json, human)
 

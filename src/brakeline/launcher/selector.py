@@ -35,7 +35,7 @@ class Update:
     def __init__(self, disk: Disk, knobs: Knobs, log: Callable[[str], None], me: Me | None,
                  tell: Callable[[str], None]) -> None:  # fmt: skip
         self.disk, self.knobs, self.log, self.me, self.tell = disk, knobs, log, me, tell
-        self.parent = os.getppid()
+        self.parent = parent()
         self.state: State | None = None  # None = no stub started us
         self.waits = "no stub starts this launcher: it comes with its package"
         self.staged: Staged | None = None
@@ -84,7 +84,7 @@ class Update:
         """Why this launcher should end now; "" = it should not."""
         if self.state is None or at < self.again_s:
             return ""
-        if self.state.me.trial and os.getppid() != self.parent:
+        if self.state.me.trial and parent() != self.parent:
             return "the stub that watches this trial is gone"
         phase = launcher.phase
         runs = isinstance(phase, Running) and phase.ready and not phase.trial
@@ -165,6 +165,11 @@ class Update:
             return
         self.said += (word,)
         self.tell(word)
+
+
+def parent() -> int:
+    """Another number once the stub above us is gone. On Windows always 0: there its end is a signal (`windows`)."""
+    return 0 if os.name == "nt" else os.getppid()
 
 
 def to_stub(word: str) -> None:

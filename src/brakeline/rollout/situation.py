@@ -49,7 +49,10 @@ def fell_back(release_id: str, seen: Presence | None) -> str:
 def taken_by_launcher(release_id: str, row: SubjectRow, seen: Presence | None) -> bool:
     """Whether its launcher has confirmed the release before the agent has told what came of its offer."""
     report, s = (seen.launcher if seen is not None else None), row.subject
-    if not release_id or s.arm is not Arm.TREATED or report is None or report.confirmed != release_id:
+    if not release_id or s.arm is not Arm.TREATED or report is None:
+        return False
+    own = "" if report.launcher_trial else report.launcher_release
+    if release_id not in (report.confirmed, report.content, own):
         return False
     return s.progress in (Progress.OFFERED, Progress.EXPIRED) or (s.progress is Progress.STARTED and not row.ended_ms)
 
