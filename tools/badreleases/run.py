@@ -46,14 +46,16 @@ class Outcome:
 
 
 @contextlib.contextmanager
-def world(say: Say, count: int = ENDPOINTS) -> Iterator[tuple[Cell, list[Endpoint], Built]]:
-    """A server and `count` enrolled endpoints that run a good release; gone afterwards."""
+def world(
+    say: Say, count: int = ENDPOINTS, package: Path | None = None
+) -> Iterator[tuple[Cell, list[Endpoint], Built]]:
+    """A server and `count` enrolled endpoints that run a good release (built of `package`); gone afterwards."""
     place = Path(tempfile.mkdtemp(prefix="brakeline-bad-releases-"))
     place.chmod(0o755)
     cell, made = Cell(place), list[Endpoint]()
     try:
         cell.start()
-        seed = build_release("agent", "1.0.0", 1)
+        seed = build_release("agent", "1.0.0", 1, package=package)
         cell.publish(seed.bundle)
         root = str(cell.ask("GET", "/releases/root")["root"])
         token = cell.token(count)
