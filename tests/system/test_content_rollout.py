@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 from tests.support import require
 from tools.badreleases.cell import Cell, CellError
-from tools.badreleases.endpoints import Endpoint
-from tools.badreleases.run import world
+from tools.badreleases.run import World, world
 
 import brakeline
 from brakeline.releases.build import Built, build_release, bundled
@@ -27,7 +26,7 @@ DEFECT = f'    if len(rules.never_restart) == {FIELDS}:\n        raise IndexErro
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cell, list[Endpoint], Built]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     require(os.geteuid() == 0 and shutil.which("unshare") is not None, "root and unshare: endpoints are namespaces")
     package = tmp_path_factory.mktemp("source") / "brakeline"
     shutil.copytree(Path(brakeline.__file__).parent, package)
@@ -58,10 +57,8 @@ def until(cell: Cell, rollout_id: str, state: str, words: str, seconds: float) -
         time.sleep(0.5)
 
 
-def test_bad_content_is_halted_recalled_and_healed_without_a_hand(
-    running: tuple[Cell, list[Endpoint], Built], tmp_path: Path
-) -> None:
-    cell, endpoints, seed = running
+def test_bad_content_is_halted_recalled_and_healed_without_a_hand(running: World, tmp_path: Path) -> None:
+    cell, endpoints, seed = running.cell, running.endpoints, running.seed
     bad = cell.publish(content("1.1.0", 1, FIELDS, tmp_path / "bad").bundle)
     rollout_id = cell.promote(bad)
     why = until(cell, rollout_id, "halted", "", 180)
@@ -75,15 +72,15 @@ def test_bad_content_is_halted_recalled_and_healed_without_a_hand(
     assert (end.release_id, end.outcome, end.runs) == (bad, "reverted", 3)
     assert "read beyond the end of a list" in end.log_tail
     states = {r["id"]: r["state"] for r in cell.ask("GET", "/releases")["items"]}
-    assert states == {bad: "recalled", seed.release_id: "published"}, "the agent is not blamed"
+    assert states.pop(bad) == "recalled"
+    assert states[seed.release_id] == "published"
+    assert set(states.values()) == {"published"}, "no agent is blamed"
     with pytest.raises(CellError, match="recalled"):
         cell.promote(bad)
 
 
-def test_good_content_goes_through_a_rollout_and_the_cell_hears_of_it(
-    running: tuple[Cell, list[Endpoint], Built], tmp_path: Path
-) -> None:
-    cell, endpoints, seed = running
+def test_good_content_goes_through_a_rollout_and_the_cell_hears_of_it(running: World, tmp_path: Path) -> None:
+    cell, endpoints, seed = running.cell, running.endpoints, running.seed
     good = cell.publish(content("1.2.0", 2, 3, tmp_path / "good").bundle)
     rollout_id = cell.promote(good)
     until(cell, rollout_id, "rolling", "1 of 1 treated endpoints are proven", 180)
@@ -96,8 +93,8 @@ def test_good_content_goes_through_a_rollout_and_the_cell_hears_of_it(
     assert canary.report().running == seed.release_id, "only the content has left"
 
 
-def test_what_is_no_content_is_refused_with_a_reason(running: tuple[Cell, list[Endpoint], Built]) -> None:
-    cell, _, _ = running
+def test_what_is_no_content_is_refused_with_a_reason(running: World) -> None:
+    cell = running.cell
     for files, reason in (
         ({"rules.json": b'{"format": 7}'}, "understands format 1"),
         ({"rules.json": b'{"format": 1, "colour": "blue"}'}, "colour is not understood"),

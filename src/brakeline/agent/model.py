@@ -202,6 +202,7 @@ class State:
     releases: tuple[Candidate, ...] = ()  # candidates that are releases of ours
     follow: str = ""  # the newest order for the launcher, as it came
     scanned: bool = False  # a scan of this process has ended well
+    not_assessed: str = ""  # why no scan of this system can be made
     words: tuple[str, ...] = ()  # what the launcher was told: READY, HEALTHY
 
 
@@ -287,6 +288,14 @@ class Unchanged:
     """Nothing that a scan depends on has changed since the last one: no child was started."""
 
     at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class NotAssessed:
+    """This system cannot be looked at, and why: no inventory is made, since an empty one would look like a well one."""
+
+    at: Instant
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +387,7 @@ class StopAsked:
 
 
 Event = (
-    Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | ErrandFailed
+    Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | NotAssessed | ErrandFailed
     | InventoryAcknowledged | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent
     | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | LauncherSaid | StopAsked
 )  # fmt: skip

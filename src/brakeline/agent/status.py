@@ -43,6 +43,7 @@ def describe(state: State) -> dict[str, Any]:
         "connection": connection,
         "mode": state.durable.settings.mode.value if state.me.can_patch else "assess (no root helper here)",
         "inventory_sequence": state.durable.inventory_sequence,
+        "assessment": state.not_assessed or "by this machine's package manager",
         "errand": state.errand.value,
         "transactions": [s.transaction_id for s in sessions.running(state)],
         "results_waiting": len(state.unsent),

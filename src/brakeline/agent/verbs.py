@@ -27,6 +27,7 @@ def run(options: Namespace) -> int:
     loop = wiring.build(config, Path(options.config), Path(options.state))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.interrupt())
+    wiring.end_with_launcher()
     wiring.log(f"brakeline-agent {__version__}: endpoint {config.endpoint_id} of {config.server_url}")
     loop.run()
     return loop.exit_code
@@ -93,6 +94,8 @@ def enrol(options: Namespace) -> int:
     from brakeline.agent.clock import SystemClock
 
     state_dir = Path(options.state)
+    if sys.platform == "win32" and (options.user or options.helper_socket):
+        raise Invalid("there is neither a user of its own nor a root helper for the agent on Windows yet")
     config = configuration.Config(
         server_url=options.server.rstrip("/"),
         ca_pem=_read_certificate(Path(options.ca)),

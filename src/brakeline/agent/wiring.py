@@ -30,7 +30,9 @@ PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/upd
 
 
 def program() -> list[str]:
-    """How to start this very program again: the zipapp it runs from, or the package."""
+    """How to start this very program again: a program of its own, the zipapp it runs from, or the package."""
+    if getattr(sys, "frozen", False) and Path(sys.argv[0]).resolve() == Path(sys.executable).resolve():
+        return [sys.executable]  # a frozen Python may also run the zipapp: then argv names that
     archive = Path(sys.argv[0]).resolve()
     if archive.suffix == ".pyz":
         return [sys.executable, "-I", str(archive)]
@@ -39,9 +41,30 @@ def program() -> list[str]:
 
 def provider(rules: Rules | None = None) -> Provider:
     """The package manager of this machine, under these rules, else those of the content that this process was given."""
+    if sys.platform == "win32":
+        from brakeline.agent.windows import NoProvider
+
+        raise NoProvider
     from brakeline.agent.providers.apt.provider import AptProvider  # late: the resident agent never needs it
 
     return AptProvider(SystemClock(), rules=content.load().rules if rules is None else rules)
+
+
+def not_assessed() -> str:
+    """Why this system cannot be looked at, "" = it can."""
+    if sys.platform == "win32":
+        from brakeline.agent.windows import NoProvider
+
+        return str(NoProvider())
+    return ""
+
+
+def end_with_launcher() -> None:
+    """Where no signal tells a process to end, the launcher closes its standard input."""
+    if sys.platform == "win32" and LauncherLink.there():
+        from brakeline.agent import windows
+
+        windows.end_with_launcher()
 
 
 def log(line: str) -> None:
@@ -62,6 +85,8 @@ def package_stamp() -> int:
 
 def stop_reason() -> str:
     """shutdown when the whole system goes down, else agent_stop. Asks systemd once, at the very end."""
+    if sys.platform == "win32":  # only a service is told which of the two it is
+        return "agent_stop"
     import subprocess
 
     try:
@@ -115,6 +140,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             stamp=lambda: stamp.take(given.looker(__version__)),
             stop_reason=stop_reason,
             log=log,
+            not_assessed=not_assessed(),
         ),
     )
 

@@ -77,6 +77,8 @@ class Launcher:
         self.update.begin(clock.monotonic_s())
         if record.run is not None and not record.run.clean:
             host.bury(self.settings)  # a launcher that was killed has left its release running: never two at once
+            if self.update.cut_off:  # if the host died, then of the launcher that was on trial
+                record = dataclasses.replace(record, run=dataclasses.replace(record.run, clean=True))
         self.state = State(record, self.settings.knobs, committed=record)
         self.events.append(model.Started(clock.monotonic_s(), clock.boot_id(), install.installed(self.disk), problem))
         while not self.over:

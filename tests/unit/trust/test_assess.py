@@ -175,10 +175,11 @@ def test_threshold_counts_a_key_once(repo: Repository, release: str) -> None:
     repo.versions["root"] += 1
     repo.roots.append(repo.root_text())
     plain = json.loads(repo.documents().targets)
-    plain["signatures"] *= 2
-    seen = look(repo, replace(repo.documents(), targets=json.dumps(plain)))
-    assert seen.offered is None
-    assert "threshold" in codes(seen)
+    for signatures, code in ((plain["signatures"], "threshold"), (plain["signatures"] * 2, "malformed")):
+        plain["signatures"] = signatures
+        seen = look(repo, replace(repo.documents(), targets=json.dumps(plain)))
+        assert seen.offered is None
+        assert code in codes(seen)
 
 
 # --- stolen keys of ours -------------------------------------------------------------------------------------------
@@ -208,6 +209,18 @@ def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str
         seen = look(repo, replace(repo.documents(), leases=(lease,)))
         assert seen.offered is None
         assert code in codes(seen), (code, seen.problems)
+
+
+def test_what_permits_with_a_field_that_is_not_known_permits_nothing(repo: Repository, release: str) -> None:
+    """It may be one that narrows; what forbids holds whatever else it says."""
+    for lease in (
+        repo.lease(release, only_at_night=True),
+        repo.lease(release, grant=repo.grant(release, only_in_ring=3)),
+    ):
+        seen = look(repo, replace(repo.documents(), leases=(lease,)))
+        assert (seen.offered, codes(seen)) == (None, {"unknown_field"})
+    seen = look(repo, replace(repo.documents(), recall=repo.recall(releases=[{"release_id": release}], more=1)))
+    assert seen.recalled == {release}
 
 
 def test_a_stolen_conductor_key_signs_no_lease(repo: Repository, release: str) -> None:
