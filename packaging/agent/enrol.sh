@@ -63,7 +63,8 @@ uninstall() {
     fi
     rm -f "$UNITS/brakeline-agent.service" "$UNITS/brakeline-helper.socket" "$UNITS/brakeline-helper.service"
     rm -f /usr/bin/brakeline-agent
-    rm -rf "$LIB" "$ETC" "$LAUNCHER" /var/lib/brakeline /var/lib/brakeline-helper /run/brakeline
+    rm -rf "$LIB" "$ETC" "$LAUNCHER" /var/lib/brakeline /var/lib/brakeline-helper \
+        /var/cache/brakeline /run/brakeline
     if id brakeline >/dev/null 2>&1; then userdel brakeline 2>/dev/null || true; fi
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
     say "removed. In the console, retire the endpoint so that it is not counted as silent."

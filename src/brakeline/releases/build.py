@@ -27,14 +27,16 @@ from cyclonedx.output.json import JsonV1Dot6
 
 import brakeline
 from brakeline.core.errors import Invalid
-from brakeline.releases import zipapp
+from brakeline.releases import contents, zipapp
 from brakeline.releases.bundles import plain_tar
+from brakeline.releases.model import CONTENT
 from brakeline.trust import artifacts
 
-ENTRY: Final = {"agent": ("@python", "-I", "agent.pyz"), "launcher": ("@python", "-I", "launcher.pyz")}
+ENTRY: Final = {"agent": ("@python", "-I", "agent.pyz"), "launcher": ("@python", "-I", "launcher.pyz"),
+                CONTENT: contents.ENTRY}  # fmt: skip
 PYTHON_NEEDED: Final = "3.11"
 EPOCH: Final = datetime(1980, 1, 1, tzinfo=UTC)  # a bill of materials must name a time; this one is nobody's clock
-BUILD_TYPE: Final = "https://brakeline.invalid/build/zipapp/v1"  # names how it was built; resolves to nothing
+BUILD_TYPE: Final = "https://brakeline.invalid/build/{}/v1"  # names how it was built; resolves to nothing
 NAMESPACE: Final = uuid.UUID("6f2b8f5e-5d0a-5b0c-9b43-3d9f6a1d7c11")  # for serial numbers that follow from content
 
 
@@ -59,9 +61,15 @@ class Built:
 def build_release(
     product: str, version: str, sequence: int, platform: str = "any", package: Path | None = None
 ) -> Built:
-    """The release of this very source (or of the package at `package`). `Invalid` for what no launcher would take."""
+    """The release of this very source (or of what is at `package`: a package, or for content a folder of files).
+
+    `Invalid` for what no launcher would take.
+    """
     if product not in ENTRY:
         raise Invalid(f"there is no product {product!r} to build; there are {', '.join(ENTRY)}")
+    if product == CONTENT:
+        files = contents.read_source(package or contents.default_source())
+        return bundled(product, version, sequence, files, ENTRY[product], platform)
     program = zipapp.build(package, product, version)
     return bundled(product, version, sequence, {ENTRY[product][-1]: program}, ENTRY[product], platform,
                    zipapp.sources(product, version, package))  # fmt: skip
@@ -80,11 +88,11 @@ def bundled(
         raise Invalid(
             "a version begins with a digit and has letters, digits, dots and plus signs, at most 31", got=version
         )
-    named = dict(sources if sources is not None else files)
+    named, kind = dict(sources if sources is not None else files), "content" if product == CONTENT else "zipapp"
     return Built(
         product, version, sequence, platform, bundle, sha256,
         bill_of_materials(product, version, sha256, named, python),
-        provenance(Subject(product, version, platform, sha256), named),
+        provenance(Subject(product, version, platform, sha256, build_type=BUILD_TYPE.format(kind)), named),
     )  # fmt: skip
 
 
@@ -101,9 +109,10 @@ def bill_of_materials(product: str, version: str, sha256: str, sources: Mapping[
         name="python", version=python or f">={PYTHON_NEEDED}", type=ComponentType.PLATFORM, bom_ref="python",
         description="part of the release: its interpreter and the parts of its library" if python else outside,
     )  # fmt: skip
+    needed = parts if product == CONTENT else [*parts, interpreter]
     bom = Bom(
-        components=[*parts, interpreter], serial_number=uuid.uuid5(NAMESPACE, sha256), version=1,
-        dependencies=[Dependency(release.bom_ref, [Dependency(c.bom_ref) for c in (*parts, interpreter)])],
+        components=needed, serial_number=uuid.uuid5(NAMESPACE, sha256), version=1,
+        dependencies=[Dependency(release.bom_ref, [Dependency(c.bom_ref) for c in needed])],
     )  # fmt: skip
     bom.metadata.component, bom.metadata.timestamp = release, EPOCH
     bom.metadata.supplier = OrganizationalEntity(name="Brakeline")
@@ -124,7 +133,7 @@ class Subject:
     platform: str
     sha256: str
     file: str = ""
-    build_type: str = BUILD_TYPE
+    build_type: str = BUILD_TYPE.format("zipapp")
 
 
 def provenance(subject: Subject, sources: Mapping[str, bytes]) -> str:

@@ -9,10 +9,9 @@ from typing import Final
 
 from brakeline.core.errors import Invalid
 from brakeline.releases import deb, onedir, rpm
-from brakeline.releases.build import Subject, bill_of_materials, provenance
+from brakeline.releases.build import BUILD_TYPE, Subject, bill_of_materials, provenance
 from brakeline.releases.packages import Package, endpoint_package
 
-BUILD_TYPE: Final = "https://brakeline.invalid/build/{}/v1"  # names how it was built; resolves to nothing
 FORMATS: Final = {"deb": deb, "rpm": rpm}
 
 
