@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_it_takes_code_as_python_does_and_leaves_no_library_path_to_what_it_star
 
 
 def test_a_library_of_its_looks_nowhere_but_beside_itself(files: dict[str, File]) -> None:
-    where = str(onedir.sysconfig.get_config_var("LIBDIR")).encode() + b"\0"
+    where = str(sysconfig.get_config_var("LIBDIR")).encode() + b"\0"
     assert not [n for n, f in files.items() if f.data.startswith(b"\x7fELF") and b"\0" + where in f.data]
 
 
