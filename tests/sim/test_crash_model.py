@@ -6,7 +6,9 @@ Two cuts in a row here; `./dev crash-test --depth 3` walks deeper.
 from __future__ import annotations
 
 import pytest
-from tools.crashtest import modelcheck, mutants
+from tools.crashtest import modelcheck, mutants, slotwalk
+
+from brakeline.launcher.model import AGENT, CONTENT
 
 
 @pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
@@ -16,15 +18,30 @@ def test_power_cuts_break_no_promise(character: str) -> None:
     assert outcome.outcomes > 10
 
 
+@pytest.mark.parametrize("character", ["good", "crash", "killer"])
+def test_power_cuts_break_no_promise_about_content(character: str) -> None:
+    outcome = modelcheck.walk(character, 1, product=CONTENT)
+    assert outcome.violations == []
+    assert outcome.outcomes > 10
+
+
+@pytest.mark.parametrize("agent", ["good", "crash"])
+@pytest.mark.parametrize("content", ["good", "crash"])
+def test_agent_and_content_offered_at_once_come_one_after_the_other(agent: str, content: str) -> None:
+    assert modelcheck.both_at_once(agent, content).violations == []
+
+
 @pytest.mark.long
+@pytest.mark.parametrize("product", [AGENT, CONTENT])
 @pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
-def test_two_power_cuts_in_a_row(character: str) -> None:
-    assert modelcheck.walk(character, 2).violations == []
+def test_two_power_cuts_in_a_row(character: str, product: str) -> None:
+    assert modelcheck.walk(character, 2, product=product).violations == []
 
 
+@pytest.mark.parametrize("product", [AGENT, CONTENT])
 @pytest.mark.parametrize("character", ["good", "crash", "hang"])
-def test_a_full_disk_stops_no_good_release(character: str) -> None:
-    assert modelcheck.full_disk(character).violations == []
+def test_a_full_disk_stops_no_good_release(character: str, product: str) -> None:
+    assert modelcheck.full_disk(character, product=product).violations == []
 
 
 def test_a_confirmed_release_that_kills_its_host_runs_once() -> None:
@@ -39,3 +56,15 @@ def test_planted_faults_are_seen(name: str) -> None:
 @pytest.mark.parametrize("name", mutants.HARMLESS)
 def test_harmless_faults_are_harmless(name: str) -> None:
     assert mutants.harm(name) == []
+
+
+@pytest.mark.parametrize("character", slotwalk.CHARACTERS)
+def test_power_cuts_and_full_disks_lose_no_launcher(character: str) -> None:
+    cut, full = slotwalk.walk(character, 1), slotwalk.full_disk(character)
+    assert (cut.violations, full.violations) == ([], [])
+    assert min(cut.outcomes, full.outcomes) > 10
+
+
+@pytest.mark.parametrize("name", slotwalk.MUTANTS)
+def test_faults_planted_in_the_stub_are_seen(name: str) -> None:
+    assert slotwalk.caught(name)

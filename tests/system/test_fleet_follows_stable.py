@@ -7,6 +7,7 @@ off meanwhile never runs it. What runs is read on the endpoints, from the launch
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.system.product import Product, short_policy
 from tests.system.world import Server, wait_for
 from tools.badreleases.catalogue import catalogue
 from tools.badreleases.run import built
+from tools.fleetbox import enrol
+from tools.fleetbox.state import load
 
 NAMES = ("eu1", "eu2", "eu3")
 ROLL_S = 240.0
@@ -69,26 +72,15 @@ def test_enrolment_has_installed_launcher_and_agent(world: World) -> None:
         assert world.box.run(name, "brakeline-agent version").strip() == shipped["version"]
 
 
-def test_a_new_release_goes_ring_by_ring_to_everybody(world: World) -> None:
-    made = world.release("build", "1.1.0", "--sequence", "10", "--out", str(world.work))
-    release_id = world.release("publish", made["files"][0])["id"]
-    assert release_id == made["id"]
-    rollout_id = world.release("promote", release_id, "--policy", world.policy, "--start")["id"]
-    seen = world.product.await_state(rollout_id, ("completed", "halted", "withdrawn"), ROLL_S)
-    assert seen["state"] == "completed", seen["why"]
-    assert world.all_run(release_id)
-    assert [m["state"] for m in seen["members"]] == ["proven"] * len(NAMES)
-
-
 def test_a_bad_one_is_halted_and_who_was_off_never_runs_it(world: World) -> None:
     (good,) = {world.report(n)["confirmed"] for n in NAMES}
     bad = built(next(b for b in catalogue() if b.name == "exits"), 20)
     file = world.work / "bad.tar"
     file.write_bytes(bad.bundle)
-    away = NAMES[-1]
-    world.box.power_cut(away)
     world.release("publish", str(file))
     rollout_id = world.release("promote", bad.release_id, "--policy", world.policy, "--start")["id"]
+    away = wait_for("the lots to be drawn", lambda: _control(world, rollout_id), ROLL_S, 0.1)
+    world.box.power_cut(away)  # long before the bad one has failed three times
     seen = world.product.await_state(rollout_id, ("completed", "halted", "withdrawn"), ROLL_S)
     assert seen["state"] == "halted", seen["why"]
     (told,) = [r for r in world.release("list")["items"] if r["id"] == bad.release_id]
@@ -103,6 +95,45 @@ def test_a_bad_one_is_halted_and_who_was_off_never_runs_it(world: World) -> None
     assert max(len(world.box.run(n, runs).splitlines()) for n in NAMES) <= 3
     since_ms = time.time_ns() // 1_000_000
     wait_for("the cell to hear all", lambda: _heard(world, since_ms), ROLL_S)
+
+
+def test_a_new_release_goes_ring_by_ring_to_everybody(world: World) -> None:
+    made = world.release("build", "1.1.0", "--sequence", "30", "--out", str(world.work))
+    release_id = world.release("publish", made["files"][0])["id"]
+    assert release_id == made["id"]
+    rollout_id = world.release("promote", release_id, "--policy", world.policy, "--start")["id"]
+    seen = world.product.await_state(rollout_id, ("completed", "halted", "withdrawn"), ROLL_S)
+    assert seen["state"] == "completed", seen["why"]
+    assert world.all_run(release_id)
+    assert [m["state"] for m in seen["members"]] == ["proven"] * len(NAMES)
+
+
+def test_uninstalled_nothing_is_left_and_enrolled_again_it_is_another_endpoint(world: World) -> None:
+    box, name = world.box, NAMES[0]
+    server = enrol.read_server(world.product.server.data)
+    line = enrol.with_address(enrol.one_liner(server, "eu", 1), load(box.place).endpoint(name).gateway, server.port)
+    box.run(name, re.sub(r"--token \S+", "--uninstall", line))
+    left = "find / -xdev -name '*brakeline*' -not -path '/proc/*' -not -path '/var/log/*' | sort"
+    assert box.run(name, left).split() == []
+    assert box.execute(name, "id brakeline").returncode
+    assert box.execute(name, "pgrep -f brakeline").stdout == ""
+    assert "brakeline" not in box.run(name, "systemctl list-units --all --plain --no-legend")
+    box.run(name, line)
+    again = wait_for("the new identity", lambda: _other(world, name), ROLL_S)
+    world.product.server.cli("endpoint", "retire", world.ids[name])
+    assert world.report(name)["confirmed"], again
+
+
+def _other(world: World, name: str) -> str:
+    """The id of another endpoint with this host name."""
+    items = world.product.server.cli("endpoint", "list")["items"]
+    return next((e["id"] for e in items if e["hostname"] == name and e["id"] != world.ids[name]), "")
+
+
+def _control(world: World, rollout_id: str) -> str:
+    """An endpoint that waits, once another one was chosen to go first; "" before."""
+    arms = {m["hostname"]: m["arm"] for m in world.product.rollout(rollout_id)["members"]}
+    return next((n for n, arm in arms.items() if arm == "control"), "") if "treated" in arms.values() else ""
 
 
 def _running(world: World, good: str) -> bool:

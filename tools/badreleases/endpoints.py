@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -23,7 +24,7 @@ from typing import Any
 from tools.badreleases.catalogue import COUNTED, DEATH
 from tools.badreleases.cell import Cell
 
-from brakeline.launcher import install
+from brakeline.launcher import install, stub
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Record
 from brakeline.launcher.records import Records
@@ -37,7 +38,8 @@ PYTHON = "/usr/bin/python3"
 KNOBS: dict[str, Any] = {  # everything that takes hours and minutes on endpoints, in seconds
     "check_s": 10, "check_every_s": 20, "ready_s": 12, "probation_s": 5, "healthy_s": 15, "healthy_unreachable_s": 20,
     "survive_s": 20, "guard_wait_s": 10, "guard_delays_s": [20, 40, 60], "restart_s": [0.2, 0.5, 1, 2, 5],
-    "again_s": 600, "lonely_check_s": 5, "stop_s": 2,
+    "again_s": 600, "lonely_check_s": 5, "stop_s": 2, "launcher_calm_s": 2, "launcher_ready_s": 15,
+    "launcher_probation_s": 5, "launcher_trial_s": 120,
 }  # fmt: skip
 BUDGET = {"home_bytes": 64 << 20, "resident_bytes": 128 << 20, "memory_bytes": 512 << 20, "log_bytes_per_s": 32 << 10}
 
@@ -55,9 +57,10 @@ class Endpoint:
 
     def install(self, cell: Cell, root: str, seed: Built, token: str) -> None:
         """Launcher, pinned root, an identity: as enrolment leaves it, but for a release to run."""
-        for folder in (self.base, self.base / "etc", self.base / "home"):
+        for folder in (self.base, self.base / "etc", self.base / "home", self.base / "lib"):
             folder.mkdir(mode=0o755, exist_ok=True)
-        (self.base / "launcher.pyz").write_bytes(zipapp.build(product="launcher"))
+        (self.base / "lib/launcher.pyz").write_bytes(zipapp.build(product="launcher"))
+        shutil.copy(stub.__file__, self.base / "lib/stub.py")
         (self.base / "etc/root.json").write_text(root)
         with tarfile.open(fileobj=io.BytesIO(seed.bundle)) as tar:
             tar.extract("agent.pyz", self.base, filter="data")
@@ -95,9 +98,10 @@ class Endpoint:
         subprocess.run(command, check=True, capture_output=True)
 
     def boot(self) -> None:
-        """Start its PID 1, which starts the launcher and buries whatever is left behind, as any init does."""
+        """Start its PID 1, which starts stub and launcher and buries whatever is left behind, as any init does."""
         places = " ".join(f"--{n} {self.base / n}" for n in ("root", "etc", "home"))
-        shell = f"while :; do {PYTHON} -I {self.base}/launcher.pyz run {places} & wait $!; sleep 0.2; done"
+        start = f"{PYTHON} -I {self.base}/lib/stub.py --root {self.base}/root run {places}"
+        shell = f"while :; do {start} & wait $!; sleep 0.2; done"
         command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "bash", "-c", shell]
         with (self.base / "log").open("ab") as log:
             self.process = subprocess.Popen(

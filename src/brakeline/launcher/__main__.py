@@ -20,12 +20,14 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from brakeline.launcher import clock, install, keepsake, model, supervise
+from brakeline.launcher import clock, install, keepsake, model, slots, supervise
 from brakeline.launcher.decide import decide
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Command, Event, Found, State
 from brakeline.launcher.records import Records
 from brakeline.launcher.report import report_text
+from brakeline.launcher.selector import Update, to_stub, who_am_i
+from brakeline.launcher.selector import load as load_selector
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
 from brakeline.launcher.supervise import REPORT, Child
 from brakeline.trust.errors import Distrust
@@ -60,6 +62,7 @@ class Launcher:
         self.reported = ""
         self.unreported = False  # it could not be written; said once
         self.state = State(model.Record(), settings.knobs)
+        self.update = Update(self.disk, settings.knobs, log, who_am_i(), to_stub)
 
     def run(self) -> int:
         """Until `Exit`. The first thing done is to say that the launcher itself is alive."""
@@ -71,6 +74,11 @@ class Launcher:
             return ANOTHER
         supervise.tell_systemd("READY=1")
         record, problem = self._load()
+        self.update.begin(clock.monotonic_s())
+        if record.run is not None and not record.run.clean:
+            host.bury(self.settings)  # a launcher that was killed has left its release running: never two at once
+            if self.update.cut_off:  # if the host died, then of the launcher that was on trial
+                record = dataclasses.replace(record, run=dataclasses.replace(record.run, clean=True))
         self.state = State(record, self.settings.knobs, committed=record)
         self.events.append(model.Started(clock.monotonic_s(), clock.boot_id(), install.installed(self.disk), problem))
         while not self.over:
@@ -113,6 +121,9 @@ class Launcher:
             self.events.append(model.StopAsked(now))
         self._look_at_check(now)
         self._look_at_release(now)
+        if not self.stop_asked and (why := self.update.tick(self.state, now)):
+            log(f"ending for another launcher: {why}")
+            self.stop_asked = True
         self.events.append(model.Tick(now))
 
     def _look_at_check(self, now: float) -> None:
@@ -129,6 +140,7 @@ class Launcher:
         child.close()
         self.check = None
         found, problem = _found(bytes(child.heard)) if ended else (None, "no answer in time")
+        found = self.update.screen(found, now)
         self.events.append(model.CheckEnded(now, found, install.installed(self.disk), problem))
 
     def _look_at_release(self, now: float) -> None:
@@ -177,8 +189,8 @@ class Launcher:
                 return self._commit(record, must=must)
             case model.Check(damaged=damaged):
                 self._start_check(damaged)
-            case model.Execute(release_id=release_id):
-                self._execute(release_id)
+            case model.Execute(release_id=release_id, content=content):
+                self._execute(release_id, content)
             case model.Kill():
                 if self.release is not None:
                     host.end(self.release)
@@ -217,30 +229,31 @@ class Launcher:
             return
         self.check_until_s = clock.monotonic_s() + settings.knobs.check_s
 
-    def _execute(self, release_id: str) -> None:
+    def _execute(self, release_id: str, content: str) -> None:
         now = clock.monotonic_s()
-        wrong = install.verify(self.disk, release_id)
-        if wrong:
-            self.events.append(model.Refused(now, release_id, "manifest", wrong))
-            return
+        for part in filter(None, (release_id, content)):
+            wrong = install.verify(self.disk, part)
+            if wrong:
+                self.events.append(model.Refused(now, part, "manifest", wrong))
+                return
         trial = isinstance(self.state.phase, model.Running) and self.state.phase.trial
         if trial:
-            keepsake.keep(self.settings, release_id, log)
+            keepsake.keep(self.settings, self.state.record.trial, log)
         else:
             keepsake.give_back(self.settings, self.state.record, log)
         try:
             entry, _ = install.entry(self.disk, release_id)
             folder = self.settings.root / install.VERSIONS / release_id
-            self.release = host.start_release(self.settings, entry, folder)
+            self.release = host.start_release(self.settings, entry, folder, content)
         except (OSError, ValueError, KeyError, supervise.Failed) as e:
             self.events.append(model.Refused(clock.monotonic_s(), release_id, "exec", str(e)))
             return
         self.budget_at_s = clock.monotonic_s() + BUDGET_EVERY_S
-        log(f"{release_id} is being executed")
+        log(f"{release_id} is being executed" + (f" with content {content}" if content else ""))
 
     def _collect(self, keep: frozenset[str]) -> None:
         try:
-            gone = install.collect(self.disk, keep)
+            gone = [*install.collect(self.disk, keep), *install.collect(self.disk, keep, model.CONTENT)]
         except OSError as e:
             log(f"old releases cannot be removed: {e.strerror}")
             return
@@ -255,7 +268,7 @@ class Launcher:
 
     def _report(self) -> None:
         """For the agent and for people; written when it changes, never trusted by the launcher itself."""
-        text = report_text(self.state, self.settings)
+        text = report_text(self.state, self.settings, self.update)
         if text == self.reported:
             return
         try:
@@ -284,9 +297,11 @@ def _found(line: bytes) -> tuple[Found | None, str]:
     try:
         plain = json.loads(line)
         lists = {name: tuple(plain[name]) for name in ("recalled", "pardoned", "problems", "mended")}
+        others = tuple(model.Staged(**one) for one in plain["others"])
         return Found(
-            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"], **lists
-        ), ""
+            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"],
+            others=others, **lists,
+        ), ""  # fmt: skip
     except (ValueError, TypeError, KeyError):
         return None, "the look has crashed"
 
@@ -297,7 +312,17 @@ def check(settings: Settings, damaged: list[str]) -> int:
 
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    found = source.look(settings, disk, record, damaged, settings.knobs.check_s * 0.9)
+    me, own = who_am_i(), load_selector(disk)
+    also = tuple(
+        p for p in settings.who.also if p != "launcher" or me is not None
+    )  # without a stub nobody could try it
+    settings = dataclasses.replace(settings, who=dataclasses.replace(settings.who, also=also))
+    newest = max(
+        record.floors.launcher_sequence, own.slots[own.confirmed].sequence if own.confirmed in own.slots else 0
+    )
+    record = dataclasses.replace(record, floors=dataclasses.replace(record.floors, launcher_sequence=newest))
+    seconds = settings.knobs.check_s * 0.9
+    found = source.look(settings, disk, record, damaged, seconds, slots.settled(own, me) if me else ())
     print(json.dumps(dataclasses.asdict(found)), flush=True)
     return 0
 
@@ -323,13 +348,18 @@ def become(settings: Settings, arguments: list[str]) -> int:
     """Exec the release that runs, or the best one that can: for the root helper and the command line."""
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    running = record.run.release_id if record.run else ""
-    for release_id in dict.fromkeys((running, record.current, record.last_known_good)):
-        if (
-            release_id
-            and release_id not in (*record.recalled, *record.quarantined)
-            and not install.verify(disk, release_id)
-        ):
+    running = (record.run.release_id, record.run.content) if record.run else ("", "")
+    confirmed = (record.current, record.content), (record.last_known_good, record.content_last_known_good)
+
+    def usable(release_id: str) -> bool:
+        forbidden = release_id in (*record.recalled, *record.quarantined)
+        return bool(release_id) and not forbidden and not install.verify(disk, release_id)
+
+    for release_id, content in (running, *confirmed):
+        if usable(release_id):
+            os.environ.pop(supervise.CONTENT, None)
+            if usable(content):
+                os.environ[supervise.CONTENT] = str(settings.root / install.VERSIONS / content)
             entry, _ = install.entry(disk, release_id)
             folder = settings.root / install.VERSIONS / release_id
             command = [settings.python if c == "@python" else c for c in entry]

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 from dataclasses import replace
 from typing import Final
 
 from brakeline.launcher.disk import Disk
-from brakeline.launcher.model import Record
+from brakeline.launcher.model import CONTENT, Record
 from brakeline.trust import artifacts
+from brakeline.trust.assess import AGENT
 from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Offered
 
@@ -86,7 +88,8 @@ def write_tree(disk: Disk, release_id: str, files: Tree, said: artifacts.About) 
     for folder in sorted({name[:i] for name in files for i, c in enumerate(name) if c == "/"}):
         disk.mkdir(f"{beside}/{folder}")
     for name, data in files.items():
-        disk.create(f"{beside}/{name}", data, executable=name == said.entry[0].removeprefix("./"))
+        program = said.product != CONTENT and name == said.entry[0].removeprefix("./")  # content has no programs
+        disk.create(f"{beside}/{name}", data, executable=program)
         disk.sync(f"{beside}/{name}")
     hashes = {name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in files.items()}
     disk.create(f"{beside}/{artifacts.MANIFEST}", artifacts.manifest(hashes, said).encode())
@@ -125,18 +128,26 @@ def installed(disk: Disk) -> frozenset[str]:
     )
 
 
+def product_of(disk: Disk, release_id: str) -> str:
+    """Which product a tree is of; "" = nobody can tell, so it is no whole tree."""
+    try:
+        return str(json.loads(disk.read(f"{VERSIONS}/{release_id}/{artifacts.MANIFEST}"))["product"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def rebuild(disk: Disk) -> Record:
-    """A record from what is on the disk, when both slots are lost: the newest two releases whose manifest holds."""
-    whole = [r for r in installed(disk) if not verify(disk, r)]
+    """A record from what is on the disk, when both slots are lost: the newest two agents whose manifest holds."""
+    whole = [r for r in installed(disk) if product_of(disk, r) == AGENT and not verify(disk, r)]
     by_age = sorted(whole, key=lambda r: (entry(disk, r)[1], r), reverse=True)
     newest, before = (*by_age, "", "")[:2]
     # The newest may have been on probation, and nobody knows how it did: the one before it is the safer one to run.
     return Record(current=before or newest, last_known_good=newest if before else "")
 
 
-def collect(disk: Disk, keep: frozenset[str]) -> list[str]:
-    """Remove every other tree and every unfinished one; their names."""
-    gone = [name for name in disk.list(VERSIONS) if name not in keep]
+def collect(disk: Disk, keep: frozenset[str], product: str = AGENT) -> list[str]:
+    """Remove every other tree of a product and every unfinished one; their names."""
+    gone = [n for n in disk.list(VERSIONS) if n not in keep and product_of(disk, n) in (product, "")]
     for name in gone:
         disk.remove_tree(f"{VERSIONS}/{name}")
     if gone:

@@ -34,16 +34,25 @@ class Situation:
 def fell_back(release_id: str, seen: Presence | None) -> str:
     """Why this endpoint has left a release that it had confirmed, as the one that runs says; "" = it has not."""
     report = seen.launcher if seen is not None else None
-    if not release_id or report is None or report.confirmed != release_id or report.running in ("", release_id):
+    if not release_id or report is None or not report.running:
         return ""
+    if report.trial and report.trial in (report.running, report.running_content):
+        return ""  # it has not been left: something newer is tried
     why = report.host_guard or "; ".join(report.problems[:2]) or "it keeps crashing"
-    return f"fell_back: {report.running} runs instead of {release_id}: {why}"
+    if report.confirmed == release_id != report.running:
+        return f"fell_back: {report.running} runs instead of {release_id}: {why}"
+    if report.content == release_id != report.running_content:
+        return f"fell_back: {report.running_content or 'no content'} is used instead of {release_id}: {why}"
+    return ""
 
 
 def taken_by_launcher(release_id: str, row: SubjectRow, seen: Presence | None) -> bool:
     """Whether its launcher has confirmed the release before the agent has told what came of its offer."""
     report, s = (seen.launcher if seen is not None else None), row.subject
-    if not release_id or s.arm is not Arm.TREATED or report is None or report.confirmed != release_id:
+    if not release_id or s.arm is not Arm.TREATED or report is None:
+        return False
+    own = "" if report.launcher_trial else report.launcher_release
+    if release_id not in (report.confirmed, report.content, own):
         return False
     return s.progress in (Progress.OFFERED, Progress.EXPIRED) or (s.progress is Progress.STARTED and not row.ended_ms)
 

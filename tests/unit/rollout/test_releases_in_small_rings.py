@@ -75,6 +75,18 @@ def test_a_confirmed_release_that_gave_way_to_the_one_before_is_an_explicit_fail
     assert not situation.with_presence(POLICY, row, seen, NOW_MS, "").explicit, "no release, nothing to fall back from"
 
 
+def test_confirmed_content_that_an_endpoint_does_without_is_an_explicit_failure() -> None:
+    agent, newer = "1.0.0-" + "b" * 12, "3.0.0-" + "c" * 12
+    report = LauncherReport(running=agent, confirmed=agent, content=ID, running_content="")
+    assert situation.fell_back(ID, Presence(NOW_MS, launcher=report)).startswith("fell_back: no content is used")
+    for fine in (
+        replace(report, running_content=ID),
+        replace(report, running=""),
+        replace(report, trial=newer, running_content=newer),
+    ):
+        assert situation.fell_back(ID, Presence(NOW_MS, launcher=fine)) == ""
+
+
 def test_an_agent_that_answers_and_never_brings_its_offer_to_an_end_is_an_explicit_failure() -> None:
     """Its launcher has confirmed it; the offer of the release itself is the probe that it does not take."""
     took_ms = NOW_MS - POLICY.checkpoints_s[0] * 1000
