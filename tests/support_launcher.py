@@ -35,7 +35,7 @@ from brakeline.platform.clock import SystemClock
 from brakeline.platform.tls import TlsFiles, ensure_tls
 from brakeline.protocol.codec import decode
 from brakeline.protocol.messages import LauncherReport
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
 from brakeline.trust import wire
 from brakeline.trust.model import Documents, Offered
 
@@ -153,7 +153,7 @@ class Endpoint:
     def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
         """As the enrolment leaves it: configured, with a first release that counts as confirmed. Its release_id."""
         self.base.chmod(0o755)
-        self.program.write_bytes(agent_bundle.build(product="launcher"))
+        self.program.write_bytes(zipapp.build(product="launcher"))
         for folder in (self.root, self.home, self.etc):
             folder.mkdir()
         account = pwd.getpwnam(self.user)

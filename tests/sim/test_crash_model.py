@@ -8,6 +8,8 @@ from __future__ import annotations
 import pytest
 from tools.crashtest import modelcheck, mutants, slotwalk
 
+from brakeline.launcher.model import AGENT, CONTENT
+
 
 @pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
 def test_power_cuts_break_no_promise(character: str) -> None:
@@ -16,15 +18,30 @@ def test_power_cuts_break_no_promise(character: str) -> None:
     assert outcome.outcomes > 10
 
 
+@pytest.mark.parametrize("character", ["good", "crash", "killer"])
+def test_power_cuts_break_no_promise_about_content(character: str) -> None:
+    outcome = modelcheck.walk(character, 1, product=CONTENT)
+    assert outcome.violations == []
+    assert outcome.outcomes > 10
+
+
+@pytest.mark.parametrize("agent", ["good", "crash"])
+@pytest.mark.parametrize("content", ["good", "crash"])
+def test_agent_and_content_offered_at_once_come_one_after_the_other(agent: str, content: str) -> None:
+    assert modelcheck.both_at_once(agent, content).violations == []
+
+
 @pytest.mark.long
+@pytest.mark.parametrize("product", [AGENT, CONTENT])
 @pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
-def test_two_power_cuts_in_a_row(character: str) -> None:
-    assert modelcheck.walk(character, 2).violations == []
+def test_two_power_cuts_in_a_row(character: str, product: str) -> None:
+    assert modelcheck.walk(character, 2, product=product).violations == []
 
 
+@pytest.mark.parametrize("product", [AGENT, CONTENT])
 @pytest.mark.parametrize("character", ["good", "crash", "hang"])
-def test_a_full_disk_stops_no_good_release(character: str) -> None:
-    assert modelcheck.full_disk(character).violations == []
+def test_a_full_disk_stops_no_good_release(character: str, product: str) -> None:
+    assert modelcheck.full_disk(character, product=product).violations == []
 
 
 def test_a_confirmed_release_that_kills_its_host_runs_once() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
 
 from tools.crashtest import modelcheck, mutants, slotwalk
+
+from brakeline.launcher.model import CONTENT
 
 CHARACTERS = ("good", "crash", "hang", "killer")
 
@@ -21,8 +24,14 @@ def main() -> int:
     rows: list[tuple[str, modelcheck.Outcome]] = []
     for character in CHARACTERS:
         rows.append((f"power cuts, {character} release", modelcheck.walk(character, options.depth)))
+        walked = modelcheck.walk(character, options.depth, product=CONTENT)
+        rows.append((f"power cuts, {character} content", walked))
     for character in ("good", "crash", "hang"):
         rows.append((f"full disk, {character} release", modelcheck.full_disk(character)))
+        rows.append((f"full disk, {character} content", modelcheck.full_disk(character, product=CONTENT)))
+    for agent, content in itertools.product(("good", "crash"), repeat=2):
+        both = modelcheck.both_at_once(agent, content)
+        rows.append((f"{agent} release and {content} content at once", both))
     rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed()))
     for character in slotwalk.CHARACTERS:
         rows.append((f"power cuts, {character} launcher", slotwalk.walk(character, options.depth)))

@@ -7,6 +7,7 @@ one is never confirmed and is executed three times at most, whatever is cut off;
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections import Counter
@@ -45,7 +46,7 @@ class Stub:
     """Where mutants reach in; the defaults are the frozen stub's."""
 
     begin: Callable[[Any, dict[str, Any]], tuple[str, str]] = stub.begin
-    after: Callable[[Any, dict[str, Any]], None] = lambda disk, held: None
+    after: Callable[[Any, dict[str, Any]], None] = lambda *_: None
     standing: Callable[[Any, dict[str, Any]], tuple[str, dict[str, Any]]] = stub.standing
 
 
@@ -145,7 +146,7 @@ def _applied(disk: SimDisk) -> list[Image]:
     return [disk.image()]
 
 
-def walk(character: str, depth: int, frozen: Stub = Stub(), *, stop_at_first: bool = False) -> Outcome:  # noqa: B008
+def walk(character: str, depth: int, frozen: Stub = Stub(), *, stop_at_first: bool = False) -> Outcome:
     """Every cut of every life, `depth` in a row, then one life to its end."""
     result = Outcome()
     waiting: list[tuple[Image, tuple[tuple[str, int], ...], int]] = [(baseline(), (), 0)]
@@ -185,7 +186,7 @@ def _to_the_end(image: Image, counted: tuple[tuple[str, int], ...], cuts: int, c
         try:
             life.live()
         except PowerLoss:
-            image = min(life.disk.images(), key=lambda i: _tries(i), default=image)
+            image = min(life.disk.images(), key=_tries, default=image)
             continue
         finally:
             result.violations += life.violations
@@ -222,10 +223,8 @@ def full_disk(character: str) -> Outcome:
             fail_at += 1
             life = Life(SimDisk.of(baseline()), character, Counter(), Stub())
             life.disk.fail_at, life.disk.fail_for_ever = fail_at, for_ever
-            try:
+            with contextlib.suppress(PowerLoss):
                 life.live()
-            except PowerLoss:
-                pass
             result.outcomes += 1
             result.violations += life.violations
             image, counted = life.disk.image(), tuple(sorted(life.executed.items()))

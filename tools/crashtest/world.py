@@ -31,19 +31,24 @@ EVENTS_MAX = 1500
 
 @dataclass(frozen=True)
 class Release:
-    """A real bundle and how its program behaves: good | crash | hang | killer (takes the host down at once)."""
+    """A real bundle and how it behaves: good | crash | hang | killer (takes the host down at once).
+
+    Content does nothing by itself: its character is what the agent does that reads it.
+    """
 
     version: str
     sequence: int
     character: str
+    product: str = model.AGENT
 
     @property
     def bundle(self) -> bytes:
-        about = {"product": "agent", "version": self.version, "sequence": self.sequence, "platform": "any",
-                 "entry": ["@python", "-I", "agent.pyz"]}  # fmt: skip
+        entry = ["rules.json"] if self.product == model.CONTENT else ["@python", "-I", "agent.pyz"]
+        about = {"product": self.product, "version": self.version, "sequence": self.sequence, "platform": "any",
+                 "entry": entry}  # fmt: skip
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for name, data in (("release.json", json.dumps(about).encode()), ("agent.pyz", self.version.encode() * 8)):
+            for name, data in (("release.json", json.dumps(about).encode()), (entry[-1], self.version.encode() * 8)):
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
@@ -53,7 +58,7 @@ class Release:
     def offered(self) -> Offered:
         data = self.bundle
         digest = hashlib.sha256(data).hexdigest()
-        return Offered("agent", self.version, self.sequence, "agent", digest, len(data), "ro", 1, 0)
+        return Offered(self.product, self.version, self.sequence, self.product, digest, len(data), "ro", 1, 0)
 
     @property
     def id(self) -> str:
@@ -82,6 +87,7 @@ class World:
     shell: Shell = field(default_factory=Shell)
     recalled: tuple[str, ...] = ()
     at: float = 0.0
+    also: Release | None = None  # of another product, offered in the same looks
     lost: bool = False  # neither slot could be read
 
     def run(self, settled: Callable[[State], bool]) -> State:
@@ -120,13 +126,14 @@ class World:
                 return self._commit(state, records, record, must, queue)
             case model.Check(damaged=damaged):
                 queue.append(model.CheckEnded(self.at, self._look(state.record, damaged), install.installed(self.disk)))
-            case model.Execute(release_id=release_id):
-                self._execute(release_id, queue)
+            case model.Execute(release_id=release_id, content=content):
+                self._execute(release_id, content, queue)
             case model.Kill():
                 queue.append(model.Exited(self.at, -9))
             case model.CollectGarbage(keep=keep):
                 try:
                     install.collect(self.disk, keep)
+                    install.collect(self.disk, keep, model.CONTENT)
                 except OSError:
                     return state, True
         return state, True
@@ -146,31 +153,36 @@ class World:
 
     def _look(self, record: Record, damaged: tuple[str, ...]) -> Found:
         """As `launcher.source.look` with a cell that answers: what is offered, and what of ours is damaged."""
-        staged, sequence = "", 0
-        offered = (
-            [self.offered] if self.offered and self.offered.id not in (*record.quarantined, record.current) else []
-        )
-        mending = [self.releases[r] for r in damaged if r in (record.current, record.last_known_good, record.trial)]
+        staged: list[model.Staged] = []
+        done = (*record.quarantined, record.current, record.content)
+        offered = [r for r in (self.offered, self.also) if r and r.id not in done]
+        mending = [self.releases[r] for r in damaged if r in record.kept]
         for release in (*offered, *mending):
             try:
                 if install.verify(self.disk, release.id):
                     self.shell.install(self.disk, release.bundle, release.offered, "any")
                 self.disk.sync_dir(install.VERSIONS)
-                if release is self.offered:
-                    staged, sequence = release.id, release.sequence
+                if release in offered:
+                    staged.append(model.Staged(release.product, release.id, release.sequence))
             except (OSError, Distrust):
                 continue
         mended = tuple(r for r in damaged if not install.verify(self.disk, r))
-        floors = replace(Floors(), sequence=record.floors.sequence)
-        return Found(True, floors, self.recalled, (), staged, sequence, mended=mended)
+        own = record.floors
+        floors = Floors(sequence=own.sequence, content_sequence=own.content_sequence)
+        agent = next((s for s in staged if s.product == model.AGENT), model.Staged(model.AGENT, "", 0))
+        others = tuple(s for s in staged if s.product != model.AGENT)
+        return Found(True, floors, self.recalled, (), agent.release_id, agent.sequence, mended=mended, others=others)
 
-    def _execute(self, release_id: str, queue: deque[Event]) -> None:
-        wrong = self.shell.verify(self.disk, release_id)
-        if wrong:
-            queue.append(model.Refused(self.at, release_id, "manifest", wrong))
-            return
-        self.executed[release_id] += 1
-        match self.releases[release_id].character:
+    def _execute(self, release_id: str, content: str, queue: deque[Event]) -> None:
+        for part in filter(None, (release_id, content)):
+            wrong = self.shell.verify(self.disk, part)
+            if wrong:
+                queue.append(model.Refused(self.at, part, "manifest", wrong))
+                return
+        assert self.releases[release_id].product == model.AGENT, "content was executed"
+        self.executed.update(part for part in (release_id, content) if part)
+        characters = [self.releases[part].character for part in (release_id, content) if part]
+        match next((c for c in characters if c != "good"), "good"):
             case "good":
                 queue += [model.Said(self.at, "READY"), model.Said(self.at, "HEALTHY")]
             case "crash":

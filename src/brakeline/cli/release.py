@@ -1,4 +1,4 @@
-"""`brakeline release`: builds, publishes, promotes and forbids releases of our own agent and launcher.
+"""`brakeline release`: builds, publishes, promotes and forbids releases of our own agent, launcher and content.
 
 Publishing makes nobody run anything: `promote` makes a rollout of it, under the brake. Withdraw: nobody else gets it.
 Recall: nobody runs it any more. What the holders of offline keys do stands in `release_keys`.
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brakeline.cli import release_package
 from brakeline.cli.client import Client
+from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.cli.release_keys import adopt, import_signed, keygen, read_bundle, rotate, save, sign, stage
 from brakeline.core.errors import Invalid
@@ -19,10 +21,11 @@ from brakeline.core.errors import Invalid
 if TYPE_CHECKING:
     from brakeline.trust.model import Documents
 
-app = noun("Releases of the agent and the launcher.")
+app = noun("Releases of the agent, the launcher and endpoint content.")
 UPLOAD_S = 120.0
 PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
+app.command("package")(release_package.package)
 
 for verb in (keygen, stage, rotate, sign, save):  # of those who hold keys
     app.command()(verb)
@@ -33,14 +36,19 @@ app.command("import")(import_signed)
 def build(
     version: Annotated[str, typer.Argument(help="What the release calls itself, such as 1.4.0.")],
     sequence: Annotated[int, typer.Option(help="Rises with every release of a product; decides what is newer.")],
-    product: Annotated[str, typer.Option(help="agent or launcher")] = "agent",
+    product: Annotated[str, typer.Option(help="agent, launcher or content")] = "agent",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="For content: the folder with rules.json; else the project's own.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory for the three files.")] = Path(),
     as_json: Json = False,
 ) -> None:
     """Build a release of this very source: bundle, bill of materials, provenance. The same source, the same bytes."""
     from brakeline.releases.build import build_release
 
-    made = build_release(product, version, sequence)
+    if source is not None and product != "content":
+        raise Invalid("--from is for content: programs are built of this very source")
+    made = build_release(product, version, sequence, package=source)
     stem = f"brakeline-{product}-{made.release_id}"
     files = {f"{stem}.tar": made.bundle, f"{stem}.cdx.json": made.sbom.encode(),
              f"{stem}.intoto.json": made.provenance.encode()}  # fmt: skip
@@ -86,12 +94,13 @@ def _published(made: dict[str, Any]) -> None:
 def promote(
     release: str,
     pace: Annotated[str, typer.Option(help="careful, fast or rehearsal")] = "careful",
+    policy: Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of --pace.")] = None,
     expect: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints are concerned.")] = None,
     start: Annotated[bool, typer.Option("--start", help="Start it at once; else it is a draft.")] = False,
     as_json: Json = False,
 ) -> None:
     """Roll a published release out to every endpoint, ring by ring, under the brake."""
-    body = {"pace": pace, "expect_count": expect, "start": start}
+    body = {"pace": pace, "expect_count": expect, "start": start, "policy": read_policy(policy) if policy else None}
     made = Client.from_context(UPLOAD_S).post(f"/releases/{release}/promote", body)
     emit(made, as_json, lambda: say(made["id"]))
     if not as_json:

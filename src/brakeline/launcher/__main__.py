@@ -3,6 +3,7 @@
     run        supervise: what the service manager starts
     check      one look, in a process of its own; prints one JSON line
     exec ARGS  become the release that runs here (else the confirmed, else the last known good one) with these arguments
+    adopt TAR  put a first release in place, by whoever installs this machine; what is confirmed here stays
     status     what the launcher has written down about itself
 
 A commit that must be durable and is not cuts off the commands after it and comes back as an event.
@@ -29,6 +30,7 @@ from brakeline.launcher.selector import Update, to_stub, who_am_i
 from brakeline.launcher.selector import load as load_selector
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
 from brakeline.launcher.supervise import REPORT, Child
+from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Floors
 
 if sys.platform == "win32":
@@ -38,7 +40,8 @@ else:
 
 TICK_S = 1.0
 BUDGET_EVERY_S = 15.0
-RESERVE, RESERVE_BYTES = "reserve", 16 * 1024 * 1024
+LOCK = "lock"
+ANOTHER = 3  # exit code: a launcher runs here already
 
 
 class Launcher:
@@ -52,8 +55,10 @@ class Launcher:
         self.release: Child | None = None
         self.check: Child | None = None
         self.check_until_s = self.kill_at_s = self.budget_at_s = 0.0
+        self.lock: int | None = None
         self.over = False
         self.stop_asked = False
+        self.woken = -1
         self.reported = ""
         self.unreported = False  # it could not be written; said once
         self.state = State(model.Record(), settings.knobs)
@@ -61,13 +66,19 @@ class Launcher:
 
     def run(self) -> int:
         """Until `Exit`. The first thing done is to say that the launcher itself is alive."""
+        self.woken = host.wake_by_signals()
         for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGINT)):  # Windows' word
             signal.signal(number, self._signalled)
+        if not self._alone():
+            log("another launcher runs here already; this one ends")
+            return ANOTHER
         supervise.tell_systemd("READY=1")
         record, problem = self._load()
         self.update.begin(clock.monotonic_s())
         if record.run is not None and not record.run.clean:
             host.bury(self.settings)  # a launcher that was killed has left its release running: never two at once
+            if self.update.cut_off:  # if the host died, then of the launcher that was on trial
+                record = dataclasses.replace(record, run=dataclasses.replace(record.run, clean=True))
         self.state = State(record, self.settings.knobs, committed=record)
         self.events.append(model.Started(clock.monotonic_s(), clock.boot_id(), install.installed(self.disk), problem))
         while not self.over:
@@ -76,6 +87,14 @@ class Launcher:
             if not self.over:
                 self._wait()
         return 0
+
+    def _alone(self) -> bool:
+        """Whether no other launcher writes here. A disk that takes no lock file stops nobody."""
+        try:
+            self.lock = host.lock(self.settings.root / LOCK)
+        except OSError:
+            return True
+        return self.lock is not None
 
     def _load(self) -> tuple[model.Record, str]:
         try:
@@ -95,7 +114,7 @@ class Launcher:
 
     def _wait(self) -> None:
         fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
-        host.wait_for(fds, TICK_S)
+        host.wait_for(fds, TICK_S, self.woken)
         supervise.tell_systemd("WATCHDOG=1")
         now = clock.monotonic_s()
         if self.stop_asked and not self.state.stopping:
@@ -170,8 +189,8 @@ class Launcher:
                 return self._commit(record, must=must)
             case model.Check(damaged=damaged):
                 self._start_check(damaged)
-            case model.Execute(release_id=release_id):
-                self._execute(release_id)
+            case model.Execute(release_id=release_id, content=content):
+                self._execute(release_id, content)
             case model.Kill():
                 if self.release is not None:
                     host.end(self.release)
@@ -210,30 +229,31 @@ class Launcher:
             return
         self.check_until_s = clock.monotonic_s() + settings.knobs.check_s
 
-    def _execute(self, release_id: str) -> None:
+    def _execute(self, release_id: str, content: str) -> None:
         now = clock.monotonic_s()
-        wrong = install.verify(self.disk, release_id)
-        if wrong:
-            self.events.append(model.Refused(now, release_id, "manifest", wrong))
-            return
+        for part in filter(None, (release_id, content)):
+            wrong = install.verify(self.disk, part)
+            if wrong:
+                self.events.append(model.Refused(now, part, "manifest", wrong))
+                return
         trial = isinstance(self.state.phase, model.Running) and self.state.phase.trial
         if trial:
-            keepsake.keep(self.settings, release_id, log)
+            keepsake.keep(self.settings, self.state.record.trial, log)
         else:
             keepsake.give_back(self.settings, self.state.record, log)
         try:
             entry, _ = install.entry(self.disk, release_id)
             folder = self.settings.root / install.VERSIONS / release_id
-            self.release = host.start_release(self.settings, entry, folder)
+            self.release = host.start_release(self.settings, entry, folder, content)
         except (OSError, ValueError, KeyError, supervise.Failed) as e:
             self.events.append(model.Refused(clock.monotonic_s(), release_id, "exec", str(e)))
             return
         self.budget_at_s = clock.monotonic_s() + BUDGET_EVERY_S
-        log(f"{release_id} is being executed")
+        log(f"{release_id} is being executed" + (f" with content {content}" if content else ""))
 
     def _collect(self, keep: frozenset[str]) -> None:
         try:
-            gone = install.collect(self.disk, keep)
+            gone = [*install.collect(self.disk, keep), *install.collect(self.disk, keep, model.CONTENT)]
         except OSError as e:
             log(f"old releases cannot be removed: {e.strerror}")
             return
@@ -307,17 +327,39 @@ def check(settings: Settings, damaged: list[str]) -> int:
     return 0
 
 
+def adopt(settings: Settings, bundle: Path) -> int:
+    """Put a first release in place."""
+    disk = RealDisk(settings.root)
+    records = Records(disk)
+    try:
+        records.prepare()
+        before, _ = records.load()
+        record = install.adopt(disk, bundle.read_bytes(), before, settings.who.platform)
+        if record != before:
+            records.commit(dataclasses.replace(record, generation=before.generation + 1))
+    except (OSError, Distrust) as e:
+        print(f"brakeline: {bundle}: {e.text if isinstance(e, Distrust) else e}", file=sys.stderr)
+        return 1
+    print(record.current)
+    return 0
+
+
 def become(settings: Settings, arguments: list[str]) -> int:
     """Exec the release that runs, or the best one that can: for the root helper and the command line."""
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    running = record.run.release_id if record.run else ""
-    for release_id in dict.fromkeys((running, record.current, record.last_known_good)):
-        if (
-            release_id
-            and release_id not in (*record.recalled, *record.quarantined)
-            and not install.verify(disk, release_id)
-        ):
+    running = (record.run.release_id, record.run.content) if record.run else ("", "")
+    confirmed = (record.current, record.content), (record.last_known_good, record.content_last_known_good)
+
+    def usable(release_id: str) -> bool:
+        forbidden = release_id in (*record.recalled, *record.quarantined)
+        return bool(release_id) and not forbidden and not install.verify(disk, release_id)
+
+    for release_id, content in (running, *confirmed):
+        if usable(release_id):
+            os.environ.pop(supervise.CONTENT, None)
+            if usable(content):
+                os.environ[supervise.CONTENT] = str(settings.root / install.VERSIONS / content)
             entry, _ = install.entry(disk, release_id)
             folder = settings.root / install.VERSIONS / release_id
             command = [settings.python if c == "@python" else c for c in entry]
@@ -345,6 +387,8 @@ def main(arguments: list[str]) -> int:
             return check(settings, rest)
         case "exec":
             return become(settings, rest)
+        case "adopt" if len(rest) == 1:
+            return adopt(settings, Path(rest[0]))
         case "status":
             print((settings.root / REPORT).read_text())
             return 0

@@ -10,10 +10,11 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 from typing import Final
 
 from brakeline.launcher.disk import Disk
-from brakeline.launcher.model import Record
+from brakeline.launcher.model import CONTENT, Record
 from brakeline.trust import artifacts
 from brakeline.trust.assess import AGENT
 from brakeline.trust.errors import Distrust
@@ -35,6 +36,24 @@ def install(disk: Disk, bundle: bytes, offered: Offered, platform: str) -> None:
             "no_space", f"{offered.release_id} needs {round(FREE_FACTOR * offered.length)} bytes of free space"
         )
     write_tree(disk, offered.release_id, files, said)
+
+
+def adopt(disk: Disk, bundle: bytes, record: Record, platform: str) -> Record:
+    """The record after a first release was put in place by whoever installs this machine, who is trusted for it.
+
+    What is confirmed here and whole stays. Raises `OSError`, and `Distrust` for a bad bundle or a forbidden one.
+    """
+    if any(r and not verify(disk, r) for r in (record.current, record.last_known_good)):
+        return record
+    said = unpack(bundle)[1]
+    if said.product != "agent":
+        raise Distrust("wrong_product", f"a {said.product} cannot be what runs here")
+    sha256 = hashlib.sha256(bundle).hexdigest()
+    offered = Offered(said.product, said.version, said.sequence, "", sha256, len(bundle), "", 0, 0)
+    if offered.release_id in (*record.recalled, *record.quarantined):
+        raise Distrust("recalled", f"{offered.release_id} was recalled or has failed here; get a newer kit")
+    install(disk, bundle, offered, platform)
+    return replace(record, current=offered.release_id)
 
 
 def unpack(bundle: bytes) -> tuple[Tree, artifacts.About]:
@@ -69,7 +88,8 @@ def write_tree(disk: Disk, release_id: str, files: Tree, said: artifacts.About) 
     for folder in sorted({name[:i] for name in files for i, c in enumerate(name) if c == "/"}):
         disk.mkdir(f"{beside}/{folder}")
     for name, data in files.items():
-        disk.create(f"{beside}/{name}", data, executable=name == said.entry[0].removeprefix("./"))
+        program = said.product != CONTENT and name == said.entry[0].removeprefix("./")  # content has no programs
+        disk.create(f"{beside}/{name}", data, executable=program)
         disk.sync(f"{beside}/{name}")
     hashes = {name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in files.items()}
     disk.create(f"{beside}/{artifacts.MANIFEST}", artifacts.manifest(hashes, said).encode())

@@ -94,9 +94,8 @@ def _wanted(seen: Assessment, record: Record, damaged: Sequence[str], settled: C
     """What is offered now, and signed releases of our own record whose files are damaged."""
     forbidden = {*record.quarantined, *settled}
     offered = [o for o in _offers(seen) if o.release_id not in forbidden]
-    ours = {record.current, record.last_known_good, record.trial}
-    mending = [o for o in seen.known if o.release_id in ours and o.release_id in set(damaged)]
-    return [o for o in offered if o.release_id != record.current] + mending
+    mending = [o for o in seen.known if o.release_id in record.kept and o.release_id in set(damaged)]
+    return [o for o in offered if o.release_id not in (record.current, record.content)] + mending
 
 
 def _channel(settings: Settings, cached: Documents, follow: str, floors: Floors) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from brakeline.launcher.settings import Budget, Settings
 
 if sys.platform != "win32":  # what follows is for Unix; of it, `windows` uses `Child`, `listen` and `size_of`
+    import fcntl
     import pwd
     import resource
 
@@ -26,6 +27,7 @@ TAIL_BYTES = 1024
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
 WORDS = ("READY", "HEALTHY")
 REPORT = "report.json"
+CONTENT = "BRAKELINE_CONTENT"  # where the release finds its content; not set: it has defaults of its own
 
 
 Failed = subprocess.SubprocessError  # the child could not even become the release's user
@@ -52,7 +54,7 @@ class Child:
         self.words = self.stderr = -1
 
 
-def start_release(settings: Settings, command: tuple[str, ...], folder: Path) -> Child:
+def start_release(settings: Settings, command: tuple[str, ...], folder: Path, content: str = "") -> Child:
     """Execute a release. Raises `OSError` when the system refuses (no such file, wrong architecture, no processes)."""
     read_end, write_end = os.pipe()
     log_read, log_write = os.pipe()
@@ -64,7 +66,7 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
             stdout=log_write,
             stderr=log_write,
             pass_fds=(write_end,),
-            env=_environment(settings, folder, write_end),
+            env=_environment(settings, write_end) | told(settings, folder, content),
             preexec_fn=lambda: _become(settings.user, settings.budget),
             start_new_session=True,
         )
@@ -86,16 +88,17 @@ def _program(settings: Settings, command: tuple[str, ...], folder: Path) -> list
     return [first, *command[1:]]
 
 
-def told(settings: Settings, folder: Path) -> dict[str, str]:
-    """What every release is told: which one it is, and where to read what the launcher says about it."""
-    return {"BRAKELINE_RELEASE": folder.name, "BRAKELINE_LAUNCHER_REPORT": str(settings.root / REPORT)}
+def told(settings: Settings, folder: Path, content: str) -> dict[str, str]:
+    """What every release is told: which one it is, its content, and where to read what the launcher says about it."""
+    always = {"BRAKELINE_RELEASE": folder.name, "BRAKELINE_LAUNCHER_REPORT": str(settings.root / REPORT)}
+    return always | ({CONTENT: str(folder.parent / content)} if content else {})
 
 
-def _environment(settings: Settings, folder: Path, write_end: int) -> dict[str, str]:
+def _environment(settings: Settings, write_end: int) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("LANG", "TZ", "NOTIFY_SOCKET_AGENT") if name in os.environ}
     path = "/usr/sbin:/usr/bin:/sbin:/bin"
     ours = {"PATH": path, "HOME": str(settings.home), "BRAKELINE_LAUNCHER_FD": str(write_end)}
-    return kept | ours | told(settings, folder)
+    return kept | ours
 
 
 def _become(user: str, budget: Budget) -> None:
@@ -259,10 +262,31 @@ def start_check(arguments: list[str]) -> Child:
     return Child(process, words=-1, stderr=fd)
 
 
-def wait_for(fds: list[int], seconds: float) -> None:
+def wake_by_signals() -> int:
+    """What to give to `wait_for`, so that a signal ends it: Python itself would go on waiting after one."""
+    read_end, write_end = os.pipe()
+    for fd in (read_end, write_end):
+        os.set_blocking(fd, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    return read_end
+
+
+def wait_for(fds: list[int], seconds: float, woken: int) -> None:
     """Until something can be read, a signal comes or the time is over."""
     with contextlib.suppress(OSError, ValueError):
-        select.select(fds, [], [], max(seconds, 0.0))
+        if woken in select.select([*fds, woken], [], [], max(seconds, 0.0))[0]:
+            os.read(woken, 64)
+
+
+def lock(path: Path) -> int | None:
+    """A handle that keeps a second launcher out while it is open; None = there is one. Raises `OSError`."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def tell_systemd(text: str) -> None:

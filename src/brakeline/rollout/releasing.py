@@ -21,8 +21,8 @@ from brakeline.protocol.channels import channel_of
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
 from brakeline.rollout import arms, power
-from brakeline.rollout.model import Change, Phase, Pin, Wish
-from brakeline.rollout.presets import release_policy_for
+from brakeline.rollout.model import Change, Phase, Pin, Policy, Wish
+from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.rollouts import RolloutRow
@@ -30,7 +30,9 @@ from brakeline.rollout.view import RingView
 from brakeline.rollout.wording import of_release
 from brakeline.tenancy.model import Principal, system_principal
 
-PACKAGES: Final = {"agent": "brakeline-agent", "launcher": "brakeline-launcher"}  # how a product is named in a pin
+PACKAGES: Final = {  # how a product is named in a pin
+    "agent": "brakeline-agent", "launcher": "brakeline-launcher", "content": "brakeline-content",
+}  # fmt: skip
 FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
 
 
@@ -113,10 +115,11 @@ class Releasing:
         service.releasing = self
 
     async def promote(
-        self, principal: Principal, release_id: str, *, pace: str = "careful", expect_count: int | None = None,
-        start: bool = False,
+        self, principal: Principal, release_id: str, *, pace: str = "careful", policy: Policy | None = None,
+        expect_count: int | None = None, start: bool = False,
     ) -> str:  # fmt: skip
-        """Make the rollout of a published release to every endpoint of the tenant; its id.
+        """Make the rollout of a published release to every endpoint of the tenant; its id. `pace` names a ready-made
+        policy for rings and bake times; `policy` is one of one's own instead.
 
         Raises `NotFound`; `Conflict` for a release that is recalled or withdrawn, or whose rollout is under way;
         `Invalid` when nobody can take it or not `expect_count` endpoints are there.
@@ -129,9 +132,9 @@ class Releasing:
         if not found:
             raise Invalid("there is no active endpoint that could take a release")
         change = change_of(release)
-        policy = release_policy_for(len(found), pace)
+        rings = for_release(policy or policy_for(len(found), pace))
         title = f"Release {change.title}"
-        rollout_id = await self._rollouts.create(principal, title, change, policy, [e.id for e in found])
+        rollout_id = await self._rollouts.create(principal, title, change, rings, [e.id for e in found])
         if start:
             await self._rollouts.start(principal, rollout_id)
         return rollout_id
@@ -142,7 +145,7 @@ class Releasing:
         release = await self._promotable(principal, release_id)
         found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
         without = await self._rollouts.fleet.count_matching(principal, "state:active launcher:no")
-        policy, change, count = release_policy_for(len(found), pace), change_of(release), len(found)
+        policy, change, count = for_release(policy_for(len(found), pace)), change_of(release), len(found)
         rings = arms.rings_for(policy, change, count) if count else ()
         regions = len({e.region for e in found})
         return PromotionPlan(
@@ -164,6 +167,16 @@ class Releasing:
             if under_way and x.row.change.release == release.ref:
                 raise Conflict(f"rollout {x.row.rollout_id} of {release_id} is under way", id=x.row.rollout_id)
         return release
+
+    def completed(self) -> frozenset[str]:
+        """Ids of the releases that a rollout has completed and that nobody has braked since; in memory."""
+        return frozenset(
+            row.change.release.release_id
+            for tenant_id, rows in self._finished.items()
+            for row in rows
+            if row.change.release is not None and row.blueprint.phase is Phase.COMPLETED
+            and row.rollout_id not in self._rollouts.journal.all_pressed(tenant_id)
+        )  # fmt: skip
 
     def lease(self) -> None:
         """Tell the repository what may be leased now. In memory: works while the database is away."""

@@ -235,13 +235,13 @@ def test_a_halted_release_is_never_resumed_and_speaks_of_releases(halted: Rollou
 def halted() -> RolloutView:
     """A release that one canary has tried in vain."""
     from brakeline.rollout.model import Blueprint, Line, Phase, State, Wish
-    from brakeline.rollout.presets import release_policy_for
+    from brakeline.rollout.presets import for_release, policy_for
     from brakeline.rollout.view import TargetName, build
 
     ep = "ep_" + "0" * 26
     line = Line("explicit", State.HALT, f"1 of 1 treated failed through the update itself; {ep}: trial_exited: code 1")
     view = build(
-        rollout_id="ro_1", title="Release agent 1.4.0", change=change_of(R), policy=release_policy_for(6),
+        rollout_id="ro_1", title="Release agent 1.4.0", change=change_of(R), policy=for_release(policy_for(6)),
         attributes=(), created_ms=NOW, created_by="alice", wish=Wish.RUN, lines=(line,),
         blueprint=Blueprint("ro_1", 1, 0, Phase.HALTED, 0, NOW), names=(TargetName(ep, "web-01", "eu", ""),),
         subjects=(), samples=(), log=(), population=6, now_ms=NOW,

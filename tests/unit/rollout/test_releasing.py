@@ -9,7 +9,7 @@ from brakeline.core.draw import U_END
 from brakeline.releases.model import Release
 from brakeline.rollout import releasing
 from brakeline.rollout.model import Blueprint, Phase, Report, Turn, Wish
-from brakeline.rollout.presets import release_policy_for
+from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.store.rollouts import RolloutRow
 
 RELEASE = Release("agent", "2.0.0", 2, "any", "agent/2.0.0/any/bundle.tar", "ab" * 32, 1000)
@@ -19,7 +19,7 @@ TURNS = (Turn("north", 0, 2, 100, 0, 0), Turn("south", 0, 2, 90, 0, 0), Turn("no
 def row(phase: Phase = Phase.ROLLING, wish: Wish = Wish.RUN, release: Release = RELEASE, **plan: Any) -> RolloutRow:
     blueprint = Blueprint("ro_1", 5, 4, phase, 0, 0, why="harm was seen", **{"turns": TURNS, **plan})
     return RolloutRow(
-        "ro_1", "t", releasing.change_of(release), release_policy_for(6), b"s" * 32, (), 77, "me", wish, "me", "",
+        "ro_1", "t", releasing.change_of(release), for_release(policy_for(6)), b"s" * 32, (), 77, "me", wish, "me", "",
         0, 0, blueprint, Report(()),
     )  # fmt: skip
 
@@ -31,6 +31,15 @@ def test_a_lease_reaches_the_draws_whose_turn_has_come_region_by_region() -> Non
         ("stable/te_1", 5, 77, b"s" * 32)
     }
     assert all(w.release == RELEASE.ref for w in found)
+
+
+def test_content_is_rolled_out_like_an_agent_and_stands_beside_it_when_completed() -> None:
+    content = replace(RELEASE, product="content", path="content/2.0.0/any/bundle.tar", sha256="cd" * 32)
+    change = releasing.change_of(content)
+    assert [(p.name, p.version) for p in change.updates] == [("brakeline-content", content.release_id)]
+    assert [w.release for w in releasing.wishes("te_1", [row(release=content)], ())] == [content.ref] * 2
+    rows = [row(Phase.COMPLETED), row(Phase.COMPLETED, release=content)]
+    assert {w.release.product for w in releasing.standing_wishes("te_1", rows, ())} == {"agent", "content"}
 
 
 def test_whatever_keeps_a_rollout_from_rolling_ends_its_leases() -> None:
@@ -56,5 +65,5 @@ def test_what_was_halted_or_braked_is_to_be_recalled() -> None:
 
 
 def test_one_failed_trial_halts_a_release_in_a_small_ring() -> None:
-    policy = release_policy_for(6)
+    policy = for_release(policy_for(6))
     assert (policy.small_halts, policy.failure_baseline) == (1, 0.001)

@@ -364,6 +364,23 @@ def test_content_is_signed_by_its_own_key_and_only_below_its_folder(repo: Reposi
     assert look(repo, replace(genuine, content=genuine.content.replace("1.0.0", "1.0.1")), who=who).offered is None
 
 
+def test_the_content_key_cannot_sign_an_agent_nor_the_targets_key_content(repo: Repository) -> None:
+    """Whatever a target calls itself: what lies below content/ is content, and nothing else is."""
+    evil = repo.publish("9.0.0", bundle("9.0.0", {"agent.pyz": b"evil"}, 9), 9, product="content")
+    target = repo.target(evil)
+    target.unrecognized_fields["custom"]["product"] = "agent"  # with the stolen content key
+    repo.leased = [{"release_id": evil}]
+    for who in (WHO, replace(WHO, also=("content", "launcher"))):
+        seen = look(repo, repo.documents(), who=who)
+        assert (seen.offered, seen.also) == (None, ())
+        assert evil not in {o.release_id for o in seen.known if o.product != "content"}
+    rules = repo.publish("9.1.0", b"rules", 9, product="agent")  # with the stolen targets key
+    repo.target(rules).unrecognized_fields["custom"]["product"] = "content"
+    repo.leased = [{"release_id": rules}]
+    seen = look(repo, repo.documents(), who=replace(WHO, also=("content", "launcher")))
+    assert (seen.offered, seen.also) == (None, ())
+
+
 # --- several products in one look ----------------------------------------------------------------------------------
 
 EVERYTHING = replace(WHO, also=("content", "launcher"))
