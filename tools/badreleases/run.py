@@ -70,8 +70,8 @@ class World:
 
 
 @contextlib.contextmanager
-def world(say: Say, count: int = ENDPOINTS) -> Iterator[World]:
-    """A server and `count` enrolled endpoints that run a good release; gone afterwards."""
+def world(say: Say, count: int = ENDPOINTS, package: Path | None = None) -> Iterator[World]:
+    """A server and `count` enrolled endpoints that run a good release (built of `package`); gone afterwards."""
     place = Path(tempfile.mkdtemp(prefix="brakeline-bad-releases-"))
     place.chmod(0o755)
     users = [f"bl-bad-{os.getpid() % 100_000}-{n}" for n in (*range(count), "alone")]
@@ -80,7 +80,8 @@ def world(say: Say, count: int = ENDPOINTS) -> Iterator[World]:
     try:
         cell.start()
         number = cell.shipped() + 1
-        made = World(place, cell, [], build_release("agent", "1.0.0", number), hermit, number)
+        seed = build_release("agent", "1.0.0", number, package=package)
+        made = World(place, cell, [], seed, hermit, number)
         cell.publish(made.seed.bundle)
         for user in (*users, hermit):
             subprocess.run(["useradd", "--system", "--no-create-home", user], check=False, capture_output=True)
