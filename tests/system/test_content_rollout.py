@@ -34,7 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     text, returns = where.read_text(), "    return Content(Path(where)"
     assert text.count(returns) == 1
     where.write_text(text.replace(returns, DEFECT + returns))
-    with world(print, 3, package) as made:
+    with world(print, 3, package=package) as made:
         yield made
 
 
