@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support import require
-from tests.system.test_release_rollout import World, until_told
-from tools.badreleases.run import world
+from tests.system.test_release_rollout import until_told
+from tools.badreleases.run import World, world
 
 from brakeline.releases import zipapp
 from brakeline.releases.build import build_release, bundled
@@ -22,14 +22,14 @@ ENTRY = ("@python", "-I", "launcher.pyz")
 def running() -> Iterator[World]:
     require(os.geteuid() == 0 and shutil.which("unshare") is not None, "root and unshare: endpoints are namespaces")
     with world(print, 3) as made:
-        for one in made[1]:
+        for one in made.endpoints:
             assert one.until(lambda one=one: not one.report().launcher_waits, 60), one.report()  # type: ignore[misc]
         yield made
 
 
 @pytest.mark.long
 def test_a_launcher_that_crashes_is_left_at_once_halted_and_recalled(running: World) -> None:
-    cell, endpoints, seed = running
+    cell, endpoints, seed = running.cell, running.endpoints, running.seed
     files = zipapp.sources("launcher", "2.0.0")
     files["__main__.py"] = CRASHES + files["__main__.py"]
     program = zipapp.SHEBANG + zipapp._zipped(files)
@@ -49,7 +49,7 @@ def test_a_launcher_that_crashes_is_left_at_once_halted_and_recalled(running: Wo
 
 @pytest.mark.long
 def test_a_good_launcher_is_confirmed_on_the_canary_and_left_again_when_the_brake_recalls_it(running: World) -> None:
-    cell, endpoints, seed = running
+    cell, endpoints, seed = running.cell, running.endpoints, running.seed
     release_id = cell.publish(build_release("launcher", "3.0.0", 5000).bundle)
     rollout_id = cell.promote(release_id)
     until_told(cell, rollout_id, "1 of 1 treated endpoints are proven", 240)
