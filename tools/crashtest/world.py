@@ -5,6 +5,7 @@ What really happened (`executed`) is kept outside the disk, so no power cut can 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import tarfile
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from tools.crashtest.simdisk import PowerLoss, SimDisk
 
@@ -27,11 +29,17 @@ KNOBS = Knobs(
 )
 TICK_S = 20.0
 EVENTS_MAX = 1500
+GOOD = ("good", "rots")
 
 
 @dataclass(frozen=True)
 class Release:
-    """A real bundle and how its program behaves: good | crash | hang | killer (takes the host down at once)."""
+    """A real bundle and how its program behaves.
+
+    good | crash | hang | killer (takes the host down at once) | poisons (leaves wrong bytes where the look finds
+    downloads, and crashes) | ruins (its own tree is damaged while it runs, and it crashes) | rots (is well, but its
+    tree is damaged while it runs: to be noticed and mended).
+    """
 
     version: str
     sequence: int
@@ -39,25 +47,43 @@ class Release:
 
     @property
     def bundle(self) -> bytes:
-        about = {"product": "agent", "version": self.version, "sequence": self.sequence, "platform": "any",
-                 "entry": ["@python", "-I", "agent.pyz"]}  # fmt: skip
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for name, data in (("release.json", json.dumps(about).encode()), ("agent.pyz", self.version.encode() * 8)):
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-        return out.getvalue()
+        return _bundle(self.version, self.sequence)
 
     @property
     def offered(self) -> Offered:
-        data = self.bundle
-        digest = hashlib.sha256(data).hexdigest()
-        return Offered("agent", self.version, self.sequence, "agent", digest, len(data), "ro", 1, 0)
+        return _offered(self.version, self.sequence)
 
     @property
     def id(self) -> str:
         return self.offered.release_id
+
+    @property
+    def is_good(self) -> bool:
+        return self.character in GOOD
+
+
+def program(version: str) -> bytes:
+    return version.encode() * 8
+
+
+@cache
+def _bundle(version: str, sequence: int) -> bytes:
+    about = {"product": "agent", "version": version, "sequence": sequence, "platform": "any",
+             "entry": ["@python", "-I", "agent.pyz"]}  # fmt: skip
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in (("release.json", json.dumps(about).encode()), ("agent.pyz", program(version))):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@cache
+def _offered(version: str, sequence: int) -> Offered:
+    data = _bundle(version, sequence)
+    digest = hashlib.sha256(data).hexdigest()
+    return Offered("agent", version, sequence, "agent", digest, len(data), "ro", 1, 0)
 
 
 @dataclass
@@ -66,6 +92,7 @@ class Shell:
 
     verify: Callable[[SimDisk, str], str] = install.verify
     count_first: bool = True  # commit before execute
+    heeds_refusals: bool = True  # what could not be written down cuts off what follows
     decide: Callable[[State, Event], tuple[State, tuple[Command, ...]]] = decide
     install: Callable[[SimDisk, bytes, Offered, str], None] = install.install
 
@@ -83,6 +110,7 @@ class World:
     recalled: tuple[str, ...] = ()
     at: float = 0.0
     lost: bool = False  # neither slot could be read
+    wrong: list[str] = field(default_factory=list)  # executed though its program was not the signed one
 
     def run(self, settled: Callable[[State], bool]) -> State:
         """Boot the launcher and let time pass."""
@@ -138,6 +166,7 @@ class World:
         try:
             records.commit(record)
         except OSError as e:
+            must = must and self.shell.heeds_refusals
             if must:
                 queue.appendleft(model.CommitFailed(self.at, str(e)))
             return state, not must
@@ -154,7 +183,7 @@ class World:
         for release in (*offered, *mending):
             try:
                 if install.verify(self.disk, release.id):
-                    self.shell.install(self.disk, release.bundle, release.offered, "any")
+                    self._install(release)
                 self.disk.sync_dir(install.VERSIONS)
                 if release is self.offered:
                     staged, sequence = release.id, release.sequence
@@ -164,16 +193,29 @@ class World:
         floors = replace(Floors(), sequence=record.floors.sequence)
         return Found(True, floors, self.recalled, (), staged, sequence, mended=mended)
 
+    def _install(self, release: Release) -> None:
+        """From what the agent has left in its home, if it is that; else from the cell."""
+        if release.character == "poisons" and self.executed[release.id]:
+            with contextlib.suppress(Distrust):
+                self.shell.install(self.disk, bytes(len(release.bundle)), release.offered, "any")
+                return
+        self.shell.install(self.disk, release.bundle, release.offered, "any")
+
     def _execute(self, release_id: str, queue: deque[Event]) -> None:
         wrong = self.shell.verify(self.disk, release_id)
         if wrong:
             queue.append(model.Refused(self.at, release_id, "manifest", wrong))
             return
+        release, file = self.releases[release_id], f"{install.VERSIONS}/{release_id}/agent.pyz"
+        if not self.disk.exists(file) or self.disk.read(file) != program(release.version):
+            self.wrong.append(f"{release_id} was executed though its program is not the signed one")
         self.executed[release_id] += 1
-        match self.releases[release_id].character:
-            case "good":
+        if release.character in ("ruins", "rots") and self.disk.exists(file):
+            self.disk.ruin(file)
+        match release.character:
+            case "good" | "rots":
                 queue += [model.Said(self.at, "READY"), model.Said(self.at, "HEALTHY")]
-            case "crash":
+            case "crash" | "poisons" | "ruins":
                 queue.append(model.Exited(self.at, 1, "it crashed"))
             case "killer":
                 raise PowerLoss
