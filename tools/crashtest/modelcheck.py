@@ -201,6 +201,34 @@ def walk_refusals(character: str, error: int, shell: Shell | None = None, stop_a
     return result
 
 
+def walk_restarts(error: int, shell: Shell | None = None, stop_at_first: bool = False) -> Outcome:
+    """An error at every operation, the launcher's process ends soon after it, starts again, and then the power goes."""
+    update = Release("2.0.0", 2, "crash")
+    result = Outcome()
+    seen: set[tuple[Image, int]] = set()
+    for fail_at, killed_after in itertools.product(range(1, _steps(update, shell) + 1), range(1, 4)):
+        for cut_after in itertools.count(1):
+            world = _refusing(update, error, fail_at, shell)
+            world.disk.cut_at = fail_at + killed_after
+            with contextlib.suppress(PowerLoss):
+                world.run(settled(update))
+            world.disk.fail_at, world.disk.cut_at = -1, world.disk.steps + cut_after
+            result.runs += 1
+            try:
+                world.run(settled(update))  # the same disk with all that is not durable: the host has not gone down
+                break
+            except PowerLoss:
+                for image in set(world.disk.images()):
+                    key = (image, world.executed[update.id])
+                    if key not in seen:
+                        seen.add(key)
+                        _again(image, world, update, result)
+            if stop_at_first and result.violations:
+                return result
+    result.outcomes = len(seen)
+    return result
+
+
 def _steps(update: Release, shell: Shell | None) -> int:
     quiet = make(baseline(), update, 0, 0, shell)
     quiet.run(settled(update))
