@@ -251,9 +251,10 @@ def _again(image: Image, before: World, update: Release, result: Outcome) -> Non
 def torn_records() -> Outcome:
     """A slot of which any set of sectors was written: it is the old record, the new one, or no record."""
     old, new = Record(7, current=BASE.id), Record(9, current=BASE.id, trial="2.0.0-0123456789ab", trial_sequence=2)
-    long = replace(new, recalled=tuple(f"1.0.{n}-0123456789ab" for n in range(24)), quarantined=("3.0.0-0123456789ab",))
+    many = tuple(f"1.0.{n}-0123456789ab" for n in range(24))
+    long = replace(new, recalled=many, quarantined=many[:1])
     result = Outcome()
-    for before, after in ((old, new), (new, old), (old, long), (long, old), (new, long), (long, replace(long, trial=""))):
+    for before, after in itertools.permutations((old, new, long, replace(long, trial="")), 2):
         slots = encode(before), encode(after)
         for written in itertools.product((0, 1), repeat=SLOT_BYTES // SECTOR):
             torn = b"".join(slots[w][i * SECTOR : (i + 1) * SECTOR] for i, w in enumerate(written))

@@ -99,8 +99,9 @@ class SimDisk:
             self._step()
         except OSError as e:
             if e.errno == EIO:
-                of_it = [replace(op, stuck=op.stuck or (op.kind == "data" and op.inode == inode)) for op in self.pending]
-                self.pending = of_it
+                self.pending = [
+                    replace(op, stuck=True) if op.kind == "data" and op.inode == inode else op for op in self.pending
+                ]
             raise
         self._settle(lambda op: op.kind == "data" and op.inode == inode)
 

@@ -34,7 +34,6 @@ if sys.platform == "win32":
 else:
     from brakeline.launcher import supervise as host
 
-TICK_S = 1.0
 BUDGET_EVERY_S = 15.0
 RESERVE, RESERVE_BYTES = "reserve", 16 * 1024 * 1024
 
@@ -89,7 +88,7 @@ class Launcher:
 
     def _wait(self) -> None:
         fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
-        host.wait_for(fds, TICK_S)
+        host.wait_for(fds, self.settings.knobs.tick_s)
         supervise.tell_systemd("WATCHDOG=1")
         now = clock.monotonic_s()
         if self.stop_asked and not self.state.stopping:

@@ -32,6 +32,7 @@ class Knobs:
     again_s: float = 3600.0  # a crash-looping release is tried again after the last known good has run so long
     lonely_check_s: float = 300.0  # nothing may run: look this often
     stop_s: float = 8.0  # between SIGTERM and SIGKILL
+    tick_s: float = 1.0  # how often the time is looked at while nothing happens
 
 
 @dataclass(frozen=True, slots=True)
