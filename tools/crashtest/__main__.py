@@ -9,12 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +137,7 @@ def broken(answer: Answer, real_what: str, block_what: str, jobs: int) -> None:
     if lacks := rigs.lacks():
         answer.not_run += [f"faults at system calls: needs {lacks}", f"power cuts of a file system: needs {lacks}"]
         return
-    with _place() as place, user(f"bl-crash-{os.getpid()}") as name:
+    with rigs.place() as place, user(f"bl-crash-{os.getpid()}") as name:
         if real_what == "none":
             answer.not_run.append("faults at system calls: not asked for")
         else:
@@ -187,17 +184,6 @@ def _rigs(place: Path, user_name: str, characters: tuple[str, ...]) -> Iterator[
             yield made
         finally:
             made.close()
-
-
-@contextmanager
-def _place() -> Iterator[Path]:
-    """A directory through which the releases' user may walk, in memory if there is room."""
-    place = Path(tempfile.mkdtemp(prefix="brakeline-crash-", dir=rigs.fast_place()))
-    place.chmod(0o755)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 if __name__ == "__main__":

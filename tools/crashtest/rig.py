@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -255,7 +256,14 @@ def lacks() -> str:
     return f"programs: {', '.join(missing)}" if missing else ""
 
 
-def fast_place() -> Path | None:
-    """Where temporary things cost no disk."""
-    shared = Path("/dev/shm")
-    return shared if shared.is_dir() and os.access(shared, os.W_OK) else None
+@contextlib.contextmanager
+def place() -> Iterator[Path]:
+    """A directory through which the releases' user may walk, in memory if there is some."""
+    memory = Path("/dev/shm")
+    fast = str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
+    made = Path(tempfile.mkdtemp(prefix="brakeline-crash-", dir=fast))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
