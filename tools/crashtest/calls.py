@@ -55,7 +55,7 @@ def recorded(process: str, log: str) -> list[Call]:
     """Every call of the process itself (not of its forks) that is worth a fault."""
     counted: Counter[str] = Counter({"execve": -1})  # strace does not count the first, its own
     calls: list[Call] = []
-    itself = ""
+    itself, empty = "", 0
     for line in log.splitlines():
         match = LINE.match(line)
         if match is None:
@@ -65,9 +65,12 @@ def recorded(process: str, log: str) -> list[Call]:
         if pid != itself or name not in TRACED:
             continue
         counted[name] += 1
+        empty += name == "read" and "EAGAIN" in arguments
         if _counts(name, counted[name], arguments):
             calls.append(Call(process, name, counted[name], arguments[:160]))
-    return calls
+    reads = [call for call in calls if call.name == "read"]
+    not_in_every_run = reads[len(reads) - empty :]  # the network had nothing yet, and was asked again
+    return [call for call in calls if call not in not_in_every_run]
 
 
 def _counts(name: str, n: int, arguments: str) -> bool:

@@ -175,7 +175,8 @@ class Machine(Endpoint):
         report = self.report()
         if self.character == "good":
             return report.confirmed == report.running == self.update and self.record().current == self.update
-        given = self.character != "destroys" or (self.home / "key").read_bytes() == KEY
+        kept = [(self.home / name).read_bytes() for name in ("key", "state.json")]
+        given = self.character != "destroys" or kept == [KEY, STATE]
         well = report.running == report.confirmed == self.baseline and self.update in self.record().quarantined
         return well and given
 

@@ -11,6 +11,7 @@ A commit that must be durable and is not cuts off the commands after it and come
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -176,6 +177,8 @@ class Launcher:
     def _commit(self, record: model.Record, *, must: bool) -> bool:
         record = dataclasses.replace(record, generation=self.state.committed.generation + 1)
         try:
+            if must and record.run is not None and record.run.release_id == record.trial:  # it is about to be executed
+                self._keep(record.trial)
             self.records.commit(record)
         except OSError as e:
             log(f"the launcher's record cannot be written: {e.strerror}")
@@ -186,6 +189,10 @@ class Launcher:
         record = dataclasses.replace(self.state.record, generation=generation)
         self.state = dataclasses.replace(self.state, record=record, committed=record)
         return True
+
+    def _keep(self, release_id: str) -> None:
+        if not keepsake.keep(self.settings, release_id, log):
+            raise OSError(errno.EIO, f"nothing is kept of what {release_id} could destroy")
 
     def _start_check(self, damaged: tuple[str, ...]) -> None:
         settings = self.settings
@@ -206,9 +213,7 @@ class Launcher:
             self.events.append(model.Refused(now, release_id, "manifest", wrong))
             return
         trial = isinstance(self.state.phase, model.Running) and self.state.phase.trial
-        if trial:
-            keepsake.keep(self.settings, release_id, log)
-        else:
+        if not trial:
             keepsake.give_back(self.settings, self.state.record, log)
         try:
             entry, _ = install.entry(self.disk, release_id)
