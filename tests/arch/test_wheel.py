@@ -14,10 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 import brakeline, json
 from brakeline.advisories.seed import SEED_DIR
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
+from brakeline.server.enrol_script import enrol_script
 authority = "-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n"
-script = agent_bundle.enrol_script("https://192.0.2.1:8443", authority, "0" * 64)
-print(json.dumps({"from": brakeline.__file__, "bundle": len(agent_bundle.build()), "script": len(script),
+script = enrol_script("https://192.0.2.1:8443", authority, "0" * 64)
+print(json.dumps({"from": brakeline.__file__, "bundle": len(zipapp.build()), "script": len(script),
                   "seed": sorted(p.suffix for p in SEED_DIR.iterdir() if p.suffix == ".zst")}))
 """
 

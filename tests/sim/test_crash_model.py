@@ -6,7 +6,7 @@ Two cuts in a row here; `./dev crash-test --depth 3` walks deeper.
 from __future__ import annotations
 
 import pytest
-from tools.crashtest import modelcheck, mutants
+from tools.crashtest import modelcheck, mutants, slotwalk
 from tools.crashtest.simdisk import EIO, ENOSPC
 
 LONGER = ("good", "hang", "poisons", "ruins", "rots")
@@ -60,3 +60,15 @@ def test_planted_faults_are_seen(name: str) -> None:
 @pytest.mark.parametrize("name", mutants.HARMLESS)
 def test_harmless_faults_are_harmless(name: str) -> None:
     assert mutants.harm(name) == []
+
+
+@pytest.mark.parametrize("character", slotwalk.CHARACTERS)
+def test_power_cuts_and_full_disks_lose_no_launcher(character: str) -> None:
+    cut, full = slotwalk.walk(character, 1), slotwalk.full_disk(character)
+    assert (cut.violations, full.violations) == ([], [])
+    assert min(cut.outcomes, full.outcomes) > 10
+
+
+@pytest.mark.parametrize("name", slotwalk.MUTANTS)
+def test_faults_planted_in_the_stub_are_seen(name: str) -> None:
+    assert slotwalk.caught(name)

@@ -100,7 +100,7 @@ def test_its_mode_is_assess_and_there_is_no_helper(up: Up) -> None:
 
 def test_the_agent_runs_unprivileged(up: Up) -> None:
     require(os.geteuid() == 0, "root, to see that it is dropped")
-    bundle = str(up.data / "agent" / "brakeline-agent.pyz")
+    bundle = str(up.data / "agent")
     users = subprocess.run(["ps", "-ewwo", "user:20,args"], capture_output=True, text=True, check=True).stdout
     running = [line for line in users.splitlines() if bundle in line]
     assert running

@@ -79,7 +79,7 @@ def test_the_command_line_builds_publishes_verifies_and_tells(running: World, tm
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout) if "--json" in words and not code else done.stderr + done.stdout
 
-    built = brakeline("build", "3.5.0", "--sequence", "49", "--out", str(tmp_path), "--json")
+    built = brakeline("build", "3.5.0", "--sequence", "51", "--out", str(tmp_path), "--json")
     bundle = built["files"][0]
     assert "is no release of this server" in brakeline("verify", bundle, code=2)
     assert brakeline("publish", bundle, "--notes", "tried", "--json")["id"] == built["id"]
@@ -96,7 +96,7 @@ def test_a_policy_switches_self_update_off_and_the_rollout_says_so(running: Worl
     cell, endpoints, seed = running
     made = {"name": "stay", "filter": "", "mode": "leave", "self_update": False}
     policy = cell.ask("POST", "/policies", made)
-    release_id = cell.publish(build_release("agent", "4.0.0", 51).bundle)
+    release_id = cell.publish(build_release("agent", "4.0.0", 52).bundle)
     rollout_id = cell.promote(release_id)
     until_told(cell, rollout_id, "a policy has switched self-update off for this endpoint")
     assert all(e.report().running == seed.release_id for e in endpoints)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support_launcher import user
-from tools.crashtest import block, calls, modelcheck, mutants, real
+from tools.crashtest import block, calls, modelcheck, mutants, real, slotwalk
 from tools.crashtest import rig as rigs
 from tools.crashtest.modelcheck import Outcome
 from tools.crashtest.simdisk import EIO, ENOSPC
@@ -116,6 +116,9 @@ def model(answer: Answer, depth: int) -> None:
         rows.append((f"{name}, a restart and a power cut", lambda e=error: modelcheck.walk_restarts(e)))
     rows.append(("records torn at any set of sectors", modelcheck.torn_records))
     rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed))
+    for c in slotwalk.CHARACTERS:
+        rows.append((f"{depth} power cuts in a row, {c} launcher", lambda c=c: slotwalk.walk(c, depth)))
+        rows.append((f"ENOSPC at each operation, {c} launcher", lambda c=c: slotwalk.full_disk(c)))
     for name, walk in rows:
         row = walk()
         answer.model.add(row)
@@ -124,8 +127,8 @@ def model(answer: Answer, depth: int) -> None:
 
 def planted(answer: Answer) -> None:
     """Every mutant."""
-    for name in mutants.CAUGHT:
-        answer.caught[name] = bool(mutants.caught(name))
+    for name in (*mutants.CAUGHT, *slotwalk.MUTANTS):
+        answer.caught[name] = bool(mutants.caught(name) if name in mutants.CAUGHT else slotwalk.caught(name))
         say(f"planted: {name:64} {'seen' if answer.caught[name] else 'NOT SEEN'}")
     for name, (_, _, why) in mutants.HARMLESS.items():
         answer.harmless[name] = not mutants.harm(name)

@@ -22,6 +22,10 @@ DISK_MIB = 768  # upper layer: lists and caches of apt take 150 MiB, a full upgr
 MEMORY_MIB = 1280  # the tmpfs disk is charged to the endpoint too
 TASKS_MAX = 512
 CPU_PERCENT = 100  # one core at most: a runaway endpoint must not starve the others
+LAUNCHER_KNOBS = {  # what takes a launcher minutes and hours elsewhere, in seconds: one look, probation, the host guard
+    "check_every_s": 30, "probation_s": 15, "healthy_s": 60, "survive_s": 30, "guard_wait_s": 10,
+    "guard_delays_s": [5, 15, 30], "again_s": 120, "lonely_check_s": 10,
+}  # fmt: skip
 INOTIFY_INSTANCES = 1024  # 128, the kernel's default, stops the 23rd systemd container
 
 

@@ -37,8 +37,8 @@ from brakeline.protocol.messages import (
     Transaction,
 )
 
-PRODUCT: Final = "agent"  # what this program can ask for; the launcher's own update is the launcher's affair
-PACKAGE: Final = "brakeline-agent"  # how a release is named among updates
+LAUNCHER: Final = "launcher"  # tried by the stub, told of in fields of the report of its own
+PACKAGES: Final = {"agent": "brakeline-agent", LAUNCHER: "brakeline-launcher"}  # how releases are named among updates
 ASK_AGAIN_S: Final = 45.0  # of this process's life: then the launcher is asked once more, as often as ASKS_MAX
 ASKS_MAX: Final = 3
 TAKEN_LATE_MS: Final = 60_000  # after the offer's end: a launcher that has staged nothing by then will not
@@ -48,7 +48,7 @@ RECALL_AGAIN_S: Final = 300.0  # an agent that runs a recalled release asks for 
 def transaction_of(release: ReleaseRef, running: str) -> Transaction:
     """The update to a release in the words of a transaction, so that it is drawn, offered and shown like any other."""
     kind = ActionKind.UPGRADE if running else ActionKind.INSTALL
-    actions = (Action(kind, PACKAGE, "all", running, release.release_id),)
+    actions = (Action(kind, PACKAGES[release.product], "all", running, release.release_id),)
     return Transaction(actions, transaction_digest(actions), release.length)
 
 
@@ -58,29 +58,42 @@ def answer(state: State, candidate: Candidate) -> Planned | Refused:
     assert release is not None
     if report is None:
         return Refused("no_launcher", "no launcher runs the agent here; enrol this machine again to get one")
-    refused = _standing(state, release, report) or _passing(state, report)
-    return refused or Planned(transaction_of(release, report.confirmed))
+    refused = _standing(state, release, report) or _passing(state, release, report)
+    return refused or Planned(transaction_of(release, held(release.product, report)))
+
+
+def held(product: str, report: LauncherReport) -> str:
+    """The release of a product that is confirmed here, as far as the report tells."""
+    if product != LAUNCHER:
+        return report.confirmed
+    return report.launcher_release if report.launcher_release != report.launcher_trial else ""
 
 
 def _standing(state: State, release: ReleaseRef, report: LauncherReport) -> Refused | None:
     """Reasons that only another release or another order removes."""
-    if report.confirmed == release.release_id:
+    if held(release.product, report) == release.release_id:
         return Refused("nothing_to_do", f"{release.release_id} runs here and is confirmed")
-    if release.product != PRODUCT:
+    if release.product not in PACKAGES:
         return Refused("refused", f"this endpoint takes no release of the product {release.product!r}")
-    if release.release_id in report.quarantined:
+    if release.product == LAUNCHER and not report.launcher_slot:
+        return Refused("no_launcher", "no stub starts the launcher here; it is updated with its package")
+    if release.release_id in (*report.quarantined, *report.launcher_failed):
         return Refused("refused", f"{release.release_id} has failed here before and is quarantined")
     if release.release_id in report.recalled:
         return Refused("refused", f"{release.release_id} was recalled")
     self_update, pin = followed(state.follow)
     if not self_update:
         return Refused("self_update_off", "a policy has switched self-update off for this endpoint")
-    if pin and pin != release.release_id:
+    if pin and pin != release.release_id and release.product != LAUNCHER:  # a pin names a release of the agent
         return Refused("pinned", f"a policy pins this endpoint to {pin}")
     return None
 
 
-def _passing(state: State, report: LauncherReport) -> Refused | None:
+def _passing(state: State, release: ReleaseRef, report: LauncherReport) -> Refused | None:
+    if report.launcher_trial:
+        return Refused("busy", f"launcher {report.launcher_trial} is on trial here")
+    if release.product == LAUNCHER and report.launcher_waits:
+        return Refused("busy", report.launcher_waits)
     if report.trial:
         return Refused("busy", f"release {report.trial} is on probation here")
     if sessions.running(state):
@@ -118,9 +131,10 @@ def obey(state: State, recalled: tuple[str, ...], follow: str, at: Instant) -> S
     commands: tuple[Command, ...] = ()
     if follow and follow != state.follow:
         state, commands = replace(state, follow=follow), (StoreFollow(follow),)
-    running = state.me.release_id
+    ours = (state.me.release_id, state.launcher.launcher_release if state.launcher else "")
+    running = next((r for r in ours if r and r in recalled), "")
     asked = state.durable.recall_asked == running and at.monotonic_s - state.began_s < RECALL_AGAIN_S
-    if running and running in recalled and not asked and not sessions.running(state):
+    if running and not asked and not sessions.running(state):
         state = replace(state, durable=replace(state.durable, recall_asked=running), stopping=True)
         commands += (Report(f"{running}, which runs here, was recalled: asking the launcher to look"), AskLauncher())
     return state, commands
@@ -146,8 +160,9 @@ def heard(state: State, event: LauncherSaid) -> State:
 def _told(report: LauncherReport | None) -> tuple[object, ...]:
     if report is None:
         return ()
-    last = report.last_trial
-    return (report.running, report.confirmed, report.trial, report.quarantined, report.recalled, last, report.problems)
+    agent = (report.running, report.confirmed, report.trial, report.quarantined, report.recalled, report.last_trial)
+    launcher = (report.launcher_release, report.launcher_trial, report.launcher_last_trial)
+    return (*agent, *launcher, report.problems)
 
 
 def under_way(state: State) -> tuple[Session, ...]:
@@ -170,12 +185,13 @@ def _judge(state: State, session: Session, at: Instant) -> Step:
     report = state.launcher
     if report is None:
         return state, ()
-    release, end = session.release, report.last_trial
-    if report.confirmed == release:
+    release = session.release
+    end = next((e for e in (report.last_trial, report.launcher_last_trial) if e and e.release_id == release), None)
+    if release in (report.confirmed, held(LAUNCHER, report)):
         return sessions.end(state, session, Outcome.INSTALLED, "ok", f"{release} was confirmed after its probation", at)
-    if release in (report.trial, report.running):
+    if release in (report.trial, report.running, report.launcher_trial):
         return sessions.put(state, replace(session, phase=SessionPhase.RUNNING)), ()
-    if end is not None and end.release_id == release and end.outcome in ("reverted", "refused"):
+    if end is not None and end.outcome in ("reverted", "refused"):
         outcome = Outcome.FAILED if end.outcome == "reverted" else Outcome.REFUSED
         code = f"trial_{end.code}" if end.outcome == "reverted" else end.code
         text = f"{end.detail} (executed {end.runs} times)"

@@ -2,12 +2,14 @@
 
 With systemd a transient unit: its own cgroup, KillMode=mixed (stop asks the runner first, which finishes what dpkg
 has begun), no Protect*, generous limits. Without systemd a process in a session and a cgroup of its own. Either
-survives stop, crash and update of agent and helper, and is found again by the transaction's id.
+survives stop, crash and update of agent and helper, and is found again by the transaction's id. Its program is a copy
+of its own: the launcher may remove the release that it was started from while it runs.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ from brakeline.core.errors import Fault
 STOP_S_MAX = 900  # a stop (shutdown) waits this long for dpkg to finish what it has begun
 RUN_S_MAX = 6 * 3600  # far above Bounds.run_s_max, which the runner keeps by itself: only a net
 SYSTEMCTL_S_MAX = 10
+MANIFEST = "MANIFEST"  # in the folder of every release that a launcher has put in place
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -38,6 +41,20 @@ def starter(program: list[str], state_dir: Path) -> SystemdStarter | SessionStar
     return SessionStarter(program, state_dir)
 
 
+def own_copy(program: list[str], directory: Path) -> list[str]:
+    """The same command with what it runs copied to `directory`: a zipapp, or a program with the folder it lies in.
+
+    Raises `OSError`; what is no release (a checkout) is left where it is.
+    """
+    source = Path(program[-1])
+    if source.suffix == ".pyz":
+        return [*program[:-1], shutil.copyfile(source, directory / source.name).as_posix()]
+    if len(program) == 1 and (source.parent / MANIFEST).exists():
+        shutil.copytree(source.parent, directory / "program", dirs_exist_ok=True)
+        return [str(directory / "program" / source.name)]
+    return program
+
+
 def unit_name(transaction_id: str) -> str:
     return f"brakeline-{transaction_id}.service"
 
@@ -49,7 +66,7 @@ class SystemdStarter:
         self._program = program
         self._state_dir = state_dir
 
-    def command(self, transaction_id: str) -> list[str]:
+    def command(self, transaction_id: str, program: list[str]) -> list[str]:
         """The whole systemd-run call."""
         properties = (
             "Type=exec", "KillMode=mixed", f"TimeoutStopSec={STOP_S_MAX}", f"RuntimeMaxSec={RUN_S_MAX}",
@@ -59,12 +76,12 @@ class SystemdStarter:
             "systemd-run", "--quiet", "--collect", "--no-ask-password", f"--unit={unit_name(transaction_id)}",
             f"--description=Brakeline package transaction {transaction_id}",
             *(f"--property={p}" for p in properties),
-            "--", *self._program, "transaction", transaction_id, "--helper-state", str(self._state_dir),
+            "--", *program, "transaction", transaction_id, "--helper-state", str(self._state_dir),
         ]  # fmt: skip
 
     def start(self, transaction_id: str) -> None:
         try:
-            command = self.command(transaction_id)
+            command = self.command(transaction_id, own_copy(self._program, self._state_dir / "tx" / transaction_id))
             done = subprocess.run(command, capture_output=True, text=True, timeout=SYSTEMCTL_S_MAX, check=False)
         except (OSError, subprocess.SubprocessError) as e:
             raise CannotStart(f"systemd-run: {e}") from e
@@ -90,8 +107,12 @@ class SessionStarter:
         self._cgroup_root = cgroup_root
 
     def start(self, transaction_id: str) -> None:
-        command = [*self._program, "transaction", transaction_id, "--helper-state", str(self._state_dir)]
         directory = self._state_dir / "tx" / transaction_id
+        try:
+            program = own_copy(self._program, directory)
+        except OSError as e:
+            raise CannotStart(f"{directory}: {e.strerror}") from e
+        command = [*program, "transaction", transaction_id, "--helper-state", str(self._state_dir)]
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),

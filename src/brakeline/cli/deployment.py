@@ -77,7 +77,7 @@ def create(
         "expect_count": expect, "digest": digest, "title": title, "start": start, "pace": pace,
     }  # fmt: skip
     if policy is not None:
-        body["policy"] = _read_policy(policy)
+        body["policy"] = read_policy(policy)
     made = Client.from_context().post("/deployments", body)
 
     def human() -> None:
@@ -93,7 +93,7 @@ def _pinned(updates: list[dict[str, Any]]) -> str:
     return ", ".join(f"{u['name']} {u['version']}" for u in updates[:PINS_SHOWN]) + more
 
 
-def _read_policy(path: Path) -> Any:
+def read_policy(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as e:

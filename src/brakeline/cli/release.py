@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from brakeline.cli.client import Client
+from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.core.errors import Invalid, NotFound
 
@@ -73,12 +74,13 @@ def _published(made: dict[str, Any]) -> None:
 def promote(
     release: str,
     pace: Annotated[str, typer.Option(help="careful, fast or rehearsal")] = "careful",
+    policy: Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of --pace.")] = None,
     expect: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints are concerned.")] = None,
     start: Annotated[bool, typer.Option("--start", help="Start it at once; else it is a draft.")] = False,
     as_json: Json = False,
 ) -> None:
     """Roll a published release out to every endpoint, ring by ring, under the brake."""
-    body = {"pace": pace, "expect_count": expect, "start": start}
+    body = {"pace": pace, "expect_count": expect, "start": start, "policy": read_policy(policy) if policy else None}
     made = Client.from_context(UPLOAD_S).post(f"/releases/{release}/promote", body)
     emit(made, as_json, lambda: say(made["id"]))
     if not as_json:

@@ -1,19 +1,23 @@
 """`brakeline up`: a server here and this machine as its first endpoint, in one foreground program.
 
-Two children: `brakeline server run`, whose output is passed on, and, once it is ready, the agent as the unprivileged
-user `nobody` (as root) or as oneself. The agent has no root helper, so it can only assess: nothing that the server
-says could change this machine. SIGTERM or Ctrl-C ends agent and server in order, exit code 0.
+Two children: `brakeline server run`, whose output is passed on, and, once it is ready, the launcher, which runs the
+agent. Both as the unprivileged user `nobody` (as root) or as oneself, and without a root helper: this machine can only
+be assessed, nothing that the server says could change it. SIGTERM or Ctrl-C ends both in order, exit code 0.
 """
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
 import os
 import pwd
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +27,9 @@ from typing import Annotated, Final, Protocol
 
 import typer
 
+KIT: Final = "/agent/kit.tar"  # as `server.install` serves it
 UNPRIVILEGED: Final = "nobody"
-STOP_S: Final = 4.0  # for each child; the whole must end within 5 s of SIGTERM
+AGENT_STOP_S: Final = 2.5  # the launcher ends its agent; with the server the whole must end within 5 s of SIGTERM
 AGENT_RESTART_S: Final = 10.0  # an agent that ends by itself is started again after this long
 SYSTEM_PYTHON: Final = Path("/usr/bin/python3")  # readable by every user, unlike a developer's own build
 
@@ -38,28 +43,37 @@ class Stopping(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalAgent:
-    """Where this machine's agent lives and who runs it. `user` "" = whoever runs us."""
+    """Where this machine's launcher and agent live and who runs them. `user` "" = whoever runs us."""
 
     home: Path
     python: Path
     user: str = ""
 
     @property
-    def bundle(self) -> Path:
-        return self.home / "brakeline-agent.pyz"
-
-    @property
     def config(self) -> Path:
         return self.home / "agent.json"
 
-    def command(self, *verb: str) -> list[str]:
-        """The command line of one verb of the agent."""
-        rest = ("--config", str(self.config), "--state", str(self.home / "state"))
-        return [str(self.python), "-I", str(self.bundle), *verb, *rest]
+    def command(self, verb: str, *arguments: str) -> list[str]:
+        """The command line of one verb of the launcher."""
+        launcher, stub = str(self.home / "launcher"), ("--root", str(self.home / "launcher"), "--lib", str(self.home))
+        places = ("--root", launcher, "--etc", str(self.home), "--home", str(self.home / "state"))
+        return [str(self.python), "-I", str(self.home / "stub.py"), *stub, verb, *places, *arguments]
+
+    @property
+    def own_places(self) -> list[str]:
+        """What the agent itself must be told, because it is not where it would be on an endpoint."""
+        return ["--config", str(self.config), "--state", str(self.home / "state")]
 
     def identity(self) -> dict[str, str | list[str]]:
         """Keyword arguments for `subprocess` that drop root."""
         return {"user": self.user, "group": "nogroup", "extra_groups": []} if self.user else {}
+
+    def run(self, verb: str, *arguments: str) -> None:
+        """One verb, to its end. Raises `RuntimeError` with what it said."""
+        command = self.command(verb, *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self.identity())  # type: ignore[call-overload]
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
 
 
 def place_agent(data: Path) -> LocalAgent:
@@ -78,17 +92,32 @@ def _can_enter(user: str, directory: Path) -> bool:
     return subprocess.run(probe, user=user, group="nogroup", extra_groups=[], check=False).returncode == 0
 
 
-def install(agent: LocalAgent, bundle: bytes) -> None:
-    """Write the bundle and hand the directory over. The same bytes again change nothing."""
-    (agent.home / "state").mkdir(parents=True, exist_ok=True)
-    if not agent.bundle.exists() or agent.bundle.read_bytes() != bundle:
-        fresh = agent.bundle.with_suffix(".new")
-        fresh.write_bytes(bundle)
-        fresh.replace(agent.bundle)
+def install(agent: LocalAgent, kit: bytes) -> None:
+    """Put the kit in place, hand it over, and adopt the first release. Again changes nothing that works."""
+    for folder in (agent.home, agent.home / "state", agent.home / "launcher"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(kit)) as tar:
+        tar.extractall(agent.home, filter="data")
+    own = {"user": agent.user or "self", "arguments": ["run", *agent.own_places]}
+    (agent.home / "launcher.json").write_text(json.dumps(own))
     if agent.user:
         owner = pwd.getpwnam(agent.user).pw_uid
-        for path in (agent.home, agent.home / "state"):
+        for path in (agent.home, agent.home / "state", agent.home / "launcher"):
             os.chown(path, owner, -1)
+    agent.run("adopt", str(agent.home / "agent.tar"))
+
+
+def fetch_kit(url: str, data: Path) -> bytes:
+    """The kit, from our own server. Raises `OSError`, `RuntimeError`."""
+    trust = ssl.create_default_context(cafile=json.loads((data / "context.json").read_text())["ca_file"])
+    connection = http.client.HTTPSConnection(url.removeprefix("https://"), context=trust, timeout=60)
+    connection.request("GET", KIT)
+    answer = connection.getresponse()
+    kit = answer.read()
+    connection.close()
+    if answer.status != 200:
+        raise RuntimeError(kit.decode(errors="replace"))
+    return kit
 
 
 def enrolled_here(agent: LocalAgent, url: str) -> bool:
@@ -121,10 +150,8 @@ def enrol(agent: LocalAgent, url: str, data: Path) -> None:
     shutil.copy(json.loads((data / "context.json").read_text())["ca_file"], authority)
     authority.chmod(0o644)
     token = json.loads(made.stdout)["token"]
-    verb = ("enrol", "--server", url, "--ca", str(authority), "--token", token, "--force")
-    done = subprocess.run(agent.command(*verb), capture_output=True, text=True, check=False, **agent.identity())  # type: ignore[call-overload]
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip())
+    words = ("--server", url, "--ca", str(authority), "--token", token, "--force")
+    agent.run("exec", "enrol", *words, *agent.own_places)
 
 
 def say(text: str) -> None:
@@ -171,16 +198,14 @@ class Up:
             return
         child.terminate()
         try:
-            child.wait(timeout=1.0)
+            child.wait(timeout=AGENT_STOP_S)
         except subprocess.TimeoutExpired:
             child.kill()
 
     def _keep_agent(self, url: str) -> None:
         agent = place_agent(self._data)
         try:
-            from brakeline.server.agent_bundle import build
-
-            install(agent, build())
+            install(agent, fetch_kit(url, self._data))
             if not enrolled_here(agent, url):
                 enrol(agent, url, self._data)
                 say("this machine is enrolled, assess only: nothing can change it without a root helper")

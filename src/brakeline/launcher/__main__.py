@@ -3,6 +3,7 @@
     run        supervise: what the service manager starts
     check      one look, in a process of its own; prints one JSON line
     exec ARGS  become the release that runs here (else the confirmed, else the last known good one) with these arguments
+    adopt TAR  put a first release in place, by whoever installs this machine; what is confirmed here stays
     status     what the launcher has written down about itself
 
 A commit that must be durable and is not cuts off the commands after it and comes back as an event.
@@ -20,14 +21,17 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from brakeline.launcher import clock, install, keepsake, model, supervise
+from brakeline.launcher import clock, install, keepsake, model, slots, supervise
 from brakeline.launcher.decide import decide
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Command, Event, Found, State
 from brakeline.launcher.records import Records
 from brakeline.launcher.report import report_text
+from brakeline.launcher.selector import Update, to_stub, who_am_i
+from brakeline.launcher.selector import load as load_selector
 from brakeline.launcher.settings import AGENT_HOME, ETC, ROOT, Settings, load
 from brakeline.launcher.supervise import REPORT, Child
+from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Floors
 
 if sys.platform == "win32":
@@ -36,7 +40,8 @@ else:
     from brakeline.launcher import supervise as host
 
 BUDGET_EVERY_S = 15.0
-RESERVE, RESERVE_BYTES = "reserve", 16 * 1024 * 1024
+LOCK = "lock"
+ANOTHER = 3  # exit code: a launcher runs here already
 
 
 class Launcher:
@@ -50,18 +55,28 @@ class Launcher:
         self.release: Child | None = None
         self.check: Child | None = None
         self.check_until_s = self.kill_at_s = self.budget_at_s = 0.0
+        self.lock: int | None = None
         self.over = False
         self.stop_asked = False
+        self.woken = -1
         self.reported = ""
         self.unreported = False  # it could not be written; said once
         self.state = State(model.Record(), settings.knobs)
+        self.update = Update(self.disk, settings.knobs, log, who_am_i(), to_stub)
 
     def run(self) -> int:
         """Until `Exit`. The first thing done is to say that the launcher itself is alive."""
+        self.woken = host.wake_by_signals()
         for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGINT)):  # Windows' word
             signal.signal(number, self._signalled)
+        if not self._alone():
+            log("another launcher runs here already; this one ends")
+            return ANOTHER
         supervise.tell_systemd("READY=1")
         record, problem = self._load()
+        self.update.begin(clock.monotonic_s())
+        if record.run is not None and not record.run.clean:
+            host.bury(self.settings)  # a launcher that was killed has left its release running: never two at once
         self.state = State(record, self.settings.knobs, committed=record)
         self.events.append(model.Started(clock.monotonic_s(), clock.boot_id(), install.installed(self.disk), problem))
         while not self.over:
@@ -70,6 +85,14 @@ class Launcher:
             if not self.over:
                 self._wait()
         return 0
+
+    def _alone(self) -> bool:
+        """Whether no other launcher writes here. A disk that takes no lock file stops nobody."""
+        try:
+            self.lock = host.lock(self.settings.root / LOCK)
+        except OSError:
+            return True
+        return self.lock is not None
 
     def _load(self) -> tuple[model.Record, str]:
         try:
@@ -89,13 +112,16 @@ class Launcher:
 
     def _wait(self) -> None:
         fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
-        host.wait_for(fds, self.settings.knobs.tick_s)
+        host.wait_for(fds, self.settings.knobs.tick_s, self.woken)
         supervise.tell_systemd("WATCHDOG=1")
         now = clock.monotonic_s()
         if self.stop_asked and not self.state.stopping:
             self.events.append(model.StopAsked(now))
         self._look_at_check(now)
         self._look_at_release(now)
+        if not self.stop_asked and (why := self.update.tick(self.state, now)):
+            log(f"ending for another launcher: {why}")
+            self.stop_asked = True
         self.events.append(model.Tick(now))
 
     def _look_at_check(self, now: float) -> None:
@@ -112,6 +138,7 @@ class Launcher:
         child.close()
         self.check = None
         found, problem = _found(bytes(child.heard)) if ended else (None, "no answer in time")
+        found = self.update.screen(found, now)
         self.events.append(model.CheckEnded(now, found, install.installed(self.disk), problem))
 
     def _look_at_release(self, now: float) -> None:
@@ -242,7 +269,7 @@ class Launcher:
 
     def _report(self) -> None:
         """For the agent and for people; written when it changes, never trusted by the launcher itself."""
-        text = report_text(self.state, self.settings)
+        text = report_text(self.state, self.settings, self.update)
         if text == self.reported:
             return
         try:
@@ -271,9 +298,11 @@ def _found(line: bytes) -> tuple[Found | None, str]:
     try:
         plain = json.loads(line)
         lists = {name: tuple(plain[name]) for name in ("recalled", "pardoned", "problems", "mended")}
+        others = tuple(model.Staged(**one) for one in plain["others"])
         return Found(
-            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"], **lists
-        ), ""
+            plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"],
+            others=others, **lists,
+        ), ""  # fmt: skip
     except (ValueError, TypeError, KeyError):
         return None, "the look has crashed"
 
@@ -284,8 +313,35 @@ def check(settings: Settings, damaged: list[str]) -> int:
 
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    found = source.look(settings, disk, record, damaged, settings.knobs.check_s * 0.9)
+    me, own = who_am_i(), load_selector(disk)
+    also = tuple(
+        p for p in settings.who.also if p != "launcher" or me is not None
+    )  # without a stub nobody could try it
+    settings = dataclasses.replace(settings, who=dataclasses.replace(settings.who, also=also))
+    newest = max(
+        record.floors.launcher_sequence, own.slots[own.confirmed].sequence if own.confirmed in own.slots else 0
+    )
+    record = dataclasses.replace(record, floors=dataclasses.replace(record.floors, launcher_sequence=newest))
+    seconds = settings.knobs.check_s * 0.9
+    found = source.look(settings, disk, record, damaged, seconds, slots.settled(own, me) if me else ())
     print(json.dumps(dataclasses.asdict(found)), flush=True)
+    return 0
+
+
+def adopt(settings: Settings, bundle: Path) -> int:
+    """Put a first release in place."""
+    disk = RealDisk(settings.root)
+    records = Records(disk)
+    try:
+        records.prepare()
+        before, _ = records.load()
+        record = install.adopt(disk, bundle.read_bytes(), before, settings.who.platform)
+        if record != before:
+            records.commit(dataclasses.replace(record, generation=before.generation + 1))
+    except (OSError, Distrust) as e:
+        print(f"brakeline: {bundle}: {e.text if isinstance(e, Distrust) else e}", file=sys.stderr)
+        return 1
+    print(record.current)
     return 0
 
 
@@ -327,6 +383,8 @@ def main(arguments: list[str]) -> int:
             return check(settings, rest)
         case "exec":
             return become(settings, rest)
+        case "adopt" if len(rest) == 1:
+            return adopt(settings, Path(rest[0]))
         case "status":
             print((settings.root / REPORT).read_text())
             return 0

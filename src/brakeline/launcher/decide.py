@@ -143,7 +143,12 @@ def _believe(state: State, found: Found, at: float) -> Step:
     record = state.record
     recalled = tuple(r for r in dict.fromkeys((*record.recalled, *found.recalled)) if r not in found.pardoned)
     # A release may have been confirmed since this look began: what it has seen of our own floor may be old.
-    floors = replace(found.floors, sequence=max(found.floors.sequence, record.floors.sequence))
+    own = record.floors
+    floors = replace(
+        found.floors, sequence=max(found.floors.sequence, own.sequence),
+        content_sequence=max(found.floors.content_sequence, own.content_sequence),
+        launcher_sequence=max(found.floors.launcher_sequence, own.launcher_sequence),
+    )  # fmt: skip
     record = trial.forbid(replace(record, recalled=recalled, floors=floors))
     kept = tuple(p for p in state.problems if p.startswith("state_lost") and not found.fresh)
     state = replace(state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
+from dataclasses import replace
 from typing import Final
 
 from brakeline.launcher.disk import Disk
 from brakeline.launcher.model import Record
 from brakeline.trust import artifacts
+from brakeline.trust.assess import AGENT
 from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Offered
 
@@ -33,6 +36,24 @@ def install(disk: Disk, bundle: bytes, offered: Offered, platform: str) -> None:
             "no_space", f"{offered.release_id} needs {round(FREE_FACTOR * offered.length)} bytes of free space"
         )
     write_tree(disk, offered.release_id, files, said)
+
+
+def adopt(disk: Disk, bundle: bytes, record: Record, platform: str) -> Record:
+    """The record after a first release was put in place by whoever installs this machine, who is trusted for it.
+
+    What is confirmed here and whole stays. Raises `OSError`, and `Distrust` for a bad bundle or a forbidden one.
+    """
+    if any(r and not verify(disk, r) for r in (record.current, record.last_known_good)):
+        return record
+    said = unpack(bundle)[1]
+    if said.product != "agent":
+        raise Distrust("wrong_product", f"a {said.product} cannot be what runs here")
+    sha256 = hashlib.sha256(bundle).hexdigest()
+    offered = Offered(said.product, said.version, said.sequence, "", sha256, len(bundle), "", 0, 0)
+    if offered.release_id in (*record.recalled, *record.quarantined):
+        raise Distrust("recalled", f"{offered.release_id} was recalled or has failed here; get a newer kit")
+    install(disk, bundle, offered, platform)
+    return replace(record, current=offered.release_id)
 
 
 def unpack(bundle: bytes) -> tuple[Tree, artifacts.About]:
@@ -106,18 +127,26 @@ def installed(disk: Disk) -> frozenset[str]:
     )
 
 
+def product_of(disk: Disk, release_id: str) -> str:
+    """Which product a tree is of; "" = nobody can tell, so it is no whole tree."""
+    try:
+        return str(json.loads(disk.read(f"{VERSIONS}/{release_id}/{artifacts.MANIFEST}"))["product"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def rebuild(disk: Disk) -> Record:
-    """A record from what is on the disk, when both slots are lost: the newest two releases whose manifest holds."""
-    whole = [r for r in installed(disk) if not verify(disk, r)]
+    """A record from what is on the disk, when both slots are lost: the newest two agents whose manifest holds."""
+    whole = [r for r in installed(disk) if product_of(disk, r) == AGENT and not verify(disk, r)]
     by_age = sorted(whole, key=lambda r: (entry(disk, r)[1], r), reverse=True)
     newest, before = (*by_age, "", "")[:2]
     # The newest may have been on probation, and nobody knows how it did: the one before it is the safer one to run.
     return Record(current=before or newest, last_known_good=newest if before else "")
 
 
-def collect(disk: Disk, keep: frozenset[str]) -> list[str]:
-    """Remove every other tree and every unfinished one; their names."""
-    gone = [name for name in disk.list(VERSIONS) if name not in keep]
+def collect(disk: Disk, keep: frozenset[str], product: str = AGENT) -> list[str]:
+    """Remove every other tree of a product and every unfinished one; their names."""
+    gone = [n for n in disk.list(VERSIONS) if n not in keep and product_of(disk, n) in (product, "")]
     for name in gone:
         disk.remove_tree(f"{VERSIONS}/{name}")
     if gone:

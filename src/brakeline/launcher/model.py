@@ -33,6 +33,10 @@ class Knobs:
     lonely_check_s: float = 300.0  # nothing may run: look this often
     stop_s: float = 8.0  # between SIGTERM and SIGKILL
     tick_s: float = 1.0  # how often the time is looked at while nothing happens
+    launcher_calm_s: float = 604_800.0  # of the agent's healthy uptime before a newer launcher is tried
+    launcher_ready_s: float = 60.0  # a launcher on trial must have begun by then, its agent ten times later
+    launcher_probation_s: float = 600.0  # of uptime, before a launcher on trial may confirm itself
+    launcher_trial_s: float = 21_600.0  # … and gives up otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,15 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """A release of another product than the agent: offered to this endpoint and complete in versions/."""
+
+    product: str
+    release_id: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What one check came to, as the check's own process says it."""
 
@@ -107,6 +120,7 @@ class Found:
     sequence: int = 0
     problems: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()  # damaged releases whose files are whole again
+    others: tuple[Staged, ...] = ()  # the newest of each further product
 
 
 # --- what may happen: `at` is monotonic seconds ----------------------------------------------------------------------

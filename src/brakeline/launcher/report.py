@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from brakeline.launcher.model import Running, State
+from brakeline.launcher.model import Running, State, TrialEnd
+from brakeline.launcher.selector import Update
 from brakeline.launcher.settings import Settings
 from brakeline.protocol.codec import encode
 from brakeline.protocol.messages import LauncherReport, TrialReport
@@ -14,13 +15,9 @@ VERSION = "0.1.0"
 PROBLEMS_MAX = 12
 
 
-def report_text(state: State, settings: Settings) -> str:
+def report_text(state: State, settings: Settings, update: Update) -> str:
     """The report of this state."""
-    record, floors = state.record, state.record.floors
-    end = record.last_trial
-    trial = None
-    if end is not None:
-        trial = TrialReport(end.release_id, end.outcome, end.code, end.detail[:300], end.runs, end.detail[-1024:])
+    record, floors, own = state.record, state.record.floors, update.selector
     return encode(
         LauncherReport(
             version=VERSION,
@@ -29,11 +26,23 @@ def report_text(state: State, settings: Settings) -> str:
             last_known_good=record.last_known_good,
             trial=record.trial,
             quarantined=record.quarantined,
-            recalled=tuple(r for r in record.recalled if r in state.installed),
-            last_trial=trial,
+            recalled=tuple(r for r in record.recalled if r in state.installed or r in own.failed),
+            last_trial=_told(record.last_trial),
             host_guard=state.guard,
             problems=(*settings.problems, *state.problems)[:PROBLEMS_MAX],
             trust_versions=(floors.root, floors.timestamp, floors.snapshot, floors.targets, floors.recall),
             follow_generation=floors.follow,
+            launcher_slot=(update.me.slot or "factory") if update.me else "",
+            launcher_release=update.me.release_id if update.me else "",
+            launcher_trial=own.release(own.trial),
+            launcher_last_trial=_told(own.last_trial),
+            launcher_failed=own.failed,
+            launcher_waits=update.waits,
         )
     ).decode()
+
+
+def _told(end: TrialEnd | None) -> TrialReport | None:
+    if end is None:
+        return None
+    return TrialReport(end.release_id, end.outcome, end.code, end.detail[:300], end.runs, end.detail[-1024:])

@@ -59,7 +59,7 @@ def load(root: Path = ROOT, etc: Path = ETC, home: Path = AGENT_HOME) -> Setting
     agent, own = _object(etc / "agent.json", problems), _object(etc / "launcher.json", problems)
     who = Who(
         _text(agent, "endpoint_id"), _text(agent, "cell") or "cell", _text(agent, "region"),
-        channel=_text(agent, "channel") or "stable",
+        channel=_text(agent, "channel") or "stable", also=("content", "launcher"),
     )  # fmt: skip
     return Settings(
         root=root, etc=etc, home=home, user=_text(own, "user", "brakeline"), server_url=_text(agent, "server_url"),

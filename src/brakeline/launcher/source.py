@@ -12,14 +12,14 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from brakeline.launcher import clock, install
 from brakeline.launcher.disk import Disk
-from brakeline.launcher.model import Found, Record
+from brakeline.launcher.model import Found, Record, Staged
 from brakeline.launcher.settings import Settings
 from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
 from brakeline.trust import wire
@@ -35,8 +35,12 @@ class Unreachable(Exception):
     """The cell gave no usable answer; says which and why."""
 
 
-def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str], timeout_s: float) -> Found:
-    """One look. Never raises for what the network, the server or the documents do."""
+def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str], timeout_s: float,
+         settled: Collection[str] = ()) -> Found:  # fmt: skip
+    """One look. Never raises for what the network, the server or the documents do.
+
+    `settled`: releases that need no staging, because they are in use already or have failed here.
+    """
     problems: list[str] = []
     cached = _cached(disk)
     nonce = clock.nonce()
@@ -51,27 +55,32 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     seen = assess(pinned, cached, fetched, settings.who, ClockReading(clock.wall_ms(), nonce), record.floors)
     problems += [f"{p.code}: {p.text}" for p in seen.problems]
     problems += _remember(disk, seen.documents, cached)
-    staged, sequence = "", 0
-    for wanted in _wanted(seen, record, damaged):
+    staged: dict[str, Offered] = {}
+    for wanted in _wanted(seen, record, damaged, settled):
         try:
             if install.verify(disk, wanted.release_id):
                 install.install(disk, _bundle(settings, wanted, timeout_s), wanted, settings.who.platform)
             disk.sync_dir(
                 install.VERSIONS
             )  # an earlier install may have failed at just this: it is whole, not yet durable
-            if wanted == seen.offered:
-                staged, sequence = wanted.release_id, wanted.sequence
+            if wanted == seen.offered or wanted in seen.also:
+                staged[wanted.product] = wanted
         except (Distrust, Unreachable, OSError) as e:
             reason = e.reason if isinstance(e, Distrust) else "download"
             problems.append(f"{reason}: {wanted.release_id}: {e.text if isinstance(e, Distrust) else e}")
     mended = tuple(r for r in damaged if not install.verify(disk, r))
-    return Found(seen.fresh, seen.floors, tuple(sorted(seen.recalled)), tuple(sorted(seen.pardoned)), staged, sequence,
-                 tuple(problems), mended)  # fmt: skip
+    ours = staged.pop(settings.who.product, None)
+    others = tuple(Staged(o.product, o.release_id, o.sequence) for o in staged.values())
+    return Found(
+        seen.fresh, seen.floors, tuple(sorted(seen.recalled)), tuple(sorted(seen.pardoned)),
+        ours.release_id if ours else "", ours.sequence if ours else 0, tuple(problems), mended, others,
+    )  # fmt: skip
 
 
-def _wanted(seen: Assessment, record: Record, damaged: Sequence[str]) -> list[Offered]:
+def _wanted(seen: Assessment, record: Record, damaged: Sequence[str], settled: Collection[str]) -> list[Offered]:
     """What is offered now, and signed releases of our own record whose files are damaged."""
-    offered = [seen.offered] if seen.offered and seen.offered.release_id not in record.quarantined else []
+    forbidden = {*record.quarantined, *settled}
+    offered = [o for o in (seen.offered, *seen.also) if o is not None and o.release_id not in forbidden]
     ours = {record.current, record.last_known_good, record.trial}
     mending = [o for o in seen.known if o.release_id in ours and o.release_id in set(damaged)]
     return [o for o in offered if o.release_id != record.current] + mending

@@ -19,6 +19,7 @@ from pathlib import Path
 from brakeline.launcher.settings import Budget, Settings
 
 if sys.platform != "win32":  # what follows is for Unix; of it, `windows` uses `Child`, `listen` and `size_of`
+    import fcntl
     import pwd
     import resource
 
@@ -168,6 +169,11 @@ def kill_group(child: Child) -> None:
 def kill_all(settings: Settings, child: Child) -> None:
     """SIGKILL to everything that the release has started: its group, and every process of its user."""
     kill_group(child)
+    bury(settings)
+
+
+def bury(settings: Settings) -> None:
+    """End what a launcher before us has left running."""
     if os.getuid() == 0 and settings.user != "root":
         _kill_user(settings.user)
 
@@ -254,10 +260,31 @@ def start_check(arguments: list[str]) -> Child:
     return Child(process, words=-1, stderr=fd)
 
 
-def wait_for(fds: list[int], seconds: float) -> None:
+def wake_by_signals() -> int:
+    """What to give to `wait_for`, so that a signal ends it: Python itself would go on waiting after one."""
+    read_end, write_end = os.pipe()
+    for fd in (read_end, write_end):
+        os.set_blocking(fd, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    return read_end
+
+
+def wait_for(fds: list[int], seconds: float, woken: int) -> None:
     """Until something can be read, a signal comes or the time is over."""
     with contextlib.suppress(OSError, ValueError):
-        select.select(fds, [], [], max(seconds, 0.0))
+        if woken in select.select([*fds, woken], [], [], max(seconds, 0.0))[0]:
+            os.read(woken, 64)
+
+
+def lock(path: Path) -> int | None:
+    """A handle that keeps a second launcher out while it is open; None = there is one. Raises `OSError`."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def tell_systemd(text: str) -> None:

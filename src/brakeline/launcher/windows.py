@@ -154,6 +154,10 @@ def kill_all(_settings: Settings, child: Child) -> None:
     kill_group(child)
 
 
+def bury(_settings: Settings) -> None:
+    """What a launcher before us has started has ended with it: its job was closed."""
+
+
 def over_budget(settings: Settings, child: Child) -> str:
     """What the release takes more of than it may; "" = nothing."""
     memory = _Memory(size=ctypes.sizeof(_Memory))
@@ -183,9 +187,25 @@ def start_check(arguments: list[str]) -> Child:
     return Child(process, words=-1, stderr=fd)
 
 
-def wait_for(_fds: list[int], seconds: float) -> None:
+def wake_by_signals() -> int:
+    """Nothing to wait for: `wait_for` looks often."""
+    return -1
+
+
+def wait_for(_fds: list[int], seconds: float, _woken: int) -> None:
     """A little while."""
     time.sleep(min(seconds, POLL_S))
+
+
+def lock(path: Path) -> int | None:
+    """As in `supervise`."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOINHERIT, 0o600)
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def boot_id() -> str:

@@ -293,6 +293,12 @@ class LauncherReport:
     problems: tuple[str, ...] = ()  # "metadata_expired: …", "clock_skew: …", "state_lost: …"
     trust_versions: tuple[int, ...] = ()  # root, timestamp, snapshot, targets, recall: what the launcher has verified
     follow_generation: int = 0
+    launcher_slot: str = ""  # a | b | factory: where the launcher itself lies; "" = no stub starts it: no updates of it
+    launcher_release: str = ""  # release_id of the launcher itself; "" = the one that came with its package
+    launcher_trial: str = ""  # release_id of a launcher that is on trial, "" = none
+    launcher_last_trial: TrialReport | None = None
+    launcher_failed: tuple[str, ...] = ()  # releases of the launcher that are not tried here again
+    launcher_waits: str = ""  # why no newer launcher would be tried now; "" = one would be
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ random number); what the bundle says of itself (`release.json`, `__version__`) i
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import platform as host
 import subprocess
-import tarfile
+import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from cyclonedx.output.json import JsonV1Dot6
 import brakeline
 from brakeline.core.errors import Invalid
 from brakeline.releases import zipapp
+from brakeline.releases.bundles import plain_tar
 from brakeline.trust import artifacts
 
 ENTRY: Final = {"agent": ("@python", "-I", "agent.pyz"), "launcher": ("@python", "-I", "launcher.pyz")}
@@ -74,7 +74,7 @@ def bundled(
     """A release of any files: a plain tar, names sorted, every mode, owner and time the same."""
     about = {"product": product, "version": version, "sequence": sequence, "platform": platform, "entry": list(entry)}
     text = json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
-    bundle = _tar({artifacts.ABOUT: text, **files})
+    bundle = plain_tar({artifacts.ABOUT: text, **files})
     sha256 = hashlib.sha256(bundle).hexdigest()
     if not artifacts.is_release_id(f"{version}-{sha256[:12]}") or sequence < 0:
         raise Invalid(
@@ -85,16 +85,6 @@ def bundled(
         product, version, sequence, platform, bundle, sha256, _sbom(product, version, sha256, named),
         _provenance(product, version, platform, sha256, named),
     )  # fmt: skip
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in sorted(files):
-            entry = tarfile.TarInfo(artifacts.usable_name(name))
-            entry.size, entry.mode, entry.mtime = len(files[name]), 0o644, 0
-            tar.addfile(entry, io.BytesIO(files[name]))
-    return out.getvalue()
 
 
 def _digest(data: bytes) -> str:
@@ -164,3 +154,7 @@ def _commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return "" if dirty.stdout.strip() else head.stdout.strip()
+
+
+if __name__ == "__main__":  # `PRODUCT VERSION SEQUENCE`: the bundle to standard output, for `shipping`
+    sys.stdout.buffer.write(build_release(sys.argv[1], sys.argv[2], int(sys.argv[3])).bundle)

@@ -1,4 +1,4 @@
-"""Bundles: looked into before they are kept, and kept by their SHA-256."""
+"""Bundles: packed reproducibly, looked into before they are kept, and kept by their SHA-256."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,17 @@ def _members(data: bytes) -> tuple[set[str], bytes]:
     if artifacts.ABOUT not in names:
         raise BadBundle(f"it has no {artifacts.ABOUT}")
     return names, about
+
+
+def plain_tar(files: Mapping[str, bytes]) -> bytes:
+    """The same files, the same bytes: names sorted, every mode, owner and time the same."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(files):
+            entry = tarfile.TarInfo(artifacts.usable_name(name))
+            entry.size, entry.mode, entry.mtime = len(files[name]), 0o644, 0
+            tar.addfile(entry, io.BytesIO(files[name]))
+    return out.getvalue()
 
 
 class Bundles:

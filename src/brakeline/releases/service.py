@@ -115,6 +115,10 @@ class ReleasesService:
         """The file of a bundle that signed targets list."""
         return self._bundles.find(sha256) if any(t.sha256 == sha256 for t in self._signed.values()) else None
 
+    def known(self) -> tuple[Release, ...]:
+        """Every release as the register had it last, newest first; in memory."""
+        return self._releases
+
     def recalled(self) -> frozenset[str]:
         """Release ids that must not run."""
         return frozenset(r.release_id for r in self._releases if r.recalled_ms)

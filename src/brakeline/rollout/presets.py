@@ -30,13 +30,13 @@ def policy_for(size: int, pace: str = "careful") -> Policy:
     return policy
 
 
-def release_policy_for(size: int, pace: str = "careful") -> Policy:
-    """The policy for a release of ours. A launcher's report of a failed trial is nearly free of noise: it has executed
-    the release three times beside a last known good that works, so the ordinary rate is 0.1 % and in a small ring one
-    halts; so does one endpoint that stays away, because an agent that is mute can tell nothing else. Halting costs a
-    new release; going on costs endpoints.
+def for_release(policy: Policy) -> Policy:
+    """The same rings and durations for a release of ours. A launcher's report of a failed trial is nearly free of
+    noise: it has executed the release three times beside a last known good that works, so the ordinary rate is 0.1 %
+    and in a small ring one halts; so does one endpoint that stays away, because an agent that is mute can tell nothing
+    else. Halting costs a new release; going on costs endpoints.
     """
-    return replace(policy_for(size, pace), failure_baseline=RELEASE_FAILURES, small_halts=1, silence_halts=True)
+    return replace(policy, failure_baseline=RELEASE_FAILURES, small_halts=1, silence_halts=True)
 
 
 def rehearsal(policy: Policy, interval_s: int) -> Policy:

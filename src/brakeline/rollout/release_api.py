@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
+from brakeline.protocol.codec import from_plain
 from brakeline.rollout.api import Created, Who
+from brakeline.rollout.model import Policy
 from brakeline.rollout.releasing import Releasing
 
 router = APIRouter(prefix="/api/v1", tags=["releases"])
@@ -23,6 +25,7 @@ class Promotion:
     """`pace`: careful, fast or rehearsal. `expect_count`: refuse unless so many endpoints are concerned."""
 
     pace: str = "careful"
+    policy: dict[str, Any] | None = None  # one of one's own instead, as `rollout.model.Policy`
     expect_count: int | None = None
     start: bool = False
 
@@ -32,7 +35,8 @@ async def promote_release(
     who: Who, service: Annotated[Releasing, Depends(_releasing)], release_id: str, wanted: Promotion
 ) -> Created:
     """Roll a published release out to every endpoint, ring by ring, under the brake."""
+    policy: Policy | None = from_plain(Policy, wanted.policy, "policy") if wanted.policy is not None else None
     made = await service.promote(
-        who, release_id, pace=wanted.pace, expect_count=wanted.expect_count, start=wanted.start
+        who, release_id, pace=wanted.pace, policy=policy, expect_count=wanted.expect_count, start=wanted.start
     )  # fmt: skip
     return Created(made)

@@ -19,8 +19,8 @@ from brakeline.platform.observe import logger
 from brakeline.protocol.channels import channel_of
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
-from brakeline.rollout.model import Change, Phase, Pin, Wish
-from brakeline.rollout.presets import release_policy_for
+from brakeline.rollout.model import Change, Phase, Pin, Policy, Wish
+from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.rollouts import RolloutRow
@@ -95,10 +95,11 @@ class Releasing:
         service.releasing = self
 
     async def promote(
-        self, principal: Principal, release_id: str, *, pace: str = "careful", expect_count: int | None = None,
-        start: bool = False,
+        self, principal: Principal, release_id: str, *, pace: str = "careful", policy: Policy | None = None,
+        expect_count: int | None = None, start: bool = False,
     ) -> str:  # fmt: skip
-        """Make the rollout of a published release to every endpoint of the tenant; its id.
+        """Make the rollout of a published release to every endpoint of the tenant; its id. `pace` names a ready-made
+        policy for rings and bake times; `policy` is one of one's own instead.
 
         Raises `NotFound`; `Conflict` for a release that is recalled or withdrawn, or whose rollout is under way;
         `Invalid` when nobody can take it or not `expect_count` endpoints are there.
@@ -111,9 +112,9 @@ class Releasing:
         if not found:
             raise Invalid("there is no active endpoint that could take a release")
         change = change_of(release)
-        policy = release_policy_for(len(found), pace)
+        rings = for_release(policy or policy_for(len(found), pace))
         title = f"Release {change.title}"
-        rollout_id = await self._rollouts.create(principal, title, change, policy, [e.id for e in found])
+        rollout_id = await self._rollouts.create(principal, title, change, rings, [e.id for e in found])
         if start:
             await self._rollouts.start(principal, rollout_id)
         return rollout_id
@@ -131,6 +132,16 @@ class Releasing:
             if under_way and x.row.change.release == release.ref:
                 raise Conflict(f"rollout {x.row.rollout_id} of {release_id} is under way", id=x.row.rollout_id)
         return release
+
+    def completed(self) -> frozenset[str]:
+        """Ids of the releases that a rollout has completed and that nobody has braked since; in memory."""
+        return frozenset(
+            row.change.release.release_id
+            for tenant_id, rows in self._finished.items()
+            for row in rows
+            if row.change.release is not None and row.blueprint.phase is Phase.COMPLETED
+            and row.rollout_id not in self._rollouts.journal.all_pressed(tenant_id)
+        )  # fmt: skip
 
     def lease(self) -> None:
         """Tell the repository what may be leased now. In memory: works while the database is away."""

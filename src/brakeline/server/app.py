@@ -17,7 +17,7 @@ from brakeline import __version__
 from brakeline.core.errors import Invalid, Unavailable
 from brakeline.platform.observe import Asgi, Receive, Scope, Send, render_metrics
 from brakeline.platform.web import install_problem_handlers
-from brakeline.server.install import AGENT, SCRIPT, Installer
+from brakeline.server.install import KIT, SCRIPT, Installer
 from brakeline.server.trust_plane import PREFIX as TRUST_PREFIX
 
 AGENT_PREFIX: Final = "/agent/v1/"
@@ -56,7 +56,7 @@ class App:
             "/readyz": self._readyz,
             "/metrics": self._metrics,
             SCRIPT: self._script,
-            AGENT: self._agent,
+            KIT: self._kit,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,9 +90,14 @@ class App:
             return 200, b"text/x-shellscript; charset=utf-8", await self._installer.script(host)
         except Invalid as e:
             return 400, b"text/plain; charset=utf-8", str(e).encode()
+        except Unavailable as e:
+            return 503, b"text/plain; charset=utf-8", str(e).encode()
 
-    async def _agent(self, _: str) -> Answer:
-        return 200, b"application/zip", (await self._installer.bundle()).data
+    async def _kit(self, _: str) -> Answer:
+        try:
+            return 200, b"application/x-tar", (await self._installer.kit()).data
+        except Unavailable as e:
+            return 503, b"text/plain; charset=utf-8", str(e).encode()
 
 
 def _host(scope: Scope) -> str:

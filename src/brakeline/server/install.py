@@ -1,34 +1,25 @@
-"""What a new machine fetches: the enrolment script and the agent, and the one line that starts it.
+"""What a new machine fetches: the enrolment script and the kit, and the one line that starts it.
 
-The one-liner pins the server's public key, the script carries this installation's authority and the agent's
-SHA-256: whoever pastes it trusts what the console showed him, and nothing in between (ADR 0011).
-The text of the script is `agent_bundle.enrol_script`, the agent is built by `agent_bundle.build` at first use.
+The one-liner pins the server's public key, the script carries this installation's authority and the kit's SHA-256:
+whoever pastes it trusts what the console showed him, and nothing in between (ADR 0011).
+The text of the script is `enrol_script.enrol_script`, the kit is packed by `releases.shipping`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 from brakeline.core.errors import Invalid
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
-from brakeline.server.agent_bundle import build, enrol_script
+from brakeline.releases.shipping import Kit
+from brakeline.server.enrol_script import enrol_script
 
 SCRIPT = "/enrol.sh"
-AGENT = "/agent/brakeline-agent.pyz"
+KIT = "/agent/kit.tar"  # packaging/agent/enrol.sh asks for it by this path
 # A Host header goes into a shell script: nothing but names, addresses and a port may pass.
 _AUTHORITY = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.\-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """The agent as it is served."""
-
-    data: bytes
-    sha256: str
 
 
 def enrol_line(pin: str, authority: str, token: str) -> str:
@@ -40,29 +31,19 @@ def enrol_line(pin: str, authority: str, token: str) -> str:
 
 
 class Installer:
-    """Serves the two files."""
+    """Serves the two files. `kit`: as it is now, or `Unavailable`."""
 
-    def __init__(self, settings: Settings, port: int, tls: TlsFiles) -> None:
-        self._tls = tls
+    def __init__(self, settings: Settings, port: int, tls: TlsFiles, kit: Callable[[], Awaitable[Kit]]) -> None:
+        self._tls, self.kit = tls, kit
         self._default = f"{settings.public_names[0] if settings.public_names else '127.0.0.1'}:{port}"
-        self._bundle: Bundle | None = None
-        self._building = asyncio.Lock()
 
     def one_liner(self, token: str, host: str = "") -> str:
         """What to paste on the new machine. `host`: the Host header by which the asking person reached us."""
         return enrol_line(self._tls.leaf_pin, host if _AUTHORITY.fullmatch(host) else self._default, token)
 
-    async def bundle(self) -> Bundle:
-        """The agent, built once, in a thread."""
-        async with self._building:
-            if self._bundle is None:
-                data = await asyncio.to_thread(build)
-                self._bundle = Bundle(data, hashlib.sha256(data).hexdigest())
-            return self._bundle
-
     async def script(self, host: str) -> bytes:
-        """The enrolment script for a machine that reached us as `host`; `Invalid` for an impossible name."""
+        """The enrolment script for a machine that reached us as `host`. Raises `Invalid` for no name, `Unavailable`."""
         if not _AUTHORITY.fullmatch(host):
             raise Invalid("the Host header is no name or address", host=host[:80])
-        bundle = await self.bundle()
-        return enrol_script(f"https://{host}", self._tls.ca_pem(), bundle.sha256).encode()
+        kit = await self.kit()
+        return enrol_script(f"https://{host}", self._tls.ca_pem(), kit.sha256).encode()

@@ -7,12 +7,14 @@ their constructors and find nothing by themselves. Routes find the services on `
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
+from brakeline.core.errors import NotFound
 from brakeline.exposure.api import router as exposure_router
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
@@ -28,6 +30,7 @@ from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
 from brakeline.releases.api import router as releases_router
 from brakeline.releases.service import ReleasesService
+from brakeline.releases.shipping import Shipping
 from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.api import router as rollout_router
@@ -43,6 +46,7 @@ from brakeline.server.following import FollowOrders
 from brakeline.server.install import Installer
 from brakeline.server.trust_plane import TrustPlane
 from brakeline.tenancy.api import router as tenancy_router
+from brakeline.tenancy.model import Principal, system_principal
 from brakeline.tenancy.service import TenancyService
 
 FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash, nothing else
@@ -50,6 +54,8 @@ STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for th
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
+SHIPPING_S: Final = 3600.0  # what came with this server is published once
+SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     remediation_router,
@@ -133,7 +139,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     releasing = Releasing(rollout, releases)
     follow = FollowOrders(remediation, releases)
     exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow)
-    installer = Installer(settings, port, tls)
+    shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
+    installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
     found: dict[str, Any] = {
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
@@ -153,13 +160,26 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, exchange,
-        follower, console, app, flush, _reconcilers(tenancy, advisories, exposure, releases, rollout, clock),
+        follower, console, app, flush, _reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
     )  # fmt: skip
+
+
+def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | None]]:
+    """In whose name this server publishes what came with it: the first organisation's, once there is one."""
+
+    async def publisher() -> Principal | None:
+        try:
+            tenant = await tenancy.first_tenant()
+        except NotFound:
+            return None
+        return system_principal(tenant.tenant_id, "this server")
+
+    return publisher
 
 
 def _reconcilers(
     tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, releases: ReleasesService,
-    rollout: RolloutService, clock: Clock,
+    rollout: RolloutService, shipping: Shipping, clock: Clock,
 ) -> tuple[Reconciler, ...]:  # fmt: skip
     async def assess() -> str:
         return await exposure.reconcile(await tenancy.tenants())
@@ -171,7 +191,12 @@ def _reconcilers(
         assessing.kick()
         return f"{len(feeds)} feeds"
 
+    async def ship() -> str:
+        await asyncio.sleep(SHIPPING_AFTER_S)
+        return await shipping.reconcile()
+
     return (
+        Reconciler("shipping", ship, SHIPPING_S, clock),
         Reconciler("rollouts", rollout.reconcile, RECONCILE_S, clock),
         Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),

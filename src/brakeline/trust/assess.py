@@ -20,6 +20,7 @@ from brakeline.trust.statements import Lease, Recall
 from brakeline.trust.times import believable_ms
 
 RELEASE_BYTES_MAX: Final = 64 * 1024 * 1024
+AGENT: Final = "agent"
 T = TypeVar("T")
 
 
@@ -67,16 +68,20 @@ def assess(pinned_root: str, cached: Documents, fetched: Documents | None, who: 
         work, "follow", cached.follow, new.follow, lambda t: statements.follow_of(root, t, who, work.floors.follow)
     )
     _raise_floors(work, recall, follow, signed_ms)
-    offered = _offered(work, root, targets, content, new.leases, follow or Follow())
+    newest = _offered(work, root, targets, content, new.leases, follow or Follow())
     recalled = _recalled(recall, targets)
-    if offered is not None and offered.release_id in recalled:
-        offered = None
+    offered = {p: o for p, o in newest.items() if o.release_id not in recalled}
     pardoned = _pardoned(recall, targets)
-    known = _known(who, targets, content)
+    known = tuple(o for product in _products(who) for o in _known(who, product, targets, content))
+    also = tuple(offered[p] for p in _products(who)[1:] if p in offered)
     return Assessment(
-        work.documents, work.floors, work.now_ms, signed_ms > 0, recalled, pardoned, known, offered,
-        follow or Follow(), tuple(work.problems),
+        work.documents, work.floors, work.now_ms, signed_ms > 0, recalled, pardoned, known, offered.get(who.product),
+        follow or Follow(), tuple(work.problems), also,
     )  # fmt: skip
+
+
+def _products(who: Who) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((who.product, *who.also)))
 
 
 def _follow_roots(work: _Work, root: Root, texts: tuple[str, ...]) -> Root:
@@ -240,18 +245,16 @@ def _pardoned(recall: Recall | None, targets: Targets | None) -> frozenset[str]:
     return frozenset(r for r, version in (targets.pardons if targets else {}).items() if version >= known)
 
 
-def _known(who: Who, targets: Targets | None, content: Targets | None) -> tuple[Offered, ...]:
-    """Every signed release of this product and platform, without any permission to install it anew."""
-    role = content if who.product == CONTENT else targets
+def _known(who: Who, product: str, targets: Targets | None, content: Targets | None) -> tuple[Offered, ...]:
+    """Every signed release of a product for this platform, without any permission to install it anew."""
+    role = content if product == CONTENT else targets
     found = []
     for target in role.files.values() if role else ():
         said = target.custom
-        if said.get("product") == who.product and said.get("platform") in ("any", who.platform):
+        if said.get("product") == product and said.get("platform") in ("any", who.platform):
             version, sequence = text_of(said, "version"), said.get("sequence")
             number = sequence if is_count(sequence) else 0
-            found.append(
-                Offered(who.product, version, number or 0, target.path, target.sha256, target.length, "", 0, 0)
-            )
+            found.append(Offered(product, version, number or 0, target.path, target.sha256, target.length, "", 0, 0))
     return tuple(found)
 
 
@@ -259,24 +262,24 @@ def _known(who: Who, targets: Targets | None, content: Targets | None) -> tuple[
 
 
 def _offered(work: _Work, root: Root, targets: Targets | None, content: Targets | None, texts: tuple[str, ...],
-             follow: Follow) -> Offered | None:  # fmt: skip
-    """The newest release that is leased to this endpoint now."""
-    found: list[Offered] = []
+             follow: Follow) -> dict[str, Offered]:  # fmt: skip
+    """By product: the newest release that is leased to this endpoint now."""
+    found: dict[str, Offered] = {}
     for text in texts:
         lease = work.attempt("lease", lambda text=text: statements.lease_of(root, text, work.who))  # type: ignore[misc]
         if lease is None:
             continue
         offered = work.attempt("lease", lambda lease=lease: _agreed(work, lease, targets, content, follow))  # type: ignore[misc]
-        if offered is not None:
-            found.append(offered)
-    return max(found, key=lambda o: o.sequence, default=None)
+        if offered is not None and (offered.product not in found or offered.sequence > found[offered.product].sequence):
+            found[offered.product] = offered
+    return found
 
 
 def _agreed(
     work: _Work, lease: Lease, targets: Targets | None, content: Targets | None, follow: Follow
 ) -> Offered | None:
     """The lease as an offer, None if it is for others; `Distrust` if it should not be there."""
-    if text_of(lease.release, "product") != work.who.product or statements.reaches(
+    if text_of(lease.release, "product") not in _products(work.who) or statements.reaches(
         lease, work.who, follow.channel or work.who.channel
     ):
         return None
@@ -290,10 +293,13 @@ def _agreed(
         raise Distrust(
             "wrong_platform", f"{offered.release_id} is for {custom.get('platform')}, this is {work.who.platform}"
         )
-    if offered.sequence < work.floors.sequence:
+    if offered.product != text_of(lease.release, "product"):
+        raise Distrust("mismatch", f"the lease calls {offered.path} another product than its signers")
+    if offered.sequence < work.floors.of(offered.product):
         raise Distrust("downgrade", f"{offered.release_id} is older than what was confirmed here; older releases are "
                        "never downloaded")  # fmt: skip
-    if not follow.self_update or (follow.pin and follow.pin != offered.release_id):
+    pinned = offered.product == AGENT and follow.pin not in ("", offered.release_id)  # a pin names an agent's release
+    if not follow.self_update or pinned:
         raise Distrust("pinned", f"{offered.release_id} is not taken: a policy has switched self-update off or pins "
                        f"{follow.pin or 'the present release'}")  # fmt: skip
     return offered

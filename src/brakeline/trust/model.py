@@ -34,6 +34,7 @@ class Who:
     platform: str = "any"
     product: str = "agent"
     channel: str = "stable"  # of releases, as told at enrolment; a follow order may name another
+    also: tuple[str, ...] = ()  # further products that are asked for in the same look
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,12 @@ class Floors:
     follow: int = 0
     time_ms: int = 0  # newest signed time that was seen: no clock is believed below it
     sequence: int = 0  # of the newest release that was confirmed here: nothing older is downloaded
+    content_sequence: int = 0  # the same of endpoint content …
+    launcher_sequence: int = 0  # … and of the launcher
+
+    def of(self, product: str) -> int:
+        """Below this sequence nothing of the product is downloaded."""
+        return {"content": self.content_sequence, "launcher": self.launcher_sequence}.get(product, self.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,7 @@ class Assessment:
     recalled: frozenset[str] = frozenset()  # release_ids
     pardoned: frozenset[str] = frozenset()  # release_ids whose recall the offline keys have taken back
     known: tuple[Offered, ...] = ()  # all signed releases for this platform: what may be downloaded again when damaged
-    offered: Offered | None = None
+    offered: Offered | None = None  # of the product that was asked for
     follow: Follow = field(default_factory=Follow)
     problems: tuple[Problem, ...] = ()
+    also: tuple[Offered, ...] = ()  # the newest that is offered of each further product, in the order asked

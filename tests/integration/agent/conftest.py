@@ -14,7 +14,7 @@ import pytest
 from tests.support import require
 from tests.support_cell import TOKEN, Cell, Pki, serving
 
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
 
 PYTHON = "/usr/bin/python3"
 SCAN_S_MAX = 120.0  # a full look at nice 19 beside other work; 4 s on an idle machine
@@ -66,7 +66,7 @@ class Machine:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require(shutil.which(PYTHON), "Debian's python3")
     path = tmp_path_factory.mktemp("bundle") / "brakeline-agent.pyz"
-    path.write_bytes(agent_bundle.build())
+    path.write_bytes(zipapp.build())
     return path
 
 

@@ -314,7 +314,7 @@ def test_without_systemd_the_transaction_outlives_its_helper_in_its_own_session(
 def test_the_systemd_unit_is_its_own_and_without_the_agents_limits(tmp_path: Path) -> None:
     from brakeline.agent.transaction_unit import SystemdStarter
 
-    command = SystemdStarter(["python3", "-I", "a.pyz"], tmp_path).command(TX)
+    command = SystemdStarter(["no program"], tmp_path).command(TX, ["python3", "-I", "a.pyz"])
     assert f"--unit=brakeline-{TX}.service" in command
     assert "--property=KillMode=mixed" in command
     assert not [c for c in command if "Memory" in c or "Protect" in c or "CPU" in c]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +21,10 @@ def release_user() -> Iterator[str]:
 
 
 @pytest.fixture
-def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, release_user: str) -> Iterator[Endpoint]:
-    """An endpoint, not prepared and not started."""
-    for folder in (tmp_path, *tmp_path.parents):  # the releases' user must get down to them
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    base = tmp_path / "endpoint"
-    base.mkdir()
-    with endpoint(base, tmp_path_factory.getbasetemp() / "tls", release_user) as made:
-        yield made
+def host(tmp_path_factory: pytest.TempPathFactory, release_user: str) -> Iterator[Endpoint]:
+    """An endpoint, not prepared and not started; where the releases' user can get to."""
+    with tempfile.TemporaryDirectory(prefix="bl-launcher-") as name:
+        base = Path(name)
+        base.chmod(0o755)
+        with endpoint(base, tmp_path_factory.getbasetemp() / "tls", release_user) as made:
+            yield made

@@ -42,22 +42,24 @@ def checks_in(story: Story, seconds: float = 61) -> Story:
     return story.passes(seconds)
 
 
-def offer() -> Offer:
-    digest = releases.transaction_of(NEW, OLD_ID).digest
+def offer(candidate: Candidate = OURS, running: str = OLD_ID) -> Offer:
+    release = candidate.release
+    assert release is not None
+    digest = releases.transaction_of(release, running).digest
     return Offer(
-        OFFER, ME.endpoint_id, ROLLOUT, 1, digest, OURS.updates, SERVER_MS, SERVER_MS + 600_000, release=NEW
+        OFFER, ME.endpoint_id, ROLLOUT, 1, digest, candidate.updates, SERVER_MS, SERVER_MS + 600_000, release=release
     )  # fmt: skip
 
 
-def asked() -> Story:
+def asked(report: LauncherReport = REPORT, candidate: Candidate = OURS, running: str = OLD_ID) -> Story:
     """An agent that was offered a release and has asked its launcher for it."""
-    story = checks_in(launched().reply(candidates=(OURS,)))
-    return story.reply(candidates=(OURS,), offers=(sign(offer()),))
+    story = checks_in(launched(report).reply(candidates=(candidate,)))
+    return story.reply(candidates=(candidate,), offers=(sign(offer(candidate, running)),))
 
 
-def next_process(story: Story, report: LauncherReport) -> Story:
+def next_process(story: Story, report: LauncherReport, candidate: Candidate = OURS) -> Story:
     """Whatever runs then finds what the one before it has written down."""
-    return launched(report, story.state.durable).reply(candidates=(OURS,))
+    return launched(report, story.state.durable).reply(candidates=(candidate,))
 
 
 def told_at_once(story: Story, report: LauncherReport) -> TransactionResult:
@@ -193,3 +195,61 @@ def test_a_new_order_for_the_launcher_is_kept_once() -> None:
 def test_updates_of_the_vendor_are_planned_beside_a_release() -> None:
     story = launched().reply(candidates=(CANDIDATE, OURS)).scanned(0)
     assert story.the(model.StartPlan).candidate == CANDIDATE
+
+
+# --- releases of the launcher --------------------------------------------------------------------------------------
+
+NEWER = ReleaseRef("launcher", "1.2.0", "launcher/1.2.0/any/bundle.tar", "ef" * 32, 1000, 3)
+SLOTTED = replace(REPORT, launcher_slot="a", launcher_release="1.1.0-" + "ab" * 6)
+LAUNCHERS = Candidate(ROLLOUT, 1, (UpdateRef("brakeline-launcher", NEWER.release_id),), release=NEWER)
+
+
+@pytest.mark.parametrize(
+    ("report", "follow", "codes"),
+    [
+        (SLOTTED, "", []),
+        (SLOTTED, {"pin": OLD_ID}, []),
+        (SLOTTED, {"self_update": False}, ["self_update_off"]),
+        (REPORT, "", ["no_launcher"]),
+        (replace(SLOTTED, launcher_waits="the agent is young"), "", ["busy"]),
+        (replace(SLOTTED, trial="3.0.0-" + "0" * 12), "", ["busy"]),
+        (replace(SLOTTED, launcher_trial="1.1.5-" + "0" * 12), "", ["busy"]),
+        (replace(SLOTTED, launcher_failed=(NEWER.release_id,)), "", ["refused"]),
+        (replace(SLOTTED, launcher_release=NEWER.release_id), "", ["nothing_to_do"]),
+    ],
+)
+def test_whether_a_release_of_the_launcher_is_taken(report: LauncherReport, follow: Any, codes: list[str]) -> None:
+    story = launched(report)
+    story.reply(candidates=(LAUNCHERS,), follow=json.dumps({"signed": follow}) if follow else "")
+    assert answers(story) == ([] if codes else [ROLLOUT], codes)
+
+
+def test_while_a_launcher_is_on_trial_no_agent_is_taken() -> None:
+    story = launched(replace(SLOTTED, launcher_trial=NEWER.release_id)).reply(candidates=(OURS,))
+    assert answers(story) == ([], ["busy"])
+
+
+def launcher_asked() -> Story:
+    story = asked(SLOTTED, LAUNCHERS, SLOTTED.launcher_release)
+    assert isinstance(story.said[-1], model.AskLauncher)
+    return story
+
+
+def test_the_agent_tells_what_came_of_its_launcher_s_trial() -> None:
+    on_trial = replace(SLOTTED, launcher_slot="b", launcher_release=NEWER.release_id, launcher_trial=NEWER.release_id)
+    story = next_process(launcher_asked(), on_trial, LAUNCHERS)
+    assert story.state.durable.sessions[0].phase is SessionPhase.RUNNING
+    story.happens(model.LauncherSaid, replace(on_trial, launcher_trial=""))
+    result = story.the(model.SpoolResult).result
+    assert (result.outcome, result.code) == (Outcome.INSTALLED, "ok")
+
+
+def test_the_launcher_before_has_its_agent_tell_of_a_failed_trial() -> None:
+    end = TrialReport(NEWER.release_id, "reverted", "late", "it did not say READY in time", 1)
+    report = replace(SLOTTED, launcher_last_trial=end, launcher_failed=(NEWER.release_id,))
+    result = told_at_once(launcher_asked(), report)
+    assert (result.outcome, result.code) == (Outcome.FAILED, "trial_late")
+
+
+def test_a_recalled_launcher_makes_the_agent_ask_for_a_look() -> None:
+    assert isinstance(launched(SLOTTED).reply(recalled=(SLOTTED.launcher_release,)).said[-1], model.AskLauncher)

@@ -18,11 +18,11 @@ from brakeline.rollout.model import (
     State,
     Subject,
 )
-from brakeline.rollout.presets import policy_for, release_policy_for
+from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.store.arms import SubjectRow
 
 ID = "2.0.0-" + "a" * 12
-POLICY = release_policy_for(6, "rehearsal")
+POLICY = for_release(policy_for(6, "rehearsal"))
 NOW_MS = 1_000_000
 TREATED = Subject("ep_t", Arm.TREATED, 0, 2, "eu", "server", 1, NOW_MS - 70_000, 2, progress=Progress.STARTED,
                   last_heard_ms=NOW_MS - 5_000)  # fmt: skip

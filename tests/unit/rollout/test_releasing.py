@@ -9,7 +9,7 @@ from brakeline.core.draw import U_END
 from brakeline.releases.model import Release
 from brakeline.rollout import releasing
 from brakeline.rollout.model import Blueprint, Phase, Report, Turn, Wish
-from brakeline.rollout.presets import release_policy_for
+from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.store.rollouts import RolloutRow
 
 RELEASE = Release("agent", "2.0.0", 2, "any", "agent/2.0.0/any/bundle.tar", "ab" * 32, 1000)
@@ -19,7 +19,7 @@ TURNS = (Turn("north", 0, 2, 100, 0, 0), Turn("south", 0, 2, 90, 0, 0), Turn("no
 def row(phase: Phase = Phase.ROLLING, wish: Wish = Wish.RUN, release: Release = RELEASE, **plan: Any) -> RolloutRow:
     blueprint = Blueprint("ro_1", 5, 4, phase, 0, 0, why="harm was seen", **{"turns": TURNS, **plan})
     return RolloutRow(
-        "ro_1", "t", releasing.change_of(release), release_policy_for(6), b"s" * 32, (), 77, "me", wish, "me", "",
+        "ro_1", "t", releasing.change_of(release), for_release(policy_for(6)), b"s" * 32, (), 77, "me", wish, "me", "",
         0, 0, blueprint, Report(()),
     )  # fmt: skip
 
@@ -56,5 +56,5 @@ def test_what_was_halted_or_braked_is_to_be_recalled() -> None:
 
 
 def test_one_failed_trial_halts_a_release_in_a_small_ring() -> None:
-    policy = release_policy_for(6)
+    policy = for_release(policy_for(6))
     assert (policy.small_halts, policy.failure_baseline) == (1, 0.001)

@@ -11,13 +11,18 @@ from brakeline.core.errors import Invalid
 from brakeline.platform.clock import SystemClock
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import ensure_tls
+from brakeline.releases.shipping import Kit
 from brakeline.server.install import Installer, enrol_line
 
 
 @pytest.fixture
 def installer(tmp_path: Path) -> Installer:
     tls = ensure_tls(tmp_path, (), SystemClock())
-    return Installer(Settings(data_dir=tmp_path, public_names=("patch.example",)), 8443, tls)
+
+    async def kit() -> Kit:
+        return Kit(b"kit", "c" * 64)
+
+    return Installer(Settings(data_dir=tmp_path, public_names=("patch.example",)), 8443, tls, kit)
 
 
 def test_the_line_dials_the_address_by_which_it_was_asked_for(installer: Installer) -> None:
@@ -67,8 +72,8 @@ async def test_an_impossible_host_is_not_put_into_line_or_script(installer: Inst
         await installer.script(host)
 
 
-async def test_the_script_pins_authority_and_agent(installer: Installer) -> None:
+async def test_the_script_pins_authority_and_kit(installer: Installer) -> None:
     script = (await installer.script("[::1]:8443")).decode()
     assert "SERVER_URL='https://[::1]:8443'" in script
-    assert (await installer.bundle()).sha256 in script
+    assert (await installer.kit()).sha256 in script
     assert "BEGIN CERTIFICATE" in script

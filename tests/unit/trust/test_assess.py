@@ -349,3 +349,72 @@ def test_content_is_signed_by_its_own_key_and_only_below_its_folder(repo: Reposi
     repo.keys["content"] = repo.keys["recall"]
     assert look(repo, replace(genuine, content=repo.documents().content), who=who).offered is None
     assert look(repo, replace(genuine, content=genuine.content.replace("1.0.0", "1.0.1")), who=who).offered is None
+
+
+# --- several products in one look ----------------------------------------------------------------------------------
+
+EVERYTHING = replace(WHO, also=("content", "launcher"))
+
+
+@pytest.fixture
+def three(repo: Repository) -> tuple[str, str, str]:
+    """A release of each product, all leased to everybody."""
+    agent = repo.publish("2.0.0", bundle("2.0.0", {"agent.pyz": b"two"}), 2)
+    content = repo.publish("5.0.0", b"rules", 5, product="content")
+    launcher = repo.publish("1.1.0", b"program", 3, product="launcher")
+    repo.leased = [{"release_id": r} for r in (launcher, content, agent)]
+    return agent, content, launcher
+
+
+def test_one_look_asks_for_several_products(repo: Repository, three: tuple[str, str, str]) -> None:
+    agent, content, launcher = three
+    seen = look(repo, repo.documents(), who=EVERYTHING)
+    assert seen.problems == ()
+    assert seen.offered is not None
+    assert (seen.offered.release_id, [o.release_id for o in seen.also]) == (agent, [content, launcher])
+    assert {o.release_id for o in seen.known} == set(three)
+    alone = look(repo, repo.documents())
+    assert (alone.also, [o.release_id for o in alone.known]) == ((), [agent])
+
+
+def test_each_product_has_its_own_floor(repo: Repository, three: tuple[str, str, str]) -> None:
+    agent, content, launcher = three
+    for floors, left in (
+        (Floors(sequence=3), {content, launcher}),
+        (Floors(content_sequence=6), {agent, launcher}),
+        (Floors(launcher_sequence=4), {agent, content}),
+    ):
+        seen = look(repo, repo.documents(), who=EVERYTHING, floors=floors)
+        assert {o.release_id for o in (seen.offered, *seen.also) if o} == left
+        assert codes(seen) == {"downgrade"}
+        assert (seen.floors.sequence, seen.floors.content_sequence, seen.floors.launcher_sequence) == (
+            floors.sequence, floors.content_sequence, floors.launcher_sequence,
+        )  # fmt: skip
+
+
+def test_the_newest_of_each_product(repo: Repository, three: tuple[str, str, str]) -> None:
+    newer = repo.publish("1.2.0", b"newer program", 4, product="launcher")
+    repo.leased.insert(1, {"release_id": newer})
+    assert newer in {o.release_id for o in look(repo, repo.documents(), who=EVERYTHING).also}
+    repo.recalled.append(newer)
+    seen = look(repo, repo.documents(), who=EVERYTHING)
+    assert [o.product for o in seen.also] == ["content"]
+    assert newer in seen.recalled
+
+
+def test_a_pin_is_the_agents_alone_and_self_update_off_is_for_all(
+    repo: Repository, three: tuple[str, str, str]
+) -> None:
+    _, content, launcher = three
+    pinned = look(repo, replace(repo.documents(), follow=repo.follow(pin="1.0.0-000000000000")), who=EVERYTHING)
+    assert (pinned.offered, [o.release_id for o in pinned.also]) == (None, [content, launcher])
+    off = look(repo, replace(repo.documents(), follow=repo.follow(self_update=False)), who=EVERYTHING)
+    assert (off.offered, off.also) == (None, ())
+
+
+def test_a_launcher_cannot_be_leased_as_an_agent(repo: Repository, three: tuple[str, str, str]) -> None:
+    launcher = three[2]
+    lease = json.loads(repo.lease(launcher))
+    lease["signed"]["release"]["product"] = "agent"
+    seen = look(repo, replace(repo.documents(), leases=(json.dumps(repo.sign("cell", lease["signed"])),)))
+    assert (seen.offered, codes(seen)) == (None, {"mismatch"})

@@ -14,7 +14,8 @@ import pytest
 
 import brakeline
 from brakeline.core.errors import Invalid
-from brakeline.server import agent_bundle
+from brakeline.releases import zipapp
+from brakeline.server.enrol_script import enrol_script
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SHA = "a" * 64
@@ -24,26 +25,26 @@ def test_the_same_source_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -
     copy = tmp_path / "elsewhere" / "brakeline"
     shutil.copytree(Path(brakeline.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     program = (
-        "import hashlib, pathlib, sys; from brakeline.server import agent_bundle as b;"
+        "import hashlib, pathlib, sys; from brakeline.releases import zipapp as b;"
         "print(hashlib.sha256(b.build(pathlib.Path(sys.argv[1]))).hexdigest())"
     )
     elsewhere = subprocess.run([sys.executable, "-c", program, str(copy)], capture_output=True, text=True, check=True)
-    here = agent_bundle.build()
+    here = zipapp.build()
     assert elsewhere.stdout.strip() == hashlib.sha256(here).hexdigest()
-    assert agent_bundle.build() == here
+    assert zipapp.build() == here
 
 
 def test_only_the_endpoints_parts_go_in() -> None:
-    with zipfile.ZipFile(io.BytesIO(agent_bundle.build())) as archive:
+    with zipfile.ZipFile(io.BytesIO(zipapp.build())) as archive:
         names = archive.namelist()
-        assert {i.date_time for i in archive.infolist()} == {agent_bundle.FIXED_TIME}
+        assert {i.date_time for i in archive.infolist()} == {zipapp.FIXED_TIME}
     parts = {n.split("/")[1] for n in names if n.count("/") > 1}
     assert parts == {"core", "trust", "protocol", "agent"}
     assert names == sorted(names)
 
 
 def test_the_installer_has_everything_inside_and_is_valid_shell(tmp_path: Path) -> None:
-    text = agent_bundle.enrol_script("https://10.0.0.5:8443", PEM, SHA)
+    text = enrol_script("https://10.0.0.5:8443", PEM, SHA)
     assert "@" not in text.replace("@system-service", "").replace('"$@"', "")
     assert SHA in text
     assert "MIIB" in text
@@ -66,4 +67,4 @@ def test_the_installer_has_everything_inside_and_is_valid_shell(tmp_path: Path) 
 )
 def test_nothing_strange_gets_into_a_script_that_root_runs(url: str, pem: str, sha: str) -> None:
     with pytest.raises(Invalid):
-        agent_bundle.enrol_script(url, pem, sha)
+        enrol_script(url, pem, sha)
