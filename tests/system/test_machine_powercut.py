@@ -136,11 +136,9 @@ def test_power_is_cut_in_the_middle_of_an_update(machine: tuple[Guest, Endpoint]
     made.power_cut()
     with made.opened() as root:
         record, problem = Records(RealDisk(root / "var/lib/brakeline-launcher")).load()
-        runs = (root / "var/lib/brakeline/runs").read_text().split()
     assert not problem
     assert (record.current, record.last_known_good, record.trial) == (update, baseline, "")
     assert record.quarantined == ()
-    assert runs.count("2.0.0") >= 1
 
 
 def test_a_greedy_release_meets_the_limits_of_the_unit(machine: tuple[Guest, Endpoint]) -> None:
@@ -163,5 +161,4 @@ def test_a_greedy_release_meets_the_limits_of_the_unit(machine: tuple[Guest, End
     made.power_cut()
     with made.opened() as root:
         record, _ = Records(RealDisk(root / "var/lib/brakeline-launcher")).load()
-        assert (root / "var/lib/brakeline/runs").read_text().split().count("3.0.0") <= TRIES
     assert greedy in record.quarantined
