@@ -20,6 +20,7 @@ from brakeline.protocol.messages import (
     Facts,
     Health,
     Inventory,
+    LauncherReport,
     Package,
     PackageManagerHealth,
     PendingUpdate,
@@ -62,10 +63,10 @@ class SmallFleet:
 
     async def enrol(
         self, host: str, *, region: str = "eu", tags: tuple[str, ...] = (), os_version: str = "12", kernel: str = "",
-        owner: Principal | None = None,
+        owner: Principal | None = None, facts: Facts | None = None,
     ) -> str:  # fmt: skip
         made = await self.service.create_token(owner or self.owner, region=region, tags=tags)
-        facts = Facts(host, "debian", os_version, f"Debian {os_version}", kernel, "amd64")
+        facts = facts or Facts(host, "debian", os_version, f"Debian {os_version}", kernel, "amd64")
         key = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
         request = EnrolRequest(made.token, key.hex(), host, facts)
         return (await self.service.enrol(request, key, "boot", 1, host)).endpoint_id
@@ -85,9 +86,8 @@ class SmallFleet:
         assert not ack.resync
         await self.check_in(endpoint_id)
 
-    async def check_in(self, endpoint_id: str) -> None:
+    async def check_in(self, endpoint_id: str, launcher: LauncherReport | None = None) -> None:
         session = await self.service.session(endpoint_id)
-        self.service.record_check_in(
-            session, "boot", CheckIn("0.1", session.held.sequence, session.held.digest, Health())
-        )
+        said = CheckIn("0.1", session.held.sequence, session.held.digest, Health(), launcher=launcher)
+        self.service.record_check_in(session, "boot", said)
         await self.service.flush()

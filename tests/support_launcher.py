@@ -37,7 +37,7 @@ from brakeline.protocol.codec import decode
 from brakeline.protocol.messages import LauncherReport
 from brakeline.releases import zipapp
 from brakeline.trust import wire
-from brakeline.trust.model import Offered
+from brakeline.trust.model import Documents, Offered
 
 PYTHON = "/usr/bin/python3"  # as on endpoints: every user may execute it, and it has nothing but its standard library
 KNOBS: dict[str, Any] = {
@@ -70,6 +70,7 @@ class Cell:
         self.tls = tls
         self.asked: list[str] = []
         self.misbehave: Callable[[BaseHTTPRequestHandler], bool] = lambda _: False
+        self.forge: Callable[[Documents], Documents] = lambda genuine: genuine
         cell = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -97,7 +98,8 @@ class Cell:
         parts = urlsplit(request.path)
         if parts.path == "/trust/v1/bundle":
             self.repository.now_ms = time.time_ns() // 1_000_000
-            send(request, 200, wire.to_text(self.repository.documents(parse_qs(parts.query)["nonce"][0])).encode())
+            genuine = self.repository.documents(parse_qs(parts.query)["nonce"][0])
+            send(request, 200, wire.to_text(self.forge(genuine)).encode())
         else:
             data = self.repository.blobs.get(parts.path.rpartition("/")[2])
             send(request, 200 if data else 404, data or b"")

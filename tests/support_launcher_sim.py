@@ -35,12 +35,16 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """`after_s`: of one run, or of all runs together for those that turn bad late."""
+    """`after_s`: of one run, or of all runs together for those that turn bad late.
+
+    Content has a character too: what the release does that is given it.
+    """
 
     id: str
     sequence: int
     character: str
     after_s: float = 5.0
+    product: str = model.AGENT
 
 
 @dataclass
@@ -48,9 +52,14 @@ class Child:
     """An execution: what it will do when, ascending."""
 
     release: Release
+    content: str
     since_s: float
     plan: list[tuple[float, str]]
     healthy: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.release.id, self.content) if self.content else (self.release.id,)
 
 
 @dataclass
@@ -71,6 +80,7 @@ class World:
     broken: set[str] = field(default_factory=set)  # their files are not what the manifest says
     mood: str = "answers"  # of the cell: answers | silent (at once) | slow (the look has to be killed)
     offered: str = ""
+    content_offered: str = ""
     recalls: set[str] = field(default_factory=set)
     pardons: set[str] = field(default_factory=set)
     cache: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # the documents of the last answer
@@ -98,20 +108,20 @@ class World:
     def tell(self, line: str) -> None:
         self.story.append(f"{self.now_s:10.1f} boot {self.boot}: {line}")
 
-    def publish(self, character: str) -> Release:
+    def publish(self, character: str, product: str = model.AGENT) -> Release:
         number = len(self.releases) + 1
         # one that turns bad late does so only after it has passed its probation
         after_s = self.rng.uniform(700, 90_000) if character.startswith("late") else self.rng.choice((0.1, 5, 59, 400))
-        made = Release(f"{number}.0.0-{number:012x}", number, character, after_s)
+        made = Release(f"{number}.0.0-{number:012x}", number, character, after_s, product)
         self.releases[made.id] = made
         return made
 
-    def settle(self, current: str, last_known_good: str = "") -> None:
+    def settle(self, current: str, last_known_good: str = "", content: str = "") -> None:
         """As after an enrolment: these count as confirmed."""
-        self.proven |= {r for r in (current, last_known_good) if r}
+        self.proven |= {r for r in (current, last_known_good, content) if r}
         self.installed |= self.proven
         sequence = self.releases[current].sequence
-        record = Record(generation=1, current=current, last_known_good=last_known_good)
+        record = Record(generation=1, current=current, last_known_good=last_known_good, content=content)
         self.slot = encode(replace(record, floors=replace(record.floors, sequence=sequence)))
 
     def reboot(self, off_s: float) -> None:
@@ -190,7 +200,7 @@ class Life:
             dues += [self.kill_at_s] if self.kill_at_s else []
         before_s, world.now_s = world.now_s, max(world.now_s + 0.01, min(dues))
         if self.child:
-            world.served_s[self.child.release.id] += world.now_s - before_s
+            world.served_s.update(dict.fromkeys(self.child.parts, world.now_s - before_s))
         if self.look and world.now_s >= self.look[0]:
             self.events.append(self.look[1]())
             self.look, self.looked = None, True
@@ -203,7 +213,7 @@ class Life:
         while self.child and self.child.plan and world.now_s >= self.child.since_s + self.child.plan[0][0]:
             what = self.child.plan.pop(0)[1]
             if what == "host":
-                world.tell(f"{self.child.release.id} takes the host down")
+                world.tell(f"{' with '.join(self.child.parts)} takes the host down")
                 raise PowerCut
             if what == "budget":
                 self.events.append(model.OverBudget(world.at, "memory: a lot"))
@@ -225,7 +235,7 @@ class Life:
         if isinstance(event, model.CheckEnded) and event.found is not None:
             self.told = (self.told | set(event.found.recalled)) - set(event.found.pardoned)
         if self.child and self.child.healthy and world.now_s - self.child.since_s >= world.knobs.probation_s - 0.1:
-            world.proven.add(self.child.release.id)
+            world.proven |= set(self.child.parts)
         before = self.state
         self.state, commands = decide(before, event)
         world.seen.add((state_name(before.phase), type(event).__name__, state_name(self.state.phase)))
@@ -239,7 +249,9 @@ class Life:
 
     def judge(self, before: State) -> None:
         world, record = self.world, self.state.record
-        assert not record.current or record.current in world.proven, f"{record.current} was never confirmed"
+        for confirmed in (record.current, record.content):
+            assert not confirmed or confirmed in world.proven, f"{confirmed} was never confirmed"
+        assert not record.content or world.releases[record.content].product == model.CONTENT
         guard, was = self.state.guard, before.guard
         world.delays += "it rests" in guard and "it rests" not in was
 
@@ -255,8 +267,8 @@ class Life:
                 took_s = world.knobs.check_s if world.mood == "slow" else world.rng.uniform(0.2, 5)
                 start = world.durable
                 self.look = world.now_s + took_s, lambda: self.found(start, damaged)
-            case model.Execute(release_id=release_id):
-                self.execute(release_id)
+            case model.Execute(release_id=release_id, content=content):
+                self.execute(release_id, content)
             case model.Kill(why=why):
                 world.tell(f"kills: {why}")
                 if self.child is not None:  # else it has just ended, and decide is told next
@@ -276,7 +288,9 @@ class Life:
             if must:
                 self.events.appendleft(model.CommitFailed(world.at, "no space"))
             return not must
-        assert record.floors.sequence >= world.durable.floors.sequence, "the floor of releases goes down"
+        was = world.durable.floors
+        assert record.floors.sequence >= was.sequence, "the floor of releases goes down"
+        assert record.floors.content_sequence >= was.content_sequence, "the floor of content goes down"
         generation = self.state.committed.generation + 1
         if world.mutant != "commits are lost":
             world.slot = encode(replace(record, generation=generation))
@@ -284,27 +298,37 @@ class Life:
         self.state = replace(self.state, record=record, committed=record)
         return True
 
-    def execute(self, release_id: str) -> None:
+    def execute(self, release_id: str, content: str) -> None:
         """The promises of every execution."""
-        world, record = self.world, self.state.record
+        world = self.world
         assert self.child is None, "two releases at once"
         assert self.looked, "executed before a look has ended"
+        assert world.releases[release_id].product == model.AGENT, "content was executed"
+        parts = (release_id, content) if content else (release_id,)
+        unproven = [part for part in parts if part not in world.proven]
+        assert len(unproven) <= 1, "two releases on probation at once"
+        for part in parts:
+            self.may_run(part)
+        for part in parts:
+            if part in world.broken or part not in world.installed or world.wrong(0.5):
+                world.tell(f"{part} cannot be executed")
+                self.events.append(model.Refused(world.at, part, "manifest", "a file is not what it should be"))
+                return
+        for part in unproven:
+            world.executed[part] += 1
+            assert world.executed[part] <= TRIES + REFUNDS_MAX, f"{part} was executed too often"
+        acts = [world.releases[part] for part in parts]
+        world.tell(f"executes {' with '.join(parts)}, {' and '.join(r.character for r in acts)}")
+        self.child = Child(world.releases[release_id], content, world.now_s, together([world.plan(r) for r in acts]))
+
+    def may_run(self, release_id: str) -> None:
+        world, record = self.world, self.state.record
         assert release_id not in self.told, f"{release_id} is recalled"
         assert release_id not in (*record.recalled, *record.quarantined), f"{release_id} is forbidden"
         assert release_id != record.suspect, f"{release_id} should rest"
         if release_id not in world.proven:
             runs = world.durable.attempt(release_id).runs
             assert runs > world.executed[release_id], f"{release_id}: an execution that is not counted on disk"
-        if release_id in world.broken or release_id not in world.installed or world.wrong(0.5):
-            world.tell(f"{release_id} cannot be executed")
-            self.events.append(model.Refused(world.at, release_id, "manifest", "a file is not what it should be"))
-            return
-        if release_id not in world.proven:
-            world.executed[release_id] += 1
-            assert world.executed[release_id] <= TRIES + REFUNDS_MAX, f"{release_id} was executed too often"
-        release = world.releases[release_id]
-        world.tell(f"executes {release_id}, {release.character}")
-        self.child = Child(release, world.now_s, world.plan(release))
 
     def found(self, start: Record, damaged: tuple[str, ...]) -> Event:
         """What a look comes to that began when the disk held `start`; as `launcher.source.look`."""
@@ -315,23 +339,29 @@ class Life:
         if fresh:
             world.cache = frozenset(world.recalls), frozenset(world.pardons)
         recalled, pardoned = world.cache
-        staged = self.staged(start) if fresh and world.offered not in recalled else ""
-        ours = (start.current, start.last_known_good, start.trial)
+        staged, content = (
+            self.staged(start, offer) if fresh and offer not in recalled else ""
+            for offer in (world.offered, world.content_offered)
+        )
         if fresh and not world.disk_refuses:
-            mended_now = {r for r in damaged if r in ours}
+            mended_now = {r for r in damaged if r in start.kept}
             world.installed |= mended_now
             world.broken -= mended_now
         mended = tuple(r for r in damaged if r in world.installed and r not in world.broken)
         sequence = world.releases[staged].sequence if staged else 0
         floors = replace(start.floors, time_ms=int(world.now_s * 1000)) if fresh else start.floors
-        found = Found(fresh, floors, tuple(sorted(recalled)), tuple(sorted(pardoned)), staged, sequence, mended=mended)
+        others = (model.Staged(model.CONTENT, content, world.releases[content].sequence),) if content else ()
+        found = Found(
+            fresh, floors, tuple(sorted(recalled)), tuple(sorted(pardoned)), staged, sequence, mended=mended,
+            others=others,
+        )  # fmt: skip
         return model.CheckEnded(world.at, found, frozenset(world.installed))
 
-    def staged(self, start: Record) -> str:
-        world, offer = self.world, self.world.offered
-        if not offer or offer in (*start.quarantined, start.current):
+    def staged(self, start: Record, offer: str) -> str:
+        world = self.world
+        if not offer or offer in (*start.quarantined, start.current, start.content):
             return ""
-        if world.releases[offer].sequence < start.floors.sequence:
+        if world.releases[offer].sequence < start.floors.of(world.releases[offer].product):
             return ""
         if offer not in world.installed or offer in world.broken:
             if world.disk_refuses:
@@ -339,6 +369,13 @@ class Life:
             world.installed.add(offer)
             world.broken.discard(offer)
         return offer
+
+
+def together(plans: list[list[tuple[float, str]]]) -> list[tuple[float, str]]:
+    """What a release does with its content: good words only if both allow them, harm if either does any."""
+    said = [{what: at for at, what in plan if what in ("READY", "HEALTHY")} for plan in plans]
+    words = [(max(s[word] for s in said), word) for word in said[0] if all(word in s for s in said)]
+    return sorted([*words, *((at, what) for plan in plans for at, what in plan if what not in ("READY", "HEALTHY"))])
 
 
 def _late(command: Command) -> bool:

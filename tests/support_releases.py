@@ -39,6 +39,9 @@ class Lines:
 
 def release_bundle(version: str, sequence: int, platform: str = "any", product: str = "agent") -> bytes:
     """A bundle that launchers would unpack."""
+    if product == "content":
+        rules = b'{"format": 1}'
+        return bundle(version, {"rules.json": rules}, sequence, product, ("rules.json",), platform)
     return bundle(version, {"agent.pyz": f"{version} {platform}".encode()}, sequence, product, platform=platform)
 
 

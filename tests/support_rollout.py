@@ -20,6 +20,7 @@ from brakeline.protocol.messages import (
     Candidate,
     CheckIn,
     Health,
+    LauncherReport,
     NotReady,
     Offer,
     Outcome,
@@ -50,9 +51,10 @@ class Twin:
 
     identity: EndpointIdentity
     hostname: str
-    fate: str = "good"  # good | postinst | network | nothing_to_do
+    fate: str = "good"  # good | postinst | network | nothing_to_do | idle (takes a release, then tells nothing of it)
     version: str = "3.0.15-1"
     alive: bool = True
+    confirmed: str = ""  # release that its launcher has confirmed
     orders: list[SignedOrder] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
     unsent: list[TransactionResult] = field(default_factory=list)
@@ -105,9 +107,9 @@ class SmallFleet:
         """Every living endpoint checks in, as the agent plane would record it."""
         for t in self.twins:
             if t.alive:
-                self.fleet.presences.record(
-                    OWNER.tenant_id, t.identity.endpoint_id, Presence(self.clock.now_ms(), "boot")
-                )
+                report = LauncherReport(running=t.confirmed, confirmed=t.confirmed) if t.confirmed else None
+                seen = Presence(self.clock.now_ms(), "boot", launcher=report)
+                self.fleet.presences.record(OWNER.tenant_id, t.identity.endpoint_id, seen)
         await self.fleet.flush()
 
     async def round(self, seconds: float = 5) -> None:
@@ -148,6 +150,9 @@ class SmallFleet:
         t.applied.append(offer.offer_id)
         if t.fate == "network":
             t.alive = False
+            return
+        t.confirmed = offer.release.release_id if offer.release else ""
+        if t.fate == "idle":
             return
         failed = t.fate == "postinst"
         outcome, code = (Outcome.FAILED, "maintainer_script_failed") if failed else (Outcome.INSTALLED, "ok")

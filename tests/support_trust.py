@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ from tuf.api.metadata import (
 
 from brakeline.core.draw import U_END
 from brakeline.trust.canonical import canonical
+from brakeline.trust.metadata import CONTENT_PATHS
 from brakeline.trust.model import ClockReading, Documents, Floors, Who
 from brakeline.trust.times import instant
 
@@ -77,10 +79,11 @@ class Repository:
     pardons: list[dict[str, Any]] = field(default_factory=list)
     leased: list[dict[str, Any]] = field(default_factory=list)
     thresholds: dict[str, int] = field(default_factory=dict)
+    make_key: Callable[[], CryptoSigner] = CryptoSigner.generate_ed25519
 
     def __post_init__(self) -> None:
         for name in (*ROLES, "content", "conductor", "cell", "recall"):
-            self.keys[name] = CryptoSigner.generate_ed25519()
+            self.keys[name] = self.make_key()
         self.roots.append(self.root_text())
 
     # --- TUF's own roles ----------------------------------------------------------------------------------------------
@@ -106,7 +109,7 @@ class Repository:
         """A next root in which these keys are new."""
         old = self.keys["root"]
         for name in names:
-            self.keys[name] = CryptoSigner.generate_ed25519()
+            self.keys[name] = self.make_key()
         self.versions["root"] += 1
         self.roots.append(self.root_text([old, self.keys["root"]] if "root" in names else [old]))
 
@@ -114,7 +117,7 @@ class Repository:
         signed = Targets(self.versions["targets"], expires=self._expires("targets"))
         signed.targets = {p: t for p, t in self.files.items() if not p.startswith("content/")}
         key = self.keys["content"].public_key
-        role = DelegatedRole("content", [key.keyid], 1, terminating=True, paths=["content/*"])
+        role = DelegatedRole("content", [key.keyid], 1, terminating=True, paths=[CONTENT_PATHS])
         signed.delegations = Delegations({key.keyid: key}, {"content": role})
         if self.pardons:
             signed.unrecognized_fields["x-brakeline"] = {"pardons": self.pardons}

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from tests.support import require
 from tests.support_launcher import HEALTHY, RAN, READY, STAY, Cell, Endpoint
 
@@ -93,6 +94,23 @@ class Machine:
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
         return done.stdout.decode().replace("\r", "")
 
+    def suite(self, file: Path, place: Path, *options: str, **environment: str) -> str:
+        """Run one of our test files on this machine, with this host's pytest (plain Python); what it says."""
+        (place / "pytest.ini").write_text("[pytest]\n")
+        paths = [dos(file.parents[file.parts[::-1].index("tests")] / "src"), dos(Path(pytest.__file__).parents[1])]
+        program = f"import sys; sys.path[:0] = {paths!r}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+        fixed = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--basetemp", "C:\\suite"]
+        places = ["-c", dos(place / "pytest.ini"), "--rootdir", dos(place), dos(file)]
+        done = subprocess.run(
+            self.python("-c", program, *fixed, *options, *places), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=self.environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment, stderr=subprocess.STDOUT,
+            timeout=280, check=False,
+        )  # fmt: skip
+        said = done.stdout.decode(errors="replace")
+        assert done.returncode == 0, said[-5000:]
+        assert " passed" in said
+        return said
+
     def power_cut(self) -> None:
         """Everything of this machine at once, wine's server first."""
         mine = f"WINEPREFIX={self.prefix}".encode()
@@ -109,63 +127,72 @@ class Machine:
         return shutil.which("wineserver") or "/usr/lib/wine/wineserver64"
 
 
-@dataclass
-class WindowsEndpoint(Endpoint):
-    """`Endpoint` on such a machine; the same words, Windows' processes."""
+def dos(path: Path) -> str:
+    """A path of this host as that machine sees it."""
+    return "Z:" + str(path.resolve()).replace("/", "\\")
 
-    machine: Machine = field(default_factory=lambda: Machine(Path("/nonexistent")))
-    outlet: threading.Thread | None = None
 
-    def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
-        self.program.write_bytes(zipapp.build(product="launcher"))
-        for folder in (self.root, self.home, self.etc):
-            folder.mkdir()
-        (self.etc / "root.json").write_text(self.cell.repository.roots[0])
-        self.configure()
-        release_id = self.cell.repository.publish(version, baseline, sequence)
-        target = self.cell.repository.target(release_id)
-        (self.base / "baseline.tar").write_bytes(baseline)
-        offered = ("agent", version, sequence, target.path, target.hashes["sha256"], target.length, "", 0, 0)
-        self.machine.run(
-            "from pathlib import Path\n"
-            "from brakeline.launcher import install\n"
-            "from brakeline.launcher.disk import RealDisk\n"
-            "from brakeline.launcher.model import Record\n"
-            "from brakeline.launcher.records import Records\n"
-            "from brakeline.trust.model import Offered\n"
-            f"folder = Path(r'{FOLDER}')\n"
-            "disk = RealDisk(folder / 'root')\n"
-            f"install.install(disk, (folder / 'baseline.tar').read_bytes(), Offered(*{offered!r}), 'any')\n"
-            "records = Records(disk)\n"
-            "records.prepare()\n"
-            f"records.commit(Record(generation=1, current={release_id!r}))\n"
-        )
-        return release_id
+class OnWindows:
+    """The processes of an endpoint on such a machine: start, kill, power cut, who is left, files held open."""
+
+    base: Path
+    process: subprocess.Popen[bytes] | None
+    machine: Machine
+    stubbed: bool = False
+    over = threading.Event()  # of the service that runs now
+
+    def launcher(self, verb: str, *words: str) -> list[str]:
+        """A command line of the launcher on this machine."""
+        places = [w for n in ("root", "etc", "home") for w in (f"--{n}", f"{FOLDER}\\{n}")]
+        return self.machine.python("-I", f"{FOLDER}\\launcher.pyz", verb, *places, *words)
+
+    def adopt(self, bundle: bytes) -> None:
+        """Put a first release in place, as whoever installs this machine does it."""
+        (self.base / "seed.tar").write_bytes(bundle)
+        done = subprocess.run(
+            self.launcher("adopt", f"{FOLDER}\\seed.tar"), env=self.machine.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
 
     def start(self) -> None:
-        places = [w for n in ("root", "etc", "home") for w in (f"--{n}", f"{FOLDER}\\{n}")]
-        self.process = subprocess.Popen(
-            self.machine.python("-I", f"{FOLDER}\\launcher.pyz", "run", *places), env=self.machine.environment,
+        """The launcher; or the stub, again and again, as a service manager does."""
+        self.over = threading.Event()
+        self.process = self._spawn()
+        threading.Thread(target=self._serve, args=(self.process, self.over), daemon=True).start()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        command = self.launcher("run")
+        if self.stubbed:
+            ours = (f"{FOLDER}\\lib\\stub.py", "--root", f"{FOLDER}\\root", "run")
+            command = [*self.machine.python("-I", *ours), *command[command.index("run") + 1 :]]
+        return subprocess.Popen(
+            command, env=self.machine.environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        self.outlet = threading.Thread(target=self._keep_log, args=(self.process,), daemon=True)
-        self.outlet.start()
 
-    def _keep_log(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with (self.base / "log").open("ab", buffering=0) as out:
-            while data := process.stdout.read1(65_536):  # type: ignore[attr-defined]
-                out.write(data)
+    def _serve(self, process: subprocess.Popen[bytes], over: threading.Event) -> None:
+        while True:
+            assert process.stdout is not None
+            with (self.base / "log").open("ab", buffering=0) as out:
+                while data := process.stdout.read1(65_536):  # type: ignore[attr-defined]
+                    out.write(data)
+            process.wait()
+            if over.is_set() or not self.stubbed:
+                return
+            self.process = process = self._spawn()
 
     def stop(self, number: int = signal.SIGKILL) -> int:
         """Windows has no SIGTERM for a process without a console: it is ended as by the task manager."""
         assert self.process is not None
+        self.over.set()
         self.process.kill()
         status = self.process.wait(15)
         self.process = None
         return status
 
     def power_cut(self) -> None:
+        self.over.set()
         self.machine.power_cut()
         if self.process is not None:
             self.process.wait(15)
@@ -176,7 +203,14 @@ class WindowsEndpoint(Endpoint):
 
     def left(self) -> list[str]:
         """Command lines of releases that are alive on this machine."""
-        found = []
+        return list(self._releases().values())
+
+    def pids(self) -> list[int]:
+        """Their process ids, as this host counts."""
+        return list(self._releases())
+
+    def _releases(self) -> dict[int, str]:
+        found = {}
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -185,7 +219,7 @@ class WindowsEndpoint(Endpoint):
                     and "agent.pyz" in words
                     and str(self.machine.prefix) in (entry / "environ").read_bytes().decode(errors="replace")
                 ):
-                    found.append(words)
+                    found[int(entry.name)] = words
         return found
 
     @contextlib.contextmanager
@@ -202,6 +236,23 @@ class WindowsEndpoint(Endpoint):
             yield
         finally:
             holder.communicate(timeout=20)
+
+
+@dataclass
+class WindowsEndpoint(OnWindows, Endpoint):
+    """`Endpoint` on such a machine; the same words, Windows' processes."""
+
+    machine: Machine = field(default_factory=lambda: Machine(Path("/nonexistent")))
+
+    def prepare(self, baseline: bytes, version: str = "1.0.0", sequence: int = 1) -> str:
+        self.program.write_bytes(zipapp.build(product="launcher"))
+        for folder in (self.root, self.home, self.etc):
+            folder.mkdir()
+        (self.etc / "root.json").write_text(self.cell.repository.roots[0])
+        self.configure()
+        release_id = self.cell.repository.publish(version, baseline, sequence)
+        self.adopt(baseline)
+        return release_id
 
 
 @contextlib.contextmanager

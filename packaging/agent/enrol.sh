@@ -11,6 +11,8 @@
 # It installs no package, opens no port and changes nothing else. Until a policy says otherwise, the machine is only
 # assessed, never changed. Running it again is safe: it repairs what is installed and keeps identity and release;
 # newer releases come by the launcher, ring by ring.
+# Where the package brakeline-agent is installed, that has put programs, user and units in place: only the root of trust
+# and the identity come from here.
 set -eu
 
 SERVER_URL='@SERVER_URL@'
@@ -20,8 +22,12 @@ LIB=/usr/lib/brakeline
 ETC=/etc/brakeline
 UNITS=/etc/systemd/system
 LAUNCHER=/var/lib/brakeline-launcher
+PYTHON=/usr/bin/python3
 TOKEN=''
 FORCE=''
+PACKAGED=''
+[ ! -e /usr/lib/systemd/system/brakeline-agent.service ] || PACKAGED=yes # only a package puts it there
+[ ! -x "$LIB/python/brakeline-python" ] || PYTHON="$LIB/python/brakeline-python"
 
 say() { printf 'brakeline: %s\n' "$*"; }
 fail() { printf 'brakeline: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'brakeline: what to do: %s\n' "$2" >&2; exit "${3:-1}"; }
@@ -49,6 +55,7 @@ done
 [ "$(id -u)" = 0 ] || fail "this must run as root." "put sudo before sh: … | sudo sh -s -- --token et_…"
 
 uninstall() {
+    [ -z "$PACKAGED" ] || fail "a package was installed here." "apt-get purge brakeline-agent (or: dnf remove brakeline-agent)"
     if [ -d /run/systemd/system ]; then
         running=$(systemctl list-units --plain --no-legend 'brakeline-tx_*' 2>/dev/null | cut -d' ' -f1 || true)
         [ -z "$running" ] || fail "a package transaction is going on ($running)." "wait until it has ended, then try again"
@@ -56,7 +63,8 @@ uninstall() {
     fi
     rm -f "$UNITS/brakeline-agent.service" "$UNITS/brakeline-helper.socket" "$UNITS/brakeline-helper.service"
     rm -f /usr/bin/brakeline-agent
-    rm -rf "$LIB" "$ETC" "$LAUNCHER" /var/lib/brakeline /var/lib/brakeline-helper /run/brakeline
+    rm -rf "$LIB" "$ETC" "$LAUNCHER" /var/lib/brakeline /var/lib/brakeline-helper \
+        /var/cache/brakeline /run/brakeline
     if id brakeline >/dev/null 2>&1; then userdel brakeline 2>/dev/null || true; fi
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
     say "removed. In the console, retire the endpoint so that it is not counted as silent."
@@ -64,9 +72,10 @@ uninstall() {
 
 if [ "$TOKEN" = uninstall ]; then uninstall; exit 0; fi
 [ -n "$TOKEN" ] || { usage >&2; fail "no token given." "copy the whole line from the console's page *Add endpoint*" 2; }
-command -v python3 >/dev/null 2>&1 || fail "there is no python3." "install it: apt-get install --no-install-recommends python3"
-python3 -I -c 'import sys, ssl; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-    || fail "python3 is older than 3.11 or has no ssl ($(python3 -V 2>&1))." "use Debian 12, Ubuntu 24.04 or newer"
+[ -x "$PYTHON" ] || fail "there is no python3." "install it: apt-get install --no-install-recommends python3"
+"$PYTHON" -I -c 'import sys, ssl; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+    || fail "python3 is older than 3.11 or has no ssl ($("$PYTHON" -V 2>&1))." \
+        "use Debian 12, Ubuntu 24.04 or newer, or the package that brings its own Python"
 [ -d /run/systemd/system ] || fail "systemd does not run here." \
     "without it nothing can run the launcher; use a machine with systemd"
 
@@ -77,11 +86,11 @@ cat > "$ETC/ca.pem" <<'PEM'
 PEM
 # By Python, because it must be here anyway: under the cell's fixed name, trusting only the cell's authority. Dates of
 # certificates are not looked at, so that a wrong clock is no obstacle; the checksum proves what arrived.
-python3 -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$LIB" "$ETC" "$KIT_SHA256" <<'PY' || exit 4
+"$PYTHON" -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$LIB" "$ETC" "$KIT_SHA256" "$PACKAGED" <<'PY' || exit 4
 import hashlib, http.client, io, os, socket, ssl, sys, tarfile
 from urllib.parse import urlsplit
 
-url, name, ca, lib, etc, wanted = sys.argv[1:]
+url, name, ca, lib, etc, wanted, packaged = sys.argv[1:]
 parts = urlsplit(url)
 if parts.scheme != "https" or not parts.hostname:
     sys.exit(f"brakeline: the server's address must look like https://HOST:PORT, not {url}")
@@ -113,7 +122,7 @@ if hashlib.sha256(data).hexdigest() != wanted:
         "brakeline: the kit that arrived is not the one that this script was made for; nothing was installed\n"
         "brakeline: what to do: the server has a newer one meanwhile, or somebody is in between: fetch this script again"
     )
-places = {"stub.py": lib, "launcher.pyz": lib, "agent.tar": lib, "root.json": etc}
+places = {"root.json": etc} if packaged else {"stub.py": lib, "launcher.pyz": lib, "agent.tar": lib, "root.json": etc}
 with tarfile.open(fileobj=io.BytesIO(data)) as tar:
     for file, folder in places.items():
         path = os.path.join(folder, file)
@@ -124,8 +133,10 @@ with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         os.chmod(path + ".new", 0o644)
         os.replace(path + ".new", path)
 PY
-printf '#!/bin/sh\nexec /usr/bin/python3 -I %s exec "$@"\n' "$LIB/stub.py" > /usr/bin/brakeline-agent
-chmod 0755 /usr/bin/brakeline-agent
+if [ -z "$PACKAGED" ]; then
+    printf '#!/bin/sh\nexec /usr/bin/python3 -I %s exec "$@"\n' "$LIB/stub.py" > /usr/bin/brakeline-agent
+    chmod 0755 /usr/bin/brakeline-agent
+fi
 
 id brakeline >/dev/null 2>&1 \
     || useradd --system --user-group --home-dir /var/lib/brakeline --no-create-home --shell /usr/sbin/nologin brakeline \
@@ -136,9 +147,10 @@ systemctl stop brakeline-agent.service 2>/dev/null || true # only one may write 
 # With another identity, maybe of another cell, all of that belongs to the old one.
 [ -z "$FORCE" ] || rm -rf "$LAUNCHER"
 install -d -o root -g root -m 0755 "$LAUNCHER"
-/usr/bin/python3 -I "$LIB/stub.py" adopt "$LIB/agent.tar" \
+"$PYTHON" -I "$LIB/stub.py" adopt "$LIB/agent.tar" \
     || fail "the first release could not be put in place." "see the line above; then run the same line again"
 
+if [ -z "$PACKAGED" ]; then
 cat > "$UNITS/brakeline-agent.service" <<'UNIT'
 @UNIT_AGENT@
 UNIT
@@ -148,6 +160,7 @@ UNIT
 cat > "$UNITS/brakeline-helper.service" <<'UNIT'
 @UNIT_HELPER@
 UNIT
+fi
 systemctl daemon-reload
 
 say "enrolling"

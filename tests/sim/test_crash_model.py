@@ -9,6 +9,8 @@ import pytest
 from tools.crashtest import modelcheck, mutants, slotwalk
 from tools.crashtest.simdisk import EIO, ENOSPC
 
+from brakeline.launcher.model import CONTENT
+
 LONGER = ("good", "hang", "poisons", "ruins", "rots")
 CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots")
 
@@ -20,16 +22,40 @@ def test_power_cuts_break_no_promise(character: str) -> None:
     assert outcome.outcomes > 10
 
 
+@pytest.mark.parametrize("character", ["good", "crash", "killer"])
+def test_power_cuts_break_no_promise_about_content(character: str) -> None:
+    outcome = modelcheck.walk(character, 1, product=CONTENT)
+    assert outcome.violations == []
+    assert outcome.outcomes > 10
+
+
+@pytest.mark.parametrize("agent", ["good", "crash"])
+@pytest.mark.parametrize("content", ["good", "crash"])
+def test_agent_and_content_offered_at_once_come_one_after_the_other(agent: str, content: str) -> None:
+    assert modelcheck.both_at_once(agent, content).violations == []
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("character", CHARACTERS)
 def test_two_power_cuts_in_a_row(character: str) -> None:
     assert modelcheck.walk(character, 2).violations == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
+def test_two_power_cuts_in_a_row_for_content(character: str) -> None:
+    assert modelcheck.walk(character, 2, product=CONTENT).violations == []
+
+
 @pytest.mark.parametrize("error", [ENOSPC, EIO])
 @pytest.mark.parametrize("character", ["crash", *(pytest.param(c, marks=pytest.mark.long) for c in LONGER)])
 def test_a_disk_that_refuses_stops_no_good_release(character: str, error: int) -> None:
     assert modelcheck.refusing_disk(character, error).violations == []
+
+
+@pytest.mark.parametrize("character", ["good", "crash", "hang"])
+def test_a_full_disk_stops_no_good_content(character: str) -> None:
+    assert modelcheck.refusing_disk(character, ENOSPC, product=CONTENT).violations == []
 
 
 @pytest.mark.parametrize("character", ["good", "crash"])

@@ -16,7 +16,7 @@ import pytest
 from tests.support_launcher_sim import BAD, OFTEN, Gone, Life, PowerCut, World
 from tools.launcher_states import DOCUMENT, STATES, TRANSITIONS, document
 
-from brakeline.launcher.model import Running, StopAsked
+from brakeline.launcher.model import AGENT, CONTENT, Running, StopAsked
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 300
@@ -45,7 +45,8 @@ def history(seed: int, mutant: str = "") -> World:
         world.publish("good"),
         world.publish(rng.choice(("good", "good", "late", "late_greedy", "late_killer"))),
     )
-    world.settle(current.id, old.id if rng.random() < 0.7 else "")
+    content = world.publish(rng.choice(("good", "good", "late", "late_greedy", "late_killer")), CONTENT)
+    world.settle(current.id, old.id if rng.random() < 0.7 else "", content.id if rng.random() < 0.5 else "")
     life = Life(world)
     for _ in range(STEPS):
         life = lived(world, life, trouble)
@@ -81,7 +82,10 @@ def trouble(world: World, life: Life) -> None:
         world.mood = rng.choice(("answers", "answers", "silent", "slow"))
     if world.wrong():
         made = world.publish(rng.choice(("good", "good", *BAD)))
-        world.offered = rng.choice((made.id, made.id, "", *world.releases))
+        world.offered = rng.choice((made.id, made.id, "", *of(world, AGENT)))
+    if world.wrong():
+        made = world.publish(rng.choice(("good", "good", *BAD)), CONTENT)
+        world.content_offered = rng.choice((made.id, made.id, "", *of(world, CONTENT)))
     if world.wrong(0.3):
         recall(world, rng.choice(tuple(world.releases)))
     if world.recalls and world.wrong(0.3):
@@ -97,6 +101,10 @@ def trouble(world: World, life: Life) -> None:
     if world.wrong(0.3):
         world.tell("power cut")
         raise PowerCut
+
+
+def of(world: World, product: str) -> list[str]:
+    return [r.id for r in world.releases.values() if r.product == product]
 
 
 def recall(world: World, release_id: str) -> None:
@@ -123,9 +131,12 @@ def calm(world: World, life: Life) -> None:
         world.mood, within_s = world.rng.choice(("silent", "slow")), ALONE_S
     else:
         world.offered = world.publish("good").id
+        world.content_offered = world.publish("good", CONTENT).id if world.rng.random() < 0.5 else ""
         world.mood, within_s = "answers", HEALED_S
         for release in world.releases.values():
-            if release.character != "good" and world.rng.random() < 0.5:
+            # An agent on probation answers for its pair: with content that went bad after it was confirmed, a good one
+            # is given up (ADR 0017). Somebody recalls such content; of agents, half.
+            if release.character != "good" and (release.product == CONTENT or world.rng.random() < 0.5):
                 recall(world, release.id)
     world.tell(f"calm: the cell is {world.mood}, offers {world.offered}")
     until_s = world.now_s + within_s
@@ -135,12 +146,15 @@ def calm(world: World, life: Life) -> None:
 
 
 def healed(world: World, life: Life) -> bool:
-    """A good release has said READY; where a cell offers one, it is that and it is confirmed."""
+    """A good release has said READY; where a cell offers one, it is that and it is confirmed; content likewise."""
     phase, record = life.state.phase, life.state.record
     if not isinstance(phase, Running) or not phase.ready or phase.killed or life.events:
         return False
     good = world.releases[phase.release_id].character == "good"
-    return good and (world.mood != "answers" or record.current == phase.release_id == world.offered)
+    if world.mood != "answers":
+        return good
+    content = not world.content_offered or record.content == phase.content == world.content_offered
+    return good and content and record.current == phase.release_id == world.offered
 
 
 @cache

@@ -7,6 +7,7 @@ off meanwhile never runs it. What runs is read on the endpoints, from the launch
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.system.product import Product, short_policy
 from tests.system.world import Server, wait_for
 from tools.badreleases.catalogue import catalogue
 from tools.badreleases.run import built
+from tools.fleetbox import enrol
+from tools.fleetbox.state import load
 
 NAMES = ("eu1", "eu2", "eu3")
 ROLL_S = 240.0
@@ -103,6 +106,28 @@ def test_a_new_release_goes_ring_by_ring_to_everybody(world: World) -> None:
     assert seen["state"] == "completed", seen["why"]
     assert world.all_run(release_id)
     assert [m["state"] for m in seen["members"]] == ["proven"] * len(NAMES)
+
+
+def test_uninstalled_nothing_is_left_and_enrolled_again_it_is_another_endpoint(world: World) -> None:
+    box, name = world.box, NAMES[0]
+    server = enrol.read_server(world.product.server.data)
+    line = enrol.with_address(enrol.one_liner(server, "eu", 1), load(box.place).endpoint(name).gateway, server.port)
+    box.run(name, re.sub(r"--token \S+", "--uninstall", line))
+    left = "find / -xdev -name '*brakeline*' -not -path '/proc/*' -not -path '/var/log/*' | sort"
+    assert box.run(name, left).split() == []
+    assert box.execute(name, "id brakeline").returncode
+    assert box.execute(name, "pgrep -f brakeline").stdout == ""
+    assert "brakeline" not in box.run(name, "systemctl list-units --all --plain --no-legend")
+    box.run(name, line)
+    again = wait_for("the new identity", lambda: _other(world, name), ROLL_S)
+    world.product.server.cli("endpoint", "retire", world.ids[name])
+    assert world.report(name)["confirmed"], again
+
+
+def _other(world: World, name: str) -> str:
+    """The id of another endpoint with this host name."""
+    items = world.product.server.cli("endpoint", "list")["items"]
+    return next((e["id"] for e in items if e["hostname"] == name and e["id"] != world.ids[name]), "")
 
 
 def _control(world: World, rollout_id: str) -> str:

@@ -16,12 +16,9 @@ import pytest
 from tests.support import require
 from tools.badreleases.catalogue import catalogue
 from tools.badreleases.cell import Cell, CellError
-from tools.badreleases.endpoints import Endpoint
-from tools.badreleases.run import let_loose, world
+from tools.badreleases.run import World, exercise, world
 
-from brakeline.releases.build import Built, build_release
-
-World = tuple[Cell, list[Endpoint], Built]
+from brakeline.releases.build import build_release
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +39,15 @@ def until_told(cell: Cell, rollout_id: str, words: str, seconds: float = 60.0) -
 
 
 def test_a_bad_release_is_halted_recalled_and_healed_without_a_hand(running: World) -> None:
-    cell, endpoints, seed = running
+    cell, endpoints = running.cell, running.endpoints
     bad = next(b for b in catalogue() if b.name == "exits")
-    outcome = let_loose(cell, endpoints, seed.release_id, bad, 2, print)
+    outcome = exercise(running, bad, print)
     assert (outcome.healed, outcome.halted, outcome.needed_a_hand) == (True, True, False), outcome.why
     assert outcome.runs_of_bad == 3
-    assert sum(e.runs("9.2.0+exits") > 0 for e in endpoints) == 1, "only the canary has run it"
-    (release,) = [r for r in cell.ask("GET", "/releases")["items"] if r["version"] == "9.2.0+exits"]
+    assert outcome.heal_seconds_alone is not None, "without any server too"
+    version = f"9.{running.number}.0+exits"
+    assert sum(e.runs(version) > 0 for e in endpoints) == 1, "only the canary has run it"
+    (release,) = [r for r in cell.ask("GET", "/releases")["items"] if r["version"] == version]
     assert release["state"] == "recalled"
     halted = cell.ask("GET", "/rollouts")["items"][0]["id"]
     with pytest.raises(CellError, match="publish a new release"):
@@ -58,7 +57,7 @@ def test_a_bad_release_is_halted_recalled_and_healed_without_a_hand(running: Wor
 
 
 def test_a_good_release_is_confirmed_on_the_canary_and_braked_by_hand_it_is_left_again(running: World) -> None:
-    cell, endpoints, seed = running
+    cell, endpoints, seed = running.cell, running.endpoints, running.seed
     good = build_release("agent", "3.0.0", 50)
     rollout_id = cell.promote(cell.publish(good.bundle))
     until_told(cell, rollout_id, "1 of 1 treated endpoints are proven", 120)
@@ -70,7 +69,7 @@ def test_a_good_release_is_confirmed_on_the_canary_and_braked_by_hand_it_is_left
 
 
 def test_the_command_line_builds_publishes_verifies_and_tells(running: World, tmp_path: Path) -> None:
-    cell, _, _ = running
+    cell = running.cell
 
     def brakeline(*words: str, code: int = 0) -> Any:
         environment = os.environ | {"BRAKELINE_CONTEXT": str(cell.place / "data/context.json")}
@@ -93,7 +92,7 @@ def test_the_command_line_builds_publishes_verifies_and_tells(running: World, tm
 
 
 def test_a_policy_switches_self_update_off_and_the_rollout_says_so(running: World) -> None:
-    cell, endpoints, seed = running
+    cell, endpoints, seed = running.cell, running.endpoints, running.seed
     made = {"name": "stay", "filter": "", "mode": "leave", "self_update": False}
     policy = cell.ask("POST", "/policies", made)
     release_id = cell.publish(build_release("agent", "4.0.0", 52).bundle)

@@ -1,7 +1,7 @@
 """The launcher under the official CPython for Windows, in wine: records, install, update, crash, heal, power cut.
 
 Real here: Windows' Python, its file modes and locking rules, pipes, handles, job objects, volatile registry keys, TLS.
-Not real: the kernel, NTFS, services, accounts, hard memory limits (docs/explanation/launcher-on-windows.md).
+Not real: the kernel, NTFS, services, accounts, hard memory limits (docs/explanation/windows.md).
 """
 
 from __future__ import annotations

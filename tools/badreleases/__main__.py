@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 
 from tools.badreleases.catalogue import BadRelease, catalogue
-from tools.badreleases.run import Outcome, let_loose, world
+from tools.badreleases.run import Outcome, exercise, world
 
 
 def main(arguments: list[str]) -> int:
@@ -44,8 +44,8 @@ def run(wanted: list[BadRelease]) -> list[Outcome]:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
-    with world(say) as (cell, endpoints, seed):
-        return [let_loose(cell, endpoints, seed.release_id, bad, number, say) for number, bad in enumerate(wanted, 2)]
+    with world(say) as made:
+        return [exercise(made, bad, say) for bad in wanted]
 
 
 if __name__ == "__main__":

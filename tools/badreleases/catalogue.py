@@ -46,7 +46,10 @@ PYTHON: Final = ("@python", "-I", "bad.py")
 
 @dataclass(frozen=True, slots=True)
 class BadRelease:
-    """`program`: text of bad.py. `confirmed`: it passes its probation first. `halts`: brake | person."""
+    """`program`: text of bad.py. `confirmed`: it passes its probation first. `halts`: brake | person.
+
+    `mark`: in the home of a confirmed one that dies at every start, how the name of the file that makes it begins.
+    """
 
     name: str
     what: str
@@ -55,7 +58,8 @@ class BadRelease:
     files: dict[str, bytes] = field(default_factory=dict)
     confirmed: bool = False
     halts: str = "brake"
-    host_dies: bool = False
+    mark: str = ""
+    hungry: bool = False  # it takes whatever the machine has: nothing is measured beside it
 
 
 def _patched_elf(**changes: bytes) -> bytes:
@@ -78,10 +82,10 @@ def catalogue() -> tuple[BadRelease, ...]:
         BadRelease("asksforever", "asks for a look again and again", ALWAYS + "sys.exit(75)\n"),
         BadRelease("hangs", "never says READY", PRELUDE + "while True:\n    time.sleep(1)\n"),
         BadRelease("deaf", "says READY and then nothing", PRELUDE + "say('READY')\nwhile True:\n    time.sleep(1)\n"),
-        BadRelease("leaks", "takes all memory that it gets", PRELUDE + LEAK),
+        BadRelease("leaks", "takes all memory that it gets", PRELUDE + LEAK, hungry=True),
         BadRelease("forks", "a fork bomb", PRELUDE + "say('READY')\nwhile True:\n    try:\n        os.fork()\n"
-                   "    except OSError:\n        pass\n"),
-        BadRelease("fillsdisk", "writes until nothing is left", PRELUDE + FILL),
+                   "    except OSError:\n        pass\n", hungry=True),
+        BadRelease("fillsdisk", "writes until nothing is left", PRELUDE + FILL, hungry=True),
         BadRelease("deletesstate", "deletes the agent's own state, keys included", PRELUDE + DELETE),
         BadRelease("corruptsspool", "writes rubbish over spool and state, then ends", PRELUDE + CORRUPT),
         BadRelease("badshebang", "an interpreter that is not there", entry=("agent.sh",),
@@ -92,9 +96,9 @@ def catalogue() -> tuple[BadRelease, ...]:
                    files={"agent": _patched_elf(machine=b"\x16\x00")}),
         BadRelease("tlsbroken", "cannot make a TLS connection any more", PRELUDE + TLS),
         BadRelease("endlesslog", "writes log without end", PRELUDE + "say('READY')\nwhile True:\n"
-                   "    sys.stdout.write('x' * 65536 + '\\n')\n"),
+                   "    sys.stdout.write('x' * 65536 + '\\n')\n", hungry=True),
         BadRelease("clockjumps", "its clock jumps back and forth", PRELUDE + CLOCK),
-        BadRelease("zombies", "leaves children behind until no more can be made", PRELUDE + ZOMBIES),
+        BadRelease("zombies", "leaves children behind until no more can be made", PRELUDE + ZOMBIES, hungry=True),
         BadRelease("sigtermproof", "does not listen to SIGTERM and never becomes healthy", PRELUDE +
                    "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsay('READY')\nwhile True:\n"
                    "    time.sleep(1)\n"),
@@ -102,13 +106,14 @@ def catalogue() -> tuple[BadRelease, ...]:
         BadRelease("pardonsitself", "tries to write the launcher's state and to pardon itself", PRELUDE + PARDON),
         BadRelease("falsehealth", "says that it is healthy and does nothing", PRELUDE +
                    "say('READY')\nsay('HEALTHY')\nwhile True:\n    time.sleep(1)\n", confirmed=True),
-        BadRelease("dieslater", "works, is confirmed, and then dies at every start", PRELUDE + LATER, confirmed=True),
+        BadRelease("dieslater", "works, is confirmed, and then dies at every start", PRELUDE + LATER, confirmed=True,
+                   mark="later-"),
         BadRelease("appliesnothing", "answers check-ins, is healthy, and never takes an offer", PRELUDE + NOTHING,
-                   confirmed=True, halts="person"),
+                   confirmed=True),
         BadRelease("refusesupdates", "works, and never lets itself be replaced", PRELUDE + REFUSES, confirmed=True,
                    halts="person"),
         BadRelease("takesdown", "confirmed, then takes the whole endpoint down within a second of every start",
-                   PRELUDE + TAKES_DOWN, confirmed=True, host_dies=True),
+                   PRELUDE + TAKES_DOWN, confirmed=True, mark="take-down-"),
     )  # fmt: skip
 
 

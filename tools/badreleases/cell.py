@@ -93,6 +93,15 @@ class Cell:
             raise CellError(f"{method} {path}: {answer.status} {raw.decode(errors='replace')[:600]}")
         return json.loads(raw) if raw else None
 
+    def shipped(self) -> int:
+        """The sequence of the agent that came with the server, once that is published."""
+        deadline = time.monotonic() + START_S
+        while not (found := [r["sequence"] for r in self.ask("GET", "/releases")["items"] if r["product"] == "agent"]):
+            if time.monotonic() > deadline:
+                raise CellError("the server does not publish the agent that came with it")
+            time.sleep(0.2)
+        return max(found)
+
     def publish(self, bundle: bytes) -> str:
         """Sign and publish; its release_id."""
         return str(self.ask("POST", "/releases", octets=bundle)["id"])

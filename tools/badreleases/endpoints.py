@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -23,7 +24,7 @@ from typing import Any
 from tools.badreleases.catalogue import COUNTED, DEATH
 from tools.badreleases.cell import Cell
 
-from brakeline.launcher import install
+from brakeline.launcher import install, stub
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.model import Record
 from brakeline.launcher.records import Records
@@ -37,7 +38,8 @@ PYTHON = "/usr/bin/python3"
 KNOBS: dict[str, Any] = {  # everything that takes hours and minutes on endpoints, in seconds
     "check_s": 10, "check_every_s": 20, "ready_s": 12, "probation_s": 5, "healthy_s": 15, "healthy_unreachable_s": 20,
     "survive_s": 20, "guard_wait_s": 10, "guard_delays_s": [20, 40, 60], "restart_s": [0.2, 0.5, 1, 2, 5],
-    "again_s": 600, "lonely_check_s": 5, "stop_s": 2,
+    "again_s": 600, "lonely_check_s": 5, "stop_s": 2, "launcher_calm_s": 2, "launcher_ready_s": 15,
+    "launcher_probation_s": 5, "launcher_trial_s": 120,
 }  # fmt: skip
 BUDGET = {"home_bytes": 64 << 20, "resident_bytes": 128 << 20, "memory_bytes": 512 << 20, "log_bytes_per_s": 32 << 10}
 
@@ -54,23 +56,36 @@ class Endpoint:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def install(self, cell: Cell, root: str, seed: Built, token: str) -> None:
-        """As enrolment leaves it: launcher, pinned root, a first release that counts as confirmed, an identity."""
-        for folder in (self.base, self.base / "root", self.base / "etc", self.base / "home"):
+        """Launcher, pinned root, an identity: as enrolment leaves it, but for a release to run."""
+        for folder in (self.base, self.base / "etc", self.base / "home", self.base / "lib"):
             folder.mkdir(mode=0o755, exist_ok=True)
-        (self.base / "launcher.pyz").write_bytes(zipapp.build(product="launcher"))
+        (self.base / "lib/launcher.pyz").write_bytes(zipapp.build(product="launcher"))
+        shutil.copy(stub.__file__, self.base / "lib/stub.py")
         (self.base / "etc/root.json").write_text(root)
         with tarfile.open(fileobj=io.BytesIO(seed.bundle)) as tar:
             tar.extract("agent.pyz", self.base, filter="data")
         self._enrol(cell, token)
+        self.configure()
+
+    def configure(self) -> None:
+        """What people set: here, everything that takes long, made short."""
         arguments = ["run", "--config", str(self.base / "etc/agent.json"), "--state", str(self.base / "home")]
         own = {"user": self.user, "knobs": KNOBS, "budget": BUDGET, "arguments": arguments}
         (self.base / "etc/launcher.json").write_text(json.dumps(own))
-        disk, path = RealDisk(self.base / "root"), f"agent/{seed.version}/any/bundle.tar"
-        offered = Offered("agent", seed.version, seed.sequence, path, seed.sha256, len(seed.bundle), "", 0, 0)
-        install.install(disk, seed.bundle, offered, "any")
-        records = Records(disk)
+
+    def keep(self, *releases: Built) -> None:
+        """Install releases as the launcher does after it has verified them."""
+        (self.base / "root").mkdir(mode=0o755, exist_ok=True)
+        for one in releases:
+            path = f"agent/{one.version}/any/bundle.tar"
+            offered = Offered("agent", one.version, one.sequence, path, one.sha256, len(one.bundle), "", 0, 0)
+            install.install(RealDisk(self.base / "root"), one.bundle, offered, "any")
+
+    def remember(self, record: Record) -> None:
+        """The launcher's first record."""
+        records = Records(RealDisk(self.base / "root"))
         records.prepare()
-        records.commit(Record(generation=1, current=seed.release_id))
+        records.commit(record)
 
     def _enrol(self, cell: Cell, token: str) -> None:
         account = pwd.getpwnam(self.user)
@@ -83,9 +98,10 @@ class Endpoint:
         subprocess.run(command, check=True, capture_output=True)
 
     def boot(self) -> None:
-        """Start its PID 1, which starts the launcher and buries whatever is left behind, as any init does."""
+        """Start its PID 1, which starts stub and launcher and buries whatever is left behind, as any init does."""
         places = " ".join(f"--{n} {self.base / n}" for n in ("root", "etc", "home"))
-        shell = f"while :; do {PYTHON} -I {self.base}/launcher.pyz run {places} & wait $!; sleep 0.2; done"
+        start = f"{PYTHON} -I {self.base}/lib/stub.py --root {self.base}/root run {places}"
+        shell = f"while :; do {start} & wait $!; sleep 0.2; done"
         command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "bash", "-c", shell]
         with (self.base / "log").open("ab") as log:
             self.process = subprocess.Popen(

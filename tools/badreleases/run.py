@@ -15,13 +15,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tools.badreleases.alone import heal_alone, heals_alone
 from tools.badreleases.catalogue import BadRelease
 from tools.badreleases.cell import Cell
 from tools.badreleases.endpoints import Endpoint
 
+from brakeline.launcher.model import Record
 from brakeline.releases.build import Built, build_release, bundled
 from brakeline.releases.zipapp import build
 
@@ -32,7 +35,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one bad release. `runs_of_bad`: executions on the endpoint that had most of them."""
+    """What became of one bad release. `runs_of_bad`: executions on the endpoint that had most of them.
+
+    `heal_seconds_alone`: from its first execution to the good one running, without any server; None = one machine
+    cannot see that it is bad.
+    """
 
     name: str
     healed: bool
@@ -43,42 +50,96 @@ class Outcome:
     host_deaths: int
     needed_a_hand: bool
     why: str
+    heal_seconds_alone: float | None = None
+
+
+@dataclass
+class World:
+    """A server, endpoints that run `seed`, and one as they were before their first boot (`template`)."""
+
+    place: Path
+    cell: Cell
+    endpoints: list[Endpoint]
+    seed: Built
+    hermit: str  # user for releases where there is no server
+    number: int  # of the newest release
+
+    @property
+    def template(self) -> Path:
+        return self.place / "template"
 
 
 @contextlib.contextmanager
-def world(say: Say, count: int = ENDPOINTS) -> Iterator[tuple[Cell, list[Endpoint], Built]]:
+def world(say: Say, count: int = ENDPOINTS) -> Iterator[World]:
     """A server and `count` enrolled endpoints that run a good release; gone afterwards."""
     place = Path(tempfile.mkdtemp(prefix="brakeline-bad-releases-"))
     place.chmod(0o755)
-    cell, made = Cell(place), list[Endpoint]()
+    users = [f"bl-bad-{os.getpid() % 100_000}-{n}" for n in (*range(count), "alone")]
+    cell, hermit = Cell(place), users.pop()
+    made: World | None = None
     try:
         cell.start()
-        seed = build_release("agent", "1.0.0", 1)
-        cell.publish(seed.bundle)
-        root = str(cell.ask("GET", "/releases/root")["root"])
-        token = cell.token(count)
-        for n in range(count):
-            user = f"bl-bad-{os.getpid() % 100_000}-{n}"
+        number = cell.shipped() + 1
+        made = World(place, cell, [], build_release("agent", "1.0.0", number), hermit, number)
+        cell.publish(made.seed.bundle)
+        for user in (*users, hermit):
             subprocess.run(["useradd", "--system", "--no-create-home", user], check=False, capture_output=True)
-            one = Endpoint(f"e{n}", place / f"e{n}", user)
-            made.append(one)
-            one.install(cell, root, seed, token)
-            one.boot()
-            threading.Thread(target=one.watch, daemon=True).start()
-        for one in made:
-            if not one.until(lambda one=one: one.report().running == seed.release_id, 60):  # type: ignore[misc]
-                raise AssertionError(
-                    f"{one.name} does not run its first release: {(one.base / 'log').read_text()[-2000:]}"
-                )
-        say(f"{count} endpoints run {seed.release_id}")
-        yield cell, made, seed
+        _settle(made, users)
+        say(f"{count} endpoints run {made.seed.release_id}")
+        yield made
     finally:
-        for one in made:
+        for one in made.endpoints if made else ():
             one.ended.set()
             one.die()
-            subprocess.run(["userdel", one.user], check=False, capture_output=True)
+        for user in (*users, hermit):
+            subprocess.run(["userdel", user], check=False, capture_output=True)
         cell.stop()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _settle(made: World, users: Sequence[str]) -> None:
+    """Enrol an endpoint for each user and boot it."""
+    root = str(made.cell.ask("GET", "/releases/root")["root"])
+    token = made.cell.token(len(users))
+    for n, user in enumerate(users):
+        one = Endpoint(f"e{n}", made.place / f"e{n}", user)
+        made.endpoints.append(one)
+        one.install(made.cell, root, made.seed, token)
+        if not made.template.exists():
+            shutil.copytree(one.base, made.template)
+        one.keep(made.seed)
+        one.remember(Record(generation=1, current=made.seed.release_id))
+        one.boot()
+        threading.Thread(target=one.watch, daemon=True).start()
+    for one in made.endpoints:
+        if not one.until(lambda one=one: one.report().running == made.seed.release_id, 60):  # type: ignore[misc]
+            log = (one.base / "log").read_text()[-2000:]
+            raise AssertionError(f"{one.name} does not run its first release: {log}")
+
+
+def exercise(made: World, bad: BadRelease, say: Say) -> Outcome:
+    """One bad release: on a fleet with a server, and on one machine without; at once, where it lets others live."""
+    made.number += 1
+    release = built(bad, made.number)
+    with ThreadPoolExecutor(1) as pool:
+        alone = None if bad.hungry else pool.submit(_alone, made, bad, release)
+        outcome = let_loose(made.cell, made.endpoints, made.seed.release_id, bad, release, say)
+        seconds, why = alone.result() if alone else _alone(made, bad, release)
+    if why:
+        return replace(outcome, healed=False, needed_a_hand=True, why=why)
+    say(f"{'':<18} without a server: " + ("one machine cannot see it" if seconds is None else f"{seconds:.0f} s"))
+    return replace(outcome, heal_seconds_alone=seconds)
+
+
+def _alone(made: World, bad: BadRelease, release: Built) -> tuple[float | None, str]:
+    """(seconds, "") or what went wrong."""
+    if not heals_alone(bad):
+        return None, ""
+    try:
+        base = made.place / f"alone-{bad.name}"
+        return heal_alone(made.template, base, made.hermit, made.seed, bad, release), ""
+    except TimeoutError as e:
+        return None, str(e)
 
 
 def built(bad: BadRelease, number: int) -> Built:
@@ -90,9 +151,10 @@ def built(bad: BadRelease, number: int) -> Built:
     return bundled("agent", version, number, files, bad.entry)
 
 
-def let_loose(cell: Cell, endpoints: Sequence[Endpoint], good: str, bad: BadRelease, number: int, say: Say) -> Outcome:
+def let_loose(
+    cell: Cell, endpoints: Sequence[Endpoint], good: str, bad: BadRelease, release: Built, say: Say
+) -> Outcome:
     """One bad release, from publication until every endpoint is well again."""
-    release = built(bad, number)
     deaths = sum(e.deaths for e in endpoints)
     release_id = cell.publish(release.bundle)
     rollout_id = cell.promote(release_id)

@@ -7,6 +7,7 @@ goes below its file system: a sample, or everything from depth 3 on. What is not
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -22,8 +23,11 @@ from tools.crashtest import rig as rigs
 from tools.crashtest.modelcheck import Outcome
 from tools.crashtest.simdisk import EIO, ENOSPC
 
+from brakeline.launcher.model import CONTENT
+
 CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots")
 DEEP_MAX = {"rots": 2}  # its third cut costs as much as all others together, and rotten files are no fault of an update
+CONTENT_CHARACTERS = ("good", "crash", "hang", "killer")
 REAL_CHARACTERS = ("good", "crash", "destroys")
 WHAT = ("none", "sample", "all")
 
@@ -116,6 +120,15 @@ def model(answer: Answer, depth: int) -> None:
         rows.append((f"{name}, a restart and a power cut", lambda e=error: modelcheck.walk_restarts(e)))
     rows.append(("records torn at any set of sectors", modelcheck.torn_records))
     rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed))
+    for c in CONTENT_CHARACTERS:
+        walked = f"{depth} power cuts in a row, {c} content"
+        rows.append((walked, lambda c=c: modelcheck.walk(c, depth, product=CONTENT)))
+    for c in (c for c in CONTENT_CHARACTERS if c != "killer"):
+        refused = f"ENOSPC at each operation, {c} content"
+        rows.append((refused, lambda c=c: modelcheck.refusing_disk(c, ENOSPC, product=CONTENT)))
+    for agent, content in itertools.product(("good", "crash"), repeat=2):
+        both = f"{agent} release and {content} content at once"
+        rows.append((both, lambda a=agent, c=content: modelcheck.both_at_once(a, c)))
     for c in slotwalk.CHARACTERS:
         rows.append((f"{depth} power cuts in a row, {c} launcher", lambda c=c: slotwalk.walk(c, depth)))
         rows.append((f"ENOSPC at each operation, {c} launcher", lambda c=c: slotwalk.full_disk(c)))

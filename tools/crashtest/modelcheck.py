@@ -19,10 +19,11 @@ from tools.crashtest.simdisk import SECTOR, Image, PowerLoss, SimDisk
 from tools.crashtest.world import Release, Shell, World
 
 from brakeline.launcher import install
-from brakeline.launcher.model import TRIES, Record, Running, State
+from brakeline.launcher.model import AGENT, CONTENT, TRIES, Record, Running, State
 from brakeline.launcher.records import SLOT_BYTES, Records, decode, encode
 
 BASE = Release("1.0.0", 1, "good")
+RULES = Release("1.1.0", 1, "good", CONTENT)  # the content of an endpoint that gets newer content
 REBOOTS_MAX = 12  # of a release that takes the host down; the launcher must have stopped it long before
 
 
@@ -47,24 +48,27 @@ class Outcome:
 
 
 @cache
-def baseline(*more: Release, current: Release = BASE, last_known_good: str = "") -> Image:
+def baseline(*more: Release, current: Release = BASE, last_known_good: str = "", content: str = "") -> Image:
     """An endpoint as enrolment leaves it, everything durable."""
     disk = SimDisk()
     for release in {BASE, current, *more}:
         install.install(disk, release.bundle, release.offered, "any")
     records = Records(disk)
     records.prepare()
-    records.commit(Record(1, current=current.id, last_known_good=last_known_good))
+    records.commit(Record(1, current=current.id, last_known_good=last_known_good, content=content))
     disk.sync_dir("")
     return disk.image()
 
 
-def walk(character: str, depth: int, shell: Shell | None = None, stop_at_first: bool = False) -> Outcome:
+def walk(
+    character: str, depth: int, shell: Shell | None = None, stop_at_first: bool = False, product: str = AGENT
+) -> Outcome:
     """An update to a release of this character, with up to `depth` power cuts."""
-    update = Release("2.0.0", 2, character)
+    update = Release("2.0.0", 2, character, product)
     result = Outcome()
     seen: set[tuple[Image, int, int]] = set()
-    todo: list[tuple[Image, int, int, int]] = [(baseline(), 0, 0, depth)]
+    begin = baseline(RULES, content=RULES.id) if product == CONTENT else baseline()
+    todo: list[tuple[Image, int, int, int]] = [(begin, 0, 0, depth)]
     while todo:
         image, executed, boot, left = todo.pop()
         if (image, executed, left) in seen:
@@ -84,7 +88,7 @@ def walk(character: str, depth: int, shell: Shell | None = None, stop_at_first: 
 
 
 def make(image: Image, update: Release, executed: int, boot: int, shell: Shell | None) -> World:
-    releases = {BASE.id: BASE, update.id: update}
+    releases = {r.id: r for r in (BASE, RULES, update)}
     counter = Counter({update.id: executed})
     return World(SimDisk.of(image), releases, update, boot, counter, shell or Shell(), at=boot * 1e6)
 
@@ -102,8 +106,9 @@ def settled(update: Release) -> Callable[[State], bool]:
         phase = state.phase
         if not isinstance(phase, Running) or phase.trial or state.looking:
             return False
-        wanted = update.id if update.is_good else BASE.id
-        return phase.release_id == wanted and not state.record.trial
+        new = update.id if update.is_good else ""
+        wanted = (BASE.id, new or RULES.id) if update.product == CONTENT else (new or BASE.id, "")
+        return (phase.release_id, phase.content) == wanted and not state.record.trial
 
     return is_settled
 
@@ -143,9 +148,9 @@ def judge(world: World, state: State, update: Release, result: Outcome) -> None:
         if world.executed[update.id] > TRIES:
             said.append(f"{update.character}: executed {world.executed[update.id]} times")
             result.ran_more_than_three += 1
-        if record.current == update.id:
+        if update.id in record.kept:
             said.append(f"{update.character}: confirmed")
-    elif record.current != update.id:
+    elif update.id not in (record.current, record.content):
         said.append(f"{update.character}: not confirmed in the end")
         result.good_lost += 1
     said += [f"{update.character}: {wrong}" for wrong in world.wrong]
@@ -153,10 +158,10 @@ def judge(world: World, state: State, update: Release, result: Outcome) -> None:
         said.append(f"{update.character}: both records were lost on the way")
 
 
-def refusing_disk(character: str, error: int, shell: Shell | None = None) -> Outcome:
+def refusing_disk(character: str, error: int, shell: Shell | None = None, product: str = AGENT) -> Outcome:
     """An error at every operation, once and from then on: the last good release runs in every case, and what is on
     the disk afterwards heals when the disk does. `walk_refusals` adds a power cut behind the error."""
-    update = Release("2.0.0", 2, character)
+    update = Release("2.0.0", 2, character, product)
     result = Outcome()
     for fail_at in range(1, _steps(update, shell) + 1):
         for for_ever in (False, True):
@@ -230,13 +235,17 @@ def walk_restarts(error: int, shell: Shell | None = None, stop_at_first: bool = 
 
 
 def _steps(update: Release, shell: Shell | None) -> int:
-    quiet = make(baseline(), update, 0, 0, shell)
+    quiet = make(_begin(update), update, 0, 0, shell)
     quiet.run(settled(update))
     return quiet.disk.steps
 
 
+def _begin(update: Release) -> Image:
+    return baseline(RULES, content=RULES.id) if update.product == CONTENT else baseline()
+
+
 def _refusing(update: Release, error: int, fail_at: int, shell: Shell | None) -> World:
-    world = make(baseline(), update, 0, 0, shell)
+    world = make(_begin(update), update, 0, 0, shell)
     world.disk.fail_at, world.disk.fail_with = fail_at, error
     return world
 
@@ -261,6 +270,29 @@ def torn_records() -> Outcome:
             result.outcomes += 1
             if decode(torn) not in (before, after, None):
                 result.violations.append(f"a torn record is believed: sectors {written}")
+    return result
+
+
+def both_at_once(agent: str, content: str) -> Outcome:
+    """A release of each product in the same look: one after the other, and each comes to its own end."""
+    update, rules = Release("2.0.0", 2, agent), Release("2.1.0", 2, content, CONTENT)
+    world = make(baseline(RULES, content=RULES.id), update, 0, 0, None)
+    world.also = world.releases[rules.id] = rules
+    ends = (update.id if agent == "good" else BASE.id, rules.id if content == "good" else RULES.id)
+
+    def is_settled(state: State) -> bool:
+        phase = state.phase
+        done = isinstance(phase, Running) and not phase.trial and (phase.release_id, phase.content) == ends
+        done = done and not state.looking and not state.record.trial
+        return done and {*state.record.kept, *state.record.quarantined} >= {update.id, rules.id}
+
+    state = world.run(is_settled)
+    result = Outcome(outcomes=1, runs=1)
+    if not is_settled(state):
+        result.violations.append(f"{agent} agent, {content} content: ended in {state.phase} with {state.record}")
+    for release in (update, rules):
+        if release.character != "good" and world.executed[release.id] != TRIES:
+            result.violations.append(f"{release.id} was executed {world.executed[release.id]} times")
     return result
 
 

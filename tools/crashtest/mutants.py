@@ -118,9 +118,10 @@ def _newer_slot(self: records.Records, record: model.Record) -> None:
     self._disk.sync(newer)
 
 
-def _forgetful_begin(record: model.Record, staged: str, sequence: int) -> tuple[model.Record, str]:
-    record, refusal = _begin(record, staged, sequence)
-    return (replace(record, attempts=()) if staged and staged == record.trial else record), refusal
+def _forgetful_begin(record: model.Record, offered: model.Staged) -> tuple[model.Record, str]:
+    record, refusal = _begin(record, offered)
+    begun = offered.release_id and offered.release_id == record.trial
+    return (replace(record, attempts=()) if begun else record), refusal
 
 
 def _no_quarantine(record: model.Record, code: str, detail: str) -> model.Record:

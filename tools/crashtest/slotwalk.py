@@ -46,7 +46,7 @@ class Stub:
     """Where mutants reach in; the defaults are the frozen stub's."""
 
     begin: Callable[[Any, dict[str, Any]], tuple[str, str]] = stub.begin
-    after: Callable[[Any, dict[str, Any]], None] = lambda _disk, _held: None
+    after: Callable[[Any, dict[str, Any]], None] = lambda *_: None
     standing: Callable[[Any, dict[str, Any]], tuple[str, dict[str, Any]]] = stub.standing
 
 

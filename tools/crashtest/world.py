@@ -39,19 +39,22 @@ class Release:
     good | crash | hang | killer (takes the host down at once) | poisons (leaves wrong bytes where the look finds
     downloads, and crashes) | ruins (its own tree is damaged while it runs, and it crashes) | rots (is well, but its
     tree is damaged while it runs: to be noticed and mended).
+
+    Content does nothing by itself: its character is what the agent does that reads it.
     """
 
     version: str
     sequence: int
     character: str
+    product: str = model.AGENT
 
     @property
     def bundle(self) -> bytes:
-        return _bundle(self.version, self.sequence)
+        return _bundle(self.version, self.sequence, self.product)
 
     @property
     def offered(self) -> Offered:
-        return _offered(self.version, self.sequence)
+        return _offered(self.version, self.sequence, self.product)
 
     @property
     def id(self) -> str:
@@ -66,13 +69,18 @@ def program(version: str) -> bytes:
     return version.encode() * 8
 
 
+def file_of(product: str) -> str:
+    return "rules.json" if product == model.CONTENT else "agent.pyz"
+
+
 @cache
-def _bundle(version: str, sequence: int) -> bytes:
-    about = {"product": "agent", "version": version, "sequence": sequence, "platform": "any",
-             "entry": ["@python", "-I", "agent.pyz"]}  # fmt: skip
+def _bundle(version: str, sequence: int, product: str) -> bytes:
+    file = file_of(product)
+    entry = [file] if product == model.CONTENT else ["@python", "-I", file]
+    about = {"product": product, "version": version, "sequence": sequence, "platform": "any", "entry": entry}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in (("release.json", json.dumps(about).encode()), ("agent.pyz", program(version))):
+        for name, data in (("release.json", json.dumps(about).encode()), (file, program(version))):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
@@ -80,10 +88,10 @@ def _bundle(version: str, sequence: int) -> bytes:
 
 
 @cache
-def _offered(version: str, sequence: int) -> Offered:
-    data = _bundle(version, sequence)
+def _offered(version: str, sequence: int, product: str) -> Offered:
+    data = _bundle(version, sequence, product)
     digest = hashlib.sha256(data).hexdigest()
-    return Offered("agent", version, sequence, "agent", digest, len(data), "ro", 1, 0)
+    return Offered(product, version, sequence, product, digest, len(data), "ro", 1, 0)
 
 
 @dataclass
@@ -109,6 +117,7 @@ class World:
     shell: Shell = field(default_factory=Shell)
     recalled: tuple[str, ...] = ()
     at: float = 0.0
+    also: Release | None = None  # of another product, offered in the same looks
     lost: bool = False  # neither slot could be read
     wrong: list[str] = field(default_factory=list)  # executed though its program was not the signed one
 
@@ -148,13 +157,14 @@ class World:
                 return self._commit(state, records, record, must, queue)
             case model.Check(damaged=damaged):
                 queue.append(model.CheckEnded(self.at, self._look(state.record, damaged), install.installed(self.disk)))
-            case model.Execute(release_id=release_id):
-                self._execute(release_id, queue)
+            case model.Execute(release_id=release_id, content=content):
+                self._execute(release_id, content, queue)
             case model.Kill():
                 queue.append(model.Exited(self.at, -9))
             case model.CollectGarbage(keep=keep):
                 try:
                     install.collect(self.disk, keep)
+                    install.collect(self.disk, keep, model.CONTENT)
                 except OSError:
                     return state, True
         return state, True
@@ -175,23 +185,25 @@ class World:
 
     def _look(self, record: Record, damaged: tuple[str, ...]) -> Found:
         """As `launcher.source.look` with a cell that answers: what is offered, and what of ours is damaged."""
-        staged, sequence = "", 0
-        offered = (
-            [self.offered] if self.offered and self.offered.id not in (*record.quarantined, record.current) else []
-        )
-        mending = [self.releases[r] for r in damaged if r in (record.current, record.last_known_good, record.trial)]
+        staged: list[model.Staged] = []
+        done = (*record.quarantined, record.current, record.content)
+        offered = [r for r in (self.offered, self.also) if r and r.id not in done]
+        mending = [self.releases[r] for r in damaged if r in record.kept]
         for release in (*offered, *mending):
             try:
                 if install.verify(self.disk, release.id):
                     self._install(release)
                 self.disk.sync_dir(install.VERSIONS)
-                if release is self.offered:
-                    staged, sequence = release.id, release.sequence
+                if release in offered:
+                    staged.append(model.Staged(release.product, release.id, release.sequence))
             except (OSError, Distrust):
                 continue
         mended = tuple(r for r in damaged if not install.verify(self.disk, r))
-        floors = replace(Floors(), sequence=record.floors.sequence)
-        return Found(True, floors, self.recalled, (), staged, sequence, mended=mended)
+        own = record.floors
+        floors = Floors(sequence=own.sequence, content_sequence=own.content_sequence)
+        agent = next((s for s in staged if s.product == model.AGENT), model.Staged(model.AGENT, "", 0))
+        others = tuple(s for s in staged if s.product != model.AGENT)
+        return Found(True, floors, self.recalled, (), agent.release_id, agent.sequence, mended=mended, others=others)
 
     def _install(self, release: Release) -> None:
         """From what the agent has left in its home, if it is that; else from the cell."""
@@ -201,19 +213,27 @@ class World:
                 return
         self.shell.install(self.disk, release.bundle, release.offered, "any")
 
-    def _execute(self, release_id: str, queue: deque[Event]) -> None:
-        wrong = self.shell.verify(self.disk, release_id)
-        if wrong:
-            queue.append(model.Refused(self.at, release_id, "manifest", wrong))
-            return
-        release, file = self.releases[release_id], f"{install.VERSIONS}/{release_id}/agent.pyz"
+    def _start(self, release: Release) -> None:
+        """It is executed, or read: counted, and judged by what is really on the disk."""
+        file = f"{install.VERSIONS}/{release.id}/{file_of(release.product)}"
         if not self.disk.exists(file) or self.disk.read(file) != program(release.version):
-            self.wrong.append(f"{release_id} was executed though its program is not the signed one")
-        self.executed[release_id] += 1
+            self.wrong.append(f"{release.id} was executed though its program is not the signed one")
+        self.executed[release.id] += 1
         if release.character in ("ruins", "rots") and self.disk.exists(file):
             self.disk.ruin(file)
-        match release.character:
-            case "good" | "rots":
+
+    def _execute(self, release_id: str, content: str, queue: deque[Event]) -> None:
+        for part in filter(None, (release_id, content)):
+            wrong = self.shell.verify(self.disk, part)
+            if wrong:
+                queue.append(model.Refused(self.at, part, "manifest", wrong))
+                return
+        assert self.releases[release_id].product == model.AGENT, "content was executed"
+        parts = [self.releases[part] for part in (release_id, content) if part]
+        for release in parts:
+            self._start(release)
+        match next((r.character for r in parts if not r.is_good), "good"):
+            case "good":
                 queue += [model.Said(self.at, "READY"), model.Said(self.at, "HEALTHY")]
             case "crash" | "poisons" | "ruins":
                 queue.append(model.Exited(self.at, 1, "it crashed"))

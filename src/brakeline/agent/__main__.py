@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from brakeline.agent import verbs
     from brakeline.core.errors import Fault
 
+    if sys.platform == "win32":  # a pipe has some code page there; a character that it lacks must not end us
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
     verb: Callable[[argparse.Namespace], int] = getattr(verbs, options.verb)
     try:

@@ -155,6 +155,8 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         not_ready=not_ready,
         in_progress=tuple(s.offer_id for s in (*sessions.running(state), *releases.under_way(state))),
         launcher=state.launcher,
+        content=state.me.content,
+        content_problems=state.me.content_problems,
     )
     idle = state.errand is Errand.NONE and not sessions.running(state) and not releases.under_way(state)
     quiet = idle and state.link.ever and not _wanted(state, at)

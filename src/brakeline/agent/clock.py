@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def boot_id(proc: Path = Path("/proc")) -> str:
     its host (nspawn lends it one of its own, but units with ProtectKernelTunables= see through that), and the start
     of PID 1 goes into the id. Else two containers on one host could not be told from one.
     """
+    if sys.platform == "win32":
+        from brakeline.agent import windows
+
+        return windows.boot_id()
     kernel = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     try:
         started = int((proc / "1/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,11 @@ from brakeline.agent.files import write_durably
 from brakeline.core.errors import Fault
 from brakeline.protocol import codec
 
-CONFIG_FILE = Path("/etc/brakeline/agent.json")
-STATE_DIR = Path("/var/lib/brakeline")
+if sys.platform == "win32":
+    _PLACE = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "Brakeline"  # as `launcher.settings`
+    CONFIG_FILE, STATE_DIR = _PLACE / "etc/agent.json", _PLACE / "agent"
+else:
+    CONFIG_FILE, STATE_DIR = Path("/etc/brakeline/agent.json"), Path("/var/lib/brakeline")
 HELPER_STATE_DIR = Path("/var/lib/brakeline-helper")
 HELPER_SOCKET = Path("/run/brakeline/helper.sock")
 

@@ -34,6 +34,7 @@ from brakeline.agent.model import (
     Instant,
     InventoryAcknowledged,
     LauncherSaid,
+    NotAssessed,
     PlanMade,
     Preparation,
     RefreshEnded,
@@ -92,6 +93,8 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
             return _scanned(state, event)
         case Unchanged():
             return _unchanged(state, event)
+        case NotAssessed():
+            return _not_assessed(state, event)
         case ErrandFailed():
             return _errand_failed(state, event)
         case InventoryAcknowledged():
@@ -268,6 +271,16 @@ def _unchanged(state: State, event: Unchanged) -> Step:
     _expect(state.errand is Errand.SCAN, event)
     again_s = event.at.monotonic_s + state.durable.settings.inventory_interval_s
     return replace(state, errand=Errand.NONE, scan_due_s=again_s, scanned=True), ()
+
+
+def _not_assessed(state: State, event: NotAssessed) -> Step:
+    """As good as a scan for the launcher: no other release could look at this system either."""
+    _expect(state.errand is Errand.SCAN, event)
+    again_s = event.at.monotonic_s + state.durable.settings.inventory_interval_s
+    said = () if state.not_assessed == event.reason else (Report(event.reason),)
+    durable = replace(state.durable, scan_owed=False)
+    state = replace(state, errand=Errand.NONE, scan_due_s=again_s, scanned=True, not_assessed=event.reason)
+    return replace(state, durable=durable, resync=False), said
 
 
 def _errand_failed(state: State, event: ErrandFailed) -> Step:

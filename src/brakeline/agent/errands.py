@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from brakeline.agent import content
 from brakeline.agent.limits import ERRAND_OUTPUT_BYTES_MAX
 from brakeline.core.errors import Bug
 
@@ -41,7 +42,8 @@ class Child:
             (os.POSIX_SPAWN_OPEN, 2, str(self._stderr), flags, 0o600),
         ]
         try:
-            self.pid = os.posix_spawn(command[0], command, ENVIRONMENT, file_actions=actions, setsid=True)
+            environment = ENVIRONMENT | content.handed_on()
+            self.pid = os.posix_spawn(command[0], command, environment, file_actions=actions, setsid=True)
         except OSError:
             os.close(read_end)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,12 @@ class HealthProbe:
         self.package_manager_healthy = True
 
     def sample(self) -> Health:
+        if sys.platform == "win32":  # services and load are not looked at there yet
+            from brakeline.agent import windows
+
+            return Health(
+                disk_free_bytes=windows.disk_free_bytes(), memory_available_bytes=windows.memory_available_bytes()
+            )
         disk = os.statvfs(self._root)
         return Health(
             failed_services=self._failed_services(),

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from brakeline.agent import config as configuration
-from brakeline.agent import helper_wire, orders
+from brakeline.agent import content, helper_wire, orders
 from brakeline.agent.config import Config
 from brakeline.agent.helper_wire import BadFrame
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
 from brakeline.agent.transactions import Transactions
 from brakeline.core.errors import Fault
 from brakeline.protocol import codec
+from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import Offer, SignedOrder, Transaction
 
 IDLE_S = 60.0  # without a request, a helper that systemd can start again ends: nothing of root stays resident
@@ -48,6 +49,7 @@ class Helper:
     allowed_uids: frozenset[int]
     refreshing: threading.Lock
     beginning: threading.Lock
+    rules: Rules = BUILT_IN  # from the launcher, never from the agent that asks
 
     def answer(self, uid: int, request: dict[str, Any]) -> Reply:
         """One reply to one request of a process that runs as `uid`."""
@@ -109,7 +111,8 @@ class Helper:
             restart_services=offer.restart_services,
         )
         transaction_id = orders.transaction_id(offer.offer_id)
-        return Order(transaction_id, offer.offer_id, offer.rollout_id, offer.generation, transaction, bounds)
+        who = (transaction_id, offer.offer_id, offer.rollout_id, offer.generation)
+        return Order(*who, transaction, bounds, self.rules)
 
 
 def refuse(code: str, reason: str) -> Reply:
@@ -131,13 +134,15 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
     from brakeline.agent.transaction_unit import starter
 
     config = configuration.load(config_path)
+    rules = content.load().rules
     helper = Helper(
         config=config,
         transactions=Transactions(state_dir, starter(wiring.program(), state_dir)),
-        provider=wiring.provider,
+        provider=lambda: wiring.provider(rules),
         allowed_uids=allowed_uids(config.agent_user),
         refreshing=threading.Lock(),
         beginning=threading.Lock(),
+        rules=rules,
     )
     passed = _passed_socket()
     listener = passed or _listen(socket_path, config.agent_user)

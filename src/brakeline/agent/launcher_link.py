@@ -27,6 +27,11 @@ class LauncherLink:
         self._pipe = _pipe(environment)
         self._stamp = (-1, -1)
 
+    @staticmethod
+    def there() -> bool:
+        """Whether a launcher has started this process."""
+        return bool(os.environ.get("BRAKELINE_RELEASE"))
+
     def say(self, word: str) -> None:
         """READY or HEALTHY, a line each."""
         if self._pipe < 0:
@@ -60,6 +65,7 @@ def _pipe(environment: Mapping[str, str]) -> int:
         if sys.platform == "win32" and handle.isdigit():
             import msvcrt
 
+            os.set_handle_inheritable(int(handle), False)
             return msvcrt.open_osfhandle(int(handle), os.O_WRONLY)
         if fd.isdigit():
             os.set_inheritable(int(fd), False)

@@ -2,16 +2,20 @@
 
 Two nets: these process limits, which work everywhere, and the limits of the systemd unit (memory, CPU share, tasks;
 see packaging/agent). Package transactions are *not* under either: starving dpkg breaks machines, see `helper`.
+On Windows a process cannot bind itself: there the launcher's job object does.
 """
 
 from __future__ import annotations
 
 import os
-import resource
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+if sys.platform != "win32":
+    import resource
 
 MIB: Final = 1024 * 1024
 
@@ -41,26 +45,31 @@ OOM_SCORE: Final = 900  # when memory runs out the agent goes before anything th
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "armv7l": 314, "i686": 289, "ppc64le": 273, "s390x": 282}
 _IOPRIO_IDLE = 3 << 13
 _LIMITED = (
-    (resource.RLIMIT_AS, "address_space_bytes"),
-    (resource.RLIMIT_NOFILE, "open_files"),
-    (resource.RLIMIT_NPROC, "processes"),
-    (resource.RLIMIT_FSIZE, "file_bytes"),
-    (resource.RLIMIT_CPU, "cpu_s"),
+    ("RLIMIT_AS", "address_space_bytes"),
+    ("RLIMIT_NOFILE", "open_files"),
+    ("RLIMIT_NPROC", "processes"),
+    ("RLIMIT_FSIZE", "file_bytes"),
+    ("RLIMIT_CPU", "cpu_s"),
 )
 
 
 def restrain(limits: ProcessLimits) -> None:
     """Put the calling process under `limits`, for good: hard limits too, so that nothing inside can lift them."""
-    for kind, name in _LIMITED:
-        wanted = getattr(limits, name)
-        if wanted:
-            _, hard = resource.getrlimit(kind)
-            bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-            resource.setrlimit(kind, (bound, bound))
+    if sys.platform != "win32":
+        for limit, name in _LIMITED:
+            kind, wanted = getattr(resource, limit), getattr(limits, name)
+            if wanted:
+                _, hard = resource.getrlimit(kind)
+                bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+                resource.setrlimit(kind, (bound, bound))
 
 
 def be_modest() -> None:
     """Lowest CPU priority, first to go when memory runs out. Best effort: some containers allow neither."""
+    if sys.platform == "win32":
+        from brakeline.agent import windows
+
+        return windows.be_modest()
     with suppress(OSError):
         os.nice(max(0, NICE - os.nice(0)))
     with suppress(OSError):
@@ -69,6 +78,10 @@ def be_modest() -> None:
 
 def idle_io() -> None:
     """Disk access only when nobody else wants the disk. For children: `ctypes` is too large for the resident."""
+    if sys.platform == "win32":
+        from brakeline.agent import windows
+
+        return windows.be_modest(background=True)
     import ctypes
 
     number = _IOPRIO_SET.get(os.uname().machine)
@@ -88,15 +101,21 @@ class DiskReserve:
         try:
             if self._path.exists() and self._path.stat().st_size == self._size:
                 return True
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(handle, 0, self._size)
-            finally:
-                os.close(handle)
+            self._allocate()
         except OSError:
             self._path.unlink(missing_ok=True)
             return False
         return True
+
+    def _allocate(self) -> None:
+        if sys.platform == "win32":  # zeros that are written take blocks there: files are not sparse unasked
+            self._path.write_bytes(bytes(self._size))
+            return
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, self._size)
+        finally:
+            os.close(handle)
 
     def give_up(self) -> bool:
         """Free the reserve; False if there was none."""

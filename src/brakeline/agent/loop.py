@@ -7,9 +7,9 @@ commands. So a session never counts as ended before its result is safe, and the 
 
 from __future__ import annotations
 
-import select
+import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -32,6 +32,11 @@ from brakeline.agent.status import StatusFile
 from brakeline.core.errors import Fault
 from brakeline.protocol import codec
 from brakeline.protocol.messages import Candidate, Secret
+
+if sys.platform == "win32":
+    from brakeline.agent.windows import sleep
+else:
+    import select
 
 WAIT_S_MAX = 30.0  # look at the package manager's records at least this often
 WAIT_S_MIN = 0.01
@@ -66,6 +71,7 @@ class Collaborators:
     stamp: Callable[[], rescan.Stamp]  # of everything that a scan depends on; taken when one is due
     stop_reason: Callable[[], str]  # shutdown | agent_stop: asked once, when the process was told to end
     log: Callable[[str], None]
+    not_assessed: str = ""  # why this system cannot be looked at at all; "" = it can
 
 
 class Loop:
@@ -127,10 +133,7 @@ class Loop:
         watched = [w for w in (self._out.errands.child, self._out.helper.refresh_socket) if w is not None]
         if self._out.errands.child is not None:
             wait_s = min(wait_s, self._out.errands.child.deadline_s - now.monotonic_s)
-        poll = select.poll()
-        for w in watched:
-            poll.register(w, select.POLLIN)
-        poll.poll(max(wait_s, WAIT_S_MIN) * 1000)
+        _wait_for(watched, max(wait_s, WAIT_S_MIN))
 
     def _collect(self) -> None:
         """What has happened meanwhile, as events; at least a tick."""
@@ -284,6 +287,9 @@ class Loop:
 
     def _start_scan(self, command: model.StartScan) -> None:
         now = self._now()
+        if self._out.not_assessed:
+            self._events.append(model.NotAssessed(now, self._out.not_assessed))
+            return
         depth = rescan.depth(command.last, self._out.stamp(), now.monotonic_s, asked=command.asked)
         if depth is rescan.Depth.NOTHING:
             self._events.append(model.Unchanged(now))
@@ -374,6 +380,21 @@ def _answer(output: bytes) -> Planned | Refused:
 
 
 def _readable(connection: object) -> bool:
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)  # type: ignore[arg-type]
-    return bool(poll.poll(0))
+    return _wait_for([connection], 0.0)
+
+
+if sys.platform == "win32":
+
+    def _wait_for(_watched: Sequence[object], seconds: float) -> bool:
+        """There is neither a child nor a helper to listen to. A signal's handler may raise meanwhile."""
+        sleep(seconds)
+        return False
+
+else:
+
+    def _wait_for(watched: Sequence[object], seconds: float) -> bool:
+        """Whether one of them can be read within that time. A signal's handler may raise meanwhile."""
+        poll = select.poll()
+        for w in watched:
+            poll.register(w, select.POLLIN)  # type: ignore[arg-type]
+        return bool(poll.poll(seconds * 1000))

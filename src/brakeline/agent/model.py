@@ -47,6 +47,8 @@ class Self:
     boot_id: str
     can_patch: bool  # a root helper is there; without it this endpoint can only be assessed
     release_id: str = ""  # of this very process, as its launcher says; "" = none started it
+    content: str = ""  # release_id of the content that it was given; "" = its own rules count
+    content_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ class State:
     releases: tuple[Candidate, ...] = ()  # candidates that are releases of ours
     follow: str = ""  # the newest order for the launcher, as it came
     scanned: bool = False  # a scan of this process has ended well
+    not_assessed: str = ""  # why no scan of this system can be made
     words: tuple[str, ...] = ()  # what the launcher was told: READY, HEALTHY
 
 
@@ -285,6 +288,14 @@ class Unchanged:
     """Nothing that a scan depends on has changed since the last one: no child was started."""
 
     at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class NotAssessed:
+    """This system cannot be looked at, and why: no inventory is made, since an empty one would look like a well one."""
+
+    at: Instant
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +387,7 @@ class StopAsked:
 
 
 Event = (
-    Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | ErrandFailed
+    Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | NotAssessed | ErrandFailed
     | InventoryAcknowledged | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent
     | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | LauncherSaid | StopAsked
 )  # fmt: skip

@@ -37,8 +37,11 @@ from brakeline.protocol.messages import (
     Transaction,
 )
 
+AGENT, CONTENT = "agent", "content"
 LAUNCHER: Final = "launcher"  # tried by the stub, told of in fields of the report of its own
-PACKAGES: Final = {"agent": "brakeline-agent", LAUNCHER: "brakeline-launcher"}  # how releases are named among updates
+PACKAGES: Final = {  # how releases are named among updates
+    AGENT: "brakeline-agent", CONTENT: "brakeline-content", LAUNCHER: "brakeline-launcher",
+}  # fmt: skip
 ASK_AGAIN_S: Final = 45.0  # of this process's life: then the launcher is asked once more, as often as ASKS_MAX
 ASKS_MAX: Final = 3
 TAKEN_LATE_MS: Final = 60_000  # after the offer's end: a launcher that has staged nothing by then will not
@@ -65,14 +68,14 @@ def answer(state: State, candidate: Candidate) -> Planned | Refused:
 def held(product: str, report: LauncherReport) -> str:
     """The release of a product that is confirmed here, as far as the report tells."""
     if product != LAUNCHER:
-        return report.confirmed
+        return report.content if product == CONTENT else report.confirmed
     return report.launcher_release if report.launcher_release != report.launcher_trial else ""
 
 
 def _standing(state: State, release: ReleaseRef, report: LauncherReport) -> Refused | None:
     """Reasons that only another release or another order removes."""
     if held(release.product, report) == release.release_id:
-        return Refused("nothing_to_do", f"{release.release_id} runs here and is confirmed")
+        return Refused("nothing_to_do", f"{release.release_id} is in use here and is confirmed")
     if release.product not in PACKAGES:
         return Refused("refused", f"this endpoint takes no release of the product {release.product!r}")
     if release.product == LAUNCHER and not report.launcher_slot:
@@ -84,7 +87,7 @@ def _standing(state: State, release: ReleaseRef, report: LauncherReport) -> Refu
     self_update, pin = followed(state.follow)
     if not self_update:
         return Refused("self_update_off", "a policy has switched self-update off for this endpoint")
-    if pin and pin != release.release_id and release.product != LAUNCHER:  # a pin names a release of the agent
+    if pin and pin != release.release_id and release.product == AGENT:  # a pin names a release of the agent
         return Refused("pinned", f"a policy pins this endpoint to {pin}")
     return None
 
@@ -131,12 +134,13 @@ def obey(state: State, recalled: tuple[str, ...], follow: str, at: Instant) -> S
     commands: tuple[Command, ...] = ()
     if follow and follow != state.follow:
         state, commands = replace(state, follow=follow), (StoreFollow(follow),)
-    ours = (state.me.release_id, state.launcher.launcher_release if state.launcher else "")
+    launcher = state.launcher.launcher_release if state.launcher else ""
+    ours = (state.me.release_id, state.me.content, launcher)
     running = next((r for r in ours if r and r in recalled), "")
     asked = state.durable.recall_asked == running and at.monotonic_s - state.began_s < RECALL_AGAIN_S
     if running and not asked and not sessions.running(state):
         state = replace(state, durable=replace(state.durable, recall_asked=running), stopping=True)
-        commands += (Report(f"{running}, which runs here, was recalled: asking the launcher to look"), AskLauncher())
+        commands += (Report(f"{running}, in use here, was recalled: asking the launcher to look"), AskLauncher())
     return state, commands
 
 
@@ -162,7 +166,7 @@ def _told(report: LauncherReport | None) -> tuple[object, ...]:
         return ()
     agent = (report.running, report.confirmed, report.trial, report.quarantined, report.recalled, report.last_trial)
     launcher = (report.launcher_release, report.launcher_trial, report.launcher_last_trial)
-    return (*agent, *launcher, report.problems)
+    return (*agent, report.running_content, report.content, *launcher, report.problems)
 
 
 def under_way(state: State) -> tuple[Session, ...]:
@@ -187,9 +191,9 @@ def _judge(state: State, session: Session, at: Instant) -> Step:
         return state, ()
     release = session.release
     end = next((e for e in (report.last_trial, report.launcher_last_trial) if e and e.release_id == release), None)
-    if release in (report.confirmed, held(LAUNCHER, report)):
+    if release in (report.confirmed, report.content, held(LAUNCHER, report)):
         return sessions.end(state, session, Outcome.INSTALLED, "ok", f"{release} was confirmed after its probation", at)
-    if release in (report.trial, report.running, report.launcher_trial):
+    if release in (report.trial, report.running, report.running_content, report.launcher_trial):
         return sessions.put(state, replace(session, phase=SessionPhase.RUNNING)), ()
     if end is not None and end.outcome in ("reverted", "refused"):
         outcome = Outcome.FAILED if end.outcome == "reverted" else Outcome.REFUSED

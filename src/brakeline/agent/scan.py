@@ -91,7 +91,7 @@ def look(provider: Provider, kept: Path, task: Task) -> tuple[Looked, bool]:
     found = Looked(Look(task.stamp, task.now_s, task.now_s), *provider.survey())
     aside = kept.with_suffix(".new")
     aside.write_bytes(codec.encode(found))
-    aside.rename(kept)
+    aside.replace(kept)
     return found, True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brakeline.agent.files import flush_directory, remove_durably, write_durably
+from brakeline.agent.files import flush_directory, remove_durably, replace, write_durably
 from brakeline.agent.limits import DiskReserve
 from brakeline.core.ids import parse_id
 from brakeline.protocol import codec
@@ -83,7 +83,7 @@ class Spool:
         if not aside.is_dir():
             aside.mkdir()
             flush_directory(self._directory)
-        path.rename(aside / path.name)
+        replace(path, aside / path.name)
         flush_directory(aside)
         flush_directory(self._directory)
 

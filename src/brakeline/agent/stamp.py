@@ -30,9 +30,12 @@ QUICK_FILES = (
 )  # fmt: skip
 
 
-def take(agent_version: str, root: Path = Path("/")) -> Stamp:
-    """The stamp of the system at `root`, now. What is missing or may not be read is part of it too."""
-    slow = [agent_version, boot_id(root / "proc")]
+def take(program: str, root: Path = Path("/")) -> Stamp:
+    """The stamp of the system at `root`, now. What is missing or may not be read is part of it too.
+
+    `program`: who looks, its version and content.
+    """
+    slow = [program, boot_id(root / "proc")]
     slow += [_file(root / name) for name in SLOW_FILES]
     slow += [line for name in SLOW_DIRECTORIES for line in _directory(root / name)]
     quick = [socket.gethostname(), _text(root / "proc/sys/kernel/osrelease")]

@@ -43,12 +43,15 @@ def describe(state: State) -> dict[str, Any]:
         "connection": connection,
         "mode": state.durable.settings.mode.value if state.me.can_patch else "assess (no root helper here)",
         "inventory_sequence": state.durable.inventory_sequence,
+        "assessment": state.not_assessed or "by this machine's package manager",
         "errand": state.errand.value,
         "transactions": [s.transaction_id for s in sessions.running(state)],
         "results_waiting": len(state.unsent),
         "results_refused": state.set_aside,
         "rollouts_halted": list(state.durable.halted),
         "release": state.me.release_id or "started without a launcher: it cannot update itself",
+        "content": state.me.content or "none: the built-in rules count",
+        "content_problems": list(state.me.content_problems),
         "self_update": _self_update(state),
     }
 

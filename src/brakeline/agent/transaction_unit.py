@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,11 +49,18 @@ def own_copy(program: list[str], directory: Path) -> list[str]:
     """
     source = Path(program[-1])
     if source.suffix == ".pyz":
-        return [*program[:-1], shutil.copyfile(source, directory / source.name).as_posix()]
+        python = [_own_python(program[0], directory)] if getattr(sys, "frozen", False) else program[:1]
+        return [*python, *program[1:-1], shutil.copyfile(source, directory / source.name).as_posix()]
     if len(program) == 1 and (source.parent / MANIFEST).exists():
         shutil.copytree(source.parent, directory / "program", dirs_exist_ok=True)
         return [str(directory / "program" / source.name)]
     return program
+
+
+def _own_python(python: str, directory: Path) -> str:
+    """A copy of the interpreter that our package brought: the transaction may replace that package."""
+    copied = shutil.copytree(Path(python).parent, directory / "python", dirs_exist_ok=True)
+    return str(copied / Path(python).name)
 
 
 def unit_name(transaction_id: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,6 +21,13 @@ from brakeline.core.limits import AGENT_BODY_BYTES_MAX
 SERVER_NAME = "cell.brakeline.internal"
 CONNECT_S_MAX = 10.0
 ANSWER_S_MAX = 30.0  # on top of the time that a long-poll may wait
+_DROPPED = (
+    http.client.RemoteDisconnected,
+    ConnectionResetError,
+    ConnectionAbortedError,
+    BrokenPipeError,
+    ssl.SSLEOFError,
+)
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python's ssl does not name
 
 
@@ -72,7 +80,7 @@ class Transport:
         kept = self._connection is not None
         try:
             return self._exchange(target, body, headers, wait_s)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as e:
+        except _DROPPED as e:
             self.close()
             if not kept:
                 raise CellUnreachable(f"{self._host}:{self._port} closed the connection.") from e
@@ -80,7 +88,7 @@ class Transport:
         # arrive is refused as replayed when it comes twice: nothing is ever done twice for this.
         try:
             return self._exchange(target, body, headers, wait_s)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as e:
+        except _DROPPED as e:
             self.close()
             raise CellUnreachable(f"{self._host}:{self._port} closed the connection.") from e
 
@@ -91,7 +99,7 @@ class Transport:
             connection.request("POST", target, body, {"content-type": "application/json", **headers})
             response = connection.getresponse()
             data = response.read(AGENT_BODY_BYTES_MAX + 1)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
+        except _DROPPED:
             raise
         except ssl.SSLCertVerificationError as e:
             self.close()
@@ -134,6 +142,10 @@ def _context(ca_pem: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= NO_CHECK_TIME
+    if sys.platform == "win32":
+        from brakeline.agent.windows import PatientSocket
+
+        context.sslsocket_class = PatientSocket
     try:
         context.load_verify_locations(cadata=ca_pem)
     except (ssl.SSLError, ValueError) as e:

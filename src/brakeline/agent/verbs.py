@@ -27,6 +27,7 @@ def run(options: Namespace) -> int:
     loop = wiring.build(config, Path(options.config), Path(options.state))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.interrupt())
+    wiring.end_with_launcher()
     wiring.log(f"brakeline-agent {__version__}: endpoint {config.endpoint_id} of {config.server_url}")
     loop.run()
     return loop.exit_code
@@ -34,18 +35,18 @@ def run(options: Namespace) -> int:
 
 def scan(options: Namespace) -> int:
     """A child of `run`, or by hand: look at this machine."""
+    from brakeline.agent import content, stamp, wiring
     from brakeline.agent import scan as scanning
-    from brakeline.agent import stamp, wiring
     from brakeline.agent.clock import SystemClock
 
     _as_child()
     state = Path(options.state)
     (state / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
     clock = SystemClock()
-    task = scanning.Task(
-        options.base, options.sequence, __version__, stamp.take(__version__), clock.monotonic_s(), options.full
-    )
-    summary = scanning.scan(wiring.provider(), state, task)
+    given = content.load()
+    stamped = stamp.take(given.looker(__version__))
+    task = scanning.Task(options.base, options.sequence, __version__, stamped, clock.monotonic_s(), options.full)
+    summary = scanning.scan(wiring.provider(given.rules), state, task)
     sys.stdout.buffer.write(codec.encode(summary) + b"\n")
     return 0
 
@@ -93,6 +94,8 @@ def enrol(options: Namespace) -> int:
     from brakeline.agent.clock import SystemClock
 
     state_dir = Path(options.state)
+    if sys.platform == "win32" and (options.user or options.helper_socket):
+        raise Invalid("there is neither a user of its own nor a root helper for the agent on Windows yet")
     config = configuration.Config(
         server_url=options.server.rstrip("/"),
         ca_pem=_read_certificate(Path(options.ca)),

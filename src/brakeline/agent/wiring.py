@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from brakeline import __version__
-from brakeline.agent import stamp
+from brakeline.agent import content, stamp
 from brakeline.agent.cell import Cell
 from brakeline.agent.clock import BUILT_MS, SystemClock, boot_id
 from brakeline.agent.config import Config
@@ -24,23 +24,47 @@ from brakeline.agent.providers.model import Provider
 from brakeline.agent.spool import Spool
 from brakeline.agent.status import StatusFile
 from brakeline.agent.transport import Transport
+from brakeline.protocol.content import Rules
 
 PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/update-success-stamp"))
 
 
 def program() -> list[str]:
-    """How to start this very program again: the zipapp it runs from, or the package."""
+    """How to start this very program again: a program of its own, the zipapp it runs from, or the package."""
+    if getattr(sys, "frozen", False) and Path(sys.argv[0]).resolve() == Path(sys.executable).resolve():
+        return [sys.executable]  # a frozen Python may also run the zipapp: then argv names that
     archive = Path(sys.argv[0]).resolve()
     if archive.suffix == ".pyz":
         return [sys.executable, "-I", str(archive)]
     return [sys.executable, "-m", "brakeline.agent"]
 
 
-def provider() -> Provider:
-    """The package manager of this machine. Imported late: the resident agent never needs it."""
-    from brakeline.agent.providers.apt.provider import AptProvider
+def provider(rules: Rules | None = None) -> Provider:
+    """The package manager of this machine, under these rules, else those of the content that this process was given."""
+    if sys.platform == "win32":
+        from brakeline.agent.windows import NoProvider
 
-    return AptProvider(SystemClock())
+        raise NoProvider
+    from brakeline.agent.providers.apt.provider import AptProvider  # late: the resident agent never needs it
+
+    return AptProvider(SystemClock(), rules=content.load().rules if rules is None else rules)
+
+
+def not_assessed() -> str:
+    """Why this system cannot be looked at, "" = it can."""
+    if sys.platform == "win32":
+        from brakeline.agent.windows import NoProvider
+
+        return str(NoProvider())
+    return ""
+
+
+def end_with_launcher() -> None:
+    """Where no signal tells a process to end, the launcher closes its standard input."""
+    if sys.platform == "win32" and LauncherLink.there():
+        from brakeline.agent import windows
+
+        windows.end_with_launcher()
 
 
 def log(line: str) -> None:
@@ -61,6 +85,8 @@ def package_stamp() -> int:
 
 def stop_reason() -> str:
     """shutdown when the whole system goes down, else agent_stop. Asks systemd once, at the very end."""
+    if sys.platform == "win32":  # only a service is told which of the two it is
+        return "agent_stop"
     import subprocess
 
     try:
@@ -78,7 +104,8 @@ def open_cell(config: Config, state_dir: Path, endpoint_id: str, identity: Ident
 
 
 def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
-    """The whole resident agent; faults of `config`, `identity` and `transport`."""
+    """The whole resident agent; faults of `config`, `content`, `identity` and `transport`."""
+    given = content.load()
     clock = SystemClock()
     reserve = DiskReserve(state_dir / "reserve")
     reserve.keep()
@@ -92,6 +119,8 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
         boot_id=boot_id(),
         can_patch=bool(config.helper_socket) and os.path.exists(config.helper_socket),
         release_id=launcher.release_id,
+        content=given.release_id,
+        content_problems=given.problems,
     )
     return Loop(
         State(me, memory.load(), follow=_follow(state_dir / FOLLOW)),
@@ -108,9 +137,10 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             state_dir=state_dir,
             child_options=("--state", str(state_dir), "--config", str(config_path)),
             package_stamp=package_stamp,
-            stamp=lambda: stamp.take(__version__),
+            stamp=lambda: stamp.take(given.looker(__version__)),
             stop_reason=stop_reason,
             log=log,
+            not_assessed=not_assessed(),
         ),
     )
 

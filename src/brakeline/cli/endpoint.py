@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from brakeline.cli.client import Client
+from brakeline.cli.launcher import show_launcher
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 
 app = noun("Endpoints: list, show, tag, retire.")
@@ -35,10 +36,11 @@ def list_endpoints(
 
 @app.command()
 def show(endpoint_id: str, as_json: Json = False) -> None:
-    """Everything about one endpoint, with its pending updates."""
+    """Everything about one endpoint, with its launcher and its pending updates."""
     client = Client.from_context()
     found = client.get(f"/endpoints/{endpoint_id}")
     found["pending"] = client.get(f"/endpoints/{endpoint_id}/updates")
+    found["self_update"] = client.get(f"/endpoints/{endpoint_id}/settings")["self_update"]
 
     def human() -> None:
         e, facts = found["summary"], found["facts"]
@@ -51,6 +53,8 @@ def show(endpoint_id: str, as_json: Json = False) -> None:
             "package manager": "; ".join(found["health"]["problems"]) or "healthy",
             "same host name": ", ".join(found["same_hostname"]) or "-",
         })  # fmt: skip
+        say()
+        show_launcher(found["launcher"], found["self_update"])
         say()
         _pending_table(found["pending"])
 

@@ -104,7 +104,8 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
 
     def human() -> None:
         if not answer["inventory_ms"]:
-            say("Nothing is known of this endpoint yet: it has sent no inventory.")
+            why = [f"{n['package']}: {n['reason']}" for n in answer["not_assessed"]]
+            say(f"Nothing is known of this endpoint: {(why or ['it has sent no inventory yet'])[0]}.")
         rows = [(f["cve"], "yes" if f["kev"] else "", f["package"], f["installed"], f["fixed"] or "-",
                  STATES["carrier" if f["role"] == "carrier" else f["state"]], when(f["since_ms"]))
                 for f in answer["findings"][:limit]]  # fmt: skip

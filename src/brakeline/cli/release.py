@@ -1,7 +1,8 @@
-"""`brakeline release`: builds, publishes, promotes and forbids releases of our own agent and launcher.
+"""`brakeline release`: builds, publishes, promotes and forbids releases of our own agent, launcher and content.
 
 Publishing makes nobody run anything: `promote` makes a rollout of it, under the brake. Withdraw: nobody else gets it.
-Recall: nobody runs it any more.
+Recall: nobody runs it any more. What the holders of
+offline keys do stands in `release_keys`.
 """
 
 from __future__ import annotations
@@ -11,32 +12,44 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brakeline.cli import release_package
 from brakeline.cli.client import Client
 from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
-from brakeline.core.errors import Invalid, NotFound
+from brakeline.cli.release_keys import adopt, import_signed, keygen, read_bundle, rotate, save, sign, stage
+from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
     from brakeline.trust.model import Documents
 
-app = noun("Releases of the agent and the launcher.")
+app = noun("Releases of the agent, the launcher and endpoint content.")
 UPLOAD_S = 120.0
 PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
+app.command("package")(release_package.package)
+
+for verb in (keygen, stage, rotate, sign, save):  # of those who hold keys
+    app.command()(verb)
+app.command("import")(import_signed)
 
 
 @app.command()
 def build(
     version: Annotated[str, typer.Argument(help="What the release calls itself, such as 1.4.0.")],
     sequence: Annotated[int, typer.Option(help="Rises with every release of a product; decides what is newer.")],
-    product: Annotated[str, typer.Option(help="agent or launcher")] = "agent",
+    product: Annotated[str, typer.Option(help="agent, launcher or content")] = "agent",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="For content: the folder with rules.json; else the project's own.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory for the three files.")] = Path(),
     as_json: Json = False,
 ) -> None:
     """Build a release of this very source: bundle, bill of materials, provenance. The same source, the same bytes."""
     from brakeline.releases.build import build_release
 
-    made = build_release(product, version, sequence)
+    if source is not None and product != "content":
+        raise Invalid("--from is for content: programs are built of this very source")
+    made = build_release(product, version, sequence, package=source)
     stem = f"brakeline-{product}-{made.release_id}"
     files = {f"{stem}.tar": made.bundle, f"{stem}.cdx.json": made.sbom.encode(),
              f"{stem}.intoto.json": made.provenance.encode()}  # fmt: skip
@@ -51,17 +64,25 @@ def build(
 def publish(
     bundle: Annotated[Path, typer.Argument(help="A bundle that `release build` has made.")],
     notes: Annotated[str, typer.Option(help="One sentence for those who promote it.")] = "",
+    targets: Annotated[
+        Path | None, typer.Option(help="Signed targets (content) that list it; for offline keys.")
+    ] = None,
+    official: Annotated[Path | None, typer.Option(help="The project's documents: adopt an official bundle.")] = None,
+    project_root: Annotated[Path | None, typer.Option(help="With --official: the project's root.")] = None,
     as_json: Json = False,
 ) -> None:
     """Sign and publish a bundle. Nobody runs it until it is promoted."""
     from urllib.parse import urlencode
 
-    try:
-        data = bundle.read_bytes()
-    except OSError as e:
-        raise NotFound(f"{bundle}: {e.strerror}") from None
-    path = "/releases?" + urlencode({"notes": notes})
-    made = Client.from_context(UPLOAD_S).upload(path, data, "application/x-tar")
+    data = read_bundle(bundle)
+    adopt(data, official, project_root)
+    client = Client.from_context(UPLOAD_S)
+    if targets is not None:
+        from brakeline.releases.ceremony_files import read_text
+
+        role = "content" if targets.name == "content.json" else "targets"
+        client.post("/releases/metadata", {role: read_text(targets)})
+    made = client.upload("/releases?" + urlencode({"notes": notes}), data, "application/x-tar")
     emit(made, as_json, lambda: _published(made))
 
 
@@ -98,6 +119,63 @@ def list_releases(as_json: Json = False) -> None:
 
 
 @app.command()
+def show(release: str, as_json: Json = False) -> None:
+    """One release: what it is, its rollouts, on how many endpoints it runs, which trials failed and why."""
+    client = Client.from_context()
+    found = {
+        "release": client.get(f"/releases/{release}"),
+        "rollouts": client.get("/rollouts", release=release)["items"],
+        "standing": _standing(client.get("/fleet/releases"), release),
+        "trials": client.get(f"/fleet/releases/{release}/trials"),
+    }
+    emit(found, as_json, lambda: _show(found))
+
+
+def _standing(standings: dict[str, Any], release: str) -> dict[str, Any]:
+    none = dict.fromkeys(("running", "confirmed", "probation", "quarantined", "recalled"), 0)
+    found = next((x for x in standings["items"] if x["release_id"] == release), {"release_id": release, **none})
+    return found | {key: standings[key] for key in ("with_launcher", "without_launcher")}
+
+
+def _show(found: dict[str, Any]) -> None:
+    r, s = found["release"], found["standing"]
+    reason = r["recalled_reason"] or r["withdrawn_reason"]
+    asked = f"asked for by {r['pardon_asked_by']}: a second person confirms it" if r["pardon_asked_ms"] else "-"
+    pairs({
+        "release": f"{r['product']} {r['version']} ({r['id']}), sequence {r['sequence']}, platform {r['platform']}",
+        "state": f"{r['state']}: {reason}" if reason else r["state"], "pardon": asked,
+        "sha256": r["sha256"], "length": f"{r['length']} bytes", "notes": r["notes"] or "-",
+        "published": f"{when(r['published_ms'])} by {r['published_by']}",
+        "endpoints": f"{s['running']} run it, {s['confirmed']} have it confirmed, {s['probation']} on probation, "
+                     f"{s['quarantined']} quarantined it; {s['without_launcher']} have no launcher",
+    })  # fmt: skip
+    say()
+    rows = [(x["id"], x["state"], f"{x['exposed']}/{x['targets']}", x["why"]) for x in found["rollouts"]]
+    table(["rollout", "state", "exposed", "why"], rows, f"Not promoted: brakeline release plan {r['id']}")
+    say()
+    trials = [(t["hostname"], t["outcome"], t["code"], t["runs"], t["detail"]) for t in found["trials"]["items"]]
+    table(["endpoint", "trial", "code", "executed", "detail"], trials, "No launcher reports a failed trial of it.")
+
+
+@app.command()
+def plan(
+    release: str, pace: Annotated[str, typer.Option(help="careful, fast or rehearsal")] = "careful",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """What promoting it would do: endpoints, rings, what the brake can see. Changes nothing."""
+    answer = Client.from_context().get(f"/releases/{release}/promotion", pace=pace)
+
+    def human() -> None:
+        say(f"{answer['title']} to {answer['endpoints']} endpoints; {answer['without_launcher']} have no launcher yet")
+        table(["ring", "up to", "bake h"], [(r["name"], r["upto"], f"{r['bake_s'] / 3600:g}") for r in answer["rings"]])
+        for sentence in answer["statistics"]:
+            say(f"  {sentence}")
+        talk(f"Do it: brakeline release promote {release} --pace {pace} --expect {answer['endpoints']} --start")
+
+    emit(answer, as_json, human)
+
+
+@app.command()
 def status(as_json: Json = False) -> None:
     """Where the keys are, what expires, what people have to do."""
     answer = Client.from_context().get("/releases/status")
@@ -108,6 +186,8 @@ def status(as_json: Json = False) -> None:
         table(["role", "threshold", "where", "expires"], rows)
         for warning in answer["warnings"]:
             talk(warning)
+        if answer["useless_keys"]:
+            talk(f"No role needs these key files any more; destroy them: {', '.join(answer['useless_keys'])}")
 
     emit(answer, as_json, human)
 

@@ -15,7 +15,7 @@ import typer
 from brakeline.cli.client import Client
 from brakeline.cli.output import Exit, Json, emit, noun, pairs, say, table, talk, when
 from brakeline.core.errors import Invalid
-from brakeline.rollout.wording import reason
+from brakeline.rollout.wording import of_release, reason
 
 app = noun("Rollouts: a change goes ring by ring, and stops by itself when it does harm.")
 Id = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Id of the rollout (ro_…).")]
@@ -60,7 +60,7 @@ def _show(view: dict[str, Any]) -> None:
     pairs({
         "rollout": f"{view['title']} ({view['id']}), generation {view['generation']}",
         "state": _state(view),
-        "updates": ", ".join(view["updates"]),
+        "release" if view["release"] else "updates": ", ".join(view["updates"]),
         "exposed": f"{view['exposed']} of {view['targets']}: {view['proven']} proven, {view['failed']} failed, "
                    f"{view['silent']} silent; {len(view['spared'])} keep their versions",
         "bad": _bad(view["now"]),
@@ -72,9 +72,9 @@ def _show(view: dict[str, Any]) -> None:
           c["failed"], c["silent"], c["spared"]) for c in view["grid"]],
     )  # fmt: skip
     say()
-    _lines(view["lines"], _names(view))
+    _lines(view["lines"], _names(view), release=bool(view["release"]))
     for sentence in view["statistics"]:
-        say(f"  {sentence}")
+        say(f"  {of_release(sentence) if view['release'] else sentence}")
     if view["state"] in SPARING and view["spared"]:
         say(_spared(view))
 
@@ -96,7 +96,7 @@ def _names(view: dict[str, Any]) -> dict[str, str]:
 
 
 def _reason(view: dict[str, Any]) -> str:
-    return reason(view["why"], _names(view))
+    return reason(view["why"], _names(view), release=bool(view["release"]))
 
 
 def _state(view: dict[str, Any]) -> str:
@@ -105,9 +105,9 @@ def _state(view: dict[str, Any]) -> str:
     return why if why.startswith(view["state"]) else f"{view['state']}: {why}"
 
 
-def _lines(lines: list[dict[str, Any]], names: dict[str, str]) -> None:
+def _lines(lines: list[dict[str, Any]], names: dict[str, str], *, release: bool = False) -> None:
     for line in lines:
-        say(f"{GLYPH[line['state']]} {line['gate']}: {reason(line['text'], names)}")
+        say(f"{GLYPH[line['state']]} {line['gate']}: {reason(line['text'], names, release=release)}")
 
 
 @app.command()
@@ -183,7 +183,12 @@ def explain(rollout: Id, as_json: Json = False) -> None:
     """Why it goes on, waits or stands still: every gate and what it says."""
     client = Client.from_context()
     lines = client.get(f"/rollouts/{rollout}/why")
-    emit(lines, as_json, lambda: _lines(lines, _names(client.get(f"/rollouts/{rollout}"))))
+
+    def human() -> None:
+        view = client.get(f"/rollouts/{rollout}")
+        _lines(lines, _names(view), release=bool(view["release"]))
+
+    emit(lines, as_json, human)
 
 
 @app.command()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from brakeline.console import present_rollout
+from brakeline.console import present_launcher, present_rollout
 from brakeline.console.screens import Visitor
 from brakeline.console.services import Services
 from brakeline.console.views import Badge, NavCounts, RolloutRow
+from brakeline.console.views_release import LauncherView
 from brakeline.core.errors import Forbidden
+from brakeline.fleet.model import EndpointDetail, ReleaseStandings
 from brakeline.protocol.messages import Mode
 from brakeline.remediation.model import DeploymentView
 from brakeline.rollout.view import RolloutView
 
+PROMOTED = ("rolling", "holding", "completed")
 LIVE_STATES = ("rolling", "holding")
 ROLLOUTS_LOOKED_AT = 20  # newest rollouts in which an endpoint is looked for
 SHOWN_S = 2.0  # how old a rollout may be on a screen that is not its own
@@ -26,6 +29,7 @@ class DeskBase:
         self.s = services
         self._nav: dict[str, tuple[float, NavCounts]] = {}
         self._shown: dict[tuple[str, str], tuple[float, RolloutView]] = {}
+        self.standings: dict[str, tuple[float, ReleaseStandings]] = {}
         self.deployments: dict[tuple[str, str], tuple[float, DeploymentView | None]] = {}
 
     async def modes(self, who: Visitor, endpoint_ids: Sequence[str]) -> dict[str, Mode]:
@@ -69,6 +73,16 @@ class DeskBase:
             for name, text in present_rollout.waiting_texts(view, endpoint_id).items():
                 found.setdefault(name, text)
         return found
+
+    async def launcher(self, who: Visitor, detail: EndpointDetail) -> LauncherView:
+        """What the launcher of one endpoint says, and why it has not got the newest release."""
+        newest = present_launcher.newest_of(await self.s.releases.list(who.principal), "agent")
+        rollouts = await self.s.rollout.of_releases(who.principal) if newest else ()
+        promoted = any(r.release == newest.release_id and r.state in PROMOTED for r in rollouts) if newest else False
+        waiting = await self.waiting(who, detail.summary.id)
+        follow = await self.s.remediation.explain_self_update(who.principal, detail.summary.id)
+        beside = present_launcher.Beside(newest, promoted, waiting.get(present_launcher.PIN["agent"], ""), follow)
+        return present_launcher.launcher_view(detail, beside, self.s.clock.now_ms())
 
     async def endpoint_events(self, who: Visitor, endpoint_id: str) -> list[tuple[int, Badge, str, str]]:
         """What rollouts did with this endpoint, for its timeline."""

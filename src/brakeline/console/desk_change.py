@@ -105,7 +105,7 @@ class DeskChange(DeskBase):
         rest = len(chosen) - MEMBERS_SHOWN
         return RolloutMembersView(
             Link(facts.title, present_rollout.rollout_href(rollout_id)), title,
-            tuple(map(present_rollout.member_row, chosen[:MEMBERS_SHOWN])),
+            tuple(present_rollout.member_row(m, facts.release) for m in chosen[:MEMBERS_SHOWN]),
             f"{rest:,} more are not listed; the API has them all." if rest > 0 else "",
         )  # fmt: skip
 

@@ -123,6 +123,8 @@ class DeskFleet(DeskBase):
             tabs=present.endpoint_tabs(endpoint_id, tab, notes), facts=present.endpoint_facts(detail, now, mode),
             deploy_href=f"/rollouts/new?{urlencode({'filter': f'id:{endpoint_id}'})}" if mode is Mode.PATCH else "",
         )  # fmt: skip
+        if tab == "agent":
+            return replace(view, launcher=await self.launcher(who, detail))
         view = await self._rows(who, view, detail, pending, answer, mode)
         if tab == "software":
             return await self._software(who, view, query)

@@ -12,6 +12,7 @@ from brakeline.console.views import AuditRow, AuditView, Badge, Fact, Link, Pers
 from brakeline.core.errors import Invalid
 from brakeline.tenancy.audit import Entry, Verified
 from brakeline.tenancy.model import ApiToken, Person, permissions_of
+from brakeline.trust.artifacts import is_release_id
 
 PAGE: Final = 100
 CHANGE_CHARS: Final = 160  # of a change in the list; the API has it whole
@@ -69,7 +70,7 @@ def audit_row(e: Entry) -> AuditRow:
     """One line: what was before and what is after, shortened."""
     change = f"{e.before} → {e.after}" if e.before and e.after else e.after or e.before
     short = change if len(change) <= CHANGE_CHARS else change[:CHANGE_CHARS] + "…"
-    page = PAGES.get(e.object_id.partition("_")[0], "")
+    page = PAGES.get(e.object_id.partition("_")[0], "/releases/" if is_release_id(e.object_id) else "")
     return AuditRow(
         e.sequence, present.full_time(e.at_ms).replace("T", " ").removesuffix("Z"), e.actor_name, e.action,
         Link(e.object_id, page + e.object_id if page else ""), short, e.hash.hex()[:12],

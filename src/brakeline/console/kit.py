@@ -32,6 +32,9 @@ NOTICES: Final = {
     "revoked": "The token is revoked.",
     "paused": "Paused: nothing new is offered.",
     "resumed": "Asked to go on.",
+    "withdrawn": "Withdrawn: nobody is offered it any more.",
+    "recalled": "Recalled: endpoints end it at their next check-in or look.",
+    "pardoned": "Noted. It is recalled until a second person confirms and the pardon is signed.",
 }
 
 
@@ -142,6 +145,13 @@ async def read_form(request: Request) -> dict[str, str]:
         raise Invalid("the form cannot be read: it is not urlencoded text") from wrong
 
 
+def counted(text: str) -> int:
+    """The number of endpoints that somebody has seen, as the form brings it back. Raises Invalid."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise Invalid("the form lost the number of endpoints that you saw; open the preview again", got=text[:20])
+    return int(text)
+
+
 def login_redirect(request: Request) -> Response:
     """To the login page and, for pages, back afterwards."""
     target = request.url.path if request.method == "GET" and not request.url.path.endswith("/feed") else "/"
@@ -181,7 +191,11 @@ def navigation(path: str, counts: NavCounts) -> tuple[NavGroup, ...]:
         NavGroup("Risk", (item("Vulnerabilities", "/vulnerabilities", noted(counts.vulnerabilities)),)),
         NavGroup(
             "Change",
-            (item("Rollouts", "/rollouts", noted(counts.live_rollouts, " live")), item("Policies", "/policies")),
+            (
+                item("Rollouts", "/rollouts", noted(counts.live_rollouts, " live")),
+                item("Releases", "/releases"),
+                item("Policies", "/policies"),
+            ),
         ),
         NavGroup("Proof", (item("Audit log", "/audit"), item("Settings", "/settings"))),
     )

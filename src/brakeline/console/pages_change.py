@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from brakeline.console.kit import Kit
+from brakeline.console.kit import Kit, counted
 from brakeline.console.views_change import DeploymentForm, PolicyForm
 from brakeline.core.errors import Invalid
 
@@ -101,7 +101,7 @@ class ChangePages:
 
     async def start_deployment(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
-        expected = _count(form.get("expect_count", ""))
+        expected = counted(form.get("expect_count", ""))
         rollout_id = await self.screens.start_deployment(who, _deployment(form), expected, form.get("digest", ""))
         return RedirectResponse(f"/rollouts/{rollout_id}", 303)
 
@@ -139,11 +139,5 @@ def _policy(fields: dict[str, str]) -> PolicyForm:
     return PolicyForm(
         name=fields.get("name", "").strip(), filter=fields.get("filter", "").strip(), mode=fields.get("mode", "patch"),
         self_update=fields.get("self_update", ""), pin=fields.get("pin", "").strip(),
-        expect_count=_count(expected) if expected else None,
+        expect_count=counted(expected) if expected else None,
     )  # fmt: skip
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise Invalid("the form lost the number of endpoints that you saw; open the preview again", got=text[:20])
-    return int(text)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
     Badge,
     Chip,
@@ -33,6 +34,7 @@ from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
 from brakeline.fleet.query import KEYS, Query, parse, render
 from brakeline.protocol.messages import Mode, Package, PendingUpdate, UpdateState
 
+TAB_LABELS: Final = {"agent": "Agent and launcher"}
 QUERY_HELP: Final = f"Words: {', '.join(KEYS)}. A leading - means not; seen:<1h and seen:>3d compare times."
 _DID_YOU_MEAN = re.compile(
     r"(?:unknown key (?P<key>'[^']*')|(?P<pair>\S+) is unknown); did you mean '(?P<meant>[^']*)'"
@@ -248,16 +250,16 @@ def endpoint_kpis(d: EndpointDetail, findings: int | None, exploited: int, agent
             worst if findings is not None else "not assessed yet", f"{base}/findings", Tone.BAD if exploited else None),
         Kpi("restart", "Restart", restart[0] if known else None, restart[1] if known else "no inventory yet",
             f"{base}/summary", Tone.WARN if d.reboot.required else None),
-        Kpi("agent", "Agent", agent.word, f"version {s.agent_version or 'not known'}", f"{base}/timeline", agent.tone),
+        Kpi("agent", "Agent", agent.word, f"version {s.agent_version or 'not known'}", f"{base}/agent", agent.tone),
     )  # fmt: skip
 
 
 def endpoint_tabs(endpoint_id: str, current: str, notes: Mapping[str, int | None]) -> tuple[Tab, ...]:
-    names = ("summary", "missing", "findings", "software", "timeline")
     return tuple(
-        Tab(n.capitalize(), f"{endpoint_href(endpoint_id)}/{n}", n == current, f"{notes[n]:,}" if notes.get(n) else "")
-        for n in names
-    )
+        Tab(TAB_LABELS.get(n, n.capitalize()), f"{endpoint_href(endpoint_id)}/{n}", n == current,
+            f"{notes[n]:,}" if notes.get(n) else "")
+        for n in ENDPOINT_TABS
+    )  # fmt: skip
 
 
 # --- add endpoint, overview ----------------------------------------------------------------------------------------

@@ -94,6 +94,9 @@ def finding_row(f: OpenFinding, now_ms: int) -> FindingRow:
 
 def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
     """What the table does not say."""
+    if not answer.inventory_ms and answer.not_assessed:
+        whole = answer.not_assessed[0]
+        return f"Not assessed: {whole.package}: {whole.reason}. Nothing is known, neither good nor bad."
     if not answer.inventory_ms:
         return "Not assessed: no inventory has arrived, so nothing is known, neither good nor bad."
     parts = []

@@ -22,12 +22,13 @@ from brakeline.console.views_change import (
     RolloutView,
     WhyLine,
 )
+from brakeline.fleet.wording import trial_note, with_trials
 from brakeline.remediation.model import DeploymentView
 from brakeline.rollout.model import State
 from brakeline.rollout.service import RolloutSummary
 from brakeline.rollout.view import Cell, Excess, LogLine, Member
 from brakeline.rollout.view import RolloutView as Facts
-from brakeline.rollout.wording import named, reason
+from brakeline.rollout.wording import named, of_release, reason
 
 STATES: Final = {
     "draft": Badge("○", "draft", Tone.IDLE),
@@ -69,6 +70,10 @@ MEMBERS: Final = {
     "spared": Badge("–", "spared", Tone.IDLE),
     "waiting": Badge("○", "waiting", Tone.IDLE),
 }
+TRIED: Final = {  # of a release, which launchers try and confirm
+    "installed": Badge("✓", "confirmed", Tone.OK), "started": Badge("▶", "on probation", Tone.INFO),
+    "failed": Badge("✕", "trial failed", Tone.BAD),
+}  # fmt: skip
 EVENTS: Final = {
     "brake": Badge("■", "brake", Tone.BAD), "halted": Badge("■", "halted", Tone.BAD),
     "holding": Badge("‖", "holding", Tone.WARN), "pause": Badge("‖", "pause", Tone.WARN),
@@ -88,6 +93,7 @@ SPARED_TITLES: Final = {
     "halted": "Spared: they keep their versions", "withdrawn": "Spared: they keep their versions",
     "holding": "Spared so far: they keep their versions",
 }  # fmt: skip
+RELEASE_NOTE: Final = "a release of our own, for the launchers; each tries it beside one that works"
 SPARED_SHOWN: Final = 60
 HARMED_SHOWN: Final = 40
 SMALL: Final = 50  # below this, counts are said instead of shares: "1 of 3"
@@ -126,8 +132,8 @@ def rollout_row(r: RolloutSummary, view: Facts | None, now_ms: int) -> RolloutRo
     if view is not None and view.now.n_t and view.now.n_c:
         said, harm = points(view.now.excess), view.now.low > 0
     return RolloutRow(
-        r.id, Link(r.title, rollout_href(r.id)), STATES[r.state], plural(r.updates, "update"),
-        f"{r.exposed:,} of {r.targets:,}", said,
+        r.id, Link(r.title, rollout_href(r.id)), STATES[r.state],
+        "release" if r.release else plural(r.updates, "update"), f"{r.exposed:,} of {r.targets:,}", said,
         Tone.BAD if harm or r.state == "halted" else Tone.IDLE, clock_text(r.created_ms, now_ms),
     )  # fmt: skip
 
@@ -146,7 +152,7 @@ def waiting_texts(view: Facts, endpoint_id: str) -> dict[str, str]:
     member = next((m for m in view.members if m.endpoint_id == endpoint_id), None)
     if member is None or member.state in ("proven", "installed"):
         return {}
-    why = reason(view.why, names_of(view))
+    why = reason(view.why, names_of(view), release=bool(view.release))
     if view.state == "halted":
         text = f"spared: rollout {view.title} was halted"
     elif member.state in ("waiting", "control", "spared"):
@@ -171,17 +177,18 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
         id=v.id, name=v.title, sub=_sub(v), policy=None, state=state, state_class=v.state, alert=alert(v),
         alert_tone=state.tone, brake=brake_control(v), kpis=kpis(v), rings=_rings(v), grid=grid(v),
         excess=excess_series(v), why_title=TITLES[v.state],
-        why=tuple(WhyLine(LINES[x.state], reason(x.text, names)) for x in v.lines) or (_nothing(v),),
-        statistics=v.statistics, log=tuple(_log_row(x, names, now_ms) for x in v.log), log_more=0,
-        harmed=tuple(
-            EndpointMark(Link(m.hostname, endpoint_href(m.endpoint_id)), m.note, member_badge(m))
-            for m in harmed[:HARMED_SHOWN]
-        ),
+        why=tuple(WhyLine(LINES[x.state], reason(x.text, names, release=bool(v.release))) for x in v.lines)
+        or (_nothing(v),),
+        statistics=tuple(map(of_release, v.statistics)) if v.release else v.statistics,
+        log=tuple(_log_row(x, names, now_ms) for x in v.log), log_more=0,
+        harmed=tuple(_mark(m, v.release) for m in harmed[:HARMED_SHOWN]),
         spared=tuple(Link(name, endpoint_href(i)) for name, i in pairs[:SPARED_SHOWN]), spared_total=len(pairs),
         spared_title=SPARED_TITLES.get(v.state, "Not reached yet"),
-        updates=_pins(v, made), updates_note=_closing(made), releases=releases(v, may_resume),
+        updates=_pins(v, made), updates_note=RELEASE_NOTE if v.release else _closing(made),
+        releases=releases(v, may_resume),
         pause_action=f"{rollout_href(v.id)}/pause" if v.state == "rolling" and v.wish == "run" else "",
         withdraw_action=f"{rollout_href(v.id)}/withdraw" if v.state not in ("withdrawn", "completed") else "",
+        release=Link(v.release, f"/releases/{quote(v.release, safe='')}") if v.release else None,
     )  # fmt: skip
 
 
@@ -193,7 +200,12 @@ def _sub(v: Facts) -> str:
 def alert(v: Facts) -> str:
     """The sentence at the top, for every state in which somebody should read one."""
     reached = plural(v.exposed, "endpoint")
-    why = reason(v.why, names_of(v)).rstrip(".")
+    why = reason(v.why, names_of(v), release=bool(v.release)).rstrip(".")
+    if v.state == "halted" and v.release:
+        return (
+            f"■ Halted: {why}. {reached} received this release, {len(v.spared):,} were spared. It is recalled: who has "
+            "it goes back to the last known good by itself. It is never resumed; publish a newer release."
+        )
     if v.state == "halted":
         return (
             f"■ Halted: {why}. {reached} received this change, {len(v.spared):,} were spared and keep their versions. "
@@ -219,6 +231,8 @@ def releases(v: Facts, may_resume: bool) -> tuple[ReleaseControl, ...]:
     base = rollout_href(v.id)
     if v.state == "draft":
         return (ReleaseControl(f"{base}/start", "Start", False, "Opens the first ring."),)
+    if v.release and v.state == "halted":
+        return ()  # what was halted is recalled, and a recalled release goes on nowhere
     if may_resume and v.state in ("halted", "holding"):
         explain = (
             "Resuming exposes more endpoints to the same change. Endpoints without proof are set aside, by name; "
@@ -298,17 +312,23 @@ def _nothing(v: Facts) -> WhyLine:
 
 def _log_row(x: LogLine, names: Mapping[str, str], now_ms: int) -> LogRow:
     badge = EVENTS.get(x.kind, Badge("·", x.kind, Tone.IDLE))
-    return LogRow(clock_text(x.at_ms, now_ms), full_time(x.at_ms), badge, named(x.text, names), named(x.who, names))
+    text = with_trials(named(x.text, names))
+    return LogRow(clock_text(x.at_ms, now_ms), full_time(x.at_ms), badge, text, named(x.who, names))
 
 
-def member_badge(m: Member) -> Badge:
-    return MEMBERS.get(m.state, Badge("·", m.state, Tone.IDLE))
+def member_badge(m: Member, release: str = "") -> Badge:
+    known = {**MEMBERS, **TRIED} if release else MEMBERS
+    return known.get(m.state, Badge("·", m.state, Tone.IDLE))
 
 
-def member_row(m: Member) -> RolloutMember:
+def _mark(m: Member, release: str) -> EndpointMark:
+    return EndpointMark(Link(m.hostname, endpoint_href(m.endpoint_id)), trial_note(m.note), member_badge(m, release))
+
+
+def member_row(m: Member, release: str = "") -> RolloutMember:
     return RolloutMember(
         Link(m.hostname, endpoint_href(m.endpoint_id)), m.region, m.ring or "none yet", m.arm or "in no arm",
-        member_badge(m), m.note,
+        member_badge(m, release), trial_note(m.note),
     )  # fmt: skip
 
 

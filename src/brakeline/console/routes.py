@@ -23,6 +23,7 @@ from brakeline.console.kit import Kit, NotLoggedIn, login_redirect
 from brakeline.console.pages_account import AccountPages
 from brakeline.console.pages_change import ChangePages
 from brakeline.console.pages_fleet import FleetPages
+from brakeline.console.pages_release import ReleasePages
 from brakeline.console.render import Renderer
 from brakeline.console.screens import Doors, Screens
 from brakeline.console.security import PAGE_HEADERS
@@ -47,7 +48,10 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     """The console over any screens and doors: the real ones (`build_console`) or the twin."""
     assets = load_assets()
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
-    routes = [*FleetPages(kit).routes(), *ChangePages(kit).routes(), *AccountPages(kit, assets).routes()]
+    routes = [
+        *FleetPages(kit).routes(), *ChangePages(kit).routes(), *ReleasePages(kit).routes(),
+        *AccountPages(kit, assets).routes(),
+    ]  # fmt: skip
     if dev:
         routes += SpecimenPages(kit).routes()
     handlers: dict[Any, Handler] = {

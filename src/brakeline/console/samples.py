@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from brakeline.console.present import TAB_LABELS
 from brakeline.console.samples_change import (
     DEPLOYMENTS,
     MEMBERS,
@@ -17,6 +18,8 @@ from brakeline.console.samples_change import (
     ROLLOUT_STATES,
     ROLLOUTS_PAGES,
 )
+from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
+from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
     NO_DATA,
     AddEndpointView,
@@ -216,29 +219,29 @@ ENDPOINT_KPIS: Final = (
         Tone.BAD,
     ),
     Kpi("restart", "Restart", "due", "libssl3 in use by nginx.service", "/endpoints/ep_01/summary", Tone.WARN),
-    Kpi("agent", "Agent", "healthy", "0.1.0, mode patch", "/endpoints/ep_01/timeline", Tone.OK),
+    Kpi("agent", "Agent", "healthy", "0.1.0, mode patch", "/endpoints/ep_01/agent", Tone.OK),
 )
 
 
 def endpoint_sample(tab: str = "summary", **changes: Any) -> EndpointView:
     """web-01 on `tab`."""
-    tabs = ("summary", "missing", "findings", "software", "timeline")
     notes = {"missing": "15", "findings": "7", "software": "412"}
     fields: dict[str, Any] = {
         "id": "ep_01", "name": "web-01.corp.example", "tab": tab, "sub": "Debian 12 · eu-north · agent 0.1.0",
         "state": HERE, "seen": "12 s ago", "kpis": ENDPOINT_KPIS,
-        "tabs": tuple(Tab(t.capitalize(), f"/endpoints/ep_01/{t}", t == tab, notes.get(t, "")) for t in tabs),
+        "tabs": tuple(Tab(TAB_LABELS.get(t, t.capitalize()), f"/endpoints/ep_01/{t}", t == tab, notes.get(t, "")) for t in ENDPOINT_TABS),
         "facts": (Fact("Kernel", "6.1.0-32-amd64"), Fact("Package lists", "2 h old, refreshed without error")),
         "missing": UPDATES, "missing_note": "12 more that are no security updates.", "findings": FINDINGS,
         "findings_note": "", "timeline": TIMELINE, "deploy_href": "/rollouts/new?filter=id:ep_01",
         "software": (SoftwareRow("libssl3", "3.0.15-1~deb12u1", "amd64", "openssl", "Debian-Security", "ii"),),
-        "software_note": "1 of 412 packages", "software_query": "libssl",
+        "software_note": "1 of 412 packages", "software_query": "libssl", "launcher": LAUNCHER if tab == "agent" else None,
     }  # fmt: skip
     return EndpointView(**{**fields, **changes})
 
 
 ENDPOINT_PAGES: Final = {
-    **{tab: endpoint_sample(tab) for tab in ("summary", "missing", "findings", "software", "timeline")},
+    **{tab: endpoint_sample(tab) for tab in ENDPOINT_TABS},
+    **{f"agent, {name}": endpoint_sample("agent", launcher=said) for name, said in LAUNCHERS_OF_AN_ENDPOINT.items()},
     "no inventory": endpoint_sample(
         state=NO_DATA, seen="never checked in", missing=(), findings=(), timeline=(), kpis=(
             Kpi("missing", "Missing updates", None, "no inventory yet", "/endpoints/ep_01/missing"),
@@ -326,6 +329,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "rollout_members": MEMBERS,
     "new_deployment": DEPLOYMENTS,
     "policies": POLICIES,
+    **RELEASE_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

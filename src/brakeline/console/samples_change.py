@@ -217,9 +217,19 @@ DRAFT_VIEW: Final = replace(
     brake=BrakeControl("/rollouts/ro_live/brake", False, "NOT STARTED", "there is nothing to stop"),
     releases=(ReleaseControl("/rollouts/ro_live/start", "Start", False, "Opens the first ring."),),
 )  # fmt: skip
+RELEASE_VIEW: Final = replace(
+    HALTED_VIEW, name="Release agent 1.4.0", policy=None, releases=(),
+    alert="■ Halted: 1 of 1 treated failed through the release itself; web-07: the trial failed, it ended by itself: ended with "
+    "code 1. 1 endpoint received this release, 5 were spared. It is recalled: who has it goes back to the last known good by "
+    "itself. It is never resumed; publish a newer release.",
+    harmed=(EndpointMark(Link("web-07", "/endpoints/ep_07"), "it ended by itself: ended with code 1. (executed 3 times)", Badge("✕", "trial failed", Tone.BAD)),),
+    updates=(PinnedUpdate("brakeline-agent", "1.4.0-0d9e4a61c0b3", 6, False, ""),), release=Link("1.4.0-0d9e4a61c0b3", "/releases/1.4.0-0d9e4a61c0b3"),
+    updates_note="a release of our own, for the launchers; each tries it beside one that works",
+)  # fmt: skip
 ROLLOUT_STATES: Final = {
     "rolling": ROLLING_VIEW, "halted": HALTED_VIEW, "held, six endpoints": SMALL_VIEW, "completed": DONE_VIEW,
     "draft": DRAFT_VIEW,
+    "release, halted": RELEASE_VIEW,
 }  # fmt: skip
 
 STATE_TABS: Final = (

@@ -31,9 +31,17 @@ from brakeline.console.views_change import (
     RolloutsView,
     RolloutView,
 )
+from brakeline.console.views_release import (
+    PromotionView,
+    ReleaseActView,
+    ReleaseKeysView,
+    ReleasesView,
+    ReleaseView,
+)
 from brakeline.tenancy.model import Principal
 
-ENDPOINT_TABS = ("summary", "missing", "findings", "software", "timeline")
+ENDPOINT_TABS = ("summary", "missing", "findings", "software", "agent", "timeline")
+RELEASE_ACTS = ("withdraw", "recall", "pardon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,22 @@ class Screens(Protocol):
     async def policies(self, who: Visitor, form: PolicyForm, ask: bool) -> PoliciesView: ...
     async def create_policy(self, who: Visitor, form: PolicyForm) -> None: ...
     async def delete_policy(self, who: Visitor, policy_id: str) -> None: ...
+    async def releases(self, who: Visitor, after: str) -> ReleasesView: ...
+    async def release(self, who: Visitor, release_id: str) -> ReleaseView: ...
+    async def release_keys(self, who: Visitor) -> ReleaseKeysView: ...
+    async def release_act(self, who: Visitor, release_id: str, verb: str) -> ReleaseActView:
+        """The step before `act_on_release`: changes nothing."""
+        ...
+
+    async def act_on_release(self, who: Visitor, release_id: str, verb: str, reason: str) -> None: ...
+    async def promotion(self, who: Visitor, release_id: str, pace: str) -> PromotionView:
+        """The step before `promote`: changes nothing."""
+        ...
+
+    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:
+        """The id of the started rollout. Raises Conflict when the number of endpoints has moved."""
+        ...
+
     async def audit(self, who: Visitor, after: str) -> AuditView: ...
     async def settings(self, who: Visitor, fresh_token: str = "") -> SettingsView: ...
     async def create_token(self, who: Visitor, name: str, role: str) -> str:

@@ -10,7 +10,9 @@ from brakeline.core.clock import Clock
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.service import FleetService
 from brakeline.platform.settings import Settings
+from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
+from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.service import TenancyService
 
@@ -24,6 +26,8 @@ class Services:
     exposure: ExposureService
     rollout: RolloutService
     remediation: RemediationService
+    releases: ReleasesService
+    releasing: Releasing
     clock: Clock
     settings: Settings
     one_liner: Callable[[str, str], str]
@@ -33,5 +37,6 @@ def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, rollout=state.rollout,
-        remediation=state.remediation, clock=state.clock, settings=state.settings, one_liner=state.one_liner,
+        remediation=state.remediation, releases=state.releases, releasing=state.releasing, clock=state.clock,
+        settings=state.settings, one_liner=state.one_liner,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from brakeline.console import samples, samples_change
+from brakeline.console import samples, samples_change, samples_release
 from brakeline.console.screens import Screens, Visitor
 from brakeline.console.views import (
     AddEndpointView,
@@ -35,6 +35,13 @@ from brakeline.console.views_change import (
     RolloutMembersView,
     RolloutsView,
     RolloutView,
+)
+from brakeline.console.views_release import (
+    PromotionView,
+    ReleaseActView,
+    ReleaseKeysView,
+    ReleasesView,
+    ReleaseView,
 )
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -131,7 +138,8 @@ class Showroom(Screens):
         return samples_change.ROLLOUTS_PAGES["rows"]
 
     async def rollout(self, who: Visitor, rollout_id: str) -> RolloutView:
-        states = {"ro_halted": "halted", "ro_done": "completed", "ro_small": "held, six endpoints", "ro_draft": "draft"}
+        states = {"ro_halted": "halted", "ro_done": "completed", "ro_small": "held, six endpoints", "ro_draft": "draft",
+                  "ro_release": "release, halted"}  # fmt: skip
         if rollout_id in states:
             return replace(samples_change.ROLLOUT_STATES[states[rollout_id]], id=rollout_id)
         if rollout_id != "ro_live":
@@ -183,6 +191,35 @@ class Showroom(Screens):
 
     async def delete_policy(self, who: Visitor, policy_id: str) -> None:
         self.presses.append(f"policy-gone {policy_id}")
+
+    async def releases(self, who: Visitor, after: str) -> ReleasesView:
+        return samples_release.RELEASES["rows"]
+
+    async def release(self, who: Visitor, release_id: str) -> ReleaseView:
+        views = samples_release.RELEASE_STATES.values()
+        found = next((v for v in views if v.id == release_id), None)
+        if found is None:
+            raise NotFound("there is no such release", id=release_id[:60])
+        return found
+
+    async def release_keys(self, who: Visitor) -> ReleaseKeysView:
+        return samples_release.RELEASE_KEYS["on this server"]
+
+    async def release_act(self, who: Visitor, release_id: str, verb: str) -> ReleaseActView:
+        return samples_release.RELEASE_ACTS["pardon" if verb == "pardon" else "recall"]
+
+    async def act_on_release(self, who: Visitor, release_id: str, verb: str, reason: str) -> None:
+        who.principal.require("release.recall")
+        self.presses.append(f"{verb} {release_id}: {reason}")
+
+    async def promotion(self, who: Visitor, release_id: str, pace: str) -> PromotionView:
+        return samples_release.PROMOTIONS["plan" if who.may("release.publish") else "viewer"]
+
+    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:
+        who.principal.require("release.publish")
+        if expect_count != samples_release.PLAN.endpoints:
+            raise Conflict("another number of endpoints is concerned now")
+        return "ro_live"
 
     async def audit(self, who: Visitor, after: str) -> AuditView:
         return samples.AUDITS["verified"]

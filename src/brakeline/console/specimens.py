@@ -39,6 +39,7 @@ def shell_for(page: str) -> Shell:
     """The shell around a specimen: as for alice, without a feed."""
     if page in DOORS:
         return Shell(title=page)
-    sections = {"rollout": "/rollouts", "cve": "/vulnerabilities", "overview": "/", "new_deployment": "/rollouts/new"}
+    sections = {"rollout": "/rollouts", "cve": "/vulnerabilities", "overview": "/", "new_deployment": "/rollouts/new",
+                "release_act": "/releases", "promotion": "/releases", "release_keys": "/releases"}  # fmt: skip
     path = sections.get(page, "/" + page.removeprefix("add_").rstrip("s") + "s")
     return Shell(page.replace("_", " "), navigation(path, NavCounts(100_000, 312, 1)), "Alice", "form-token", dev=True)

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from brakeline.console.views_release import LauncherView
 
 
 class Tone(StrEnum):
@@ -298,6 +302,7 @@ class EndpointView:
     software_note: str = ""
     timeline: tuple[LogRow, ...] = ()
     deploy_href: str = ""
+    launcher: LauncherView | None = None  # of the tab "agent" only
 
 
 # --- risk ----------------------------------------------------------------------------------------------------------

@@ -210,6 +210,7 @@ class RolloutView:
     releases: tuple[ReleaseControl, ...] = ()
     pause_action: str = ""
     withdraw_action: str = ""
+    release: Link | None = None  # the release of ours that it rolls out; None = updates
 
     @property
     def stopped(self) -> bool:

@@ -54,6 +54,7 @@ class NotAssessed(NamedTuple):
     package: str
     version: str
     code: str  # third_party | other_lineage | no_data | bad_version | unmapped_source | running_kernel_unknown
+    # | no_provider (then `package` is the whole system)
     reason: str
 
 

@@ -30,7 +30,7 @@ from brakeline.exposure.match import assess, judge
 from brakeline.exposure.model import FindingState, Role
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.store import EndpointExposure
-from brakeline.exposure.upkeep import PAGE_MAX, Upkeep, lists_known, release_of
+from brakeline.exposure.upkeep import PAGE_MAX, Upkeep, lists_known, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
 from brakeline.tenancy.model import Principal, system_principal
 
@@ -72,8 +72,8 @@ class ExposureService(Upkeep):
             found.append(OpenFinding(finding, state, note, since_ms))
         found.sort(key=lambda f: (not f.finding.kev, f.finding.role, f.finding.package, f.finding.cve))
         return EndpointFindings(
-            endpoint_id, tuple(found), answer.not_assessed, answer.packages, detail.summary.inventory_ms,
-            self._unknown_since(detail.summary), known.limits,
+            endpoint_id, tuple(found), (*unprovided(detail), *answer.not_assessed), answer.packages,
+            detail.summary.inventory_ms, self._unknown_since(detail.summary), known.limits,
         )  # fmt: skip
 
     async def summary(self, principal: Principal) -> FleetExposure:

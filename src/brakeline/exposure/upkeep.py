@@ -14,7 +14,7 @@ from brakeline.core.clock import Clock
 from brakeline.exposure import store
 from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
-from brakeline.exposure.model import Installed
+from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
@@ -123,6 +123,14 @@ def release_of(detail: EndpointDetail) -> str:
 
 def lists_known(detail: EndpointDetail, pending: bool) -> bool:
     return pending or detail.health.lists_refreshed_ms > 0
+
+
+def unprovided(detail: EndpointDetail) -> tuple[NotAssessed, ...]:
+    """The gap that must be said when nothing on an endpoint can look at it: it is no endpoint without packages."""
+    f = detail.facts
+    if detail.summary.inventory_ms or f.package_manager != "none":
+        return ()
+    return (NotAssessed(f.os_name or f.os_id, f.os_version, "no_provider", "there is no provider for this system yet"),)
 
 
 def as_installed(package: Package) -> Installed:

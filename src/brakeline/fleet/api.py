@@ -20,6 +20,8 @@ from brakeline.fleet.model import (
     FleetCounts,
     FleetUpdate,
     NewEnrolToken,
+    ReleaseStandings,
+    ReleaseTrials,
     SoftwareHit,
 )
 from brakeline.fleet.service import FleetService
@@ -147,6 +149,23 @@ async def retire(endpoint_id: str, who: Who, fleet: Fleet, body: Retire | None =
 async def counts(who: Who, fleet: Fleet) -> FleetCounts:
     """Figures of the overview."""
     return await fleet.counts(who)
+
+
+@router.get("/fleet/releases")
+async def release_standings(who: Who, fleet: Fleet) -> ReleaseStandings:
+    """On how many endpoints each release of ours runs, is confirmed, on probation, quarantined.
+
+    Which endpoints these are: `GET /endpoints?q=running:RELEASE` (or `confirmed:`, `probation:`, `quarantined:`).
+    """
+    return await fleet.release_standings(who)
+
+
+@router.get("/fleet/releases/{release_id}/trials")
+async def release_trials(
+    release_id: str, who: Who, fleet: Fleet, limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = 50
+) -> ReleaseTrials:
+    """Trials of a release that failed: reasons, and the end of the log, as the launchers tell it."""
+    return await fleet.release_trials(who, release_id, limit=limit)
 
 
 @router.get("/updates")

@@ -14,11 +14,13 @@ from brakeline.fleet.model import (
     FleetCounts,
     FleetUpdate,
     Presence,
+    ReleaseStandings,
+    ReleaseTrials,
     SoftwareHit,
 )
 from brakeline.fleet.parts import FleetParts
 from brakeline.fleet.query import Query, parse
-from brakeline.fleet.store import inventories, lists
+from brakeline.fleet.store import inventories, lists, standing
 from brakeline.fleet.store.lists import After
 from brakeline.protocol.messages import Package, PendingUpdate
 from brakeline.tenancy import audit
@@ -120,6 +122,18 @@ class ListUse(FleetParts):
         silent_after_s = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S
         async with self.db.tenant(principal.tenant_id) as conn:
             return await lists.counts(conn, self.clock.now_ms(), silent_after_s)
+
+    async def release_standings(self, principal: Principal) -> ReleaseStandings:
+        """On how many endpoints each release of ours runs, is confirmed, on probation, quarantined."""
+        principal.require("endpoint.read")
+        async with self.db.tenant(principal.tenant_id) as conn:
+            return await standing.standings(conn)
+
+    async def release_trials(self, principal: Principal, release_id: str, *, limit: int = 50) -> ReleaseTrials:
+        """Trials of a release that failed, as the launchers tell it."""
+        principal.require("endpoint.read")
+        async with self.db.tenant(principal.tenant_id) as conn:
+            return await standing.trials(conn, release_id, min(max(limit, 1), PAGE_ITEMS_MAX))
 
     async def presence(self, tenant_id: str, endpoint_ids: list[str] | None = None) -> dict[str, Presence]:
         """Presence by endpoint id, this moment's check-ins included; None = the whole tenant."""

@@ -127,6 +127,51 @@ class EndpointDetail:
     inventory_digest: str
     enrolled_by: str  # id of the enrolment token
     same_hostname: tuple[str, ...]  # other endpoints with this host name: an earlier enrolment of the same machine?
+    launcher: LauncherReport | None = None  # what its launcher last said; None = no launcher runs its agent
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseStanding:
+    """On how many endpoints a release of ours stands how, by what their launchers last said."""
+
+    release_id: str
+    running: int = 0
+    confirmed: int = 0
+    probation: int = 0
+    quarantined: int = 0
+    recalled: int = 0  # still on their disks, and forbidden there
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseStandings:
+    """Every release that some launcher speaks of. Without a launcher an endpoint takes no release."""
+
+    items: tuple[ReleaseStanding, ...]
+    with_launcher: int
+    without_launcher: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTrial:
+    """The newest trial of an endpoint's launcher, which came to nothing. Told by the launcher, never by the release."""
+
+    endpoint_id: str
+    hostname: str
+    outcome: str  # reverted | refused
+    code: str
+    detail: str
+    runs: int
+    log_tail: str
+    heard_ms: int  # when the endpoint last said so
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTrials:
+    """Trials of one release that failed: how many by code, and the endpoints heard last."""
+
+    release_id: str
+    by_code: dict[str, int]
+    items: tuple[FailedTrial, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ KEYS: Final[dict[str, tuple[str, ...] | str | None]] = {
     "asleep": YES_NO,
     "class": ("server", "desktop", "laptop"),
     "agent": None,  # agent version
+    "launcher": YES_NO,  # a launcher runs the agent: only then it takes releases
+    "running": None,  # by what the launcher reports: release id that is executed now
+    "confirmed": None,  # release id that passed its probation last
+    "probation": None,  # release id on probation
+    "quarantined": None,  # release id that failed there and is not tried again
     "kernel": None,
     "arch": None,
     "host": None,  # exact host name, or with * as wildcard

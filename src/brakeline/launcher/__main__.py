@@ -77,6 +77,8 @@ class Launcher:
         self.update.begin(clock.monotonic_s())
         if record.run is not None and not record.run.clean:
             host.bury(self.settings)  # a launcher that was killed has left its release running: never two at once
+            if self.update.cut_off:  # if the host died, then of the launcher that was on trial
+                record = dataclasses.replace(record, run=dataclasses.replace(record.run, clean=True))
         self.state = State(record, self.settings.knobs, committed=record)
         self.events.append(model.Started(clock.monotonic_s(), clock.boot_id(), install.installed(self.disk), problem))
         while not self.over:
@@ -187,8 +189,8 @@ class Launcher:
                 return self._commit(record, must=must)
             case model.Check(damaged=damaged):
                 self._start_check(damaged)
-            case model.Execute(release_id=release_id):
-                self._execute(release_id)
+            case model.Execute(release_id=release_id, content=content):
+                self._execute(release_id, content)
             case model.Kill():
                 if self.release is not None:
                     host.end(self.release)
@@ -204,8 +206,9 @@ class Launcher:
     def _commit(self, record: model.Record, *, must: bool) -> bool:
         record = dataclasses.replace(record, generation=self.state.committed.generation + 1)
         try:
-            if must and record.run is not None and record.run.release_id == record.trial:  # it is about to be executed
-                self._keep(record.trial)
+            run = record.run
+            if must and record.trial and run is not None and record.trial in (run.release_id, run.content):
+                self._keep(record.trial)  # it is about to be executed, or read
             self.records.commit(record)
         except OSError as e:
             log(f"the launcher's record cannot be written: {e.strerror}")
@@ -233,28 +236,29 @@ class Launcher:
             return
         self.check_until_s = clock.monotonic_s() + settings.knobs.check_s
 
-    def _execute(self, release_id: str) -> None:
+    def _execute(self, release_id: str, content: str) -> None:
         now = clock.monotonic_s()
-        wrong = install.verify(self.disk, release_id)
-        if wrong:
-            self.events.append(model.Refused(now, release_id, "manifest", wrong))
-            return
+        for part in filter(None, (release_id, content)):
+            wrong = install.verify(self.disk, part)
+            if wrong:
+                self.events.append(model.Refused(now, part, "manifest", wrong))
+                return
         trial = isinstance(self.state.phase, model.Running) and self.state.phase.trial
         if not trial:
             keepsake.give_back(self.settings, self.state.record, log)
         try:
             entry, _ = install.entry(self.disk, release_id)
             folder = self.settings.root / install.VERSIONS / release_id
-            self.release = host.start_release(self.settings, entry, folder)
+            self.release = host.start_release(self.settings, entry, folder, content)
         except (OSError, ValueError, KeyError, supervise.Failed) as e:
             self.events.append(model.Refused(clock.monotonic_s(), release_id, "exec", str(e)))
             return
         self.budget_at_s = clock.monotonic_s() + BUDGET_EVERY_S
-        log(f"{release_id} is being executed")
+        log(f"{release_id} is being executed" + (f" with content {content}" if content else ""))
 
     def _collect(self, keep: frozenset[str]) -> None:
         try:
-            gone = install.collect(self.disk, keep)
+            gone = [*install.collect(self.disk, keep), *install.collect(self.disk, keep, model.CONTENT)]
         except OSError as e:
             log(f"old releases cannot be removed: {e.strerror}")
             return
@@ -349,13 +353,18 @@ def become(settings: Settings, arguments: list[str]) -> int:
     """Exec the release that runs, or the best one that can: for the root helper and the command line."""
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    running = record.run.release_id if record.run else ""
-    for release_id in dict.fromkeys((running, record.current, record.last_known_good)):
-        if (
-            release_id
-            and release_id not in (*record.recalled, *record.quarantined)
-            and not install.verify(disk, release_id)
-        ):
+    running = (record.run.release_id, record.run.content) if record.run else ("", "")
+    confirmed = (record.current, record.content), (record.last_known_good, record.content_last_known_good)
+
+    def usable(release_id: str) -> bool:
+        forbidden = release_id in (*record.recalled, *record.quarantined)
+        return bool(release_id) and not forbidden and not install.verify(disk, release_id)
+
+    for release_id, content in (running, *confirmed):
+        if usable(release_id):
+            os.environ.pop(supervise.CONTENT, None)
+            if usable(content):
+                os.environ[supervise.CONTENT] = str(settings.root / install.VERSIONS / content)
             entry, _ = install.entry(disk, release_id)
             folder = settings.root / install.VERSIONS / release_id
             command = [settings.python if c == "@python" else c for c in entry]

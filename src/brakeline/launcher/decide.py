@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from brakeline.launcher import guard, trial
-from brakeline.launcher.choose import allowed, choose
+from brakeline.launcher.choose import allowed, pair
 from brakeline.launcher.model import (
+    AGENT,
+    CONTENT,
     Alone,
     Check,
     CheckEnded,
@@ -36,6 +38,7 @@ from brakeline.launcher.model import (
     Run,
     Running,
     Said,
+    Staged,
     Started,
     Starting,
     State,
@@ -89,8 +92,7 @@ def _started(state: State, event: Started) -> Step:
 def _look(state: State, at: float) -> Step:
     if state.looking:
         return state, ()
-    record = state.record
-    missing = {r for r in (record.current, record.last_known_good, record.trial) if r} - state.installed
+    missing = frozenset(state.record.kept) - state.installed
     state = replace(state, looking=True, check_due_s=at + state.knobs.check_every_s)
     return state, (Check(tuple(sorted(state.damaged | missing))),)
 
@@ -111,14 +113,8 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
         state, commands = _believe(state, event.found, event.at)
     match state.phase:
         case Running():
-            state, more = _compare(state)
-            phase = state.phase
-            if (
-                mended
-                and isinstance(phase, Running)
-                and not (phase.trial or phase.killed)
-                and choose(state, event.at) != phase.release_id
-            ):
+            state, more = _compare(state, event.at)
+            if mended and _replaced(state, event.at):
                 state, more = _end_run(state, "switch back: its files are whole again")
         case Guarding():
             state, more = _after_guard(state, event.at)
@@ -152,23 +148,32 @@ def _believe(state: State, found: Found, at: float) -> Step:
     record = trial.forbid(replace(record, recalled=recalled, floors=floors))
     kept = tuple(p for p in state.problems if p.startswith("state_lost") and not found.fresh)
     state = replace(state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s)
-    record, refusal = trial.begin(record, found.staged, found.sequence)
-    if refusal:
-        state = replace(state, problems=_with(state.problems, refusal))
+    others = [other for other in found.others if other.product == CONTENT]
+    for staged in (Staged(AGENT, found.staged, found.sequence), *others):  # the agent first
+        record, refusal = trial.begin(record, staged)
+        if refusal:
+            state = replace(state, problems=_with(state.problems, refusal))
     if record == state.record:
         return state, ()
     return replace(state, record=record), (Commit(record, must=False),)
 
 
-def _compare(state: State) -> Step:
+def _replaced(state: State, at: float) -> bool:
+    """Whether something confirmed runs that is not what should run."""
+    phase = state.phase
+    confirmed = isinstance(phase, Running) and not (phase.trial or phase.killed)
+    return confirmed and isinstance(phase, Running) and pair(state, at) != (phase.release_id, phase.content)
+
+
+def _compare(state: State, at: float) -> Step:
     """Something runs: is it still what should run?"""
     assert isinstance(state.phase, Running)
-    running = state.phase.release_id
-    if not allowed(state, running):
+    running = (state.phase.release_id, state.phase.content)
+    if not all(allowed(state, r) for r in running if r):
         return _end_run(state, "recalled")
     wanted = state.record.trial
     durable = state.committed.trial == wanted  # else the last good one would be ended for a trial that cannot begin
-    if wanted and durable and wanted != running and allowed(state, wanted) and state.record.suspect != wanted:
+    if wanted and durable and wanted not in running and wanted in pair(state, at):
         state, commands = _end_run(state, f"switch to {wanted}")
         # What runs is ended only after the disk has shown that it takes a record: the trial needs one to begin.
         return state, (Commit(state.record), *commands) if commands else ()
@@ -199,15 +204,15 @@ def _run(state: State, at: float) -> Step:
     """Execute what should run now; count it first if it is on probation."""
     if state.stopping:
         return replace(state, phase=Ended()), (Exit(),)
-    chosen = choose(state, at)
+    chosen, content = pair(state, at)
     if not chosen:
         return _alone(state, at)
-    is_trial = chosen == state.record.trial
-    record = trial.count(state.record, chosen) if is_trial else state.record
-    record = replace(record, run=Run(chosen, state.boot_id))
-    running = Running(chosen, is_trial, at)
-    state = replace(state, record=record, phase=running)
-    return state, (Commit(record, must=is_trial), Execute(chosen))
+    record = state.record
+    is_trial = bool(record.trial) and record.trial in (chosen, content)
+    record = trial.count(record, record.trial) if is_trial else record
+    record = replace(record, run=Run(chosen, state.boot_id, content=content))
+    state = replace(state, record=record, phase=Running(chosen, is_trial, at, content=content))
+    return state, (Commit(record, must=is_trial), Execute(chosen, content))
 
 
 def _alone(state: State, at: float) -> Step:
@@ -227,7 +232,7 @@ def _said(state: State, event: Said) -> Step:
     if not isinstance(phase, Running):
         return state, ()
     if event.word == "READY" and not phase.ready:
-        record = replace(state.record, run=Run(phase.release_id, state.boot_id, ready=True))
+        record = replace(state.record, run=Run(phase.release_id, state.boot_id, ready=True, content=phase.content))
         return replace(state, record=record, phase=replace(phase, ready=True)), (Commit(record, must=False),)
     if event.word == "HEALTHY" and phase.ready:
         return _judge(replace(state, phase=replace(phase, healthy=True)), event.at)
@@ -248,20 +253,17 @@ def _judge(state: State, at: float) -> Step:
         commands = (Commit(state.record, must=False),)
     if not phase.trial:
         return state, commands
-    if phase.healthy and uptime_s >= knobs.probation_s and state.record.trial == phase.release_id:  # not yet superseded
-        record = trial.confirm(state.record)
+    if phase.healthy and uptime_s >= knobs.probation_s and phase.tries(state.record):  # not yet superseded
+        passed, record = state.record.trial, trial.confirm(state.record)
         state = replace(state, record=record, phase=replace(phase, trial=False), crashes=0)
-        return state, (Commit(record), Log(f"{phase.release_id} confirmed"), _garbage(record))
+        state = replace(state, check_due_s=min(state.check_due_s, at))  # another product may have waited
+        return state, (Commit(record), Log(f"{passed} confirmed"), CollectGarbage(frozenset(record.kept)))
     # The cell was heard in the trial, or shortly before it: then it is the release that does not reach it.
     reachable = state.fresh_s is not None and state.fresh_s >= phase.since_s - HEARD_S
     patience_s = knobs.healthy_s if reachable else knobs.healthy_unreachable_s
     if uptime_s >= patience_s:
         return _end_run(state, "not_healthy: it did not become healthy in time")
     return state, commands
-
-
-def _garbage(record: Record) -> CollectGarbage:
-    return CollectGarbage(frozenset(r for r in (record.current, record.last_known_good, record.trial) if r))
 
 
 # --- ends ----------------------------------------------------------------------------------------------------------
@@ -275,13 +277,13 @@ def _exited(state: State, event: Exited) -> Step:
         state = replace(state, record=replace(state.record, run=replace(state.record.run, clean=True)))
     code, detail = _cause(phase, event)
     said = Log(f"{phase.release_id} has ended: {code}: {detail}")
-    if phase.trial and state.record.trial == phase.release_id:
+    if phase.tries(state.record):
         state = replace(state, record=_tried(state, phase, code, f"{detail} {event.tail}".strip()))
     state, wait_s = _rest(state, phase, event, code)
     state = replace(state, phase=Resting(event.at + wait_s))
     commands: tuple[Command, ...] = (said, Commit(state.record, must=False))
     if phase.trial and not state.record.trial:
-        commands += (_garbage(state.record),)
+        commands += (CollectGarbage(frozenset(state.record.kept)),)
     if state.stopping:
         return replace(state, phase=Ended()), (*commands, Exit())
     if wait_s > 0:
@@ -323,6 +325,8 @@ def _rest(state: State, phase: Running, event: Exited, code: str) -> tuple[State
     instead = before not in (phase.release_id, state.record.suspect) and allowed(state, before)
     if crashes >= 3 and not phase.trial and phase.release_id == state.record.current and instead:
         state = replace(state, resting_release=phase.release_id, rest_until_s=event.at + knobs.again_s)
+    elif crashes >= 3 and not phase.trial and phase.content:  # maybe it can do without
+        state = replace(state, bare_until_s=event.at + knobs.again_s)
     return replace(state, crashes=crashes), knobs.restart_s[min(crashes - 1, len(knobs.restart_s) - 1)]
 
 
@@ -331,7 +335,7 @@ def _refused(state: State, event: Refused) -> Step:
     state = replace(state, damaged=state.damaged | {event.release_id}, hash_again_s=event.at + state.knobs.again_s)
     state = replace(state, problems=_with(state.problems, f"{event.code}: {event.release_id}: {event.why}"))
     record = replace(state.record, run=None)
-    if event.release_id == record.trial:
+    if event.release_id == record.trial:  # of either product
         record = trial.failed(record, event.code, event.why)
     said = (Log(f"{event.release_id} cannot be executed: {event.why}"), Commit(record, must=False))
     waits_s = state.knobs.restart_s
@@ -352,28 +356,32 @@ def _commit_failed(state: State, event: CommitFailed) -> Step:
     if not isinstance(phase, Running):
         return state, ()
     # Who is confirmed or tried is as on the disk; what is forbidden, and what runs, is as known here.
-    was, record = state.committed, replace(state.record, attempts=state.committed.attempts, trial="")
+    was, record = state.committed, trial.over(replace(state.record, attempts=state.committed.attempts))
     if phase.killed:  # a switch that was not begun
         return replace(state, record=record, phase=replace(phase, killed="")), ()
-    if not phase.trial and phase.release_id != was.current:  # a confirmation that is not durable: not yet
+    if replace(phase, trial=True).tries(was) and not phase.trial:  # a confirmation that is not durable: not yet
         record = replace(
-            record, current=was.current, last_known_good=was.last_known_good, trial=phase.release_id,
+            record, current=was.current, last_known_good=was.last_known_good, content=was.content,
+            content_last_known_good=was.content_last_known_good, trial=was.trial, trial_product=was.trial_product,
             trial_sequence=was.trial_sequence, last_trial=was.last_trial,
-            floors=replace(record.floors, sequence=was.floors.sequence),
+            floors=replace(
+                record.floors, sequence=was.floors.sequence, content_sequence=was.floors.content_sequence
+            ),
         )  # fmt: skip
         return replace(state, record=record, phase=replace(phase, trial=True, healthy=True)), ()
     state = replace(state, record=replace(record, run=None), phase=Starting(event.at))
-    instead = choose(state, event.at)
+    instead, content = pair(state, event.at)
     if not instead:
         return _alone(state, event.at)
-    record = replace(state.record, run=Run(instead, state.boot_id))
-    return replace(state, record=record, phase=Running(instead, trial=False, since_s=event.at)), (Execute(instead),)
+    record = replace(state.record, run=Run(instead, state.boot_id, content=content))
+    running = Running(instead, trial=False, since_s=event.at, content=content)
+    return replace(state, record=record, phase=running), (Execute(instead, content),)
 
 
 def _tick(state: State, at: float) -> Step:
     state, commands = _judge(state, at)
     if isinstance(state.phase, Running) and not state.phase.killed:
-        state, more = _compare(state)
+        state, more = _compare(state, at)
         commands += more
     state, more = guard.serve(state, at)
     commands += more
@@ -383,11 +391,13 @@ def _tick(state: State, at: float) -> Step:
         state = replace(state, damaged=frozenset())
     back = ""
     if guard.over(state, at):
-        state, back = guard.lift(state), "switch back: the delay after the host's death is over"
+        state, back = guard.lift(state, at), "switch back: the delay after the host's death is over"
     elif state.resting_release and not state.record.suspect and at >= state.rest_until_s:
         state, back = _rested(state), "switch back: the confirmed release is tried again"
+    elif 0 < state.bare_until_s <= at:
+        state, back = replace(state, bare_until_s=0.0, crashes=0), "switch back: its content is tried again"
     phase = state.phase
-    if isinstance(phase, Running) and back and not phase.trial and choose(state, at) != phase.release_id:
+    if back and _replaced(state, at):
         state, more = _end_run(state, back)
         return state, commands + more
     if isinstance(phase, Guarding) and at >= phase.until_s and not state.looking:

@@ -36,21 +36,26 @@ def after_restart(state: State, at: float) -> tuple[State, tuple[Command, ...]]:
 
 def given_back(record: Record, run: Run) -> Record:
     """It was cut off on probation by no fault of its own, as far as can be seen, if it had said READY."""
-    attempt = record.attempt(run.release_id)
-    if run.release_id != record.trial:
+    if not record.trial or record.trial not in (run.release_id, run.content):
         return record
-    if run.ready and attempt.refunds < REFUNDS_MAX:
-        return trial.refund(record, run.release_id)
+    if run.ready and record.attempt(record.trial).refunds < REFUNDS_MAX:
+        return trial.refund(record, record.trial)
     return trial.failed(record, "cut_off", "the host or the launcher ended while it was running")
 
 
 def _died(record: Record, run: Run) -> Record:
+    blamed = _blamed(record, run)
     record = given_back(replace(record, run=None), run)
-    if run.survived or run.release_id in record.quarantined:
+    if run.survived or blamed in record.quarantined:
         return record
-    if record.vouched == run.release_id:
+    if record.vouched == blamed:
         return replace(record, vouched="")
-    return replace(record, suspect=run.release_id, suspected=record.suspected + 1, served_s=0.0)
+    return replace(record, suspect=blamed, suspected=record.suspected + 1, served_s=0.0)
+
+
+def _blamed(record: Record, run: Run) -> str:
+    """What is on probation, if anything of it was; else the release, and what was confirmed of its content with it."""
+    return run.content if run.content and run.content == record.trial else run.release_id
 
 
 def impose(state: State, at: float) -> State:
@@ -77,10 +82,12 @@ def over(state: State, at: float) -> bool:
     return imposed and at >= state.rest_until_s
 
 
-def lift(state: State) -> State:
-    """The suspect may run again."""
+def lift(state: State, at: float) -> State:
+    """The suspect may run again; a release for a while without its content, which may be what took the host down."""
+    agents = (state.record.current, state.record.last_known_good)
+    bare_until_s = at + state.knobs.again_s if state.record.suspect in agents else 0.0
     record = replace(state.record, suspect="", served_s=0.0)
-    return replace(state, record=record, guard="", resting_release="", rest_until_s=0.0)
+    return replace(state, record=record, guard="", resting_release="", rest_until_s=0.0, bare_until_s=bare_until_s)
 
 
 def survived(state: State) -> State:
@@ -88,6 +95,6 @@ def survived(state: State) -> State:
     record, run = state.record, state.record.run
     assert run is not None
     record = replace(record, run=replace(run, survived=True))
-    if record.suspected and not record.suspect:
-        record = replace(record, suspected=0, vouched=run.release_id)
+    if record.suspected and not record.suspect and (run.content or not record.content):
+        record = replace(record, suspected=0, vouched=_blamed(record, run))
     return replace(state, record=record)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.launcher.disk import Disk
-from brakeline.launcher.model import Record
+from brakeline.launcher.model import CONTENT, Record
 from brakeline.trust import artifacts
 from brakeline.trust.assess import AGENT
 from brakeline.trust.errors import Distrust
@@ -88,7 +88,8 @@ def write_tree(disk: Disk, release_id: str, files: Tree, said: artifacts.About) 
     for folder in sorted({name[:i] for name in files for i, c in enumerate(name) if c == "/"}):
         disk.mkdir(f"{beside}/{folder}")
     for name, data in files.items():
-        disk.create(f"{beside}/{name}", data, executable=name == said.entry[0].removeprefix("./"))
+        program = said.product != CONTENT and name == said.entry[0].removeprefix("./")  # content has no programs
+        disk.create(f"{beside}/{name}", data, executable=program)
         disk.sync(f"{beside}/{name}")
     hashes = {name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in files.items()}
     disk.create(f"{beside}/{artifacts.MANIFEST}", artifacts.manifest(hashes, said).encode())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from brakeline.trust.model import Floors
 
+AGENT, CONTENT = "agent", "content"  # products that this launcher puts on probation, one release at a time
 TRIES = 3  # executions of a release on probation before it is quarantined
 REFUNDS_MAX = 2  # of these, executions given back because the host went down after READY
 
@@ -61,6 +62,7 @@ class Run:
     ready: bool = False
     survived: bool = False  # it ran for `survive_s`
     clean: bool = False  # it ended by itself or was ended by us; not with the host
+    content: str = ""  # release_id of the content that it was given
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Record:
     generation: int = 0
     current: str = ""  # release_id that passed its probation last; "" = nothing is installed yet
     last_known_good: str = ""  # the one before
-    trial: str = ""
+    trial: str = ""  # of either product: content on probation is given to the confirmed agent
     trial_sequence: int = 0
     attempts: tuple[Attempt, ...] = ()
     quarantined: tuple[str, ...] = ()
@@ -93,10 +95,19 @@ class Record:
     vouched: str = ""  # it was suspected and has survived since: the next such death costs no delay
     floors: Floors = field(default_factory=Floors)
     last_trial: TrialEnd | None = None
+    content: str = ""  # endpoint content that passed its probation last; "" = the agent's own defaults
+    content_last_known_good: str = ""  # the one before
+    trial_product: str = AGENT  # of `trial`
 
     def attempt(self, release_id: str) -> Attempt:
         """The ledger's line of a release."""
         return next((a for a in self.attempts if a.release_id == release_id), Attempt(release_id, 0))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Every release that this record needs on the disk."""
+        ours = (self.current, self.last_known_good, self.content, self.content_last_known_good, self.trial)
+        return tuple(dict.fromkeys(r for r in ours if r))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +233,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Hash every file of the release against its manifest, then run it."""
+    """Hash every file of the release and of its content against their manifests, then run it."""
 
     release_id: str
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +299,11 @@ class Running:
     ready: bool = False
     healthy: bool = False  # it says so; believed after `probation_s`
     killed: str = ""  # why it was told to end
+    content: str = ""  # what it was given; `trial`: one of the two is on probation
+
+    def tries(self, record: Record) -> bool:
+        """Whether it is the release on probation, or has it as content."""
+        return self.trial and record.trial in (self.release_id, self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +337,9 @@ class State:
     check_due_s: float = 0.0
     fresh_s: float | None = None  # when the cell last gave a verified answer in this process
     crashes: int = 0  # of the same release in a row
-    resting_release: str = ""  # crash-looping; not run before `rest_until_s` while there is another
+    resting_release: str = ""  # crash-looping; not used before `rest_until_s` while it can be done without
     rest_until_s: float = 0.0
+    bare_until_s: float = 0.0  # a release kept crashing with its content: until then all run without any
     served_at_s: float = 0.0  # up to when `record.served_s` counts
     stopping: bool = False
     problems: tuple[str, ...] = ()

@@ -111,12 +111,17 @@ def decode(slot: bytes) -> Record | None:
 
 
 def _record(plain: dict[str, Any]) -> Record:
-    known = {f.name for f in dataclasses.fields(Record)}
-    plain = {k: v for k, v in plain.items() if k in known}
+    plain = _known(Record, plain)
     for name in ("quarantined", "recalled"):
         plain[name] = tuple(plain.get(name, ()))
     plain["attempts"] = tuple(Attempt(*a) for a in plain.get("attempts", ()))
-    plain["run"] = Run(**plain["run"]) if plain.get("run") else None
-    plain["last_trial"] = TrialEnd(**plain["last_trial"]) if plain.get("last_trial") else None
-    plain["floors"] = Floors(**plain.get("floors", {}))
+    plain["run"] = Run(**_known(Run, plain["run"])) if plain.get("run") else None
+    plain["last_trial"] = TrialEnd(**_known(TrialEnd, plain["last_trial"])) if plain.get("last_trial") else None
+    plain["floors"] = Floors(**_known(Floors, plain.get("floors", {})))
     return Record(**plain)
+
+
+def _known(kind: Any, plain: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields that only a newer launcher knows."""
+    names = {f.name for f in dataclasses.fields(kind)}
+    return {k: v for k, v in plain.items() if k in names}

@@ -24,7 +24,7 @@ from brakeline.launcher.slots import Me, Seen, Selector, Slot, State
 
 PRODUCT: Final = "launcher"
 PROGRAM: Final = "launcher.pyz"
-AGAIN_S: Final = 60.0
+AGAIN_S: Final = 10.0
 
 
 class Update:
@@ -33,13 +33,14 @@ class Update:
     def __init__(self, disk: Disk, knobs: Knobs, log: Callable[[str], None], me: Me | None,
                  tell: Callable[[str], None]) -> None:  # fmt: skip
         self.disk, self.knobs, self.log, self.me, self.tell = disk, knobs, log, me, tell
-        self.parent = os.getppid()
+        self.parent = parent()
         self.state: State | None = None  # None = no stub started us
         self.waits = "no stub starts this launcher: it comes with its package"
         self.staged: Staged | None = None
         self.staged_until_s = 0.0
         self.said: tuple[str, ...] = ()
         self.again_s = 0.0  # after an error of the disk
+        self.cut_off = False  # the host or the service ended while a launcher was on trial
 
     @property
     def selector(self) -> Selector:
@@ -51,6 +52,7 @@ class Update:
             return
         was = load(self.disk)
         selector = was if self.me.trial else slots.begun(was, self.me, held(self.disk))
+        self.cut_off = bool(was.trial) and not (self.me.trial or self.me.ended)
         self.state = State(selector, self.me, at, at, selector.calm_s)
         self._say("READY")
         if self.me.trial:
@@ -79,7 +81,7 @@ class Update:
         """Why this launcher should end now; "" = it should not."""
         if self.state is None or at < self.again_s:
             return ""
-        if self.state.me.trial and os.getppid() != self.parent:
+        if self.state.me.trial and parent() != self.parent:
             return "the stub that watches this trial is gone"
         phase = launcher.phase
         if isinstance(phase, Running) and phase.ready and not phase.trial:
@@ -149,6 +151,11 @@ class Update:
         self.tell(word)
 
 
+def parent() -> int:
+    """Another number once the stub above us is gone. On Windows always 0: there its end is a signal (`windows`)."""
+    return 0 if os.name == "nt" else os.getppid()
+
+
 def to_stub(word: str) -> None:
     """One word to the stub, which reads a trial's standard output."""
     with contextlib.suppress(OSError):
@@ -195,7 +202,8 @@ def load(disk: Disk) -> Selector:
         fields: dict[str, Any] = {k: v for k, v in plain.items() if k in known}
         fields["slots"] = {slot: _slot(about) for slot, about in fields.get("slots", {}).items()}
         fields["failed"] = tuple(fields.get("failed", ()))
-        fields["last_trial"] = TrialEnd(**fields["last_trial"]) if fields.get("last_trial") else None
+        end = fields.get("last_trial")  # a newer launcher may say more of it
+        fields["last_trial"] = TrialEnd(**{f.name: end[f.name] for f in dataclasses.fields(TrialEnd)}) if end else None
         return Selector(**fields)
     except (TypeError, KeyError, ValueError):
         return Selector()

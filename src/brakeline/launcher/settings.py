@@ -59,7 +59,7 @@ def load(root: Path = ROOT, etc: Path = ETC, home: Path = AGENT_HOME) -> Setting
     agent, own = _object(etc / "agent.json", problems), _object(etc / "launcher.json", problems)
     who = Who(
         _text(agent, "endpoint_id"), _text(agent, "cell") or "cell", _text(agent, "region"),
-        channel=_text(agent, "channel") or "stable", also=("content", "launcher"),
+        platform=this_platform(), channel=_text(agent, "channel") or "stable", also=("content", "launcher"),
     )  # fmt: skip
     return Settings(
         root=root, etc=etc, home=home, user=_text(own, "user", "brakeline"), server_url=_text(agent, "server_url"),
@@ -67,6 +67,13 @@ def load(root: Path = ROOT, etc: Path = ETC, home: Path = AGENT_HOME) -> Setting
         knobs=_numbers(Knobs(), own.get("knobs"), problems), budget=_numbers(Budget(), own.get("budget"), problems),
         arguments=tuple(a for a in own.get("arguments", ["run"]) if isinstance(a, str)), problems=tuple(problems),
     )  # fmt: skip
+
+
+def this_platform() -> str:
+    """What releases with a program of their own are for: linux-x86_64, windows-x86_64."""
+    if sys.platform == "win32":
+        return "windows-" + os.environ.get("PROCESSOR_ARCHITECTURE", "").lower().replace("amd64", "x86_64")
+    return f"{sys.platform}-{os.uname().machine}"
 
 
 def _object(path: Path, problems: list[str]) -> dict[str, Any]:

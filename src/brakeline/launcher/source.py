@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import socket
 import ssl
+import stat
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +27,10 @@ from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
 from brakeline.trust import wire
 from brakeline.trust.assess import RELEASE_BYTES_MAX, assess
 from brakeline.trust.errors import Distrust
-from brakeline.trust.model import Assessment, ClockReading, Documents, Offered
+from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Offered
 
 CACHE = "tuf/documents.json"
+BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: a wrong clock must not keep the right time away
 
 
@@ -44,17 +47,23 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     problems: list[str] = []
     cached = _cached(disk)
     nonce = clock.nonce()
+    follow = _from_home(settings.home / "follow.json").decode(errors="replace")
     fetched: Documents | None
     try:
-        fetched = _fetch(settings, nonce, _newest_root(settings, cached), _channel(settings, cached), timeout_s)
+        channel = _channel(settings, cached, follow, record.floors)
+        fetched = _fetch(settings, nonce, _newest_root(settings, cached), channel, timeout_s)
     except (Unreachable, Distrust) as e:
         problems.append(f"unreachable: {e}")
         fetched = _staged_documents(settings)
-    fetched = replace(fetched or Documents(), follow=_read(settings.home / "follow.json"))
+    fetched = replace(fetched or Documents(), follow=follow)
     pinned = _read(settings.etc / "root.json")
     seen = assess(pinned, cached, fetched, settings.who, ClockReading(clock.wall_ms(), nonce), record.floors)
     problems += [f"{p.code}: {p.text}" for p in seen.problems]
     problems += _remember(disk, seen.documents, cached)
+    problems += [
+        f"quarantined: {o.release_id} is offered again; it has failed here and is not run" for o in _offers(seen)
+        if o.release_id in record.quarantined
+    ]  # fmt: skip
     staged: dict[str, Offered] = {}
     for wanted in _wanted(seen, record, damaged, settled):
         try:
@@ -77,22 +86,25 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     )  # fmt: skip
 
 
+def _offers(seen: Assessment) -> list[Offered]:
+    return [o for o in (seen.offered, *seen.also) if o is not None]
+
+
 def _wanted(seen: Assessment, record: Record, damaged: Sequence[str], settled: Collection[str]) -> list[Offered]:
     """What is offered now, and signed releases of our own record whose files are damaged."""
     forbidden = {*record.quarantined, *settled}
-    offered = [o for o in (seen.offered, *seen.also) if o is not None and o.release_id not in forbidden]
-    ours = {record.current, record.last_known_good, record.trial}
-    mending = [o for o in seen.known if o.release_id in ours and o.release_id in set(damaged)]
-    return [o for o in offered if o.release_id != record.current] + mending
+    offered = [o for o in _offers(seen) if o.release_id not in forbidden]
+    mending = [o for o in seen.known if o.release_id in record.kept and o.release_id in set(damaged)]
+    return [o for o in offered if o.release_id not in (record.current, record.content)] + mending
 
 
-def _channel(settings: Settings, cached: Documents) -> str:
-    """Which stream to ask for; the order itself is verified afterwards, with everything else."""
-    try:
-        said = json.loads(_read(settings.home / "follow.json") or cached.follow)["signed"]["channel"]
-    except (ValueError, KeyError, TypeError):
-        said = ""
-    return str(said or settings.who.channel)
+def _channel(settings: Settings, cached: Documents, follow: str, floors: Floors) -> str:
+    """Which stream to ask for: what a genuine order says. The agent brings orders, and a forged one must not lead the
+    look to where nothing is told."""
+    known = Documents(roots=cached.roots, follow=cached.follow)
+    pinned = _read(settings.etc / "root.json")
+    seen = assess(pinned, known, Documents(follow=follow), settings.who, ClockReading(clock.wall_ms()), floors)
+    return seen.follow.channel or settings.who.channel
 
 
 # --- the cell ------------------------------------------------------------------------------------------------------
@@ -149,14 +161,9 @@ def _fetch(settings: Settings, nonce: str, root: int, channel: str, timeout_s: f
 
 def _bundle(settings: Settings, wanted: Offered, timeout_s: float) -> bytes:
     """The release's bytes: what the agent has downloaded if it is that, else from the cell."""
-    staged = settings.home / "staging" / f"{wanted.sha256}.tar"
-    try:
-        if staged.stat().st_size == wanted.length:
-            data = staged.read_bytes()
-            if hashlib.sha256(data).hexdigest() == wanted.sha256:
-                return data
-    except OSError:
-        pass
+    data = _from_home(settings.home / "staging" / f"{wanted.sha256}.tar", min(wanted.length, RELEASE_BYTES_MAX) + 1)
+    if len(data) == wanted.length and hashlib.sha256(data).hexdigest() == wanted.sha256:
+        return data
     status, body = _get(settings, TRUST_TARGET + wanted.sha256, min(wanted.length, RELEASE_BYTES_MAX), timeout_s)
     if status != 200:
         raise Unreachable(f"{settings.server_url} answers {status} instead of the release")
@@ -173,6 +180,17 @@ def _read(path: Path) -> str:
         return ""
 
 
+def _from_home(path: Path, bytes_max: int = wire.TEXT_BYTES_MAX) -> bytes:
+    """A plain file of the agent's, b"" without one. It may be hostile: a pipe that nobody writes to would hold up every
+    look, and with it every recall; a link would show it, in a problem's words, the beginning of a file of root's."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | BINARY)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(bytes_max) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+    except OSError:
+        return b""
+
+
 def _cached(disk: Disk) -> Documents:
     try:
         return wire.from_text(disk.read(CACHE).decode())
@@ -182,7 +200,7 @@ def _cached(disk: Disk) -> Documents:
 
 def _staged_documents(settings: Settings) -> Documents | None:
     """What the agent has fetched, for launchers that reach nobody themselves."""
-    text = _read(settings.home / "staging" / "trust.json")
+    text = _from_home(settings.home / "staging" / "trust.json").decode(errors="replace")
     try:
         return wire.from_text(text) if text else None
     except Distrust:

@@ -27,6 +27,7 @@ TAIL_BYTES = 1024
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
 WORDS = ("READY", "HEALTHY")
 REPORT = "report.json"
+CONTENT = "BRAKELINE_CONTENT"  # where the release finds its content; not set: it has defaults of its own
 
 
 Failed = subprocess.SubprocessError  # the child could not even become the release's user
@@ -53,7 +54,7 @@ class Child:
         self.words = self.stderr = -1
 
 
-def start_release(settings: Settings, command: tuple[str, ...], folder: Path) -> Child:
+def start_release(settings: Settings, command: tuple[str, ...], folder: Path, content: str = "") -> Child:
     """Execute a release. Raises `OSError` when the system refuses (no such file, wrong architecture, no processes)."""
     read_end, write_end = os.pipe()
     log_read, log_write = os.pipe()
@@ -65,7 +66,7 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
             stdout=log_write,
             stderr=log_write,
             pass_fds=(write_end,),
-            env=_environment(settings, folder, write_end),
+            env=_environment(settings, write_end) | told(settings, folder, content),
             preexec_fn=lambda: _become(settings.user, settings.budget),
             start_new_session=True,
         )
@@ -87,16 +88,17 @@ def _program(settings: Settings, command: tuple[str, ...], folder: Path) -> list
     return [first, *command[1:]]
 
 
-def told(settings: Settings, folder: Path) -> dict[str, str]:
-    """What every release is told: which one it is, and where to read what the launcher says about it."""
-    return {"BRAKELINE_RELEASE": folder.name, "BRAKELINE_LAUNCHER_REPORT": str(settings.root / REPORT)}
+def told(settings: Settings, folder: Path, content: str) -> dict[str, str]:
+    """What every release is told: which one it is, its content, and where to read what the launcher says about it."""
+    always = {"BRAKELINE_RELEASE": folder.name, "BRAKELINE_LAUNCHER_REPORT": str(settings.root / REPORT)}
+    return always | ({CONTENT: str(folder.parent / content)} if content else {})
 
 
-def _environment(settings: Settings, folder: Path, write_end: int) -> dict[str, str]:
+def _environment(settings: Settings, write_end: int) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("LANG", "TZ", "NOTIFY_SOCKET_AGENT") if name in os.environ}
     path = "/usr/sbin:/usr/bin:/sbin:/bin"
     ours = {"PATH": path, "HOME": str(settings.home), "BRAKELINE_LAUNCHER_FD": str(write_end)}
-    return kept | ours | told(settings, folder)
+    return kept | ours
 
 
 def _become(user: str, budget: Budget) -> None:

@@ -2,7 +2,7 @@
 
 Same names and meanings as in `supervise`; `__main__` takes one of the two. The release is told to end by the end of its
 standard input and is ended, with all that it has started, by its job; the job ends with the launcher. Weaker than
-elsewhere: the release runs as the launcher's own account (docs/explanation/launcher-on-windows.md).
+elsewhere: the release runs as the launcher's own account (docs/explanation/windows.md).
 Next: tests/system/test_windows_launcher.py.
 """
 
@@ -13,6 +13,7 @@ import ctypes
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ HKEY_LOCAL_MACHINE, VOLATILE, ALL_ACCESS = 0x80000002, 1, 0xF003F
 BOOT_KEY = "SOFTWARE\\Brakeline\\Boot"
 KILL_ON_CLOSE, ACTIVE_PROCESSES, PROCESS_MEMORY, DIE_ON_EXCEPTION = 0x2000, 0x8, 0x100, 0x400
 EXTENDED_LIMITS = 9  # JobObjectExtendedLimitInformation
+SYNCHRONIZE = 0x00100000
 POLL_S = 0.25  # pipes cannot be waited for here
 _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel.CreateJobObjectW.restype = wintypes.HANDLE
@@ -38,6 +40,10 @@ _kernel.SetInformationJobObject.argtypes = [wintypes.HANDLE, ctypes.c_int, ctype
 _kernel.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
 _kernel.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
 _kernel.CloseHandle.argtypes = [wintypes.HANDLE]
+_kernel.GetCurrentProcess.restype = wintypes.HANDLE
+_kernel.OpenProcess.restype = wintypes.HANDLE
+_kernel.OpenProcess.argtypes = [wintypes.DWORD, wintypes.BOOL, wintypes.DWORD]
+_kernel.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]
 _kernel.K32GetProcessMemoryInfo.argtypes = [wintypes.HANDLE, ctypes.c_void_p, wintypes.DWORD]
 
 
@@ -65,7 +71,7 @@ class _Release(subprocess.Popen[bytes]):
     job: int = 0
 
 
-def start_release(settings: Settings, command: tuple[str, ...], folder: Path) -> Child:
+def start_release(settings: Settings, command: tuple[str, ...], folder: Path, content: str = "") -> Child:
     """Execute a release in a job of its own. Raises `OSError`."""
     read_end, write_end = os.pipe()
     log_read, log_write = os.pipe()
@@ -80,7 +86,7 @@ def start_release(settings: Settings, command: tuple[str, ...], folder: Path) ->
             stdin=subprocess.PIPE,
             stdout=log_write,
             stderr=log_write,
-            env=_environment(settings, handle) | told(settings, folder),
+            env=_environment(settings, handle) | told(settings, folder, content),
             startupinfo=startup,
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP
             | subprocess.CREATE_NO_WINDOW
@@ -188,13 +194,22 @@ def start_check(arguments: list[str]) -> Child:
 
 
 def wake_by_signals() -> int:
-    """Nothing to wait for: `wait_for` looks often."""
-    return -1
+    """A handle of the stub that has started us, -1 = none has: elsewhere it becomes us, here it waits for our end."""
+    if "BRAKELINE_STUB" not in os.environ:
+        return -1
+    basic = (ctypes.c_size_t * 6)()  # PROCESS_BASIC_INFORMATION; its last field is the id of who has started us
+    query = ctypes.WinDLL("ntdll").NtQueryInformationProcess
+    query.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.ULONG, ctypes.c_void_p]
+    if query(_kernel.GetCurrentProcess(), 0, basic, ctypes.sizeof(basic), None):
+        return -1
+    return int(_kernel.OpenProcess(SYNCHRONIZE, False, basic[5]) or -1)
 
 
-def wait_for(_fds: list[int], seconds: float, _woken: int) -> None:
-    """A little while."""
+def wait_for(_fds: list[int], seconds: float, woken: int) -> None:
+    """A little while. The end of the stub is a signal to end: who ends the service must end all of it."""
     time.sleep(min(seconds, POLL_S))
+    if woken != -1 and _kernel.WaitForSingleObject(woken, 0) == 0:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def lock(path: Path) -> int | None:

@@ -285,7 +285,7 @@ class LauncherReport:
     running: str = ""  # release_id that is executed now
     confirmed: str = ""  # release_id that passed its probation last
     last_known_good: str = ""  # what would be run if `confirmed` fails
-    trial: str = ""  # release_id on probation, "" = none
+    trial: str = ""  # release_id on probation, of the agent or of its content, "" = none
     quarantined: tuple[str, ...] = ()
     recalled: tuple[str, ...] = ()  # of those on this disk
     last_trial: TrialReport | None = None
@@ -293,6 +293,9 @@ class LauncherReport:
     problems: tuple[str, ...] = ()  # "metadata_expired: …", "clock_skew: …", "state_lost: …"
     trust_versions: tuple[int, ...] = ()  # root, timestamp, snapshot, targets, recall: what the launcher has verified
     follow_generation: int = 0
+    running_content: str = ""  # release_id of the content that `running` was given, "" = its own defaults
+    content: str = ""  # release_id of the content that passed its probation last
+    content_last_known_good: str = ""  # what would be given if `content` fails
     launcher_slot: str = ""  # a | b | factory: where the launcher itself lies; "" = no stub starts it: no updates of it
     launcher_release: str = ""  # release_id of the launcher itself; "" = the one that came with its package
     launcher_trial: str = ""  # release_id of a launcher that is on trial, "" = none
@@ -313,6 +316,8 @@ class CheckIn:
     not_ready: tuple[NotReady, ...] = ()
     in_progress: tuple[str, ...] = ()  # offer ids whose transaction runs
     launcher: LauncherReport | None = None  # None = no launcher runs this agent: it takes no releases
+    content: str = ""  # release_id of the endpoint content that this agent goes by; "" = its built-in rules
+    content_problems: tuple[str, ...] = ()  # what in it this agent does not understand
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,13 @@ async def documents(who: Who, releases: Releases) -> dict[str, Any]:
     return to_plain(releases.present())  # type: ignore[no-any-return]
 
 
+@router.get("/releases/wanted")
+async def wanted(who: Who, releases: Releases) -> dict[str, Any]:
+    """What the next targets and content should say: the holders of offline keys stage and sign this."""
+    who.require("release.read")
+    return to_plain(await releases.wanted())  # type: ignore[no-any-return]
+
+
 @router.post("/releases", status_code=201, openapi_extra={"requestBody": BODY})
 async def publish(
     request: Request, who: Who, releases: Releases, notes: Annotated[str, Query(max_length=REASON_CHARS_MAX)] = ""

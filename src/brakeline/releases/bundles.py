@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from brakeline.protocol.content import RULES
+from brakeline.releases import contents
 from brakeline.releases.decide import refuse_about
 from brakeline.releases.faults import BadBundle, BundleTooLarge
 from brakeline.releases.files import make_directory, write_durably
+from brakeline.releases.model import CONTENT
 from brakeline.trust import artifacts
 from brakeline.trust.assess import RELEASE_BYTES_MAX
 from brakeline.trust.errors import Distrust
@@ -27,37 +30,43 @@ def inspect(data: bytes) -> tuple[artifacts.About, str]:
         raise BundleTooLarge(f"{len(data)} bytes, at most {RELEASE_BYTES_MAX}")
     digest = hashlib.sha256(data).hexdigest()
     try:
-        names, about = _members(data)
-        said = artifacts.about(about.decode(errors="replace"))
+        sizes, kept = _members(data)
+        said = artifacts.about(kept[artifacts.ABOUT].decode(errors="replace"))
     except Distrust as e:
         raise BadBundle(e.text) from None
-    refuse_about(said, digest, names)
+    refuse_about(said, digest, sizes)
+    if said.product == CONTENT:
+        reason = "content is read, never started" if said.entry != contents.ENTRY else ""
+        if reason := reason or contents.refusal(sizes, kept.get(RULES, b"")):
+            raise BadBundle(reason)
     return said, digest
 
 
-def _members(data: bytes) -> tuple[set[str], bytes]:
-    """(names of all files, bytes of release.json). Every byte is read, so a truncated bundle is found here."""
-    names: set[str] = set()
-    about, size = b"", 0
+def _members(data: bytes) -> tuple[dict[str, int], dict[str, bytes]]:
+    """(size of each file, bytes of those that are looked into). Every byte is read, so a truncated bundle is found."""
+    sizes: dict[str, int] = {}
+    kept: dict[str, bytes] = {}
+    size = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             for member in tar:
                 size += member.size
-                if not member.isreg() or size > artifacts.UNPACKED_BYTES_MAX or len(names) >= artifacts.FILES_MAX:
+                if not member.isreg() or size > artifacts.UNPACKED_BYTES_MAX or len(sizes) >= artifacts.FILES_MAX:
                     raise BadBundle(f"{member.name[:60]!r} is no plain file, or there is too much in it")
                 source = tar.extractfile(member)
                 content = source.read() if source else b""
                 if len(content) != member.size:
                     raise BadBundle(f"it ends in the middle of {member.name[:60]!r}")
-                about = content if member.name == artifacts.ABOUT else about
-                names.add(artifacts.usable_name(member.name))
+                sizes[artifacts.usable_name(member.name)] = member.size
+                if member.name in (artifacts.ABOUT, RULES):
+                    kept[member.name] = content
     except (tarfile.TarError, EOFError, ValueError, OSError) as e:
         raise BadBundle(f"it is no tar, or a damaged one: {e}") from None
     if not data.endswith(TAR_END):
         raise BadBundle("it is cut off: the end that every tar has is not there")
-    if artifacts.ABOUT not in names:
+    if artifacts.ABOUT not in kept:
         raise BadBundle(f"it has no {artifacts.ABOUT}")
-    return names, about
+    return sizes, kept
 
 
 def plain_tar(files: Mapping[str, bytes]) -> bytes:

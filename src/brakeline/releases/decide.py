@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from brakeline.releases.faults import BadBundle, Downgrade, OtherHash, Quarantined
@@ -58,10 +59,15 @@ def refuse_release(said: About, sha256: str, known: Iterable[Release]) -> Releas
     return None
 
 
-def custom_of(release: Release) -> dict[str, Any]:
+def custom_of(release: Release | About) -> dict[str, Any]:
     """What the signers say of a target beside its hash."""
     return {"product": release.product, "version": release.version, "sequence": release.sequence,
             "platform": release.platform}  # fmt: skip
+
+
+def target_of(said: About, sha256: str, length: int) -> Target:
+    """How a bundle is listed, by what it says about itself."""
+    return Target(path_of(said), sha256, length, custom_of(said))
 
 
 def wanted_targets(releases: Iterable[Release], role: str, have: Collection[str]) -> dict[str, Target]:
@@ -71,6 +77,20 @@ def wanted_targets(releases: Iterable[Release], role: str, have: Collection[str]
         for r in releases
         if not r.withdrawn_ms and (r.product == CONTENT) == (role == CONTENT) and r.sha256 in have
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one targets document should say: files by path, and recalls that it takes back."""
+
+    files: Mapping[str, Target]
+    pardons: Mapping[str, int]
+
+
+def wanted(releases: Iterable[Release], role: str, have: Collection[str]) -> Wanted:
+    """Of targets or content; pardons stand in targets alone."""
+    known = tuple(releases)
+    return Wanted(wanted_targets(known, role, have), wanted_pardons(known) if role == "targets" else {})
 
 
 def wanted_pardons(releases: Iterable[Release]) -> dict[str, int]:

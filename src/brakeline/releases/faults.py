@@ -44,14 +44,16 @@ class NotSigned(Fault):
     """Those who hold the keys have not signed this."""
 
     code, status = "not-signed", 409
-    hint = "See docs/how-to/release-keys-and-ceremony.md: stage, let the holders sign, import."
+    hint = (
+        "See docs/how-to/release-keys.md: `brakeline release stage`, let the holders sign, `brakeline release import`."
+    )
 
 
 class BadMetadata(Invalid):
     """The signed document is not usable here."""
 
     code = "bad-metadata"
-    hint = "Fetch the present documents (`brakeline release status --save DIR`), stage and sign again from them."
+    hint = "Stage and sign again from what is published now: `brakeline release stage` or `rotate`."
 
 
 class TwoPeople(Forbidden):
@@ -72,3 +74,10 @@ class KeyUnusable(Fault):
     """A signing key cannot be used."""
 
     code, status = "release-key-unusable", 422
+
+
+class CeremonyBroken(Invalid):
+    """This directory does not hold documents that can be signed."""
+
+    code = "ceremony-broken"
+    hint = "Make it anew: `brakeline release stage` or `brakeline release rotate`, with --out DIR."

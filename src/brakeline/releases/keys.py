@@ -52,10 +52,14 @@ def pin_from_environment(what: str) -> str:
         raise KeyUnusable(f"{what}: set {PIN_VARIABLE}") from None
 
 
-def read_pem(path: Path) -> CryptoSigner:
-    """The key in a file. Raises `KeyUnusable`."""
+def read_pem(path: Path, passphrase: SecretsHandler | None = None) -> CryptoSigner:
+    """The key in a file; `passphrase` is asked if it is encrypted (None: nobody can be). Raises `KeyUnusable`."""
     try:
-        private = load_pem_private_key(path.read_bytes(), None)
+        data = path.read_bytes()
+        if passphrase is not None and path.stat().st_mode & 0o077:
+            raise KeyUnusable(f"{path} may be read by others than its owner: chmod 600, and think of it as copied")
+        secret = passphrase(f"passphrase of {path.name}").encode() if passphrase and b"ENCRYPTED" in data else None
+        private = load_pem_private_key(data, secret)
     except (OSError, ValueError, TypeError) as e:
         raise KeyUnusable(f"{path}: {e}") from None
     if not isinstance(private, Ed25519PrivateKey):
@@ -132,6 +136,10 @@ class Keyring:
         """As many signers as the threshold asks for, of those that are here; empty when they do not suffice."""
         found = [self._held[k].signer for k in keyids if k in self._held]
         return found[:threshold] if len(found) >= threshold else []
+
+    def here(self, keyid: str) -> bool:
+        """Whether this server can sign with it."""
+        return keyid in self._held
 
     def where(self, keyid: str) -> str:
         """Where the private half is, as far as this server knows."""

@@ -16,6 +16,7 @@ from securesystemslib.signer import Signer
 from brakeline.core.errors import Bug
 from brakeline.releases import decide, signing
 from brakeline.releases.bundles import Bundles
+from brakeline.releases.decide import Wanted
 from brakeline.releases.faults import BadMetadata, NotSigned
 from brakeline.releases.keys import Keyring
 from brakeline.releases.model import CONTENT, ONLINE_ROLES, RENEW_BEFORE_MS, Release
@@ -36,14 +37,6 @@ class Draft:
     used: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)  # incoming documents that can never count, with the reason
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """What one targets role says, or should say."""
-
-    files: Mapping[str, metadata.Target]
-    pardons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +108,7 @@ class Publisher:
             draft = Draft(present, notes=[e.detail])  # what stands goes on; a recall must be possible all the same
             root, roster = metadata.pinned(present.roots[-1]), roster_of(present.roots[-1])
             standing = _verified(present.targets, "targets", root.signers("targets"))
-            self._recall(draft, root, roster, _listing(standing) if standing else _Listing({}), facts)
+            self._recall(draft, root, roster, _listing(standing) if standing else Wanted({}, {}), facts)
         draft.refused |= refused
         return draft
 
@@ -151,10 +144,9 @@ class Publisher:
         self._recall(draft, root, roster, targets, facts)
         return draft
 
-    def _targets(self, draft: Draft, root: metadata.Root, roster: Roster, facts: Facts) -> _Listing:
+    def _targets(self, draft: Draft, root: metadata.Root, roster: Roster, facts: Facts) -> Wanted:
         present = draft.documents.targets
-        wanted = _Listing(decide.wanted_targets(facts.releases, "targets", facts.have),
-                          decide.wanted_pardons(facts.releases))  # fmt: skip
+        wanted = decide.wanted(facts.releases, "targets", facts.have)
         holder = (signing.content_holder(present) if present else None) or (
             None if present else Holder((self.keys.make(CONTENT).public_key,))
         )
@@ -173,7 +165,7 @@ class Publisher:
         if holder is None:
             draft.documents = replace(draft.documents, content="")
             return
-        wanted = _Listing(decide.wanted_targets(facts.releases, CONTENT, facts.have))
+        wanted = decide.wanted(facts.releases, CONTENT, facts.have)
         public = Signers({k.keyid: bytes.fromhex(k.keyval["public"]) for k in holder.keys}, holder.threshold)
 
         def sign(version: int, signers: list[Signer]) -> str:
@@ -187,7 +179,7 @@ class Publisher:
             text = ""
         draft.documents = replace(draft.documents, content=text)
 
-    def _one(self, draft: Draft, role: str, present: str, public: Signers, here: list[Signer], wanted: _Listing,
+    def _one(self, draft: Draft, role: str, present: str, public: Signers, here: list[Signer], wanted: Wanted,
              sign: Any, facts: Facts) -> str:  # fmt: skip
         """The text of one targets role: what people brought, what stands, or what is signed now."""
         standing = _verified(present, role, public)
@@ -243,7 +235,7 @@ class Publisher:
             raise NotSigned(f"the key of {role} is not on this server, so nothing new can be served")
         return signers
 
-    def _recall(self, draft: Draft, root: metadata.Root, roster: Roster, targets: _Listing, facts: Facts) -> None:
+    def _recall(self, draft: Draft, root: metadata.Root, roster: Roster, targets: Wanted, facts: Facts) -> None:
         listed = decide.recall_list(facts.releases, targets.pardons)
         ids = tuple(r for r, _ in listed)
         version, expires_ms, present_ids = _recall_now(draft.documents.recall, root, self.cell)
@@ -288,11 +280,11 @@ def _recall_now(text: str, root: metadata.Root, cell: str) -> tuple[int, int, tu
     return found.version, found.expires_ms, found.releases
 
 
-def _listing(said: metadata.Targets) -> _Listing:
-    return _Listing(said.files, said.pardons)
+def _listing(said: metadata.Targets) -> Wanted:
+    return Wanted(said.files, said.pardons)
 
 
-def _difference(said: _Listing, wanted: _Listing) -> str:
+def _difference(said: Wanted, wanted: Wanted) -> str:
     """What a document says otherwise than it should, as words; "" = nothing."""
     words = []
     for path in sorted({*said.files, *wanted.files}):

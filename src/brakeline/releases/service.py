@@ -144,6 +144,12 @@ class ReleasesService:
         """Everything that is published now, all roots in it: what people stage the next documents from."""
         return self._documents
 
+    async def wanted(self) -> dict[str, decide.Wanted]:
+        """What the next targets and content should say, by the register: what people stage and sign."""
+        known = await self._read()
+        have = await asyncio.to_thread(self._bundles.present)
+        return {role: decide.wanted(known, role, have) for role in ("targets", CONTENT)}
+
     async def publish(self, principal: Principal, bundle: bytes, signed_targets: str = "", notes: str = "") -> Release:
         """Publish a bundle; nobody runs it until a rollout is made of it. `signed_targets`: the next targets (for
         content: the next content) document, where those keys are offline. Publishing the same bundle again is fine."""

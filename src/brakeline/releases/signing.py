@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from tuf.api.metadata import (
 from brakeline.releases.faults import BadMetadata
 from brakeline.releases.model import CONTENT, LIFETIME_MS, LeaseWish
 from brakeline.trust.canonical import canonical
-from brakeline.trust.metadata import OURS, Target
+from brakeline.trust.metadata import CONTENT_PATHS, OURS, Target
 from brakeline.trust.statements import LEASE_MS_MAX
 from brakeline.trust.times import instant
 
@@ -58,6 +58,9 @@ class Roster:
     kind: str
     roles: Mapping[str, Holder]  # TUF's, conductor, cell/<cell>, recall/<cell>
     expires_ms: int = 0
+    names: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what people call the holders, by key id; no more than words
 
     def with_role(self, role: str, holder: Holder) -> Roster:
         return replace(self, roles={**self.roles, role: holder})
@@ -77,6 +80,8 @@ def root_text(roster: Roster, now_ms: int, signers: Iterable[Signer]) -> str:
         else:
             ours[role] = {"keyids": list(holder.keyids), "threshold": holder.threshold}
     root.unrecognized_fields[OURS] = {"kind": roster.kind, "roles": ours}
+    if roster.names:
+        root.unrecognized_fields[OURS]["names"] = dict(roster.names)
     return signed_text(root, signers)
 
 
@@ -89,7 +94,8 @@ def roster_of(text: str) -> Roster:
         named = {r: (role.keyids, role.threshold) for r, role in signed.roles.items()}
         named |= {r: (role["keyids"], role["threshold"]) for r, role in said.get("roles", {}).items()}
         roles = {r: Holder(tuple(_ed25519(signed.keys[k]) for k in ids), n) for r, (ids, n) in named.items()}
-        return Roster(signed.version, str(said.get("kind", "installation")), roles, _ms(signed.expires))
+        names = {str(k): str(name) for k, name in said.get("names", {}).items()}
+        return Roster(signed.version, str(said.get("kind", "installation")), roles, _ms(signed.expires), names)
     except (KeyError, TypeError, AttributeError) as e:
         raise BadMetadata(f"the root cannot be read: {type(e).__name__} {e}") from None
 
@@ -103,7 +109,7 @@ def targets_text(version: int, now_ms: int, files: Mapping[str, Target], signers
         file.unrecognized_fields["custom"] = dict(target.custom)
         signed.targets[path] = file
     if content is not None:
-        role = DelegatedRole(CONTENT, list(content.keyids), content.threshold, terminating=True, paths=["content/*"])
+        role = DelegatedRole(CONTENT, list(content.keyids), content.threshold, terminating=True, paths=[CONTENT_PATHS])
         signed.delegations = Delegations({k.keyid: k for k in content.keys}, {CONTENT: role})
     if pardons:
         listed = [{"release_id": r, "recall": v} for r, v in sorted(pardons.items())]
@@ -151,6 +157,19 @@ def add_signature(text: str, signer: Signer) -> str:
         return metadata.to_bytes().decode()
     except (RepositoryError, ValueError) as e:
         raise BadMetadata(f"it cannot be signed: {e}") from None
+
+
+def merged_text(one: str, other: str) -> str:
+    """The document with the signatures of both copies. Raises `BadMetadata` unless both say the same."""
+    try:
+        first: Metadata[Any] = Metadata.from_bytes(one.encode())
+        second: Metadata[Any] = Metadata.from_bytes(other.encode())
+    except (RepositoryError, ValueError) as e:
+        raise BadMetadata(f"it cannot be read: {e}") from None
+    if first.signed != second.signed:
+        raise BadMetadata("the two copies say different things: whoever signed has not signed the same")
+    first.signatures = {**second.signatures, **first.signatures}
+    return first.to_bytes().decode()
 
 
 def _parsed(text: str, kind: type[Any]) -> Signed:

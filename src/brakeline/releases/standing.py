@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from brakeline.releases import signing
@@ -38,7 +38,8 @@ def status_of(
         role: getattr(documents, role) for role in ("targets", CONTENT, "snapshot", "timestamp", "recall")
     }
     keys = tuple(
-        _key_state(publisher, role, holder, expires_ms_of(texts.get(role, ""))) for role, holder in holders.items()
+        _key_state(publisher, role, holder, expires_ms_of(texts.get(role, "")), roster.names)
+        for role, holder in holders.items()
         if holder is not None
     )  # fmt: skip
     offline_able = [k for k in keys if k.role in OFFLINE_ROLES]
@@ -51,9 +52,12 @@ def status_of(
     )  # fmt: skip
 
 
-def _key_state(publisher: Publisher, role: str, holder: Holder, expires_ms: int) -> KeyState:
+def _key_state(publisher: Publisher, role: str, holder: Holder, expires_ms: int, names: Mapping[str, str]) -> KeyState:
     here = bool(publisher.keys.enough(holder.keyids, holder.threshold))
-    where = tuple(publisher.keys.where(k) for k in holder.keyids)
+    where = tuple(
+        publisher.keys.where(k) + (f" ({names[k]})" if k in names and not publisher.keys.here(k) else "")
+        for k in holder.keyids
+    )
     return KeyState(role, holder.keyids, holder.threshold, where, here, expires_ms)
 
 

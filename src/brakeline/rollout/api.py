@@ -74,10 +74,10 @@ class RolloutList:
 @router.get("/rollouts")
 async def list_rollouts(
     who: Who, service: Rollouts, state: Annotated[list[str] | None, Query()] = None, after: str | None = None,
-    limit: int = 50,
+    limit: int = 50, release: str = "",
 ) -> RolloutList:  # fmt: skip
-    """Rollouts, newest first."""
-    items = await service.list(who, states=state or (), before=after, limit=limit)
+    """Rollouts, newest first; of one release of ours, if its id is given."""
+    items = await service.list(who, states=state or (), before=after, limit=limit, release=release)
     return RolloutList(items, items[-1].id if len(items) == limit else None)
 
 

@@ -137,7 +137,7 @@ def _silence(policy: Policy, observed: Observed, treated: list[Subject], dark: f
 def _statistics(policy: Policy, observed: Observed, treated: list[Subject],
                 table: dict[Row, dict[int, list[Counts]]]) -> list[Line]:  # fmt: skip
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
-    ended = [s for s in treated if s.ready_ms >= observed.resumed_ms and s.progress in ENDED]
+    ended = [s for s in treated if s.ready_ms >= observed.resumed_ms and (s.progress in ENDED or s.explicit)]
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
     for row in alpha_table(policy, observed.attributes):
         log_e = _row_value(policy, row, table, ended)

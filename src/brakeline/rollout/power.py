@@ -69,6 +69,13 @@ def power(policy: Policy, change: Change, total: int, regions: int = 1) -> Power
     return Power(tuple(rings), _sentences(policy, rings, total, regions))
 
 
+def _small(policy: Policy) -> str:
+    """What an explicit failure does in a small ring."""
+    if policy.small_halts > 1:
+        return "holds, two halt"
+    return "halts; so does one that stays away, while controls are heard" if policy.silence_halts else "halts"
+
+
 def _sentences(policy: Policy, rings: list[RingPower], total: int, regions: int) -> tuple[str, ...]:
     seeing = [r for r in rings if r.halts_at is not None]
     small = [r for r in rings if r.treated < policy.small_ring]
@@ -88,7 +95,7 @@ def _sentences(policy: Policy, rings: list[RingPower], total: int, regions: int)
         names = ", ".join(r.name for r in small)
         said.append(
             f"Rings under {policy.small_ring} treated ({names}): one explicit failure that the update must have caused "
-            "holds, two halt. This rule is outside the 1 % bound on false halts."
+            f"{_small(policy)}. This rule is outside the 1 % bound on false halts."
         )
     said.append(
         f"Every ring needs {policy.quorum:.0%} of its treated endpoints proven (installed, heard again, healthy) "

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from brakeline.protocol.codec import from_plain
 from brakeline.rollout.api import Created, Who
 from brakeline.rollout.model import Policy
-from brakeline.rollout.releasing import Releasing
+from brakeline.rollout.releasing import PromotionPlan, Releasing
 
 router = APIRouter(prefix="/api/v1", tags=["releases"])
 
@@ -28,6 +28,14 @@ class Promotion:
     policy: dict[str, Any] | None = None  # one of one's own instead, as `rollout.model.Policy`
     expect_count: int | None = None
     start: bool = False
+
+
+@router.get("/releases/{release_id}/promotion")
+async def plan_promotion(
+    who: Who, service: Annotated[Releasing, Depends(_releasing)], release_id: str, pace: str = "careful"
+) -> PromotionPlan:
+    """What promoting it would do now: endpoints, rings, what the brake can see. Changes nothing."""
+    return await service.plan(who, release_id, pace=pace)
 
 
 @router.post("/releases/{release_id}/promote", status_code=201)

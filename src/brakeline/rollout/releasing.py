@@ -9,6 +9,7 @@ level-triggered: run late, twice or after a crash, it comes to the same end. Nex
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from brakeline.core.draw import U_END
@@ -19,15 +20,34 @@ from brakeline.platform.observe import logger
 from brakeline.protocol.channels import channel_of
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
+from brakeline.rollout import arms, power
 from brakeline.rollout.model import Change, Phase, Pin, Policy, Wish
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.rollouts import RolloutRow
+from brakeline.rollout.view import RingView
+from brakeline.rollout.wording import of_release
 from brakeline.tenancy.model import Principal, system_principal
 
-PACKAGES: Final = {"agent": "brakeline-agent", "launcher": "brakeline-launcher"}  # how a product is named in a pin
+PACKAGES: Final = {  # how a product is named in a pin
+    "agent": "brakeline-agent", "launcher": "brakeline-launcher", "content": "brakeline-content",
+}  # fmt: skip
 FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionPlan:
+    """What promoting a release would do. `endpoints` travels on as `expect_count`; those `without_launcher` are among
+    them and take it once they have one."""
+
+    release_id: str
+    title: str
+    pace: str
+    endpoints: int
+    without_launcher: int
+    rings: tuple[RingView, ...]
+    statistics: tuple[str, ...]
 
 
 def change_of(release: Release) -> Change:
@@ -118,6 +138,21 @@ class Releasing:
         if start:
             await self._rollouts.start(principal, rollout_id)
         return rollout_id
+
+    async def plan(self, principal: Principal, release_id: str, *, pace: str = "careful") -> PromotionPlan:
+        """What `promote` would do now; changes nothing. Raises as it would, except for an empty fleet."""
+        principal.require("release.read")
+        release = await self._promotable(principal, release_id)
+        found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
+        without = await self._rollouts.fleet.count_matching(principal, "state:active launcher:no")
+        policy, change, count = for_release(policy_for(len(found), pace)), change_of(release), len(found)
+        rings = arms.rings_for(policy, change, count) if count else ()
+        regions = len({e.region for e in found})
+        return PromotionPlan(
+            release_id, change.title, pace, count, without,
+            tuple(RingView(r.name, r.bake_s, upto) for r, upto in rings),
+            tuple(of_release(s) for s in power.power(policy, change, count, regions).sentences) if count else (),
+        )  # fmt: skip
 
     async def _promotable(self, principal: Principal, release_id: str) -> Release:
         release = await self._releases.get(release_id)

@@ -39,6 +39,7 @@ from brakeline.tenancy.model import Principal
 TITLE_CHARS_MAX: Final = 200
 TARGETS_MAX: Final = 100_000  # rows of one rollout that one step can load in a second
 PAGE: Final = 500
+NO_LAUNCHER: Final = "no launcher runs its agent, so it takes no release: enrol the machine again to get one"
 ATTRIBUTES_MAX: Final = 200  # values tested one by one share 0.28 % of alpha
 
 
@@ -59,6 +60,18 @@ class RolloutSummary:
     exposed: int
     proven: int
     failed: int
+    release: str = ""  # id of the release of ours that it rolls out; "" = updates
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRollout:
+    """A rollout of a release of ours, in one line."""
+
+    id: str
+    release: str
+    title: str
+    state: str
+    created_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +274,11 @@ class RolloutService(Offering):
         return await load(conn, row, presence, elsewhere, pressed, self.clock.now_ms())
 
     async def list(self, principal: Principal, *, states: Iterable[str] = (), before: str | None = None,
-                   limit: int = 50) -> tuple[RolloutSummary, ...]:  # fmt: skip
-        """Newest first; `before` = the id after which to go on."""
+                   limit: int = 50, release: str = "") -> tuple[RolloutSummary, ...]:  # fmt: skip
+        """Newest first; `before` = the id after which to go on; `release` = only those of this release."""
         principal.require("rollout.read")
         async with self.db.tenant(principal.tenant_id) as conn:
-            rows = await rollouts.page(conn, before, min(max(limit, 1), PAGE), [*states])
+            rows = await rollouts.page(conn, before, min(max(limit, 1), PAGE), [*states], release)
             return tuple([await self._summary(conn, row) for row in rows])
 
     async def _summary(self, conn: Connection, row: RolloutRow) -> RolloutSummary:
@@ -276,6 +289,17 @@ class RolloutService(Offering):
             row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
             row.created_by, row.blueprint.ring, row.blueprint.generation, targets, len(treated),
             sum(bool(s.proven_ms) for s in treated), sum(s.progress is Progress.FAILED for s in treated),
+            row.change.release.release_id if row.change.release else "",
+        )  # fmt: skip
+
+    async def of_releases(self, principal: Principal) -> tuple[ReleaseRollout, ...]:
+        """The newest rollouts of releases, without looking at their endpoints: for lists of many releases."""
+        principal.require("rollout.read")
+        async with self.db.tenant(principal.tenant_id) as conn:
+            rows = await rollouts.of_releases(conn)
+        return tuple(
+            ReleaseRollout(r.rollout_id, r.change.release.release_id, r.title, r.blueprint.phase.value, r.created_ms)
+            for r in rows if r.change.release is not None
         )  # fmt: skip
 
     async def show(self, principal: Principal, rollout_id: str) -> RolloutView:
@@ -287,13 +311,24 @@ class RolloutService(Offering):
             situation = await self._situation(conn, tenant_id, row)
             log = tuple(LogLine(e.at_ms, e.kind, e.who, e.text) for e in await rollouts.events(conn, rollout_id))
             samples = [(s.at_ms, s.n_t, s.x_t, s.n_c, s.x_c) for s in await rollouts.samples(conn, rollout_id)]
-        names = [TargetName(t.endpoint_id, t.hostname, t.region, t.blocked_reason) for t in situation.targets]
+        lacking = await self._without_launcher(tenant_id) if row.change.release else frozenset()
+        names = [
+            TargetName(
+                t.endpoint_id, t.hostname, t.region, NO_LAUNCHER if t.endpoint_id in lacking else t.blocked_reason
+            )
+            for t in situation.targets
+        ]
         return view.build(
             rollout_id=rollout_id, title=row.title, change=row.change, policy=row.policy, attributes=row.attributes,
             created_ms=row.created_ms, created_by=row.created_by, wish=row.wish, blueprint=row.blueprint,
             lines=row.report.lines, names=names, subjects=situation.subjects, samples=samples, log=log,
             population=planner.population(situation.observed) or len(names), now_ms=self.clock.now_ms(),
         )  # fmt: skip
+
+    async def _without_launcher(self, tenant_id: str) -> frozenset[str]:
+        """Endpoints whose agents never hear of a release."""
+        presence = await self.fleet.presence(tenant_id, None)
+        return frozenset(i for i, p in presence.items() if p.last_check_in_ms and p.launcher is None)
 
     async def explain(self, principal: Principal, rollout_id: str) -> tuple[Line, ...]:
         """Why it does what it does: every gate in the order in which it was asked."""

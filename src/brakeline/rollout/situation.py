@@ -27,16 +27,49 @@ class Situation:
     targets: tuple[Target, ...]
     subjects: tuple[Subject, ...]
     changed: tuple[Subject, ...]  # evidence that is not stored yet
+    taken: tuple[str, ...]  # endpoints whose launcher has confirmed the release, which is not stored yet
     observed: Observed
 
 
 def fell_back(release_id: str, seen: Presence | None) -> str:
     """Why this endpoint has left a release that it had confirmed, as the one that runs says; "" = it has not."""
     report = seen.launcher if seen is not None else None
-    if not release_id or report is None or report.confirmed != release_id or report.running in ("", release_id):
+    if not release_id or report is None or not report.running:
         return ""
+    if report.trial and report.trial in (report.running, report.running_content):
+        return ""  # it has not been left: something newer is tried
     why = report.host_guard or "; ".join(report.problems[:2]) or "it keeps crashing"
-    return f"fell_back: {report.running} runs instead of {release_id}: {why}"
+    if report.confirmed == release_id != report.running:
+        return f"fell_back: {report.running} runs instead of {release_id}: {why}"
+    if report.content == release_id != report.running_content:
+        return f"fell_back: {report.running_content or 'no content'} is used instead of {release_id}: {why}"
+    return ""
+
+
+def taken_by_launcher(release_id: str, row: SubjectRow, seen: Presence | None) -> bool:
+    """Whether its launcher has confirmed the release before the agent has told what came of its offer."""
+    report, s = (seen.launcher if seen is not None else None), row.subject
+    if not release_id or s.arm is not Arm.TREATED or report is None:
+        return False
+    own = "" if report.launcher_trial else report.launcher_release
+    if release_id not in (report.confirmed, report.content, own):
+        return False
+    return s.progress in (Progress.OFFERED, Progress.EXPIRED) or (s.progress is Progress.STARTED and not row.ended_ms)
+
+
+def untold(policy: Policy, release_id: str, row: SubjectRow, seen: Presence | None) -> str:
+    """Why an agent that answers check-ins does not do its work; "" = it does, or it is too early to say.
+
+    The offer of the release is the probe: the new agent inherits it from the old one and has to bring it to its end.
+    One that is confirmed and heard, and tells no end for a whole checkpoint, would take no other offer either.
+    """
+    if not release_id or row.subject.progress is not Progress.STARTED or not row.ended_ms or seen is None:
+        return ""
+    waited_s = (seen.last_check_in_ms - row.ended_ms) // 1000
+    if waited_s < policy.checkpoints_s[0]:
+        return ""
+    told = f"{release_id} was confirmed and answers check-ins, but told no end of its offer in {waited_s} s"
+    return f"applies_nothing: {told}"
 
 
 def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int, release_id: str = "") -> Subject:
@@ -50,11 +83,11 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
     hit = evidence.heard_now(policy, s.machine_class, s.ready_ms, heard_ms) if after_ready else 0
     slept = evidence.heard_now(policy, s.machine_class, s.ready_ms, now_ms) if seen.asleep else 0
     proven = s.proven_ms or (heard_ms if _proves(row, seen, unhealthy) else 0)
-    left = fell_back(release_id, seen) if s.arm is Arm.TREATED else ""
+    harm = (fell_back(release_id, seen) or untold(policy, release_id, row, seen)) if s.arm is Arm.TREATED else ""
     return replace(
         s,
-        explicit=s.explicit or bool(left),
-        detail=left or s.detail,
+        explicit=s.explicit or bool(harm),
+        detail=harm or s.detail,
         heard=s.heard | hit,
         unhealthy=s.unhealthy | (hit if unhealthy else 0),
         asleep=s.asleep | slept,
@@ -89,7 +122,10 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
         max((presence[t.endpoint_id].last_check_in_ms for t in targets if t.endpoint_id in presence), default=0),
         row.resumed_ms, row.resumed_generation, quarantined, row.attributes,
     )  # fmt: skip
-    return Situation(row, targets, subjects, changed, observed)
+    taken = tuple(
+        s.subject.endpoint_id for s in stored if taken_by_launcher(release_id, s, presence.get(s.subject.endpoint_id))
+    )
+    return Situation(row, targets, subjects, changed, taken, observed)
 
 
 def _differs(new: Subject, old: Subject) -> bool:

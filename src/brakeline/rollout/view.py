@@ -111,6 +111,7 @@ class RolloutView:
     controls: int
     spared: tuple[str, ...]  # host names of those that keep their versions: never offered
     spared_ids: tuple[str, ...]
+    release: str = ""  # id of the release of ours that it rolls out; "" = updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +258,7 @@ def build(
         members=people, targets=len(names), exposed=len(treated), proven=states["proven"], failed=states["failed"],
         silent=states["silent"], controls=sum(m.arm == "control" for m in people),
         spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
+        release=change.release.release_id if change.release else "",
     )  # fmt: skip
 
 

@@ -306,8 +306,9 @@ def _agreed(
 
 
 def _target_of(path: str, targets: Targets, content: Targets | None) -> Target:
-    target = content.files.get(path) if content and path.startswith("content/") else targets.files.get(path)
-    if target is None:
+    role = content if path.startswith("content/") else targets  # each signs what is its own, and nothing else
+    target = role.files.get(path) if role else None
+    if target is None or (text_of(target.custom, "product") == CONTENT) != (role is content):
         raise Distrust("unsigned", f"{path!r} is leased, but the holders of the offline keys have not signed it")
     return target
 

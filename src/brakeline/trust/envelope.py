@@ -45,11 +45,11 @@ class Envelope:
 
 def parse(text: str, role: str, bytes_max: int = DOCUMENT_BYTES_MAX) -> Envelope:
     """The document in `text`, which must call itself `role`. Raises `Distrust`."""
-    if len(text) > bytes_max or len(text.encode(errors="surrogatepass")) > bytes_max:
-        raise Distrust("too_large", f"the {role} document is larger than {bytes_max} bytes")
     try:
+        if len(text) > bytes_max or len(text.encode()) > bytes_max:
+            raise Distrust("too_large", f"the {role} document is larger than {bytes_max} bytes")
         plain = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # half a surrogate pair is no text either
         raise Distrust("malformed", f"the {role} document is not JSON: {text[:40]!r}") from None
     return from_plain(plain, role, text)
 
@@ -61,7 +61,11 @@ def from_plain(plain: Any, role: str, text: str = "") -> Envelope:
     raw = plain.get("signatures")
     if not isinstance(raw, list) or len(raw) > SIGNATURES_MAX:
         raise Distrust("malformed", f"the {role} document has no list of at most {SIGNATURES_MAX} signatures")
-    signatures = tuple((text_of(one, "keyid"), text_of(one, "sig")) for one in raw if isinstance(one, dict))
+    if not all(isinstance(one, dict) and isinstance(one.get("keyid"), str) for one in raw):
+        raise Distrust("malformed", f"the {role} document has signatures that are none")
+    signatures = tuple((one["keyid"], text_of(one, "sig")) for one in raw)
+    if len({keyid for keyid, _ in signatures}) != len(signatures):
+        raise Distrust("malformed", f"the {role} document is signed twice by the same key")
     envelope = Envelope(text, plain["signed"], signatures)
     if envelope.type != role:
         raise Distrust("mismatch", f"a {role} document was expected, this one calls itself {envelope.type[:20]!r}")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from brakeline.trust import shape
 from brakeline.trust.envelope import (
     TARGETS_BYTES_MAX,
     Envelope,
@@ -29,6 +30,7 @@ from brakeline.trust.times import parse_ms
 ROOTS_MAX: Final = 64  # successors that are followed in one go
 JUMP_MAX: Final = 1_000_000
 CONTENT: Final = "content"
+CONTENT_PATHS: Final = "content/*/*/*"  # a star of TUF's matches no slash: version, platform, bundle.tar
 OURS: Final = "x-brakeline"
 
 
@@ -93,25 +95,32 @@ def successor(root: Root, text: str) -> Root:
 
 def _root(envelope: Envelope) -> Root:
     signed = envelope.signed
+    shape.head(signed, "root")
+    shape.root(signed)
     ours = signed.get(OURS) if isinstance(signed.get(OURS), dict) else {}
-    keys, roles = signed.get("keys"), signed.get("roles")
-    if not isinstance(keys, dict) or not isinstance(roles, dict):
-        raise Distrust("malformed", "the root names no keys or roles")
     own_roles = ours.get("roles") if isinstance(ours, dict) else None
-    return Root(
+    root = Root(
         count_of(signed, "version"),
         parse_ms(text_of(signed, "expires")),
         text_of(ours, "kind", "installation"),
-        keys,
-        roles,
+        signed["keys"],
+        signed["roles"],
         own_roles if isinstance(own_roles, dict) else {},
     )
+    for role in shape.TUF_ROLES:  # a root under which nobody could sign would lock every later release out
+        root.signers(role)
+    return root
 
 
 def checked(text: str, role: str, signers: Signers, floor: int, bytes_max: int = TARGETS_BYTES_MAX) -> Envelope:
     """A document of `role` whose signatures hold and whose version is neither lower than seen nor absurd."""
     envelope = parse(text, "targets" if role == CONTENT else role, bytes_max)
     verify(envelope, signers, role)
+    shape.head(envelope.signed, role)
+    if role in ("timestamp", "snapshot"):
+        shape.listing(envelope.signed.get("meta"), role)
+    else:
+        shape.targets(envelope.signed)
     version = count_of(envelope.signed, "version")
     if version < floor:
         raise Distrust("rollback", f"{role} {version} is older than {floor}, which this endpoint has seen already")
@@ -128,7 +137,7 @@ def listed(meta: Any, name: str, text: str, envelope: Envelope) -> None:
     if not isinstance(entry, dict) or entry.get("version") != envelope.signed.get("version"):
         raise Distrust("mix_and_match", f"{name} is not the version that the document above it names")
     raw = text.encode()
-    if "length" in entry and entry["length"] != len(raw):
+    if entry.get("length") not in (None, len(raw)):
         raise Distrust("mix_and_match", f"{name} has {len(raw)} bytes, the document above it says otherwise")
     hashes = entry.get("hashes")
     if hashes is not None and (not isinstance(hashes, dict) or not _hashes_hold(hashes, raw)):
@@ -137,8 +146,7 @@ def listed(meta: Any, name: str, text: str, envelope: Envelope) -> None:
 
 def _hashes_hold(hashes: Mapping[str, Any], raw: bytes) -> bool:
     known = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
-    usable = [name for name in hashes if name in known]
-    return bool(usable) and all(known[name](raw).hexdigest() == hashes[name] for name in usable)
+    return bool(hashes) and all(n in known and known[n](raw).hexdigest() == hashes[n] for n in hashes)
 
 
 def expires_ms(envelope: Envelope) -> int:
@@ -151,21 +159,24 @@ def targets_of(envelope: Envelope, prefix: str = "") -> Targets:
     signed = envelope.signed
     raw = signed.get("targets")
     files = {} if not isinstance(raw, dict) else raw
-    found = {
-        path: target for path, entry in files.items() if path.startswith(prefix) and (target := _target(path, entry))
-    }
+    found = {path: target for path, entry in files.items() if _below(path, prefix) and (target := _target(path, entry))}
     ours = signed.get(OURS)
     listing = ours.get("pardons") if isinstance(ours, dict) else None
     pardons = {
         text_of(p, "release_id"): p["recall"]
-        for p in listing or ()
+        for p in (listing if isinstance(listing, list) else ())
         if isinstance(p, dict) and is_count(p.get("recall"))
     }
     return Targets(count_of(signed, "version"), expires_ms(envelope), found, pardons, _delegated(signed))
 
 
+def _below(path: str, prefix: str) -> bool:
+    """Whether a role may speak of the path: the top role (no prefix) of any, else of what matches its pattern."""
+    return not prefix or (path.startswith(prefix) and path.count("/") == CONTENT_PATHS.count("/"))
+
+
 def _target(path: str, entry: Any) -> Target | None:
-    """A usable entry, or None: one bad entry does not make the others unusable."""
+    """A usable entry, or None: one without a SHA-256 is for others."""
     if not isinstance(entry, dict) or not is_count(entry.get("length")):
         return None
     sha256 = text_of(entry.get("hashes"), "sha256")
@@ -179,6 +190,9 @@ def _delegated(signed: Mapping[str, Any]) -> Signers | None:
     delegations = signed.get("delegations")
     roles = delegations.get("roles") if isinstance(delegations, dict) else None
     role = next((r for r in roles or () if isinstance(r, dict) and r.get("name") == CONTENT), None)
-    if role is None or not isinstance(delegations, dict) or role.get("paths") != ["content/*"]:
+    if role is None or not isinstance(delegations, dict) or role.get("paths") != [CONTENT_PATHS]:
         return None
-    return signers_of(delegations.get("keys"), role, CONTENT)
+    try:
+        return signers_of(delegations.get("keys"), role, CONTENT)
+    except Distrust:  # nobody can sign content then, and that is its own trouble
+        return None

@@ -21,6 +21,10 @@ from brakeline.trust.times import parse_ms
 LEASE_MS_MAX: Final = 600_000  # grants and leases live ten minutes at most, whatever they say
 SALT_BYTES: Final = 32
 RECALLED_MAX: Final = 1000
+_GRANT: Final = frozenset(
+    ("_type", "cell", "rollout_id", "generation", "sha256", "draw_below", "issued", "expires", "spec_version")
+)
+_LEASE: Final = (_GRANT - {"sha256"}) | {"region", "channel", "release", "salt", "enrolled_before_ms", "grant"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,22 @@ def lease_of(root: Root, text: str, who: Who) -> Lease:
     envelope = parse(text, "lease")
     verify(envelope, root.signers(f"cell/{who.cell}"), "lease")
     signed = envelope.signed
+    _no_more_than(signed, _LEASE, "lease")
     lease = _lease(signed)
     if text_of(signed, "cell") != who.cell:
         raise Distrust("other_cell", "the lease is of another cell")
     grant = from_plain(signed.get("grant"), "grant")
     verify(grant, root.signers("conductor"), "grant")
+    _no_more_than(grant.signed, _GRANT, "grant")
     _within(lease, grant, who)
     return lease
+
+
+def _no_more_than(signed: Mapping[str, Any], known: frozenset[str], who: str) -> None:
+    """What permits must be understood whole: a field that this version does not know may narrow it. (What forbids holds
+    whatever else it says.)"""
+    if unknown := sorted(set(signed) - known):
+        raise Distrust("unknown_field", f"the {who} has a field {unknown[0][:40]!r} that this endpoint does not know")
 
 
 def _lease(signed: Mapping[str, Any]) -> Lease:

@@ -26,7 +26,10 @@ def parse_ms(text: str) -> int:
     year, month, day, hour, minute, second = (int(part) for part in match.groups())
     if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 61):
         raise Distrust("malformed", f"{text!r} is no date")
-    return ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000
+    ms = ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000
+    if year < 1 or instant(ms) != text:  # the 31st of February, a 61st second, digits of other scripts
+        raise Distrust("malformed", f"{text!r} is no date")
+    return ms
 
 
 def days_from_civil(year: int, month: int, day: int) -> int:

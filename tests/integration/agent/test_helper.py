@@ -27,6 +27,7 @@ from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.transactions import STARTS_MAX, Transactions
 from brakeline.core.errors import Invalid
 from brakeline.protocol import codec
+from brakeline.protocol.content import Rules
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import (
     ORDER_CONTEXT,
@@ -56,6 +57,9 @@ def sign(offer: Offer, key: Ed25519PrivateKey = CELL) -> SignedOrder:
 def for_actions(*actions: Action, **more: Any) -> tuple[SignedOrder, Transaction]:
     transaction = Transaction(actions, transaction_digest(actions))
     return sign(replace(GENUINE, transaction_digest=transaction.digest, **more)), transaction
+
+
+RULES = Rules(never_restart=("postgresql*.service",))
 
 
 class Recorder:
@@ -90,7 +94,7 @@ class Served:
         self.transactions = Transactions(self.state, self.starter)
         self.helper = serving.Helper(
             Config("https://h", "", ENDPOINT, CELL.public_key().public_bytes_raw().hex()),
-            self.transactions, NoProvider, uids, threading.Lock(), threading.Lock(),  # type: ignore[arg-type]
+            self.transactions, NoProvider, uids, threading.Lock(), threading.Lock(), RULES,  # type: ignore[arg-type]
         )  # fmt: skip
         self.path = directory / "s"
         listener = socket.socket(socket.AF_UNIX)
@@ -139,6 +143,7 @@ def test_a_genuine_order_is_begun_and_its_result_is_told(served: Served) -> None
     order = codec.decode(Order, (served.state / "tx" / TX / "order.json").read_bytes())
     assert order.transaction == TRANSACTION
     assert not order.bounds.allow_downgrades
+    assert order.rules == RULES, "of the helper's own content, whatever the agent goes by"
     assert served.client.status(TX) == Going()
     served.end()
     ended = served.client.status(TX)

@@ -10,10 +10,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from brakeline.console.samples import SAMPLES
+from brakeline.console.samples_release import BAD, GOOD
 
 LIVE = ("/", "/endpoints", "/endpoints?q=os:debian", "/endpoints?q=oss:debian", "/endpoints/add", "/endpoints/ep_01",
-        "/vulnerabilities", "/vulnerabilities/CVE-2026-31337", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
-        "/policies", "/audit", "/settings", "/nowhere")  # fmt: skip
+        "/endpoints/ep_01/agent", "/vulnerabilities", "/vulnerabilities/CVE-2026-31337", "/rollouts", "/rollouts/new",
+        "/rollouts/ro_live", "/rollouts/ro_release", "/releases", "/releases/keys", f"/releases/{GOOD}",
+        f"/releases/{GOOD}/promote", f"/releases/{GOOD}/recall", f"/releases/{BAD}/pardon", "/policies", "/audit",
+        "/settings", "/nowhere")  # fmt: skip
 SPECIMENS = tuple(f"/_ui/{page}/{quote(state)}" for page, states in SAMPLES.items() for state in states)
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -76,6 +79,26 @@ def test_preview_follows_the_form_and_start_leads_to_the_rollout(visit: Callable
     expect(page.locator("#skipped")).to_contain_text("no policy lets it patch")
     page.locator("#start").click()
     page.wait_for_url("**/rollouts/ro_live")
+
+
+def test_a_release_is_recalled_only_after_the_step_that_says_what_it_does(visit: Callable[..., Page]) -> None:
+    page = visit("/releases")
+    page.get_by_role("link", name="agent 1.3.0", exact=True).click()
+    page.get_by_role("link", name="Recall…").click()
+    expect(page.locator("#act")).to_contain_text("Taking it back needs two people")
+    page.locator("#do-act").click()
+    assert page.url.endswith("/recall"), "without a reason the browser does not send the form"
+    page.locator("#reason").fill("it eats memory")
+    page.locator("#do-act").click()
+    expect(page.locator("p[role=status]")).to_contain_text("Recalled")
+
+
+def test_the_log_of_a_failed_trial_opens_by_keyboard(visit: Callable[..., Page]) -> None:
+    page = visit(f"/releases/{BAD}")
+    expect(page.locator("pre.tail")).to_be_hidden()
+    page.locator("#log-ep_07 summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("pre.tail")).to_contain_text("ModuleNotFoundError")
 
 
 def test_add_endpoint_shows_the_line_once_and_ticks_by_itself(visit: Callable[..., Page]) -> None:

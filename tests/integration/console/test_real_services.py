@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from tests.asgi import Answer, call
 from tests.integration.console.conftest import ARGUMENTS, CHROMIUM
 from tests.support import require
 from tests.support_fleet import SmallFleet, deb, update
+from tests.support_releases import release_bundle
 
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.console.routes import Console, build_console
@@ -27,8 +28,18 @@ from brakeline.fleet.model import Presence
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.settings import Settings
-from brakeline.protocol.messages import CheckIn, EnrolRequest, Facts, Health, UpdateState
+from brakeline.protocol.messages import (
+    CheckIn,
+    EnrolRequest,
+    Facts,
+    Health,
+    LauncherReport,
+    TrialReport,
+    UpdateState,
+)
+from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
+from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.service import TenancyService
@@ -53,6 +64,7 @@ class House:
     rollouts: RolloutService
     tenancy: TenancyService
     remediation: RemediationService
+    releases: ReleasesService
     clock: ManualClock
     cookie: str = ""
     csrf: str = ""
@@ -112,12 +124,15 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     await rollouts.open()
     remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
     tenancy = TenancyService(database, clock, ids)
+    releases = ReleasesService(database, clock, tenancy, tmp_path / "trust", "cell-1")
+    await releases.open()
     state = SimpleNamespace(
         tenancy=tenancy, fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
-        settings=Settings(data_dir=tmp_path), one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
+        releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
+        one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
     )  # fmt: skip
     console = build_console(state)
-    made = House(console, fleet, rollouts, tenancy, remediation, clock)
+    made = House(console, fleet, rollouts, tenancy, remediation, releases, clock)
     await made.sign_in()
     yield made
     console.feed.stop()
@@ -196,7 +211,7 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
     typo = await house.page("/endpoints?q=regoin:us")
     assert '<a href="/endpoints?q=region%3Aus">region:us</a>' in typo
     assert "web-01" not in typo
-    for tab in ("summary", "missing", "findings", "software", "timeline"):
+    for tab in ("summary", "missing", "findings", "software", "agent", "timeline"):
         assert "web-01" in await house.page(f"/endpoints/{web}/{tab}")
     missing = await house.page(f"/endpoints/{web}/missing")
     assert "no policy lets this endpoint patch" in missing
@@ -209,11 +224,12 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
     assert "selection=cve" in detail
     assert "Did you mean" in await house.page("/vulnerabilities?q=kve:yes")
     assert cve[1] in await house.page(f"/vulnerabilities?q={cve[1]}")
-    for path in ("/rollouts", "/rollouts/new", "/policies", "/settings"):
+    for path in ("/rollouts", "/rollouts/new", "/releases", "/releases/keys", "/policies", "/settings"):
         await house.page(path)
     assert (await house.get("/endpoints/ep_none")).status == 404
     assert (await house.get("/vulnerabilities/CVE-1-1")).status == 404
     assert (await house.get("/rollouts/ro_none")).status == 404
+    assert (await house.get("/releases/1.0.0-000000000000")).status == 404
     assert (await house.post(f"/endpoints/{web}/scan")).status == 303
 
 
@@ -305,6 +321,93 @@ async def test_logging_out_ends_the_session(house: House) -> None:
     assert (await house.get("/endpoints")).headers["location"].startswith("/login")
     entered = await house.post("/login", email="owner@localhost", password=LINK_PASSWORD)
     assert entered.status == 303
+
+
+async def test_a_release_from_the_empty_list_to_promoted_failed_recalled_and_a_pardon_asked_for(house: House) -> None:
+    assert "brakeline release publish" in await house.page("/releases")
+    assert "release keys on this server" in await house.page("/releases/keys")
+    assert house.owner is not None
+    ids = [await house.endpoint(f"web-{i}") for i in range(4)]
+    old = (await house.releases.publish(house.owner, release_bundle("1.0.0", 1))).release_id
+    bad = (await house.releases.publish(house.owner, release_bundle("1.1.0", 2), notes="twice as fast")).release_id
+    failed = TrialReport(bad, "reverted", "exited", "ended with code 3.", 3, "Traceback: no module named frames")
+    said = LauncherReport("0.1.0", old, old, old, problems=("metadata_expired: targets are old",))
+    house.clock.advance(5)  # past what the list remembers of a fleet without launchers
+    for endpoint_id in ids[:3]:
+        await house.fleet.check_in(endpoint_id, said)
+
+    listed = await house.page("/releases")
+    assert "not promoted" in listed
+    assert f'href="/endpoints?q=running:{old}">3</a>' in listed
+    assert "web-2" in await house.page(f"/endpoints?q=running:{old}")
+    new = await house.page(f"/releases/{bad}")
+    assert all(text in new for text in ("twice as fast", f"brakeline release plan {bad}", "No launcher speaks of it"))
+    tab = await house.page(f"/endpoints/{ids[0]}/agent")
+    assert "agent 1.1.0 is published, and nobody has promoted it yet" in tab
+    assert "Look at the keys" in tab
+    assert "No launcher runs this agent" in await house.page(f"/endpoints/{ids[3]}/agent")
+
+    plan = await house.page(f"/releases/{bad}/promote?pace=rehearsal")
+    assert "Start on 4 endpoints" in plan
+    assert "until they are enrolled again: 1." in plan
+    assert "halts; so does one that stays away" in plan
+    assert (await house.get(f"/releases/{bad}/promote?pace=hasty")).status == 422
+    assert (await house.rollouts.list(house.owner)) == (), "a plan makes nothing"
+    assert (await house.post(f"/releases/{bad}/promote", pace="rehearsal", expect_count="3")).status == 409
+    started = await house.post(f"/releases/{bad}/promote", pace="rehearsal", expect_count="4")
+    rollout = started.headers["location"]
+    assert rollout in await house.page(f"/releases/{bad}")
+    live = await house.page(rollout)
+    assert "What it rolls out" in live
+    assert f'href="/releases/{bad}"' in live
+    lacking = await house.page(f"{rollout}/endpoints")
+    assert lacking.count("no launcher runs its agent") == 1
+    assert "waits for its ring" in await house.page(f"/endpoints/{ids[0]}/agent")
+    assert "is under way" in await house.page(f"/releases/{bad}/promote")
+
+    house.clock.advance(5)
+    await house.fleet.check_in(ids[0], replace(said, quarantined=(bad,), last_trial=failed, problems=()))
+    assert (await house.post(f"{rollout}/brake")).status == 303
+    halted = await house.page(rollout)
+    assert "never resumed" in halted
+    assert "/resume" not in halted
+    recalled = await house.page(f"/releases/{bad}")
+    assert "■ Recalled" in recalled
+    assert "no module named frames" in recalled
+    assert "it ended by itself" in recalled
+    assert f'href="/endpoints/{ids[0]}/agent">web-0</a>' in recalled
+    assert "1.1.0 has failed" not in await house.page(f"/endpoints/{ids[0]}/agent"), (
+        "a recalled one is offered to nobody"
+    )
+    assert "is recalled already" in await house.page(f"/releases/{bad}/recall")
+
+    assert (await house.post(f"/releases/{bad}/pardon", reason="")).status == 422
+    assert (await house.post(f"/releases/{bad}/pardon", reason="the host was at fault")).status == 303
+    asked = await house.page(f"/releases/{bad}/pardon")
+    assert "You asked for it yourself" in asked
+    assert "■ Recalled" in await house.page(f"/releases/{bad}")
+    assert (await house.post(f"/releases/{old}/withdraw", reason="too old")).status == 303
+    assert "Withdrawn" in await house.page(f"/releases/{old}")
+    log = await house.page("/audit")
+    assert all(act in log for act in ("release.publish", "release.recall", "release.ask-pardon", "release.withdraw"))
+    assert f'href="/releases/{bad}"' in log
+
+
+async def test_releases_follow_each_other_on_pages(house: House) -> None:
+    assert house.owner is not None
+    made = []
+    for i in range(27):
+        made.append(await house.releases.publish(house.owner, release_bundle(f"1.{i}.0", i + 1)))
+        house.clock.advance(1)
+    first = await house.page("/releases")
+    assert made[26].release_id in first.replace("<wbr>", "")
+    assert made[1].release_id not in first
+    following = re.search(r'href="(/releases\?after=[^"]+)"', first)
+    assert following is not None
+    second = (await house.page(following[1])).replace("<wbr>", "")
+    assert made[0].release_id in second
+    assert made[26].release_id not in second
+    assert (await house.get("/releases?after=nothing")).status == 422
 
 
 async def test_a_slow_press_on_brake_stops_a_real_rollout_in_a_real_browser(house: House) -> None:

@@ -6,6 +6,8 @@ import pytest
 from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
 
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.agent.facts import of_windows
+from brakeline.console.present_risk import findings_note
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Forbidden, Invalid, NotFound
 from brakeline.exposure.service import ExposureService
@@ -118,6 +120,21 @@ async def test_what_is_not_known_is_never_counted_as_clean(
     assert (found.findings, {n.code for n in found.not_assessed}) == ((), {"no_data"})
     assert (await exposure.findings(OWNER, silent)).unknown_since_ms == clock.now_ms() - 7_200_000
     assert (await exposure.findings(OWNER, _mute)).inventory_ms == 0
+
+
+async def test_a_system_without_a_provider_is_not_assessed_and_that_is_said(
+    fleet: SmallFleet, exposure: ExposureService, clock: ManualClock
+) -> None:
+    """It has no inventory, which is not the same as having nothing installed."""
+    windows = of_windows({"ProductName": "Windows 10 Pro", "CurrentBuildNumber": "19045"}, "pc", "amd64", False, "1")
+    endpoint = await fleet.enrol("pc", facts=windows)
+    answer = await exposure.findings(OWNER, endpoint)
+    (gap,) = answer.not_assessed
+    assert (gap.package, gap.code, answer.findings, answer.inventory_ms) == ("Windows 10 Pro", "no_provider", (), 0)
+    assert findings_note(answer, 0, clock.now_ms()).startswith("Not assessed: Windows 10 Pro: there is no provider")
+    summary = await exposure.summary(OWNER)
+    assert (summary.endpoints, summary.assessed, summary.no_data) == (1, 0, 1)
+    assert endpoint not in await exposure.counts(OWNER)
 
 
 async def test_a_restarted_server_answers_the_same_and_new_advisories_reassess_everybody(

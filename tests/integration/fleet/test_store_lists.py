@@ -25,6 +25,7 @@ from brakeline.protocol.messages import (
     Facts,
     Health,
     Inventory,
+    LauncherReport,
     Package,
     PackageManagerHealth,
     PendingUpdate,
@@ -38,6 +39,7 @@ OWNER = Principal("te_1", "pe_1", "person", "Olga", PERMISSIONS)
 OTHER = Principal("te_2", "pe_2", "person", "Otto", PERMISSIONS)
 VIEWER = replace(OWNER, permissions=frozenset({"endpoint.read"}))
 DEBIAN = Facts("web_1", "debian", "12", "Debian GNU/Linux 12", "6.1.0-40", "amd64", "server", "0.1.0")
+SAID = LauncherReport("0.1.0", "1.1-b", "1.0-a", trial="1.1-b", quarantined=("0.9-z",))
 
 
 class Fleet:
@@ -84,7 +86,9 @@ async def fleet(database: Database, clock: ManualClock, tmp_path: Path) -> Fleet
     facts2 = replace(DEBIAN, hostname="web-2", os_version="11", kernel="5.10", agent_version="0.2.0")
     ill = PackageManagerHealth(False, ("foo: half-installed (iHR)",))
     await made.inventory(web2, Status(facts2, (update, held), RebootNeed(True, ("kernel",)), ill), curl)
-    made.service.record_check_in(web1, "boot-1", CheckIn("0.1.0", 1, web1.held.digest, Health(("ssh.service",))))
+    made.service.record_check_in(
+        web1, "boot-1", CheckIn("0.1.0", 1, web1.held.digest, Health(("ssh.service",)), launcher=SAID)
+    )
     await made.service.flush()
     clock.advance(120)
     return made
@@ -127,6 +131,15 @@ CASES = {
     "package:curl=1.1": set(),
     "update:curl": {"web-2"},
     "update:curl=1.1": {"web-2"},
+    "launcher:yes": {"web_1"},
+    "launcher:no": {"web-2", "box"},
+    "running:1.1-b": {"web_1"},
+    "running:1.0-a": set(),
+    "-running:1.1-b": {"web-2", "box"},
+    "confirmed:1.0-a,1.1-b": {"web_1"},
+    "probation:1.1-b": {"web_1"},
+    "quarantined:0.9-z": {"web_1"},
+    "quarantined:0.9": set(),
     "WEB": {"web_1", "web-2"},
     "%": set(),  # nor is % a wildcard
     '"ubuntu 24"': {"box"},

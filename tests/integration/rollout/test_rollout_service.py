@@ -11,8 +11,13 @@ from tests.support_rollout import CHANGE, OWNER, PIN, SmallFleet, quick_policy
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.platform.database import Database
+from brakeline.protocol.messages import ReleaseRef
 from brakeline.rollout.model import Change, Pin, State
+from brakeline.rollout.presets import for_release, policy_for
 from brakeline.tenancy.model import Principal
+
+REF = ReleaseRef("agent", "2.0.0", "agent/2.0.0/any/bundle.tar", "ab" * 32, 1000, 2)
+RELEASE = Change((Pin("brakeline-agent", REF.release_id),), kind="release", title="agent 2.0.0", release=REF)
 
 
 @pytest.fixture
@@ -83,6 +88,27 @@ async def test_a_canary_that_loses_its_network_holds_for_ever(fleet: SmallFleet)
     assert view.state == "holding"
     assert view.silent == 1
     assert len(fleet.offered()) == 1
+
+
+async def test_a_release_whose_agent_brings_its_offer_to_no_end_is_halted(fleet: SmallFleet) -> None:
+    """Its launcher has confirmed it and it answers check-ins; a server that was killed has to find it too."""
+    for t in fleet.twins:
+        t.fate = "idle"
+    rollout = await fleet.create(for_release(policy_for(6, "rehearsal")), RELEASE)
+    await fleet.rounds(7)  # 35 s: the first checkpoint is at 40 s
+    assert (await fleet.service.show(OWNER, rollout)).state == "rolling"
+    fleet.new_service()
+    await fleet.rounds(6)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "halted"
+    assert "applies_nothing: 2.0.0-abababababab was confirmed and answers check-ins" in view.why
+    assert len(fleet.offered()) == 1
+
+
+async def test_a_release_whose_agents_tell_what_came_of_it_is_completed(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(for_release(policy_for(6, "rehearsal")), RELEASE)
+    await fleet.rounds(90)
+    assert (await fleet.service.show(OWNER, rollout)).state == "completed"
 
 
 async def test_an_endpoint_with_nothing_to_do_leaves_its_place_to_the_next(fleet: SmallFleet) -> None:

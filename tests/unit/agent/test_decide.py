@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from brakeline.agent import agenda, model, orders
+from brakeline.agent import agenda, model, orders, status
 from brakeline.agent.decide import IllegalTransition, decide
 from brakeline.agent.model import Errand, Exchange, Failure, FailureKind, Instant, Self, State
 from brakeline.agent.providers.model import Planned, Refused
@@ -261,6 +261,26 @@ def test_an_unchanged_machine_is_looked_at_again_after_the_interval() -> None:
     assert story.state.errand is Errand.NONE
     assert story.passes(49).none(model.StartScan)
     assert story.passes(2).the(model.StartScan).last == LOOK
+
+
+def test_where_nothing_can_be_looked_at_that_is_said_once_and_no_inventory_is_sent() -> None:
+    """An inventory without packages would look like a machine without holes."""
+    why = "Not assessed: there is no provider for this system yet."
+    story = Story(State(replace(ME, can_patch=False), model.Durable())).happens(model.Started, ())
+    story.secret().reply(settings=Settings(Mode.PATCH, inventory_interval_s=50))
+    assert story.state.errand is Errand.SCAN
+    story.happens(model.NotAssessed, why)
+    assert model.Report(why) in story.said
+    assert (story.state.errand, story.state.to_send, story.state.not_assessed) == (Errand.NONE, None, why)
+    assert story.state.words == ("READY", "HEALTHY")  # no release could do better here
+    story.passes(2).reply(resync=True, scan=7)
+    assert story.the(model.StartScan)  # a person asks: the answer is the same, at once
+    story.happens(model.NotAssessed, why)
+    assert model.Report(why) not in story.said
+    assert not story.state.durable.scan_owed
+    assert not story.state.resync
+    assert story.passes(49).none(model.SendInventory)
+    assert status.describe(story.state)["assessment"] == why
 
 
 def test_the_first_look_of_a_process_and_a_resync_do_not_rely_on_an_earlier_one() -> None:

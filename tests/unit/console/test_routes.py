@@ -10,6 +10,7 @@ import pytest
 from brakeline.console.feed import Feed
 from brakeline.console.kit import FORM_BYTES_MAX, safe_next
 from brakeline.console.routes import Console, build
+from brakeline.console.samples_release import GOOD
 from brakeline.console.showroom import EMAIL, PASSWORD, Showroom, ShowroomDoors
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Unavailable
@@ -64,14 +65,23 @@ class Visit:
         return await self("POST", path, form, origin="https://console.example")
 
 
-PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/vulnerabilities",
-         "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live", "/rollouts/ro_live/endpoints",
-         "/policies", "/audit", "/settings")  # fmt: skip
+RELEASE = f"/releases/{GOOD}"
+RELEASE_PAGES = tuple(f"{RELEASE}/{verb}" for verb in ("promote", "withdraw", "recall", "pardon"))
+PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/endpoints/ep_1/agent",
+         "/vulnerabilities", "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
+         "/rollouts/ro_live/endpoints", "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/audit",
+         "/settings")  # fmt: skip
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
-         "/policies", "/policies/po_1/delete", "/settings/tokens", "/settings/tokens/to_1/revoke",
+         "/policies", "/policies/po_1/delete", "/settings/tokens", "/settings/tokens/to_1/revoke", *RELEASE_PAGES,
          "/logout")  # fmt: skip
-FEEDS = ("/feed", "/rollouts/ro_live/feed", "/endpoints/ep_1/summary/feed", "/endpoints/add/feed")
+FEEDS = (
+    f"/releases/{GOOD}/feed",
+    "/feed",
+    "/rollouts/ro_live/feed",
+    "/endpoints/ep_1/summary/feed",
+    "/endpoints/add/feed",
+)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -134,6 +144,32 @@ async def test_start_with_another_count_than_seen_is_refused() -> None:
     assert (await visit.post("/rollouts/new", expect_count="6")).status == 303
     for wrong in ("", "-1", "6.0", "٦", "9" * 40):
         assert (await visit.post("/rollouts/new", expect_count=wrong)).status == 422
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "recall", "pardon"])
+async def test_an_act_on_a_release_needs_a_reason_and_the_permission(verb: str) -> None:
+    visit, path = Visit(), f"/releases/{GOOD}/{verb}"
+    assert (await visit.post(path, reason=" ")).status == 422
+    assert visit.screens.presses == []
+    done = await visit.post(path, reason="it eats memory")
+    assert (done.status, done.headers["location"].partition("?")[0]) == (303, f"/releases/{GOOD}")
+    assert visit.screens.presses == [f"{verb} {GOOD}: it eats memory"]
+    notice = await visit("GET", done.headers["location"])
+    assert 'role="status"' in notice.text
+    viewer = Visit("viewer")
+    assert (await viewer.post(path, reason="it eats memory")).status == 403
+
+
+async def test_looking_at_a_step_does_nothing_and_a_plan_carries_the_count_that_was_seen() -> None:
+    visit = Visit()
+    for verb in ("withdraw", "recall", "pardon", "promote"):
+        assert (await visit("GET", f"/releases/{GOOD}/{verb}")).status == 200
+    assert visit.screens.presses == []
+    assert (await visit("GET", f"/releases/{GOOD}/destroy")).status == 404
+    assert (await visit.post(f"/releases/{GOOD}/destroy", reason="x")).status == 404
+    path = f"/releases/{GOOD}/promote"
+    assert [(await visit.post(path, expect_count=n)).status for n in ("", "7", "6")] == [422, 409, 303]
+    assert "Your role may look, not start" in (await Visit("viewer")("GET", path)).text
 
 
 async def test_a_viewer_is_told_which_permission_is_missing() -> None:

@@ -75,6 +75,50 @@ def test_a_confirmed_release_that_gave_way_to_the_one_before_is_an_explicit_fail
     assert not situation.with_presence(POLICY, row, seen, NOW_MS, "").explicit, "no release, nothing to fall back from"
 
 
+def test_confirmed_content_that_an_endpoint_does_without_is_an_explicit_failure() -> None:
+    agent, newer = "1.0.0-" + "b" * 12, "3.0.0-" + "c" * 12
+    report = LauncherReport(running=agent, confirmed=agent, content=ID, running_content="")
+    assert situation.fell_back(ID, Presence(NOW_MS, launcher=report)).startswith("fell_back: no content is used")
+    for fine in (
+        replace(report, running_content=ID),
+        replace(report, running=""),
+        replace(report, trial=newer, running_content=newer),
+    ):
+        assert situation.fell_back(ID, Presence(NOW_MS, launcher=fine)) == ""
+
+
+def test_an_agent_that_answers_and_never_brings_its_offer_to_an_end_is_an_explicit_failure() -> None:
+    """Its launcher has confirmed it; the offer of the release itself is the probe that it does not take."""
+    took_ms = NOW_MS - POLICY.checkpoints_s[0] * 1000
+    row = SubjectRow(TREATED, frozenset(), took_ms)
+    seen = Presence(NOW_MS, launcher=LauncherReport(running=ID, confirmed=ID))
+    idle = situation.with_presence(POLICY, row, seen, NOW_MS, ID)
+    assert idle.explicit
+    assert "told no end of its offer" in idle.detail
+    assert isinstance(verdict(POLICY, idle, CONTROL), Halt)
+    innocent = {
+        "it has told": replace(row, subject=replace(TREATED, progress=Progress.INSTALLED)),
+        "confirmed a moment ago": replace(row, ended_ms=took_ms + 1000),
+        "still on probation": replace(row, ended_ms=0),
+    }
+    for why, other in innocent.items():
+        assert not situation.with_presence(POLICY, other, seen, NOW_MS, ID).explicit, why
+    away = replace(seen, last_check_in_ms=took_ms + 1000)
+    assert not situation.with_presence(POLICY, row, away, NOW_MS, ID).explicit, "not heard since: that is silence"
+
+
+def test_the_launcher_says_when_a_release_was_taken_whatever_the_agent_says() -> None:
+    seen = Presence(NOW_MS, launcher=LauncherReport(running=ID, confirmed=ID))
+    untold = (Progress.OFFERED, Progress.EXPIRED, Progress.STARTED)
+    for progress in Progress:
+        row = SubjectRow(replace(TREATED, progress=progress), frozenset(), 0)
+        assert situation.taken_by_launcher(ID, row, seen) is (progress in untold), progress
+    row = SubjectRow(TREATED, frozenset(), 0)
+    assert not situation.taken_by_launcher(ID, replace(row, ended_ms=1), seen), "written down already"
+    assert not situation.taken_by_launcher(ID, row, Presence(NOW_MS, launcher=LauncherReport(trial=ID)))
+    assert not situation.taken_by_launcher(ID, replace(row, subject=CONTROL), seen)
+
+
 def test_the_report_says_so_when_every_endpoint_is_heard() -> None:
     observed = Observed(Change((Pin("x", "1"),)), 6, (TREATED, CONTROL), {}, {}, data_ms=NOW_MS)
     lines = brake.judge(POLICY, observed, (), frozenset(), NOW_MS).lines

@@ -33,6 +33,15 @@ def test_a_lease_reaches_the_draws_whose_turn_has_come_region_by_region() -> Non
     assert all(w.release == RELEASE.ref for w in found)
 
 
+def test_content_is_rolled_out_like_an_agent_and_stands_beside_it_when_completed() -> None:
+    content = replace(RELEASE, product="content", path="content/2.0.0/any/bundle.tar", sha256="cd" * 32)
+    change = releasing.change_of(content)
+    assert [(p.name, p.version) for p in change.updates] == [("brakeline-content", content.release_id)]
+    assert [w.release for w in releasing.wishes("te_1", [row(release=content)], ())] == [content.ref] * 2
+    rows = [row(Phase.COMPLETED), row(Phase.COMPLETED, release=content)]
+    assert {w.release.product for w in releasing.standing_wishes("te_1", rows, ())} == {"agent", "content"}
+
+
 def test_whatever_keeps_a_rollout_from_rolling_ends_its_leases() -> None:
     still = [Phase.DRAFT, Phase.HOLDING, Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN]
     assert [releasing.wishes("te_1", [row(phase)], ()) for phase in still] == [()] * len(still)

@@ -175,10 +175,11 @@ def test_threshold_counts_a_key_once(repo: Repository, release: str) -> None:
     repo.versions["root"] += 1
     repo.roots.append(repo.root_text())
     plain = json.loads(repo.documents().targets)
-    plain["signatures"] *= 2
-    seen = look(repo, replace(repo.documents(), targets=json.dumps(plain)))
-    assert seen.offered is None
-    assert "threshold" in codes(seen)
+    for signatures, code in ((plain["signatures"], "threshold"), (plain["signatures"] * 2, "malformed")):
+        plain["signatures"] = signatures
+        seen = look(repo, replace(repo.documents(), targets=json.dumps(plain)))
+        assert seen.offered is None
+        assert code in codes(seen)
 
 
 # --- stolen keys of ours -------------------------------------------------------------------------------------------
@@ -208,6 +209,18 @@ def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str
         seen = look(repo, replace(repo.documents(), leases=(lease,)))
         assert seen.offered is None
         assert code in codes(seen), (code, seen.problems)
+
+
+def test_what_permits_with_a_field_that_is_not_known_permits_nothing(repo: Repository, release: str) -> None:
+    """It may be one that narrows; what forbids holds whatever else it says."""
+    for lease in (
+        repo.lease(release, only_at_night=True),
+        repo.lease(release, grant=repo.grant(release, only_in_ring=3)),
+    ):
+        seen = look(repo, replace(repo.documents(), leases=(lease,)))
+        assert (seen.offered, codes(seen)) == (None, {"unknown_field"})
+    seen = look(repo, replace(repo.documents(), recall=repo.recall(releases=[{"release_id": release}], more=1)))
+    assert seen.recalled == {release}
 
 
 def test_a_stolen_conductor_key_signs_no_lease(repo: Repository, release: str) -> None:
@@ -349,6 +362,23 @@ def test_content_is_signed_by_its_own_key_and_only_below_its_folder(repo: Reposi
     repo.keys["content"] = repo.keys["recall"]
     assert look(repo, replace(genuine, content=repo.documents().content), who=who).offered is None
     assert look(repo, replace(genuine, content=genuine.content.replace("1.0.0", "1.0.1")), who=who).offered is None
+
+
+def test_the_content_key_cannot_sign_an_agent_nor_the_targets_key_content(repo: Repository) -> None:
+    """Whatever a target calls itself: what lies below content/ is content, and nothing else is."""
+    evil = repo.publish("9.0.0", bundle("9.0.0", {"agent.pyz": b"evil"}, 9), 9, product="content")
+    target = repo.target(evil)
+    target.unrecognized_fields["custom"]["product"] = "agent"  # with the stolen content key
+    repo.leased = [{"release_id": evil}]
+    for who in (WHO, replace(WHO, also=("content", "launcher"))):
+        seen = look(repo, repo.documents(), who=who)
+        assert (seen.offered, seen.also) == (None, ())
+        assert evil not in {o.release_id for o in seen.known if o.product != "content"}
+    rules = repo.publish("9.1.0", b"rules", 9, product="agent")  # with the stolen targets key
+    repo.target(rules).unrecognized_fields["custom"]["product"] = "content"
+    repo.leased = [{"release_id": rules}]
+    seen = look(repo, repo.documents(), who=replace(WHO, also=("content", "launcher")))
+    assert (seen.offered, seen.also) == (None, ())
 
 
 # --- several products in one look ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import (
     Package,
     PackageManagerHealth,
@@ -71,6 +72,7 @@ class Order:
     generation: int
     transaction: Transaction
     bounds: Bounds = Bounds()
+    rules: Rules = BUILT_IN  # of the content that the helper was given when it took the order
 
 
 class Provider(Protocol):

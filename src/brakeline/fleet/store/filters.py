@@ -18,6 +18,16 @@ LAST_SEEN = "COALESCE(p.last_seen, 'epoch'::timestamptz)"
 
 _TEXT_COLUMNS = {"region": "e.region", "agent": "e.agent_version", "kernel": "e.kernel", "arch": "e.architecture",
                  "id": "e.endpoint_id", "class": "e.machine_class", "state": "e.state"}  # fmt: skip
+# What launchers say; text that only the agent plane writes, as valid JSON. A launcher that lacks a field says nothing.
+SAID = "p.launcher::jsonb"
+STANDS = {  # how a release stands -> fields of the report that name it
+    "running": ("running", "launcher_release", "running_content"), "confirmed": ("confirmed", "content"),
+    "probation": ("trial", "launcher_trial"), "quarantined": ("quarantined", "launcher_failed"),
+    "recalled": ("recalled",),
+}  # fmt: skip
+LISTS = ("quarantined", "launcher_failed", "recalled")  # fields that name several
+# The launcher itself is confirmed where it runs and is not on trial.
+LAUNCHER_CONFIRMED = "{said} ->> 'launcher_trial' IS DISTINCT FROM {said} ->> 'launcher_release'"
 _BOOLEANS = {"reboot": "s.reboot_required", "healthy": "s.healthy", "asleep": "p.asleep"}
 _AGES = {"seen": LAST_SEEN, "enrolled": "e.enrolled_at"}
 _MISSING = {
@@ -66,6 +76,10 @@ def _value(key: str, value: str, bind: Bind) -> str:
         return f"{_TEXT_COLUMNS[key]} = {bind(value)}"
     if key in _BOOLEANS:
         return f"COALESCE({_BOOLEANS[key]}, {'true' if key == 'healthy' else 'false'}) = {bind(value == 'yes')}"
+    if key == "launcher":
+        return f"(p.launcher IS NOT NULL) = {bind(value == 'yes')}"
+    if key in STANDS:
+        return _stands(key, bind(value))
     if key == "os":
         bound = bind(value.lower())
         return f"e.os_id = {bound} OR e.os_id || '-' || e.os_version = {bound}"
@@ -83,6 +97,18 @@ def _value(key: str, value: str, bind: Bind) -> str:
         f"EXISTS (SELECT 1 FROM brakeline.{table} x WHERE x.tenant_id = e.tenant_id"  # noqa: S608
         f" AND x.endpoint_id = e.endpoint_id AND x.name = {bind(name)}{exact})"
     )
+
+
+def _stands(how: str, release_id: str) -> str:
+    """A release, as a placeholder, in one of the fields that say so."""
+    found = [
+        f"{SAID} -> '{field}' ? {release_id}" if field in LISTS else f"{SAID} ->> '{field}' = {release_id}"
+        for field in STANDS[how]
+    ]
+    if how == "confirmed":
+        own = f"{SAID} ->> 'launcher_release' = {release_id}"
+        found.append(f"({own} AND {LAUNCHER_CONFIRMED.format(said=SAID)})")
+    return " OR ".join(found)
 
 
 def _like(text: str) -> str:

@@ -18,12 +18,12 @@ from brakeline.fleet.model import (
 )
 from brakeline.fleet.query import Query
 from brakeline.fleet.store.filters import LAST_SEEN, TABLES, Parameters, where
-from brakeline.fleet.store.rows import Connection, millis, stamp
+from brakeline.fleet.store.rows import Connection, millis, said, stamp
 from brakeline.protocol.messages import Facts, PackageManagerHealth, RebootNeed
 
 _COLUMNS = (
     "e.*, p.last_seen, p.asleep, p.boot_id, p.failed_services, s.sequence, s.digest, s.committed_at, s.packages,"
-    " s.pending_total, s.pending_security, s.reboot_required, s.healthy, s.reboot, s.health"
+    " s.pending_total, s.pending_security, s.reboot_required, s.healthy, s.reboot, s.health, p.launcher"
 )
 
 
@@ -142,7 +142,7 @@ async def endpoint(conn: Connection, endpoint_id: str) -> EndpointDetail | None:
         msgspec.json.decode(r["reboot"], type=RebootNeed) if known else RebootNeed(False),
         msgspec.json.decode(r["health"], type=PackageManagerHealth) if known else PackageManagerHealth(True),
         tuple(r["failed_services"] or ()), r["boot_id"] or "", r["packages"] or 0, r["sequence"] or 0,
-        r["digest"] or "", r["enrolled_by"], tuple(t["endpoint_id"] for t in twins),
+        r["digest"] or "", r["enrolled_by"], tuple(t["endpoint_id"] for t in twins), said(r["launcher"]),
     )  # fmt: skip
 
 

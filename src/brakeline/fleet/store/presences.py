@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from brakeline.fleet.model import Presence
-from brakeline.fleet.store.rows import Connection, millis, stamp
-from brakeline.protocol.codec import decode, encode
-from brakeline.protocol.messages import LauncherReport
+from brakeline.fleet.store.rows import Connection, millis, said, stamp
+from brakeline.protocol.codec import encode
 
 _COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher"
 
@@ -53,7 +52,7 @@ async def read(conn: Connection, endpoint_ids: Sequence[str] | None) -> dict[str
             r["asleep"],
             r["agent_version"],
             tuple(r["failed_services"]),
-            decode(LauncherReport, r["launcher"].encode()) if r["launcher"] else None,
+            said(r["launcher"]),
         )
         for r in rows
     }

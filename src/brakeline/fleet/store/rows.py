@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from brakeline.platform.database import Connection
+from brakeline.protocol.codec import decode
+from brakeline.protocol.messages import LauncherReport
 
-__all__ = ["Connection", "millis", "stamp"]
+__all__ = ["Connection", "millis", "said", "stamp"]
 
 
 def stamp(ms: int) -> datetime:
@@ -17,3 +19,8 @@ def stamp(ms: int) -> datetime:
 def millis(at: datetime | None) -> int:
     """timestamptz as Unix milliseconds; 0 for NULL."""
     return 0 if at is None else round(at.timestamp() * 1000)
+
+
+def said(text: str | None) -> LauncherReport | None:
+    """What a launcher said; None where none runs the agent."""
+    return decode(LauncherReport, text.encode()) if text else None

@@ -128,10 +128,22 @@ async def set_progress(conn: Connection, rollout_id: str, endpoint_id: str, prog
     )  # fmt: skip
 
 
+async def mark_taken(conn: Connection, rollout_id: str, endpoint_ids: Sequence[str], now_ms: int) -> None:
+    """Their launchers say that they have confirmed the release: it was started, and ended so far, whatever the agent
+    says of its offer (`situation.untold` counts from here).
+    """
+    await conn.execute(
+        """UPDATE brakeline.rollout_subject SET progress = 'started', ended_at = $3
+           WHERE rollout_id = $1 AND endpoint_id = ANY($2) AND arm = 'treated'
+             AND (progress IN ('offered', 'expired') OR (progress = 'started' AND ended_at IS NULL))""",
+        rollout_id, list(endpoint_ids), at(now_ms),
+    )  # fmt: skip
+
+
 async def mark_started(conn: Connection, endpoint_id: str, offer_ids: Sequence[str]) -> None:
     """The endpoint says that these transactions run."""
     await conn.execute(
-        """UPDATE brakeline.rollout_subject s SET progress = 'started' FROM brakeline.rollout_offer o
+        """UPDATE brakeline.rollout_subject s SET progress = 'started', ended_at = NULL FROM brakeline.rollout_offer o
            WHERE o.offer_id = ANY($2) AND o.endpoint_id = $1 AND s.endpoint_id = $1 AND s.rollout_id = o.rollout_id
              AND s.arm = 'treated' AND s.progress IN ('offered', 'expired')""",
         endpoint_id, list(offer_ids),

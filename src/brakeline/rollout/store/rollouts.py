@@ -142,12 +142,21 @@ async def completed_releases(conn: Connection) -> list[RolloutRow]:
     return [_row(r) for r in rows]
 
 
-async def page(conn: Connection, before: str | None, limit: int, phases: list[str]) -> list[RolloutRow]:
-    """Newest first, keyset by id."""
+async def of_releases(conn: Connection) -> list[RolloutRow]:
+    """The newest rollouts of releases, in whatever state."""
+    rows = await conn.fetch(SELECT + "WHERE r.change->>'kind' = 'release' ORDER BY r.rollout_id DESC LIMIT 200")
+    return [_row(r) for r in rows]
+
+
+async def page(
+    conn: Connection, before: str | None, limit: int, phases: list[str], release: str = ""
+) -> list[RolloutRow]:
+    """Newest first, keyset by id. A release is pinned by its id, as a package is by its version."""
     rows = await conn.fetch(
         SELECT + """WHERE ($1::text IS NULL OR r.rollout_id < $1) AND (cardinality($3::text[]) = 0 OR r.phase = ANY($3))
+                      AND ($4 = '' OR (r.change->>'kind' = 'release' AND r.change->'updates'->0->>'version' = $4))
                     ORDER BY r.rollout_id DESC LIMIT $2""",
-        before, limit, phases,
+        before, limit, phases, release,
     )  # fmt: skip
     return [_row(r) for r in rows]
 

@@ -105,7 +105,7 @@ class _Run:
         before = self._agreed(transaction)
         self.staging.prepare(transaction, self.bounds.conffile_policy, max(5, self.bounds.lock_wait_s - waited))
         self._download(transaction)
-        services = Services(self.runner)
+        services = Services(self.runner, self.order.rules)
         failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
         automatic, log_start = self._automatic(), self._log_size()
         self._go_on()
@@ -165,7 +165,8 @@ class _Run:
         if unlike := rules.difference(transaction, found):
             self._stop("changed", f"The situation has changed since the plan: {unlike}.")
         held = frozenset(p.key for p in installed if p.held)
-        if refused := rules.refuse_beyond(transaction, self.bounds, held):
+        refused = rules.refuse_broken(transaction, self.order.rules)
+        if refused := refused or rules.refuse_beyond(transaction, self.bounds, held):
             self._stop(refused.code, refused.reason)
         if short := planner.shortage(planner.sized(found, installed), installed, self.bounds):
             self._stop("no_space", f"Too little disk space: {short}.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.plan import is_older
+from brakeline.protocol.content import Rules
 
 IMAGE = re.compile(r"^linux-image-(?:unsigned-)?(\d[^ ]*)$")
 FLAVOUR = re.compile(r"-([a-z][a-z0-9-]*)$")  # 6.1.0-40-cloud-amd64 -> cloud-amd64
@@ -30,6 +31,11 @@ def kernel_reason(release: str, version: str, installed: Iterable[Installed]) ->
     if release in same and built and is_older(built.group(1), same[release]):
         return f"kernel {release} {same[release]} installed, {built.group(1)} running"
     return ""
+
+
+def reboot_reasons(changed: Iterable[str], rules: Rules) -> tuple[str, ...]:
+    """Why a restart is due after these packages have changed since the last one, by the endpoint's content."""
+    return tuple(f"{name} changed since the last start" for name in sorted(set(changed)) if rules.wants_reboot(name))
 
 
 def _flavour(release: str) -> str:

@@ -14,6 +14,7 @@ from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.parse import Policy, Simulation, suite_text
 from brakeline.agent.providers.apt.plan import named
 from brakeline.agent.providers.apt.queries import Situation, apt_name
+from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 
@@ -63,12 +64,14 @@ def _key(wait: Waiting) -> tuple[str, str]:
 
 
 def decide(
-    situation: Situation, waits: tuple[Waiting, ...], evidence: Evidence, sizes: Mapping[tuple[str, str], int]
-) -> tuple[PendingUpdate, ...]:
+    situation: Situation, waits: tuple[Waiting, ...], evidence: Evidence, sizes: Mapping[tuple[str, str], int],
+    content: Rules = BUILT_IN,
+) -> tuple[PendingUpdate, ...]:  # fmt: skip
     """All pending updates, sorted by name. `sizes`: bytes to download by (name, version)."""
     found = []
     for w in waits:
-        state, reason = _state(w, evidence)
+        broken = content.broken(w.package.name, w.policy.candidate)
+        state, reason = (UpdateState.KEPT_BACK, f"{broken}.") if broken else _state(w, evidence)
         newer = w.policy.newer()
         found.append(
             PendingUpdate(

@@ -12,6 +12,7 @@ from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.parse import Simulation
 from brakeline.agent.providers.model import Bounds, Refused
 from brakeline.core.debversion import BadVersion, deb_key
+from brakeline.protocol.content import Rules
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import Action, ActionKind, Transaction, UpdateRef
 
@@ -92,6 +93,13 @@ def refuse_beyond(transaction: Transaction, bounds: Bounds, held: frozenset[str]
         back = named(a.name for a in of[ActionKind.DOWNGRADE])
         return Refused("refused", f"It would put back an older version of {back}, and the policy allows no downgrades.")
     return None
+
+
+def refuse_broken(transaction: Transaction, content: Rules) -> Refused | None:
+    """What the endpoint's content knows against a version that the transaction would install."""
+    known = (content.broken(a.name, a.after) for a in transaction.actions if a.after)
+    reason = next(filter(None, known), "")
+    return Refused("known_broken", f"{reason}.") if reason else None
 
 
 def difference(ordered: Transaction, found: Transaction) -> str:

@@ -15,6 +15,7 @@ from brakeline.agent.providers.apt.parse import Policy, Simulation
 from brakeline.agent.providers.apt.queries import Queries, apt_name
 from brakeline.agent.providers.apt.space import needed, too_small
 from brakeline.agent.providers.model import Bounds, Planned, Refused
+from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import Action, ActionKind, Transaction, UpdateRef
 
 
@@ -24,6 +25,7 @@ class Planner:
 
     queries: Queries
     disk: Disk
+    content: Rules = BUILT_IN
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact transaction for `updates`, or why there is none now."""
@@ -46,7 +48,8 @@ class Planner:
         if isinstance(found, Refused):
             return found
         held = frozenset(p.key for p in installed if p.held)
-        if refused := rules.refuse_beyond(found, bounds, held) or self._too_small(found, installed, bounds):
+        refused = rules.refuse_broken(found, self.content) or rules.refuse_beyond(found, bounds, held)
+        if refused := refused or self._too_small(found, installed, bounds):
             return refused
         back, gone = self._ways_back(found, native)
         return Planned(found, back, gone, skipped)

@@ -23,6 +23,7 @@ from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.model import Bounds, Order, Planned, Refreshed, Refused
 from brakeline.core.clock import Clock
+from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import (
     Package,
     PackageManagerHealth,
@@ -54,6 +55,7 @@ class AptProvider:
     pause: Callable[[float], None] = time.sleep
     stopping: Callable[[], bool] = bool  # true once this process was asked to end
     name: str = "apt"
+    rules: Rules = BUILT_IN  # of the endpoint's content; an order brings its own
 
     @property
     def queries(self) -> Queries:
@@ -61,7 +63,7 @@ class AptProvider:
 
     @property
     def planner(self) -> Planner:
-        return Planner(self.queries, Disk(self.runner))
+        return Planner(self.queries, Disk(self.runner), self.rules)
 
     def inventory(self) -> tuple[Package, ...]:
         """Everything dpkg has a state of, also what is removed with its configuration left (state "rc")."""
@@ -85,7 +87,7 @@ class AptProvider:
         names = [f"{w.package.name}{_suffix(w.package.architecture)}={w.policy.candidate}" for w in waits]
         records = self.queries.records(names)
         sizes = {key: int(r.get("size", "0")) for key, r in records.items()}
-        return pending.decide(situation, waits, evidence, sizes)
+        return pending.decide(situation, waits, evidence, sizes, self.rules)
 
     def _evidence(self, situation: Situation, waits: tuple[pending.Waiting, ...]) -> pending.Evidence:
         """As few simulations as the case needs: mostly one."""
@@ -121,7 +123,7 @@ class AptProvider:
 
     def reboot_need(self) -> RebootNeed:
         """Whether a restart is due and why, and which services run old code."""
-        return Services(self.runner).reboot_need(self.queries.installed())
+        return Services(self.runner, self.rules).reboot_need(self.queries.installed())
 
     def refresh(self) -> Refreshed | Refused:
         """Fetch the package lists; remembers how it went."""
@@ -136,7 +138,7 @@ class AptProvider:
         else:
             failure = refresh.explain(ran.text, ran.rc)
         Lists(self.runner).remember(now, failure.reason if failure else "")
-        Services(self.runner).remember()
+        Services(self.runner, self.rules).remember()
         return Refused(failure.code, failure.reason) if failure else Refreshed(now)
 
     def _wait_for_lists(self) -> Refused | None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from brakeline.agent.providers.apt.dpkg import Installed
-from brakeline.agent.providers.apt.kernel import kernel_reason
+from brakeline.agent.providers.apt.kernel import kernel_reason, reboot_reasons
 from brakeline.agent.providers.apt.lists import write_public
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.apt.stale import Stale, deleted_code, needrestart_services, reasons, restartable, unit_of
+from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import RebootNeed
 
 RECORD = "/var/cache/brakeline/stale-services.json"
@@ -36,17 +38,39 @@ class Services:
     """Processes and services of one endpoint."""
 
     runner: Runner
+    rules: Rules = BUILT_IN
 
     def reboot_need(self, installed: Iterable[Installed]) -> RebootNeed:
-        """Kernel, the reboot-required file, and old code that no service restart can end."""
+        """Kernel, the reboot-required file, packages that content names, and old code that no service restart ends."""
         old = self.old_code() if os.geteuid() == 0 else self._recorded()
-        found = [r for r in (self._kernel(installed), *self._required_file(), *old.reasons) if r]
+        installed = tuple(installed)
+        named = self._changed_packages(installed)
+        found = [r for r in (self._kernel(installed), *self._required_file(), *named, *old.reasons) if r]
         return RebootNeed(bool(found), tuple(dict.fromkeys(found)), old.services)
 
     def _kernel(self, installed: Iterable[Installed]) -> str:
-        if self._exists("/run/systemd/container") or self._exists("/.dockerenv"):
+        if self._contained():
             return ""  # the kernel is not this endpoint's own
         return kernel_reason(self._read("/proc/sys/kernel/osrelease").strip(), self._read("/proc/version"), installed)
+
+    def _contained(self) -> bool:
+        return self._exists("/run/systemd/container") or self._exists("/.dockerenv")
+
+    def _changed_packages(self, installed: Iterable[Installed]) -> tuple[str, ...]:
+        """Of the packages that content names: those whose files dpkg has written since the endpoint was started."""
+        booted = re.search(r"^btime (\d+)$", self._read("/proc/stat"), re.MULTILINE)
+        if self._contained() or booted is None:
+            return ()  # in a container that is when somebody else was started
+        named = [p for p in installed if p.present and self.rules.wants_reboot(p.name)]
+        return reboot_reasons((p.name for p in named if self._written_s(p) > int(booted[1])), self.rules)
+
+    def _written_s(self, package: Installed) -> float:
+        for name in (package.name, package.key):
+            try:
+                return self.runner.path(f"/var/lib/dpkg/info/{name}.list").stat().st_mtime
+            except OSError:
+                continue
+        return 0.0
 
     def _required_file(self) -> tuple[str, ...]:
         if not self._exists("/run/reboot-required"):
@@ -63,7 +87,7 @@ class Services:
         if self._exists("/usr/sbin/needrestart"):
             ran = self.runner.query("env", "-u", "NEEDRESTART_SUSPEND", "needrestart", "-b", "-r", "l")
             units += needrestart_services(ran.text)
-        return OldCode(tuple(sorted(dict.fromkeys(units))), reasons(stale, self._owners(first_paths)))
+        return OldCode(tuple(sorted(dict.fromkeys(units))), reasons(stale, self._owners(first_paths), self.rules))
 
     def stale(self) -> tuple[Stale, ...]:
         """Every process of this root file system that maps deleted code."""
@@ -126,7 +150,7 @@ class Services:
         good: list[str] = []
         bad: list[str] = []
         for unit in units:
-            if not self.has_systemd or not restartable(unit) or not self._active(unit):
+            if not self.has_systemd or not restartable(unit, self.rules) or not self._active(unit):
                 continue
             self.runner.query("systemctl", "restart", unit, timeout_s=RESTART_S_MAX)
             (good if self._active(unit) else bad).append(unit)

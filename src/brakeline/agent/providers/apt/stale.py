@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from brakeline.protocol.content import BUILT_IN, Rules
+
 CODE = re.compile(r"^/(?:usr/)?(?:lib|lib32|lib64|libx32|bin|sbin|libexec|local/lib|local/bin|local/sbin)/|^/opt/")
 NOT_CODE = re.compile(r"\.(?:cache|mo|so\.cache)$|/locale-archive$|/gconv-modules\.cache$|/ld\.so\.cache$")
 
@@ -53,9 +55,9 @@ def unit_of(cgroup: str) -> str:
     return ""
 
 
-def restartable(unit: str) -> bool:
-    """May a package transaction restart this service?"""
-    return bool(unit) and NEVER_RESTARTED.match(unit) is None
+def restartable(unit: str, rules: Rules = BUILT_IN) -> bool:
+    """May a package transaction restart this service? Content can only say no to more of them."""
+    return bool(unit) and NEVER_RESTARTED.match(unit) is None and not rules.keeps_running(unit)
 
 
 def needrestart_services(text: str) -> tuple[str, ...]:
@@ -63,11 +65,11 @@ def needrestart_services(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(re.findall(r"^NEEDRESTART-SVC: (\S+)", text, re.MULTILINE)))
 
 
-def reasons(stale: Iterable[Stale], owners: dict[str, str]) -> tuple[str, ...]:
+def reasons(stale: Iterable[Stale], owners: dict[str, str], rules: Rules = BUILT_IN) -> tuple[str, ...]:
     """Why only a restart of the endpoint helps: old code in PID 1 or in services that are never restarted."""
     found: dict[str, None] = {}
     for s in stale:
-        fixed = s.pid == 1 or (s.unit and not restartable(s.unit))
+        fixed = s.pid == 1 or (s.unit and not restartable(s.unit, rules))
         if fixed and not s.unit.startswith("brakeline-"):
             what = owners.get(s.paths[0], s.paths[0].rpartition("/")[2])
             found[f"{what} in use by {s.unit or s.command}"] = None
