@@ -4,9 +4,12 @@ systemd-sysusers brakeline.conf
 install -d -m 0755 /etc/brakeline /var/lib/brakeline-launcher
 install -d -m 0700 /var/lib/brakeline-helper
 install -d -o brakeline -g brakeline -m 0700 /var/lib/brakeline
-# The release that came along becomes the first one, unless the launcher has one already. Never a reason to fail.
-@PYTHON@ -I /usr/lib/brakeline/stub.py adopt /usr/lib/brakeline/agent.tar \
-    || echo "brakeline-agent: the seed release is not adopted yet; the launcher tries again when it starts" >&2
+# The release that came along becomes the first one, unless the launcher has one already. Never a reason to fail. A
+# launcher that runs has what it needs, and only one may write what it knows.
+if ! { [ -d /run/systemd/system ] && systemctl is-active --quiet brakeline-agent.service; }; then
+    @PYTHON@ -I /usr/lib/brakeline/stub.py adopt /usr/lib/brakeline/agent.tar \
+        || echo "brakeline-agent: the release that came along could not be put in place; enrolment tries again" >&2
+fi
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
     # Enrolled means running. Who does not want that masks the units; then this does nothing.

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from brakeline.fleet.wording import problem
+
 ROOT = Path(__file__).resolve().parents[2]
 TRACKED = [
     ROOT / line
@@ -42,6 +44,25 @@ def test_every_kind_of_bad_input_is_proven_by_a_test_that_exists() -> None:
     assert len(rows) > 20
     missing = [f"{file}::{test}" for file, test in rows if f"def {test}" not in (ROOT / file).read_text()]
     assert not missing
+
+
+def test_every_bound_of_the_threat_model_is_shown_by_a_test_that_exists() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)` \|$", text, re.M)
+    assert len(named) > 20
+    missing = [f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text()]
+    assert not missing
+    releases = text.partition("## Releases of our own")[2]
+    unshown = [row for row in re.findall(r"^\|[^|]+\|.*\|$", releases, re.M)[2:]
+               if "`tests/" not in row and "threshold is for" not in row]  # fmt: skip
+    assert not unshown
+
+
+def test_every_reason_of_verifier_and_launcher_has_words_for_people() -> None:
+    sources = [p for p in MODULES if p.parent.name in ("trust", "launcher")]
+    codes = {c for p in sources for c in re.findall(r'(?:Distrust|Problem)\(\s*"(\w+)"', p.read_text())}
+    assert {"unknown_field", "hash", "widened", "metadata_expired"} <= codes
+    assert not [c for c in sorted(codes) if problem(f"{c}: x").what == "The launcher says"]
 
 
 def test_readme_is_short() -> None:

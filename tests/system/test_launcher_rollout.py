@@ -22,7 +22,7 @@ ENTRY = ("@python", "-I", "launcher.pyz")
 def running() -> Iterator[World]:
     require(os.geteuid() == 0 and shutil.which("unshare") is not None, "root and unshare: endpoints are namespaces")
     with world(print, 3) as made:
-        for one in made[1]:  # who is not ready yet and drawn before the canary would be reached later, beside it
+        for one in made[1]:
             assert one.until(lambda one=one: not one.report().launcher_waits, 60), one.report()  # type: ignore[misc]
         yield made
 
@@ -37,9 +37,9 @@ def test_a_launcher_that_crashes_is_left_at_once_halted_and_recalled(running: Wo
     rollout_id = cell.promote(release_id)
     until_told(cell, rollout_id, "trial_ended", 180)
     assert endpoints[0].until(lambda: cell.rollout(rollout_id)["state"] == "halted", 90), cell.rollout(rollout_id)
-    hit = [e for e in endpoints if release_id in e.report().launcher_failed]
-    told = [(e.name, e.report().launcher_last_trial, (e.base / "log").read_text()[-1500:]) for e in hit]
-    assert len(hit) == 1, f"only the canary may have tried it: {told}"
+    tried = [t for e in endpoints if (t := e.report().launcher_last_trial) is not None]
+    assert tried, "the canary, and whoever was drawn before it and looked meanwhile"
+    assert all((t.release_id, t.outcome, t.runs) == (release_id, "reverted", 1) for t in tried)
     for one in endpoints:
         assert one.until(lambda one=one: one.report().running == seed.release_id, 60), one.report()  # type: ignore[misc]
         assert (one.report().launcher_slot, one.report().launcher_trial) == ("factory", "")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 from tools.badreleases.alone import heal_alone, heals_alone
 from tools.badreleases.catalogue import BadRelease
@@ -29,6 +30,7 @@ from brakeline.releases.build import Built, build_release, bundled
 from brakeline.releases.zipapp import build
 
 ENDPOINTS = 4  # a canary and its controls
+HERMITS = 4  # machines without a server, at once
 PATIENCE_S = 240.0
 Say = Callable[[str], None]
 
@@ -53,6 +55,15 @@ class Outcome:
     heal_seconds_alone: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What became of one bad release where there was no server."""
+
+    name: str
+    heal_seconds_alone: float | None
+    why: str
+
+
 @dataclass
 class World:
     """A server, endpoints that run `seed`, and one as they were before their first boot (`template`)."""
@@ -61,7 +72,7 @@ class World:
     cell: Cell
     endpoints: list[Endpoint]
     seed: Built
-    hermit: str  # user for releases where there is no server
+    hermits: SimpleQueue[str]  # users for releases where there is no server
     number: int  # of the newest release
 
     @property
@@ -70,28 +81,31 @@ class World:
 
 
 @contextlib.contextmanager
-def world(say: Say, count: int = ENDPOINTS) -> Iterator[World]:
-    """A server and `count` enrolled endpoints that run a good release; gone afterwards."""
+def world(say: Say, count: int = ENDPOINTS, hermits: int = 1, package: Path | None = None) -> Iterator[World]:
+    """A server and `count` enrolled endpoints that run a good release (built of `package`), and room for `hermits`;
+    gone afterwards."""
     place = Path(tempfile.mkdtemp(prefix="brakeline-bad-releases-"))
     place.chmod(0o755)
-    users = [f"bl-bad-{os.getpid() % 100_000}-{n}" for n in (*range(count), "alone")]
-    cell, hermit = Cell(place), users.pop()
-    made: World | None = None
+    users = [f"bl-bad-{os.getpid() % 100_000}-{n}" for n in range(count + hermits)]
+    cell, made = Cell(place), None
     try:
         cell.start()
         number = cell.shipped() + 1
-        made = World(place, cell, [], build_release("agent", "1.0.0", number), hermit, number)
+        seed = build_release("agent", "1.0.0", number, package=package)
+        made = World(place, cell, [], seed, SimpleQueue(), number)
         cell.publish(made.seed.bundle)
-        for user in (*users, hermit):
+        for user in users:
             subprocess.run(["useradd", "--system", "--no-create-home", user], check=False, capture_output=True)
-        _settle(made, users)
+        for user in users[count:]:
+            made.hermits.put(user)
+        _settle(made, users[:count])
         say(f"{count} endpoints run {made.seed.release_id}")
         yield made
     finally:
         for one in made.endpoints if made else ():
             one.ended.set()
             one.die()
-        for user in (*users, hermit):
+        for user in users:
             subprocess.run(["userdel", user], check=False, capture_output=True)
         cell.stop()
         shutil.rmtree(place, ignore_errors=True)
@@ -131,15 +145,33 @@ def exercise(made: World, bad: BadRelease, say: Say) -> Outcome:
     return replace(outcome, heal_seconds_alone=seconds)
 
 
+def hermits(made: World, wanted: Sequence[BadRelease], say: Say) -> list[Alone]:
+    """Each of them on one machine without a server only: several at once, those that let nothing live one by one."""
+
+    def one(bad: BadRelease, number: int) -> Alone:
+        seconds, why = _alone(made, bad, built(bad, number))
+        say(f"{bad.name:<18} without a server: {why or seconds}")
+        return Alone(bad.name, seconds, why)
+
+    numbered = list(enumerate(wanted, made.number + 1))
+    with ThreadPoolExecutor(HERMITS) as pool:
+        found = list(pool.map(lambda x: one(x[1], x[0]), [x for x in numbered if not x[1].hungry]))
+    found += [one(bad, number) for number, bad in numbered if bad.hungry]
+    return found
+
+
 def _alone(made: World, bad: BadRelease, release: Built) -> tuple[float | None, str]:
     """(seconds, "") or what went wrong."""
     if not heals_alone(bad):
         return None, ""
+    user = made.hermits.get()
     try:
         base = made.place / f"alone-{bad.name}"
-        return heal_alone(made.template, base, made.hermit, made.seed, bad, release), ""
+        return heal_alone(made.template, base, user, made.seed, bad, release), ""
     except TimeoutError as e:
         return None, str(e)
+    finally:
+        made.hermits.put(user)
 
 
 def built(bad: BadRelease, number: int) -> Built:
@@ -163,8 +195,9 @@ def let_loose(
         return Outcome(bad.name, False, 0.0, 0, False, "", 0, True, "no endpoint took it: " + _why(cell, rollout_id))
     began = time.monotonic()
     if bad.halts == "person":
-        hit.until(lambda: hit.report().confirmed == release_id, PATIENCE_S)
-        cell.ask("POST", f"/rollouts/{rollout_id}/brake")
+        hit.until(lambda: hit.report().confirmed == release_id or _trial_runs(hit, release_id) > 0, PATIENCE_S)
+        if hit.report().confirmed == release_id:  # else it has failed on probation, which the brake sees
+            cell.ask("POST", f"/rollouts/{rollout_id}/brake")
     halted = hit.until(lambda: cell.rollout(rollout_id)["state"] == "halted", PATIENCE_S)
     well = all(e.until(lambda e=e: _well(e, good), PATIENCE_S) for e in endpoints)  # type: ignore[misc]
     seconds, since_ms = time.monotonic() - began, time.time_ns() // 1_000_000

@@ -41,7 +41,9 @@ def _facts(r: LauncherReport, self_update: dict[str, Any]) -> dict[str, str]:
     return {
         "launcher": _own(r), "runs": executed(r), "confirmed": r.confirmed or "none yet",
         "last known good": r.last_known_good or "none yet", "on probation": r.trial or "none",
-        "quarantined": ", ".join(r.quarantined) or "none", "recalled here": ", ".join(r.recalled) or "none",
+        "quarantined": ", ".join(r.quarantined) or "none",
+        "content": f"{r.running_content or 'none: its own defaults'}; confirmed: {r.content or 'none yet'}",
+        "recalled here": ", ".join(r.recalled) or "none",
         "host guard": r.host_guard or "quiet",
         "last trial": f"{last.release_id} {trial_sentence(last)}" if last else "none yet",
         "self-update": f"{'on' if self_update['on'] else 'off'}{pin}: {self_update['why']}",

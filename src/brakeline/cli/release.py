@@ -1,8 +1,7 @@
 """`brakeline release`: builds, publishes, promotes and forbids releases of our own agent, launcher and content.
 
 Publishing makes nobody run anything: `promote` makes a rollout of it, under the brake. Withdraw: nobody else gets it.
-Recall: nobody runs it any more. What the holders of
-offline keys do stands in `release_keys`.
+Recall: nobody runs it any more. What the holders of offline keys do stands in `release_keys`.
 """
 
 from __future__ import annotations

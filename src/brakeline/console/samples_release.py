@@ -152,7 +152,7 @@ RELEASE_KEYS: Final = {
 
 LAUNCHER_FACTS: Final = (
     Fact("Runs now", GOOD), Fact("Confirmed", GOOD), Fact("Last known good", OLD), Fact("On probation", "none"),
-    Fact("Quarantined", BAD, Tone.BAD), Fact("Recalled, on its disk", "none"), Fact("Host guard", "quiet"),
+    Fact("Quarantined", BAD, Tone.BAD), Fact("Recalled, on its disk", "none"), Fact("Content it was given", "none: its own defaults"), Fact("Content, confirmed", "none yet"), Fact("Host guard", "quiet"),
     Fact("Documents seen", "root 1, timestamp 40, snapshot 12, targets 5, recall 3"), Fact("Order of policies", "generation 2"),
 )  # fmt: skip
 OWN: Final = (

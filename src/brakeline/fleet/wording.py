@@ -49,7 +49,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "recall_expired": ("The list of recalls is old: it holds still, but may lack the newest", _KEYS),
     "rollback": ("It was shown documents older than those it knows", "If this server was restored from a backup: "
                  "let the holders sign newer documents. If not: somebody may be in between."),
-    "version_jump": ("A root is missing between the one it knows and the newest", _KEYS),
+    "version_jump": ("A number of a signed document is absurdly high, as a thief of an online key would make it",
+                     "Exchange that key: docs/how-to/release-keys.md, A key of the cell."),
     "threshold": ("A document lacks signatures", _KEYS),
     "hash": ("A download was not what was signed, and was thrown away", WAIT),
     "download": ("A release could not be fetched", WAIT),
@@ -73,7 +74,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
 _UNTRUSTED: Final = ("It was shown a document that it does not believe", _DOCUMENT)
 _UNTRUSTED_KINDS: Final = frozenset(
     {"malformed", "mismatch", "mix_and_match", "other_cell", "other_endpoint", "other_grant", "too_large", "too_long",
-     "unknown_role", "unsafe_bundle", "unsafe_name", "unsigned", "version", "widened", "signature"}
+     "unknown_role", "unsafe_bundle", "unsafe_name", "unknown_field", "unsigned", "version", "widened", "wrong_product",
+     "signature"}
 )  # fmt: skip
 _TRIAL_CODE: Final = re.compile(r"\btrial_([a-z_]+)\b:? ?")
 

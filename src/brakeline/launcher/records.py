@@ -54,6 +54,9 @@ class Records:
 
     def commit(self, record: Record) -> None:
         """Durable when it returns. Raises `OSError`; the older record stands then."""
+        held = [r.generation if (r := self._slot(slot)) is not None else -1 for slot in SLOTS]
+        if record.generation <= max(held):  # one that failed stands there all the same: this one must be newer
+            record = dataclasses.replace(record, generation=max(held) + 1)
         stays = self._durable or self._newest() or SLOTS[1]
         other = SLOTS[1 - SLOTS.index(stays)]
         if not self._disk.exists(other):

@@ -25,6 +25,8 @@ from brakeline.launcher.slots import Me, Seen, Selector, Slot, State
 PRODUCT: Final = "launcher"
 PROGRAM: Final = "launcher.pyz"
 AGAIN_S: Final = 10.0
+WORKS_S: Final = 60.0  # of uptime, where no agent can run
+STARTS_BYTES: Final = 8
 
 
 class Update:
@@ -40,6 +42,7 @@ class Update:
         self.staged_until_s = 0.0
         self.said: tuple[str, ...] = ()
         self.again_s = 0.0  # after an error of the disk
+        self.works = False
         self.cut_off = False  # the host or the service ended while a launcher was on trial
 
     @property
@@ -84,8 +87,11 @@ class Update:
         if self.state.me.trial and parent() != self.parent:
             return "the stub that watches this trial is gone"
         phase = launcher.phase
-        if isinstance(phase, Running) and phase.ready and not phase.trial:
+        runs = isinstance(phase, Running) and phase.ready and not phase.trial
+        if runs:
             self._say("RUNNING")
+        if runs or at - self.state.began_s >= WORKS_S:
+            self._works()
         seen = self._seen(launcher, at)
         before = self.state
         self.state, act = slots.decide(before, seen, self.knobs)
@@ -136,12 +142,22 @@ class Update:
         return f"launcher {about.release_id} is to be tried in slot {slot}"
 
     def _commit(self, state: State) -> None:
-        selector = replace(state.selector, generation=state.selector.generation + 1)
+        # One that failed may stand on the disk all the same: this one must be newer.
+        generation = max(state.selector.generation, stub.newest(self.disk).get("generation", 0)) + 1
+        selector = replace(state.selector, generation=generation)
         stub.commit(self.disk, dataclasses.asdict(selector))
         self.state = replace(state, selector=selector)
         for slot in stub.SLOTS:
-            if slot not in selector.slots and self.disk.exists(f"launcher/{slot}/good.json"):
-                self.disk.remove_tree(f"launcher/{slot}/good.json")
+            if slot not in selector.slots:
+                with contextlib.suppress(OSError):  # it counts only where both copies of the selector are lost
+                    self.disk.remove_tree(f"launcher/{slot}/good.json")
+
+    def _works(self) -> None:
+        """Say once that this launcher works: the stub counts starts without that, and turns to another one."""
+        if not self.works:
+            self.works = True
+            with contextlib.suppress(OSError):
+                self.disk.overwrite(stub.STARTS, b"0".ljust(STARTS_BYTES))
 
     def _say(self, word: str) -> None:
         """To the stub, once, if we are on trial."""
@@ -184,9 +200,10 @@ def calm(launcher: model.State) -> bool:
 def prepare(disk: Disk) -> None:
     """Allocate both copies of the selector, once."""
     disk.mkdir("launcher")
-    made = [path for path in stub.SELECTORS if not disk.exists(path)]
+    files = {path: bytes(stub.SELECTOR_BYTES) for path in stub.SELECTORS} | {stub.STARTS: b"0".ljust(STARTS_BYTES)}
+    made = [path for path in files if not disk.exists(path)]
     for path in made:
-        disk.create(path, bytes(stub.SELECTOR_BYTES))
+        disk.create(path, files[path])
         disk.sync(path)
     for slot in stub.SLOTS:
         disk.mkdir(f"launcher/{slot}")

@@ -5,7 +5,8 @@
 R/launcher/sel0 and sel1 hold the selector, each as SHA-256, newline, JSON, newline: the higher `generation` counts.
 A trial runs only after its try was taken away durably; it must say READY, RUNNING and CONFIRMED on its standard output,
 each in time, counted from the one before. Whatever goes wrong, the confirmed launcher runs; a damaged one gives way to
-the other slot, to the newest slot that was ever confirmed, to L/launcher.pyz. Imports nothing of ours; needs nobody.
+the other slot, to the newest slot that was ever confirmed, to L/launcher.pyz; so does one that keeps ending before it
+works. Imports nothing of ours; needs nobody.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if os.name == "nt":
 SELECTORS, SELECTOR_BYTES, SLOTS = ("launcher/sel0", "launcher/sel1"), 4096, ("a", "b")
 STEPS = (("READY", 60.0), ("RUNNING", 600.0), ("CONFIRMED", 90_000.0))  # the selector's `seconds` may say otherwise
 STOP_S = 30.0
+STARTS, STARTS_MAX = "launcher/starts", 5  # in a row without one that works, until the next best launcher has its turn
 
 
 class Disk:
@@ -97,8 +99,19 @@ def begin(disk: Any, selector: dict[str, Any]) -> tuple[str, str]:
     return slot, ""
 
 
-def standing(disk: Any, selector: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """(slot to run, what is known of it): the best that is whole and not on trial; ("", {}) = the factory's."""
+def turn(disk: Any) -> int:
+    """0 = the best launcher's; counts this start. A launcher that works writes 0 into the file."""
+    try:
+        started = max(0, int(disk.read(STARTS)))
+        disk.overwrite(STARTS, b"%-8d" % (started + 1))
+        return started // STARTS_MAX
+    except (OSError, ValueError):
+        return 0
+
+
+def standing(disk: Any, selector: dict[str, Any], turn: int = 0) -> tuple[str, dict[str, Any]]:
+    """(slot to run, what is known of it): the best that is whole and not on trial, or the `turn`-th best; last, and
+    again and again, comes the factory's: ("", {})."""
     slots, first = selector.get("slots", {}), selector.get("confirmed", "")
     known = [(slot, slots.get(slot)) for slot in (first, *SLOTS) if slot in slots and first]
     good = []  # what each slot itself says that was once confirmed in it
@@ -109,8 +122,10 @@ def standing(disk: Any, selector: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         except (OSError, ValueError, KeyError, TypeError):
             pass
     known += [(slot, about) for _, slot, about in sorted(good, key=lambda g: g[:2], reverse=True)]
-    usable = [k for k in known if k[0] != selector.get("trial") and whole(disk, *k)]
-    return usable[0] if usable else ("", {})
+    usable = {s: about for s, about in reversed(known) if s != selector.get("trial") and whole(disk, s, about)}
+    best = [s for s in dict.fromkeys(s for s, _ in known) if s in usable]
+    choices = [*((s, usable[s]) for s in best), ("", {})]
+    return choices[turn % len(choices)]
 
 
 def attempt(command: list[str], environment: dict[str, str], seconds: dict[str, float]) -> tuple[str, int, bool]:
@@ -173,7 +188,7 @@ def main(arguments: list[str]) -> int:
     except Exception as e:  # noqa: BLE001 - whatever a selector holds, something runs
         ended = f"stub: {e!r}"
     try:
-        slot, about = standing(disk, newest(disk))
+        slot, about = standing(disk, newest(disk), turn(disk) if arguments[:1] == ["run"] else 0)
         if not slot and not os.path.exists(os.path.join(places["--lib"], "launcher.pyz")):
             slot, about = standing(disk, {})
     except Exception as e:  # noqa: BLE001 - as above

@@ -137,7 +137,7 @@ def listed(meta: Any, name: str, text: str, envelope: Envelope) -> None:
     if not isinstance(entry, dict) or entry.get("version") != envelope.signed.get("version"):
         raise Distrust("mix_and_match", f"{name} is not the version that the document above it names")
     raw = text.encode()
-    if entry.get("length") not in (None, len(raw)):
+    if entry.get("length", len(raw)) != len(raw):
         raise Distrust("mix_and_match", f"{name} has {len(raw)} bytes, the document above it says otherwise")
     hashes = entry.get("hashes")
     if hashes is not None and (not isinstance(hashes, dict) or not _hashes_hold(hashes, raw)):

@@ -57,9 +57,9 @@ def listing(meta: Any, who: str) -> None:
     for name, entry in meta.items():
         if not isinstance(entry, dict) or not is_count(entry.get("version")) or entry["version"] == 0:
             _refuse(who, f"says no version of {name[:60]!r}")
-        if entry.get("length") is not None and not is_count(entry["length"]):
+        if "length" in entry and not is_count(entry["length"]):
             _refuse(who, f"says a length of {name[:60]!r} that is none")
-        if entry.get("hashes") is not None:
+        if "hashes" in entry:
             _hashes(entry["hashes"], who)
 
 

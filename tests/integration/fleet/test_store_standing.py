@@ -12,6 +12,7 @@ from brakeline.platform.database import Database
 from brakeline.protocol.messages import LauncherReport, TrialReport
 from brakeline.tenancy.model import system_principal
 
+CONTENT, TRIED = "7.0.0-eeeeeeeeeeee", "7.1.0-ffffffffffff"
 OWN, OWN_BAD = "2.0.0-cccccccccccc", "2.1.0-dddddddddddd"  # of the launcher itself
 OLD, NEW = "1.0.0-aaaaaaaaaaaa", "1.1.0-bbbbbbbbbbbb"
 FAILED = TrialReport(NEW, "reverted", "exited", "ended with code 1.", 3, "Traceback: no module")
@@ -35,6 +36,9 @@ REPORTS = {
         last_trial=TrialReport(NEW, "confirmed", "ok", "healthy", 1),
         launcher_release=OWN,
         launcher_trial=OWN,
+        running_content=TRIED,
+        content=CONTENT,
+        trial=TRIED,
     ),
     "web-4": None,
 }
@@ -53,7 +57,7 @@ async def test_each_release_is_counted_by_how_it_stands(fleet: SmallFleet) -> No
     found = await fleet.service.release_standings(OWNER)
     assert found.items == (
         ReleaseStanding(OLD, 1, 2), ReleaseStanding(NEW, 2, 1, 1, 1, 1), ReleaseStanding(OWN, 2, 1, 1),
-        ReleaseStanding(OWN_BAD, quarantined=1),
+        ReleaseStanding(OWN_BAD, quarantined=1), ReleaseStanding(CONTENT, 0, 1), ReleaseStanding(TRIED, 1, 0, 1),
     )  # fmt: skip
     assert (found.with_launcher, found.without_launcher) == (3, 2)
 

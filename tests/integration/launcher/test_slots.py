@@ -78,6 +78,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_launcher_runs_once_and_the_one_before_goes_on(host: Endpoint, name: str) -> None:
     host.knobs |= {"launcher_ready_s": 2 if name == "never_ready" else 5, "launcher_trial_s": 8}
@@ -107,6 +108,7 @@ def confirmed(host: Endpoint, *versions: str) -> tuple[str, list[str]]:
     return agent, ids
 
 
+@pytest.mark.long
 def test_a_recalled_launcher_gives_way_to_the_other_slot(host: Endpoint) -> None:
     agent, (one, two) = confirmed(host, "1.1.0", "1.2.0")
     host.cell.repository.recalled.append(two)
@@ -119,6 +121,7 @@ def test_a_recalled_launcher_gives_way_to_the_other_slot(host: Endpoint) -> None
     settled(host, agent)
 
 
+@pytest.mark.long
 def test_damaged_slots_and_lost_selectors_end_at_a_launcher_that_is_whole(host: Endpoint) -> None:
     agent, (one, two) = confirmed(host, "1.1.0", "1.2.0")
     for path in stub.SELECTORS:
@@ -138,6 +141,21 @@ def test_damaged_slots_and_lost_selectors_end_at_a_launcher_that_is_whole(host: 
     settled(host, agent)
 
 
+@pytest.mark.long
+def test_a_confirmed_launcher_that_does_not_start_any_more_is_left(host: Endpoint) -> None:
+    agent = begin(host)
+    broken = host.base / "broken"
+    own = host.launcher_release(NEXT, 2, launcher(f"import os\nif os.path.exists({str(broken)!r}): os._exit(1)\n"))
+    until_in_use(host, own)
+    host.cell.repository.leased.clear()
+    broken.touch()
+    host.restart()
+    until_in_use(host, "")
+    settled(host, agent)
+    assert (host.selector().confirmed, host.selector().slots) == ("", {})
+
+
+@pytest.mark.long
 def test_no_agent_and_no_launcher_are_on_trial_at_the_same_time(host: Endpoint) -> None:
     host.knobs |= {"launcher_probation_s": 4}
     begin(host)
@@ -153,6 +171,7 @@ def test_no_agent_and_no_launcher_are_on_trial_at_the_same_time(host: Endpoint) 
     until_in_use(host, own)
 
 
+@pytest.mark.long
 def test_cut_off_in_the_trial_it_is_excused_and_tried_again(host: Endpoint) -> None:
     host.knobs |= {"launcher_probation_s": 20}
     agent = begin(host)

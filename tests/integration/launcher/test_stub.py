@@ -18,7 +18,7 @@ import pytest
 
 from brakeline.launcher import stub
 
-FROZEN = "44ab8773066d4ab8c0ff6f5ff57d47650257ba000bc48e12eb8d91ede8fca950"
+FROZEN = "4d8782a96697e6ffc98ff69dd5ede0c4ca7a018eaf98a640cc2f2e0c78fe880d"
 SOURCE = Path(stub.__file__)
 TELLS = """
 import json, os, sys, time
@@ -120,6 +120,20 @@ def test_a_selector_that_is_whole_and_senseless_is_no_dead_end(place: Place) -> 
                    {"confirmed": "a", "seconds": {"READY": "soon"}, "trial": "b", "tries": 1}):  # fmt: skip
         place.select(slots={"a": about, "b": place.slot("b")}, **fields)
         assert place.who() in (["a"], ["factory"]), fields
+
+
+def test_a_launcher_that_keeps_ending_gives_way_to_the_next_best_in_turn(place: Place) -> None:
+    place.select(confirmed="b", trial="", tries=0, slots={"a": place.slot("a"), "b": place.slot("b", "sys.exit(1)\n")})
+    assert [place.who() for _ in range(2)] == [["b"], ["b"]], "nobody counts"
+    (place.root / stub.STARTS).write_bytes(b"0       ")
+    assert [place.who()[0] for _ in range(3 * stub.STARTS_MAX)] == [
+        who for who in ("b", "a", "factory") for _ in range(stub.STARTS_MAX)
+    ]
+    (place.root / stub.STARTS).write_bytes(b"7       ")
+    assert place.who("status") == ["b"], "other verbs neither count nor turn"
+    assert (place.root / stub.STARTS).read_bytes() == b"7       "
+    (place.root / stub.STARTS).write_bytes(b"torn\xff")
+    assert place.who() == ["b"]
 
 
 def test_without_a_factory_a_slot_that_was_confirmed_runs(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -20,10 +21,15 @@ from tests.support_trust import NONCE, Repository, bundle
 from brakeline.cli.__main__ import main
 from brakeline.core.ids import make_id
 from brakeline.protocol.routes import TRUST_BUNDLE
+from brakeline.releases.ceremony import listing_of
 from brakeline.releases.ceremony_files import read_documents, to_text
+from brakeline.releases.keys import read_pem
 from brakeline.releases.model import ON_SERVER
+from brakeline.releases.repository import version_of
+from brakeline.releases.signing import Holder, root_text, roster_of, snapshot_text, targets_text, timestamp_text
 from brakeline.trust import wire
 from brakeline.trust.assess import assess
+from brakeline.trust.metadata import Target
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Who
 
 DOCUMENT = Path(__file__).parents[3] / "docs/how-to/release-keys.md"
@@ -168,6 +174,7 @@ def test_the_document_s_ceremony_leaves_no_key_on_the_server_and_endpoints_follo
             run(line, server.data, tmp_path)
         seen = present.look()
         assert seen.problems == (), section
+    a_thief_of_the_whole_server_signs_nothing_new(server, present)
     server.end(signal.SIGKILL)
     server.start()
     for launcher in (present, away, Launcher(server)):
@@ -179,6 +186,31 @@ def test_the_document_s_ceremony_leaves_no_key_on_the_server_and_endpoints_follo
     assert held["targets"] == (3, ["offline (anna)", "offline (bert)", "offline (emil)"])
     assert "timestamp-2.pem" in held["timestamp"][1][0]
     assert not [w for w in status["warnings"] if "sign" in w]
+
+
+def a_thief_of_the_whole_server_signs_nothing_new(server: ServerProcess, launcher: Launcher) -> None:
+    """Every key file, the documents, the API: what it brings is refused, what it serves by itself is not believed."""
+    keys = [read_pem(p) for p in sorted((server.data / "trust/keys").glob("*.pem"))]
+    assert {k.public_key.keyid for k in keys} >= set(roster_of(launcher.cached.roots[-1]).roles["cell/cell-1"].keyids)
+    present = launcher.cached
+    evil = bundle("9.9.9", {"agent.pyz": b"evil"}, 999)
+    listed = listing_of(present.targets)
+    target = Target("agent/9.9.9/any/bundle.tar", hashlib.sha256(evil).hexdigest(), len(evil),
+                    {"product": "agent", "version": "9.9.9", "sequence": 999, "platform": "any"})  # fmt: skip
+    now_ms = time.time_ns() // 1_000_000
+    forged = targets_text(version_of(present.targets) + 1, now_ms, {**listed.files, target.path: target}, keys)
+    roster = roster_of(present.roots[-1])
+    mine = replace(roster, version=roster.version + 1).with_role("targets", Holder((keys[0].public_key,)))
+    for name, text in (("targets", forged), ("root", root_text(mine, now_ms, keys))):
+        status, _, said = server.api("POST", "/api/v1/releases/metadata", {name: text})
+        assert (status, json.loads(said)["code"]) == (422, "bad-metadata")
+    below = {"targets.json": (version_of(forged), forged)}
+    snapshot = snapshot_text(version_of(present.snapshot) + 1, now_ms, below, keys)
+    timestamp = timestamp_text(version_of(present.timestamp) + 1, now_ms, version_of(snapshot), snapshot, keys)
+    served = Documents(timestamp=timestamp, snapshot=snapshot, targets=forged)
+    seen = assess(launcher.pinned, present, served, WHO, ClockReading(now_ms), launcher.floors)
+    assert [o.version for o in seen.known] == ["9.0.0"]
+    assert "threshold" in {p.code for p in seen.problems}
 
 
 def test_every_command_of_the_document_is_run() -> None:

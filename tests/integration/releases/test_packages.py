@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -140,6 +141,17 @@ def test_a_deb_makes_user_and_directories_in_an_image_and_purged_nothing_of_it_i
     assert root.sh("cat /etc/brakeline/agent.json") == "mine\n", "removed is not purged: its identity stays"
     root.sh("dpkg -P brakeline-agent")
     assert root.sh(LIST) == before
+
+
+def test_systemd_takes_the_units_and_rates_the_one_that_speaks_to_the_network(
+    root: Clone, packages: dict[str, Path]
+) -> None:
+    root.sh(f"dpkg -i {into(root, packages['deb'])}")
+    assert root.sh("systemd-analyze verify /usr/lib/systemd/system/brakeline-* 2>&1") == ""
+    rated = root.sh("systemd-analyze security --offline=true --no-pager brakeline-agent.service 2>&1 || true")
+    score = re.search(r"Overall exposure level for brakeline-agent.service: ([0-9.]+)", rated)
+    assert score is not None, rated
+    assert float(score[1]) <= 3.0, "launcher: root, who becomes the agent's user; docs/measurements has the score"
 
 
 def test_an_image_that_is_enrolled_already_has_its_units_enabled(root: Clone, packages: dict[str, Path]) -> None:

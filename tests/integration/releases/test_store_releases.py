@@ -253,3 +253,23 @@ async def test_each_act_is_in_the_audit_log(cell: ReleasesService, two: Release,
         ("release.publish", "pe_1"), ("release.recall", "pe_1"), ("release.ask-pardon", "pe_1"),
         ("release.pardon", "pe_2"), ("release.withdraw", "pe_1"),
     ]  # fmt: skip
+
+
+async def test_targets_that_nobody_signs_warn_30_days_before_expire_and_recalls_hold(
+    cell: ReleasesService, two: Release, clock: ManualClock, tmp_path: Path
+) -> None:
+    endpoint = Endpoint(cell.root_json())
+    next((tmp_path / "trust/keys").glob("targets-*.pem")).unlink()  # as after a rotation: its holders are elsewhere
+
+    async def warned(days: int) -> list[str]:
+        clock.advance(days * DAY_MS / 1000)
+        await cell.reconcile()
+        return [w for w in cell.status().warnings if w.startswith("targets ")]
+
+    assert await warned(59) == []
+    assert [w.split(" on ")[0] for w in await warned(2)] == ["targets expires"]
+    assert endpoint.look(cell, clock.ms).problems == ()
+    assert [w.split(" on ")[0] for w in await warned(30)] == ["targets has expired"]
+    await cell.recall(OWNER, two.release_id, "harm")
+    seen = endpoint.look(cell, clock.ms)
+    assert ({p.code for p in seen.problems}, seen.recalled) == ({"metadata_expired"}, {two.release_id})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support_trust import bundle
 
-from brakeline.launcher import install, records
+from brakeline.launcher import install, records, selector
 from brakeline.launcher.disk import RealDisk
-from brakeline.launcher.model import Attempt, Record, Run, TrialEnd
+from brakeline.launcher.model import Attempt, Knobs, Record, Run, TrialEnd
 from brakeline.launcher.records import SLOT_BYTES, SLOTS, Records
+from brakeline.launcher.slots import Me
 from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Floors, Offered
 
@@ -116,3 +118,43 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     assert install.verify(disk, said.release_id) == ""
     (tmp_path / "versions" / said.release_id / "agent.pyz").write_bytes(b"evil")
     assert "agent.pyz" in install.verify(disk, said.release_id)
+
+
+class Refusing(RealDisk):
+    """A disk whose next sync is refused, though what was written stands."""
+
+    refuse = False
+
+    def sync(self, path: str) -> None:
+        if self.refuse:
+            self.refuse = False
+            raise OSError(5, "Input/output error", path)
+        super().sync(path)
+
+
+def test_after_a_commit_that_failed_the_next_one_counts(tmp_path: Path) -> None:
+    """What failed may stand on the disk all the same; two records of one generation would leave it to chance."""
+    disk = Refusing(tmp_path)
+    kept = Records(disk)
+    kept.prepare()
+    for generation in (1, 2):
+        kept.commit(Record(generation=generation, current="1.0.0-aaaaaaaaaaaa"))
+        disk.refuse = True
+        with pytest.raises(OSError, match="Input/output"):
+            kept.commit(Record(generation=generation + 1, current="1.0.0-bbbbbbbbbbbb"))
+        kept.commit(Record(generation=generation + 1, current="1.0.0-cccccccccccc"))
+        assert kept.load()[0].current == "1.0.0-cccccccccccc"
+
+
+def test_after_a_selector_that_failed_the_next_one_counts(tmp_path: Path) -> None:
+    disk = Refusing(tmp_path)
+    selector.prepare(disk)
+    update = selector.Update(disk, Knobs(), lambda _: None, Me(), lambda _: None)
+    update.begin(1.0)
+    assert update.state is not None
+    for words in ("once", "twice"):
+        disk.refuse = True
+        with pytest.raises(OSError, match="Input/output"):
+            update._commit(replace(update.state, selector=replace(update.selector, calm="refused")))
+        update._commit(replace(update.state, selector=replace(update.selector, calm=words)))
+        assert selector.load(disk).calm == words
