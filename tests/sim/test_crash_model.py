@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import pytest
 from tools.crashtest import modelcheck, mutants, slotwalk
+from tools.crashtest.simdisk import EIO, ENOSPC
 
-from brakeline.launcher.model import AGENT, CONTENT
+from brakeline.launcher.model import CONTENT
+
+LONGER = ("good", "hang", "poisons", "ruins", "rots")
+CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots")
 
 
-@pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
+@pytest.mark.parametrize("character", CHARACTERS)
 def test_power_cuts_break_no_promise(character: str) -> None:
     outcome = modelcheck.walk(character, 1)
     assert outcome.violations == []
@@ -32,16 +36,42 @@ def test_agent_and_content_offered_at_once_come_one_after_the_other(agent: str, 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("product", [AGENT, CONTENT])
+@pytest.mark.parametrize("character", CHARACTERS)
+def test_two_power_cuts_in_a_row(character: str) -> None:
+    assert modelcheck.walk(character, 2).violations == []
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
-def test_two_power_cuts_in_a_row(character: str, product: str) -> None:
-    assert modelcheck.walk(character, 2, product=product).violations == []
+def test_two_power_cuts_in_a_row_for_content(character: str) -> None:
+    assert modelcheck.walk(character, 2, product=CONTENT).violations == []
 
 
-@pytest.mark.parametrize("product", [AGENT, CONTENT])
+@pytest.mark.parametrize("error", [ENOSPC, EIO])
+@pytest.mark.parametrize("character", ["crash", *(pytest.param(c, marks=pytest.mark.long) for c in LONGER)])
+def test_a_disk_that_refuses_stops_no_good_release(character: str, error: int) -> None:
+    assert modelcheck.refusing_disk(character, error).violations == []
+
+
 @pytest.mark.parametrize("character", ["good", "crash", "hang"])
-def test_a_full_disk_stops_no_good_release(character: str, product: str) -> None:
-    assert modelcheck.full_disk(character, product=product).violations == []
+def test_a_full_disk_stops_no_good_content(character: str) -> None:
+    assert modelcheck.refusing_disk(character, ENOSPC, product=CONTENT).violations == []
+
+
+@pytest.mark.parametrize("character", ["good", "crash"])
+def test_a_power_cut_behind_a_failed_sync_loses_no_record(character: str) -> None:
+    """The slot whose sync had failed was read back whole, taken for the newest, and the other one overwritten."""
+    assert modelcheck.walk_refusals(character, EIO).violations == []
+
+
+def test_a_restart_and_a_power_cut_behind_a_failed_sync_lose_no_record() -> None:
+    assert modelcheck.walk_restarts(EIO).violations == []
+
+
+def test_a_torn_record_is_the_old_one_the_new_one_or_none() -> None:
+    outcome = modelcheck.torn_records()
+    assert outcome.violations == []
+    assert outcome.outcomes == 12 * 256
 
 
 def test_a_confirmed_release_that_kills_its_host_runs_once() -> None:

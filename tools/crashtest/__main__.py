@@ -1,62 +1,210 @@
-"""`./dev crash-test [--depth N] [--json]`: the model check and its mutants; a table, or one JSON document."""
+"""`./dev crash-test [--depth N] [--json] [--real WHAT] [--block WHAT]`: a table, or one JSON document.
+
+The model check and its planted faults run anywhere. As root with strace the real launcher is broken too, and the power
+goes below its file system: a sample, or everything from depth 3 on. What is not run is said, with the reason.
+"""
 
 from __future__ import annotations
 
 import argparse
 import itertools
 import json
+import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from tools.crashtest import modelcheck, mutants, slotwalk
+from tests.support_launcher import user
+from tools.crashtest import block, calls, modelcheck, mutants, real, slotwalk
+from tools.crashtest import rig as rigs
+from tools.crashtest.modelcheck import Outcome
+from tools.crashtest.simdisk import EIO, ENOSPC
 
 from brakeline.launcher.model import CONTENT
 
-CHARACTERS = ("good", "crash", "hang", "killer")
+CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots")
+DEEP_MAX = {"rots": 2}  # its third cut costs as much as all others together, and rotten files are no fault of an update
+CONTENT_CHARACTERS = ("good", "crash", "hang", "killer")
+REAL_CHARACTERS = ("good", "crash", "destroys")
+WHAT = ("none", "sample", "all")
+
+
+@dataclass
+class Answer:
+    """What is printed."""
+
+    model: Outcome = field(default_factory=Outcome)
+    caught: dict[str, bool] = field(default_factory=dict)
+    harmless: dict[str, bool] = field(default_factory=dict)
+    struck: real.Tally | None = None  # at system calls
+    cut: real.Tally | None = None  # below the file system
+    unsynced_seen: bool | None = None
+    not_run: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        tallies = [t for t in (self.struck, self.cut) if t is not None]
+
+        def total(name: str) -> int:
+            return sum(n if isinstance(n := getattr(t, name), int) else len(n) for t in tallies)
+
+        return {
+            "outcomes": self.model.outcomes, "violations": len(self.model.violations),
+            "mutants": len(self.caught), "mutants_caught": sum(self.caught.values()),
+            "injected_runs": total("injected_runs"), "fired": total("fired"), "not_fired": total("not_fired"),
+            "needed_a_hand": total("needed_a_hand"),
+            "bad_ran_more_than_three": total("bad_ran_more_than_three") + self.model.ran_more_than_three,
+            "good_lost": total("good_lost") + self.model.good_lost,
+            "healed_unaided": self.struck.healed_unaided if self.struck is not None else 0,
+            "block_cuts": self.cut.injected_runs if self.cut is not None else 0,
+            "unsynced_seen": self.unsynced_seen, "simulated_runs": self.model.runs,
+            "harmless_mutants": len(self.harmless), "harmless_confirmed": sum(self.harmless.values()),
+            "good_given_up": self.model.given_up, "not_run": self.not_run,
+        }  # fmt: skip
+
+    def is_well(self) -> bool:
+        said = self.as_dict()
+        broken = ("violations", "needed_a_hand", "bad_ran_more_than_three", "good_lost", "not_fired")
+        seen = all(self.caught.values()) and all(self.harmless.values()) and self.unsynced_seen is not False
+        return seen and not any(said[name] for name in broken)
+
+    def stories(self) -> Iterator[str]:
+        yield from self.model.violations[:5]
+        for tally in (self.struck, self.cut):
+            if tally is not None:
+                yield from (*tally.needed_a_hand, *tally.bad_ran_more_than_three, *tally.not_fired)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev crash-test", description=__doc__)
     parser.add_argument("--depth", type=int, default=2, metavar="N", help="power cuts in a row (default: 2)")
+    parser.add_argument("--real", choices=WHAT, help="faults at system calls of the real launcher (default: sample)")
+    parser.add_argument("--block", choices=WHAT, help="power cuts of a real file system (default: sample)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="real endpoints at a time (default: 2)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    began_s = time.process_time()
-    rows: list[tuple[str, modelcheck.Outcome]] = []
-    for character in CHARACTERS:
-        rows.append((f"power cuts, {character} release", modelcheck.walk(character, options.depth)))
-        walked = modelcheck.walk(character, options.depth, product=CONTENT)
-        rows.append((f"power cuts, {character} content", walked))
-    for character in ("good", "crash", "hang"):
-        rows.append((f"full disk, {character} release", modelcheck.full_disk(character)))
-        rows.append((f"full disk, {character} content", modelcheck.full_disk(character, product=CONTENT)))
+    usual = "all" if options.depth >= 3 else "sample"
+    began_s, answer = time.process_time(), Answer()
+    model(answer, options.depth)
+    planted(answer)
+    cpu_s = round(time.process_time() - began_s, 1)
+    broken(answer, options.real or usual, options.block or usual, options.jobs)
+    said = {"depth": options.depth} | answer.as_dict() | {"model_cpu_s": cpu_s}
+    for story in answer.stories():
+        say(story)
+    print(json.dumps(said | {"caught": answer.caught} if options.json else said))
+    return 0 if answer.is_well() else 1
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def model(answer: Answer, depth: int) -> None:
+    """Every walk of the model check."""
+    rows: list[tuple[str, Callable[[], Outcome]]] = []
+    for c in CHARACTERS:
+        deep = min(depth, DEEP_MAX.get(c, depth))
+        rows.append((f"{deep} power cuts in a row, {c} release", lambda c=c, deep=deep: modelcheck.walk(c, deep)))
+        if deep < depth:
+            answer.not_run.append(f"power cuts in a row, {c} release: {deep} instead of {depth}, for its cost")
+    for error, name in ((ENOSPC, "ENOSPC"), (EIO, "EIO")):
+        for c in (c for c in CHARACTERS if c != "killer"):
+            rows.append((f"{name} at each operation, {c} release", lambda c=c, e=error: modelcheck.refusing_disk(c, e)))
+        for c in ("good", "crash"):
+            rows.append(
+                (f"{name} and a power cut after it, {c} release", lambda c=c, e=error: modelcheck.walk_refusals(c, e))
+            )
+        rows.append((f"{name}, a restart and a power cut", lambda e=error: modelcheck.walk_restarts(e)))
+    rows.append(("records torn at any set of sectors", modelcheck.torn_records))
+    rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed))
+    for c in CONTENT_CHARACTERS:
+        walked = f"{depth} power cuts in a row, {c} content"
+        rows.append((walked, lambda c=c: modelcheck.walk(c, depth, product=CONTENT)))
+    for c in (c for c in CONTENT_CHARACTERS if c != "killer"):
+        refused = f"ENOSPC at each operation, {c} content"
+        rows.append((refused, lambda c=c: modelcheck.refusing_disk(c, ENOSPC, product=CONTENT)))
     for agent, content in itertools.product(("good", "crash"), repeat=2):
-        both = modelcheck.both_at_once(agent, content)
-        rows.append((f"{agent} release and {content} content at once", both))
-    rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed()))
-    for character in slotwalk.CHARACTERS:
-        rows.append((f"power cuts, {character} launcher", slotwalk.walk(character, options.depth)))
-        rows.append((f"full disk, {character} launcher", slotwalk.full_disk(character)))
-    caught = {name: bool(mutants.caught(name)) for name in mutants.CAUGHT}
-    caught |= {name: bool(slotwalk.caught(name)) for name in slotwalk.MUTANTS}
-    harmless = {name: not mutants.harm(name) for name in mutants.HARMLESS}
-    total = modelcheck.Outcome()
-    for _, row in rows:
-        total.add(row)
-    answer = {
-        "depth": options.depth, "outcomes": total.outcomes, "simulated_runs": total.runs,
-        "violations": len(total.violations), "mutants": len(caught), "mutants_caught": sum(caught.values()),
-        "harmless_mutants": len(harmless), "harmless_confirmed": sum(harmless.values()),
-        "good_given_up": total.given_up, "cpu_s": round(time.process_time() - began_s, 1),
-    }  # fmt: skip
-    if options.json:
-        print(json.dumps(answer | {"first_violations": total.violations[:5], "caught": caught}))
-    else:
-        for name, row in rows:
-            print(f"{name:42} {row.outcomes:6} outcomes {row.runs:7} runs {len(row.violations):4} violations")
-        for name, was in (caught | harmless).items():
-            print(f"mutant: {name:48} {'as expected' if was else 'NOT AS EXPECTED'}")
-        print(json.dumps(answer))
-    return 0 if not total.violations and all(caught.values()) and all(harmless.values()) else 1
+        both = f"{agent} release and {content} content at once"
+        rows.append((both, lambda a=agent, c=content: modelcheck.both_at_once(a, c)))
+    for c in slotwalk.CHARACTERS:
+        rows.append((f"{depth} power cuts in a row, {c} launcher", lambda c=c: slotwalk.walk(c, depth)))
+        rows.append((f"ENOSPC at each operation, {c} launcher", lambda c=c: slotwalk.full_disk(c)))
+    for name, walk in rows:
+        row = walk()
+        answer.model.add(row)
+        say(f"{name:48} {row.outcomes:6} outcomes {row.runs:7} runs {len(row.violations):4} violations")
+
+
+def planted(answer: Answer) -> None:
+    """Every mutant."""
+    for name in (*mutants.CAUGHT, *slotwalk.MUTANTS):
+        answer.caught[name] = bool(mutants.caught(name) if name in mutants.CAUGHT else slotwalk.caught(name))
+        say(f"planted: {name:64} {'seen' if answer.caught[name] else 'NOT SEEN'}")
+    for name, (_, _, why) in mutants.HARMLESS.items():
+        answer.harmless[name] = not mutants.harm(name)
+        say(f"planted: {name:64} {f'harmless: {why}' if answer.harmless[name] else 'NOT HARMLESS'}")
+
+
+def broken(answer: Answer, real_what: str, block_what: str, jobs: int) -> None:
+    """The real launcher, on real disks."""
+    if lacks := rigs.lacks():
+        answer.not_run += [f"faults at system calls: needs {lacks}", f"power cuts of a file system: needs {lacks}"]
+        return
+    with rigs.place() as place, user(f"bl-crash-{os.getpid()}") as name:
+        if real_what == "none":
+            answer.not_run.append("faults at system calls: not asked for")
+        else:
+            _real(answer, place / "real", name, real_what, jobs)
+        if block_what == "none":
+            answer.not_run.append("power cuts of a file system: not asked for")
+        else:
+            _block(answer, place / "block", name, block_what, jobs)
+
+
+def _real(answer: Answer, place: Path, user_name: str, what: str, jobs: int) -> None:
+    answer.struck = real.Tally()
+    for rig in _rigs(place, user_name, REAL_CHARACTERS):
+        faults = real.everything(rig)
+        chosen = faults if what == "all" else [f for f in calls.sample(faults) if _in_sample(rig, f)]
+        if len(chosen) < len(faults):
+            left = f"{len(faults) - len(chosen)} of {len(faults)}"
+            answer.not_run.append(f"faults at system calls, {rig.character} release: {left}: this is a sample")
+        answer.struck.add(real.run(rig, chosen, jobs, say))
+
+
+def _in_sample(rig: rigs.Rig, fault: calls.Fault) -> bool:
+    """Errors that strike launcher and look: with the good release; with bad ones, those of what is given back after."""
+    return rig.character == "good" or fault.how == calls.KILL or fault.call.process == "giver"
+
+
+def _block(answer: Answer, place: Path, user_name: str, what: str, jobs: int) -> None:
+    place.mkdir()
+    if lacks := block.lacks(place):
+        answer.not_run.append(f"power cuts of a file system: {lacks}")
+        return
+    answer.cut = real.Tally()
+    for rig in _rigs(place, user_name, ("good", "crash")):
+        cuts = block.points(rig)
+        chosen = cuts if what == "all" else cuts[:: max(1, len(cuts) // 12)]
+        if len(chosen) < len(cuts):
+            left = f"{len(cuts) - len(chosen)} of {len(cuts)}"
+            answer.not_run.append(f"power cuts of a file system, {rig.character} release: {left}: this is a sample")
+        answer.cut.add(block.run(rig, chosen, jobs, say))
+        if rig.character == "crash":
+            answer.unsynced_seen = bool(block.unsynced(rig).bad_ran_more_than_three)
+            say(f"planted: a launcher whose syncs do nothing: {'seen' if answer.unsynced_seen else 'NOT SEEN'}")
+
+
+def _rigs(place: Path, user_name: str, characters: tuple[str, ...]) -> Iterator[rigs.Rig]:
+    for character in characters:
+        made = rigs.Rig(place, user_name, character)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 if __name__ == "__main__":

@@ -8,17 +8,19 @@ the record is never lost.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
-from tools.crashtest.simdisk import Image, PowerLoss, SimDisk
+from tools.crashtest.simdisk import SECTOR, Image, PowerLoss, SimDisk
 from tools.crashtest.world import Release, Shell, World
 
 from brakeline.launcher import install
 from brakeline.launcher.model import AGENT, CONTENT, TRIES, Record, Running, State
-from brakeline.launcher.records import Records
+from brakeline.launcher.records import SLOT_BYTES, Records, decode, encode
 
 BASE = Release("1.0.0", 1, "good")
 RULES = Release("1.1.0", 1, "good", CONTENT)  # the content of an endpoint that gets newer content
@@ -32,12 +34,16 @@ class Outcome:
     outcomes: int = 0
     runs: int = 0
     violations: list[str] = field(default_factory=list)
+    ran_more_than_three: int = 0  # bad releases
+    good_lost: int = 0  # good releases that were not confirmed in the end, those given up not counted
     given_up: int = 0  # good releases that three power cuts in a row struck, each before READY (ADR 0014)
 
     def add(self, other: Outcome) -> None:
         self.outcomes += other.outcomes
         self.runs += other.runs
         self.violations += other.violations
+        self.ran_more_than_three += other.ran_more_than_three
+        self.good_lost += other.good_lost
         self.given_up += other.given_up
 
 
@@ -100,7 +106,7 @@ def settled(update: Release) -> Callable[[State], bool]:
         phase = state.phase
         if not isinstance(phase, Running) or phase.trial or state.looking:
             return False
-        new = update.id if update.character == "good" else ""
+        new = update.id if update.is_good else ""
         wanted = (BASE.id, new or RULES.id) if update.product == CONTENT else (new or BASE.id, "")
         return (phase.release_id, phase.content) == wanted and not state.record.trial
 
@@ -130,7 +136,7 @@ def judge(world: World, state: State, update: Release, result: Outcome) -> None:
     record, lost = Records(world.disk).load()
     said = result.violations
     end = record.last_trial
-    if update.character == "good" and end is not None and end.code == "cut_off" and end.runs == TRIES:
+    if update.is_good and end is not None and end.code == "cut_off" and end.runs == TRIES:
         result.given_up += 1
         if isinstance(state.phase, Running) and state.phase.release_id == BASE.id and not lost:
             return
@@ -138,45 +144,133 @@ def judge(world: World, state: State, update: Release, result: Outcome) -> None:
         said.append(f"{update.character}: ended in {state.phase} with {state.record}")
     if lost:
         said.append(f"{update.character}: the record is lost")
-    if update.character != "good":
+    if not update.is_good:
         if world.executed[update.id] > TRIES:
             said.append(f"{update.character}: executed {world.executed[update.id]} times")
+            result.ran_more_than_three += 1
         if update.id in record.kept:
             said.append(f"{update.character}: confirmed")
     elif update.id not in (record.current, record.content):
-        said.append("good: not confirmed in the end")
+        said.append(f"{update.character}: not confirmed in the end")
+        result.good_lost += 1
+    said += [f"{update.character}: {wrong}" for wrong in world.wrong]
     if world.lost:
         said.append(f"{update.character}: both records were lost on the way")
 
 
-def full_disk(character: str, shell: Shell | None = None, product: str = AGENT) -> Outcome:
-    """ENOSPC at every operation, once and from then on: the last good release runs in every case."""
+def refusing_disk(character: str, error: int, shell: Shell | None = None, product: str = AGENT) -> Outcome:
+    """An error at every operation, once and from then on: the last good release runs in every case, and what is on
+    the disk afterwards heals when the disk does. `walk_refusals` adds a power cut behind the error."""
     update = Release("2.0.0", 2, character, product)
     result = Outcome()
-    begin = baseline(RULES, content=RULES.id) if product == CONTENT else baseline()
-    quiet = make(begin, update, 0, 0, shell)
-    quiet.run(settled(update))
-    for fail_at in range(1, quiet.disk.steps + 1):
+    for fail_at in range(1, _steps(update, shell) + 1):
         for for_ever in (False, True):
-            world = make(begin, update, 0, 0, shell)
-            world.disk.fail_at, world.disk.fail_for_ever = fail_at, for_ever
+            world = _refusing(update, error, fail_at, shell)
+            world.disk.fail_for_ever = for_ever
             state = world.run(settled(update))
             result.runs += 1
             result.outcomes += 1
-            _again(world, update, result)
+            for image in {world.disk.image(), *world.disk.images()}:
+                _again(image, world, update, result)
+            what = f"{os.strerror(error)} at {fail_at}"
             if not isinstance(state.phase, Running):
-                result.violations.append(f"{character}: nothing runs after ENOSPC at {fail_at}: {state.phase}")
-            if character != "good" and world.executed[update.id] > TRIES:
-                result.violations.append(
-                    f"{character}: executed {world.executed[update.id]} times after ENOSPC at {fail_at}"
-                )
+                result.violations.append(f"{character}: nothing runs after {what}: {state.phase}")
+            if not update.is_good and world.executed[update.id] > TRIES:
+                result.violations.append(f"{character}: executed {world.executed[update.id]} times after {what}")
+                result.ran_more_than_three += 1
     return result
 
 
-def _again(world: World, update: Release, result: Outcome) -> None:
-    """The power goes after the errors, the disk is mended: whatever was durable must heal."""
-    after = make(world.disk.image(), update, world.executed[update.id], world.boot + 1, world.shell)
+def walk_refusals(character: str, error: int, shell: Shell | None = None, stop_at_first: bool = False) -> Outcome:
+    """An error at every operation, and the power goes at every operation after it."""
+    update = Release("2.0.0", 2, character)
+    result = Outcome()
+    seen: set[tuple[Image, int]] = set()
+    for fail_at in range(1, _steps(update, shell) + 1):
+        whole = _refusing(update, error, fail_at, shell)
+        whole.run(settled(update))
+        for cut_at in range(fail_at + 1, whole.disk.steps + 1):
+            world = _refusing(update, error, fail_at, shell)
+            world.disk.cut_at = cut_at
+            with contextlib.suppress(PowerLoss):
+                world.run(settled(update))
+            result.runs += 1
+            for image in set(world.disk.images()):
+                key = (image, world.executed[update.id])
+                if key not in seen:
+                    seen.add(key)
+                    _again(image, world, update, result)
+            if stop_at_first and result.violations:
+                return result
+    result.outcomes = len(seen)
+    return result
+
+
+def walk_restarts(error: int, shell: Shell | None = None, stop_at_first: bool = False) -> Outcome:
+    """An error at every operation, the launcher's process ends soon after it, starts again, and then the power goes."""
+    update = Release("2.0.0", 2, "crash")
+    result = Outcome()
+    seen: set[tuple[Image, int]] = set()
+    for fail_at, killed_after in itertools.product(range(1, _steps(update, shell) + 1), range(1, 4)):
+        for cut_after in itertools.count(1):
+            world = _refusing(update, error, fail_at, shell)
+            world.disk.cut_at = fail_at + killed_after
+            with contextlib.suppress(PowerLoss):
+                world.run(settled(update))
+            world.disk.fail_at, world.disk.cut_at = -1, world.disk.steps + cut_after
+            result.runs += 1
+            try:
+                world.run(settled(update))  # the same disk with all that is not durable: the host has not gone down
+                break
+            except PowerLoss:
+                for image in set(world.disk.images()):
+                    key = (image, world.executed[update.id])
+                    if key not in seen:
+                        seen.add(key)
+                        _again(image, world, update, result)
+            if stop_at_first and result.violations:
+                return result
+    result.outcomes = len(seen)
+    return result
+
+
+def _steps(update: Release, shell: Shell | None) -> int:
+    quiet = make(_begin(update), update, 0, 0, shell)
+    quiet.run(settled(update))
+    return quiet.disk.steps
+
+
+def _begin(update: Release) -> Image:
+    return baseline(RULES, content=RULES.id) if update.product == CONTENT else baseline()
+
+
+def _refusing(update: Release, error: int, fail_at: int, shell: Shell | None) -> World:
+    world = make(_begin(update), update, 0, 0, shell)
+    world.disk.fail_at, world.disk.fail_with = fail_at, error
+    return world
+
+
+def _again(image: Image, before: World, update: Release, result: Outcome) -> None:
+    """The power has gone after the errors, the disk is mended: whatever was durable must heal."""
+    after = make(image, update, before.executed[update.id], before.boot + 1, before.shell)
+    result.runs += 1
     judge(after, after.run(settled(update)), update, result)
+
+
+def torn_records() -> Outcome:
+    """A slot of which any set of sectors was written: it is the old record, the new one, or no record."""
+    old, new = Record(7, current=BASE.id), Record(9, current=BASE.id, trial="2.0.0-0123456789ab", trial_sequence=2)
+    many = tuple(f"1.0.{n}-0123456789ab" for n in range(24))
+    long = replace(new, recalled=many, quarantined=many[:1])
+    result = Outcome()
+    for before, after in itertools.permutations((old, new, long, replace(long, trial="")), 2):
+        slots = encode(before), encode(after)
+        for written in itertools.product((0, 1), repeat=SLOT_BYTES // SECTOR):
+            torn = b"".join(slots[w][i * SECTOR : (i + 1) * SECTOR] for i, w in enumerate(written))
+            result.outcomes += 1
+            if decode(torn) not in (before, after, None):
+                result.violations.append(f"a torn record is believed: sectors {written}")
+    return result
 
 
 def both_at_once(agent: str, content: str) -> Outcome:

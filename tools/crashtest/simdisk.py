@@ -1,4 +1,6 @@
 """A disk that forgets: every operation that was not synced may be applied, torn or lost when the power goes.
+It may also refuse. A sync that fails with EIO is worse than lost: what it was for is never durable, though it is still
+read back and later syncs succeed (that is what Linux does), until it is written again.
 
 Entries and data are apart, as in a real file system: a file whose entry is lost is not there, one whose data are lost
 is empty. `sync` makes the data of one file durable, `sync_dir` the entries of one directory. Nothing else does.
@@ -6,12 +8,15 @@ is empty. `sync` makes the data of one file durable, `sync_dir` the entries of o
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Image = tuple[tuple[tuple[str, int], ...], tuple[tuple[int, bytes], ...]]
 SECTOR = 512  # the least that a disk writes whole: a torn record has one new sector and is old beyond
+ENOSPC, EIO = errno.ENOSPC, errno.EIO
 EXHAUSTIVE_MAX = 4  # pending operations whose fates are all combined; beyond, a bounded choice (see `fates`)
 
 
@@ -28,6 +33,7 @@ class Op:
     inode: int = 0
     data: bytes = b""
     new: str = ""
+    stuck: bool = False  # its sync has failed: no later one makes it durable
 
     @property
     def folder(self) -> str:
@@ -47,6 +53,7 @@ class SimDisk:
     cut_at: int = -1
     fail_at: int = -1
     fail_for_ever: bool = False
+    fail_with: int = ENOSPC
 
     @classmethod
     def of(cls, image: Image) -> SimDisk:
@@ -87,8 +94,15 @@ class SimDisk:
         self.create(path, data)
 
     def sync(self, path: str) -> None:
-        self._step()
         inode = self.entries[path]
+        try:
+            self._step()
+        except OSError as e:
+            if e.errno == EIO:
+                self.pending = [
+                    replace(op, stuck=True) if op.kind == "data" and op.inode == inode else op for op in self.pending
+                ]
+            raise
         self._settle(lambda op: op.kind == "data" and op.inode == inode)
 
     def mkdir(self, path: str) -> None:
@@ -116,6 +130,12 @@ class SimDisk:
     def free_bytes(self) -> int:
         return 1 << 40
 
+    def ruin(self, path: str) -> None:
+        """The bytes of a file become others at once, on the disk too: not by anything that went through here."""
+        inode = self.entries[path]
+        self.data[inode] = self.durable_data[inode] = b"ruined"
+        self.pending = [op for op in self.pending if op.kind != "data" or op.inode != inode]
+
     # --- what goes wrong -----------------------------------------------------------------------------------------
 
     def _step(self) -> None:
@@ -123,13 +143,14 @@ class SimDisk:
         if self.steps == self.cut_at:
             raise PowerLoss
         if self.fail_at >= 0 and (self.steps == self.fail_at or (self.fail_for_ever and self.steps > self.fail_at)):
-            raise OSError(28, "No space left on device")
+            raise OSError(self.fail_with, os.strerror(self.fail_with))
 
     def _settle(self, durable: object) -> None:
-        kept = []
+        kept: list[Op] = []
         for op in self.pending:
-            if durable(op):  # type: ignore[operator]
+            if durable(op) and not op.stuck:  # type: ignore[operator]
                 _apply(self.durable_entries, self.durable_data, op)
+                kept = [k for k in kept if not (k.stuck and k.inode == op.inode)]  # it was written again
             else:
                 kept.append(op)
         self.pending = kept

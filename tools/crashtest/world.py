@@ -5,6 +5,7 @@ What really happened (`executed`) is kept outside the disk, so no power cut can 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import tarfile
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from tools.crashtest.simdisk import PowerLoss, SimDisk
 
@@ -27,11 +29,16 @@ KNOBS = Knobs(
 )
 TICK_S = 20.0
 EVENTS_MAX = 1500
+GOOD = ("good", "rots")
 
 
 @dataclass(frozen=True)
 class Release:
-    """A real bundle and how it behaves: good | crash | hang | killer (takes the host down at once).
+    """A real bundle and how its program behaves.
+
+    good | crash | hang | killer (takes the host down at once) | poisons (leaves wrong bytes where the look finds
+    downloads, and crashes) | ruins (its own tree is damaged while it runs, and it crashes) | rots (is well, but its
+    tree is damaged while it runs: to be noticed and mended).
 
     Content does nothing by itself: its character is what the agent does that reads it.
     """
@@ -43,26 +50,48 @@ class Release:
 
     @property
     def bundle(self) -> bytes:
-        entry = ["rules.json"] if self.product == model.CONTENT else ["@python", "-I", "agent.pyz"]
-        about = {"product": self.product, "version": self.version, "sequence": self.sequence, "platform": "any",
-                 "entry": entry}  # fmt: skip
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for name, data in (("release.json", json.dumps(about).encode()), (entry[-1], self.version.encode() * 8)):
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-        return out.getvalue()
+        return _bundle(self.version, self.sequence, self.product)
 
     @property
     def offered(self) -> Offered:
-        data = self.bundle
-        digest = hashlib.sha256(data).hexdigest()
-        return Offered(self.product, self.version, self.sequence, self.product, digest, len(data), "ro", 1, 0)
+        return _offered(self.version, self.sequence, self.product)
 
     @property
     def id(self) -> str:
         return self.offered.release_id
+
+    @property
+    def is_good(self) -> bool:
+        return self.character in GOOD
+
+
+def program(version: str) -> bytes:
+    return version.encode() * 8
+
+
+def file_of(product: str) -> str:
+    return "rules.json" if product == model.CONTENT else "agent.pyz"
+
+
+@cache
+def _bundle(version: str, sequence: int, product: str) -> bytes:
+    file = file_of(product)
+    entry = [file] if product == model.CONTENT else ["@python", "-I", file]
+    about = {"product": product, "version": version, "sequence": sequence, "platform": "any", "entry": entry}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in (("release.json", json.dumps(about).encode()), (file, program(version))):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@cache
+def _offered(version: str, sequence: int, product: str) -> Offered:
+    data = _bundle(version, sequence, product)
+    digest = hashlib.sha256(data).hexdigest()
+    return Offered(product, version, sequence, product, digest, len(data), "ro", 1, 0)
 
 
 @dataclass
@@ -71,6 +100,7 @@ class Shell:
 
     verify: Callable[[SimDisk, str], str] = install.verify
     count_first: bool = True  # commit before execute
+    heeds_refusals: bool = True  # what could not be written down cuts off what follows
     decide: Callable[[State, Event], tuple[State, tuple[Command, ...]]] = decide
     install: Callable[[SimDisk, bytes, Offered, str], None] = install.install
 
@@ -89,6 +119,7 @@ class World:
     at: float = 0.0
     also: Release | None = None  # of another product, offered in the same looks
     lost: bool = False  # neither slot could be read
+    wrong: list[str] = field(default_factory=list)  # executed though its program was not the signed one
 
     def run(self, settled: Callable[[State], bool]) -> State:
         """Boot the launcher and let time pass."""
@@ -145,6 +176,7 @@ class World:
         try:
             records.commit(record)
         except OSError as e:
+            must = must and self.shell.heeds_refusals
             if must:
                 queue.appendleft(model.CommitFailed(self.at, str(e)))
             return state, not must
@@ -160,7 +192,7 @@ class World:
         for release in (*offered, *mending):
             try:
                 if install.verify(self.disk, release.id):
-                    self.shell.install(self.disk, release.bundle, release.offered, "any")
+                    self._install(release)
                 self.disk.sync_dir(install.VERSIONS)
                 if release in offered:
                     staged.append(model.Staged(release.product, release.id, release.sequence))
@@ -173,6 +205,23 @@ class World:
         others = tuple(s for s in staged if s.product != model.AGENT)
         return Found(True, floors, self.recalled, (), agent.release_id, agent.sequence, mended=mended, others=others)
 
+    def _install(self, release: Release) -> None:
+        """From what the agent has left in its home, if it is that; else from the cell."""
+        if release.character == "poisons" and self.executed[release.id]:
+            with contextlib.suppress(Distrust):
+                self.shell.install(self.disk, bytes(len(release.bundle)), release.offered, "any")
+                return
+        self.shell.install(self.disk, release.bundle, release.offered, "any")
+
+    def _start(self, release: Release) -> None:
+        """It is executed, or read: counted, and judged by what is really on the disk."""
+        file = f"{install.VERSIONS}/{release.id}/{file_of(release.product)}"
+        if not self.disk.exists(file) or self.disk.read(file) != program(release.version):
+            self.wrong.append(f"{release.id} was executed though its program is not the signed one")
+        self.executed[release.id] += 1
+        if release.character in ("ruins", "rots") and self.disk.exists(file):
+            self.disk.ruin(file)
+
     def _execute(self, release_id: str, content: str, queue: deque[Event]) -> None:
         for part in filter(None, (release_id, content)):
             wrong = self.shell.verify(self.disk, part)
@@ -180,12 +229,13 @@ class World:
                 queue.append(model.Refused(self.at, part, "manifest", wrong))
                 return
         assert self.releases[release_id].product == model.AGENT, "content was executed"
-        self.executed.update(part for part in (release_id, content) if part)
-        characters = [self.releases[part].character for part in (release_id, content) if part]
-        match next((c for c in characters if c != "good"), "good"):
+        parts = [self.releases[part] for part in (release_id, content) if part]
+        for release in parts:
+            self._start(release)
+        match next((r.character for r in parts if not r.is_good), "good"):
             case "good":
                 queue += [model.Said(self.at, "READY"), model.Said(self.at, "HEALTHY")]
-            case "crash":
+            case "crash" | "poisons" | "ruins":
                 queue.append(model.Exited(self.at, 1, "it crashed"))
             case "killer":
                 raise PowerLoss

@@ -12,6 +12,7 @@ A commit that must be durable and is not cuts off the commands after it and come
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -38,7 +39,6 @@ if sys.platform == "win32":
 else:
     from brakeline.launcher import supervise as host
 
-TICK_S = 1.0
 BUDGET_EVERY_S = 15.0
 LOCK = "lock"
 ANOTHER = 3  # exit code: a launcher runs here already
@@ -114,7 +114,7 @@ class Launcher:
 
     def _wait(self) -> None:
         fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
-        host.wait_for(fds, TICK_S, self.woken)
+        host.wait_for(fds, self.settings.knobs.tick_s, self.woken)
         supervise.tell_systemd("WATCHDOG=1")
         now = clock.monotonic_s()
         if self.stop_asked and not self.state.stopping:
@@ -206,6 +206,9 @@ class Launcher:
     def _commit(self, record: model.Record, *, must: bool) -> bool:
         record = dataclasses.replace(record, generation=self.state.committed.generation + 1)
         try:
+            run = record.run
+            if must and record.trial and run is not None and record.trial in (run.release_id, run.content):
+                self._keep(record.trial)  # it is about to be executed, or read
             self.records.commit(record)
         except OSError as e:
             log(f"the launcher's record cannot be written: {e.strerror}")
@@ -216,6 +219,10 @@ class Launcher:
         record = dataclasses.replace(self.state.record, generation=generation)
         self.state = dataclasses.replace(self.state, record=record, committed=record)
         return True
+
+    def _keep(self, release_id: str) -> None:
+        if not keepsake.keep(self.settings, release_id, log):
+            raise OSError(errno.EIO, f"nothing is kept of what {release_id} could destroy")
 
     def _start_check(self, damaged: tuple[str, ...]) -> None:
         settings = self.settings
@@ -237,9 +244,7 @@ class Launcher:
                 self.events.append(model.Refused(now, part, "manifest", wrong))
                 return
         trial = isinstance(self.state.phase, model.Running) and self.state.phase.trial
-        if trial:
-            keepsake.keep(self.settings, self.state.record.trial, log)
-        else:
+        if not trial:
             keepsake.give_back(self.settings, self.state.record, log)
         try:
             entry, _ = install.entry(self.disk, release_id)

@@ -1,8 +1,9 @@
 """What a release on probation could destroy and the one before it needs: kept before, given back after.
 
 Invariants: files of the agent's home are read and written as the agent's user, so that no link in there leads anywhere
-else; what is kept is readable by root alone; whatever goes wrong here keeps nothing from running. A keepsake of
-another enrolment (agent.json has changed since) is never given back.
+else; what is kept is readable by root alone; without it no release is tried, as without a record that counts it; what
+is confirmed runs whatever goes wrong here. A keepsake of another enrolment (agent.json has changed since) is never
+given back.
 """
 
 from __future__ import annotations
@@ -59,14 +60,18 @@ print(json.dumps(sorted(kept)))
 """
 
 
-def keep(settings: Settings, release_id: str, log: Callable[[str], None]) -> None:
-    """Before the first execution of a release on probation. Later executions find what the first one has left."""
+def keep(settings: Settings, release_id: str, log: Callable[[str], None]) -> bool:
+    """Before the first execution of a release on probation: whether it is kept, or there is no key to keep. Later
+    executions would only find what the first one has left, so without this one there is no first.
+    """
     if _load(settings).get("release_id") == release_id:
-        return
-    files = _answer(supervise.as_release(settings, READ, [str(settings.home), str(BYTES_MAX), *NAMES]))
+        return True
+    answer = supervise.as_release(settings, READ, [str(settings.home), str(BYTES_MAX), *NAMES])
+    files = _answer(answer)
+    if not _holds_key(files):
+        return bool(answer)
     keepsake = {"release_id": release_id, "enrolment": _enrolment(settings), "given": False, "files": files}
-    if KEY in files:
-        _store(settings, keepsake, log)
+    return _store(settings, keepsake, log)
 
 
 def give_back(settings: Settings, record: Record, log: Callable[[str], None]) -> None:
@@ -79,7 +84,8 @@ def give_back(settings: Settings, record: Record, log: Callable[[str], None]) ->
     files = {n: _forward(n, t) for n, t in keepsake["files"].items() if failed or (lost and n in (KEY, COUNTER))}
     if files:
         data = json.dumps(files).encode()
-        done = supervise.as_release(settings, WRITE, [str(settings.home)], data)
+        # At once or never: later, what is there is newer. One failure may be nobody's fault, so twice.
+        done = any(supervise.as_release(settings, WRITE, [str(settings.home)], data) for _ in range(2))
         log(f"given back to the agent: {', '.join(sorted(files))}" if done else "the keepsake could not be given back")
     if failed:
         _store(settings, {**keepsake, "given": True}, log)
@@ -92,6 +98,13 @@ def _forward(name: str, text: str) -> str:
     digits = base64.b64decode(text).strip()
     number = int(digits) if digits.isdigit() else 0
     return base64.b64encode(str(number + COUNTER_SKIP).encode()).decode()
+
+
+def _holds_key(files: dict[str, str]) -> bool:
+    try:
+        return len(base64.b64decode(files[KEY])) == KEY_BYTES
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _has_key(settings: Settings) -> bool:
@@ -125,7 +138,8 @@ def _load(settings: Settings) -> dict[str, Any]:
     return plain if isinstance(plain, dict) and isinstance(plain.get("files"), dict) else {}
 
 
-def _store(settings: Settings, keepsake: dict[str, Any], log: Callable[[str], None]) -> None:
+def _store(settings: Settings, keepsake: dict[str, Any], log: Callable[[str], None]) -> bool:
+    """Whether it is durable."""
     beside = settings.root / (FILE + ".new")
     try:
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -138,6 +152,8 @@ def _store(settings: Settings, keepsake: dict[str, Any], log: Callable[[str], No
             _sync(settings.root)
     except OSError as e:
         log(f"{FILE} cannot be written: {e.strerror}")
+        return False
+    return True
 
 
 def _sync(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 Invariants: a slot that was not written whole does not count (SHA-256 in its first line), so one of the two is always
 the last or the one before; nothing is renamed, no directory changes, no block is allocated: a full disk is no obstacle.
+A slot whose write or sync has failed may be read back whole and still not be on the disk: it is the next to be written.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ class Records:
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
+        self._durable = ""  # the slot that is known to be on the disk; "" = whichever is newer
 
     def prepare(self) -> None:
-        """Allocate what is missing, once; an existing slot is left alone."""
+        """Allocate what is missing, once. The newest record is written once more over itself, the same bytes: a process
+        before us may have failed to sync it, and then it would only be thought to be on the disk.
+        """
         self._disk.mkdir("state")
         made = [slot for slot in SLOTS if not self._disk.exists(slot)]
         for slot in made:
@@ -36,6 +40,10 @@ class Records:
             self._disk.sync(slot)
         if made:
             self._disk.sync_dir("state")
+        newest = self._newest()
+        if newest:
+            self._disk.overwrite(newest, self._disk.read(newest))
+            self._disk.sync(newest)
 
     def load(self) -> tuple[Record, str]:
         """The newest whole record and "" — or an empty one and what is wrong."""
@@ -47,13 +55,21 @@ class Records:
     def commit(self, record: Record) -> None:
         """Durable when it returns. Raises `OSError`; the older record stands then."""
         held = [r.generation if (r := self._slot(slot)) is not None else -1 for slot in SLOTS]
-        older = SLOTS[held.index(min(held))]
         if record.generation <= max(held):  # one that failed stands there all the same: this one must be newer
             record = dataclasses.replace(record, generation=max(held) + 1)
-        if not self._disk.exists(older):
+        stays = self._durable or self._newest() or SLOTS[1]
+        other = SLOTS[1 - SLOTS.index(stays)]
+        if not self._disk.exists(other):
             self.prepare()
-        self._disk.overwrite(older, encode(record))
-        self._disk.sync(older)
+        self._durable = stays  # until the other one is, whatever can be read there
+        self._disk.overwrite(other, encode(record))
+        self._disk.sync(other)
+        self._durable = other
+
+    def _newest(self) -> str:
+        """The slot with the newest whole record, "" = there is none."""
+        held = {slot: record.generation for slot in SLOTS if (record := self._slot(slot)) is not None}
+        return max(held, key=lambda slot: held[slot]) if held else ""
 
     def _slot(self, slot: str) -> Record | None:
         try:

@@ -1,82 +1,120 @@
-"""The real launcher killed, or refused, at the n-th write, sync, rename, exec or connect; then started again.
+"""The real launcher killed, or refused, at its n-th system call; then started again. No hand is ever needed.
 
-strace kills whichever of the launcher's processes makes the call: the supervisor, the look, or the release. What is
-left is ended as the service manager would, and the launcher starts again untouched. No hand is ever needed.
+A recording run says which calls an update makes (`tools.crashtest.calls`); strace breaks one of them in each run, and a
+run counts only if strace says that it did. The sample is in the required set; every call in the long one, as in
+`./dev crash-test --real all`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import signal
-import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.support import require
-from tests.support_launcher import GOOD, RAN, SAY, Endpoint, release_bytes
+from tools.crashtest import block, calls, real, rig
+from tools.crashtest.calls import KILL, Call, Fault
 
-CRASHES = SAY + RAN + 'sys.exit("it crashed")\n'
-CALLS = {
-    "write": (2, 5, 9),
-    "fsync": (1, 3, 6),
-    "fdatasync": (1, 2, 4),
-    "rename": (1, 2),
-    "execve": (1, 2),
-    "connect": (1,),
-}
-POINTS = [(call, n) for call, several in CALLS.items() for n in several]
-ERRORS = [(call, error) for call in ("fsync", "fdatasync", "rename") for error in ("ENOSPC", "EIO", "EROFS", "EACCES")]
-STRUCK_S = 5.0  # long enough for a look, an install and a start under strace
+JOBS = 3  # most of the time is waiting
+TOLD = ("write", "fdatasync", "rename", "execve", "connect")
 
 
-def strike(host: Endpoint, call: str, how: str) -> None:
-    """Run the launcher for a while with the fault, end everything, take the fault away."""
-    host.wrap = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "signal=none", "-e", f"trace={call}",
-                 "-e", f"inject={call}:{how}")  # fmt: skip
-    host.start()
-    assert host.process is not None
-    until = time.monotonic() + STRUCK_S
-    while time.monotonic() < until and host.process.poll() is None:
-        time.sleep(0.05)
-    with contextlib.suppress(AssertionError):
-        host.stop(signal.SIGKILL)
-    host.wrap, host.process = (), None
+@pytest.fixture(scope="module")
+def place(release_user: str) -> Iterator[Path]:
+    lacks = rig.lacks()
+    require(not lacks, lacks)
+    with rig.place() as made:
+        yield made
 
 
-def prepared(host: Endpoint, program: str) -> tuple[str, str]:
-    require(shutil.which("strace"), "strace: kills a program at its n-th system call")
-    baseline = host.prepare(release_bytes("1.0.0"))
-    update = host.cell.repository.publish("2.0.0", release_bytes("2.0.0", program, 2), 2)
-    host.cell.repository.offer(update)
-    return baseline, update
+@pytest.fixture(scope="module")
+def good(place: Path, release_user: str) -> Iterator[rig.Rig]:
+    yield from _rig(place, release_user, "good")
+
+
+@pytest.fixture(scope="module")
+def crash(place: Path, release_user: str) -> Iterator[rig.Rig]:
+    yield from _rig(place, release_user, "crash")
+
+
+@pytest.fixture(scope="module")
+def destroys(place: Path, release_user: str) -> Iterator[rig.Rig]:
+    yield from _rig(place, release_user, "destroys")
+
+
+def _rig(place: Path, user: str, character: str) -> Iterator[rig.Rig]:
+    made = rig.Rig(place, user, character)
+    yield made
+    made.close()
+
+
+def assert_promises(tally: real.Tally, runs: int) -> None:
+    assert tally.not_fired == [], "a fault that did not happen proves nothing"
+    assert tally.needed_a_hand == []
+    assert tally.bad_ran_more_than_three == []
+    assert tally.good_lost == []
+    assert tally.fired == tally.injected_runs == runs > 0
+
+
+def told(faults: list[Fault], *processes: str) -> list[Fault]:
+    return [f for f in faults if f.call.process in processes and f.call.name in TOLD]
+
+
+def test_a_good_release_is_not_lost(good: rig.Rig) -> None:
+    faults = told(calls.sample(calls.kills(real.record(good))), "launcher", "look", "release")
+    assert {f.call.process for f in faults} == {"launcher", "look", "release"}
+    assert_promises(real.run(good, faults, JOBS), len(faults))
+
+
+def test_a_crashing_release_runs_three_times_at_most(crash: rig.Rig) -> None:
+    faults = [f for f in calls.sample(calls.kills(real.record(crash))) if f.call.name == "fdatasync"]
+    assert_promises(real.run(crash, faults, JOBS), len(faults))
+
+
+def test_a_disk_that_refuses_stops_no_good_release(good: rig.Rig) -> None:
+    faults = [f for f in told(calls.sample(calls.errors(real.record(good))), "launcher", "look") if not f.lasting]
+    chosen = faults[::3]
+    assert {f.how for f in chosen} <= set(calls.ERRORS)
+    assert_promises(real.run(good, chosen), len(chosen))
+
+
+def test_what_could_not_be_kept_is_not_risked(destroys: rig.Rig) -> None:
+    """The release on probation destroyed the endpoint's key, and only then something was kept: what it had left."""
+    once = [Fault(Call("keeper", "write", 1), KILL), Fault(Call("launcher", "fsync", 1), "EIO")]
+    assert_promises(real.run(destroys, once), len(once))
+
+
+def test_power_cuts_below_the_file_system(good: rig.Rig, place: Path) -> None:
+    lacks = block.lacks(place)
+    require(not lacks, lacks)
+    cuts = block.points(good)
+    chosen = [cuts[len(cuts) * n // 4] for n in (1, 2, 3)]
+    assert_promises(block.run(good, chosen), len(chosen))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("call", "n"), POINTS)
-def test_a_good_release_is_not_lost(host: Endpoint, call: str, n: int) -> None:
-    baseline, update = prepared(host, GOOD)
-    strike(host, call, f"signal=KILL:when={n}")
-    host.start()
-    host.until_confirmed(update)
-    assert host.report().last_known_good == baseline
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("character", ["good", "crash", "destroys"])
+def test_every_call(character: str, request: pytest.FixtureRequest) -> None:
+    made: rig.Rig = request.getfixturevalue(character)
+    faults = real.everything(made)
+    assert sum(f.how == KILL for f in faults) > 90
+    assert_promises(real.run(made, faults), len(faults))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("call", "n"), POINTS)
-def test_a_crashing_release_runs_three_times_at_most(host: Endpoint, call: str, n: int) -> None:
-    baseline, update = prepared(host, CRASHES)
-    strike(host, call, f"signal=KILL:when={n}")
-    host.start()
-    host.until_quarantined(update)
-    host.until_running(baseline)
-    assert host.runs("2.0.0") <= 3
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("character", ["good", "crash"])
+def test_power_cuts_at_every_write_and_sync(character: str, request: pytest.FixtureRequest, place: Path) -> None:
+    lacks = block.lacks(place)
+    require(not lacks, lacks)
+    made: rig.Rig = request.getfixturevalue(character)
+    cuts = block.points(made)
+    assert_promises(block.run(made, cuts), len(cuts))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("call", "error"), ERRORS)
-def test_a_disk_that_refuses_stops_no_good_release(host: Endpoint, call: str, error: str) -> None:
-    _, update = prepared(host, GOOD)
-    strike(host, call, f"error={error}:when=1+")
-    assert host.runs("1.0.0") + host.runs("2.0.0") >= 1, host.log()[-2000:]
-    host.start()
-    host.until_confirmed(update)
+def test_power_cuts_would_show_syncs_that_do_nothing(crash: rig.Rig, place: Path) -> None:
+    lacks = block.lacks(place)
+    require(not lacks, lacks)
+    assert block.unsynced(crash).bad_ran_more_than_three
