@@ -31,14 +31,9 @@ from brakeline.releases.packages import (
 
 ARCHITECTURES: Final = {"": "all", "x86_64": "amd64", "aarch64": "arm64"}
 XZ_PRESET: Final = 6  # dpkg-deb's own
-COPYRIGHT: Final = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: Brakeline
-Source: https://brakeline.invalid/
+COPYRIGHT: Final = """Brakeline is Copyright 2026 the authors of Brakeline.
 
-Files: *
-Copyright: 2026 the authors of Brakeline
-License: Apache-2.0
- On Debian systems, the licence is in /usr/share/common-licenses/Apache-2.0.
+Licence: Apache-2.0. On Debian systems its full text is in /usr/share/common-licenses/Apache-2.0.
 """
 
 
