@@ -114,7 +114,7 @@ class Launcher:
 
     def _wait(self) -> None:
         fds = [fd for child in (self.release, self.check) if child is not None for fd in child.watched()]
-        host.wait_for(fds, self.settings.knobs.tick_s, self.woken)
+        host.wait_for(fds, self._pace_s(), self.woken)
         supervise.tell_systemd("WATCHDOG=1")
         now = clock.monotonic_s()
         if self.stop_asked and not self.state.stopping:
@@ -125,6 +125,17 @@ class Launcher:
             log(f"ending for another launcher: {why}")
             self.stop_asked = True
         self.events.append(model.Tick(now))
+
+    def _pace_s(self) -> float:
+        """How long nothing has to be looked at: long only while a confirmed release runs quietly. A release that ends
+        closes its pipe, which ends the wait."""
+        knobs, phase = self.settings.knobs, self.state.phase
+        busy = self.check is not None or self.release is None or self.release.words < 0 or self.kill_at_s
+        if busy or self.stop_asked or self.update.on_trial or not isinstance(phase, model.Running):
+            return knobs.tick_s
+        if phase.trial or phase.killed or not phase.ready:
+            return knobs.tick_s
+        return min(max(self.state.check_due_s - clock.monotonic_s(), knobs.tick_s), knobs.calm_tick_s)
 
     def _look_at_check(self, now: float) -> None:
         child = self.check

@@ -33,7 +33,8 @@ class Knobs:
     again_s: float = 3600.0  # a crash-looping release is tried again after the last known good has run so long
     lonely_check_s: float = 300.0  # nothing may run: look this often
     stop_s: float = 8.0  # between SIGTERM and SIGKILL
-    tick_s: float = 1.0  # how often the time is looked at while nothing happens
+    tick_s: float = 1.0  # how often the time is looked at while nothing happens …
+    calm_tick_s: float = 10.0  # … and while a confirmed release runs and nothing is due
     launcher_calm_s: float = 604_800.0  # of the agent's healthy uptime before a newer launcher is tried
     launcher_ready_s: float = 60.0  # a launcher on trial must have begun by then, its agent ten times later
     launcher_probation_s: float = 600.0  # of uptime, before a launcher on trial may confirm itself

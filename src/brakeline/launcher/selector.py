@@ -80,6 +80,11 @@ class Update:
         busy = f"busy: {waiting} waits until the launcher's own trial is over"
         return replace(found, staged="", sequence=0, others=(), problems=(*found.problems, busy))
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether this very launcher is on trial."""
+        return self.state is not None and self.state.me.trial
+
     def tick(self, launcher: model.State, at: float) -> str:
         """Why this launcher should end now; "" = it should not."""
         if self.state is None or at < self.again_s:
