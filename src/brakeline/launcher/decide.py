@@ -283,6 +283,7 @@ def _exited(state: State, event: Exited) -> Step:
     state = replace(state, phase=Resting(event.at + wait_s))
     commands: tuple[Command, ...] = (said, Commit(state.record, must=False))
     if phase.trial and not state.record.trial:
+        state = replace(state, crashes=0)  # they were the trial's, not of what runs from here on
         commands += (CollectGarbage(frozenset(state.record.kept)),)
     if state.stopping:
         return replace(state, phase=Ended()), (*commands, Exit())

@@ -318,6 +318,20 @@ def test_what_was_mended_late_is_gone_back_to() -> None:
     assert executed(rig.look(402.0)) == [NEW]
 
 
+def test_crashes_of_a_trial_are_not_those_of_the_release_that_runs_after_it() -> None:
+    rig = Rig(Record(current=GOOD, last_known_good=OLD))
+    rig.look(0.0, staged=NEW, sequence=2)
+    for n in range(1, 4):
+        rig.send(Exited(100.0 * n, 1))
+        rig.send(Tick(100.0 * n + 99))
+        rig.look(100.0 * n + 99)
+    assert (rig.running, rig.state.record.quarantined) == (GOOD, (NEW,))
+    rig.send(Exited(500.0, 1))
+    rig.send(Tick(599.0))
+    rig.look(599.0)
+    assert rig.running == GOOD, "one crash is no loop"
+
+
 def test_not_enrolled_is_no_crash() -> None:
     rig = Rig(Record(current=GOOD))
     for at in range(1, 1000, 100):
