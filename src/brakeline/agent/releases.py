@@ -145,10 +145,21 @@ def obey(state: State, recalled: tuple[str, ...], follow: str, at: Instant) -> S
 
 
 def ask(state: State, session: Session) -> Step:
-    """Begin: end, so that the launcher looks before anything runs again."""
+    """Begin: end, so that the launcher looks before anything runs again. What its own look has taken is only watched:
+    to end would cost one of its few executions on probation."""
+    if session.release in in_use(state):
+        return sessions.put(state, replace(session, phase=SessionPhase.ASKED)), ()
     asked = replace(session, phase=SessionPhase.ASKED, asks=session.asks + 1)
     state = replace(sessions.put(state, asked), stopping=True)
     return state, (Report(f"{session.transaction_id}: asking the launcher for {session.release}"), AskLauncher())
+
+
+def in_use(state: State) -> frozenset[str]:
+    """Releases that run here or are on trial."""
+    found = {state.me.release_id, state.me.content}
+    if (report := state.launcher) is not None:
+        found |= {report.running, report.running_content, report.trial, report.launcher_trial}
+    return frozenset(found - {""})
 
 
 # --- what came of it ----------------------------------------------------------------------------------------------

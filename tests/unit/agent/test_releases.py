@@ -127,6 +127,19 @@ def test_an_offer_makes_it_ask_its_launcher_once_it_is_written_down() -> None:
     assert story.state.stopping
 
 
+def test_what_its_launcher_has_taken_by_itself_is_not_asked_for_on_probation() -> None:
+    """Else the asking would end one of its three executions."""
+    before = checks_in(launched().reply(candidates=(OURS,)))
+    (queued,) = asked().state.durable.sessions
+    queued = replace(queued, phase=SessionPhase.QUEUED, asks=0)
+    durable = replace(before.state.durable, sessions=(queued,))
+    story = launched(replace(REPORT, running=NEW.release_id, trial=NEW.release_id), durable).reply(candidates=(OURS,))
+    checks_in(story)
+    assert not story.state.stopping
+    (session,) = story.state.durable.sessions
+    assert session.phase is SessionPhase.RUNNING
+
+
 def test_the_new_one_tells_of_its_own_confirmation() -> None:
     story = next_process(asked(), replace(REPORT, running=NEW.release_id, trial=NEW.release_id))
     (session,) = story.state.durable.sessions
