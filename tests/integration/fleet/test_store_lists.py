@@ -238,6 +238,18 @@ async def test_presence_never_goes_back_in_time(fleet: Fleet, database: Database
     assert (await fleet.service.presence("te_1"))[web1.id].last_check_in_ms == newest
 
 
+async def test_the_agent_that_runs_is_the_one_that_checked_in_last(fleet: Fleet) -> None:
+    """An update of the agent shows at once, also where no inventory ever comes."""
+    (web1,) = (await fleet.service.list_endpoints(OWNER, "host:web_1")).items
+    session = await fleet.service.session(web1.id)
+    fleet.service.record_check_in(session, "boot-1", CheckIn("9.9.9", 1, session.held.digest, Health()))
+    await fleet.service.flush()
+    (now,) = (await fleet.service.list_endpoints(OWNER, "agent:9.9.9")).items
+    assert (now.id, now.agent_version) == (web1.id, "9.9.9")
+    detail = await fleet.service.get_endpoint(OWNER, web1.id)
+    assert detail.facts.agent_version == "9.9.9"
+
+
 async def test_a_session_is_loaded_as_it_was_left(fleet: Fleet, database: Database, tmp_path: Path) -> None:
     (web1,) = (await fleet.service.list_endpoints(OWNER, "host:web_1")).items
     session = await fleet.service.session(web1.id)

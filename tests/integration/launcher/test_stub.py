@@ -40,7 +40,7 @@ class Place:
 
     def slot(self, slot: str, more: str = "", sequence: int = 0) -> dict[str, Any]:
         program = TELLS.format(name=slot) + more
-        (self.root / f"launcher/{slot}/launcher.pyz").write_text(program)
+        (self.root / f"launcher/{slot}/launcher.pyz").write_bytes(program.encode())  # no other ends of lines on Windows
         sha256 = hashlib.sha256(program.encode()).hexdigest()
         about = {"release_id": f"1.0.0-{sha256[:12]}", "sha256": sha256, "sequence": sequence}
         if sequence:

@@ -16,7 +16,8 @@ TABLES = (
 )
 LAST_SEEN = "COALESCE(p.last_seen, 'epoch'::timestamptz)"
 
-_TEXT_COLUMNS = {"region": "e.region", "agent": "e.agent_version", "kernel": "e.kernel", "arch": "e.architecture",
+AGENT_VERSION = "COALESCE(NULLIF(p.agent_version, ''), e.agent_version)"  # as its last check-in said
+_TEXT_COLUMNS = {"region": "e.region", "agent": AGENT_VERSION, "kernel": "e.kernel", "arch": "e.architecture",
                  "id": "e.endpoint_id", "class": "e.machine_class", "state": "e.state"}  # fmt: skip
 # What launchers say; text that only the agent plane writes, as valid JSON. A launcher that lacks a field says nothing.
 SAID = "p.launcher::jsonb"

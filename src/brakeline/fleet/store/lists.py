@@ -17,13 +17,14 @@ from brakeline.fleet.model import (
     SoftwareHit,
 )
 from brakeline.fleet.query import Query
-from brakeline.fleet.store.filters import LAST_SEEN, TABLES, Parameters, where
+from brakeline.fleet.store.filters import AGENT_VERSION, LAST_SEEN, TABLES, Parameters, where
 from brakeline.fleet.store.rows import Connection, millis, said, stamp
 from brakeline.protocol.messages import Facts, PackageManagerHealth, RebootNeed
 
 _COLUMNS = (
-    "e.*, p.last_seen, p.asleep, p.boot_id, p.failed_services, s.sequence, s.digest, s.committed_at, s.packages,"
-    " s.pending_total, s.pending_security, s.reboot_required, s.healthy, s.reboot, s.health, p.launcher"
+    f"e.*, {AGENT_VERSION} AS agent_now, p.last_seen, p.asleep, p.boot_id, p.failed_services, s.sequence, s.digest,"
+    " s.committed_at, s.packages, s.pending_total, s.pending_security, s.reboot_required, s.healthy, s.reboot,"
+    " s.health, p.launcher"
 )
 
 
@@ -66,7 +67,7 @@ class After:
 def _summary(r: Any) -> EndpointSummary:
     return EndpointSummary(
         r["endpoint_id"], r["hostname"], EndpointState(r["state"]), r["os_id"], r["os_version"], r["os_name"],
-        r["region"], tuple(r["tags"]), r["machine_class"], r["agent_version"], millis(r["last_seen"]),
+        r["region"], tuple(r["tags"]), r["machine_class"], r["agent_now"], millis(r["last_seen"]),
         bool(r["asleep"]), r["pending_total"] or 0, r["pending_security"] or 0, bool(r["reboot_required"]),
         r["healthy"] is not False, millis(r["committed_at"]), millis(r["enrolled_at"]),
     )  # fmt: skip
@@ -135,7 +136,7 @@ async def endpoint(conn: Connection, endpoint_id: str) -> EndpointDetail | None:
     key = await conn.fetchrow("SELECT public_key FROM brakeline.endpoint_identity($1)", endpoint_id)
     assert key is not None, "every endpoint has a key"
     facts = Facts(r["hostname"], r["os_id"], r["os_version"], r["os_name"], r["kernel"], r["architecture"],
-                  r["machine_class"], r["agent_version"], r["package_manager"])  # fmt: skip
+                  r["machine_class"], r["agent_now"], r["package_manager"])  # fmt: skip
     known = r["reboot"] not in (None, "{}")
     return EndpointDetail(
         _summary(r), facts, bytes(key["public_key"]).hex(), r["state_reason"],
