@@ -23,7 +23,7 @@ from tools.fleetbox.repository import Built, Repository
 AGENT_KILLED, LAUNCHER_KILLED, UPDATED = NAMES = ("eu1", "eu2", "eu3")
 SLOW = "slow-to-configure"
 WAITS = "echo $$ >> /root/runs-of-2.0; while ! test -e /root/go-on; do sleep 0.2; done"
-HASTE = {"check_every_s": 3, "probation_s": 3, "ready_s": 30, "healthy_s": 90, "restart_s": [0.5]}
+HASTE = {"check_every_s": 3, "probation_s": 3, "ready_s": 30, "healthy_s": 600, "restart_s": [0.5]}
 AGENT, LAUNCHER = "agent.pyz run", "launcher.pyz run"
 STEP_S, ROLL_S = 90.0, 180.0
 
@@ -126,22 +126,26 @@ def _others(victim: str, agent: str, before: tuple[str, str]) -> bool:
     return bool(victim and agent) and victim != before[0] and agent != before[1]
 
 
-def test_updated_then_reverted(world: World) -> None:
-    """By the launcher's own looks: it asks nobody whether a transaction runs, because it may."""
+def test_reverted_then_updated(world: World) -> None:
+    """By the launcher's own looks: it asks nobody whether a transaction runs, because it may. The new release stays on
+    probation meanwhile: healthy is who could look at the machine, and that waits for the transaction's end."""
     cli = world.product.server.cli
-    good = cli("release", "build", "1.1.0", "--sequence", "10", "--out", str(world.work))
-    rollouts = [world.release(good["files"][0])]
-    wait_for("the new release to be confirmed", lambda: world.report().get("confirmed") == good["id"], STEP_S)
+    before = world.report()["confirmed"]
+    bad = built(next(b for b in catalogue() if b.name == "exits"), 20)
+    halted = world.release(bad.bundle)
+    wait_for("the bad one to be reverted", lambda: bad.release_id in world.report().get("quarantined", ()), STEP_S)
+    wait_for("the one before to run", lambda: world.report().get("running") == before, STEP_S)
     heard_again(world, UPDATED)
     assert middle(world.box, UPDATED) == world.middle[UPDATED]
 
-    bad = built(next(b for b in catalogue() if b.name == "exits"), 20)
-    rollouts.append(world.release(bad.bundle))
-    wait_for("the bad one to be reverted", lambda: bad.release_id in world.report().get("quarantined", ()), STEP_S)
-    wait_for("the good one", lambda: world.report().get("running") == good["id"], STEP_S)
+    good = cli("release", "build", "1.1.0", "--sequence", "30", "--out", str(world.work))
+    rolling = world.release(good["files"][0])
+    wait_for("the new release to run", lambda: world.report().get("running") == good["id"], STEP_S)
     heard_again(world, UPDATED)
     assert middle(world.box, UPDATED) == world.middle[UPDATED]
-    for rollout_id in rollouts:
+    world.box.run(UPDATED, "touch /root/go-on")
+    wait_for("the new release to be confirmed", lambda: world.report().get("confirmed") == good["id"], STEP_S)
+    for rollout_id in (halted, rolling):
         cli("rollout", "withdraw", rollout_id, "--reason", "only the launcher's own look was to be seen")
 
 
@@ -157,4 +161,4 @@ def test_every_transaction_ends_well(world: World) -> None:
         assert box.run(name, "wc -l < /root/runs-of-2.0").strip() == "1"
         assert len(box.dpkg_log(name, SLOW, "2.0")) == 1
         assert box.run(name, "dpkg --audit") == ""
-        assert world.product.packages(world.ids[name])[SLOW] == "2.0"
+        wait_for("the cell to know", lambda n=name: world.product.packages(world.ids[n])[SLOW] == "2.0", STEP_S)  # type: ignore[misc]

@@ -25,6 +25,7 @@ if sys.platform != "win32":  # what follows is for Unix; of it, `windows` uses `
 
 TAIL_BYTES = 1024
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
+SCRIPT_S = 20  # of a little program that keeps or gives back
 WORDS = ("READY", "HEALTHY")
 REPORT = "report.json"
 CONTENT = "BRAKELINE_CONTENT"  # where the release finds its content; not set: it has defaults of its own
@@ -239,11 +240,16 @@ def purge(settings: Settings) -> None:
 
 def as_release(settings: Settings, script: str, arguments: list[str], data: bytes = b"") -> bytes:
     """What a little program prints that runs as the release's user, with its limits; b"" when it failed."""
-    become = None if sys.platform == "win32" else (lambda: _become(settings.user, settings.budget))
+
+    def become() -> None:
+        _become(settings.user, settings.budget)
+        signal.alarm(SCRIPT_S)  # the kernel ends it then: nothing here depends on what a clock says
+
+    unix = sys.platform != "win32"
     try:
         done = subprocess.run(
-            [settings.python, "-I", "-S", "-c", script, *arguments],
-            input=data, stdout=subprocess.PIPE, preexec_fn=become, timeout=20, check=True,
+            [settings.python, "-I", "-S", "-c", script, *arguments], input=data, stdout=subprocess.PIPE, check=True,
+            preexec_fn=become if unix else None, timeout=None if unix else SCRIPT_S,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return b""
