@@ -226,9 +226,8 @@ class Launcher:
             if must:
                 self.events.appendleft(model.CommitFailed(clock.monotonic_s(), e.strerror or "error"))
             return not must
-        generation = record.generation
-        record = dataclasses.replace(self.state.record, generation=generation)
-        self.state = dataclasses.replace(self.state, record=record, committed=record)
+        newest = dataclasses.replace(self.state.record, generation=record.generation)
+        self.state = dataclasses.replace(self.state, record=newest, committed=record)
         return True
 
     def _keep(self, release_id: str) -> None:

@@ -71,6 +71,20 @@ def test_what_a_bad_release_destroys_is_given_back_to_the_one_before(host: Endpo
     assert "root:" not in keepsake.read_text()
 
 
+def test_what_could_never_be_tried_is_not_given_up(host: Endpoint) -> None:
+    """Nothing can be kept of what it could destroy, so it is not tried; that counts as no try, however often."""
+    begin(host)
+    (host.home / "key").write_bytes(b"k" * 32)
+    shutil.chown(host.home / "key", host.user, host.user)
+    (host.root / "keepsake.json.new").mkdir()
+    two = offer(host, "2.0.0", GOOD, 2)
+    host.until(lambda: host.log().count("nothing is kept of what") > 4, 40, "five vain attempts")
+    assert host.runs("2.0.0") == 0
+    (host.root / "keepsake.json.new").rmdir()
+    host.until_confirmed(two)
+    assert host.record().attempt(two).runs == 1
+
+
 def test_a_program_of_the_release_s_own_is_executed_out_of_its_own_tree(host: Endpoint) -> None:
     """An entry without a directory is not looked for on the endpoint's PATH."""
     host.prepare(release_bytes("1.0.0"))
