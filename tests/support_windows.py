@@ -173,14 +173,19 @@ class OnWindows:
 
     def _serve(self, process: subprocess.Popen[bytes], over: threading.Event) -> None:
         while True:
-            assert process.stdout is not None
-            with (self.base / "log").open("ab", buffering=0) as out:
-                while data := process.stdout.read1(65_536):  # type: ignore[attr-defined]
-                    out.write(data)
-            process.wait()
+            copying = threading.Thread(target=self._copy, args=(process,), daemon=True)
+            copying.start()
+            process.wait()  # not for the end of its output: wine's server may hold that open for somebody else
+            copying.join(2)
             if over.is_set() or not self.stubbed:
                 return
             self.process = process = self._spawn()
+
+    def _copy(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with (self.base / "log").open("ab", buffering=0) as out:
+            while data := process.stdout.read1(65_536):  # type: ignore[attr-defined]
+                out.write(data)
 
     def stop(self, number: int = signal.SIGKILL) -> int:
         """Windows has no SIGTERM for a process without a console: it is ended as by the task manager."""
