@@ -56,12 +56,17 @@ def transaction_of(release: ReleaseRef, running: str) -> Transaction:
 
 
 def answer(state: State, candidate: Candidate) -> Planned | Refused:
-    """Whether this endpoint could take the release of a candidate now, in `protocol.messages.NotReady`'s words."""
+    """Whether this endpoint could take the release of a candidate now, in `protocol.messages.NotReady`'s words.
+
+    What its launcher has taken by its own look, as after a boot, is on probation here already: ready, so that the cell
+    counts it as treated and hears what comes of it.
+    """
     release, report = candidate.release, state.launcher
     assert release is not None
     if report is None:
         return Refused("no_launcher", "no launcher runs the agent here; enrol this machine again to get one")
-    refused = _standing(state, release, report) or _passing(state, release, report)
+    taken = release.release_id in in_use(state) and release.release_id != held(release.product, report)
+    refused = _standing(state, release, report) or (None if taken else _passing(state, release, report))
     return refused or Planned(transaction_of(release, held(release.product, report)))
 
 

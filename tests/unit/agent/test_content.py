@@ -125,11 +125,11 @@ def test_content_is_prepared_like_a_release_and_says_what_it_replaces() -> None:
     assert answers(story) == ([ROLLOUT], [])
 
 
-def test_content_in_use_is_nothing_to_do_and_on_probation_is_busy() -> None:
+def test_content_in_use_is_nothing_to_do_and_on_probation_it_counts_as_ready() -> None:
     story = launched(replace(REPORT, content=NEW.release_id)).reply(candidates=(OURS,))
     assert answers(story) == ([], ["nothing_to_do"])
     story = launched(replace(REPORT, trial=NEW.release_id)).reply(candidates=(OURS,))
-    assert answers(story) == ([], ["busy"])
+    assert answers(story) == ([ROLLOUT], [])
 
 
 def test_the_cell_hears_which_content_is_in_use() -> None:

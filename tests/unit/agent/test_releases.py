@@ -114,6 +114,20 @@ def test_why_it_is_not_ready(report: LauncherReport, follow: Any, code: str) -> 
     assert answers(story) == ([], [code])
 
 
+def test_what_its_launcher_has_taken_by_itself_counts_as_ready() -> None:
+    """After a boot the launcher looks before any agent speaks. Nobody would count what became of it otherwise."""
+    report = replace(REPORT, running=NEW.release_id, trial=NEW.release_id)
+    story = launched(report).reply(candidates=(OURS,))
+    assert answers(story) == ([ROLLOUT], [])
+    story.reply(candidates=(OURS,), offers=(sign(offer()),))
+    story.passes(3)
+    assert not story.state.stopping, "it is not asked for once more"
+    (session,) = story.state.durable.sessions
+    assert session.phase is SessionPhase.RUNNING
+    story.happens(model.LauncherSaid, replace(REPORT, running=NEW.release_id, confirmed=NEW.release_id))
+    assert story.the(model.SpoolResult).result.outcome is Outcome.INSTALLED
+
+
 def test_without_a_launcher_no_release_is_taken() -> None:
     story = Story(State(ME, model.Durable())).happens(model.Started, ()).secret().reply(candidates=(OURS,))
     assert answers(story) == ([], ["no_launcher"])
