@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support import require
 from tests.system.test_release_rollout import until_told
-from tools.badreleases.cell import Cell
-from tools.badreleases.endpoints import Endpoint
-from tools.badreleases.run import world
+from tools.badreleases.run import World, world
 
 from brakeline.releases import onedir
 from brakeline.releases.build import Built
@@ -28,7 +26,7 @@ def release() -> Built:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[tuple[Cell, list[Endpoint], Built]]:
+def running() -> Iterator[World]:
     require(os.geteuid() == 0 and shutil.which("unshare") is not None, "root and unshare: endpoints are namespaces")
     with world(print, 2) as made:
         yield made
@@ -49,10 +47,8 @@ def test_built_again_elsewhere_it_has_the_same_bytes(
     assert (again.sbom, again.provenance) == (release.sbom, release.provenance)
 
 
-def test_a_launcher_runs_it_out_of_its_own_tree_and_the_cell_hears_of_it(
-    release: Built, running: tuple[Cell, list[Endpoint], Built]
-) -> None:
-    cell, endpoints, _ = running
+def test_a_launcher_runs_it_out_of_its_own_tree_and_the_cell_hears_of_it(release: Built, running: World) -> None:
+    cell, endpoints = running.cell, running.endpoints
     rollout_id = cell.promote(cell.publish(release.bundle))
     until_told(cell, rollout_id, "1 of 1 treated endpoints are proven", 150)
     (canary,) = [e for e in endpoints if e.report().confirmed == release.release_id]
