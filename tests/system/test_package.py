@@ -171,6 +171,7 @@ def test_brakeline_upgrades_its_own_package_and_the_transaction_goes_on(
         # unpacked and configured after the agent, whose postinst restarts the service in this very transaction
         repository.publish(Built("brakeline-demo", "2.0", "sleep 5"))
         repository.refresh(host.name)
+        host.server.cli("endpoint", "scan", endpoint_id)
         wanted = {"brakeline-agent": "1.5.0", "brakeline-demo": "2.0"}
         wait_for(
             "both updates",

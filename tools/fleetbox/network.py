@@ -52,6 +52,9 @@ def connect(place: Place, endpoint: EndpointState) -> None:
     # made in both namespaces at once: no end of it is ever in this machine's own namespace
     run(["ip", "link", "add", port, "netns", core, "type", "veth", "peer", "name", "eth0", "netns", inside])
     run(["ip", "-n", core, "link", "set", port, "master", bridge_name(endpoint.region), "up"])
+    # A machine that loses its power sends nothing any more. The namespace outlives it, and so would what its sockets
+    # have not sent yet: that would arrive after the next boot, and look like a second machine with the same key.
+    run(["ip", "netns", "exec", inside, "sysctl", "-q", "-w", "net.ipv4.tcp_orphan_retries=1"])
     configure(place, endpoint)
 
 
