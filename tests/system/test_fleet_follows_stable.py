@@ -23,7 +23,7 @@ from tools.fleetbox import enrol
 from tools.fleetbox.state import load
 
 NAMES = ("eu1", "eu2", "eu3")
-ROLL_S = 240.0
+ROLL_S = 420.0
 REPORT = "cat /var/lib/brakeline-launcher/report.json"
 
 

@@ -23,7 +23,7 @@ MEMORY_MIB = 1280  # the tmpfs disk is charged to the endpoint too
 TASKS_MAX = 512
 CPU_PERCENT = 100  # one core at most: a runaway endpoint must not starve the others
 LAUNCHER_KNOBS = {  # what takes a launcher minutes and hours elsewhere, in seconds: one look, probation, the host guard
-    "check_every_s": 30, "probation_s": 15, "healthy_s": 60, "survive_s": 30, "guard_wait_s": 10,
+    "check_every_s": 30, "probation_s": 15, "healthy_s": 300, "survive_s": 30, "guard_wait_s": 10,
     "guard_delays_s": [5, 15, 30], "again_s": 120, "lonely_check_s": 10,
 }  # fmt: skip
 INOTIFY_INSTANCES = 1024  # 128, the kernel's default, stops the 23rd systemd container
