@@ -52,6 +52,7 @@ class Twin:
     identity: EndpointIdentity
     hostname: str
     fate: str = "good"  # good | postinst | network | nothing_to_do | idle (takes a release, then tells nothing of it)
+    # | misses (lets its first offer go by)
     version: str = "3.0.15-1"
     alive: bool = True
     confirmed: str = ""  # release that its launcher has confirmed
@@ -147,6 +148,9 @@ class SmallFleet:
         return CheckIn("0.1", 1, "", Health(), tuple(ready), tuple(not_ready))
 
     def _apply(self, t: Twin, offer: Offer) -> None:
+        if t.fate == "misses":
+            t.fate = "good"
+            return
         t.applied.append(offer.offer_id)
         if t.fate == "network":
             t.alive = False

@@ -11,6 +11,15 @@ from pathlib import Path
 from tools.fleetbox import endpoint, enrol, fleet
 from tools.fleetbox.settings import DISK_MIB, Place
 
+TESTIMONY = """
+    journalctl --no-pager -o short-precise -u 'brakeline*' -n 120 2>&1
+    for f in /var/lib/brakeline-launcher/report.json /var/lib/brakeline/status.json; do
+        echo; echo "$f"; cat $f
+    done
+    ps -eo user:12,pid,etimes,args | grep -i [b]rakeline
+"""
+TESTIMONY_MAX = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -43,6 +52,10 @@ class Box:
         done = self.execute(name, command)
         assert done.returncode == 0, f"{name}: {command}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def testimony(self, name: str) -> str:
+        """What an endpoint says of launcher and agent, for whoever reads a failed run."""
+        return self.execute(name, TESTIMONY).stdout[-TESTIMONY_MAX:] or "it does not answer"
 
     def versions(self, name: str) -> dict[str, str]:
         """Installed packages, read from dpkg: name -> version (only those in state "ii" or "hi")."""

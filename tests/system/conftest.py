@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(HUNG_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the endpoints themselves say: after the run nothing is left to look at."""
+    report = yield
+    values = getattr(item, "funcargs", {}).values()
+    boxes = [b for v in values if isinstance(b := getattr(v, "box", v), Box)]
+    if report.failed and report.when == "call" and boxes:
+        report.sections += [(f"endpoint {name}", boxes[0].testimony(name)) for name in boxes[0].names]
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -146,6 +146,8 @@ def _believe(state: State, found: Found, at: float) -> Step:
         launcher_sequence=max(found.floors.launcher_sequence, own.launcher_sequence),
     )  # fmt: skip
     record = trial.forbid(replace(record, recalled=recalled, floors=floors))
+    if state.record.trial and not record.trial and not isinstance(state.phase, Running):
+        state = replace(state, crashes=0)  # they were the trial's, not of what runs from here on
     kept = tuple(p for p in state.problems if p.startswith("state_lost") and not found.fresh)
     state = replace(state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s)
     others = [other for other in found.others if other.product == CONTENT]

@@ -68,7 +68,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class LeaseWish:
-    """What a rolling rollout of a release asks for: who may take it now. `region` "" = all regions."""
+    """What a rollout of a release asks for: who may take it now. `region` "" = all; `only`: these draws alone."""
 
     rollout_id: str
     generation: int
@@ -78,6 +78,7 @@ class LeaseWish:
     salt: bytes  # 32
     draw_below: int
     enrolled_before_ms: int
+    only: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

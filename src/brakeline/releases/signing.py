@@ -239,7 +239,7 @@ def lease_text(cell: str, wish: LeaseWish, now_ms: int, cell_signers: Iterable[S
                "product": r.product}  # fmt: skip
     lease = {"_type": "lease", "region": wish.region, "channel": wish.channel, "release": release,
              "salt": wish.salt.hex(), "enrolled_before_ms": wish.enrolled_before_ms, "grant": grant,
-             **common}  # fmt: skip
+             **common, **({} if wish.only is None else {"only": list(wish.only)})}  # fmt: skip
     return json.dumps(statement(lease, cell_signers))
 
 

@@ -33,6 +33,7 @@ from brakeline.rollout.model import (
 
 ENDED: Final = frozenset({Progress.INSTALLED, Progress.FAILED})
 SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
+QUORUM: Final = "quorum"
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
 
@@ -71,7 +72,7 @@ def judge(policy: Policy, observed: Observed, turns: tuple[Turn, ...], open_tick
     if halts:
         verdict = Halt(halts[0].text, halts[0].data)
     elif holds:
-        verdict = Hold(holds[0].text, holds[0].data)
+        verdict = Hold(holds[0].text, holds[0].data, unproven=all(x.gate == QUORUM for x in holds))
     return Judgement(verdict, lines, dark)
 
 
@@ -208,7 +209,7 @@ def _quorum(policy: Policy, treated: list[Subject], now_ms: int) -> list[Line]:
         if not enough:
             text += f"; not proven: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
         data = {"ring": ring, "class": machine_class, "proven": len(good), "of": len(members), "missing": missing}
-        lines.append(Line("quorum", State.OK if enough else State.HOLD, text, data))
+        lines.append(Line(QUORUM, State.OK if enough else State.HOLD, text, data))
     return lines
 
 

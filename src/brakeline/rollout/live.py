@@ -17,6 +17,7 @@ from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
 THROUGH = frozenset({Progress.INSTALLED, Progress.FAILED})
+ASKED = frozenset({Progress.OFFERED, Progress.STARTED})
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class LiveRollout:
     row: RolloutRow
     targets: dict[str, Target]
     through: set[str] = field(default_factory=set)  # treated, with a final result: nothing more to offer
+    asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
 
     def candidate(self) -> Candidate:
         """What its targets may get ready for. The generation stays the same while the change does: no new plans."""
@@ -56,12 +58,10 @@ class LiveRollouts:
             old = known.get(row.rollout_id)
             targets = old.targets if old else {t.endpoint_id: t for t in await arms_store.targets(conn, row.rollout_id)}
             subjects = await arms_store.subjects(conn, row.rollout_id) if row.blueprint.phase in OFFERING else []
-            through = {
-                s.subject.endpoint_id
-                for s in subjects
-                if s.subject.arm is Arm.TREATED and s.subject.progress in THROUGH
-            }
-            found.append(LiveRollout(row, targets, through))
+            treated = [s.subject for s in subjects if s.subject.arm is Arm.TREATED]
+            through = {s.endpoint_id for s in treated if s.progress in THROUGH}
+            asked = tuple(sorted((s.region, s.u) for s in treated if s.progress in ASKED))
+            found.append(LiveRollout(row, targets, through, asked))
         self._tenants[tenant_id] = tuple(found)
         return self._tenants[tenant_id]
 

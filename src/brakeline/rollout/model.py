@@ -223,6 +223,7 @@ class Blueprint:
     why: str = ""
     alpha_sum: float = 0.0
     turns: tuple[Turn, ...] = ()  # oldest first
+    retry: bool = False  # while it holds: who was treated and has not begun may get its offer again
 
     def gate(self, region: str) -> Gate | None:
         """The open gate of a region, if any."""
@@ -329,6 +330,7 @@ class Hold:
 
     reason: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    unproven: bool = False  # nothing else is wrong than that too few are proven
 
 
 @dataclass(frozen=True, slots=True)

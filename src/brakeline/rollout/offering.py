@@ -144,7 +144,7 @@ class Offering:
         target = live.targets[identity.endpoint_id]
         async with self.db.tenant(identity.tenant_id) as conn:
             row = await rollouts.lock(conn, ready.rollout_id, change=False)
-            if row is None or row.wish is not Wish.RUN or row.blueprint.phase is not Phase.ROLLING:
+            if row is None or row.wish is not Wish.RUN or not (_rolls(row) or row.blueprint.retry):
                 return
             if self.journal.pressed(identity.tenant_id, ready.rollout_id):
                 return
@@ -155,6 +155,8 @@ class Offering:
             treated = next((s for s in mine if s.subject.arm is Arm.TREATED), None)
             if treated is not None:
                 await self._offer_again(conn, identity, ready, row, treated)
+                return
+            if not _rolls(row):
                 return
             drawn = {s.subject.ring for s in mine}
             await self._randomise(conn, identity, check_in, ready, row, target, drawn)
@@ -262,6 +264,10 @@ def _subject(target: Target, gate: Gate, arm: Arm, generation: int, progress: Pr
         target.endpoint_id, arm, gate.ring, gate.tick, target.region, target.machine_class, target.u, now_ms,
         generation, target.attributes, progress=progress,
     )  # fmt: skip
+
+
+def _rolls(row: RolloutRow) -> bool:
+    return row.blueprint.phase is Phase.ROLLING
 
 
 def _quarantined(ready: Ready, pins: set[Pin]) -> Pin | None:

@@ -47,7 +47,9 @@ def plan(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) ->
     stop = _stopped(current, observed, verdict.verdict)
     if stop is not None:
         phase, line = stop
-        return _move(current, policy, observed, now_ms, phase, line.text), Report((line, *verdict.lines))
+        # Too few are proven: only another try by those who have not begun can end that, and it exposes nobody anew.
+        retry = phase is Phase.HOLDING and line.data.get("unproven") is True
+        return _move(current, policy, observed, now_ms, phase, line.text, retry), Report((line, *verdict.lines))
     if current.phase is Phase.COMPLETED:
         line = Line("state", State.OK, "completed; every exposed endpoint is still watched")
         return current, Report((line, *verdict.lines))
@@ -85,7 +87,7 @@ def _stopped(current: Blueprint, observed: Observed, verdict: Halt | Hold | Prom
         text = f"holding: paused by {observed.wish_by}" + (f": {observed.wish_reason}" if observed.wish_reason else "")
         return Phase.HOLDING, Line("state", State.HOLD, text)
     if isinstance(verdict, Hold):
-        return Phase.HOLDING, Line("state", State.HOLD, f"holding: {verdict.reason}")
+        return Phase.HOLDING, Line("state", State.HOLD, f"holding: {verdict.reason}", {"unproven": verdict.unproven})
     return None
 
 
@@ -93,18 +95,20 @@ def _pins(pins: list[Pin]) -> str:
     return ", ".join(f"{p.name} {p.version}" for p in pins[:3]) + (" …" if len(pins) > 3 else "")
 
 
-def _move(current: Blueprint, policy: Policy, observed: Observed, now_ms: int, phase: Phase, why: str) -> Blueprint:
+def _move(current: Blueprint, policy: Policy, observed: Observed, now_ms: int, phase: Phase, why: str,
+          retry: bool = False) -> Blueprint:  # fmt: skip
     """The same rollout in `phase` with every gate closed; unchanged if it is so already (a reason alone is no move)."""
-    if current.phase is phase and not current.gates:
+    if current.phase is phase and not current.gates and current.retry is retry:
         return current
-    return _next(current, policy, observed, now_ms, phase=phase, gates=(), why=why)
+    return _next(current, policy, observed, now_ms, phase=phase, gates=(), why=why, retry=retry)
 
 
 def _next(current: Blueprint, policy: Policy, observed: Observed, now_ms: int, **changes: object) -> Blueprint:
     total = alpha_sum(alpha_table(policy, observed.attributes))
     base = replace(
-        current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms, alpha_sum=total
-    )
+        current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms, alpha_sum=total,
+        retry=False,
+    )  # fmt: skip
     moved = replace(base, **changes)  # type: ignore[arg-type]  # names are fields of Blueprint
     return replace(moved, turns=arms.turns_after(current.turns, moved.gates))
 

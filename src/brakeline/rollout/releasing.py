@@ -1,15 +1,17 @@
 """Releases of our own as rollouts: promote one, lease it while its rollout rolls, recall it when the brake halts it.
 
-Leases follow the blueprint, which the brake governs: they reach exactly the draws whose turn has come, vanish with the
-rollout's leave to roll (journal first, database or not), and are made anew in each round. A release is always promoted
+Leases follow the blueprint, which the brake governs: they reach exactly the draws whose turn has come, or, while the
+rollout holds, those alone who have their offer already; they vanish with the rollout's leave to go on (journal first,
+database or not), and are made anew in each round. A release is always promoted
 to a tenant's whole fleet, because a lease names nobody; who shall not take it is pinned by a policy. `settle` is
 level-triggered: run late, twice or after a crash, it comes to the same end. Next: `releases.service`, `offering`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from brakeline.core.draw import U_END
@@ -21,7 +23,7 @@ from brakeline.protocol.channels import channel_of
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
 from brakeline.rollout import arms, power
-from brakeline.rollout.model import Change, Phase, Pin, Policy, Wish
+from brakeline.rollout.model import Blueprint, Change, Phase, Pin, Policy, Wish
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import rollouts
@@ -29,10 +31,12 @@ from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.view import RingView
 from brakeline.rollout.wording import of_release
 from brakeline.tenancy.model import Principal, system_principal
+from brakeline.trust.statements import ONLY_MAX
 
 PACKAGES: Final = {  # how a product is named in a pin
     "agent": "brakeline-agent", "launcher": "brakeline-launcher", "content": "brakeline-content",
 }  # fmt: skip
+Place = tuple[str, int]  # region, draw
 FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
 
 
@@ -56,23 +60,43 @@ def change_of(release: Release) -> Change:
     return Change((pin,), kind="release", title=f"{release.product} {release.version}", release=release.ref)
 
 
-def wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str]) -> tuple[LeaseWish, ...]:
-    """What may be leased for rollouts that are under way: the draws whose turn has come, region by region. Pure."""
+def wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str],
+           asked: Mapping[str, Iterable[Place]] = MappingProxyType({})) -> tuple[LeaseWish, ...]:  # fmt: skip
+    """What may be leased for rollouts that are under way: the draws whose turn has come, region by region. Pure.
+
+    A hold makes no new offers but keeps those that were made: then only the places of `asked`, by rollout, are leased.
+    """
     braked, found = frozenset(pressed), list[LeaseWish]()
     for row in rows:
         release, plan = row.change.release, row.blueprint
-        may = row.wish is Wish.RUN and plan.phase is Phase.ROLLING and row.rollout_id not in braked
-        if release is None or not may:
+        if release is None or row.rollout_id in braked:
             continue
-        reached: dict[str, int] = {}
-        for turn in plan.turns:
-            reached[turn.region] = max(reached.get(turn.region, 0), turn.treat_below)
+        ranges: Iterable[tuple[str, int, tuple[int, ...] | None]] = ()
+        if row.wish is Wish.RUN and plan.phase is Phase.ROLLING:
+            ranges = _reached(plan)
+        elif row.wish in (Wish.RUN, Wish.PAUSE) and plan.phase in (Phase.ROLLING, Phase.HOLDING):
+            ranges = _kept(asked.get(row.rollout_id, ()))
         found += [
             LeaseWish(row.rollout_id, plan.generation, release, channel_of(tenant_id), region, row.salt, below,
-                      row.created_ms)
-            for region, below in sorted(reached.items())
+                      row.created_ms, only)
+            for region, below, only in ranges
         ]  # fmt: skip
     return tuple(found)
+
+
+def _reached(plan: Blueprint) -> list[tuple[str, int, None]]:
+    reached: dict[str, int] = {}
+    for turn in plan.turns:
+        reached[turn.region] = max(reached.get(turn.region, 0), turn.treat_below)
+    return [(region, below, None) for region, below in sorted(reached.items())]
+
+
+def _kept(asked: Iterable[Place]) -> list[tuple[str, int, tuple[int, ...]]]:
+    places: dict[str, list[int]] = {}
+    for region, u in sorted(asked):
+        places.setdefault(region, []).append(u)
+    parts = [(region, us[i : i + ONLY_MAX]) for region, us in places.items() for i in range(0, len(us), ONLY_MAX)]
+    return [(region, us[-1] + 1, tuple(us)) for region, us in parts]
 
 
 def standing_wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str]) -> tuple[LeaseWish, ...]:
@@ -183,8 +207,8 @@ class Releasing:
         found: list[LeaseWish] = []
         for tenant_id, rows in self._rows().items():
             pressed = self._rollouts.journal.all_pressed(tenant_id)
-            rolling = wishes(tenant_id, rows, pressed)
-            found += rolling
+            asked = {x.row.rollout_id: x.asked for x in self._rollouts.live.of(tenant_id) or ()}
+            found += wishes(tenant_id, rows, pressed, asked)
             found += standing_wishes(tenant_id, self._finished.get(tenant_id, ()), pressed)
         self._releases.set_leases(tuple(found))
 

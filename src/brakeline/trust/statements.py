@@ -21,10 +21,11 @@ from brakeline.trust.times import parse_ms
 LEASE_MS_MAX: Final = 600_000  # grants and leases live ten minutes at most, whatever they say
 SALT_BYTES: Final = 32
 RECALLED_MAX: Final = 1000
+ONLY_MAX: Final = 1000  # twice the offers that one region gets in one tick
 _GRANT: Final = frozenset(
     ("_type", "cell", "rollout_id", "generation", "sha256", "draw_below", "issued", "expires", "spec_version")
 )
-_LEASE: Final = (_GRANT - {"sha256"}) | {"region", "channel", "release", "salt", "enrolled_before_ms", "grant"}
+_LEASE: Final = (_GRANT - {"sha256"}) | {"region", "channel", "release", "salt", "enrolled_before_ms", "grant", "only"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A cell's permission for the endpoints with a low place in the draw to take one release now."""
+    """A cell's permission for the endpoints with a low place in the draw to take one release now. With `only`: for
+    those places among them alone."""
 
     region: str
     channel: str
@@ -51,6 +53,7 @@ class Lease:
     enrolled_before_ms: int
     issued_ms: int
     expires_ms: int
+    only: frozenset[int] | None = None
 
 
 def cell_time_ms(root: Root, text: str, who: Who, nonce: str) -> int:
@@ -114,11 +117,18 @@ def _lease(signed: Mapping[str, Any]) -> Lease:
         text_of(signed, "region"), text_of(signed, "channel"), text_of(signed, "rollout_id"),
         count_of(signed, "generation"), release, salt, min(count_of(signed, "draw_below"), U_END),
         count_of(signed, "enrolled_before_ms"), parse_ms(text_of(signed, "issued")),
-        parse_ms(text_of(signed, "expires")),
+        parse_ms(text_of(signed, "expires")), _only(signed) if "only" in signed else None,
     )  # fmt: skip
     if not 0 < lease.expires_ms - lease.issued_ms <= LEASE_MS_MAX:
         raise Distrust("too_long", "a lease lives ten minutes at most")
     return lease
+
+
+def _only(signed: Mapping[str, Any]) -> frozenset[int]:
+    only = signed["only"]
+    if not isinstance(only, list) or len(only) > ONLY_MAX or not all(is_count(u) for u in only):
+        raise Distrust("malformed", f"the lease is not for a list of {ONLY_MAX} places in the draw at most")
+    return frozenset(only)
 
 
 def _within(lease: Lease, grant: Envelope, who: Who) -> None:
@@ -149,7 +159,8 @@ def reaches(lease: Lease, who: Who, channel: str) -> str:
         return f"it is for channel {lease.channel}"
     if lease.enrolled_before_ms and enrolled_ms(who.endpoint_id) >= lease.enrolled_before_ms:
         return "this endpoint was enrolled after the rollout began"
-    if draw(lease.salt, who.endpoint_id) >= lease.draw_below:
+    u = draw(lease.salt, who.endpoint_id)
+    if u >= lease.draw_below or (lease.only is not None and u not in lease.only):
         return "it is not this endpoint's turn yet"
     return ""
 

@@ -90,6 +90,46 @@ async def test_a_canary_that_loses_its_network_holds_for_ever(fleet: SmallFleet)
     assert len(fleet.offered()) == 1
 
 
+async def test_a_canary_that_missed_its_offer_gets_it_again_while_the_rollout_holds_for_its_proof(
+    fleet: SmallFleet,
+) -> None:
+    """Else nothing could ever end that hold. Nobody else is offered anything meanwhile."""
+    for t in fleet.twins:
+        t.fate = "misses"
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(10)
+    assert (await fleet.service.show(OWNER, rollout)).state == "holding"
+    (canary,) = _asked(fleet)
+    for t in fleet.twins:
+        t.fate = "good"
+    held = await fleet.service.show(OWNER, rollout)
+    while held.state == "holding":
+        assert _asked(fleet) == [canary]
+        await fleet.round()
+        held = await fleet.service.show(OWNER, rollout)
+    assert fleet.updated() == [canary]
+    await fleet.rounds(60)
+    assert len(fleet.updated()) == 6
+    assert (await fleet.service.show(OWNER, rollout)).state == "completed"
+
+
+async def test_a_hold_for_harm_offers_nothing_again(fleet: SmallFleet) -> None:
+    """One has failed through the update itself: the other, who missed its offer, is not tempted a second time."""
+    rollout = await fleet.create(quick_policy(2))
+    for t in fleet.twins:
+        t.fate = "misses" if t.identity.region == "eu" else "postinst"
+    await fleet.rounds(200)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding"
+    assert "maintainer_script_failed" in view.why
+    assert {t.hostname: len(t.orders) for t in fleet.twins if t.orders} == dict.fromkeys(_asked(fleet), 1)
+    assert len(_asked(fleet)) == 2
+
+
+def _asked(fleet: SmallFleet) -> list[str]:
+    return [t.hostname for t in fleet.twins if t.orders]
+
+
 async def test_a_release_whose_agent_brings_its_offer_to_no_end_is_halted(fleet: SmallFleet) -> None:
     """Its launcher has confirmed it and it answers check-ins; a server that was killed has to find it too."""
     for t in fleet.twins:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from brakeline.launcher.decide import decide
+from brakeline.launcher.decide import LOOK, decide
 from brakeline.launcher.model import (
     Alone,
     Check,
@@ -170,6 +170,20 @@ def test_a_recall_ends_what_runs_and_sticks() -> None:
     assert NEW in rig.state.record.recalled
     rig.look(60.0, pardoned=(NEW,))
     assert NEW not in rig.state.record.recalled
+
+
+def test_crashes_of_a_trial_that_was_recalled_between_two_of_them_are_not_the_good_ones() -> None:
+    """Else it would wait before its next look, and come too late for what was offered to it."""
+    rig = Rig(Record(current=GOOD, trial=NEW))
+    at = 1.0
+    for _ in range(2):
+        assert executed(rig.look(at)) == [NEW]
+        rig.send(Exited(at + 0.1, 1))
+        at += 400
+        rig.send(Tick(at))
+    assert executed(rig.look(at, recalled=(NEW,))) == [GOOD]
+    commands = rig.send(Exited(at + 4, LOOK))
+    assert any(isinstance(c, Check) for c in commands)
 
 
 def test_everything_recalled_it_stays_alone_and_goes_on_looking() -> None:

@@ -42,6 +42,18 @@ def test_content_is_rolled_out_like_an_agent_and_stands_beside_it_when_completed
     assert {w.release.product for w in releasing.standing_wishes("te_1", rows, ())} == {"agent", "content"}
 
 
+def test_a_rollout_that_holds_leases_to_those_alone_who_have_their_offer() -> None:
+    """Else a launcher that looks a moment late finds nothing, proves nothing, and the rollout holds because of that."""
+    asked = {"ro_1": (("north", 13), ("north", 5), ("south", 89)), "ro_2": (("north", 1),)}
+    found = releasing.wishes("te_1", [row(Phase.HOLDING)], (), asked)
+    assert [(w.region, w.draw_below, w.only) for w in found] == [("north", 14, (5, 13)), ("south", 90, (89,))]
+    assert {w.only for w in releasing.wishes("te_1", [row()], (), asked)} == {None}
+    assert releasing.wishes("te_1", [row(Phase.HOLDING)], {"ro_1"}, asked) == ()
+    assert releasing.wishes("te_1", [row(Phase.HOLDING, Wish.BRAKE)], (), asked) == ()
+    (paused,) = releasing.wishes("te_1", [row(Phase.HOLDING, Wish.PAUSE)], (), {"ro_1": (("north", 5),)})
+    assert paused.only == (5,)
+
+
 def test_whatever_keeps_a_rollout_from_rolling_ends_its_leases() -> None:
     still = [Phase.DRAFT, Phase.HOLDING, Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN]
     assert [releasing.wishes("te_1", [row(phase)], ()) for phase in still] == [()] * len(still)

@@ -12,6 +12,7 @@ from brakeline.core.draw import U_END, draw
 from brakeline.core.ids import make_id
 from brakeline.trust.assess import assess
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Who
+from brakeline.trust.statements import ONLY_MAX
 
 EMPTY = Documents()
 
@@ -258,6 +259,23 @@ def test_a_lease_for_others(repo: Repository, release: str) -> None:
         assert (seen.offered, seen.problems) == (None, ())
     repo.offer(release, draw_below=u + 1, region="eu", enrolled_before_ms=NOW_MS + 365 * DAY_MS)
     assert look(repo, repo.documents()).offered is not None
+
+
+def test_a_lease_for_some_draws_alone(repo: Repository, release: str) -> None:
+    u = draw(bytes.fromhex("07" * 32), ENDPOINT)
+    for only in ([], [u - 1, u + 1]):
+        repo.offer(release, only=only)
+        seen = look(repo, repo.documents())
+        assert (seen.offered, seen.problems) == (None, ())
+    repo.offer(release, only=[3, u])
+    assert look(repo, repo.documents()).offered is not None
+    repo.offer(release, draw_below=u, only=[u])  # it narrows; it never widens
+    assert look(repo, repo.documents()).offered is None
+    for bad in ("all", [str(u)], [-1], [True], list(range(ONLY_MAX + 1)), {"u": u}, None):
+        repo.offer(release, only=bad)
+        seen = look(repo, repo.documents())
+        assert seen.offered is None
+        assert "malformed" in codes(seen)
 
 
 def test_a_ground_endpoint_id_wins_nothing(repo: Repository, release: str) -> None:
