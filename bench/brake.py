@@ -179,7 +179,8 @@ class Region:
         fresh = [u for u in self.untreated if u not in self.ring_of]
         spare = [u for u in self.untreated if self.ring_of.get(u) != ring]
         reserve = len(self.there) // 100 if ring < len(RING_SHARES) - 1 else 0
-        below, start, until = arms.thresholds(self.untreated, fresh, spare, places, 9 * places, reserve)
+        mine, unused, others = (arms.SortedDraws(us) for us in (self.untreated, fresh, spare))
+        below, start, until = arms.thresholds(mine, unused, others, places, 9 * places, reserve)
         gate = Gate("r", ring, 1 + ring * RING_TICKS + i, below, start, until, places, 0, 1)
         if self.cohorts:
             gate = arms.widened(gate, self.turns)

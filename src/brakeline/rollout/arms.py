@@ -10,13 +10,52 @@ in a tick, which of them are treated is a fair draw: that, and nothing else, is 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from brakeline.core.draw import U_BITS, U_END, draw
 from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring, Turn
 
 __all__ = ["U_BITS", "U_END", "draw"]  # the draw itself is shared with agent and launcher
+
+
+class Draws(Protocol):
+    """Places in the draw of some endpoints, lowest first."""
+
+    def __len__(self) -> int: ...
+
+    def at(self, k: int) -> int:
+        """The k-th lowest, counted from 0; `U_END` where there are not so many."""
+        ...
+
+    def between(self, low: int, high: int) -> int:
+        """How many lie in [low, high)."""
+        ...
+
+    def from_top(self, high: int, k: int) -> int:
+        """The k-th highest of those below `high`, counted from 1; there are so many."""
+        ...
+
+
+class SortedDraws:
+    """Draws that are known one by one, sorted."""
+
+    def __init__(self, us: Sequence[int]) -> None:
+        self._us = us
+
+    def __len__(self) -> int:
+        return len(self._us)
+
+    def at(self, k: int) -> int:
+        return self._us[k] if k < len(self._us) else U_END
+
+    def between(self, low: int, high: int) -> int:
+        return max(0, bisect_left(self._us, high) - bisect_left(self._us, low))
+
+    def from_top(self, high: int, k: int) -> int:
+        return self._us[bisect_left(self._us, high) - k]
 
 
 def held_out(policy: Policy, change: Change, total: int) -> int:
@@ -64,7 +103,7 @@ def allot(upto: int, sizes: Mapping[str, int]) -> dict[str, int]:
     return shares
 
 
-def thresholds(untreated: Sequence[int], fresh: Sequence[int], spare: Sequence[int], places: int, controls: int,
+def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int,
                reserve: int) -> tuple[int, int, int]:  # fmt: skip
     """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` others above.
 
@@ -73,14 +112,13 @@ def thresholds(untreated: Sequence[int], fresh: Sequence[int], spare: Sequence[i
 
     `reserve` of the highest draws are kept out of both until the ring that is meant for them.
     """
-    treat_below = untreated[places] if places < len(untreated) else U_END
-    until = U_END if reserve <= 0 or reserve > len(untreated) else untreated[-reserve]
-    above = [u for u in fresh if treat_below <= u < until]
-    if 2 * len(above) < controls:
-        above = [u for u in spare if treat_below <= u < until]
+    treat_below = untreated.at(places)
+    until = U_END if reserve <= 0 or reserve > len(untreated) else untreated.at(len(untreated) - reserve)
+    pool = fresh if 2 * fresh.between(treat_below, until) >= controls else spare
+    above = pool.between(treat_below, until)
     if not above or controls <= 0:
         return treat_below, until, until
-    return treat_below, above[-min(controls, len(above))], until
+    return treat_below, pool.from_top(until, min(controls, above)), until
 
 
 def widened(gate: Gate, turns: Sequence[Turn]) -> Gate:

@@ -3,36 +3,22 @@
 Invariants: it looks at every exposed ring, not only at the one in progress; silence counts as evidence; missing data
 never promotes; absence of alarms never promotes either (that is the planner's further question). Order of the
 questions: is my own data fresh, do explicit failures speak (small rings: one holds, two halt), do the e-values speak,
-is each exposed ring proven, is the control arm alive. `alpha` says at which figure a row halts, `evalue` computes it.
+is each exposed ring proven, is the control arm alive. It judges numbers (`summary`), whoever counted them. `alpha` says
+at which figure a row halts, `evalue` computes it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from brakeline.rollout import evalue
 from brakeline.rollout.alpha import MARGINS, AlphaRow, alpha_table
-from brakeline.rollout.evidence import EXPLICIT, Counts, Row, due, groups, tabulate
-from brakeline.rollout.model import (
-    Arm,
-    Halt,
-    Hold,
-    Line,
-    Observed,
-    Policy,
-    Progress,
-    Promote,
-    State,
-    Subject,
-    Turn,
-    Verdict,
-)
+from brakeline.rollout.evidence import EXPLICIT
+from brakeline.rollout.model import Halt, Hold, Line, Policy, Promote, State, Verdict
+from brakeline.rollout.summary import Summary
 
-ENDED: Final = frozenset({Progress.INSTALLED, Progress.FAILED})
-SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
 QUORUM: Final = "quorum"
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
@@ -46,24 +32,17 @@ class Judgement:
     dark: frozenset[str] = frozenset()  # regions whose control arm is dark: held alone, the others go on
 
 
-def judge(policy: Policy, observed: Observed, turns: tuple[Turn, ...], open_ticks: frozenset[int],
-          now_ms: int) -> Judgement:  # fmt: skip
+def judge(policy: Policy, seen: Summary, now_ms: int) -> Judgement:
     """What the evidence says now."""
-    treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
-    controls = _controls(policy, observed, now_ms)
+    controls = _controls(seen)
     dark = frozenset(x.data["region"] for x in controls if x.state is State.UNKNOWN)
     lines = (
-        _fresh(policy, observed, treated, now_ms),
-        _small_rings(policy, treated),
-        *_silence(policy, observed, treated, dark, now_ms),
-        *_statistics(
-            policy,
-            observed,
-            treated,
-            tabulate(policy, observed.subjects, turns, open_ticks, observed.resumed_ms, now_ms),
-        ),
-        *_quorum(policy, treated, now_ms),
-        _all_dark(observed, dark),
+        _fresh(policy, seen, now_ms),
+        _small_rings(policy, seen),
+        *_silence(policy, seen, dark),
+        *_statistics(policy, seen),
+        *_quorum(policy, seen),
+        _all_dark(seen, dark),
         *controls,
     )
     halts = [x for x in lines if x.state is State.HALT]
@@ -76,91 +55,67 @@ def judge(policy: Policy, observed: Observed, turns: tuple[Turn, ...], open_tick
     return Judgement(verdict, lines, dark)
 
 
-def _fresh(policy: Policy, observed: Observed, treated: list[Subject], now_ms: int) -> Line:
+def _fresh(policy: Policy, seen: Summary, now_ms: int) -> Line:
     """Rule 11: a brake that does not hear the fleet holds."""
-    if not treated:
+    if not seen.treated:
         return Line("own data", State.OK, "nobody is exposed yet")
-    age_s = max(0, now_ms - observed.data_ms) // 1000
+    age_s = max(0, now_ms - seen.data_ms) // 1000
     if age_s > policy.data_age_max_s:
         text = f"no check-in from any endpoint of this rollout for {age_s} s (limit {policy.data_age_max_s} s)"
         return Line("own data", State.HOLD, text, {"age_s": age_s})
     return Line("own data", State.OK, f"newest check-in is {age_s} s old", {"age_s": age_s})
 
 
-def in_small_rings(policy: Policy, treated: Iterable[Subject]) -> list[Subject]:
-    """Treated endpoints of rings too small for statistics."""
-    rings: dict[int, list[Subject]] = defaultdict(list)
-    for s in treated:
-        rings[s.ring].append(s)
-    return [s for members in rings.values() if len(members) < policy.small_ring for s in members]
-
-
-def _small_rings(policy: Policy, treated: list[Subject]) -> Line:
+def _small_rings(policy: Policy, seen: Summary) -> Line:
     """Rule 8: one explicit failure that cannot pre-exist the change holds, two halt; of a release one halts."""
-    failed = [s for s in in_small_rings(policy, treated) if s.explicit]
-    news = [s for s in failed if not s.set_aside_ms]
-    data = {"failed": [s.endpoint_id for s in failed]}
+    small = seen.small_rings(policy)
+    failed = sum(p.failed for p in seen.parts if p.ring in small)
+    news = sum(p.failed_news for p in seen.parts if p.ring in small)
+    data = {"failed": [f.endpoint_id for f in seen.names.failed]}
     if not failed:
         return Line("explicit failures", State.OK, "no update failed in a way that the update must have caused", data)
-    first = news[0] if news else failed[0]
-    text = (
-        f"{len(failed)} of {len(treated)} treated failed through the update itself; {first.endpoint_id}: {first.detail}"
-    )
-    if news and len(failed) >= policy.small_halts:
+    first = f"; {seen.names.failed[0].endpoint_id}: {seen.names.failed[0].detail}" if seen.names.failed else ""
+    text = f"{failed} of {seen.treated} treated failed through the update itself{first}"
+    if news and failed >= policy.small_halts:
         return Line("explicit failures", State.HALT, text, data)
     if news:
         return Line("explicit failures", State.HOLD, text + " (one holds, two halt; a person may resume)", data)
     return Line("explicit failures", State.OK, text + " (set aside by a person; the next one halts)", data)
 
 
-def _silence(policy: Policy, observed: Observed, treated: list[Subject], dark: frozenset[str],
-             now_ms: int) -> list[Line]:  # fmt: skip
+def _silence(policy: Policy, seen: Summary, dark: frozenset[str]) -> list[Line]:
     """Releases of ours in small rings: who took one and stays away longer than its class does, while controls are
     heard, has lost its agent. Statistics cannot say so of a canary of one.
     """
-    if not policy.silence_halts or not any(s.arm is Arm.CONTROL for s in observed.subjects):
+    if not policy.silence_halts or not seen.compared:
         return []
-    lost = [
-        s
-        for s in in_small_rings(policy, treated)
-        if due(policy, s, now_ms) >= SILENCE_CHECKPOINTS
-        and not (s.set_aside_ms or s.asleep_now or s.region in dark)
-        and now_ms - s.last_heard_ms > policy.return_s(s.machine_class) * 1000
-    ]
-    data = {"silent": [s.endpoint_id for s in lost]}
+    lost = [x for x in seen.lost if x.region not in dark]
+    data = {"silent": [x.endpoint_id for x in lost]}
     if not lost:
         return [Line("silence", State.OK, "every endpoint that took the release is heard", data)]
-    away_s = (now_ms - lost[0].last_heard_ms) // 1000
-    text = f"{lost[0].endpoint_id} took the release and has not been heard for {span(away_s)}, while controls are"
+    away = span(lost[0].away_s)
+    text = f"{lost[0].endpoint_id} took the release and has not been heard for {away}, while controls are"
     return [Line("silence", State.HALT, text, data)]
 
 
-def _statistics(policy: Policy, observed: Observed, treated: list[Subject],
-                table: dict[Row, dict[int, list[Counts]]]) -> list[Line]:  # fmt: skip
+def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
-    ended = [s for s in treated if s.ready_ms >= observed.resumed_ms and (s.progress in ENDED or s.explicit)]
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
-    for row in alpha_table(policy, observed.attributes):
-        log_e = _row_value(policy, row, table, ended)
+    for row in alpha_table(policy, seen.attributes):
+        log_e = _row_value(policy, row, seen)
         if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
             strongest[row.signal] = (log_e - row.bar, row, log_e)
     lines = [_statistic_line(policy, row, log_e) for _, row, log_e in strongest.values()]
-    if not table:
+    if not seen.table:
         lines.append(Line("statistics", State.UNKNOWN, "no checkpoint has passed for a treated endpoint with controls"))
     return lines
 
 
-def _row_value(
-    policy: Policy, row: AlphaRow, table: dict[Row, dict[int, list[Counts]]], ended: list[Subject]
-) -> float | None:
+def _row_value(policy: Policy, row: AlphaRow, seen: Summary) -> float | None:
     if row.signal == EXPLICIT:
-        if len(ended) < policy.small_ring:
-            return None  # rule 8 speaks for small rings
-        done = [s for s in ended if row.group == "all" or row.group in groups(s)]
-        if len(done) < policy.small_ring:
-            return None
-        return evalue.one_sample(len(done), sum(s.explicit for s in done), policy.failure_baseline)
-    rings = table.get((row.signal, row.checkpoint, row.group))
+        n, x = seen.ended.get(row.group, (0, 0))
+        return evalue.one_sample(n, x, policy.failure_baseline) if n >= policy.small_ring else None  # else rule 8
+    rings = seen.table.get((row.signal, row.checkpoint, row.group))
     if not rings:
         return None
     margin = MARGINS[row.signal]
@@ -187,52 +142,40 @@ def span(seconds: int) -> str:
     return f"{hours} h {minutes:02}" if hours else f"{minutes} min"
 
 
-def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
-    """Installed, checked in healthy since, and not gone away for longer than its class does."""
-    away_ms = now_ms - s.last_heard_ms
-    here = s.asleep_now or away_ms <= policy.return_s(s.machine_class) * 1000
-    return bool(s.proven_ms) and here and not s.unhealthy_now
-
-
-def _quorum(policy: Policy, treated: list[Subject], now_ms: int) -> list[Line]:
+def _quorum(policy: Policy, seen: Summary) -> Iterable[Line]:
     """Rules 9, 11: of the treated past their first checkpoint, per ring and class, enough are proven and there."""
-    parts: dict[tuple[int, str], list[Subject]] = defaultdict(list)
-    for s in treated:
-        if not s.set_aside_ms and due(policy, s, now_ms) >= 1:
-            parts[(s.ring, s.machine_class)].append(s)
-    lines = []
-    for (ring, machine_class), members in sorted(parts.items()):
-        good = [s for s in members if proven(policy, s, now_ms)]
-        missing = [s.endpoint_id for s in members if not proven(policy, s, now_ms)]
-        enough = len(good) >= policy.quorum * len(members) - 1e-9
-        text = f"ring {ring + 1}, {machine_class}: {len(good)} of {len(members)} proven on the new version"
-        if not enough:
-            text += f"; not proven: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
-        data = {"ring": ring, "class": machine_class, "proven": len(good), "of": len(members), "missing": missing}
-        lines.append(Line(QUORUM, State.OK if enough else State.HOLD, text, data))
-    return lines
+    parts: dict[tuple[int, str], list[int]] = {}
+    for p in seen.parts:
+        sums = parts.setdefault((p.ring, p.machine_class), [0, 0])
+        sums[0] += p.passed
+        sums[1] += p.passed_proven
+    for (ring, machine_class), (passed, good) in sorted(parts.items()):
+        if not passed:
+            continue
+        missing = seen.names.unproven.get((ring, machine_class), ())
+        enough = good >= policy.quorum * passed - 1e-9
+        text = f"ring {ring + 1}, {machine_class}: {good} of {passed} proven on the new version"
+        if not enough and missing:
+            text += f"; not proven: {', '.join(missing[:5])}{' …' if passed - good > 5 else ''}"
+        data = {"ring": ring, "class": machine_class, "proven": good, "of": passed, "missing": list(missing)}
+        yield Line(QUORUM, State.OK if enough else State.HOLD, text, data)
 
 
-def _all_dark(observed: Observed, dark: frozenset[str]) -> Line:
+def _all_dark(seen: Summary, dark: frozenset[str]) -> Line:
     """Regions fail alone; only when every one that could go on is dark does the rollout hold as a whole."""
-    left = {r for r, us in observed.untreated.items() if us}
+    left = {r for r in seen.places.regions() if len(seen.places.untreated(r))}
     if left and left <= dark:
         return Line("control arms", State.HOLD, "the control arm is dark in every region", {"regions": sorted(dark)})
     return Line("control arms", State.OK, "at least one region can be compared", {"dark": sorted(dark)})
 
 
-def _controls(policy: Policy, observed: Observed, now_ms: int) -> list[Line]:
+def _controls(seen: Summary) -> list[Line]:
     """Rule 11: a comparison needs both arms; when most controls are dark nobody can tell harm from an outage."""
-    parts: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for s in observed.subjects:
-        if s.arm is Arm.CONTROL and not (s.crossed_ms or s.asleep_now or s.set_aside_ms):
-            age_ms = now_ms - s.last_heard_ms
-            parts[(s.region, s.machine_class)].append(age_ms <= policy.grace_s(s.machine_class) * 1000)
     lines = []
-    for (region, machine_class), heard in sorted(parts.items()):
-        dark = sum(heard) < CONTROL_DARK_SHARE * len(heard)
-        text = f"{region or 'region unnamed'}, {machine_class}: {sum(heard)} of {len(heard)} controls heard"
+    for arm in seen.controls:
+        dark = arm.heard < CONTROL_DARK_SHARE * arm.controls
+        text = f"{arm.region or 'region unnamed'}, {arm.machine_class}: {arm.heard} of {arm.controls} controls heard"
         text += ": nothing is offered there until they are" if dark else ""
-        state = State.UNKNOWN if dark else State.OK
-        lines.append(Line("control arm", state, text, {"region": region, "heard": sum(heard), "of": len(heard)}))
+        data = {"region": arm.region, "heard": arm.heard, "of": arm.controls}
+        lines.append(Line("control arm", State.UNKNOWN if dark else State.OK, text, data))
     return lines

@@ -20,6 +20,7 @@ from brakeline.rollout.model import Arm, Policy, Subject, Turn
 SILENT: Final = "silent"
 UNHEALTHY: Final = "unhealthy"
 EXPLICIT: Final = "explicit"
+SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
 SIGNALS: Final = (SILENT, UNHEALTHY)  # compared between arms; EXPLICIT has no control arm
 
 # Failures that can come from the endpoint's own situation. Every other failure of a transaction that was started is

@@ -87,7 +87,7 @@ class Executor:
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
-            proposed, report = planner.plan(row.policy, row.blueprint, situation.observed, now_ms)
+            proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
             stepped = await self._publish(conn, tenant_id, situation, proposed, report, now_ms)
             await self._sample(conn, tenant_id, situation, now_ms)
         if stepped.moved:

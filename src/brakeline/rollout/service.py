@@ -21,7 +21,7 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
-from brakeline.rollout import arms, brake, lint, planner, view
+from brakeline.rollout import arms, lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.lint import Finding
@@ -32,6 +32,7 @@ from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
+from brakeline.rollout.summary import proven
 from brakeline.rollout.view import LogLine, RolloutView, TargetName
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
@@ -322,7 +323,7 @@ class RolloutService(Offering):
             rollout_id=rollout_id, title=row.title, change=row.change, policy=row.policy, attributes=row.attributes,
             created_ms=row.created_ms, created_by=row.created_by, wish=row.wish, blueprint=row.blueprint,
             lines=row.report.lines, names=names, subjects=situation.subjects, samples=samples, log=log,
-            population=planner.population(situation.observed) or len(names), now_ms=self.clock.now_ms(),
+            population=situation.summary.population or len(names), now_ms=self.clock.now_ms(),
         )  # fmt: skip
 
     async def _without_launcher(self, tenant_id: str) -> frozenset[str]:
@@ -361,7 +362,7 @@ def _unproven(policy: Policy, subjects: Iterable[Subject], now_ms: int) -> list[
     return sorted(
         s.endpoint_id
         for s in subjects
-        if not brake.proven(policy, s, now_ms)
+        if not proven(policy, s, now_ms)
         and (s.progress in done or s.explicit or s.unhealthy_now or view.silent_now(policy, s, now_ms))
     )
 

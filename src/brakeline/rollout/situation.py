@@ -14,6 +14,7 @@ from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
+from brakeline.rollout.summary import Summary, summarise
 
 # Answers that pass by themselves; with any other an endpoint is not eligible until it says "ready".
 PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale"})
@@ -29,6 +30,7 @@ class Situation:
     changed: tuple[Subject, ...]  # evidence that is not stored yet
     taken: tuple[str, ...]  # endpoints whose launcher has confirmed the release, which is not stored yet
     observed: Observed
+    summary: Summary
 
 
 def fell_back(release_id: str, seen: Presence | None) -> str:
@@ -125,7 +127,8 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
     taken = tuple(
         s.subject.endpoint_id for s in stored if taken_by_launcher(release_id, s, presence.get(s.subject.endpoint_id))
     )
-    return Situation(row, targets, subjects, changed, taken, observed)
+    summary = summarise(row.policy, row.blueprint, observed, now_ms)
+    return Situation(row, targets, subjects, changed, taken, observed, summary)
 
 
 def _differs(new: Subject, old: Subject) -> bool:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.rollout import arms, brake, power
+from brakeline.rollout import arms, power
 from brakeline.rollout.model import Arm, Blueprint, Change, Line, Phase, Policy, Progress, Subject, Wish
+from brakeline.rollout.summary import proven
 
 Z95: Final = 1.959964
 GONE: Final = frozenset({Phase.HALTED, Phase.WITHDRAWN})
@@ -172,7 +173,7 @@ def member_state(policy: Policy, s: Subject, now_ms: int) -> str:
     if silent_now(policy, s, now_ms):
         return "silent"
     if s.progress is Progress.INSTALLED:
-        return "proven" if brake.proven(policy, s, now_ms) else ("unhealthy" if s.unhealthy_now else "installed")
+        return "proven" if proven(policy, s, now_ms) else ("unhealthy" if s.unhealthy_now else "installed")
     return s.progress.value
 
 

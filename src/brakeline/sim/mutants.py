@@ -22,6 +22,7 @@ from brakeline.rollout.model import (
     Report,
     Subject,
 )
+from brakeline.rollout.summary import summarise
 from brakeline.sim.world import Mind
 
 ALL_BITS: Final = (1 << 16) - 1
@@ -47,13 +48,14 @@ def bake_skipped(policy: Policy, current: Blueprint, seen: Observed, now: int) -
 
 def advanced_on_hope(policy: Policy, current: Blueprint, seen: Observed, now: int) -> tuple[Blueprint, Report]:
     """Nine of ten were offered the ring: on to the next."""
-    rings = arms.rings_for(policy, seen.change, planner.population(seen))
+    numbers = summarise(policy, current, seen, now)
+    rings = arms.rings_for(policy, seen.change, numbers.population)
     if current.phase is Phase.ROLLING and current.ring + 1 < len(rings):
         ring, _ = rings[current.ring]
-        if planner.passed(policy, current, seen, ring, now)[0].data["enrolled"] >= sum(
+        if planner.passed(policy, current, numbers, ring, now)[0].data["enrolled"] >= sum(
             0.9 * g.treated for g in current.goals
         ):
-            moved, lines = planner.open_ring(policy, current, seen, rings, current.ring + 1, now, [], frozenset())
+            moved, lines = planner.open_ring(policy, current, numbers, rings, current.ring + 1, now, [], frozenset())
             return moved, Report(tuple(lines))
     return planner.plan(policy, current, seen, now)
 

@@ -170,8 +170,9 @@ def test_places_are_shared_by_size_of_region() -> None:
 
 
 def test_controls_are_the_last_to_be_treated() -> None:
-    us = tuple(range(0, 1000, 10))
-    below, start, until = arms.thresholds(us, us, us, 5, 45, 10)
+    us = range(0, 1000, 10)
+    draws = arms.SortedDraws(us)
+    below, start, until = arms.thresholds(draws, draws, draws, 5, 45, 10)
     assert sum(u < below for u in us) == 5
     assert sum(start <= u < until for u in us) == 45
     assert sum(u >= until for u in us) == 10

@@ -18,8 +18,10 @@ from brakeline.rollout.model import (
     State,
     Subject,
 )
+from brakeline.rollout.planner import first_blueprint
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.store.arms import SubjectRow
+from brakeline.rollout.summary import summarise
 
 ID = "2.0.0-" + "a" * 12
 POLICY = for_release(policy_for(6, "rehearsal"))
@@ -30,8 +32,12 @@ CONTROL = replace(TREATED, endpoint_id="ep_c", arm=Arm.CONTROL, progress=Progres
 
 
 def verdict(policy: Policy, *subjects: Subject) -> object:
+    return judgement(policy, *subjects).verdict
+
+
+def judgement(policy: Policy, *subjects: Subject) -> brake.Judgement:
     observed = Observed(Change((Pin("brakeline-agent", ID),)), 6, subjects, {}, {}, data_ms=NOW_MS)
-    return brake.judge(policy, observed, (), frozenset(), NOW_MS).verdict
+    return brake.judge(policy, summarise(policy, first_blueprint("ro_1", 0), observed, NOW_MS), NOW_MS)
 
 
 def test_one_explicit_failure_halts_a_release_and_only_holds_an_update() -> None:
@@ -120,6 +126,5 @@ def test_the_launcher_says_when_a_release_was_taken_whatever_the_agent_says() ->
 
 
 def test_the_report_says_so_when_every_endpoint_is_heard() -> None:
-    observed = Observed(Change((Pin("x", "1"),)), 6, (TREATED, CONTROL), {}, {}, data_ms=NOW_MS)
-    lines = brake.judge(POLICY, observed, (), frozenset(), NOW_MS).lines
+    lines = judgement(POLICY, TREATED, CONTROL).lines
     assert [x.state for x in lines if x.gate == "silence"] == [State.OK]

@@ -1,0 +1,296 @@
+"""A rollout in numbers: all that planner and brake judge by, whoever has counted. Pure.
+
+A cell counts its subjects (`summarise`), a simulation of millions makes numbers up: the same planner decides on both.
+Invariants: nothing but `Names` and `Lost` says who an endpoint is, and `Names` decide nothing, they are examples for
+people; every number can be added up over regions. Next: `brake.judge`, `planner.decide`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from brakeline.rollout import evidence
+from brakeline.rollout.arms import Draws, SortedDraws
+from brakeline.rollout.evidence import Counts, Row
+from brakeline.rollout.model import (
+    Arm,
+    Blocked,
+    Blueprint,
+    Change,
+    Observed,
+    Pin,
+    Policy,
+    Progress,
+    Subject,
+    TickState,
+    Wish,
+)
+
+NAMES_MAX: Final = 50  # examples a list: more than a person reads on one screen
+ENDED: Final = frozenset({Progress.INSTALLED, Progress.FAILED})
+OPEN: Final = frozenset({Progress.OFFERED, Progress.STARTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Treated endpoints of one ring, region and class. A person has set `set_aside` of them aside; only `treated`,
+    `failed` and `seen` count those too."""
+
+    ring: int
+    region: str
+    machine_class: str
+    treated: int = 0
+    set_aside: int = 0
+    proven: int = 0  # installed, heard again, healthy, still there
+    passed: int = 0  # past their first checkpoint
+    passed_proven: int = 0  # of these proven
+    open: int = 0  # whose offer has come to no end yet
+    failed: int = 0  # in a way that the change itself must have caused
+    failed_news: int = 0  # of these not set aside
+    seen: int = 0  # proven at some time
+    youngest_ms: int = 0  # when the last of them was ready
+
+    @property
+    def counted(self) -> int:
+        """Treated endpoints that fill a place of the ring."""
+        return self.treated - self.set_aside
+
+
+@dataclass(frozen=True, slots=True)
+class ControlArm:
+    """Controls of one region and class that are still compared: awake, not crossed over."""
+
+    region: str
+    machine_class: str
+    controls: int
+    heard: int  # within their grace
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A treated endpoint that is past the checkpoints of `brake.SILENCE_CHECKPOINTS` and away for longer than its class
+    is. Only those of rings too small for statistics are told, so there are few."""
+
+    endpoint_id: str
+    region: str
+    away_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    endpoint_id: str
+    detail: str
+    set_aside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Examples for people, `NAMES_MAX` a list."""
+
+    failed: tuple[Failed, ...] = ()  # in small rings; those that nobody set aside first
+    unproven: Mapping[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)  # by ring and class
+    open: tuple[str, ...] = ()
+
+
+class Places(Protocol):
+    """Who may still be treated, as sorted draws of a region."""
+
+    def regions(self) -> Iterable[str]: ...
+
+    def untreated(self, region: str) -> Draws:
+        """Eligible endpoints that were not treated yet."""
+        ...
+
+    def fresh(self, region: str) -> Draws:
+        """Those of them that were in no arm yet."""
+        ...
+
+    def spare(self, region: str, ring: int) -> Draws:
+        """Those of them that are no controls of this ring."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything the planner may know, in numbers."""
+
+    change: Change
+    places: Places
+    parts: tuple[Part, ...] = ()
+    controls: tuple[ControlArm, ...] = ()
+    table: Mapping[Row, Mapping[int, Sequence[Counts]]] = field(default_factory=dict)  # comparisons, by row and ring
+    ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by group: offers that ended, of them failed
+    lost: tuple[Lost, ...] = ()
+    compared: bool = False  # anybody was ever drawn as a control
+    names: Names = field(default_factory=Names)
+    ticks: tuple[TickState, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
+    wish: Wish = Wish.RUN
+    wish_by: str = ""
+    wish_reason: str = ""
+    data_ms: int = 0
+    resumed_generation: int = 0
+    quarantined: frozenset[Pin] = frozenset()
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def treated(self) -> int:
+        return sum(p.treated for p in self.parts)
+
+    @property
+    def population(self) -> int:
+        """Endpoints that were treated or could be: what shares are shares of. Who was set aside counts no more."""
+        untreated = sum(len(self.places.untreated(r)) for r in self.places.regions())
+        return sum(p.counted for p in self.parts) + untreated
+
+    def treated_by_region(self) -> dict[str, int]:
+        """How many were treated so far, per region (regions with nobody left included).
+
+        Endpoints that a person set aside prove nothing, so their places are filled again: another canary.
+        """
+        counts = dict.fromkeys(self.places.regions(), 0)
+        for p in self.parts:
+            counts[p.region] = counts.get(p.region, 0) + p.counted
+        return counts
+
+    def small_rings(self, policy: Policy) -> frozenset[int]:
+        """Rings with too few treated endpoints for statistics."""
+        sizes: Counter[int] = Counter()
+        for p in self.parts:
+            sizes[p.ring] += p.treated
+        return frozenset(ring for ring, n in sizes.items() if n < policy.small_ring)
+
+
+def open_ticks(current: Blueprint, ticks: Iterable[TickState]) -> frozenset[int]:
+    """Ticks that may still enrol somebody: their blocks are not complete."""
+    closed = {(t.region, t.tick) for t in ticks if t.closed}
+    return frozenset(g.tick for g in current.gates if (g.region, g.tick) not in closed)
+
+
+# --- one cell counts its subjects -------------------------------------------------------------------------------------
+
+
+def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) -> Summary:
+    """The numbers of `observed` as they stand now."""
+    treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
+    parts = _parts(policy, treated, now_ms)
+    running = open_ticks(current, observed.ticks)
+    small = {ring for ring, n in Counter(s.ring for s in treated).items() if n < policy.small_ring}
+    few = [s for s in treated if s.ring in small]
+    return Summary(
+        observed.change, _Known(observed), parts, _controls(policy, observed.subjects, now_ms),
+        evidence.tabulate(policy, observed.subjects, current.turns, running, observed.resumed_ms, now_ms),
+        _ended(treated, observed.resumed_ms), _lost(policy, few, now_ms),
+        any(s.arm is Arm.CONTROL for s in observed.subjects), _names(policy, treated, few, now_ms),
+        observed.ticks, observed.blocked, observed.wish, observed.wish_by, observed.wish_reason, observed.data_ms,
+        observed.resumed_generation, observed.quarantined, observed.attributes,
+    )  # fmt: skip
+
+
+def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
+    """Installed, checked in healthy since, and not gone away for longer than its class does."""
+    away_ms = now_ms - s.last_heard_ms
+    here = s.asleep_now or away_ms <= policy.return_s(s.machine_class) * 1000
+    return bool(s.proven_ms) and here and not s.unhealthy_now
+
+
+def _parts(policy: Policy, treated: Iterable[Subject], now_ms: int) -> tuple[Part, ...]:
+    members: dict[tuple[int, str, str], list[Subject]] = defaultdict(list)
+    for s in treated:
+        members[(s.ring, s.region, s.machine_class)].append(s)
+    return tuple(_part(policy, key, mine, now_ms) for key, mine in sorted(members.items()))
+
+
+def _part(policy: Policy, key: tuple[int, str, str], members: Sequence[Subject], now_ms: int) -> Part:
+    counted = [s for s in members if not s.set_aside_ms]
+    good = [s for s in counted if proven(policy, s, now_ms)]
+    first_ms = policy.checkpoints_s[0] * 1000
+    return Part(
+        *key,
+        treated=len(members),
+        set_aside=len(members) - len(counted),
+        proven=len(good),
+        passed=sum(now_ms - s.ready_ms >= first_ms for s in counted),
+        passed_proven=sum(now_ms - s.ready_ms >= first_ms for s in good),
+        open=sum(s.progress in OPEN for s in counted),
+        failed=sum(s.explicit for s in members),
+        failed_news=sum(s.explicit for s in counted),
+        seen=sum(bool(s.proven_ms) for s in members),
+        youngest_ms=max(s.ready_ms for s in members),
+    )
+
+
+def _controls(policy: Policy, subjects: Iterable[Subject], now_ms: int) -> tuple[ControlArm, ...]:
+    parts: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for s in subjects:
+        if s.arm is Arm.CONTROL and not (s.crossed_ms or s.asleep_now or s.set_aside_ms):
+            heard = now_ms - s.last_heard_ms <= policy.grace_s(s.machine_class) * 1000
+            parts[(s.region, s.machine_class)].append(heard)
+    return tuple(ControlArm(*key, len(heard), sum(heard)) for key, heard in sorted(parts.items()))
+
+
+def _ended(treated: Iterable[Subject], since_ms: int) -> dict[str, tuple[int, int]]:
+    """Whoever was ready before `since_ms` was judged then."""
+    n: Counter[str] = Counter()
+    x: Counter[str] = Counter()
+    for s in treated:
+        if s.ready_ms >= since_ms and (s.progress in ENDED or s.explicit):
+            for group in evidence.groups(s):
+                n[group] += 1
+                x[group] += s.explicit
+    return {group: (n[group], x[group]) for group in n}
+
+
+def _lost(policy: Policy, few: Iterable[Subject], now_ms: int) -> tuple[Lost, ...]:
+    from_s = policy.checkpoints_s[: evidence.SILENCE_CHECKPOINTS][-1]
+    return tuple(
+        Lost(s.endpoint_id, s.region, (now_ms - s.last_heard_ms) // 1000)
+        for s in few
+        if now_ms - s.ready_ms >= from_s * 1000
+        and len(policy.checkpoints_s) >= evidence.SILENCE_CHECKPOINTS
+        and not (s.set_aside_ms or s.asleep_now)
+        and now_ms - s.last_heard_ms > policy.return_s(s.machine_class) * 1000
+    )
+
+
+def _names(policy: Policy, treated: Sequence[Subject], few: Iterable[Subject], now_ms: int) -> Names:
+    counted = [s for s in treated if not s.set_aside_ms]
+    first_ms = policy.checkpoints_s[0] * 1000
+    unproven: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for s in counted:
+        mine = unproven[(s.ring, s.machine_class)]
+        if len(mine) < NAMES_MAX and now_ms - s.ready_ms >= first_ms and not proven(policy, s, now_ms):
+            mine.append(s.endpoint_id)
+    failed = sorted((Failed(s.endpoint_id, s.detail, bool(s.set_aside_ms)) for s in few if s.explicit),
+                    key=lambda f: f.set_aside)  # fmt: skip
+    waiting = [s.endpoint_id for s in counted if s.progress in OPEN]
+    return Names(
+        tuple(failed[:NAMES_MAX]), {key: tuple(ids) for key, ids in unproven.items()}, tuple(waiting[:NAMES_MAX])
+    )
+
+
+class _Known:
+    """Places where every draw is known by itself."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    def regions(self) -> Iterable[str]:
+        return self._observed.untreated.keys()
+
+    def untreated(self, region: str) -> Draws:
+        return SortedDraws(self._observed.untreated.get(region, ()))
+
+    def fresh(self, region: str) -> Draws:
+        return SortedDraws(self._observed.fresh.get(region, ()))
+
+    def spare(self, region: str, ring: int) -> Draws:
+        drawn = {s.u for s in self._observed.subjects if _is_control(s, region, ring)}
+        return SortedDraws([u for u in self._observed.untreated.get(region, ()) if u not in drawn])
+
+
+def _is_control(s: Subject, region: str, ring: int) -> bool:
+    return s.arm is Arm.CONTROL and s.ring == ring and s.region == region
