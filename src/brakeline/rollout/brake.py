@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from brakeline.rollout import evalue
-from brakeline.rollout.alpha import MARGINS, AlphaRow, alpha_table
+from brakeline.rollout.alpha import AlphaRow, alpha_table
 from brakeline.rollout.evidence import EXPLICIT
 from brakeline.rollout.model import Halt, Hold, Line, Policy, Promote, State, Verdict
 from brakeline.rollout.summary import Summary
@@ -118,8 +118,7 @@ def _row_value(policy: Policy, row: AlphaRow, seen: Summary) -> float | None:
     rings = seen.table.get((row.signal, row.checkpoint, row.group))
     if not rings:
         return None
-    margin = MARGINS[row.signal]
-    values = [evalue.excess(b, margin) if margin else evalue.compare(b) for b in rings.values()]
+    values = [evalue.log_mean_exp(bets) for bets in rings.values()]
     # Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value.
     # Rings that have no data count as 1.
     places = len(policy.rings) + 1  # the hold-out is a ring of its own

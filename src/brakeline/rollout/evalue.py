@@ -10,7 +10,7 @@ controls cannot have. Each bets on several sizes of harm at once and takes the m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -55,9 +55,17 @@ def bets(block: Counts) -> tuple[float, ...]:
 
 def compare(blocks: Sequence[Counts]) -> float:
     """log e-value of "treated are worse than their controls" over independent blocks."""
-    if not any(b.x_t for b in blocks):
-        return 0.0  # no bet on harm was won: at most 1, whatever the exact value
-    return log_mean_exp([sum(column) for column in zip(*map(bets, blocks), strict=True)])
+    return log_mean_exp(add(map(bets, blocks))) if blocks else 0.0
+
+
+def excess(blocks: Sequence[Counts], margin: float) -> float:
+    """log e-value of "treated are worse than their controls by more than `margin`"."""
+    return log_mean_exp(add(bets_beyond(b, margin) for b in blocks)) if blocks else 0.0
+
+
+def add(vectors: Iterable[Sequence[float]]) -> tuple[float, ...]:
+    """The bets of several independent blocks together. A cell tells no more than such a sum."""
+    return tuple(map(sum, zip(*vectors, strict=True)))
 
 
 @lru_cache
@@ -65,27 +73,23 @@ def _rates(baseline: float) -> tuple[float, ...]:
     return (*sorted({min(RATE_MAX, baseline * f) for f in RATE_FACTORS} | {RATE_MAX}),)
 
 
-def excess(blocks: Sequence[Counts], margin: float) -> float:
-    """log e-value of "treated are worse than their controls by more than `margin`".
+@lru_cache(maxsize=65_536)
+def bets_beyond(block: Counts, margin: float) -> tuple[float, ...]:
+    """What one block adds to the log of each bet on more than a harmless excess of `margin`.
 
     Under H0 the treated bad are x0 + extra: x0 as exchangeable as without effect, extra at most Binomial(n_t, margin).
     For each bet (w, r) every bad treated endpoint is credited with the cheaper of the two explanations, so whatever
     the true split, the product is at most the product of two fair bets.
     """
-    if not any(b.x_t for b in blocks):
-        return 0.0
-    bets = [(w, r) for w in ODDS_RATIOS for r in _rates(margin)]
-    n = sum(b.n_t for b in blocks)
-    logs = [n * (math.log1p(-r) - math.log1p(-margin)) for _, r in bets]
-    for b in blocks:
-        if b.x_t == b.x_c == 0:
-            continue
-        p0 = b.n_t / (b.n_t + b.n_c)
-        for i, (w, r) in enumerate(bets):
-            price = math.log1p(p0 * (w - 1))
+    p0 = block.n_t / (block.n_t + block.n_c)
+    logs = []
+    for w in ODDS_RATIOS:
+        price = math.log1p(p0 * (w - 1))
+        for r in _rates(margin):
             as_shift = math.log(r) + math.log1p(-margin) - math.log(margin) - math.log1p(-r)
-            logs[i] += b.x_t * min(math.log(w) - price, as_shift) - b.x_c * price
-    return log_mean_exp(logs)
+            quiet = block.n_t * (math.log1p(-r) - math.log1p(-margin))
+            logs.append(quiet + block.x_t * min(math.log(w) - price, as_shift) - block.x_c * price)
+    return tuple(logs)
 
 
 def one_sample(n: int, x: int, baseline: float) -> float:

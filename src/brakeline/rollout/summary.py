@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from brakeline.rollout import evidence
+from brakeline.rollout import evalue, evidence
+from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.evidence import Counts, Row
 from brakeline.rollout.model import (
@@ -26,11 +27,13 @@ from brakeline.rollout.model import (
     Progress,
     Subject,
     TickState,
+    Turn,
     Wish,
 )
 
 NAMES_MAX: Final = 50  # examples a list: more than a person reads on one screen
 ENDED: Final = frozenset({Progress.INSTALLED, Progress.FAILED})
+Bets = tuple[float, ...]  # logs of the bets on several sizes of harm: `evalue.log_mean_exp` of them is the evidence
 OPEN: Final = frozenset({Progress.OFFERED, Progress.STARTED})
 
 
@@ -121,7 +124,7 @@ class Summary:
     places: Places
     parts: tuple[Part, ...] = ()
     controls: tuple[ControlArm, ...] = ()
-    table: Mapping[Row, Mapping[int, Sequence[Counts]]] = field(default_factory=dict)  # comparisons, by row and ring
+    table: Mapping[Row, Mapping[int, Bets]] = field(default_factory=dict)  # treated against controls, by row and ring
     ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by group: offers that ended, of them failed
     lost: tuple[Lost, ...] = ()
     compared: bool = False  # anybody was ever drawn as a control
@@ -182,12 +185,28 @@ def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: in
     few = [s for s in treated if s.ring in small]
     return Summary(
         observed.change, _Known(observed), parts, _controls(policy, observed.subjects, now_ms),
-        evidence.tabulate(policy, observed.subjects, current.turns, running, observed.resumed_ms, now_ms),
+        table(policy, observed.subjects, current.turns, running, observed.resumed_ms, now_ms),
         _ended(treated, observed.resumed_ms), _lost(policy, few, now_ms),
         any(s.arm is Arm.CONTROL for s in observed.subjects), _names(policy, treated, few, now_ms),
         observed.ticks, observed.blocked, observed.wish, observed.wish_by, observed.wish_reason, observed.data_ms,
         observed.resumed_generation, observed.quarantined, observed.attributes,
     )  # fmt: skip
+
+
+def table(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn], running: frozenset[int],
+          since_ms: int, now_ms: int) -> dict[Row, dict[int, Bets]]:  # fmt: skip
+    """All comparisons that may be made now, as bets."""
+    counts = evidence.tabulate(policy, subjects, turns, running, since_ms, now_ms)
+    return {
+        row: {ring: evalue.add(bets_of(row[0], block) for block in blocks) for ring, blocks in rings.items()}
+        for row, rings in counts.items()
+    }
+
+
+def bets_of(signal: str, block: Counts) -> Bets:
+    """What one block says of one signal."""
+    margin = MARGINS[signal]
+    return evalue.bets_beyond(block, margin) if margin else evalue.bets(block)
 
 
 def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
