@@ -30,8 +30,9 @@ class ClassRates:
     """Habits of one class of endpoints.
 
     `office`, `night`, `weekend`: probability to be online then. `not_seen`: probability that one who was ready is not
-    heard at the ages of `AGES_S`. `dusk`, `dark`: factors on it in the late afternoon and after it, for those who were
-    ready by day. `over_weekend`: the least of it if ready on a working day and looked for on Saturday or Sunday.
+    heard at the ages of `AGES_S`. `dusk`, `dark`: factors on it in the late afternoon and after it, on the same day,
+    for those who were ready by day. `over_weekend`: the least of it if ready on a working day and looked for on
+    Saturday or Sunday.
     """
 
     share: float
@@ -108,7 +109,9 @@ def _base(rates: ClassRates, age_s: float) -> float:
 
 
 def _evening(rates: ClassRates, local_hour: float, age_s: float) -> float:
-    """People who were there by day leave; who was ready at night stays as he was."""
+    """People who were there by day leave; who was there at this hour the day before mostly is again."""
+    if age_s >= HOURS_A_DAY * 3600:
+        return 1.0
     ready_hour = (local_hour - age_s / 3600) % HOURS_A_DAY
     if not DAY_H[0] <= ready_hour < DAY_H[1]:
         return 1.0

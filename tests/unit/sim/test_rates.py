@@ -49,6 +49,11 @@ def test_friday_s_endpoints_are_away_on_saturday_and_back_on_monday(machine_clas
     assert back == pytest.approx(not_seen(EVERYBODY, machine_class, NOON, TUESDAY, CHECKPOINTS_S[3]))
 
 
+def test_a_day_later_the_evening_is_no_other_hour_than_noon() -> None:
+    late = [not_seen(EVERYBODY, "laptop", hour, TUESDAY, CHECKPOINTS_S[3]) for hour in (12, 17, 20)]
+    assert late == pytest.approx([0.12] * 3)
+
+
 def test_who_was_ready_on_the_weekend_is_there_on_the_weekend() -> None:
     assert not_seen(EVERYBODY, "laptop", NOON, SUNDAY, CHECKPOINTS_S[3]) == pytest.approx(0.12)
 
