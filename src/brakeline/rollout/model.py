@@ -99,6 +99,7 @@ class Policy:
     laptop_grace_s: int = 2 * 3600
     tick_s: int = 900  # a tick closes after this long even if its budget is not spent
     offers_per_tick: int = 500  # offers that one region may get in one tick
+    spread_s: int = 0  # a ring's offers are spread over at least so long, tick by tick; 0 = as fast as the tick allows
     region_stagger_s: int = 0  # the n-th region opens a ring n times this much later
     quorum: float = 0.8  # share of treated, per class and ring, proven on the new version
     enrolled: float = 0.9  # share of the ring's eligible endpoints that were randomised

@@ -9,6 +9,7 @@ may be staggered. Every gate that is closed has a line in the report.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from brakeline.rollout import arms, brake
@@ -243,14 +244,15 @@ def _gates(
     policy: Policy, staged: Blueprint, seen: Summary, now_ms: int, tick: int, dark: frozenset[str]
 ) -> tuple[Gate, ...]:
     """One gate per region with places left; a running tick is kept as it is. `tick` = the generation that opens it."""
-    treated = seen.treated_by_region()
+    treated, share = seen.treated_by_region(), _share_of_tick(policy, staged, seen)
     live = open_ticks(staged, seen.ticks)
     gates: list[Gate] = []
     for i, goal in enumerate(staged.goals):
         if goal.region in dark:
             continue
         old = staged.gate(goal.region)
-        places = min(goal.treated - treated.get(goal.region, 0), policy.offers_per_tick)
+        left = goal.treated - treated.get(goal.region, 0)
+        places = min(left, policy.offers_per_tick, math.ceil(goal.treated * share))
         runs = old is not None and old.tick in live and old.ring == staged.ring and now_ms < old.closes_ms
         if old is not None and runs and (places <= 0 or _waits_for_somebody(old, seen)):
             gates.append(old)
@@ -260,6 +262,17 @@ def _gates(
             gate = _gate(policy, staged, seen, goal.region, places, now_ms, tick)
             gates += [gate] if gate else []
     return tuple(gates)
+
+
+def _share_of_tick(policy: Policy, staged: Blueprint, seen: Summary) -> float:
+    """The share of a region's goal that one tick may offer, so that what the ring adds is spread over its time."""
+    ticks = policy.spread_s // policy.tick_s
+    if ticks <= 1:
+        return 1.0
+    uptos = [upto for _, upto in arms.rings_for(policy, seen.change, seen.population)]
+    ring = min(staged.ring, len(uptos) - 1)
+    before = uptos[ring - 1] if ring else 0
+    return (1 - before / uptos[ring]) / ticks
 
 
 def _waits_for_somebody(gate: Gate, seen: Summary) -> bool:
