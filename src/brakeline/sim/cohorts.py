@@ -1,0 +1,536 @@
+"""One rollout in a fleet of up to millions, in cohorts: the shipped planner and brake decide, numpy counts.
+
+Endpoints that were ready in the same tick, region and class are one block of numbers; who asks, who is silent at a
+checkpoint and whom the fault bites is drawn from them. Blocks become bets and numbers (`rollout.summary`), `planner.
+decide` makes the next blueprint from these, its gates let the next endpoints ask. The same case and seed give the same
+history. Habits are those of `rates`; what a fault does is in `harm`; single endpoints are simulated in `world`, and a
+test holds the two against each other. Nothing here decides. Start with `run`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from brakeline.core.draw import U_END
+from brakeline.rollout import planner
+from brakeline.rollout.alpha import MARGINS
+from brakeline.rollout.arms import Draws
+from brakeline.rollout.evidence import SILENT, UNHEALTHY, Row
+from brakeline.rollout.model import CLASSES, Change, Gate, Phase, Pin, Policy, TickState
+from brakeline.rollout.summary import Bets, ControlArm, Part, Summary
+from brakeline.sim import bets, rates
+from brakeline.sim.draws import Segment, SpreadDraws
+from brakeline.sim.harm import LOOP_HEARD, SHOWS, Exposure, Shows, bitten_share
+from brakeline.sim.incidents import Fault
+from brakeline.sim.rates import Population
+
+HOUR_MS: Final = 3_600_000
+STEP_H: Final = 0.5  # time between two decisions, so also the time that a halt takes to reach everybody
+REPORTED_H: Final = 0.25  # an offer's result is told within a quarter of an hour
+CHURN: Final = 0.05  # of those who are away while others of their class are there, come in an hour; own assumption
+UNHEALTHY_BASE: Final = 0.001  # of healthy endpoints have a failed service at a checkpoint; own assumption
+ORDINARY_FAILURES: Final = 0.0005  # of trials of a good release fail by full disks and the like; own assumption
+NOBODY_KNOWS_H: Final = 0.05  # those offline at the time of proof are told within the next step
+HORIZON_H: Final = 30 * 24.0
+CHANGE: Final = Change((Pin("example", "2.0"),))
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A region of which nothing is heard for a while."""
+
+    region: int
+    from_h: float
+    until_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that a history depends on. `fault` None = the change is harmless."""
+
+    endpoints: int
+    policy: Policy
+    fault: Fault | None = None
+    seed: int = 0
+    regions: int = 8
+    start_h: float = rates.START_H
+    horizon_h: float = HORIZON_H
+    outages: tuple[Outage, ...] = ()
+    attributes: int = 200  # values that are tested, the fault's own among them
+    population: Population = field(default_factory=Population)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What became of it. Hours count from the start."""
+
+    phase: Phase
+    why: str
+    ring: int
+    exposed: int
+    harmed: int  # the fault has shown on them, the time that a halt needs included
+    hours: float  # to the halt, the completion, or the beginning of the hold that was never left
+    held_h: float  # in all
+
+
+class Blocks:
+    """Columns of numbers, a row a block; `grow` adds rows."""
+
+    INTS: Final = ("ring", "region", "kind", "tick", "n_t", "n_c", "m_t", "m_c", "prone", "bitten", "failed", "point")
+    FLOATS: Final = ("ready_h", "low", "high", "share")
+
+    def __init__(self) -> None:
+        self.ints = {name: np.zeros(0, dtype=np.int64) for name in self.INTS}
+        self.floats = {name: np.zeros(0) for name in self.FLOATS}
+
+    def grow(self, rows: list[dict[str, float]]) -> None:
+        """Add blocks; what a row does not name is 0."""
+        for columns, kind in ((self.ints, np.int64), (self.floats, np.float64)):
+            for name, old in columns.items():
+                columns[name] = np.concatenate([old, np.array([r.get(name, 0) for r in rows], dtype=kind)])
+
+    def __len__(self) -> int:
+        return len(self.ints["ring"])
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Draws that came into range in the same tick and were not ready since, by class."""
+
+    tick: int
+    ring: int
+    low: float
+    high: float
+    treat: np.ndarray
+    control: np.ndarray
+    seen: np.ndarray  # probability to be online when they were last asked; 0 = never
+
+
+@dataclass(slots=True)
+class Region:
+    """Where the draws of one region stand."""
+
+    name: str
+    index: int
+    zone_h: float
+    size: int
+    below: int = 0  # draws below were in range for treatment
+    treated: int = 0
+    ring: int = -1
+    ring_low: int = U_END  # lowest control range of this ring
+    ring_high: int = 0
+    low: int = U_END  # and of all rings
+    waiting: list[Waiting] = field(default_factory=list)
+
+    def front(self) -> int:
+        """Endpoints in range for treatment that were not ready yet."""
+        return int(sum(w.treat.sum() for w in self.waiting))
+
+    def unasked(self) -> int:
+        return int(sum(w.control.sum() for w in self.waiting))
+
+
+class _Places:
+    """`summary.Places` from numbers."""
+
+    def __init__(self, regions: list[Region], reserve_low: int) -> None:
+        self._regions = {r.name: r for r in regions}
+        self._reserve_low = reserve_low
+
+    def regions(self) -> list[str]:
+        return sorted(self._regions)
+
+    def untreated(self, region: str) -> Draws:
+        r = self._regions[region]
+        front = r.front()
+        return SpreadDraws([Segment(0, r.below, front), Segment(r.below, U_END, r.size - r.treated - front)])
+
+    def fresh(self, region: str) -> Draws:
+        r = self._regions[region]
+        top = max(r.low, r.below) if r.low < U_END else self._reserve_low
+        return SpreadDraws([
+            Segment(0, r.below, r.front()), Segment(r.below, top, _share(r, r.below, top)),
+            Segment(top, self._reserve_low, r.unasked() if r.low < U_END else 0),
+            Segment(self._reserve_low, U_END, _share(r, max(self._reserve_low, r.below), U_END)),
+        ])  # fmt: skip
+
+    def spare(self, region: str, ring: int) -> Draws:
+        r = self._regions[region]
+        if r.ring != ring or r.ring_low == U_END:
+            return self.untreated(region)
+        low, high = max(r.ring_low, r.below), max(r.ring_high, r.below)
+        return SpreadDraws([
+            Segment(0, r.below, r.front()), Segment(r.below, low, _share(r, r.below, low)),
+            Segment(low, high, r.unasked()), Segment(high, U_END, _share(r, high, U_END)),
+        ])  # fmt: skip
+
+
+def _share(r: Region, low: int, high: int) -> int:
+    return max(0, round(r.size * (high - low) / U_END))
+
+
+@lru_cache(maxsize=200_000)
+def _not_seen(population: Population, machine_class: str, at_h: float, zone_h: float, age_h: float) -> float:
+    weekday, hour = rates.local(at_h, zone_h)
+    return rates.not_seen(population, machine_class, hour, weekday, age_h * 3600)
+
+
+@lru_cache(maxsize=200_000)
+def _bitten(fault: Fault, population: Population, who: Exposure, start_h: float, at_h: float) -> float:
+    return bitten_share(fault, population, who, start_h, at_h)
+
+
+class World:
+    """One rollout; `run` lets time pass."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.rng = case, np.random.default_rng(case.seed)
+        sizes = [case.endpoints // case.regions + (i < case.endpoints % case.regions) for i in range(case.regions)]
+        zones = case.population.zones_h
+        self.regions = [Region(f"cell-{i}", i, zones[i % len(zones)], n) for i, n in enumerate(sizes)]
+        self.mix = np.array([case.population.rates(c).share for c in CLASSES])
+        self.mix /= self.mix.sum()
+        self.blocks = Blocks()
+        self.table: dict[Row, dict[int, Bets]] = defaultdict(dict)
+        self.ticks: dict[tuple[str, int], TickState] = {}
+        self.blueprint = planner.first_blueprint("ro_sim", self._ms(case.start_h))
+        held_out = case.policy.guard.holdout
+        self.reserve_low = U_END - int(U_END * held_out)
+        self.attribute = self._attribute()
+        others = max(0, case.attributes - 1)
+        self.attributes = (self.attribute or "other:0", *(f"other:{i}" for i in range(1, others + 1)))
+        self.shows = SHOWS[case.fault.symptom] if case.fault else Shows.NOTHING
+
+    def _attribute(self) -> str:
+        subset = self.case.fault.subset if self.case.fault else None
+        return f"{subset.attribute}:hit" if subset else ""
+
+    @staticmethod
+    def _ms(at_h: float) -> int:
+        return round(at_h * HOUR_MS)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> End:
+        """Steps until the rollout is over, or the horizon."""
+        case, at_h = self.case, self.case.start_h
+        stood_h, held_h = case.start_h, 0.0
+        while at_h < case.start_h + case.horizon_h:
+            before = self.blueprint.phase
+            self._decide(at_h)
+            now = self.blueprint.phase
+            if now is not before:
+                stood_h = at_h
+            if now in (Phase.HALTED, Phase.COMPLETED):
+                break
+            held_h += STEP_H if now is Phase.HOLDING else 0.0
+            self._ask(at_h)
+            at_h += STEP_H
+            self._bite(at_h)
+            self._check(at_h)
+        end_h = at_h + STEP_H if self.blueprint.phase is Phase.HALTED else at_h
+        self._bite(end_h)
+        phase = self.blueprint.phase
+        if phase is Phase.COMPLETED and self.case.fault is not None:
+            self._bite(case.start_h + case.horizon_h)
+        hours = stood_h if phase in (Phase.HOLDING, Phase.HALTED, Phase.COMPLETED) else at_h
+        exposed = int(self.blocks.ints["n_t"].sum())
+        return End(phase, self.blueprint.why, self.blueprint.ring, exposed, int(self.blocks.ints["bitten"].sum()),
+                   hours - case.start_h, held_h)  # fmt: skip
+
+    def _decide(self, at_h: float) -> None:
+        now_ms = self._ms(at_h)
+        proposed, _ = planner.decide(self.case.policy, self.blueprint, self.summary(at_h), now_ms)
+        if proposed == self.blueprint:
+            return
+        kept = {(g.region, g.tick) for g in proposed.gates}
+        for key, tick in self.ticks.items():
+            if key not in kept and not tick.closed:
+                self.ticks[key] = TickState(tick.region, tick.tick, tick.ring, tick.treated, closed=True)
+        for g in proposed.gates:
+            self.ticks.setdefault((g.region, g.tick), TickState(g.region, g.tick, g.ring, 0, closed=False))
+        self.ticks = {key: tick for key, tick in self.ticks.items() if key in kept}
+        self.blueprint = proposed
+
+    # --- who is ready ---------------------------------------------------------------------------------------------------
+
+    def _ask(self, at_h: float) -> None:
+        rows: list[dict[str, float]] = []
+        for g in self.blueprint.gates:
+            tick = self.ticks[(g.region, g.tick)]
+            if tick.closed or self._dark(int(g.region.removeprefix("cell-")), at_h):
+                continue
+            region = self.regions[int(g.region.removeprefix("cell-"))]
+            self._extend(region, g)
+            rows += self._ready(region, g, tick, at_h)
+        if rows:
+            self.blocks.grow(rows)
+
+    def _dark(self, region: int, at_h: float) -> bool:
+        return any(o.region == region and o.from_h <= at_h < o.until_h for o in self.case.outages)
+
+    def _extend(self, r: Region, g: Gate) -> None:
+        """Draws that come into range with this gate."""
+        if r.ring != g.ring:
+            for w in r.waiting:
+                w.control[:] = 0
+            r.ring, r.ring_low, r.ring_high = g.ring, U_END, 0
+        treat = _share(r, r.below, g.treat_below) if g.treat_below > r.below else 0
+        treat = min(treat, r.size - r.treated - r.front())
+        control, low = 0, float(g.control_from)
+        if g.control_from < g.control_until and g.control_from < r.ring_low:
+            high = min(r.ring_low, g.control_until)
+            control = _share(r, g.control_from, high)
+            r.ring_low, r.ring_high = g.control_from, max(r.ring_high, g.control_until)
+            r.low = min(r.low, r.ring_low)
+        r.below = max(r.below, g.treat_below)
+        if treat or control:
+            parts = [self.rng.multinomial(n, self.mix) for n in (treat, control)]
+            r.waiting.append(Waiting(g.tick, g.ring, low, float(g.control_until), *parts, np.zeros(len(CLASSES))))
+
+    def _ready(self, r: Region, g: Gate, tick: TickState, at_h: float) -> list[dict[str, float]]:
+        """Who asks in this step, both arms alike; the tick closes for both when its budget is spent."""
+        weekday, hour = rates.local(at_h, r.zone_h)
+        there = np.array([rates.online(self.case.population, c, hour, weekday) for c in CLASSES])
+        asking: list[tuple[Waiting, np.ndarray, np.ndarray]] = []
+        for w in r.waiting:
+            rise = np.maximum(0.0, (there - w.seen) / np.maximum(1 - w.seen, 1e-9))
+            p = np.clip(np.where(w.seen > 0, np.maximum(rise, CHURN * STEP_H * there), there), 0, 1)
+            w.seen = np.maximum(there, 1e-6)
+            asking.append((w, self.rng.binomial(w.treat, p), self.rng.binomial(w.control, p)))
+        wish = int(sum(t.sum() for _, t, _ in asking))
+        left = max(0, g.budget - tick.treated)
+        if wish > left:  # the first who would overdraw the budget closes the tick, so the later part asked in vain
+            part = left / wish
+            asking = [(w, self.rng.binomial(t, part), self.rng.binomial(c, part)) for w, t, c in asking]
+        given = int(sum(t.sum() for _, t, _ in asking))
+        closed = wish > left
+        self.ticks[(g.region, g.tick)] = TickState(g.region, g.tick, g.ring, tick.treated + given, closed=closed)
+        r.treated += given
+        rows = [row for w, t, c in asking for row in self._rows(r, g, w, t, c, at_h)]
+        r.waiting = [w for w in r.waiting if w.treat.any() or w.control.any()]
+        return rows
+
+    def _rows(self, r: Region, g: Gate, w: Waiting, treat: np.ndarray, control: np.ndarray,
+              at_h: float) -> list[dict[str, float]]:  # fmt: skip
+        w.treat = w.treat - treat
+        w.control = w.control - control
+        rows = []
+        for kind in np.flatnonzero(treat):
+            n_t = int(treat[kind])
+            n_c = int(control[kind]) if w.ring == g.ring else 0
+            fault, rng = self.case.fault, self.rng
+            m_t, m_c, prone = 0, 0, 0
+            if fault is not None and fault.subset is not None:
+                m_t, m_c = int(rng.binomial(n_t, fault.subset.share)), int(rng.binomial(n_c, fault.subset.share))
+            if fault is not None and self.shows is not Shows.NOTHING:
+                prone = int(rng.binomial(m_t if fault.subset else n_t, fault.prevalence))
+            rows.append({
+                "ring": g.ring, "region": r.index, "kind": int(kind), "tick": g.tick, "n_t": n_t, "n_c": n_c,
+                "m_t": m_t, "m_c": m_c, "prone": prone, "failed": int(rng.binomial(n_t, ORDINARY_FAILURES)),
+                "ready_h": at_h, "low": w.low, "high": w.high,
+            })  # fmt: skip
+        return rows
+
+    # --- what becomes of them -------------------------------------------------------------------------------------------
+
+    def _bite(self, at_h: float) -> None:
+        """The fault shows on more of those whom it will hit."""
+        b, fault = self.blocks, self.case.fault
+        if fault is None or not len(b):
+            return
+        left = np.flatnonzero(b.ints["prone"] > b.ints["bitten"])
+        if not left.size:
+            return
+        now = np.array([self._share_of(i, at_h) for i in left])
+        before = b.floats["share"][left]
+        p = np.clip((now - before) / np.maximum(1 - before, 1e-12), 0, 1)
+        b.ints["bitten"][left] += self.rng.binomial(b.ints["prone"][left] - b.ints["bitten"][left], p)
+        b.floats["share"][left] = np.maximum(before, now)
+
+    def _share_of(self, i: int, at_h: float) -> float:
+        assert self.case.fault is not None
+        b = self.blocks
+        zone_h = self.regions[int(b.ints["region"][i])].zone_h
+        who = Exposure(CLASSES[int(b.ints["kind"][i])], zone_h, float(b.floats["ready_h"][i]))
+        return _bitten(self.case.fault, self.case.population, who, self.case.start_h, at_h)
+
+    def _check(self, at_h: float) -> None:
+        """Blocks that have reached a checkpoint speak."""
+        b = self.blocks
+        for j, c in enumerate(self.case.policy.checkpoints_s):
+            ready = at_h - b.floats["ready_h"] >= c / 3600 - 1e-9
+            due = np.flatnonzero((b.ints["point"] == j) & ready)
+            if due.size:
+                b.ints["point"][due] = j + 1
+                self._speak(due, j, c / 3600, at_h)
+
+    def _speak(self, due: np.ndarray, j: int, age_h: float, at_h: float) -> None:
+        b, rng = self.blocks, self.rng
+        away = np.array([self._away(int(r), int(k), at_h, age_h)
+                         for r, k in zip(b.ints["region"][due], b.ints["kind"][due], strict=True)])  # fmt: skip
+        n_c, m_c = self._uncrossed(due)
+        whole = self._sample(b.ints["n_t"][due] - b.ints["m_t"][due], n_c - m_c,
+                             np.zeros(due.size, np.int64) if self.attribute else b.ints["bitten"][due], away)  # fmt: skip
+        marked = self._sample(b.ints["m_t"][due], m_c, b.ints["bitten"][due] if self.attribute else
+                              np.zeros(due.size, np.int64), away)  # fmt: skip
+        both = {signal: whole[signal] + marked[signal] for signal in whole}
+        del rng
+        for signal, counts in both.items():
+            self._add(signal, j, "all", due, counts)
+            for kind, name in enumerate(CLASSES):
+                mine = b.ints["kind"][due] == kind
+                self._add(signal, j, f"class:{name}", due[mine], counts[mine])
+        if self.attribute:
+            for signal, counts in marked.items():
+                self._add(signal, j, self.attribute, due, counts)
+
+    def _away(self, region: int, kind: int, at_h: float, age_h: float) -> float:
+        if self._dark(region, at_h):
+            return 1.0
+        return _not_seen(self.case.population, CLASSES[kind], at_h, self.regions[region].zone_h, age_h)
+
+    def _uncrossed(self, due: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Controls whose turn to be treated has not come yet."""
+        b = self.blocks
+        below = np.array([float(r.below) for r in self.regions])[b.ints["region"][due]]
+        low, high = b.floats["low"][due], b.floats["high"][due]
+        part = np.clip((high - np.maximum(low, below)) / np.maximum(high - low, 1.0), 0, 1)
+        marked = self.rng.binomial(b.ints["m_c"][due], part)
+        others = self.rng.binomial(b.ints["n_c"][due] - b.ints["m_c"][due], part)
+        return marked + others, marked
+
+    def _sample(self, n_t: np.ndarray, n_c: np.ndarray, bitten: np.ndarray,
+                away: np.ndarray) -> dict[str, np.ndarray]:  # fmt: skip
+        """(treated, controls, bad treated, bad controls) for silence, and for bad health among those heard."""
+        rng, well = self.rng, n_t - bitten
+        if self.shows is Shows.SILENCE:
+            gone, ill = bitten, np.zeros_like(bitten)
+        elif self.shows is Shows.LOOP:
+            gone = rng.binomial(bitten, 1 - LOOP_HEARD)
+            ill = bitten - gone
+        else:
+            gone = rng.binomial(bitten, away)
+            ill = bitten - gone if self.shows is Shows.HEALTH else np.zeros_like(bitten)
+        x_t, x_c = gone + rng.binomial(well, away), rng.binomial(n_c, away)
+        heard_t, heard_c = n_t - x_t, n_c - x_c
+        bad_t = ill + rng.binomial(np.maximum(heard_t - ill, 0), UNHEALTHY_BASE)
+        bad_c = rng.binomial(heard_c, UNHEALTHY_BASE)
+        return {SILENT: np.column_stack([n_t, n_c, x_t, x_c]), UNHEALTHY: np.column_stack([heard_t, heard_c, bad_t, bad_c])}
+
+    def _add(self, signal: str, j: int, group: str, due: np.ndarray, counts: np.ndarray) -> None:
+        told = (counts[:, 0] > 0) & (counts[:, 1] > 0)
+        if not told.any():
+            return
+        margin = MARGINS[signal]
+        each = bets.beyond(counts[told], margin) if margin else bets.compare(counts[told])
+        rings = self.blocks.ints["ring"][due][told]
+        mine = self.table[(signal, j, group)]
+        for ring in np.unique(rings):
+            total = each[rings == ring].sum(axis=0)
+            mine[int(ring)] = tuple(np.add(mine.get(int(ring), 0.0), total))
+
+    # --- in numbers -----------------------------------------------------------------------------------------------------
+
+    def summary(self, at_h: float) -> Summary:
+        """What a conductor would know now."""
+        dark = len(self.regions) == sum(self._dark(r.index, at_h) for r in self.regions)
+        heard_h = min((o.from_h for o in self.case.outages if o.from_h <= at_h < o.until_h), default=at_h)
+        return Summary(
+            CHANGE, _Places(self.regions, self.reserve_low), self._parts(at_h), self._controls(at_h), self.table,
+            self._ended(at_h), ticks=tuple(self.ticks.values()), compared=True,
+            data_ms=self._ms(heard_h if dark else at_h), attributes=self.attributes,
+        )  # fmt: skip
+
+    def _parts(self, at_h: float) -> tuple[Part, ...]:
+        b = self.blocks
+        if not len(b):
+            return ()
+        age_h = at_h - b.floats["ready_h"]
+        n, bad = b.ints["n_t"], self._unproven(at_h, age_h)
+        first = age_h >= self.case.policy.checkpoints_s[0] / 3600 - 1e-9
+        failed = self._failures()
+        open_ = np.where(age_h < REPORTED_H, n, b.ints["bitten"] if self.shows is Shows.SILENCE and self._at_once else 0)
+        good = n - np.minimum(n, bad)
+        keys = (b.ints["ring"] * len(self.regions) + b.ints["region"]) * len(CLASSES) + b.ints["kind"]
+        sums = {name: np.bincount(keys, values) for name, values in (
+            ("n", n), ("good", good), ("passed", n * first), ("passed_good", good * first), ("open", open_),
+            ("failed", failed),
+        )}  # fmt: skip
+        youngest = np.zeros(int(keys.max()) + 1)
+        np.maximum.at(youngest, keys, b.floats["ready_h"])
+        parts = []
+        for key in np.flatnonzero(sums["n"]):
+            ring_region, kind = divmod(int(key), len(CLASSES))
+            ring, region = divmod(ring_region, len(self.regions))
+            x = {name: int(values[key]) for name, values in sums.items()}
+            parts.append(Part(
+                ring, self.regions[region].name, CLASSES[kind], x["n"], 0, x["good"], x["passed"], x["passed_good"],
+                x["open"], x["failed"], x["failed"], x["good"], self._ms(float(youngest[key])),
+            ))  # fmt: skip
+        return tuple(parts)
+
+    @property
+    def _at_once(self) -> bool:
+        """Whether who is bitten never tells a result."""
+        fault = self.case.fault
+        return fault is not None and bitten_share(fault, self.case.population, Exposure("server", 0.0, 0.0), 0.0, 0.0) >= 1
+
+    def _failures(self) -> np.ndarray:
+        b = self.blocks
+        found: np.ndarray = b.ints["failed"] + (b.ints["bitten"] if self.shows is Shows.REPORT else 0)
+        return np.minimum(found, b.ints["n_t"])
+
+    def _unproven(self, at_h: float, age_h: np.ndarray) -> np.ndarray:
+        """Who is not known to be well on the new version: not told yet, failed, unhealthy, or away too long."""
+        b, policy = self.blocks, self.case.policy
+        bad = self._failures() + (b.ints["bitten"] if self.shows in (Shows.HEALTH, Shows.LOOP) else 0)
+        if self.shows is Shows.SILENCE:  # noticed when they have been away for longer than their class is, or at once
+            late = np.array([policy.return_s(c) / 3600 for c in CLASSES])[b.ints["kind"]]
+            bad = bad + np.where(self._at_once | (age_h > late), b.ints["bitten"], 0)
+        away = np.zeros(len(b))
+        old = np.flatnonzero(age_h >= policy.people_return_s / 3600)
+        for i in old:
+            p = self._away(int(b.ints["region"][i]), int(b.ints["kind"][i]), at_h, policy.people_return_s / 3600)
+            away[i] = p * (b.ints["n_t"][i] - b.ints["bitten"][i])
+        bad = bad + np.rint(away).astype(np.int64)
+        return np.where(age_h < REPORTED_H, b.ints["n_t"], bad)
+
+    def _controls(self, at_h: float) -> tuple[ControlArm, ...]:
+        """Controls of the ring in progress; those of earlier rings have moved to it."""
+        b = self.blocks
+        sums: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0, 0])
+        for i in np.flatnonzero((b.ints["ring"] == self.blueprint.ring) & (b.ints["n_c"] > 0)):
+            region, kind, n = int(b.ints["region"][i]), int(b.ints["kind"][i]), int(b.ints["n_c"][i])
+            age_h = min(at_h - float(b.floats["ready_h"][i]), self.case.policy.checkpoints_s[-1] / 3600)
+            mine = sums[(region, kind)]
+            mine[0] += n
+            mine[1] += n * (1 - self._away(region, kind, at_h, age_h))
+        return tuple(
+            ControlArm(self.regions[r].name, CLASSES[k], int(n), round(heard)) for (r, k), (n, heard) in sorted(sums.items())
+        )  # fmt: skip
+
+    def _ended(self, at_h: float) -> dict[str, tuple[int, int]]:
+        """Offers that came to an end, and how many of them failed through the change."""
+        b = self.blocks
+        told = at_h - b.floats["ready_h"] >= REPORTED_H
+        failed = self._failures() * told
+        n = b.ints["n_t"] * told
+        found = {"all": (int(n.sum()), int(failed.sum()))}
+        for kind, name in enumerate(CLASSES):
+            mine = b.ints["kind"] == kind
+            found[f"class:{name}"] = (int(n[mine].sum()), int(failed[mine].sum()))
+        if self.attribute:
+            bitten = int((b.ints["bitten"] * told).sum()) if self.shows is Shows.REPORT else 0
+            found[self.attribute] = (int((b.ints["m_t"] * told).sum()), bitten)
+        return found
+
+
+def run(case: Case) -> End:
+    """One history."""
+    return World(case).run()
