@@ -8,8 +8,10 @@ lets a silent fault of one class through; attributes find faults of a subset.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from brakeline.rollout.evidence import EXPLICIT, SILENT, UNHEALTHY
@@ -54,6 +56,12 @@ def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, 
         each = alpha * ATTRIBUTE_SHARE / (len(questions) * len(named))
         rows += [AlphaRow(s, j, g, each) for s, j in questions for g in named]
     return tuple(rows)
+
+
+@lru_cache(maxsize=64)
+def questions(policy: Policy, attributes: tuple[str, ...]) -> Mapping[tuple[str, int, str], AlphaRow]:
+    """The same by signal, checkpoint and group, in the table's order."""
+    return MappingProxyType({(r.signal, r.checkpoint, r.group): r for r in alpha_table(policy, attributes)})
 
 
 def alpha_sum(rows: tuple[AlphaRow, ...]) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from brakeline.rollout import evalue
-from brakeline.rollout.alpha import AlphaRow, alpha_table
+from brakeline.rollout.alpha import AlphaRow, questions
 from brakeline.rollout.evidence import EXPLICIT
 from brakeline.rollout.model import Halt, Hold, Line, Policy, Promote, State, Verdict
 from brakeline.rollout.summary import Summary
@@ -101,8 +101,10 @@ def _silence(policy: Policy, seen: Summary, dark: frozenset[str]) -> list[Line]:
 def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
-    for row in alpha_table(policy, seen.attributes):
-        log_e = _row_value(policy, row, seen)
+    rows = questions(policy, seen.attributes)
+    told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
+    for key in sorted(k for k in told if k in rows):
+        row, log_e = rows[key], _row_value(policy, rows[key], seen)
         if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
             strongest[row.signal] = (log_e - row.bar, row, log_e)
     lines = [_statistic_line(policy, row, log_e) for _, row, log_e in strongest.values()]
@@ -142,12 +144,17 @@ def span(seconds: int) -> str:
 
 
 def _quorum(policy: Policy, seen: Summary) -> Iterable[Line]:
-    """Rules 9, 11: of the treated past their first checkpoint, per ring and class, enough are proven and there."""
+    """Rules 9, 11: of the treated past their first checkpoint, per ring and class, enough are known on the new version.
+
+    In rings too small for statistics they must be there, too: nothing else would notice one that dies later. In larger
+    ones who goes away is compared with controls, and a weekend holds nothing up.
+    """
+    small = seen.small_rings(policy)
     parts: dict[tuple[int, str], list[int]] = {}
     for p in seen.parts:
         sums = parts.setdefault((p.ring, p.machine_class), [0, 0])
         sums[0] += p.passed
-        sums[1] += p.passed_proven
+        sums[1] += p.passed_proven if p.ring in small else p.passed_known
     for (ring, machine_class), (passed, good) in sorted(parts.items()):
         if not passed:
             continue
@@ -162,19 +169,27 @@ def _quorum(policy: Policy, seen: Summary) -> Iterable[Line]:
 
 def _all_dark(seen: Summary, dark: frozenset[str]) -> Line:
     """Regions fail alone; only when every one that could go on is dark does the rollout hold as a whole."""
-    left = {r for r in seen.places.regions() if len(seen.places.untreated(r))}
+    left = {r for r in seen.places.regions() if seen.places.eligible(r)}
     if left and left <= dark:
         return Line("control arms", State.HOLD, "the control arm is dark in every region", {"regions": sorted(dark)})
     return Line("control arms", State.OK, "at least one region can be compared", {"dark": sorted(dark)})
 
 
 def _controls(seen: Summary) -> list[Line]:
-    """Rule 11: a comparison needs both arms; when most controls are dark nobody can tell harm from an outage."""
-    lines = []
+    """Rule 11: a comparison needs both arms; when most controls are dark nobody can tell harm from an outage.
+
+    A region is judged as a whole: that its laptops sleep at night is no outage, and who sleeps takes nothing.
+    """
+    sums: dict[str, list[int]] = {}
     for arm in seen.controls:
-        dark = arm.heard < CONTROL_DARK_SHARE * arm.controls
-        text = f"{arm.region or 'region unnamed'}, {arm.machine_class}: {arm.heard} of {arm.controls} controls heard"
+        mine = sums.setdefault(arm.region, [0, 0])
+        mine[0] += arm.controls
+        mine[1] += arm.heard
+    lines = []
+    for region, (controls, heard) in sorted(sums.items()):
+        dark = heard < CONTROL_DARK_SHARE * controls
+        text = f"{region or 'region unnamed'}: {heard} of {controls} controls heard"
         text += ": nothing is offered there until they are" if dark else ""
-        data = {"region": arm.region, "heard": arm.heard, "of": arm.controls}
+        data = {"region": region, "heard": heard, "of": controls}
         lines.append(Line("control arm", State.UNKNOWN if dark else State.OK, text, data))
     return lines

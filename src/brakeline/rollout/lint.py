@@ -89,7 +89,8 @@ def budget_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed: Ob
 def ring_size_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed: Observed) -> Iterator[str]:
     """Rings before the last stay within what the policy's share or count allows."""
     treated = len(_counted(observed))
-    total = treated + sum(len(us) for us in observed.untreated.values())
+    away = {r: len(us) for r, us in observed.untreated.items()} | dict(observed.eligible)
+    total = treated + sum(away.values())
     if not proposed.gates or proposed.ring >= len(policy.rings) - 1:
         return
     # Rings that would add nobody are dropped in tiny fleets; then a later ring of the policy is the one in progress.
@@ -147,8 +148,10 @@ def earlier_rings_baked_and_proven(policy: Policy, current: Blueprint, proposed:
     if sum(bool(s.proven_ms) for s in counted) < policy.quorum * len(counted) - 1e-9:
         yield "fewer proven endpoints than the quorum"
     bake_ms = min(r.bake_s for r in policy.rings) * 1000
-    if treated and proposed.made_ms - max(s.ready_ms for s in treated) < bake_ms:
-        yield "the last offer has not baked"
+    mine = [s for s in counted if s.ring == current.ring] or treated
+    baked = sum(proposed.made_ms - s.ready_ms >= bake_ms for s in mine)
+    if baked < policy.enrolled * len(mine) - 1e-9:
+        yield f"of {len(mine)} endpoints that took it only {baked} have baked"
     if any(s.explicit and not s.set_aside_ms for s in treated if len(treated) < policy.small_ring):
         yield "an explicit failure is neither judged nor set aside"
 

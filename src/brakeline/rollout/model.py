@@ -265,8 +265,9 @@ class Blocked:
 class Observed:
     """Everything the planner may know.
 
-    `untreated` and `fresh` are sorted draws per region: eligible endpoints that were not treated yet, and those of
-    them that were in no arm yet.
+    `eligible` counts, per region, endpoints that may still be treated. `untreated` and `fresh` are the sorted draws of
+    those of them who are here now, and of those of these who were in no arm yet: places in a ring are for who can take
+    them, so nobody who is away holds one up.
     """
 
     change: Change
@@ -284,6 +285,7 @@ class Observed:
     resumed_generation: int = 0  # the halted generation that was resumed; 0 = none
     quarantined: frozenset[Pin] = frozenset()
     attributes: tuple[str, ...] = ()  # values tested, frozen at start
+    eligible: Mapping[str, int] = field(default_factory=dict)  # not told = all of them are here
 
 
 class State(StrEnum):

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from brakeline.core.draw import U_END
-from brakeline.rollout import planner
+from brakeline.rollout import arms, planner
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.arms import Draws
 from brakeline.rollout.evidence import SILENT, UNHEALTHY, Row
@@ -106,9 +106,14 @@ class Waiting:
     ring: int
     low: float
     high: float
-    treat: np.ndarray
+    treat: np.ndarray  # away
+    treat_here: np.ndarray  # about to ask
     control: np.ndarray
-    seen: np.ndarray  # probability to be online when they were last asked; 0 = never
+    control_here: np.ndarray
+    seen: np.ndarray  # probability to be online when the others were last looked for
+
+    def left(self) -> bool:
+        return bool(self.treat.any() or self.treat_here.any() or self.control.any() or self.control_here.any())
 
 
 @dataclass(slots=True)
@@ -125,14 +130,15 @@ class Region:
     ring_low: int = U_END  # lowest control range of this ring
     ring_high: int = 0
     low: int = U_END  # and of all rings
+    here: float = 1.0  # share of its endpoints that are there now
     waiting: list[Waiting] = field(default_factory=list)
 
     def front(self) -> int:
         """Endpoints in range for treatment that were not ready yet."""
-        return int(sum(w.treat.sum() for w in self.waiting))
+        return int(sum(w.treat.sum() + w.treat_here.sum() for w in self.waiting))
 
-    def unasked(self) -> int:
-        return int(sum(w.control.sum() for w in self.waiting))
+    def front_here(self) -> int:
+        return int(sum(w.treat_here.sum() for w in self.waiting))
 
 
 class _Places:
@@ -145,17 +151,20 @@ class _Places:
     def regions(self) -> list[str]:
         return sorted(self._regions)
 
+    def eligible(self, region: str) -> int:
+        r = self._regions[region]
+        return r.size - r.treated
+
     def untreated(self, region: str) -> Draws:
         r = self._regions[region]
         front = r.front()
-        return SpreadDraws([Segment(0, r.below, front), Segment(r.below, U_END, r.size - r.treated - front)])
+        return _here(r, [Segment(r.below, U_END, r.size - r.treated - front)])
 
     def fresh(self, region: str) -> Draws:
         r = self._regions[region]
         top = max(r.low, r.below) if r.low < U_END else self._reserve_low
-        return SpreadDraws([
-            Segment(0, r.below, r.front()), Segment(r.below, top, _share(r, r.below, top)),
-            Segment(top, self._reserve_low, r.unasked() if r.low < U_END else 0),
+        return _here(r, [
+            Segment(r.below, top, _share(r, r.below, top)),
             Segment(self._reserve_low, U_END, _share(r, max(self._reserve_low, r.below), U_END)),
         ])  # fmt: skip
 
@@ -164,10 +173,15 @@ class _Places:
         if r.ring != ring or r.ring_low == U_END:
             return self.untreated(region)
         low, high = max(r.ring_low, r.below), max(r.ring_high, r.below)
-        return SpreadDraws([
-            Segment(0, r.below, r.front()), Segment(r.below, low, _share(r, r.below, low)),
-            Segment(low, high, r.unasked()), Segment(high, U_END, _share(r, high, U_END)),
+        return _here(r, [
+            Segment(r.below, low, _share(r, r.below, low)), Segment(high, U_END, _share(r, high, U_END)),
         ])  # fmt: skip
+
+
+def _here(r: Region, segments: list[Segment]) -> SpreadDraws:
+    """Those who wait in front and are here now, and of the others as many as are here at this time of day."""
+    others = [Segment(s.low, s.high, round(s.count * r.here)) for s in segments]
+    return SpreadDraws([Segment(0, r.below, r.front_here()), *others])
 
 
 def _share(r: Region, low: int, high: int) -> int:
@@ -201,6 +215,7 @@ class World:
         self.blueprint = planner.first_blueprint("ro_sim", self._ms(case.start_h))
         held_out = case.policy.guard.holdout
         self.reserve_low = U_END - int(U_END * held_out)
+        self.rings = arms.rings_for(case.policy, CHANGE, case.endpoints)
         self.attribute = self._attribute()
         others = max(0, case.attributes - 1)
         self.attributes = (self.attribute or "other:0", *(f"other:{i}" for i in range(1, others + 1)))
@@ -222,6 +237,7 @@ class World:
         stood_h, held_h = case.start_h, 0.0
         while at_h < case.start_h + case.horizon_h:
             before = self.blueprint.phase
+            self._look(at_h)
             self._decide(at_h)
             now = self.blueprint.phase
             if now is not before:
@@ -242,6 +258,32 @@ class World:
         exposed = int(self.blocks.ints["n_t"].sum())
         return End(phase, self.blueprint.why, self.blueprint.ring, exposed, int(self.blocks.ints["bitten"].sum()),
                    hours - case.start_h, held_h)  # fmt: skip
+
+    def _look(self, at_h: float) -> None:
+        """Who is there now."""
+        for r in self.regions:
+            there = self._there(r, at_h)
+            r.here = float(self.mix @ there)
+            for w in r.waiting:
+                self._come_and_go(w, there)
+
+    def _there(self, r: Region, at_h: float) -> np.ndarray:
+        """Probability to be online now, by class."""
+        if self._dark(r.index, at_h):
+            return np.zeros(len(CLASSES))
+        weekday, hour = rates.local(at_h, r.zone_h)
+        return np.array([rates.online(self.case.population, c, hour, weekday) for c in CLASSES])
+
+    def _come_and_go(self, w: Waiting, there: np.ndarray) -> None:
+        """As many as the time of day brings or takes, and a few who come at any time."""
+        come = np.maximum((there - w.seen) / np.maximum(1 - w.seen, 1e-9), CHURN * STEP_H * there).clip(0, 1)
+        go = ((w.seen - there) / np.maximum(w.seen, 1e-9)).clip(0, 1)
+        w.seen = there
+        for away, here in (("treat", "treat_here"), ("control", "control_here")):
+            came = self.rng.binomial(getattr(w, away), come)
+            went = self.rng.binomial(getattr(w, here), go)
+            setattr(w, away, getattr(w, away) - came + went)
+            setattr(w, here, getattr(w, here) + came - went)
 
     def _decide(self, at_h: float) -> None:
         now_ms = self._ms(at_h)
@@ -266,7 +308,7 @@ class World:
             if tick.closed or self._dark(int(g.region.removeprefix("cell-")), at_h):
                 continue
             region = self.regions[int(g.region.removeprefix("cell-"))]
-            self._extend(region, g)
+            self._extend(region, g, at_h)
             rows += self._ready(region, g, tick, at_h)
         if rows:
             self.blocks.grow(rows)
@@ -274,12 +316,13 @@ class World:
     def _dark(self, region: int, at_h: float) -> bool:
         return any(o.region == region and o.from_h <= at_h < o.until_h for o in self.case.outages)
 
-    def _extend(self, r: Region, g: Gate) -> None:
+    def _extend(self, r: Region, g: Gate, at_h: float) -> None:
         """Draws that come into range with this gate."""
         if r.ring != g.ring:
             for w in r.waiting:
-                w.control[:] = 0
+                w.control, w.control_here = np.zeros_like(w.control), np.zeros_like(w.control)
             r.ring, r.ring_low, r.ring_high = g.ring, U_END, 0
+        places = max(0, g.budget - r.front_here())
         treat = _share(r, r.below, g.treat_below) if g.treat_below > r.below else 0
         treat = min(treat, r.size - r.treated - r.front())
         control, low = 0, float(g.control_from)
@@ -290,36 +333,41 @@ class World:
             r.low = min(r.low, r.ring_low)
         r.below = max(r.below, g.treat_below)
         if treat or control:
-            parts = [self.rng.multinomial(n, self.mix) for n in (treat, control)]
-            r.waiting.append(Waiting(g.tick, g.ring, low, float(g.control_until), *parts, np.zeros(len(CLASSES))))
+            there = self._there(r, at_h)
+            sides = [self._split(treat, min(treat, places), there), self._split(control, None, there)]
+            r.waiting.append(Waiting(g.tick, g.ring, low, float(g.control_until), *(x for side in sides for x in side),
+                                     there))  # fmt: skip
+
+    def _split(self, n: int, here: int | None, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(away, here) by class of `n` endpoints. A treated range holds as many who are here as its budget."""
+        share = float(self.mix @ there)
+        count = min(n, round(n * share)) if here is None else here
+        on, off = self.mix * there, self.mix * (1 - there)
+        there_now = self.rng.multinomial(count, on / on.sum())
+        away = self.rng.multinomial(n - count, off / off.sum() if off.sum() else self.mix)
+        return away, there_now
 
     def _ready(self, r: Region, g: Gate, tick: TickState, at_h: float) -> list[dict[str, float]]:
         """Who asks in this step, both arms alike; the tick closes for both when its budget is spent."""
-        weekday, hour = rates.local(at_h, r.zone_h)
-        there = np.array([rates.online(self.case.population, c, hour, weekday) for c in CLASSES])
-        asking: list[tuple[Waiting, np.ndarray, np.ndarray]] = []
-        for w in r.waiting:
-            rise = np.maximum(0.0, (there - w.seen) / np.maximum(1 - w.seen, 1e-9))
-            p = np.clip(np.where(w.seen > 0, np.maximum(rise, CHURN * STEP_H * there), there), 0, 1)
-            w.seen = np.maximum(there, 1e-6)
-            asking.append((w, self.rng.binomial(w.treat, p), self.rng.binomial(w.control, p)))
+        asking = [(w, w.treat_here, w.control_here) for w in r.waiting]
         wish = int(sum(t.sum() for _, t, _ in asking))
         left = max(0, g.budget - tick.treated)
-        if wish > left:  # the first who would overdraw the budget closes the tick, so the later part asked in vain
-            part = left / wish
-            asking = [(w, self.rng.binomial(t, part), self.rng.binomial(c, part)) for w, t, c in asking]
-        given = int(sum(t.sum() for _, t, _ in asking))
         closed = wish > left
+        rows, given = [], 0
+        for w, treat, control in asking:
+            t, c = treat, control
+            if closed:  # the first who would overdraw the budget closes the tick, so the later part asked in vain
+                t, c = self.rng.binomial(treat, left / wish), self.rng.binomial(control, left / wish)
+            w.treat_here, w.control_here = treat - t, control - c
+            given += int(t.sum())
+            rows += self._rows(r, g, w, t, c, at_h)
         self.ticks[(g.region, g.tick)] = TickState(g.region, g.tick, g.ring, tick.treated + given, closed=closed)
         r.treated += given
-        rows = [row for w, t, c in asking for row in self._rows(r, g, w, t, c, at_h)]
-        r.waiting = [w for w in r.waiting if w.treat.any() or w.control.any()]
+        r.waiting = [w for w in r.waiting if w.left()]
         return rows
 
     def _rows(self, r: Region, g: Gate, w: Waiting, treat: np.ndarray, control: np.ndarray,
               at_h: float) -> list[dict[str, float]]:  # fmt: skip
-        w.treat = w.treat - treat
-        w.control = w.control - control
         rows = []
         for kind in np.flatnonzero(treat):
             n_t = int(treat[kind])
@@ -372,8 +420,7 @@ class World:
 
     def _speak(self, due: np.ndarray, j: int, age_h: float, at_h: float) -> None:
         b, rng = self.blocks, self.rng
-        away = np.array([self._away(int(r), int(k), at_h, age_h)
-                         for r, k in zip(b.ints["region"][due], b.ints["kind"][due], strict=True)])  # fmt: skip
+        away = self._away_table(at_h, age_h)[b.ints["region"][due], b.ints["kind"][due]]
         n_c, m_c = self._uncrossed(due)
         whole = self._sample(b.ints["n_t"][due] - b.ints["m_t"][due], n_c - m_c,
                              np.zeros(due.size, np.int64) if self.attribute else b.ints["bitten"][due], away)  # fmt: skip
@@ -390,10 +437,13 @@ class World:
             for signal, counts in marked.items():
                 self._add(signal, j, self.attribute, due, counts)
 
-    def _away(self, region: int, kind: int, at_h: float, age_h: float) -> float:
-        if self._dark(region, at_h):
-            return 1.0
-        return _not_seen(self.case.population, CLASSES[kind], at_h, self.regions[region].zone_h, age_h)
+    def _away_table(self, at_h: float, age_h: float) -> np.ndarray:
+        """Probability of a healthy endpoint, ready so long ago, not to be heard now: a row a region, a column a class."""
+        return np.array([
+            [1.0 if self._dark(r.index, at_h) else _not_seen(self.case.population, c, at_h, r.zone_h, age_h)
+             for c in CLASSES]
+            for r in self.regions
+        ])  # fmt: skip
 
     def _uncrossed(self, due: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Controls whose turn to be treated has not come yet."""
@@ -452,28 +502,37 @@ class World:
         if not len(b):
             return ()
         age_h = at_h - b.floats["ready_h"]
-        n, bad = b.ints["n_t"], self._unproven(at_h, age_h)
+        n, (ill, bad) = b.ints["n_t"], self._unproven(at_h, age_h)
         first = age_h >= self.case.policy.checkpoints_s[0] / 3600 - 1e-9
         failed = self._failures()
         open_ = np.where(age_h < REPORTED_H, n, b.ints["bitten"] if self.shows is Shows.SILENCE and self._at_once else 0)
-        good = n - np.minimum(n, bad)
-        keys = (b.ints["ring"] * len(self.regions) + b.ints["region"]) * len(CLASSES) + b.ints["kind"]
+        known = n - np.minimum(n, ill)
+        good = n - np.minimum(n, bad)  # parts of endpoints, made whole below so that no sum drifts
+        keys = (b.ints["ring"] * len(CLASSES) + b.ints["kind"]) * len(self.regions) + b.ints["region"]
         sums = {name: np.bincount(keys, values) for name, values in (
-            ("n", n), ("good", good), ("passed", n * first), ("passed_good", good * first), ("open", open_),
-            ("failed", failed),
+            ("n", n), ("good", good), ("passed", n * first), ("passed_good", good * first),
+            ("known", known), ("passed_known", known * first), ("open", open_),
+            ("failed", failed), ("baked", n * (age_h >= self._bake_h() - 1e-9)),
         )}  # fmt: skip
+        for name in ("good", "passed_good"):
+            sums[name] = np.diff(np.rint(np.cumsum(sums[name])), prepend=0.0)
         youngest = np.zeros(int(keys.max()) + 1)
         np.maximum.at(youngest, keys, b.floats["ready_h"])
         parts = []
         for key in np.flatnonzero(sums["n"]):
-            ring_region, kind = divmod(int(key), len(CLASSES))
-            ring, region = divmod(ring_region, len(self.regions))
+            ring_kind, region = divmod(int(key), len(self.regions))
+            ring, kind = divmod(ring_kind, len(CLASSES))
             x = {name: int(values[key]) for name, values in sums.items()}
             parts.append(Part(
-                ring, self.regions[region].name, CLASSES[kind], x["n"], 0, x["good"], x["passed"], x["passed_good"],
-                x["open"], x["failed"], x["failed"], x["good"], self._ms(float(youngest[key])),
+                ring, self.regions[region].name, CLASSES[kind], x["n"], 0, x["known"], x["good"], x["passed"],
+                x["passed_known"], x["passed_good"],
+                x["open"], x["failed"], x["failed"], x["good"], self._ms(float(youngest[key])), x["baked"],
             ))  # fmt: skip
         return tuple(parts)
+
+    def _bake_h(self) -> float:
+        rings = self.rings
+        return rings[min(max(self.blueprint.ring, 0), len(rings) - 1)][0].bake_s / 3600
 
     @property
     def _at_once(self) -> bool:
@@ -486,33 +545,35 @@ class World:
         found: np.ndarray = b.ints["failed"] + (b.ints["bitten"] if self.shows is Shows.REPORT else 0)
         return np.minimum(found, b.ints["n_t"])
 
-    def _unproven(self, at_h: float, age_h: np.ndarray) -> np.ndarray:
-        """Who is not known to be well on the new version: not told yet, failed, unhealthy, or away too long."""
+    def _unproven(self, at_h: float, age_h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(not known to be well on the new version: not told yet, failed or unhealthy; the same or away too long)."""
         b, policy = self.blocks, self.case.policy
-        bad = self._failures() + (b.ints["bitten"] if self.shows in (Shows.HEALTH, Shows.LOOP) else 0)
-        if self.shows is Shows.SILENCE:  # noticed when they have been away for longer than their class is, or at once
+        ill = self._failures() + (b.ints["bitten"] if self.shows in (Shows.HEALTH, Shows.LOOP) else 0)
+        if self.shows is Shows.SILENCE and self._at_once:
+            ill = ill + b.ints["bitten"]  # who dies at once never says that it is well
+        bad = ill.astype(np.float64)
+        if self.shows is Shows.SILENCE and not self._at_once:
             late = np.array([policy.return_s(c) / 3600 for c in CLASSES])[b.ints["kind"]]
-            bad = bad + np.where(self._at_once | (age_h > late), b.ints["bitten"], 0)
-        away = np.zeros(len(b))
-        old = np.flatnonzero(age_h >= policy.people_return_s / 3600)
-        for i in old:
-            p = self._away(int(b.ints["region"][i]), int(b.ints["kind"][i]), at_h, policy.people_return_s / 3600)
-            away[i] = p * (b.ints["n_t"][i] - b.ints["bitten"][i])
-        bad = bad + np.rint(away).astype(np.int64)
-        return np.where(age_h < REPORTED_H, b.ints["n_t"], bad)
+            bad += np.where(age_h > late, b.ints["bitten"], 0)
+        gone = self._away_table(at_h, policy.people_return_s / 3600)[b.ints["region"], b.ints["kind"]]
+        bad += np.where(age_h >= policy.people_return_s / 3600, gone * (b.ints["n_t"] - b.ints["bitten"]), 0.0)
+        untold = age_h < REPORTED_H
+        return np.where(untold, b.ints["n_t"], ill), np.where(untold, b.ints["n_t"], bad)
 
     def _controls(self, at_h: float) -> tuple[ControlArm, ...]:
         """Controls of the ring in progress; those of earlier rings have moved to it."""
         b = self.blocks
-        sums: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0, 0])
-        for i in np.flatnonzero((b.ints["ring"] == self.blueprint.ring) & (b.ints["n_c"] > 0)):
-            region, kind, n = int(b.ints["region"][i]), int(b.ints["kind"][i]), int(b.ints["n_c"][i])
-            age_h = min(at_h - float(b.floats["ready_h"][i]), self.case.policy.checkpoints_s[-1] / 3600)
-            mine = sums[(region, kind)]
-            mine[0] += n
-            mine[1] += n * (1 - self._away(region, kind, at_h, age_h))
+        mine = np.flatnonzero((b.ints["ring"] == self.blueprint.ring) & (b.ints["n_c"] > 0))
+        if not mine.size:
+            return ()
+        kinds = len(CLASSES)
+        keys = b.ints["region"][mine] * kinds + b.ints["kind"][mine]
+        n = np.bincount(keys, b.ints["n_c"][mine], minlength=len(self.regions) * kinds).reshape(-1, kinds)
+        age_h = min(at_h - float(b.floats["ready_h"][mine].mean()), self.case.policy.checkpoints_s[-1] / 3600)
+        heard = n * (1 - self._away_table(at_h, age_h))
         return tuple(
-            ControlArm(self.regions[r].name, CLASSES[k], int(n), round(heard)) for (r, k), (n, heard) in sorted(sums.items())
+            ControlArm(r.name, CLASSES[k], int(n[r.index, k]), round(heard[r.index, k]))
+            for r in self.regions for k in range(kinds) if n[r.index, k]
         )  # fmt: skip
 
     def _ended(self, at_h: float) -> dict[str, tuple[int, int]]:
