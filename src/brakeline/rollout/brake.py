@@ -9,7 +9,8 @@ at which figure a row halts, `evalue` computes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,15 +117,24 @@ def _statistics(policy: Policy, seen: Summary) -> list[Line]:
 def _row_value(policy: Policy, row: AlphaRow, seen: Summary) -> float | None:
     if row.signal == EXPLICIT:
         n, x = seen.ended.get(row.group, (0, 0))
-        return evalue.one_sample(n, x, policy.failure_baseline) if n >= policy.small_ring else None  # else rule 8
+        small = seen.small_rings(policy)
+        speaks = n >= policy.small_ring or any(p.ring not in small for p in seen.parts)  # else rule 8 does
+        return evalue.one_sample(n, x, policy.failure_baseline) if n and speaks else None
     rings = seen.table.get((row.signal, row.checkpoint, row.group))
-    if not rings:
-        return None
-    values = [evalue.log_mean_exp(bets) for bets in rings.values()]
-    # Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value.
-    # Rings that have no data count as 1.
-    places = len(policy.rings) + 1  # the hold-out is a ring of its own
-    return evalue.log_mean_exp(values + [0.0] * (places - len(values)))
+    return over_rings({ring: evalue.log_mean_exp(bets) for ring, bets in rings.items()}) if rings else None
+
+
+def over_rings(log_es: Mapping[int, float]) -> float:
+    """log of the weighted mean of the rings' e-values.
+
+    Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value. The
+    n-th ring has the weight 2^-n: the first rings are the cheapest to stop in and have the least evidence, the last
+    ones have plenty. Rings that have no data, and all that are never opened, count as 1.
+    """
+    terms = [log_e - (ring + 1) * math.log(2) for ring, log_e in log_es.items()]
+    rest = 1.0 - sum(0.5 ** (ring + 1) for ring in log_es)
+    top = max(*terms, 0.0)
+    return top + math.log(sum(math.exp(t - top) for t in terms) + rest * math.exp(-top))
 
 
 def _statistic_line(policy: Policy, row: AlphaRow, log_e: float) -> Line:

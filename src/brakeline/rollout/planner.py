@@ -145,7 +145,7 @@ def passed(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms
     """The gates of the ring in progress. All OK = passed."""
     return [
         _enrolled(policy, current, seen, ring),
-        _results(seen, ring),
+        _results(policy, current, seen, ring),
         _proof(policy, seen, ring),
         _bake(policy, seen, current, ring, now_ms),
     ]
@@ -166,8 +166,11 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
     return Line("enrolled", State.WAIT, text + _why_blocked(seen), data)
 
 
-def _results(seen: Summary, ring: Ring) -> Line:
-    waiting = sum(p.open for p in seen.parts)
+def _results(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> Line:
+    """Every offer of a small ring must come to an end; in a large one somebody always is cut off before it tells."""
+    waiting, mine = sum(p.open for p in seen.parts), sum(p.counted for p in seen.parts)
+    if current.ring not in seen.small_rings(policy) and waiting <= (1 - policy.quorum) * mine:
+        return Line("results", State.OK, f"ring {ring.name}: {mine - waiting} of {mine} offers came to an end")
     data = {"open": list(seen.names.open), "of": waiting}
     if not waiting:
         return Line("results", State.OK, f"ring {ring.name}: every offer came to an end", data)

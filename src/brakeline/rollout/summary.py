@@ -166,11 +166,14 @@ class Summary:
         return counts
 
     def small_rings(self, policy: Policy) -> frozenset[int]:
-        """Rings with too few treated endpoints for statistics."""
-        sizes: Counter[int] = Counter()
-        for p in self.parts:
-            sizes[p.ring] += p.treated
-        return frozenset(ring for ring, n in sizes.items() if n < policy.small_ring)
+        """Rings of which the plan makes too few endpoints for statistics."""
+        return small_rings(policy, self.change, self.population)
+
+
+def small_rings(policy: Policy, change: Change, population: int) -> frozenset[int]:
+    """Rings that add fewer endpoints than statistics need."""
+    uptos = [0, *(upto for _, upto in arms.rings_for(policy, change, population))]
+    return frozenset(i for i, upto in enumerate(uptos[1:]) if upto - uptos[i] < policy.small_ring)
 
 
 def open_ticks(current: Blueprint, ticks: Iterable[TickState]) -> frozenset[int]:
@@ -187,7 +190,7 @@ def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: in
     treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
     parts = _parts(policy, treated, _bake_s(policy, current, observed, treated), now_ms)
     running = open_ticks(current, observed.ticks)
-    small = {ring for ring, n in Counter(s.ring for s in treated).items() if n < policy.small_ring}
+    small = small_rings(policy, observed.change, _population(observed, treated))
     few = [s for s in treated if s.ring in small]
     return Summary(
         observed.change, _Known(observed), parts, _controls(policy, observed.subjects, now_ms),
@@ -222,11 +225,14 @@ def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
     return bool(s.proven_ms) and here and not s.unhealthy_now
 
 
+def _population(observed: Observed, treated: Iterable[Subject]) -> int:
+    places = _Known(observed)
+    return sum(not s.set_aside_ms for s in treated) + sum(map(places.eligible, places.regions()))
+
+
 def _bake_s(policy: Policy, current: Blueprint, observed: Observed, treated: Iterable[Subject]) -> int:
     """How long the ring in progress has to bake."""
-    places = _Known(observed)
-    total = sum(not s.set_aside_ms for s in treated) + sum(map(places.eligible, places.regions()))
-    rings = arms.rings_for(policy, observed.change, total)
+    rings = arms.rings_for(policy, observed.change, _population(observed, treated))
     return rings[min(max(current.ring, 0), len(rings) - 1)][0].bake_s if rings else 0
 
 
