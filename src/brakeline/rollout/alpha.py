@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from brakeline.rollout.evidence import EXPLICIT, SILENT, UNHEALTHY
+from brakeline.rollout.evidence import EXPLICIT, SILENT, STATIONARY, UNHEALTHY
 from brakeline.rollout.model import CLASSES, Policy
 
 # Parts of alpha, in hundredths; silence is the one signal that a dead endpoint still sends.
@@ -43,7 +43,7 @@ class AlphaRow:
 def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, ...]:
     """Every question of a rollout, with its part of alpha."""
     points = range(len(policy.checkpoints_s))
-    classes = ("all", *(f"class:{c}" for c in CLASSES))
+    classes = ("all", STATIONARY, *(f"class:{c}" for c in CLASSES))
     alpha = policy.guard.alpha
     rows: list[AlphaRow] = []
     for signal in (SILENT, UNHEALTHY):

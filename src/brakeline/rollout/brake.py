@@ -21,6 +21,8 @@ from brakeline.rollout.model import Halt, Hold, Line, Policy, Promote, State, Ve
 from brakeline.rollout.summary import Summary
 
 QUORUM: Final = "quorum"
+EVERYBODY: Final = "all classes"
+UNPROVEN_MIN: Final = 2  # in a ring that statistics speak for one closed lid is no reason to hold
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
 
@@ -162,18 +164,21 @@ def _quorum(policy: Policy, seen: Summary) -> Iterable[Line]:
     small = seen.small_rings(policy)
     parts: dict[tuple[int, str], list[int]] = {}
     for p in seen.parts:
-        sums = parts.setdefault((p.ring, p.machine_class), [0, 0])
-        sums[0] += p.passed
-        sums[1] += p.passed_proven if p.ring in small else p.passed_known
-    for (ring, machine_class), (passed, good) in sorted(parts.items()):
+        good = p.passed_proven if p.ring in small else p.passed_known
+        for group in (p.machine_class, *(() if p.ring in small else (EVERYBODY,))):
+            sums = parts.setdefault((p.ring, group), [0, 0])
+            sums[0] += p.passed
+            sums[1] += good
+    for (ring, group), (passed, good) in sorted(parts.items()):
         if not passed:
             continue
-        missing = seen.names.unproven.get((ring, machine_class), ())
-        enough = good >= policy.quorum * passed - 1e-9
-        text = f"ring {ring + 1}, {machine_class}: {good} of {passed} proven on the new version"
+        missing = seen.names.unproven.get((ring, group), ())
+        alone = ring not in small and passed - good < UNPROVEN_MIN
+        enough = good >= policy.quorum * passed - 1e-9 or alone
+        text = f"ring {ring + 1}, {group}: {good} of {passed} proven on the new version"
         if not enough and missing:
             text += f"; not proven: {', '.join(missing[:5])}{' …' if passed - good > 5 else ''}"
-        data = {"ring": ring, "class": machine_class, "proven": good, "of": passed, "missing": list(missing)}
+        data = {"ring": ring, "class": group, "proven": good, "of": passed, "missing": list(missing)}
         yield Line(QUORUM, State.OK if enough else State.HOLD, text, data)
 
 

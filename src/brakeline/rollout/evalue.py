@@ -88,7 +88,7 @@ def bets_beyond(block: Counts, margin: float) -> tuple[float, ...]:
         price = math.log1p(p0 * (w - 1))
         for r in rates(margin):
             as_shift = math.log(r) + math.log1p(-margin) - math.log(margin) - math.log1p(-r)
-            quiet = block.n_t * (math.log1p(-r) - math.log1p(-margin))
+            quiet = block.at_risk * (math.log1p(-r) - math.log1p(-margin))
             logs.append(quiet + block.x_t * min(math.log(w) - price, as_shift) - block.x_c * price)
     return tuple(logs)
 

@@ -1,6 +1,6 @@
 """The bets of `rollout.evalue` for many blocks at once, in numpy. Same figures, tested against it; no policy.
 
-A block is a row of four whole numbers: treated, controls, bad treated, bad controls. Next: `cohorts`.
+A block is a row of five whole numbers: treated, controls, bad treated, bad controls, treated of the group. Next: `cohorts`.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def _log_expected(n_t: Ints, n_c: Ints, m: Ints, log_w: Floats) -> Floats:
 
 def beyond(blocks: Ints, margin: float) -> Floats:
     """`evalue.bets_beyond` of each block: one row a block, one column a bet."""
-    n_t, n_c, x_t, x_c = (blocks[:, i].astype(np.float64) for i in range(4))
+    n_t, n_c, x_t, x_c, m_t = (blocks[:, i].astype(np.float64) for i in range(5))
     p0 = n_t / (n_t + n_c)
     columns = []
     for w in evalue.ODDS_RATIOS:
         price = np.log1p(p0 * (w - 1))
         for r in evalue.rates(margin):
             as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
-            quiet = n_t * (np.log1p(-r) - np.log1p(-margin))
+            quiet = m_t * (np.log1p(-r) - np.log1p(-margin))
             columns.append(quiet + x_t * np.minimum(np.log(w) - price, as_shift) - x_c * price)
     return np.column_stack(columns)

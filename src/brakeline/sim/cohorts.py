@@ -20,7 +20,7 @@ from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.arms import Draws
-from brakeline.rollout.evidence import SILENT, UNHEALTHY, Row
+from brakeline.rollout.evidence import SIGNALS, SILENT, STATIONARY, UNHEALTHY, Row
 from brakeline.rollout.model import CLASSES, Change, Gate, Phase, Pin, Policy, TickState
 from brakeline.rollout.summary import Bets, ControlArm, Part, Summary
 from brakeline.sim import bets, rates
@@ -30,12 +30,12 @@ from brakeline.sim.incidents import Fault
 from brakeline.sim.rates import Population
 
 HOUR_MS: Final = 3_600_000
-STEP_H: Final = 0.5  # time between two decisions, so also the time that a halt takes to reach everybody
+STEP_H: Final = 0.25  # time between two decisions, so also the time that a halt takes to reach everybody
 REPORTED_H: Final = 0.25  # an offer's result is told within a quarter of an hour
 CHURN: Final = 0.05  # of those who are away while others of their class are there, come in an hour; own assumption
 UNHEALTHY_BASE: Final = 0.001  # of healthy endpoints have a failed service at a checkpoint; own assumption
 ORDINARY_FAILURES: Final = 0.0005  # of trials of a good release fail by full disks and the like; own assumption
-NOBODY_KNOWS_H: Final = 0.05  # those offline at the time of proof are told within the next step
+BACK_H: Final = 16.0  # who closed the lid before it could tell of the update is back the next morning
 HORIZON_H: Final = 30 * 24.0
 CHANGE: Final = Change((Pin("example", "2.0"),))
 
@@ -81,7 +81,21 @@ class End:
 class Blocks:
     """Columns of numbers, a row a block; `grow` adds rows."""
 
-    INTS: Final = ("ring", "region", "kind", "tick", "n_t", "n_c", "m_t", "m_c", "prone", "bitten", "failed", "point")
+    INTS: Final = (
+        "ring",
+        "region",
+        "kind",
+        "tick",
+        "n_t",
+        "n_c",
+        "m_t",
+        "m_c",
+        "prone",
+        "bitten",
+        "failed",
+        "late",
+        "point",
+    )
     FLOATS: Final = ("ready_h", "low", "high", "share")
 
     def __init__(self) -> None:
@@ -369,7 +383,7 @@ class World:
     def _rows(self, r: Region, g: Gate, w: Waiting, treat: np.ndarray, control: np.ndarray,
               at_h: float) -> list[dict[str, float]]:  # fmt: skip
         rows = []
-        for kind in np.flatnonzero(treat):
+        for kind in np.flatnonzero(treat + control) if treat.any() else ():
             n_t = int(treat[kind])
             n_c = int(control[kind]) if w.ring == g.ring else 0
             fault, rng = self.case.fault, self.rng
@@ -381,9 +395,15 @@ class World:
             rows.append({
                 "ring": g.ring, "region": r.index, "kind": int(kind), "tick": g.tick, "n_t": n_t, "n_c": n_c,
                 "m_t": m_t, "m_c": m_c, "prone": prone, "failed": int(rng.binomial(n_t, ORDINARY_FAILURES)),
+                "late": self._late(r, int(kind), n_t, at_h),
                 "ready_h": at_h, "low": w.low, "high": w.high,
             })  # fmt: skip
         return rows
+
+    def _late(self, r: Region, kind: int, n: int, at_h: float) -> int:
+        """Who goes away before it could say that it is well, and says so when it comes back."""
+        away = float(self._away_table(at_h + REPORTED_H, REPORTED_H)[r.index, kind])
+        return int(self.rng.binomial(n, min(1.0, away)))
 
     # --- what becomes of them -------------------------------------------------------------------------------------------
 
@@ -419,23 +439,27 @@ class World:
                 self._speak(due, j, c / 3600, at_h)
 
     def _speak(self, due: np.ndarray, j: int, age_h: float, at_h: float) -> None:
-        b, rng = self.blocks, self.rng
+        b = self.blocks
         away = self._away_table(at_h, age_h)[b.ints["region"][due], b.ints["kind"][due]]
         n_c, m_c = self._uncrossed(due)
         whole = self._sample(b.ints["n_t"][due] - b.ints["m_t"][due], n_c - m_c,
                              np.zeros(due.size, np.int64) if self.attribute else b.ints["bitten"][due], away)  # fmt: skip
         marked = self._sample(b.ints["m_t"][due], m_c, b.ints["bitten"][due] if self.attribute else
                               np.zeros(due.size, np.int64), away)  # fmt: skip
-        both = {signal: whole[signal] + marked[signal] for signal in whole}
-        del rng
-        for signal, counts in both.items():
-            self._add(signal, j, "all", due, counts)
-            for kind, name in enumerate(CLASSES):
-                mine = b.ints["kind"][due] == kind
-                self._add(signal, j, f"class:{name}", due[mine], counts[mine])
-        if self.attribute:
-            for signal, counts in marked.items():
-                self._add(signal, j, self.attribute, due, counts)
+        # Whoever was randomised together is one block, of all classes; a group's row counts only its own bad ones.
+        where = [b.ints["tick"][due], b.ints["region"][due], b.floats["low"][due].astype(np.int64)]
+        _, first, place = np.unique(np.column_stack(where), axis=0, return_index=True, return_inverse=True)
+        for signal in SIGNALS:
+            both = whole[signal] + marked[signal]
+            sums = _merged(both, place, first.size)
+            self._add(signal, j, "all", due[first], np.column_stack([sums, sums[:, 0]]))
+            of_groups = [(f"class:{c}", np.where((b.ints["kind"][due] == k)[:, None], both, 0))
+                         for k, c in enumerate(CLASSES)]  # fmt: skip
+            lids = (b.ints["kind"][due] == CLASSES.index("laptop"))[:, None]
+            of_groups.append((STATIONARY, np.where(lids, 0, both)))
+            for group, mine in (*of_groups, *([(self.attribute, marked[signal])] if self.attribute else [])):
+                own = _merged(mine, place, first.size)
+                self._add(signal, j, group, due[first], np.column_stack([sums[:, :2], own[:, 2:], own[:, 0]]))
 
     def _away_table(self, at_h: float, age_h: float) -> np.ndarray:
         """Probability of a healthy endpoint, ready so long ago, not to be heard now: a row a region, a column a class."""
@@ -471,7 +495,10 @@ class World:
         heard_t, heard_c = n_t - x_t, n_c - x_c
         bad_t = ill + rng.binomial(np.maximum(heard_t - ill, 0), UNHEALTHY_BASE)
         bad_c = rng.binomial(heard_c, UNHEALTHY_BASE)
-        return {SILENT: np.column_stack([n_t, n_c, x_t, x_c]), UNHEALTHY: np.column_stack([heard_t, heard_c, bad_t, bad_c])}
+        return {
+            SILENT: np.column_stack([n_t, n_c, x_t, x_c]),
+            UNHEALTHY: np.column_stack([heard_t, heard_c, bad_t, bad_c]),
+        }
 
     def _add(self, signal: str, j: int, group: str, due: np.ndarray, counts: np.ndarray) -> None:
         told = (counts[:, 0] > 0) & (counts[:, 1] > 0)
@@ -505,7 +532,9 @@ class World:
         n, (ill, bad) = b.ints["n_t"], self._unproven(at_h, age_h)
         first = age_h >= self.case.policy.checkpoints_s[0] / 3600 - 1e-9
         failed = self._failures()
-        open_ = np.where(age_h < REPORTED_H, n, b.ints["bitten"] if self.shows is Shows.SILENCE and self._at_once else 0)
+        open_ = np.where(
+            age_h < REPORTED_H, n, b.ints["bitten"] if self.shows is Shows.SILENCE and self._at_once else 0
+        )
         known = n - np.minimum(n, ill)
         good = n - np.minimum(n, bad)  # parts of endpoints, made whole below so that no sum drifts
         keys = (b.ints["ring"] * len(CLASSES) + b.ints["kind"]) * len(self.regions) + b.ints["region"]
@@ -538,7 +567,9 @@ class World:
     def _at_once(self) -> bool:
         """Whether who is bitten never tells a result."""
         fault = self.case.fault
-        return fault is not None and bitten_share(fault, self.case.population, Exposure("server", 0.0, 0.0), 0.0, 0.0) >= 1
+        return (
+            fault is not None and bitten_share(fault, self.case.population, Exposure("server", 0.0, 0.0), 0.0, 0.0) >= 1
+        )
 
     def _failures(self) -> np.ndarray:
         b = self.blocks
@@ -548,13 +579,14 @@ class World:
     def _unproven(self, at_h: float, age_h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(not known to be well on the new version: not told yet, failed or unhealthy; the same or away too long)."""
         b, policy = self.blocks, self.case.policy
-        ill = self._failures() + (b.ints["bitten"] if self.shows in (Shows.HEALTH, Shows.LOOP) else 0)
+        late = np.where(age_h < BACK_H, b.ints["late"], 0)
+        ill = self._failures() + late + (b.ints["bitten"] if self.shows in (Shows.HEALTH, Shows.LOOP) else 0)
         if self.shows is Shows.SILENCE and self._at_once:
             ill = ill + b.ints["bitten"]  # who dies at once never says that it is well
         bad = ill.astype(np.float64)
         if self.shows is Shows.SILENCE and not self._at_once:
-            late = np.array([policy.return_s(c) / 3600 for c in CLASSES])[b.ints["kind"]]
-            bad += np.where(age_h > late, b.ints["bitten"], 0)
+            limit = np.array([policy.return_s(c) / 3600 for c in CLASSES])[b.ints["kind"]]
+            bad += np.where(age_h > limit, b.ints["bitten"], 0)
         gone = self._away_table(at_h, policy.people_return_s / 3600)[b.ints["region"], b.ints["kind"]]
         bad += np.where(age_h >= policy.people_return_s / 3600, gone * (b.ints["n_t"] - b.ints["bitten"]), 0.0)
         untold = age_h < REPORTED_H
@@ -586,10 +618,18 @@ class World:
         for kind, name in enumerate(CLASSES):
             mine = b.ints["kind"] == kind
             found[f"class:{name}"] = (int(n[mine].sum()), int(failed[mine].sum()))
+        fixed = b.ints["kind"] != CLASSES.index("laptop")
+        found[STATIONARY] = (int(n[fixed].sum()), int(failed[fixed].sum()))
         if self.attribute:
             bitten = int((b.ints["bitten"] * told).sum()) if self.shows is Shows.REPORT else 0
             found[self.attribute] = (int((b.ints["m_t"] * told).sum()), bitten)
         return found
+
+
+def _merged(rows: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+    sums = np.zeros((size, rows.shape[1]), dtype=np.int64)
+    np.add.at(sums, place.ravel(), rows)
+    return sums
 
 
 def run(case: Case) -> End:
