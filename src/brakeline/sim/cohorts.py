@@ -9,6 +9,7 @@ test holds the two against each other. Nothing here decides. Start with `run`.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -36,6 +37,7 @@ CHURN: Final = 0.05  # of those who are away while others of their class are the
 UNHEALTHY_BASE: Final = 0.001  # of healthy endpoints have a failed service at a checkpoint; own assumption
 ORDINARY_FAILURES: Final = 0.0005  # of trials of a good release fail by full disks and the like; own assumption
 BACK_H: Final = 16.0  # who closed the lid before it could tell of the update is back the next morning
+COHORTS_MAX: Final = 8  # of a region are told apart: more would cost time and tell nothing
 HORIZON_H: Final = 30 * 24.0
 CHANGE: Final = Change((Pin("example", "2.0"),))
 
@@ -226,6 +228,7 @@ class World:
         self.blocks = Blocks()
         self.table: dict[Row, dict[int, Bets]] = defaultdict(dict)
         self.ticks: dict[tuple[str, int], TickState] = {}
+        self._tables_h, self._tables = -1.0, dict[float, np.ndarray]()
         self.blueprint = planner.first_blueprint("ro_sim", self._ms(case.start_h))
         held_out = case.policy.guard.holdout
         self.reserve_low = U_END - int(U_END * held_out)
@@ -347,6 +350,7 @@ class World:
             r.low = min(r.low, r.ring_low)
         r.below = max(r.below, g.treat_below)
         if treat or control:
+            r.waiting = _few(r.waiting)
             there = self._there(r, at_h)
             sides = [self._split(treat, min(treat, places), there), self._split(control, None, there)]
             r.waiting.append(Waiting(g.tick, g.ring, low, float(g.control_until), *(x for side in sides for x in side),
@@ -402,7 +406,7 @@ class World:
 
     def _late(self, r: Region, kind: int, n: int, at_h: float) -> int:
         """Who goes away before it could say that it is well, and says so when it comes back."""
-        away = float(self._away_table(at_h + REPORTED_H, REPORTED_H)[r.index, kind])
+        away = float(self._away_table(at_h, REPORTED_H)[r.index, kind])
         return int(self.rng.binomial(n, min(1.0, away)))
 
     # --- what becomes of them -------------------------------------------------------------------------------------------
@@ -463,6 +467,13 @@ class World:
 
     def _away_table(self, at_h: float, age_h: float) -> np.ndarray:
         """Probability of a healthy endpoint, ready so long ago, not to be heard now: a row a region, a column a class."""
+        if self._tables_h != at_h:
+            self._tables_h, self._tables = at_h, {}
+        if age_h not in self._tables:
+            self._tables[age_h] = self._table_of(at_h, age_h)
+        return self._tables[age_h]
+
+    def _table_of(self, at_h: float, age_h: float) -> np.ndarray:
         return np.array([
             [1.0 if self._dark(r.index, at_h) else _not_seen(self.case.population, c, at_h, r.zone_h, age_h)
              for c in CLASSES]
@@ -624,6 +635,20 @@ class World:
             bitten = int((b.ints["bitten"] * told).sum()) if self.shows is Shows.REPORT else 0
             found[self.attribute] = (int((b.ints["m_t"] * told).sum()), bitten)
         return found
+
+
+def _few(waiting: list[Waiting]) -> list[Waiting]:
+    """The same endpoints in `COHORTS_MAX` cohorts: the oldest two of a ring become one."""
+    while len(waiting) >= COHORTS_MAX:
+        i = next((i for i, (a, b) in enumerate(itertools.pairwise(waiting)) if a.ring == b.ring), None)
+        if i is None:
+            return waiting
+        a, b = waiting[i : i + 2]
+        sums = [x + y for x, y in ((a.treat, b.treat), (a.treat_here, b.treat_here), (a.control, b.control),
+                                   (a.control_here, b.control_here))]  # fmt: skip
+        one = Waiting(a.tick, a.ring, min(a.low, b.low), max(a.high, b.high), *sums, (a.seen + b.seen) / 2)
+        waiting = [*waiting[:i], one, *waiting[i + 2 :]]
+    return waiting
 
 
 def _merged(rows: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
