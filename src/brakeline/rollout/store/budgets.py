@@ -21,7 +21,7 @@ def _usage(r: Any) -> Usage:
 
 
 async def state(conn: Connection, endpoint_id: str, now_ms: int) -> tuple[Usage, ...]:
-    """Every budget that an offer to this endpoint spends from, the fleet's first; nobody else spends until the commit."""
+    """Every budget that an offer to this endpoint spends from, the fleet's first; held until the commit."""
     return tuple(map(_usage, await conn.fetch(STATE, endpoint_id, at(now_ms))))
 
 
