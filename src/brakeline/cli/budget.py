@@ -44,6 +44,28 @@ def _by(b: dict[str, Any]) -> str:
     return "(rule of every organisation)" if b["standard"] else f"{b['set_by']}, {when(b['set_ms'])}"
 
 
+@app.command()
+def plan(
+    limit: Annotated[str, typer.Argument(help="A number of endpoints, or a percentage such as 10%.")],
+    group: Of = "",
+    at_once: AtOnce = False,
+    at_least: Annotated[int | None, typer.Option(help="With a percentage: never fewer than so many.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What setting a budget would do, group by group. Changes nothing."""
+    answer = Client.from_context().get("/budgets/plan", group=group, per=_per(at_once), **_numbers(limit, at_least))
+
+    def human() -> None:
+        rows = [(s["group"] or "(the fleet)", s["size"], "none" if s["before"] is None else s["before"], s["after"])
+                for s in answer["scopes"]]  # fmt: skip
+        table(["group", "endpoints", f"{PER[answer['per']]} now", "then"], rows)
+        talk(f"Rollouts that go on now and spend from it: {answer['rollouts']}")
+        if answer["widens"]:
+            talk("It lets more be changed than before: `brakeline budget set` will want a --reason.")
+
+    emit(answer, as_json, human)
+
+
 @app.command("set")
 def set_(
     limit: Annotated[str, typer.Argument(help="A number of endpoints, or a percentage such as 10%.")],

@@ -68,6 +68,29 @@ class BudgetView:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeChange:
+    """What setting a budget would do to one group; `before` None = it had none of its own."""
+
+    group: str
+    size: int
+    before: int | None
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPlan:
+    """What setting a budget would do. `widens`: more may be changed than before, so it needs a reason."""
+
+    group: str
+    per: str
+    before: str
+    after: str
+    widens: bool
+    rollouts: int  # that go on now and would have it
+    scopes: tuple[ScopeChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WindowView:
     """One freeze window as people see it. `state`: frozen (now), to come, or over."""
 
@@ -178,6 +201,27 @@ class Limits:
             found = (Budget(FLEET, Per.HOUR, DEFAULT), *found)
         return tuple(_budget_view(b, usages, now_ms) for b in found)
 
+    async def plan_budget(
+        self, principal: Principal, *, group: str = "", per: str = "hour", endpoints: int | None = None,
+        percent: float | None = None,
+    ) -> BudgetPlan:  # fmt: skip
+        """What `set_budget` would do; changes nothing. Raises as it would, except for a missing reason."""
+        principal.require("rollout.read")
+        which, how, limit = budget.parse_group(group), _per(per), budget.checked(endpoints, percent)
+        sizes = await self._sizes(principal, which)
+        async with self._db.tenant(principal.tenant_id) as conn:
+            old = next((b for b in await budgets_store.budgets(conn) if (b.group, b.per) == (which, how)), None)
+            usages = {u.group: u for u in await budgets_store.usages(conn, self._clock.now_ms()) if u.per is how}
+            rollouts = await budgets_store.sharers(conn)
+        before = old.limit if old else _standard(which, how)
+        scopes = (
+            ScopeChange(str(g), size, usages[g].cap if g in usages else None, limit.cap(size))
+            for g, size in sizes.items()
+        )
+        return BudgetPlan(
+            str(which), how.value, str(before or ""), str(limit), budget.widens(before, limit), rollouts, tuple(scopes)
+        )
+
     async def set_budget(
         self, principal: Principal, *, group: str = "", per: str = "hour", endpoints: int | None = None,
         percent: float | None = None, reason: str = "",
@@ -188,7 +232,7 @@ class Limits:
             budget.parse_group(group), _per(per), budget.checked(endpoints, percent), self._clock.now_ms(),
             principal.name,
         )  # fmt: skip
-        await self._check_group(principal, wanted.group)
+        await self._sizes(principal, wanted.group)
         async with self._db.tenant(principal.tenant_id) as conn:
             old = await budgets_store.get(conn, wanted.group, wanted.per)
             if old is None and len(await budgets_store.budgets(conn)) >= BUDGETS_MAX:
@@ -219,15 +263,16 @@ class Limits:
             await audit.append(conn, self._clock, principal, "budget.remove", _name(which),
                                {"limit": str(old.limit), "per": how.value}, facts)  # fmt: skip
 
-    async def _check_group(self, principal: Principal, group: Group) -> None:
-        """Somebody must be in it: a budget of nobody is a mistake in the name."""
+    async def _sizes(self, principal: Principal, group: Group) -> dict[Group, int]:
+        """The groups that it stands for, by how many endpoints are in each. None is a mistake in the name."""
         if group == FLEET:
-            return
+            return {FLEET: len(await self._fleet.matching(principal.tenant_id, "state:active"))}
         known = await self._fleet.values_of(principal.tenant_id, group.key)
-        if any(group.covers(Group(group.key, v)) for v in known):
-            return
+        found = {g: n for value, n in known.items() if group.covers(g := Group(group.key, value))}
+        if found:
+            return found
         near = difflib.get_close_matches(group.value.rstrip("*"), known, n=1)
-        some = ", ".join(known[:10]) or "none"
+        some = ", ".join([*known][:10]) or "none"
         hint = f"did you mean {group.key}:{near[0]}?" if near else f"there are: {some}"
         raise Invalid(f"no endpoint is in {group}, so nothing would be bounded; {hint}", group=str(group))
 

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from brakeline.rollout.api import Who
-from brakeline.rollout.limits import BudgetView, Limits, WindowView
+from brakeline.rollout.limits import BudgetPlan, BudgetView, Limits, WindowView
 
 router = APIRouter(prefix="/api/v1", tags=["limits"])
 
@@ -64,6 +64,15 @@ class WindowList:
 async def list_budgets(who: Who, limits: LimitsOf) -> BudgetList:
     """Every budget in force with what is spent of it, the fleet's first."""
     return BudgetList(await limits.budgets(who))
+
+
+@router.get("/budgets/plan")
+async def plan_budget(
+    who: Who, limits: LimitsOf, group: str = "", per: str = "hour", endpoints: int | None = None,
+    percent: float | None = None,
+) -> BudgetPlan:  # fmt: skip
+    """What setting it would do, group by group. Changes nothing."""
+    return await limits.plan_budget(who, group=group, per=per, endpoints=endpoints, percent=percent)
 
 
 @router.put("/budgets")

@@ -58,6 +58,9 @@ async def test_budgets_are_shown_lowered_raised_with_a_reason_and_removed(run: R
     assert (code, "10 %, at least 50" in out, "0/50" in out) == (0, True, True)
     assert "(rule of every organisation)" in out
     assert "Every offer of every rollout" in err
+    code, out, err = await run("budget", "plan", "20%")
+    assert (code, out.split("\n")[1].split()) == (0, ["(the", "fleet)", "2", "50", "1"])
+    assert "will want a --reason" in err
     code, out, _ = await run("budget", "set", "20")
     assert (code, out) == (0, "the fleet: 0 of 20 per hour used, 2 endpoints\n")
     code, _, err = await run("budget", "set", "30")

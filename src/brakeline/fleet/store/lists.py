@@ -129,13 +129,13 @@ async def matching(conn: Connection, query: Query, now_ms: int, among: Sequence[
     return [r["endpoint_id"] for r in rows]
 
 
-async def values(conn: Connection, key: str) -> list[str]:
-    """What active endpoints have as `key`, sorted."""
+async def values(conn: Connection, key: str) -> dict[str, int]:
+    """What active endpoints have as `key`, sorted, and how many have it."""
     rows = await conn.fetch(
-        f"SELECT DISTINCT v.value FROM brakeline.endpoint e CROSS JOIN LATERAL {_VALUES[key]} v (value)"  # noqa: S608
-        " WHERE e.state = 'active' ORDER BY 1"
+        f"SELECT v.value, count(*) FROM brakeline.endpoint e CROSS JOIN LATERAL {_VALUES[key]} v (value)"  # noqa: S608
+        " WHERE e.state = 'active' GROUP BY 1 ORDER BY 1"
     )
-    return [r["value"] for r in rows]
+    return {r[0]: r[1] for r in rows}
 
 
 async def endpoint(conn: Connection, endpoint_id: str) -> EndpointDetail | None:
