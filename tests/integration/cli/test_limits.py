@@ -84,13 +84,13 @@ async def test_freeze_windows_are_added_listed_and_removed(run: Run) -> None:
     code, out, _ = await run("freeze-window", "add", "a/b now", "--until", "2027-01-04T08:00")
     assert (code, "freeze window 'a/b now' until 2027-01-04 08:00 UTC (frozen)" in out) == (0, True)
     items = json.loads((await run("freeze-window", "list", "--json"))[1])["items"]
-    assert [(w["name"], w["state"]) for w in items] == [("weekend", "to come"), ("a/b now", "frozen")]
+    assert [(w["name"], w["state"]) for w in items] == [("a/b now", "frozen"), ("weekend", "to come")]
     assert "a/b now" in (await run("freeze-window", "list"))[1]
     assert (await run("freeze-window", "remove", "a/b now"))[0] == 2
     code, out, err = await run("freeze-window", "remove", "a/b now", "--reason", "released")
     assert (code, out) == (0, "a/b now is gone.\n")
     assert "rollouts go on" in err
-    assert (await run("freeze-window", "remove", items[0]["id"], "--reason", "x"))[0] == 0
+    assert (await run("freeze-window", "remove", items[1]["id"], "--reason", "x"))[0] == 0
 
 
 @pytest.mark.parametrize(

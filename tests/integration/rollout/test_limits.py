@@ -400,8 +400,8 @@ async def test_windows_in_lists_say_when_and_whether_they_hold_now(fleet: SmallF
     )
     await limits.add_window(OWNER, name="now", weekly="daily 00:00/24:00")
     assert [(w.name, w.state, w.when) for w in await limits.freeze_windows(OWNER)] == [
-        ("soon", "to come", "2026-12-20 18:00 to 2027-01-04 08:00 Europe/Berlin"),
         ("now", "frozen", "daily 00:00/24:00 UTC"),
+        ("soon", "to come", "2026-12-20 18:00 to 2027-01-04 08:00 Europe/Berlin"),
     ]
     fleet.clock.advance(60 * 86_400)
-    assert [w.state for w in await limits.freeze_windows(OWNER)] == ["over", "frozen"]
+    assert [w.state for w in await limits.freeze_windows(OWNER)] == ["frozen", "over"]

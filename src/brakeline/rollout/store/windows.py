@@ -43,7 +43,7 @@ async def delete(conn: Connection, window_id: str) -> Window | None:
 
 async def windows(conn: Connection) -> tuple[Window, ...]:
     """All of them, oldest first."""
-    rows = await conn.fetch("SELECT * FROM brakeline.freeze_window ORDER BY window_id")
+    rows = await conn.fetch("SELECT * FROM brakeline.freeze_window ORDER BY created_at, name")
     return tuple(map(_window, rows))
 
 
