@@ -255,6 +255,8 @@ class Releasing:
         for tenant_id in self._rollouts.live.tenants():
             async with self._rollouts.db.tenant(tenant_id) as conn:
                 self._finished[tenant_id] = await _finished(conn)
+            if self._finished[tenant_id]:  # without a live rollout nobody else asks for its limits
+                await self._rollouts.limits.of_tenant(tenant_id)
         self._finished_until_s = now_s + FINISHED_EVERY_S
 
 
