@@ -112,7 +112,6 @@ class TenantLimits:
     usage: Usage
     frozen: str = ""  # what freezes the whole fleet, in words; "" = nothing
     partly: tuple[tuple[str, frozenset[str]], ...] = ()  # and what freezes these endpoints
-    budgeted: frozenset[str] = frozenset()  # endpoints with a budget besides the fleet's
 
 
 class Limits:
@@ -139,13 +138,12 @@ class Limits:
         async with self._db.tenant(tenant_id) as conn:
             usage = await budgets_store.of_the_fleet(conn, now_ms)
             found = await windows_store.windows(conn)
-            budgeted = await budgets_store.budgeted(conn)
         for_all = windows.frozen((w for w in found if not w.filter), now_ms)
         partly = [
             (str(in_force), frozenset(await self._fleet.matching(tenant_id, w.filter)))
             for w in found if w.filter and (in_force := windows.frozen((w,), now_ms)) is not None
         ]  # fmt: skip
-        return TenantLimits(usage, str(for_all) if for_all else "", tuple(partly), budgeted)
+        return TenantLimits(usage, str(for_all) if for_all else "", tuple(partly))
 
     def closed(self, tenant_id: str) -> bool:
         """Whether, when it was last looked, a freeze window or a spent budget kept the fleet from any change."""
@@ -158,11 +156,12 @@ class Limits:
         """What the limits leave to one rollout. Releases are leased by name where a range would reach too many."""
         passes = (limits.frozen or limits.partly) and await windows_store.passes(conn, row.rollout_id)
         partly = () if passes else limits.partly
-        held = limits.budgeted.union(*(ids for _, ids in partly)) if row.change.release is not None else frozenset()
         by_name: dict[str, int] = {}
-        for t in targets:
-            if t.endpoint_id in held:
-                by_name[t.region] = min(t.u, by_name.get(t.region, t.u))
+        if row.change.release is not None:
+            held = (await budgets_store.budgeted(conn)).union(*(ids for _, ids in partly))
+            for t in targets:
+                if t.endpoint_id in held:
+                    by_name[t.region] = min(t.u, by_name.get(t.region, t.u))
         return Allowance(
             limits.usage, await budgets_store.reserved(conn, row.rollout_id), await budgets_store.sharers(conn),
             "" if passes else limits.frozen, by_name, _notes(targets, partly),
