@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -301,6 +301,25 @@ def _with_gates(current: Blueprint, proposed: Blueprint, gates: tuple[Gate, ...]
         alpha_sum=current.alpha_sum,
     )  # fmt: skip
     return current if same == current else fitted
+
+
+def leased_within(lines: tuple[Line, ...], blueprint: Blueprint, treated_in: Mapping[tuple[str, int], int],
+                  draws: Mapping[str, Sequence[int]]) -> tuple[Line, ...]:  # fmt: skip
+    """`lines`, so that ranges of a release reach no more endpoints than have a place, whether they are here or away.
+
+    `draws`: sorted, of every target that was not treated. Whoever comes back inside a range takes what it is leased.
+    """
+    below: dict[str, int] = {}
+    for region, us in draws.items():
+        gate = blueprint.gate(region)
+        places = max(0, gate.budget - treated_in.get((region, gate.tick), 0)) if gate else 0
+        if places < len(us):
+            below[region] = us[places]
+    known = bounds(lines)
+    merged = below | {r: min(u, below.get(r, u)) for r, u in known.items()}
+    return tuple(
+        replace(x, data={**x.data, BELOW: merged}) if x.gate == BUDGET and BELOW in x.data else x for x in lines
+    )
 
 
 def bounds(lines: Iterable[Line]) -> dict[str, int]:

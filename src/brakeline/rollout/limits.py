@@ -22,7 +22,7 @@ from brakeline.platform.database import Connection, Database
 from brakeline.platform.observe import logger
 from brakeline.rollout import budget, windows
 from brakeline.rollout.budget import DEFAULT, FLEET, FREEZE_WINDOW, Allowance, Budget, Group, Limit, Per, Usage
-from brakeline.rollout.model import Blueprint, Line, Report, State
+from brakeline.rollout.model import Arm, Blueprint, Line, Report, State
 from brakeline.rollout.situation import Situation
 from brakeline.rollout.store import budgets as budgets_store
 from brakeline.rollout.store import windows as windows_store
@@ -328,6 +328,13 @@ def within(situation: Situation, proposed: Blueprint, report: Report, allowed: A
         row.blueprint, proposed, allowed, treated_in, lambda region, n: seen.places.untreated(region).at(n), now_ms,
         row.report.lines,
     )  # fmt: skip
+    if row.change.release is not None:
+        treated = {s.endpoint_id for s in situation.subjects if s.arm is Arm.TREATED}
+        draws: dict[str, list[int]] = {t.region: [] for t in situation.targets}
+        for t in situation.targets:
+            if t.endpoint_id not in treated:
+                draws[t.region].append(t.u)
+        lines = budget.leased_within(lines, fitted, treated_in, draws)
     return fitted, Report(budget.waits_first(report.lines, lines))
 
 

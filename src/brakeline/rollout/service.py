@@ -102,6 +102,13 @@ class RolloutService(Offering):
         self.executor = Executor(db, clock, bus, fleet, self.journal, self.refresh, self.limits)
         self.releasing: Settling | None = None  # `releasing.Releasing` puts itself here
 
+    def _asked(self, tenant_id: str, rollout_id: str, target: Target) -> bool:
+        """What is leased by name is leased at once."""
+        named = super()._asked(tenant_id, rollout_id, target)
+        if named and self.releasing is not None:
+            self.releasing.lease()
+        return named
+
     async def open(self) -> None:
         """After a start, before the first offer: the journal was read; now the rollouts as they were left."""
         await self.reconcile()

@@ -73,6 +73,33 @@ async def test_who_has_a_budget_besides_the_fleet_s_is_leased_to_by_name(release
     assert len(releases.fleet.offered()) == 2
 
 
+async def test_an_offer_by_name_is_leased_before_the_next_round(releases: Releases) -> None:
+    """Else the launcher, which looks at once, would find nothing and be asked again 45 s later."""
+    fleet = releases.fleet
+    await fleet.service.limits.set_budget(OWNER, group="region:*", endpoints=1)
+    await releases.promote("1.4.0", 14, 8)
+    for t in fleet.twins:
+        candidates = await fleet.service.candidates_for(t.identity)
+        orders, _ = await fleet.service.on_check_in(t.identity, fleet.check_in(t, candidates))
+        if orders:
+            break
+    assert releases.look(t)
+
+
+async def test_who_is_away_takes_no_place_when_it_comes_back(releases: Releases) -> None:
+    """Half the fleet was never heard; whoever of it boots inside the range would take the release unasked."""
+    fleet = releases.fleet
+    for t in fleet.twins[::2]:
+        t.alive = False
+    await releases.promote("1.4.0", 14, 2)
+    assert len(await releases.leased()) <= 2
+    for t in fleet.twins:
+        t.fate = "idle"
+    await fleet.rounds(3)
+    assert len(await releases.leased()) == 2
+    assert await releases.leased() == set(fleet.offered())
+
+
 async def test_in_a_freeze_window_only_offers_that_were_made_are_leased_and_nothing_that_stands(
     releases: Releases, clock: ManualClock
 ) -> None:

@@ -248,6 +248,15 @@ def test_endpoints_with_a_budget_of_their_own_get_releases_by_name() -> None:
     assert budget.bounds(lines) == {"eu": 130}
 
 
+def test_a_range_reaches_no_more_endpoints_than_have_a_place_whether_they_are_here_or_away() -> None:
+    running = rolling(gate("eu", 4))  # below 140, for those who are here
+    (line,) = fitted(running, running, Allowance(fleet(50, 0), by_name={"us": 7}))[1]
+    draws = {"eu": (95, 99, *DRAWS), "us": (5, 9)}
+    (led,) = budget.leased_within((line,), running, {("eu", 6): 1}, draws)
+    assert led.data["below"] == {"eu": 110, "us": 5}
+    assert (led.text, led.state) == (line.text, line.state)
+
+
 def test_reasons_to_wait_come_first_in_the_report() -> None:
     other = Line("state", State.OK, "rolling")
     wait, ok = Line("budget", State.WAIT, "spent"), Line("budget", State.OK, "free")
