@@ -29,6 +29,8 @@ NOUNS: Final = {
     "release": "Releases of the agent and the launcher.",
     "deployment": "Updates over endpoints: preview and create.",
     "rollout": "Rollouts: list, show, start, watch, brake, resume, withdraw, explain.",
+    "budget": "How many endpoints may be changed, over all rollouts together.",
+    "freeze-window": "Spans in which endpoints get no new offers.",
     "audit": "Who did what: list and verify the chain.",
     "auth": "Sign in, people, API tokens.",
     "config": "Settings with their origin.",
@@ -117,7 +119,7 @@ def _usage_problem(name: str, words: Sequence[str], error: Any, as_json: bool) -
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"brakeline.cli.{name}")
+    return importlib.import_module(f"brakeline.cli.{name.replace('-', '_')}")
 
 
 def _take_context(words: list[str]) -> list[str]:
@@ -146,7 +148,7 @@ def _unknown(word: str) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<11} {text}" for name, text in (NOUNS | OWN).items()]
+    lines = [f"  {name:<13} {text}" for name, text in (NOUNS | OWN).items()]
     return (
         "Usage: brakeline NOUN VERB [OPTIONS]\n\nPatch fast. Brake faster.\n\n"
         + "\n".join(lines)

@@ -40,6 +40,7 @@ def shell_for(page: str) -> Shell:
     if page in DOORS:
         return Shell(title=page)
     sections = {"rollout": "/rollouts", "cve": "/vulnerabilities", "overview": "/", "new_deployment": "/rollouts/new",
-                "release_act": "/releases", "promotion": "/releases", "release_keys": "/releases"}  # fmt: skip
+                "release_act": "/releases", "promotion": "/releases", "release_keys": "/releases",
+                "limits": "/settings"}  # fmt: skip
     path = sections.get(page, "/" + page.removeprefix("add_").rstrip("s") + "s")
     return Shell(page.replace("_", " "), navigation(path, NavCounts(100_000, 312, 1)), "Alice", "form-token", dev=True)

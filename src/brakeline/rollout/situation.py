@@ -17,7 +17,7 @@ from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.summary import Summary, summarise
 
 # Answers that pass by themselves; with any other an endpoint is not eligible until it says "ready".
-PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale"})
+PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale", "budget", "group_budget", "freeze_window"})
 
 
 @dataclass(frozen=True, slots=True)

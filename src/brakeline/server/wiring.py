@@ -35,6 +35,7 @@ from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.api import router as rollout_router
 from brakeline.rollout.executor import RECONCILE_S
+from brakeline.rollout.limits_api import router as limits_router
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
@@ -58,7 +59,7 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    remediation_router,
+    limits_router, remediation_router,
 )  # fmt: skip
 
 
