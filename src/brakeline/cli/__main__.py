@@ -29,6 +29,7 @@ NOUNS: Final = {
     "release": "Releases of the agent and the launcher.",
     "deployment": "Updates over endpoints: preview and create.",
     "rollout": "Rollouts: list, show, start, watch, brake, resume, withdraw, explain.",
+    "drill": "Drills: what a bad change would have cost, in a simulated fleet.",
     "budget": "How many endpoints may be changed, over all rollouts together.",
     "freeze-window": "Spans in which endpoints get no new offers.",
     "audit": "Who did what: list and verify the chain.",

@@ -75,7 +75,9 @@ def _unlocked(path: Path, data: bytes, secret: bytes | None) -> PrivateKeyTypes:
     except ValueError:
         if secret is None:
             raise
-        raise KeyUnusable(f"{path} cannot be decrypted: the passphrase is not its own, or the file is damaged") from None
+        raise KeyUnusable(
+            f"{path} cannot be decrypted: the passphrase is not its own, or the file is damaged"
+        ) from None
 
 
 def read_uri(path: Path, pin: SecretsHandler) -> Signer:

@@ -3,7 +3,8 @@
 An endpoint's clock starts at ready. At checkpoint c it is *silent* if no check-in came in (c - g, c]; *asleep* (said
 goodbye) is a third value, counted in neither; *unhealthy* is judged among those heard. Counts are made per block: the
 treated and controls of one region that were randomised in the same tick and came into range in the same tick
-(`arms.cohort`). A block speaks only when its tick is closed and all its endpoints have passed the checkpoint. Pure; the executor and the simulation call the same code.
+(`arms.cohort`). A block speaks only when its tick is closed and all its endpoints have passed the checkpoint. Pure; the
+executor and the simulation call the same code.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The bets of `rollout.evalue` for many blocks at once, in numpy. Same figures, tested against it; no policy.
 
-A block is a row of five whole numbers: treated, controls, bad treated, bad controls, treated of the group. Next: `cohorts`.
+A block is a row of five whole numbers: treated, controls, bad treated, bad controls, treated of the group. Next:
+`cohorts`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def compare(blocks: Ints) -> Floats:
     n_t, n_c, x_t, x_c = (blocks[:, i] for i in range(4))
     m, n = x_t + x_c, n_t + n_c
     log_w = np.log(np.array(evalue.ODDS_RATIOS))
-    out = x_t[:, None] * log_w - m[:, None] * np.log1p((n_t / n)[:, None] * (np.array(evalue.ODDS_RATIOS) - 1))
+    out: Floats = x_t[:, None] * log_w - m[:, None] * np.log1p((n_t / n)[:, None] * (np.array(evalue.ODDS_RATIOS) - 1))
     low, high = np.maximum(0, m - n_c), np.minimum(n_t, m)
     alike = (m == 0) | (m == n)
     out[alike] = 0.0

@@ -9,7 +9,6 @@ test holds the two against each other. Nothing here decides. Start with `run`.
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,12 +19,11 @@ import numpy as np
 from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner
 from brakeline.rollout.alpha import MARGINS
-from brakeline.rollout.arms import Draws
 from brakeline.rollout.evidence import SIGNALS, SILENT, STATIONARY, UNHEALTHY, Row
 from brakeline.rollout.model import CLASSES, Change, Gate, Phase, Pin, Policy, TickState
 from brakeline.rollout.summary import Bets, ControlArm, Part, Summary
 from brakeline.sim import bets, rates
-from brakeline.sim.draws import Segment, SpreadDraws
+from brakeline.sim.asking import Floats, Ints, Region, SpreadPlaces, Waiting, come_and_go, few, share_of, split
 from brakeline.sim.harm import LOOP_HEARD, SHOWS, Exposure, Shows, bitten_share
 from brakeline.sim.incidents import Fault
 from brakeline.sim.rates import Population
@@ -33,11 +31,9 @@ from brakeline.sim.rates import Population
 HOUR_MS: Final = 3_600_000
 STEP_H: Final = 0.25  # time between two decisions, so also the time that a halt takes to reach everybody
 REPORTED_H: Final = 0.25  # an offer's result is told within a quarter of an hour
-CHURN: Final = 0.05  # of those who are away while others of their class are there, come in an hour; own assumption
 UNHEALTHY_BASE: Final = 0.001  # of healthy endpoints have a failed service at a checkpoint; own assumption
 ORDINARY_FAILURES: Final = 0.0005  # of trials of a good release fail by full disks and the like; own assumption
 BACK_H: Final = 16.0  # who closed the lid before it could tell of the update is back the next morning
-COHORTS_MAX: Final = 8  # of a region are told apart: more would cost time and tell nothing
 HORIZON_H: Final = 30 * 24.0
 CHANGE: Final = Change((Pin("example", "2.0"),))
 
@@ -114,96 +110,6 @@ class Blocks:
         return len(self.ints["ring"])
 
 
-@dataclass(slots=True)
-class Waiting:
-    """Draws that came into range in the same tick and were not ready since, by class."""
-
-    tick: int
-    ring: int
-    low: float
-    high: float
-    treat: np.ndarray  # away
-    treat_here: np.ndarray  # about to ask
-    control: np.ndarray
-    control_here: np.ndarray
-    seen: np.ndarray  # probability to be online when the others were last looked for
-
-    def left(self) -> bool:
-        return bool(self.treat.any() or self.treat_here.any() or self.control.any() or self.control_here.any())
-
-
-@dataclass(slots=True)
-class Region:
-    """Where the draws of one region stand."""
-
-    name: str
-    index: int
-    zone_h: float
-    size: int
-    below: int = 0  # draws below were in range for treatment
-    treated: int = 0
-    ring: int = -1
-    ring_low: int = U_END  # lowest control range of this ring
-    ring_high: int = 0
-    low: int = U_END  # and of all rings
-    here: float = 1.0  # share of its endpoints that are there now
-    waiting: list[Waiting] = field(default_factory=list)
-
-    def front(self) -> int:
-        """Endpoints in range for treatment that were not ready yet."""
-        return int(sum(w.treat.sum() + w.treat_here.sum() for w in self.waiting))
-
-    def front_here(self) -> int:
-        return int(sum(w.treat_here.sum() for w in self.waiting))
-
-
-class _Places:
-    """`summary.Places` from numbers."""
-
-    def __init__(self, regions: list[Region], reserve_low: int) -> None:
-        self._regions = {r.name: r for r in regions}
-        self._reserve_low = reserve_low
-
-    def regions(self) -> list[str]:
-        return sorted(self._regions)
-
-    def eligible(self, region: str) -> int:
-        r = self._regions[region]
-        return r.size - r.treated
-
-    def untreated(self, region: str) -> Draws:
-        r = self._regions[region]
-        front = r.front()
-        return _here(r, [Segment(r.below, U_END, r.size - r.treated - front)])
-
-    def fresh(self, region: str) -> Draws:
-        r = self._regions[region]
-        top = max(r.low, r.below) if r.low < U_END else self._reserve_low
-        return _here(r, [
-            Segment(r.below, top, _share(r, r.below, top)),
-            Segment(self._reserve_low, U_END, _share(r, max(self._reserve_low, r.below), U_END)),
-        ])  # fmt: skip
-
-    def spare(self, region: str, ring: int) -> Draws:
-        r = self._regions[region]
-        if r.ring != ring or r.ring_low == U_END:
-            return self.untreated(region)
-        low, high = max(r.ring_low, r.below), max(r.ring_high, r.below)
-        return _here(r, [
-            Segment(r.below, low, _share(r, r.below, low)), Segment(high, U_END, _share(r, high, U_END)),
-        ])  # fmt: skip
-
-
-def _here(r: Region, segments: list[Segment]) -> SpreadDraws:
-    """Those who wait in front and are here now, and of the others as many as are here at this time of day."""
-    others = [Segment(s.low, s.high, round(s.count * r.here)) for s in segments]
-    return SpreadDraws([Segment(0, r.below, r.front_here()), *others])
-
-
-def _share(r: Region, low: int, high: int) -> int:
-    return max(0, round(r.size * (high - low) / U_END))
-
-
 @lru_cache(maxsize=200_000)
 def _not_seen(population: Population, machine_class: str, at_h: float, zone_h: float, age_h: float) -> float:
     weekday, hour = rates.local(at_h, zone_h)
@@ -228,7 +134,7 @@ class World:
         self.blocks = Blocks()
         self.table: dict[Row, dict[int, Bets]] = defaultdict(dict)
         self.ticks: dict[tuple[str, int], TickState] = {}
-        self._tables_h, self._tables = -1.0, dict[float, np.ndarray]()
+        self._tables_h, self._tables = -1.0, dict[float, Floats]()
         self.blueprint = planner.first_blueprint("ro_sim", self._ms(case.start_h))
         held_out = case.policy.guard.holdout
         self.reserve_low = U_END - int(U_END * held_out)
@@ -246,7 +152,7 @@ class World:
     def _ms(at_h: float) -> int:
         return round(at_h * HOUR_MS)
 
-    # --- time ---------------------------------------------------------------------------------------------------------
+    # --- time -------------------------------------------------------------------------------------------------------
 
     def run(self) -> End:
         """Steps until the rollout is over, or the horizon."""
@@ -282,25 +188,14 @@ class World:
             there = self._there(r, at_h)
             r.here = float(self.mix @ there)
             for w in r.waiting:
-                self._come_and_go(w, there)
+                come_and_go(self.rng, w, there, STEP_H)
 
-    def _there(self, r: Region, at_h: float) -> np.ndarray:
+    def _there(self, r: Region, at_h: float) -> Floats:
         """Probability to be online now, by class."""
         if self._dark(r.index, at_h):
             return np.zeros(len(CLASSES))
         weekday, hour = rates.local(at_h, r.zone_h)
         return np.array([rates.online(self.case.population, c, hour, weekday) for c in CLASSES])
-
-    def _come_and_go(self, w: Waiting, there: np.ndarray) -> None:
-        """As many as the time of day brings or takes, and a few who come at any time."""
-        come = np.maximum((there - w.seen) / np.maximum(1 - w.seen, 1e-9), CHURN * STEP_H * there).clip(0, 1)
-        go = ((w.seen - there) / np.maximum(w.seen, 1e-9)).clip(0, 1)
-        w.seen = there
-        for away, here in (("treat", "treat_here"), ("control", "control_here")):
-            came = self.rng.binomial(getattr(w, away), come)
-            went = self.rng.binomial(getattr(w, here), go)
-            setattr(w, away, getattr(w, away) - came + went)
-            setattr(w, here, getattr(w, here) + came - went)
 
     def _decide(self, at_h: float) -> None:
         now_ms = self._ms(at_h)
@@ -316,7 +211,7 @@ class World:
         self.ticks = {key: tick for key, tick in self.ticks.items() if key in kept}
         self.blueprint = proposed
 
-    # --- who is ready ---------------------------------------------------------------------------------------------------
+    # --- who is ready -----------------------------------------------------------------------------------------------
 
     def _ask(self, at_h: float) -> None:
         rows: list[dict[str, float]] = []
@@ -340,30 +235,21 @@ class World:
                 w.control, w.control_here = np.zeros_like(w.control), np.zeros_like(w.control)
             r.ring, r.ring_low, r.ring_high = g.ring, U_END, 0
         places = max(0, g.budget - r.front_here())
-        treat = _share(r, r.below, g.treat_below) if g.treat_below > r.below else 0
+        treat = share_of(r, r.below, g.treat_below) if g.treat_below > r.below else 0
         treat = min(treat, r.size - r.treated - r.front())
         control, low = 0, float(g.control_from)
         if g.control_from < g.control_until and g.control_from < r.ring_low:
             high = min(r.ring_low, g.control_until)
-            control = _share(r, g.control_from, high)
+            control = share_of(r, g.control_from, high)
             r.ring_low, r.ring_high = g.control_from, max(r.ring_high, g.control_until)
             r.low = min(r.low, r.ring_low)
         r.below = max(r.below, g.treat_below)
         if treat or control:
-            r.waiting = _few(r.waiting)
+            r.waiting = few(r.waiting)
             there = self._there(r, at_h)
-            sides = [self._split(treat, min(treat, places), there), self._split(control, None, there)]
-            r.waiting.append(Waiting(g.tick, g.ring, low, float(g.control_until), *(x for side in sides for x in side),
-                                     there))  # fmt: skip
-
-    def _split(self, n: int, here: int | None, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(away, here) by class of `n` endpoints. A treated range holds as many who are here as its budget."""
-        share = float(self.mix @ there)
-        count = min(n, round(n * share)) if here is None else here
-        on, off = self.mix * there, self.mix * (1 - there)
-        there_now = self.rng.multinomial(count, on / on.sum())
-        away = self.rng.multinomial(n - count, off / off.sum() if off.sum() else self.mix)
-        return away, there_now
+            away, here = split(self.rng, self.mix, treat, min(treat, places), there)
+            c_away, c_here = split(self.rng, self.mix, control, None, there)
+            r.waiting.append(Waiting(g.tick, g.ring, low, float(g.control_until), away, here, c_away, c_here, there))
 
     def _ready(self, r: Region, g: Gate, tick: TickState, at_h: float) -> list[dict[str, float]]:
         """Who asks in this step, both arms alike; the tick closes for both when its budget is spent."""
@@ -384,7 +270,7 @@ class World:
         r.waiting = [w for w in r.waiting if w.left()]
         return rows
 
-    def _rows(self, r: Region, g: Gate, w: Waiting, treat: np.ndarray, control: np.ndarray,
+    def _rows(self, r: Region, g: Gate, w: Waiting, treat: Ints, control: Ints,
               at_h: float) -> list[dict[str, float]]:  # fmt: skip
         rows = []
         for kind in np.flatnonzero(treat + control) if treat.any() else ():
@@ -409,7 +295,7 @@ class World:
         away = float(self._away_table(at_h, REPORTED_H)[r.index, kind])
         return int(self.rng.binomial(n, min(1.0, away)))
 
-    # --- what becomes of them -------------------------------------------------------------------------------------------
+    # --- what becomes of them ---------------------------------------------------------------------------------------
 
     def _bite(self, at_h: float) -> None:
         """The fault shows on more of those whom it will hit."""
@@ -419,7 +305,7 @@ class World:
         left = np.flatnonzero(b.ints["prone"] > b.ints["bitten"])
         if not left.size:
             return
-        now = np.array([self._share_of(i, at_h) for i in left])
+        now = np.array([self._share_of(int(i), at_h) for i in left])
         before = b.floats["share"][left]
         p = np.clip((now - before) / np.maximum(1 - before, 1e-12), 0, 1)
         b.ints["bitten"][left] += self.rng.binomial(b.ints["prone"][left] - b.ints["bitten"][left], p)
@@ -442,14 +328,14 @@ class World:
                 b.ints["point"][due] = j + 1
                 self._speak(due, j, c / 3600, at_h)
 
-    def _speak(self, due: np.ndarray, j: int, age_h: float, at_h: float) -> None:
+    def _speak(self, due: Ints, j: int, age_h: float, at_h: float) -> None:
         b = self.blocks
         away = self._away_table(at_h, age_h)[b.ints["region"][due], b.ints["kind"][due]]
         n_c, m_c = self._uncrossed(due)
-        whole = self._sample(b.ints["n_t"][due] - b.ints["m_t"][due], n_c - m_c,
-                             np.zeros(due.size, np.int64) if self.attribute else b.ints["bitten"][due], away)  # fmt: skip
-        marked = self._sample(b.ints["m_t"][due], m_c, b.ints["bitten"][due] if self.attribute else
-                              np.zeros(due.size, np.int64), away)  # fmt: skip
+        bitten, none = b.ints["bitten"][due], np.zeros(due.size, np.int64)
+        m_t = b.ints["m_t"][due]
+        whole = self._sample(b.ints["n_t"][due] - m_t, n_c - m_c, none if self.attribute else bitten, away)
+        marked = self._sample(m_t, m_c, bitten if self.attribute else none, away)
         # Whoever was randomised together is one block, of all classes; a group's row counts only its own bad ones.
         where = [b.ints["tick"][due], b.ints["region"][due], b.floats["low"][due].astype(np.int64)]
         _, first, place = np.unique(np.column_stack(where), axis=0, return_index=True, return_inverse=True)
@@ -465,22 +351,22 @@ class World:
                 own = _merged(mine, place, first.size)
                 self._add(signal, j, group, due[first], np.column_stack([sums[:, :2], own[:, 2:], own[:, 0]]))
 
-    def _away_table(self, at_h: float, age_h: float) -> np.ndarray:
-        """Probability of a healthy endpoint, ready so long ago, not to be heard now: a row a region, a column a class."""
+    def _away_table(self, at_h: float, age_h: float) -> Floats:
+        """Probability that a healthy endpoint, ready so long ago, is away now: a row a region, a column a class."""
         if self._tables_h != at_h:
             self._tables_h, self._tables = at_h, {}
         if age_h not in self._tables:
             self._tables[age_h] = self._table_of(at_h, age_h)
         return self._tables[age_h]
 
-    def _table_of(self, at_h: float, age_h: float) -> np.ndarray:
+    def _table_of(self, at_h: float, age_h: float) -> Floats:
         return np.array([
             [1.0 if self._dark(r.index, at_h) else _not_seen(self.case.population, c, at_h, r.zone_h, age_h)
              for c in CLASSES]
             for r in self.regions
         ])  # fmt: skip
 
-    def _uncrossed(self, due: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _uncrossed(self, due: Ints) -> tuple[Ints, Ints]:
         """Controls whose turn to be treated has not come yet."""
         b = self.blocks
         below = np.array([float(r.below) for r in self.regions])[b.ints["region"][due]]
@@ -490,8 +376,8 @@ class World:
         others = self.rng.binomial(b.ints["n_c"][due] - b.ints["m_c"][due], part)
         return marked + others, marked
 
-    def _sample(self, n_t: np.ndarray, n_c: np.ndarray, bitten: np.ndarray,
-                away: np.ndarray) -> dict[str, np.ndarray]:  # fmt: skip
+    def _sample(self, n_t: Ints, n_c: Ints, bitten: Ints,
+                away: Floats) -> dict[str, Ints]:  # fmt: skip
         """(treated, controls, bad treated, bad controls) for silence, and for bad health among those heard."""
         rng, well = self.rng, n_t - bitten
         if self.shows is Shows.SILENCE:
@@ -511,7 +397,7 @@ class World:
             UNHEALTHY: np.column_stack([heard_t, heard_c, bad_t, bad_c]),
         }
 
-    def _add(self, signal: str, j: int, group: str, due: np.ndarray, counts: np.ndarray) -> None:
+    def _add(self, signal: str, j: int, group: str, due: Ints, counts: Ints) -> None:
         told = (counts[:, 0] > 0) & (counts[:, 1] > 0)
         if not told.any():
             return
@@ -523,14 +409,14 @@ class World:
             total = each[rings == ring].sum(axis=0)
             mine[int(ring)] = tuple(np.add(mine.get(int(ring), 0.0), total))
 
-    # --- in numbers -----------------------------------------------------------------------------------------------------
+    # --- in numbers -------------------------------------------------------------------------------------------------
 
     def summary(self, at_h: float) -> Summary:
         """What a conductor would know now."""
         dark = len(self.regions) == sum(self._dark(r.index, at_h) for r in self.regions)
         heard_h = min((o.from_h for o in self.case.outages if o.from_h <= at_h < o.until_h), default=at_h)
         return Summary(
-            CHANGE, _Places(self.regions, self.reserve_low), self._parts(at_h), self._controls(at_h), self.table,
+            CHANGE, SpreadPlaces(self.regions, self.reserve_low), self._parts(at_h), self._controls(at_h), self.table,
             self._ended(at_h), ticks=tuple(self.ticks.values()), compared=True,
             data_ms=self._ms(heard_h if dark else at_h), attributes=self.attributes,
         )  # fmt: skip
@@ -582,12 +468,12 @@ class World:
             fault is not None and bitten_share(fault, self.case.population, Exposure("server", 0.0, 0.0), 0.0, 0.0) >= 1
         )
 
-    def _failures(self) -> np.ndarray:
+    def _failures(self) -> Ints:
         b = self.blocks
-        found: np.ndarray = b.ints["failed"] + (b.ints["bitten"] if self.shows is Shows.REPORT else 0)
+        found: Ints = b.ints["failed"] + (b.ints["bitten"] if self.shows is Shows.REPORT else 0)
         return np.minimum(found, b.ints["n_t"])
 
-    def _unproven(self, at_h: float, age_h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _unproven(self, at_h: float, age_h: Floats) -> tuple[Floats, Floats]:
         """(not known to be well on the new version: not told yet, failed or unhealthy; the same or away too long)."""
         b, policy = self.blocks, self.case.policy
         late = np.where(age_h < BACK_H, b.ints["late"], 0)
@@ -637,21 +523,7 @@ class World:
         return found
 
 
-def _few(waiting: list[Waiting]) -> list[Waiting]:
-    """The same endpoints in `COHORTS_MAX` cohorts: the oldest two of a ring become one."""
-    while len(waiting) >= COHORTS_MAX:
-        i = next((i for i, (a, b) in enumerate(itertools.pairwise(waiting)) if a.ring == b.ring), None)
-        if i is None:
-            return waiting
-        a, b = waiting[i : i + 2]
-        sums = [x + y for x, y in ((a.treat, b.treat), (a.treat_here, b.treat_here), (a.control, b.control),
-                                   (a.control_here, b.control_here))]  # fmt: skip
-        one = Waiting(a.tick, a.ring, min(a.low, b.low), max(a.high, b.high), *sums, (a.seen + b.seen) / 2)
-        waiting = [*waiting[:i], one, *waiting[i + 2 :]]
-    return waiting
-
-
-def _merged(rows: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+def _merged(rows: Ints, place: Ints, size: int) -> Ints:
     sums = np.zeros((size, rows.shape[1]), dtype=np.int64)
     np.add.at(sums, place.ravel(), rows)
     return sums
