@@ -7,6 +7,7 @@ published (the rollout stands still and says so). The rules are the promises of 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ def ring_size_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed:
     if not proposed.gates or proposed.ring >= len(policy.rings) - 1:
         return
     # Rings that would add nobody are dropped in tiny fleets; then a later ring of the policy is the one in progress.
-    allowed = [r.count if r.count is not None else max(1, math.ceil((r.share or 1.0) * total)) for r in policy.rings]
+    sizes = [r.count if r.count is not None else max(1, math.ceil((r.share or 1.0) * total)) for r in policy.rings]
+    allowed = list(itertools.accumulate(sizes, max))  # cumulative: one that is smaller than an earlier adds nobody
     bigger = [n for n in allowed[proposed.ring :] if n > treated] or [total]
     planned = sum(g.treated for g in proposed.goals)
     if planned > max(min(bigger), treated):

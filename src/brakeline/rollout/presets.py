@@ -20,6 +20,7 @@ LARGE_SHARES: Final = (0.1, 0.4, 1.0)
 SPREAD_S: Final = 5 * 3600  # what half an hour of a ring reaches is what a fault can do before its first checkpoint
 STAGGER_S: Final = 1800  # regions open a ring one after another
 OFFERS_A_TICK: Final = 1_000_000  # the spread bounds a tick, not a number
+CANARY_MAX: Final = 100
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
 BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "rehearsal": 60}
 
@@ -68,8 +69,8 @@ def _rings(size: int, bake_s: int) -> tuple[Ring, ...]:
     if size >= LARGE_FLEET:
         counted = [Ring(f"{n:,}", bake_s, count=n) for n in LARGE_COUNTS if n < LARGE_SHARES[0] * size]
         return (*counted, *(Ring(f"{100 * x:.0f} %", bake_s, share=x) for x in LARGE_SHARES))
-    canary = Ring("canary", bake_s, count=max(2, min(100, size // 50)))
-    if size <= 1000:
+    canary = Ring("canary", bake_s, count=max(2, min(CANARY_MAX, size // 50)))
+    if size < 100 * CANARY_MAX:  # below, one per cent is no more than the canaries
         return (
             canary,
             Ring("early", bake_s, share=0.1),
