@@ -29,6 +29,7 @@ from brakeline.protocol.messages import (
     Transaction,
     TransactionResult,
 )
+from brakeline.rollout.freezing import FreezeView, Freezing
 from brakeline.rollout.model import Change, Guard, Pin, Policy, Ring
 from brakeline.rollout.presets import rehearsal
 from brakeline.rollout.service import RolloutService
@@ -52,12 +53,13 @@ class Twin:
     identity: EndpointIdentity
     hostname: str
     fate: str = "good"  # good | postinst | network | nothing_to_do | idle (takes a release, then tells nothing of it)
-    # | misses (lets its first offer go by)
+    # | misses (lets its first offer go by) | waits (keeps its offer in the queue, until it is told to drop it)
     version: str = "3.0.15-1"
     alive: bool = True
     confirmed: str = ""  # release that its launcher has confirmed
     orders: list[SignedOrder] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
+    queued: list[Offer] = field(default_factory=list)
     unsent: list[TransactionResult] = field(default_factory=list)
     halted: tuple[str, ...] = ()
 
@@ -77,7 +79,12 @@ class SmallFleet:
         self.fleet = FleetService(self.db, self.clock, ids, bus, self.cell)
         self.service = RolloutService(self.db, self.clock, ids, bus, self.fleet, self.cell,
                                       self.directory / "brake.journal")  # fmt: skip
+        self.freezing = Freezing(self.service)
         return self.service
+
+    @property
+    def frozen(self) -> FreezeView:
+        return self.freezing.frozen(OWNER.tenant_id)
 
     async def enrol(self, count: int, regions: tuple[str, ...] = ("eu", "us"), fate: str = "good") -> None:
         """`count` endpoints as the fleet slice would have them."""
@@ -132,6 +139,7 @@ class SmallFleet:
             t.unsent.clear()
         candidates = await self.service.candidates_for(t.identity)
         orders, t.halted = await self.service.on_check_in(t.identity, self.check_in(t, candidates))
+        self._drop(t)
         for order in orders:
             if order not in t.orders:
                 t.orders.append(order)
@@ -147,7 +155,18 @@ class SmallFleet:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
         return CheckIn("0.1", 1, "", Health(), tuple(ready), tuple(not_ready))
 
+    def _drop(self, t: Twin) -> None:
+        """End what waits and belongs to a halted rollout, as the agent does."""
+        for offer in [o for o in t.queued if o.rollout_id in t.halted]:
+            t.queued.remove(offer)
+            t.unsent.append(TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id,
+                                              offer.generation, Outcome.REFUSED, "halted", "before the start",
+                                              started_ms=1, ended_ms=2))  # fmt: skip
+
     def _apply(self, t: Twin, offer: Offer) -> None:
+        if t.fate == "waits":
+            t.queued.append(offer)
+            return
         if t.fate == "misses":
             t.fate = "good"
             return

@@ -82,6 +82,8 @@ class RemediationService(PolicyUse):
         `pace` names a ready-made policy for rings and bake times; `policy` is one of one's own instead.
         """
         principal.require("rollout.create")
+        if start:
+            self._rollouts.refuse_if_frozen(principal.tenant_id)
         seen = await self.preview(principal, filter_text, selection, names)
         _unmoved(seen, expect_count, digest)
         title = title.strip()[:TITLE_CHARS_MAX] or default_title(seen.selection, seen.names, seen.count)

@@ -17,6 +17,7 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import lint, planner, view
+from brakeline.rollout.frozen import explained, held
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
@@ -83,11 +84,13 @@ class Executor:
             await self._expire(conn, row, presence, now_ms)
             pressed = await self._pressed(conn, tenant_id, row, now_ms)
             elsewhere = await quarantined_elsewhere(conn, rollout_id)
-            situation = await load(conn, row, presence, elsewhere, pressed, now_ms)
+            freeze = self._journal.frozen(tenant_id)
+            situation = held(await load(conn, row, presence, elsewhere, pressed, now_ms), freeze)
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
-            proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
+            planned = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
+            proposed, report = explained(situation, *planned, freeze)
             stepped = await self._publish(conn, tenant_id, situation, proposed, report, now_ms)
             await self._sample(conn, tenant_id, situation, now_ms)
         if stepped.moved:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from brakeline.core.clock import Clock
+from brakeline.core.errors import Unavailable
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.model import EndpointIdentity, EndpointState
 from brakeline.platform.clock import IdMaker
@@ -103,6 +104,9 @@ class Offering:
         mine = await self._live(identity)
         tenant_id = identity.tenant_id
         halted = tuple(x.row.rollout_id for x in mine if self._stopped(tenant_id, x))
+        if self.journal.frozen(tenant_id) is not None:  # answered without the database too: what waits there must end
+            await self._note_started(identity, check_in)
+            return (), halted
         if not mine or identity.state is not EndpointState.ACTIVE:
             return (), halted
         open_to = {x.row.rollout_id: x for x in mine if x.row.rollout_id not in halted}
@@ -115,6 +119,14 @@ class Offering:
             if ready.rollout_id in open_to:
                 await self._ready(identity, check_in, ready, open_to[ready.rollout_id])
         return await self._orders(identity, open_to), halted
+
+    async def _note_started(self, identity: EndpointIdentity, check_in: CheckIn) -> None:
+        if check_in.in_progress:
+            try:
+                async with self.db.tenant(identity.tenant_id) as conn:
+                    await arms_store.mark_started(conn, identity.endpoint_id, check_in.in_progress)
+            except Unavailable:
+                return  # it is said again at the next check-in
 
     def _stopped(self, tenant_id: str, x: LiveRollout) -> bool:
         braked = x.row.wish in (Wish.BRAKE, Wish.WITHDRAW) or self.journal.pressed(tenant_id, x.row.rollout_id)

@@ -8,7 +8,7 @@ is idempotent and durable (journal) before it answers, with or without the datab
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,6 +23,7 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import arms, lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
+from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
@@ -91,6 +92,12 @@ class Settling(Protocol):
     async def settle(self) -> None: ...
 
 
+class Freezes(Protocol):
+    """Presses that stop everything of a tenant (`freezing.Freezing`)."""
+
+    async def settle(self, tenant_id: str) -> None: ...
+
+
 class RolloutService(Offering):
     """Everything that the rest of Brakeline may ask of rollouts."""
 
@@ -100,6 +107,8 @@ class RolloutService(Offering):
         self.bus, self.fleet = bus, fleet
         self.executor = Executor(db, clock, bus, fleet, self.journal, self.refresh)
         self.releasing: Settling | None = None  # `releasing.Releasing` puts itself here
+        self.freezing: Freezes | None = None  # `freezing.Freezing` puts itself here
+        self.on_stop: Callable[[str], None] | None = None  # whoever answers endpoints, by tenant; see `stop`
 
     async def open(self) -> None:
         """After a start, before the first offer: the journal was read; now the rollouts as they were left."""
@@ -107,8 +116,12 @@ class RolloutService(Offering):
 
     async def reconcile(self) -> str:
         """For `platform.driver.Reconciler`, every `executor.RECONCILE_S`."""
+        tenants = await self.executor.tenants()
+        if self.freezing is not None:
+            for tenant_id in tenants:
+                await self.freezing.settle(tenant_id)
         report = await self.executor.reconcile()
-        for tenant_id in await self.executor.tenants():
+        for tenant_id in tenants:
             await self.refresh(tenant_id)
         if self.releasing is not None:
             await self.releasing.settle()
@@ -159,9 +172,24 @@ class RolloutService(Offering):
 
     # --- steering -----------------------------------------------------------------------------------------------------
 
+    def stop(self, tenant_id: str) -> None:
+        """Something of this tenant was stopped, as the journal says: no lease, and no reply composed before now, leaves
+        any more. In memory: needs neither database nor bus."""
+        if self.releasing is not None:
+            self.releasing.lease()
+        if self.on_stop is not None:
+            self.on_stop(tenant_id)
+
+    def refuse_if_frozen(self, tenant_id: str) -> None:
+        """Raises `Frozen`: what is started now would begin by itself when somebody lifts the freeze."""
+        freeze = self.journal.frozen(tenant_id)
+        if freeze is not None:
+            raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
+
     async def start(self, principal: Principal, rollout_id: str) -> None:
         """From draft to its first ring. Starting what runs changes nothing."""
         principal.require("rollout.create")
+        self.refuse_if_frozen(principal.tenant_id)
         await self._wish(principal, rollout_id, Wish.RUN, "rollout.start", "", frozenset({Wish.DRAFT, Wish.RUN}))
 
     async def pause(self, principal: Principal, rollout_id: str, reason: str = "") -> None:
@@ -183,8 +211,7 @@ class RolloutService(Offering):
         if known is None or all(x.row.rollout_id != rollout_id for x in known):
             await self._get(tenant_id, rollout_id)  # an unknown id is `NotFound`, not a press
         self.journal.press(tenant_id, rollout_id, principal.name, now_ms)
-        if self.releasing is not None:
-            self.releasing.lease()
+        self.stop(tenant_id)
         try:
             await self._wish(principal, rollout_id, Wish.BRAKE, "rollout.brake", "", frozenset(Wish) - {Wish.WITHDRAW})
         except Unavailable:
@@ -199,6 +226,7 @@ class RolloutService(Offering):
         principal.require("rollout.resume")
         _reason(reason)
         tenant_id = principal.tenant_id
+        self.refuse_if_frozen(tenant_id)
         async with self.db.tenant(tenant_id) as conn:
             row = await self._locked(conn, rollout_id)
             phase = row.blueprint.phase

@@ -35,6 +35,7 @@ from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.api import router as rollout_router
 from brakeline.rollout.executor import RECONCILE_S
+from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
@@ -139,13 +140,15 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     releasing = Releasing(rollout, releases)
     follow = FollowOrders(remediation, releases)
     exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow)
+    rollout.on_stop = exchange.stop_tenant
+    freezing = Freezing(rollout)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
     found: dict[str, Any] = {
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
-        "releasing": releasing, "remediation": remediation,
+        "releasing": releasing, "freezing": freezing, "remediation": remediation,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
