@@ -12,6 +12,7 @@ import typer
 
 from brakeline.cli.client import Client, Context
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid, NotFound
 
 app = noun("Sign in, people, API tokens.")
@@ -134,10 +135,10 @@ def people_add(
 
 @people_app.command("set-roles")
 def people_set_roles(email: str, role: Annotated[list[str], typer.Option()], as_json: Json = False) -> None:
-    """Replace somebody's roles."""
+    """Replace somebody's roles. Where that adds something, a second person agrees first."""
     client = Client.from_context()
     person = client.put(f"/people/{_person(client, email)['person_id']}/roles", {"roles": role})
-    emit(person, as_json, lambda: say(f"{person['email']} is now: {', '.join(person['roles'])}."))
+    emit_or_wait(person, as_json, lambda: say(f"{person['email']} is now: {', '.join(person['roles'])}."))
 
 
 @people_app.command("disable")

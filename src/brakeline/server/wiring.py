@@ -47,6 +47,7 @@ from brakeline.server.following import FollowOrders
 from brakeline.server.install import Installer
 from brakeline.server.trust_plane import TrustPlane
 from brakeline.tenancy.api import router as tenancy_router
+from brakeline.tenancy.approval_api import router as approval_router
 from brakeline.tenancy.model import Principal, system_principal
 from brakeline.tenancy.service import TenancyService
 
@@ -58,7 +59,7 @@ RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
-    tenancy_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
+    tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     remediation_router,
 )  # fmt: skip
 
@@ -141,6 +142,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     follow = FollowOrders(remediation, releases)
     exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow)
     rollout.on_stop = exchange.stop_tenant
+    tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
@@ -165,6 +167,15 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, exchange,
         follower, console, app, flush, _reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
     )  # fmt: skip
+
+
+def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:
+    """A request for a second person is news for everybody who looks at this organisation's pages."""
+
+    async def told(tenant_id: str) -> None:
+        await bus.publish(f"approval:{tenant_id}")
+
+    return told
 
 
 def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | None]]:

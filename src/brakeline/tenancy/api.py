@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from brakeline.core.errors import Forbidden, Unauthenticated
 from brakeline.platform.web import decode_cursor, encode_cursor
@@ -19,6 +20,7 @@ from brakeline.tenancy.model import ApiToken, LoginLink, NewSession, Person, Pri
 from brakeline.tenancy.passwords import csrf_fits, csrf_token
 from brakeline.tenancy.service import TenancyService
 from brakeline.tenancy.tokens import TOKEN_TTL_S
+from brakeline.tenancy.waiting import WAITS, asked
 
 __all__ = ["COOKIE", "csrf_fits", "csrf_token", "current_principal", "refuse_cross_site", "router", "set_session"]
 
@@ -160,10 +162,13 @@ async def add_person(body: PersonRequest, tenancy: Service, who: Who) -> dict[st
     return link_json(await tenancy.add_person(who, body.email, body.name, body.roles))
 
 
-@router.put("/people/{person_id}/roles")
-async def set_roles(person_id: str, body: RolesRequest, tenancy: Service, who: Who) -> dict[str, Any]:
-    """Replace a person's roles."""
-    return person_json(await tenancy.set_roles(who, person_id, body.roles))
+@router.put("/people/{person_id}/roles", response_model=None, responses=WAITS)
+async def set_roles(
+    request: Request, person_id: str, body: RolesRequest, tenancy: Service, who: Who
+) -> dict[str, Any] | JSONResponse:
+    """Replace a person's roles: at once where nothing is gained, else when a second person has agreed."""
+    found = await tenancy.set_roles(who, person_id, body.roles)
+    return person_json(found) if isinstance(found, Person) else asked(request, found)
 
 
 @router.post("/people/{person_id}/disable")

@@ -9,7 +9,8 @@ from typing import Final
 
 from brakeline.core.errors import Forbidden, Unauthenticated
 from brakeline.platform.database import Connection
-from brakeline.tenancy import store
+from brakeline.tenancy import store, store_approvals
+from brakeline.tenancy.faults import FreshSession
 from brakeline.tenancy.model import LoginLink, NewSession, Person, Principal, Tenant, system_principal
 from brakeline.tenancy.parts import Parts, principal_of, refuse_disabled
 from brakeline.tenancy.passwords import secret_hash
@@ -56,7 +57,8 @@ class SigningIn(Parts):
         principal.require("people.manage")
         async with self._db.tenant(principal.tenant_id) as conn:
             person = await self._known_person(conn, person_id)
-            link = await self._new_link(conn, principal.tenant_id, person)
+            by = await self._person_behind(conn, principal)
+            link = await self._new_link(conn, principal.tenant_id, person, by)
             await self._note(conn, principal, "person.login-link", person_id, after={"expires_ms": link.expires_ms})
         return link
 
@@ -74,6 +76,7 @@ class SigningIn(Parts):
             refuse_disabled(person)
             await store.end_sessions_of(conn, person_id)
             await store.set_password(conn, person_id, None, now, person_id)
+            await self._happened(conn, tenant_id, "link", person, await store_approvals.link_maker(conn, hashed))
             return await self._begin_session(conn, tenant_id, person, "session.begin-by-link")
 
     async def login(self, email: str, password: str) -> NewSession:
@@ -96,6 +99,26 @@ class SigningIn(Parts):
                 return await self._begin_session(conn, known.tenant_id, person, "session.begin")
             await self._note(conn, system_principal(known.tenant_id, "sign-in"), "session.refused", known.person_id)
         raise Unauthenticated("address or password is wrong")
+
+    async def confirm(self, principal: Principal, password: str) -> None:
+        """This session proves anew who it is; wrong passwords count as they do at the door. Raises `Unauthenticated`,
+        and `FreshSession` for somebody without a password."""
+        now = self._clock.now_ms()
+        async with self._db.tenant(principal.tenant_id) as conn:
+            person = await self._known_person(conn, principal.id)
+            known = await store.credential(conn, person.email)
+        if known is None or known.password_hash is None:
+            raise FreshSession("you have no password: set one, or sign in anew by a link")
+        good = await self._passwords.fits(known.password_hash, password)
+        if known.locked_until_ms is not None and known.locked_until_ms > now:
+            wait_s = (known.locked_until_ms - now) // 1000 + 1
+            raise Unauthenticated(f"too many wrong passwords; try again in {wait_s} s", retry_after_s=wait_s)
+        async with self._db.tenant(principal.tenant_id) as conn:
+            await store.note_attempt(conn, principal.id, good, LOGIN_FAILURES_MAX, now + LOGIN_LOCK_S * 1000)
+            good = good and await store_approvals.confirm(conn, principal.session_id, principal.id, now)
+            await self._note(conn, principal, "session.confirm" if good else "session.refused", principal.session_id)
+        if not good:
+            raise Unauthenticated("the password is wrong")
 
     async def set_password(self, principal: Principal, password: str, current: str = "") -> None:
         """Set one's own password; the present one is asked for if there is one. Ends the other sessions."""
