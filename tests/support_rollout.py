@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from brakeline.core.clock import ManualClock
@@ -29,11 +30,13 @@ from brakeline.protocol.messages import (
     Transaction,
     TransactionResult,
 )
+from brakeline.rollout.acts import Acts
 from brakeline.rollout.freezing import FreezeView, Freezing
 from brakeline.rollout.model import Change, Guard, Pin, Policy, Ring
 from brakeline.rollout.presets import rehearsal
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.model import PERMISSIONS, Principal
+from brakeline.tenancy.service import TenancyService
 
 OWNER = Principal("te_1", "pe_1", "person", "Olga", PERMISSIONS)
 PIN = Pin("libssl3", "3.0.17-1~deb12u2")
@@ -79,7 +82,9 @@ class SmallFleet:
         self.fleet = FleetService(self.db, self.clock, ids, bus, self.cell)
         self.service = RolloutService(self.db, self.clock, ids, bus, self.fleet, self.cell,
                                       self.directory / "brake.journal")  # fmt: skip
-        self.freezing = Freezing(self.service)
+        self.tenancy = TenancyService(self.db, self.clock, ids)
+        self.freezing = Freezing(self.service, self.tenancy.approvals)
+        Acts(self.service, self.tenancy.approvals)
         return self.service
 
     @property
@@ -89,7 +94,8 @@ class SmallFleet:
     async def enrol(self, count: int, regions: tuple[str, ...] = ("eu", "us"), fate: str = "good") -> None:
         """`count` endpoints as the fleet slice would have them."""
         async with self.db.tenant(OWNER.tenant_id) as conn:
-            await conn.execute("SELECT brakeline.tenant_create($1, 'default', now())", OWNER.tenant_id)
+            made_at = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
+            await conn.execute("SELECT brakeline.tenant_create($1, 'default', $2)", OWNER.tenant_id, made_at)
             for i in range(count):
                 number = len(self.twins)
                 endpoint_id, region = f"ep_{number:026}", regions[i % len(regions)]

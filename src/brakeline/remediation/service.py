@@ -25,6 +25,7 @@ from brakeline.rollout.presets import policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
 NAMES_MAX: Final = 500
 PAGE_MAX: Final = 200
@@ -109,6 +110,10 @@ class RemediationService(PolicyUse):
         if start:
             await self._rollouts.start(principal, rollout_id)
         return made
+
+    async def waiting(self, principal: Principal, made: Deployment) -> Request | None:
+        """What has to be agreed to before its rollout starts."""
+        return await self._rollouts.waiting(principal, made.rollout_id)
 
     async def deployments(
         self, principal: Principal, *, before: str | None = None, limit: int = 50

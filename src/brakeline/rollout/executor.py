@@ -24,6 +24,8 @@ from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import offers, rollouts
 from brakeline.rollout.store.rollouts import RolloutRow, Sample
+from brakeline.tenancy import audit
+from brakeline.tenancy.model import system_principal
 
 RECONCILE_S: Final = 1.0  # also the sampling of presence: far below the shortest grace (three check-in intervals)
 WATCH_MS: Final = 7 * 86_400_000  # an ended rollout is watched for a week: late defects halt it still
@@ -99,11 +101,18 @@ class Executor:
         return stepped
 
     async def _pressed(self, conn: Connection, tenant_id: str, row: RolloutRow, now_ms: int) -> str | None:
-        """Who pressed according to the journal; a press that the database missed is written down now."""
+        """Who pressed according to the journal; a press that the database missed is written down now.
+
+        What was withdrawn since stays withdrawn, which is more final.
+        """
         by = self._journal.all_pressed(tenant_id).get(row.rollout_id)
+        if row.wish is Wish.WITHDRAW:
+            return None
         if by is not None and row.wish is not Wish.BRAKE:
             await rollouts.set_wish(conn, row.rollout_id, Wish.BRAKE, by, "from the brake journal", now_ms)
             await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, "brake", by, "taken from the journal")
+            who, after = system_principal(tenant_id, "brake journal"), {"wish": Wish.BRAKE.value, "by": by}
+            await audit.append(conn, self._clock, who, "rollout.brake", row.rollout_id, {"wish": row.wish.value}, after)
         return by
 
     async def _expire(self, conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], now_ms: int) -> None:

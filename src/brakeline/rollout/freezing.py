@@ -9,20 +9,26 @@ whichever of the two was away, and a freeze that either of them knows and neithe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.core.errors import Unavailable
+from brakeline.core.errors import Conflict, Invalid, Unavailable
 from brakeline.platform.observe import logger
 from brakeline.rollout.journal import Freeze
-from brakeline.rollout.service import RolloutService
+from brakeline.rollout.lanes import REHEARSAL_MAX, why_fast
+from brakeline.rollout.live import LiveRollout
+from brakeline.rollout.model import Phase
+from brakeline.rollout.service import NOTE_S, RolloutService
 from brakeline.rollout.store import freezes, rollouts
 from brakeline.tenancy import audit
+from brakeline.tenancy.approvals import Agreed, Approvals
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Kind, Principal
+from brakeline.tenancy.two_people import Act, Request
 
 REASON_CHARS_MAX: Final = 500
-NOTE_S: Final = 5.0  # how long a press waits for the database after it is durable
-KINDS: Final[dict[str, Kind]] = {"pe": "person", "to": "token"}  # of an actor, by the prefix of its id
+KINDS: Final[dict[str, Kind]] = {"pe": "person", "to": "token", "bg": "token"}  # of an actor, by the prefix of its id
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,10 @@ class FreezeView:
 class Freezing:
     """See the module. Puts itself into the rollout service, which asks it in each round."""
 
-    def __init__(self, service: RolloutService) -> None:
-        self._rollouts = service
+    def __init__(self, service: RolloutService, approvals: Approvals) -> None:
+        self._rollouts, self._approvals = service, approvals
         service.freezing = self
+        approvals.register(Act.UNFREEZE, self)
 
     def frozen(self, tenant_id: str) -> FreezeView:
         """As it is now, in memory."""
@@ -85,17 +92,70 @@ class Freezing:
             return _ack(freeze, "pressed")
         return _ack(freeze, "frozen")
 
-    async def lift(self, tenant_id: str, freeze_id: str, by: Principal, names: str, reason: str) -> None:
-        """After two people have agreed: the database first, so that a crash in between leaves it frozen."""
-        s, now_ms = self._rollouts, self._rollouts.clock.now_ms()
+    # --- lifting -----------------------------------------------------------------------------------------------------
+
+    async def unfreeze(self, principal: Principal, reason: str) -> Request | None:
+        """Ask for the freeze to be lifted: the request that a second person agrees to. None = it is lifted, which one
+        person may do only in an organisation's first week, with nothing but rehearsals on a handful of endpoints."""
+        principal.require("rollout.resume")
+        said = " ".join(reason.split())
+        if not said or len(said) > REASON_CHARS_MAX:
+            raise Invalid(f"a reason of at most {REASON_CHARS_MAX} characters is needed; it is kept in the audit log")
+        s, tenant_id = self._rollouts, principal.tenant_id
+        await self.settle(tenant_id)
+        freeze = s.journal.frozen(tenant_id)
+        if freeze is None:
+            raise Conflict("nothing is frozen")
+        going = [x for x in await s.refresh(tenant_id) if x.row.blueprint.phase in (Phase.ROLLING, Phase.HOLDING)]
+        endpoints = await s.fleet.count_matching(principal, "state:active")
+        if await self._tries_out(tenant_id, going, endpoints):
+            await self._lift(Agreed(principal, principal.name, 1, ""), freeze.freeze_id, said)
+            return None
+        titles = ", ".join(x.row.title for x in going[:5]) + (" …" if len(going) > 5 else "")
+        says = (
+            f"Lift the freeze: everything is {freeze.told()}.",
+            f"{len(going)} rollouts go on where they stood, on {endpoints} endpoints{f': {titles}' if titles else ''}.",
+            f"Reason: {said}",
+        )
+        return await self._approvals.ask(
+            principal, Act.UNFREEZE, freeze.freeze_id, {"reason": said}, says, _situation(freeze)
+        )  # fmt: skip
+
+    async def _tries_out(self, tenant_id: str, going: Iterable[LiveRollout], endpoints: int) -> bool:
+        only_rehearsals = all(why_fast(x.row.policy, x.row.change, len(x.targets)) for x in going)
+        return endpoints <= REHEARSAL_MAX and only_rehearsals and await self._approvals.in_first_week(tenant_id)
+
+    async def waiting(self, principal: Principal) -> Request | None:
+        """The request to lift the freeze in force, if somebody has asked."""
+        freeze = self._rollouts.journal.frozen(principal.tenant_id)
+        return await self._approvals.about(principal.tenant_id, freeze.freeze_id) if freeze is not None else None
+
+    async def situation(self, tenant_id: str, request: Request) -> str:  # noqa: ARG002 - there is one freeze
+        """For `approvals.Performer`: the same freeze, and nobody more who wants it."""
+        return _situation(self._rollouts.journal.frozen(tenant_id))
+
+    async def perform(self, agreed: Agreed, request: Request) -> None:
+        """For `approvals.Performer`."""
+        if _situation(self._rollouts.journal.frozen(agreed.principal.tenant_id)) != request.situation:
+            raise Overtaken("somebody else has pressed meanwhile")
+        await self._lift(agreed, request.object_id, str(request.parameters["reason"]))
+
+    async def _lift(self, agreed: Agreed, freeze_id: str, reason: str) -> None:
+        """The database first, so that a crash in between leaves it frozen."""
+        s, now_ms, tenant_id = self._rollouts, self._rollouts.clock.now_ms(), agreed.principal.tenant_id
         async with s.db.tenant(tenant_id) as conn:
-            if await freezes.lift(conn, freeze_id, names, reason, now_ms):
+            if await freezes.lift(conn, freeze_id, agreed.names, reason, now_ms):
                 for row in await rollouts.live(conn, now_ms):
                     text = f"unfrozen: {reason}"
-                    await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, "unfreeze", names, text)
-                await audit.append(conn, s.clock, by, "freeze.lift", freeze_id, None, {"reason": reason, "by": names})
-        s.journal.unfreeze(tenant_id, freeze_id, names, now_ms)
+                    await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, "unfreeze", agreed.names, text)
+                after = {
+                    "reason": reason, "by": agreed.names, "persons": agreed.persons, "approval": agreed.approval_id,
+                }  # fmt: skip
+                await audit.append(conn, s.clock, agreed.principal, "freeze.lift", freeze_id, None, after)
+        s.journal.unfreeze(tenant_id, freeze_id, agreed.names, now_ms)
         await self._tell(tenant_id)
+
+    # --- journal and database ----------------------------------------------------------------------------------------
 
     async def settle(self, tenant_id: str) -> None:
         """Journal and database say the same afterwards."""
@@ -154,6 +214,10 @@ def _presser(tenant_id: str, freeze: Freeze) -> Principal:
     """Whoever pressed, as the journal knows them: for the log, with no power to do anything."""
     kind = KINDS.get(freeze.by_id.partition("_")[0], "system")
     return Principal(tenant_id, freeze.by_id, kind, freeze.by, frozenset())
+
+
+def _situation(freeze: Freeze | None) -> str:
+    return f"{freeze.freeze_id}, wanted by {freeze.presses}" if freeze is not None else "nothing is frozen"
 
 
 def _ack(freeze: Freeze, state: str) -> FreezeAck:

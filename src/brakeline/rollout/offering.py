@@ -212,9 +212,9 @@ class Offering:
     async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
                            treated: SubjectRow) -> None:  # fmt: skip
         """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
-        used = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
-        if treated.subject.progress in AGAIN and used < ATTEMPTS_MAX:
-            await self._offer(conn, identity, ready, row, used + 1)
+        made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
+        if treated.subject.progress in AGAIN and counted < ATTEMPTS_MAX:
+            await self._offer(conn, identity, ready, row, made + 1)
             await arms_store.set_progress(
                 conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
             )

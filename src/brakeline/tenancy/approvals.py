@@ -140,6 +140,11 @@ class Approvals(Parts):
             found = await store_approvals.pending(conn, act, object_id)
         return found if found is not None and found.standing(self._clock.now_ms()) != "expired" else None
 
+    async def about(self, tenant_id: str, object_id: str) -> Request | None:
+        """What waits for somebody about one thing, whatever the act."""
+        async with self._db.tenant(tenant_id) as conn:
+            return await store_approvals.about(conn, object_id, self._clock.now_ms())
+
     async def who_can_agree(self, principal: Principal, request: Request) -> tuple[str, ...]:
         """Names of those who could be the second person now."""
         now_ms = self._clock.now_ms()

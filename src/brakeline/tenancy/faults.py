@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brakeline.core.errors import Conflict, Forbidden
+from brakeline.core.errors import Conflict, Forbidden, Unavailable
 
 
 class TwoPeople(Forbidden):
@@ -17,6 +17,13 @@ class FreshSession(Forbidden):
 
     code = "fresh-session"
     hint = "Enter your password with the approval, or sign in anew."
+
+
+class DatabaseAway(Unavailable):
+    """The database cannot say who you are, and you were not signed in here within a quarter of an hour."""
+
+    code = "database-away"
+    hint = "Stop by the printed break-glass code: brakeline freeze --break-glass, or the page /emergency."
 
 
 class Overtaken(Conflict):

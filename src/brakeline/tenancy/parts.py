@@ -10,6 +10,7 @@ from brakeline.platform.database import Connection, Database
 from brakeline.tenancy import audit, store, store_approvals
 from brakeline.tenancy.model import LoginLink, NewSession, Person, Principal, permissions_of
 from brakeline.tenancy.passwords import Passwords, secret_hash
+from brakeline.tenancy.remembered import Remembered
 from brakeline.tenancy.two_people import NOBODY, Change, Event, behind
 
 LOGIN_LINK_TTL_S: Final = 60 * 60  # time to copy a line from a terminal; a new one is one command away
@@ -30,6 +31,7 @@ class Parts:
     def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
         self._db, self._clock, self._ids = db, clock, ids
         self._passwords = Passwords()
+        self.remembered = Remembered()
 
     async def _add_person(
         self, conn: Connection, by: Principal, email: str, name: str, roles: tuple[str, ...], now: int

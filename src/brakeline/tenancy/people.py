@@ -90,6 +90,7 @@ class People(Parts):
     async def _give(self, conn: Connection, who: Principal, person: Person, wanted: tuple[str, ...],
                     by: tuple[str, ...], agreed: Agreed | None = None) -> Person:  # fmt: skip
         had, has = permissions_of(person.roles), permissions_of(wanted)
+        self.remembered.forget_all([person.person_id])
         await store.set_roles(conn, person.person_id, wanted)
         for one in by:
             if had - has:
@@ -115,8 +116,10 @@ class People(Parts):
                 conn, principal.tenant_id, "disabled", person, await self._person_behind(conn, principal)
             )
             await store.end_sessions_of(conn, person_id)
-            for token in made_through(person_id, await store.tokens(conn)):
+            tokens = made_through(person_id, await store.tokens(conn))
+            for token in tokens:
                 await store.revoke_token(conn, token.token_id, now)
+            self.remembered.forget_all([person_id, *(t.token_id for t in tokens)])
             await self._note(conn, principal, "person.disable", person_id)
             return await self._known_person(conn, person_id)
 

@@ -76,6 +76,7 @@ class SigningIn(Parts):
             refuse_disabled(person)
             await store.end_sessions_of(conn, person_id)
             await store.set_password(conn, person_id, None, now, person_id)
+            self.remembered.forget_all([person_id])
             await self._happened(conn, tenant_id, "link", person, await store_approvals.link_maker(conn, hashed))
             return await self._begin_session(conn, tenant_id, person, "session.begin-by-link")
 
@@ -133,10 +134,12 @@ class SigningIn(Parts):
                 raise Unauthenticated("the present password is wrong")
             await store.set_password(conn, principal.id, hashed, self._clock.now_ms(), principal.id)
             await store.end_sessions_of(conn, principal.id, except_session=principal.session_id)
+            self.remembered.forget_all([principal.id])
             await self._note(conn, principal, "person.set-password", principal.id)
 
     async def logout(self, cookie: str) -> None:
         """End the session; nothing happens if it has ended already."""
+        self.remembered.forget(secret_hash(cookie))
         async with self._db.system() as conn:
             await store.end_session(conn, secret_hash(cookie))
 
@@ -150,7 +153,9 @@ class SigningIn(Parts):
             await store.set_tenant(conn, tenant_id)
             person = await self._known_person(conn, person_id)
         refuse_disabled(person)
-        return principal_of(tenant_id, person, session_id)
+        principal = principal_of(tenant_id, person, session_id)
+        self.remembered.keep(secret_hash(cookie), principal, self._clock.now_ms())
+        return principal
 
 
 def _link_problem(state: str) -> str:

@@ -45,6 +45,17 @@ async def pending(conn: Connection, act: Act, object_id: str, *, lock: bool = Fa
     return _request(row) if row else None
 
 
+async def about(conn: Connection, object_id: str, now_ms: int) -> Request | None:
+    """What waits for somebody about one thing, whatever the act; the newest."""
+    row = await conn.fetchrow(
+        """SELECT * FROM brakeline.approval
+           WHERE object_id = $1 AND state IN ('open', 'approved') AND expires_at > $2
+           ORDER BY asked_at DESC LIMIT 1""",
+        object_id, at(now_ms),
+    )  # fmt: skip
+    return _request(row) if row else None
+
+
 async def newest(conn: Connection, limit: int, open_after_ms: int | None) -> tuple[Request, ...]:
     """Newest first; with `open_after_ms` only those that wait for somebody and do not expire before it."""
     rows = await conn.fetch(

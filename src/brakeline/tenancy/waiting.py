@@ -43,9 +43,9 @@ def view(r: Approval, now_ms: int) -> ApprovalView:
     )  # fmt: skip
 
 
-def asked(request: Request, found: Approval) -> JSONResponse:
-    """202: the act waits for a second person, or for its time."""
-    return JSONResponse({"approval": asdict(view(found, request.app.state.clock.now_ms()))}, 202)
+def asked(request: Request, found: Approval, **more: Any) -> JSONResponse:
+    """202: the act waits for a second person, or for its time. `more`: what was made already."""
+    return JSONResponse({"approval": asdict(view(found, request.app.state.clock.now_ms())), **more}, 202)
 
 
 WAITS: Final[dict[int | str, dict[str, Any]]] = {
