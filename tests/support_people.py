@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from brakeline.core.clock import ManualClock
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
+from brakeline.rollout.acts import Acts
+from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.model import NewSession, Principal
 from brakeline.tenancy.service import TenancyService
 from brakeline.tenancy.two_people import RELATED_MS
@@ -58,3 +61,15 @@ async def new_house(database: Database, clock: ManualClock, ids: IdMaker) -> tup
     assert link is not None
     house = House(tenancy, clock)
     return house, await house.enter_by(link.secret, link.person.email)
+
+
+async def wired(
+    database: Database, clock: ManualClock, ids: IdMaker, rollouts: RolloutService, tenant_id: str
+) -> TenancyService:
+    """Whom `rollouts` asks for what takes two people, in an organisation that was made just now."""
+    tenancy = TenancyService(database, clock, ids)
+    async with database.system() as conn:
+        made_at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        await conn.execute("SELECT brakeline.tenant_create($1, $1, $2)", tenant_id, made_at)
+    Acts(rollouts, tenancy.approvals)
+    return tenancy

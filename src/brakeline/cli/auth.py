@@ -77,6 +77,21 @@ def login_link(
     _show_link(client, link, as_json)
 
 
+@app.command("break-glass")
+def break_glass(as_json: Json = False) -> None:
+    """Make the break-glass code anew: print it and lock it away. It stops things, also while the database is away."""
+    made = Client.from_context().post("/break-glass")
+
+    def human() -> None:
+        say(made["code"])
+        talk(
+            "The line above is shown this once, and voids the code before. With it, also while the server's database\n"
+            "is away: brakeline freeze --break-glass, or the page /emergency of the console."
+        )
+
+    emit(made, as_json, human)
+
+
 @token_app.command("create")
 def token_create(
     name: Annotated[str, typer.Argument(help="What it is for.")],

@@ -107,12 +107,19 @@ class Client:
         self._context = context
         self._timeout_s = timeout_s
         self._connection: HTTPSConnection | None = None
+        self._code = ""  # the break-glass code, instead of the token
         self._cookie = ""  # of a person's session; without one the token speaks
 
     @classmethod
     def from_context(cls, timeout_s: float = TIMEOUT_S) -> Client:
         """A client for the context in force."""
         return cls(find_context(), timeout_s)
+
+    def by_code(self, code: str) -> Client:
+        """The same server, spoken to by the printed break-glass code: it can stop, and nothing else."""
+        found = Client(self._context, self._timeout_s)
+        found._code = code
+        return found
 
     def signed_in(self, email: str, password: str) -> Client:
         """The same server, as a person: a session that ends with POST /auth/logout. Raises `ApiError`."""
@@ -166,7 +173,7 @@ class Client:
     def _speaks(self) -> dict[str, str]:
         if self._cookie:
             return {"Cookie": self._cookie, "Origin": f"https://{urlsplit(self._context.url).netloc}"}
-        return {"Authorization": f"Bearer {self._context.token}"}
+        return {"Authorization": f"BreakGlass {self._code}" if self._code else f"Bearer {self._context.token}"}
 
     def close(self) -> None:
         if self._connection is not None:

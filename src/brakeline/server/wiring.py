@@ -136,7 +136,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     fleet = FleetService(db, clock, ids, bus, cell)
     advisories = AdvisoriesService(db, clock)
     exposure = ExposureService(db, clock, bus, fleet, advisories)
-    releases = ReleasesService(db, clock, tenancy, settings.data_dir / "trust", settings.cell)
+    releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
     follower = InventoryFollower(exposure.on_inventory)
