@@ -19,6 +19,7 @@ from brakeline.console.samples_change import (
     ROLLOUTS_PAGES,
 )
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
+from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
     NO_DATA,
@@ -330,6 +331,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "new_deployment": DEPLOYMENTS,
     "policies": POLICIES,
     **RELEASE_PAGES,
+    **STOP_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,
