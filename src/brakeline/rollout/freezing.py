@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from prometheus_client import Gauge
+
 from brakeline.core.errors import Conflict, Invalid, Unavailable
-from brakeline.platform.observe import logger
+from brakeline.platform.observe import REGISTRY, logger
 from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX, why_fast
 from brakeline.rollout.live import LiveRollout
@@ -28,6 +30,7 @@ from brakeline.tenancy.model import Kind, Principal
 from brakeline.tenancy.two_people import Act, Request
 
 REASON_CHARS_MAX: Final = 500
+FROZEN = Gauge("brakeline_frozen", "1 while everything of this organisation is frozen", ["tenant"], registry=REGISTRY)
 KINDS: Final[dict[str, Kind]] = {"pe": "person", "to": "token", "bg": "token"}  # of an actor, by the prefix of its id
 
 
@@ -82,8 +85,11 @@ class Freezing:
         pressed = Freeze(s.ids.new("fz"), principal.name, principal.id, s.clock.now_ms(), said)
         try:
             freeze = s.journal.freeze(tenant_id, pressed)
+        except Unavailable as e:
+            raise Unavailable(f"{e.detail}. It is in force all the same until this server ends; press again.") from e
         finally:
             s.stop(tenant_id)
+            FROZEN.labels(tenant_id).set(1)
         try:
             async with asyncio.timeout(NOTE_S):
                 await self._note(tenant_id, freeze, principal)
@@ -161,6 +167,7 @@ class Freezing:
         """Journal and database say the same afterwards."""
         journal = self._rollouts.journal
         freeze = journal.frozen(tenant_id)
+        FROZEN.labels(tenant_id).set(freeze is not None)
         async with self._rollouts.db.tenant(tenant_id) as conn:
             written = await freezes.open_one(conn)
             over = freeze is not None and await freezes.lifted(conn, freeze.freeze_id)
