@@ -1,11 +1,14 @@
 """How many endpoints harm reaches before the brake acts, and how often it acts on nothing: `./dev bench brake`.
 
-    python -m bench.brake [--json FILE] [--runs N] [--right N] [--tables ticks,habits,stream,fleets]
+    python -m bench.brake [--json FILE] [--runs N] [--right N] [--tables ticks,habits,stream,fleets,batch]
+                          [--endpoints N] [--seeds N] [--pace careful|fast]
 
-Four tables. *Ticks*: false halts when the change does nothing but the bad rate drifts within a tick, for several ways
-of treating those who ask after the budget is spent. *Habits*: false halts of whole rollouts where those who ask late
-are worse anyway. *Stream*: bad treated endpoints at the halt, one checkpoint, alpha 0.1 %, ten treated a tick.
-*Fleets*: whole rollouts in simulated fleets, driven by the real planner, brake and lint.
+Five tables. *Batch*: the rows of the design page among millions of endpoints, ours (as `brakeline drill run` has it)
+beside the page's plan and peers' rules, and how often a harmless change is halted. *Ticks*: false halts when the change
+does nothing but the bad rate drifts within a tick, for several ways of treating those who ask after the budget is
+spent. *Habits*: false halts of whole rollouts where those who ask late are worse anyway. *Stream*: bad treated
+endpoints at the halt, one checkpoint, alpha 0.1 %, ten treated a tick. *Fleets*: whole rollouts in simulated fleets,
+driven by the real planner, brake and lint.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from typing import Any
 from brakeline.rollout import arms, evalue
 from brakeline.rollout.evidence import Counts
 from brakeline.rollout.model import Arm, Gate, Phase, Turn
-from brakeline.sim import faults, scenarios, world
+from brakeline.rollout.presets import policy_for
+from brakeline.sim import batch, faults, replay, scenarios, world
 
 ALPHA_TICKS = 0.0003
 ALPHA_STREAM = 0.001
@@ -275,6 +279,35 @@ def fleets_table(runs: int) -> list[dict[str, Any]]:
     return rows
 
 
+def batch_table(endpoints: int, seeds: int, pace: str) -> list[dict[str, Any]]:
+    """Endpoints harmed, one row a fault; the last row is a harmless change."""
+    request = replay.Request(endpoints, seeds, policy_for(endpoints, pace))
+    rows = []
+    for name, fault in batch.ROWS.items():
+        started = time.process_time()
+        ends = replay.ends_of(fault, request, ours=True)
+        phases = [replay.OUTCOMES.get(e.phase, "held") for e in ends]
+        harmed = replay.spread([e.harmed for e in ends])
+        assert harmed is not None
+        rules = replay.rules_on(fault, endpoints)
+        rows.append({
+            "table": "batch", "fault": name, "runs": seeds, "median": harmed["median"], "p95": harmed["p95"],
+            "page": "/".join(map(str, batch.PAGE[name])), "halted": phases.count("halted"),
+            "held": phases.count("held"), "completed": phases.count("completed"),
+            "hours": replay.spread([e.hours for e in ends if e.phase is Phase.HALTED]),
+            **{f"{rule}_alone": told["harmed"] for rule, told in rules.items()},
+            **{f"{rule}_human": told["harmed_with_human"] for rule, told in rules.items()},
+            "cpu_s": round(time.process_time() - started, 1),
+        })  # fmt: skip
+    started = time.process_time()
+    good = replay.benign(request)
+    low, high = interval(good["false_halts"], good["runs"])
+    cpu_s = round((time.process_time() - started) / seeds, 2)
+    rows.append({"table": "batch", "fault": "none", **good, "false_halts_low_pct": round(low, 3),
+                 "false_halts_high_pct": round(high, 3), "cpu_s_a_run": cpu_s})  # fmt: skip
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", type=Path)
@@ -282,7 +315,10 @@ def main() -> None:
     parser.add_argument(
         "--right", type=int, default=1, help="so many times as many runs for rules that should not halt"
     )
-    parser.add_argument("--tables", default="ticks,habits,stream,fleets")
+    parser.add_argument("--tables", default="ticks,habits,stream,fleets,batch")
+    parser.add_argument("--endpoints", type=int, default=8_500_000)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--pace", default="careful")
     options = parser.parse_args()
     started = time.process_time()
     tables: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -290,6 +326,7 @@ def main() -> None:
         "habits": lambda: habits_table(options.runs * 5),
         "stream": lambda: stream_table(options.runs),
         "fleets": lambda: fleets_table(options.runs),
+        "batch": lambda: batch_table(options.endpoints, options.seeds, options.pace),
     }
     rows = [row for name in options.tables.split(",") for row in tables[name]()]
     for row in rows:

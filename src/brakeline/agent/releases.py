@@ -58,16 +58,26 @@ def transaction_of(release: ReleaseRef, running: str) -> Transaction:
 def answer(state: State, candidate: Candidate) -> Planned | Refused:
     """Whether this endpoint could take the release of a candidate now, in `protocol.messages.NotReady`'s words.
 
-    What its launcher has taken by its own look, as after a boot, is on probation here already: ready, so that the cell
-    counts it as treated and hears what comes of it.
+    What its launcher has taken by its own look, as after a boot, is on probation here already, or was given up before
+    any agent could speak: ready, so that the cell counts it as treated and hears what comes of it.
     """
     release, report = candidate.release, state.launcher
     assert release is not None
     if report is None:
         return Refused("no_launcher", "no launcher runs the agent here; enrol this machine again to get one")
     taken = release.release_id in in_use(state) and release.release_id != held(release.product, report)
+    if given_up(report, release.release_id):
+        return Planned(transaction_of(release, held(release.product, report)))
     refused = _standing(state, release, report) or (None if taken else _passing(state, release, report))
     return refused or Planned(transaction_of(release, held(release.product, report)))
+
+
+def given_up(report: LauncherReport, release_id: str) -> bool:
+    """Whether the launcher's latest trial was of this release, and came to nothing."""
+    return any(
+        e is not None and e.release_id == release_id and e.outcome == "reverted"
+        for e in (report.last_trial, report.launcher_last_trial)
+    )
 
 
 def held(product: str, report: LauncherReport) -> str:
@@ -152,7 +162,8 @@ def obey(state: State, recalled: tuple[str, ...], follow: str, at: Instant) -> S
 def ask(state: State, session: Session) -> Step:
     """Begin: end, so that the launcher looks before anything runs again. What its own look has taken is only watched:
     to end would cost one of its few executions on probation."""
-    if session.release in in_use(state):
+    over = state.launcher is not None and given_up(state.launcher, session.release)
+    if over or session.release in in_use(state):
         return sessions.put(state, replace(session, phase=SessionPhase.ASKED)), ()
     asked = replace(session, phase=SessionPhase.ASKED, asks=session.asks + 1)
     state = replace(sessions.put(state, asked), stopping=True)

@@ -32,6 +32,9 @@ NOUNS: Final = {
     "freeze": "Stop everything, now. Never asks.",
     "unfreeze": "Lift a freeze: a reason, and a second person.",
     "approval": "Acts that take two people: list, show, approve, reject.",
+    "drill": "Drills: what a bad change would have cost, in a simulated fleet.",
+    "budget": "How many endpoints may be changed, over all rollouts together.",
+    "freeze-window": "Spans in which endpoints get no new offers.",
     "audit": "Who did what: list and verify the chain.",
     "auth": "Sign in, people, API tokens.",
     "config": "Settings with their origin.",
@@ -120,7 +123,7 @@ def _usage_problem(name: str, words: Sequence[str], error: Any, as_json: bool) -
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"brakeline.cli.{name}")
+    return importlib.import_module(f"brakeline.cli.{name.replace('-', '_')}")
 
 
 def _take_context(words: list[str]) -> list[str]:
@@ -149,7 +152,7 @@ def _unknown(word: str) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<11} {text}" for name, text in (NOUNS | OWN).items()]
+    lines = [f"  {name:<13} {text}" for name, text in (NOUNS | OWN).items()]
     return (
         "Usage: brakeline NOUN VERB [OPTIONS]\n\nPatch fast. Brake faster.\n\n"
         + "\n".join(lines)

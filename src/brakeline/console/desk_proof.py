@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from brakeline import __version__
-from brakeline.console import present
+from brakeline.console import present, present_limits
 from brakeline.console.desk_base import DeskBase
 from brakeline.console.screens import Visitor
 from brakeline.console.views import AuditRow, AuditView, Badge, Fact, Link, PersonRow, SettingsView, TokenRow, Tone
@@ -37,7 +37,7 @@ class DeskProof(DeskBase):
         now = self.s.clock.now_ms()
         people = await self.s.tenancy.people(who.principal) if who.may("people.manage") else ()
         tokens = await self.s.tenancy.tokens(who.principal) if who.may("token.manage") else ()
-        set_up = self.s.settings
+        set_up, limits = self.s.settings, self.s.rollout.limits
         return SettingsView(
             tuple(map(person_row, people)), tuple(token_row(t, now) for t in reversed(tokens)),
             (
@@ -46,6 +46,9 @@ class DeskProof(DeskBase):
                 Fact("Check-in interval", f"{set_up.check_in_interval_s} s"),
             ),
             fresh_token=fresh_token, may_manage=who.may("token.manage"),
+            limits=present_limits.facts(
+                await limits.budgets(who.principal), await limits.freeze_windows(who.principal)
+            ) if who.may("rollout.read") else (),
         )  # fmt: skip
 
     async def create_token(self, who: Visitor, name: str, role: str) -> str:

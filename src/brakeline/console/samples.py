@@ -18,6 +18,7 @@ from brakeline.console.samples_change import (
     ROLLOUT_STATES,
     ROLLOUTS_PAGES,
 )
+from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.screens import ENDPOINT_TABS
@@ -297,6 +298,10 @@ SETTINGS: Final = {
             TokenRow("to_2", "old", "blt_aa01", "viewer", "3 d ago", Badge("–", "expired", Tone.IDLE)),
         ),
         (Fact("Cell", "cell-1"), Fact("Region", "eu-north"), Fact("Version", "0.1.0")), may_manage=True,
+        limits=(
+            Fact("The whole fleet, per hour", "12 of 50 used (10 %, at least 50)"),
+            Fact("Freeze windows", "freeze window 'year end' until 2027-01-04 08:00 Europe/Berlin", Tone.WARN),
+        ),
     ),
     "fresh token": SettingsView((), (), (), fresh_token="blt_example", may_manage=True),
     "viewer": SettingsView((), (), (), error="A token of that name exists."),
@@ -332,6 +337,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "policies": POLICIES,
     **RELEASE_PAGES,
     **STOP_PAGES,
+    "limits": LIMITS,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from brakeline.console import samples, samples_change, samples_release, samples_stop
+from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_stop import ASKED
 from brakeline.console.screens import Screens, Visitor
 from brakeline.console.views import (
@@ -37,6 +38,7 @@ from brakeline.console.views_change import (
     RolloutsView,
     RolloutView,
 )
+from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.console.views_release import (
     PromotionView,
     ReleaseActView,
@@ -277,6 +279,26 @@ class Showroom(Screens):
         if expect_count != samples_release.PLAN.endpoints:
             raise Conflict("another number of endpoints is concerned now")
         return "ro_live"
+
+    async def limits(self, who: Visitor, form: BudgetForm) -> LimitsView:
+        name = "raising" if form.amount else "owner"
+        return LIMITS[name if who.may("limits.write") else "viewer"]
+
+    async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> None:
+        who.principal.require("limits.write")
+        self.presses.append(f"budget {form.group} {form.per} {form.amount}: {reason}")
+
+    async def remove_budget(self, who: Visitor, group: str, per: str, reason: str) -> None:
+        who.principal.require("limits.write")
+        self.presses.append(f"no budget {group} {per}: {reason}")
+
+    async def add_window(self, who: Visitor, fields: dict[str, str]) -> None:
+        who.principal.require("limits.write")
+        self.presses.append(f"window {fields.get('name', '')}")
+
+    async def remove_window(self, who: Visitor, window_id: str, reason: str) -> None:
+        who.principal.require("limits.write")
+        self.presses.append(f"no window {window_id}: {reason}")
 
     async def audit(self, who: Visitor, after: str) -> AuditView:
         return samples.AUDITS["verified"]

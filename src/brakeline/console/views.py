@@ -391,6 +391,7 @@ class SettingsView:
     fresh_token: str = ""  # shown once
     error: str = ""
     may_manage: bool = False
+    limits: tuple[Fact, ...] = ()  # budgets and freeze windows in brief
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class ListUse(FleetParts):
         async with self.db.tenant(tenant_id) as conn:
             return await lists.matching(conn, query, self.clock.now_ms(), among)
 
+    async def values_of(self, tenant_id: str, key: str) -> dict[str, int]:
+        """What a tenant's active endpoints have as `os`, `tag`, `region` or `class`, and how many: for other slices."""
+        async with self.db.tenant(tenant_id) as conn:
+            return await lists.values(conn, key)
+
     async def get_endpoint(self, principal: Principal, endpoint_id: str) -> EndpointDetail:
         """One endpoint; `NotFound`."""
         principal.require("endpoint.read")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner, SecretsHandler, Signer, SSlibKey
 
@@ -59,12 +60,24 @@ def read_pem(path: Path, passphrase: SecretsHandler | None = None) -> CryptoSign
         if passphrase is not None and path.stat().st_mode & 0o077:
             raise KeyUnusable(f"{path} may be read by others than its owner: chmod 600, and think of it as copied")
         secret = passphrase(f"passphrase of {path.name}").encode() if passphrase and b"ENCRYPTED" in data else None
-        private = load_pem_private_key(data, secret)
+        private = _unlocked(path, data, secret)
     except (OSError, ValueError, TypeError) as e:
         raise KeyUnusable(f"{path}: {e}") from None
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyUnusable(f"{path}: endpoints know Ed25519 only, this is a {type(private).__name__}")
     return CryptoSigner(private)
+
+
+def _unlocked(path: Path, data: bytes, secret: bytes | None) -> PrivateKeyTypes:
+    """A wrong passphrase may decrypt to anything: what the library makes of that differs from key to key."""
+    try:
+        return load_pem_private_key(data, secret)
+    except ValueError:
+        if secret is None:
+            raise
+        raise KeyUnusable(
+            f"{path} cannot be decrypted: the passphrase is not its own, or the file is damaged"
+        ) from None
 
 
 def read_uri(path: Path, pin: SecretsHandler) -> Signer:

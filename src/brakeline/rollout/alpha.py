@@ -8,11 +8,13 @@ lets a silent fault of one class through; attributes find faults of a subset.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
-from brakeline.rollout.evidence import EXPLICIT, SILENT, UNHEALTHY
+from brakeline.rollout.evidence import EXPLICIT, SILENT, STATIONARY, UNHEALTHY
 from brakeline.rollout.model import CLASSES, Policy
 
 # Parts of alpha, in hundredths; silence is the one signal that a dead endpoint still sends.
@@ -41,7 +43,7 @@ class AlphaRow:
 def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, ...]:
     """Every question of a rollout, with its part of alpha."""
     points = range(len(policy.checkpoints_s))
-    classes = ("all", *(f"class:{c}" for c in CLASSES))
+    classes = ("all", STATIONARY, *(f"class:{c}" for c in CLASSES))
     alpha = policy.guard.alpha
     rows: list[AlphaRow] = []
     for signal in (SILENT, UNHEALTHY):
@@ -54,6 +56,12 @@ def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, 
         each = alpha * ATTRIBUTE_SHARE / (len(questions) * len(named))
         rows += [AlphaRow(s, j, g, each) for s, j in questions for g in named]
     return tuple(rows)
+
+
+@lru_cache(maxsize=64)
+def questions(policy: Policy, attributes: tuple[str, ...]) -> Mapping[tuple[str, int, str], AlphaRow]:
+    """The same by signal, checkpoint and group, in the table's order."""
+    return MappingProxyType({(r.signal, r.checkpoint, r.group): r for r in alpha_table(policy, attributes)})
 
 
 def alpha_sum(rows: tuple[AlphaRow, ...]) -> float:

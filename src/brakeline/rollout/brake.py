@@ -9,17 +9,20 @@ at which figure a row halts, `evalue` computes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from brakeline.rollout import evalue
-from brakeline.rollout.alpha import AlphaRow, alpha_table
+from brakeline.rollout.alpha import AlphaRow, questions
 from brakeline.rollout.evidence import EXPLICIT
 from brakeline.rollout.model import Halt, Hold, Line, Policy, Promote, State, Verdict
 from brakeline.rollout.summary import Summary
 
 QUORUM: Final = "quorum"
+EVERYBODY: Final = "all classes"
+UNPROVEN_MIN: Final = 2  # in a ring that statistics speak for one closed lid is no reason to hold
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
 
@@ -101,8 +104,10 @@ def _silence(policy: Policy, seen: Summary, dark: frozenset[str]) -> list[Line]:
 def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
-    for row in alpha_table(policy, seen.attributes):
-        log_e = _row_value(policy, row, seen)
+    rows = questions(policy, seen.attributes)
+    told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
+    for key in sorted(k for k in told if k in rows):
+        row, log_e = rows[key], _row_value(policy, rows[key], seen)
         if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
             strongest[row.signal] = (log_e - row.bar, row, log_e)
     lines = [_statistic_line(policy, row, log_e) for _, row, log_e in strongest.values()]
@@ -114,15 +119,24 @@ def _statistics(policy: Policy, seen: Summary) -> list[Line]:
 def _row_value(policy: Policy, row: AlphaRow, seen: Summary) -> float | None:
     if row.signal == EXPLICIT:
         n, x = seen.ended.get(row.group, (0, 0))
-        return evalue.one_sample(n, x, policy.failure_baseline) if n >= policy.small_ring else None  # else rule 8
+        small = seen.small_rings(policy)
+        speaks = n >= policy.small_ring or any(p.ring not in small for p in seen.parts)  # else rule 8 does
+        return evalue.one_sample(n, x, policy.failure_baseline) if n and speaks else None
     rings = seen.table.get((row.signal, row.checkpoint, row.group))
-    if not rings:
-        return None
-    values = [evalue.log_mean_exp(bets) for bets in rings.values()]
-    # Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value.
-    # Rings that have no data count as 1.
-    places = len(policy.rings) + 1  # the hold-out is a ring of its own
-    return evalue.log_mean_exp(values + [0.0] * (places - len(values)))
+    return over_rings({ring: evalue.log_mean_exp(bets) for ring, bets in rings.items()}) if rings else None
+
+
+def over_rings(log_es: Mapping[int, float]) -> float:
+    """log of the weighted mean of the rings' e-values.
+
+    Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value. The
+    n-th ring has the weight 2^-n: the first rings are the cheapest to stop in and have the least evidence, the last
+    ones have plenty. Rings that have no data, and all that are never opened, count as 1.
+    """
+    terms = [log_e - (ring + 1) * math.log(2) for ring, log_e in log_es.items()]
+    rest = 1.0 - sum(0.5 ** (ring + 1) for ring in log_es)
+    top = max(*terms, 0.0)
+    return top + math.log(sum(math.exp(t - top) for t in terms) + rest * math.exp(-top))
 
 
 def _statistic_line(policy: Policy, row: AlphaRow, log_e: float) -> Line:
@@ -142,39 +156,55 @@ def span(seconds: int) -> str:
 
 
 def _quorum(policy: Policy, seen: Summary) -> Iterable[Line]:
-    """Rules 9, 11: of the treated past their first checkpoint, per ring and class, enough are proven and there."""
+    """Rules 9, 11: of the treated past their first checkpoint, per ring and class, enough are known on the new version.
+
+    In rings too small for statistics they must be there, too: nothing else would notice one that dies later. In larger
+    ones who goes away is compared with controls, and a weekend holds nothing up.
+    """
+    small = seen.small_rings(policy)
     parts: dict[tuple[int, str], list[int]] = {}
     for p in seen.parts:
-        sums = parts.setdefault((p.ring, p.machine_class), [0, 0])
-        sums[0] += p.passed
-        sums[1] += p.passed_proven
-    for (ring, machine_class), (passed, good) in sorted(parts.items()):
+        good = p.passed_proven if p.ring in small else p.passed_known
+        for group in (p.machine_class, *(() if p.ring in small else (EVERYBODY,))):
+            sums = parts.setdefault((p.ring, group), [0, 0])
+            sums[0] += p.passed
+            sums[1] += good
+    for (ring, group), (passed, good) in sorted(parts.items()):
         if not passed:
             continue
-        missing = seen.names.unproven.get((ring, machine_class), ())
-        enough = good >= policy.quorum * passed - 1e-9
-        text = f"ring {ring + 1}, {machine_class}: {good} of {passed} proven on the new version"
+        missing = seen.names.unproven.get((ring, group), ())
+        alone = ring not in small and passed - good < UNPROVEN_MIN
+        enough = good >= policy.quorum * passed - 1e-9 or alone
+        text = f"ring {ring + 1}, {group}: {good} of {passed} proven on the new version"
         if not enough and missing:
             text += f"; not proven: {', '.join(missing[:5])}{' …' if passed - good > 5 else ''}"
-        data = {"ring": ring, "class": machine_class, "proven": good, "of": passed, "missing": list(missing)}
+        data = {"ring": ring, "class": group, "proven": good, "of": passed, "missing": list(missing)}
         yield Line(QUORUM, State.OK if enough else State.HOLD, text, data)
 
 
 def _all_dark(seen: Summary, dark: frozenset[str]) -> Line:
     """Regions fail alone; only when every one that could go on is dark does the rollout hold as a whole."""
-    left = {r for r in seen.places.regions() if len(seen.places.untreated(r))}
+    left = {r for r in seen.places.regions() if seen.places.eligible(r)}
     if left and left <= dark:
         return Line("control arms", State.HOLD, "the control arm is dark in every region", {"regions": sorted(dark)})
     return Line("control arms", State.OK, "at least one region can be compared", {"dark": sorted(dark)})
 
 
 def _controls(seen: Summary) -> list[Line]:
-    """Rule 11: a comparison needs both arms; when most controls are dark nobody can tell harm from an outage."""
-    lines = []
+    """Rule 11: a comparison needs both arms; when most controls are dark nobody can tell harm from an outage.
+
+    A region is judged as a whole: that its laptops sleep at night is no outage, and who sleeps takes nothing.
+    """
+    sums: dict[str, list[int]] = {}
     for arm in seen.controls:
-        dark = arm.heard < CONTROL_DARK_SHARE * arm.controls
-        text = f"{arm.region or 'region unnamed'}, {arm.machine_class}: {arm.heard} of {arm.controls} controls heard"
+        mine = sums.setdefault(arm.region, [0, 0])
+        mine[0] += arm.controls
+        mine[1] += arm.heard
+    lines = []
+    for region, (controls, heard) in sorted(sums.items()):
+        dark = heard < CONTROL_DARK_SHARE * controls
+        text = f"{region or 'region unnamed'}: {heard} of {controls} controls heard"
         text += ": nothing is offered there until they are" if dark else ""
-        data = {"region": arm.region, "heard": arm.heard, "of": arm.controls}
+        data = {"region": region, "heard": heard, "of": controls}
         lines.append(Line("control arm", State.UNKNOWN if dark else State.OK, text, data))
     return lines

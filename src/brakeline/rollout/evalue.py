@@ -69,7 +69,8 @@ def add(vectors: Iterable[Sequence[float]]) -> tuple[float, ...]:
 
 
 @lru_cache
-def _rates(baseline: float) -> tuple[float, ...]:
+def rates(baseline: float) -> tuple[float, ...]:
+    """The rates that are bet on, given the ordinary one."""
     return (*sorted({min(RATE_MAX, baseline * f) for f in RATE_FACTORS} | {RATE_MAX}),)
 
 
@@ -85,9 +86,9 @@ def bets_beyond(block: Counts, margin: float) -> tuple[float, ...]:
     logs = []
     for w in ODDS_RATIOS:
         price = math.log1p(p0 * (w - 1))
-        for r in _rates(margin):
+        for r in rates(margin):
             as_shift = math.log(r) + math.log1p(-margin) - math.log(margin) - math.log1p(-r)
-            quiet = block.n_t * (math.log1p(-r) - math.log1p(-margin))
+            quiet = block.at_risk * (math.log1p(-r) - math.log1p(-margin))
             logs.append(quiet + block.x_t * min(math.log(w) - price, as_shift) - block.x_c * price)
     return tuple(logs)
 
@@ -98,6 +99,6 @@ def one_sample(n: int, x: int, baseline: float) -> float:
         return 0.0
     logs = [
         x * (math.log(r) - math.log(baseline)) + (n - x) * (math.log1p(-r) - math.log1p(-baseline))
-        for r in _rates(baseline)
+        for r in rates(baseline)
     ]
     return log_mean_exp(logs)

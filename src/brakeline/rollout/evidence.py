@@ -2,9 +2,9 @@
 
 An endpoint's clock starts at ready. At checkpoint c it is *silent* if no check-in came in (c - g, c]; *asleep* (said
 goodbye) is a third value, counted in neither; *unhealthy* is judged among those heard. Counts are made per block: the
-treated and controls of one region and class that were randomised in the same tick and came into range in the same
-tick (`arms.cohort`). A block speaks only when its tick
-is closed and all its endpoints have passed the checkpoint. Pure; the executor and the simulation call the same code.
+treated and controls of one region that were randomised in the same tick and came into range in the same tick
+(`arms.cohort`). A block speaks only when its tick is closed and all its endpoints have passed the checkpoint. Pure; the
+executor and the simulation call the same code.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from brakeline.rollout.model import Arm, Policy, Subject, Turn
 SILENT: Final = "silent"
 UNHEALTHY: Final = "unhealthy"
 EXPLICIT: Final = "explicit"
+STATIONARY: Final = "class:stationary"  # servers and desktops together: nearly half of a fleet, with few closed lids
 SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
 SIGNALS: Final = (SILENT, UNHEALTHY)  # compared between arms; EXPLICIT has no control arm
 
@@ -68,12 +69,20 @@ def due(policy: Policy, subject: Subject, now_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """One comparison: of n treated x bad, of n controls x bad."""
+    """One comparison: of n treated x bad, of n controls x bad. Where only a group's bad ones count, n are still all who
+    were randomised together: given which endpoints are bad, the draw alone says how many of them are treated, whoever
+    they are. `m_t` of the treated belong to the group; -1 = all.
+    """
 
     n_t: int
     n_c: int
     x_t: int
     x_c: int
+    m_t: int = -1
+
+    @property
+    def at_risk(self) -> int:
+        return self.n_t if self.m_t < 0 else self.m_t
 
 
 Row = tuple[str, int, str]  # (signal, checkpoint index, group)
@@ -81,7 +90,8 @@ Row = tuple[str, int, str]  # (signal, checkpoint index, group)
 
 def groups(subject: Subject) -> tuple[str, ...]:
     """Where a subject's evidence counts: everybody, its class, each of its frozen attributes."""
-    return ("all", f"class:{subject.machine_class}", *subject.attributes)
+    stationary = () if subject.machine_class == "laptop" else (STATIONARY,)
+    return ("all", f"class:{subject.machine_class}", *stationary, *subject.attributes)
 
 
 def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn], open_ticks: frozenset[int],
@@ -90,11 +100,11 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn],
 
     Whoever was ready before `since_ms` was judged then.
     """
-    blocks: dict[tuple[int, int, int, str, str], list[Subject]] = defaultdict(list)
+    blocks: dict[tuple[int, int, int, str], list[Subject]] = defaultdict(list)
     for s in subjects:
         if s.tick not in open_ticks and s.ready_ms >= since_ms:
             cohort = arms.cohort(turns, s.region, s.ring, s.arm, s.u)
-            blocks[(s.ring, s.tick, cohort, s.region, s.machine_class)].append(s)
+            blocks[(s.ring, s.tick, cohort, s.region)].append(s)
     table: dict[Row, dict[int, list[Counts]]] = defaultdict(lambda: defaultdict(list))
     for (ring, *_), members in blocks.items():
         if len({s.arm for s in members}) < 2:
@@ -116,14 +126,19 @@ def _compare(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str
         heard = s.heard & bit
         if (s.asleep & bit and not heard) or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
             continue
-        kinds[(s.arm is Arm.TREATED, heard, s.unhealthy & bit, s.attributes)] += 1
+        kinds[(s.arm is Arm.TREATED, heard, s.unhealthy & bit, groups(s))] += 1
     tallies: dict[tuple[str, str], list[int]] = {}
-    for (treated, heard, unhealthy, attributes), n in kinds.items():
-        for group in ("all", f"class:{members[0].machine_class}", *attributes):
+    for (treated, heard, unhealthy, mine), n in kinds.items():
+        for group in mine:
             _add(tallies, (SILENT, group), treated, n, bad=not heard)
             if heard:
                 _add(tallies, (UNHEALTHY, group), treated, n, bad=bool(unhealthy))
-    return {k: Counts(*t) for k, t in tallies.items() if t[0] and t[1]}
+    found = {}
+    for (signal, group), (m_t, _, x_t, x_c) in tallies.items():
+        n_t, n_c = tallies[(signal, "all")][:2]
+        if n_t and n_c:
+            found[(signal, group)] = Counts(n_t, n_c, x_t, x_c, -1 if group == "all" else m_t)
+    return found
 
 
 def _add(tallies: dict[tuple[str, str], list[int]], row: tuple[str, str], treated: bool, n: int, *, bad: bool) -> None:

@@ -17,8 +17,10 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import lint, planner, view
+from brakeline.rollout.budget import Allowance
 from brakeline.rollout.frozen import explained, held
 from brakeline.rollout.journal import BrakeJournal
+from brakeline.rollout.limits import Limits, TenantLimits, within
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
@@ -47,10 +49,10 @@ class Executor:
     """See the module."""
 
     def __init__(self, db: Database, clock: Clock, bus: Bus, fleet: FleetService, journal: BrakeJournal,
-                 refresh: Callable[[str], Awaitable[object]]) -> None:  # fmt: skip
+                 refresh: Callable[[str], Awaitable[object]], limits: Limits) -> None:  # fmt: skip
         """`refresh` reads a tenant's rollouts again; done before anybody is told, who would else see the older ones."""
         self._db, self._clock, self._bus, self._fleet, self._journal = db, clock, bus, fleet, journal
-        self._refresh = refresh
+        self._refresh, self._limits = refresh, limits
         self._samples: dict[str, tuple[int, int, int, int]] = {}
 
     async def tenants(self) -> list[str]:
@@ -70,14 +72,17 @@ class Executor:
             rows = await rollouts.live(conn, self._clock.now_ms() - WATCH_MS)
         if not rows:
             return []
-        presence = await self._fleet.presence(tenant_id, None)
-        return [s for row in rows if (s := await self._step(tenant_id, row.rollout_id, presence)) is not None]
+        presence, limits = await self._fleet.presence(tenant_id, None), await self._limits.of_tenant(tenant_id)
+        steps = [await self._step(tenant_id, row.rollout_id, presence, limits) for row in rows]
+        return [s for s in steps if s is not None]
 
     async def step(self, tenant_id: str, rollout_id: str) -> Stepped | None:
         """One step of one rollout, now."""
-        return await self._step(tenant_id, rollout_id, await self._fleet.presence(tenant_id, None))
+        presence, limits = await self._fleet.presence(tenant_id, None), await self._limits.of_tenant(tenant_id)
+        return await self._step(tenant_id, rollout_id, presence, limits)
 
-    async def _step(self, tenant_id: str, rollout_id: str, presence: Mapping[str, Presence]) -> Stepped | None:
+    async def _step(self, tenant_id: str, rollout_id: str, presence: Mapping[str, Presence],
+                    limits: TenantLimits) -> Stepped | None:  # fmt: skip
         now_ms = self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
             row = await rollouts.lock(conn, rollout_id, change=True)
@@ -93,7 +98,9 @@ class Executor:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
             planned = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
             proposed, report = explained(situation, *planned, freeze)
-            stepped = await self._publish(conn, tenant_id, situation, proposed, report, now_ms)
+            allowed = await self._limits.allowance(conn, row, situation.targets, limits)
+            proposed, report = within(situation, proposed, report, allowed, now_ms)
+            stepped = await self._publish(conn, tenant_id, situation, proposed, report, allowed, now_ms)
             await self._sample(conn, tenant_id, situation, now_ms)
         if stepped.moved:
             await self._refresh(tenant_id)
@@ -133,9 +140,9 @@ class Executor:
                 )  # fmt: skip
 
     async def _publish(self, conn: Connection, tenant_id: str, situation: Situation, proposed: Blueprint,
-                       report: Report, now_ms: int) -> Stepped:  # fmt: skip
+                       report: Report, allowed: Allowance, now_ms: int) -> Stepped:  # fmt: skip
         row, current = situation.row, situation.row.blueprint
-        problems = lint.check(row.policy, current, proposed, situation.observed)
+        problems = lint.check(row.policy, current, proposed, situation.observed, allowed)
         if problems:
             lines = tuple(Line("lint", State.HOLD, f"not published: {p.rule}: {p.text}") for p in problems)
             report, proposed = Report((*lines, *report.lines)), current

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from brakeline.rollout.alpha import alpha_sum, alpha_table
+from brakeline.rollout.budget import Allowance
 from brakeline.rollout.model import EXPOSED_NO_MORE, Arm, Blueprint, Observed, Phase, Policy, Subject, Wish
 
 
@@ -32,17 +33,21 @@ class Finding:
 
 
 Rule = Callable[[Policy, Blueprint, Blueprint, Observed], Iterator[str]]
+LimitRule = Callable[[Blueprint, Blueprint, Observed, Allowance], Iterator[str]]
 
 
-def check(policy: Policy, current: Blueprint, proposed: Blueprint, observed: Observed) -> tuple[Finding, ...]:
-    """Everything wrong with replacing `current` by `proposed`; empty = may be published."""
+def check(policy: Policy, current: Blueprint, proposed: Blueprint, observed: Observed,
+          allowed: Allowance | None = None) -> tuple[Finding, ...]:  # fmt: skip
+    """Everything wrong with replacing `current` by `proposed`; empty = may be published.
+
+    `allowed`: what the limits over all rollouts leave to this one; None = there are none (a simulation of one rollout).
+    """
     if proposed == current:
         return ()
-    return tuple(
-        Finding(rule.__name__.replace("_", "-"), Severity.ERROR, text)
-        for rule in RULES
-        for text in rule(policy, current, proposed, observed)
-    )
+    found = [(rule.__name__, text) for rule in RULES for text in rule(policy, current, proposed, observed)]
+    if allowed is not None:
+        found += [(rule.__name__, text) for rule in LIMIT_RULES for text in rule(current, proposed, observed, allowed)]
+    return tuple(Finding(name.replace("_", "-"), Severity.ERROR, text) for name, text in found)
 
 
 def generation_rises_by_one(_p: Policy, current: Blueprint, proposed: Blueprint, _o: Observed) -> Iterator[str]:
@@ -89,7 +94,8 @@ def budget_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed: Ob
 def ring_size_kept(policy: Policy, _c: Blueprint, proposed: Blueprint, observed: Observed) -> Iterator[str]:
     """Rings before the last stay within what the policy's share or count allows."""
     treated = len(_counted(observed))
-    total = treated + sum(len(us) for us in observed.untreated.values())
+    away = {r: len(us) for r, us in observed.untreated.items()} | dict(observed.eligible)
+    total = treated + sum(away.values())
     if not proposed.gates or proposed.ring >= len(policy.rings) - 1:
         return
     # Rings that would add nobody are dropped in tiny fleets; then a later ring of the policy is the one in progress.
@@ -147,10 +153,45 @@ def earlier_rings_baked_and_proven(policy: Policy, current: Blueprint, proposed:
     if sum(bool(s.proven_ms) for s in counted) < policy.quorum * len(counted) - 1e-9:
         yield "fewer proven endpoints than the quorum"
     bake_ms = min(r.bake_s for r in policy.rings) * 1000
-    if treated and proposed.made_ms - max(s.ready_ms for s in treated) < bake_ms:
-        yield "the last offer has not baked"
+    mine = [s for s in counted if s.ring == current.ring] or treated
+    baked = sum(proposed.made_ms - s.ready_ms >= bake_ms for s in mine)
+    if baked < policy.enrolled * len(mine) - 1e-9:
+        yield f"of {len(mine)} endpoints that took it only {baked} have baked"
     if any(s.explicit and not s.set_aside_ms for s in treated if len(treated) < policy.small_ring):
         yield "an explicit failure is neither judged nor set aside"
+
+
+def budget_of_all_rollouts_kept(
+    current: Blueprint, proposed: Blueprint, observed: Observed, allowed: Allowance
+) -> Iterator[str]:
+    """A new gate has room for all that the gates may still offer, beside what is spent and promised to others."""
+    if all(gate in current.gates for gate in proposed.gates):
+        return
+    may_offer = 0
+    for gate in proposed.gates:
+        made = [t.treated for t in observed.ticks if t.region == gate.region and t.tick == gate.tick]
+        may_offer += gate.budget - sum(made)
+    spoken_for = allowed.usage.used + allowed.reserved
+    if may_offer + spoken_for > allowed.usage.cap:
+        yield f"{may_offer} offers beside {spoken_for} spent or promised exceed {allowed.usage.cap} an hour"
+
+
+def new_gates_reach_no_more_draws_than_places(
+    current: Blueprint, proposed: Blueprint, observed: Observed, _a: Allowance
+) -> Iterator[str]:
+    """A launcher takes a release by its draw, without being asked again: the range itself must keep the budget."""
+    for gate in proposed.gates:
+        reached = sum(u < gate.treat_below for u in observed.untreated.get(gate.region, ()))
+        if gate not in current.gates and reached > gate.budget:
+            yield f"{gate.region}: {reached} endpoints are in range of {gate.budget} places"
+
+
+def nothing_is_open_in_a_freeze_window(
+    _c: Blueprint, proposed: Blueprint, _o: Observed, allowed: Allowance
+) -> Iterator[str]:
+    """Nobody gets a new offer while everybody is frozen."""
+    if allowed.frozen and proposed.gates:
+        yield f"{len(proposed.gates)} gates are open in {allowed.frozen}"
 
 
 def alpha_note(policy: Policy, attributes: tuple[str, ...]) -> Finding:
@@ -172,4 +213,9 @@ RULES: Final[tuple[Rule, ...]] = (
     halt_is_left_by_people_only,
     alpha_is_kept,
     earlier_rings_baked_and_proven,
+)
+LIMIT_RULES: Final[tuple[LimitRule, ...]] = (
+    budget_of_all_rollouts_kept,
+    new_gates_reach_no_more_draws_than_places,
+    nothing_is_open_in_a_freeze_window,
 )

@@ -99,6 +99,7 @@ class Policy:
     laptop_grace_s: int = 2 * 3600
     tick_s: int = 900  # a tick closes after this long even if its budget is not spent
     offers_per_tick: int = 500  # offers that one region may get in one tick
+    spread_s: int = 0  # a ring's offers are spread over at least so long, tick by tick; 0 = as fast as the tick allows
     region_stagger_s: int = 0  # the n-th region opens a ring n times this much later
     quorum: float = 0.8  # share of treated, per class and ring, proven on the new version
     enrolled: float = 0.9  # share of the ring's eligible endpoints that were randomised
@@ -264,8 +265,9 @@ class Blocked:
 class Observed:
     """Everything the planner may know.
 
-    `untreated` and `fresh` are sorted draws per region: eligible endpoints that were not treated yet, and those of
-    them that were in no arm yet.
+    `eligible` counts, per region, endpoints that may still be treated. `untreated` and `fresh` are the sorted draws of
+    those of them who are here now, and of those of these who were in no arm yet: places in a ring are for who can take
+    them, so nobody who is away holds one up.
     """
 
     change: Change
@@ -283,6 +285,7 @@ class Observed:
     resumed_generation: int = 0  # the halted generation that was resumed; 0 = none
     quarantined: frozenset[Pin] = frozenset()
     attributes: tuple[str, ...] = ()  # values tested, frozen at start
+    eligible: Mapping[str, int] = field(default_factory=dict)  # not told = all of them are here
 
 
 class State(StrEnum):

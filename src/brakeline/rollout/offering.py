@@ -1,8 +1,10 @@
 """The check-in path: ready endpoints are randomised, offers are committed before they leave, results after they came.
 
 What always holds, also after kill -9 anywhere: an offer that left is in the database as it left, so it can only be sent
-again, never made again; an endpoint has at most one open offer over all rollouts; a braked rollout (journal first)
-gets no assignment and no offer; a quarantined version is in no offered transaction, not even as a dependency.
+again, never made again; an endpoint has at most one open offer over all rollouts; each offer is spent from the budgets
+over all rollouts in its own transaction (`limits`), and nobody gets a new one in a freeze window; a braked rollout
+(journal first) gets no assignment and no offer; a quarantined version is in no offered transaction, not even as a
+dependency.
 """
 
 from __future__ import annotations
@@ -28,13 +30,16 @@ from brakeline.protocol.messages import (
     TransactionResult,
     UpdateRef,
 )
-from brakeline.rollout import arms, evidence
+from brakeline.rollout import arms, budget, evidence
+from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
 from brakeline.rollout.journal import BrakeJournal
+from brakeline.rollout.limits import Limits
 from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
 from brakeline.rollout.model import Arm, Gate, Phase, Pin, Progress, Subject, Wish
 from brakeline.rollout.store import arms as arms_store
-from brakeline.rollout.store import offers, rollouts
+from brakeline.rollout.store import budgets, offers, rollouts
+from brakeline.rollout.store import windows as windows_store
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
@@ -52,8 +57,9 @@ PROGRESS: Final = {
 class Offering:
     """See the module."""
 
-    def __init__(self, db: Database, clock: Clock, ids: IdMaker, cell: CellIdentity, journal: BrakeJournal) -> None:
-        self.db, self.clock, self.ids, self.cell, self.journal = db, clock, ids, cell, journal
+    def __init__(self, db: Database, clock: Clock, ids: IdMaker, cell: CellIdentity, journal: BrakeJournal,
+                 limits: Limits) -> None:  # fmt: skip
+        self.db, self.clock, self.ids, self.cell, self.journal, self.limits = db, clock, ids, cell, journal, limits
         self.live = LiveRollouts()
 
     async def refresh(self, tenant_id: str) -> tuple[LiveRollout, ...]:
@@ -115,9 +121,12 @@ class Offering:
                 await arms_store.mark_started(conn, identity.endpoint_id, check_in.in_progress)
             for refusal in check_in.not_ready:
                 await self._not_ready(conn, identity, refusal, open_to)
-        for ready in check_in.ready:
-            if ready.rollout_id in open_to:
-                await self._ready(identity, check_in, ready, open_to[ready.rollout_id])
+        asking = [ready for ready in check_in.ready if ready.rollout_id in open_to]
+        frozen = await self.limits.frozen_for(identity) if asking else ""
+        for ready in asking:
+            live = open_to[ready.rollout_id]
+            if await self._ready(identity, check_in, ready, live, frozen) and live.row.change.release is not None:
+                self._asked(tenant_id, ready.rollout_id, live.targets[identity.endpoint_id])
         return await self._orders(identity, open_to), halted
 
     async def _note_started(self, identity: EndpointIdentity, check_in: CheckIn) -> None:
@@ -151,27 +160,40 @@ class Offering:
 
     # --- ready --------------------------------------------------------------------------------------------------------
 
-    async def _ready(self, identity: EndpointIdentity, check_in: CheckIn, ready: Ready, live: LiveRollout) -> None:
-        """The moment of randomisation, in one transaction that a brake press waits for or prevents."""
+    async def _ready(self, identity: EndpointIdentity, check_in: CheckIn, ready: Ready, live: LiveRollout,
+                     frozen: str) -> bool:  # fmt: skip
+        """The moment of randomisation, in one transaction that a brake press waits for or prevents. True = offered."""
         target = live.targets[identity.endpoint_id]
         async with self.db.tenant(identity.tenant_id) as conn:
             row = await rollouts.lock(conn, ready.rollout_id, change=False)
             if row is None or row.wish is not Wish.RUN or not (_rolls(row) or row.blueprint.retry):
-                return
+                return False
             if self.journal.pressed(identity.tenant_id, ready.rollout_id):
-                return
+                return False
+            if frozen and not await windows_store.passes(conn, row.rollout_id):
+                await arms_store.set_blocked(conn, row.rollout_id, identity.endpoint_id, budget.FROZEN, frozen)
+                return False
             await arms_store.set_blocked(conn, row.rollout_id, identity.endpoint_id, "", "")
             if not await self._may_start(conn, identity, ready, row):
-                return
+                return False
             mine = await arms_store.subjects(conn, row.rollout_id, identity.endpoint_id)
             treated = next((s for s in mine if s.subject.arm is Arm.TREATED), None)
             if treated is not None:
-                await self._offer_again(conn, identity, ready, row, treated)
-                return
+                return await self._offer_again(conn, identity, ready, row, target, treated)
             if not _rolls(row):
-                return
+                return False
             drawn = {s.subject.ring for s in mine}
-            await self._randomise(conn, identity, check_in, ready, row, target, drawn)
+            return await self._randomise(conn, identity, check_in, ready, row, target, drawn)
+
+    def _asked(self, tenant_id: str, rollout_id: str, target: Target) -> bool:
+        """Remember who got its offer of a release just now, where it is leased by name alone: its launcher looks
+        before the next round. False = a range has it already.
+        """
+        live = next((x for x in self.live.of(tenant_id) or () if x.row.rollout_id == rollout_id), None)
+        if live is None or target.u < budget.bounds(live.row.report.lines).get(target.region, arms.U_END):
+            return False
+        live.asked = tuple(sorted({*live.asked, (target.region, target.u)}))
+        return True
 
     async def _may_start(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow) -> bool:
         """Preconditions that the cell knows of; each that is missing becomes the target's reason."""
@@ -189,17 +211,27 @@ class Offering:
         return not reason
 
     async def _randomise(self, conn: Connection, identity: EndpointIdentity, check_in: CheckIn, ready: Ready,
-                         row: RolloutRow, target: Target, drawn: set[int]) -> None:  # fmt: skip
+                         row: RolloutRow, target: Target, drawn: set[int]) -> bool:  # fmt: skip
         gate = row.blueprint.gate(target.region)
         tick = await arms_store.lock_tick(conn, row.rollout_id, gate.region, gate.tick) if gate else None
         now_ms = self.clock.now_ms()
         if gate is None or tick is None:
-            return
+            await self._refuse(conn, row, target, budget.waiting(row.report.lines, target.region, target.u))
+            return False
         if arms.overdraws(gate, target.u, tick.treated):
             await arms_store.close_tick(conn, row.rollout_id, gate.region, gate.tick, now_ms)
         arm = arms.assign(gate, target.u, tick.treated, tick.closed, now_ms)
-        if arm is Arm.DEFERRED or (arm is Arm.CONTROL and gate.ring in drawn):
-            return
+        if arm is Arm.DEFERRED:
+            await self._refuse(conn, row, target, budget.waiting(row.report.lines, target.region, target.u))
+            return False
+        if arm is Arm.CONTROL and gate.ring in drawn:
+            return False
+        refused = await self._over_budget(conn, identity, gate.budget - tick.treated)
+        if refused is not None:
+            if refused.closes:
+                await arms_store.close_tick(conn, row.rollout_id, gate.region, gate.tick, now_ms)
+            await self._refuse(conn, row, target, refused)
+            return False
         progress = Progress.OFFERED if arm is Arm.TREATED else Progress.NONE
         subject = _subject(target, gate, arm, row.blueprint.generation, progress, now_ms)
         await arms_store.insert_subject(
@@ -208,16 +240,32 @@ class Offering:
         if arm is Arm.TREATED:
             await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick)
             await self._offer(conn, identity, ready, row, 1)
+        return arm is Arm.TREATED
+
+    async def _over_budget(self, conn: Connection, identity: EndpointIdentity, left_in_tick: int) -> Refusal | None:
+        """Why no budget lets this endpoint into an arm now. Until the commit nobody else of the tenant spends."""
+        now_ms = self.clock.now_ms()
+        return budget.refusal(await budgets.state(conn, identity.endpoint_id, now_ms), left_in_tick, now_ms)
+
+    async def _refuse(self, conn: Connection, row: RolloutRow, target: Target, refused: Refusal | None) -> None:
+        """No error, and the endpoint is told nothing: it is in no arm, and its line says why."""
+        if refused is not None:
+            await arms_store.set_blocked(conn, row.rollout_id, target.endpoint_id, refused.code, refused.reason)
 
     async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
-                           treated: SubjectRow) -> None:  # fmt: skip
+                           target: Target, treated: SubjectRow) -> bool:  # fmt: skip
         """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
         made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
-        if treated.subject.progress in AGAIN and counted < ATTEMPTS_MAX:
-            await self._offer(conn, identity, ready, row, made + 1)
-            await arms_store.set_progress(
-                conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
-            )
+        if treated.subject.progress not in AGAIN or counted >= ATTEMPTS_MAX:
+            return False
+        if refused := await self._over_budget(conn, identity, 1):
+            await self._refuse(conn, row, target, refused)
+            return False
+        await self._offer(conn, identity, ready, row, made + 1)
+        await arms_store.set_progress(
+            conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
+        )
+        return True
 
     async def _offer(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
                      attempt: int) -> None:  # fmt: skip

@@ -9,6 +9,7 @@ may be staggered. Every gate that is closed has a line in the report.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from brakeline.rollout import arms, brake
@@ -144,9 +145,9 @@ def passed(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms
     """The gates of the ring in progress. All OK = passed."""
     return [
         _enrolled(policy, current, seen, ring),
-        _results(seen, ring),
+        _results(policy, current, seen, ring),
         _proof(policy, seen, ring),
-        _bake(seen, current, ring, now_ms),
+        _bake(policy, seen, current, ring, now_ms),
     ]
 
 
@@ -155,7 +156,7 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
     want = got = 0
     for goal in current.goals:
         there = treated.get(goal.region, 0)
-        reachable = min(goal.treated, there + len(seen.places.untreated(goal.region)))
+        reachable = min(goal.treated, there + seen.places.eligible(goal.region))
         want += max(reachable, 0)
         got += min(there, reachable)
     data = {"enrolled": got, "eligible": want}
@@ -165,8 +166,11 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
     return Line("enrolled", State.WAIT, text + _why_blocked(seen), data)
 
 
-def _results(seen: Summary, ring: Ring) -> Line:
-    waiting = sum(p.open for p in seen.parts)
+def _results(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> Line:
+    """Every offer of a small ring must come to an end; in a large one somebody always is cut off before it tells."""
+    waiting, mine = sum(p.open for p in seen.parts), sum(p.counted for p in seen.parts)
+    if current.ring not in seen.small_rings(policy) and waiting <= (1 - policy.quorum) * mine:
+        return Line("results", State.OK, f"ring {ring.name}: {mine - waiting} of {mine} offers came to an end")
     data = {"open": list(seen.names.open), "of": waiting}
     if not waiting:
         return Line("results", State.OK, f"ring {ring.name}: every offer came to an end", data)
@@ -176,22 +180,26 @@ def _results(seen: Summary, ring: Ring) -> Line:
 
 def _proof(policy: Policy, seen: Summary, ring: Ring) -> Line:
     """Rule 9 without the first checkpoint's grace: promotion needs the quorum of every exposed ring and class now."""
+    small = seen.small_rings(policy)
     sums: dict[tuple[int, str], list[int]] = {}
     for p in seen.parts:
         mine = sums.setdefault((p.ring, p.machine_class), [0, 0])
         mine[0] += p.counted
-        mine[1] += p.proven
+        mine[1] += p.proven if p.ring in small else p.known
     short = any(good < policy.quorum * counted - 1e-9 for counted, good in sums.values())
-    good, all_ = sum(p.proven for p in seen.parts), sum(p.counted for p in seen.parts)
+    good, all_ = sum(good for _, good in sums.values()), sum(p.counted for p in seen.parts)
     text = f"{good} of {all_} treated endpoints are proven: installed, heard again, healthy"
     return Line("proof", State.WAIT if short else State.OK, text, {"proven": good, "of": all_, "ring": ring.name})
 
 
-def _bake(seen: Summary, current: Blueprint, ring: Ring, now_ms: int) -> Line:
+def _bake(policy: Policy, seen: Summary, current: Blueprint, ring: Ring, now_ms: int) -> Line:
+    """Nine of ten have been watched for the ring's time: in a large ring somebody comes late every day."""
     opened_ms = current.ring_opened_ms[-1] if current.ring_opened_ms else now_ms
+    mine = [p for p in seen.parts if p.ring == current.ring]
+    counted, baked = sum(p.counted for p in mine), sum(p.baked for p in mine)
     last_ms = max((p.youngest_ms for p in seen.parts), default=opened_ms)
     left_s = ring.bake_s - (now_ms - last_ms) // 1000
-    if left_s <= 0:
+    if left_s <= 0 or (counted and baked >= policy.enrolled * counted - 1e-9):
         return Line("bake", State.OK, f"ring {ring.name}: bake time is over", {"left_s": 0})
     text = f"ring {ring.name}: waiting for bake time: {brake.span(left_s)} of {brake.span(ring.bake_s)} left"
     return Line("bake", State.WAIT, text, {"left_s": left_s})
@@ -214,7 +222,7 @@ def open_ring(policy: Policy, current: Blueprint, seen: Summary, rings: tuple[tu
                now_ms: int, lines: list[Line], dark: frozenset[str]) -> tuple[Blueprint, list[Line]]:  # fmt: skip
     ring, upto = rings[index]
     treated = seen.treated_by_region()
-    sizes = {r: n + len(seen.places.untreated(r)) for r, n in treated.items()}
+    sizes = {r: n + seen.places.eligible(r) for r, n in treated.items()}
     goals = tuple(Goal(r, n) for r, n in sorted(arms.allot(upto, sizes).items()))
     opened = (*current.ring_opened_ms, now_ms)
     staged = replace(current, ring=index, goals=goals, ring_opened_ms=opened)
@@ -243,14 +251,15 @@ def _gates(
     policy: Policy, staged: Blueprint, seen: Summary, now_ms: int, tick: int, dark: frozenset[str]
 ) -> tuple[Gate, ...]:
     """One gate per region with places left; a running tick is kept as it is. `tick` = the generation that opens it."""
-    treated = seen.treated_by_region()
+    treated, share = seen.treated_by_region(), _share_of_tick(policy, staged, seen)
     live = open_ticks(staged, seen.ticks)
     gates: list[Gate] = []
     for i, goal in enumerate(staged.goals):
         if goal.region in dark:
             continue
         old = staged.gate(goal.region)
-        places = min(goal.treated - treated.get(goal.region, 0), policy.offers_per_tick)
+        left = goal.treated - treated.get(goal.region, 0)
+        places = min(left, policy.offers_per_tick, math.ceil(goal.treated * share))
         runs = old is not None and old.tick in live and old.ring == staged.ring and now_ms < old.closes_ms
         if old is not None and runs and (places <= 0 or _waits_for_somebody(old, seen)):
             gates.append(old)
@@ -260,6 +269,17 @@ def _gates(
             gate = _gate(policy, staged, seen, goal.region, places, now_ms, tick)
             gates += [gate] if gate else []
     return tuple(gates)
+
+
+def _share_of_tick(policy: Policy, staged: Blueprint, seen: Summary) -> float:
+    """The share of a region's goal that one tick may offer, so that what the ring adds is spread over its time."""
+    ticks = policy.spread_s // policy.tick_s
+    if ticks <= 1:
+        return 1.0
+    uptos = [upto for _, upto in arms.rings_for(policy, seen.change, seen.population)]
+    ring = min(staged.ring, len(uptos) - 1)
+    before = uptos[ring - 1] if ring else 0
+    return (1 - before / uptos[ring]) / ticks
 
 
 def _waits_for_somebody(gate: Gate, seen: Summary) -> bool:
@@ -288,5 +308,6 @@ def _reserve(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> i
     held = arms.held_out(policy, seen.change, total)
     if held == 0 or staged.ring >= len(rings) - 2:
         return 0
-    sizes = {r: n + len(seen.places.untreated(r)) for r, n in seen.treated_by_region().items()}
-    return arms.allot(held, sizes).get(region, 0)
+    sizes = {r: n + seen.places.eligible(r) for r, n in seen.treated_by_region().items()}
+    here, eligible = len(seen.places.untreated(region)), max(1, seen.places.eligible(region))
+    return math.ceil(arms.allot(held, sizes).get(region, 0) * here / eligible)

@@ -14,6 +14,12 @@ from brakeline.rollout.model import Guard, Policy, Ring
 
 PACES: Final = ("careful", "fast", "rehearsal")
 RELEASE_FAILURES: Final = 0.001  # of trials of a good release, by full disks and the like
+LARGE_FLEET: Final = 100_000  # from here rings grow tenfold from a hundred on, and their offers are spread over hours
+LARGE_COUNTS: Final = (100, 1_000, 10_000, 100_000)
+LARGE_SHARES: Final = (0.1, 0.4, 1.0)
+SPREAD_S: Final = 5 * 3600  # what half an hour of a ring reaches is what a fault can do before its first checkpoint
+STAGGER_S: Final = 1800  # regions open a ring one after another
+OFFERS_A_TICK: Final = 1_000_000  # the spread bounds a tick, not a number
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
 BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "rehearsal": 60}
 
@@ -23,6 +29,8 @@ def policy_for(size: int, pace: str = "careful") -> Policy:
     if pace not in PACES:
         raise Invalid(f"no pace {pace!r}; there are {', '.join(PACES)}")
     policy = Policy(_rings(size, BAKE_S[pace]))
+    if size >= LARGE_FLEET and pace != "rehearsal":
+        policy = replace(policy, spread_s=SPREAD_S, region_stagger_s=STAGGER_S, offers_per_tick=OFFERS_A_TICK)
     if pace == "fast":
         return replace(policy, people_return_s=BAKE_S["fast"])
     if pace == "rehearsal":
@@ -57,6 +65,9 @@ def _rings(size: int, bake_s: int) -> tuple[Ring, ...]:
     """Cumulative rings: small fleets by count, larger ones times ten, then less."""
     if size <= SMALL_FLEET:
         return (Ring("canary", bake_s, count=1), Ring("early", bake_s, count=3), Ring("all", bake_s, share=1.0))
+    if size >= LARGE_FLEET:
+        counted = [Ring(f"{n:,}", bake_s, count=n) for n in LARGE_COUNTS if n < LARGE_SHARES[0] * size]
+        return (*counted, *(Ring(f"{100 * x:.0f} %", bake_s, share=x) for x in LARGE_SHARES))
     canary = Ring("canary", bake_s, count=max(2, min(100, size // 50)))
     if size <= 1000:
         return (

@@ -22,7 +22,7 @@ from brakeline.platform.observe import logger
 from brakeline.protocol.channels import channel_of
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
-from brakeline.rollout import arms, power
+from brakeline.rollout import arms, budget, power
 from brakeline.rollout.model import Blueprint, Change, Phase, Pin, Policy, Wish
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
@@ -65,6 +65,7 @@ def wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str],
     """What may be leased for rollouts that are under way: the draws whose turn has come, region by region. Pure.
 
     A hold makes no new offers but keeps those that were made: then only the places of `asked`, by rollout, are leased.
+    So it is beyond what budgets and freeze windows allow (`budget.bounds`): a launcher takes what it is leased unasked.
     """
     braked, found = frozenset(pressed), list[LeaseWish]()
     for row in rows:
@@ -73,7 +74,7 @@ def wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str],
             continue
         ranges: Iterable[tuple[str, int, tuple[int, ...] | None]] = ()
         if row.wish is Wish.RUN and plan.phase is Phase.ROLLING:
-            ranges = _reached(plan)
+            ranges = _within(_reached(plan), budget.bounds(row.report.lines), asked.get(row.rollout_id, ()))
         elif row.wish in (Wish.RUN, Wish.PAUSE) and plan.phase in (Phase.ROLLING, Phase.HOLDING):
             ranges = _kept(asked.get(row.rollout_id, ()))
         found += [
@@ -89,6 +90,16 @@ def _reached(plan: Blueprint) -> list[tuple[str, int, None]]:
     for turn in plan.turns:
         reached[turn.region] = max(reached.get(turn.region, 0), turn.treat_below)
     return [(region, below, None) for region, below in sorted(reached.items())]
+
+
+def _within(reached: Iterable[tuple[str, int, None]], bounds: Mapping[str, int],
+            asked: Iterable[Place]) -> list[tuple[str, int, tuple[int, ...] | None]]:  # fmt: skip
+    """Ranges end where the limits over all rollouts begin; beyond, those alone who have their offer."""
+    ranges: list[tuple[str, int, tuple[int, ...] | None]] = [
+        (region, min(below, bounds.get(region, below)), None) for region, below, _ in reached
+    ]
+    beyond = [(region, u) for region, u in asked if region in bounds and u >= bounds[region]]
+    return [r for r in ranges if r[1] > 0] + list(_kept(beyond))
 
 
 def _kept(asked: Iterable[Place]) -> list[tuple[str, int, tuple[int, ...]]]:
@@ -213,7 +224,8 @@ class Releasing:
             pressed = self._rollouts.journal.all_pressed(tenant_id)
             asked = {x.row.rollout_id: x.asked for x in self._rollouts.live.of(tenant_id) or ()}
             found += wishes(tenant_id, rows, pressed, asked)
-            found += standing_wishes(tenant_id, self._finished.get(tenant_id, ()), pressed)
+            if not self._rollouts.limits.closed(tenant_id):
+                found += standing_wishes(tenant_id, self._finished.get(tenant_id, ()), pressed)
         self._releases.set_leases(tuple(found))
 
     async def settle(self) -> None:
@@ -247,6 +259,8 @@ class Releasing:
         for tenant_id in self._rollouts.live.tenants():
             async with self._rollouts.db.tenant(tenant_id) as conn:
                 self._finished[tenant_id] = await _finished(conn)
+            if self._finished[tenant_id]:  # without a live rollout nobody else asks for its limits
+                await self._rollouts.limits.of_tenant(tenant_id)
         self._finished_until_s = now_s + FINISHED_EVERY_S
 
 

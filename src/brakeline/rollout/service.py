@@ -26,6 +26,7 @@ from brakeline.rollout import arms, lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import BrakeJournal
+from brakeline.rollout.limits import Limits, within
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
 from brakeline.rollout.offering import Offering
@@ -118,14 +119,21 @@ class RolloutService(Offering):
 
     def __init__(self, db: Database, clock: Clock, ids: IdMaker, bus: Bus, fleet: FleetService, cell: CellIdentity,
                  journal_path: Path) -> None:  # fmt: skip
-        super().__init__(db, clock, ids, cell, BrakeJournal(journal_path))
+        super().__init__(db, clock, ids, cell, BrakeJournal(journal_path), Limits(db, clock, ids, fleet))
         self.bus, self.fleet = bus, fleet
-        self.executor = Executor(db, clock, bus, fleet, self.journal, self.refresh)
+        self.executor = Executor(db, clock, bus, fleet, self.journal, self.refresh, self.limits)
         self.releasing: Settling | None = None  # `releasing.Releasing` puts itself here
         self.freezing: Freezes | None = None  # `freezing.Freezing` puts itself here
         self.acts: SecondPerson | None = None  # `acts.Acts` puts itself here; without it nothing that needs it is done
         self._starting = asyncio.Lock()  # two starts at once would each see the other's endpoints as free
         self.on_stop: Callable[[str], None] | None = None  # whoever answers endpoints, by tenant; see `stop`
+
+    def _asked(self, tenant_id: str, rollout_id: str, target: Target) -> bool:
+        """What is leased by name is leased at once."""
+        named = super()._asked(tenant_id, rollout_id, target)
+        if named and self.releasing is not None:
+            self.releasing.lease()
+        return named
 
     async def open(self) -> None:
         """After a start, before the first offer: the journal was read; now the rollouts as they were left."""
@@ -436,12 +444,15 @@ class RolloutService(Offering):
         """What an independent look at the next step finds wrong, and (as a note) what the alpha table spends."""
         principal.require("rollout.read")
         tenant_id = principal.tenant_id
-        row = await self._get(tenant_id, rollout_id)
+        row, limits = await self._get(tenant_id, rollout_id), await self.limits.of_tenant(tenant_id)
         async with self.db.tenant(tenant_id) as conn:
             situation = await self._situation(conn, tenant_id, row)
-        proposed, _ = planner.plan(row.policy, row.blueprint, situation.observed, self.clock.now_ms())
+            allowed = await self.limits.allowance(conn, row, situation.targets, limits)
+        now_ms = self.clock.now_ms()
+        proposed, report = planner.plan(row.policy, row.blueprint, situation.observed, now_ms)
+        proposed, _ = within(situation, proposed, report, allowed, now_ms)
         return (
-            *lint.check(row.policy, row.blueprint, proposed, situation.observed),
+            *lint.check(row.policy, row.blueprint, proposed, situation.observed, allowed),
             lint.alpha_note(row.policy, row.attributes),
         )
 

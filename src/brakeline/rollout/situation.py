@@ -17,7 +17,7 @@ from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.summary import Summary, summarise
 
 # Answers that pass by themselves; with any other an endpoint is not eligible until it says "ready".
-PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale"})
+PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale", "budget", "group_budget", "freeze_window"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +117,12 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
         with_presence(row.policy, s, presence.get(s.subject.endpoint_id), now_ms, release_id) for s in stored
     )
     changed = tuple(s for s, old in zip(subjects, stored, strict=True) if _differs(s, old.subject))
-    untreated, fresh, blocked = _eligible(row.policy, targets, subjects, presence, now_ms)
+    untreated, fresh, eligible, blocked = _eligible(row.policy, targets, subjects, presence, now_ms)
     wish, by = (Wish.BRAKE, pressed_by) if pressed_by is not None else (row.wish, row.wish_by)
     observed = Observed(
         row.change, len(targets), subjects, untreated, fresh, ticks, blocked, wish, by, row.wish_reason,
         max((presence[t.endpoint_id].last_check_in_ms for t in targets if t.endpoint_id in presence), default=0),
-        row.resumed_ms, row.resumed_generation, quarantined, row.attributes,
+        row.resumed_ms, row.resumed_generation, quarantined, row.attributes, eligible,
     )  # fmt: skip
     taken = tuple(
         s.subject.endpoint_id for s in stored if taken_by_launcher(release_id, s, presence.get(s.subject.endpoint_id))
@@ -143,14 +143,17 @@ def _eligible(
     subjects: Iterable[Subject],
     presence: Mapping[str, Presence],
     now_ms: int,
-) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]], tuple[Blocked, ...]]:
-    """Sorted draws per region of those who may still be treated, of those in no arm yet, and who cannot take part."""
+) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]], dict[str, int], tuple[Blocked, ...]]:
+    """Per region the sorted draws of those who are here and may still be treated, and of those of them in no arm yet;
+    how many may still be treated, here or not; and who cannot take part."""
     known = {(s.endpoint_id, s.arm) for s in subjects}
     untreated: dict[str, list[int]] = {}
     fresh: dict[str, list[int]] = {}
+    eligible: dict[str, int] = {}
     blocked: list[Blocked] = []
     for t in targets:
         untreated.setdefault(t.region, [])
+        eligible.setdefault(t.region, 0)
         if (t.endpoint_id, Arm.TREATED) in known:
             continue
         seen = presence.get(t.endpoint_id)
@@ -161,10 +164,14 @@ def _eligible(
             blocked.append(Blocked(t.endpoint_id, t.blocked_code, f"{t.hostname}: {t.blocked_reason}"))
             if t.blocked_code not in PASSING:
                 continue
+        eligible[t.region] += 1
+        if seen.asleep or now_ms - seen.last_check_in_ms > policy.grace_s("server") * 1000:
+            continue
         untreated[t.region].append(t.u)
         if (t.endpoint_id, Arm.CONTROL) not in known:
             fresh.setdefault(t.region, []).append(t.u)
-    return {r: tuple(us) for r, us in untreated.items()}, {r: tuple(us) for r, us in fresh.items()}, tuple(blocked)
+    draws = [{r: tuple(us) for r, us in found.items()} for found in (untreated, fresh)]
+    return draws[0], draws[1], eligible, tuple(blocked)
 
 
 async def quarantined_elsewhere(conn: Connection, rollout_id: str) -> frozenset[Pin]:

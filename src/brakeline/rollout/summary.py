@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from brakeline.rollout import evalue, evidence
+from brakeline.rollout import arms, evalue, evidence
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.evidence import Counts, Row
@@ -47,14 +47,17 @@ class Part:
     machine_class: str
     treated: int = 0
     set_aside: int = 0
-    proven: int = 0  # installed, heard again, healthy, still there
+    known: int = 0  # installed, heard again, healthy when last heard
+    proven: int = 0  # known, and not away for longer than their class is
     passed: int = 0  # past their first checkpoint
+    passed_known: int = 0  # of these known
     passed_proven: int = 0  # of these proven
     open: int = 0  # whose offer has come to no end yet
     failed: int = 0  # in a way that the change itself must have caused
     failed_news: int = 0  # of these not set aside
     seen: int = 0  # proven at some time
     youngest_ms: int = 0  # when the last of them was ready
+    baked: int = 0  # ready for as long as the ring in progress has to bake
 
     @property
     def counted(self) -> int:
@@ -103,16 +106,20 @@ class Places(Protocol):
 
     def regions(self) -> Iterable[str]: ...
 
+    def eligible(self, region: str) -> int:
+        """How many may still be treated, those who are away included."""
+        ...
+
     def untreated(self, region: str) -> Draws:
-        """Eligible endpoints that were not treated yet."""
+        """Those of them who are here now."""
         ...
 
     def fresh(self, region: str) -> Draws:
-        """Those of them that were in no arm yet."""
+        """Those who are here and were in no arm yet."""
         ...
 
     def spare(self, region: str, ring: int) -> Draws:
-        """Those of them that are no controls of this ring."""
+        """Those who are here and are no controls of this ring."""
         ...
 
 
@@ -146,8 +153,7 @@ class Summary:
     @property
     def population(self) -> int:
         """Endpoints that were treated or could be: what shares are shares of. Who was set aside counts no more."""
-        untreated = sum(len(self.places.untreated(r)) for r in self.places.regions())
-        return sum(p.counted for p in self.parts) + untreated
+        return sum(p.counted for p in self.parts) + sum(map(self.places.eligible, self.places.regions()))
 
     def treated_by_region(self) -> dict[str, int]:
         """How many were treated so far, per region (regions with nobody left included).
@@ -160,11 +166,14 @@ class Summary:
         return counts
 
     def small_rings(self, policy: Policy) -> frozenset[int]:
-        """Rings with too few treated endpoints for statistics."""
-        sizes: Counter[int] = Counter()
-        for p in self.parts:
-            sizes[p.ring] += p.treated
-        return frozenset(ring for ring, n in sizes.items() if n < policy.small_ring)
+        """Rings of which the plan makes too few endpoints for statistics."""
+        return small_rings(policy, self.change, self.population)
+
+
+def small_rings(policy: Policy, change: Change, population: int) -> frozenset[int]:
+    """Rings that add fewer endpoints than statistics need."""
+    uptos = [0, *(upto for _, upto in arms.rings_for(policy, change, population))]
+    return frozenset(i for i, upto in enumerate(uptos[1:]) if upto - uptos[i] < policy.small_ring)
 
 
 def open_ticks(current: Blueprint, ticks: Iterable[TickState]) -> frozenset[int]:
@@ -179,9 +188,9 @@ def open_ticks(current: Blueprint, ticks: Iterable[TickState]) -> frozenset[int]
 def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) -> Summary:
     """The numbers of `observed` as they stand now."""
     treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
-    parts = _parts(policy, treated, now_ms)
+    parts = _parts(policy, treated, _bake_s(policy, current, observed, treated), now_ms)
     running = open_ticks(current, observed.ticks)
-    small = {ring for ring, n in Counter(s.ring for s in treated).items() if n < policy.small_ring}
+    small = small_rings(policy, observed.change, _population(observed, treated))
     few = [s for s in treated if s.ring in small]
     return Summary(
         observed.change, _Known(observed), parts, _controls(policy, observed.subjects, now_ms),
@@ -216,29 +225,44 @@ def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
     return bool(s.proven_ms) and here and not s.unhealthy_now
 
 
-def _parts(policy: Policy, treated: Iterable[Subject], now_ms: int) -> tuple[Part, ...]:
+def _population(observed: Observed, treated: Iterable[Subject]) -> int:
+    places = _Known(observed)
+    return sum(not s.set_aside_ms for s in treated) + sum(map(places.eligible, places.regions()))
+
+
+def _bake_s(policy: Policy, current: Blueprint, observed: Observed, treated: Iterable[Subject]) -> int:
+    """How long the ring in progress has to bake."""
+    rings = arms.rings_for(policy, observed.change, _population(observed, treated))
+    return rings[min(max(current.ring, 0), len(rings) - 1)][0].bake_s if rings else 0
+
+
+def _parts(policy: Policy, treated: Iterable[Subject], bake_s: int, now_ms: int) -> tuple[Part, ...]:
     members: dict[tuple[int, str, str], list[Subject]] = defaultdict(list)
     for s in treated:
         members[(s.ring, s.region, s.machine_class)].append(s)
-    return tuple(_part(policy, key, mine, now_ms) for key, mine in sorted(members.items()))
+    return tuple(_part(policy, key, mine, bake_s, now_ms) for key, mine in sorted(members.items()))
 
 
-def _part(policy: Policy, key: tuple[int, str, str], members: Sequence[Subject], now_ms: int) -> Part:
+def _part(policy: Policy, key: tuple[int, str, str], members: Sequence[Subject], bake_s: int, now_ms: int) -> Part:
     counted = [s for s in members if not s.set_aside_ms]
+    known = [s for s in counted if s.proven_ms and not s.unhealthy_now]
     good = [s for s in counted if proven(policy, s, now_ms)]
     first_ms = policy.checkpoints_s[0] * 1000
     return Part(
         *key,
         treated=len(members),
         set_aside=len(members) - len(counted),
+        known=len(known),
         proven=len(good),
         passed=sum(now_ms - s.ready_ms >= first_ms for s in counted),
+        passed_known=sum(now_ms - s.ready_ms >= first_ms for s in known),
         passed_proven=sum(now_ms - s.ready_ms >= first_ms for s in good),
         open=sum(s.progress in OPEN for s in counted),
         failed=sum(s.explicit for s in members),
         failed_news=sum(s.explicit for s in counted),
         seen=sum(bool(s.proven_ms) for s in members),
         youngest_ms=max(s.ready_ms for s in members),
+        baked=sum(now_ms - s.ready_ms >= bake_s * 1000 for s in counted),
     )
 
 
@@ -299,6 +323,9 @@ class _Known:
 
     def regions(self) -> Iterable[str]:
         return self._observed.untreated.keys()
+
+    def eligible(self, region: str) -> int:
+        return self._observed.eligible.get(region, len(self._observed.untreated.get(region, ())))
 
     def untreated(self, region: str) -> Draws:
         return SortedDraws(self._observed.untreated.get(region, ()))

@@ -29,11 +29,11 @@ def never_two_rings_at_once(h: History) -> Iterator[str]:
 
 
 def rings_bake(h: History) -> Iterator[str]:
-    """Nothing of a ring is offered before the earlier ring's last offer has baked."""
+    """Nothing of a ring is offered before nine of ten offers of the ring before have baked."""
     bake_ms = min(r.bake_s for r in h.scenario.policy.rings) * 1000
     for offer in h.offers:
-        if offer.youngest_ms and offer.at_ms - offer.youngest_ms < bake_ms:
-            yield f"ring {offer.ring + 1} began {(offer.at_ms - offer.youngest_ms) // 60_000} min after an offer"
+        if offer.settled_ms and offer.at_ms - offer.settled_ms < bake_ms:
+            yield f"ring {offer.ring + 1} began {(offer.at_ms - offer.settled_ms) // 60_000} min after an offer"
             return
 
 

@@ -2,8 +2,8 @@
 
 Invariants: shares of classes and of zones sum to 1; every rate is a probability or a mean per day; nothing here draws
 or reads a clock: the hour of the week comes in. Simulated time zero is a Monday, 00:00 UTC. All figures are
-assumptions and not field data; where a comment names no other source, they are the model assumptions under which the
-batch plan of the brake was designed. Next: `peers` uses them at expectation level.
+assumptions and not field data; where a comment names no other source, they are those under which the rings of the
+brake were designed. Next: `uptake` and `peers` use them at expectation level.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class Population:
     def rates(self, machine_class: str) -> ClassRates:
         """The habits of a class: "server", "desktop" or "laptop"."""
         return {"server": self.server, "desktop": self.desktop, "laptop": self.laptop}[machine_class]
+
+
+EVERYBODY: Final = Population()
 
 
 def local(at_h: float, zone_h: float) -> tuple[int, float]:

@@ -8,6 +8,7 @@ does. The result is a `History` for `promises` to judge; nothing here judges. `M
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -72,7 +73,7 @@ class Offered:
     generation: int
     exposed: int  # treated endpoints before this one
     proven: int  # of them proven
-    youngest_ms: int  # newest ready of an earlier ring's treated endpoint; 0 = none
+    settled_ms: int  # when nine of ten of the ring before were ready; 0 = there is none
 
 
 @dataclass(slots=True)
@@ -163,6 +164,7 @@ class World:
         """What the product would load from its store."""
         untreated: dict[str, list[int]] = {}
         fresh: dict[str, list[int]] = {}
+        count: dict[str, int] = {}
         subjects: list[Subject] = []
         newest_ms = 0
         for m in self.members:
@@ -173,8 +175,11 @@ class World:
                 m.treated = _last_heard(m.treated, m.last_heard_ms)
                 subjects.append(m.treated)
             elif eligible:
-                untreated.setdefault(region, []).append(m.endpoint.u)
-                if not m.controls:
+                count[region] = count.get(region, 0) + 1
+                untreated.setdefault(region, [])
+                if now_ms - m.last_heard_ms < STEP_MS:
+                    untreated[region].append(m.endpoint.u)
+                if now_ms - m.last_heard_ms < STEP_MS and not m.controls:
                     fresh.setdefault(region, []).append(m.endpoint.u)
             if m.controls:
                 m.controls = [_last_heard(c, m.last_heard_ms) for c in m.controls]
@@ -182,7 +187,7 @@ class World:
         return Observed(CHANGE, len(self.members), tuple(subjects),
                         {r: tuple(us) for r, us in untreated.items()}, {r: tuple(us) for r, us in fresh.items()},
                         tuple(self.ticks.values()), wish=Wish.RUN, data_ms=newest_ms,
-                        attributes=self.attributes)  # fmt: skip
+                        attributes=self.attributes, eligible=count)  # fmt: skip
 
     def _decide(self, now_ms: int) -> None:
         policy, observed = self.scenario.policy, self.observe(now_ms)
@@ -287,10 +292,12 @@ class World:
 
     def _offer(self, m: Member, subject: Subject, now_ms: int) -> None:
         before = [x.treated for x in self.members if x.treated is not None]
-        youngest = max((s.ready_ms for s in before if s.ring < subject.ring), default=0)
+        last_ring = max((s.ring for s in before if s.ring < subject.ring), default=-1)
+        ready = sorted(s.ready_ms for s in before if s.ring == last_ring)
+        settled = ready[math.ceil(0.9 * len(ready) - 1e-9) - 1] if ready else 0
         self.history.offers.append(
             Offered(now_ms, subject.endpoint_id, subject.ring, subject.generation, len(before),
-                    sum(bool(s.proven_ms) for s in before if s.ring < subject.ring), youngest)
+                    sum(bool(s.proven_ms) for s in before if s.ring < subject.ring), settled)
         )  # fmt: skip
         m.treated = replace(subject, progress=Progress.OFFERED)
         m.dies_ms = self.scenario.fault.death_ms(m.endpoint, now_ms)

@@ -17,7 +17,7 @@ READ: Final = frozenset(
 )
 OPERATE: Final = READ | {
     "endpoint.enrol", "endpoint.manage", "rollout.create", "rollout.brake", "rollout.resume", "policy.write",
-    "release.publish", "release.recall",
+    "limits.write", "release.publish", "release.recall",
 }  # fmt: skip
 ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "viewer": READ,

@@ -231,7 +231,15 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
     assert "selection=cve" in detail
     assert "Did you mean" in await house.page("/vulnerabilities?q=kve:yes")
     assert cve[1] in await house.page(f"/vulnerabilities?q={cve[1]}")
-    for path in ("/rollouts", "/rollouts/new", "/releases", "/releases/keys", "/policies", "/settings"):
+    for path in (
+        "/rollouts",
+        "/rollouts/new",
+        "/releases",
+        "/releases/keys",
+        "/policies",
+        "/settings",
+        "/settings/limits",
+    ):
         await house.page(path)
     assert (await house.get("/endpoints/ep_none")).status == 404
     assert (await house.get("/vulnerabilities/CVE-1-1")).status == 404
@@ -377,6 +385,39 @@ async def test_tokens_are_shown_once_and_revoked(house: House) -> None:
     assert revoke is not None
     assert (await house.post(revoke[0])).status == 303
     assert "revoked" in await house.page("/settings")
+
+
+async def test_budgets_and_freeze_windows_are_looked_at_set_and_ended_with_a_reason(house: House) -> None:
+    await house.endpoint("web-1")
+    limits = "/settings/limits"
+    assert "0 of 50" in await house.page(limits)
+    lower = await house.page(f"{limits}?amount=20")
+    assert "20 per hour for the whole fleet, instead of 10 %, at least 50" in lower
+    assert "budget-reason" not in lower, "what narrows is not asked for a reason"
+    assert (await house.post(f"{limits}/budgets", amount="20", per="hour")).status == 303
+    assert "0 of 20" in await house.page(limits)
+    assert "budget-reason" in await house.page(f"{limits}?amount=30%25&at_least=50")
+    raised = {"amount": "30%", "at_least": "50", "per": "hour"}
+    assert (await house.post(f"{limits}/budgets", **raised)).status == 422
+    assert (await house.post(f"{limits}/budgets", **raised, reason="a bigger site")).status == 303
+    assert "did you mean tag:db" in await house.page(f"{limits}?amount=5&group=tags:db")
+    assert "no endpoint is in tag:db" in await house.page(f"{limits}?amount=5&group=tag:db")
+    assert (await house.post(f"{limits}/budgets", amount="1", group="region:*", per="at_once")).status == 303
+    assert "region:eu" in await house.page(limits)
+    assert (await house.post(f"{limits}/budgets/remove", group="region:*", per="at_once", reason="x")).status == 303
+
+    assert (await house.post(f"{limits}/windows", name="year end", ends="2027-01-04 08:00")).status == 303
+    assert (await house.post(f"{limits}/windows", name="bad", weekly="sat 10:00/10:00")).status == 422
+    page = await house.page(limits)
+    assert "frozen now" in page
+    assert "freeze window &#39;year end&#39; until 2027-01-04 08:00 UTC" in await house.page("/settings")
+    gone = re.search(r"/settings/limits/windows/fw_\w+/remove", page)
+    assert gone is not None
+    assert (await house.post(gone[0])).status == 422
+    assert (await house.post(gone[0], reason="released")).status == 303
+    assert "No freeze window." in await house.page(limits)
+    log = await house.page("/audit")
+    assert all(a in log for a in ("budget.set", "budget.remove", "freeze_window.add", "freeze_window.remove"))
 
 
 async def test_another_tenants_things_are_not_found(house: House) -> None:

@@ -128,6 +128,18 @@ def test_what_its_launcher_has_taken_by_itself_counts_as_ready() -> None:
     assert story.the(model.SpoolResult).result.outcome is Outcome.INSTALLED
 
 
+def test_what_its_launcher_has_taken_and_given_up_before_any_agent_spoke_is_told_as_a_failure() -> None:
+    """It crashed three times in a row after a look of the launcher's own: the brake must hear of just that."""
+    end = TrialReport(NEW.release_id, "reverted", "exited", "ended with code 1.", 3, "Traceback")
+    story = launched(replace(REPORT, last_trial=end, quarantined=(NEW.release_id,))).reply(candidates=(OURS,))
+    assert answers(story) == ([ROLLOUT], [])
+    story.reply(candidates=(OURS,), offers=(sign(offer()),))
+    story.passes(3)
+    assert not story.state.stopping, "nothing is left to be asked for"
+    result = story.the(model.SpoolResult).result
+    assert (result.outcome, result.code) == (Outcome.FAILED, "trial_exited")
+
+
 def test_without_a_launcher_no_release_is_taken() -> None:
     story = Story(State(ME, model.Durable())).happens(model.Started, ()).secret().reply(candidates=(OURS,))
     assert answers(story) == ([], ["no_launcher"])

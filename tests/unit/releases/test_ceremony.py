@@ -78,7 +78,7 @@ def _nobody(what: str) -> str:
 
 def test_a_key_that_others_can_read_or_with_a_wrong_passphrase_does_not_sign(tmp_path: Path) -> None:
     keyfiles.make_file(tmp_path, "anna", PASSPHRASE)
-    with pytest.raises(KeyUnusable, match=r"anna.pem.*(?i:password|decrypt)"):
+    with pytest.raises(KeyUnusable, match=r"anna.pem cannot be decrypted: the passphrase"):
         keyfiles.signer_in(tmp_path / "anna.pem", lambda _: "not this one, surely")
     (tmp_path / "anna.pem").chmod(0o644)
     with pytest.raises(KeyUnusable, match="chmod 600"):
@@ -174,7 +174,7 @@ def test_a_key_without_a_place_signs_nothing_and_a_second_signature_counts_once(
 ) -> None:
     made = ceremony.rotation(present, all_three(people, "targets"), {"targets": 2}, "", NOW_MS)
     stranger = keyfiles.make_file(tmp_path, "stranger", None)
-    with pytest.raises(KeyUnusable, match=r"nothing to sign here; asked for are (.*, )?anna, bert(, .*)?, carla"):
+    with pytest.raises(KeyUnusable, match=r"nothing to sign here; asked for are .*anna.*bert.*carla"):
         ceremony.documents_for(made, stranger.key.keyid)
     twice = signed(made, tmp_path, "anna", "anna")
     assert [len(n.signed) for n in ceremony.needs(twice, "targets")] == [1]

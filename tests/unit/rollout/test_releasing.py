@@ -8,7 +8,7 @@ from typing import Any
 from brakeline.core.draw import U_END
 from brakeline.releases.model import Release
 from brakeline.rollout import releasing
-from brakeline.rollout.model import Blueprint, Phase, Report, Turn, Wish
+from brakeline.rollout.model import Blueprint, Line, Phase, Report, State, Turn, Wish
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.store.rollouts import RolloutRow
 
@@ -52,6 +52,21 @@ def test_a_rollout_that_holds_leases_to_those_alone_who_have_their_offer() -> No
     assert releasing.wishes("te_1", [row(Phase.HOLDING, Wish.BRAKE)], (), asked) == ()
     (paused,) = releasing.wishes("te_1", [row(Phase.HOLDING, Wish.PAUSE)], (), {"ro_1": (("north", 5),)})
     assert paused.only == (5,)
+
+
+def test_what_budgets_and_freeze_windows_hold_back_is_leased_to_those_alone_who_have_their_offer() -> None:
+    """A launcher takes what it is leased without asking: else a range would pass by every limit."""
+    asked = {"ro_1": (("north", 5), ("north", 300), ("south", 10))}
+
+    def leased(*bounds: dict[str, int]) -> list[tuple[str, int, tuple[int, ...] | None]]:
+        lines = tuple(Line("budget", State.WAIT, "spent", {"below": b}) for b in bounds)
+        held = replace(row(), report=Report(lines))
+        return [(w.region, w.draw_below, w.only) for w in releasing.wishes("te_1", [held], (), asked)]
+
+    assert leased() == [("north", 700, None), ("south", 90, None)]
+    assert leased({"north": 200}) == [("north", 200, None), ("south", 90, None), ("north", 301, (300,))]
+    assert leased({"north": 0}, {"south": 0}) == [("north", 301, (5, 300)), ("south", 11, (10,))]
+    assert leased({"north": 900}) == [("north", 700, None), ("south", 90, None)]
 
 
 def test_whatever_keeps_a_rollout_from_rolling_ends_its_leases() -> None:

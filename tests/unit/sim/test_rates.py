@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from brakeline.rollout.model import CHECKPOINTS_S, CLASSES, LAST_CHECKPOINT_S
-from brakeline.sim.rates import Population, local, not_seen, online, restarted
+from brakeline.sim.rates import EVERYBODY, local, not_seen, online, restarted
 
-EVERYBODY = Population()
 TUESDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY = 1, 4, 5, 6, 0
 NOON = 12.0
 HOUR_S = 3600

@@ -39,7 +39,7 @@ def test_the_permissions_are_the_documented_ones() -> None:
     documented = """
         endpoint.read endpoint.enrol endpoint.manage exposure.read rollout.read rollout.create rollout.brake
         rollout.resume rollout.approve policy.read policy.write people.manage token.manage audit.read settings.read
-        release.read release.publish release.recall
+        limits.write release.read release.publish release.recall
     """
     assert sorted(PERMISSIONS) == sorted(documented.split())
 

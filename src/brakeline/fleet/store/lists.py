@@ -110,6 +110,12 @@ async def count(conn: Connection, query: Query, now_ms: int) -> int:
     return int(await conn.fetchval(f"SELECT count(*) FROM {TABLES} WHERE {condition}", *p.values))  # noqa: S608
 
 
+_VALUES = {
+    "os": "(VALUES (e.os_id), (e.os_id || '-' || e.os_version))", "tag": "unnest(e.tags)",
+    "region": "(VALUES (e.region))", "class": "(VALUES (e.machine_class))",
+}  # fmt: skip
+
+
 async def matching(conn: Connection, query: Query, now_ms: int, among: Sequence[str] | None) -> list[str]:
     """Ids of all endpoints that match, sorted; `among` restricts the question to some."""
     p = Parameters()
@@ -121,6 +127,15 @@ async def matching(conn: Connection, query: Query, now_ms: int, among: Sequence[
         *p.values,
     )
     return [r["endpoint_id"] for r in rows]
+
+
+async def values(conn: Connection, key: str) -> dict[str, int]:
+    """What active endpoints have as `key`, sorted, and how many have it."""
+    rows = await conn.fetch(
+        f"SELECT v.value, count(*) FROM brakeline.endpoint e CROSS JOIN LATERAL {_VALUES[key]} v (value)"  # noqa: S608
+        " WHERE e.state = 'active' GROUP BY 1 ORDER BY 1"
+    )
+    return {r[0]: r[1] for r in rows}
 
 
 async def endpoint(conn: Connection, endpoint_id: str) -> EndpointDetail | None:

@@ -1,0 +1,57 @@
+"""Rollouts among many endpoints, decided by the shipped planner: what must hold in every history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from brakeline.rollout.model import Phase
+from brakeline.rollout.presets import for_release, policy_for
+from brakeline.sim import batch, replay
+from brakeline.sim.cohorts import Case, Outage, run
+from brakeline.sim.incidents import Fault
+from brakeline.sim.replay import Request
+
+ENDPOINTS = 100_000
+POLICY = for_release(policy_for(ENDPOINTS))
+
+
+def case(fault: Fault | None, seed: int = 1, **fields: Any) -> Case:
+    return replace(Case(ENDPOINTS, POLICY, fault, seed), **fields)
+
+
+def test_a_harmless_change_reaches_everybody_and_nobody_is_harmed() -> None:
+    end = run(case(None))
+    assert end.phase is Phase.COMPLETED, end.why
+    assert end.harmed == 0
+    assert end.exposed >= 0.9 * ENDPOINTS
+
+
+def test_the_same_case_gives_the_same_history() -> None:
+    fault = batch.ROWS["dead at once, 5 %"]
+    assert run(case(fault, 7)) == run(case(fault, 7))
+    assert run(case(fault, 7)) != run(case(fault, 8))
+
+
+@pytest.mark.parametrize("name", [n for n in batch.ROWS if "100 %" in n or "midnight" in n])
+def test_what_hits_everybody_goes_no_further_than_the_second_ring(name: str) -> None:
+    end = run(case(batch.ROWS[name]))
+    assert end.phase in (Phase.HALTED, Phase.HOLDING), end.why
+    assert end.ring <= 1
+    assert end.exposed <= 1_000
+
+
+def test_a_region_of_which_nothing_is_heard_waits_and_the_rollout_ends_all_the_same() -> None:
+    end = run(case(None, outages=(Outage(2, 20.0, 34.0),)))
+    assert end.phase is Phase.COMPLETED, end.why
+    assert end.harmed == 0
+
+
+def test_a_replay_tells_each_incident_beside_other_rules() -> None:
+    told = replay.rules_on(batch.ROWS["dead at once, 100 %"], ENDPOINTS)
+    assert told["naive"]["harmed"] > 0.5 * ENDPOINTS
+    assert {"naive", "hawkbit", "action1", "fixed_rings"} <= set(told)
+    good = replay.benign(Request(2_000, 2))
+    assert (good["runs"], good["false_halts"]) == (2, 0)
