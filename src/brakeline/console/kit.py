@@ -198,6 +198,11 @@ def safe_next(target: str) -> str:
     return target if ok else "/"
 
 
+def asked(approval_id: str) -> Response | None:
+    """To the request that waits for a second person, if the act has become one."""
+    return RedirectResponse(f"/approvals/{approval_id}?done=asked", 303) if approval_id else None
+
+
 def with_session(response: Response, cookie: str, *, secure: bool) -> Response:
     """Give the browser its session. Lax, so that a link from a mail leads in, and a foreign form does not."""
     if not cookie:

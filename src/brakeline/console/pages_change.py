@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from brakeline.console.kit import Kit, counted
+from brakeline.console.kit import Kit, asked, counted
 from brakeline.console.views import Link
 from brakeline.console.views_change import DeploymentForm, PolicyForm
 from brakeline.console.views_stop import PressedView
@@ -91,11 +91,11 @@ class ChangePages:
         reason = form.get("reason", "").strip()
         if not reason:
             raise Invalid("going on after a stop needs a reason; it is written to the audit log")
-        return _asked(await self.screens.resume(who, request.path_params["id"], reason)) or _back(request, "resumed")
+        return asked(await self.screens.resume(who, request.path_params["id"], reason)) or _back(request, "resumed")
 
     async def start(self, request: Request) -> Response:
         who, _ = await self.kit.posted(request)
-        return _asked(await self.screens.start(who, request.path_params["id"])) or _back(request)
+        return asked(await self.screens.start(who, request.path_params["id"])) or _back(request)
 
     async def new_deployment(self, request: Request) -> Response:
         """The address holds the whole form: a preview can be sent to a colleague."""
@@ -133,11 +133,6 @@ def _href(request: Request) -> str:
 
 def _back(request: Request, done: str = "") -> Response:
     return RedirectResponse(_href(request) + (f"?done={done}" if done else ""), 303)
-
-
-def _asked(approval_id: str) -> Response | None:
-    """To the request that waits for a second person, if the act has become one."""
-    return RedirectResponse(f"/approvals/{approval_id}?done=asked", 303) if approval_id else None
 
 
 def _deployment(fields: dict[str, str]) -> DeploymentForm:

@@ -284,21 +284,24 @@ class Showroom(Screens):
         name = "raising" if form.amount else "owner"
         return LIMITS[name if who.may("limits.write") else "viewer"]
 
-    async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> None:
+    async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"budget {form.group} {form.per} {form.amount}: {reason}")
+        return ""
 
-    async def remove_budget(self, who: Visitor, group: str, per: str, reason: str) -> None:
+    async def remove_budget(self, who: Visitor, group: str, per: str, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"no budget {group} {per}: {reason}")
+        return ""
 
     async def add_window(self, who: Visitor, fields: dict[str, str]) -> None:
         who.principal.require("limits.write")
         self.presses.append(f"window {fields.get('name', '')}")
 
-    async def remove_window(self, who: Visitor, window_id: str, reason: str) -> None:
+    async def remove_window(self, who: Visitor, window_id: str, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"no window {window_id}: {reason}")
+        return ""
 
     async def audit(self, who: Visitor, after: str) -> AuditView:
         return samples.AUDITS["verified"]

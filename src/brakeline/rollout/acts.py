@@ -1,4 +1,4 @@
-"""What takes two people about rollouts: to resume one after a halt, to start one in the fast lane.
+"""What takes two people about rollouts: to resume one after a halt, to start one in the fast lane (and `limit_acts`).
 
 Asked before the act, done after the agreement, each bound to the rollout's generation, phase and wish: whatever moved
 in between is agreed to anew. In its first week an organisation may try the fast lane out, one person and at most
@@ -12,6 +12,7 @@ from typing import Final
 
 from brakeline.core.errors import NotFound
 from brakeline.rollout.lanes import REHEARSAL_MAX, why_fast
+from brakeline.rollout.limit_acts import LimitActs
 from brakeline.rollout.model import Line, Phase, State, Wish
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import arms as arms_store
@@ -32,6 +33,7 @@ class Acts:
         service.acts = self
         approvals.register(Act.RESUME, self)
         approvals.register(Act.FAST_LANE, self)
+        LimitActs(service, approvals)
 
     # --- before ------------------------------------------------------------------------------------------------------
 

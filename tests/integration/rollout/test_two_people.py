@@ -17,7 +17,7 @@ from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.presets import policy_for
 from brakeline.tenancy.faults import Overtaken, TwoPeople
 from brakeline.tenancy.model import Principal
-from brakeline.tenancy.two_people import DAY_MS, HOUR_MS, Act, Way
+from brakeline.tenancy.two_people import DAY_MS, HOUR_MS, Act, Request, Way
 
 TENANT = OWNER.tenant_id
 
@@ -217,6 +217,40 @@ async def test_what_was_asked_for_before_a_freeze_starts_nothing_in_it(world: Wo
     with pytest.raises(Frozen):
         await world.house.approve(world.anna, asked.approval_id)
     assert await world.state(rollout) == "halted"
+
+
+async def test_a_higher_budget_waits_for_a_second_person_and_a_lower_one_for_nobody(world: World) -> None:
+    limits = world.fleet.service.limits
+    lower = await limits.set_budget(world.olga, endpoints=2)
+    assert not isinstance(lower, Request)
+    with pytest.raises(Invalid, match="say why"):
+        await limits.set_budget(world.olga, endpoints=4)
+    asked = await limits.set_budget(world.olga, endpoints=4, reason="a bigger site")
+    assert isinstance(asked, Request)
+    assert asked.says == ("Raise the budget of the fleet an hour from 2 to 4.", "Reason: a bigger site")
+    assert [b.limit for b in await limits.budgets(world.olga)] == ["2"]
+    assert await world.house.approve(world.anna, asked.approval_id) == "done"
+    (raised,) = await limits.budgets(world.olga)
+    assert (raised.limit, raised.set_by) == ("4", "Owner and Anna")
+    removed = await limits.remove_budget(world.olga, reason="as everybody")
+    assert removed is not None
+    assert await limits.set_budget(world.olga, endpoints=3)  # lower meanwhile: what was seen is not so any more
+    with pytest.raises(Overtaken):
+        await world.house.approve(world.anna, removed.approval_id)
+    assert [b.limit for b in await limits.budgets(world.olga)] == ["3"]
+
+
+async def test_a_freeze_window_that_is_in_force_is_ended_by_two_people(world: World) -> None:
+    limits = world.fleet.service.limits
+    await limits.add_window(world.olga, name="end of the year", begins="", ends="2027-01-04T08:00")
+    with pytest.raises(Invalid, match="say why"):
+        await limits.remove_window(world.olga, "end of the year")
+    asked = await limits.remove_window(world.olga, "end of the year", reason="an exploited hole")
+    assert isinstance(asked, Request)
+    assert asked.says[0].startswith("End the freeze window end of the year (")
+    assert [w.state for w in await limits.freeze_windows(world.olga)] == ["frozen"]
+    assert await world.house.approve(world.anna, asked.approval_id) == "done"
+    assert await limits.freeze_windows(world.olga) == ()
 
 
 async def test_in_its_first_week_an_organisation_tries_out_twenty_endpoints_in_all(
