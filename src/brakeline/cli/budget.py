@@ -62,9 +62,7 @@ def plan(
         table(["group", "endpoints", f"{PER[answer['per']]} now", "then"], rows)
         talk(f"Rollouts that go on now and spend from it: {answer['rollouts']}")
         if answer["widens"]:
-            talk(
-                "It lets more be changed than before: `brakeline budget set` will want a --reason and a second person."
-            )
+            talk("It lets more be changed than before: it will want a --reason and a second person.")
 
     emit(answer, as_json, human)
 

@@ -130,8 +130,8 @@ async def test_in_a_freeze_window_only_offers_that_were_made_are_leased_and_noth
     await limits.add_window(OWNER, name="all", weekly=EVERYDAY)
     clock.advance(FINISHED_EVERY_S + 1)
     assert await releases.leased() == set()
-    asked = await limits.remove_window(OWNER, "all", reason="over")
-    assert isinstance(asked, Request), "the first week is over: it takes a second person"
-    await limits.agreed_to(Agreed(OWNER, "Olga and Sven", 2, asked.approval_id), asked.parameters, asked.situation)
+    waits = await limits.remove_window(OWNER, "all", reason="over")
+    assert isinstance(waits, Request), "the first week is over: it takes a second person"
+    await limits.agreed_to(Agreed(OWNER, "Olga and Sven", 2, waits.approval_id), waits.parameters, waits.situation)
     clock.advance(FINISHED_EVERY_S + 1)
     assert len(await releases.leased()) == 8
