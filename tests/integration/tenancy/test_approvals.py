@@ -194,6 +194,25 @@ async def test_wrong_passwords_at_an_approval_rest_the_account_too(two: World) -
         await two.house.tenancy.approvals.approve(session, asked.approval_id, asked.digest, PASSWORD)
 
 
+async def test_guesses_at_the_present_password_rest_the_account_too(two: World) -> None:
+    session = await two.house.log_in(two.people["sven"])
+    for _ in range(10):
+        with pytest.raises(Unauthenticated, match="present password"):
+            await two.house.tenancy.set_password(session, PASSWORD + "2", "guess")
+    with pytest.raises(Unauthenticated, match="try again in"):
+        await two.house.tenancy.set_password(session, PASSWORD + "2", PASSWORD)
+
+
+async def test_a_cookie_without_a_password_cannot_give_itself_one_and_agree(two: World) -> None:
+    kim = await two.house.add("Kim", "operator", by=two.olga)
+    two.house.later()
+    link = await two.house.tenancy.login_link(two.olga, two.people["sven"].id)
+    stolen = await two.house.tenancy.redeem_login_link(link.secret)
+    two.house.later(FRESH_MS + 1000)
+    await two.house.tenancy.set_password(stolen.principal, PASSWORD)
+    await refused(two.approve(stolen.principal, await two.ask(kim)), "wait")  # a day: nobody is above doubt
+
+
 async def test_an_ended_session_agrees_to_nothing(two: World) -> None:
     asked, session = await two.ask(), await two.house.session(two.people["sven"])
     await two.house.tenancy.logout(session.cookie)
