@@ -1,0 +1,81 @@
+"""`brakeline drill` without any server: what it replays, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brakeline.cli.__main__ import main
+
+INCIDENTS = Path(__file__).resolve().parents[2] / "data/incidents/incidents.json"
+
+
+def drill(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
+    """Exit code and the one document on standard output."""
+    code = main(["drill", *words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def few(tmp_path: Path, **changes: Any) -> Path:
+    """A file with the first incident alone, its fault changed."""
+    told = json.loads(INCIDENTS.read_text())
+    told["incidents"] = told["incidents"][:1]
+    told["incidents"][0]["fault"] |= changes
+    file = tmp_path / "incidents.json"
+    file.write_text(json.dumps(told))
+    return file
+
+
+def test_an_incident_is_replayed_beside_other_rules(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, told = drill(capsys, "replay", str(few(tmp_path)), "--endpoints", "2000", "--seeds", "2")
+    assert code == 0
+    (incident,) = told["incidents"]
+    assert incident["outcome"] in ("halted", "held")
+    assert incident["hand_repairs"] == 0
+    assert incident["harmed"]["median"] < 50 < incident["rules"]["naive"]["harmed"]
+    assert {"naive", "hawkbit", "action1", "fixed_rings"} <= set(incident["rules"])
+    assert told["benign"]["false_halts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"symptom": "sulks"}, "reboot_loop"),
+        ({"onset": {"kind": "whenever"}}, "at_local_midnight"),
+        ({"prevalence": 1.5}, "prevalence"),
+    ],
+)
+def test_what_it_does_not_know_is_refused_with_what_it_knows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fault: dict[str, Any], says: str
+) -> None:
+    code, told = drill(capsys, "replay", str(few(tmp_path, **fault)), "--endpoints", "100", "--seeds", "1")
+    assert code != 0
+    assert says in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "no such fault"),
+        ("run", "harmless", "--endpoints", "0"),
+        ("run", "harmless", "--endpoints", "99999999999"),
+        ("run", "harmless", "--seeds", "0"),
+        ("replay", "/nowhere/incidents.json"),
+    ],
+)
+def test_bad_words_are_refused(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    code, told = drill(capsys, *words)
+    assert code != 0
+    assert told
+
+
+def test_a_plan_of_one_s_own_is_used(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"rings": [{"name": "all at once", "bake_s": 3600, "share": 1.0}]}))
+    words = ("run", "dead at once, 100 %", "--endpoints", "2000", "--seeds", "1")
+    _, careful = drill(capsys, *words)
+    _, at_once = drill(capsys, *words, "--plan", str(plan))
+    assert at_once["harmed"]["median"] > 10 * careful["harmed"]["median"]
