@@ -21,6 +21,7 @@ from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, W
 
 CELL = "cell-1"
 OWNER = Principal("te_1", "pe_1", "person", "Olga", PERMISSIONS)
+SERVER = Principal("te_1", "to_0", "token", "command line of this machine", PERMISSIONS)
 WHO = Who(make_id("ep", 1, bytes(10)), CELL, "eu")
 
 

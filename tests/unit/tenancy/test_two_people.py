@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -198,7 +199,7 @@ def test_what_a_token_of_nobody_asked_for_takes_two_people_all_the_same() -> Non
         {"situation": "generation 8"}, {"approval_id": "ap_2"},
     ],
 )  # fmt: skip
-def test_an_approval_of_something_else_is_none_of_this(other: dict[str, object]) -> None:
+def test_an_approval_of_something_else_is_none_of_this(other: dict[str, Any]) -> None:
     asked = request()
     changed = request(**other)
     assert changed.digest != asked.digest
