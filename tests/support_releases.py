@@ -10,31 +10,19 @@ from tests.support_trust import NONCE, bundle
 from brakeline.core.clock import ManualClock
 from brakeline.core.draw import U_END
 from brakeline.core.ids import make_id
+from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
 from brakeline.tenancy.model import PERMISSIONS, Principal
+from brakeline.tenancy.service import TenancyService
 from brakeline.trust.assess import assess
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Who
 
 CELL = "cell-1"
 OWNER = Principal("te_1", "pe_1", "person", "Olga", PERMISSIONS)
-SECOND = Principal("te_1", "pe_2", "person", "Sven", PERMISSIONS)
-TOKEN = Principal("te_1", "to_1", "token", "token of Olga", PERMISSIONS)
-MADE = Principal("te_1", "pe_9", "person", "Maja, made by Olga", PERMISSIONS)
 SERVER = Principal("te_1", "to_0", "token", "command line of this machine", PERMISSIONS)
-MAKERS = {"pe_1": "first start", "pe_2": "first start", "to_1": "pe_1", "pe_9": "to_1", "to_0": "command line"}
 WHO = Who(make_id("ep", 1, bytes(10)), CELL, "eu")
-
-
-class Lines:
-    """Who made whom, as tenancy would say it."""
-
-    async def lineage(self, principal: Principal) -> tuple[str, ...]:
-        line = [principal.id]
-        while line[-1] in MAKERS:
-            line.append(MAKERS[line[-1]])
-        return tuple(line)
 
 
 def release_bundle(version: str, sequence: int, platform: str = "any", product: str = "agent") -> bytes:
@@ -47,7 +35,8 @@ def release_bundle(version: str, sequence: int, platform: str = "any", product: 
 
 async def opened(database: Database, clock: ManualClock, directory: Path) -> ReleasesService:
     """The cell's service, as after its start."""
-    made = ReleasesService(database, clock, Lines(), directory, CELL)
+    approvals = TenancyService(database, clock, IdMaker(clock)).approvals
+    made = ReleasesService(database, clock, approvals, directory, CELL)
     await made.open()
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from brakeline.core.clock import ManualClock
@@ -29,10 +30,13 @@ from brakeline.protocol.messages import (
     Transaction,
     TransactionResult,
 )
+from brakeline.rollout.acts import Acts
+from brakeline.rollout.freezing import FreezeView, Freezing
 from brakeline.rollout.model import Change, Guard, Pin, Policy, Ring
 from brakeline.rollout.presets import rehearsal
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.model import PERMISSIONS, Principal
+from brakeline.tenancy.service import TenancyService
 
 OWNER = Principal("te_1", "pe_1", "person", "Olga", PERMISSIONS)
 PIN = Pin("libssl3", "3.0.17-1~deb12u2")
@@ -52,12 +56,13 @@ class Twin:
     identity: EndpointIdentity
     hostname: str
     fate: str = "good"  # good | postinst | network | nothing_to_do | idle (takes a release, then tells nothing of it)
-    # | misses (lets its first offer go by)
+    # | misses (lets its first offer go by) | waits (keeps its offer in the queue, until it is told to drop it)
     version: str = "3.0.15-1"
     alive: bool = True
     confirmed: str = ""  # release that its launcher has confirmed
     orders: list[SignedOrder] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
+    queued: list[Offer] = field(default_factory=list)
     unsent: list[TransactionResult] = field(default_factory=list)
     halted: tuple[str, ...] = ()
 
@@ -77,12 +82,20 @@ class SmallFleet:
         self.fleet = FleetService(self.db, self.clock, ids, bus, self.cell)
         self.service = RolloutService(self.db, self.clock, ids, bus, self.fleet, self.cell,
                                       self.directory / "brake.journal")  # fmt: skip
+        self.tenancy = TenancyService(self.db, self.clock, ids)
+        self.freezing = Freezing(self.service, self.tenancy.approvals)
+        Acts(self.service, self.tenancy.approvals)
         return self.service
+
+    @property
+    def frozen(self) -> FreezeView:
+        return self.freezing.frozen(OWNER.tenant_id)
 
     async def enrol(self, count: int, regions: tuple[str, ...] = ("eu", "us"), fate: str = "good") -> None:
         """`count` endpoints as the fleet slice would have them."""
         async with self.db.tenant(OWNER.tenant_id) as conn:
-            await conn.execute("SELECT brakeline.tenant_create($1, 'default', now())", OWNER.tenant_id)
+            made_at = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
+            await conn.execute("SELECT brakeline.tenant_create($1, 'default', $2)", OWNER.tenant_id, made_at)
             for i in range(count):
                 number = len(self.twins)
                 endpoint_id, region = f"ep_{number:026}", regions[i % len(regions)]
@@ -132,6 +145,7 @@ class SmallFleet:
             t.unsent.clear()
         candidates = await self.service.candidates_for(t.identity)
         orders, t.halted = await self.service.on_check_in(t.identity, self.check_in(t, candidates))
+        self._drop(t)
         for order in orders:
             if order not in t.orders:
                 t.orders.append(order)
@@ -147,7 +161,18 @@ class SmallFleet:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
         return CheckIn("0.1", 1, "", Health(), tuple(ready), tuple(not_ready))
 
+    def _drop(self, t: Twin) -> None:
+        """End what waits and belongs to a halted rollout, as the agent does."""
+        for offer in [o for o in t.queued if o.rollout_id in t.halted]:
+            t.queued.remove(offer)
+            t.unsent.append(TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id,
+                                              offer.generation, Outcome.REFUSED, "halted", "before the start",
+                                              started_ms=1, ended_ms=2))  # fmt: skip
+
     def _apply(self, t: Twin, offer: Offer) -> None:
+        if t.fate == "waits":
+            t.queued.append(offer)
+            return
         if t.fate == "misses":
             t.fate = "good"
             return

@@ -12,6 +12,7 @@ import typer
 
 from brakeline.cli.client import Client, Context
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid, NotFound
 
 app = noun("Sign in, people, API tokens.")
@@ -76,6 +77,21 @@ def login_link(
     _show_link(client, link, as_json)
 
 
+@app.command("break-glass")
+def break_glass(as_json: Json = False) -> None:
+    """Make the break-glass code anew: print it and lock it away. It stops things, also while the database is away."""
+    made = Client.from_context().post("/break-glass")
+
+    def human() -> None:
+        say(made["code"])
+        talk(
+            "The line above is shown this once, and voids the code before. With it, also while the server's database\n"
+            "is away: brakeline freeze --break-glass, or the page /emergency of the console."
+        )
+
+    emit(made, as_json, human)
+
+
 @token_app.command("create")
 def token_create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
@@ -134,10 +150,10 @@ def people_add(
 
 @people_app.command("set-roles")
 def people_set_roles(email: str, role: Annotated[list[str], typer.Option()], as_json: Json = False) -> None:
-    """Replace somebody's roles."""
+    """Replace somebody's roles. Where that adds something, a second person agrees first."""
     client = Client.from_context()
     person = client.put(f"/people/{_person(client, email)['person_id']}/roles", {"roles": role})
-    emit(person, as_json, lambda: say(f"{person['email']} is now: {', '.join(person['roles'])}."))
+    emit_or_wait(person, as_json, lambda: say(f"{person['email']} is now: {', '.join(person['roles'])}."))
 
 
 @people_app.command("disable")

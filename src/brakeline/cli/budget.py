@@ -12,6 +12,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
+from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
 
 PER = {"hour": "per hour", "at_once": "at once"}
@@ -61,7 +62,7 @@ def plan(
         table(["group", "endpoints", f"{PER[answer['per']]} now", "then"], rows)
         talk(f"Rollouts that go on now and spend from it: {answer['rollouts']}")
         if answer["widens"]:
-            talk("It lets more be changed than before: `brakeline budget set` will want a --reason.")
+            talk("It lets more be changed than before: it will want a --reason and a second person.")
 
     emit(answer, as_json, human)
 
@@ -85,7 +86,7 @@ def set_(
                 f"{s['group'] or 'the fleet'}: {s['used']} of {s['cap']} {PER[made['per']]} used, {s['size']} endpoints"
             )
 
-    emit(made, as_json, human)
+    emit_or_wait(made, as_json, human)
 
 
 def _numbers(limit: str, at_least: int | None) -> dict[str, float | int | None]:
@@ -104,8 +105,9 @@ def _numbers(limit: str, at_least: int | None) -> dict[str, float | int | None]:
 def remove(group: Of = "", at_once: AtOnce = False, reason: Why = "", as_json: Json = False) -> None:
     """Remove a budget; without --group the fleet's goes back to the rule of every organisation."""
     query = urlencode({"group": group, "per": _per(at_once), "reason": reason})
-    Client.from_context().delete(f"/budgets?{query}")
-    emit({"removed": group, "per": _per(at_once)}, as_json, lambda: say(f"{group or 'the fleet'}: removed."))
+    answer = Client.from_context().delete(f"/budgets?{query}")
+    gone = {"removed": group, "per": _per(at_once)} | (answer or {})
+    emit_or_wait(gone, as_json, lambda: say(f"{group or 'the fleet'}: removed."))
 
 
 def _per(at_once: bool) -> str:

@@ -107,11 +107,27 @@ class Client:
         self._context = context
         self._timeout_s = timeout_s
         self._connection: HTTPSConnection | None = None
+        self._code = ""  # the break-glass code, instead of the token
+        self._cookie = ""  # of a person's session; without one the token speaks
 
     @classmethod
     def from_context(cls, timeout_s: float = TIMEOUT_S) -> Client:
         """A client for the context in force."""
         return cls(find_context(), timeout_s)
+
+    def by_code(self, code: str) -> Client:
+        """The same server, spoken to by the printed break-glass code: it can stop, and nothing else."""
+        found = Client(self._context, self._timeout_s)
+        found._code = code
+        return found
+
+    def signed_in(self, email: str, password: str) -> Client:
+        """The same server, as a person: a session that ends with POST /auth/logout. Raises `ApiError`."""
+        session = Client(Context(self._context.url, "", self._context.ca_file), self._timeout_s)
+        body = json.dumps({"email": email, "password": password}).encode()
+        sent = {"Accept": "application/json", "Content-Type": "application/json"}
+        _accepted(*session._exchange("POST", "/api/v1/auth/login", body, sent))
+        return session
 
     @property
     def url(self) -> str:
@@ -141,7 +157,7 @@ class Client:
         Raises `ApiError` (refused), `Unreachable`.
         """
         target = path if path.startswith("/api/") else "/api/v1" + path
-        sent = {"Authorization": f"Bearer {self._context.token}", "Accept": "application/json"}
+        sent = {**self._speaks(), "Accept": "application/json"}
         sent |= {k.replace("_", "-"): v for k, v in (headers or {}).items()}
         data = None
         if body is not None:
@@ -153,6 +169,11 @@ class Client:
         """POST bytes of the content type `kind` to "/api/v1" + `path`. Raises as `request` does."""
         sent = {"Authorization": f"Bearer {self._context.token}", "Accept": "application/json", "Content-Type": kind}
         return _accepted(*self._exchange("POST", "/api/v1" + path, data, sent))
+
+    def _speaks(self) -> dict[str, str]:
+        if self._cookie:
+            return {"Cookie": self._cookie, "Origin": f"https://{urlsplit(self._context.url).netloc}"}
+        return {"Authorization": f"BreakGlass {self._code}" if self._code else f"Bearer {self._context.token}"}
 
     def close(self) -> None:
         if self._connection is not None:
@@ -166,6 +187,8 @@ class Client:
             self._connection.request(method, target, data, dict(headers))
             response = self._connection.getresponse()
             text = response.read()
+            if begun := response.getheader("set-cookie"):
+                self._cookie = begun.partition(";")[0]
         except ssl.SSLError as e:
             self.close()
             raise Unreachable(

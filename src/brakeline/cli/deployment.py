@@ -10,6 +10,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
 
 app = noun("Updates over endpoints: preview and create.")
@@ -85,7 +86,7 @@ def create(
         verb = "watch" if start else "start"
         talk(f"next: brakeline rollout {verb} {made['rollout_id']}")
 
-    emit(made, as_json, human)
+    emit_or_wait(made, as_json, human)
 
 
 def _pinned(updates: list[dict[str, Any]]) -> str:

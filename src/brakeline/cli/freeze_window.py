@@ -12,6 +12,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk
+from brakeline.cli.waiting import emit_or_wait
 
 app = noun("Spans in which endpoints get no new offers.")
 
@@ -53,6 +54,6 @@ def remove(
     """Remove one; what it held up goes on."""
     query = urlencode({"reason": reason})
     gone = Client.from_context().delete(f"/freeze-windows/{quote(window, safe='')}?{query}")
-    emit(gone, as_json, lambda: say(f"{gone['name']} is gone."))
+    emit_or_wait(gone, as_json, lambda: say(f"{gone['name']} is gone."))
     if not as_json and gone["state"] == "frozen":
         talk("It was in force: rollouts go on within a second.")

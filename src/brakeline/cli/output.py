@@ -34,6 +34,7 @@ class Exit(IntEnum):
     TIMEOUT = 7  # waiting took too long
     CHANGES = 8  # `config plan` found changes
     UNREACHABLE = 9  # the server
+    PENDING = 10  # asked for; a second person, or time, is needed before it is done
     INTERRUPTED = 130
 
 

@@ -16,6 +16,7 @@ from brakeline.cli.client import Client
 from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.cli.release_keys import adopt, import_signed, keygen, read_bundle, rotate, save, sign, stage
+from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def promote(
     """Roll a published release out to every endpoint, ring by ring, under the brake."""
     body = {"pace": pace, "expect_count": expect, "start": start, "policy": read_policy(policy) if policy else None}
     made = Client.from_context(UPLOAD_S).post(f"/releases/{release}/promote", body)
-    emit(made, as_json, lambda: say(made["id"]))
+    emit_or_wait(made, as_json, lambda: say(made["id"]))
     if not as_json:
         talk(f"Watch it: brakeline rollout watch {made['id']}")
 
@@ -139,7 +140,7 @@ def _standing(standings: dict[str, Any], release: str) -> dict[str, Any]:
 def _show(found: dict[str, Any]) -> None:
     r, s = found["release"], found["standing"]
     reason = r["recalled_reason"] or r["withdrawn_reason"]
-    asked = f"asked for by {r['pardon_asked_by']}: a second person confirms it" if r["pardon_asked_ms"] else "-"
+    asked = f"asked for by {r['pardon_asked_by']}: a second person agrees" if r["pardon_asked_ms"] else "-"
     pairs({
         "release": f"{r['product']} {r['version']} ({r['id']}), sequence {r['sequence']}, platform {r['platform']}",
         "state": f"{r['state']}: {reason}" if reason else r["state"], "pardon": asked,
@@ -205,13 +206,13 @@ def recall(release: str, reason: Reason, as_json: Json = False) -> None:
 
 @app.command()
 def pardon(release: str, reason: Reason, as_json: Json = False) -> None:
-    """Take a recall back. The first person asks, a second one confirms."""
+    """Ask for a recall to be taken back; a second person agrees first."""
     _act("pardon", release, reason, as_json)
 
 
 def _act(verb: str, release: str, reason: str, as_json: bool) -> None:
     answer = Client.from_context().post(f"/releases/{release}/{verb}", {"reason": reason})
-    emit(answer, as_json, lambda: say(f"{answer['id']}: {answer['state']}"))
+    emit_or_wait(answer, as_json, lambda: say(f"{answer['id']}: {answer['state']}"))
 
 
 @app.command()

@@ -7,6 +7,7 @@ host names; `--json` has the ids.
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Exit, Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
 from brakeline.rollout.wording import of_release, reason
 
@@ -124,9 +126,9 @@ def new(
     client = Client.from_context()
     made = client.post("/rollouts", {"title": title, "updates": pins, "endpoints": endpoint, "pace": pace})
     if start:
-        client.post(f"/rollouts/{made['id']}/start")
+        made |= {k: v for k, v in client.post(f"/rollouts/{made['id']}/start").items() if k == "approval"}
     hint = "watch" if start else "start"
-    emit(made, as_json, lambda: say(f"{made['id']} drafted. Next: brakeline rollout {hint} {made['id']}"))
+    emit_or_wait(made, as_json, lambda: say(f"{made['id']} drafted. Next: brakeline rollout {hint} {made['id']}"))
 
 
 def _pin(text: str) -> dict[str, str]:
@@ -138,7 +140,7 @@ def _pin(text: str) -> dict[str, str]:
 
 def _act(rollout: str, verb: str, reason: str, as_json: bool) -> None:
     view = Client.from_context().post(f"/rollouts/{rollout}/{verb}", {"reason": reason})
-    emit(view, as_json, lambda: say(f"{view['id']}: {_state(view)}"))
+    emit_or_wait(view, as_json, lambda: say(f"{view['id']}: {_state(view)}"))
 
 
 @app.command()
@@ -161,7 +163,7 @@ def pause(rollout: Id, reason: Why = "", as_json: Json = False) -> None:
 
 @app.command()
 def resume(rollout: Id, reason: Why, as_json: Json = False) -> None:
-    """Go on, with a reason; endpoints that are not proven are set aside by name."""
+    """Go on, with a reason; who is not proven is set aside by name. After a halt a second person agrees first."""
     _act(rollout, "resume", reason, as_json)
 
 
@@ -172,9 +174,16 @@ def withdraw(rollout: Id, reason: Why, as_json: Json = False) -> None:
 
 
 @app.command()
-def brake(rollout: Id, as_json: Json = False) -> None:
+def brake(
+    rollout: Id,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="By the printed code, read from standard input.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Stop it, now. Never asks; pressing twice does no harm."""
-    ack = Client.from_context().post(f"/rollouts/{rollout}/brake")
+    client = Client.from_context()
+    ack = (client.by_code(sys.stdin.readline().strip()) if break_glass else client).post(f"/rollouts/{rollout}/brake")
     emit(ack, as_json, lambda: say(f"{ack['id']}: {ack['state']} at {when(ack['at_ms'])}"))
 
 

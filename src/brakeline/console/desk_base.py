@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from brakeline.console import present_launcher, present_rollout
+from brakeline.console import present_launcher, present_rollout, present_stop
 from brakeline.console.screens import Visitor
 from brakeline.console.services import Services
-from brakeline.console.views import Badge, NavCounts, RolloutRow
+from brakeline.console.views import Badge, NavCounts, Need, RolloutRow
 from brakeline.console.views_release import LauncherView
 from brakeline.core.errors import Forbidden
 from brakeline.fleet.model import EndpointDetail, ReleaseStandings
 from brakeline.protocol.messages import Mode
 from brakeline.remediation.model import DeploymentView
 from brakeline.rollout.view import RolloutView
+from brakeline.tenancy.two_people import Request
 
 PROMOTED = ("rolling", "holding", "completed")
 LIVE_STATES = ("rolling", "holding")
@@ -31,6 +32,18 @@ class DeskBase:
         self._shown: dict[tuple[str, str], tuple[float, RolloutView]] = {}
         self.standings: dict[str, tuple[float, ReleaseStandings]] = {}
         self.deployments: dict[tuple[str, str], tuple[float, DeploymentView | None]] = {}
+
+    async def waiting_requests(self, who: Visitor) -> tuple[Request, ...]:
+        """What waits for a second person; nothing for whom it does not concern."""
+        try:
+            return await self.s.tenancy.approvals.list(who.principal)
+        except Forbidden:
+            return ()
+
+    async def stops(self, who: Visitor) -> tuple[Need, ...]:
+        """The freeze in force and what waits for a second person: the first things that the overview says."""
+        freeze = self.s.freezing.frozen(who.principal.tenant_id)
+        return present_stop.needs(freeze, await self.waiting_requests(who), self.s.clock.now_ms())
 
     async def modes(self, who: Visitor, endpoint_ids: Sequence[str]) -> dict[str, Mode]:
         """Endpoint id -> what policy lets its agent do."""

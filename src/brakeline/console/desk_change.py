@@ -109,17 +109,19 @@ class DeskChange(DeskBase):
             f"{rest:,} more are not listed; the API has them all." if rest > 0 else "",
         )  # fmt: skip
 
-    async def brake(self, who: Visitor, rollout_id: str) -> None:
-        await self.s.rollout.brake(who.principal, rollout_id)
+    async def brake(self, who: Visitor, rollout_id: str) -> str:
+        return (await self.s.rollout.brake(who.principal, rollout_id)).state
 
     async def pause(self, who: Visitor, rollout_id: str) -> None:
         await self.s.rollout.pause(who.principal, rollout_id, "paused in the console")
 
-    async def resume(self, who: Visitor, rollout_id: str, reason: str) -> None:
-        await self.s.rollout.resume(who.principal, rollout_id, reason)
+    async def resume(self, who: Visitor, rollout_id: str, reason: str) -> str:
+        found = await self.s.rollout.resume(who.principal, rollout_id, reason)
+        return found.approval_id if found is not None else ""
 
-    async def start(self, who: Visitor, rollout_id: str) -> None:
-        await self.s.rollout.start(who.principal, rollout_id)
+    async def start(self, who: Visitor, rollout_id: str) -> str:
+        found = await self.s.rollout.start(who.principal, rollout_id)
+        return found.approval_id if found is not None else ""
 
     async def withdraw(self, who: Visitor, rollout_id: str) -> None:
         await self.s.rollout.withdraw(who.principal, rollout_id, "withdrawn in the console")

@@ -52,7 +52,8 @@ class DeskFleet(DeskBase):
         if known is None or known[0] <= now:
             counts = await self.s.fleet.counts(who.principal)
             risk = await self.s.exposure.summary(who.principal)
-            found = NavCounts(counts.endpoints, risk.cves, await self.live_rollouts(who))
+            waiting = len(await self.waiting_requests(who))
+            found = NavCounts(counts.endpoints, risk.cves, await self.live_rollouts(who), waiting)
             known = self._nav[tenant_id] = (now + NAV_S, found)
         return known[1]
 
@@ -60,7 +61,7 @@ class DeskFleet(DeskBase):
         counts = await self.s.fleet.counts(who.principal)
         now = self.s.clock.now_ms()
         if not counts.endpoints:
-            return OverviewView((), (), (), (), present.moment(now), fleet_empty=True)
+            return OverviewView(await self.stops(who), (), (), (), present.moment(now), fleet_empty=True)
         summary = await self.s.exposure.summary(who.principal)
         worst = await self.s.exposure.vulnerabilities(who.principal, "", limit=8)
         exploited = tuple(v for v in worst.items if v.kev)
@@ -68,8 +69,8 @@ class DeskFleet(DeskBase):
         on = max((v.endpoints for v in exploited), default=0)
         return OverviewView(
             needs=(
-                *present_rollout.rollout_needs(rollouts), *present_risk.risk_needs(summary, exploited[:5]),
-                *present.fleet_needs(counts),
+                *await self.stops(who), *present_rollout.rollout_needs(rollouts),
+                *present_risk.risk_needs(summary, exploited[:5]), *present.fleet_needs(counts),
             ),
             kpis=present.overview_kpis(counts, summary.kev, on), rollouts=rollouts,
             exposure=tuple(present_risk.exposure_row(v, _today(now)) for v in worst.items if v.endpoints),

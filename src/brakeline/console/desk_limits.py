@@ -7,6 +7,7 @@ from brakeline.console.desk_base import DeskBase
 from brakeline.console.screens import Visitor
 from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.core.errors import Invalid
+from brakeline.tenancy.two_people import Request
 
 
 class DeskLimits(DeskBase):
@@ -29,14 +30,16 @@ class DeskLimits(DeskBase):
         windows = tuple(present_limits.window_row(w, now_ms) for w in await limits.freeze_windows(who.principal))
         return LimitsView(budgets, windows, form, plan, error, may_write=may)
 
-    async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> None:
+    async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> str:
         endpoints, percent = present_limits.numbers(form)
-        await self.s.rollout.limits.set_budget(
+        found = await self.s.rollout.limits.set_budget(
             who.principal, group=form.group, per=form.per, endpoints=endpoints, percent=percent, reason=reason
         )
+        return found.approval_id if isinstance(found, Request) else ""
 
-    async def remove_budget(self, who: Visitor, group: str, per: str, reason: str) -> None:
-        await self.s.rollout.limits.remove_budget(who.principal, group=group, per=per, reason=reason)
+    async def remove_budget(self, who: Visitor, group: str, per: str, reason: str) -> str:
+        found = await self.s.rollout.limits.remove_budget(who.principal, group=group, per=per, reason=reason)
+        return found.approval_id if found is not None else ""
 
     async def add_window(self, who: Visitor, fields: dict[str, str]) -> None:
         await self.s.rollout.limits.add_window(
@@ -45,5 +48,6 @@ class DeskLimits(DeskBase):
             filter_text=fields.get("filter", ""),
         )  # fmt: skip
 
-    async def remove_window(self, who: Visitor, window_id: str, reason: str) -> None:
-        await self.s.rollout.limits.remove_window(who.principal, window_id, reason=reason)
+    async def remove_window(self, who: Visitor, window_id: str, reason: str) -> str:
+        found = await self.s.rollout.limits.remove_window(who.principal, window_id, reason=reason)
+        return found.approval_id if isinstance(found, Request) else ""

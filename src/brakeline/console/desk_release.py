@@ -71,12 +71,14 @@ class DeskRelease(DeskBase):
         r = await self._known(who, release_id)
         possible = dict(zip(("promote", *RELEASE_ACTS), self._acts(who, r), strict=True))[verb]
         standing = _standing(await self._standings(who), release_id)
-        mine = bool(r.pardon_asked_ms) and who.principal.id in r.pardon_line
-        return present_release_acts.act_view(r, standing, verb, possible, mine)
+        return present_release_acts.act_view(r, standing, verb, possible)
 
-    async def act_on_release(self, who: Visitor, release_id: str, verb: str, reason: str) -> None:
-        act = {"withdraw": self.s.releases.withdraw, "recall": self.s.releases.recall, "pardon": self.s.releases.pardon}
+    async def act_on_release(self, who: Visitor, release_id: str, verb: str, reason: str) -> str:
+        if verb == "pardon":
+            return (await self.s.releases.pardon(who.principal, release_id, reason)).approval_id
+        act = {"withdraw": self.s.releases.withdraw, "recall": self.s.releases.recall}
         await act[verb](who.principal, release_id, reason)
+        return ""
 
     async def promotion(self, who: Visitor, release_id: str, pace: str) -> PromotionView:
         r = await self._known(who, release_id)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from brakeline.console.screens import Visitor
 from brakeline.console.views import LoginView
-from brakeline.core.errors import Invalid, Unauthenticated
+from brakeline.core.errors import Invalid, Unauthenticated, Unavailable
+from brakeline.tenancy.api import PRESS_S
+from brakeline.tenancy.break_glass import BreakGlass
+from brakeline.tenancy.faults import DatabaseAway
 from brakeline.tenancy.passwords import PASSWORD_CHARS_MIN, csrf_token
 from brakeline.tenancy.service import TenancyService
 
@@ -12,8 +17,8 @@ from brakeline.tenancy.service import TenancyService
 class Gatehouse:
     """`screens.Doors` over the tenancy service."""
 
-    def __init__(self, tenancy: TenancyService) -> None:
-        self._tenancy = tenancy
+    def __init__(self, tenancy: TenancyService, glass: BreakGlass) -> None:
+        self._tenancy, self._glass = tenancy, glass
 
     async def visitor(self, cookie: str) -> Visitor | None:
         try:
@@ -21,6 +26,22 @@ class Gatehouse:
         except Unauthenticated:
             return None
         return Visitor(principal, csrf_token(cookie), cookie)
+
+    async def presser(self, cookie: str) -> Visitor | None:
+        try:
+            async with asyncio.timeout(PRESS_S):
+                return await self.visitor(cookie)
+        except (Unavailable, TimeoutError) as e:
+            known = self._tenancy.presser(cookie)
+            if known is None:
+                raise DatabaseAway from e
+            return Visitor(known, csrf_token(cookie), cookie)
+
+    def by_code(self, code: str) -> Visitor:
+        return Visitor(self._glass.presser(code), "", "")
+
+    def form_token(self, cookie: str) -> str:
+        return csrf_token(cookie)
 
     async def log_in(self, email: str, password: str) -> str:
         return (await self._tenancy.login(email, password)).cookie

@@ -19,6 +19,7 @@ from brakeline.console.render import Renderer
 from brakeline.console.screens import Doors, Screens, Visitor
 from brakeline.console.security import require_form_token, require_own_origin
 from brakeline.console.views import ErrorView, Link, NavCounts, NavGroup, NavItem, Shell
+from brakeline.console.views_stop import PressedView
 from brakeline.core.errors import BrakelineError, Bug, Fault, Invalid, Unauthenticated
 
 SESSION_COOKIE: Final = "brakeline_session"
@@ -38,7 +39,12 @@ NOTICES: Final = {
     "resumed": "Asked to go on.",
     "withdrawn": "Withdrawn: nobody is offered it any more.",
     "recalled": "Recalled: endpoints end it at their next check-in or look.",
-    "pardoned": "Noted. It is recalled until a second person confirms and the pardon is signed.",
+    "frozen": "Frozen: nothing new starts on any endpoint.",
+    "lifted": "Lifted: rollouts go on where they stood.",
+    "asked": "Asked. Nothing is done until a second person agrees.",
+    "agreed": "Agreed, and done.",
+    "taken-over": "Noted. Somebody else has to agree too.",
+    "rejected": "Rejected, for everybody.",
 }
 
 
@@ -62,6 +68,17 @@ class Kit:
         if visitor is None:
             raise NotLoggedIn()
         return visitor
+
+    async def pressed(self, request: Request) -> tuple[Visitor, dict[str, str]]:
+        """Who presses BRAKE or FREEZE: as `posted`, and while the database is away whoever was here a moment ago."""
+        require_own_origin(request.headers)
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        visitor = await self.doors.presser(cookie) if cookie else None
+        if visitor is None:
+            raise NotLoggedIn()
+        form = await read_form(request)
+        require_form_token(form.get("csrf", ""), visitor.csrf)
+        return visitor, form
 
     async def posted(self, request: Request) -> tuple[Visitor, dict[str, str]]:
         """Who posted which form. Raises NotLoggedIn, ForgedForm, Invalid."""
@@ -90,7 +107,8 @@ class Kit:
             counts = NavCounts()  # the page itself says what is wrong; the numbers beside the links are left out
         return Shell(
             title=title, nav=navigation(request.url.path, counts), person=who.principal.name, csrf=who.csrf, feed=feed,
-            notice=NOTICES.get(request.query_params.get("done", ""), ""), dev=self.dev,
+            notice=NOTICES.get(request.query_params.get("done", ""), ""), dev=self.dev, freeze=True,
+            frozen=self.screens.frozen(who),
         )  # fmt: skip
 
     def stream(
@@ -101,7 +119,7 @@ class Kit:
             return RedirectResponse(request.url.path.removesuffix("/feed") or "/", 303)
 
         async def render() -> str:
-            return self.renderer.message(name, await read())
+            return self.renderer.message(name, await read(), self.screens.frozen(who))
 
         async def allowed() -> bool:
             return await self.doors.visitor(who.cookie) is not None
@@ -119,9 +137,19 @@ class Kit:
             status, fault.title, why, fault.hint, getattr(request.state, "request_id", ""),
             (Link("Back", request.url.path), Link("Overview", "/")),
         )  # fmt: skip
-        shell = Shell(title=fault.title, nav=navigation(request.url.path, NavCounts()))
         headers = {"retry-after": "5"} if status == 503 else {}
-        return HTMLResponse(self.renderer.page("error", view, shell), status_code=status, headers=headers)
+        page = self.renderer.page("error", view, self._shell_from_memory(request, fault.title))
+        return HTMLResponse(page, status_code=status, headers=headers)
+
+    def from_memory(self, request: Request, view: PressedView) -> Response:
+        """What was stopped while the database was away."""
+        return HTMLResponse(self.renderer.page("pressed", view, self._shell_from_memory(request, view.title)))
+
+    def _shell_from_memory(self, request: Request, title: str) -> Shell:
+        """A shell that asks nobody. FREEZE is on it too: its form token belongs to the cookie, whoever that is."""
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        nav = navigation(request.url.path, NavCounts())
+        return Shell(title=title, nav=nav, csrf=self.doors.form_token(cookie) if cookie else "", freeze=bool(cookie))
 
 
 FRAGMENTS: Final[Mapping[str, str]] = {
@@ -170,6 +198,11 @@ def safe_next(target: str) -> str:
     return target if ok else "/"
 
 
+def asked(approval_id: str) -> Response | None:
+    """To the request that waits for a second person, if the act has become one."""
+    return RedirectResponse(f"/approvals/{approval_id}?done=asked", 303) if approval_id else None
+
+
 def with_session(response: Response, cookie: str, *, secure: bool) -> Response:
     """Give the browser its session. Lax, so that a link from a mail leads in, and a foreign form does not."""
     if not cookie:
@@ -201,5 +234,12 @@ def navigation(path: str, counts: NavCounts) -> tuple[NavGroup, ...]:
                 item("Policies", "/policies"),
             ),
         ),
-        NavGroup("Proof", (item("Audit log", "/audit"), item("Settings", "/settings"))),
+        NavGroup(
+            "Proof",
+            (
+                item("Approvals", "/approvals", noted(counts.approvals)),
+                item("Audit log", "/audit"),
+                item("Settings", "/settings"),
+            ),
+        ),
     )

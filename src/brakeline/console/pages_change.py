@@ -10,10 +10,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from brakeline.console.kit import Kit, counted
+from brakeline.console.kit import Kit, asked, counted
+from brakeline.console.views import Link
 from brakeline.console.views_change import DeploymentForm, PolicyForm
+from brakeline.console.views_stop import PressedView
 from brakeline.core.errors import Invalid
 
+BRAKED = (
+    "Braked. The press is on the disk and in force: nothing more of it is offered. The database does not answer; what "
+    "was pressed is written down when it does."
+)
 ASK_FIELDS = ("selection", "names", "filter", "policy", "name")
 
 
@@ -65,8 +71,9 @@ class ChangePages:
 
     async def brake(self, request: Request) -> Response:
         """One press, no question asked: stopping is the safe side."""
-        who, _ = await self.kit.posted(request)
-        await self.screens.brake(who, request.path_params["id"])
+        who, _ = await self.kit.pressed(request)
+        if await self.screens.brake(who, request.path_params["id"]) == "pressed":
+            return self.kit.from_memory(request, PressedView("Braked", BRAKED, (Link("Back", _href(request)),)))
         return _back(request)
 
     async def pause(self, request: Request) -> Response:
@@ -84,13 +91,11 @@ class ChangePages:
         reason = form.get("reason", "").strip()
         if not reason:
             raise Invalid("going on after a stop needs a reason; it is written to the audit log")
-        await self.screens.resume(who, request.path_params["id"], reason)
-        return _back(request, "resumed")
+        return asked(await self.screens.resume(who, request.path_params["id"], reason)) or _back(request, "resumed")
 
     async def start(self, request: Request) -> Response:
         who, _ = await self.kit.posted(request)
-        await self.screens.start(who, request.path_params["id"])
-        return _back(request)
+        return asked(await self.screens.start(who, request.path_params["id"])) or _back(request)
 
     async def new_deployment(self, request: Request) -> Response:
         """The address holds the whole form: a preview can be sent to a colleague."""
@@ -122,8 +127,12 @@ class ChangePages:
         return RedirectResponse("/policies?done=policy-gone", 303)
 
 
+def _href(request: Request) -> str:
+    return f"/rollouts/{request.path_params['id']}"
+
+
 def _back(request: Request, done: str = "") -> Response:
-    return RedirectResponse(f"/rollouts/{request.path_params['id']}" + (f"?done={done}" if done else ""), 303)
+    return RedirectResponse(_href(request) + (f"?done={done}" if done else ""), 303)
 
 
 def _deployment(fields: dict[str, str]) -> DeploymentForm:

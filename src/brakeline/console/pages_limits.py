@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from brakeline.console.kit import Kit
+from brakeline.console.kit import Kit, asked
 from brakeline.console.views_limits import BudgetForm
 
 PAGE = "/settings/limits"
@@ -37,13 +37,12 @@ class LimitsPages:
 
     async def set_budget(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
-        await self.screens.set_budget(who, _form(form), form.get("reason", ""))
-        return _back("budget")
+        return asked(await self.screens.set_budget(who, _form(form), form.get("reason", ""))) or _back("budget")
 
     async def remove_budget(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
-        await self.screens.remove_budget(who, form.get("group", ""), form.get("per", ""), form.get("reason", ""))
-        return _back("budget-gone")
+        group, per, reason = form.get("group", ""), form.get("per", ""), form.get("reason", "")
+        return asked(await self.screens.remove_budget(who, group, per, reason)) or _back("budget-gone")
 
     async def add_window(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
@@ -52,8 +51,8 @@ class LimitsPages:
 
     async def remove_window(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
-        await self.screens.remove_window(who, request.path_params["id"], form.get("reason", ""))
-        return _back("window-gone")
+        window_id, reason = request.path_params["id"], form.get("reason", "")
+        return asked(await self.screens.remove_window(who, window_id, reason)) or _back("window-gone")
 
 
 def _back(done: str) -> Response:

@@ -15,7 +15,7 @@ from brakeline.console.pages_fleet import SLOW
 from brakeline.console.screens import RELEASE_ACTS
 from brakeline.core.errors import Invalid, NotFound
 
-DONE = {"withdraw": "withdrawn", "recall": "recalled", "pardon": "pardoned"}
+DONE = {"withdraw": "withdrawn", "recall": "recalled"}
 
 
 class ReleasePages:
@@ -79,8 +79,9 @@ class ReleasePages:
         release_id, verb, reason = request.path_params["id"], _verb(request), form.get("reason", "").strip()
         if not reason:
             raise Invalid(f"to {verb} a release takes a reason; it is written to the audit log")
-        await self.screens.act_on_release(who, release_id, verb, reason)
-        return RedirectResponse(f"/releases/{release_id}?done={DONE[verb]}", 303)
+        if approval_id := await self.screens.act_on_release(who, release_id, verb, reason):
+            return RedirectResponse(f"/approvals/{approval_id}?done=asked", 303)
+        return RedirectResponse(f"/releases/{release_id}?done={DONE.get(verb, '')}", 303)
 
 
 def _verb(request: Request) -> str:

@@ -100,7 +100,7 @@ def alerts(r: Release, s: ReleaseStanding, trials: ReleaseTrials, now_ms: int) -
         found.append((Tone.BAD, text))
     if r.pardon_asked_ms and r.recalled_ms:
         asked = f"‖ {r.pardon_asked_by} asked {ago(r.pardon_asked_ms, now_ms)} to take the recall back."
-        found.append((Tone.WARN, f"{asked} It holds until a second person confirms it."))
+        found.append((Tone.WARN, f"{asked} It holds until a second person agrees: see Approvals."))
     if r.withdrawn_ms:
         why = f"– Withdrawn {ago(r.withdrawn_ms, now_ms)}: {r.withdrawn_reason.rstrip('.')}."
         found.append((Tone.WARN, f"{why} Nobody else gets it; who runs it goes on."))

@@ -22,8 +22,7 @@ def acts(r: Release, publish: bool, recall: bool) -> tuple[ActLink, ...]:
              "it is withdrawn already" if r.withdrawn_ms else "" if recall else lacking),
         _act(r, "recall", "Recall…", "Forbid it everywhere, now: endpoints go back to their last known good.",
              "it is recalled already" if r.recalled_ms else "" if recall else lacking, danger=True),
-        _act(r, "pardon", "Confirm the pardon…" if r.pardon_asked_ms else "Pardon…",
-             "Take the recall back. Two people: one asks, another one confirms.",
+        _act(r, "pardon", "Pardon…", "Take the recall back. Two people: one asks, another one agrees.",
              "" if r.recalled_ms and recall else lacking if r.recalled_ms else "it is not recalled"),
     )  # fmt: skip
 
@@ -43,11 +42,9 @@ def _no_promotion(r: Release) -> str:
 # --- before an act -------------------------------------------------------------------------------------------------
 
 
-def act_view(r: Release, s: ReleaseStanding, verb: str, possible: ActLink, asked_by_me: bool) -> ReleaseActView:
+def act_view(r: Release, s: ReleaseStanding, verb: str, possible: ActLink) -> ReleaseActView:
     """The step before it is done."""
     explain, button = {"withdraw": _withdraw, "recall": _recall, "pardon": _pardon}[verb](r, s)
-    if verb == "pardon" and asked_by_me:
-        explain = (*explain, "You asked for it yourself: pressing again changes nothing, somebody else has to confirm.")
     name = release_name(r)
     return ReleaseActView(
         r.release_id, name, verb, f"{verb.capitalize()} {name}", explain, possible.href, button,
@@ -79,17 +76,13 @@ def _recall(r: Release, s: ReleaseStanding) -> tuple[tuple[str, ...], str]:
 
 
 def _pardon(r: Release, s: ReleaseStanding) -> tuple[tuple[str, ...], str]:
-    second = (
-        f"{r.pardon_asked_by} asked for it. You confirm it, if you are somebody else, and neither account was made by "
-        "the other."
-    )
-    first = "You ask. The recall holds until a second person confirms, whose account was not made by yours."
+    asked = f"{r.pardon_asked_by} has asked for it: see Approvals. Asking for the same again changes nothing."
     return (
-        second if r.pardon_asked_ms else first,
+        asked if r.pardon_asked_ms else "You ask. The recall holds until a second person agrees under Approvals.",
         "Then the targets key signs the pardon: at once if it is on this server, else its holders do.",
         "It offers the release to nobody by itself, and where it failed it stays quarantined "
         f"({plural(s.quarantined, 'endpoint')}).",
-    ), "Confirm the pardon" if r.pardon_asked_ms else "Ask for the pardon"  # fmt: skip
+    ), "Ask for the pardon"  # fmt: skip
 
 
 # --- promotion -----------------------------------------------------------------------------------------------------

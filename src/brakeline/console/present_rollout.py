@@ -209,7 +209,7 @@ def alert(v: Facts) -> str:
     if v.state == "halted":
         return (
             f"■ Halted: {why}. {reached} received this change, {len(v.spared):,} were spared and keep their versions. "
-            "Nothing more is offered; going on needs a reason."
+            "Nothing more is offered; going on needs a reason and a second person."
         )
     if v.state == "holding":
         return f"‖ Holding: {why}."
@@ -230,16 +230,21 @@ def releases(v: Facts, may_resume: bool) -> tuple[ReleaseControl, ...]:
     """Widening acts that make sense now."""
     base = rollout_href(v.id)
     if v.state == "draft":
-        return (ReleaseControl(f"{base}/start", "Start", False, "Opens the first ring."),)
+        return (ReleaseControl(f"{base}/start", "Start", False, "Opens the first ring.", _pending(v)),)
     if v.release and v.state == "halted":
         return ()  # what was halted is recalled, and a recalled release goes on nowhere
-    if may_resume and v.state in ("halted", "holding"):
+    if may_resume and v.state in ("halted", "holding") and not any(x.gate == "freeze" for x in v.lines):
         explain = (
             "Resuming exposes more endpoints to the same change. Endpoints without proof are set aside, by name; "
             "the reason goes to the log."
-        )
-        return (ReleaseControl(f"{base}/resume", "Resume", True, explain),)
+        ) + (" After a halt a second person has to agree." if v.state == "halted" else "")
+        return (ReleaseControl(f"{base}/resume", "Resume", True, explain, _pending(v)),)
     return ()
+
+
+def _pending(v: Facts) -> str:
+    """What waits for a second person, if this does."""
+    return next((x.text for x in v.lines if x.gate == "second person"), "")
 
 
 def kpis(v: Facts) -> tuple[Kpi, ...]:

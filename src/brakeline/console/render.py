@@ -45,9 +45,11 @@ class Renderer:
         names: tuple[str, ...] = tuple(module.REGIONS)  # type: ignore[attr-defined]
         return {region: str(getattr(module, region)(view)) for region in names}
 
-    def message(self, name: str, view: Any) -> str:
-        """The live regions as one event of the stream."""
+    def message(self, name: str, view: Any, frozen: str = "") -> str:
+        """The live regions as one event of the stream, and the banner that every page has."""
         found = self.regions(name, view)
+        banner = self.environment.get_template("fragments/freeze_banner.html")
+        found["freeze_banner"] = banner.render(told=frozen)
         return "".join(PARTIAL.format(target=region, html=html) for region, html in found.items())
 
     def _static(self, name: str) -> str:

@@ -25,6 +25,7 @@ from brakeline.console.pages_change import ChangePages
 from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_release import ReleasePages
+from brakeline.console.pages_stop import StopPages
 from brakeline.console.render import Renderer
 from brakeline.console.screens import Doors, Screens
 from brakeline.console.security import PAGE_HEADERS
@@ -51,7 +52,7 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
         *FleetPages(kit).routes(), *ChangePages(kit).routes(), *ReleasePages(kit).routes(),
-        *LimitsPages(kit).routes(), *AccountPages(kit, assets).routes(),
+        *StopPages(kit).routes(), *LimitsPages(kit).routes(), *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if dev:
         routes += SpecimenPages(kit).routes()
@@ -108,4 +109,4 @@ def _add(message: MutableMapping[str, Any]) -> None:
 def build_console(state: Any) -> Console:
     """The console of a server. What it needs of `state` is the fields of `services.Services`."""
     services = services_of(state)
-    return build(Desk(services), Gatehouse(services.tenancy), dev=services.settings.specimens)
+    return build(Desk(services), Gatehouse(services.tenancy, services.break_glass), dev=services.settings.specimens)

@@ -20,6 +20,7 @@ from brakeline.console.samples_change import (
 )
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
+from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
     NO_DATA,
@@ -335,6 +336,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "new_deployment": DEPLOYMENTS,
     "policies": POLICIES,
     **RELEASE_PAGES,
+    **STOP_PAGES,
     "limits": LIMITS,
     "audit": AUDITS,
     "settings": SETTINGS,

@@ -104,7 +104,7 @@ RELEASE_STATES: Final = {
         acts=(
             ActLink("Promote", "", "A plan first. Not now: it is recalled; publish a newer release."), *ACTS[1:2],
             ActLink("Recall", "", "Forbid it everywhere, now. Not now: it is recalled already.", danger=True),
-            ActLink("Confirm the pardon…", f"/releases/{BAD}/pardon", "Take the recall back. Two people: one asks, another one confirms."),
+            ActLink("Pardon…", f"/releases/{BAD}/pardon", "Take the recall back. Two people: one asks, another one agrees."),
         ),
     ),
 }  # fmt: skip
@@ -116,8 +116,8 @@ RELEASE_ACTS: Final = {
     ),
     "pardon": ReleaseActView(
         BAD, "agent 1.4.0", "pardon", "Pardon agent 1.4.0",
-        ("alice asked for it. You confirm it, if you are somebody else, and neither account was made by the other.",),
-        f"/releases/{BAD}/pardon", "Confirm the pardon", f"brakeline release pardon {BAD} --reason '…'",
+        ("alice has asked for it: see Approvals. Asking for the same again changes nothing.",),
+        f"/releases/{BAD}/pardon", "Ask for the pardon", f"brakeline release pardon {BAD} --reason '…'",
     ),
     "refused": ReleaseActView(BAD, "agent 1.4.0", "recall", "Recall agent 1.4.0", (), "", "Recall", "", "Not now: it is recalled already."),
 }  # fmt: skip

@@ -12,8 +12,10 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.settings import Settings
 from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
+from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.tenancy.break_glass import BreakGlass
 from brakeline.tenancy.service import TenancyService
 
 
@@ -28,6 +30,8 @@ class Services:
     remediation: RemediationService
     releases: ReleasesService
     releasing: Releasing
+    freezing: Freezing
+    break_glass: BreakGlass
     clock: Clock
     settings: Settings
     one_liner: Callable[[str, str], str]
@@ -37,6 +41,7 @@ def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, rollout=state.rollout,
-        remediation=state.remediation, releases=state.releases, releasing=state.releasing, clock=state.clock,
-        settings=state.settings, one_liner=state.one_liner,
+        remediation=state.remediation, releases=state.releases, releasing=state.releasing,
+        freezing=state.freezing, break_glass=state.break_glass, clock=state.clock, settings=state.settings,
+        one_liner=state.one_liner,
     )  # fmt: skip

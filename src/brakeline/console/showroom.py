@@ -11,8 +11,9 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from brakeline.console import samples, samples_change, samples_release
+from brakeline.console import samples, samples_change, samples_release, samples_stop
 from brakeline.console.samples_limits import LIMITS
+from brakeline.console.samples_stop import ASKED
 from brakeline.console.screens import Screens, Visitor
 from brakeline.console.views import (
     AddEndpointView,
@@ -45,12 +46,14 @@ from brakeline.console.views_release import (
     ReleasesView,
     ReleaseView,
 )
+from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
 from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal
 
 PASSWORD = "correct horse battery"  # the twin guards nothing
 EMAIL = "alice"
+CODE = "bg-0000-1111"
 
 
 class ShowroomDoors:
@@ -62,6 +65,18 @@ class ShowroomDoors:
 
     async def visitor(self, cookie: str) -> Visitor | None:
         return self._sessions.get(cookie)
+
+    async def presser(self, cookie: str) -> Visitor | None:
+        return self._sessions.get(cookie)
+
+    def by_code(self, code: str) -> Visitor:
+        if code != CODE:
+            raise Unauthenticated("this is no break-glass code of this server")
+        principal = Principal("te_twin", "bg_1", "token", "the break-glass code", frozenset({"rollout.brake"}))
+        return Visitor(principal, "", "")
+
+    def form_token(self, cookie: str) -> str:
+        return f"csrf-of-{cookie}"
 
     async def log_in(self, email: str, password: str) -> str:
         if (email, password) != (EMAIL, PASSWORD):
@@ -93,15 +108,16 @@ class ShowroomDoors:
 
 
 class Showroom(Screens):
-    """Samples, except for `ro_live`, whose figures move with `clock` until somebody brakes."""
+    """Samples, except for `ro_live`, whose figures move with `clock` until somebody brakes, and for FREEZE."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._braked_s: float | None = None
+        self._frozen_by = ""
         self.presses: list[str] = []  # every act that reached us, for tests
 
     async def nav(self, who: Visitor) -> NavCounts:
-        return NavCounts(100_000, 312, 1)
+        return NavCounts(100_000, 312, 1, 2)
 
     async def overview(self, who: Visitor) -> OverviewView:
         moment = int(self._clock.monotonic_s() * 2) % 100
@@ -155,20 +171,23 @@ class Showroom(Screens):
     ) -> RolloutMembersView:
         return samples_change.MEMBERS["rows"]
 
-    async def brake(self, who: Visitor, rollout_id: str) -> None:
+    async def brake(self, who: Visitor, rollout_id: str) -> str:
         who.principal.require("rollout.brake")
         self.presses.append(f"brake {rollout_id}")
         self._braked_s = self._braked_s or self._clock.monotonic_s()
+        return "halted"
 
     async def pause(self, who: Visitor, rollout_id: str) -> None:
         self.presses.append(f"pause {rollout_id}")
 
-    async def resume(self, who: Visitor, rollout_id: str, reason: str) -> None:
+    async def resume(self, who: Visitor, rollout_id: str, reason: str) -> str:
         who.principal.require("rollout.resume")
-        self._braked_s = None
+        self.presses.append(f"resume {rollout_id}: {reason}")
+        return ASKED
 
-    async def start(self, who: Visitor, rollout_id: str) -> None:
+    async def start(self, who: Visitor, rollout_id: str) -> str:
         self.presses.append(f"start {rollout_id}")
+        return ""
 
     async def withdraw(self, who: Visitor, rollout_id: str) -> None:
         self.presses.append(f"withdraw {rollout_id}")
@@ -210,9 +229,47 @@ class Showroom(Screens):
     async def release_act(self, who: Visitor, release_id: str, verb: str) -> ReleaseActView:
         return samples_release.RELEASE_ACTS["pardon" if verb == "pardon" else "recall"]
 
-    async def act_on_release(self, who: Visitor, release_id: str, verb: str, reason: str) -> None:
+    async def act_on_release(self, who: Visitor, release_id: str, verb: str, reason: str) -> str:
         who.principal.require("release.recall")
         self.presses.append(f"{verb} {release_id}: {reason}")
+        return ASKED if verb == "pardon" else ""
+
+    def frozen(self, who: Visitor) -> str:
+        return f"frozen by {self._frozen_by} since 2026-11-22 19:11 UTC: no reason was given" if self._frozen_by else ""
+
+    async def freeze_page(self, who: Visitor) -> FreezeView:
+        view = samples_stop.FREEZES["frozen" if self._frozen_by else "not frozen"]
+        return replace(view, may_press=who.may("rollout.brake"), may_lift=who.may("rollout.resume"))
+
+    async def freeze(self, who: Visitor, reason: str) -> str:
+        who.principal.require("rollout.brake")
+        self.presses.append("freeze")
+        self._frozen_by = self._frozen_by or who.principal.name
+        return "frozen"
+
+    async def unfreeze(self, who: Visitor, reason: str) -> str:
+        who.principal.require("rollout.resume")
+        self.presses.append(f"unfreeze: {reason}")
+        return ASKED
+
+    async def approvals(self, who: Visitor) -> ApprovalsView:
+        return samples_stop.APPROVALS["rows"]
+
+    async def approval(self, who: Visitor, approval_id: str) -> ApprovalView:
+        if not approval_id.startswith("ap_"):
+            raise NotFound("there is no such request", id=approval_id[:40])
+        return replace(samples_stop.APPROVAL, id=approval_id)
+
+    async def approve(self, who: Visitor, approval_id: str, digest: str, password: str) -> str:
+        who.principal.require("rollout.approve")
+        if password != PASSWORD or digest != samples_stop.APPROVAL.digest:
+            raise Unauthenticated("the password is wrong")
+        self.presses.append(f"approve {approval_id}")
+        self._frozen_by = ""
+        return "done"
+
+    async def reject(self, who: Visitor, approval_id: str, reason: str) -> None:
+        self.presses.append(f"reject {approval_id}: {reason}")
 
     async def promotion(self, who: Visitor, release_id: str, pace: str) -> PromotionView:
         return samples_release.PROMOTIONS["plan" if who.may("release.publish") else "viewer"]
@@ -227,21 +284,24 @@ class Showroom(Screens):
         name = "raising" if form.amount else "owner"
         return LIMITS[name if who.may("limits.write") else "viewer"]
 
-    async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> None:
+    async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"budget {form.group} {form.per} {form.amount}: {reason}")
+        return ""
 
-    async def remove_budget(self, who: Visitor, group: str, per: str, reason: str) -> None:
+    async def remove_budget(self, who: Visitor, group: str, per: str, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"no budget {group} {per}: {reason}")
+        return ""
 
     async def add_window(self, who: Visitor, fields: dict[str, str]) -> None:
         who.principal.require("limits.write")
         self.presses.append(f"window {fields.get('name', '')}")
 
-    async def remove_window(self, who: Visitor, window_id: str, reason: str) -> None:
+    async def remove_window(self, who: Visitor, window_id: str, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"no window {window_id}: {reason}")
+        return ""
 
     async def audit(self, who: Visitor, after: str) -> AuditView:
         return samples.AUDITS["verified"]

@@ -8,10 +8,11 @@ from starlette.routing import Route
 
 from brakeline.console.kit import Kit, navigation
 from brakeline.console.samples import SAMPLES
+from brakeline.console.samples_stop import TOLD
 from brakeline.console.views import Link, NavCounts, Shell
 from brakeline.core.errors import NotFound
 
-DOORS = ("login",)  # pages without the shell
+DOORS = ("login", "emergency")  # pages without the shell
 
 
 class SpecimenPages:
@@ -40,7 +41,9 @@ def shell_for(page: str) -> Shell:
     if page in DOORS:
         return Shell(title=page)
     sections = {"rollout": "/rollouts", "cve": "/vulnerabilities", "overview": "/", "new_deployment": "/rollouts/new",
-                "release_act": "/releases", "promotion": "/releases", "release_keys": "/releases",
-                "limits": "/settings"}  # fmt: skip
+                "release_act": "/releases", "freeze": "/", "pressed": "/", "promotion": "/releases",
+                "release_keys": "/releases", "limits": "/settings"}  # fmt: skip
     path = sections.get(page, "/" + page.removeprefix("add_").rstrip("s") + "s")
-    return Shell(page.replace("_", " "), navigation(path, NavCounts(100_000, 312, 1)), "Alice", "form-token", dev=True)
+    nav = navigation(path, NavCounts(100_000, 312, 1, 2))
+    frozen = TOLD if page in ("freeze", "pressed") else ""
+    return Shell(page.replace("_", " "), nav, "Alice", "form-token", dev=True, freeze=True, frozen=frozen)

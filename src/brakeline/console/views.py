@@ -64,6 +64,7 @@ class NavCounts:
     endpoints: int | None = None
     vulnerabilities: int | None = None
     live_rollouts: int | None = None
+    approvals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Shell:
     feed: str = ""
     notice: str = ""
     dev: bool = False
+    frozen: str = ""  # "frozen by … since …: …"; "" = nothing is frozen
+    freeze: bool = False  # somebody is signed in: the FREEZE control is there
 
 
 @dataclass(frozen=True, slots=True)

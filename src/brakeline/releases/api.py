@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
 
 from brakeline.core.errors import NotFound
 from brakeline.protocol.codec import to_plain
@@ -18,6 +19,7 @@ from brakeline.releases.model import Release, Status
 from brakeline.releases.service import REASON_CHARS_MAX, ReleasesService
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.waiting import WAITS, asked
 from brakeline.trust.assess import RELEASE_BYTES_MAX
 
 router = APIRouter(prefix="/api/v1", tags=["releases"])
@@ -160,11 +162,10 @@ async def recall(release_id: str, who: Who, releases: Releases, body: ReleaseRea
     return view(await _known(releases, release_id))
 
 
-@router.post("/releases/{release_id}/pardon")
-async def pardon(release_id: str, who: Who, releases: Releases, body: ReleaseReason) -> ReleaseView:
-    """Take a recall back: the first person asks, a second one confirms."""
-    await releases.pardon(who, release_id, body.reason)
-    return view(await _known(releases, release_id))
+@router.post("/releases/{release_id}/pardon", status_code=202, response_model=None, responses=WAITS)
+async def pardon(request: Request, release_id: str, who: Who, releases: Releases, body: ReleaseReason) -> JSONResponse:
+    """Ask for a recall to be taken back; a second person agrees first."""
+    return asked(request, await releases.pardon(who, release_id, body.reason))
 
 
 async def _known(releases: ReleasesService, release_id: str) -> Release:

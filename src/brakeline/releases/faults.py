@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brakeline.core.errors import Conflict, Fault, Forbidden, Invalid
+from brakeline.core.errors import Conflict, Fault, Invalid
 
 
 class BadBundle(Invalid):
@@ -37,7 +37,7 @@ class Quarantined(Conflict):
     """This version was recalled or withdrawn, and is not offered again."""
 
     code = "quarantined"
-    hint = "Publish a new version; or, for a mistaken recall, let two people run `brakeline release pardon`."
+    hint = "Publish a new version; or, for a mistaken recall, `brakeline release pardon` (a second person agrees)."
 
 
 class NotSigned(Fault):
@@ -54,13 +54,6 @@ class BadMetadata(Invalid):
 
     code = "bad-metadata"
     hint = "Stage and sign again from what is published now: `brakeline release stage` or `rotate`."
-
-
-class TwoPeople(Forbidden):
-    """A pardon takes two people."""
-
-    code = "two-people"
-    hint = "Somebody else, whose account was not made by the first, confirms it; or publish a new version."
 
 
 class RepositoryBroken(Fault):

@@ -48,7 +48,7 @@ class Release:
     recalled_reason: str = ""
     pardon_asked_ms: int = 0
     pardon_asked_by: str = ""
-    pardon_line: tuple[str, ...] = ()  # ids of whoever asked and of their makers
+    pardon_line: tuple[str, ...] = ()  # id of the person who asked
     pardoned_version: int = 0  # up to which recall list the pardon holds; 0 = none
 
     @property

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unavailable
@@ -20,7 +20,7 @@ from brakeline.platform.database import Database
 from brakeline.platform.observe import logger
 from brakeline.releases import decide, signing, store
 from brakeline.releases.bundles import Bundles, inspect
-from brakeline.releases.faults import BadMetadata, NotSigned, RepositoryBroken, TwoPeople
+from brakeline.releases.faults import BadMetadata, NotSigned, RepositoryBroken
 from brakeline.releases.files import make_directory
 from brakeline.releases.keys import Keyring
 from brakeline.releases.leasing import Leases
@@ -29,7 +29,10 @@ from brakeline.releases.publisher import Draft, Facts, Publisher
 from brakeline.releases.repository import INCOMING, Repository, version_of
 from brakeline.releases.standing import status_of
 from brakeline.tenancy import audit
+from brakeline.tenancy.approvals import Agreed, Approvals
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Act, Request
 from brakeline.trust import metadata
 from brakeline.trust.artifacts import About
 from brakeline.trust.envelope import TARGETS_BYTES_MAX, parse
@@ -40,17 +43,12 @@ from brakeline.trust.model import Documents
 REASON_CHARS_MAX: Final = 500
 
 
-class Lines(Protocol):
-    """Who made whom (`tenancy.service.TenancyService`)."""
-
-    async def lineage(self, principal: Principal) -> tuple[str, ...]: ...
-
-
 class ReleasesService:
     """The release repository of one cell, below `directory`."""
 
-    def __init__(self, db: Database, clock: Clock, lines: Lines, directory: Path, cell: str) -> None:
-        self._db, self._clock, self._lines, self._directory, self.cell = db, clock, lines, directory, cell
+    def __init__(self, db: Database, clock: Clock, approvals: Approvals, directory: Path, cell: str) -> None:
+        self._db, self._clock, self._approvals, self._directory, self.cell = db, clock, approvals, directory, cell
+        approvals.register(Act.PARDON, self)
         self._bundles = Bundles(directory / "targets")
         self._publisher = Publisher(cell, Keyring(directory / "keys"), Repository(directory, cell), self._bundles)
         self._leases = Leases(cell)
@@ -128,10 +126,14 @@ class ReleasesService:
     async def list(self, principal: Principal) -> tuple[Release, ...]:
         """Every release, newest first."""
         principal.require("release.read")
-        return await self._read()
+        return tuple([await self._asked(r) for r in await self._read()])
 
     async def get(self, release_id: str) -> Release | None:
         """One release."""
+        found = await self._find(release_id)
+        return await self._asked(found) if found is not None else None
+
+    async def _find(self, release_id: str) -> Release | None:
         return next((r for r in await self._read() if r.release_id == release_id), None)
 
     def status(self) -> Status:
@@ -194,29 +196,51 @@ class ReleasesService:
                                        after={"reason": reason})  # fmt: skip
             await self._converge()
 
-    async def pardon(self, principal: Principal, release_id: str, reason: str) -> None:
-        """Take a recall back. The first person's call asks, a second person's call confirms; then the holders of the
+    async def pardon(self, principal: Principal, release_id: str, reason: str) -> Request:
+        """Ask for a recall to be taken back: the request that a second person agrees to. Then the holders of the
         targets key sign it (this server at once, if it has the key)."""
+        release = await self._theirs(principal, release_id, reason)
+        if not release.recalled_ms:
+            raise Conflict(f"{release_id} is not recalled")
+        says = (
+            f"Take back the recall of {release.product} {release.version} ({release_id}): {release.recalled_reason}.",
+            "It may run again where it has not failed; it is offered to nobody by itself.",
+            f"Reason: {reason.strip()}",
+        )
+        return await self._approvals.ask(
+            principal, Act.PARDON, release_id, {"reason": reason.strip()}, says, _situation(release)
+        )  # fmt: skip
+
+    async def situation(self, tenant_id: str, request: Request) -> str:  # noqa: ARG002 - ids are the installation's
+        """For `approvals.Performer`: whether this very recall still stands."""
+        found = await self._find(request.object_id)
+        return _situation(found) if found is not None else "gone"
+
+    async def perform(self, agreed: Agreed, request: Request) -> None:
+        """For `approvals.Performer`."""
+        principal, reason = agreed.principal, str(request.parameters["reason"])
         async with self._acting:
-            release = await self._theirs(principal, release_id, reason)
-            if not release.recalled_ms:
-                raise Conflict(f"{release_id} is not recalled")
-            line = await self._lines.lineage(principal)
-            person = _person(line)
-            confirms = bool(release.pardon_asked_ms) and person != _person(release.pardon_line)
-            if confirms and (person in release.pardon_line or _person(release.pardon_line) in line):
-                raise TwoPeople(f"{principal.name} and {release.pardon_asked_by}: one of these accounts was made by "
-                                "the other.")  # fmt: skip
+            release = await self._theirs(principal, request.object_id, reason)
+            if _situation(release) != request.situation:
+                raise Overtaken(f"{release.release_id} is {_situation(release)}")
             now_ms = self._clock.now_ms()
             until = decide.next_version(version_of(self._documents.recall), now_ms) + decide.PARDON_LISTS
             async with self._db.tenant(principal.tenant_id) as conn:
-                if confirms:
-                    await store.pardon(conn, release_id, until)
-                else:
-                    await store.ask_pardon(conn, release_id, now_ms, principal.name, line)
-                act = "release.pardon" if confirms else "release.ask-pardon"
-                await audit.append(conn, self._clock, principal, act, release_id, after={"reason": reason})
+                await store.pardon(conn, release.release_id, until)
+                after = {
+                    "reason": reason, "by": agreed.names, "persons": agreed.persons, "approval": agreed.approval_id,
+                }  # fmt: skip
+                await audit.append(conn, self._clock, principal, "release.pardon", release.release_id, after=after)
             await self._converge()
+
+    async def _asked(self, release: Release) -> Release:
+        """The release with who has asked for its pardon, while that waits for somebody."""
+        asked = await self._approvals.about(release.tenant_id, release.release_id) if release.recalled_ms else None
+        if asked is None:
+            return replace(release, pardon_asked_ms=0, pardon_asked_by="", pardon_line=())
+        return replace(
+            release, pardon_asked_ms=asked.asked_ms, pardon_asked_by=asked.asked_by, pardon_line=(asked.first,)
+        )  # fmt: skip
 
     async def import_metadata(self, principal: Principal, brought: Mapping[str, str]) -> tuple[str, ...]:
         """Take documents that people have signed elsewhere: "root", "targets", "content" -> text. They count together
@@ -369,9 +393,5 @@ def _new(said: About, sha256: str, length: int, principal: Principal, notes: str
     )  # fmt: skip
 
 
-def _person(line: tuple[str, ...]) -> str:
-    """The person who acts: himself, or whoever made the token. Raises `TwoPeople` when there is none."""
-    found = next((i for i in line if i.startswith("pe_")), "")
-    if not found:
-        raise TwoPeople("This token belongs to no person (the server's own command line).")
-    return found
+def _situation(release: Release) -> str:
+    return f"recalled at {release.recalled_ms}" if release.recalled_ms else "not recalled"

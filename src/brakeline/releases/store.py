@@ -52,10 +52,6 @@ async def recall(conn: Connection, release_id: str, now_ms: int, reason: str) ->
     await conn.execute("SELECT brakeline.release_recall($1, $2, $3)", release_id, at(now_ms), reason)
 
 
-async def ask_pardon(conn: Connection, release_id: str, now_ms: int, who: str, line: tuple[str, ...]) -> None:
-    await conn.execute("SELECT brakeline.release_ask_pardon($1, $2, $3, $4)", release_id, at(now_ms), who, list(line))
-
-
 async def pardon(conn: Connection, release_id: str, version: int) -> None:
     await conn.execute("SELECT brakeline.release_pardon($1, $2)", release_id, version)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from brakeline.platform.web import decode_cursor, encode_cursor
 from brakeline.protocol.codec import from_plain, to_plain
@@ -18,6 +19,7 @@ from brakeline.remediation.service import PAGE_MAX, RemediationService
 from brakeline.rollout.model import Policy
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["remediation"])
 Who = Annotated[Principal, Depends(current_principal)]
@@ -114,15 +116,22 @@ async def preview(body: Wanted, who: Who, remediation: Remediation) -> dict[str,
     return rendered(await remediation.preview(who, body.filter, body.selection, body.names))
 
 
-@router.post("/deployments", status_code=201)
-async def create(body: NewDeployment, who: Who, remediation: Remediation) -> dict[str, Any]:
-    """Make the deployment that was previewed, as a rollout."""
+@router.post("/deployments", status_code=201, response_model=None, responses=WAITS)
+async def create(
+    request: Request, body: NewDeployment, who: Who, remediation: Remediation
+) -> dict[str, Any] | JSONResponse:
+    """Make the deployment that was previewed, as a rollout.
+
+    Where its policy is less careful than usual, it is a draft until a second person has agreed.
+    """
     policy: Policy | None = from_plain(Policy, body.policy, "policy") if body.policy is not None else None
     made = await remediation.create(
         who, body.filter, body.selection, body.names, title=body.title, expect_count=body.expect_count,
         digest=body.digest, pace=body.pace, policy=policy, start=body.start,
     )  # fmt: skip
-    return to_plain(made)  # type: ignore[no-any-return]
+    waits = await remediation.waiting(who, made) if body.start else None
+    plain: dict[str, Any] = to_plain(made)
+    return asked(request, waits, **plain) if waits is not None else plain
 
 
 @router.get("/deployments")

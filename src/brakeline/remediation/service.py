@@ -25,6 +25,7 @@ from brakeline.rollout.presets import policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
 NAMES_MAX: Final = 500
 PAGE_MAX: Final = 200
@@ -82,6 +83,8 @@ class RemediationService(PolicyUse):
         `pace` names a ready-made policy for rings and bake times; `policy` is one of one's own instead.
         """
         principal.require("rollout.create")
+        if start:
+            self._rollouts.refuse_if_frozen(principal.tenant_id)
         seen = await self.preview(principal, filter_text, selection, names)
         _unmoved(seen, expect_count, digest)
         title = title.strip()[:TITLE_CHARS_MAX] or default_title(seen.selection, seen.names, seen.count)
@@ -107,6 +110,10 @@ class RemediationService(PolicyUse):
         if start:
             await self._rollouts.start(principal, rollout_id)
         return made
+
+    async def waiting(self, principal: Principal, made: Deployment) -> Request | None:
+        """What has to be agreed to before its rollout starts."""
+        return await self._rollouts.waiting(principal, made.rollout_id)
 
     async def deployments(
         self, principal: Principal, *, before: str | None = None, limit: int = 50

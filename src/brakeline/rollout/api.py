@@ -1,6 +1,7 @@
 """People's routes of rollouts below `/api/v1`: parse, authorise (in the service), call, render.
 
-`POST /rollouts/{id}/brake` needs no body, is idempotent and answers when the press is durable. Cursors are ids.
+`POST /rollouts/{id}/brake` needs no body, is idempotent, answers when the press is durable, and is authorised without
+the database too. Cursors are ids.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
 
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Change, Line, Pin
@@ -16,8 +18,9 @@ from brakeline.rollout.power import Power, power
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.service import BrakeAck, RolloutService, RolloutSummary
 from brakeline.rollout.view import RolloutView
-from brakeline.tenancy.api import current_principal
+from brakeline.tenancy.api import Presser, current_principal
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["rollouts"])
 Who = Annotated[Principal, Depends(current_principal)]
@@ -116,16 +119,16 @@ async def lint_rollout(who: Who, service: Rollouts, rollout_id: str) -> tuple[Fi
 
 
 @router.post("/rollouts/{rollout_id}/brake")
-async def brake_rollout(who: Who, service: Rollouts, rollout_id: str) -> BrakeAck:
+async def brake_rollout(who: Presser, service: Rollouts, rollout_id: str) -> BrakeAck:
     """Stop it, now."""
     return await service.brake(who, rollout_id)
 
 
-@router.post("/rollouts/{rollout_id}/start")
-async def start_rollout(who: Who, service: Rollouts, rollout_id: str) -> RolloutView:
-    """From draft to the first ring."""
-    await service.start(who, rollout_id)
-    return await service.show(who, rollout_id)
+@router.post("/rollouts/{rollout_id}/start", response_model=RolloutView, responses=WAITS)
+async def start_rollout(request: Request, who: Who, service: Rollouts, rollout_id: str) -> RolloutView | JSONResponse:
+    """From draft to the first ring. Where its policy is less careful than usual, a second person agrees first."""
+    found = await service.start(who, rollout_id)
+    return asked(request, found) if found is not None else await service.show(who, rollout_id)
 
 
 @router.post("/rollouts/{rollout_id}/pause")
@@ -135,11 +138,13 @@ async def pause_rollout(who: Who, service: Rollouts, rollout_id: str, body: Reas
     return await service.show(who, rollout_id)
 
 
-@router.post("/rollouts/{rollout_id}/resume")
-async def resume_rollout(who: Who, service: Rollouts, rollout_id: str, body: Reason) -> RolloutView:
-    """Go on, with a reason; sets aside by name who is not proven."""
-    await service.resume(who, rollout_id, body.reason)
-    return await service.show(who, rollout_id)
+@router.post("/rollouts/{rollout_id}/resume", response_model=RolloutView, responses=WAITS)
+async def resume_rollout(
+    request: Request, who: Who, service: Rollouts, rollout_id: str, body: Reason
+) -> RolloutView | JSONResponse:
+    """Go on, with a reason; sets aside by name who is not proven. After a halt a second person agrees first."""
+    found = await service.resume(who, rollout_id, body.reason)
+    return asked(request, found) if found is not None else await service.show(who, rollout_id)
 
 
 @router.post("/rollouts/{rollout_id}/withdraw")

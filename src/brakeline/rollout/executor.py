@@ -18,6 +18,7 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import lint, planner, view
 from brakeline.rollout.budget import Allowance
+from brakeline.rollout.frozen import explained, held
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits, TenantLimits, within
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
@@ -25,6 +26,8 @@ from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import offers, rollouts
 from brakeline.rollout.store.rollouts import RolloutRow, Sample
+from brakeline.tenancy import audit
+from brakeline.tenancy.model import system_principal
 
 RECONCILE_S: Final = 1.0  # also the sampling of presence: far below the shortest grace (three check-in intervals)
 WATCH_MS: Final = 7 * 86_400_000  # an ended rollout is watched for a week: late defects halt it still
@@ -88,11 +91,13 @@ class Executor:
             await self._expire(conn, row, presence, now_ms)
             pressed = await self._pressed(conn, tenant_id, row, now_ms)
             elsewhere = await quarantined_elsewhere(conn, rollout_id)
-            situation = await load(conn, row, presence, elsewhere, pressed, now_ms)
+            freeze = self._journal.frozen(tenant_id)
+            situation = held(await load(conn, row, presence, elsewhere, pressed, now_ms), freeze)
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
-            proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
+            planned = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
+            proposed, report = explained(situation, *planned, freeze)
             allowed = await self._limits.allowance(conn, row, situation.targets, limits)
             proposed, report = within(situation, proposed, report, allowed, now_ms)
             stepped = await self._publish(conn, tenant_id, situation, proposed, report, allowed, now_ms)
@@ -103,11 +108,18 @@ class Executor:
         return stepped
 
     async def _pressed(self, conn: Connection, tenant_id: str, row: RolloutRow, now_ms: int) -> str | None:
-        """Who pressed according to the journal; a press that the database missed is written down now."""
+        """Who pressed according to the journal; a press that the database missed is written down now.
+
+        What was withdrawn since stays withdrawn, which is more final.
+        """
         by = self._journal.all_pressed(tenant_id).get(row.rollout_id)
+        if row.wish is Wish.WITHDRAW:
+            return None
         if by is not None and row.wish is not Wish.BRAKE:
             await rollouts.set_wish(conn, row.rollout_id, Wish.BRAKE, by, "from the brake journal", now_ms)
             await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, "brake", by, "taken from the journal")
+            who, after = system_principal(tenant_id, "brake journal"), {"wish": Wish.BRAKE.value, "by": by}
+            await audit.append(conn, self._clock, who, "rollout.brake", row.rollout_id, {"wish": row.wish.value}, after)
         return by
 
     async def _expire(self, conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], now_ms: int) -> None:

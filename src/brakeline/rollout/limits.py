@@ -8,12 +8,12 @@ are `budget` and `windows`, pure. The executor asks `of_tenant` and `allowance`,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 from brakeline.core.clock import Clock
-from brakeline.core.errors import Fault, Invalid, NotFound
+from brakeline.core.errors import Bug, Fault, Invalid, NotFound
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.fleet.query import Age, InvalidQuery, Match, parse, render
 from brakeline.fleet.service import FleetService
@@ -30,12 +30,17 @@ from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.windows import Span, Weekly, Window
 from brakeline.tenancy import audit
+from brakeline.tenancy.approvals import Agreed
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
 BUDGETS_MAX: Final = 50  # each is counted with each offer
 WINDOWS_MAX: Final = 50  # each with a filter is a question to the database while it is in force
 REASON_CHARS_MAX: Final = 500
 UNREADABLE: Final = "limits cannot be read, so nothing new is offered"
+SET, REMOVE, END_WINDOW = "set-budget", "remove-budget", "end-window"
+BUDGET_ID: Final = "budget:"  # of a request about a budget, which has no id of its own
 # Who is in a window must not change by what is (not) done in it; `seen` or `missing` do.
 FILTER_KEYS: Final = ("os", "tag", "region", "class", "host", "id", "arch")
 
@@ -114,12 +119,27 @@ class TenantLimits:
     partly: tuple[tuple[str, frozenset[str]], ...] = ()  # and what freezes these endpoints
 
 
+class Widens(Exception):
+    """An act that lets more be changed than before, found out before anything was written. Never leaves this slice."""
+
+    def __init__(self, object_id: str, parameters: Mapping[str, Any], says: tuple[str, ...], situation: str) -> None:
+        super().__init__(object_id)
+        self.object_id, self.parameters, self.says, self.situation = object_id, parameters, says, situation
+
+
+class SecondPerson(Protocol):
+    """Who is asked before a limit is raised (`limit_acts.LimitActs`)."""
+
+    async def before(self, principal: Principal, act: Widens) -> Request | None: ...
+
+
 class Limits:
     """See the module."""
 
     def __init__(self, db: Database, clock: Clock, ids: IdMaker, fleet: FleetService) -> None:
         self._db, self._clock, self._ids, self._fleet = db, clock, ids, fleet
         self._known: dict[str, TenantLimits] = {}
+        self.acts: SecondPerson | None = None  # `limit_acts.LimitActs` puts itself here; without it nothing is raised
 
     # --- for rollouts -------------------------------------------------------------------------------------------------
 
@@ -224,43 +244,104 @@ class Limits:
     async def set_budget(
         self, principal: Principal, *, group: str = "", per: str = "hour", endpoints: int | None = None,
         percent: float | None = None, reason: str = "",
-    ) -> BudgetView:  # fmt: skip
-        """Set one, or set it anew. `Invalid` for what makes no sense, and for raising it without a reason."""
+    ) -> BudgetView | Request:  # fmt: skip
+        """Set one, or set it anew; where that raises it, the request that a second person agrees to first.
+
+        `Invalid` for what makes no sense, and for raising it without a reason.
+        """
         principal.require("limits.write")
-        wanted = Budget(
-            budget.parse_group(group), _per(per), budget.checked(endpoints, percent), self._clock.now_ms(),
-            principal.name,
-        )  # fmt: skip
-        await self._sizes(principal, wanted.group)
+        which, how = budget.parse_group(group), _per(per)
+        budget.checked(endpoints, percent)
+        await self._sizes(principal, which)
+        parameters = {
+            "act": SET, "group": group, "per": per, "endpoints": endpoints, "percent": percent,
+            "reason": reason.strip(),
+        }  # fmt: skip
+        if asked := await self._either(principal, parameters):
+            return asked
+        key = (str(which), how.value)
+        return next(v for v in await self._budgets(principal.tenant_id) if (v.group, v.per) == key)
+
+    async def _set(self, by: Agreed, asked: bool, p: Mapping[str, Any], expected: str) -> None:
+        principal, which, how = by.principal, budget.parse_group(p["group"]), _per(p["per"])
+        limit = budget.checked(p["endpoints"], p["percent"])
+        wanted = Budget(which, how, limit, self._clock.now_ms(), by.names)
         async with self._db.tenant(principal.tenant_id) as conn:
-            old = await budgets_store.get(conn, wanted.group, wanted.per)
+            old = await budgets_store.get(conn, which, how)
             if old is None and len(await budgets_store.budgets(conn)) >= BUDGETS_MAX:
                 raise Invalid(f"there are {BUDGETS_MAX} budgets already; remove one that is no longer needed")
-            before = old.limit if old else _standard(wanted.group, wanted.per)
+            before = old.limit if old else _standard(which, how)
+            _unmoved(expected, str(before))
             if before != wanted.limit or old is None:
-                facts = _widening(principal, budget.widens(before, wanted.limit), reason)
+                facts = _widening(
+                    by, budget.widens(before, limit), asked, p, f"{BUDGET_ID}{_name(which)}/{how.value}", str(before),
+                    f"Raise the budget of {_of(which)} {_each(how)} from {before} to {limit}.",
+                )  # fmt: skip
                 await budgets_store.put(conn, principal.tenant_id, wanted)
-                after = {"limit": str(wanted.limit), "per": wanted.per.value} | facts
-                await audit.append(conn, self._clock, principal, "budget.set", _name(wanted.group),
+                after = {"limit": str(limit), "per": how.value} | facts
+                await audit.append(conn, self._clock, principal, "budget.set", _name(which),
                                    {"limit": str(before)} if before else None, after)  # fmt: skip
-        key = (str(wanted.group), wanted.per.value)
-        return next(v for v in await self._budgets(principal.tenant_id) if (v.group, v.per) == key)
 
     async def remove_budget(
         self, principal: Principal, *, group: str = "", per: str = "hour", reason: str = ""
-    ) -> None:
-        """Remove one; the fleet's goes back to the rule of every tenant."""
+    ) -> Request | None:
+        """Remove one; the fleet's goes back to the rule of every tenant. Where that raises it, a second person agrees
+        to the request first."""
         principal.require("limits.write")
-        which, how = budget.parse_group(group), _per(per)
-        async with self._db.tenant(principal.tenant_id) as conn:
+        return await self._either(
+            principal, {"act": REMOVE, "group": group, "per": per, "reason": reason.strip()}
+        )  # fmt: skip
+
+    async def _remove(self, by: Agreed, asked: bool, p: Mapping[str, Any], expected: str) -> None:
+        which, how = budget.parse_group(p["group"]), _per(p["per"])
+        async with self._db.tenant(by.principal.tenant_id) as conn:
             old = await budgets_store.get(conn, which, how)
             if old is None:
-                raise NotFound("nobody has set such a budget; `brakeline budget show` lists them", group=group[:80])
+                raise NotFound(
+                    "nobody has set such a budget; `brakeline budget show` lists them", group=str(p["group"])[:80]
+                )  # fmt: skip
             after = _standard(which, how)
-            facts = _widening(principal, budget.widens(old.limit, after), reason)
+            _unmoved(expected, str(old.limit))
+            facts = _widening(
+                by, budget.widens(old.limit, after), asked, p, f"{BUDGET_ID}{_name(which)}/{how.value}", str(old.limit),
+                f"Remove the budget of {_of(which)} {_each(how)}: {old.limit}; what holds then: {after or 'none'}.",
+            )  # fmt: skip
             await budgets_store.remove(conn, which, how)
-            await audit.append(conn, self._clock, principal, "budget.remove", _name(which),
+            await audit.append(conn, self._clock, by.principal, "budget.remove", _name(which),
                                {"limit": str(old.limit), "per": how.value}, facts)  # fmt: skip
+
+    # --- two people ---------------------------------------------------------------------------------------------------
+
+    async def _either(self, principal: Principal, parameters: Mapping[str, Any]) -> Request | None:
+        """Do it, or ask a second person first where it widens."""
+        by = Agreed(principal, principal.name, 1, "")
+        try:
+            await self._do(by, parameters, asked=False)
+        except Widens as act:
+            if self.acts is None:
+                raise Bug("nobody is asked for what takes two people") from None
+            if asked := await self.acts.before(principal, act):
+                return asked
+            await self._do(by, parameters, asked=True)
+        return None
+
+    async def agreed_to(self, agreed: Agreed, parameters: Mapping[str, Any], situation: str) -> None:
+        """Do what two people have agreed to, unless the limit is another one by now (`Overtaken`)."""
+        await self._do(agreed, parameters, asked=True, expected=situation)
+
+    async def _do(self, by: Agreed, p: Mapping[str, Any], *, asked: bool, expected: str = "") -> None:
+        act = {SET: self._set, REMOVE: self._remove, END_WINDOW: self._end_window}[p["act"]]
+        await act(by, asked, p, expected)
+
+    async def situation(self, tenant_id: str, p: Mapping[str, Any]) -> str:
+        """The limit that `parameters` would change, as it is now."""
+        async with self._db.tenant(tenant_id) as conn:
+            if p["act"] == END_WINDOW:
+                found = next((w for w in await windows_store.windows(conn) if w.id == p["window"]), None)
+                return _standing(found) if found is not None else "it is gone"
+            which, how = budget.parse_group(p["group"]), _per(p["per"])
+            old = await budgets_store.get(conn, which, how)
+        return str(old.limit if old else _standard(which, how))
 
     async def _sizes(self, principal: Principal, group: Group) -> dict[Group, int]:
         """The groups that it stands for, by how many endpoints are in each. None is a mistake in the name."""
@@ -306,17 +387,29 @@ class Limits:
             await audit.append(conn, self._clock, principal, "freeze_window.add", window.id, None, _facts(window))
         return _window_view(window, now_ms)
 
-    async def remove_window(self, principal: Principal, name: str, *, reason: str = "") -> WindowView:
-        """By id or name. What it holds up goes on from the next round: unless it is over, that needs a reason."""
+    async def remove_window(self, principal: Principal, name: str, *, reason: str = "") -> WindowView | Request:
+        """By id or name. What it holds up goes on from the next round: unless it is over, that needs a reason, and a
+        second person agrees to the request first."""
         principal.require("limits.write")
-        now_ms = self._clock.now_ms()
         async with self._db.tenant(principal.tenant_id) as conn:
-            gone = await windows_store.delete(conn, name)
+            found = next((w for w in await windows_store.windows(conn) if name in (w.id, w.name)), None)
+        if found is None:
+            raise NotFound("no such freeze window; `brakeline freeze-window list` has them", name=name[:80])
+        parameters = {"act": END_WINDOW, "window": found.id, "reason": reason.strip()}
+        return await self._either(principal, parameters) or _window_view(found, self._clock.now_ms())
+
+    async def _end_window(self, by: Agreed, asked: bool, p: Mapping[str, Any], expected: str) -> None:
+        now_ms = self._clock.now_ms()
+        async with self._db.tenant(by.principal.tenant_id) as conn:
+            gone = await windows_store.delete(conn, str(p["window"]))
             if gone is None:
-                raise NotFound("no such freeze window; `brakeline freeze-window list` has them", name=name[:80])
-            facts = _widening(principal, not windows.over(gone, now_ms), reason)
-            await audit.append(conn, self._clock, principal, "freeze_window.remove", gone.id, _facts(gone), facts)
-        return _window_view(gone, now_ms)
+                raise NotFound("no such freeze window; `brakeline freeze-window list` has them", name=str(p["window"]))
+            _unmoved(expected, _standing(gone))
+            facts = _widening(
+                by, not windows.over(gone, now_ms), asked, p, gone.id, _standing(gone),
+                f"End the freeze window {gone.name} ({windows.in_words(gone)}) for {gone.filter or 'everybody'}.",
+            )  # fmt: skip
+            await audit.append(conn, self._clock, by.principal, "freeze_window.remove", gone.id, _facts(gone), facts)
 
 
 def within(situation: Situation, proposed: Blueprint, report: Report, allowed: Allowance,
@@ -413,15 +506,38 @@ def _filter(text: str) -> str:
     return render(query)
 
 
-def _widening(principal: Principal, widens: bool, reason: str) -> dict[str, object]:
+def _widening(by: Agreed, widens: bool, asked: bool, p: Mapping[str, Any], object_id: str, situation: str,
+              says: str) -> dict[str, object]:  # fmt: skip
     """Facts for the audit log of an act that may let more be changed than before. `Invalid` without a reason.
 
-    Two persons will be asked here once two-person acts are built (a second session of a person, never a token): every
-    act that raises a budget or ends a freeze window comes through this one function, before anything is written.
+    Every act that raises a budget or ends a freeze window comes through this one function, before anything is written
+    (or inside a transaction that is then undone): `Widens` where nobody was asked yet.
     """
-    if widens and not reason.strip():
+    reason = str(p["reason"])
+    if widens and not reason:
         raise Invalid("this lets more be changed than before: say why; the reason is kept in the audit log")
     if len(reason) > REASON_CHARS_MAX:
         raise Invalid(f"a reason has at most {REASON_CHARS_MAX} characters", got=len(reason))
-    persons = 1 if principal.kind == "person" else 0
-    return {"widens": widens, "reason": reason.strip()} | ({"persons": persons} if widens else {})
+    if not widens:
+        return {"widens": False, "reason": reason}
+    if not asked:
+        raise Widens(object_id, p, (says, f"Reason: {reason}"), situation)
+    two = {"by": by.names, "approval": by.approval_id} if by.approval_id else {}
+    return {"widens": True, "reason": reason, "persons": by.persons, **two}
+
+
+def _unmoved(expected: str, now: str) -> None:
+    if expected and expected != now:
+        raise Overtaken(f"it was {expected}, and is {now}")
+
+
+def _standing(w: Window) -> str:
+    return f"{windows.in_words(w)}, {w.zone}, for {w.filter or 'everybody'}"
+
+
+def _of(group: Group) -> str:
+    return str(group) or "the fleet"
+
+
+def _each(per: Per) -> str:
+    return "an hour" if per is Per.HOUR else "at once"

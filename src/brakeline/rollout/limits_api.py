@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 
 from brakeline.rollout.api import Who
 from brakeline.rollout.limits import BudgetPlan, BudgetView, Limits, WindowView
+from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["limits"])
 
@@ -75,19 +77,23 @@ async def plan_budget(
     return await limits.plan_budget(who, group=group, per=per, endpoints=endpoints, percent=percent)
 
 
-@router.put("/budgets")
-async def set_budget(who: Who, limits: LimitsOf, body: BudgetIn) -> BudgetView:
-    """Set one, or set it anew; holds from the next offer on."""
-    return await limits.set_budget(
+@router.put("/budgets", response_model=BudgetView, responses=WAITS)
+async def set_budget(request: Request, who: Who, limits: LimitsOf, body: BudgetIn) -> BudgetView | JSONResponse:
+    """Set one, or set it anew; holds from the next offer on. Where that raises it, a second person agrees first."""
+    found = await limits.set_budget(
         who, group=body.group, per=body.per, endpoints=body.endpoints, percent=body.percent, reason=body.reason
     )
+    return found if isinstance(found, BudgetView) else asked(request, found)
 
 
-@router.delete("/budgets", status_code=204)
-async def remove_budget(who: Who, limits: LimitsOf, group: str = "", per: str = "hour", reason: str = "") -> Response:
-    """Remove one; the fleet's goes back to the rule of every organisation."""
-    await limits.remove_budget(who, group=group, per=per, reason=reason)
-    return Response(status_code=204)
+@router.delete("/budgets", status_code=204, response_model=None, responses=WAITS)
+async def remove_budget(
+    request: Request, who: Who, limits: LimitsOf, group: str = "", per: str = "hour", reason: str = ""
+) -> Response:
+    """Remove one; the fleet's goes back to the rule of every organisation. Where that raises it, a second person agrees
+    first."""
+    found = await limits.remove_budget(who, group=group, per=per, reason=reason)
+    return asked(request, found) if found is not None else Response(status_code=204)
 
 
 @router.get("/freeze-windows")
@@ -105,7 +111,10 @@ async def add_freeze_window(who: Who, limits: LimitsOf, body: WindowIn) -> Windo
     )  # fmt: skip
 
 
-@router.delete("/freeze-windows/{window:path}")
-async def remove_freeze_window(who: Who, limits: LimitsOf, window: str, reason: str = "") -> WindowView:
-    """By id or name; unless it is over, with a reason."""
-    return await limits.remove_window(who, window, reason=reason)
+@router.delete("/freeze-windows/{window:path}", response_model=WindowView, responses=WAITS)
+async def remove_freeze_window(
+    request: Request, who: Who, limits: LimitsOf, window: str, reason: str = ""
+) -> WindowView | JSONResponse:
+    """By id or name; unless it is over, with a reason, and a second person agrees first."""
+    found = await limits.remove_window(who, window, reason=reason)
+    return found if isinstance(found, WindowView) else asked(request, found)

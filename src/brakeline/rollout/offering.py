@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from brakeline.core.clock import Clock
+from brakeline.core.errors import Unavailable
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.model import EndpointIdentity, EndpointState
 from brakeline.platform.clock import IdMaker
@@ -109,6 +110,9 @@ class Offering:
         mine = await self._live(identity)
         tenant_id = identity.tenant_id
         halted = tuple(x.row.rollout_id for x in mine if self._stopped(tenant_id, x))
+        if self.journal.frozen(tenant_id) is not None:  # answered without the database too: what waits there must end
+            await self._note_started(identity, check_in)
+            return (), halted
         if not mine or identity.state is not EndpointState.ACTIVE:
             return (), halted
         open_to = {x.row.rollout_id: x for x in mine if x.row.rollout_id not in halted}
@@ -124,6 +128,14 @@ class Offering:
             if await self._ready(identity, check_in, ready, live, frozen) and live.row.change.release is not None:
                 self._asked(tenant_id, ready.rollout_id, live.targets[identity.endpoint_id])
         return await self._orders(identity, open_to), halted
+
+    async def _note_started(self, identity: EndpointIdentity, check_in: CheckIn) -> None:
+        if check_in.in_progress:
+            try:
+                async with self.db.tenant(identity.tenant_id) as conn:
+                    await arms_store.mark_started(conn, identity.endpoint_id, check_in.in_progress)
+            except Unavailable:
+                return  # it is said again at the next check-in
 
     def _stopped(self, tenant_id: str, x: LiveRollout) -> bool:
         braked = x.row.wish in (Wish.BRAKE, Wish.WITHDRAW) or self.journal.pressed(tenant_id, x.row.rollout_id)
@@ -243,13 +255,13 @@ class Offering:
     async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
                            target: Target, treated: SubjectRow) -> bool:  # fmt: skip
         """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
-        used = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
-        if treated.subject.progress not in AGAIN or used >= ATTEMPTS_MAX:
+        made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
+        if treated.subject.progress not in AGAIN or counted >= ATTEMPTS_MAX:
             return False
         if refused := await self._over_budget(conn, identity, 1):
             await self._refuse(conn, row, target, refused)
             return False
-        await self._offer(conn, identity, ready, row, used + 1)
+        await self._offer(conn, identity, ready, row, made + 1)
         await arms_store.set_progress(
             conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
         )

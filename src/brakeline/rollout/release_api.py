@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
 
 from brakeline.protocol.codec import from_plain
-from brakeline.rollout.api import Created, Who
+from brakeline.rollout.api import Created, Rollouts, Who
 from brakeline.rollout.model import Policy
 from brakeline.rollout.releasing import PromotionPlan, Releasing
+from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["releases"])
 
@@ -38,13 +40,18 @@ async def plan_promotion(
     return await service.plan(who, release_id, pace=pace)
 
 
-@router.post("/releases/{release_id}/promote", status_code=201)
+@router.post("/releases/{release_id}/promote", status_code=201, response_model=Created, responses=WAITS)
 async def promote_release(
-    who: Who, service: Annotated[Releasing, Depends(_releasing)], release_id: str, wanted: Promotion
-) -> Created:
-    """Roll a published release out to every endpoint, ring by ring, under the brake."""
+    request: Request, who: Who, service: Annotated[Releasing, Depends(_releasing)], rollouts: Rollouts, release_id: str,
+    wanted: Promotion,
+) -> Created | JSONResponse:  # fmt: skip
+    """Roll a published release out to every endpoint, ring by ring, under the brake.
+
+    Where its policy is less careful than usual, it is a draft until a second person has agreed.
+    """
     policy: Policy | None = from_plain(Policy, wanted.policy, "policy") if wanted.policy is not None else None
     made = await service.promote(
         who, release_id, pace=wanted.pace, policy=policy, expect_count=wanted.expect_count, start=wanted.start
     )  # fmt: skip
-    return Created(made)
+    waits = await rollouts.waiting(who, made) if wanted.start else None
+    return asked(request, waits, id=made) if waits is not None else Created(made)

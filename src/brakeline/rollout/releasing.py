@@ -160,6 +160,8 @@ class Releasing:
         `Invalid` when nobody can take it or not `expect_count` endpoints are there.
         """
         principal.require("release.publish")
+        if start:
+            self._rollouts.refuse_if_frozen(principal.tenant_id)
         release = await self._promotable(principal, release_id)
         found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
         if expect_count is not None and len(found) != expect_count:
@@ -217,6 +219,8 @@ class Releasing:
         """Tell the repository what may be leased now. In memory: works while the database is away."""
         found: list[LeaseWish] = []
         for tenant_id, rows in self._rows().items():
+            if self._rollouts.journal.frozen(tenant_id) is not None:
+                continue
             pressed = self._rollouts.journal.all_pressed(tenant_id)
             asked = {x.row.rollout_id: x.asked for x in self._rollouts.live.of(tenant_id) or ()}
             found += wishes(tenant_id, rows, pressed, asked)

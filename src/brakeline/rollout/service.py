@@ -7,14 +7,15 @@ is idempotent and durable (journal) before it answers, with or without the datab
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from brakeline.core.clock import Clock
-from brakeline.core.errors import Conflict, Invalid, NotFound, Unavailable
+from brakeline.core.errors import Bug, Conflict, Invalid, NotFound, Unavailable
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.model import EndpointState, EndpointSummary
 from brakeline.fleet.service import FleetService
@@ -23,6 +24,7 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import arms, lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
+from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits, within
 from brakeline.rollout.lint import Finding
@@ -36,9 +38,14 @@ from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
 from brakeline.rollout.summary import proven
 from brakeline.rollout.view import LogLine, RolloutView, TargetName
 from brakeline.tenancy import audit
+from brakeline.tenancy.approvals import Agreed
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
 TITLE_CHARS_MAX: Final = 200
+NOTE_S: Final = 5.0  # how long a press waits for the database after it is durable
+START_FROM: Final = frozenset({Wish.DRAFT, Wish.RUN})
 TARGETS_MAX: Final = 100_000  # rows of one rollout that one step can load in a second
 PAGE: Final = 500
 NO_LAUNCHER: Final = "no launcher runs its agent, so it takes no release: enrol the machine again to get one"
@@ -92,6 +99,21 @@ class Settling(Protocol):
     async def settle(self) -> None: ...
 
 
+class SecondPerson(Protocol):
+    """What takes two people (`acts.Acts`)."""
+
+    async def before_start(self, principal: Principal, row: RolloutRow) -> Request | None: ...
+    async def before_resume(self, principal: Principal, row: RolloutRow, reason: str) -> Request | None: ...
+    async def waiting(self, tenant_id: str, rollout_id: str) -> Request | None: ...
+    def line(self, asked: Request) -> Line: ...
+
+
+class Freezes(Protocol):
+    """Presses that stop everything of a tenant (`freezing.Freezing`)."""
+
+    async def settle(self, tenant_id: str) -> None: ...
+
+
 class RolloutService(Offering):
     """Everything that the rest of Brakeline may ask of rollouts."""
 
@@ -101,6 +123,10 @@ class RolloutService(Offering):
         self.bus, self.fleet = bus, fleet
         self.executor = Executor(db, clock, bus, fleet, self.journal, self.refresh, self.limits)
         self.releasing: Settling | None = None  # `releasing.Releasing` puts itself here
+        self.freezing: Freezes | None = None  # `freezing.Freezing` puts itself here
+        self.acts: SecondPerson | None = None  # `acts.Acts` puts itself here; without it nothing that needs it is done
+        self._starting = asyncio.Lock()  # two starts at once would each see the other's endpoints as free
+        self.on_stop: Callable[[str], None] | None = None  # whoever answers endpoints, by tenant; see `stop`
 
     def _asked(self, tenant_id: str, rollout_id: str, target: Target) -> bool:
         """What is leased by name is leased at once."""
@@ -115,8 +141,12 @@ class RolloutService(Offering):
 
     async def reconcile(self) -> str:
         """For `platform.driver.Reconciler`, every `executor.RECONCILE_S`."""
+        tenants = await self.executor.tenants()
+        if self.freezing is not None:
+            for tenant_id in tenants:
+                await self.freezing.settle(tenant_id)
         report = await self.executor.reconcile()
-        for tenant_id in await self.executor.tenants():
+        for tenant_id in tenants:
             await self.refresh(tenant_id)
         if self.releasing is not None:
             await self.releasing.settle()
@@ -167,10 +197,50 @@ class RolloutService(Offering):
 
     # --- steering -----------------------------------------------------------------------------------------------------
 
-    async def start(self, principal: Principal, rollout_id: str) -> None:
-        """From draft to its first ring. Starting what runs changes nothing."""
+    def stop(self, tenant_id: str) -> None:
+        """Something of this tenant was stopped, as the journal says: no lease, and no reply composed before now, leaves
+        any more. In memory: needs neither database nor bus."""
+        if self.releasing is not None:
+            self.releasing.lease()
+        if self.on_stop is not None:
+            self.on_stop(tenant_id)
+
+    def refuse_if_frozen(self, tenant_id: str) -> None:
+        """Raises `Frozen`: what is started now would begin by itself when somebody lifts the freeze."""
+        freeze = self.journal.frozen(tenant_id)
+        if freeze is not None:
+            raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
+
+    async def start(self, principal: Principal, rollout_id: str) -> Request | None:
+        """From draft to its first ring; in the fast lane the request that a second person agrees to first.
+
+        Starting what runs changes nothing.
+        """
         principal.require("rollout.create")
-        await self._wish(principal, rollout_id, Wish.RUN, "rollout.start", "", frozenset({Wish.DRAFT, Wish.RUN}))
+        self.refuse_if_frozen(principal.tenant_id)
+        async with self._starting:
+            row = await self._get(principal.tenant_id, rollout_id)
+            if asked := await self._second_person().before_start(principal, row):
+                return asked
+            await self._wish(principal, rollout_id, Wish.RUN, "rollout.start", "", START_FROM)
+        return None
+
+    async def start_agreed(self, agreed: Agreed, rollout_id: str, situation: str) -> None:
+        """The same after two people have agreed, unless it has moved since."""
+        self.refuse_if_frozen(agreed.principal.tenant_id)
+        await self._wish(
+            agreed.principal, rollout_id, Wish.RUN, "rollout.start", "", START_FROM, agreed, situation
+        )  # fmt: skip
+
+    def _second_person(self) -> SecondPerson:
+        if self.acts is None:
+            raise Bug("nobody is asked for what takes two people")
+        return self.acts
+
+    async def waiting(self, principal: Principal, rollout_id: str) -> Request | None:
+        """What about this rollout waits for a second person."""
+        principal.require("rollout.read")
+        return await self._second_person().waiting(principal.tenant_id, rollout_id)
 
     async def pause(self, principal: Principal, rollout_id: str, reason: str = "") -> None:
         """Hold: nothing new is offered; what runs goes on to its end, and everybody exposed is still watched."""
@@ -191,60 +261,78 @@ class RolloutService(Offering):
         if known is None or all(x.row.rollout_id != rollout_id for x in known):
             await self._get(tenant_id, rollout_id)  # an unknown id is `NotFound`, not a press
         self.journal.press(tenant_id, rollout_id, principal.name, now_ms)
-        if self.releasing is not None:
-            self.releasing.lease()
+        self.stop(tenant_id)
         try:
-            await self._wish(principal, rollout_id, Wish.BRAKE, "rollout.brake", "", frozenset(Wish) - {Wish.WITHDRAW})
-        except Unavailable:
+            async with asyncio.timeout(NOTE_S):
+                await self._wish(
+                    principal, rollout_id, Wish.BRAKE, "rollout.brake", "", frozenset(Wish) - {Wish.WITHDRAW}
+                )
+        except (Unavailable, TimeoutError):
             return BrakeAck(rollout_id, "pressed", now_ms)
         return BrakeAck(rollout_id, Phase.HALTED.value, now_ms)
 
-    async def resume(self, principal: Principal, rollout_id: str, reason: str) -> None:
+    async def resume(self, principal: Principal, rollout_id: str, reason: str) -> Request | None:
         """Go on after a pause, a hold or a halt. Endpoints that are not proven now are set aside, by name, in the log.
 
-        After a halt this lifts the quarantine that the halt made, and statistics begin anew.
+        After a halt this lifts the quarantine that the halt made, and statistics begin anew; it is a request then, that
+        a second person agrees to first.
         """
         principal.require("rollout.resume")
         _reason(reason)
-        tenant_id = principal.tenant_id
+        self.refuse_if_frozen(principal.tenant_id)
+        row = await self._get(principal.tenant_id, rollout_id)
+        _resumable(row)
+        if asked := await self._second_person().before_resume(principal, row, reason):
+            return asked
+        await self._resume(Agreed(principal, principal.name, 1, ""), rollout_id, reason, row.situation)
+        return None
+
+    async def resume_agreed(self, agreed: Agreed, rollout_id: str, reason: str, situation: str) -> None:
+        """The same after two people have agreed, unless it has moved since."""
+        self.refuse_if_frozen(agreed.principal.tenant_id)
+        await self._resume(agreed, rollout_id, reason, situation)
+
+    async def _resume(self, agreed: Agreed, rollout_id: str, reason: str, situation: str) -> None:
+        principal, names, tenant_id = agreed.principal, agreed.names, agreed.principal.tenant_id
         async with self.db.tenant(tenant_id) as conn:
             row = await self._locked(conn, rollout_id)
             phase = row.blueprint.phase
-            if phase in (Phase.WITHDRAWN, Phase.COMPLETED, Phase.DRAFT):
-                raise Conflict(f"a rollout that is {phase} cannot be resumed", id=rollout_id)
-            if row.change.release is not None and (phase is Phase.HALTED or row.wish is Wish.BRAKE):
-                raise Conflict("its release was recalled when it was halted; publish a new release", id=rollout_id)
+            _resumable(row)
+            _unmoved(row, situation)
             now_ms = self.clock.now_ms()
-            situation = await self._situation(conn, tenant_id, row)
-            aside = _unproven(row.policy, situation.subjects, now_ms)
+            subjects = (await self._situation(conn, tenant_id, row)).subjects
+            aside = _unproven(row.policy, subjects, now_ms)
             await arms_store.set_aside(conn, rollout_id, aside, now_ms)
             if phase is Phase.HALTED or row.wish is Wish.BRAKE:
                 await rollouts.set_resumed(conn, rollout_id, row.blueprint.generation, now_ms)
-                await rollouts.release(conn, rollout_id, principal.name, now_ms)
-            await rollouts.set_wish(conn, rollout_id, Wish.RUN, principal.name, reason, now_ms)
+                await rollouts.release(conn, rollout_id, names, now_ms)
+            await rollouts.set_wish(conn, rollout_id, Wish.RUN, names, reason, now_ms)
             text = f"resumed: {reason}" + (f"; set aside: {', '.join(aside)}" if aside else "")
-            await rollouts.add_event(conn, tenant_id, rollout_id, now_ms, "resume", principal.name, text)
+            await rollouts.add_event(conn, tenant_id, rollout_id, now_ms, "resume", names, text)
             await audit.append(
                 conn, self.clock, principal, "rollout.resume", rollout_id, {"state": phase.value},
-                {"reason": reason, "set_aside": aside, "persons": 1},
+                {"reason": reason, "set_aside": aside, **_said(agreed)},
             )  # fmt: skip
-        self.journal.release(tenant_id, rollout_id, principal.name, now_ms)
+        self.journal.release(tenant_id, rollout_id, names, now_ms)
         await self._news(tenant_id, rollout_id)
 
-    async def _wish(self, principal: Principal, rollout_id: str, wish: Wish, action: str, reason: str,
-                    allowed_from: frozenset[Wish]) -> None:  # fmt: skip
+    async def _wish(
+        self, principal: Principal, rollout_id: str, wish: Wish, action: str, reason: str,
+        allowed_from: frozenset[Wish], agreed: Agreed | None = None, situation: str = "",
+    ) -> None:  # fmt: skip
+        names = agreed.names if agreed else principal.name
         async with self.db.tenant(principal.tenant_id) as conn:
             row = await self._locked(conn, rollout_id)
+            _unmoved(row, situation)
             if row.wish is not wish:
                 if row.wish not in allowed_from or row.blueprint.phase is Phase.WITHDRAWN:
                     raise Conflict(f"cannot {action.partition('.')[2]}: it is {row.blueprint.phase}", id=rollout_id)
                 now_ms = self.clock.now_ms()
-                await rollouts.set_wish(conn, rollout_id, wish, principal.name, reason, now_ms)
+                await rollouts.set_wish(conn, rollout_id, wish, names, reason, now_ms)
                 text = f"{wish.value}" + (f": {reason}" if reason else "")
-                await rollouts.add_event(
-                    conn, principal.tenant_id, rollout_id, now_ms, wish.value, principal.name, text
-                )
-                before, after = {"wish": row.wish.value}, {"wish": wish.value, "reason": reason}
+                await rollouts.add_event(conn, principal.tenant_id, rollout_id, now_ms, wish.value, names, text)
+                before = {"wish": row.wish.value}
+                after = {"wish": wish.value, "reason": reason} | (_said(agreed) if agreed else {})
                 await audit.append(conn, self.clock, principal, action, rollout_id, before, after)
         await self._news(principal.tenant_id, rollout_id)
 
@@ -279,7 +367,7 @@ class RolloutService(Offering):
     async def _situation(self, conn: Connection, tenant_id: str, row: RolloutRow) -> Situation:
         presence = await self.fleet.presence(tenant_id, None)
         elsewhere = await quarantined_elsewhere(conn, row.rollout_id)
-        pressed = self.journal.all_pressed(tenant_id).get(row.rollout_id)
+        pressed = self.journal.all_pressed(tenant_id).get(row.rollout_id) if row.wish is not Wish.WITHDRAW else None
         return await load(conn, row, presence, elsewhere, pressed, self.clock.now_ms())
 
     async def list(self, principal: Principal, *, states: Iterable[str] = (), before: str | None = None,
@@ -321,6 +409,7 @@ class RolloutService(Offering):
             log = tuple(LogLine(e.at_ms, e.kind, e.who, e.text) for e in await rollouts.events(conn, rollout_id))
             samples = [(s.at_ms, s.n_t, s.x_t, s.n_c, s.x_c) for s in await rollouts.samples(conn, rollout_id)]
         lacking = await self._without_launcher(tenant_id) if row.change.release else frozenset()
+        lines = await self._lines(tenant_id, row)
         names = [
             TargetName(
                 t.endpoint_id, t.hostname, t.region, NO_LAUNCHER if t.endpoint_id in lacking else t.blocked_reason
@@ -330,7 +419,7 @@ class RolloutService(Offering):
         return view.build(
             rollout_id=rollout_id, title=row.title, change=row.change, policy=row.policy, attributes=row.attributes,
             created_ms=row.created_ms, created_by=row.created_by, wish=row.wish, blueprint=row.blueprint,
-            lines=row.report.lines, names=names, subjects=situation.subjects, samples=samples, log=log,
+            lines=lines, names=names, subjects=situation.subjects, samples=samples, log=log,
             population=situation.summary.population or len(names), now_ms=self.clock.now_ms(),
         )  # fmt: skip
 
@@ -342,7 +431,14 @@ class RolloutService(Offering):
     async def explain(self, principal: Principal, rollout_id: str) -> tuple[Line, ...]:
         """Why it does what it does: every gate in the order in which it was asked."""
         principal.require("rollout.read")
-        return (await self._get(principal.tenant_id, rollout_id)).report.lines
+        return await self._lines(principal.tenant_id, await self._get(principal.tenant_id, rollout_id))
+
+    async def _lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
+        """The report, and behind its first line what waits for a second person."""
+        asked = await self.acts.waiting(tenant_id, row.rollout_id) if self.acts is not None else None
+        if self.acts is None or asked is None:
+            return row.report.lines
+        return (*row.report.lines[:1], self.acts.line(asked), *row.report.lines[1:])
 
     async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
         """What an independent look at the next step finds wrong, and (as a note) what the alpha table spends."""
@@ -382,6 +478,25 @@ def _target(e: EndpointSummary, salt: bytes) -> Target:
     """Stratum and attributes as they are now: frozen before any offer."""
     attributes = (f"os:{e.os_id}-{e.os_version}", *(f"tag:{t}" for t in e.tags))
     return Target(e.id, e.hostname, e.region, e.machine_class, attributes, arms.draw(salt, e.id))
+
+
+def _resumable(row: RolloutRow) -> None:
+    phase = row.blueprint.phase
+    if phase in (Phase.WITHDRAWN, Phase.COMPLETED, Phase.DRAFT):
+        raise Conflict(f"a rollout that is {phase} cannot be resumed", id=row.rollout_id)
+    if row.change.release is not None and (phase is Phase.HALTED or row.wish is Wish.BRAKE):
+        raise Conflict("its release was recalled when it was halted; publish a new release", id=row.rollout_id)
+
+
+def _unmoved(row: RolloutRow, situation: str) -> None:
+    if situation and row.situation != situation:
+        raise Overtaken(f"it was {situation}, and is {row.situation}", id=row.rollout_id)
+
+
+def _said(agreed: Agreed) -> dict[str, Any]:
+    """For the audit log: one person or two, who, and by which request."""
+    two = {"by": agreed.names, "approval": agreed.approval_id} if agreed.approval_id else {}
+    return {"persons": agreed.persons, **two}
 
 
 def _reason(reason: str) -> None:

@@ -29,6 +29,7 @@ from brakeline.protocol.messages import (
 )
 
 RECOMPOSE_S: Final = 20.0  # a reply is looked at anew after this long: what no message told of arrives by then
+RECOMPOSE_TRIES: Final = 3  # in one request; a tenant whose news never end must be answered some time
 WAKE_CHUNK: Final = 100  # endpoints woken at once when a whole tenant is: the loop must stay free
 WAKE_PAUSE_S: Final = 0.05
 
@@ -75,6 +76,7 @@ class Exchange:
         self._epochs: dict[str, int] = {}
         self._waiters: dict[str, asyncio.Future[None]] = {}
         self._tenants: dict[str, str] = {}  # endpoint id of each waiter -> tenant
+        self._waking: set[asyncio.Task[None]] = set()
         self._ended = False
 
     @property
@@ -98,6 +100,10 @@ class Exchange:
         ):
             return known
         made = await self._compose(session, check_in)
+        for _ in range(RECOMPOSE_TRIES):
+            if made.epoch == self._epochs.get(identity.tenant_id, 0):
+                break
+            made = await self._compose(session, check_in)  # stopped meanwhile: what it offered may not leave
         if known is not None and made.reply == known.reply:
             made.etag = known.etag
         else:
@@ -165,6 +171,17 @@ class Exchange:
     async def wake_tenant(self, tenant_id: str) -> None:
         """Something changed for a whole tenant: every reply is composed anew, the waiting ones bit by bit."""
         self._epochs[tenant_id] = self._epochs.get(tenant_id, 0) + 1
+        await self._wake_waiting(tenant_id, WAKE_PAUSE_S)
+
+    def stop_tenant(self, tenant_id: str) -> None:
+        """Something of a tenant was stopped: from now on no reply leaves that was composed before, and whoever waits is
+        told as fast as this process can, without any bus."""
+        self._epochs[tenant_id] = self._epochs.get(tenant_id, 0) + 1
+        waking = asyncio.ensure_future(self._wake_waiting(tenant_id, 0))
+        self._waking.add(waking)
+        waking.add_done_callback(self._waking.discard)
+
+    async def _wake_waiting(self, tenant_id: str, pause_s: float) -> None:
         waiting = [endpoint_id for endpoint_id, tenant in self._tenants.items() if tenant == tenant_id]
         for start in range(0, len(waiting), WAKE_CHUNK):
             for endpoint_id in waiting[start : start + WAKE_CHUNK]:
@@ -172,7 +189,7 @@ class Exchange:
                 if waiter is not None and not waiter.done():
                     waiter.set_result(None)
             if start + WAKE_CHUNK < len(waiting):
-                await asyncio.sleep(WAKE_PAUSE_S)
+                await asyncio.sleep(pause_s)
 
     async def wake_all(self) -> None:
         """Messages were lost: whatever is cached may be out of date."""

@@ -33,8 +33,11 @@ from brakeline.releases.service import ReleasesService
 from brakeline.releases.shipping import Shipping
 from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
+from brakeline.rollout.acts import Acts
 from brakeline.rollout.api import router as rollout_router
 from brakeline.rollout.executor import RECONCILE_S
+from brakeline.rollout.freeze_api import router as freeze_router
+from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.limits_api import router as limits_router
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
@@ -47,6 +50,8 @@ from brakeline.server.following import FollowOrders
 from brakeline.server.install import Installer
 from brakeline.server.trust_plane import TrustPlane
 from brakeline.tenancy.api import router as tenancy_router
+from brakeline.tenancy.approval_api import router as approval_router
+from brakeline.tenancy.break_glass import BreakGlass
 from brakeline.tenancy.model import Principal, system_principal
 from brakeline.tenancy.service import TenancyService
 
@@ -58,8 +63,8 @@ RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
-    tenancy_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    limits_router, remediation_router,
+    tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
+    freeze_router, limits_router, remediation_router,
 )  # fmt: skip
 
 
@@ -132,21 +137,26 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     fleet = FleetService(db, clock, ids, bus, cell)
     advisories = AdvisoriesService(db, clock)
     exposure = ExposureService(db, clock, bus, fleet, advisories)
-    releases = ReleasesService(db, clock, tenancy, settings.data_dir / "trust", settings.cell)
+    releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
     follower = InventoryFollower(exposure.on_inventory)
     fleet.on_inventory = follower.put
+    glass = BreakGlass(settings.data_dir / "break-glass.json", db, clock, ids)
     releasing = Releasing(rollout, releases)
     follow = FollowOrders(remediation, releases)
     exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow)
+    rollout.on_stop = exchange.stop_tenant
+    tenancy.approvals.on_change = _approvals_told(bus)
+    freezing = Freezing(rollout, tenancy.approvals)
+    Acts(rollout, tenancy.approvals)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
     found: dict[str, Any] = {
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
-        "releasing": releasing, "remediation": remediation,
+        "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -163,6 +173,15 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, exchange,
         follower, console, app, flush, _reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
     )  # fmt: skip
+
+
+def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:
+    """A request for a second person is news for everybody who looks at this organisation's pages."""
+
+    async def told(tenant_id: str) -> None:
+        await bus.publish(f"approval:{tenant_id}")
+
+    return told
 
 
 def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | None]]:

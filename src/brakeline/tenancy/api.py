@@ -6,23 +6,29 @@ blt_…` (programs). Form posts of the console carry a form token besides: `csrf
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
 
-from brakeline.core.errors import Forbidden, Unauthenticated
+from brakeline.core.errors import Forbidden, Unauthenticated, Unavailable
 from brakeline.platform.web import decode_cursor, encode_cursor
 from brakeline.tenancy.audit import Entry
+from brakeline.tenancy.break_glass import BreakGlass
+from brakeline.tenancy.faults import DatabaseAway
 from brakeline.tenancy.model import ApiToken, LoginLink, NewSession, Person, Principal
 from brakeline.tenancy.passwords import csrf_fits, csrf_token
 from brakeline.tenancy.service import TenancyService
 from brakeline.tenancy.tokens import TOKEN_TTL_S
+from brakeline.tenancy.waiting import WAITS, asked
 
 __all__ = ["COOKIE", "csrf_fits", "csrf_token", "current_principal", "refuse_cross_site", "router", "set_session"]
 
 COOKIE = "brakeline_session"
+PRESS_S = 2.0  # how long a press waits for the database to say who presses
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 router = APIRouter(prefix="/api/v1", tags=["tenancy"])
 
@@ -46,6 +52,23 @@ async def current_principal(request: Request) -> Principal:
     return await service(request).authenticate_session(cookie)
 
 
+async def current_presser(request: Request) -> Principal:
+    """Who presses BRAKE or FREEZE. As `current_principal`, and while the database is away (or too slow for a press)
+    whoever it has vouched for within a quarter of an hour, or whoever holds the break-glass code."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "breakglass":
+        glass: BreakGlass = request.app.state.break_glass
+        return glass.presser(bearer)
+    try:
+        async with asyncio.timeout(PRESS_S):
+            return await current_principal(request)
+    except (Unavailable, TimeoutError) as e:
+        known = service(request).presser(bearer.strip() or request.cookies.get(COOKIE, ""))
+        if known is None:
+            raise DatabaseAway from e
+        return known
+
+
 def refuse_cross_site(request: Request) -> None:
     """Raises `Forbidden` unless the browser says that the request comes from a page of ours."""
     origin = request.headers.get("origin", "")
@@ -66,6 +89,7 @@ def set_session(response: Response, session: NewSession, now_ms: int) -> None:
 
 
 Who = Annotated[Principal, Depends(current_principal)]
+Presser = Annotated[Principal, Depends(current_presser)]
 Service = Annotated[TenancyService, Depends(service)]
 
 
@@ -160,10 +184,13 @@ async def add_person(body: PersonRequest, tenancy: Service, who: Who) -> dict[st
     return link_json(await tenancy.add_person(who, body.email, body.name, body.roles))
 
 
-@router.put("/people/{person_id}/roles")
-async def set_roles(person_id: str, body: RolesRequest, tenancy: Service, who: Who) -> dict[str, Any]:
-    """Replace a person's roles."""
-    return person_json(await tenancy.set_roles(who, person_id, body.roles))
+@router.put("/people/{person_id}/roles", response_model=None, responses=WAITS)
+async def set_roles(
+    request: Request, person_id: str, body: RolesRequest, tenancy: Service, who: Who
+) -> dict[str, Any] | JSONResponse:
+    """Replace a person's roles: at once where nothing is gained, else when a second person has agreed."""
+    found = await tenancy.set_roles(who, person_id, body.roles)
+    return person_json(found) if isinstance(found, Person) else asked(request, found)
 
 
 @router.post("/people/{person_id}/disable")
@@ -195,6 +222,14 @@ async def create_token(body: TokenRequest, tenancy: Service, who: Who) -> dict[s
 async def revoke_token(token_id: str, tenancy: Service, who: Who) -> None:
     """The token stops working at once."""
     await tenancy.revoke_token(who, token_id)
+
+
+@router.post("/break-glass", status_code=201)
+async def make_break_glass_code(request: Request, who: Who) -> dict[str, Any]:
+    """A new break-glass code, shown this once: it stops things, also while the database is away. Voids the old one."""
+    glass: BreakGlass = request.app.state.break_glass
+    code, made_ms = await glass.make(who)
+    return {"code": code, "made_ms": made_ms}
 
 
 @router.get("/audit")

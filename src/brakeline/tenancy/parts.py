@@ -7,9 +7,11 @@ from typing import Any, Final, Protocol
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
 from brakeline.platform.database import Connection, Database
-from brakeline.tenancy import audit, store
+from brakeline.tenancy import audit, store, store_approvals
 from brakeline.tenancy.model import LoginLink, NewSession, Person, Principal, permissions_of
 from brakeline.tenancy.passwords import Passwords, secret_hash
+from brakeline.tenancy.remembered import Remembered
+from brakeline.tenancy.two_people import NOBODY, Change, Event, behind
 
 LOGIN_LINK_TTL_S: Final = 60 * 60  # time to copy a line from a terminal; a new one is one command away
 SESSION_TTL_S: Final = 12 * 60 * 60  # a working day; acts that need two people ask again anyway
@@ -29,6 +31,7 @@ class Parts:
     def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
         self._db, self._clock, self._ids = db, clock, ids
         self._passwords = Passwords()
+        self.remembered = Remembered()
 
     async def _add_person(
         self, conn: Connection, by: Principal, email: str, name: str, roles: tuple[str, ...], now: int
@@ -49,9 +52,23 @@ class Parts:
             raise NotFound(f"there is no person {person_id[:40]}")
         return person
 
-    async def _new_link(self, conn: Connection, tenant_id: str, person: Person) -> LoginLink:
+    async def _person_behind(self, conn: Connection, who: Principal) -> str:
+        """The person who acts: himself, or whoever made the token; NOBODY for what belongs to none."""
+        if who.kind == "person":
+            return who.id
+        if who.kind == "system":
+            return NOBODY
+        return behind(who.id, {t.token_id: t.created_by for t in await store.tokens(conn)})
+
+    async def _happened(self, conn: Connection, tenant_id: str, change: Change, person: Person, by: str) -> None:
+        """Keep what was done to an account: who is independent of whom follows from it (`two_people`)."""
+        before = permissions_of(person.roles) if person.disabled_ms is None else frozenset()
+        event = Event(self._clock.now_ms(), change, person.person_id, by, before)
+        await store_approvals.add_event(conn, tenant_id, event)
+
+    async def _new_link(self, conn: Connection, tenant_id: str, person: Person, by: str = NOBODY) -> LoginLink:
         secret, expires = self._ids.secret(), self._clock.now_ms() + LOGIN_LINK_TTL_S * 1000
-        await store.add_login_link(conn, secret_hash(secret), person.person_id, expires)
+        await store.add_login_link(conn, secret_hash(secret), person.person_id, expires, by)
         return LoginLink(person, secret, expires, tenant_id)
 
     async def _begin_session(self, conn: Connection, tenant_id: str, person: Person, action: str) -> NewSession:

@@ -7,17 +7,32 @@ these methods once (login link, cookie, token) and are kept as hashes only. The 
 
 from __future__ import annotations
 
+from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
 from brakeline.core.ids import TenantId
+from brakeline.platform.database import Database
 from brakeline.tenancy import audit, store
+from brakeline.tenancy.approvals import Approvals
 from brakeline.tenancy.model import Principal, Tenant
+from brakeline.tenancy.parts import Ids
+from brakeline.tenancy.passwords import secret_hash
 from brakeline.tenancy.people import People
 from brakeline.tenancy.signing_in import FIRST_TENANT, SigningIn
 from brakeline.tenancy.tokens import Tokens
+from brakeline.tenancy.two_people import Act
 
 
 class TenancyService(SigningIn, People, Tokens):
     """Everything about who is there and what they may do."""
+
+    def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
+        super().__init__(db, clock, ids)
+        self.approvals = Approvals(db, clock, ids, self)
+        self.approvals.register(Act.ROLES, self)
+
+    def presser(self, secret: str) -> Principal | None:
+        """Whose cookie or token this was within a quarter of an hour, to brake and for nothing else. In memory."""
+        return self.remembered.presser(secret_hash(secret), self._clock.now_ms())
 
     async def tenants(self) -> list[TenantId]:
         """Ids of all tenants of this installation."""

@@ -9,10 +9,12 @@ from typing import Final
 
 from brakeline.core.errors import Forbidden, Unauthenticated
 from brakeline.platform.database import Connection
-from brakeline.tenancy import store
+from brakeline.tenancy import store, store_approvals
+from brakeline.tenancy.faults import FreshSession
 from brakeline.tenancy.model import LoginLink, NewSession, Person, Principal, Tenant, system_principal
 from brakeline.tenancy.parts import Parts, principal_of, refuse_disabled
 from brakeline.tenancy.passwords import secret_hash
+from brakeline.tenancy.two_people import FRESH_MS, NOBODY
 
 FIRST_TENANT: Final = "default"
 FIRST_OWNER: Final = "owner@localhost"
@@ -56,7 +58,8 @@ class SigningIn(Parts):
         principal.require("people.manage")
         async with self._db.tenant(principal.tenant_id) as conn:
             person = await self._known_person(conn, person_id)
-            link = await self._new_link(conn, principal.tenant_id, person)
+            by = await self._person_behind(conn, principal)
+            link = await self._new_link(conn, principal.tenant_id, person, by)
             await self._note(conn, principal, "person.login-link", person_id, after={"expires_ms": link.expires_ms})
         return link
 
@@ -74,6 +77,8 @@ class SigningIn(Parts):
             refuse_disabled(person)
             await store.end_sessions_of(conn, person_id)
             await store.set_password(conn, person_id, None, now, person_id)
+            self.remembered.forget_all([person_id])
+            await self._happened(conn, tenant_id, "link", person, await store_approvals.link_maker(conn, hashed))
             return await self._begin_session(conn, tenant_id, person, "session.begin-by-link")
 
     async def login(self, email: str, password: str) -> NewSession:
@@ -84,9 +89,7 @@ class SigningIn(Parts):
         good = await self._passwords.fits(known.password_hash if known else None, password)
         if known is None:
             raise Unauthenticated("address or password is wrong")
-        if known.locked_until_ms is not None and known.locked_until_ms > now:
-            wait_s = (known.locked_until_ms - now) // 1000 + 1
-            raise Unauthenticated(f"too many wrong passwords; try again in {wait_s} s", retry_after_s=wait_s)
+        _refuse_resting(known, now)
         async with self._db.tenant(known.tenant_id) as conn:
             until = now + LOGIN_LOCK_S * 1000
             await store.note_attempt(conn, known.person_id, good, LOGIN_FAILURES_MAX, until)
@@ -97,23 +100,60 @@ class SigningIn(Parts):
             await self._note(conn, system_principal(known.tenant_id, "sign-in"), "session.refused", known.person_id)
         raise Unauthenticated("address or password is wrong")
 
-    async def set_password(self, principal: Principal, password: str, current: str = "") -> None:
-        """Set one's own password; the present one is asked for if there is one. Ends the other sessions."""
-        if principal.kind != "person":
-            raise Forbidden("only a person has a password")
-        hashed = await self._passwords.hash(password)
+    async def confirm(self, principal: Principal, password: str) -> None:
+        """This session proves anew who it is; wrong passwords count as they do at the door. Raises `Unauthenticated`,
+        and `FreshSession` for somebody without a password."""
+        now = self._clock.now_ms()
         async with self._db.tenant(principal.tenant_id) as conn:
             person = await self._known_person(conn, principal.id)
             known = await store.credential(conn, person.email)
-            stored = known.password_hash if known else None
-            if stored is not None and not await self._passwords.fits(stored, current):
-                raise Unauthenticated("the present password is wrong")
-            await store.set_password(conn, principal.id, hashed, self._clock.now_ms(), principal.id)
+        if known is None or known.password_hash is None:
+            raise FreshSession("you have no password: set one, or sign in anew by a link")
+        await self._prove(principal, known, password, "the password is wrong")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            if not await store_approvals.confirm(conn, principal.session_id, principal.id, now):
+                raise Unauthenticated("the session has ended; sign in again")
+            await self._note(conn, principal, "session.confirm", principal.session_id)
+
+    async def _prove(self, principal: Principal, known: store.Credential, password: str, otherwise: str) -> None:
+        """That whoever holds this session knows the password. Whoever stole a cookie shall not be able to guess."""
+        now = self._clock.now_ms()
+        good = await self._passwords.fits(known.password_hash, password)
+        _refuse_resting(known, now)
+        async with self._db.tenant(principal.tenant_id) as conn:
+            await store.note_attempt(conn, principal.id, good, LOGIN_FAILURES_MAX, now + LOGIN_LOCK_S * 1000)
+            if not good:
+                await self._note(conn, principal, "session.refused", principal.session_id)
+        if not good:
+            raise Unauthenticated(otherwise)
+
+    async def set_password(self, principal: Principal, password: str, current: str = "") -> None:
+        """Set one's own password; the present one is asked for if there is one. Ends the other sessions.
+
+        A first one that comes late may be set by whoever found the cookie: for a week the account stands for nobody.
+        """
+        if principal.kind != "person":
+            raise Forbidden("only a person has a password")
+        hashed, now = await self._passwords.hash(password), self._clock.now_ms()
+        async with self._db.tenant(principal.tenant_id) as conn:
+            person = await self._known_person(conn, principal.id)
+            known = await store.credential(conn, person.email)
+        if known is not None and known.password_hash is not None:
+            await self._prove(principal, known, current, "the present password is wrong")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            since = await store_approvals.confirmed_ms(conn, principal.session_id, principal.id, now)
+            if not since:
+                raise Unauthenticated("the session has ended; sign in again")
+            if (known is None or known.password_hash is None) and now - since > FRESH_MS:
+                await self._happened(conn, principal.tenant_id, "link", person, NOBODY)
+            await store.set_password(conn, principal.id, hashed, now, principal.id)
             await store.end_sessions_of(conn, principal.id, except_session=principal.session_id)
+            self.remembered.forget_all([principal.id])
             await self._note(conn, principal, "person.set-password", principal.id)
 
     async def logout(self, cookie: str) -> None:
         """End the session; nothing happens if it has ended already."""
+        self.remembered.forget(secret_hash(cookie))
         async with self._db.system() as conn:
             await store.end_session(conn, secret_hash(cookie))
 
@@ -127,7 +167,15 @@ class SigningIn(Parts):
             await store.set_tenant(conn, tenant_id)
             person = await self._known_person(conn, person_id)
         refuse_disabled(person)
-        return principal_of(tenant_id, person, session_id)
+        principal = principal_of(tenant_id, person, session_id)
+        self.remembered.keep(secret_hash(cookie), principal, self._clock.now_ms())
+        return principal
+
+
+def _refuse_resting(known: store.Credential, now_ms: int) -> None:
+    if known.locked_until_ms is not None and known.locked_until_ms > now_ms:
+        wait_s = (known.locked_until_ms - now_ms) // 1000 + 1
+        raise Unauthenticated(f"too many wrong passwords; try again in {wait_s} s", retry_after_s=wait_s)
 
 
 def _link_problem(state: str) -> str:

@@ -129,8 +129,9 @@ async def note_attempt(conn: Connection, person_id: str, good: bool, failures_ma
     )
 
 
-async def add_login_link(conn: Connection, hashed: bytes, person_id: str, expires_ms: int) -> None:
-    await conn.execute("SELECT brakeline.login_link_create($1, $2, $3)", hashed, person_id, at(expires_ms))
+async def add_login_link(conn: Connection, hashed: bytes, person_id: str, expires_ms: int, by: str) -> None:
+    """`by`: the person who made it, "" for nobody known."""
+    await conn.execute("SELECT brakeline.login_link_create($1, $2, $3, $4)", hashed, person_id, at(expires_ms), by)
 
 
 async def redeem_login_link(conn: Connection, hashed: bytes, now_ms: int) -> tuple[str, str] | None:

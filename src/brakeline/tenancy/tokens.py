@@ -68,6 +68,7 @@ class Tokens(Parts):
         async with self._db.tenant(principal.tenant_id) as conn:
             if not await store.revoke_token(conn, token_id, self._clock.now_ms()):
                 raise NotFound(f"there is no token {token_id[:40]}")
+            self.remembered.forget_all([token_id])
             await self._note(conn, principal, "token.revoke", token_id)
 
     async def authenticate_token(self, bearer: str) -> Principal:
@@ -80,7 +81,9 @@ class Tokens(Parts):
             raise Unauthenticated(f"the API token {row.name!r} was revoked", token_id=row.token_id)
         if row.expires_ms <= self._clock.now_ms():
             raise Unauthenticated(f"the API token {row.name!r} has expired; make a new one", token_id=row.token_id)
-        return Principal(row.tenant_id, row.token_id, "token", f"token {row.name}", row.permissions)
+        principal = Principal(row.tenant_id, row.token_id, "token", f"token {row.name}", row.permissions)
+        self.remembered.keep(secret_hash(bearer), principal, self._clock.now_ms())
+        return principal
 
     async def _revoke_named(self, conn: Connection, name: str, now: int) -> None:
         for token in await store.tokens(conn):

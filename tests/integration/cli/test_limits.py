@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support_fleet import OWNER, SmallFleet
+from tests.support_people import wired
 
 from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
@@ -35,7 +36,9 @@ async def run(
     await fleet.enrol("web2")
     api = make_api((limits_router,))
     api.dependency_overrides[current_principal] = lambda: OWNER
-    api.state.rollout = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
+    rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
+    await wired(database, clock, ids, rollouts, OWNER.tenant_id)
+    api.state.rollout = rollouts
     tls, sock = ensure_tls(tmp_path, (), SystemClock()), listen("127.0.0.1", 0)
     server = make_server(api, tls.certificate_file, tls.key_file, lambda: None)
     serving = asyncio.create_task(server.serve([sock]))

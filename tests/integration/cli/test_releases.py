@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.support_fleet import OWNER, SmallFleet
-from tests.support_releases import Lines, release_bundle
+from tests.support_people import wired
+from tests.support_releases import release_bundle
 
 from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
@@ -30,6 +31,7 @@ from brakeline.rollout.service import RolloutService
 from brakeline.server.app import make_api
 from brakeline.server.serve import listen, make_server, started
 from brakeline.tenancy.api import current_principal
+from brakeline.tenancy.service import TenancyService
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -40,8 +42,10 @@ async def fleet(database: Database, clock: ManualClock, ids: IdMaker) -> SmallFl
 
 
 @pytest.fixture
-async def releases(database: Database, clock: ManualClock, tmp_path: Path) -> ReleasesService:
-    made = ReleasesService(database, clock, Lines(), tmp_path / "trust", "cell-1")
+async def releases(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: Path) -> ReleasesService:
+    made = ReleasesService(
+        database, clock, TenancyService(database, clock, ids).approvals, tmp_path / "trust", "cell-1"
+    )
     await made.open()
     return made
 
@@ -54,6 +58,7 @@ async def run(
     """Run one command line against a server that has these slices."""
     exposure = ExposureService(database, clock, fleet.bus, fleet.service)
     rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
+    await wired(database, clock, ids, rollouts, OWNER.tenant_id)
     await rollouts.open()
     api = make_api((fleet_router, rollout_router, promotion_router, releases_router, remediation_router))
     api.dependency_overrides[current_principal] = lambda: OWNER

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support_fleet import OWNER, SmallFleet, deb, update
+from tests.support_people import wired
 
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cli.__main__ import main
@@ -44,6 +45,7 @@ async def run(
     exposure = ExposureService(database, clock, fleet.bus, fleet.service)
     fleet.service.on_inventory = exposure.on_inventory
     rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
+    await wired(database, clock, ids, rollouts, OWNER.tenant_id)
     await rollouts.open()
     api = make_api((exposure_router, remediation_router))
     api.dependency_overrides[current_principal] = lambda: OWNER

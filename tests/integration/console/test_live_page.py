@@ -99,6 +99,50 @@ def test_a_viewer_gets_a_reason_and_the_rollout_goes_on(visit: Callable[..., Pag
     expect(page.locator("main")).to_contain_text("rollout.brake")
 
 
+@pytest.mark.parametrize("path", ["/", ROLLOUT, "/endpoints", "/audit", "/approvals/ap_01", "/nowhere"])
+def test_freeze_works_from_every_page_without_javascript_and_on_a_phone(visit: Callable[..., Page], path: str) -> None:
+    page = visit(path, script=False, width=390)
+    expect(page.locator("#freeze")).to_be_in_viewport(ratio=1)
+    page.locator("#freeze").click()
+    expect(page).to_have_url(re.compile(r"/freeze\?done=frozen$"))
+    expect(page.locator("#freeze-alert")).to_contain_text("Everything is frozen by Alice since")
+    expect(page.locator("#freeze")).to_contain_text("FROZEN")
+
+
+def test_freeze_stays_in_sight_on_a_phone_wherever_one_has_scrolled(visit: Callable[..., Page]) -> None:
+    page = visit(ROLLOUT, width=390)
+    for position in (0, 400, 100_000):
+        page.evaluate(f"window.scrollTo(0, {position})")
+        expect(page.locator("#freeze")).to_be_in_viewport(ratio=1)
+        expect(page.locator("#brake")).to_be_in_viewport(ratio=1)
+    page.evaluate("document.querySelector('.nav').scrollTo(2000, 0)")
+    expect(page.locator("#freeze")).to_be_in_viewport(ratio=1)
+
+
+def test_somebody_elses_freeze_appears_on_a_page_that_is_open(visit: Callable[..., Page]) -> None:
+    looking, pressing = visit(ROLLOUT, role="viewer"), visit("/audit")
+    expect(looking.locator("#feed-state")).to_have_text("● live")
+    expect(looking.locator("#freeze-alert")).to_have_count(0)
+    pressing.locator("#freeze").click()
+    expect(looking.locator("#freeze-alert")).to_contain_text("frozen by Alice", timeout=5000)
+
+
+def test_shift_f_focuses_freeze_and_never_presses_it(visit: Callable[..., Page]) -> None:
+    page = visit("/audit")
+    page.keyboard.press("Shift+F")
+    assert page.evaluate("document.activeElement.id") == "freeze"
+    expect(page.locator("#freeze")).to_have_text(re.compile("FREEZE"))
+
+
+def test_an_approval_is_read_and_agreed_to_without_javascript(visit: Callable[..., Page]) -> None:
+    page = visit("/approvals", script=False)
+    page.locator("#waiting a").first.click()
+    expect(page.locator("#says")).to_contain_text("leaves quarantine")
+    page.locator("#password").fill("correct horse battery")
+    page.locator("#approve").click()
+    expect(page.locator("p[role=status]").first).to_contain_text("Agreed, and done")
+
+
 def test_390_px_has_no_horizontal_scroll_on_any_page(visit: Callable[..., Page], twin: Any) -> None:
     page = visit("/login", width=390)
     wide = {}

@@ -39,8 +39,11 @@ from brakeline.protocol.messages import (
 )
 from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
+from brakeline.rollout.acts import Acts
+from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.tenancy.break_glass import BreakGlass
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.service import TenancyService
 
@@ -66,6 +69,7 @@ class House:
     remediation: RemediationService
     releases: ReleasesService
     clock: ManualClock
+    database: Database
     cookie: str = ""
     csrf: str = ""
     owner: Principal | None = None
@@ -124,15 +128,18 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     await rollouts.open()
     remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
     tenancy = TenancyService(database, clock, ids)
-    releases = ReleasesService(database, clock, tenancy, tmp_path / "trust", "cell-1")
+    releases = ReleasesService(database, clock, tenancy.approvals, tmp_path / "trust", "cell-1")
     await releases.open()
+    Acts(rollouts, tenancy.approvals)
+    freezing = Freezing(rollouts, tenancy.approvals)
     state = SimpleNamespace(
-        tenancy=tenancy, fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
+        tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
+        fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
     )  # fmt: skip
     console = build_console(state)
-    made = House(console, fleet, rollouts, tenancy, remediation, releases, clock)
+    made = House(console, fleet, rollouts, tenancy, remediation, releases, clock, database)
     await made.sign_in()
     yield made
     console.feed.stop()
@@ -304,6 +311,69 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert "verified" in log
 
 
+async def test_from_freeze_to_unfreeze_page_by_page(house: House) -> None:
+    """Careful rollouts are under way, so that lifting takes two people, or an hour in the first week."""
+    ids = [await house.endpoint(f"web-{i}") for i in range(4)]
+    assert house.owner is not None
+    await house.remediation.create_policy(house.owner, name="p", filter_text="", mode="patch")
+    form = {"filter": "", "selection": "security", "policy": "careful", "expect_count": "4"}
+    rollout = (await house.post("/rollouts/new", **form)).headers["location"]
+    await house.hear(ids)
+    await house.rollouts.reconcile()
+    assert (await house.post("/freeze")).status == 303
+    assert "Say why" in await house.page("/freeze")
+    assert (await house.post("/freeze", reason="mail is down")).status == 303
+    for path in ("/", rollout, "/endpoints", "/freeze"):
+        shown = await house.page(path)
+        assert "Everything is frozen by Owner since" in shown
+        assert "mail is down" in shown
+    held = await house.page(rollout)
+    assert "‖ Holding: frozen by Owner since" in held
+    assert f"{rollout}/resume" not in held, "nothing that could be refused is offered"
+    assert (await house.post("/rollouts/new", **form)).status == 409
+
+    asked = await house.post("/freeze/lift", reason="it was the mirror")
+    assert asked.status == 303
+    approval = asked.headers["location"].partition("?")[0]
+    page = await house.page(approval)
+    assert "You asked for it yourself: somebody else has to agree, or time: single person: in 60 min." in page
+    assert approval in await house.page("/freeze")
+    assert approval in await house.page("/")
+    digest = (await house.tenancy.approvals.get(house.owner, approval.rpartition("/")[2])).digest
+    early = await house.post(f"{approval}/approve", digest=digest, password=LINK_PASSWORD)
+    assert (early.status, "60 min more" in early.text) == (403, True)
+    house.clock.advance(3600)
+    assert 'name="digest"' in await house.page(approval)
+    assert (await house.post(f"{approval}/approve", digest=digest, password="not mine at all")).status == 401
+    done = await house.post(f"{approval}/approve", digest=digest, password=LINK_PASSWORD)
+    assert (done.status, done.headers["location"]) == (303, f"{approval}?done=agreed")
+    assert "Everything is frozen" not in await house.page("/")
+    log = await house.page("/audit")
+    assert all(act in log for act in ("freeze.press", "approval.ask", "approval.single-person", "freeze.lift"))
+
+
+async def test_brake_and_freeze_answer_from_memory_while_the_database_is_away(house: House) -> None:
+    ids = [await house.endpoint(f"web-{i}") for i in range(4)]
+    assert house.owner is not None
+    await house.remediation.create_policy(house.owner, name="p", filter_text="", mode="patch")
+    form = {"filter": "", "selection": "security", "policy": "careful", "expect_count": "4"}
+    rollout = (await house.post("/rollouts/new", **form)).headers["location"]
+    await house.hear(ids)
+    await house.rollouts.reconcile()
+    await house.database.close()
+    away = await house.get(rollout)
+    assert (away.status, '<form class="freezing"' in away.text) == (503, True), "FREEZE is on the page that says it"
+    braked = await house.post(f"{rollout}/brake")
+    assert (braked.status, "The press is on the disk and in force" in braked.text) == (200, True)
+    frozen = await house.post("/freeze")
+    assert (frozen.status, "Everything is frozen." in frozen.text) == (200, True)
+    assert house.rollouts.journal.frozen(house.owner.tenant_id) is not None
+    assert (await house.post(f"{rollout}/withdraw")).status == 503, "nothing else is done so"
+    house.clock.advance(16 * 60)
+    late = await house.post("/freeze")
+    assert (late.status, "/emergency" in late.text) == (503, True)
+
+
 async def test_tokens_are_shown_once_and_revoked(house: House) -> None:
     made = await house.post("/settings/tokens", name="ci", role="viewer")
     secret = re.search(r'id="fresh-token">(blt_[^<]+)<', made.text)
@@ -424,13 +494,13 @@ async def test_a_release_from_the_empty_list_to_promoted_failed_recalled_and_a_p
 
     assert (await house.post(f"/releases/{bad}/pardon", reason="")).status == 422
     assert (await house.post(f"/releases/{bad}/pardon", reason="the host was at fault")).status == 303
-    asked = await house.page(f"/releases/{bad}/pardon")
-    assert "You asked for it yourself" in asked
+    assert "has asked for it: see Approvals" in await house.page(f"/releases/{bad}/pardon")
+    assert "Take back the recall of agent 1.1.0" in await house.page("/approvals")
     assert "■ Recalled" in await house.page(f"/releases/{bad}")
     assert (await house.post(f"/releases/{old}/withdraw", reason="too old")).status == 303
     assert "Withdrawn" in await house.page(f"/releases/{old}")
     log = await house.page("/audit")
-    assert all(act in log for act in ("release.publish", "release.recall", "release.ask-pardon", "release.withdraw"))
+    assert all(act in log for act in ("release.publish", "release.recall", "approval.ask", "release.withdraw"))
     assert f'href="/releases/{bad}"' in log
 
 

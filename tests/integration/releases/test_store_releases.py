@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 from tests.postgres_clusters import TestDatabase
-from tests.support_releases import MADE, OWNER, SECOND, SERVER, TOKEN, Endpoint, opened, release_bundle, wish
+from tests.support_people import House as People
+from tests.support_people import new_house
+from tests.support_releases import CELL, OWNER, Endpoint, opened, release_bundle, wish
 
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
+from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.releases.faults import BadBundle, Downgrade, OtherHash, Quarantined, TwoPeople
+from brakeline.releases.faults import BadBundle, Downgrade, OtherHash, Quarantined
 from brakeline.releases.model import DAY_MS, ON_SERVER, Release
 from brakeline.releases.service import ReleasesService
+from brakeline.tenancy.faults import TwoPeople
 from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal
 from brakeline.trust.model import Documents
 
@@ -112,51 +117,89 @@ async def test_a_recall_forbids_at_once_and_twice_is_fine(
         await cell.publish(OWNER, release_bundle("2.0.0", 2, "linux-x86_64"))
 
 
-async def test_a_pardon_takes_two_people_who_did_not_make_each_other(
-    cell: ReleasesService, two: Release, clock: ManualClock
-) -> None:
+@dataclass
+class House:
+    """A cell with Olga, the owner, and Sven, the approver, who have nothing to do with each other's accounts."""
+
+    cell: ReleasesService
+    people: People
+    olga: Principal
+    sven: Principal
+
+    async def pardon(self, release_id: str, reason: str = "mistaken") -> None:
+        """Asked for by Olga, agreed to by Sven."""
+        asked = await self.cell.pardon(self.olga, release_id, reason)
+        assert await self.people.approve(self.sven, asked.approval_id) == "done"
+
+
+@pytest.fixture
+async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: Path) -> House:
+    people, olga = await new_house(database, clock, ids)
+    sven = await people.add("Sven", "approver", by=olga)
+    people.later()
+    cell = ReleasesService(database, clock, people.tenancy.approvals, tmp_path / "trust", CELL)
+    await cell.open()
+    return House(cell, people, olga, sven)
+
+
+async def test_a_pardon_is_asked_for_by_one_and_agreed_to_by_another(house: House, clock: ManualClock) -> None:
+    cell = house.cell
+    two = await cell.publish(house.olga, release_bundle("2.0.0", 2))
     endpoint = Endpoint(cell.root_json())
     with pytest.raises(Conflict, match="not recalled"):
-        await cell.pardon(OWNER, two.release_id, "why not")
-    await cell.recall(OWNER, two.release_id, "mistaken")
+        await cell.pardon(house.olga, two.release_id, "why not")
+    await cell.recall(house.olga, two.release_id, "it was slow")
     assert endpoint.look(cell, clock.ms).recalled == {two.release_id}
-    with pytest.raises(TwoPeople, match="no person"):
-        await cell.pardon(SERVER, two.release_id, "mistaken")
-    await cell.pardon(OWNER, two.release_id, "mistaken")
-    await cell.pardon(OWNER, two.release_id, "mistaken")
-    await cell.pardon(TOKEN, two.release_id, "mistaken")  # a token of the same person asks again, no more
-    with pytest.raises(TwoPeople, match="made by the other"):
-        await cell.pardon(MADE, two.release_id, "mistaken")
+    asked = await cell.pardon(house.olga, two.release_id, "mistaken")
+    assert (await cell.pardon(house.olga, two.release_id, "mistaken")).approval_id == asked.approval_id
+    assert asked.says[0] == f"Take back the recall of agent 2.0.0 ({two.release_id}): it was slow."
+    shown = await cell.get(two.release_id)
+    assert shown is not None
+    assert (shown.pardon_asked_by, shown.pardon_line) == ("Owner", (house.olga.id,))
+    with pytest.raises(TwoPeople, match="yourself"):
+        await house.people.approve(house.olga, asked.approval_id)
+    puppet = await house.people.add("Maja", "owner", by=house.olga)
+    with pytest.raises(TwoPeople, match="not independent"):
+        await house.people.approve(puppet, asked.approval_id)
     assert endpoint.look(cell, clock.ms).recalled == {two.release_id}
-    await cell.pardon(SECOND, two.release_id, "it was the network")
+    assert await house.people.approve(house.sven, asked.approval_id) == "done"
     seen = endpoint.look(cell, clock.ms)
     assert (seen.recalled, seen.pardoned, endpoint.recalled) == (frozenset(), {two.release_id}, frozenset())
     assert seen.problems == ()
 
 
-async def test_whoever_asked_cannot_confirm_what_his_puppet_asked(cell: ReleasesService, two: Release) -> None:
-    await cell.recall(OWNER, two.release_id, "mistaken")
-    await cell.pardon(MADE, two.release_id, "mistaken")
+async def test_a_pardon_of_one_recall_is_none_of_the_next(house: House, clock: ManualClock) -> None:
+    two = await house.cell.publish(house.olga, release_bundle("2.0.0", 2))
+    await house.cell.recall(house.olga, two.release_id, "slow")
+    await house.pardon(two.release_id)
+    clock.advance(1)
+    await house.cell.recall(house.olga, two.release_id, "slow after all")
+    late = await house.cell.pardon(house.olga, two.release_id, "once more")
+    clock.advance(1)
+    await house.pardon(two.release_id)
+    await house.cell.recall(house.olga, two.release_id, "and again")
     with pytest.raises(TwoPeople):
-        await cell.pardon(OWNER, two.release_id, "mistaken")
+        await house.people.approve(house.sven, late.approval_id)
+    assert house.cell.recalled() == {two.release_id}
 
 
 async def test_endpoints_that_were_away_learn_of_a_pardon_and_a_second_recall_holds(
-    cell: ReleasesService, two: Release, clock: ManualClock
+    house: House, clock: ManualClock
 ) -> None:
+    cell = house.cell
+    two = await cell.publish(house.olga, release_bundle("2.0.0", 2))
     endpoint = Endpoint(cell.root_json())
-    other = await cell.publish(OWNER, release_bundle("3.0.0", 3))
-    await cell.recall(OWNER, two.release_id, "mistaken")
+    other = await cell.publish(house.olga, release_bundle("3.0.0", 3))
+    await cell.recall(house.olga, two.release_id, "mistaken")
     endpoint.look(cell, clock.ms)
-    await cell.pardon(OWNER, two.release_id, "mistaken")
-    await cell.pardon(SECOND, two.release_id, "mistaken")
-    await cell.recall(OWNER, other.release_id, "bad")  # the list goes on while the endpoint is away
+    await house.pardon(two.release_id)
+    await cell.recall(house.olga, other.release_id, "bad")  # the list goes on while the endpoint is away
     for _ in range(3):
         clock.advance(DAY_MS / 1000 * 20)
         await cell.reconcile()
     assert endpoint.look(cell, clock.ms).pardoned == {two.release_id}
     assert endpoint.recalled == {other.release_id}
-    await cell.recall(OWNER, two.release_id, "bad after all")
+    await cell.recall(house.olga, two.release_id, "bad after all")
     assert endpoint.look(cell, clock.ms).problems == ()
     assert endpoint.recalled == {two.release_id, other.release_id}
     fresh = Endpoint(cell.root_json())
@@ -188,7 +231,7 @@ async def test_bad_releases_are_refused_before_anything_is_written(
 async def test_the_same_version_for_another_platform_and_the_same_bundle_again_are_fine(
     cell: ReleasesService, two: Release, clock: ManualClock
 ) -> None:
-    again = await cell.publish(SECOND, release_bundle("2.0.0", 2))
+    again = await cell.publish(replace(OWNER, id="pe_2", name="Sven"), release_bundle("2.0.0", 2))
     windows = await cell.publish(OWNER, release_bundle("2.0.0", 2, "windows-x86_64"))
     assert again == two
     assert {r.release_id for r in await cell.list(OWNER)} == {two.release_id, windows.release_id}
@@ -241,17 +284,19 @@ async def test_who_may_do_what(cell: ReleasesService, two: Release) -> None:
     await cell.recall(approver, two.release_id, "whoever may approve may stop")
 
 
-async def test_each_act_is_in_the_audit_log(cell: ReleasesService, two: Release, test_database: TestDatabase) -> None:
-    await cell.recall(OWNER, two.release_id, "bad")
-    await cell.pardon(OWNER, two.release_id, "good")
-    await cell.pardon(SECOND, two.release_id, "good")
-    await cell.withdraw(OWNER, two.release_id, "old")
+async def test_each_act_is_in_the_audit_log(house: House, test_database: TestDatabase) -> None:
+    two = await house.cell.publish(house.olga, release_bundle("2.0.0", 2))
+    await house.cell.recall(house.olga, two.release_id, "bad")
+    await house.pardon(two.release_id, "good")
+    await house.cell.withdraw(house.olga, two.release_id, "old")
     conn = await asyncpg.connect(test_database.dsn_super)
-    rows = await conn.fetch("SELECT action, actor_id FROM brakeline.audit_entry ORDER BY sequence")
+    rows = await conn.fetch(
+        "SELECT action, actor_id FROM brakeline.audit_entry WHERE action ~ '^(release|approval)' ORDER BY sequence"
+    )
     await conn.close()
     assert [(r["action"], r["actor_id"]) for r in rows] == [
-        ("release.publish", "pe_1"), ("release.recall", "pe_1"), ("release.ask-pardon", "pe_1"),
-        ("release.pardon", "pe_2"), ("release.withdraw", "pe_1"),
+        ("release.publish", house.olga.id), ("release.recall", house.olga.id), ("approval.ask", house.olga.id),
+        ("approval.approve", house.sven.id), ("release.pardon", house.sven.id), ("release.withdraw", house.olga.id),
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
+from tests.support_people import wired
 
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import ManualClock
@@ -58,6 +59,7 @@ async def world(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     exposure = ExposureService(database, clock, fleet.bus, fleet.service)
     fleet.service.on_inventory = exposure.on_inventory
     rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "brake.journal")
+    await wired(database, clock, ids, rollouts, OWNER.tenant_id)
     await rollouts.open()
     remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
     return World(fleet, exposure, rollouts, remediation, clock)

@@ -16,6 +16,7 @@ from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import Ready, ReleaseRef
+from brakeline.rollout.limits import BudgetView, WindowView
 from brakeline.rollout.model import Arm, Change, Pin, Policy, State
 from brakeline.rollout.presets import for_release
 from brakeline.rollout.releasing import Releasing
@@ -225,7 +226,9 @@ async def test_what_people_set_is_bounded_reasoned_and_in_the_audit_log(fleet: S
     limits = fleet.service.limits
     (standard,) = await limits.budgets(OWNER)
     assert (standard.limit, standard.standard, standard.scopes[0].cap) == ("10 %, at least 50", True, 50)
-    assert (await limits.set_budget(OWNER, endpoints=5)).limit == "5"
+    lowered = await limits.set_budget(OWNER, endpoints=5)
+    assert isinstance(lowered, BudgetView)
+    assert lowered.limit == "5"
     with pytest.raises(Invalid, match="say why"):
         await limits.set_budget(OWNER, endpoints=6)
     await limits.set_budget(OWNER, endpoints=6, reason="a bigger site")
@@ -386,7 +389,9 @@ async def test_bad_windows_are_refused_with_what_to_do(fleet: SmallFleet) -> Non
             await limits.add_window(OWNER, **{"name": "y", **asked})
     with pytest.raises(Invalid, match="say why"):
         await limits.remove_window(OWNER, "x")
-    assert (await limits.remove_window(OWNER, "x", reason="moved")).name == "x"
+    gone = await limits.remove_window(OWNER, "x", reason="moved")
+    assert isinstance(gone, WindowView)
+    assert gone.name == "x"
     with pytest.raises(NotFound):
         await limits.remove_window(OWNER, "x", reason="moved")
     assert await limits.freeze_windows(OWNER) == ()

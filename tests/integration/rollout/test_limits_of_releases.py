@@ -14,6 +14,8 @@ from brakeline.platform.database import Database
 from brakeline.releases.service import ReleasesService
 from brakeline.rollout.presets import for_release
 from brakeline.rollout.releasing import FINISHED_EVERY_S, Releasing
+from brakeline.tenancy.approvals import Agreed
+from brakeline.tenancy.two_people import Request
 
 EVERYDAY = "daily 00:00/24:00"
 
@@ -128,6 +130,8 @@ async def test_in_a_freeze_window_only_offers_that_were_made_are_leased_and_noth
     await limits.add_window(OWNER, name="all", weekly=EVERYDAY)
     clock.advance(FINISHED_EVERY_S + 1)
     assert await releases.leased() == set()
-    await limits.remove_window(OWNER, "all", reason="over")
+    waits = await limits.remove_window(OWNER, "all", reason="over")
+    assert isinstance(waits, Request), "the first week is over: it takes a second person"
+    await limits.agreed_to(Agreed(OWNER, "Olga and Sven", 2, waits.approval_id), waits.parameters, waits.situation)
     clock.advance(FINISHED_EVERY_S + 1)
     assert len(await releases.leased()) == 8

@@ -287,6 +287,16 @@ async def test_who_may_not_is_refused(fleet: SmallFleet) -> None:
         await fleet.service.brake(stranger, rollout)
 
 
+async def test_what_was_braked_can_be_withdrawn(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.service.brake(OWNER, rollout)
+    await fleet.service.withdraw(OWNER, rollout, "a bad update")
+    await fleet.rounds(2)
+    assert (await fleet.service.show(OWNER, rollout)).state == "withdrawn"
+    with pytest.raises(Conflict):
+        await fleet.service.resume(OWNER, rollout, "oops")
+
+
 async def test_withdrawn_is_for_good(fleet: SmallFleet) -> None:
     rollout = await fleet.create(quick_policy(1))
     await fleet.service.withdraw(OWNER, rollout, "superseded")

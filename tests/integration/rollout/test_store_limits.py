@@ -18,6 +18,7 @@ from brakeline.core.errors import Invalid
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import budget
+from brakeline.rollout.acts import Acts
 from brakeline.rollout.budget import DEFAULT, FLEET, Budget, Group, Limit, Per, Refusal, Usage
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import budgets, offers
@@ -89,6 +90,7 @@ async def test_the_service_without_its_own_check_is_stopped_by_the_database(flee
     fleet.service = Careless(
         service.db, service.clock, service.ids, service.bus, service.fleet, service.cell, fleet.directory / "j"
     )
+    Acts(fleet.service, fleet.tenancy.approvals)
     await fleet.create(quick_policy(8))  # opens its ring while there is room for all
     await bound(fleet, Limit(2))
     with pytest.raises(asyncpg.CheckViolationError, match="budget_never_exceeded"):

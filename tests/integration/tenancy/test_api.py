@@ -11,6 +11,7 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.web import install_problem_handlers
 from brakeline.tenancy.api import COOKIE, csrf_fits, router
+from brakeline.tenancy.approval_api import router as approval_router
 from brakeline.tenancy.service import TenancyService
 
 ORIGIN = {"origin": "https://cell.test"}
@@ -20,6 +21,7 @@ ORIGIN = {"origin": "https://cell.test"}
 def app(database: Database, clock: ManualClock, ids: IdMaker) -> FastAPI:
     made = FastAPI()
     made.include_router(router)
+    made.include_router(approval_router)
     install_problem_handlers(made)
     made.state.tenancy = TenancyService(database, clock, ids)
     made.state.clock = clock
@@ -89,12 +91,39 @@ async def test_people_roles_and_the_way_in(app: FastAPI, session: dict[str, str]
     assert (await call(app, "POST", "/api/v1/auth/login", login)).status == 200
     assert (await call(app, "POST", "/api/v1/auth/login", {**login, "password": "x"})).status == 401
     path = f"/api/v1/people/{added.json()['person_id']}"
-    assert (await call(app, "PUT", path + "/roles", {"roles": ["operator"]}, session)).json()["roles"] == ["operator"]
+    more = await call(app, "PUT", path + "/roles", {"roles": ["operator"]}, session)
+    assert (more.status, more.json()["approval"]["way"]) == (202, "single person")
+    assert (await call(app, "PUT", path + "/roles", {"roles": []}, session)).json()["roles"] == []
     assert (await call(app, "POST", path + "/login-link", headers=session)).status == 201
     assert (await call(app, "POST", path + "/disable", headers=session)).json()["disabled_ms"]
     assert len((await call(app, "GET", "/api/v1/people", headers=session)).json()["items"]) == 2
     assert (await call(app, "POST", "/api/v1/auth/logout", headers=session)).status == 204
     assert (await call(app, "GET", "/api/v1/people", headers=session)).status == 401
+
+
+async def test_approvals_are_listed_rejected_and_never_agreed_to_by_a_token(
+    app: FastAPI, session: dict[str, str]
+) -> None:
+    body = {"email": "v@example.org", "name": "V", "roles": ["viewer"]}
+    added = (await call(app, "POST", "/api/v1/people", body, session)).json()
+    path = f"/api/v1/people/{added['person_id']}/roles"
+    asked = (await call(app, "PUT", path, {"roles": ["owner"]}, session)).json()["approval"]
+    assert (asked["act"], asked["state"], asked["object_id"]) == ("person.set-roles", "open", added["person_id"])
+    listed = await call(app, "GET", "/api/v1/approvals", headers=session)
+    assert [a["id"] for a in listed.json()["items"]] == [asked["id"]]
+    shown = await call(app, "GET", f"/api/v1/approvals/{asked['id']}", headers=session)
+    assert "the roles owner instead of viewer" in shown.json()["says"][0]
+    token = (await call(app, "POST", "/api/v1/tokens", {"name": "ci"}, session)).json()["secret"]
+    bearer, yes = {"authorization": f"Bearer {token}"}, {"digest": asked["digest"]}
+    refused = await call(app, "POST", f"/api/v1/approvals/{asked['id']}/approve", yes, bearer)
+    assert (refused.status, refused.json()["code"]) == (403, "two-people")
+    early = await call(app, "POST", f"/api/v1/approvals/{asked['id']}/approve", yes, session)
+    assert (early.status, early.json()["context"]["reason"]) == (403, "wait")
+    no = await call(app, "POST", f"/api/v1/approvals/{asked['id']}/reject", {"reason": "not him"}, bearer)
+    assert (no.status, no.json()["state"]) == (200, "rejected")
+    assert (await call(app, "GET", "/api/v1/approvals", headers=session)).json() == {"items": []}
+    assert len((await call(app, "GET", "/api/v1/approvals?all=true", headers=session)).json()["items"]) == 1
+    assert (await call(app, "GET", "/api/v1/approvals/ap_none", headers=session)).status == 404
 
 
 async def test_the_log_is_paged_and_verified(app: FastAPI, session: dict[str, str]) -> None:

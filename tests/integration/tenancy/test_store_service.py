@@ -16,6 +16,7 @@ from brakeline.tenancy.model import NewSession, Principal
 from brakeline.tenancy.parts import LOGIN_LINK_TTL_S, SESSION_TTL_S
 from brakeline.tenancy.service import TenancyService
 from brakeline.tenancy.signing_in import LOGIN_FAILURES_MAX
+from brakeline.tenancy.two_people import Request
 
 PASSWORD = "four random words, really"
 
@@ -222,12 +223,13 @@ async def test_no_secret_is_in_the_database(
 async def test_every_act_of_consequence_is_in_the_log(tenancy: TenancyService, owner: NewSession) -> None:
     person = await member(tenancy, owner.principal, "o@example.org", "operator")
     await tenancy.set_roles(owner.principal, person.id, ["viewer"])
+    assert isinstance(await tenancy.set_roles(owner.principal, person.id, ["operator"]), Request)
     token = await tenancy.create_token(owner.principal, "ci")
     await tenancy.revoke_token(owner.principal, token.token.token_id)
     await tenancy.disable_person(owner.principal, person.id)
     entries = await tenancy.audit_entries(owner.principal, None, 50)
     assert [e.action for e in reversed(entries)] == [
         "person.add", "session.begin-by-link", "person.add", "session.begin-by-link", "person.set-roles",
-        "token.create", "token.revoke", "person.disable",
+        "approval.ask", "token.create", "token.revoke", "person.disable",
     ]  # fmt: skip
     assert (await tenancy.audit_verify(owner.principal)).intact

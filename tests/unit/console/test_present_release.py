@@ -166,14 +166,13 @@ def test_every_act_leads_to_its_step_or_says_why_not() -> None:
 
 def test_the_step_before_a_recall_names_how_many_it_ends_and_a_pardon_names_who_asked() -> None:
     acts = present_release_acts.acts(R, publish=True, recall=True)
-    view = present_release_acts.act_view(R, ReleaseStanding(ID, 1), "recall", acts[2], asked_by_me=False)
+    view = present_release_acts.act_view(R, ReleaseStanding(ID, 1), "recall", acts[2])
     assert "1 endpoint runs it now" in view.explain[0]
     asked = replace(R, recalled_ms=NOW, pardon_asked_ms=NOW, pardon_asked_by="bob")
     pardon = present_release_acts.acts(asked, publish=True, recall=True)[3]
-    view = present_release_acts.act_view(asked, ReleaseStanding(ID), "pardon", pardon, asked_by_me=True)
-    assert "bob asked" in view.explain[0]
-    assert "somebody else has to confirm" in view.explain[-1]
-    refused = present_release_acts.act_view(R, ReleaseStanding(ID), "pardon", acts[3], asked_by_me=False)
+    view = present_release_acts.act_view(asked, ReleaseStanding(ID), "pardon", pardon)
+    assert "bob has asked for it: see Approvals" in view.explain[0]
+    refused = present_release_acts.act_view(R, ReleaseStanding(ID), "pardon", acts[3])
     assert (refused.action, "it is not recalled" in refused.refused) == ("", True)
 
 

@@ -11,7 +11,7 @@ from brakeline.console.feed import Feed
 from brakeline.console.kit import FORM_BYTES_MAX, safe_next
 from brakeline.console.routes import Console, build
 from brakeline.console.samples_release import GOOD
-from brakeline.console.showroom import EMAIL, PASSWORD, Showroom, ShowroomDoors
+from brakeline.console.showroom import CODE, EMAIL, PASSWORD, Showroom, ShowroomDoors
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Unavailable
 
@@ -69,10 +69,12 @@ RELEASE = f"/releases/{GOOD}"
 RELEASE_PAGES = tuple(f"{RELEASE}/{verb}" for verb in ("promote", "withdraw", "recall", "pardon"))
 PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/endpoints/ep_1/agent",
          "/vulnerabilities", "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
-         "/rollouts/ro_live/endpoints", "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/audit",
+         "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
+         "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/audit",
          "/settings", "/settings/limits", "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
+         "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
          "/policies", "/policies/po_1/delete", "/settings/tokens", "/settings/tokens/to_1/revoke", *RELEASE_PAGES,
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/logout")  # fmt: skip
@@ -133,10 +135,75 @@ async def test_one_press_brakes_and_twice_is_fine() -> None:
     assert "98,635 were spared" in page.text
 
 
-async def test_resume_needs_a_reason() -> None:
-    answer = await Visit().post("/rollouts/ro_live/resume", reason="  ")
+async def test_resume_needs_a_reason_and_leads_to_the_request_for_a_second_person() -> None:
+    visit = Visit()
+    answer = await visit.post("/rollouts/ro_live/resume", reason="  ")
     assert answer.status == 422
     assert "needs a reason" in answer.text
+    asked = await visit.post("/rollouts/ro_live/resume", reason="false alarm")
+    assert (asked.status, asked.headers["location"]) == (303, "/approvals/ap_01?done=asked")
+    assert "Nothing is done until a second person agrees" in (await visit("GET", asked.headers["location"])).text
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if p != "/freeze"])
+async def test_freeze_is_a_form_on_every_page_and_says_so_once_it_is(path: str) -> None:
+    visit = Visit()
+    page = (await visit("GET", path)).text
+    form = page.partition('<form class="freezing" method="post" action="/freeze">')[2].partition("</form>")[0]
+    assert f'value="csrf-of-{visit.cookie}"' in form
+    assert "FREEZE</button>" in form
+    assert 'id="freeze-alert"' not in page
+    for _ in range(2):
+        pressed = await visit.post("/freeze")
+        assert (pressed.status, pressed.headers["location"]) == (303, "/freeze?done=frozen")
+    frozen = (await visit("GET", path)).text
+    assert 'id="freeze-alert"' in frozen
+    assert "Everything is frozen by Alice since" in frozen
+    assert "FROZEN</a>" in frozen
+
+
+async def test_freeze_is_on_error_pages_too_and_needs_no_database_to_be_there() -> None:
+    visit = Visit()
+    page = (await visit("GET", "/nowhere")).text
+    assert f'<input type="hidden" name="csrf" value="csrf-of-{visit.cookie}"><button class="freeze"' in page
+    assert "FREEZE" not in (await Visit("")("GET", "/login")).text, "nobody is signed in there"
+
+
+async def test_a_viewer_cannot_freeze_and_nobody_lifts_without_a_reason() -> None:
+    assert (await Visit("viewer").post("/freeze")).status == 403
+    visit = Visit()
+    assert (await visit.post("/freeze/lift", reason=" ")).status == 422
+    asked = await visit.post("/freeze/lift", reason="it was the mirror")
+    assert (asked.status, asked.headers["location"]) == (303, "/approvals/ap_01?done=asked")
+    assert visit.screens.presses == ["unfreeze: it was the mirror"]
+
+
+async def test_the_break_glass_code_freezes_without_a_session_and_from_our_own_page_only() -> None:
+    visit = Visit("")
+    own = {"origin": "https://console.example"}
+    assert (await visit("GET", "/emergency")).status == 200
+    assert (await visit("POST", "/emergency", {"code": CODE}, origin="https://evil.example")).status == 403
+    wrong = await visit("POST", "/emergency", {"code": "bg-1"}, **own)
+    assert (wrong.status, "no break-glass code" in wrong.text) == (401, True)
+    assert visit.screens.presses == []
+    pressed = await visit("POST", "/emergency", {"code": CODE}, **own)
+    assert (pressed.status, "Everything is frozen" in pressed.text) == (200, True)
+    assert visit.screens.presses == ["freeze"]
+
+
+async def test_agreeing_takes_what_was_seen_and_the_password_and_saying_no_a_reason() -> None:
+    visit = Visit()
+    page = (await visit("GET", "/approvals/ap_1")).text
+    assert 'name="digest" value="0123456789abcdef"' in page
+    assert 'type="password"' in page
+    assert (await visit.post("/approvals/ap_1/approve", digest="0123456789abcdef", password="wrong")).status == 401
+    assert (await visit.post("/approvals/ap_1/approve", digest="something else", password=PASSWORD)).status == 401
+    done = await visit.post("/approvals/ap_1/approve", digest="0123456789abcdef", password=PASSWORD)
+    assert (done.status, done.headers["location"]) == (303, "/approvals/ap_1?done=agreed")
+    assert (await visit.post("/approvals/ap_1/reject", reason=" ")).status == 422
+    assert (await visit.post("/approvals/ap_1/reject", reason="not so")).status == 303
+    assert visit.screens.presses == ["approve ap_1", "reject ap_1: not so"]
+    assert (await visit("GET", "/approvals/nothing")).status == 404
 
 
 async def test_start_with_another_count_than_seen_is_refused() -> None:
@@ -153,7 +220,8 @@ async def test_an_act_on_a_release_needs_a_reason_and_the_permission(verb: str) 
     assert (await visit.post(path, reason=" ")).status == 422
     assert visit.screens.presses == []
     done = await visit.post(path, reason="it eats memory")
-    assert (done.status, done.headers["location"].partition("?")[0]) == (303, f"/releases/{GOOD}")
+    to = "/approvals/ap_01" if verb == "pardon" else f"/releases/{GOOD}"
+    assert (done.status, done.headers["location"].partition("?")[0]) == (303, to)
     assert visit.screens.presses == [f"{verb} {GOOD}: it eats memory"]
     notice = await visit("GET", done.headers["location"])
     assert 'role="status"' in notice.text

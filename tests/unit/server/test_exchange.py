@@ -122,6 +122,31 @@ async def test_resync_scan_and_wakes_compose_anew_and_equal_replies_keep_their_e
     assert (await exchange.reply(session, CHECK_IN)).reply.candidates == (CANDIDATE,)
 
 
+async def test_a_stop_lets_no_reply_leave_that_was_composed_before_and_wakes_everybody_without_a_bus() -> None:
+    exchange, source, session, _ = made()
+    first = await exchange.reply(session, CHECK_IN)
+    poll = asyncio.create_task(exchange.wait(session, 50))
+    await asyncio.sleep(0)
+    source.candidates = (CANDIDATE,)
+    exchange.stop_tenant("te_1")
+    assert await poll is True
+    assert (await exchange.reply(session, CHECK_IN)).etag != first.etag
+
+
+async def test_a_stop_in_the_middle_of_a_reply_composes_it_anew() -> None:
+    source, clock = Source(), ManualClock()
+    session = Session(EndpointIdentity("te_1", "ep_1", b"k" * 32), CounterState(), Held())
+
+    async def settings(identity: EndpointIdentity) -> Settings:
+        if source.asked == 1:
+            exchange.stop_tenant("te_1")
+        return source.settings
+
+    exchange = Exchange(clock, settings, source)
+    await exchange.reply(session, CHECK_IN)
+    assert source.asked == 2
+
+
 async def test_a_newer_poll_of_an_endpoint_ends_the_older_one() -> None:
     exchange, _, session, _ = made()
     older = asyncio.create_task(exchange.wait(session, 50))

@@ -61,7 +61,7 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// --- keys: / filter, g o|e|v|r go to, Shift+B focuses BRAKE (never presses it) --------------------------------------
+// --- keys: / filter, g o|e|v|r go to, Shift+B focuses BRAKE, Shift+F FREEZE (never presses it) --------------------------------------
 const GO = /** @type {Record<string, string>} */ ({ o: "/", e: "/endpoints", v: "/vulnerabilities", r: "/rollouts" });
 let pendingG = 0;
 document.addEventListener("keydown", (event) => {
@@ -73,6 +73,8 @@ document.addEventListener("keydown", (event) => {
     if (field) { event.preventDefault(); field.focus(); }
   } else if (event.key === "B") {
     byId("brake")?.focus();
+  } else if (event.key === "F") {
+    byId("freeze")?.focus();
   } else if (event.key === "g") {
     pendingG = performance.now();
   } else if (performance.now() - pendingG < 1200 && GO[event.key]) {

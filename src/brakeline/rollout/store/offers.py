@@ -61,13 +61,18 @@ async def of_rollout(conn: Connection, rollout_id: str, *, open_only: bool = Fal
     return [_offer(r) for r in rows]
 
 
-async def attempts(conn: Connection, rollout_id: str, endpoint_id: str) -> int:
-    """How many offers of this rollout the endpoint got."""
-    count: int = await conn.fetchval(
-        "SELECT count(*) FROM brakeline.rollout_offer WHERE rollout_id = $1 AND endpoint_id = $2",
+async def attempts(conn: Connection, rollout_id: str, endpoint_id: str) -> tuple[int, int]:
+    """How many offers of this rollout the endpoint got, and how many of them count: what a stop cancelled before it was
+    started (a freeze, a halt that was resumed) does not."""
+    row = await conn.fetchrow(
+        """SELECT count(*) AS made, count(*) FILTER (WHERE NOT EXISTS (
+             SELECT FROM brakeline.rollout_result r WHERE r.offer_id = o.offer_id AND r.endpoint_id = o.endpoint_id
+               AND r.outcome = 'refused' AND r.code = 'halted')) AS counted
+           FROM brakeline.rollout_offer o WHERE o.rollout_id = $1 AND o.endpoint_id = $2""",
         rollout_id, endpoint_id,
     )  # fmt: skip
-    return count
+    assert row is not None
+    return row["made"], row["counted"]
 
 
 async def close(conn: Connection, offer_ids: Sequence[str], outcome: str, now_ms: int) -> None:

@@ -47,6 +47,11 @@ class RolloutRow:
     blueprint: Blueprint
     report: Report
 
+    @property
+    def situation(self) -> str:
+        """What somebody who agrees to an act has seen; any move of the rollout, or of a person, changes it."""
+        return f"generation {self.blueprint.generation}, {self.blueprint.phase.value}, {self.wish.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
