@@ -43,6 +43,7 @@ def test_what_hits_everybody_goes_no_further_than_the_second_ring(name: str) -> 
     assert end.exposed <= 1_000
 
 
+@pytest.mark.long
 def test_a_region_of_which_nothing_is_heard_waits_and_the_rollout_ends_all_the_same() -> None:
     end = run(case(None, outages=(Outage(2, 20.0, 34.0),)))
     assert end.phase is Phase.COMPLETED, end.why
