@@ -104,10 +104,10 @@ def _silence(policy: Policy, seen: Summary, dark: frozenset[str]) -> list[Line]:
 def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
-    rows = questions(policy, seen.attributes)
+    rows, small = questions(policy, seen.attributes), seen.small_rings(policy)
     told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
     for key in sorted(k for k in told if k in rows):
-        row, log_e = rows[key], _row_value(policy, rows[key], seen)
+        row, log_e = rows[key], _row_value(policy, rows[key], seen, small)
         if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
             strongest[row.signal] = (log_e - row.bar, row, log_e)
     lines = [_statistic_line(policy, row, log_e) for _, row, log_e in strongest.values()]
@@ -116,10 +116,9 @@ def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     return lines
 
 
-def _row_value(policy: Policy, row: AlphaRow, seen: Summary) -> float | None:
+def _row_value(policy: Policy, row: AlphaRow, seen: Summary, small: frozenset[int]) -> float | None:
     if row.signal == EXPLICIT:
         n, x = seen.ended.get(row.group, (0, 0))
-        small = seen.small_rings(policy)
         speaks = n >= policy.small_ring or any(p.ring not in small for p in seen.parts)  # else rule 8 does
         return evalue.one_sample(n, x, policy.failure_baseline) if n and speaks else None
     rings = seen.table.get((row.signal, row.checkpoint, row.group))
@@ -135,7 +134,7 @@ def over_rings(log_es: Mapping[int, float]) -> float:
     """
     terms = [log_e - (ring + 1) * math.log(2) for ring, log_e in log_es.items()]
     rest = 1.0 - sum(0.5 ** (ring + 1) for ring in log_es)
-    top = max(*terms, 0.0)
+    top = max([*terms, 0.0])
     return top + math.log(sum(math.exp(t - top) for t in terms) + rest * math.exp(-top))
 
 

@@ -69,7 +69,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A cumulative part of the fleet: `count` endpoints or a `share` (0..1]; watched `bake_s` after its last offer."""
+    """A cumulative part of the fleet: `count` endpoints or a `share` (0..1]; nine of ten are watched `bake_s`."""
 
     name: str
     bake_s: int

@@ -2,7 +2,7 @@
 
 Level-triggered: the whole situation comes in, maybe stale; calling it twice gives the same answer; nothing is kept in
 between. `plan` returns the current blueprint itself when nothing needs to change, else one with the next generation.
-A ring is passed only on proof: offers made, nine of ten eligible enrolled, quorum proven, baked after the last offer,
+A ring is passed only on proof: offers made, nine of ten eligible enrolled, quorum proven, nine of ten baked,
 no objection of the brake over *all* exposed rings. The next ring opens everywhere or nowhere; within a ring, regions
 may be staggered. Every gate that is closed has a line in the report.
 """

@@ -449,7 +449,7 @@ class RolloutService(Offering):
             situation = await self._situation(conn, tenant_id, row)
             allowed = await self.limits.allowance(conn, row, situation.targets, limits)
         now_ms = self.clock.now_ms()
-        proposed, report = planner.plan(row.policy, row.blueprint, situation.observed, now_ms)
+        proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
         proposed, _ = within(situation, proposed, report, allowed, now_ms)
         return (
             *lint.check(row.policy, row.blueprint, proposed, situation.observed, allowed),

@@ -77,7 +77,7 @@ class ControlArm:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A treated endpoint that is past the checkpoints of `brake.SILENCE_CHECKPOINTS` and away for longer than its class
+    """A treated endpoint that is past `evidence.SILENCE_CHECKPOINTS` and away for longer than its class
     is. Only those of rings too small for statistics are told, so there are few."""
 
     endpoint_id: str

@@ -25,7 +25,7 @@ from brakeline.rollout.summary import Bets, ControlArm, Part, Summary
 from brakeline.sim import bets, rates
 from brakeline.sim.asking import Floats, Ints, Region, SpreadPlaces, Waiting, come_and_go, few, share_of, split
 from brakeline.sim.harm import LOOP_HEARD, SHOWS, Exposure, Shows, bitten_share
-from brakeline.sim.incidents import Fault
+from brakeline.sim.incidents import Fault, Immediate
 from brakeline.sim.rates import Population
 
 HOUR_MS: Final = 3_600_000
@@ -463,10 +463,7 @@ class World:
     @property
     def _at_once(self) -> bool:
         """Whether who is bitten never tells a result."""
-        fault = self.case.fault
-        return (
-            fault is not None and bitten_share(fault, self.case.population, Exposure("server", 0.0, 0.0), 0.0, 0.0) >= 1
-        )
+        return self.case.fault is not None and isinstance(self.case.fault.onset, Immediate)
 
     def _failures(self) -> Ints:
         b = self.blocks
