@@ -8,18 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.support_cli import served
 from tests.support_fleet import OWNER, SmallFleet
 from tests.support_people import wired
 
 from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
-from brakeline.platform.clock import IdMaker, SystemClock
+from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.platform.tls import ensure_tls
 from brakeline.rollout.limits_api import router as limits_router
 from brakeline.rollout.service import RolloutService
 from brakeline.server.app import make_api
-from brakeline.server.serve import listen, make_server, started
 from brakeline.tenancy.api import current_principal
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -39,21 +38,13 @@ async def run(
     rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
     await wired(database, clock, ids, rollouts, OWNER.tenant_id)
     api.state.rollout = rollouts
-    tls, sock = ensure_tls(tmp_path, (), SystemClock()), listen("127.0.0.1", 0)
-    server = make_server(api, tls.certificate_file, tls.key_file, lambda: None)
-    serving = asyncio.create_task(server.serve([sock]))
-    await started(server, serving)
-    context = {"url": f"https://127.0.0.1:{sock.getsockname()[1]}", "ca_file": str(tls.ca_file), "token": "blt_x"}
-    (tmp_path / "context.json").write_text(json.dumps(context))
-    monkeypatch.setenv("BRAKELINE_CONTEXT", str(tmp_path / "context.json"))
 
     async def command(*words: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(main, words)
         return code, *capsys.readouterr()
 
-    yield command
-    server.stop()
-    await serving
+    async with served(api, tmp_path, monkeypatch):
+        yield command
 
 
 async def test_budgets_are_shown_lowered_raised_with_a_reason_and_removed(run: Run) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.support_cli import served
 from tests.support_fleet import OWNER, SmallFleet
 from tests.support_people import wired
 from tests.support_releases import release_bundle
@@ -16,9 +17,8 @@ from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
-from brakeline.platform.clock import IdMaker, SystemClock
+from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.platform.tls import ensure_tls
 from brakeline.protocol.messages import LauncherReport, TrialReport
 from brakeline.releases.api import router as releases_router
 from brakeline.releases.service import ReleasesService
@@ -29,7 +29,6 @@ from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.server.app import make_api
-from brakeline.server.serve import listen, make_server, started
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.service import TenancyService
 
@@ -65,21 +64,13 @@ async def run(
     api.state.fleet, api.state.rollout, api.state.releases = fleet.service, rollouts, releases
     api.state.releasing = Releasing(rollouts, releases)
     api.state.remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
-    tls, sock = ensure_tls(tmp_path, (), SystemClock()), listen("127.0.0.1", 0)
-    server = make_server(api, tls.certificate_file, tls.key_file, lambda: None)
-    serving = asyncio.create_task(server.serve([sock]))
-    await started(server, serving)
-    context = {"url": f"https://127.0.0.1:{sock.getsockname()[1]}", "ca_file": str(tls.ca_file), "token": "blt_x"}
-    (tmp_path / "context.json").write_text(json.dumps(context))
-    monkeypatch.setenv("BRAKELINE_CONTEXT", str(tmp_path / "context.json"))
 
     async def command(*words: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(main, words)
         return code, *capsys.readouterr()
 
-    yield command
-    server.stop()
-    await serving
+    async with served(api, tmp_path, monkeypatch):
+        yield command
 
 
 async def test_a_release_its_plan_and_an_endpoints_launcher(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.support_cli import served
 from tests.support_fleet import OWNER, SmallFleet, deb, update
 from tests.support_people import wired
 
@@ -16,14 +17,12 @@ from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
 from brakeline.exposure.api import router as exposure_router
 from brakeline.exposure.service import ExposureService
-from brakeline.platform.clock import IdMaker, SystemClock
+from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.platform.tls import ensure_tls
 from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.service import RolloutService
 from brakeline.server.app import make_api
-from brakeline.server.serve import listen, make_server, started
 from brakeline.tenancy.api import current_principal
 
 OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
@@ -51,21 +50,13 @@ async def run(
     api.dependency_overrides[current_principal] = lambda: OWNER
     api.state.exposure = exposure
     api.state.remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
-    tls, sock = ensure_tls(tmp_path, (), SystemClock()), listen("127.0.0.1", 0)
-    server = make_server(api, tls.certificate_file, tls.key_file, lambda: None)
-    serving = asyncio.create_task(server.serve([sock]))
-    await started(server, serving)
-    context = {"url": f"https://127.0.0.1:{sock.getsockname()[1]}", "ca_file": str(tls.ca_file), "token": "blt_x"}
-    (tmp_path / "context.json").write_text(json.dumps(context))
-    monkeypatch.setenv("BRAKELINE_CONTEXT", str(tmp_path / "context.json"))
 
     async def command(*words: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(main, words)
         return code, *capsys.readouterr()
 
-    yield command
-    server.stop()
-    await serving
+    async with served(api, tmp_path, monkeypatch):
+        yield command
 
 
 async def endpoint(fleet: SmallFleet, host: str) -> str:

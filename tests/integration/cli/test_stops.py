@@ -11,20 +11,19 @@ from pathlib import Path
 
 import pytest
 import structlog
+from tests.support_cli import served
 from tests.support_people import PASSWORD, House
 from tests.support_rollout import CHANGE, SmallFleet
 
 from brakeline.cli.__main__ import main
 from brakeline.cli.output import Exit
 from brakeline.core.clock import ManualClock
-from brakeline.platform.clock import IdMaker, SystemClock
+from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.platform.tls import ensure_tls
 from brakeline.rollout.api import router as rollout_router
 from brakeline.rollout.freeze_api import router as freeze_router
 from brakeline.rollout.presets import policy_for
 from brakeline.server.app import make_api
-from brakeline.server.serve import listen, make_server, started
 from brakeline.tenancy.api import router as tenancy_router
 from brakeline.tenancy.approval_api import router as approval_router
 from brakeline.tenancy.break_glass import BreakGlass
@@ -72,16 +71,8 @@ async def cell(
     api.state.rollout, api.state.freezing = fleet.service, fleet.freezing
     api.state.break_glass = BreakGlass(tmp_path / "break-glass.json", database, clock, IdMaker(clock))
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # standard output is the command line's
-    tls, sock = ensure_tls(tmp_path, (), SystemClock()), listen("127.0.0.1", 0)
-    server = make_server(api, tls.certificate_file, tls.key_file, lambda: None)
-    serving = asyncio.create_task(server.serve([sock]))
-    await started(server, serving)
-    context = {"url": f"https://127.0.0.1:{sock.getsockname()[1]}", "ca_file": str(tls.ca_file), "token": token}
-    (tmp_path / "context.json").write_text(json.dumps(context))
-    monkeypatch.setenv("BRAKELINE_CONTEXT", str(tmp_path / "context.json"))
-    yield Cell(fleet, house, olga, anna, capsys, monkeypatch)
-    server.stop()
-    await serving
+    async with served(api, tmp_path, monkeypatch, token):
+        yield Cell(fleet, house, olga, anna, capsys, monkeypatch)
     structlog.reset_defaults()
 
 

@@ -1,4 +1,4 @@
-"""What planner and brake make of numbers: group rows are fair bets, weekends hold nothing, places are for who is here."""
+"""What planner and brake make of numbers: group rows are fair bets, weekends hold nothing, who is away no place."""
 
 from __future__ import annotations
 
