@@ -59,7 +59,8 @@ class Polling(Endpoint):
         reply = json.loads(data)
         self.endpoint_id, self.secret = reply["endpoint_id"], bytes.fromhex(reply["secret"]["secret"])
 
-    async def exchange(self, wait_s: int, ready: tuple[Ready, ...] = ()) -> None:
+    async def exchange(self, wait_s: int, ready: tuple[Ready, ...] = ()) -> bool:
+        """False = the server is too busy just now; like an agent, ask again a little later."""
         body = encode(CheckIn("0.1.0", 0, "", HEALTH, ready))
         target = f"{routes.CHECK_IN}?wait={wait_s}"
         request, headers = self.headers(target, body)
@@ -67,10 +68,14 @@ class Polling(Endpoint):
         headers["if-none-match"] = self.etag
         self.writer.write(as_http(target, headers, body))
         status, answered, data = await answer(self.reader)
+        if status == 503:
+            await asyncio.sleep(0.5 + random.random())
+            return False
         assert status in (200, 304), data
         if status == 200:
             self.etag = answered["etag"]
             self.take(json.loads(data), time.monotonic())
+        return True
 
     def take(self, reply: dict[str, Any], now: float) -> None:
         self.candidate = next(iter(reply["candidates"]), None)
@@ -85,10 +90,9 @@ class Polling(Endpoint):
         while not self.told_at:
             left = self.ready_at - time.monotonic()
             if self.candidate is not None and not said and left <= 0:
-                said = True
                 c = self.candidate
                 transaction = Transaction(ACTIONS, transaction_digest(ACTIONS))
-                await self.exchange(0, (Ready(c["rollout_id"], c["generation"], transaction),))
+                said = await self.exchange(0, (Ready(c["rollout_id"], c["generation"], transaction),))
             else:
                 await self.exchange(55 if said or self.candidate is None else max(0, min(55, round(left))))
 

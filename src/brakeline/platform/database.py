@@ -153,7 +153,7 @@ def _away_said(kinds: tuple[type[BaseException], ...]) -> Iterator[None]:
     except asyncpg.DiskFullError as e:
         raise Unavailable(f"the database's disk is full: {e}. Free some space; nothing acknowledged is lost.") from e
     except kinds as e:
-        raise Unavailable(f"the database does not answer as it should: {e or type(e).__name__}") from e
+        raise Unavailable(f"the database does not answer as it should: {str(e) or type(e).__name__}") from e
     except asyncpg.InterfaceError as e:
         if "closed" not in str(e) and "closing" not in str(e):
             raise

@@ -9,7 +9,7 @@ dependency.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from brakeline.core.clock import Clock
@@ -61,6 +61,7 @@ class Offering:
                  limits: Limits) -> None:  # fmt: skip
         self.db, self.clock, self.ids, self.cell, self.journal, self.limits = db, clock, ids, cell, journal, limits
         self.live = LiveRollouts()
+        self.on_harm: Callable[[], None] | None = None  # told after a commit of harm: the reconciler looks at once
 
     async def refresh(self, tenant_id: str) -> tuple[LiveRollout, ...]:
         """Read again what is live for a tenant."""
@@ -290,19 +291,23 @@ class Offering:
     async def record_results(self, identity: EndpointIdentity, results: Iterable[TransactionResult]) -> ResultsAck:
         """Store results, each once; acknowledged after commit. Results of unknown offers are kept and acknowledged."""
         accepted: list[str] = []
+        harmed = False
         async with self.db.tenant(identity.tenant_id) as conn:
             for result in results:
-                await self._result(conn, identity, result)
+                harmed |= await self._result(conn, identity, result)
                 accepted.append(result.transaction_id)
+        if harmed and self.on_harm is not None:
+            self.on_harm()
         return ResultsAck(tuple(accepted))
 
-    async def _result(self, conn: Connection, identity: EndpointIdentity, result: TransactionResult) -> None:
+    async def _result(self, conn: Connection, identity: EndpointIdentity, result: TransactionResult) -> bool:
+        """Whether it is news of harm."""
         now_ms, endpoint_id = self.clock.now_ms(), identity.endpoint_id
         if not await offers.add_result(conn, identity.tenant_id, endpoint_id, result, now_ms):
-            return
+            return False
         offer = await offers.by_id(conn, result.offer_id, endpoint_id)
         if offer is None:
-            return
+            return False
         await offers.close(conn, [offer.offer_id], result.outcome.value, now_ms)
         explicit = evidence.came_through_the_change(
             result.outcome.value, result.code, bool(result.services_failed), result.health.healthy
@@ -317,6 +322,7 @@ class Offering:
                 live.through.add(endpoint_id)
         text = f"{endpoint_id}: {result.outcome.value}, {detail}"
         await rollouts.add_event(conn, identity.tenant_id, offer.rollout_id, now_ms, "result", endpoint_id, text)
+        return explicit
 
 
 def _subject(target: Target, gate: Gate, arm: Arm, generation: int, progress: Progress, now_ms: int) -> Subject:

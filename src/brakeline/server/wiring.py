@@ -215,9 +215,11 @@ def _reconcilers(
         await asyncio.sleep(SHIPPING_AFTER_S)
         return await shipping.reconcile()
 
+    rolling = Reconciler("rollouts", rollout.reconcile, RECONCILE_S, clock)
+    rollout.on_harm = rolling.kick
     return (
         Reconciler("shipping", ship, SHIPPING_S, clock),
-        Reconciler("rollouts", rollout.reconcile, RECONCILE_S, clock),
+        rolling,
         Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
         assessing,

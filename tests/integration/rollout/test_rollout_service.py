@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support_rollout import CHANGE, OWNER, PIN, SmallFleet, quick_policy
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.platform.database import Database
-from brakeline.protocol.messages import ReleaseRef
+from brakeline.protocol.messages import Outcome, ReleaseRef
 from brakeline.rollout.model import Change, Pin, State
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.tenancy.model import Principal
@@ -228,6 +229,13 @@ async def test_killed_in_mid_rollout_nothing_is_applied_twice_and_it_goes_on(fle
     assert all(len(t.applied) == 1 for t in fleet.twins)
 
 
+TOLD = {
+    "postinst": (Outcome.FAILED, "maintainer_script_failed"),
+    "good": (Outcome.INSTALLED, "ok"),
+    "network": (Outcome.FAILED, "network"),
+}
+
+
 async def test_results_are_taken_once_and_acknowledged_each_time(fleet: SmallFleet) -> None:
     rollout = await fleet.create(quick_policy(1, 3))
     await fleet.round()
@@ -238,6 +246,20 @@ async def test_results_are_taken_once_and_acknowledged_each_time(fleet: SmallFle
         assert ack.accepted == (results[0].transaction_id,)
     log = (await fleet.service.show(OWNER, rollout)).log
     assert sum(line.kind == "result" for line in log) == 1
+
+
+@pytest.mark.parametrize("fate", ["postinst", "good", "network"])
+async def test_harm_is_looked_at_as_soon_as_it_is_committed(fleet: SmallFleet, fate: str) -> None:
+    looked: list[str] = []
+    await fleet.create(quick_policy(1, 3))
+    await fleet.round()
+    twin = next(t for t in fleet.twins if t.unsent)
+    outcome, code = TOLD[fate]
+    results = tuple(replace(r, outcome=outcome, code=code) for r in twin.unsent)
+    fleet.service.on_harm = lambda: looked.append(fate)
+    for _ in range(2):  # an acknowledgement that was lost: the same result again is no news
+        await fleet.service.record_results(twin.identity, results)
+    assert looked == (["postinst"] if fate == "postinst" else [])
 
 
 async def test_two_executors_at_once_come_to_the_same_end(fleet: SmallFleet) -> None:
