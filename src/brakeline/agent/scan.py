@@ -112,7 +112,9 @@ def adopt(state: Path) -> None:
 
 def plan(provider: Provider, candidate: Candidate, allow_removals: bool) -> Planned | Refused:
     """The exact transaction that would be done for a candidate, or why none."""
-    bounds = Bounds(conffile_policy=candidate.conffile_policy, allow_removals=allow_removals)
+    bounds = Bounds(
+        conffile_policy=candidate.conffile_policy, allow_removals=allow_removals, without=candidate.without
+    )  # fmt: skip
     return provider.plan(candidate.updates, bounds)
 
 
