@@ -11,8 +11,9 @@ from tests.integration.apt.steps import prepare
 from brakeline.agent.providers.apt.keep import DIRECTORY, Keeper
 from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.apt.undo import BOUNDS
-from brakeline.agent.providers.model import Inverse, Order, Refused
-from brakeline.protocol.messages import Action, ActionKind, Outcome, TransactionResult, WayBack
+from brakeline.agent.providers.model import Bounds, Inverse, Order, Refused
+from brakeline.agent.transaction import read_result, write_order
+from brakeline.protocol.messages import Action, ActionKind, Outcome, TransactionResult, UpdateRef, WayBack
 
 
 def stored(endpoint: Clone, *, look: bool = True) -> Inverse:
@@ -150,3 +151,68 @@ def test_the_store_is_bounded_and_forgets_the_oldest(endpoint: Clone, repository
     endpoint.sh("apt-get -q -eany update")
     last = small.keep(order(endpoint.plan(("job", "5")), number=5), frozenset(), 5, endpoint.said.append, 60.0)
     assert (last.stored, last.code) == (False, "too_large")
+
+
+KILL = """if [ "$1" = upgrade ] && [ ! -e /tmp/once ]; then
+touch /tmp/once; kill -9 $(pgrep -f agent.transactio[n]) $(pgrep -x apt-get) $PPID; fi"""
+STATE = "/var/lib/brakeline-helper"
+
+
+def run(endpoint: Clone, wanted: Order) -> TransactionResult | None:
+    """The runner's program with this order, started (again)."""
+    if not (endpoint.machine.path(STATE) / "tx" / wanted.transaction_id / "order.json").exists():
+        write_order(endpoint.machine.path(STATE), wanted)
+    code = f"from brakeline.agent.transaction import main; import sys; sys.exit(main(['{wanted.transaction_id}']))"
+    endpoint.agent("-c", code)
+    return read_result(endpoint.machine.path(STATE), wanted.transaction_id)
+
+
+def test_everything_killed_in_the_middle_of_the_way_back_is_healed_and_finished(
+    endpoint: Clone, repository: Repository
+) -> None:
+    """As a power cut, with the former versions nowhere but in the endpoint's own store; two orders and it is done."""
+    first = (Built("job", "1", scripts={"preinst": KILL}), Built("later", "1", depends="job"))
+    prepare(endpoint, repository, Built("job", "2"), Built("later", "2", depends="job"), first=first)
+    done = endpoint.apply(endpoint.plan(("job", "2"), ("later", "2")))
+    assert done.way_back == WayBack(True, 2)
+    for name in ("job", "later"):
+        repository.withdraw(name, "1")
+    endpoint.sh("apt-get -q -eany update; apt-get clean")
+    one = back(endpoint)
+    assert run(endpoint, one) is None
+    assert endpoint.version("job").startswith("iHR")
+    result = run(endpoint, one)
+    assert result is not None
+    assert result.outcome is Outcome.INTERRUPTED, result
+    assert result.code in ("interrupted_repaired", "interrupted_partial")
+    assert (endpoint.version("job"), endpoint.sh("dpkg --audit")) == ("ii 1", "")
+    if result.code == "interrupted_partial":  # the cell offers it again, for what is left
+        again = run(endpoint, back(endpoint, 3))
+        assert again is not None
+        assert again.outcome is Outcome.INSTALLED, again
+    assert (endpoint.version("job"), endpoint.version("later")) == ("ii 1", "ii 1")
+
+
+def test_a_power_cut_before_dpkg_leaves_the_way_back_and_nothing_else(endpoint: Clone, repository: Repository) -> None:
+    """The store's directory appears whole or not at all: what lies half-made beside it is forgotten."""
+    prepare(endpoint, repository, Built("job", "2"), first=(Built("job", "1"),))
+    torn = endpoint.machine.path(f"{DIRECTORY}/new")
+    torn.mkdir(parents=True)
+    (torn / "job_1_all.deb").write_bytes(b"half")
+    assert endpoint.provider.undo("ro_1", look=False) == Refused(
+        "no_way_back", "No way back from that rollout is stored on this endpoint."
+    )
+    assert endpoint.apply(endpoint.plan(("job", "2"))).way_back == WayBack(True, 1)
+    assert not torn.exists()
+    assert undone(endpoint).outcome is Outcome.INSTALLED
+
+
+def test_a_quarantined_version_is_in_no_plan_not_even_as_a_dependency(endpoint: Clone, repository: Repository) -> None:
+    library = Built("job-lib", "2")
+    prepare(endpoint, repository, Built("job", "2", depends="job-lib (>= 2)"), library,
+            first=(Built("job", "1"), Built("job-lib", "1")))  # fmt: skip
+    without = Bounds(without=(UpdateRef("job-lib", "2"),))
+    assert endpoint.refusal(("job", "2"), bounds=without) == Refused(
+        "quarantined", "It would install job-lib 2, which is quarantined."
+    )
+    assert endpoint.plan(("job", "2")).actions
