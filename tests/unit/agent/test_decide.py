@@ -526,10 +526,11 @@ UNDONE = "ro_01JD0000000000000000000002"
 def test_a_way_back_is_planned_offered_and_asked_for_by_its_own_verb() -> None:
     candidate = replace(CANDIDATE, undoes=UNDONE)
     story = idle(candidates=(candidate,))
-    assert story.the(model.StartPlan).candidate.undoes == UNDONE
+    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    story.now_s += 2
     story.happens(model.PlanMade, candidate, BACK_PLAN)
     offer = replace(OFFERED, undoes=UNDONE, transaction_digest=BACK_PLAN.transaction.digest)
-    story.passes(5).reply(candidates=(candidate,), offers=(sign(offer),))
+    story.reply(candidates=(candidate,), offers=(sign(offer),))
     asked = story.the(model.AskHelper)
     assert (asked.undoes, asked.transaction) == (UNDONE, BACK_PLAN.transaction)
 
