@@ -25,10 +25,12 @@ from brakeline.protocol.messages import (
     NotReady,
     Offer,
     Outcome,
+    PackageChange,
     Ready,
     SignedOrder,
     Transaction,
     TransactionResult,
+    WayBack,
 )
 from brakeline.rollout.acts import Acts
 from brakeline.rollout.freezing import FreezeView, Freezing
@@ -58,6 +60,9 @@ class Twin:
     fate: str = "good"  # good | postinst | network | nothing_to_do | idle (takes a release, then tells nothing of it)
     # | misses (lets its first offer go by) | waits (keeps its offer in the queue, until it is told to drop it)
     version: str = "3.0.15-1"
+    former: str = ""  # what the way back leads to; "" = nothing was changed yet
+    changed: str = ""  # the version that an update has left there, whole or half
+    keeps: bool = True  # a way back, before it begins an update
     alive: bool = True
     confirmed: str = ""  # release that its launcher has confirmed
     orders: list[SignedOrder] = field(default_factory=list)
@@ -155,7 +160,9 @@ class SmallFleet:
         """What the endpoint says when it knows of `candidates`."""
         ready, not_ready = [], []
         for c in candidates:
-            if t.fate == "nothing_to_do":
+            if c.undoes and not t.former:
+                not_ready.append(NotReady(c.rollout_id, c.generation, "no_way_back", "none is stored here"))
+            elif t.fate == "nothing_to_do":
                 not_ready.append(NotReady(c.rollout_id, c.generation, "nothing_to_do", "already installed"))
             else:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
@@ -183,13 +190,33 @@ class SmallFleet:
         t.confirmed = offer.release.release_id if offer.release else ""
         if t.fate == "idle":
             return
+        if offer.undoes:
+            self._go_back(t, offer)
+            return
         failed = t.fate == "postinst"
         outcome, code = (Outcome.FAILED, "maintainer_script_failed") if failed else (Outcome.INSTALLED, "ok")
+        changes: tuple[PackageChange, ...] = ()
+        if not offer.release:
+            pin = offer.updates[0]
+            t.former, t.changed = t.version if t.keeps else "", pin.version
+            changes = (PackageChange(pin.name, "amd64", t.version, pin.version, "iF" if failed else "ii"),)
         if not failed:
             t.version = offer.updates[0].version
+        kept = WayBack(True, 1) if t.keeps else WayBack(False, 0, "gone", "libssl3 cannot be had any more")
         t.unsent.append(
             TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id, offer.generation, outcome,
-                              code, "postinst returned 1" if failed else "", started_ms=1, ended_ms=2)
+                              code, "postinst returned 1" if failed else "", changes, started_ms=1, ended_ms=2,
+                              way_back=kept)
+        )  # fmt: skip
+
+    def _go_back(self, t: Twin, offer: Offer) -> None:
+        failed = t.fate == "back_fails"
+        outcome, code = (Outcome.FAILED, "maintainer_script_failed") if failed else (Outcome.INSTALLED, "ok")
+        if not failed:
+            t.version, t.changed, t.former = t.former, "", ""
+        t.unsent.append(
+            TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id, offer.generation, outcome,
+                              code, "", started_ms=1, ended_ms=2)
         )  # fmt: skip
 
     def updated(self) -> list[str]:
@@ -201,5 +228,8 @@ class SmallFleet:
 
 
 def transaction(t: Twin, c: Candidate) -> Transaction:
+    if c.undoes:
+        back = (Action(ActionKind.DOWNGRADE, PIN.name, "amd64", t.changed, t.former),)
+        return Transaction(back, transaction_digest(back))
     actions = tuple(Action(ActionKind.UPGRADE, u.name, "amd64", t.version, u.version) for u in c.updates)
     return Transaction(actions, transaction_digest(actions))

@@ -12,7 +12,7 @@ from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone, clone, order
 
 from brakeline.agent.providers.fake import FakeProvider, Version
-from brakeline.agent.providers.model import Bounds, Planned, Provider, Refreshed, Refused
+from brakeline.agent.providers.model import Bounds, Inverse, Planned, Provider, Refreshed, Refused
 from brakeline.core.clock import ManualClock
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import ActionKind, Outcome, Package, PendingUpdate, UpdateRef, UpdateState
@@ -272,3 +272,35 @@ def test_recover_after_a_complete_run(world: World) -> None:
     result = world.provider.recover(order(plan.transaction), [].append)
     assert (result.outcome, result.code) == (Outcome.INTERRUPTED, "interrupted_complete")
     assert [(c.name, c.before, c.after) for c in result.changes] == [("p", "1", "2")]
+
+
+def test_the_way_back_is_stored_beforehand_and_taken_exactly(world: World) -> None:
+    outdated(world, Version("p", "2", needs=(UpdateRef("q", "1"),)), Version("q", "1"))
+    done = world.provider.apply(order(planned(world, ("p", "2")).transaction), [].append)
+    assert done.way_back is not None
+    assert (done.way_back.stored, done.way_back.packages) == (True, 2)
+    left = world.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    bounds = Bounds(allow_downgrades=True, allow_removals=True)
+    back = replace(order(left.transaction, bounds, 2), inverse=left)
+    result = world.provider.apply(back, [].append)
+    assert (result.outcome, result.code) == (Outcome.INSTALLED, "ok"), result
+    assert result.way_back is not None
+    assert result.way_back.code == "is_way_back"
+    assert (world.really_has("p"), world.really_has("q")) == ("ii 1", "")
+    again = world.provider.undo("ro_1", look=True)
+    assert isinstance(again, Refused)
+    assert again.code == "nothing_to_do"
+
+
+def test_no_way_back_from_what_was_never_done(world: World) -> None:
+    outdated(world, Version("p", "2"))
+    answer = world.provider.undo("ro_1", look=True)
+    assert isinstance(answer, Refused)
+    assert answer.code == "no_way_back"
+
+
+def test_quarantined_versions_are_in_no_plan(world: World) -> None:
+    outdated(world, Version("p", "2", needs=(UpdateRef("q", "1"),)), Version("q", "1"))
+    answer = refused(world, ("p", "2"), bounds=Bounds(without=(UpdateRef("q", "1"),)))
+    assert (answer.code, "q 1" in answer.reason) == ("quarantined", True)

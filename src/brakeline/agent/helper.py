@@ -15,7 +15,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from brakeline.agent.helper_wire import BadFrame
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
 from brakeline.agent.transactions import Transactions
 from brakeline.core.errors import Fault
+from brakeline.core.ids import parse_id
 from brakeline.protocol import codec
 from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import Offer, SignedOrder, Transaction
@@ -62,6 +63,10 @@ class Helper:
                     return self._refresh()
                 case "apply":
                     return self._apply(request)
+                case "inverse":
+                    return self._inverse(request)
+                case "rollback":
+                    return self._rollback(request)
                 case "status":
                     return self.transactions.status(_transaction_id(request))
                 case "forget":
@@ -94,13 +99,45 @@ class Helper:
             return refuse(offer.code, offer.reason)
         if offer.release is not None:
             return refuse("refused", "a release of Brakeline is installed by the launcher, never by the helper")
+        if offer.undoes:
+            return refuse("refused", "a way back is taken by the verb rollback, from what this endpoint stored itself")
         unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)
+        return self._begin(self._order(offer, transaction), offer, request)
+
+    def _begin(self, order: Order, offer: Offer, request: dict[str, Any]) -> Reply:
         claimed_ms = request.get("server_ms")
         now_ms = self.transactions.time_floor(max(offer.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
         with self.beginning:
-            return self.transactions.begin(self._order(offer, transaction), offer.expires_ms, now_ms)
+            return self.transactions.begin(order, offer.expires_ms, now_ms)
+
+    def _inverse(self, request: dict[str, Any]) -> Reply:
+        """What is left to do of a stored way back; changes nothing."""
+        found = self.provider().undo(parse_id(str(request.get("rollout_id")), "ro"), look=True)
+        if isinstance(found, Refused):
+            return refuse(found.code, found.reason)
+        return {"ok": True, "transaction": codec.to_plain(found.transaction)}
+
+    def _rollback(self, request: dict[str, Any]) -> Reply:
+        """The only way to an older version: signed by the cell, over exactly what is left of an inverse stored here."""
+        signed: SignedOrder = codec.from_plain(SignedOrder, request.get("order"), "order")
+        offer = orders.read_order(signed, self.config.cell_key, self.config.endpoint_id)
+        if isinstance(offer, orders.Disbelieved):
+            return refuse(offer.code, offer.reason)
+        if offer.release is not None or not offer.undoes:
+            return refuse("refused", "this order takes nothing back")
+        if self.transactions.knows(orders.transaction_id(offer.offer_id)):
+            return {"ok": True, "transaction_id": orders.transaction_id(offer.offer_id)}
+        found = self.provider().undo(parse_id(offer.undoes, "ro"), look=False)
+        if isinstance(found, Refused):
+            return refuse(found.code, found.reason)
+        unfit = orders.unfit(offer, found.transaction) or orders.unsafe(found.transaction)
+        if unfit is not None:
+            return refuse(unfit.code, unfit.reason)
+        order = self._order(offer, found.transaction)
+        bounds = replace(order.bounds, allow_downgrades=True, allow_removals=True)
+        return self._begin(replace(order, bounds=bounds, inverse=found), offer, request)
 
     def _order(self, offer: Offer, transaction: Transaction) -> Order:
         bounds = Bounds(
@@ -120,8 +157,6 @@ def refuse(code: str, reason: str) -> Reply:
 
 
 def _transaction_id(request: dict[str, Any]) -> str:
-    from brakeline.core.ids import parse_id
-
     return parse_id(str(request.get("transaction_id")), "tx")
 
 

@@ -12,6 +12,7 @@ from brakeline.protocol import codec
 from brakeline.protocol.messages import SignedOrder, Transaction, TransactionResult
 
 ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
+LOOK_S_MAX = 60.0  # a simulation of apt, and the hashes of what is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,25 @@ class HelperClient:
 
     def apply(self, order: SignedOrder, transaction: Transaction, server_ms: int) -> Going | Declined | None:
         """None = no answer: whether it began is not known."""
-        request = {
-            "verb": "apply",
-            "order": codec.to_plain(order),
-            "transaction": codec.to_plain(transaction),
-            "server_ms": server_ms,
-        }
-        reply = self._ask(request)
+        words = {"order": codec.to_plain(order), "transaction": codec.to_plain(transaction), "server_ms": server_ms}
+        return self._begun(self._ask({"verb": "apply", **words}))
+
+    def rollback(self, order: SignedOrder, server_ms: int) -> Going | Declined | None:
+        """The same for a way back, which the helper takes from its own store."""
+        return self._begun(self._ask({"verb": "rollback", "order": codec.to_plain(order), "server_ms": server_ms}))
+
+    def inverse(self, rollout_id: str) -> Transaction | Declined | None:
+        """What is left to do of the way back from this rollout. None = no answer."""
+        reply = self._ask({"verb": "inverse", "rollout_id": rollout_id}, LOOK_S_MAX)
+        if reply is None:
+            return None
+        if not reply.get("ok"):
+            return Declined(str(reply.get("code")), str(reply.get("reason")))
+        transaction: Transaction = codec.from_plain(Transaction, reply.get("transaction"), "transaction")
+        return transaction
+
+    @staticmethod
+    def _begun(reply: dict[str, Any] | None) -> Going | Declined | None:
         if reply is None:
             return None
         return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))
@@ -92,9 +105,10 @@ class HelperClient:
                 return f"the helper gave no answer: {e}"
         return "" if reply.get("ok") else str(reply.get("reason"))
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+    def _ask(self, request: dict[str, Any], within_s: float = ANSWER_S_MAX) -> dict[str, Any] | None:
         try:
             with self._connect() as connection:
+                connection.settimeout(within_s)
                 helper_wire.send(connection, request)
                 return helper_wire.receive(connection)
         except (OSError, BadFrame, HelperAway):

@@ -322,7 +322,10 @@ class Loop:
             self._events.append(model.ErrandFailed(self._now(), Errand.REFRESH, str(e)))
 
     def _ask_helper(self, command: model.AskHelper) -> None:
-        answer = self._out.helper.apply(command.order, command.transaction, command.server_ms)
+        if command.undoes:
+            answer = self._out.helper.rollback(command.order, command.server_ms)
+        else:
+            answer = self._out.helper.apply(command.order, command.transaction, command.server_ms)
         now = self._now()
         match answer:
             case None:

@@ -89,6 +89,7 @@ class Session:
     order: SignedOrder | None = None  # dropped at the end
     transaction: Transaction | None = None
     release: str = ""  # release_id: the launcher is asked for it, not the helper
+    undoes: str = ""  # rollout id: a way back, which the helper takes from its own store
     asks: int = 0  # how often the launcher was asked to look for it
 
 
@@ -453,6 +454,7 @@ class AskHelper:
     order: SignedOrder
     transaction: Transaction
     server_ms: int
+    undoes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def _receive_one(state: State, order: SignedOrder, at: Instant) -> Step:
         expires_ms=offer.expires_ms,
         order=order,
         release=offer.release.release_id if offer.release else "",
+        undoes=offer.undoes,
     )
     return _judge(put(state, session), session, offer, at)
 
@@ -81,7 +82,9 @@ def _judge(state: State, session: Session, offer: Offer, at: Instant) -> Step:
         return _refuse(state, session, "assess_only", "this endpoint is only assessed", at)
     prepared = next((p for p in state.preparations if p.candidate.rollout_id == offer.rollout_id), None)
     if prepared is None:  # planned by an earlier process of ours: plan again, then see whether it is still the same
-        candidate = Candidate(offer.rollout_id, offer.generation, offer.updates, offer.conffile_policy)
+        candidate = Candidate(
+            offer.rollout_id, offer.generation, offer.updates, offer.conffile_policy, undoes=offer.undoes
+        )  # fmt: skip
         return replace(state, preparations=(*state.preparations, Preparation(candidate))), ()
     if prepared.answer is None:
         return state, ()
@@ -167,7 +170,8 @@ def _ask(state: State, session: Session, at: Instant) -> Step:
     assert session.order is not None
     assert session.transaction is not None
     state = replace(put(state, replace(session, phase=SessionPhase.ASKED)), watch_due_s=at.monotonic_s + WATCH_S)
-    return state, (AskHelper(session.offer_id, session.order, session.transaction, server_now_ms(state, at)),)
+    now_ms = server_now_ms(state, at)
+    return state, (AskHelper(session.offer_id, session.order, session.transaction, now_ms, session.undoes),)
 
 
 def _watch(state: State, session: Session, at: Instant) -> Step:

@@ -64,6 +64,8 @@ def unfit(offer: Offer, transaction: Transaction) -> Disbelieved | None:
         return Disbelieved("changed", "the transaction is not the one that the offer names", offer)
     if not transaction.actions or len(transaction.actions) > ACTIONS_MAX:
         return Disbelieved("refused", f"{len(transaction.actions)} actions; 1 to {ACTIONS_MAX} are done at once", offer)
+    if offer.undoes:
+        return None  # which versions those are, the helper alone decides: by what it stored itself
     for action in transaction.actions:
         if action.kind is ActionKind.DOWNGRADE:
             return Disbelieved("refused", f"{action.name}: an offer never downgrades", offer)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from brakeline.agent import facts, rescan
 from brakeline.agent.files import write_durably
+from brakeline.agent.helper_client import Declined, HelperClient
 from brakeline.agent.model import ScanSummary
 from brakeline.agent.providers.model import Bounds, Planned, Provider, Refused
 from brakeline.agent.rescan import Depth, Look, Stamp
@@ -112,8 +113,21 @@ def adopt(state: Path) -> None:
 
 def plan(provider: Provider, candidate: Candidate, allow_removals: bool) -> Planned | Refused:
     """The exact transaction that would be done for a candidate, or why none."""
-    bounds = Bounds(conffile_policy=candidate.conffile_policy, allow_removals=allow_removals)
+    bounds = Bounds(
+        conffile_policy=candidate.conffile_policy, allow_removals=allow_removals, without=candidate.without
+    )  # fmt: skip
     return provider.plan(candidate.updates, bounds)
+
+
+def plan_back(helper: HelperClient, candidate: Candidate) -> Planned | Refused:
+    """The way back that the root helper has stored, and has just tried in its mind; else why there is none now."""
+    match helper.inverse(candidate.undoes):
+        case None:
+            return Refused("busy", "The root helper gave no answer about the way back.")
+        case Declined(code=code, reason=reason):
+            return Refused(code, reason)
+        case transaction:
+            return Planned(transaction)
 
 
 def read_packages(path: Path) -> tuple[int, tuple[Package, ...]] | None:

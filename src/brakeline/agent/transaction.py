@@ -125,7 +125,8 @@ def main(arguments: Sequence[str]) -> int:
     asked: list[int] = []
     # A handler, not SIG_IGN, which apt and every maintainer script would inherit. What dpkg has begun is finished.
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    provider = AptProvider(clock, work_dir=str(state_dir / "tx"), stopping=lambda: bool(asked))
+    provider = AptProvider(clock, work_dir=str(state_dir / "tx"), stopping=lambda: bool(asked),
+                           back_dir=str(state_dir / "back"))  # fmt: skip
     place = files(state_dir, options.transaction_id)
     try:
         return execute(place, provider, clock)

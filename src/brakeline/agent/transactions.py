@@ -55,6 +55,10 @@ class Transactions:
         self._start(order.transaction_id)
         return {"ok": True, "transaction_id": order.transaction_id}
 
+    def knows(self, transaction_id: str) -> bool:
+        """Whether it was begun, and is not forgotten yet."""
+        return (self._tx / transaction_id).exists()
+
     def status(self, transaction_id: str) -> dict[str, Any]:
         """unknown | running | ended (with the result). A runner that died is started again, a few times."""
         if not (self._tx / transaction_id).exists():

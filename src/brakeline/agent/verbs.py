@@ -55,13 +55,17 @@ def plan(options: Namespace) -> int:
     """A child of `run`: the exact transaction for a candidate."""
     from brakeline.agent import scan as scanning
     from brakeline.agent import wiring
+    from brakeline.agent.helper_client import HelperClient
     from brakeline.agent.providers.model import Planned
     from brakeline.protocol.messages import Candidate
 
     _as_child()
     candidate = codec.decode(Candidate, (Path(options.state) / "work" / "candidate.json").read_bytes())
-    allow_removals = configuration.load(Path(options.config)).allow_removals
-    answer = scanning.plan(wiring.provider(), candidate, allow_removals)
+    config = configuration.load(Path(options.config))
+    if candidate.undoes:
+        answer = scanning.plan_back(HelperClient(config.helper_socket), candidate)
+    else:
+        answer = scanning.plan(wiring.provider(), candidate, config.allow_removals)
     kind = "planned" if isinstance(answer, Planned) else "refused"
     sys.stdout.buffer.write(codec.encode({kind: answer}) + b"\n")
     return 0

@@ -204,6 +204,8 @@ class Candidate:
     updates: tuple[UpdateRef, ...]
     conffile_policy: str = "keep"  # keep | replace
     release: ReleaseRef | None = None  # not updates of the vendor's but a release of ours, for the launcher
+    undoes: str = ""  # rollout id: the way back from its updates, as this endpoint stored it beforehand
+    without: tuple[UpdateRef, ...] = ()  # quarantined: never in the plan, not even as a dependency
 
 
 class ActionKind(StrEnum):
@@ -348,6 +350,7 @@ class Offer:
     allow_new_packages: bool = True
     allow_removals: bool = False
     release: ReleaseRef | None = None
+    undoes: str = ""  # rollout id: `transaction_digest` is of the inverse that the endpoint stored itself
 
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else
@@ -401,6 +404,21 @@ class PackageChange:
 
 
 @dataclass(frozen=True, slots=True)
+class WayBack:
+    """Whether the exact inverse of a transaction was stored on the endpoint before dpkg was started."""
+
+    stored: bool
+    packages: int = 0  # that the inverse puts back or removes
+    code: str = ""  # gone | unknown_origin | fetch_failed | too_large | no_space | is_way_back | "" = stored
+    reason: str = ""  # one sentence for people; "" = stored
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"way back: yes ({self.packages} packages)" if self.stored else f"no way back: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionResult:
     """`POST /agent/v1/results` carries a batch of these. Acknowledged after commit; sent again until then."""
 
@@ -419,6 +437,7 @@ class TransactionResult:
     started_ms: int = 0
     ended_ms: int = 0
     log_tail: str = ""  # at most 16 KiB
+    way_back: WayBack | None = None  # None = it never came to that, or the agent is older
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Acts:
             return None
         says = (
             f"Start rollout {row.title} ({row.rollout_id}) on {size} endpoints, faster than the careful pace: {why}.",
-            f"It installs {_updates(row)}.",
+            f"It takes {_updates(row)} back." if row.change.takes_back else f"It installs {_updates(row)}.",
         )
         return await self._approvals.ask(principal, Act.FAST_LANE, row.rollout_id, {}, says, row.situation)
 

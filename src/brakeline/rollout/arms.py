@@ -13,12 +13,14 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from brakeline.core.draw import U_BITS, U_END, draw
 from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring, Turn
 
 __all__ = ["U_BITS", "U_END", "draw"]  # the draw itself is shared with agent and launcher
+
+HARMED_SHIFT: Final = 20  # of a rollback's draws a millionth lies below everybody else
 
 
 class Draws(Protocol):
@@ -59,8 +61,9 @@ class SortedDraws:
 
 
 def held_out(policy: Policy, change: Change, total: int) -> int:
-    """How many endpoints are treated last of all, as the last comparison. None where a finding is exploited."""
-    return 0 if change.exploited else math.floor(policy.guard.holdout * total)
+    """How many endpoints are treated last of all, as the last comparison. None where a finding is exploited, and none
+    keeps a bad update for the sake of a comparison."""
+    return 0 if change.exploited or change.takes_back else math.floor(policy.guard.holdout * total)
 
 
 def _cumulative(ring: Ring, total: int) -> int:
@@ -101,6 +104,22 @@ def allot(upto: int, sizes: Mapping[str, int]) -> dict[str, int]:
     for region in by_remainder[: upto - sum(shares.values())]:
         shares[region] += 1
     return shares
+
+
+def goals(change: Change, upto: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """How many endpoints of each region `upto` places mean: those of endpoints with proven harm are where these are."""
+    harmed = {h.region: min(h.endpoints, sizes.get(h.region, 0)) for h in change.harmed if h.region in sizes}
+    first = sum(harmed.values())
+    if upto <= first:
+        return dict.fromkeys(sizes, 0) | allot(upto, harmed)
+    rest = allot(upto - first, {r: n - harmed.get(r, 0) for r, n in sizes.items()})
+    return {r: n + harmed.get(r, 0) for r, n in rest.items()}
+
+
+def ahead(u: int, *, harmed: bool) -> int:
+    """The draw of a rollback's target: endpoints with proven harm below all others, else in the same order."""
+    low = U_END >> HARMED_SHIFT
+    return u >> HARMED_SHIFT if harmed else low + u * (U_END - low) // U_END
 
 
 def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int,

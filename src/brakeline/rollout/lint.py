@@ -118,7 +118,7 @@ def gates_only_while_rolling(_p: Policy, _c: Blueprint, proposed: Blueprint, obs
 
 def never_quarantined(_p: Policy, _c: Blueprint, proposed: Blueprint, observed: Observed) -> Iterator[str]:
     """A halted update is offered by no later rollout."""
-    if proposed.gates:
+    if proposed.gates and not observed.change.takes_back:
         for pin in sorted(set(observed.change.updates) & observed.quarantined):
             yield f"{pin.name} {pin.version} is quarantined"
 

@@ -17,6 +17,7 @@ from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
 THROUGH = frozenset({Progress.INSTALLED, Progress.FAILED})
+WITHOUT_MAX = 200  # told to endpoints; whatever is beyond is refused when they say ready
 ASKED = frozenset({Progress.OFFERED, Progress.STARTED})
 
 
@@ -28,13 +29,18 @@ class LiveRollout:
     targets: dict[str, Target]
     through: set[str] = field(default_factory=set)  # treated, with a final result: nothing more to offer
     asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
+    without: tuple[UpdateRef, ...] = ()  # quarantined: in no plan, not even as a dependency
 
     def candidate(self) -> Candidate:
         """What its targets may get ready for. The generation stays the same while the change does: no new plans."""
-        updates = tuple(UpdateRef(p.name, p.version) for p in self.row.change.updates)
-        generation = self.row.resumed_generation + 1
-        change = self.row.change
-        return Candidate(self.row.rollout_id, generation, updates, change.conffile_policy, change.release)
+        change, generation = self.row.change, self.row.resumed_generation + 1
+        if change.takes_back:  # no updates: an agent that does not know of ways back finds nothing to do
+            return Candidate(self.row.rollout_id, generation, (), change.conffile_policy, undoes=change.undoes)
+        updates = tuple(UpdateRef(p.name, p.version) for p in change.updates)
+        without = () if change.release else self.without
+        return Candidate(
+            self.row.rollout_id, generation, updates, change.conffile_policy, change.release, without=without
+        )  # fmt: skip
 
 
 class LiveRollouts:
@@ -54,6 +60,7 @@ class LiveRollouts:
         """Read again what is live; targets never change, so they are read once."""
         known = {x.row.rollout_id: x for x in self._tenants.get(tenant_id, ())}
         found: list[LiveRollout] = []
+        without = tuple(sorted({(q.pin.name, q.pin.version) for q in await rollouts.quarantined(conn)}))[:WITHOUT_MAX]
         for row in await rollouts.live(conn, ended_after_ms):
             old = known.get(row.rollout_id)
             targets = old.targets if old else {t.endpoint_id: t for t in await arms_store.targets(conn, row.rollout_id)}
@@ -61,7 +68,8 @@ class LiveRollouts:
             treated = [s.subject for s in subjects if s.subject.arm is Arm.TREATED]
             through = {s.endpoint_id for s in treated if s.progress in THROUGH}
             asked = tuple(sorted((s.region, s.u) for s in treated if s.progress in ASKED))
-            found.append(LiveRollout(row, targets, through, asked))
+            refs = tuple(UpdateRef(*pin) for pin in without)
+            found.append(LiveRollout(row, targets, through, asked, refs))
         self._tenants[tenant_id] = tuple(found)
         return self._tenants[tenant_id]
 

@@ -40,6 +40,7 @@ class Phase(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+ROLLBACK: Final = "rollback"
 FINAL: Final = frozenset({Phase.WITHDRAWN})
 EXPOSED_NO_MORE: Final = frozenset({Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN})
 
@@ -53,8 +54,17 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class Harmed:
+    """How many endpoints of a region a rolled-back update has harmed, of those that have a way back."""
+
+    region: str
+    endpoints: int
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What is rolled out: pinned updates, or a release of ours (then the one pin names it, kind is "release").
+    """What is rolled out: pinned updates, or a release of ours (then the one pin names it, kind is "release"), or the
+    way back from another rollout's updates (kind is "rollback", the pins are those that are taken back).
 
     `exploited`: closes a finding that is exploited, so nobody is held out.
     """
@@ -65,6 +75,17 @@ class Change:
     conffile_policy: str = "keep"
     title: str = ""
     release: ReleaseRef | None = None
+    undoes: str = ""  # the rollout that a rollback takes back
+    harmed: tuple[Harmed, ...] = ()  # who comes first: the lowest draws of each region
+
+    @property
+    def takes_back(self) -> bool:
+        return self.kind == ROLLBACK
+
+    @property
+    def places_of_harmed(self) -> int:
+        """So many places belong to endpoints with proven harm; nobody is like them, so they have no controls."""
+        return sum(h.endpoints for h in self.harmed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
 from brakeline.rollout.model import Arm, Gate, Phase, Pin, Progress, Subject, Wish
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import budgets, offers, rollouts
+from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store import windows as windows_store
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
@@ -205,11 +206,22 @@ class Offering:
             return False
         elif bad := _quarantined(ready, {q.pin for q in await rollouts.quarantined(conn)}):
             code, reason = "refused", f"the transaction contains {bad.name} {bad.version}, which is quarantined"
+        elif row.change.takes_back:
+            code, reason = "refused", await self._more_than_a_way_back(conn, identity, ready, row)
         elif not _fits(ready, row):
             code, reason = "refused", "the transaction contains none of the rollout's updates"
         if reason:
             await arms_store.set_blocked(conn, row.rollout_id, identity.endpoint_id, code, reason)
         return not reason
+
+    async def _more_than_a_way_back(self, conn: Connection, identity: EndpointIdentity, ready: Ready,
+                                    row: RolloutRow) -> str:  # fmt: skip
+        """Why this is no way back from what the undone rollout changed there, by its own results; "" = it is."""
+        done = await undo_store.changes(conn, row.change.undoes, identity.endpoint_id)
+        more = [a.name for a in ready.transaction.actions if (a.name, a.architecture, a.after, a.before) not in done]
+        if more or not ready.transaction.actions:
+            return f"more than the way back: rollout {row.change.undoes} did not change {', '.join(more[:3])} there"
+        return ""
 
     async def _randomise(self, conn: Connection, identity: EndpointIdentity, check_in: CheckIn, ready: Ready,
                          row: RolloutRow, target: Target, drawn: set[int]) -> bool:  # fmt: skip
@@ -277,7 +289,8 @@ class Offering:
             rollout_id=row.rollout_id,
             generation=row.blueprint.generation,
             transaction_digest=ready.transaction.digest,
-            updates=tuple(UpdateRef(p.name, p.version) for p in row.change.updates),
+            updates=() if row.change.takes_back else tuple(UpdateRef(p.name, p.version) for p in row.change.updates),
+            undoes=row.change.undoes,
             issued_ms=now_ms,
             expires_ms=now_ms + row.policy.offer_lifetime_s * 1000,
             salt=row.salt.hex(),

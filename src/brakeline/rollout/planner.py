@@ -77,7 +77,7 @@ def _stopped(current: Blueprint, seen: Summary, verdict: Halt | Hold | Promote) 
         return None
     if seen.wish is Wish.DRAFT:
         return Phase.DRAFT, Line("state", State.WAIT, "draft: waits to be started")
-    bad = sorted(set(seen.change.updates) & seen.quarantined)
+    bad = [] if seen.change.takes_back else sorted(set(seen.change.updates) & seen.quarantined)
     if bad:
         return Phase.HOLDING, Line("state", State.HOLD, f"holding: {_pins(bad)} quarantined by a halted rollout")
     if seen.wish is Wish.PAUSE:
@@ -223,7 +223,7 @@ def open_ring(policy: Policy, current: Blueprint, seen: Summary, rings: tuple[tu
     ring, upto = rings[index]
     treated = seen.treated_by_region()
     sizes = {r: n + seen.places.eligible(r) for r, n in treated.items()}
-    goals = tuple(Goal(r, n) for r, n in sorted(arms.allot(upto, sizes).items()))
+    goals = tuple(Goal(r, n) for r, n in sorted(arms.goals(seen.change, upto, sizes).items()))
     opened = (*current.ring_opened_ms, now_ms)
     staged = replace(current, ring=index, goals=goals, ring_opened_ms=opened)
     gates = _gates(policy, staged, seen, now_ms, current.generation + 1, dark)
@@ -294,11 +294,16 @@ def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places:
         return None
     reserve = _reserve(policy, seen, staged, region)
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
-    wanted = places * policy.guard.controls_per_treated
+    wanted = 0 if _only_harmed(seen, staged) else places * policy.guard.controls_per_treated
     below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
     closes = now_ms + policy.tick_s * 1000
     gate = Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
     return arms.widened(gate, staged.turns)
+
+
+def _only_harmed(seen: Summary, staged: Blueprint) -> bool:
+    """Whether a rollback's ring is of endpoints with proven harm alone: beside sound ones they would look bad."""
+    return sum(g.treated for g in staged.goals) <= seen.change.places_of_harmed
 
 
 def _reserve(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> int:

@@ -33,9 +33,11 @@ from brakeline.rollout.offering import Offering
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
+from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
 from brakeline.rollout.summary import proven
+from brakeline.rollout.undo import Exposed, left_out_line
 from brakeline.rollout.view import LogLine, RolloutView, TargetName
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed
@@ -155,8 +157,12 @@ class RolloutService(Offering):
     # --- making -------------------------------------------------------------------------------------------------------
 
     async def create(self, principal: Principal, title: str, change: Change, policy: Policy,
-                     endpoint_ids: Sequence[str]) -> str:  # fmt: skip
-        """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense."""
+                     endpoint_ids: Sequence[str], *, first: frozenset[str] = frozenset(),
+                     left_out: Sequence[Exposed] = ()) -> str:  # fmt: skip
+        """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense.
+
+        Of a rollback: who comes `first`, and who was reached by the update and has no way back.
+        """
         principal.require("rollout.create")
         _check(title, change, policy)
         wanted = set(endpoint_ids)
@@ -168,7 +174,7 @@ class RolloutService(Offering):
             )
         now_ms, rollout_id = self.clock.now_ms(), self.ids.new("ro")
         salt = os.urandom(32)
-        targets = [_target(e, salt) for e in found]
+        targets = [_target(e, salt, change, first) for e in found]
         values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
         row = RolloutRow(
             rollout_id, title, change, policy, salt, tuple(values), now_ms, principal.name, Wish.DRAFT,
@@ -177,9 +183,11 @@ class RolloutService(Offering):
         async with self.db.tenant(principal.tenant_id) as conn:
             await rollouts.insert(conn, principal.tenant_id, row)
             await arms_store.add_targets(conn, principal.tenant_id, rollout_id, targets)
+            await undo_store.leave_out(conn, principal.tenant_id, rollout_id, left_out)
             text = f"drafted for {len(targets)} endpoints"
             await rollouts.add_event(conn, principal.tenant_id, rollout_id, now_ms, "draft", principal.name, text)
             after = {"title": title, "updates": [f"{p.name}={p.version}" for p in change.updates], "n": len(targets)}
+            after |= {"undoes": change.undoes, "left_out": len(left_out)} if change.undoes else {}
             await audit.append(conn, self.clock, principal, "rollout.create", rollout_id, None, after)
         await self._news(principal.tenant_id, rollout_id)
         return rollout_id
@@ -282,6 +290,7 @@ class RolloutService(Offering):
         self.refuse_if_frozen(principal.tenant_id)
         row = await self._get(principal.tenant_id, rollout_id)
         _resumable(row)
+        await self._refuse_undone(principal.tenant_id, rollout_id)
         if asked := await self._second_person().before_resume(principal, row, reason):
             return asked
         await self._resume(Agreed(principal, principal.name, 1, ""), rollout_id, reason, row.situation)
@@ -290,7 +299,15 @@ class RolloutService(Offering):
     async def resume_agreed(self, agreed: Agreed, rollout_id: str, reason: str, situation: str) -> None:
         """The same after two people have agreed, unless it has moved since."""
         self.refuse_if_frozen(agreed.principal.tenant_id)
+        await self._refuse_undone(agreed.principal.tenant_id, rollout_id)
         await self._resume(agreed, rollout_id, reason, situation)
+
+    async def _refuse_undone(self, tenant_id: str, rollout_id: str) -> None:
+        """What is being taken back is not offered again at the same time."""
+        async with self.db.tenant(tenant_id) as conn:
+            other = await undo_store.undone_by(conn, rollout_id)
+        if other:
+            raise Conflict(f"rollback {other} takes it back; withdraw that first", id=rollout_id, rollback=other)
 
     async def _resume(self, agreed: Agreed, rollout_id: str, reason: str, situation: str) -> None:
         principal, names, tenant_id = agreed.principal, agreed.names, agreed.principal.tenant_id
@@ -406,6 +423,7 @@ class RolloutService(Offering):
         row = await self._get(tenant_id, rollout_id)
         async with self.db.tenant(tenant_id) as conn:
             situation = await self._situation(conn, tenant_id, row)
+            left_out = tuple(await undo_store.left_out(conn, rollout_id)) if row.change.takes_back else ()
             log = tuple(LogLine(e.at_ms, e.kind, e.who, e.text) for e in await rollouts.events(conn, rollout_id))
             samples = [(s.at_ms, s.n_t, s.x_t, s.n_c, s.x_c) for s in await rollouts.samples(conn, rollout_id)]
         lacking = await self._without_launcher(tenant_id) if row.change.release else frozenset()
@@ -420,7 +438,7 @@ class RolloutService(Offering):
             rollout_id=rollout_id, title=row.title, change=row.change, policy=row.policy, attributes=row.attributes,
             created_ms=row.created_ms, created_by=row.created_by, wish=row.wish, blueprint=row.blueprint,
             lines=lines, names=names, subjects=situation.subjects, samples=samples, log=log,
-            population=situation.summary.population or len(names), now_ms=self.clock.now_ms(),
+            population=situation.summary.population or len(names), left_out=left_out, now_ms=self.clock.now_ms(),
         )  # fmt: skip
 
     async def _without_launcher(self, tenant_id: str) -> frozenset[str]:
@@ -434,11 +452,16 @@ class RolloutService(Offering):
         return await self._lines(principal.tenant_id, await self._get(principal.tenant_id, rollout_id))
 
     async def _lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
-        """The report, and behind its first line what waits for a second person."""
+        """The report, and behind its first line what waits for a second person, and who a rollback leaves out."""
+        more: tuple[Line, ...] = ()
         asked = await self.acts.waiting(tenant_id, row.rollout_id) if self.acts is not None else None
-        if self.acts is None or asked is None:
-            return row.report.lines
-        return (*row.report.lines[:1], self.acts.line(asked), *row.report.lines[1:])
+        if self.acts is not None and asked is not None:
+            more = (self.acts.line(asked),)
+        if row.change.takes_back:
+            async with self.db.tenant(tenant_id) as conn:
+                left_out = tuple(await undo_store.left_out(conn, row.rollout_id))
+            more += (left_out_line(left_out),) if left_out else ()
+        return (*row.report.lines[:1], *more, *row.report.lines[1:])
 
     async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
         """What an independent look at the next step finds wrong, and (as a note) what the alpha table spends."""
@@ -474,10 +497,12 @@ def _unproven(policy: Policy, subjects: Iterable[Subject], now_ms: int) -> list[
     )
 
 
-def _target(e: EndpointSummary, salt: bytes) -> Target:
+def _target(e: EndpointSummary, salt: bytes, change: Change, first: frozenset[str]) -> Target:
     """Stratum and attributes as they are now: frozen before any offer."""
+    u = arms.draw(salt, e.id)
+    u = arms.ahead(u, harmed=e.id in first) if change.takes_back else u
     attributes = (f"os:{e.os_id}-{e.os_version}", *(f"tag:{t}" for t in e.tags))
-    return Target(e.id, e.hostname, e.region, e.machine_class, attributes, arms.draw(salt, e.id))
+    return Target(e.id, e.hostname, e.region, e.machine_class, attributes, u)
 
 
 def _resumable(row: RolloutRow) -> None:

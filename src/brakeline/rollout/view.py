@@ -15,6 +15,7 @@ from typing import Final
 from brakeline.rollout import arms, power
 from brakeline.rollout.model import Arm, Blueprint, Change, Line, Phase, Policy, Progress, Subject, Wish
 from brakeline.rollout.summary import proven
+from brakeline.rollout.undo import Exposed
 
 Z95: Final = 1.959964
 GONE: Final = frozenset({Phase.HALTED, Phase.WITHDRAWN})
@@ -113,6 +114,8 @@ class RolloutView:
     spared: tuple[str, ...]  # host names of those that keep their versions: never offered
     spared_ids: tuple[str, ...]
     release: str = ""  # id of the release of ours that it rolls out; "" = updates
+    undoes: str = ""  # id of the rollout whose updates it takes back
+    left_out: tuple[Exposed, ...] = ()  # reached by these, and without a way back
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +240,7 @@ def build(
     *, rollout_id: str, title: str, change: Change, policy: Policy, attributes: tuple[str, ...], created_ms: int,
     created_by: str, wish: Wish, blueprint: Blueprint, lines: tuple[Line, ...], names: Sequence[TargetName],
     subjects: Sequence[Subject], samples: Sequence[tuple[int, int, int, int, int]], log: tuple[LogLine, ...],
-    population: int, now_ms: int,
+    population: int, now_ms: int, left_out: tuple[Exposed, ...] = (),
 ) -> RolloutView:  # fmt: skip
     """The view, from everything that was loaded."""
     bar = power.silence_bar(policy, attributes)
@@ -259,7 +262,7 @@ def build(
         members=people, targets=len(names), exposed=len(treated), proven=states["proven"], failed=states["failed"],
         silent=states["silent"], controls=sum(m.arm == "control" for m in people),
         spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
-        release=change.release.release_id if change.release else "",
+        release=change.release.release_id if change.release else "", undoes=change.undoes, left_out=left_out,
     )  # fmt: skip
 
 

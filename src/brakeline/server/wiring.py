@@ -42,6 +42,7 @@ from brakeline.rollout.limits_api import router as limits_router
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.undo_api import router as rollback_router
 from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
 from brakeline.server.exchange import Exchange
@@ -64,7 +65,7 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    freeze_router, limits_router, remediation_router,
+    rollback_router, freeze_router, limits_router, remediation_router,
 )  # fmt: skip
 
 

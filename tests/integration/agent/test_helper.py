@@ -23,7 +23,7 @@ from brakeline.agent import helper as serving
 from brakeline.agent import helper_wire
 from brakeline.agent.config import Config
 from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
-from brakeline.agent.providers.model import Order, Refused
+from brakeline.agent.providers.model import Archive, Inverse, Order, Refused
 from brakeline.agent.transactions import STARTS_MAX, Transactions
 from brakeline.core.errors import Invalid
 from brakeline.protocol import codec
@@ -59,6 +59,15 @@ def for_actions(*actions: Action, **more: Any) -> tuple[SignedOrder, Transaction
     return sign(replace(GENUINE, transaction_digest=transaction.digest, **more)), transaction
 
 
+DONE = "ro_01JD0000000000000000000009"
+BACK = (
+    Action(ActionKind.DOWNGRADE, "jq", "amd64", "1.6-2.1+deb12u1", "1.6-2.1"),
+    Action(ActionKind.REMOVE, "libonig9", "amd64", "1", ""),
+)
+WAY_BACK = Transaction(BACK, transaction_digest(BACK))
+KEPT = (Archive("jq", "amd64", "1.6-2.1", "/kept/jq.deb", "00"),)
+STORED = {DONE: Inverse(TX, DONE, WAY_BACK, KEPT)}
+UNDOING = replace(GENUINE, undoes=DONE, transaction_digest=WAY_BACK.digest)
 RULES = Rules(never_restart=("postgresql*.service",))
 
 
@@ -83,6 +92,10 @@ class NoProvider:
 
     def refresh(self) -> Refused:
         return Refused("no_network", "the mirror could not be reached")
+
+    def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:
+        stored = STORED.get(rollout_id)
+        return stored if stored is not None else Refused("no_way_back", "no way back is stored here")
 
 
 class Served:
@@ -326,3 +339,51 @@ def test_the_systemd_unit_is_its_own_and_without_the_agents_limits(tmp_path: Pat
     assert command[command.index("--") + 1 :] == [
         "python3", "-I", "a.pyz", "transaction", TX, "--helper-state", str(tmp_path),
     ]  # fmt: skip
+
+
+# --- the way back --------------------------------------------------------------------------------------------------
+
+
+def test_the_way_back_is_told_and_taken_from_the_endpoints_own_store(served: Served) -> None:
+    assert served.client.inverse(DONE) == WAY_BACK
+    assert served.client.rollback(sign(UNDOING), NOW_MS) == Going()
+    assert served.client.rollback(sign(UNDOING), NOW_MS) == Going()
+    assert served.starter.started == [TX]
+    order = codec.decode(Order, (served.state / "tx" / TX / "order.json").read_bytes())
+    assert (order.transaction, order.inverse) == (WAY_BACK, STORED[DONE])
+    assert order.bounds.allow_downgrades
+    assert order.bounds.allow_removals
+
+
+@pytest.mark.parametrize(
+    ("offer", "code"),
+    [
+        (replace(UNDOING, undoes="ro_01JD0000000000000000000007"), "no_way_back"),
+        (replace(UNDOING, undoes="../../etc"), "invalid"),
+        (replace(UNDOING, undoes=""), "refused"),
+        (replace(UNDOING, transaction_digest=TRANSACTION.digest), "changed"),
+        (replace(UNDOING, endpoint_id="ep_01JD0000000000000000000002"), "wrong_endpoint"),
+        (replace(UNDOING, expires_ms=NOW_MS - 1), "offer_expired"),
+    ],
+)
+def test_a_way_back_that_is_refused(served: Served, offer: Offer, code: str) -> None:
+    answer = served.client.rollback(sign(offer), NOW_MS)
+    assert isinstance(answer, Declined)
+    assert answer.code == code, answer
+    assert served.starter.started == []
+
+
+def test_a_way_back_of_another_cell_or_by_another_verb_is_refused(served: Served) -> None:
+    other = Ed25519PrivateKey.from_private_bytes(b"x" * 32)
+    answer = served.client.rollback(sign(UNDOING, other), NOW_MS)
+    assert isinstance(answer, Declined)
+    assert answer.code == "bad_signature"
+    answer = served.client.apply(sign(UNDOING), WAY_BACK, NOW_MS)
+    assert isinstance(answer, Declined)
+    assert (answer.code, served.starter.started) == ("refused", [])
+
+
+def test_without_a_stored_way_back_the_agent_is_told_why(served: Served) -> None:
+    assert served.client.inverse("ro_01JD0000000000000000000007") == Declined(
+        "no_way_back", "no way back is stored here"
+    )

@@ -514,3 +514,30 @@ def test_the_end_says_goodbye_only_when_there_is_somebody_to_hear_it() -> None:
 
 def test_transaction_ids_follow_from_offer_ids() -> None:
     assert orders.transaction_id(OFFER) == TX
+
+
+# --- the way back --------------------------------------------------------------------------------------------------
+
+BACK_ACTIONS = (Action(ActionKind.DOWNGRADE, "jq", "amd64", "2", "1"), Action(ActionKind.REMOVE, "new", "all", "1", ""))
+BACK_PLAN = Planned(Transaction(BACK_ACTIONS, transaction_digest(BACK_ACTIONS)))
+UNDONE = "ro_01JD0000000000000000000002"
+
+
+def test_a_way_back_is_planned_offered_and_asked_for_by_its_own_verb() -> None:
+    candidate = replace(CANDIDATE, undoes=UNDONE)
+    story = idle(candidates=(candidate,))
+    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    story.now_s += 2
+    story.happens(model.PlanMade, candidate, BACK_PLAN)
+    offer = replace(OFFERED, undoes=UNDONE, transaction_digest=BACK_PLAN.transaction.digest)
+    story.reply(candidates=(candidate,), offers=(sign(offer),))
+    asked = story.the(model.AskHelper)
+    assert (asked.undoes, asked.transaction) == (UNDONE, BACK_PLAN.transaction)
+
+
+def test_the_same_transaction_without_a_way_back_in_the_order_is_refused() -> None:
+    offer = replace(OFFERED, transaction_digest=BACK_PLAN.transaction.digest)
+    unfit = orders.unfit(offer, BACK_PLAN.transaction)
+    assert unfit is not None
+    assert "never downgrades" in unfit.reason
+    assert orders.unfit(replace(offer, undoes=UNDONE), BACK_PLAN.transaction) is None

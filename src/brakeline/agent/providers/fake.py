@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between, problems_of
-from brakeline.agent.providers.model import Bounds, Order, Planned, Refreshed, Refused
+from brakeline.agent.providers.apt.inverse import inverse_of, left_to_do
+from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol.messages import (
     Action,
@@ -25,6 +26,7 @@ from brakeline.protocol.messages import (
     TransactionResult,
     UpdateRef,
     UpdateState,
+    WayBack,
 )
 
 ARCHITECTURE = "all"
@@ -64,6 +66,7 @@ class FakeProvider:
     cut_power_after: int | None = None  # actions
     reboot: RebootNeed = field(default_factory=lambda: RebootNeed(required=False))
     before: dict[str, tuple[Installed, ...]] = field(default_factory=dict)  # snapshots by transaction id
+    inverses: dict[str, Inverse] = field(default_factory=dict)  # by rollout id
     refreshed_ms: int = 0
     refresh_problem: str = ""
     name: str = "fake"
@@ -175,7 +178,7 @@ class FakeProvider:
         download = sum(v.download_bytes for v in taken)
         found = rules.make_transaction(actions, download, sum(v.installed_kib * 1024 for v in taken))
         held = frozenset(p.key for p in self.packages.values() if p.held)
-        if refused := rules.refuse_beyond(found, bounds, held):
+        if refused := rules.refuse_quarantined(found, bounds.without) or rules.refuse_beyond(found, bounds, held):
             return refused
         if self.free_bytes < download + max(0, found.disk_bytes) + bounds.disk_reserve_bytes:
             return Refused("no_space", f"Too little disk space: {self.free_bytes} bytes are free.")
@@ -231,6 +234,9 @@ class FakeProvider:
             return self._result(order, Outcome.REFUSED, refused.code, refused.reason)
         before = tuple(self.packages.values())
         self.before[order.transaction_id] = before
+        if order.inverse is None:
+            back = Inverse(order.transaction_id, order.rollout_id, inverse_of(order.transaction), ())
+            self.inverses[order.rollout_id] = back
         failed = ""
         for count, action in enumerate(order.transaction.actions):
             if self.cut_power_after == count:
@@ -241,14 +247,30 @@ class FakeProvider:
         outcome, code = (Outcome.FAILED, "maintainer_script_failed") if wrong else (Outcome.INSTALLED, "ok")
         detail = f"{failed}: its maintainer script failed." if wrong else "Every package is as ordered."
         return replace(
-            self._result(order, outcome, code, detail), changes=changes_between(before, self.packages.values())
-        )
+            self._result(order, outcome, code, detail), changes=changes_between(before, self.packages.values()),
+            way_back=self._way_back(order),
+        )  # fmt: skip
+
+    @staticmethod
+    def _way_back(order: Order) -> WayBack:
+        if order.inverse is not None:
+            return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
+        return WayBack(True, len(order.transaction.actions))
+
+    def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:  # noqa: ARG002 - here it always goes
+        stored = self.inverses.get(rollout_id)
+        if stored is None:
+            return Refused("no_way_back", "No way back from that rollout is stored on this endpoint.")
+        found = left_to_do(stored, self.packages)
+        return found if isinstance(found, Refused) else replace(stored, transaction=found)
 
     def _refusal(self, order: Order) -> Refused | None:
         if self.locked_by:
             return Refused("lock_timeout", f"The lock is held by {self.locked_by}.")
         if not rules.unproven(order.transaction, self.packages):
             return Refused("nothing_to_do", "Everything that was ordered is installed already.")
+        if order.inverse is not None:
+            return None
         wanted = {a.name: a.after for a in order.transaction.actions if a.before and a.after}
         found = self._transaction(wanted, order.bounds)
         if isinstance(found, Refused):
@@ -264,9 +286,10 @@ class FakeProvider:
         if action.kind is ActionKind.REMOVE:
             del self.packages[key]
             return ""
-        offered = next(v for v in self.lists if (v.name, v.version) == (action.name, action.after))
-        self.have(action.name, action.after, "iF" if offered.script_fails else "ii")
-        return action.name if offered.script_fails else ""
+        known = (v for v in self.lists if (v.name, v.version) == (action.name, action.after))
+        fails = any(v.script_fails for v in known)
+        self.have(action.name, action.after, "iF" if fails else "ii")
+        return action.name if fails else ""
 
     def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         before = self.before.get(order.transaction_id)

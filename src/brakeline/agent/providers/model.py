@@ -38,6 +38,13 @@ class Planned:
     no_way_back: tuple[str, ...] = ()  # packages whose old version cannot be had any more
     skipped: tuple[str, ...] = ()  # updates left out of the transaction, one sentence each ("unzip is held …")
 
+    @property
+    def way_back(self) -> str:
+        """For people: what is to be expected; what was really stored is told with the result."""
+        if self.no_way_back:
+            return f"no way back: the former version of {', '.join(self.no_way_back[:5])} cannot be had any more"
+        return f"way back: yes ({len(self.transaction.actions)} packages)"
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -59,7 +66,31 @@ class Bounds:
     run_s_max: int = 3600
     disk_reserve_bytes: int = 64 * 1024 * 1024
     restart_services: bool = True
+    without: tuple[UpdateRef, ...] = ()  # quarantined versions, which no plan contains
     repair: bool = True  # may heal a half-done dpkg run: configure, install half-installed packages again
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One package file that the endpoint keeps for the way back; `path` as the endpoint names it."""
+
+    name: str
+    architecture: str
+    version: str
+    path: str
+    sha256: str  # as the configured repositories signed it, when it was installed or fetched from them
+
+
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """The exact way back from one transaction, stored before that was begun. `automatic`: not installed by hand."""
+
+    transaction_id: str
+    rollout_id: str
+    transaction: Transaction
+    archives: tuple[Archive, ...]
+    automatic: tuple[str, ...] = ()
+    made_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +104,7 @@ class Order:
     transaction: Transaction
     bounds: Bounds = Bounds()
     rules: Rules = BUILT_IN  # of the content that the helper was given when it took the order
+    inverse: Inverse | None = None  # not None: `transaction` is what is left of it to do
 
 
 class Provider(Protocol):
@@ -97,6 +129,10 @@ class Provider(Protocol):
         Always `INTERRUPTED`; `code` is interrupted_unchanged, interrupted_complete, interrupted_repaired (as ordered,
         after repair), interrupted_partial (sound, but not as ordered) or interrupted_broken.
         """
+        ...
+
+    def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:
+        """What is left to do of the inverse that was stored for this rollout; `look`: also ask whether it would go."""
         ...
 
     def verify(self, transaction: Transaction) -> tuple[str, ...]:

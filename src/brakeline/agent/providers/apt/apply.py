@@ -1,8 +1,9 @@
 """One transaction: exactly what was ordered, or nothing. What happened is read from dpkg afterwards, never assumed.
 
-Order of things: wait for locks (bounded), ask apt again and compare, check space, download everything, look at states
-and services, let apt run with the hook in it, look again, restart what runs old code. Up to the run of dpkg every
-trouble is `REFUSED` with nothing changed. Next: `staging` and `hook` (exactness), `blame` (why), `repair`.
+Order of things: wait for locks (bounded), ask apt again and compare, check space, download everything, store the way
+back (`keep`), look at states and services, let apt run with the hook in it, look again, restart what runs old code. Up
+to the run of dpkg every trouble is `REFUSED` with nothing changed. Next: `staging` and `hook` (exactness), `blame`
+(why), `repair`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.blame import Blame, blame
 from brakeline.agent.providers.apt.disk import Disk
 from brakeline.agent.providers.apt.dpkg import Installed, LogFacts, by_key, changes_between, parse_log
+from brakeline.agent.providers.apt.inverse import arguments, unlike
+from brakeline.agent.providers.apt.keep import Keeper
 from brakeline.agent.providers.apt.locks import ARCHIVES_LOCK, DPKG_LOCKS, holder
 from brakeline.agent.providers.apt.planner import Planner
 from brakeline.agent.providers.apt.queries import Queries
@@ -24,7 +27,7 @@ from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.apt.staging import CONFFILE_ENVIRONMENT, Staging
 from brakeline.agent.providers.model import Bounds, Order, Refused
 from brakeline.core.clock import Clock
-from brakeline.protocol.messages import Outcome, PackageManagerHealth, Transaction, TransactionResult
+from brakeline.protocol.messages import Outcome, PackageManagerHealth, Transaction, TransactionResult, WayBack
 
 POLL_S = 0.5
 DPKG_LOG = "/var/log/dpkg.log"
@@ -48,6 +51,7 @@ class Applier:
     pause: Callable[[float], None]
     health: Callable[[], PackageManagerHealth]
     stopping: Callable[[], bool]  # somebody wants this process to end: nothing new is begun, what has begun is finished
+    keeper: Keeper
 
     @property
     def planner(self) -> Planner:
@@ -105,13 +109,17 @@ class _Run:
         before = self._agreed(transaction)
         self.staging.prepare(transaction, self.bounds.conffile_policy, max(5, self.bounds.lock_wait_s - waited))
         self._download(transaction)
+        automatic = self._automatic()
+        kept = self._keep_way_back(transaction, automatic)
         services = Services(self.runner, self.order.rules)
         failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
-        automatic, log_start = self._automatic(), self._log_size()
+        log_start = self._log_size()
         self._go_on()
         self.staging.remember_before(before)
         self.log("Installing.")
-        ran = self._apt("--no-download", "install", *rules.arguments(transaction))
+        # With kept archives by their files "--no-download" would make apt hand dpkg no files at all.
+        here = () if self.order.inverse else ("--no-download",)
+        ran = self._apt(*here, "install", *self._arguments(transaction))
         self._stop_if_untouched(ran, before, log_start)
         repaired = self._repair(transaction)
         after = self._after(transaction, automatic)
@@ -123,6 +131,7 @@ class _Run:
         result = self._judged(blank, ran, before, after, repaired)
         return replace(
             result,
+            way_back=kept,
             conffiles_kept=facts.conffiles_kept,
             services_restarted=good,
             services_failed=tuple(dict.fromkeys([*bad, *failed])),
@@ -152,6 +161,7 @@ class _Run:
             self._stop("refused", f"There is no policy {self.bounds.conffile_policy!r} for configuration files.")
         if rules.make_transaction(transaction.actions).digest != transaction.digest:
             self._stop("refused", "The order's digest does not fit its actions.")
+        self._only_what_was_kept(transaction)
         planner = self.applier.planner
         installed = planner.queries.installed()
         if not rules.unproven(transaction, by_key(installed)):
@@ -159,11 +169,11 @@ class _Run:
         targets = {f"{a.name}:{a.architecture}" for a in transaction.actions}
         if sick := planner.sick(installed, targets):
             self._stop(sick.code, sick.reason)
-        found = planner.simulate(rules.arguments(transaction), installed, self.bounds)
+        found = planner.simulate(self._arguments(transaction), installed, self.bounds)
         if isinstance(found, Refused):
             self._stop("changed", f"The situation has changed since the plan: {found.reason}")
-        if unlike := rules.difference(transaction, found):
-            self._stop("changed", f"The situation has changed since the plan: {unlike}.")
+        if differs := rules.difference(transaction, found):
+            self._stop("changed", f"The situation has changed since the plan: {differs}.")
         held = frozenset(p.key for p in installed if p.held)
         refused = rules.refuse_broken(transaction, self.order.rules)
         if refused := refused or rules.refuse_beyond(transaction, self.bounds, held):
@@ -172,10 +182,33 @@ class _Run:
             self._stop("no_space", f"Too little disk space: {short}.")
         return installed
 
+    def _only_what_was_kept(self, transaction: Transaction) -> None:
+        """A way back is a part of the one that was stored here, with the very archives."""
+        inverse = self.order.inverse
+        if inverse is None:
+            return
+        if unlike(inverse, transaction):
+            self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
+        if damaged := self.applier.keeper.damaged(inverse):
+            self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
+
+    def _keep_way_back(self, transaction: Transaction, automatic: frozenset[str]) -> WayBack:
+        """Store the inverse first, unless that would leave too little room for the update itself."""
+        keeper, planner = self.applier.keeper, self.applier.planner
+        kept = keeper.keep(self.order, automatic, self.applier.clock.now_ms(), self.log, self.left_s() / 4)
+        if not kept.stored:
+            return kept
+        installed = planner.queries.installed()
+        if short := planner.shortage(planner.sized(transaction, installed), installed, self.bounds):
+            keeper.drop(self.order.transaction_id)
+            kept = WayBack(False, code="no_space", reason=f"Too little disk space to keep it: {short}.")
+            self.log(kept.told)
+        return kept
+
     def _download(self, transaction: Transaction) -> None:
         """Fetch every archive first, so that the change itself needs no network."""
         self.log("Downloading.")
-        ran = self._apt("--download-only", "install", *rules.arguments(transaction))
+        ran = self._apt("--download-only", "install", *self._arguments(transaction))
         if ran.timed_out or "\nE: " in "\n" + ran.text:
             why = self._why(ran)
             self._stop(why.code, why.reason)
@@ -200,7 +233,8 @@ class _Run:
     def _after(self, transaction: Transaction, automatic: frozenset[str]) -> tuple[Installed, ...]:
         """States afterwards, with the marks of what was installed by hand put back as they were."""
         names = {a.name for a in transaction.actions if a.before and a.after}
-        lost = sorted((automatic - self._automatic()) & names)
+        again = frozenset(self.order.inverse.automatic) if self.order.inverse else frozenset()
+        lost = sorted(((automatic & names) | again) - self._automatic())
         if lost:
             self.runner.query("apt-mark", "auto", *lost)
         return Queries(self.runner).installed()
@@ -236,6 +270,10 @@ class _Run:
         environment = CONFFILE_ENVIRONMENT[self.bounds.conffile_policy]
         with open(self.staging.log, "ab+") as log:
             return self.runner.job(*command, timeout_s=self.left_s(), log=log, environment=environment)
+
+    def _arguments(self, transaction: Transaction) -> tuple[str, ...]:
+        inverse = self.order.inverse
+        return rules.arguments(transaction) if inverse is None else arguments(transaction, inverse.archives)
 
     def _why(self, ran: Ran) -> Blame:
         return blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)

@@ -102,6 +102,13 @@ def refuse_broken(transaction: Transaction, content: Rules) -> Refused | None:
     return Refused("known_broken", f"{reason}.") if reason else None
 
 
+def refuse_quarantined(transaction: Transaction, without: Iterable[UpdateRef]) -> Refused | None:
+    """What the cell's quarantine says of a version that the transaction would install."""
+    pins = {(u.name, u.version) for u in without}
+    bad = [f"{a.name} {a.after}" for a in transaction.actions if (a.name, a.after) in pins]
+    return Refused("quarantined", f"It would install {named(bad)}, which is quarantined.") if bad else None
+
+
 def difference(ordered: Transaction, found: Transaction) -> str:
     """What is different between the ordered transaction and the one that would happen now; "" = exactly the same."""
     if ordered.digest == found.digest and ordered.actions == found.actions:

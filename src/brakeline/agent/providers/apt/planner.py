@@ -48,7 +48,8 @@ class Planner:
         if isinstance(found, Refused):
             return found
         held = frozenset(p.key for p in installed if p.held)
-        refused = rules.refuse_broken(found, self.content) or rules.refuse_beyond(found, bounds, held)
+        refused = rules.refuse_broken(found, self.content) or rules.refuse_quarantined(found, bounds.without)
+        refused = refused or rules.refuse_beyond(found, bounds, held)
         if refused := refused or self._too_small(found, installed, bounds):
             return refused
         back, gone = self._ways_back(found, native)

@@ -14,6 +14,7 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.apply import Applier
 from brakeline.agent.providers.apt.disk import Disk
 from brakeline.agent.providers.apt.dpkg import Installed, by_key
+from brakeline.agent.providers.apt.keep import DIRECTORY, Keeper
 from brakeline.agent.providers.apt.lists import Lists
 from brakeline.agent.providers.apt.locks import ALL_LOCKS, LISTS_LOCK, holder
 from brakeline.agent.providers.apt.planner import Planner
@@ -21,7 +22,8 @@ from brakeline.agent.providers.apt.queries import Queries, Situation
 from brakeline.agent.providers.apt.recovery import Recovery
 from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.apt.services import Services
-from brakeline.agent.providers.model import Bounds, Order, Planned, Refreshed, Refused
+from brakeline.agent.providers.apt.undo import Undo
+from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import (
@@ -56,6 +58,7 @@ class AptProvider:
     stopping: Callable[[], bool] = bool  # true once this process was asked to end
     name: str = "apt"
     rules: Rules = BUILT_IN  # of the endpoint's content; an order brings its own
+    back_dir: str = DIRECTORY  # root's directory on the endpoint for ways back
 
     @property
     def queries(self) -> Queries:
@@ -157,11 +160,23 @@ class AptProvider:
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
-        return Applier(self.clock, self.runner, self.work_dir, self.pause, self.health, self.stopping).apply(order, log)
+        return Applier(
+            self.clock, self.runner, self.work_dir, self.pause, self.health, self.stopping, self._keeper
+        ).apply(order, log)  # fmt: skip
 
     def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left behind, repaired if the order's bounds allow."""
-        return Recovery(self.clock, self.runner, self.work_dir, self.pause, self.health).recover(order, log)
+        return Recovery(
+            self.clock, self.runner, self.work_dir, self.pause, self.health, self._keeper
+        ).recover(order, log)  # fmt: skip
+
+    @property
+    def _keeper(self) -> Keeper:
+        return Keeper(self.runner, self.back_dir)
+
+    def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:
+        """What is left to do of the way back that was stored for this rollout."""
+        return Undo(self.planner, self._keeper).left(rollout_id, look=look)
 
     def verify(self, transaction: Transaction) -> tuple[str, ...]:
         """Differences between what the transaction promised and what dpkg has, its health included."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import by_key, changes_between
+from brakeline.agent.providers.apt.keep import Keeper
 from brakeline.agent.providers.apt.locks import DPKG_LOCKS, holder
 from brakeline.agent.providers.apt.queries import Queries
 from brakeline.agent.providers.apt.repair import Repair
@@ -32,6 +33,7 @@ class Recovery:
     work_dir: str
     pause: Callable[[float], None]
     health: Callable[[], PackageManagerHealth]
+    keeper: Keeper
 
     def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Examine, repair if allowed, report."""
@@ -51,6 +53,7 @@ class Recovery:
             started_ms=started,
             ended_ms=self.clock.now_ms(),
             log_tail=staging.log_tail(),
+            way_back=self.keeper.way_back(order.transaction_id),
         )
 
     def _examine(

@@ -87,11 +87,13 @@ def needs_repair(installed: tuple[Installed, ...], interrupted: bool) -> bool:
 
 def reinstall_choices(order: Order, broken: list[Installed], native: str) -> tuple[tuple[str, ...], ...]:
     """What to try, best first: everything at its ordered version, else as it was before."""
+    files = {(x.name, x.architecture, x.version): x.path for x in order.inverse.archives} if order.inverse else {}
     after = {f"{a.name}:{a.architecture}": a.after for a in order.transaction.actions}
     before = {f"{a.name}:{a.architecture}": a.before for a in order.transaction.actions}
     choices = []
     for versions in (after, before):
-        arguments = [_argument(p, versions.get(p.key) or p.version, native) for p in broken]
+        wanted = [(p, versions.get(p.key) or p.version) for p in broken]
+        arguments = [files.get((p.name, p.architecture, v)) or _argument(p, v, native) for p, v in wanted]
         if tuple(arguments) not in choices:
             choices.append(tuple(arguments))
     return tuple(choices)
