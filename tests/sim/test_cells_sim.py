@@ -16,7 +16,7 @@ RINGS = (Ring("one", 60, count=4), Ring("two", 60, count=20), Ring("all", 60, sh
 POLICY = rehearsal(Policy(RINGS, guard=Guard(holdout=0.0)), interval_s=10)
 CALM = Scenario(POLICY, (20, 30, 10, 40))
 NAMES = ("a1", "a2", "b1", "b2")
-SEEDS = range(60)
+SEEDS = (34, 45, *range(18))  # the first two once broke a promise
 
 
 def troubled(seed: int) -> Scenario:
@@ -47,7 +47,7 @@ def test_nobody_goes_beyond_a_grant_and_all_heal_by_themselves(part: int) -> Non
     assert wrong == {}
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_an_update_that_fails_in_one_cell_stops_all_of_them(seed: int) -> None:
     """Under the same troubles; other cells do it no harm and stop as well."""
     scenario = replace(troubled(seed), fails_in="b2", sizes=(20, 30, 10, 40), steps=900)

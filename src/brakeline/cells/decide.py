@@ -194,7 +194,7 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
 
 
 def _follows(kept: Grant, grant: Grant) -> None:
-    """Rings are only added, one at a time; what is rolled out never changes; nothing is taken back to older."""
+    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; nothing is taken back to older."""
     if (grant.revision, grant.issued_ms) < (kept.revision, kept.issued_ms):
         raise _doubt("rollback", "the grant is older than one that this cell has seen")
     if (grant.change, grant.filter, grant.policy) != (kept.change, kept.filter, kept.policy):
@@ -203,7 +203,8 @@ def _follows(kept: Grant, grant: Grant) -> None:
         )
     if grant.rings[: len(kept.rings)] != kept.rings:
         raise _doubt("other_rings", "the grant changes a ring that was opened")
-    if len(grant.rings) > len(kept.rings) + 1:
+    uptos = [0, *(r.upto for r in grant.rings)]  # rings that add nobody here may come together
+    if sum(b > a for a, b in zip(uptos[len(kept.rings) :], uptos[len(kept.rings) + 1 :], strict=False)) > 1:
         raise _doubt("two_rings", "the grant opens two rings at once")
     if kept.stand is Stand.HALT and grant.stand is not Stand.HALT:
         raise _doubt("unhalted", "the conductor has halted this; it starts a new one instead")

@@ -198,6 +198,15 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A signed message with what the conductor needs to find its sender."""
+
+    tenant_id: str
+    link_id: str
+    message: Signed
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the conductor says back; `counter` is the one that it answers."""
 
@@ -217,6 +226,7 @@ class Invitation:
     ca_pem: str
     conductor_key: str
     link_id: str
+    tenant_id: str
     cell: str
     region: str
     secret: str
@@ -269,3 +279,4 @@ class Link:
     isolated: bool = False
     joined_ms: int = 0
     joined_by: str = ""
+    their_tenant: str = ""  # this organisation's id at the conductor

@@ -55,7 +55,7 @@ class Scenario:
     sizes: tuple[int, ...]
     troubles: tuple[Trouble, ...] = ()
     fails_in: str = ""  # the cell in which the update fails
-    steps: int = 600
+    steps: int = 400
 
 
 @dataclass(slots=True)
