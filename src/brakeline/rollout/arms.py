@@ -75,8 +75,11 @@ def _cumulative(ring: Ring, total: int) -> int:
 def rings_for(policy: Policy, change: Change, total: int) -> tuple[tuple[Ring, int], ...]:
     """The rings that a fleet of `total` really has, each with its cumulative number of treated endpoints.
 
-    Rings that would add nobody are dropped; the last always ends at everybody, the hold-out after it.
+    Rings that would add nobody are dropped; the last always ends at everybody, the hold-out after it. A cell that is
+    led has what it was granted, ring by ring.
     """
+    if policy.led:
+        return tuple((ring, min(ring.count or 0, total)) for ring in policy.rings)
     reserve = held_out(policy, change, total)
     rings: list[tuple[Ring, int]] = []
     for i, ring in enumerate(policy.rings):

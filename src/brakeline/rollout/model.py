@@ -132,6 +132,7 @@ class Policy:
     small_halts: int = 2
     silence_halts: bool = False  # one treated endpoint of a small ring that stays away halts, if controls are heard
     failure_baseline: float = 0.01  # ordinary failure rate of a package manager: only more than this is evidence
+    led: bool = False  # `rings` are those that a conductor has granted so far, with exactly these counts
 
     def grace_s(self, machine_class: str) -> int:
         """How long before a checkpoint an endpoint may last have been heard."""

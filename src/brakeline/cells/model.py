@@ -1,0 +1,282 @@
+"""The words between a cell and its conductor, as frozen types. Pure.
+
+A *report* (cell to conductor) holds counts, sums of bets and enumerated names; a *grant* (conductor to cell) says how
+far one cell may go in one lead, for minutes. Both are additive: a conductor reads reports of the version before; a cell
+believes a grant only if it understands the whole of it. Times are Unix milliseconds of whoever writes them; whatever is
+compared across cells travels as an age.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+GRANT_S: Final = 300  # with the offer's own five minutes: nothing starts ten minutes after the conductor's last word
+GRANT_MS_MAX: Final = 600_000  # no cell believes a longer one
+OFFER_S_MAX: Final = 300
+SKEW_MAX_MS: Final = 30_000  # two clocks may differ by so much, the way included
+SILENT_MS: Final = 60_000  # a cell that was not heard for so long is lost: the ring waits for it
+CELLS_MAX: Final = 64
+RINGS_MAX: Final = 32
+REPORTS_MAX: Final = 100  # leads of one cell in one message
+BETS_MAX: Final = 2_000  # rows of one report
+COUNT_MAX: Final = 10_000_000_000
+EXCHANGE_CONTEXT: Final = b"brakeline-cell-exchange-v1\n"
+ANSWER_CONTEXT: Final = b"brakeline-conductor-answer-v1\n"
+GRANT_CONTEXT: Final = b"brakeline-conductor-grant-v1\n"
+JOIN_CONTEXT: Final = b"brakeline-cell-join-v1\n"
+
+
+class MemberState(StrEnum):
+    """How the conductor holds a cell. Drained: takes no further part; isolated: is not even heard."""
+
+    INVITED = "invited"
+    JOINED = "joined"
+    DRAINED = "drained"
+    ISOLATED = "isolated"
+
+
+class Stand(StrEnum):
+    """What a grant says. Only GO opens anything."""
+
+    GO = "go"
+    HOLD = "hold"
+    HALT = "halt"
+    DONE = "done"
+
+
+class CellPhase(StrEnum):
+    """Where a lead stands in one cell. NOBODY: the cell has no endpoint for it."""
+
+    NOBODY = "nobody"
+    DRAFT = "draft"
+    ROLLING = "rolling"
+    HOLDING = "holding"
+    HALTED = "halted"
+    COMPLETED = "completed"
+    WITHDRAWN = "withdrawn"
+
+
+class Cause(StrEnum):
+    """Why a cell stands still: the word, not the sentence, which may name an endpoint."""
+
+    NONE = "none"
+    CONDUCTOR = "conductor"
+    PERSON = "person"
+    FREEZE = "freeze"
+    EVIDENCE = "evidence"
+    LIMITS = "limits"
+
+
+@dataclass(frozen=True, slots=True)
+class CellPart:
+    """Treated endpoints of one ring and class; the figures of `rollout.summary.Part`."""
+
+    ring: int
+    machine_class: str
+    treated: int = 0
+    set_aside: int = 0
+    known: int = 0
+    proven: int = 0
+    passed: int = 0
+    passed_known: int = 0
+    passed_proven: int = 0
+    open: int = 0
+    failed: int = 0
+    failed_news: int = 0
+    seen: int = 0
+    youngest_age_s: int = 0
+    baked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CellControls:
+    """Controls of one class that are still compared."""
+
+    machine_class: str
+    controls: int
+    heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellBets:
+    """One comparison of one ring: logs of the bets, a sum over all blocks of the cell."""
+
+    signal: str
+    checkpoint: int
+    group: str
+    ring: int
+    bets: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CellEnded:
+    """Offers of one group that came to an end, and of these the failed."""
+
+    group: str
+    ended: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellReport:
+    """One lead in one cell, in numbers. `revision`: of the newest grant that the cell believes."""
+
+    lead_id: str
+    revision: int
+    phase: CellPhase
+    cause: Cause = Cause.NONE
+    ring: int = -1
+    passed: bool = False  # all of its own gates of that ring are passed
+    eligible: int = 0  # endpoints that may still be treated
+    parts: tuple[CellPart, ...] = ()
+    controls: tuple[CellControls, ...] = ()
+    bets: tuple[CellBets, ...] = ()
+    ended: tuple[CellEnded, ...] = ()
+    data_age_s: int = 0
+    compared: bool = False
+
+    @property
+    def treated(self) -> int:
+        """Endpoints that took or were offered the change."""
+        return sum(p.treated for p in self.parts)
+
+    @property
+    def counted(self) -> int:
+        """Of them those that fill a place of their ring."""
+        return sum(p.treated - p.set_aside for p in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a cell says each time."""
+
+    link_id: str
+    cell: str
+    counter: int
+    sent_ms: int
+    version: str
+    reports: tuple[CellReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedRing:
+    """One ring of a cell: how many of its endpoints may be treated up to and with it."""
+
+    name: str
+    bake_s: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How far one cell may go. `change` and `policy` are canonical JSON of `rollout.model`, `filter` is evaluated in
+    the cell. `rings`: all that were opened to it so far, none = it says how many endpoints it has."""
+
+    lead_id: str
+    link_id: str
+    cell: str
+    revision: int
+    stand: Stand
+    why: str
+    title: str
+    filter: str
+    change: str
+    policy: str
+    rings: tuple[GrantedRing, ...]
+    issued_ms: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The exact text that was signed, and its Ed25519 signature in hex."""
+
+    payload: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A signed message with what the conductor needs to find its sender."""
+
+    tenant_id: str
+    link_id: str
+    message: Signed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the conductor says back; `counter` is the one that it answers."""
+
+    link_id: str
+    counter: int
+    sent_ms: int
+    version: str
+    grants: tuple[Signed, ...] = ()
+    trouble: str = ""  # why this cell gets no grants
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What a join token holds."""
+
+    url: str
+    ca_pem: str
+    conductor_key: str
+    link_id: str
+    tenant_id: str
+    cell: str
+    region: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How a cell redeems its token."""
+
+    link_id: str
+    secret: str
+    public_key: str
+    region: str
+    sent_ms: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A cell as its conductor holds it."""
+
+    link_id: str
+    cell: str
+    region: str
+    state: MemberState
+    public_key: str = ""
+    counter: int = 0
+    version: str = ""
+    skew_ms: int = 0
+    heard_ms: int = 0
+    doubt: str = ""  # why it is not believed any more
+    added_ms: int = 0
+    added_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A conductor as a cell holds it."""
+
+    link_id: str
+    cell: str
+    url: str
+    ca_pem: str
+    conductor_key: str
+    counter: int = 0
+    asked_ms: int = 0
+    answered_ms: int = 0
+    skew_ms: int = 0
+    trouble: str = ""
+    isolated: bool = False
+    joined_ms: int = 0
+    joined_by: str = ""
+    their_tenant: str = ""  # this organisation's id at the conductor
