@@ -194,6 +194,7 @@ class Subject:
     consents: bool = False
     restarted_ms: int = 0
     restart_refused: str = ""  # in the endpoint's own words
+    boot_id: str = ""  # of the first check-in after INSTALLED; of a control, after ready
 
 
 @dataclass(frozen=True, slots=True)
