@@ -27,6 +27,8 @@ from brakeline.protocol.messages import (
     Outcome,
     PackageChange,
     Ready,
+    RestartOrder,
+    RestartStanding,
     SignedOrder,
     Transaction,
     TransactionResult,
@@ -36,6 +38,7 @@ from brakeline.rollout.acts import Acts
 from brakeline.rollout.freezing import FreezeView, Freezing
 from brakeline.rollout.model import Change, Guard, Pin, Policy, Ring
 from brakeline.rollout.presets import rehearsal
+from brakeline.rollout.restarting import Restarting
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.model import PERMISSIONS, Principal
 from brakeline.tenancy.service import TenancyService
@@ -70,6 +73,15 @@ class Twin:
     queued: list[Offer] = field(default_factory=list)
     unsent: list[TransactionResult] = field(default_factory=list)
     halted: tuple[str, ...] = ()
+    allows: bool = False  # its own settings allow restarts by order
+    boots: int = 1
+    dies_at_restart: bool = False
+    refuses: str = ""
+    restarts: list[RestartOrder] = field(default_factory=list)
+
+    @property
+    def boot_id(self) -> str:
+        return f"boot {self.boots}"
 
 
 class SmallFleet:
@@ -87,6 +99,7 @@ class SmallFleet:
         self.fleet = FleetService(self.db, self.clock, ids, bus, self.cell)
         self.service = RolloutService(self.db, self.clock, ids, bus, self.fleet, self.cell,
                                       self.directory / "brake.journal")  # fmt: skip
+        self.restarting = Restarting(self.service)
         self.tenancy = TenancyService(self.db, self.clock, ids)
         self.freezing = Freezing(self.service, self.tenancy.approvals)
         Acts(self.service, self.tenancy.approvals)
@@ -127,7 +140,7 @@ class SmallFleet:
         for t in self.twins:
             if t.alive:
                 report = LauncherReport(running=t.confirmed, confirmed=t.confirmed) if t.confirmed else None
-                seen = Presence(self.clock.now_ms(), "boot", launcher=report)
+                seen = Presence(self.clock.now_ms(), t.boot_id, launcher=report)
                 self.fleet.presences.record(OWNER.tenant_id, t.identity.endpoint_id, seen)
         await self.fleet.flush()
 
@@ -151,6 +164,7 @@ class SmallFleet:
         candidates = await self.service.candidates_for(t.identity)
         orders, t.halted = await self.service.on_check_in(t.identity, self.check_in(t, candidates))
         self._drop(t)
+        self._restart(t, await self.restarting.restart_for(t.identity, self.check_in(t, candidates)))
         for order in orders:
             if order not in t.orders:
                 t.orders.append(order)
@@ -166,7 +180,9 @@ class SmallFleet:
                 not_ready.append(NotReady(c.rollout_id, c.generation, "nothing_to_do", "already installed"))
             else:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
-        return CheckIn("0.1", 1, "", Health(), tuple(ready), tuple(not_ready))
+        asked = bool(t.refuses) and not t.restarts
+        restart = RestartStanding(t.allows, t.refuses if asked else "")
+        return CheckIn("0.1", 1, "", Health(), tuple(ready), tuple(not_ready), restart=restart)
 
     def _drop(self, t: Twin) -> None:
         """End what waits and belongs to a halted rollout, as the agent does."""
@@ -175,6 +191,16 @@ class SmallFleet:
             t.unsent.append(TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id,
                                               offer.generation, Outcome.REFUSED, "halted", "before the start",
                                               started_ms=1, ended_ms=2))  # fmt: skip
+
+    def _restart(self, t: Twin, signed: SignedOrder | None) -> None:
+        """As the helper does: an order for another boot is none."""
+        if signed is None:
+            return
+        order = decode(RestartOrder, signed.payload.encode())
+        if order.boot_id == t.boot_id and not t.refuses:
+            t.restarts.append(order)
+            t.boots += 1
+            t.alive = not t.dies_at_restart
 
     def _apply(self, t: Twin, offer: Offer) -> None:
         if t.fate == "waits":

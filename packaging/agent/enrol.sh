@@ -26,6 +26,7 @@ PYTHON=/usr/bin/python3
 TOKEN=''
 FORCE=''
 PACKAGED=''
+RESTARTS=''
 [ ! -e /usr/lib/systemd/system/brakeline-agent.service ] || PACKAGED=yes # only a package puts it there
 [ ! -x "$LIB/python/brakeline-python" ] || PYTHON="$LIB/python/brakeline-python"
 
@@ -38,6 +39,7 @@ usage: enrol.sh --token et_…          enrol this machine (or, enrolled already
        enrol.sh --token et_… --force  give it a new identity, for instance after its disk was cloned
        enrol.sh --uninstall           remove launcher and agent and everything they made
 options: --server URL                 reach the cell under another address
+         --allow-restarts N           let the cell restart this machine as a canary, N times a day at most (0 = never)
 USAGE
 }
 
@@ -46,6 +48,7 @@ while [ $# -gt 0 ]; do
         --token) [ $# -ge 2 ] || fail "--token needs a value"; TOKEN=$2; shift 2 ;;
         --server) [ $# -ge 2 ] || fail "--server needs a value"; SERVER_URL=${2%/}; shift 2 ;;
         --force) FORCE=--force; shift ;;
+        --allow-restarts) [ $# -ge 2 ] || fail "--allow-restarts needs a number"; RESTARTS=$2; shift 2 ;;
         --uninstall) TOKEN=uninstall; shift ;;
         -h|--help) usage; exit 0 ;;
         *) usage >&2; fail "unknown option: $1" "" 2 ;;
@@ -162,6 +165,11 @@ cat > "$UNITS/brakeline-helper.service" <<'UNIT'
 UNIT
 fi
 systemctl daemon-reload
+case "$RESTARTS" in
+    '') ;;
+    [0-4]) printf '{"restarts_a_day": %s}\n' "$RESTARTS" > "$ETC/restart.json"; chmod 0644 "$ETC/restart.json" ;;
+    *) fail "--allow-restarts takes a number from 0 to 4, not $RESTARTS." "" 2 ;;
+esac
 
 say "enrolling"
 status=0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from brakeline.agent import offers, releases, results, sessions
+from brakeline.agent import offers, releases, restart, results, sessions
 from brakeline.agent.model import (
     Barred,
     CheckedIn,
@@ -49,9 +49,10 @@ def next_commands(state: State, at: Instant) -> tuple[State, tuple[Command, ...]
     state, begun = offers.begin(state, at, reachable=_reachable(state))
     if state.stopping:  # the launcher was asked for a look: nothing new begins
         return state, words + begun
+    state, restarted = restart.begin(state, at) if _reachable(state) else (state, ())
     state, errand = _next_errand(state, at)
     state, exchange = _next_exchange(state, at)
-    return state, words + begun + errand + exchange
+    return state, words + begun + restarted + errand + exchange
 
 
 def server_now_ms(state: State, at: Instant) -> int:
@@ -157,6 +158,7 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         launcher=state.launcher,
         content=state.me.content,
         content_problems=state.me.content_problems,
+        restart=restart.standing(state),
     )
     idle = state.errand is Errand.NONE and not sessions.running(state) and not releases.under_way(state)
     quiet = idle and state.link.ever and not _wanted(state, at)

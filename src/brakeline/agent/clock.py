@@ -32,6 +32,11 @@ class SystemClock:
         return Instant(self.monotonic_s(), self.now_ms())
 
 
+def up_s() -> float:
+    """Seconds since this machine was started, sleep included; a container sees its host's."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def entropy(nbytes: int) -> bytes:
     """Random bytes from the kernel, for keys."""
     return os.urandom(nbytes)

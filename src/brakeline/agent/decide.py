@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import agenda, offers, releases, results, sessions
+from brakeline.agent import agenda, offers, releases, restart, results, sessions
 from brakeline.agent.model import (
     Active,
     AdoptInventory,
@@ -39,6 +39,7 @@ from brakeline.agent.model import (
     Preparation,
     RefreshEnded,
     Report,
+    RestartAnswered,
     ResultsAcknowledged,
     SayGoodbye,
     Scanned,
@@ -110,6 +111,8 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
             return results.acknowledged(_answered(state, event.at, 0), event)
         case LauncherSaid():
             return releases.heard(state, event), ()
+        case RestartAnswered():
+            return restart.answered(state, event)
         case StopAsked():
             return _stop_asked(state, event)
         case _:
@@ -181,6 +184,7 @@ def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
     ours = tuple(c for c in reply.candidates if c.release is not None and c.rollout_id not in reply.halted)
     news = state.news or bool(set(ours) - set(state.releases))  # what can be said of these is known at once
     state = replace(state, durable=durable, preparations=wanted + known, releases=ours, news=news)
+    state = restart.take(state, reply.restart)
     state, halted = offers.drop_halted(state, event.at)
     state, offered = offers.receive(state, reply.offers, event.at)
     awaited = offers.awaiting_plan(state)  # an offer whose candidate the cell does not name any more

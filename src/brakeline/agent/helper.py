@@ -21,9 +21,11 @@ from typing import Any
 
 from brakeline.agent import config as configuration
 from brakeline.agent import content, helper_wire, orders
+from brakeline.agent.clock import boot_id, up_s
 from brakeline.agent.config import Config
 from brakeline.agent.helper_wire import BadFrame
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
+from brakeline.agent.reboots import Machine, Reboots, reboot, restarts_a_day
 from brakeline.agent.transactions import Transactions
 from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
@@ -51,6 +53,7 @@ class Helper:
     refreshing: threading.Lock
     beginning: threading.Lock
     rules: Rules = BUILT_IN  # from the launcher, never from the agent that asks
+    reboots: Reboots | None = None
 
     def answer(self, uid: int, request: dict[str, Any]) -> Reply:
         """One reply to one request of a process that runs as `uid`."""
@@ -67,6 +70,8 @@ class Helper:
                     return self._inverse(request)
                 case "rollback":
                     return self._rollback(request)
+                case "restart":
+                    return self._restart(request)
                 case "status":
                     return self.transactions.status(_transaction_id(request))
                 case "forget":
@@ -139,6 +144,19 @@ class Helper:
         bounds = replace(order.bounds, allow_downgrades=True, allow_removals=True)
         return self._begin(replace(order, bounds=bounds, inverse=found), offer, request)
 
+    def _restart(self, request: dict[str, Any]) -> Reply:
+        if self.reboots is None:
+            return refuse("not_allowed", "this helper restarts nothing")
+        signed: SignedOrder = codec.from_plain(SignedOrder, request.get("order"), "order")
+        order = orders.read_restart(signed, self.config.cell_key, self.config.endpoint_id)
+        if isinstance(order, orders.Disbelieved):
+            return refuse(order.code, order.reason)
+        claimed_ms = request.get("server_ms")
+        now_ms = self.transactions.time_floor(max(order.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
+        with self.beginning:  # no transaction begins meanwhile
+            refused = self.reboots.follow(order, now_ms, busy=bool(self.transactions.unfinished()))
+        return refuse(refused.code, refused.reason) if refused is not None else {"ok": True}
+
     def _order(self, offer: Offer, transaction: Transaction) -> Order:
         bounds = Bounds(
             conffile_policy="replace" if offer.conffile_policy == "replace" else "keep",
@@ -178,6 +196,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         refreshing=threading.Lock(),
         beginning=threading.Lock(),
         rules=rules,
+        reboots=Reboots(state_dir, restarts_a_day(config_path), Machine(boot_id(), up_s, reboot)),
     )
     passed = _passed_socket()
     listener = passed or _listen(socket_path, config.agent_user)

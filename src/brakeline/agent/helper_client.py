@@ -63,6 +63,13 @@ class HelperClient:
             return None
         return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))
 
+    def restart(self, order: SignedOrder, server_ms: int) -> Going | Declined | None:
+        """`Going` = the machine goes down; None = no answer."""
+        reply = self._ask({"verb": "restart", "order": codec.to_plain(order), "server_ms": server_ms})
+        if reply is None:
+            return None
+        return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))
+
     def status(self, transaction_id: str) -> TransactionResult | Going | Unknown | None:
         reply = self._ask({"verb": "status", "transaction_id": transaction_id})
         if reply is None or not reply.get("ok"):

@@ -69,7 +69,7 @@ class Collaborators:
     child_options: tuple[str, ...]  # where state and configuration are, for `scan` and `plan`
     package_stamp: Callable[[], int]  # a hint to scan soon; looked at often
     stamp: Callable[[], rescan.Stamp]  # of everything that a scan depends on; taken when one is due
-    stop_reason: Callable[[], str]  # shutdown | agent_stop: asked once, when the process was told to end
+    stop_reason: Callable[[], str]  # shutdown | restart | agent_stop: asked once, when the process was told to end
     log: Callable[[str], None]
     not_assessed: str = ""  # why this system cannot be looked at at all; "" = it can
 
@@ -226,6 +226,8 @@ class Loop:
                 self._store_follow(text)
             case model.TellLauncher(word=word):
                 self._out.launcher.say(word)
+            case model.AskRestart():
+                self._restart(command)
             case model.AskLauncher():
                 self._over, self.exit_code = True, LOOK
             case model.Exit():
@@ -334,6 +336,16 @@ class Loop:
                 self._events.append(model.HelperBegan(now, command.offer_id))
             case Declined(code=code, reason=reason):
                 self._events.append(model.HelperDeclined(now, command.offer_id, code, reason))
+
+    def _restart(self, command: model.AskRestart) -> None:
+        answer, now = self._out.helper.restart(command.order, command.server_ms), self._now()
+        match answer:
+            case None:
+                self._events.append(model.RestartAnswered(now, "busy", "the helper gave no answer"))
+            case Going():
+                self._events.append(model.RestartAnswered(now, "", ""))
+            case Declined(code=code, reason=reason):
+                self._events.append(model.RestartAnswered(now, code, reason))
 
     def _watch(self, offer_id: str, transaction_id: str) -> None:
         try:

@@ -49,6 +49,7 @@ class Self:
     release_id: str = ""  # of this very process, as its launcher says; "" = none started it
     content: str = ""  # release_id of the content that it was given; "" = its own rules count
     content_problems: tuple[str, ...] = ()
+    restarts_a_day: int = 0  # by order, that this endpoint's own settings allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,9 @@ class State:
     scanned: bool = False  # a scan of this process has ended well
     not_assessed: str = ""  # why no scan of this system can be made
     words: tuple[str, ...] = ()  # what the launcher was told: READY, HEALTHY
+    restart: SignedOrder | None = None  # as the newest reply has it
+    restart_refused: str = ""  # by the helper, for this boot
+    restart_not_before_s: float = 0.0
 
 
 # --- what may happen -----------------------------------------------------------------------------------------------
@@ -368,6 +372,15 @@ class TransactionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartAnswered:
+    """`code` "" and a reason = the helper gave no answer; both empty = the machine goes down."""
+
+    at: Instant
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResultsAcknowledged:
     at: Instant
     accepted: tuple[str, ...]
@@ -384,13 +397,13 @@ class LauncherSaid:
 @dataclass(frozen=True, slots=True)
 class StopAsked:
     at: Instant
-    reason: str  # shutdown | suspend | agent_stop
+    reason: str  # shutdown | suspend | restart | agent_stop
 
 
 Event = (
     Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | NotAssessed | ErrandFailed
     | InventoryAcknowledged | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent
-    | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | LauncherSaid | StopAsked
+    | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | LauncherSaid | RestartAnswered | StopAsked
 )  # fmt: skip
 
 
@@ -522,6 +535,14 @@ class AskLauncher:
 
 
 @dataclass(frozen=True, slots=True)
+class AskRestart:
+    """Restart this machine, if the helper finds that its own rules allow it."""
+
+    order: SignedOrder
+    server_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     pass
 
@@ -529,5 +550,5 @@ class Exit:
 Command = (
     RenewSecret | DoCheckIn | SendInventory | AdoptInventory | SendResults | StartScan | StartPlan | StartRefresh
     | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SetAside | SkipCounter | SayGoodbye | Report
-    | StoreFollow | TellLauncher | AskLauncher | Exit
+    | StoreFollow | TellLauncher | AskLauncher | AskRestart | Exit
 )  # fmt: skip

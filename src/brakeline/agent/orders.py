@@ -13,10 +13,19 @@ from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
 from brakeline.protocol import codec
 from brakeline.protocol.digests import transaction_digest
-from brakeline.protocol.messages import ORDER_CONTEXT, ActionKind, Offer, SignedOrder, Transaction
+from brakeline.protocol.messages import (
+    ORDER_CONTEXT,
+    RESTART_CONTEXT,
+    ActionKind,
+    Offer,
+    RestartOrder,
+    SignedOrder,
+    Transaction,
+)
 from brakeline.trust import ed25519
 
 ORDER_BYTES_MAX = 64 * 1024  # an offer of about 500 updates; larger ones are not believed to be sane
+RESTART_BYTES_MAX = 2048  # five short fields
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9\-]{1,31}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}")
@@ -51,6 +60,23 @@ def read_order(order: SignedOrder, cell_key: str, endpoint_id: str) -> Offer | D
     if offer.endpoint_id != endpoint_id:
         return Disbelieved("wrong_endpoint", f"the order is for {offer.endpoint_id}")
     return offer
+
+
+def read_restart(order: SignedOrder, cell_key: str, endpoint_id: str) -> RestartOrder | Disbelieved:
+    """The order to restart inside, if our cell signed it for this endpoint. Says nothing about time or boot."""
+    payload = order.payload.encode()
+    if len(payload) > RESTART_BYTES_MAX:
+        return Disbelieved("oversized", f"the order has {len(payload)} bytes; at most {RESTART_BYTES_MAX} are read")
+    try:
+        genuine = ed25519.verify(bytes.fromhex(cell_key), RESTART_CONTEXT + payload, bytes.fromhex(order.signature))
+        found = codec.decode(RestartOrder, payload) if genuine else None
+    except (ValueError, Fault) as e:
+        return Disbelieved("malformed", f"the order cannot be read: {e}")
+    if found is None:
+        return Disbelieved("bad_signature", "the order is not signed by the cell that enrolled this endpoint")
+    if found.endpoint_id != endpoint_id:
+        return Disbelieved("wrong_endpoint", f"the order is for {found.endpoint_id}")
+    return found
 
 
 def transaction_id(offer_id: str) -> str:

@@ -21,11 +21,13 @@ from brakeline.agent.loop import FOLLOW, Collaborators, Loop
 from brakeline.agent.memory import Memory
 from brakeline.agent.model import Self, State
 from brakeline.agent.providers.model import Provider
+from brakeline.agent.reboots import restarts_a_day
 from brakeline.agent.spool import Spool
 from brakeline.agent.status import StatusFile
 from brakeline.agent.transport import Transport
 from brakeline.protocol.content import Rules
 
+COMES_BACK = ("reboot.target", "kexec.target", "soft-reboot.target")  # jobs of a machine that goes down to come up
 PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/update-success-stamp"))
 
 
@@ -84,17 +86,24 @@ def package_stamp() -> int:
 
 
 def stop_reason() -> str:
-    """shutdown when the whole system goes down, else agent_stop. Asks systemd once, at the very end."""
+    """shutdown when the whole system goes down, restart when it comes up again, else agent_stop. Asks systemd once, at
+    the very end.
+    """
     if sys.platform == "win32":  # only a service is told which of the two it is
         return "agent_stop"
     import subprocess
 
-    try:
-        asked = ["systemctl", "is-system-running"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=2, check=False).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+    def ask(*words: str) -> str:
+        try:
+            done = subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=2, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        return done.stdout.strip()
+
+    if ask("is-system-running") != "stopping":
         return "agent_stop"
-    return "shutdown" if said == "stopping" else "agent_stop"
+    jobs = ask("list-jobs", "--plain", "--no-legend", "--no-pager")
+    return "restart" if any(target in jobs for target in COMES_BACK) else "shutdown"
 
 
 def open_cell(config: Config, state_dir: Path, endpoint_id: str, identity: Identity) -> Cell:
@@ -121,6 +130,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
         release_id=launcher.release_id,
         content=given.release_id,
         content_problems=given.problems,
+        restarts_a_day=restarts_a_day(config_path),
     )
     return Loop(
         State(me, memory.load(), follow=_follow(state_dir / FOLLOW)),

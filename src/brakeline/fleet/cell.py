@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from brakeline.core.errors import Fault
 from brakeline.protocol.codec import encode
-from brakeline.protocol.messages import ORDER_CONTEXT, Offer, SignedOrder
+from brakeline.protocol.messages import ORDER_CONTEXT, RESTART_CONTEXT, Offer, RestartOrder, SignedOrder
 
 
 class CellKeyUnusable(Fault):
@@ -49,6 +49,11 @@ class CellIdentity:
         """The order that endpoints of this cell believe."""
         payload = encode(offer)
         return SignedOrder(payload.decode(), self.sign(ORDER_CONTEXT + payload).hex())
+
+    def sign_restart(self, order: RestartOrder) -> SignedOrder:
+        """The same for a restart, under a context of its own."""
+        payload = encode(order)
+        return SignedOrder(payload.decode(), self.sign(RESTART_CONTEXT + payload).hex())
 
 
 def _make(path: Path) -> bytes:

@@ -7,6 +7,7 @@ check-ins, which only touch memory. Calls: `platform.database`, `platform.bus`, 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from brakeline.fleet.decide import Accept, Cloned, decide_counter, decide_outdated
 from brakeline.fleet.enrolment import Enrolment
@@ -16,6 +17,9 @@ from brakeline.fleet.lists import ListUse
 from brakeline.fleet.model import EndpointState, Presence
 from brakeline.fleet.sessions import Session
 from brakeline.protocol.messages import CheckIn
+
+
+SLEEPS: Final = frozenset({"shutdown", "suspend"})  # goodbyes after which nobody is expected
 
 
 class FleetService(Enrolment, InventoryUse, ListUse):
@@ -66,13 +70,17 @@ class FleetService(Enrolment, InventoryUse, ListUse):
         # The endpoint names what was acknowledged last: anything else than what is held, and both start afresh.
         session.resync = check_in.inventory_sequence != held.sequence or check_in.inventory_digest != held.digest
 
-    async def goodbye(self, session: Session, boot_id: str) -> None:
-        """Asleep from now on, until the next check-in; written at once, because the endpoint will not ask again."""
+    async def goodbye(self, session: Session, boot_id: str, reason: str) -> None:
+        """Asleep from now on, until the next check-in; written at once, because the endpoint will not ask again.
+
+        A machine that restarts and an agent that ends come back at once: if they do not, that is silence. Else a
+        release that ends in order, or a machine that does not come up, would hide its harm behind a polite word.
+        """
         identity = session.identity
         now = await self.presence(identity.tenant_id, [identity.endpoint_id])
         last = now.get(identity.endpoint_id)
         before = last or Presence(0)
-        presence = replace(before, last_check_in_ms=self.clock.now_ms(), boot_id=boot_id, asleep=True)
+        presence = replace(before, last_check_in_ms=self.clock.now_ms(), boot_id=boot_id, asleep=reason in SLEEPS)
         self.presences.record(identity.tenant_id, identity.endpoint_id, presence)
         await self.presences.flush()
         await self.announce(identity.tenant_id, identity.endpoint_id, wake=False)

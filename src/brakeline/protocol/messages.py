@@ -307,6 +307,14 @@ class LauncherReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartStanding:
+    """What an endpoint says of restarts by order: whether its own settings allow any, and why it refused the last."""
+
+    allowed: bool = False
+    refused: str = ""  # of the present boot: "code: reason"
+
+
+@dataclass(frozen=True, slots=True)
 class CheckIn:
     """`POST /agent/v1/check-in?wait=S` with `If-None-Match: ETAG`; 304 = nothing new."""
 
@@ -320,6 +328,7 @@ class CheckIn:
     launcher: LauncherReport | None = None  # None = no launcher runs this agent: it takes no releases
     content: str = ""  # release_id of the endpoint content that this agent goes by; "" = its built-in rules
     content_problems: tuple[str, ...] = ()  # what in it this agent does not understand
+    restart: RestartStanding | None = None  # None = an agent that knows no such orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,12 +362,27 @@ class Offer:
     undoes: str = ""  # rollout id: `transaction_digest` is of the inverse that the endpoint stored itself
 
 
+@dataclass(frozen=True, slots=True)
+class RestartOrder:
+    """The payload of a signed order: restart, once, while this boot lasts. Bounded by the endpoint's own settings."""
+
+    endpoint_id: str
+    rollout_id: str
+    boot_id: str  # of the boot that it ends: after the restart the order means nothing
+    issued_ms: int
+    expires_ms: int
+
+
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else
+RESTART_CONTEXT = b"brakeline-restart-v1\n"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedOrder:
-    """`payload`: canonical JSON of an `Offer`; `signature`: hex Ed25519 of the cell over ORDER_CONTEXT + payload."""
+    """`payload`: canonical JSON of an `Offer`; `signature`: hex Ed25519 of the cell over ORDER_CONTEXT + payload.
+
+    The same with a `RestartOrder` and RESTART_CONTEXT.
+    """
 
     payload: str
     signature: str
@@ -377,6 +401,7 @@ class CheckInReply:
     scan: int = 0  # a number that rises when somebody asks for a scan now
     recalled: tuple[str, ...] = ()  # release_ids: an agent that runs one asks its launcher to look at once
     follow: str = ""  # signed order to the launcher: channel, self-update on or off, pin; kept where it can read it
+    restart: SignedOrder | None = None  # a `RestartOrder`: a canary, or its control, that consents
 
 
 # --- results -------------------------------------------------------------------------------------------------------
@@ -454,9 +479,11 @@ class ResultsAck:
 
 @dataclass(frozen=True, slots=True)
 class Goodbye:
-    """`POST /agent/v1/goodbye`: going to sleep or down in order; counted as *asleep*, not as silent."""
+    """`POST /agent/v1/goodbye`: why nothing will be heard. Only who goes to sleep or off is counted as *asleep*:
+    a machine that restarts and an agent that ends have said that they come back, and are silent if they do not.
+    """
 
-    reason: str  # shutdown | suspend | agent_stop
+    reason: str  # shutdown | suspend | restart | agent_stop
 
 
 @dataclass(frozen=True, slots=True)

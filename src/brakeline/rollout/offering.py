@@ -10,6 +10,7 @@ dependency.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from brakeline.core.clock import Clock
@@ -30,7 +31,7 @@ from brakeline.protocol.messages import (
     TransactionResult,
     UpdateRef,
 )
-from brakeline.rollout import arms, budget, evidence
+from brakeline.rollout import arms, budget, evidence, restarts
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
 from brakeline.rollout.journal import BrakeJournal
@@ -75,6 +76,10 @@ class Offering:
         if known is None:
             known = await self.refresh(identity.tenant_id)
         return tuple(x for x in known if identity.endpoint_id in x.targets)
+
+    async def targeted_by(self, identity: EndpointIdentity) -> tuple[LiveRollout, ...]:
+        """The same, for those who order something else than the change."""
+        return await self._live(identity)
 
     async def watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:
         """The shortest interval by which a rollout judges this endpoint's silence; None = no rollout watches it.
@@ -246,7 +251,9 @@ class Offering:
             await self._refuse(conn, row, target, refused)
             return False
         progress = Progress.OFFERED if arm is Arm.TREATED else Progress.NONE
+        allows = check_in.restart is not None and check_in.restart.allowed
         subject = _subject(target, gate, arm, row.blueprint.generation, progress, now_ms)
+        subject = replace(subject, consents=restarts.consents(row.policy, allows, identity.tags))
         await arms_store.insert_subject(
             conn, identity.tenant_id, row.rollout_id, subject, check_in.health.failed_services
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
@@ -97,7 +97,21 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
         asleep_now=seen.asleep,
         unhealthy_now=unhealthy,
         proven_ms=proven,
+        **_boots(row, seen, heard_ms),
     )
+
+
+def _boots(row: SubjectRow, seen: Presence, heard_ms: int) -> dict[str, Any]:
+    """The boot that a restart is told from, once it is known, and the first check-in of another one."""
+    s = row.subject
+    since_ms = row.ended_ms if s.arm is Arm.TREATED else s.ready_ms
+    begun = s.arm is Arm.CONTROL or s.progress is Progress.INSTALLED
+    if not begun or seen.last_check_in_ms <= since_ms or not seen.boot_id:
+        return {}
+    if not s.boot_id:
+        return {"boot_id": seen.boot_id}
+    heard_again = not s.restarted_ms and seen.boot_id != s.boot_id and not seen.asleep
+    return {"restarted_ms": heard_ms} if heard_again else {}
 
 
 def _proves(row: SubjectRow, seen: Presence, unhealthy: bool) -> bool:
@@ -132,8 +146,8 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
 
 
 def _differs(new: Subject, old: Subject) -> bool:
-    return (new.heard, new.unhealthy, new.asleep, new.proven_ms) != (
-        old.heard, old.unhealthy, old.asleep, old.proven_ms,
+    return (new.heard, new.unhealthy, new.asleep, new.proven_ms, new.boot_id, new.restarted_ms) != (
+        old.heard, old.unhealthy, old.asleep, old.proven_ms, old.boot_id, old.restarted_ms,
     )  # fmt: skip
 
 

@@ -196,9 +196,9 @@ class AgentPlane:
 
     async def _on_goodbye(self, scope: Scope, headers: Headers, body: bytes) -> Answer:
         session, request = await self._signed(scope, headers, body)
-        _decode(Goodbye, body)
+        said = _decode(Goodbye, body)
         await self._fleet.remember(session)
-        await self._fleet.goodbye(session, request.boot_id)
+        await self._fleet.goodbye(session, request.boot_id, said.reason)
         return Answer(b"", 204)
 
     async def _verified(self, session: Session, request: Authenticated, headers: Headers) -> str:

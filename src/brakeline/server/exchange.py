@@ -43,6 +43,12 @@ class RecallSource(Protocol):
     def recalled(self) -> frozenset[str]: ...
 
 
+class RestartSource(Protocol):
+    """What `rollout.restarting.Restarting` is to a check-in."""
+
+    async def restart_for(self, identity: EndpointIdentity, check_in: CheckIn) -> SignedOrder | None: ...
+
+
 class OrderSource(Protocol):
     """What `rollout.service.RolloutService` is to a check-in."""
 
@@ -68,8 +74,12 @@ class Exchange:
     """Replies of all endpoints, and the long-polls that wait for news."""
 
     def __init__(self, clock: Clock, settings: SettingsSource, orders: OrderSource,
-                 recalls: RecallSource | None = None, follow: FollowSource | None = None) -> None:  # fmt: skip
-        """Without `recalls` and `follow` (a cell without releases) replies say nothing about releases."""
+                 recalls: RecallSource | None = None, follow: FollowSource | None = None,
+                 restarts: RestartSource | None = None) -> None:  # fmt: skip
+        """Without `recalls` and `follow` (a cell without releases) replies say nothing about releases; without
+        `restarts` nobody is restarted.
+        """
+        self._restarts = restarts
         self._clock, self._settings, self._orders = clock, settings, orders
         self._recalls, self._follow = recalls, follow
         self._replies: dict[str, Composed] = {}
@@ -120,8 +130,9 @@ class Exchange:
         settings = await self._settings(identity)
         recalled = (running,) if running and self._recalls and running in self._recalls.recalled() else ()
         follow = await self._follow(identity) if running and self._follow else ""
+        restart = await self._restarts.restart_for(identity, check_in) if self._restarts else None
         reply = CheckInReply(
-            0, settings, candidates, offers, halted, session.resync, session.scan, recalled, follow
+            0, settings, candidates, offers, halted, session.resync, session.scan, recalled, follow, restart
         )  # fmt: skip
         return Composed(reply, b"", epoch, made_s, running)
 

@@ -41,6 +41,7 @@ from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.limits_api import router as limits_router
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
+from brakeline.rollout.restarting import Restarting
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.undo_api import router as rollback_router
 from brakeline.server.agent_plane import AgentPlane
@@ -146,7 +147,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     glass = BreakGlass(settings.data_dir / "break-glass.json", db, clock, ids)
     releasing = Releasing(rollout, releases)
     follow = FollowOrders(remediation, releases)
-    exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow)
+    exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout))
     rollout.on_stop = exchange.stop_tenant
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)

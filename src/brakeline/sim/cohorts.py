@@ -21,11 +21,12 @@ from brakeline.rollout import arms, planner
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.evidence import SIGNALS, SILENT, STATIONARY, UNHEALTHY, Row
 from brakeline.rollout.model import CLASSES, Change, Gate, Phase, Pin, Policy, TickState
+from brakeline.rollout.restarts import rings_that_restart
 from brakeline.rollout.summary import Bets, ControlArm, Part, Summary
 from brakeline.sim import bets, rates
 from brakeline.sim.asking import Floats, Ints, Region, SpreadPlaces, Waiting, come_and_go, few, share_of, split
 from brakeline.sim.harm import LOOP_HEARD, SHOWS, Exposure, Shows, bitten_share
-from brakeline.sim.incidents import Fault, Immediate
+from brakeline.sim.incidents import AtReboot, Fault, Immediate
 from brakeline.sim.rates import Population
 
 HOUR_MS: Final = 3_600_000
@@ -35,6 +36,9 @@ UNHEALTHY_BASE: Final = 0.001  # of healthy endpoints have a failed service at a
 ORDINARY_FAILURES: Final = 0.0005  # of trials of a good release fail by full disks and the like; own assumption
 BACK_H: Final = 16.0  # who closed the lid before it could tell of the update is back the next morning
 HORIZON_H: Final = 30 * 24.0
+RESTART_H: Final = 0.25  # after ready, in either arm, whoever consents and is there is restarted (`restarts.SETTLE_S`)
+RESTART_LOST: Final = 0.001  # of restarted endpoints do not come up by themselves, in either arm; own assumption
+CONSENT: Final = 0.5  # of endpoints allow their restart; own assumption
 CHANGE: Final = Change((Pin("example", "2.0"),))
 
 
@@ -60,6 +64,7 @@ class Case:
     horizon_h: float = HORIZON_H
     outages: tuple[Outage, ...] = ()
     attributes: int = 200  # values that are tested, the fault's own among them
+    consent: float = CONSENT
     population: Population = field(default_factory=Population)
 
 
@@ -93,8 +98,14 @@ class Blocks:
         "failed",
         "late",
         "point",
+        "willing",  # treated that are restarted on order
+        "willing_c",  # controls that are, too
+        "eager",  # of the willing, those whom the fault will hit at a restart
+        "ordered",  # of these, those who were restarted
+        "lost",  # treated that did not come up again, by no fault of the change
+        "lost_c",
     )
-    FLOATS: Final = ("ready_h", "low", "high", "share")
+    FLOATS: Final = ("ready_h", "low", "high", "share", "restarted")
 
     def __init__(self) -> None:
         self.ints = {name: np.zeros(0, dtype=np.int64) for name in self.INTS}
@@ -143,6 +154,7 @@ class World:
         others = max(0, case.attributes - 1)
         self.attributes = (self.attribute or "other:0", *(f"other:{i}" for i in range(1, others + 1)))
         self.shows = SHOWS[case.fault.symptom] if case.fault else Shows.NOTHING
+        self.restarting = rings_that_restart(case.policy, CHANGE, case.endpoints)
 
     def _attribute(self) -> str:
         subset = self.case.fault.subset if self.case.fault else None
@@ -170,6 +182,7 @@ class World:
             held_h += STEP_H if now is Phase.HOLDING else 0.0
             self._ask(at_h)
             at_h += STEP_H
+            self._restart(at_h)
             self._bite(at_h)
             self._check(at_h)
         end_h = at_h + STEP_H if self.blueprint.phase is Phase.HALTED else at_h
@@ -282,13 +295,24 @@ class World:
                 m_t, m_c = int(rng.binomial(n_t, fault.subset.share)), int(rng.binomial(n_c, fault.subset.share))
             if fault is not None and self.shows is not Shows.NOTHING:
                 prone = int(rng.binomial(m_t if fault.subset else n_t, fault.prevalence))
+            willing = self._willing(g, int(kind), n_t, n_c, at_h)
+            eager = int(rng.hypergeometric(prone, n_t - prone, willing[0])) if prone and willing[0] else 0
             rows.append({
+                "willing": willing[0], "willing_c": willing[1], "eager": eager,
                 "ring": g.ring, "region": r.index, "kind": int(kind), "tick": g.tick, "n_t": n_t, "n_c": n_c,
                 "m_t": m_t, "m_c": m_c, "prone": prone, "failed": int(rng.binomial(n_t, ORDINARY_FAILURES)),
                 "late": self._late(r, int(kind), n_t, at_h),
                 "ready_h": at_h, "low": w.low, "high": w.high,
             })  # fmt: skip
         return rows
+
+    def _willing(self, g: Gate, kind: int, n_t: int, n_c: int, at_h: float) -> tuple[int, int]:
+        """Who of both arms consents and is there when the restart is ordered."""
+        if g.ring not in self.restarting:
+            return 0, 0
+        region = int(g.region.removeprefix("cell-"))
+        share = self.case.consent * (1 - min(1.0, float(self._away_table(at_h, RESTART_H)[region, kind])))
+        return int(self.rng.binomial(n_t, share)), int(self.rng.binomial(n_c, share))
 
     def _late(self, r: Region, kind: int, n: int, at_h: float) -> int:
         """Who goes away before it could say that it is well, and says so when it comes back."""
@@ -297,18 +321,33 @@ class World:
 
     # --- what becomes of them ---------------------------------------------------------------------------------------
 
+    def _restart(self, at_h: float) -> None:
+        """The willing of both arms restart, the same time after ready; nobody once the rollout has stopped."""
+        b = self.blocks
+        waits = (b.ints["willing"] + b.ints["willing_c"] > 0) & (b.floats["restarted"] == 0)
+        if not waits.any() or self.blueprint.phase not in (Phase.ROLLING, Phase.HOLDING):
+            return
+        now = np.flatnonzero(waits & (at_h - b.floats["ready_h"] >= RESTART_H - 1e-9))
+        b.floats["restarted"][now] = at_h
+        b.ints["lost"][now] = self.rng.binomial(b.ints["willing"][now], RESTART_LOST)
+        b.ints["lost_c"][now] = self.rng.binomial(b.ints["willing_c"][now], RESTART_LOST)
+        if self.case.fault is not None and isinstance(self.case.fault.onset, AtReboot):
+            b.ints["ordered"][now] = b.ints["eager"][now]
+            b.ints["bitten"][now] += b.ints["eager"][now]
+
     def _bite(self, at_h: float) -> None:
         """The fault shows on more of those whom it will hit."""
         b, fault = self.blocks, self.case.fault
         if fault is None or not len(b):
             return
-        left = np.flatnonzero(b.ints["prone"] > b.ints["bitten"])
+        waiting = b.ints["prone"] - b.ints["bitten"] - np.where(b.floats["restarted"] == 0, b.ints["eager"], 0)
+        left = np.flatnonzero(waiting > 0)
         if not left.size:
             return
         now = np.array([self._share_of(int(i), at_h) for i in left])
         before = b.floats["share"][left]
         p = np.clip((now - before) / np.maximum(1 - before, 1e-12), 0, 1)
-        b.ints["bitten"][left] += self.rng.binomial(b.ints["prone"][left] - b.ints["bitten"][left], p)
+        b.ints["bitten"][left] += self.rng.binomial(waiting[left], p)
         b.floats["share"][left] = np.maximum(before, now)
 
     def _share_of(self, i: int, at_h: float) -> float:
@@ -334,8 +373,9 @@ class World:
         n_c, m_c = self._uncrossed(due)
         bitten, none = b.ints["bitten"][due], np.zeros(due.size, np.int64)
         m_t = b.ints["m_t"][due]
-        whole = self._sample(b.ints["n_t"][due] - m_t, n_c - m_c, none if self.attribute else bitten, away)
-        marked = self._sample(m_t, m_c, bitten if self.attribute else none, away)
+        lost = self._lost(due, n_c)
+        whole = self._sample(b.ints["n_t"][due] - m_t, n_c - m_c, none if self.attribute else bitten, lost, away)
+        marked = self._sample(m_t, m_c, bitten if self.attribute else none, (none, none), away)
         # Whoever was randomised together is one block, of all classes; a group's row counts only its own bad ones.
         where = [b.ints["tick"][due], b.ints["region"][due], b.floats["low"][due].astype(np.int64)]
         _, first, place = np.unique(np.column_stack(where), axis=0, return_index=True, return_inverse=True)
@@ -376,10 +416,17 @@ class World:
         others = self.rng.binomial(b.ints["n_c"][due] - b.ints["m_c"][due], part)
         return marked + others, marked
 
-    def _sample(self, n_t: Ints, n_c: Ints, bitten: Ints,
+    def _lost(self, due: Ints, n_c: Ints) -> tuple[Ints, Ints]:
+        """Who of either arm did not come up from its restart; of controls those who are still compared."""
+        b = self.blocks
+        stays = n_c / np.maximum(b.ints["n_c"][due], 1)
+        return b.ints["lost"][due], self.rng.binomial(b.ints["lost_c"][due], stays)
+
+    def _sample(self, n_t: Ints, n_c: Ints, bitten: Ints, lost: tuple[Ints, Ints],
                 away: Floats) -> dict[str, Ints]:  # fmt: skip
         """(treated, controls, bad treated, bad controls) for silence, and for bad health among those heard."""
         rng, well = self.rng, n_t - bitten
+        off_t, off_c = np.minimum(lost[0], well), np.minimum(lost[1], n_c)
         if self.shows is Shows.SILENCE:
             gone, ill = bitten, np.zeros_like(bitten)
         elif self.shows is Shows.LOOP:
@@ -388,7 +435,8 @@ class World:
         else:
             gone = rng.binomial(bitten, away)
             ill = bitten - gone if self.shows is Shows.HEALTH else np.zeros_like(bitten)
-        x_t, x_c = gone + rng.binomial(well, away), rng.binomial(n_c, away)
+        x_t = gone + off_t + rng.binomial(well - off_t, away)
+        x_c = off_c + rng.binomial(n_c - off_c, away)
         heard_t, heard_c = n_t - x_t, n_c - x_c
         bad_t = ill + rng.binomial(np.maximum(heard_t - ill, 0), UNHEALTHY_BASE)
         bad_c = rng.binomial(heard_c, UNHEALTHY_BASE)
@@ -439,6 +487,7 @@ class World:
             ("n", n), ("good", good), ("passed", n * first), ("passed_good", good * first),
             ("known", known), ("passed_known", known * first), ("open", open_),
             ("failed", failed), ("baked", n * (age_h >= self._bake_h() - 1e-9)),
+            ("consenting", b.ints["willing"]), ("restarted", self._back()),
         )}  # fmt: skip
         for name in ("good", "passed_good"):
             sums[name] = np.diff(np.rint(np.cumsum(sums[name])), prepend=0.0)
@@ -453,8 +502,15 @@ class World:
                 ring, self.regions[region].name, CLASSES[kind], x["n"], 0, x["known"], x["good"], x["passed"],
                 x["passed_known"], x["passed_good"],
                 x["open"], x["failed"], x["failed"], x["good"], self._ms(float(youngest[key])), x["baked"],
+                x["consenting"], x["restarted"],
             ))  # fmt: skip
         return tuple(parts)
+
+    def _back(self) -> Ints:
+        """Treated who were restarted on order and heard again."""
+        b = self.blocks
+        back: Ints = np.where(b.floats["restarted"] > 0, b.ints["willing"] - b.ints["lost"] - b.ints["ordered"], 0)
+        return np.maximum(back, 0)
 
     def _bake_h(self) -> float:
         rings = self.rings

@@ -73,6 +73,8 @@ def _subject(r: Any) -> SubjectRow:
         ms(r["ready_at"]), r["generation"], tuple(r["attributes"]), r["heard"], r["unhealthy"], r["asleep"],
         progress=Progress(r["progress"]), explicit=r["explicit"], proven_ms=ms(r["proven_at"]),
         crossed_ms=ms(r["crossed_at"]), set_aside_ms=ms(r["set_aside_at"]), detail=r["detail"],
+        consents=r["consents"], boot_id=r["boot_id"], restarted_ms=ms(r["restarted_at"]),
+        restart_refused=r["restart_refused"],
     )  # fmt: skip
     return SubjectRow(subject, frozenset(r["baseline_failed"]), ms(r["ended_at"]))
 
@@ -100,10 +102,11 @@ async def watched_elsewhere(conn: Connection, rollout_id: str, endpoint_id: str)
 async def insert_subject(conn: Connection, tenant_id: str, rollout_id: str, s: Subject, failed: Sequence[str]) -> None:
     await conn.execute(
         """INSERT INTO brakeline.rollout_subject (tenant_id, rollout_id, endpoint_id, arm, ring, tick, region,
-             machine_class, attributes, u, generation, ready_at, baseline_failed, progress)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)""",
+             machine_class, attributes, u, generation, ready_at, baseline_failed, progress, consents)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)""",
         tenant_id, rollout_id, s.endpoint_id, s.arm.value, s.ring, s.tick, s.region, s.machine_class,
         list(s.attributes), s.u, s.generation, at(s.ready_ms), list(failed), s.progress.value,
+        s.consents,
     )  # fmt: skip
 
 
@@ -111,10 +114,12 @@ async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Sub
     """Bits only rise; a proof stays."""
     await conn.executemany(
         """UPDATE brakeline.rollout_subject SET heard = heard | $5, unhealthy = unhealthy | $6, asleep = asleep | $7,
-             proven_at = coalesce(proven_at, $8)
+             proven_at = coalesce(proven_at, $8), boot_id = CASE boot_id WHEN '' THEN $9 ELSE boot_id END,
+             restarted_at = coalesce(restarted_at, $10)
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = $3 AND tick = $4""",
         [(rollout_id, s.endpoint_id, s.arm.value, s.tick, s.heard, s.unhealthy, s.asleep,
-          at(s.proven_ms) if s.proven_ms else None) for s in changed],
+          at(s.proven_ms) if s.proven_ms else None, s.boot_id, at(s.restarted_ms) if s.restarted_ms else None)
+         for s in changed],
     )  # fmt: skip
 
 
@@ -125,6 +130,15 @@ async def set_progress(conn: Connection, rollout_id: str, endpoint_id: str, prog
         """UPDATE brakeline.rollout_subject SET progress = $3, explicit = explicit OR $4, detail = $5, ended_at = $6
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated'""",
         rollout_id, endpoint_id, progress.value, explicit, detail, at(ended_ms) if ended_ms else None,
+    )  # fmt: skip
+
+
+async def restart_refused(conn: Connection, rollout_id: str, endpoint_id: str, why: str) -> None:
+    """The endpoint will not be restarted, in its own words."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_subject SET restart_refused = $3
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND consents AND restarted_at IS NULL""",
+        rollout_id, endpoint_id, why,
     )  # fmt: skip
 
 
