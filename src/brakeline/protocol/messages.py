@@ -172,6 +172,16 @@ class EnrolReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What policy asks of the agent; bounded by the agent's own fixed rules. `settings_digest` names them."""
+
+    mode: Mode = Mode.ASSESS
+    check_in_interval_s: int = 60
+    inventory_interval_s: int = 900  # full local scan; package-manager changes are noticed sooner
+    refresh_interval_s: int = 6 * 3600  # package lists
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateRef:
     """One update of a deployment: this package to exactly this version."""
 
@@ -204,6 +214,7 @@ class Candidate:
     updates: tuple[UpdateRef, ...]
     conffile_policy: str = "keep"  # keep | replace
     release: ReleaseRef | None = None  # not updates of the vendor's but a release of ours, for the launcher
+    settings: Settings | None = None  # … or settings of the agent itself; `updates` then names their version
 
 
 class ActionKind(StrEnum):
@@ -318,16 +329,7 @@ class CheckIn:
     launcher: LauncherReport | None = None  # None = no launcher runs this agent: it takes no releases
     content: str = ""  # release_id of the endpoint content that this agent goes by; "" = its built-in rules
     content_problems: tuple[str, ...] = ()  # what in it this agent does not understand
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What policy asks of the agent; bounded by the agent's own fixed rules."""
-
-    mode: Mode = Mode.ASSESS
-    check_in_interval_s: int = 60
-    inventory_interval_s: int = 900  # full local scan; package-manager changes are noticed sooner
-    refresh_interval_s: int = 6 * 3600  # package lists
+    settings: str = ""  # `settings_digest` of what it runs by; "" = an agent that takes no settings from an offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +350,7 @@ class Offer:
     allow_new_packages: bool = True
     allow_removals: bool = False
     release: ReleaseRef | None = None
+    settings: Settings | None = None  # the agent runs by these from now on
 
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else

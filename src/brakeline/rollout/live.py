@@ -7,6 +7,7 @@ by the service after every change of its own and every second; so a second proce
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from brakeline.platform.database import Connection
 from brakeline.protocol.messages import Candidate, UpdateRef
@@ -16,6 +17,7 @@ from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
+SETTINGS: Final = "settings"  # kind of change
 THROUGH = frozenset({Progress.INSTALLED, Progress.FAILED})
 ASKED = frozenset({Progress.OFFERED, Progress.STARTED})
 
@@ -29,12 +31,17 @@ class LiveRollout:
     through: set[str] = field(default_factory=set)  # treated, with a final result: nothing more to offer
     asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
 
-    def candidate(self) -> Candidate:
-        """What its targets may get ready for. The generation stays the same while the change does: no new plans."""
+    def candidate(self, endpoint_id: str) -> Candidate:
+        """What this target may get ready for. The generation stays the same while the change does: no new plans."""
         updates = tuple(UpdateRef(p.name, p.version) for p in self.row.change.updates)
         generation = self.row.resumed_generation + 1
         change = self.row.change
-        return Candidate(self.row.rollout_id, generation, updates, change.conffile_policy, change.release)
+        settings = self.targets[endpoint_id].settings
+        return Candidate(self.row.rollout_id, generation, updates, change.conffile_policy, change.release, settings)
+
+    def takes(self, *, launched: bool, settled: bool) -> bool:
+        """Whether an agent may hear of it: one without a launcher takes no releases, an old one no settings."""
+        return (launched or self.row.change.release is None) and (settled or self.row.change.kind != SETTINGS)
 
 
 class LiveRollouts:
