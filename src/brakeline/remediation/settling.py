@@ -22,6 +22,7 @@ from brakeline.rollout.settings import Course, SettingsRollouts, change_of, poli
 from brakeline.rollout.view import RingView
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
 SHOWN: Final = 50  # endpoints named in a plan
 UNDER_WAY: Final = {"draft": "is a draft", "holding": "is held", "rolling": "is rolling out"}
@@ -130,6 +131,10 @@ class SettingsUse(PolicyUse):
         if start:
             await self._settings_rollouts.start(principal, rollout_id)
         return Started(version.version, rollout_id, len(targets))
+
+    async def settings_waiting(self, principal: Principal, made: Started) -> Request | None:
+        """What has to be agreed to before its rollout starts."""
+        return await self._settings_rollouts.waiting(principal, made.rollout_id)
 
     async def _active(self, principal: Principal, wished: dict[str, Settings]) -> dict[str, Settings]:
         active = await self._fleet.matching(principal.tenant_id, "state:active")
