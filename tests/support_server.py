@@ -48,7 +48,9 @@ class ScriptedOrders:
     check_ins: list[CheckIn] = field(default_factory=list)
     results: list[TransactionResult] = field(default_factory=list)
 
-    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]:
+    async def candidates_for(
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool
+    ) -> tuple[Candidate, ...]:
         return self.candidates
 
     async def on_check_in(
@@ -100,7 +102,7 @@ async def running_plane(
     tls = ensure_tls(directory, (), SystemClock())
     plane: Plane
 
-    async def settings(_: EndpointIdentity) -> Settings:
+    async def settings(_: EndpointIdentity, __: str) -> Settings:
         return plane.settings
 
     exchange = Exchange(clock, settings, orders)

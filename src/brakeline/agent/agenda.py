@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from brakeline.agent import offers, releases, restart, results, sessions
+from brakeline.agent import offers, releases, restart, results, sessions, taking
 from brakeline.agent.model import (
     Barred,
     CheckedIn,
@@ -31,6 +31,7 @@ from brakeline.agent.model import (
 )
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.core.limits import LONG_POLL_S_MAX, SECRET_LIFETIME_S
+from brakeline.protocol.digests import settings_digest
 from brakeline.protocol.messages import CheckIn, Mode, NotReady, Ready
 
 RENEW_BEFORE_MS = SECRET_LIFETIME_S * 1000 // 7  # a good two minutes: a poll begun with the secret ends before it does
@@ -159,6 +160,7 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         content=state.me.content,
         content_problems=state.me.content_problems,
         restart=restart.standing(state),
+        settings=settings_digest(state.durable.settings),
     )
     idle = state.errand is Errand.NONE and not sessions.running(state) and not releases.under_way(state)
     quiet = idle and state.link.ever and not _wanted(state, at)
@@ -181,7 +183,7 @@ def _answers(state: State) -> tuple[tuple[Ready, ...], tuple[NotReady, ...]]:
             case None:
                 pass
     for c in state.releases:
-        match releases.answer(state, c):
+        match taking.answer(state, c) if c.settings is not None else releases.answer(state, c):
             case Planned(transaction=transaction):
                 ready.append(Ready(c.rollout_id, c.generation, transaction))
             case Refused(code=code, reason=reason):

@@ -53,10 +53,10 @@ from brakeline.agent.model import (
     Unchanged,
 )
 from brakeline.agent.providers.model import Refused
+from brakeline.agent.taking import bounded
 from brakeline.core.errors import Bug
-from brakeline.protocol.messages import CheckInReply, Settings
+from brakeline.protocol.messages import Candidate, CheckInReply
 
-INTERVAL_S_MIN, INTERVAL_S_MAX = 1, 3600  # bounds on what settings may ask; below, the agent would be a load
 RESCAN_AFTER_FAILURE_S = 300.0  # a scan that crashes or overruns is not tried again at once
 REFRESH_AGAIN_S = 900.0  # mirrors are not asked more often, whatever happens
 
@@ -171,7 +171,7 @@ def _checked_in(state: State, event: CheckedIn) -> Step:
 
 def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
     """Take over what the cell says. Halts first, so that nothing of a halted rollout can start from this reply."""
-    durable = replace(state.durable, halted=reply.halted, settings=_bounded(reply.settings))
+    durable = replace(state.durable, halted=reply.halted, settings=bounded(reply.settings))
     if reply.scan > durable.scan_asked:
         durable = replace(durable, scan_asked=reply.scan, scan_owed=True)
         state = replace(state, scan_due_s=event.at.monotonic_s, refresh_due_s=event.at.monotonic_s)
@@ -181,7 +181,7 @@ def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
         state = replace(state, preparations=())
     wanted = _preparations(state, reply)
     known = tuple(p for p in state.preparations if p not in wanted and p.candidate.rollout_id not in reply.halted)
-    ours = tuple(c for c in reply.candidates if c.release is not None and c.rollout_id not in reply.halted)
+    ours = tuple(c for c in reply.candidates if _our_own(c) and c.rollout_id not in reply.halted)
     news = state.news or bool(set(ours) - set(state.releases))  # what can be said of these is known at once
     state = replace(state, durable=durable, preparations=wanted + known, releases=ours, news=news)
     state = restart.take(state, reply.restart)
@@ -196,18 +196,13 @@ def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
 def _preparations(state: State, reply: CheckInReply) -> tuple[Preparation, ...]:
     """One for each candidate; what is known about one that was there before is kept."""
     known = {p.candidate: p for p in state.preparations}
-    wanted = (c for c in reply.candidates if c.release is None and c.rollout_id not in reply.halted)
+    wanted = (c for c in reply.candidates if not _our_own(c) and c.rollout_id not in reply.halted)
     return tuple(known.get(c) or Preparation(c) for c in wanted)
 
 
-def _bounded(settings: Settings) -> Settings:
-    """Settings within the agent's own fixed rules."""
-    return replace(
-        settings,
-        check_in_interval_s=max(INTERVAL_S_MIN, min(settings.check_in_interval_s, INTERVAL_S_MAX)),
-        inventory_interval_s=max(settings.inventory_interval_s, 10),
-        refresh_interval_s=max(settings.refresh_interval_s, 600),
-    )
+def _our_own(candidate: Candidate) -> bool:
+    """A release or settings of ours: what can be said of these needs no plan."""
+    return candidate.release is not None or candidate.settings is not None
 
 
 def _exchange_failed(state: State, event: ExchangeFailed) -> Step:

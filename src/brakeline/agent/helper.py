@@ -106,6 +106,8 @@ class Helper:
             return refuse("refused", "a release of Brakeline is installed by the launcher, never by the helper")
         if offer.undoes:
             return refuse("refused", "a way back is taken by the verb rollback, from what this endpoint stored itself")
+        if offer.settings is not None:
+            return refuse("refused", "settings are the agent's own; the helper has no part in them")
         unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)

@@ -201,7 +201,7 @@ class State:
     stopping: bool = False
     began_s: float = 0.0  # when this process began
     launcher: LauncherReport | None = None
-    releases: tuple[Candidate, ...] = ()  # candidates that are releases of ours
+    releases: tuple[Candidate, ...] = ()  # candidates that are releases or settings of ours
     follow: str = ""  # the newest order for the launcher, as it came
     scanned: bool = False  # a scan of this process has ended well
     not_assessed: str = ""  # why no scan of this system can be made

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import orders, releases
+from brakeline.agent import orders, releases, taking
 from brakeline.agent.model import (
     AskHelper,
     Barred,
@@ -78,6 +78,8 @@ def _judge(state: State, session: Session, offer: Offer, at: Instant) -> Step:
     if offer.release is not None:  # ours, not the vendor's: also where policy lets the endpoint only be assessed
         candidate = Candidate(offer.rollout_id, offer.generation, offer.updates, release=offer.release)
         return _fit(state, session, offer, releases.answer(state, candidate), at)
+    if offer.settings is not None:  # the agent's own, also where it only assesses
+        return _settings(state, session, offer, at)
     if state.durable.settings.mode is not Mode.PATCH or not state.me.can_patch:
         return _refuse(state, session, "assess_only", "this endpoint is only assessed", at)
     prepared = next((p for p in state.preparations if p.candidate.rollout_id == offer.rollout_id), None)
@@ -89,6 +91,14 @@ def _judge(state: State, session: Session, offer: Offer, at: Instant) -> Step:
     if prepared.answer is None:
         return state, ()
     return _fit(state, session, offer, prepared.answer, at)
+
+
+def _settings(state: State, session: Session, offer: Offer, at: Instant) -> Step:
+    candidate = Candidate(offer.rollout_id, offer.generation, offer.updates, settings=offer.settings)
+    answer = taking.answer(state, candidate)
+    if isinstance(answer, Planned) and orders.unfit(offer, answer.transaction) is None:
+        return taking.take(state, session, offer, at)
+    return _fit(state, session, offer, answer, at)
 
 
 def _fit(state: State, session: Session, offer: Offer, answer: Planned | Refused, at: Instant) -> Step:

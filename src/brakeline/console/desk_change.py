@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from brakeline.console import present, present_rollout
 from brakeline.console.desk_base import DeskBase
+from brakeline.console.present_settings import settings_view
 from brakeline.console.screens import Visitor
 from brakeline.console.views import Badge, Link, RolloutRow, Tone
 from brakeline.console.views_change import (
@@ -24,6 +25,7 @@ from brakeline.console.views_change import (
     RolloutView,
     Skipped,
 )
+from brakeline.console.views_settings import SettingsView
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.fleet.query import InvalidQuery
 from brakeline.protocol.messages import Mode
@@ -161,15 +163,25 @@ class DeskChange(DeskBase):
         may = who.may("policy.write")
         for p in found:
             rows.append(policy_row(p, await self.s.fleet.count_matching(who.principal, p.filter), now, may))
+        stands = await self._settings(who)
         if not ask:
-            return PoliciesView(tuple(rows), form, may_write=may)
+            return PoliciesView(tuple(rows), form, may_write=may, settings=stands)
         try:
             page = await self.s.fleet.list_endpoints(who.principal, form.filter, limit=NAMES_SHOWN)
         except InvalidQuery as wrong:
             bar = present.refused_query("/policies", form.filter, wrong, "", "filter")
-            return PoliciesView(tuple(rows), form, error=bar.error, suggestion=bar.suggestion, may_write=may)
+            return PoliciesView(tuple(rows), form, error=bar.error, suggestion=bar.suggestion, may_write=may,
+                                settings=stands)  # fmt: skip
         names = tuple(Link(e.hostname or e.id, present.endpoint_href(e.id)) for e in page.items)
-        return PoliciesView(tuple(rows), form, page.total, names, may_write=may)
+        return PoliciesView(tuple(rows), form, page.total, names, may_write=may, settings=stands)
+
+    async def _settings(self, who: Visitor) -> SettingsView:
+        now = await self.s.remediation.settings_standing(who.principal)
+        return settings_view(now, await self.s.remediation.plan_settings(who.principal))
+
+    async def start_settings(self, who: Visitor, expect_count: int, digest: str) -> str:
+        made = await self.s.remediation.start_settings(who.principal, expect_count, digest)
+        return made.rollout_id
 
     async def create_policy(self, who: Visitor, form: PolicyForm) -> None:
         if form.expect_count is None:

@@ -28,7 +28,7 @@ SESSION_S: Final = 12 * 3600  # the cookie's life; the session's own end is the 
 
 NOTICES: Final = {
     "scan": "Asked for a scan: the endpoint answers at its next check-in.",
-    "policy": "The policy is in force.",
+    "policy": "The policy is made. What it takes away holds at once; what it adds may wait for a rollout, see below.",
     "policy-gone": "The policy is removed. What follows from the others holds at each endpoint's next check-in.",
     "budget": "The budget holds from the next offer on.",
     "budget-gone": "The budget is removed.",

@@ -43,6 +43,7 @@ class ChangePages:
             Route("/policies", self.policies, methods=["GET"]),
             Route("/policies", self.create_policy, methods=["POST"]),
             Route("/policies/{id}/delete", self.delete_policy, methods=["POST"]),
+            Route("/policies/settings", self.start_settings, methods=["POST"]),
         ]
 
     async def rollouts(self, request: Request) -> Response:
@@ -125,6 +126,12 @@ class ChangePages:
         who, _ = await self.kit.posted(request)
         await self.screens.delete_policy(who, request.path_params["id"])
         return RedirectResponse("/policies?done=policy-gone", 303)
+
+    async def start_settings(self, request: Request) -> Response:
+        who, form = await self.kit.posted(request)
+        expected = counted(form.get("expect_count", ""))
+        rollout_id = await self.screens.start_settings(who, expected, form.get("digest", ""))
+        return RedirectResponse(f"/rollouts/{rollout_id}", 303)
 
 
 def _href(request: Request) -> str:

@@ -33,6 +33,7 @@ from brakeline.console.views_change import (
     Skipped,
     WhyLine,
 )
+from brakeline.console.views_settings import SettingsView, Wider
 
 ROLLING = Badge("▶", "rolling", Tone.INFO)
 HALTED = Badge("■", "halted", Tone.BAD)
@@ -275,12 +276,20 @@ POLICY_ROWS: Final = (
     PolicyRow("po_01", "servers patch", Link("os:debian -tag:lab", "/endpoints?q=os:debian+-tag:lab"), Badge("▶", "patch", Tone.INFO), 5, "alice, 2026-11-22", "/policies/po_01/delete"),
     PolicyRow("po_02", "lab", Link("tag:lab", "/endpoints?q=tag:lab"), Badge("○", "assess", Tone.IDLE), None, "alice, 2026-11-20"),
 )  # fmt: skip
+SETTINGS: Final = {
+    "rolling": SettingsView("version 7 is rolling out: ring canary, 3 of 40. waiting for bake time: 3 h 12 min of 26 h left", Link("its rollout", "/rollouts/ro_1")),
+    "waiting": SettingsView(
+        "40 endpoints wait for a rollout of settings; nobody has started it: brakeline settings plan", None, 40,
+        (Wider("mode", "assess", "patch", 40),), "canary: 2 endpoints, early: 4 endpoints", "0123456789ab",
+    ),
+}  # fmt: skip
 POLICIES: Final = {
-    "rows": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True),
+    "rows": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True, settings=SETTINGS["rolling"]),
+    "waiting": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True, settings=SETTINGS["waiting"]),
     "preview": PoliciesView(
         POLICY_ROWS, PolicyForm("all", "os:debian"), 6, (Link("web-01", "/endpoints/ep_01"),), may_write=True,
         facts=(Fact("Precedence", "assess wins"),),
     ),
     "unknown key": PoliciesView((), PolicyForm("x", "oss:a"), error="unknown key 'oss'.", suggestion=Link("os:a", "/policies?filter=os:a"), may_write=True),
-    "viewer": PoliciesView((), PolicyForm()),
+    "viewer": PoliciesView((), PolicyForm(), settings=SETTINGS["waiting"]),
 }  # fmt: skip

@@ -213,6 +213,10 @@ class Showroom(Screens):
     async def delete_policy(self, who: Visitor, policy_id: str) -> None:
         self.presses.append(f"policy-gone {policy_id}")
 
+    async def start_settings(self, who: Visitor, expect_count: int, digest: str) -> str:
+        self.presses.append(f"settings {expect_count} {digest}")
+        return "ro_live"
+
     async def releases(self, who: Visitor, after: str) -> ReleasesView:
         return samples_release.RELEASES["rows"]
 

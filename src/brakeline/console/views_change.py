@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brakeline.console.views import Badge, Fact, Kpi, Link, LogRow, RolloutRow, Tone
+from brakeline.console.views_settings import SettingsView
 
 # --- new deployment ------------------------------------------------------------------------------------------------
 
@@ -275,3 +276,4 @@ class PoliciesView:
     suggestion: Link | None = None
     facts: tuple[Fact, ...] = ()
     may_write: bool = False
+    settings: SettingsView | None = None

@@ -172,6 +172,16 @@ class EnrolReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What policy asks of the agent; bounded by the agent's own fixed rules. `settings_digest` names them."""
+
+    mode: Mode = Mode.ASSESS
+    check_in_interval_s: int = 60
+    inventory_interval_s: int = 900  # full local scan; package-manager changes are noticed sooner
+    refresh_interval_s: int = 6 * 3600  # package lists
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateRef:
     """One update of a deployment: this package to exactly this version."""
 
@@ -206,6 +216,7 @@ class Candidate:
     release: ReleaseRef | None = None  # not updates of the vendor's but a release of ours, for the launcher
     undoes: str = ""  # rollout id: the way back from its updates, as this endpoint stored it beforehand
     without: tuple[UpdateRef, ...] = ()  # quarantined: never in the plan, not even as a dependency
+    settings: Settings | None = None  # … or settings of the agent itself; `updates` then names their version
 
 
 class ActionKind(StrEnum):
@@ -329,16 +340,7 @@ class CheckIn:
     content: str = ""  # release_id of the endpoint content that this agent goes by; "" = its built-in rules
     content_problems: tuple[str, ...] = ()  # what in it this agent does not understand
     restart: RestartStanding | None = None  # None = an agent that knows no such orders
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What policy asks of the agent; bounded by the agent's own fixed rules."""
-
-    mode: Mode = Mode.ASSESS
-    check_in_interval_s: int = 60
-    inventory_interval_s: int = 900  # full local scan; package-manager changes are noticed sooner
-    refresh_interval_s: int = 6 * 3600  # package lists
+    settings: str = ""  # `settings_digest` of what it runs by; "" = an agent that takes no settings from an offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +362,7 @@ class Offer:
     allow_removals: bool = False
     release: ReleaseRef | None = None
     undoes: str = ""  # rollout id: `transaction_digest` is of the inverse that the endpoint stored itself
+    settings: Settings | None = None  # the agent runs by these from now on
 
 
 @dataclass(frozen=True, slots=True)

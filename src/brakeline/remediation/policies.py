@@ -1,13 +1,15 @@
 """Use cases of settings policies, and the settings of each endpoint by them.
 
 Invariants: an endpoint that no policy matches is assessed only; what several policies say together is
-`decide.effective`. Check-ins ask for settings all the time, so who matches is remembered for `REMEMBER_S`, and
-forgotten when a policy changes in this process; a fault while finding out means *assess*, never *patch*.
+`decide.effective`, and what of it holds now is `standing`: wider settings wait for a rollout of them (`settling`).
+Check-ins ask for settings all the time, so who matches is remembered for `REMEMBER_S`, and forgotten when a policy
+changes in this process; a fault while finding out means *assess*, never *patch*.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from brakeline.core.clock import Clock
@@ -21,7 +23,7 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.observe import logger
 from brakeline.protocol.messages import Mode, Settings
-from brakeline.remediation import store
+from brakeline.remediation import standing, store, store_settings
 from brakeline.remediation.decide import effective, why
 from brakeline.remediation.decide import self_update as self_update_of
 from brakeline.remediation.model import SelfUpdate, SettingsPolicy
@@ -30,6 +32,7 @@ from brakeline.tenancy.model import Principal
 from brakeline.trust.artifacts import is_release_id
 
 REMEMBER_S: Final = 10.0  # how late a changed tag or a policy made by another process may take effect
+WAITS: Final = "What a policy adds comes by a rollout of settings: `brakeline settings plan`."
 NAME_CHARS_MAX: Final = 80
 POLICIES_MAX: Final = 200  # each is one question to the database every REMEMBER_S
 INTERVAL_S: Final = (60, 7 * 86400)
@@ -42,6 +45,16 @@ class _Remembered:
     until_s: float
     matching: tuple[tuple[SettingsPolicy, frozenset[str]], ...]
     revision: int = 0
+    has: Mapping[str, Settings] = field(default_factory=dict)  # last good settings, by endpoint
+
+    def policies(self, endpoint_id: str) -> tuple[SettingsPolicy, ...]:
+        """Those that match an endpoint."""
+        return tuple(policy for policy, ids in self.matching if endpoint_id in ids)
+
+    def wished(self) -> dict[str, Settings]:
+        """What policies wish for each endpoint of which any of them speaks."""
+        ids = frozenset().union(*(found for policy, found in self.matching if standing.speak((policy,))))
+        return {endpoint_id: effective(self.policies(endpoint_id)) for endpoint_id in ids}
 
 
 class PolicyUse:
@@ -55,14 +68,21 @@ class PolicyUse:
         self._check_in_interval_s = check_in_interval_s
         self._remembered: dict[str, _Remembered] = {}
 
-    async def effective_settings(self, identity: EndpointIdentity) -> Settings:
-        """What the agent of this endpoint is told. Never raises for the database: then it is *assess*."""
+    async def effective_settings(self, identity: EndpointIdentity, reported: str = "") -> Settings:
+        """What the agent of this endpoint is told. Never raises for the database: then it is *assess*.
+
+        `reported`: digest of the settings that it says it runs by.
+        """
+        tenant_id, endpoint_id = identity.tenant_id, identity.endpoint_id
         try:
-            matching = await self._matching_policies(identity.tenant_id, identity.endpoint_id)
+            remembered = await self._tenant(tenant_id)
+            offered = await self._offered(tenant_id, endpoint_id)
+            wished = effective(remembered.policies(endpoint_id))
+            found = standing.told(remembered.has.get(endpoint_id), wished, offered, reported)
         except Fault as e:
-            logger.warning("settings-unknown", endpoint=identity.endpoint_id, reason=str(e))
-            matching = ()
-        return effective(matching, await self._interval_s(identity.tenant_id, identity.endpoint_id))
+            logger.warning("settings-unknown", endpoint=endpoint_id, reason=str(e))
+            found = effective(())
+        return replace(found, check_in_interval_s=await self._interval_s(tenant_id, endpoint_id))
 
     async def self_update(self, identity: EndpointIdentity) -> SelfUpdate:
         """Whether the launcher of this endpoint may take newer releases. `Fault` when it cannot be known now."""
@@ -80,12 +100,15 @@ class PolicyUse:
         """The settings of an endpoint, and one sentence why."""
         principal.require("policy.read")
         await self._fleet.get_endpoint(principal, endpoint_id)
-        matching = await self._matching_policies(principal.tenant_id, endpoint_id)
-        interval_s = await self._interval_s(principal.tenant_id, endpoint_id)
+        remembered = await self._tenant(principal.tenant_id)
+        matching, has = remembered.policies(endpoint_id), remembered.has.get(endpoint_id)
+        interval_s, wished = await self._interval_s(principal.tenant_id, endpoint_id), effective(matching)
         reason = why(matching)
+        if standing.waits(has, wished):
+            reason += f". {WAITS}"
         if interval_s < self._check_in_interval_s:
             reason += f" Checks in every {interval_s} s while a rollout watches it."
-        return effective(matching, interval_s), reason
+        return replace(standing.in_force(has, wished), check_in_interval_s=interval_s), reason
 
     async def _interval_s(self, tenant_id: str, endpoint_id: str) -> int:
         """Seconds between check-ins: the cell's, or a shorter one by which a rollout judges silence."""
@@ -95,6 +118,13 @@ class PolicyUse:
     async def _watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:  # noqa: ARG002
         """Without rollouts nobody is watched."""
         return None
+
+    async def _offered(self, tenant_id: str, endpoint_id: str) -> Settings | None:  # noqa: ARG002
+        """Without rollouts nothing is offered."""
+        return None
+
+    async def _fold(self, tenant_id: str) -> None:
+        """Without rollouts none completes."""
 
     async def policies(self, principal: Principal) -> tuple[SettingsPolicy, ...]:
         """All policies, oldest first."""
@@ -153,8 +183,11 @@ class PolicyUse:
         remembered = await self._tenant(tenant_id)
         answers = {}
         for endpoint_id in endpoint_ids:
-            matching = [policy for policy, ids in remembered.matching if endpoint_id in ids]
-            answers[endpoint_id] = "" if effective(matching).mode is Mode.PATCH else why(matching)
+            matching, has = remembered.policies(endpoint_id), remembered.has.get(endpoint_id)
+            wished = effective(matching)
+            holds = standing.in_force(has, wished)
+            waits = WAITS if wished.mode is Mode.PATCH else why(matching)
+            answers[endpoint_id] = "" if holds.mode is Mode.PATCH else waits
         return answers
 
     async def _check_count(self, principal: Principal, text: str, expect_count: int | None) -> None:
@@ -164,19 +197,35 @@ class PolicyUse:
         if found != expect_count:
             raise CountMoved(f"the filter matches {found} endpoints now, not {expect_count}", found=found)
 
-    async def _matching_policies(self, tenant_id: str, endpoint_id: str) -> tuple[SettingsPolicy, ...]:
-        remembered = await self._tenant(tenant_id)
-        return tuple(policy for policy, ids in remembered.matching if endpoint_id in ids)
-
     async def _tenant(self, tenant_id: str) -> _Remembered:
         remembered = self._remembered.get(tenant_id)
         now = self._clock.monotonic_s()
         if remembered is None or now >= remembered.until_s:
+            await self._fold(tenant_id)
             async with self._db.tenant(tenant_id) as conn:
                 found, revision = await store.policies(conn), await store.revision(conn)
+                has = await store_settings.standing(conn)
             matching = [(policy, frozenset(await self._fleet.matching(tenant_id, policy.filter))) for policy in found]
-            remembered = self._remembered[tenant_id] = _Remembered(now + REMEMBER_S, tuple(matching), revision)
+            remembered = _Remembered(now + REMEMBER_S, tuple(matching), revision, has)
+            remembered.has = has | await self._adopt(tenant_id, remembered)
+            self._remembered[tenant_id] = remembered
         return remembered
+
+    async def _adopt(self, tenant_id: str, known: _Remembered) -> dict[str, Settings]:
+        """Give first settings to endpoints that have none, as far as that goes without a rollout."""
+        wished = known.wished()
+        fresh = [standing.Fresh(e, s, known.policies(e)) for e, s in wished.items() if e not in known.has]
+        if not fresh:
+            return {}
+        now_ms = self._clock.now_ms()
+        async with self._db.tenant(tenant_id) as conn:
+            await store_settings.lock(conn, tenant_id)
+            kept = await store_settings.kept_policies(conn)
+            lately = await store_settings.given_at_once(conn, now_ms - standing.FIRST_MS)
+            given = standing.adopted(fresh, lately, kept)
+            await store_settings.save(conn, tenant_id, ((e, wished[e], old) for e, old in given.items()), 0, now_ms)
+            await store_settings.looked_at(conn)
+        return {e: wished[e] for e in given}
 
     async def _changed(self, tenant_id: str) -> None:
         """Ask again who matches, and let the waiting check-ins of all concerned answer with the new settings."""

@@ -18,11 +18,13 @@ from brakeline.platform.observe import logger
 from brakeline.remediation import store
 from brakeline.remediation.model import Deployment, DeploymentView, Plan, Preview, Selection, Situation
 from brakeline.remediation.planner import default_title, plan
-from brakeline.remediation.policies import CountMoved, PolicyUse
+from brakeline.remediation.policies import CountMoved
+from brakeline.remediation.settling import SettingsUse
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.model import Policy as RolloutPolicy
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.settings import SettingsRollouts
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
@@ -39,8 +41,8 @@ class NothingToDo(Invalid):
     hint = "The preview names each endpoint that is left out, with the reason."
 
 
-class RemediationService(PolicyUse):
-    """Policies (in `policies`) and deployments."""
+class RemediationService(SettingsUse):
+    """Policies (in `policies`), settings (in `settling`) and deployments."""
 
     _exposure: ExposureService
     _rollouts: RolloutService
@@ -48,6 +50,7 @@ class RemediationService(PolicyUse):
     def use(self, exposure: ExposureService, rollouts: RolloutService) -> RemediationService:
         """Give it the parts that deployments need; policies work without."""
         self._exposure, self._rollouts = exposure, rollouts
+        self._settings_rollouts = SettingsRollouts(rollouts)
         return self
 
     async def _watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:

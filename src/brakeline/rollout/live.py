@@ -7,6 +7,7 @@ by the service after every change of its own and every second; so a second proce
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from brakeline.platform.database import Connection
 from brakeline.protocol.messages import Candidate, UpdateRef
@@ -16,6 +17,7 @@ from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
+SETTINGS: Final = "settings"  # kind of change
 THROUGH = frozenset({Progress.INSTALLED, Progress.FAILED})
 WITHOUT_MAX = 200  # told to endpoints; whatever is beyond is refused when they say ready
 ASKED = frozenset({Progress.OFFERED, Progress.STARTED})
@@ -31,16 +33,20 @@ class LiveRollout:
     asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
     without: tuple[UpdateRef, ...] = ()  # quarantined: in no plan, not even as a dependency
 
-    def candidate(self) -> Candidate:
-        """What its targets may get ready for. The generation stays the same while the change does: no new plans."""
+    def candidate(self, endpoint_id: str) -> Candidate:
+        """What this target may get ready for. The generation stays the same while the change does: no new plans."""
         change, generation = self.row.change, self.row.resumed_generation + 1
         if change.takes_back:  # no updates: an agent that does not know of ways back finds nothing to do
             return Candidate(self.row.rollout_id, generation, (), change.conffile_policy, undoes=change.undoes)
         updates = tuple(UpdateRef(p.name, p.version) for p in change.updates)
-        without = () if change.release else self.without
         return Candidate(
-            self.row.rollout_id, generation, updates, change.conffile_policy, change.release, without=without
+            self.row.rollout_id, generation, updates, change.conffile_policy, change.release,
+            without=() if change.release else self.without, settings=self.targets[endpoint_id].settings,
         )  # fmt: skip
+
+    def takes(self, *, launched: bool, settled: bool) -> bool:
+        """Whether an agent may hear of it: one without a launcher takes no releases, an old one no settings."""
+        return (launched or self.row.change.release is None) and (settled or self.row.change.kind != SETTINGS)
 
 
 class LiveRollouts:

@@ -27,6 +27,7 @@ from brakeline.protocol.messages import (
     Outcome,
     Ready,
     ResultsAck,
+    Settings,
     SignedOrder,
     TransactionResult,
     UpdateRef,
@@ -45,6 +46,7 @@ from brakeline.rollout.store import windows as windows_store
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
+TOO_OLD: Final = ("agent_too_old", "its agent takes no settings by an offer yet; it gets them when this is completed")
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
 AGAIN: Final = frozenset({Progress.EXPIRED, Progress.REFUSED, Progress.INTERRUPTED})
 PROGRESS: Final = {
@@ -92,19 +94,21 @@ class Offering:
         watching = [x for x in known if endpoint_id in x.targets and x.row.blueprint.phase not in STOPPED]
         return min((x.row.policy.check_in_interval_s for x in watching), default=None)
 
-    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool = True) -> tuple[Candidate, ...]:
+    async def candidates_for(
+        self, identity: EndpointIdentity, *, launched: bool = True, settled: bool = True
+    ) -> tuple[Candidate, ...]:
         """Rollouts that the endpoint should get ready for, the oldest first. In memory.
 
         `launched`: a launcher runs its agent; without one it must not even hear of releases (older agents would plan
-        them as packages).
+        them as packages). `settled`: its agent says by which settings it runs; the same with rollouts of these.
         """
         if identity.state is not EndpointState.ACTIVE:
             return ()
         return tuple(
-            x.candidate()
+            x.candidate(identity.endpoint_id)
             for x in await self._live(identity)
             if x.row.blueprint.phase in OFFERING
-            and (launched or x.row.change.release is None)
+            and x.takes(launched=launched, settled=settled)
             and x.row.wish is Wish.RUN
             and identity.endpoint_id not in x.through
             and not self.journal.pressed(identity.tenant_id, x.row.rollout_id)
@@ -128,6 +132,9 @@ class Offering:
                 await arms_store.mark_started(conn, identity.endpoint_id, check_in.in_progress)
             for refusal in check_in.not_ready:
                 await self._not_ready(conn, identity, refusal, open_to)
+            for live in open_to.values():
+                if not live.takes(launched=True, settled=bool(check_in.settings)):
+                    await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *TOO_OLD)
         asking = [ready for ready in check_in.ready if ready.rollout_id in open_to]
         frozen = await self.limits.frozen_for(identity) if asking else ""
         for ready in asking:
@@ -259,7 +266,7 @@ class Offering:
         )
         if arm is Arm.TREATED:
             await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick)
-            await self._offer(conn, identity, ready, row, 1)
+            await self._offer(conn, identity, ready, row, 1, target.settings)
         return arm is Arm.TREATED
 
     async def _over_budget(self, conn: Connection, identity: EndpointIdentity, left_in_tick: int) -> Refusal | None:
@@ -281,14 +288,14 @@ class Offering:
         if refused := await self._over_budget(conn, identity, 1):
             await self._refuse(conn, row, target, refused)
             return False
-        await self._offer(conn, identity, ready, row, made + 1)
+        await self._offer(conn, identity, ready, row, made + 1, target.settings)
         await arms_store.set_progress(
             conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
         )
         return True
 
     async def _offer(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
-                     attempt: int) -> None:  # fmt: skip
+                     attempt: int, settings: Settings | None) -> None:  # fmt: skip
         now_ms = self.clock.now_ms()
         offer = Offer(
             offer_id=self.ids.new("of"),
@@ -303,6 +310,7 @@ class Offering:
             salt=row.salt.hex(),
             conffile_policy=row.change.conffile_policy,
             release=row.change.release,
+            settings=settings,
         )
         await offers.insert(conn, identity.tenant_id, offer, self.cell.sign_order(offer), attempt)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -22,6 +22,7 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
+from brakeline.protocol.messages import Settings
 from brakeline.rollout import arms, lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
 from brakeline.rollout.frozen import Frozen
@@ -158,10 +159,11 @@ class RolloutService(Offering):
 
     async def create(self, principal: Principal, title: str, change: Change, policy: Policy,
                      endpoint_ids: Sequence[str], *, first: frozenset[str] = frozenset(),
-                     left_out: Sequence[Exposed] = ()) -> str:  # fmt: skip
+                     left_out: Sequence[Exposed] = (), settings: Mapping[str, Settings] | None = None) -> str:  # fmt: skip
         """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense.
 
-        Of a rollback: who comes `first`, and who was reached by the update and has no way back.
+        Of a rollback: who comes `first`, and who was reached by the update and has no way back. `settings`: what each
+        of them would run by, for a change of kind "settings".
         """
         principal.require("rollout.create")
         _check(title, change, policy)
@@ -174,7 +176,7 @@ class RolloutService(Offering):
             )
         now_ms, rollout_id = self.clock.now_ms(), self.ids.new("ro")
         salt = os.urandom(32)
-        targets = [_target(e, salt, change, first) for e in found]
+        targets = [replace(_target(e, salt, change, first), settings=(settings or {}).get(e.id)) for e in found]
         values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
         row = RolloutRow(
             rollout_id, title, change, policy, salt, tuple(values), now_ms, principal.name, Wish.DRAFT,

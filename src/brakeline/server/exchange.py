@@ -33,7 +33,7 @@ RECOMPOSE_TRIES: Final = 3  # in one request; a tenant whose news never end must
 WAKE_CHUNK: Final = 100  # endpoints woken at once when a whole tenant is: the loop must stay free
 WAKE_PAUSE_S: Final = 0.05
 
-SettingsSource = Callable[[EndpointIdentity], Awaitable[Settings]]
+SettingsSource = Callable[[EndpointIdentity, str], Awaitable[Settings]]  # the second: digest of what it runs by
 FollowSource = Callable[[EndpointIdentity], Awaitable[str]]
 
 
@@ -52,7 +52,9 @@ class RestartSource(Protocol):
 class OrderSource(Protocol):
     """What `rollout.service.RolloutService` is to a check-in."""
 
-    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]: ...
+    async def candidates_for(
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool
+    ) -> tuple[Candidate, ...]: ...
     async def on_check_in(
         self, identity: EndpointIdentity, check_in: CheckIn
     ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]: ...
@@ -67,6 +69,7 @@ class Composed:
     epoch: int
     made_s: float
     running: str  # release_id that the launcher reported; "" = no launcher
+    settings: str  # digest of what the agent said it runs by
     stale: bool = False
 
 
@@ -105,6 +108,7 @@ class Exchange:
             and known.reply.resync is session.resync
             and known.reply.scan == session.scan
             and known.running == running_of(check_in)
+            and known.settings == check_in.settings
             and not (check_in.ready or check_in.not_ready or check_in.in_progress)
             and self._clock.monotonic_s() - known.made_s < RECOMPOSE_S
         ):
@@ -126,15 +130,16 @@ class Exchange:
         epoch, made_s = self._epochs.get(identity.tenant_id, 0), self._clock.monotonic_s()
         offers, halted = await self._orders.on_check_in(identity, check_in)
         running = running_of(check_in)
-        candidates = await self._orders.candidates_for(identity, launched=bool(running))
-        settings = await self._settings(identity)
+        settled = bool(check_in.settings)
+        candidates = await self._orders.candidates_for(identity, launched=bool(running), settled=settled)
+        settings = await self._settings(identity, check_in.settings)
         recalled = (running,) if running and self._recalls and running in self._recalls.recalled() else ()
         follow = await self._follow(identity) if running and self._follow else ""
         restart = await self._restarts.restart_for(identity, check_in) if self._restarts else None
         reply = CheckInReply(
             0, settings, candidates, offers, halted, session.resync, session.scan, recalled, follow, restart
         )  # fmt: skip
-        return Composed(reply, b"", epoch, made_s, running)
+        return Composed(reply, b"", epoch, made_s, running, check_in.settings)
 
     def body(self, composed: Composed) -> bytes:
         """The bytes to send now."""
@@ -231,7 +236,13 @@ def etag_of(reply: CheckInReply) -> bytes:
 class NoOrders:
     """A cell without rollouts: nothing to offer, and no offer can have a result. For measurements of the plane."""
 
-    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]:  # noqa: ARG002
+    async def candidates_for(
+        self,
+        identity: EndpointIdentity,  # noqa: ARG002
+        *,
+        launched: bool,  # noqa: ARG002
+        settled: bool,  # noqa: ARG002
+    ) -> tuple[Candidate, ...]:
         return ()
 
     async def on_check_in(

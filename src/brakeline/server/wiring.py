@@ -33,6 +33,7 @@ from brakeline.releases.service import ReleasesService
 from brakeline.releases.shipping import Shipping
 from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
+from brakeline.remediation.settings_api import router as settings_router
 from brakeline.rollout.acts import Acts
 from brakeline.rollout.api import router as rollout_router
 from brakeline.rollout.executor import RECONCILE_S
@@ -66,7 +67,7 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    rollback_router, freeze_router, limits_router, remediation_router,
+    rollback_router, freeze_router, limits_router, remediation_router, settings_router,
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
+from brakeline.remediation.settings_api import router as settings_router
 from brakeline.rollout.service import RolloutService
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import current_principal
@@ -46,7 +47,7 @@ async def run(
     rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
     await wired(database, clock, ids, rollouts, OWNER.tenant_id)
     await rollouts.open()
-    api = make_api((exposure_router, remediation_router))
+    api = make_api((exposure_router, remediation_router, settings_router))
     api.dependency_overrides[current_principal] = lambda: OWNER
     api.state.exposure = exposure
     api.state.remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
@@ -118,6 +119,29 @@ async def test_from_what_is_vulnerable_to_what_was_deployed(fleet: SmallFleet, r
     assert made["id"] in (await run("deployment", "list"))[1]
     assert "rolling" in (await run("deployment", "show", made["id"]))[1]
     assert (await run("policy", "delete", policies[0]["id"]))[0] == 0
+
+
+async def test_settings_from_what_waits_to_a_rollout_of_them(fleet: SmallFleet, run: Run) -> None:
+    for host in ("web1", "web2"):
+        await endpoint(fleet, host)
+    await run("policy", "create", "everybody", "--filter", "", "--mode", "patch")
+    assert "every endpoint runs by its first settings" in (await run("settings", "show"))[1]
+    assert "Nothing waits" in (await run("settings", "plan"))[1]
+    assert (await run("settings", "start", "--expect-count", "0", "--digest", ""))[0] != 0
+    often = ("--mode", "leave", "--self-update", "--refresh-interval-s", "600")
+    await run("policy", "create", "often", "--filter", "", *often)
+    assert "2 endpoints wait" in (await run("settings", "show"))[1]
+    plan = json.loads((await run("settings", "plan", "--json"))[1])
+    assert (plan["endpoints"], plan["differences"][0]["after"]) == (2, "600")
+    code, out, _ = await run("settings", "plan")
+    assert (code, f"--expect-count 2 --digest {plan['digest']}" in out) == (0, True)
+    code, _, err = await run("settings", "start", "--expect-count", "3", "--digest", plan["digest"])
+    assert (code, "2 endpoints would be changed, not 3" in err) == (5, True)
+    code, out, _ = await run("settings", "start", "--expect-count", "2", "--digest", plan["digest"])
+    assert (code, "version 1: rollout ro_" in out) == (0, True)
+    assert "version 1 is" in (await run("settings", "show"))[1]
+    code, _, err = await run("settings", "start", "--expect-count", "2", "--digest", plan["digest"])
+    assert (code, "one at a time" in err) == (5, True)
 
 
 async def test_a_policy_of_ones_own_for_rings(fleet: SmallFleet, run: Run, tmp_path: Path) -> None:

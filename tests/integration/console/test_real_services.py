@@ -273,7 +273,9 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert stale.status == 409
     made = await house.post("/policies", name="patch all", filter="os:debian", mode="patch", expect_count="4")
     assert made.status == 303
-    assert "patch all" in await house.page("/policies")
+    page = await house.page("/policies")
+    assert "patch all" in page
+    assert "every endpoint runs by its first settings" in page
 
     asked = "/rollouts/new?filter=os:debian&selection=security&policy=rehearsal&names=&name=curl"
     shown = await house.page(asked)
@@ -309,6 +311,31 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     log = await house.page("/audit")
     assert all(action in log for action in ("rollout.brake", "rollout.resume", "rollout.withdraw", "policy.create"))
     assert "verified" in log
+
+
+async def test_settings_wait_on_the_page_of_policies_until_their_rollout_is_started(house: House) -> None:
+    assert house.owner is not None
+    for i in range(3):
+        await house.endpoint(f"web-{i}", "eu")
+    await house.post("/policies", name="all", filter="", mode="patch", expect_count="3")
+    made = await house.remediation.create_policy(
+        house.owner, name="often", filter_text="", mode="leave", self_update=True, refresh_interval_s=600
+    )
+    page = await house.page("/policies")
+    assert "3 endpoints wait for a rollout of settings" in page
+    assert "seconds between looks for newer package lists" in page
+    digest = re.search(r'name="digest" value="([^"]+)"', page)
+    assert digest is not None
+    assert (await house.post("/policies/settings", expect_count="2", digest=digest[1])).status == 409
+    started = await house.post("/policies/settings", expect_count="3", digest=digest[1])
+    assert started.status == 303
+    page = await house.page("/policies")
+    assert "version 1 is" in page
+    assert 'name="digest"' not in page  # one at a time
+    assert started.headers["location"] in page
+    shown = await house.page(started.headers["location"])
+    assert "brakeline-settings" in shown.replace("<wbr>", "")
+    await house.remediation.delete_policy(house.owner, made.id)
 
 
 async def test_from_freeze_to_unfreeze_page_by_page(house: House) -> None:

@@ -82,6 +82,17 @@ async def test_everybody_is_assessed_only_until_a_policy_says_otherwise(world: W
     assert await world.mode(db1) is Mode.PATCH
 
 
+async def test_what_a_policy_adds_to_settings_that_it_has_is_said_to_wait(world: World) -> None:
+    endpoint = await world.fleet.enrol("web1")
+    await world.allow()
+    await world.remediation.create_policy(
+        OWNER, name="often", filter_text="", mode="leave", self_update=True, refresh_interval_s=600
+    )
+    settings, why = await world.remediation.explain_settings(OWNER, endpoint)
+    assert (settings.mode, settings.refresh_interval_s) == (Mode.PATCH, 6 * 3600)
+    assert "comes by a rollout of settings" in why
+
+
 async def test_a_tag_takes_effect_within_seconds(world: World) -> None:
     endpoint = await world.fleet.enrol("web1")
     await world.allow("tag:patched")

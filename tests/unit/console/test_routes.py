@@ -75,7 +75,8 @@ PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
          "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
-         "/policies", "/policies/po_1/delete", "/settings/tokens", "/settings/tokens/to_1/revoke", *RELEASE_PAGES,
+         "/policies", "/policies/po_1/delete", "/policies/settings", *RELEASE_PAGES,
+         "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/logout")  # fmt: skip
 FEEDS = (

@@ -39,7 +39,9 @@ class Source:
     settings: Settings = field(default_factory=Settings)
     asked: int = 0
 
-    async def candidates_for(self, identity: EndpointIdentity, *, launched: bool) -> tuple[Candidate, ...]:
+    async def candidates_for(
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool
+    ) -> tuple[Candidate, ...]:
         return self.candidates
 
     async def on_check_in(
@@ -48,7 +50,7 @@ class Source:
         self.asked += 1
         return (), ()
 
-    async def effective(self, identity: EndpointIdentity) -> Settings:
+    async def effective(self, identity: EndpointIdentity, reported: str) -> Settings:
         return self.settings
 
 
@@ -137,7 +139,7 @@ async def test_a_stop_in_the_middle_of_a_reply_composes_it_anew() -> None:
     source, clock = Source(), ManualClock()
     session = Session(EndpointIdentity("te_1", "ep_1", b"k" * 32), CounterState(), Held())
 
-    async def settings(identity: EndpointIdentity) -> Settings:
+    async def settings(identity: EndpointIdentity, _: str) -> Settings:
         if source.asked == 1:
             exchange.stop_tenant("te_1")
         return source.settings

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from brakeline.platform.database import Connection
+from brakeline.protocol.codec import decode, encode
+from brakeline.protocol.messages import Settings
 from brakeline.rollout.model import Arm, Gate, Progress, Subject, TickState
 from brakeline.rollout.store.rollouts import at, ms
 
@@ -23,6 +25,7 @@ class Target:
     u: int
     blocked_code: str = ""
     blocked_reason: str = ""
+    settings: Settings | None = None  # of a rollout of settings: what this endpoint would run by
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,10 @@ class SubjectRow:
 async def add_targets(conn: Connection, tenant_id: str, rollout_id: str, targets: Iterable[Target]) -> None:
     await conn.executemany(  # COPY does not work through row-level security
         """INSERT INTO brakeline.rollout_target
-             (tenant_id, rollout_id, endpoint_id, hostname, region, machine_class, attributes, u)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8)""",
-        [(tenant_id, rollout_id, t.endpoint_id, t.hostname, t.region, t.machine_class, list(t.attributes), t.u)
-         for t in targets],
+             (tenant_id, rollout_id, endpoint_id, hostname, region, machine_class, attributes, u, settings)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)""",
+        [(tenant_id, rollout_id, t.endpoint_id, t.hostname, t.region, t.machine_class, list(t.attributes), t.u,
+          encode(t.settings).decode() if t.settings else "") for t in targets],
     )  # fmt: skip
 
 
@@ -49,9 +52,13 @@ async def targets(conn: Connection, rollout_id: str) -> list[Target]:
     rows = await conn.fetch("SELECT * FROM brakeline.rollout_target WHERE rollout_id = $1 ORDER BY u", rollout_id)
     return [
         Target(r["endpoint_id"], r["hostname"], r["region"], r["machine_class"], tuple(r["attributes"]), r["u"],
-               r["blocked_code"], r["blocked_reason"])
+               r["blocked_code"], r["blocked_reason"], _settings(r["settings"]))
         for r in rows
     ]  # fmt: skip
+
+
+def _settings(text: str) -> Settings | None:
+    return decode(Settings, text.encode()) if text else None
 
 
 async def count_targets(conn: Connection, rollout_id: str) -> int:
