@@ -34,6 +34,7 @@ PLANTED = {
     "exposure's store is private": ("remediation/service.py", "import brakeline.exposure.store"),
     "rollout's store is private": ("remediation/service.py", "import brakeline.rollout.store"),
     "remediation's store is private": ("server/wiring.py", "import brakeline.remediation.store"),
+    "drills' store is private": ("server/wiring.py", "import brakeline.drills.store"),
 }
 
 

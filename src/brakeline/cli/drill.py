@@ -1,6 +1,8 @@
-"""`brakeline drill`: what a bad change would have cost a simulated fleet under the planner and brake of this program.
+"""`brakeline drill`: a bad change on purpose, live on the server or in a simulated fleet of millions.
 
-Works without a server. `replay` reads a file of incidents, `run` takes a fault by its name, `list` names them.
+`run bad-release` (and whatever `faults` marks as live) is taken by simulated endpoints on the server, under its own
+rollout engine; `list`, `show` and `stop` are about these. `run` of any other fault, and `replay` of a file of
+incidents, need no server: they ask what it would have cost under the planner and the brake of this program.
 """
 
 from __future__ import annotations
@@ -10,17 +12,23 @@ from typing import Annotated, Any
 
 import typer
 
+from brakeline.cli import drill_live
 from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, table, talk
 from brakeline.core.errors import Invalid, NotFound
+from brakeline.drills.model import ENDPOINTS as LIVE_ENDPOINTS
+from brakeline.drills.model import FAULTS as LIVE
 from brakeline.protocol.codec import from_plain
 from brakeline.rollout.model import Policy
 from brakeline.sim import batch, incidents, repair, replay
 from brakeline.sim.replay import ENDPOINTS_MAX, ENDPOINTS_MIN, SEEDS_MAX, Request
 
 FILE_BYTES_MAX = 4 * 1024 * 1024  # a file of incidents is read by people; no real one has 1 % of this
-app = noun("Drills: what a bad change would have cost under the planner and the brake of this program.")
+SIMULATED_ENDPOINTS = 8_500_000
+app = noun("Drills: a bad change on purpose, live on the server or in a simulated fleet of millions.")
 Endpoints = Annotated[int, typer.Option(help="How many endpoints the simulated fleet has.")]
+SomeEndpoints = Annotated[int | None, typer.Option(help="How many simulated endpoints; live 300, else 8.5 million.")]
+Id = Annotated[str, typer.Argument(metavar="DRILL", help="Id of the drill (dr_…).")]
 Seeds = Annotated[int, typer.Option(help="How many histories of each fault.")]
 Plan = Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of the careful one.")]
 
@@ -48,11 +56,29 @@ def replay_(file: Path, endpoints: Endpoints = 8_500_000, seeds: Seeds = 20, pla
 
 
 @app.command("run")
-def run(name: str, endpoints: Endpoints = 8_500_000, seeds: Seeds = 20, plan: Plan = None,
-        as_json: Json = False) -> None:  # fmt: skip
-    """One fault of `drill list`, or "harmless", in a simulated fleet."""
+def run(
+    name: str,
+    endpoints: SomeEndpoints = None,
+    seeds: Seeds = 20,
+    plan: Plan = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Not live: millions, without a server.")] = False,
+    only_plan: Annotated[
+        bool, typer.Option("--dry-run", help="Say what a live drill would do, and do nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """One fault of `drill faults`: live ones on the server, to their end; others in a simulated fleet."""
+    if name in LIVE and not simulate:
+        if plan is not None:
+            raise Invalid("a live drill has its own policy; --plan goes with --simulate")
+        (drill_live.plan if only_plan else drill_live.run)(name, endpoints or LIVE_ENDPOINTS, as_json)
+        return
+    _simulate(name, SIMULATED_ENDPOINTS if endpoints is None else endpoints, seeds, plan, as_json)
+
+
+def _simulate(name: str, endpoints: int, seeds: int, plan: Path | None, as_json: bool) -> None:
     if name != "harmless" and name not in batch.ROWS:
-        raise NotFound(f"no fault {name[:60]!r}; `brakeline drill list` has them", name=name[:60])
+        raise NotFound(f"no fault {name[:60]!r}; `brakeline drill faults` has them", name=name[:60])
     request = _request(endpoints, seeds, plan)
     if name == "harmless":
         answer: dict[str, Any] = {"name": name, **replay.benign(request)}
@@ -79,10 +105,32 @@ def run(name: str, endpoints: Endpoints = 8_500_000, seeds: Seeds = 20, plan: Pl
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """The faults that `drill run` knows."""
-    answer = {"items": [{"name": name, "symptom": str(f.symptom), "share": f.share} for name, f in batch.ROWS.items()]}
-    emit(answer, as_json, lambda: table(["name", "symptom", "share of the fleet"],
-                                        [(i["name"], i["symptom"], i["share"]) for i in answer["items"]]))  # fmt: skip
+    """Live drills of this organisation, newest first."""
+    drill_live.list_live(as_json)
+
+
+@app.command("show")
+def show(drill: Id, as_json: Json = False) -> None:
+    """The report of a live drill: what happened when, who was harmed, who was spared."""
+    drill_live.show(drill, as_json)
+
+
+@app.command("stop")
+def stop(drill: Id, as_json: Json = False) -> None:
+    """End a live drill before its time; its simulated endpoints are removed."""
+    drill_live.stop(drill, as_json)
+
+
+@app.command("faults")
+def faults(as_json: Json = False) -> None:
+    """The faults that `drill run` knows: live ones, and those of a simulated fleet."""
+    live = [{"name": f.name, "live": True, "symptom": f.says, "share": 1 / f.every} for f in LIVE.values()]
+    simulated = [
+        {"name": n, "live": False, "symptom": str(f.symptom), "share": f.share} for n, f in batch.ROWS.items()
+    ]  # fmt: skip
+    answer = {"items": [*live, *simulated]}
+    rows = [(i["name"], "live" if i["live"] else "simulated", i["symptom"], i["share"]) for i in answer["items"]]
+    emit(answer, as_json, lambda: table(["name", "runs", "symptom", "share of those that take it"], rows))
 
 
 def _request(endpoints: int, seeds: int, plan: Path | None) -> Request:

@@ -22,7 +22,7 @@ TransactionId = NewType("TransactionId", str)
 PREFIXES = {
     "te": "tenant", "pe": "person", "se": "session", "to": "API token", "et": "enrolment token", "ep": "endpoint",
     "ro": "rollout", "de": "deployment", "po": "policy", "of": "offer", "tx": "transaction", "ev": "event",
-    "au": "audit entry", "rq": "request", "fw": "freeze window", "fz": "freeze", "ap": "approval",
+    "au": "audit entry", "rq": "request", "fw": "freeze window", "fz": "freeze", "ap": "approval", "dr": "drill",
     "ld": "lead", "li": "link of a cell",
 }  # fmt: skip
 

@@ -31,6 +31,10 @@ class PresenceBuffer:
             rows = self._waiting[tenant_id] = {}
         rows[endpoint_id] = presence
 
+    def forget(self, tenant_id: str) -> None:
+        """Write nothing more of the endpoints of an organisation that were removed: their rows are gone."""
+        self._waiting.pop(tenant_id, None)
+
     @property
     def waiting(self) -> int:
         """Rows not yet written."""

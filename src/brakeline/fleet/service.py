@@ -85,6 +85,11 @@ class FleetService(Enrolment, InventoryUse, ListUse):
         await self.presences.flush()
         await self.announce(identity.tenant_id, identity.endpoint_id, wake=False)
 
+    def forget(self, tenant_id: str) -> None:
+        """All endpoints of this organisation were removed, and none of them speaks any more."""
+        self.sessions.forget(tenant_id)
+        self.presences.forget(tenant_id)
+
     async def flush(self) -> str:
         """Write down what was coalesced: run about once a second. Gives a line for the report; `Unavailable`."""
         rows = self.presences.waiting

@@ -62,5 +62,9 @@ class Sessions:
         """Put a freshly enrolled endpoint in."""
         return self._by_id.setdefault(session.identity.endpoint_id, session)
 
+    def forget(self, tenant_id: str) -> None:
+        """Nothing is kept any more of the endpoints of an organisation that were removed."""
+        self._by_id = {i: s for i, s in self._by_id.items() if s.identity.tenant_id != tenant_id}
+
     def __len__(self) -> int:
         return len(self._by_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -183,6 +183,11 @@ class Exchange:
         waiter = self._waiters.get(endpoint_id)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def forget(self, endpoint_ids: Iterable[str]) -> None:
+        """These endpoints are no more."""
+        for endpoint_id in endpoint_ids:
+            self._replies.pop(endpoint_id, None)
 
     async def wake_tenant(self, tenant_id: str) -> None:
         """Something changed for a whole tenant: every reply is composed anew, the waiting ones bit by bit."""

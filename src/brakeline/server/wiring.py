@@ -15,6 +15,9 @@ from brakeline.advisories.service import AdvisoriesService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
+from brakeline.drills.api import router as drills_router
+from brakeline.drills.run import Parts as DrillParts
+from brakeline.drills.service import DrillService
 from brakeline.exposure.api import router as exposure_router
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
@@ -67,7 +70,7 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    rollback_router, freeze_router, limits_router, remediation_router, settings_router,
+    rollback_router, freeze_router, limits_router, remediation_router, settings_router, drills_router,
 )  # fmt: skip
 
 
@@ -86,6 +89,7 @@ class Services:
     releases: ReleasesService
     rollout: RolloutService
     remediation: RemediationService
+    drills: DrillService
     exchange: Exchange
     follower: InventoryFollower
     console: Console
@@ -98,6 +102,7 @@ class Services:
         """Read what must be known before the first offer, then start what runs in the background."""
         await self.releases.open()
         await self.rollout.open()
+        await self.drills.open()
         for reconciler in (self.flush, *self.reconcilers):
             reconciler.start()
         waking = listen_for_wakes(self.bus, self.exchange, self.rollout.refresh)
@@ -121,6 +126,7 @@ class Services:
             logger.warning("services-cut-off", seconds=STOP_S)
 
     async def _stop(self) -> None:
+        await self.drills.close()
         for task in self.tasks:
             task.cancel()
         ending = (reconciler.stop() for reconciler in (self.flush, *self.reconcilers))
@@ -156,10 +162,13 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
+    agent_plane = AgentPlane(fleet, exchange, rollout, clock)
+    drills = DrillService(db, ids, tenancy, DrillParts(agent_plane, fleet, rollout, clock), exchange.forget)
     found: dict[str, Any] = {
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
+        "drills": drills,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -169,12 +178,12 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     def measured(inner: Any) -> RequestContext:
         return RequestContext(inner, lambda: ids.new("rq"), clock)
 
-    agent_plane = AgentPlane(fleet, exchange, rollout, clock)
     app = App(agent_plane, TrustPlane(releases), measured(api), measured(console), db.ping, installer)
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
-        settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, exchange,
-        follower, console, app, flush, _reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+        settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
+        exchange, follower, console, app, flush,
+        _reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
     )  # fmt: skip
 
 
