@@ -30,6 +30,8 @@ from brakeline.rollout.limits import Limits, within
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
 from brakeline.rollout.offering import Offering
+from brakeline.rollout.pace import Chosen
+from brakeline.rollout.pace_text import chosen_line
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
@@ -155,8 +157,11 @@ class RolloutService(Offering):
     # --- making -------------------------------------------------------------------------------------------------------
 
     async def create(self, principal: Principal, title: str, change: Change, policy: Policy,
-                     endpoint_ids: Sequence[str]) -> str:  # fmt: skip
-        """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense."""
+                     endpoint_ids: Sequence[str], chosen: Chosen | None = None) -> str:  # fmt: skip
+        """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense.
+
+        `chosen`: the pace behind the policy, where somebody was advised; it is shown and audited.
+        """
         principal.require("rollout.create")
         _check(title, change, policy)
         wanted = set(endpoint_ids)
@@ -172,7 +177,7 @@ class RolloutService(Offering):
         values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
         row = RolloutRow(
             rollout_id, title, change, policy, salt, tuple(values), now_ms, principal.name, Wish.DRAFT,
-            principal.name, "", 0, 0, planner.first_blueprint(rollout_id, now_ms), Report(()),
+            principal.name, "", 0, 0, planner.first_blueprint(rollout_id, now_ms), Report(()), chosen,
         )  # fmt: skip
         async with self.db.tenant(principal.tenant_id) as conn:
             await rollouts.insert(conn, principal.tenant_id, row)
@@ -180,6 +185,8 @@ class RolloutService(Offering):
             text = f"drafted for {len(targets)} endpoints"
             await rollouts.add_event(conn, principal.tenant_id, rollout_id, now_ms, "draft", principal.name, text)
             after = {"title": title, "updates": [f"{p.name}={p.version}" for p in change.updates], "n": len(targets)}
+            if chosen is not None:
+                after |= {"pace": chosen.pace, "suggested": chosen.suggested, "pace_reason": chosen.reason}
             await audit.append(conn, self.clock, principal, "rollout.create", rollout_id, None, after)
         await self._news(principal.tenant_id, rollout_id)
         return rollout_id
@@ -434,11 +441,11 @@ class RolloutService(Offering):
         return await self._lines(principal.tenant_id, await self._get(principal.tenant_id, rollout_id))
 
     async def _lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
-        """The report, and behind its first line what waits for a second person."""
+        """The report, behind its first line what waits for a second person, at its end why it has this pace."""
         asked = await self.acts.waiting(tenant_id, row.rollout_id) if self.acts is not None else None
-        if self.acts is None or asked is None:
-            return row.report.lines
-        return (*row.report.lines[:1], self.acts.line(asked), *row.report.lines[1:])
+        waits = (self.acts.line(asked),) if self.acts is not None and asked is not None else ()
+        pace = (chosen_line(row.pace),) if row.pace is not None else ()
+        return (*row.report.lines[:1], *waits, *row.report.lines[1:], *pace)
 
     async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
         """What an independent look at the next step finds wrong, and (as a note) what the alpha table spends."""
