@@ -58,7 +58,7 @@ class Risk:
 @dataclass(frozen=True, slots=True)
 class Harm:
     """What a fault is expected to do at one pace: to everybody who has the change when it is found, as it shows on all
-    of them sooner or later. `found` False = it is not told from chance, and everybody takes it."""
+    of them sooner or later. `found` False = not in time: not told from chance, or too late to spare anybody."""
 
     fault: str
     harmed: float

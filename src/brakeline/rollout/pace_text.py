@@ -102,7 +102,7 @@ def count(n: int, one: str, many: str = "") -> str:
 
 
 def _reached(harm: Harm) -> str:
-    return f"{harm.taken:,}" if harm.found else f"{harm.taken:,} (not found)"
+    return f"{harm.taken:,}" if harm.found else f"{harm.taken:,} (all: not found in time)"
 
 
 def _waiting(advice: Advice) -> str:

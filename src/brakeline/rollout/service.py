@@ -22,9 +22,9 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
-from brakeline.rollout import arms, lint, planner, view
+from brakeline.rollout import arms, lint, plan_lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
-from brakeline.rollout.frozen import Frozen
+from brakeline.rollout.frozen import Frozen, held
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits, within
 from brakeline.rollout.lint import Finding
@@ -107,7 +107,7 @@ class SecondPerson(Protocol):
     async def before_start(self, principal: Principal, row: RolloutRow) -> Request | None: ...
     async def before_resume(self, principal: Principal, row: RolloutRow, reason: str) -> Request | None: ...
     async def waiting(self, tenant_id: str, rollout_id: str) -> Request | None: ...
-    def line(self, asked: Request) -> Line: ...
+    async def lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]: ...
 
 
 class Freezes(Protocol):
@@ -165,6 +165,7 @@ class RolloutService(Offering):
         principal.require("rollout.create")
         _check(title, change, policy)
         wanted = set(endpoint_ids)
+        _plan(policy, change, len(wanted))
         found = [e for e in await self.endpoints_of(principal) if e.id in wanted and e.state is EndpointState.ACTIVE]
         missing = sorted(wanted - {e.id for e in found})
         if missing or not found or len(found) > TARGETS_MAX:
@@ -442,25 +443,30 @@ class RolloutService(Offering):
 
     async def _lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
         """The report, behind its first line what waits for a second person, at its end why it has this pace."""
-        asked = await self.acts.waiting(tenant_id, row.rollout_id) if self.acts is not None else None
-        waits = (self.acts.line(asked),) if self.acts is not None and asked is not None else ()
+        waits = await self.acts.lines(tenant_id, row) if self.acts is not None else ()
         pace = (chosen_line(row.pace),) if row.pace is not None else ()
         return (*row.report.lines[:1], *waits, *row.report.lines[1:], *pace)
 
     async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
-        """What an independent look at the next step finds wrong, and (as a note) what the alpha table spends."""
+        """What an independent look at the next step finds wrong; as notes what stops it, what its plan cannot do, and
+        the alpha table, row by row."""
         principal.require("rollout.read")
         tenant_id = principal.tenant_id
         row, limits = await self._get(tenant_id, rollout_id), await self.limits.of_tenant(tenant_id)
+        freeze = self.journal.frozen(tenant_id)
         async with self.db.tenant(tenant_id) as conn:
-            situation = await self._situation(conn, tenant_id, row)
+            situation = held(await self._situation(conn, tenant_id, row), freeze)
             allowed = await self.limits.allowance(conn, row, situation.targets, limits)
         now_ms = self.clock.now_ms()
         proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
         proposed, _ = within(situation, proposed, report, allowed, now_ms)
+        size = len(situation.targets)
         return (
             *lint.check(row.policy, row.blueprint, proposed, situation.observed, allowed),
+            *lint.stop_notes(freeze.told() if freeze else "", allowed),
+            *plan_lint.notes(row.policy, row.change, size),
             lint.alpha_note(row.policy, row.attributes),
+            *lint.alpha_rows(row.policy, row.attributes),
         )
 
     async def quarantined(self, principal: Principal) -> tuple[Quarantined, ...]:
@@ -509,6 +515,12 @@ def _said(agreed: Agreed) -> dict[str, Any]:
 def _reason(reason: str) -> None:
     if not reason.strip():
         raise Invalid("say why: the reason is kept in the log for those who come after you")
+
+
+def _plan(policy: Policy, change: Change, size: int) -> None:
+    """Refuses a plan that cannot work for so many endpoints, with every reason at once."""
+    if size and (wrong := plan_lint.problems(policy, change, size)):
+        raise Invalid("; ".join(f.text for f in wrong), rules=[f.rule for f in wrong])
 
 
 def _check(title: str, change: Change, policy: Policy) -> None:

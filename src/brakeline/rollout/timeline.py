@@ -36,7 +36,7 @@ class Timeline:
 
     size: int
     rings: tuple[RingTime, ...]
-    seen_h: float  # from taking the change to the first look at how the endpoint is
+    looks_h: tuple[float, ...]  # when an endpoint is looked at, from taking the change on
 
     @property
     def hours(self) -> float:
@@ -54,15 +54,20 @@ class Timeline:
         return sum(r.added * _part(at_h - r.opened_h, r.spread_h) for r in self.rings)
 
     def found_h(self, share: float, after_h: float) -> float | None:
-        """When a fault that takes down `share` of those who have the change is found; None = never."""
+        """When a fault that takes down `share` of those who have the change, so long after they took it, is found.
+
+        None = never, or only when the last ring is open: then nobody is left to compare with or to be spared.
+        """
         found = [h for r in self.rings if (h := self._found_in(r, share, after_h)) is not None]
         return min(found, default=None)
 
     def _found_in(self, ring: RingTime, share: float, after_h: float) -> float | None:
-        bad = share * ring.added
-        if ring.bad_needed is None or bad < ring.bad_needed:
+        bad, look_h = share * ring.added, next((h for h in self.looks_h if h >= after_h), None)
+        if ring.bad_needed is None or bad < ring.bad_needed or look_h is None:
             return None
-        return ring.opened_h + ring.spread_h * ring.bad_needed / bad + after_h + self.seen_h
+        found = ring.opened_h + ring.spread_h * ring.bad_needed / bad + look_h
+        last = self.rings[-1]
+        return found if found <= last.opened_h or ring is last and found <= last.opened_h + last.spread_h else None
 
 
 def timeline(policy: Policy, change: Change, size: int, regions: int = 1) -> Timeline:
@@ -80,7 +85,7 @@ def timeline(policy: Policy, change: Change, size: int, regions: int = 1) -> Tim
         needed = _needed(policy, added, controls, bar)
         rings.append(RingTime(ring.name, upto, added, opened_h, spread_h, ended_h, needed))
         before, opened_h = upto, ended_h
-    return Timeline(size, tuple(rings), (policy.checkpoints_s[0] + policy.tick_s) / 3600)
+    return Timeline(size, tuple(rings), tuple(c / 3600 for c in policy.checkpoints_s))
 
 
 def _needed(policy: Policy, treated: int, controls: int, bar: float) -> int | None:
@@ -94,6 +99,6 @@ def _needed(policy: Policy, treated: int, controls: int, bar: float) -> int | No
 
 
 def _part(age_h: float, spread_h: float) -> float:
-    if age_h < 0:
+    if age_h <= 0:  # the brake is asked before a ring opens
         return 0.0
     return min(1.0, age_h / spread_h) if spread_h > 0 else 1.0
