@@ -55,9 +55,18 @@ def preview(
                 ["left out", "host", "why"], [(s["endpoint_id"], s["hostname"], s["reason"]) for s in plan["skipped"]]
             )
         if answer["count"]:
+            _pace(answer)
             talk(f"Create exactly this: --expect {answer['count']} --digest {answer['digest']}")
 
     emit(answer, as_json, human)
+
+
+def _pace(answer: dict[str, Any]) -> None:
+    """What waiting and hurrying cost, and which pace is suggested."""
+    head, *rows = answer["pace_table"]
+    table(head, [tuple(row) for row in rows])
+    for sentence in answer["pace"]["sentences"]:
+        say(sentence)
 
 
 @app.command()
@@ -68,14 +77,15 @@ def create(
     names: Names = None,
     digest: Annotated[str, typer.Option(help="Digest of the preview; refused if the pins moved.")] = "",
     title: Annotated[str, typer.Option(help="For people's eyes.")] = "",
-    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal: rings and bake times.")] = "careful",
+    pace: Annotated[str, typer.Option(help="risk (as previewed), careful, fast, emergency, rehearsal.")] = "risk",
+    why: Annotated[str, typer.Option("--why", help="Why not the suggested pace; kept with the rollout.")] = "",
     policy: Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of --pace.")] = None,
     start: Annotated[bool, typer.Option("--start", help="Start its rollout at once.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make the deployment that was previewed, as a rollout."""
     body = _body(filter_text, selection, names) | {
-        "expect_count": expect, "digest": digest, "title": title, "start": start, "pace": pace,
+        "expect_count": expect, "digest": digest, "title": title, "start": start, "pace": pace, "pace_reason": why,
     }  # fmt: skip
     if policy is not None:
         body["policy"] = read_policy(policy)

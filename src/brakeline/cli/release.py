@@ -94,7 +94,7 @@ def _published(made: dict[str, Any]) -> None:
 @app.command()
 def promote(
     release: str,
-    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal")] = "careful",
+    pace: Annotated[str, typer.Option(help="careful, fast, emergency or rehearsal")] = "careful",
     policy: Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of --pace.")] = None,
     expect: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints are concerned.")] = None,
     start: Annotated[bool, typer.Option("--start", help="Start it at once; else it is a draft.")] = False,
@@ -159,7 +159,7 @@ def _show(found: dict[str, Any]) -> None:
 
 @app.command()
 def plan(
-    release: str, pace: Annotated[str, typer.Option(help="careful, fast or rehearsal")] = "careful",
+    release: str, pace: Annotated[str, typer.Option(help="careful, fast, emergency or rehearsal")] = "careful",
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """What promoting it would do: endpoints, rings, what the brake can see. Changes nothing."""

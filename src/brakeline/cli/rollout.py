@@ -117,7 +117,7 @@ def new(
     title: Annotated[str, typer.Option(help="For people's eyes.")],
     update: Annotated[list[str], typer.Option("--update", help="package=version; repeatable.")],
     endpoint: Annotated[list[str], typer.Option("--endpoint", help="Endpoint id; repeatable.")],
-    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal.")] = "careful",
+    pace: Annotated[str, typer.Option(help="careful, fast, emergency or rehearsal.")] = "careful",
     start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -213,7 +213,7 @@ def lint(rollout: Id, as_json: Json = False) -> None:
 @app.command()
 def power(
     size: Annotated[int, typer.Argument(min=1, help="Endpoints in the fleet.")],
-    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal.")] = "careful",
+    pace: Annotated[str, typer.Option(help="careful, fast, emergency or rehearsal.")] = "careful",
     as_json: Json = False,
 ) -> None:
     """What the statistics can and cannot see in a fleet of this size. Needs no server."""

@@ -14,6 +14,7 @@ from brakeline.console.views_change import (
     Choice,
     DeploymentForm,
     NewDeploymentView,
+    PaceView,
     PinnedUpdate,
     PlanRing,
     PoliciesView,
@@ -31,8 +32,9 @@ from brakeline.fleet.query import InvalidQuery
 from brakeline.protocol.messages import Mode
 from brakeline.remediation.model import DeploymentView, SettingsPolicy
 from brakeline.remediation.model import Preview as Planned
-from brakeline.rollout import arms, power
+from brakeline.rollout import arms, pace_text, power
 from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.pace import BY_RISK, Advice
 from brakeline.rollout.presets import policy_for
 
 PAGE: Final = 25
@@ -48,9 +50,11 @@ SELECTIONS: Final = (
 )
 PACES: Final = (
     ("careful", "Careful", "26 h of watching per ring: a night and a next-day return"),
-    ("fast", "Fast", "6 h 15 min per ring"),
+    ("fast", "Fast", "6 h 15 min per ring; takes two people"),
+    ("emergency", "Emergency", "few large rings, 6 h 15 min each, nobody held out; takes two people"),
     ("rehearsal", "Rehearsal", "minutes per ring: to see the machinery work, not to judge harm"),
 )
+AS_SUGGESTED: Final = (BY_RISK, "By risk", "the pace that the preview suggests, from what waiting and hurrying cost")
 TABS: Final = (
     ("", "All"), ("live", "Live"), ("halted", "Halted"), ("completed", "Completed"), ("draft", "Drafts"),
 )  # fmt: skip
@@ -132,8 +136,8 @@ class DeskChange(DeskBase):
 
     async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView:
         selections = tuple(Choice(k, label, note, k == form.selection) for k, label, note in SELECTIONS)
-        pace = form.policy or PACES[0][0]
-        policies = tuple(Choice(k, label, note, k == pace) for k, label, note in PACES)
+        pace = form.policy or BY_RISK
+        policies = tuple(Choice(k, label, note, k == pace) for k, label, note in (AS_SUGGESTED, *PACES))
         view = NewDeploymentView(form, selections, policies, None, may_start=who.may("rollout.create"))
         if not ask or (form.selection in ("names", "cve") and not form.names):
             return view
@@ -151,7 +155,7 @@ class DeskChange(DeskBase):
     async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
         made = await self.s.remediation.create(
             who.principal, form.filter, form.selection, _names(form), title=form.name, expect_count=expect_count,
-            digest=digest, policy=policy_for(expect_count, form.policy or PACES[0][0]), start=True,
+            digest=digest, pace=form.policy or BY_RISK, pace_reason=form.pace_reason, start=True,
         )  # fmt: skip
         return made.rollout_id
 
@@ -205,7 +209,8 @@ def preview(planned: Planned, pace: str, now_ms: int) -> Preview:
     """What a press on Start would do."""
     plan, closing = planned.plan, planned.closing
     change = Change(tuple(Pin(u.name, u.version) for u in plan.updates), exploited=bool(closing.kev))
-    count = planned.count
+    count, advice = planned.count, planned.pace
+    pace = advice.suggested if pace == BY_RISK else pace
     rings = arms.rings_for(policy_for(count, pace), change, count) if count else ()
     regions = len({t.region for t in plan.targets})
     watched_s = sum(r.bake_s for r, _ in rings)
@@ -226,7 +231,17 @@ def preview(planned: Planned, pace: str, now_ms: int) -> Preview:
         more_skipped=max(0, len(plan.skipped) - NAMES_SHOWN),
         statistics=power.power(policy_for(count, pace), change, count, regions).sentences if count else (),
         earliest_finish=_finish(closing.closed, closing.kev, now_ms, watched_s),
-        empty_reason=_empty(planned), digest=plan.digest,
+        empty_reason=_empty(planned), digest=plan.digest, pace=pace_view(advice, pace) if count else None,
+    )  # fmt: skip
+
+
+def pace_view(advice: Advice, pace: str) -> PaceView:
+    """The trade-off, and whether this pace needs a reason or a second person."""
+    weighed = advice.option(pace)
+    overrides = advice.suggested if weighed is not None and pace != advice.suggested else ""
+    return PaceView(
+        pace, pace_text.HEAD, pace_text.rows(advice), advice.sentences, overrides,
+        weighed.two_people if weighed is not None else "it is a rehearsal, watched for minutes",
     )  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def _deployment(fields: dict[str, str]) -> DeploymentForm:
     return DeploymentForm(
         name=fields.get("name", "").strip(), filter=fields.get("filter", "").strip(),
         selection=fields.get("selection", "security"), names=fields.get("names", "").strip(),
-        policy=fields.get("policy", ""),
+        policy=fields.get("policy", ""), pace_reason=fields.get("pace_reason", "").strip(),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from brakeline.console.views_change import (
     GridRing,
     GridRow,
     NewDeploymentView,
+    PaceView,
     PinnedUpdate,
     PlanRing,
     PoliciesView,
@@ -260,6 +261,10 @@ PREVIEW: Final = Preview(
     (Skipped(Link("lab-03", "/endpoints/ep_9"), "mode assess: no policy lets it patch"),), 1,
     ("With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",),
     "Earliest finish: Wednesday 21:40 UTC.",
+    pace=PaceView(
+        "careful", ("pace", "earliest end", "rings"), (("careful", "3.2 d", "1 / 3 / 6"), ("fast (suggested)", "18.8 h", "1 / 3 / 6")),
+        ("Closes 3 vulnerabilities on 6 endpoints; known to be exploited: CVE-2025-1.", "Suggested: fast, because it is exploited now."), "fast",
+    ),
 )  # fmt: skip
 DEPLOYMENTS: Final = {
     "blank": NewDeploymentView(DeploymentForm(), SELECTIONS, (Choice("standard", "Standard", "3 rings", True),), None),

@@ -47,6 +47,18 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class PaceView:
+    """What waiting and hurrying cost. `overrides`: the suggested pace where another is chosen, which takes a reason."""
+
+    taken: str
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    said: tuple[str, ...] = ()
+    overrides: str = ""
+    two_people: str = ""  # why it takes a second person to start, "" = it does not
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What a press on Start would do. `expect_count` travels with the form: the start refuses if it has moved."""
 
@@ -63,6 +75,7 @@ class Preview:
     earliest_finish: str
     empty_reason: str = ""  # why nothing would happen
     digest: str = ""  # of the pinned updates, where the service gives one
+    pace: PaceView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,7 @@ class DeploymentForm:
     selection: str = "security"
     names: str = ""
     policy: str = ""
+    pace_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,3 +103,5 @@ class Closing:
     kev: tuple[str, ...]  # those of them that are known to be exploited
     by_update: dict[str, int]  # package -> distinct CVEs that its update closes somewhere
     findings: int  # (endpoint, CVE) pairs that are closed
+    exposed: int = 0  # endpoints on which any is closed; where some are known to be exploited, with one of these
+    assessed: int = 0  # endpoints whose packages advisory data exists for; 0 = nothing is known

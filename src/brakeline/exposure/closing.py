@@ -34,7 +34,8 @@ def closing(inventories: Mapping[str, Inventory], pins: Mapping[str, Mapping[str
     before: set[str] = set()
     after: set[str] = set()
     by_update: dict[str, set[str]] = {}
-    findings = 0
+    findings = assessed = 0
+    exposed: dict[str, frozenset[str]] = {}
     for endpoint_id, (items, release, kernel) in inventories.items():
         wanted = pins.get(endpoint_id, {})
         changed = [updated(item, wanted[item.package]) if item.package in wanted else item for item in items]
@@ -43,11 +44,15 @@ def closing(inventories: Mapping[str, Inventory], pins: Mapping[str, Mapping[str
         before |= was.keys()
         after |= left.keys()
         findings += len(was.keys() - left.keys())
+        exposed[endpoint_id] = frozenset(was.keys() - left.keys())
+        assessed += bool(was) or bool(judge(items, book, release, kernel)[0])  # no data is not "nothing to close"
         for cve in was.keys() - left.keys():
             for package in was[cve] & wanted.keys():
                 by_update.setdefault(package, set()).add(cve)
     closed = sorted(before - after, key=lambda cve: (cve not in book.kev, cve))
+    exploited = book.kev.intersection(closed)
     return Closing(
-        len(before), len(after), tuple(closed), tuple(cve for cve in closed if cve in book.kev),
+        len(before), len(after), tuple(closed), tuple(cve for cve in closed if cve in exploited),
         {package: len(cves) for package, cves in sorted(by_update.items())}, findings,
+        sum(bool(cves & exploited if exploited else cves) for cves in exposed.values()), assessed,
     )  # fmt: skip

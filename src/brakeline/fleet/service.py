@@ -18,7 +18,6 @@ from brakeline.fleet.model import EndpointState, Presence
 from brakeline.fleet.sessions import Session
 from brakeline.protocol.messages import CheckIn
 
-
 SLEEPS: Final = frozenset({"shutdown", "suspend"})  # goodbyes after which nobody is expected
 
 

@@ -17,6 +17,8 @@ from brakeline.protocol.codec import from_plain, to_plain
 from brakeline.remediation.model import Preview
 from brakeline.remediation.service import PAGE_MAX, RemediationService
 from brakeline.rollout.model import Policy
+from brakeline.rollout.pace import BY_RISK
+from brakeline.rollout.pace_text import HEAD, rows
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.waiting import WAITS, asked
@@ -67,14 +69,18 @@ class NewDeployment:
     digest: str = ""
     title: str = ""
     start: bool = False
-    pace: str = "careful"  # careful | fast | rehearsal: a ready-made policy for rings and bake times
+    pace: str = BY_RISK  # risk = as the preview suggests | careful | fast | emergency | rehearsal
+    pace_reason: str = ""  # why, where it is not the suggested one
     policy: dict[str, Any] | None = None  # one of one's own instead, as `rollout.model.Policy`
 
 
 def rendered(preview: Preview) -> dict[str, Any]:
     """A preview with its figures beside its lists; `count` and `digest` are what `create` takes as they stand."""
     plain: dict[str, Any] = to_plain(preview)
-    figures = {"count": preview.count, "digest": preview.plan.digest, "skipped_by_code": preview.skipped_by_code()}
+    figures = {
+        "count": preview.count, "digest": preview.plan.digest, "skipped_by_code": preview.skipped_by_code(),
+        "pace_table": [HEAD, *rows(preview.pace)],
+    }  # fmt: skip
     return plain | figures
 
 
@@ -127,7 +133,7 @@ async def create(
     policy: Policy | None = from_plain(Policy, body.policy, "policy") if body.policy is not None else None
     made = await remediation.create(
         who, body.filter, body.selection, body.names, title=body.title, expect_count=body.expect_count,
-        digest=body.digest, pace=body.pace, policy=policy, start=body.start,
+        digest=body.digest, pace=body.pace, pace_reason=body.pace_reason, policy=policy, start=body.start,
     )  # fmt: skip
     waits = await remediation.waiting(who, made) if body.start else None
     plain: dict[str, Any] = to_plain(made)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from brakeline.exposure.answers import Closing
 from brakeline.protocol.messages import Mode, PendingUpdate
+from brakeline.rollout.pace import Advice
 
 
 class Selection(StrEnum):
@@ -113,6 +114,7 @@ class Preview:
     matched: int  # endpoints that match the filter = targets + skipped
     plan: Plan
     closing: Closing
+    pace: Advice  # what waiting and hurrying cost, and which pace is suggested
 
     @property
     def count(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from brakeline.core.errors import Fault, Invalid, NotFound
+from brakeline.exposure.answers import Closing
 from brakeline.exposure.service import ExposureService, release_of
 from brakeline.fleet.model import EndpointState
 from brakeline.fleet.query import parse, render
@@ -22,6 +23,8 @@ from brakeline.remediation.policies import CountMoved
 from brakeline.remediation.settling import SettingsUse
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.model import Policy as RolloutPolicy
+from brakeline.rollout.pace import BY_RISK, Risk, settle
+from brakeline.rollout.pace_text import advise
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.settings import SettingsRollouts
@@ -74,16 +77,18 @@ class RemediationService(SettingsUse):
         closing = await self._exposure.closing(
             principal.tenant_id, {target.endpoint_id: target.updates for target in planned.targets}
         )
-        return Preview(text, chosen, asked, len(endpoint_ids), planned, closing)
+        advice = advise(_risk(closing), _change(planned, closing), len(planned.targets), _regions(planned))
+        return Preview(text, chosen, asked, len(endpoint_ids), planned, closing, advice)
 
     async def create(
         self, principal: Principal, filter_text: str, selection: str = "security", names: Sequence[str] = (), *,
-        title: str = "", expect_count: int | None = None, digest: str = "", pace: str = "careful",
+        title: str = "", expect_count: int | None = None, digest: str = "", pace: str = BY_RISK, pace_reason: str = "",
         policy: RolloutPolicy | None = None, start: bool = False,
     ) -> Deployment:  # fmt: skip
         """Make the rollout of what `preview` shows now. Raises CountMoved when it is not what was seen.
 
-        `pace` names a ready-made policy for rings and bake times; `policy` is one of one's own instead.
+        `pace` names a ready-made policy for rings and bake times, by default the one that the preview suggests; another
+        one takes a reason. `policy` is one of one's own instead.
         """
         principal.require("rollout.create")
         if start:
@@ -91,13 +96,13 @@ class RemediationService(SettingsUse):
         seen = await self.preview(principal, filter_text, selection, names)
         _unmoved(seen, expect_count, digest)
         title = title.strip()[:TITLE_CHARS_MAX] or default_title(seen.selection, seen.names, seen.count)
-        change = Change(
-            tuple(Pin(update.name, update.version) for update in seen.plan.updates),
-            exploited=bool(seen.closing.kev), title=title,
+        change, targets = _change(seen.plan, seen.closing, title), seen.plan.targets
+        chosen = None if policy is not None else settle(seen.pace, pace, pace_reason, principal.name)
+        rings = policy if chosen is None else policy_for(len(targets), chosen.pace)
+        assert rings is not None
+        rollout_id = await self._rollouts.create(
+            principal, title, change, rings, [t.endpoint_id for t in targets], chosen=chosen
         )  # fmt: skip
-        targets = seen.plan.targets
-        rings = policy or policy_for(len(targets), pace)
-        rollout_id = await self._rollouts.create(principal, title, change, rings, [t.endpoint_id for t in targets])
         made = Deployment(
             id=self._ids.new("de"), rollout_id=rollout_id, title=title, filter=seen.filter, selection=seen.selection,
             names=seen.names, updates=seen.plan.updates, endpoints=len(targets), skipped=len(seen.plan.skipped),
@@ -175,6 +180,20 @@ class RemediationService(SettingsUse):
         return Situation(
             endpoint_id, detail.summary.hostname, detail.summary.region, release_of(detail), pending, blocked, wanted
         )
+
+
+def _change(planned: Plan, closing: Closing, title: str = "") -> Change:
+    pins = tuple(Pin(update.name, update.version) for update in planned.updates)
+    return Change(pins, exploited=bool(closing.kev), title=title)
+
+
+def _risk(closing: Closing) -> Risk:
+    """What is known of what the updates close. Neither EPSS nor CVSS is loaded by any feed yet."""
+    return Risk(closing.assessed > 0, len(closing.closed), closing.kev, closing.exposed)
+
+
+def _regions(planned: Plan) -> int:
+    return len({target.region for target in planned.targets})
 
 
 def _selection(selection: str, names: Sequence[str]) -> tuple[Selection, tuple[str, ...]]:

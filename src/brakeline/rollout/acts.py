@@ -19,10 +19,11 @@ from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.tenancy.approvals import Agreed, Approvals
-from brakeline.tenancy.model import Principal
+from brakeline.tenancy.model import Principal, system_principal
 from brakeline.tenancy.two_people import Act, Request
 
 GATE: Final = "second person"
+NAMES_SHOWN: Final = 5
 
 
 class Acts:
@@ -81,14 +82,28 @@ class Acts:
         """What about this rollout waits for a second person."""
         return await self._approvals.about(tenant_id, rollout_id)
 
+    async def lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
+        """For the report: what waits for whom; of a draft in the fast lane, that its start will."""
+        asked = await self.waiting(tenant_id, row.rollout_id)
+        if asked is not None:
+            names = await self._approvals.who_can_agree(system_principal(tenant_id, "rollout"), asked)
+            return (self.line(asked, names),)
+        if row.wish is not Wish.DRAFT:
+            return ()
+        why = why_fast(row.policy, row.change, await self._size(tenant_id, row.rollout_id))
+        if not why or await self.tries_out(tenant_id, row):
+            return ()
+        return (Line(GATE, State.WAIT, f"to start it takes a second person: {why}"),)
+
     @staticmethod
-    def line(asked: Request) -> Line:
-        """The same as a line of the report."""
+    def line(asked: Request, names: tuple[str, ...]) -> Line:
+        """A request as a line of the report; `names` could agree to it now."""
         until_s = (asked.not_before_ms or asked.expires_ms) / 1000
         until = datetime.fromtimestamp(until_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
         how = f"can be confirmed from {until} on" if asked.not_before_ms else f"a second person agrees until {until}"
-        text = f"{asked.asked_by} asks to {_verb(asked)}: {how} (request {asked.approval_id})"
-        return Line(GATE, State.WAIT, text, {"approval": asked.approval_id})
+        who = f"; waits for {_any_of(names)}" if names else "; nobody else could agree now"
+        text = f"{asked.asked_by} asks to {_verb(asked)}: {how} (request {asked.approval_id}){who}"
+        return Line(GATE, State.WAIT, text, {"approval": asked.approval_id, "waits_for": list(names)})
 
     # --- after -------------------------------------------------------------------------------------------------------
 
@@ -121,6 +136,11 @@ class Acts:
 def _updates(row: RolloutRow) -> str:
     names = [f"{p.name} {p.version}" for p in row.change.updates]
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _any_of(names: tuple[str, ...]) -> str:
+    few = list(names[:NAMES_SHOWN]) + ([f"{len(names) - NAMES_SHOWN} more"] if len(names) > NAMES_SHOWN else [])
+    return " or ".join(few)
 
 
 def _verb(asked: Request) -> str:

@@ -44,7 +44,7 @@ class PinIn:
 
 @dataclass(frozen=True, slots=True)
 class NewRollout:
-    """What to roll out, and to whom. `pace`: careful, fast or rehearsal."""
+    """What to roll out, and to whom. `pace`: careful, fast, emergency or rehearsal."""
 
     title: str
     updates: tuple[PinIn, ...]

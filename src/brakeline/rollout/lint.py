@@ -18,6 +18,8 @@ from brakeline.rollout.alpha import alpha_sum, alpha_table
 from brakeline.rollout.budget import Allowance
 from brakeline.rollout.model import EXPOSED_NO_MORE, Arm, Blueprint, Observed, Phase, Policy, Subject, Wish
 
+GROUPS_NAMED: Final = 5
+
 
 class Severity(StrEnum):
     ERROR = "error"
@@ -203,6 +205,33 @@ def alpha_note(policy: Policy, attributes: tuple[str, ...]) -> Finding:
         f"{len(rows)} questions spend {100 * alpha_sum(rows):.3f} % of {100 * policy.guard.alpha:.3f} % for false halts"
     )
     return Finding("alpha-table", Severity.NOTE, text)
+
+
+def alpha_rows(policy: Policy, attributes: tuple[str, ...]) -> tuple[Finding, ...]:
+    """The alpha table: what is asked when, what that spends and at which evidence it halts; equal rows are one line."""
+    groups: dict[tuple[str, int, float], list[str]] = {}
+    for r in alpha_table(policy, attributes):
+        groups.setdefault((r.signal, r.checkpoint, r.alpha), []).append(r.group)
+    return tuple(
+        Finding(
+            "alpha-row", Severity.NOTE,
+            f"{signal} {_when(policy, checkpoint)} in {len(names)} groups ({', '.join(names[:GROUPS_NAMED])}"
+            f"{' …' if len(names) > GROUPS_NAMED else ''}): {100 * alpha:.5f} % each, halts at log evidence "
+            f"{-math.log(alpha):.2f}",
+        )
+        for (signal, checkpoint, alpha), names in groups.items()
+    )  # fmt: skip
+
+
+def _when(policy: Policy, checkpoint: int) -> str:
+    return "at any time" if checkpoint < 0 else f"after {policy.checkpoints_s[checkpoint] / 3600:g} h"
+
+
+def stop_notes(freeze: str, allowed: Allowance) -> tuple[Finding, ...]:
+    """What keeps every rollout from going on now, whatever its plan; "" = no freeze."""
+    told = [("frozen", freeze)] if freeze else []
+    told += [("freeze-window", f"no new offers in {allowed.frozen}")] if allowed.frozen else []
+    return tuple(Finding(rule, Severity.NOTE, text) for rule, text in told)
 
 
 RULES: Final[tuple[Rule, ...]] = (

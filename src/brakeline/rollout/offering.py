@@ -342,6 +342,12 @@ class Offering:
         )
         detail = f"{result.code}: {result.detail}"[:500]
         progress = PROGRESS[result.outcome]
+        made, _ = await offers.attempts(conn, offer.rollout_id, endpoint_id)
+        if offer.attempt < made:  # it was offered anew since: what came of that counts, and harm counts whenever told
+            await arms_store.set_explicit(conn, offer.rollout_id, endpoint_id, explicit, detail)
+            text = f"{endpoint_id}: {result.outcome.value}, told late, of attempt {offer.attempt} of {made}; {detail}"
+            await rollouts.add_event(conn, identity.tenant_id, offer.rollout_id, now_ms, "result", endpoint_id, text)
+            return explicit
         await arms_store.set_progress(
             conn, offer.rollout_id, endpoint_id, progress, explicit=explicit, detail=detail, ended_ms=now_ms
         )

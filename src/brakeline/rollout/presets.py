@@ -1,7 +1,9 @@
 """Ready-made policies, by pace and size of fleet. Pure.
 
-`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
-the least that still spans the third checkpoint. `rehearsal` runs in minutes: it shows the machinery, not more.
+`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` has the same
+rings and bakes 6 h 15, the least that still spans the third checkpoint. `emergency`, for what is being exploited, bakes
+as long in fewer and larger rings, offered within 2 h, and holds nobody out. `rehearsal` runs in minutes: it shows the
+machinery, not more. `pace` chooses among them; what is less careful than careful takes two people (`lanes`).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Final
 from brakeline.core.errors import Invalid
 from brakeline.rollout.model import NO_RESTARTS, Guard, Policy, Ring
 
-PACES: Final = ("careful", "fast", "rehearsal")
+PACES: Final = ("careful", "fast", "emergency", "rehearsal")
 RELEASE_FAILURES: Final = 0.001  # of trials of a good release, by full disks and the like
 LARGE_FLEET: Final = 100_000  # from here rings grow tenfold from a hundred on, and their offers are spread over hours
 LARGE_COUNTS: Final = (100, 1_000, 10_000, 100_000)
@@ -22,13 +24,18 @@ STAGGER_S: Final = 1800  # regions open a ring one after another
 OFFERS_A_TICK: Final = 1_000_000  # the spread bounds a tick, not a number
 CANARY_MAX: Final = 100
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
-BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "rehearsal": 60}
+BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "emergency": 22_500, "rehearsal": 60}
+EMERGENCY_COUNTS: Final = (1_000, 50_000, 1_000_000)  # then everybody
+EMERGENCY_SHARE: Final = 8  # no ring before the last reaches more than one in so many
+EMERGENCY_SPREAD_S: Final = 2 * 3600
 
 
 def policy_for(size: int, pace: str = "careful") -> Policy:
     """The policy for `size` endpoints. Raises `Invalid` for a pace that there is not."""
     if pace not in PACES:
         raise Invalid(f"no pace {pace!r}; there are {', '.join(PACES)}")
+    if pace == "emergency":
+        return _emergency(size)
     policy = Policy(_rings(size, BAKE_S[pace]))
     if size >= LARGE_FLEET and pace != "rehearsal":
         policy = replace(policy, spread_s=SPREAD_S, region_stagger_s=STAGGER_S, offers_per_tick=OFFERS_A_TICK)
@@ -61,6 +68,29 @@ def rehearsal(policy: Policy, interval_s: int) -> Policy:
         guard=Guard(holdout=0.0),
         restarts=NO_RESTARTS,
     )
+
+
+def _emergency(size: int) -> Policy:
+    """As fast as the third checkpoint lets it be: nobody is watched for less than 6 h 15."""
+    policy = Policy(
+        _emergency_rings(size, BAKE_S["emergency"]), guard=Guard(holdout=0.0), people_return_s=BAKE_S["emergency"]
+    )
+    if size < LARGE_FLEET:
+        return policy
+    return replace(policy, spread_s=EMERGENCY_SPREAD_S, offers_per_tick=OFFERS_A_TICK)
+
+
+def _emergency_rings(size: int, bake_s: int) -> tuple[Ring, ...]:
+    """1,000, 50,000, a million and all; a small fleet has one canary, a middle one as many as ever and an eighth."""
+    everybody = Ring("all", bake_s, share=1.0)
+    if size <= SMALL_FLEET:
+        return (Ring("canary", bake_s, count=1), everybody)
+    most = size // EMERGENCY_SHARE
+    if size < LARGE_FLEET:
+        canary = max(2, min(CANARY_MAX, size // 50))
+        return (Ring("canary", bake_s, count=canary), Ring("eighth", bake_s, count=max(canary, most)), everybody)
+    counts = sorted({min(n, most) for n in EMERGENCY_COUNTS})
+    return (*(Ring(f"{n:,}", bake_s, count=n) for n in counts), everybody)
 
 
 def _rings(size: int, bake_s: int) -> tuple[Ring, ...]:

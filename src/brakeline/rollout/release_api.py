@@ -24,7 +24,7 @@ def _releasing(request: Request) -> Releasing:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """`pace`: careful, fast or rehearsal. `expect_count`: refuse unless so many endpoints are concerned."""
+    """`pace`: careful, fast, emergency or rehearsal. `expect_count`: refuse unless so many endpoints are concerned."""
 
     pace: str = "careful"
     policy: dict[str, Any] | None = None  # one of one's own instead, as `rollout.model.Policy`

@@ -23,14 +23,16 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import Settings
-from brakeline.rollout import arms, lint, planner, view
+from brakeline.rollout import arms, lint, plan_lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
-from brakeline.rollout.frozen import Frozen
+from brakeline.rollout.frozen import Frozen, held
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits, within
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
 from brakeline.rollout.offering import Offering
+from brakeline.rollout.pace import Chosen
+from brakeline.rollout.pace_text import chosen_line
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
@@ -108,7 +110,7 @@ class SecondPerson(Protocol):
     async def before_start(self, principal: Principal, row: RolloutRow) -> Request | None: ...
     async def before_resume(self, principal: Principal, row: RolloutRow, reason: str) -> Request | None: ...
     async def waiting(self, tenant_id: str, rollout_id: str) -> Request | None: ...
-    def line(self, asked: Request) -> Line: ...
+    async def lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]: ...
 
 
 class Freezes(Protocol):
@@ -159,15 +161,18 @@ class RolloutService(Offering):
 
     async def create(self, principal: Principal, title: str, change: Change, policy: Policy,
                      endpoint_ids: Sequence[str], *, first: frozenset[str] = frozenset(),
-                     left_out: Sequence[Exposed] = (), settings: Mapping[str, Settings] | None = None) -> str:  # fmt: skip
+                     left_out: Sequence[Exposed] = (), settings: Mapping[str, Settings] | None = None,
+                     chosen: Chosen | None = None) -> str:  # fmt: skip
         """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense.
 
         Of a rollback: who comes `first`, and who was reached by the update and has no way back. `settings`: what each
-        of them would run by, for a change of kind "settings".
+        of them would run by, for a change of kind "settings". `chosen`: the pace behind the policy, where somebody was
+        advised; it is shown and audited.
         """
         principal.require("rollout.create")
         _check(title, change, policy)
         wanted = set(endpoint_ids)
+        _plan(policy, change, len(wanted))
         found = [e for e in await self.endpoints_of(principal) if e.id in wanted and e.state is EndpointState.ACTIVE]
         missing = sorted(wanted - {e.id for e in found})
         if missing or not found or len(found) > TARGETS_MAX:
@@ -180,7 +185,7 @@ class RolloutService(Offering):
         values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
         row = RolloutRow(
             rollout_id, title, change, policy, salt, tuple(values), now_ms, principal.name, Wish.DRAFT,
-            principal.name, "", 0, 0, planner.first_blueprint(rollout_id, now_ms), Report(()),
+            principal.name, "", 0, 0, planner.first_blueprint(rollout_id, now_ms), Report(()), chosen,
         )  # fmt: skip
         async with self.db.tenant(principal.tenant_id) as conn:
             await rollouts.insert(conn, principal.tenant_id, row)
@@ -190,6 +195,8 @@ class RolloutService(Offering):
             await rollouts.add_event(conn, principal.tenant_id, rollout_id, now_ms, "draft", principal.name, text)
             after = {"title": title, "updates": [f"{p.name}={p.version}" for p in change.updates], "n": len(targets)}
             after |= {"undoes": change.undoes, "left_out": len(left_out)} if change.undoes else {}
+            if chosen is not None:
+                after |= {"pace": chosen.pace, "suggested": chosen.suggested, "pace_reason": chosen.reason}
             await audit.append(conn, self.clock, principal, "rollout.create", rollout_id, None, after)
         await self._news(principal.tenant_id, rollout_id)
         return rollout_id
@@ -454,31 +461,36 @@ class RolloutService(Offering):
         return await self._lines(principal.tenant_id, await self._get(principal.tenant_id, rollout_id))
 
     async def _lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
-        """The report, and behind its first line what waits for a second person, and who a rollback leaves out."""
-        more: tuple[Line, ...] = ()
-        asked = await self.acts.waiting(tenant_id, row.rollout_id) if self.acts is not None else None
-        if self.acts is not None and asked is not None:
-            more = (self.acts.line(asked),)
+        """The report; behind its first line what waits for a second person, and who a rollback leaves out; at its end
+        why it has this pace."""
+        more = await self.acts.lines(tenant_id, row) if self.acts is not None else ()
         if row.change.takes_back:
             async with self.db.tenant(tenant_id) as conn:
                 left_out = tuple(await undo_store.left_out(conn, row.rollout_id))
             more += (left_out_line(left_out),) if left_out else ()
-        return (*row.report.lines[:1], *more, *row.report.lines[1:])
+        pace = (chosen_line(row.pace),) if row.pace is not None else ()
+        return (*row.report.lines[:1], *more, *row.report.lines[1:], *pace)
 
     async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
-        """What an independent look at the next step finds wrong, and (as a note) what the alpha table spends."""
+        """What an independent look at the next step finds wrong; as notes what stops it, what its plan cannot do, and
+        the alpha table, row by row."""
         principal.require("rollout.read")
         tenant_id = principal.tenant_id
         row, limits = await self._get(tenant_id, rollout_id), await self.limits.of_tenant(tenant_id)
+        freeze = self.journal.frozen(tenant_id)
         async with self.db.tenant(tenant_id) as conn:
-            situation = await self._situation(conn, tenant_id, row)
+            situation = held(await self._situation(conn, tenant_id, row), freeze)
             allowed = await self.limits.allowance(conn, row, situation.targets, limits)
         now_ms = self.clock.now_ms()
         proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
         proposed, _ = within(situation, proposed, report, allowed, now_ms)
+        size = len(situation.targets)
         return (
             *lint.check(row.policy, row.blueprint, proposed, situation.observed, allowed),
+            *lint.stop_notes(freeze.told() if freeze else "", allowed),
+            *plan_lint.notes(row.policy, row.change, size),
             lint.alpha_note(row.policy, row.attributes),
+            *lint.alpha_rows(row.policy, row.attributes),
         )
 
     async def quarantined(self, principal: Principal) -> tuple[Quarantined, ...]:
@@ -529,6 +541,12 @@ def _said(agreed: Agreed) -> dict[str, Any]:
 def _reason(reason: str) -> None:
     if not reason.strip():
         raise Invalid("say why: the reason is kept in the log for those who come after you")
+
+
+def _plan(policy: Policy, change: Change, size: int) -> None:
+    """Refuses a plan that cannot work for so many endpoints, with every reason at once."""
+    if size and (wrong := plan_lint.problems(policy, change, size)):
+        raise Invalid("; ".join(f.text for f in wrong), rules=[f.rule for f in wrong])
 
 
 def _check(title: str, change: Change, policy: Policy) -> None:

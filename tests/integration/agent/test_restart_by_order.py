@@ -55,7 +55,7 @@ class NeverStarts:
     def start(self, transaction_id: str) -> None:
         raise AssertionError(transaction_id)
 
-    def alive(self, transaction_id: str) -> bool:  # noqa: ARG002
+    def alive(self, transaction_id: str) -> bool:
         return True
 
 

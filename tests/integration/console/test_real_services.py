@@ -282,6 +282,9 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert "Start on 4 endpoints" in shown
     assert "canary" in shown
     assert "no comparison of treated with control can halt" in shown
+    assert "Pace: rehearsal" in shown
+    assert "Suggested: " in shown
+    assert "endpoint-days exposed" in shown
     digest = re.search(r'name="digest" value="([^"]+)"', shown)
     assert digest is not None
     form = {"filter": "os:debian", "selection": "security", "policy": "rehearsal", "name": "curl", "digest": digest[1]}
@@ -294,6 +297,7 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     live = await house.page(rollout)
     assert "▶" in live
     assert "Why it is going on" in live
+    assert "pace rehearsal, chosen by " in live
     assert NEW in live.replace("<wbr>", "")  # a phone may break versions at their separators
     assert "curl" in await house.page("/rollouts?state=live")
     assert "waits for its ring" in await house.page(f"/endpoints/{ids[0]}/missing")

@@ -181,6 +181,38 @@ async def test_from_a_finding_to_a_deployment_that_closes_it(world: World) -> No
     assert ([d.id for d in items], more) == ([made.id], None)
 
 
+async def test_the_pace_is_suggested_by_risk_and_another_takes_a_reason_that_stays(world: World) -> None:
+    for host in "abc":
+        await world.endpoint(host)
+    await world.allow()
+    advice = (await world.remediation.preview(OWNER, "")).pace
+    assert (advice.risk.assessed, advice.risk.exposed) == (True, 3)
+    assert advice.risk.closes > 0
+    assert [o.pace for o in advice.options] == ["careful", "fast", "emergency"]
+    create = world.remediation.create
+    made = await create(OWNER, "", expect_count=3)
+    line = next(x for x in await world.rollouts.explain(OWNER, made.rollout_id) if x.gate == "pace")
+    assert line.text.startswith(f"pace {advice.suggested}, as suggested: {advice.why}")
+    assert line.data["sentences"] == list(advice.sentences)
+    other = next(o.pace for o in advice.options if o.pace != advice.suggested)
+    with pytest.raises(Invalid, match=f"{advice.suggested}, because .* Say why"):
+        await create(OWNER, "", expect_count=3, pace=other)
+    with pytest.raises(Invalid, match="no pace 'warp'"):
+        await create(OWNER, "", expect_count=3, pace="warp")
+    made = await create(OWNER, "", expect_count=3, pace=other, pace_reason="the vendor calls it urgent")
+    line = next(x for x in await world.rollouts.explain(OWNER, made.rollout_id) if x.gate == "pace")
+    assert f"pace {other}, chosen by {OWNER.name}; {advice.suggested} was suggested" in line.text
+    assert line.text.endswith("the vendor calls it urgent")
+
+
+async def test_what_nothing_is_known_of_goes_carefully(world: World) -> None:
+    await world.endpoint("lab", os_version="13")  # a release without advisory data
+    await world.allow()
+    seen = await world.remediation.preview(OWNER, "")
+    assert (seen.count, seen.pace.risk.assessed, seen.pace.suggested) == (1, False, "careful")
+    assert seen.pace.sentences[0].startswith("No data on risk")
+
+
 async def test_an_endpoint_that_a_rollout_watches_keeps_up_with_it(world: World) -> None:
     watched, other = await world.endpoint("web1"), await world.fleet.enrol("web2")
     await world.allow()

@@ -97,7 +97,7 @@ async def test_two_rollouts_and_a_release_spend_from_one_budget(fleet: SmallFlee
         (line,) = [x for x in await fleet.service.explain(OWNER, rollout) if x.gate == "budget"]
         assert (line.state, line.text[:53]) == (State.WAIT, "budget: 4 of 4 endpoints per hour are spent; next in ")
         assert (await fleet.service.show(OWNER, rollout)).why == line.text
-        assert [f.severity for f in await fleet.service.lint(OWNER, rollout)] == ["note"]
+        assert {f.severity for f in await fleet.service.lint(OWNER, rollout)} == {"note"}
     for _ in range(3):  # three hours later all twelve had their turn
         fleet.clock.advance(HOUR_S + 300)
         await fleet.rounds(12)

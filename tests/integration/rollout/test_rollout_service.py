@@ -12,8 +12,9 @@ from tests.support_rollout import CHANGE, OWNER, PIN, SmallFleet, quick_policy
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.platform.database import Database
-from brakeline.protocol.messages import Outcome, ReleaseRef
-from brakeline.rollout.model import Change, Pin, State
+from brakeline.protocol.codec import decode
+from brakeline.protocol.messages import Offer, Outcome, ReleaseRef, TransactionResult
+from brakeline.rollout.model import Change, Guard, Pin, Ring, State
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.tenancy.model import Principal
 
@@ -262,6 +263,49 @@ async def test_harm_is_looked_at_as_soon_as_it_is_committed(fleet: SmallFleet, f
     assert looked == (["postinst"] if fate == "postinst" else [])
 
 
+async def test_a_result_that_comes_after_a_later_one_undoes_nothing(fleet: SmallFleet) -> None:
+    """Of two attempts the first one's result arrives last: what the endpoint has now is what the second one said."""
+    for t in fleet.twins:
+        t.fate = "misses"
+    rollout = await fleet.create(quick_policy(1, 3))
+    while not any(t.applied for t in fleet.twins):
+        await fleet.rounds(3)
+    twin = next(t for t in fleet.twins if t.applied)
+    await fleet.rounds(2)
+    first, second = (decode(Offer, o.payload.encode()) for o in twin.orders[:2])
+    assert second.offer_id == twin.applied[0]
+    late = TransactionResult("tx_late", first.offer_id, rollout, first.generation, Outcome.INTERRUPTED, "power_loss",
+                             "in the middle", started_ms=1, ended_ms=2)  # fmt: skip
+    assert (await fleet.service.record_results(twin.identity, (late,))).accepted == ("tx_late",)
+    view = await fleet.service.show(OWNER, rollout)
+    assert next(m.state for m in view.members if m.hostname == twin.hostname) in ("installed", "proven")
+    assert any("told late, of attempt 1 of 2" in line.text for line in view.log)
+
+
+async def test_results_of_nobody_s_offer_and_of_a_ring_never_opened_change_nothing(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(2)
+    treated = next(t for t in fleet.twins if t.applied)
+    spared = next(t for t in fleet.twins if not t.applied)
+    stolen = treated.applied[0]  # another endpoint's offer, and one that never was
+    for number, offer_id in enumerate((stolen, "of_never_made")):
+        forged = TransactionResult(f"tx_f{number}", offer_id, rollout, 9, Outcome.FAILED, "maintainer_script_failed",
+                                   "says who was never offered it", started_ms=1, ended_ms=2)  # fmt: skip
+        await fleet.service.record_results(spared.identity, (forged,))
+    await fleet.round()
+    view = await fleet.service.show(OWNER, rollout)
+    assert (view.exposed, view.failed, view.state) == (1, 0, "rolling")
+    assert spared.hostname not in {m.hostname for m in view.members if m.arm == "treated"}
+
+
+async def test_a_plan_that_cannot_work_is_refused_with_every_reason(fleet: SmallFleet) -> None:
+    await fleet.hear()
+    ids = [t.identity.endpoint_id for t in fleet.twins]
+    bad = replace(quick_policy(1), rings=(Ring("only", 60, count=2),), guard=Guard(controls_per_treated=0))
+    with pytest.raises(Invalid, match=r"without a control arm.*is for 2 of 6 endpoints"):
+        await fleet.service.create(OWNER, "bad", CHANGE, bad, ids)
+
+
 async def test_two_executors_at_once_come_to_the_same_end(fleet: SmallFleet) -> None:
     rollout = await fleet.create(quick_policy(1, 3))
     first = fleet.service
@@ -287,7 +331,11 @@ async def test_an_endpoint_in_one_rollout_is_ready_for_no_other(fleet: SmallFlee
 async def test_lint_is_silent_and_every_wait_is_explained(fleet: SmallFleet) -> None:
     rollout = await fleet.create(quick_policy(1, 3))
     await fleet.rounds(4)
-    assert [f.severity for f in await fleet.service.lint(OWNER, rollout)] == ["note"]
+    found = await fleet.service.lint(OWNER, rollout)
+    assert {f.severity for f in found} == {"note"}
+    table = [f.text for f in found if f.rule == "alpha-row"]
+    assert any(t.startswith("silent after ") and "all, class:stationary" in t for t in table)
+    assert any(t.startswith("explicit at any time") for t in table)
     lines = await fleet.service.explain(OWNER, rollout)
     assert any(line.gate == "bake" and line.state is State.WAIT for line in lines)
 

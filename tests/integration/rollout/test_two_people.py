@@ -72,6 +72,8 @@ async def test_a_resume_after_a_halt_waits_for_a_second_person(world: World) -> 
     lines = await world.fleet.service.explain(world.olga, rollout)
     assert lines[1].gate == "second person"
     assert f"request {asked.approval_id}" in lines[1].text
+    assert "Anna" in lines[1].data["waits_for"]
+    assert "Owner" not in lines[1].data["waits_for"]
     assert await world.house.approve(world.anna, asked.approval_id) == "done"
     assert await world.state(rollout) == "rolling"
     assert await world.fleet.service.quarantined(world.olga) == ()
@@ -121,9 +123,12 @@ async def test_going_on_after_a_pause_takes_one_person(world: World) -> None:
 
 async def test_the_fast_lane_waits_for_a_second_person_whoever_names_it_what(world: World) -> None:
     ids = [t.identity.endpoint_id for t in world.fleet.twins]
-    for i, policy in enumerate((policy_for(6, "fast"), policy_for(6, "rehearsal"), quick_policy(6))):
+    paces = [policy_for(6, pace) for pace in ("fast", "emergency", "rehearsal")]
+    for i, policy in enumerate((*paces, quick_policy(6))):
         change = Change((Pin(f"package-{i}", "2"),))
         rollout = await world.fleet.service.create(world.olga, "quick", change, policy, ids)
+        told = next(x.text for x in await world.fleet.service.explain(world.olga, rollout) if x.gate == "second person")
+        assert told.startswith("to start it takes a second person: ring ")
         asked = await world.fleet.service.start(world.olga, rollout)
         assert asked is not None
         assert asked.act is Act.FAST_LANE

@@ -149,6 +149,15 @@ async def restart_refused(conn: Connection, rollout_id: str, endpoint_id: str, w
     )  # fmt: skip
 
 
+async def set_explicit(conn: Connection, rollout_id: str, endpoint_id: str, explicit: bool, detail: str) -> None:
+    """A failure that the change must have caused is harm, however late it is told; nothing else moves."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_subject SET explicit = true, detail = $4
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated' AND $3 AND NOT explicit""",
+        rollout_id, endpoint_id, explicit, detail,
+    )  # fmt: skip
+
+
 async def mark_taken(conn: Connection, rollout_id: str, endpoint_ids: Sequence[str], now_ms: int) -> None:
     """Their launchers say that they have confirmed the release: it was started, and ended so far, whatever the agent
     says of its offer (`situation.untold` counts from here).

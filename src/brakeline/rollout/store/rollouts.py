@@ -11,6 +11,7 @@ from typing import Any, Final
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import encode, from_plain
 from brakeline.rollout.model import Blueprint, Change, Line, Phase, Pin, Policy, Report, State, Wish
+from brakeline.rollout.pace import Chosen
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LOG_MAX: Final = 200  # events shown at once
@@ -46,6 +47,7 @@ class RolloutRow:
     resumed_generation: int
     blueprint: Blueprint
     report: Report
+    pace: Chosen | None = None  # None = nobody was advised
 
     @property
     def situation(self) -> str:
@@ -104,6 +106,7 @@ def _row(row: Any) -> RolloutRow:
         from_plain(Policy, json.loads(row["policy"])), row["salt"], tuple(row["attributes"]), ms(row["created_at"]),
         row["created_by"], Wish(row["wish"]), row["wish_by"], row["wish_reason"], ms(row["resumed_at"]),
         row["resumed_generation"], from_plain(Blueprint, json.loads(row["body"])), _report(row["report"]),
+        from_plain(Chosen, json.loads(row["pace"])) if row["pace"] else None,
     )  # fmt: skip
 
 
@@ -115,9 +118,10 @@ async def insert(conn: Connection, tenant_id: str, row: RolloutRow) -> None:
     """A new rollout with its first blueprint."""
     await conn.execute(
         """INSERT INTO brakeline.rollout (tenant_id, rollout_id, title, change, policy, salt, attributes, created_at,
-             created_by, wish, wish_by, wish_at, phase) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$9,$8,$11)""",
+             created_by, wish, wish_by, wish_at, phase, pace) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$9,$8,$11,$12)""",
         tenant_id, row.rollout_id, row.title, encode(row.change).decode(), encode(row.policy).decode(), row.salt,
         list(row.attributes), at(row.created_ms), row.created_by, row.wish.value, row.blueprint.phase.value,
+        encode(row.pace).decode() if row.pace else None,
     )  # fmt: skip
     await _insert_blueprint(conn, tenant_id, row.blueprint)
 
