@@ -1,8 +1,8 @@
 """The real screens: asks the services and hands what they say to `present*`. No rule of the product lives here.
 
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
-`DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys), `DeskStop` (freeze, approvals),
-`DeskLimits` (budgets, freeze windows) and `DeskProof` (audit log, settings).
+`DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys),
+`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations

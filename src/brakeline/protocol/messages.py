@@ -350,7 +350,7 @@ class Offer:
     allow_new_packages: bool = True
     allow_removals: bool = False
     release: ReleaseRef | None = None
-    undoes: str = ""  # rollout id: `transaction_digest` is of the inverse that the endpoint stored itself
+    undoes: str = ""  # rollout id: the digest is of the inverse that the endpoint stored itself, of `updates`
 
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else

@@ -18,7 +18,7 @@ from typing import Final
 from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.disk import ARCHIVES, archive_name
-from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.apt.queries import Queries, apt_name
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.model import Archive, Inverse, Order
@@ -112,6 +112,7 @@ class Keeper:
             inverse = Inverse(
                 order.transaction_id, order.rollout_id, inverse_of(order.transaction), archives, again, now_ms
             )  # fmt: skip
+            inverse = self._with_earlier(inverse, aside)
             write_durably(aside / "inverse.json", codec.encode(inverse))
             self.drop(order.transaction_id)
             os.rename(aside, self._path(order.transaction_id))
@@ -119,6 +120,18 @@ class Keeper:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return WayBack(True, len(inverse.transaction.actions))
+
+    def _with_earlier(self, inverse: Inverse, aside: Path) -> Inverse:
+        """The way back of this rollout's earlier, interrupted try goes on in this one."""
+        earlier = self.of_rollout(inverse.rollout_id)
+        if earlier is None or self.damaged(earlier):
+            return inverse
+        whole = joined(inverse, earlier, f"{self.directory}/{inverse.transaction_id}")
+        for new in set(whole.archives) - set(inverse.archives):
+            old = next(x for x in earlier.archives if x.sha256 == new.sha256)
+            shutil.copyfile(self.runner.path(old.path), aside / Path(new.path).name)
+            _flush(aside / Path(new.path).name)
+        return whole
 
     def _expected(self, wanted: tuple[Action, ...], known: Known) -> tuple[dict[Action, str], dict[Action, int]]:
         """SHA-256 and size of each former archive; `_No` where nobody has vouched for it."""
