@@ -80,6 +80,18 @@ def test_a_bad_update_goes_back_for_real_with_what_it_brought(endpoint: Clone, r
     )
 
 
+def test_a_repository_that_lists_the_former_version_and_is_away_does_not_matter(
+    endpoint: Clone, repository: Repository
+) -> None:
+    """apt takes a version that is listed from its repository, even when it is told a file with the same one."""
+    prepare(endpoint, repository, Built("job", "1:2"), first=(Built("job", "1:1"),))
+    assert endpoint.apply(endpoint.plan(("job", "1:2"))).way_back == WayBack(True, 1)
+    endpoint.sh("apt-get clean")
+    repository.stop()
+    result = undone(endpoint)
+    assert (result.outcome, endpoint.version("job")) == (Outcome.INSTALLED, "ii 1:1"), result
+
+
 def test_without_the_former_archive_there_is_no_way_back_and_it_is_said(
     endpoint: Clone, repository: Repository
 ) -> None:

@@ -200,6 +200,10 @@ class _Run:
             self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
         if damaged := self.applier.keeper.damaged(inverse):
             self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
+        try:
+            self.applier.keeper.lay_ready(inverse)
+        except OSError as e:
+            self._stop("no_space", f"The kept archives cannot be laid ready: {e.strerror}.")
 
     def _keep_way_back(self, transaction: Transaction, automatic: frozenset[str]) -> WayBack:
         """Store the inverse first, unless that would leave too little room for the update itself."""

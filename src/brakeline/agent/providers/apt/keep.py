@@ -93,6 +93,14 @@ class Keeper:
         bad = (x for x in inverse.archives if _sha256(self.runner.path(x.path)) != x.sha256)
         return next((f"{x.name} {x.version}" for x in bad), "")
 
+    def lay_ready(self, inverse: Inverse) -> None:
+        """Into apt's cache: a version that a repository lists, too, apt takes from there, and that may be away."""
+        for x in inverse.archives:
+            place = self.runner.path(f"{ARCHIVES}/{archive_name(x.name, x.version, x.architecture)}")
+            aside = place.with_name(place.name + ".brakeline")
+            shutil.copyfile(self.runner.path(x.path), aside)
+            os.replace(aside, place)
+
     # --- storing ---
 
     def _store(self, order: Order, known: Known, automatic: frozenset[str], now_ms: int, left_s: float) -> WayBack:
