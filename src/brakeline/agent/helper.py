@@ -144,7 +144,9 @@ class Helper:
             return refuse(unfit.code, unfit.reason)
         order = self._order(offer, found.transaction)
         bounds = replace(order.bounds, allow_downgrades=True, allow_removals=True)
-        return self._begin(replace(order, bounds=bounds, inverse=found), offer, request)
+        away = {(a.name, a.before) for a in found.transaction.actions}
+        taken_back = tuple(u for u in offer.updates if (u.name, u.version) in away)
+        return self._begin(replace(order, bounds=bounds, inverse=found, taken_back=taken_back), offer, request)
 
     def _restart(self, request: dict[str, Any]) -> Reply:
         if self.reboots is None:

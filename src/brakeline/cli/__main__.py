@@ -29,7 +29,7 @@ NOUNS: Final = {
     "settings": "What policies add, brought to endpoints by rollouts: show, plan, start.",
     "release": "Releases of the agent and the launcher.",
     "deployment": "Updates over endpoints: preview and create.",
-    "rollout": "Rollouts: list, show, start, watch, brake, resume, withdraw, explain.",
+    "rollout": "Rollouts: list, show, start, watch, brake, rollback, resume, withdraw, explain.",
     "freeze": "Stop everything, now. Never asks.",
     "unfreeze": "Lift a freeze: a reason, and a second person.",
     "approval": "Acts that take two people: list, show, approve, reject.",

@@ -1,4 +1,4 @@
-"""`brakeline rollout`: list, show, new, start, watch, pause, brake, resume, withdraw, explain, lint, power.
+"""`brakeline rollout`: list, show, new, start, watch, pause, brake, rollback, resume, withdraw, explain, lint, power.
 
 `brake` takes the id alone and never asks. `watch` prints a line whenever something changed (also when piped) and ends
 with exit code 6 when the rollout is halted or withdrawn, 7 when waiting took too long. Of endpoints people read the
@@ -15,11 +15,13 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Exit, Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.rollback import rollback
 from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
 from brakeline.rollout.wording import of_release, reason
 
 app = noun("Rollouts: a change goes ring by ring, and stops by itself when it does harm.")
+app.command()(rollback)
 Id = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Id of the rollout (ro_…).")]
 Why = Annotated[str, typer.Option("--reason", help="Kept in the log.")]
 GLYPH = {"ok": "✓", "wait": "○", "hold": "?", "halt": "✕", "unknown": "?"}
@@ -62,7 +64,7 @@ def _show(view: dict[str, Any]) -> None:
     pairs({
         "rollout": f"{view['title']} ({view['id']}), generation {view['generation']}",
         "state": _state(view),
-        "release" if view["release"] else "updates": ", ".join(view["updates"]),
+        _what(view): ", ".join(view["updates"]) + (f" (of {view['undoes']})" if view["undoes"] else ""),
         "exposed": f"{view['exposed']} of {view['targets']}: {view['proven']} proven, {view['failed']} failed, "
                    f"{view['silent']} silent; {len(view['spared'])} keep their versions",
         "bad": _bad(view["now"]),
@@ -79,6 +81,10 @@ def _show(view: dict[str, Any]) -> None:
         say(f"  {of_release(sentence) if view['release'] else sentence}")
     if view["state"] in SPARING and view["spared"]:
         say(_spared(view))
+
+
+def _what(view: dict[str, Any]) -> str:
+    return "release" if view["release"] else "takes back" if view["undoes"] else "updates"
 
 
 def _bad(now: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """The real screens: asks the services and hands what they say to `present*`. No rule of the product lives here.
 
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
-`DeskChange` (deployments, rollouts, policies), `DeskRelease` (releases, their keys), `DeskStop` (freeze, approvals),
-`DeskLimits` (budgets, freeze windows) and `DeskProof` (audit log, settings).
+`DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys),
+`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from brakeline.console.desk_fleet import DeskFleet
 from brakeline.console.desk_limits import DeskLimits
 from brakeline.console.desk_proof import DeskProof
 from brakeline.console.desk_release import DeskRelease
+from brakeline.console.desk_rollback import DeskRollback
 from brakeline.console.desk_stop import DeskStop
 
 
-class Desk(DeskFleet, DeskChange, DeskRelease, DeskStop, DeskLimits, DeskProof):
+class Desk(DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskProof):
     """`screens.Screens` over the services."""

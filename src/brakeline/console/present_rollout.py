@@ -94,6 +94,7 @@ SPARED_TITLES: Final = {
     "holding": "Spared so far: they keep their versions",
 }  # fmt: skip
 RELEASE_NOTE: Final = "a release of our own, for the launchers; each tries it beside one that works"
+BACK_NOTE: Final = "each endpoint puts back what it had itself, from what it kept before the update began"
 SPARED_SHOWN: Final = 60
 HARMED_SHOWN: Final = 40
 SMALL: Final = 50  # below this, counts are said instead of shares: "1 of 3"
@@ -184,11 +185,13 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
         harmed=tuple(_mark(m, v.release) for m in harmed[:HARMED_SHOWN]),
         spared=tuple(Link(name, endpoint_href(i)) for name, i in pairs[:SPARED_SHOWN]), spared_total=len(pairs),
         spared_title=SPARED_TITLES.get(v.state, "Not reached yet"),
-        updates=_pins(v, made), updates_note=RELEASE_NOTE if v.release else _closing(made),
+        updates=_pins(v, made), updates_note=RELEASE_NOTE if v.release else BACK_NOTE if v.undoes else _closing(made),
         releases=releases(v, may_resume),
         pause_action=f"{rollout_href(v.id)}/pause" if v.state == "rolling" and v.wish == "run" else "",
         withdraw_action=f"{rollout_href(v.id)}/withdraw" if v.state not in ("withdrawn", "completed") else "",
         release=Link(v.release, f"/releases/{quote(v.release, safe='')}") if v.release else None,
+        undoes=Link(v.undoes, rollout_href(v.undoes)) if v.undoes else None,
+        way_back=f"{rollout_href(v.id)}/rollback" if v.state == "halted" and not (v.release or v.undoes) else "",
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from brakeline.console.pages_change import ChangePages
 from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_release import ReleasePages
+from brakeline.console.pages_rollback import RollbackPages
 from brakeline.console.pages_stop import StopPages
 from brakeline.console.render import Renderer
 from brakeline.console.screens import Doors, Screens
@@ -51,7 +52,8 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     assets = load_assets()
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
-        *FleetPages(kit).routes(), *ChangePages(kit).routes(), *ReleasePages(kit).routes(),
+        *FleetPages(kit).routes(), *ChangePages(kit).routes(), *RollbackPages(kit).routes(),
+        *ReleasePages(kit).routes(),
         *StopPages(kit).routes(), *LimitsPages(kit).routes(), *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if dev:

@@ -20,6 +20,7 @@ from brakeline.console.samples_change import (
 )
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
+from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
@@ -338,6 +339,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **RELEASE_PAGES,
     **STOP_PAGES,
     "limits": LIMITS,
+    "rollback": ROLLBACKS,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

@@ -150,7 +150,7 @@ ROLLING_VIEW: Final = RolloutView(
     spared_title="Not reached yet", updates=PINS, updates_note="exact versions, pinned when it was made; closes 3 CVEs, 0 of them closed everywhere by now", pause_action="/rollouts/ro_live/pause",
 )  # fmt: skip
 HALTED_VIEW: Final = replace(
-    ROLLING_VIEW, state=HALTED, state_class="halted", alert_tone=Tone.BAD,
+    ROLLING_VIEW, state=HALTED, state_class="halted", alert_tone=Tone.BAD, way_back="/rollouts/ro_halted/rollback",
     alert="■ Halted. 1,365 endpoints received this change, 98,635 were spared. Nothing more is offered; "
     "going on needs a reason.",
     brake=BrakeControl("/rollouts/ro_live/brake", False, "BRAKED"),

@@ -39,6 +39,7 @@ from brakeline.console.views_release import (
     ReleasesView,
     ReleaseView,
 )
+from brakeline.console.views_rollback import RollbackView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.tenancy.model import Principal
 
@@ -132,6 +133,14 @@ class Screens(Protocol):
         ...
 
     async def withdraw(self, who: Visitor, rollout_id: str) -> None: ...
+    async def rollback(self, who: Visitor, rollout_id: str) -> RollbackView:
+        """What taking its updates back would do."""
+        ...
+
+    async def make_rollback(self, who: Visitor, rollout_id: str, expect_count: int) -> str:
+        """The id of the draft. Raises Conflict when the number of endpoints has moved."""
+        ...
+
     async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView: ...
     async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
         """The id of the started rollout. Raises Conflict when the number of endpoints has moved."""

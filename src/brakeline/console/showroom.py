@@ -13,6 +13,7 @@ from typing import Any
 
 from brakeline.console import samples, samples_change, samples_release, samples_stop
 from brakeline.console.samples_limits import LIMITS
+from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import ASKED
 from brakeline.console.screens import Screens, Visitor
 from brakeline.console.views import (
@@ -46,6 +47,7 @@ from brakeline.console.views_release import (
     ReleasesView,
     ReleaseView,
 )
+from brakeline.console.views_rollback import RollbackView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -191,6 +193,16 @@ class Showroom(Screens):
 
     async def withdraw(self, who: Visitor, rollout_id: str) -> None:
         self.presses.append(f"withdraw {rollout_id}")
+
+    async def rollback(self, who: Visitor, rollout_id: str) -> RollbackView:
+        return ROLLBACKS["plan" if who.may("rollout.create") else "viewer"]
+
+    async def make_rollback(self, who: Visitor, rollout_id: str, expect_count: int) -> str:
+        who.principal.require("rollout.create")
+        if expect_count != ROLLBACKS["plan"].expect_count:
+            raise Conflict("the plan has moved")
+        self.presses.append(f"rollback {rollout_id}: {expect_count}")
+        return "ro_draft"
 
     async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView:
         state = "unknown key" if form.filter.startswith("oss:") else "preview" if ask else "blank"

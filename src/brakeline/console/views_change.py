@@ -226,6 +226,8 @@ class RolloutView:
     pause_action: str = ""
     withdraw_action: str = ""
     release: Link | None = None  # the release of ours that it rolls out; None = updates
+    undoes: Link | None = None  # the rollout whose updates it takes back
+    way_back: str = ""  # address of the plan that takes these updates back
 
     @property
     def stopped(self) -> bool:

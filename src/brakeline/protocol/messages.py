@@ -361,7 +361,7 @@ class Offer:
     allow_new_packages: bool = True
     allow_removals: bool = False
     release: ReleaseRef | None = None
-    undoes: str = ""  # rollout id: `transaction_digest` is of the inverse that the endpoint stored itself
+    undoes: str = ""  # rollout id: the digest is of the inverse that the endpoint stored itself, of `updates`
     settings: Settings | None = None  # the agent runs by these from now on
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from brakeline.core.debversion import BadVersion, deb_key
 from brakeline.protocol.messages import PendingUpdate, UpdateState
@@ -21,11 +22,12 @@ TITLE_NAMES = 3
 TITLE_NAME_CHARS = 26  # of one name, so that the count at the end is never cut off
 
 
-def plan(situations: Sequence[Situation], selection: Selection, names: frozenset[str] = frozenset()) -> Plan:
-    """The pins of a deployment over these endpoints (all that match its filter)."""
+def plan(situations: Sequence[Situation], selection: Selection, names: frozenset[str] = frozenset(),
+         quarantined: frozenset[tuple[str, str]] = frozenset()) -> Plan:  # fmt: skip
+    """The pins of a deployment over these endpoints (all that match its filter). No quarantined version is pinned."""
     skipped = [_skip(s, *s.blocked) for s in situations if s.blocked]
     rest = [s for s in situations if not s.blocked]
-    chosen = {s.endpoint_id: _chosen(s, selection, names) for s in rest}
+    chosen = {s.endpoint_id: _without(_chosen(s, selection, names), quarantined) for s in rest}
     release = _main_release(s for s in rest if _installable(chosen[s.endpoint_id]))
     pins = _pins(u for s in rest if s.release == release for u in _installable(chosen[s.endpoint_id]))
     targets = []
@@ -62,6 +64,14 @@ def _chosen(situation: Situation, selection: Selection, names: frozenset[str]) -
         return [update for update in situation.pending if update.security]
     wanted = names if selection is Selection.NAMES else situation.wanted
     return [update for update in situation.pending if update.name in wanted]
+
+
+def _without(updates: list[PendingUpdate], quarantined: frozenset[tuple[str, str]]) -> list[PendingUpdate]:
+    """A quarantined version is kept back, and says so wherever reasons are shown."""
+    return [
+        replace(u, state=UpdateState.KEPT_BACK, reason=f"{u.candidate} is quarantined by a halted rollout")
+        if (u.name, u.candidate) in quarantined else u for u in updates
+    ]  # fmt: skip
 
 
 def _installable(updates: Iterable[PendingUpdate]) -> list[PendingUpdate]:

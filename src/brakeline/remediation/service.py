@@ -73,7 +73,10 @@ class RemediationService(SettingsUse):
             asked = tuple(cve.upper() for cve in asked)
         endpoint_ids = await self._fleet.matching(principal.tenant_id, text)
         situations = await self._situations(principal, endpoint_ids, asked if chosen is Selection.CVE else ())
-        planned = plan(situations, chosen, frozenset(asked))
+        quarantined = await self._rollouts.quarantined(principal)
+        planned = plan(
+            situations, chosen, frozenset(asked), frozenset((q.pin.name, q.pin.version) for q in quarantined)
+        )  # fmt: skip
         closing = await self._exposure.closing(
             principal.tenant_id, {target.endpoint_id: target.updates for target in planned.targets}
         )

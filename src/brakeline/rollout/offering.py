@@ -303,7 +303,7 @@ class Offering:
             rollout_id=row.rollout_id,
             generation=row.blueprint.generation,
             transaction_digest=ready.transaction.digest,
-            updates=() if row.change.takes_back else tuple(UpdateRef(p.name, p.version) for p in row.change.updates),
+            updates=tuple(UpdateRef(p.name, p.version) for p in row.change.updates),
             undoes=row.change.undoes,
             issued_ms=now_ms,
             expires_ms=now_ms + row.policy.offer_lifetime_s * 1000,

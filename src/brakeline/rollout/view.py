@@ -258,12 +258,23 @@ def build(
         rings=tuple(RingView(r.name, r.bake_s, upto) for r, upto in rings), regions=regions,
         grid=grid(policy, blueprint, [(r.name, upto) for r, upto in rings], names, subjects, now_ms),
         now=excess(now_ms, *counts(policy, subjects, now_ms), bar), series=tuple(excess(*s, bar) for s in samples),
-        lines=lines, log=log, statistics=power.power(policy, change, population, len(regions)).sentences,
+        lines=lines, log=log,
+        statistics=(*power.power(policy, change, population, len(regions)).sentences, *_of_rollback(change)),
         members=people, targets=len(names), exposed=len(treated), proven=states["proven"], failed=states["failed"],
         silent=states["silent"], controls=sum(m.arm == "control" for m in people),
         spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
         release=change.release.release_id if change.release else "", undoes=change.undoes, left_out=left_out,
     )  # fmt: skip
+
+
+def _of_rollback(change: Change) -> tuple[str, ...]:
+    """What statistics cannot say of endpoints that are known to be harmed."""
+    if not change.places_of_harmed:
+        return ()
+    return (
+        f"the first {change.places_of_harmed} places are endpoints with proven harm: they are compared with nobody, "
+        "and explicit failures alone can halt there",
+    )
 
 
 def _why(blueprint: Blueprint, lines: tuple[Line, ...]) -> str:

@@ -37,6 +37,7 @@ STEP_MS: Final = 10 * 60_000
 DECIDE_MS: Final = 30 * 60_000
 INSTALL_MS: Final = 5 * 60_000
 
+CHANGE: Final = Change((Pin("libexample1", "2.0-1"),), exploited=False)
 Plan = Callable[[Policy, Blueprint, Observed, int], tuple[Blueprint, Report]]
 Assign = Callable[[Gate | None, int, int, bool, int], Arm]
 
@@ -62,6 +63,7 @@ class Scenario:
     start_ms: int
     horizon_ms: int
     consent: float = 0.0  # share of endpoints that allow their restart
+    change: Change = CHANGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,6 @@ class Receiver:
     def receive(self, blueprint: Blueprint) -> None:
         if blueprint.generation > self.blueprint.generation:
             self.blueprint = blueprint
-
-
-CHANGE: Final = Change((Pin("libexample1", "2.0-1"),), exploited=False)
 
 
 class World:
@@ -187,7 +186,7 @@ class World:
             if m.controls:
                 m.controls = [_last_heard(c, m.last_heard_ms) for c in m.controls]
                 subjects += m.controls
-        return Observed(CHANGE, len(self.members), tuple(subjects),
+        return Observed(self.scenario.change, len(self.members), tuple(subjects),
                         {r: tuple(us) for r, us in untreated.items()}, {r: tuple(us) for r, us in fresh.items()},
                         tuple(self.ticks.values()), wish=Wish.RUN, data_ms=newest_ms,
                         attributes=self.attributes, eligible=count)  # fmt: skip

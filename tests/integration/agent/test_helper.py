@@ -38,6 +38,7 @@ from brakeline.protocol.messages import (
     SignedOrder,
     Transaction,
     TransactionResult,
+    UpdateRef,
 )
 
 CELL = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
@@ -67,7 +68,8 @@ BACK = (
 WAY_BACK = Transaction(BACK, transaction_digest(BACK))
 KEPT = (Archive("jq", "amd64", "1.6-2.1", "/kept/jq.deb", "00"),)
 STORED = {DONE: Inverse(TX, DONE, WAY_BACK, KEPT)}
-UNDOING = replace(GENUINE, undoes=DONE, transaction_digest=WAY_BACK.digest)
+UPDATES = (UpdateRef("jq", "1.6-2.1+deb12u1"), UpdateRef("elsewhere", "2"))
+UNDOING = replace(GENUINE, undoes=DONE, updates=UPDATES, transaction_digest=WAY_BACK.digest)
 RULES = Rules(never_restart=("postgresql*.service",))
 
 
@@ -351,6 +353,7 @@ def test_the_way_back_is_told_and_taken_from_the_endpoints_own_store(served: Ser
     assert served.starter.started == [TX]
     order = codec.decode(Order, (served.state / "tx" / TX / "order.json").read_bytes())
     assert (order.transaction, order.inverse) == (WAY_BACK, STORED[DONE])
+    assert order.taken_back == UPDATES[:1], "only what was here can be kept away"
     assert order.bounds.allow_downgrades
     assert order.bounds.allow_removals
 

@@ -28,6 +28,36 @@ def back(endpoint: Clone, number: int = 2) -> Order:
     return replace(order(inverse.transaction, BOUNDS, number), inverse=whole)
 
 
+def test_nightly_upgrades_of_the_endpoints_own_do_not_bring_it_back(endpoint: Clone, repository: Repository) -> None:
+    """A rolled-back update once installed itself again. An order of the cell may; apt by itself may not."""
+    prepare(endpoint, repository, Built("job", "2"), first=(Built("job", "1"),))
+    endpoint.apply(endpoint.plan(("job", "2")))
+    wanted = replace(back(endpoint), taken_back=(UpdateRef("job", "2"),))
+    assert endpoint.provider.apply(wanted, endpoint.said.append).outcome is Outcome.INSTALLED
+    endpoint.sh("apt-get -qy upgrade; apt-get -qy dist-upgrade; apt-get -qy install job")
+    assert endpoint.version("job") == "ii 1"
+    assert endpoint.provider.available() == ()
+    repository.publish(Built("job", "3"))
+    endpoint.sh("apt-get -q -eany update")
+    assert [u.candidate for u in endpoint.provider.available()] == ["3"], "a newer version is not concerned"
+    again = endpoint.apply(endpoint.plan(("job", "2")), number=7)
+    assert (again.outcome, endpoint.version("job")) == (Outcome.INSTALLED, "ii 2")
+    assert not endpoint.machine.path("/etc/apt/preferences.d/brakeline-taken-back").exists()
+
+
+def test_the_way_back_of_an_interrupted_first_try_is_kept_in_the_second(
+    endpoint: Clone, repository: Repository
+) -> None:
+    first = (Built("job", "1"), Built("later", "1"))
+    prepare(endpoint, repository, Built("job", "2"), Built("later", "2"), first=first)
+    endpoint.apply(endpoint.plan(("job", "2")), number=1)  # as far as the first try came
+    assert endpoint.apply(endpoint.plan(("later", "2")), number=3).way_back == WayBack(True, 2)
+    repository.withdraw("job", "1")
+    endpoint.sh("apt-get -q -eany update; apt-get clean; rm -r /var/lib/brakeline-helper/back/tx_1")
+    assert undone(endpoint, 4).outcome is Outcome.INSTALLED
+    assert (endpoint.version("job"), endpoint.version("later")) == ("ii 1", "ii 1")
+
+
 def undone(endpoint: Clone, number: int = 2) -> TransactionResult:
     return endpoint.provider.apply(back(endpoint, number), endpoint.said.append)
 
@@ -48,6 +78,18 @@ def test_a_bad_update_goes_back_for_real_with_what_it_brought(endpoint: Clone, r
     assert endpoint.provider.undo("ro_1", look=True) == Refused(
         "nothing_to_do", "Every package is as it was before that update."
     )
+
+
+def test_a_repository_that_lists_the_former_version_and_is_away_does_not_matter(
+    endpoint: Clone, repository: Repository
+) -> None:
+    """apt takes a version that is listed from its repository, even when it is told a file with the same one."""
+    prepare(endpoint, repository, Built("job", "1:2"), first=(Built("job", "1:1"),))
+    assert endpoint.apply(endpoint.plan(("job", "1:2"))).way_back == WayBack(True, 1)
+    endpoint.sh("apt-get clean")
+    repository.stop()
+    result = undone(endpoint)
+    assert (result.outcome, endpoint.version("job")) == (Outcome.INSTALLED, "ii 1:1"), result
 
 
 def test_without_the_former_archive_there_is_no_way_back_and_it_is_said(

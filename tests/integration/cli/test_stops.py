@@ -23,6 +23,7 @@ from brakeline.platform.database import Database
 from brakeline.rollout.api import router as rollout_router
 from brakeline.rollout.freeze_api import router as freeze_router
 from brakeline.rollout.presets import policy_for
+from brakeline.rollout.undo_api import router as rollback_router
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import router as tenancy_router
 from brakeline.tenancy.approval_api import router as approval_router
@@ -66,7 +67,7 @@ async def cell(
     anna = await house.add("Anna", "approver", by=olga)
     house.later(30 * DAY_MS)
     token = (await fleet.tenancy.create_token(olga, "command line")).secret
-    api = make_api((tenancy_router, approval_router, rollout_router, freeze_router))
+    api = make_api((tenancy_router, approval_router, rollout_router, rollback_router, freeze_router))
     api.state.tenancy, api.state.clock = fleet.tenancy, clock
     api.state.rollout, api.state.freezing = fleet.service, fleet.freezing
     api.state.break_glass = BreakGlass(tmp_path / "break-glass.json", database, clock, IdMaker(clock))
@@ -150,3 +151,24 @@ async def test_the_break_glass_code_is_read_from_standard_input(cell: Cell) -> N
     assert (await cell.run("rollout", "brake", rollout, "--break-glass", typed=out))[0] == 0
     code, out, _ = await cell.run("freeze", "--break-glass", typed=out)
     assert (code, "frozen by the break-glass code" in out) == (0, True)
+
+
+async def test_a_halted_update_is_taken_back_after_a_look_at_the_plan(cell: Cell) -> None:
+    rollout = await cell.rollout()
+    assert (await cell.run("rollout", "start", rollout))[0] == 0
+    code, _, err = await cell.run("rollout", "rollback", rollout)
+    assert (code, "Press the brake first" in err) == (Exit.CONFLICT, True)
+    for _ in range(3):
+        await cell.fleet.round()
+    await cell.run("rollout", "brake", rollout)
+    code, out, err = await cell.run("rollout", "rollback", rollout)
+    assert code == 0
+    assert "1 were exposed, show no harm, and have a way back" in out
+    assert f"brakeline rollout rollback {rollout} --pace careful --yes" in err
+    code, out, _ = await cell.run("rollout", "rollback", rollout, "--yes", "--json")
+    assert code == 0
+    back = json.loads(out)["id"]
+    _, out, _ = await cell.run("rollout", "show", back)
+    assert f"takes back: libssl3 3.0.17-1~deb12u2 (of {rollout})" in " ".join(out.split())
+    assert (await cell.run("rollout", "start", back))[0] == 0, "careful, and no faster than usual: one person"
+    assert (await cell.run("rollout", "resume", rollout, "--reason", "again"))[0] == Exit.CONFLICT

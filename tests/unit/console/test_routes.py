@@ -327,3 +327,20 @@ def test_next_never_leads_to_another_site(target: str) -> None:
 
 def test_next_leads_to_our_pages() -> None:
     assert safe_next("/rollouts/ro_1?done=x") == "/rollouts/ro_1?done=x"
+
+
+async def test_the_way_back_is_looked_at_first_and_the_press_carries_the_count() -> None:
+    visit = Visit()
+    page = await visit("GET", "/rollouts/ro_halted/rollback")
+    assert page.status == 200
+    for words in ("8 endpoints have kept the exact way back", "First: proven harm", "edge-1", "cannot be had any more"):
+        assert words in page.text
+    assert visit.screens.presses == []
+    assert (await visit.post("/rollouts/ro_halted/rollback", expect_count="7")).status == 409
+    made = await visit.post("/rollouts/ro_halted/rollback", expect_count="8")
+    assert (made.status, made.headers["location"]) == (303, "/rollouts/ro_draft")
+    assert visit.screens.presses == ["rollback ro_halted: 8"]
+    looking = await Visit("viewer")("GET", "/rollouts/ro_halted/rollback")
+    assert 'id="make-rollback"' not in looking.text
+    halted = await visit("GET", "/rollouts/ro_halted")
+    assert 'href="/rollouts/ro_halted/rollback"' in halted.text

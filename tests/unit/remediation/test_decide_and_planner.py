@@ -201,3 +201,19 @@ def test_a_title_drops_no_name_without_a_sign() -> None:
     assert default_title(Selection.SECURITY, (), 6) == "Security updates on 6 endpoints"
     assert default_title(Selection.NAMES, ("x" * 300,) * 9, 200_000).endswith(" and 6 more on 200000 endpoints")
     assert len(default_title(Selection.NAMES, ("x" * 300,) * 500, 10_000_000)) <= 120
+
+
+def test_a_quarantined_version_is_pinned_by_no_deployment_and_says_why() -> None:
+    situations = [
+        situation("a", pending("openssl", "2"), pending("curl", "2")),
+        situation("b", pending("openssl", "2")),
+    ]
+    found = plan(situations, Selection.ALL, quarantined=frozenset({("openssl", "2")}))
+    assert [(u.name, u.version) for u in found.updates] == [("curl", "2")]
+    (target,) = found.targets
+    assert target.left_out == ("openssl: 2 is quarantined by a halted rollout",)
+    (skipped,) = found.skipped
+    assert (skipped.hostname, skipped.code) == ("b", "blocked")
+    assert "2 is quarantined by a halted rollout" in skipped.reason
+    newer = plan([situation("b", pending("openssl", "3"))], Selection.ALL, quarantined=frozenset({("openssl", "2")}))
+    assert [(u.name, u.version) for u in newer.updates] == [("openssl", "3")], "a fixed version goes on"

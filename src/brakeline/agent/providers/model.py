@@ -105,6 +105,7 @@ class Order:
     bounds: Bounds = Bounds()
     rules: Rules = BUILT_IN  # of the content that the helper was given when it took the order
     inverse: Inverse | None = None  # not None: `transaction` is what is left of it to do
+    taken_back: tuple[UpdateRef, ...] = ()  # versions that nothing but an order may bring back
 
 
 class Provider(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from brakeline.agent.providers.apt.dpkg import Installed, by_key
-from brakeline.agent.providers.apt.inverse import arguments, inverse_of, left_to_do, unlike
+from brakeline.agent.providers.apt.inverse import arguments, inverse_of, joined, left_to_do, unlike
 from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.model import Archive, Inverse, Refused
 from brakeline.protocol.messages import Action, ActionKind, Transaction
@@ -66,6 +68,15 @@ def test_what_was_changed_since_is_left_to_people(now: tuple[tuple[str, str, str
 
 def test_apt_is_told_files_and_names_with_a_minus() -> None:
     assert arguments(BACK, KEPT) == ("/b/job.deb", "lib-", "/b/old.deb")
+
+
+def test_a_second_try_goes_on_with_the_way_back_of_the_first() -> None:
+    second = Inverse("tx_2", "ro_1", inverse_of(make_transaction([NEW])), ())
+    first = replace(STORED, transaction=inverse_of(make_transaction([UP, NEW])), archives=KEPT[:1])
+    whole = joined(second, first, "/c")
+    assert [a.name for a in whole.transaction.actions] == ["job", "lib"]
+    assert whole.archives == (replace(KEPT[0], path="/c/job.deb"),)
+    assert whole.transaction_id == "tx_2"
 
 
 def test_nothing_else_is_a_part_of_it() -> None:

@@ -19,6 +19,7 @@ from brakeline.agent.providers.apt.dpkg import Installed, LogFacts, by_key, chan
 from brakeline.agent.providers.apt.inverse import arguments, unlike
 from brakeline.agent.providers.apt.keep import Keeper
 from brakeline.agent.providers.apt.locks import ARCHIVES_LOCK, DPKG_LOCKS, holder
+from brakeline.agent.providers.apt.pins import Pins
 from brakeline.agent.providers.apt.planner import Planner
 from brakeline.agent.providers.apt.queries import Queries
 from brakeline.agent.providers.apt.repair import Repair
@@ -27,7 +28,14 @@ from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.apt.staging import CONFFILE_ENVIRONMENT, Staging
 from brakeline.agent.providers.model import Bounds, Order, Refused
 from brakeline.core.clock import Clock
-from brakeline.protocol.messages import Outcome, PackageManagerHealth, Transaction, TransactionResult, WayBack
+from brakeline.protocol.messages import (
+    Outcome,
+    PackageManagerHealth,
+    Transaction,
+    TransactionResult,
+    UpdateRef,
+    WayBack,
+)
 
 POLL_S = 0.5
 DPKG_LOG = "/var/log/dpkg.log"
@@ -111,6 +119,7 @@ class _Run:
         self._download(transaction)
         automatic = self._automatic()
         kept = self._keep_way_back(transaction, automatic)
+        self._pin(transaction)
         services = Services(self.runner, self.order.rules)
         failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
         log_start = self._log_size()
@@ -191,6 +200,10 @@ class _Run:
             self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
         if damaged := self.applier.keeper.damaged(inverse):
             self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
+        try:
+            self.applier.keeper.lay_ready(inverse)
+        except OSError as e:
+            self._stop("no_space", f"The kept archives cannot be laid ready: {e.strerror}.")
 
     def _keep_way_back(self, transaction: Transaction, automatic: frozenset[str]) -> WayBack:
         """Store the inverse first, unless that would leave too little room for the update itself."""
@@ -204,6 +217,16 @@ class _Run:
             kept = WayBack(False, code="no_space", reason=f"Too little disk space to keep it: {short}.")
             self.log(kept.told)
         return kept
+
+    def _pin(self, transaction: Transaction) -> None:
+        """Before anything is changed: what is taken back stays away, what is ordered may come."""
+        pins = Pins(self.runner)
+        try:
+            pins.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
+            if self.order.taken_back:
+                pins.forbid(self.order.taken_back)
+        except OSError as e:
+            self._stop("no_space", f"apt's preferences cannot be written: {e.strerror}.")
 
     def _download(self, transaction: Transaction) -> None:
         """Fetch every archive first, so that the change itself needs no network."""

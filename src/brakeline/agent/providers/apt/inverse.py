@@ -7,6 +7,7 @@ packages that were on this endpoint, only to the versions that they had. Next: `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.plan import is_older, make_transaction
@@ -26,6 +27,21 @@ def _back(a: Action) -> Action:
         return Action(ActionKind.INSTALL, a.name, a.architecture, "", a.before)
     kind = ActionKind.UPGRADE if is_older(a.after, a.before) else ActionKind.DOWNGRADE
     return Action(kind, a.name, a.architecture, a.after, a.before)
+
+
+def joined(new: Inverse, earlier: Inverse, place: str) -> Inverse:
+    """`new` with what `earlier` knows of other packages; its archives lie in `place` then."""
+    mine = {(a.name, a.architecture) for a in new.transaction.actions}
+    more = [a for a in earlier.transaction.actions if (a.name, a.architecture) not in mine]
+    names = {(a.name, a.architecture) for a in more}
+    files = tuple(
+        replace(x, path=f"{place}/{x.path.rpartition('/')[2]}")
+        for x in earlier.archives
+        if (x.name, x.architecture) in names
+    )
+    automatic = tuple(sorted({*new.automatic, *(n for n in earlier.automatic if n in {name for name, _ in names})}))
+    whole = make_transaction([*new.transaction.actions, *more])
+    return replace(new, transaction=whole, archives=(*new.archives, *files), automatic=automatic)
 
 
 def left_to_do(inverse: Inverse, installed: Mapping[str, Installed]) -> Transaction | Refused:

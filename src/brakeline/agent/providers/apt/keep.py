@@ -18,7 +18,7 @@ from typing import Final
 from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.disk import ARCHIVES, archive_name
-from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.apt.queries import Queries, apt_name
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.model import Archive, Inverse, Order
@@ -93,6 +93,14 @@ class Keeper:
         bad = (x for x in inverse.archives if _sha256(self.runner.path(x.path)) != x.sha256)
         return next((f"{x.name} {x.version}" for x in bad), "")
 
+    def lay_ready(self, inverse: Inverse) -> None:
+        """Into apt's cache: a version that a repository lists, too, apt takes from there, and that may be away."""
+        for x in inverse.archives:
+            place = self.runner.path(f"{ARCHIVES}/{archive_name(x.name, x.version, x.architecture)}")
+            aside = place.with_name(place.name + ".brakeline")
+            shutil.copyfile(self.runner.path(x.path), aside)
+            os.replace(aside, place)
+
     # --- storing ---
 
     def _store(self, order: Order, known: Known, automatic: frozenset[str], now_ms: int, left_s: float) -> WayBack:
@@ -112,6 +120,7 @@ class Keeper:
             inverse = Inverse(
                 order.transaction_id, order.rollout_id, inverse_of(order.transaction), archives, again, now_ms
             )  # fmt: skip
+            inverse = self._with_earlier(inverse, aside)
             write_durably(aside / "inverse.json", codec.encode(inverse))
             self.drop(order.transaction_id)
             os.rename(aside, self._path(order.transaction_id))
@@ -119,6 +128,18 @@ class Keeper:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return WayBack(True, len(inverse.transaction.actions))
+
+    def _with_earlier(self, inverse: Inverse, aside: Path) -> Inverse:
+        """The way back of this rollout's earlier, interrupted try goes on in this one."""
+        earlier = self.of_rollout(inverse.rollout_id)
+        if earlier is None or self.damaged(earlier):
+            return inverse
+        whole = joined(inverse, earlier, f"{self.directory}/{inverse.transaction_id}")
+        for new in set(whole.archives) - set(inverse.archives):
+            old = next(x for x in earlier.archives if x.sha256 == new.sha256)
+            shutil.copyfile(self.runner.path(old.path), aside / Path(new.path).name)
+            _flush(aside / Path(new.path).name)
+        return whole
 
     def _expected(self, wanted: tuple[Action, ...], known: Known) -> tuple[dict[Action, str], dict[Action, int]]:
         """SHA-256 and size of each former archive; `_No` where nobody has vouched for it."""
