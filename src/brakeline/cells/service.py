@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +55,9 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 TOKEN: Final = "blcell1."  # noqa: S105 - what join tokens begin with
 
 
+Post = Callable[[str, str, str, bytes], Awaitable[tuple[int, bytes]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Invited:
     """A cell that may join; the token is shown once."""
@@ -65,8 +69,10 @@ class Invited:
 class CellsService:
     """See the module."""
 
-    def __init__(self, db: Database, clock: Clock, ids: IdMaker, cell: CellIdentity, keys: Path, ca_pem: str) -> None:
-        """`keys`: the directory of this server's keys."""
+    def __init__(self, db: Database, clock: Clock, ids: IdMaker, cell: CellIdentity, keys: Path, ca_pem: str,
+                 post: Post = calls.post) -> None:  # fmt: skip
+        """`keys`: the directory of this server's keys; `post`: how another server is called."""
+        self._post = post
         self._db, self._clock, self._ids, self._cell, self._ca_pem = db, clock, ids, cell, ca_pem
         self._conductor = CellIdentity.load(keys / "conductor.key", cell.name, cell.region)
 
@@ -226,6 +232,10 @@ class CellsService:
         async with self._db.tenant(tenant_id) as conn:
             return await store.link(conn)
 
+    async def link_in(self, conn: Connection) -> Link | None:
+        """The same inside a transaction of somebody else's."""
+        return await store.link(conn)
+
     async def isolate_self(self, principal: Principal, reason: str) -> Link:
         """This cell believes its conductor in nothing more, and holds what that one leads. Works with it away."""
         principal.require("rollout.brake")
@@ -258,7 +268,7 @@ class CellsService:
             await store.set_answered(conn, trouble, skew, now_ms if answer is not None else None)
 
     async def _call(self, url: str, route: str, ca_pem: str, sent: Sent) -> bytes:
-        status, raw = await calls.post(url, route, ca_pem, encode(sent))
+        status, raw = await self._post(url, route, ca_pem, encode(sent))
         if status != 200:
             raise Doubt(_said_no(status, raw), why="refused")
         return raw

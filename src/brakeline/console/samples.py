@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from brakeline.console.present import TAB_LABELS
+from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_change import (
     DEPLOYMENTS,
     MEMBERS,
@@ -338,6 +339,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **RELEASE_PAGES,
     **STOP_PAGES,
     "limits": LIMITS,
+    "cells": CELLS,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
@@ -35,15 +36,19 @@ from brakeline.remediation.api import router as remediation_router
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.acts import Acts
 from brakeline.rollout.api import router as rollout_router
+from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.executor import RECONCILE_S
 from brakeline.rollout.freeze_api import router as freeze_router
 from brakeline.rollout.freezing import Freezing
+from brakeline.rollout.lead_api import router as lead_router
 from brakeline.rollout.limits_api import router as limits_router
+from brakeline.rollout.linked import EXCHANGE_S, Linked
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
+from brakeline.server.cell_plane import CellPlane
 from brakeline.server.exchange import Exchange
 from brakeline.server.followers import InventoryFollower, listen_for_wakes
 from brakeline.server.following import FollowOrders
@@ -64,7 +69,7 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    freeze_router, limits_router, remediation_router,
+    freeze_router, limits_router, lead_router, remediation_router,
 )  # fmt: skip
 
 
@@ -150,6 +155,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)
     Acts(rollout, tenancy.approvals)
+    cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
+    conducting, linked = Conducting(db, clock, ids, bus, cells, tenancy.approvals), Linked(rollout, cells)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
@@ -157,6 +164,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
+        "cells": cells, "conducting": conducting,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -167,11 +175,16 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         return RequestContext(inner, lambda: ids.new("rq"), clock)
 
     agent_plane = AgentPlane(fleet, exchange, rollout, clock)
-    app = App(agent_plane, TrustPlane(releases), measured(api), measured(console), db.ping, installer)
+    cell_plane = CellPlane(cells.on_join, conducting.on_exchange)
+    app = App(agent_plane, TrustPlane(releases), cell_plane, measured(api), measured(console), db.ping, installer)
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, exchange,
-        follower, console, app, flush, _reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+        follower, console, app, flush, (
+            *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+            Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
+            Reconciler("link", linked.reconcile, EXCHANGE_S, clock),
+        ),
     )  # fmt: skip
 
 
