@@ -59,7 +59,7 @@ def add(
 
 @app.command()
 def join(token: Annotated[str, typer.Argument(help="What `cell add` printed.")], as_json: Json = False) -> None:
-    """Let the conductor that made this token lead here. This cell's own brake, budgets and windows hold all the same."""
+    """Let the conductor that made this token lead here. Its own brake, budgets and windows hold all the same."""
     made = Client.from_context().post("/cells/join", {"token": token})
     emit(made, as_json, lambda: say(f"This cell is {made['name']} to {made['conductor']} from now on."))
 
@@ -74,7 +74,7 @@ def drain(name: Name, reason: Why = "", as_json: Json = False) -> None:
 @app.command()
 def isolate(
     name: Annotated[
-        str, typer.Argument(help="A cell that this one conducts; none = this one from its conductor.")
+        str, typer.Argument(help="A cell that this one conducts; none = this one.")
     ] = "",
     reason: Why = "",
     as_json: Json = False,

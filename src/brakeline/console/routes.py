@@ -53,7 +53,8 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
         *FleetPages(kit).routes(), *ChangePages(kit).routes(), *ReleasePages(kit).routes(),
-        *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(), *AccountPages(kit, assets).routes(),
+        *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
+        *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if dev:
         routes += SpecimenPages(kit).routes()

@@ -29,8 +29,9 @@ GOING = LeadCard(
     ), may_brake=True,
 )  # fmt: skip
 HALTED = LeadCard(
-    "ld_00", "linux-image 6.1.9", STATES["halted"], "halted: brake pressed by cell berlin-1", "linux-image-amd64=6.1.9-1",
-    ("canary",), (LeadCell("berlin-1", "eu", STATES["halted"], ("100",), 8, 0, 2, "cell berlin-1: halted (evidence)"),),
+    "ld_00", "linux-image 6.1.9", STATES["halted"], "halted: brake pressed by cell berlin-1",
+    "linux-image-amd64=6.1.9-1", ("canary",),
+    (LeadCell("berlin-1", "eu", STATES["halted"], ("100",), 8, 0, 2, "cell berlin-1: halted (evidence)"),),
 )  # fmt: skip
 LINK = (Fact("Conductor", "https://berlin.example:8443"), Fact("Known there as", "dallas-1"),
         Fact("Trouble", "berlin.example does not answer", Tone.WARN))  # fmt: skip

@@ -46,6 +46,7 @@ def services_of(state: Any) -> Services:
     return Services(
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
-        freezing=state.freezing, cells=state.cells, conducting=state.conducting, break_glass=state.break_glass, clock=state.clock, settings=state.settings,
+        freezing=state.freezing, cells=state.cells, conducting=state.conducting,
+        break_glass=state.break_glass, clock=state.clock, settings=state.settings,
         one_liner=state.one_liner,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """The server as one ASGI application: what endpoints ask raw, `/api/v1` by FastAPI, the rest to the console.
 
 `/agent/v1/*`, `/trust/v1/*` and `/cell/v1/*` are dispatched before any framework: cheap. `/healthz` says that the
-process runs, `/readyz` that it can serve (database reachable, schema migrated), `/metrics` is for Prometheus. People's requests
-get a request id and are measured.
+process runs, `/readyz` that it can serve (database reachable, schema migrated), `/metrics` is for Prometheus. People's
+requests get a request id and are measured.
 """
 
 from __future__ import annotations
