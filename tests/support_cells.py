@@ -6,6 +6,7 @@ product: rollout service, executor, cells' service, conducting, link.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ class Cell(SmallFleet):
         try:
             found = await (self.conducting.on_exchange if path == EXCHANGE_ROUTE else self.cells.on_join)(body)
         except Fault as e:
-            return e.status, str(problem(e, "")).encode()
+            return e.status, json.dumps(problem(e, "")).encode()
         return 200, encode(found)
 
     async def enlist(self, conductor: Cell) -> None:

@@ -171,12 +171,12 @@ def _planned(lead: Lead, proposed: Blueprint, seen: Summary) -> PlannedRing:
     rings = arms.rings_for(pool_policy(lead.policy), seen.change, seen.population)
     ring, upto = rings[min(proposed.ring, len(rings) - 1)]
     before = lead.plan[-1].uptos if lead.plan else {}
-    uptos = dict(before) | {g.region: max(g.treated, before.get(g.region, 0)) for g in proposed.goals}
-    over = sum(uptos.values()) - max(upto, sum(before.values()))
+    uptos = {g.region: max(g.treated, before.get(g.region, 0)) for g in proposed.goals}
+    over = sum(uptos.values()) - max(upto, sum(before.get(cell, 0) for cell in uptos))
     for cell in sorted(uptos, key=lambda c: before.get(c, 0) - uptos[c]):
         give = min(max(over, 0), uptos[cell] - before.get(cell, 0))
         uptos[cell], over = uptos[cell] - give, over - give
-    return PlannedRing(ring.name, ring.bake_s, uptos)
+    return PlannedRing(ring.name, ring.bake_s, dict(before) | uptos)
 
 
 # --- each cell --------------------------------------------------------------------------------------------------------

@@ -74,9 +74,9 @@ class Linked:
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
-        await self._cells.settle(tenant_id, trouble, answer)
         for signed in answer.grants if answer is not None else ():
             trouble = await self._take(tenant_id, link, signed) or trouble
+        await self._cells.settle(tenant_id, trouble, answer)
         return trouble or "heard"
 
     async def _reports(self, tenant_id: str, link: Link) -> tuple[CellReport, ...]:

@@ -97,7 +97,7 @@ async def test_a_change_goes_through_both_cells_ring_by_ring_and_no_endpoint_s_d
         for r in draws:
             assert str(r["u"]) not in text
             assert r["rollout_id"] not in text
-    for word in ("os:debian", "tag:", '"u":', "hostname", "endpoint"):
+    for word in ("os:debian", "tag:", '"u":', "hostname", "endpoint_id"):
         assert word not in text
 
 
@@ -256,8 +256,25 @@ async def test_a_join_token_is_good_once(world: World) -> None:
 
 
 async def test_only_a_small_rehearsal_is_fast(world: World) -> None:
-    await world.berlin.enrol(20, ("eu",))
-    await world.berlin.hear()
+    for cell in world.cells:
+        await cell.enrol(8, (cell.region,))
+        await cell.hear()
     await world.begin(start=False)
-    with pytest.raises(Invalid, match="a rehearsal is for"):
+    with pytest.raises(
+        Invalid, match="a rehearsal is for 20 endpoints in an organisation's first week; this one has 24"
+    ):
         await world.berlin.conducting.start(OWNER, world.lead)
+
+
+async def test_a_cell_takes_no_fast_pace_for_many_whatever_is_signed(world: World) -> None:
+    await world.dallas.enrol(20, ("us",))
+    await world.dallas.hear()
+    await world.begin()
+    await world.beats(30)
+    assert await world.dallas.service.list(OWNER) == ()
+    assert world.updated() == [0, 0]  # and no ring opens without it
+    told = next(x.text for x in (await world.view()).lines if "cell dallas" in x.text)
+    assert "has told nothing of this yet" in told
+    link = await world.dallas.cells.link(OWNER)
+    assert link is not None
+    assert "takes no faster pace from a conductor" in link.trouble
