@@ -85,7 +85,7 @@ class Cell(SmallFleet):
         await self.linked.reconcile()
 
 
-async def beats(cells: list[Cell], conductor: Cell, count: int, seconds: float = 5) -> None:
+async def beats(cells: list[Cell], conductor: Cell, count: int, seconds: float = 10) -> None:
     """So many rounds of all of them, on one clock."""
     for _ in range(count):
         cells[0].clock.advance(seconds)

@@ -31,6 +31,7 @@ from brakeline.rollout.store.leads import LedRow
 from brakeline.tenancy.model import PERMISSIONS, Principal
 
 EXCHANGE_S: Final = 2.0  # a press in one cell is known in the next after two of these at most
+TOLD_MS: Final = 3_600_000  # an ended lead is told of for as long as its conductor speaks of it
 NO_LINK: Final = "this cell has no conductor any more"
 
 
@@ -82,7 +83,8 @@ class Linked:
     async def _reports(self, tenant_id: str, link: Link) -> tuple[CellReport, ...]:
         frozen = self._rollouts.journal.frozen(tenant_id) is not None
         async with self._rollouts.db.tenant(tenant_id) as conn:
-            rows = [r for r in await leads.led(conn, REPORTS_MAX) if r.link_id == link.link_id]
+            since_ms = self._rollouts.clock.now_ms() - TOLD_MS
+            rows = [r for r in await leads.led(conn, REPORTS_MAX, since_ms) if r.link_id == link.link_id]
             return tuple([await self._report(conn, tenant_id, r, link, frozen) for r in rows])
 
     async def _report(self, conn: Connection, tenant_id: str, row: LedRow, link: Link, frozen: bool) -> CellReport:
@@ -101,7 +103,7 @@ class Linked:
         try:
             lead_id = decode(Grant, signed.payload.encode()).lead_id
             async with self._rollouts.db.tenant(tenant_id) as conn:
-                kept = next((r for r in await leads.led(conn, REPORTS_MAX) if r.lead_id == lead_id), None)
+                kept = await leads.led_by(conn, lead_id)
             grant = decide.granted(link, signed, kept.grant if kept else None, now_ms)
             await self._follow(tenant_id, link, kept, grant, signed.payload)
         except Fault as e:

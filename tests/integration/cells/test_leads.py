@@ -43,7 +43,7 @@ class World:
     async def view(self) -> LeadView:
         return await self.berlin.conducting.show(OWNER, self.lead)
 
-    async def until(self, state: str, most: int = 80) -> LeadView:
+    async def until(self, state: str, most: int = 50) -> LeadView:
         for _ in range(most):
             await self.beats(1)
             view = await self.view()
@@ -125,7 +125,7 @@ async def test_a_bad_update_stops_both_after_few(world: World) -> None:
     for t in world.berlin.twins:
         t.fate = "postinst"
     await world.begin()
-    await world.beats(60)
+    await world.beats(30)
     assert (await world.view()).state == "holding"  # one failure in a small ring holds; nobody else gets it
     assert sum(bool(t.applied) for c in world.cells for t in c.twins) == 1
 
@@ -134,7 +134,7 @@ async def test_a_cell_that_is_cut_off_holds_and_goes_on_by_itself_when_it_is_bac
     await world.begin()
     await world.beats(4)
     world.wire.cut.add("dallas")
-    await world.beats(GRANT_S // 5 + 20)
+    await world.beats(GRANT_S // 10 + 20)
     view = await world.view()
     assert "cell dallas: not heard for" in next(x.text for x in view.lines if "cell dallas" in x.text)
     said = await why(world.dallas)
@@ -152,7 +152,7 @@ async def test_without_its_conductor_nothing_new_starts_and_a_restart_of_it_lose
     await world.beats(4)
     before = world.updated()
     world.wire.cut.add("berlin")  # the link of berlin to itself, too
-    await world.beats(GRANT_S // 5 + 4)
+    await world.beats(GRANT_S // 10 + 4)
     held = world.updated()
     assert held == before
     assert "no grant of the conductor since" in await why(world.berlin)
@@ -167,7 +167,7 @@ async def test_a_cell_that_is_lost_for_good_is_drained_and_the_rest_goes_on(worl
     await world.begin()
     await world.beats(4)
     world.wire.cut.add("dallas")
-    await world.beats(60)
+    await world.beats(30)
     assert (await world.view()).state != "completed"
     with pytest.raises(Invalid):
         await world.berlin.cells.drain(OWNER, "dallas", " ")
@@ -219,7 +219,7 @@ async def test_a_cell_that_reports_what_cannot_be_is_doubted_until_a_person_has_
     assert "negative or absurdly high" in member.doubt
     assert any("not believed any more" in x.text for x in (await world.view()).lines)
     world.wire.bend = lambda _, body: body
-    await world.beats(70)
+    await world.beats(40)
     assert world.updated()[1] == 0  # what it says is the truth again, and nobody has looked
     await world.berlin.cells.restore(OWNER, "dallas", "it was a test")
     await world.until("completed")

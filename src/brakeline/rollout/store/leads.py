@@ -114,10 +114,20 @@ def _led(r: Any) -> LedRow:
     return LedRow(r["lead_id"], r["link_id"], r["rollout_id"] or "", decode(Grant, r["grant_text"].encode()))
 
 
-async def led(conn: Connection, limit: int) -> list[LedRow]:
-    """The newest leads that this cell has heard of."""
-    rows = await conn.fetch("SELECT * FROM brakeline.rollout_led ORDER BY lead_id DESC LIMIT $1", limit)
+async def led(conn: Connection, limit: int, heard_after_ms: int = 0) -> list[LedRow]:
+    """The newest leads that this cell has heard of: those that go on here, and ended ones heard of since then."""
+    rows = await conn.fetch(
+        """SELECT l.* FROM brakeline.rollout_led l LEFT JOIN brakeline.rollout r USING (tenant_id, rollout_id)
+           WHERE l.taken_at > $2 OR r.phase IN ('draft', 'rolling', 'holding') ORDER BY l.lead_id DESC LIMIT $1""",
+        limit, at(heard_after_ms),
+    )  # fmt: skip
     return [_led(r) for r in rows]
+
+
+async def led_by(conn: Connection, lead_id: str) -> LedRow | None:
+    """What this cell keeps of one lead."""
+    r = await conn.fetchrow("SELECT * FROM brakeline.rollout_led WHERE lead_id = $1", lead_id)
+    return _led(r) if r else None
 
 
 async def led_of(conn: Connection, rollout_id: str) -> LedRow | None:
