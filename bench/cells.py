@@ -11,6 +11,8 @@ import json
 import time
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from brakeline.cells import decide
 from brakeline.cells.model import (
     EXCHANGE_CONTEXT,
@@ -81,9 +83,7 @@ def measure(cells: int) -> dict[str, float]:
     return {"cells": cells, **found, "report_bytes": len(next(iter(said.values()))), "grant_bytes": len(grant)}
 
 
-def _key(i: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+def _key(i: int) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(bytes([i]) * 32)
 
 
@@ -94,8 +94,8 @@ def main() -> None:
     rows = [measure(n) for n in CELLS]
     print("cells  verify  decide   grant  (CPU ms an exchange)   report   grant (bytes)")
     for r in rows:
-        print(f"{r['cells']:5}  {r['verify']:6.2f}  {r['decide']:6.2f}  {r['grant']:6.2f}  {'':21}  {r['report_bytes']:7}"
-              f"  {r['grant_bytes']:6}")  # fmt: skip
+        print(f"{r['cells']:5}  {r['verify']:6.2f}  {r['decide']:6.2f}  {r['grant']:6.2f}  {'':21}"
+              f"  {r['report_bytes']:7}  {r['grant_bytes']:6}")  # fmt: skip
     if wanted:
         wanted.write_text(json.dumps(rows, indent=1))
 

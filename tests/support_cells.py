@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.support_rollout import OWNER, SmallFleet
 
+from brakeline.cells.acts import CellActs
 from brakeline.cells.service import EXCHANGE_ROUTE, CellsService
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Fault, Unavailable
@@ -63,6 +64,7 @@ class Cell(SmallFleet):
         service = self.new_service()
         ids = IdMaker(self.clock)
         self.cells = CellsService(self.db, self.clock, ids, self.cell, self.directory, "", self.wire.post_of(self.name))
+        CellActs(self.cells, self.tenancy.approvals, self.fleet)
         self.conducting = Conducting(self.db, self.clock, ids, MemoryBus(), self.cells, self.tenancy.approvals)
         self.linked = Linked(service, self.cells)
 

@@ -12,6 +12,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
+from brakeline.cli.waiting import emit_or_wait
 
 app = noun("Cells: whole control planes that a conductor leads a change through; only counts pass between them.")
 Why = Annotated[str, typer.Option("--reason", help="Kept in the audit log.")]
@@ -61,7 +62,7 @@ def add(
 def join(token: Annotated[str, typer.Argument(help="What `cell add` printed.")], as_json: Json = False) -> None:
     """Let the conductor that made this token lead here. Its own brake, budgets and windows hold all the same."""
     made = Client.from_context().post("/cells/join", {"token": token})
-    emit(made, as_json, lambda: say(f"This cell is {made['name']} to {made['conductor']} from now on."))
+    emit_or_wait(made, as_json, lambda: say(f"This cell is {made['name']} to {made['conductor']} from now on."))
 
 
 @app.command()
@@ -73,9 +74,7 @@ def drain(name: Name, reason: Why = "", as_json: Json = False) -> None:
 
 @app.command()
 def isolate(
-    name: Annotated[
-        str, typer.Argument(help="A cell that this one conducts; none = this one.")
-    ] = "",
+    name: Annotated[str, typer.Argument(help="A cell that this one conducts; none = this one.")] = "",
     reason: Why = "",
     as_json: Json = False,
 ) -> None:
@@ -89,5 +88,5 @@ def isolate(
 @app.command()
 def restore(name: Name, reason: Why = "", as_json: Json = False) -> None:
     """Let a drained or doubted cell take part again."""
-    Client.from_context().post(f"/cells/{name}/restore", {"reason": reason})
-    emit({"restored": name}, as_json, lambda: say(f"{name}: takes part again."))
+    answer = Client.from_context().post(f"/cells/{name}/restore", {"reason": reason})
+    emit_or_wait({"restored": name} | (answer or {}), as_json, lambda: say(f"{name}: takes part again."))

@@ -7,6 +7,7 @@ from brakeline.console.desk_base import DeskBase
 from brakeline.console.screens import Visitor
 from brakeline.console.views_cells import CellsView
 from brakeline.core.errors import NotFound
+from brakeline.tenancy.two_people import Request
 
 LEADS_SHOWN = 20
 
@@ -24,11 +25,15 @@ class DeskCells(DeskBase):
             present_cells.link_facts(await self.s.cells.link(who.principal), now_ms), may,
         )  # fmt: skip
 
-    async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> None:
-        acts = {"drain": self.s.cells.drain, "isolate": self.s.cells.isolate, "restore": self.s.cells.restore}
+    async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> str:
+        if act == "restore":
+            found = await self.s.cells.restore(who.principal, name, reason)
+            return found.approval_id if isinstance(found, Request) else ""
+        acts = {"drain": self.s.cells.drain, "isolate": self.s.cells.isolate}
         if act not in acts:
             raise NotFound("a cell is drained, isolated or restored")
         await acts[act](who.principal, name, reason)
+        return ""
 
     async def isolate_self(self, who: Visitor, reason: str) -> None:
         await self.s.cells.isolate_self(who.principal, reason)

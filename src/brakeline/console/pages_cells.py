@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from brakeline.console.kit import Kit
+from brakeline.console.kit import Kit, asked
 
 PAGE = "/settings/cells"
 
@@ -34,8 +34,7 @@ class CellPages:
     async def act(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
         name, act = request.path_params["name"], request.path_params["act"]
-        await self.screens.cell_act(who, name, act, form.get("reason", ""))
-        return _back("cell")
+        return asked(await self.screens.cell_act(who, name, act, form.get("reason", ""))) or _back("cell")
 
     async def isolate_self(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)

@@ -289,9 +289,10 @@ class Showroom(Screens):
     async def cells(self, who: Visitor) -> CellsView:
         return CELLS["conductor" if who.may("limits.write") else "viewer"]
 
-    async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> None:
+    async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"{act} {name}: {reason}")
+        return ""
 
     async def isolate_self(self, who: Visitor, reason: str) -> None:
         who.principal.require("rollout.brake")

@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 
+from brakeline.cells.model import Member
 from brakeline.cells.service import CellsService
 from brakeline.rollout.api import PinIn, Reason, Who
 from brakeline.rollout.conducting import Conducting, LeadView
 from brakeline.rollout.model import Change, Pin
+from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["cells"])
 
@@ -125,11 +128,11 @@ async def add_cell(request: Request, who: Who, cells: Cells, body: CellIn) -> In
     return InvitedOut(made.member.cell, made.token)
 
 
-@router.post("/cells/join")
-async def join(who: Who, cells: Cells, body: TokenIn) -> LinkOut:
-    """Let the conductor that made this token lead here."""
-    link = await cells.join(who, body.token)
-    return LinkOut(link.url, link.cell, 0, 0, 0, "", isolated=False)
+@router.post("/cells/join", response_model=LinkOut, responses=WAITS)
+async def join(request: Request, who: Who, cells: Cells, body: TokenIn) -> LinkOut | JSONResponse:
+    """Let the conductor that made this token lead here. A second person agrees first."""
+    link, waits = await cells.join(who, body.token)
+    return asked(request, waits) if waits else LinkOut(link.url, link.cell, 0, 0, 0, "", link.isolated)
 
 
 @router.post("/cells/isolate")
@@ -151,10 +154,11 @@ async def isolate(who: Who, cells: Cells, name: str, body: Reason) -> None:
     await cells.isolate(who, name, body.reason)
 
 
-@router.post("/cells/{name}/restore", status_code=204)
-async def restore(who: Who, cells: Cells, name: str, body: Reason) -> None:
-    """A drained or doubted cell takes part again."""
-    await cells.restore(who, name, body.reason)
+@router.post("/cells/{name}/restore", status_code=204, response_model=None, responses=WAITS)
+async def restore(request: Request, who: Who, cells: Cells, name: str, body: Reason) -> Response:
+    """A drained or doubted cell takes part again. A second person agrees first."""
+    found = await cells.restore(who, name, body.reason)
+    return Response(status_code=204) if isinstance(found, Member) else asked(request, found)
 
 
 @router.get("/leads")

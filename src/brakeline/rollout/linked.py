@@ -11,13 +11,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from prometheus_client import Counter
+
 from brakeline.cells import decide
 from brakeline.cells.decide import Doubt
 from brakeline.cells.model import REPORTS_MAX, Answer, CellPhase, CellReport, Grant, Link, Signed, Stand
 from brakeline.cells.service import CellsService
 from brakeline.core.errors import Fault
 from brakeline.platform.database import Connection
-from brakeline.platform.observe import logger
+from brakeline.platform.observe import REGISTRY, logger
 from brakeline.protocol.codec import Malformed, decode
 from brakeline.rollout import led
 from brakeline.rollout.conduct import CELL_ALPHA_MIN
@@ -30,6 +32,7 @@ from brakeline.rollout.store import leads
 from brakeline.rollout.store.leads import LedRow
 from brakeline.tenancy.model import PERMISSIONS, Principal
 
+EXCHANGES = Counter("brakeline_cell_exchanges", "Exchanges with the conductor", ["outcome"], registry=REGISTRY)
 EXCHANGE_S: Final = 2.0  # a press in one cell is known in the next after two of these at most
 TOLD_MS: Final = 3_600_000  # an ended lead is told of for as long as its conductor speaks of it
 NO_LINK: Final = "this cell has no conductor any more"
@@ -78,6 +81,7 @@ class Linked:
         for signed in answer.grants if answer is not None else ():
             trouble = await self._take(tenant_id, link, signed) or trouble
         await self._cells.settle(tenant_id, trouble, answer)
+        EXCHANGES.labels("heard" if answer is not None and not trouble else "troubled").inc()
         return trouble or "heard"
 
     async def _reports(self, tenant_id: str, link: Link) -> tuple[CellReport, ...]:

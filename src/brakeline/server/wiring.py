@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
@@ -156,6 +157,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     freezing = Freezing(rollout, tenancy.approvals)
     Acts(rollout, tenancy.approvals)
     cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
+    CellActs(cells, tenancy.approvals, fleet)
     conducting, linked = Conducting(db, clock, ids, bus, cells, tenancy.approvals), Linked(rollout, cells)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)

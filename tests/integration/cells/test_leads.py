@@ -108,6 +108,18 @@ async def test_the_first_canary_is_in_one_cell_and_the_other_says_for_what_it_wa
     assert "has opened nothing to this cell yet" in await why(world.dallas)
 
 
+async def test_in_a_cell_a_lead_is_a_rollout_like_any_other_to_people(world: World) -> None:
+    await world.begin()
+    for beats_ in (0, 4):
+        await world.beats(beats_)
+        for cell in world.cells:
+            (rollout,) = await cell.service.list(OWNER)
+            view = await cell.service.show(OWNER, rollout.id)
+            assert len(view.members) == 4
+            assert [x.gate for x in await cell.service.explain(OWNER, rollout.id)].count("conductor") == 1
+            assert [f.rule for f in await cell.service.lint(OWNER, rollout.id)] == ["alpha-table"]
+
+
 async def test_a_press_in_one_cell_stops_the_other_within_two_rounds(world: World) -> None:
     await world.begin()
     await world.beats(4)
@@ -243,7 +255,8 @@ async def test_a_clock_that_is_wrong_holds_and_says_so(world: World) -> None:
     link = await world.dallas.cells.link(OWNER)
     assert link is not None
     assert "90 s apart" in link.trouble
-    assert (await world.view()).ring == 0
+    assert (await world.view()).ring < 2  # it may have opened before the minute was over that makes a cell lost
+    assert world.updated()[1] == 0
 
 
 async def test_a_join_token_is_good_once(world: World) -> None:
