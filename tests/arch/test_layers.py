@@ -29,6 +29,7 @@ PLANTED = {
     "Simulation drives the pure parts and does no I/O": ("sim/__init__.py", "import brakeline.rollout.store"),
     "tenancy's store is private": ("fleet/service.py", "import brakeline.tenancy.store"),
     "fleet's store is private": ("exposure/service.py", "import brakeline.fleet.store"),
+    "cells' store is private": ("rollout/conducting.py", "import brakeline.cells.store"),
     "advisories' store is private": ("exposure/service.py", "import brakeline.advisories.store"),
     "releases' store is private": ("rollout/service.py", "import brakeline.releases.store"),
     "exposure's store is private": ("remediation/service.py", "import brakeline.exposure.store"),

@@ -31,7 +31,7 @@ def troubled(seed: int) -> Scenario:
 
 
 def run(scenario: Scenario, seed: int = 1) -> History:
-    return World(scenario, seed).run()
+    return World(scenario, random.Random(seed)).run()
 
 
 @pytest.mark.parametrize("part", range(4))

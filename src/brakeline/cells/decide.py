@@ -68,6 +68,13 @@ def opened(signed: Signed, context: bytes, key: str, kind: type[T]) -> T:
     return message
 
 
+def whole(kind: type[T], text: str) -> T:
+    """A part of a grant. `Malformed` where this version does not know a field of it."""
+    found = decode(kind, text.encode())
+    _nothing_unknown(json.loads(text), to_plain(found), "$")
+    return found
+
+
 def _nothing_unknown(said: Any, known: Any, where: str) -> None:
     """What permits must be understood whole, and what counts must hold nothing besides counts."""
     if isinstance(said, dict) and isinstance(known, dict):
@@ -194,7 +201,7 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
 
 
 def _follows(kept: Grant, grant: Grant) -> None:
-    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; nothing is taken back to older."""
+    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; older is refused."""
     if (grant.revision, grant.issued_ms) < (kept.revision, kept.issued_ms):
         raise _doubt("rollback", "the grant is older than one that this cell has seen")
     if (grant.change, grant.filter, grant.policy) != (kept.change, kept.filter, kept.policy):

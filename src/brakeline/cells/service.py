@@ -11,9 +11,10 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from brakeline import __version__
 from brakeline.cells import decide, store
@@ -38,20 +39,36 @@ from brakeline.cells.model import (
     Signed,
 )
 from brakeline.core.clock import Clock
-from brakeline.core.errors import Conflict, Invalid, NotFound
+from brakeline.core.errors import Bug, Conflict, Invalid, NotFound
 from brakeline.fleet.cell import CellIdentity
 from brakeline.platform import calls
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import TENANT_ID, Connection, Database
 from brakeline.protocol.codec import Malformed, decode, encode
 from brakeline.tenancy import audit
+from brakeline.tenancy.approvals import Agreed
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
 EXCHANGE_ROUTE: Final = "/cell/v1/exchange"
 JOIN_ROUTE: Final = "/cell/v1/join"
 INVITED_MS: Final = 24 * 3_600_000
+BELIEVE, RESTORE = "believe", "restore"
+RESTORABLE: Final = {MemberState.JOINED, MemberState.DRAINED}
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 TOKEN: Final = "blcell1."  # noqa: S105 - what join tokens begin with
+
+
+class SecondPerson(Protocol):
+    """Who is asked before anything is widened (`acts.CellActs`)."""
+
+    async def before(
+        self, principal: Principal, parameters: Mapping[str, str], says: tuple[str, ...], situation: str
+    ) -> Request | None: ...
+
+
+Post = Callable[[str, str, str, bytes], Awaitable[tuple[int, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +82,11 @@ class Invited:
 class CellsService:
     """See the module."""
 
-    def __init__(self, db: Database, clock: Clock, ids: IdMaker, cell: CellIdentity, keys: Path, ca_pem: str) -> None:
-        """`keys`: the directory of this server's keys."""
+    def __init__(self, db: Database, clock: Clock, ids: IdMaker, cell: CellIdentity, keys: Path, ca_pem: str,
+                 post: Post = calls.post) -> None:  # fmt: skip
+        """`keys`: the directory of this server's keys; `post`: how another server is called."""
+        self._post = post
+        self.acts: SecondPerson | None = None  # `acts.CellActs` puts itself here; without it nothing is widened
         self._db, self._clock, self._ids, self._cell, self._ca_pem = db, clock, ids, cell, ca_pem
         self._conductor = CellIdentity.load(keys / "conductor.key", cell.name, cell.region)
 
@@ -110,29 +130,59 @@ class CellsService:
 
     async def drain(self, principal: Principal, cell: str, reason: str) -> Member:
         """It takes no further part: no grants, and no ring waits for it. What was told of it stays evidence."""
+        principal.require("limits.write")
         return await self._set(principal, cell, MemberState.DRAINED, reason, "cell.drain",
                                {MemberState.JOINED, MemberState.DRAINED})  # fmt: skip
 
     async def isolate(self, principal: Principal, cell: str, reason: str) -> Member:
         """As drained, and nothing that it says is even read; it comes back only with a new join token."""
+        principal.require("limits.write")
         return await self._set(principal, cell, MemberState.ISOLATED, reason, "cell.isolate", set(MemberState))
 
-    async def restore(self, principal: Principal, cell: str, reason: str) -> Member:
-        """A drained or doubted cell takes part again."""
-        return await self._set(principal, cell, MemberState.JOINED, reason, "cell.restore",
-                               {MemberState.JOINED, MemberState.DRAINED})  # fmt: skip
+    async def restore(self, principal: Principal, cell: str, reason: str) -> Member | Request:
+        """A drained or doubted cell takes part again; the request that a second person agrees to first."""
+        principal.require("limits.write")
+        found = await self._known(principal.tenant_id, cell, RESTORABLE, reason)
+        parameters = {"act": RESTORE, "cell": cell, "reason": reason.strip()[:500]}
+        says = (f"Let cell {cell} take part again; it is {_standing(found)}.", f"Reason: {parameters['reason']}")
+        if asked := await self._second_person().before(principal, parameters, says, _standing(found)):
+            return asked
+        return await self._set(principal, cell, MemberState.JOINED, reason, "cell.restore", RESTORABLE)
+
+    async def restore_agreed(self, agreed: Agreed, p: Mapping[str, Any], situation: str) -> None:
+        """The same after two people have agreed, unless it has changed since."""
+        cell, reason = str(p["cell"]), str(p["reason"])
+        if _standing(await self._known(agreed.principal.tenant_id, cell, RESTORABLE, reason)) != situation:
+            raise Overtaken(f"it was {situation}, and is another by now")
+        await self._set(agreed.principal, cell, MemberState.JOINED, reason, "cell.restore", RESTORABLE)
+
+    def _second_person(self) -> SecondPerson:
+        if self.acts is None:
+            raise Bug("nobody is asked for what takes two people")
+        return self.acts
+
+    async def situation(self, tenant_id: str, p: Mapping[str, Any]) -> str:
+        """What a request is about, as it is now."""
+        if p["act"] == BELIEVE:
+            link = await self.link_of(tenant_id)
+            return _unbelieved(link) if link is not None else "it is gone"
+        found = next((m for m in await self.members_of(tenant_id) if m.cell == p["cell"]), None)
+        return _standing(found) if found is not None else "it is gone"
+
+    async def _known(self, tenant_id: str, cell: str, allowed: set[MemberState], reason: str) -> Member:
+        if not reason.strip():
+            raise Invalid("say why: the reason is kept in the audit log")
+        found = next((m for m in await self.members_of(tenant_id) if m.cell == cell), None)
+        if found is None:
+            raise NotFound("no such cell; `brakeline cell list` has them", cell=cell[:60])
+        if found.state not in allowed:
+            raise Conflict(f"that cell is {found.state.value}", cell=cell)
+        return found
 
     async def _set(self, principal: Principal, cell: str, state: MemberState, reason: str, action: str,
                    allowed: set[MemberState]) -> Member:  # fmt: skip
-        principal.require("limits.write")
-        if not reason.strip():
-            raise Invalid("say why: the reason is kept in the audit log")
+        found = await self._known(principal.tenant_id, cell, allowed, reason)
         async with self._db.tenant(principal.tenant_id) as conn:
-            found = next((m for m in await store.members(conn) if m.cell == cell), None)
-            if found is None:
-                raise NotFound("no such cell; `brakeline cell list` has them", cell=cell[:60])
-            if found.state not in allowed:
-                raise Conflict(f"that cell is {found.state.value}", cell=cell)
             await store.set_state(conn, found.link_id, state)
             before = {"state": found.state.value, "doubt": found.doubt}
             await audit.append(conn, self._clock, principal, action, cell, before,
@@ -197,8 +247,9 @@ class CellsService:
 
     # --- people and the link in a cell --------------------------------------------------------------------------------
 
-    async def join(self, principal: Principal, token: str) -> Link:
-        """Redeem a join token at its conductor; from then on this cell believes that conductor's grants."""
+    async def join(self, principal: Principal, token: str) -> tuple[Link, Request | None]:
+        """Redeem a join token at its conductor. From then on, or when a second person has agreed, this cell believes
+        that conductor's grants."""
         principal.require("limits.write")
         invited = read_token(token)
         now_ms = self._clock.now_ms()
@@ -208,13 +259,32 @@ class CellsService:
         raw = await self._call(invited.url, JOIN_ROUTE, invited.ca_pem,
                                Sent(invited.tenant_id, invited.link_id, message))  # fmt: skip
         link = Link(invited.link_id, invited.cell, invited.url, invited.ca_pem, invited.conductor_key,
-                    joined_ms=now_ms, joined_by=principal.name, their_tenant=invited.tenant_id)  # fmt: skip
+                    isolated=True, joined_ms=now_ms, joined_by=principal.name,
+                    their_tenant=invited.tenant_id)  # fmt: skip
         decide.answered(link, _signed(raw), 0, self._clock.now_ms())
         async with self._db.tenant(principal.tenant_id) as conn:
             await store.put_link(conn, principal.tenant_id, link)
             after = {"conductor": invited.url, "as": invited.cell, "key": invited.conductor_key[:16]}
             await audit.append(conn, self._clock, principal, "cell.join", invited.cell, None, after)
-        return link
+        says = (f"Let {link.url} (key {link.conductor_key[:16]}…) lead changes in this cell, which it calls "
+                f"{link.cell}, inside this cell's own budgets, windows and brake.",)  # fmt: skip
+        parameters = {"act": BELIEVE, "cell": link.cell}
+        if asked := await self._second_person().before(principal, parameters, says, _unbelieved(link)):
+            return link, asked
+        await self._believe(principal, link)
+        return replace(link, isolated=False), None
+
+    async def believe_agreed(self, agreed: Agreed, _: Mapping[str, Any], situation: str) -> None:
+        """The same after two people have agreed, unless it is another link by now."""
+        link = await self.link_of(agreed.principal.tenant_id)
+        if link is None or _unbelieved(link) != situation:
+            raise Overtaken("this cell was joined to another conductor, or isolated from it, since")
+        await self._believe(agreed.principal, link)
+
+    async def _believe(self, principal: Principal, link: Link) -> None:
+        async with self._db.tenant(principal.tenant_id) as conn:
+            await store.believe(conn, link.link_id)
+            await audit.append(conn, self._clock, principal, "cell.believe", link.cell, None, {"conductor": link.url})
 
     async def link(self, principal: Principal) -> Link | None:
         """The conductor that this cell believes, if any."""
@@ -226,6 +296,10 @@ class CellsService:
         async with self._db.tenant(tenant_id) as conn:
             return await store.link(conn)
 
+    async def link_in(self, conn: Connection) -> Link | None:
+        """The same inside a transaction of somebody else's."""
+        return await store.link(conn)
+
     async def isolate_self(self, principal: Principal, reason: str) -> Link:
         """This cell believes its conductor in nothing more, and holds what that one leads. Works with it away."""
         principal.require("rollout.brake")
@@ -235,7 +309,7 @@ class CellsService:
             found = await store.link(conn)
             if found is None:
                 raise NotFound("this cell has no conductor")
-            await store.isolate(conn)
+            await store.isolate(conn, f"isolated by {principal.name}: {reason.strip()[:200]}")
             await audit.append(conn, self._clock, principal, "cell.isolate", found.cell, None,
                                {"reason": reason.strip()[:500], "conductor": found.url})  # fmt: skip
         return replace(found, isolated=True)
@@ -258,7 +332,7 @@ class CellsService:
             await store.set_answered(conn, trouble, skew, now_ms if answer is not None else None)
 
     async def _call(self, url: str, route: str, ca_pem: str, sent: Sent) -> bytes:
-        status, raw = await calls.post(url, route, ca_pem, encode(sent))
+        status, raw = await self._post(url, route, ca_pem, encode(sent))
         if status != 200:
             raise Doubt(_said_no(status, raw), why="refused")
         return raw
@@ -272,6 +346,15 @@ def read_token(token: str) -> Invitation:
         return decode(Invitation, raw)
     except (ValueError, Malformed):
         raise Invalid("this is no join token; `brakeline cell add NAME` at the conductor makes one") from None
+
+
+def _standing(m: Member) -> str:
+    return f"{m.state.value}, not believed: {m.doubt}" if m.doubt else m.state.value
+
+
+def _unbelieved(link: Link) -> str:
+    """A link that nobody has agreed to, or that was isolated; another one every time."""
+    return f"{link.link_id}, {'not believed' if link.isolated else 'believed'} {link.trouble if link.isolated else ''}"
 
 
 def _hash(secret: str) -> bytes:

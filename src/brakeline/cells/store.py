@@ -120,12 +120,12 @@ async def link(conn: Connection) -> Link | None:
 
 
 async def put_link(conn: Connection, tenant_id: str, x: Link) -> None:
-    """The one conductor from now on."""
+    """The one conductor from now on, which nobody has agreed to believe yet."""
     await conn.execute("DELETE FROM brakeline.cell_link")
     await conn.execute(
         """INSERT INTO brakeline.cell_link
-             (tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key, joined_at, joined_by)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+             (tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key, joined_at, joined_by, isolated)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true)""",
         tenant_id, x.link_id, x.cell, x.their_tenant, x.url, x.ca_pem, x.conductor_key, at(x.joined_ms), x.joined_by,
     )  # fmt: skip
 
@@ -148,6 +148,11 @@ async def set_answered(conn: Connection, trouble: str, skew_ms: int | None, now_
     )  # fmt: skip
 
 
-async def isolate(conn: Connection) -> None:
+async def believe(conn: Connection, link_id: str) -> None:
+    """Believe its grants from now on."""
+    await conn.execute("UPDATE brakeline.cell_link SET isolated = false, trouble = '' WHERE link_id = $1", link_id)
+
+
+async def isolate(conn: Connection, trouble: str) -> None:
     """Believe the conductor in nothing more."""
-    await conn.execute("UPDATE brakeline.cell_link SET isolated = true")
+    await conn.execute("UPDATE brakeline.cell_link SET isolated = true, trouble = $1", trouble)

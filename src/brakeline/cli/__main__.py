@@ -30,6 +30,8 @@ NOUNS: Final = {
     "release": "Releases of the agent and the launcher.",
     "deployment": "Updates over endpoints: preview and create.",
     "rollout": "Rollouts: list, show, start, watch, brake, rollback, resume, withdraw, explain.",
+    "cell": "Cells: add, join, drain, isolate, restore, list.",
+    "lead": "One change over several cells: create, start, show, pause, resume, brake.",
     "freeze": "Stop everything, now. Never asks.",
     "unfreeze": "Lift a freeze: a reason, and a second person.",
     "approval": "Acts that take two people: list, show, approve, reject.",

@@ -2,11 +2,13 @@
 
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys),
-`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows) and `DeskProof` (audit log, settings).
+`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells, leads) and `DeskProof`
+(audit log, settings).
 """
 
 from __future__ import annotations
 
+from brakeline.console.desk_cells import DeskCells
 from brakeline.console.desk_change import DeskChange
 from brakeline.console.desk_fleet import DeskFleet
 from brakeline.console.desk_limits import DeskLimits
@@ -16,5 +18,5 @@ from brakeline.console.desk_rollback import DeskRollback
 from brakeline.console.desk_stop import DeskStop
 
 
-class Desk(DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskProof):
+class Desk(DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskProof):
     """`screens.Screens` over the services."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from brakeline.console.present import TAB_LABELS
+from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_change import (
     DEPLOYMENTS,
     MEMBERS,
@@ -340,6 +341,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **STOP_PAGES,
     "limits": LIMITS,
     "rollback": ROLLBACKS,
+    "cells": CELLS,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

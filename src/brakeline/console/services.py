@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.service import FleetService
 from brakeline.platform.settings import Settings
 from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
+from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
@@ -31,6 +33,8 @@ class Services:
     releases: ReleasesService
     releasing: Releasing
     freezing: Freezing
+    cells: CellsService
+    conducting: Conducting
     break_glass: BreakGlass
     clock: Clock
     settings: Settings
@@ -42,6 +46,7 @@ def services_of(state: Any) -> Services:
     return Services(
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
-        freezing=state.freezing, break_glass=state.break_glass, clock=state.clock, settings=state.settings,
+        freezing=state.freezing, cells=state.cells, conducting=state.conducting,
+        break_glass=state.break_glass, clock=state.clock, settings=state.settings,
         one_liner=state.one_liner,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from brakeline.console import samples, samples_change, samples_release, samples_stop
+from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import ASKED
@@ -29,6 +30,7 @@ from brakeline.console.views import (
     SettingsView,
     VulnerabilitiesView,
 )
+from brakeline.console.views_cells import CellsView
 from brakeline.console.views_change import (
     DeploymentForm,
     GridRow,
@@ -299,6 +301,22 @@ class Showroom(Screens):
     async def limits(self, who: Visitor, form: BudgetForm) -> LimitsView:
         name = "raising" if form.amount else "owner"
         return LIMITS[name if who.may("limits.write") else "viewer"]
+
+    async def cells(self, who: Visitor) -> CellsView:
+        return CELLS["conductor" if who.may("limits.write") else "viewer"]
+
+    async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> str:
+        who.principal.require("limits.write")
+        self.presses.append(f"{act} {name}: {reason}")
+        return ""
+
+    async def isolate_self(self, who: Visitor, reason: str) -> None:
+        who.principal.require("rollout.brake")
+        self.presses.append(f"isolate: {reason}")
+
+    async def brake_lead(self, who: Visitor, lead_id: str) -> None:
+        who.principal.require("rollout.brake")
+        self.presses.append(f"brake {lead_id}")
 
     async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> str:
         who.principal.require("limits.write")

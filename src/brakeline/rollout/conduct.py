@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from brakeline.cells.model import (
+    CELLS_MAX,
     GRANT_S,
     SILENT_MS,
     Cause,
@@ -27,10 +28,11 @@ from brakeline.protocol.codec import encode
 from brakeline.rollout import arms, brake, planner
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.led import table_of
-from brakeline.rollout.model import EXPOSED_NO_MORE, Blueprint, Change, Line, Phase, Policy, Report, State, Wish
+from brakeline.rollout.model import EXPOSED_NO_MORE, Blueprint, Change, Guard, Line, Phase, Policy, Report, State, Wish
 from brakeline.rollout.summary import ControlArm, Part, Summary
 
 GATE: Final = "cells"
+CELL_ALPHA_MIN: Final = Guard().alpha / (2 * CELLS_MAX)  # no cell lets a conductor make its brake less sensitive
 STAGGER_OF_BAKE: Final = 26  # cells open a ring one after another: an hour each, where a ring bakes for 26
 
 
@@ -40,7 +42,7 @@ class PlannedRing:
 
     name: str
     bake_s: int
-    uptos: Mapping[str, int]
+    uptos: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +171,12 @@ def _planned(lead: Lead, proposed: Blueprint, seen: Summary) -> PlannedRing:
     rings = arms.rings_for(pool_policy(lead.policy), seen.change, seen.population)
     ring, upto = rings[min(proposed.ring, len(rings) - 1)]
     before = lead.plan[-1].uptos if lead.plan else {}
-    uptos = dict(before) | {g.region: max(g.treated, before.get(g.region, 0)) for g in proposed.goals}
-    over = sum(uptos.values()) - max(upto, sum(before.values()))
+    uptos = {g.region: max(g.treated, before.get(g.region, 0)) for g in proposed.goals}
+    over = sum(uptos.values()) - max(upto, sum(before.get(cell, 0) for cell in uptos))
     for cell in sorted(uptos, key=lambda c: before.get(c, 0) - uptos[c]):
         give = min(max(over, 0), uptos[cell] - before.get(cell, 0))
         uptos[cell], over = uptos[cell] - give, over - give
-    return PlannedRing(ring.name, ring.bake_s, uptos)
+    return PlannedRing(ring.name, ring.bake_s, dict(before) | uptos)
 
 
 # --- each cell --------------------------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from brakeline.fleet.model import Presence
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
-from brakeline.rollout import lint, planner, view
+from brakeline.rollout import led, lint, planner, view
 from brakeline.rollout.budget import Allowance
 from brakeline.rollout.frozen import explained, held
 from brakeline.rollout.journal import BrakeJournal
+from brakeline.rollout.led import Led
 from brakeline.rollout.limits import Limits, TenantLimits, within
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
@@ -33,6 +34,9 @@ RECONCILE_S: Final = 1.0  # also the sampling of presence: far below the shortes
 WATCH_MS: Final = 7 * 86_400_000  # an ended rollout is watched for a week: late defects halt it still
 EXPIRY_SLACK_MS: Final = 5_000  # an endpoint's clock and network may lag: it was heard this long after the expiry
 WHO: Final = "brakeline"
+NOBODY_LEADS: Final = Led("", "", None, trouble="this process hears of no conductor")
+
+LedOf = Callable[[Connection, str, str], Awaitable[Led]]  # of a tenant's rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Executor:
         self._db, self._clock, self._bus, self._fleet, self._journal = db, clock, bus, fleet, journal
         self._refresh, self._limits = refresh, limits
         self._samples: dict[str, tuple[int, int, int, int]] = {}
+        self.led_of: LedOf | None = None  # `linked.Linked` puts itself here; without it what is led holds
 
     async def tenants(self) -> list[str]:
         """Ids of all tenants."""
@@ -98,14 +103,25 @@ class Executor:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
             planned = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
             proposed, report = explained(situation, *planned, freeze)
+            leading = await self.leading(conn, tenant_id, row)
+            if leading is not None:
+                proposed, report = led.bounded(row.blueprint, proposed, report, leading, now_ms)
             allowed = await self._limits.allowance(conn, row, situation.targets, limits)
             proposed, report = within(situation, proposed, report, allowed, now_ms)
+            if leading is not None:
+                proposed, report = _within_grant(situation, proposed, report, leading, now_ms)
             stepped = await self._publish(conn, tenant_id, situation, proposed, report, allowed, now_ms)
             await self._sample(conn, tenant_id, situation, now_ms)
         if stepped.moved:
             await self._refresh(tenant_id)
             await self._bus.publish(f"rollout:{tenant_id}", rollout_id)
         return stepped
+
+    async def leading(self, conn: Connection, tenant_id: str, row: RolloutRow) -> Led | None:
+        """What a conductor lets this rollout do; None = nobody leads it."""
+        if not row.policy.led:
+            return None
+        return await self.led_of(conn, tenant_id, row.rollout_id) if self.led_of is not None else NOBODY_LEADS
 
     async def _pressed(self, conn: Connection, tenant_id: str, row: RolloutRow, now_ms: int) -> str | None:
         """Who pressed according to the journal; a press that the database missed is written down now.
@@ -170,3 +186,17 @@ class Executor:
         if now[0] and self._samples.get(situation.row.rollout_id) != now:
             self._samples[situation.row.rollout_id] = now
             await rollouts.add_sample(conn, tenant_id, situation.row.rollout_id, Sample(now_ms, *now))
+
+
+def _within_grant(
+    situation: Situation, proposed: Blueprint, report: Report, leading: Led, now_ms: int
+) -> tuple[Blueprint, Report]:
+    """The second look at what a led rollout is about to do: what goes beyond its grant is not published."""
+    seen, current = situation.summary, situation.row.blueprint
+    counted = sum(p.counted for p in seen.parts)
+    spent = {(t.region, t.tick): t.treated for t in seen.ticks}
+    problems = () if proposed == current else tuple(led.exceeds(proposed, leading, counted, spent, now_ms))
+    if not problems:
+        return proposed, report
+    lines = tuple(Line("lint", State.HOLD, f"not published: within-grant: {text}") for text in problems)
+    return current, Report((*lines, *report.lines))

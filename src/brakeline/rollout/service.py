@@ -23,7 +23,7 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import Settings
-from brakeline.rollout import arms, lint, plan_lint, planner, view
+from brakeline.rollout import arms, led, lint, plan_lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
 from brakeline.rollout.frozen import Frozen, held
 from brakeline.rollout.journal import BrakeJournal
@@ -35,7 +35,7 @@ from brakeline.rollout.pace import Chosen
 from brakeline.rollout.pace_text import chosen_line
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
-from brakeline.rollout.store import rollouts
+from brakeline.rollout.store import leads, rollouts
 from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
@@ -248,6 +248,22 @@ class RolloutService(Offering):
         await self._wish(
             agreed.principal, rollout_id, Wish.RUN, "rollout.start", "", START_FROM, agreed, situation
         )  # fmt: skip
+
+    async def lead_on(self, principal: Principal, rollout_id: str, policy: Policy | None) -> None:
+        """For `linked`: a rollout that a conductor leads has these rings by now, and runs. Its grant bounds it."""
+        async with self.db.tenant(principal.tenant_id) as conn:
+            row = await self._locked(conn, rollout_id)
+            if policy is not None:
+                await leads.set_policy(conn, rollout_id, policy)
+        if row.wish is Wish.DRAFT:
+            await self._wish(principal, rollout_id, Wish.RUN, "rollout.start", "", START_FROM)
+        elif policy is not None:
+            await self._news(principal.tenant_id, rollout_id)
+
+    async def situation_of(self, conn: Connection, tenant_id: str, rollout_id: str) -> Situation | None:
+        """For `linked`: everything about one rollout at this moment, in this transaction."""
+        row = await rollouts.get(conn, rollout_id)
+        return await self._situation(conn, tenant_id, row) if row is not None else None
 
     def _second_person(self) -> SecondPerson:
         if self.acts is None:
@@ -481,8 +497,11 @@ class RolloutService(Offering):
         async with self.db.tenant(tenant_id) as conn:
             situation = held(await self._situation(conn, tenant_id, row), freeze)
             allowed = await self.limits.allowance(conn, row, situation.targets, limits)
+            leading = await self.executor.leading(conn, tenant_id, row)
         now_ms = self.clock.now_ms()
         proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
+        if leading is not None:
+            proposed, report = led.bounded(row.blueprint, proposed, report, leading, now_ms)
         proposed, _ = within(situation, proposed, report, allowed, now_ms)
         size = len(situation.targets)
         return (

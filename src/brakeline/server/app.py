@@ -1,8 +1,8 @@
 """The server as one ASGI application: what endpoints ask raw, `/api/v1` by FastAPI, the rest to the console.
 
-`/agent/v1/*` and `/trust/v1/*` are dispatched before any framework: cheap. `/healthz` says that the process runs,
-`/readyz` that it can serve (database reachable, schema migrated), `/metrics` is for Prometheus. People's requests
-get a request id and are measured.
+`/agent/v1/*`, `/trust/v1/*` and `/cell/v1/*` are dispatched before any framework: cheap. `/healthz` says that the
+process runs, `/readyz` that it can serve (database reachable, schema migrated), `/metrics` is for Prometheus. People's
+requests get a request id and are measured.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from brakeline.server.install import KIT, SCRIPT, Installer
 from brakeline.server.trust_plane import PREFIX as TRUST_PREFIX
 
 AGENT_PREFIX: Final = "/agent/v1/"
+CELL_PREFIX: Final = "/cell/v1/"
 
 Ready = Callable[[], Awaitable[None]]
 Answer = tuple[int, bytes, bytes]  # status, content type, body
@@ -46,9 +47,11 @@ class App:
     """Dispatch by path."""
 
     def __init__(
-        self, agent_plane: Asgi, trust_plane: Asgi, api: Asgi, console: Asgi, ready: Ready, installer: Installer
-    ) -> None:
+        self, agent_plane: Asgi, trust_plane: Asgi, cell_plane: Asgi, api: Asgi, console: Asgi, ready: Ready,
+        installer: Installer,
+    ) -> None:  # fmt: skip
         self._agent_plane, self._trust_plane, self._api, self._console = agent_plane, trust_plane, api, console
+        self._cell_plane = cell_plane
         self._ready = ready
         self._installer = installer
         self._own: dict[str, Callable[[str], Awaitable[Answer]]] = {
@@ -65,6 +68,8 @@ class App:
             await self._agent_plane(scope, receive, send)
         elif path.startswith(TRUST_PREFIX):
             await self._trust_plane(scope, receive, send)
+        elif path.startswith(CELL_PREFIX):
+            await self._cell_plane(scope, receive, send)
         elif path in self._own and scope["method"] in ("GET", "HEAD"):
             await _respond(send, *await self._own[path](_host(scope)), head=scope["method"] == "HEAD")
         elif path.startswith("/api/"):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.cells.acts import CellActs
+from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
@@ -39,10 +41,13 @@ from brakeline.remediation.service import RemediationService
 from brakeline.remediation.settings_api import router as settings_router
 from brakeline.rollout.acts import Acts
 from brakeline.rollout.api import router as rollout_router
+from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.executor import RECONCILE_S
 from brakeline.rollout.freeze_api import router as freeze_router
 from brakeline.rollout.freezing import Freezing
+from brakeline.rollout.lead_api import router as lead_router
 from brakeline.rollout.limits_api import router as limits_router
+from brakeline.rollout.linked import EXCHANGE_S, Linked
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.restarting import Restarting
@@ -50,6 +55,7 @@ from brakeline.rollout.service import RolloutService
 from brakeline.rollout.undo_api import router as rollback_router
 from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
+from brakeline.server.cell_plane import CellPlane
 from brakeline.server.exchange import Exchange
 from brakeline.server.followers import InventoryFollower, listen_for_wakes
 from brakeline.server.following import FollowOrders
@@ -70,7 +76,7 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    rollback_router, freeze_router, limits_router, remediation_router, settings_router, drills_router,
+    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, drills_router,
 )  # fmt: skip
 
 
@@ -159,6 +165,9 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)
     Acts(rollout, tenancy.approvals)
+    cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
+    CellActs(cells, tenancy.approvals, fleet)
+    conducting, linked = Conducting(db, clock, ids, bus, cells, tenancy.approvals), Linked(rollout, cells)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
@@ -168,7 +177,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
-        "drills": drills,
+        "drills": drills, "cells": cells, "conducting": conducting,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -178,12 +187,16 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     def measured(inner: Any) -> RequestContext:
         return RequestContext(inner, lambda: ids.new("rq"), clock)
 
-    app = App(agent_plane, TrustPlane(releases), measured(api), measured(console), db.ping, installer)
+    cell_plane = CellPlane(cells.on_join, conducting.on_exchange)
+    app = App(agent_plane, TrustPlane(releases), cell_plane, measured(api), measured(console), db.ping, installer)
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
-        exchange, follower, console, app, flush,
-        _reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+        exchange, follower, console, app, flush, (
+            *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+            Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
+            Reconciler("link", linked.reconcile, EXCHANGE_S, clock),
+        ),
     )  # fmt: skip
 
 

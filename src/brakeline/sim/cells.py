@@ -108,7 +108,7 @@ class SimCell:
         policy = self.policy()
         for e in self.ids:
             self._ask(e, policy, now_ms)
-        seen = self._observe(policy, now_ms)
+        seen = self._observe(now_ms)
         summary = summarise(policy, self.blueprint, seen, now_ms)
         proposed, report = planner.decide(policy, self.blueprint, summary, now_ms)
         proposed, self.report = led.bounded(self.blueprint, proposed, report, self.known(), now_ms)
@@ -158,7 +158,7 @@ class SimCell:
     def _result(self) -> Progress:
         return Progress.FAILED if self.fails else Progress.INSTALLED
 
-    def _observe(self, policy: Policy, now_ms: int) -> Observed:
+    def _observe(self, now_ms: int) -> Observed:
         untreated = sorted(self.u[e] for e in self.ids if (e, Arm.TREATED) not in self.subjects)
         fresh = sorted(u for e, u in self.u.items() if not any((e, a) in self.subjects for a in Arm))
         return Observed(
@@ -177,7 +177,7 @@ class SimCell:
         if self.grant is None:
             return ()
         policy = self.policy()
-        seen = summarise(policy, self.blueprint, self._observe(policy, now_ms), now_ms)
+        seen = summarise(policy, self.blueprint, self._observe(now_ms), now_ms)
         cause = led.cause_of(self.blueprint, self.report, self.wish, self.wish_by, frozen=False)
         return (led.told(policy, self.blueprint, seen, self.known(), cause, now_ms),)
 
@@ -207,10 +207,8 @@ class Conductor:
         self.refused: list[str] = []
 
     def standings(self) -> tuple[Standing, ...]:
-        return tuple(
-            Standing(n, m.link_id, m.state, *(self.reports.get(n) or (None, 0)), m.doubt)
-            for n, m in self.members.items()
-        )
+        told: dict[str, tuple[CellReport | None, int]] = {n: self.reports.get(n, (None, 0)) for n in self.members}
+        return tuple(Standing(n, m.link_id, m.state, told[n][0], told[n][1], m.doubt) for n, m in self.members.items())
 
     def think(self, now_ms: int) -> None:
         self.lead, self.report = conduct(self.lead, self.standings(), now_ms)
@@ -237,8 +235,8 @@ class Conductor:
 class World:
     """Steps of ten seconds."""
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
-        self.scenario, self.rng = scenario, random.Random(seed)
+    def __init__(self, scenario: Scenario, rng: random.Random) -> None:
+        self.scenario, self.rng = scenario, rng
         names = tuple(f"{'abcdefgh'[i // 2]}{i % 2 + 1}" for i in range(len(scenario.sizes)))
         self.cells = {n: SimCell(n, size, n == scenario.fails_in)
                       for n, size in zip(names, scenario.sizes, strict=True)}  # fmt: skip
@@ -320,4 +318,3 @@ class World:
             broken.append(f"step {step}: a cell is in ring {max(reached)}, the conductor in {lead.blueprint.ring}")
         if lead.blueprint.phase is Phase.HALTED and not self.history.halted_step:
             self.history.halted_step = step
-

@@ -36,11 +36,13 @@ class Act(StrEnum):
     UNFREEZE = "freeze.lift"
     ROLES = "person.set-roles"  # to more than before
     PARDON = "release.pardon"
+    CELLS = "cell.trust"  # to believe a conductor, to let a cell take part again
 
 
 APPROVES: Final[Mapping[Act, str]] = {
     Act.RESUME: "rollout.approve", Act.FAST_LANE: "rollout.approve", Act.LIMITS: "rollout.approve",
     Act.UNFREEZE: "rollout.approve", Act.ROLES: "people.manage", Act.PARDON: "rollout.approve",
+    Act.CELLS: "rollout.approve",
 }  # fmt: skip
 
 

@@ -239,6 +239,7 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
         "/policies",
         "/settings",
         "/settings/limits",
+        "/settings/cells",
     ):
         await house.page(path)
     assert (await house.get("/endpoints/ep_none")).status == 404

@@ -302,3 +302,13 @@ def as_plain(report: Report) -> list[Mapping[str, Any]]:
 
 
 ENDED: Final = frozenset({Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN})
+
+
+def as_text(report: Report) -> str:
+    """A report as it is stored."""
+    return json.dumps(as_plain(report))
+
+
+def as_report(text: str) -> Report:
+    """The other way."""
+    return _report(text)

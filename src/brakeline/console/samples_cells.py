@@ -1,0 +1,43 @@
+"""Samples of the page of cells and leads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brakeline.cells.model import MemberState
+from brakeline.console.present_cells import DOUBTED, MEMBERS, STATES
+from brakeline.console.views import Fact, Tone
+from brakeline.console.views_cells import CellsView, LeadCard, LeadCell, MemberRow
+
+BERLIN = MemberRow(
+    "berlin-1", "eu", MEMBERS[MemberState.JOINED], "2 s ago", "+0.1 s", "0.1.0", "", ("drain", "isolate")
+)
+DALLAS = MemberRow("dallas-1", "us", MEMBERS[MemberState.DRAINED], "3 h ago", "-0.4 s", "0.1.0", "",
+                   ("restore", "isolate"))  # fmt: skip
+OSLO = MemberRow(
+    "oslo-1", "eu", DOUBTED, "1 s ago", "+0.0 s", "0.1.0", "it treated 20 endpoints, and now 3",
+    ("restore", "drain", "isolate"),
+)  # fmt: skip
+GOING = LeadCard(
+    "ld_01", "libssl3 3.0.17", STATES["rolling"],
+    "rolling: ring early; ring early: waiting for bake time: 3 h 12 of 26 h 00 left", "libssl3=3.0.17-1~deb12u2",
+    ("canary", "▸ early"),
+    (
+        LeadCell("berlin-1", "eu", STATES["rolling"], ("50", "500"), 500, 498, 0, "cell berlin-1: has passed ring 2"),
+        LeadCell("dallas-1", "us", STATES["holding"], ("50", "500"), 61, 50, 0,
+                 "cell dallas-1: not heard for 4 min; it holds when its grant ends"),
+    ), may_brake=True,
+)  # fmt: skip
+HALTED = LeadCard(
+    "ld_00", "linux-image 6.1.9", STATES["halted"], "halted: brake pressed by cell berlin-1",
+    "linux-image-amd64=6.1.9-1", ("canary",),
+    (LeadCell("berlin-1", "eu", STATES["halted"], ("100",), 8, 0, 2, "cell berlin-1: halted (evidence)"),),
+)  # fmt: skip
+LINK = (Fact("Conductor", "https://berlin.example:8443"), Fact("Known there as", "dallas-1"),
+        Fact("Trouble", "berlin.example does not answer", Tone.WARN))  # fmt: skip
+
+CELLS: Final = {
+    "conductor": CellsView((BERLIN, DALLAS, OSLO), (GOING, HALTED), LINK, may_write=True),
+    "alone": CellsView((), (), may_write=True),
+    "viewer": CellsView((BERLIN,), (HALTED,)),
+}

@@ -1,0 +1,59 @@
+"""View-models of cells and leads, ready for a template; see `views` for what holds of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brakeline.console.views import Badge, Fact
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """One cell that this one conducts. `acts`: what can be done about it."""
+
+    name: str
+    region: str
+    state: Badge
+    heard: str
+    clock: str
+    version: str
+    note: str
+    acts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeadCell:
+    """One cell of one lead. `rings`: endpoints up to and with each ring; "" = not opened."""
+
+    name: str
+    region: str
+    state: Badge
+    rings: tuple[str, ...]
+    treated: int
+    proven: int
+    failed: int
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeadCard:
+    """One lead: cells times rings."""
+
+    id: str
+    title: str
+    state: Badge
+    why: str
+    updates: str
+    rings: tuple[str, ...]
+    cells: tuple[LeadCell, ...]
+    may_brake: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CellsView:
+    """Who stands together, and what is led."""
+
+    members: tuple[MemberRow, ...]
+    leads: tuple[LeadCard, ...]
+    link: tuple[Fact, ...] = ()
+    may_write: bool = False

@@ -1,0 +1,276 @@
+"""The conductor's doing: leads made by people, reports of cells taken in, grants given out. `conduct` decides.
+
+Invariants: one step of a lead is one transaction that locks it; a report that cannot be true is not kept, and makes its
+cell doubtful until a person has looked; a halted lead stays halted (a new one begins anew). Nothing here knows an
+endpoint. Runs in any cell; a cell that conducts and takes part is linked to itself like to any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.cells import decide
+from brakeline.cells.model import CellReport, Exchange, Member, MemberState, Signed
+from brakeline.cells.service import CellsService
+from brakeline.core.clock import Clock
+from brakeline.core.errors import Conflict, Invalid, NotFound
+from brakeline.fleet.query import parse, render
+from brakeline.platform.bus import Bus
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Connection, Database
+from brakeline.rollout import planner
+from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over
+from brakeline.rollout.lanes import REHEARSAL_MAX
+from brakeline.rollout.model import Change, Line, Report, Wish
+from brakeline.rollout.presets import policy_for
+from brakeline.rollout.store import leads
+from brakeline.tenancy import audit
+from brakeline.tenancy.approvals import Approvals
+from brakeline.tenancy.model import Principal
+
+WATCH_MS: Final = 7 * 86_400_000
+SIZE_MAX: Final = 10_000_000  # endpoints that a lead is planned for until its cells have told how many they have
+
+
+@dataclass(frozen=True, slots=True)
+class CellView:
+    """One cell of one lead, as people see it."""
+
+    cell: str
+    region: str
+    state: str
+    ring: int
+    planned: tuple[int, ...]
+    granted: int
+    treated: int
+    proven: int
+    failed: int
+    eligible: int
+    heard_ms: int
+    text: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeadView:
+    """One lead: cells times rings, and why it does what it does."""
+
+    id: str
+    title: str
+    state: str
+    why: str
+    filter: str
+    updates: tuple[str, ...]
+    rings: tuple[str, ...]
+    ring: int
+    cells: tuple[CellView, ...]
+    lines: tuple[Line, ...]
+    created_ms: int
+    created_by: str
+
+
+class Conducting:
+    """See the module."""
+
+    def __init__(self, db: Database, clock: Clock, ids: IdMaker, bus: Bus, cells: CellsService,
+                 approvals: Approvals) -> None:  # fmt: skip
+        self._db, self._clock, self._ids, self._bus, self._cells = db, clock, ids, bus, cells
+        self._approvals = approvals
+
+    # --- people -------------------------------------------------------------------------------------------------------
+
+    async def create(self, principal: Principal, title: str, change: Change, filter_text: str, cells: Sequence[str],
+                     pace: str = "careful") -> LeadView:  # fmt: skip
+        """A draft over these cells, in the order in which they shall open; none named = all that have joined."""
+        principal.require("rollout.create")
+        joined = [m.cell for m in await self._cells.members_of(principal.tenant_id) if m.state is MemberState.JOINED]
+        wanted = tuple(cells) or tuple(joined)
+        missing = [c for c in wanted if c not in joined]
+        if missing or not wanted or len(set(wanted)) != len(wanted):
+            raise Invalid("a lead needs cells that have joined, each once; `brakeline cell list` has them",
+                          unknown=missing[:5])  # fmt: skip
+        if not change.updates or change.kind != "updates" or not 1 <= len(title.strip()) <= 200:
+            raise Invalid("a lead needs a title of 1 to 200 characters and at least one update NAME=VERSION")
+        policy = policy_for(REHEARSAL_MAX if pace == "rehearsal" else SIZE_MAX, pace)
+        if pace == "fast":
+            raise Invalid("the fast lane is not led over cells; start it in each cell, where two people agree to it")
+        now_ms, lead_id = self._clock.now_ms(), self._ids.new("ld")
+        lead = Lead(lead_id, title.strip(), change, policy, render(parse(filter_text)), wanted, Wish.DRAFT,
+                    principal.name, "", planner.first_blueprint(lead_id, now_ms), created_ms=now_ms,
+                    created_by=principal.name)  # fmt: skip
+        async with self._db.tenant(principal.tenant_id) as conn:
+            await leads.insert(conn, principal.tenant_id, lead)
+            after = {"title": lead.title, "cells": list(wanted), "filter": lead.filter, "pace": pace,
+                     "updates": [f"{p.name}={p.version}" for p in change.updates]}  # fmt: skip
+            await audit.append(conn, self._clock, principal, "lead.create", lead_id, None, after)
+        await self._step(principal.tenant_id, lead_id)
+        return await self.show(principal, lead_id)
+
+    async def start(self, principal: Principal, lead_id: str) -> LeadView:
+        """From draft to its first ring, once every cell has told how many endpoints it has."""
+        principal.require("rollout.create")
+        view = await self.show(principal, lead_id)
+        size = sum(c.eligible for c in view.cells)
+        async with self._db.tenant(principal.tenant_id) as conn:
+            lead = await self._locked(conn, lead_id)
+        fast = min(r.bake_s for r in lead.policy.rings) < min(r.bake_s for r in policy_for(max(1, size)).rings)
+        if fast and not (size <= REHEARSAL_MAX and await self._approvals.in_first_week(principal.tenant_id)):
+            raise Invalid(
+                f"a rehearsal is for {REHEARSAL_MAX} endpoints in an organisation's first week; this one has {size}"
+            )
+        return await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT, Wish.RUN}, "lead.start")
+
+    async def pause(self, principal: Principal, lead_id: str, reason: str = "") -> LeadView:
+        """Every cell holds with its next exchange."""
+        principal.require("rollout.brake")
+        return await self._wish(principal, lead_id, Wish.PAUSE, reason, {Wish.RUN, Wish.PAUSE}, "lead.pause")
+
+    async def resume(self, principal: Principal, lead_id: str, reason: str) -> LeadView:
+        """Go on after a pause. What was halted stays so: a new lead begins with the first ring."""
+        principal.require("rollout.resume")
+        if not reason.strip():
+            raise Invalid("say why: the reason is kept in the log for those who come after you")
+        return await self._wish(principal, lead_id, Wish.RUN, reason, {Wish.PAUSE}, "lead.resume")
+
+    async def brake(self, principal: Principal, lead_id: str) -> LeadView:
+        """Stop it in every cell, with their next exchange; who cannot be reached stops when its grant ends."""
+        principal.require("rollout.brake")
+        return await self._wish(principal, lead_id, Wish.BRAKE, "", set(Wish) - {Wish.WITHDRAW}, "lead.brake")
+
+    async def _wish(self, principal: Principal, lead_id: str, wish: Wish, reason: str, allowed: set[Wish],
+                    action: str) -> LeadView:  # fmt: skip
+        async with self._db.tenant(principal.tenant_id) as conn:
+            lead = await self._locked(conn, lead_id)
+            if lead.wish not in allowed or (over(lead) and wish is not Wish.BRAKE):
+                raise Conflict(f"cannot {action.partition('.')[2]}: it is {lead.blueprint.phase.value}", id=lead_id)
+            if lead.wish is not wish:
+                await leads.set_wish(conn, lead_id, wish, principal.name, reason.strip()[:500])
+                await audit.append(conn, self._clock, principal, action, lead_id, {"wish": lead.wish.value},
+                                   {"wish": wish.value, "reason": reason.strip()[:500]})  # fmt: skip
+        await self._step(principal.tenant_id, lead_id)
+        return await self.show(principal, lead_id)
+
+    async def _locked(self, conn: Connection, lead_id: str) -> Lead:
+        found = await leads.lock(conn, lead_id)
+        if found is None:
+            raise NotFound("no such lead; `brakeline lead list` has them", id=lead_id[:40])
+        return found
+
+    async def list(self, principal: Principal) -> tuple[LeadView, ...]:
+        """Newest first."""
+        principal.require("rollout.read")
+        members = await self._cells.members_of(principal.tenant_id)
+        async with self._db.tenant(principal.tenant_id) as conn:
+            return tuple([await self._view(conn, lead, report, members) for lead, report in await leads.page(conn)])
+
+    async def show(self, principal: Principal, lead_id: str) -> LeadView:
+        """One, cells times rings."""
+        principal.require("rollout.read")
+        members = await self._cells.members_of(principal.tenant_id)
+        async with self._db.tenant(principal.tenant_id) as conn:
+            found = await leads.get(conn, lead_id)
+            if found is None:
+                raise NotFound("no such lead; `brakeline lead list` has them", id=lead_id[:40])
+            return await self._view(conn, *found, members)
+
+    async def _view(self, conn: Connection, lead: Lead, report: Report, members: tuple[Member, ...]) -> LeadView:
+        cells = await self._standings(conn, lead, members)
+        said = {x.data["cell"]: x for x in report.lines if x.gate == "cells"}
+        regions = {m.cell: m.region for m in members}
+        why = report.lines[0].text if report.lines else lead.blueprint.why
+        return LeadView(
+            lead.lead_id, lead.title, lead.blueprint.phase.value, why, lead.filter,
+            tuple(f"{p.name}={p.version}" for p in lead.change.updates),
+            tuple(r.name for r in lead.plan) or tuple(r.name for r in lead.policy.rings[:1]), lead.blueprint.ring,
+            tuple(_cell_view(lead, c, regions.get(c.cell, ""), said.get(c.cell)) for c in cells),
+            report.lines, lead.created_ms, lead.created_by,
+        )  # fmt: skip
+
+    # --- cells --------------------------------------------------------------------------------------------------------
+
+    async def on_exchange(self, body: bytes) -> Signed:
+        """Take in what a cell tells, give back how far it may go. `cells.decide.Doubt` for what is not believed."""
+        tenant_id, member, said = await self._cells.on_exchange(body)
+        doubt = member.doubt or await self._take_in(tenant_id, member, said)
+        if doubt and not member.doubt:
+            await self._cells.doubt(tenant_id, member.link_id, doubt)
+        given: list[Signed] = []
+        async with self._db.tenant(tenant_id) as conn:
+            ids = await leads.live(conn, self._clock.now_ms() - WATCH_MS)
+        for lead_id in ids:
+            grant = await self._step(tenant_id, lead_id, member.cell)
+            given += [grant] if grant is not None else []
+        trouble = f"the conductor does not believe this cell: {doubt}" if doubt else ""
+        if member.state is MemberState.DRAINED:
+            trouble = "this cell is drained: the conductor lets it take no part"
+        return self._cells.answer(member, said.counter, tuple(given), trouble)
+
+    async def _take_in(self, tenant_id: str, member: Member, said: Exchange) -> str:
+        """Keep what can be true; why something cannot, "" = all can."""
+        now_ms = self._clock.now_ms()
+        async with self._db.tenant(tenant_id) as conn:
+            for report in said.reports:
+                lead = await leads.lock(conn, report.lead_id)
+                if lead is None:
+                    continue  # made after the backup that this database was restored from: nobody goes on with it
+                if member.cell not in lead.cells:
+                    return "it reports a lead in which it takes no part"
+                last = (await leads.reports(conn, report.lead_id)).get(member.cell)
+                if problem := decide.plausible(report, last[0] if last else None, lead.granted(member.cell)):
+                    return problem
+                await leads.put_report(conn, tenant_id, member.cell, report, now_ms)
+        return ""
+
+    async def reconcile(self) -> str:
+        """A step of every live lead: time passes for those that nobody calls about, too."""
+        n = 0
+        async with self._db.system() as conn:
+            tenants = [r["tenant_id"] for r in await conn.fetch("SELECT tenant_id FROM brakeline.tenants()")]
+        for tenant_id in tenants:
+            async with self._db.tenant(tenant_id) as conn:
+                ids = await leads.live(conn, self._clock.now_ms() - WATCH_MS)
+            for lead_id in ids:
+                await self._step(tenant_id, lead_id)
+                n += 1
+        return f"{n} leads"
+
+    async def _step(self, tenant_id: str, lead_id: str, cell: str = "") -> Signed | None:
+        """Decide once; the signed grant of `cell`, if it gets one."""
+        now_ms = self._clock.now_ms()
+        members = await self._cells.members_of(tenant_id)
+        async with self._db.tenant(tenant_id) as conn:
+            lead = await leads.lock(conn, lead_id)
+            if lead is None:
+                return None
+            cells = await self._standings(conn, lead, members)
+            moved, report = conduct(lead, cells, now_ms)
+            await leads.save(conn, moved, report, now_ms)
+        if moved.blueprint != lead.blueprint:
+            await self._bus.publish(f"lead:{tenant_id}", lead_id)
+        grant = grants(moved, cells, report, now_ms).get(cell)
+        return self._cells.sign_grant(grant) if grant is not None else None
+
+    async def _standings(self, conn: Connection, lead: Lead, members: tuple[Member, ...]) -> tuple[Standing, ...]:
+        reports = await leads.reports(conn, lead.lead_id)
+        known = {m.cell: m for m in members}
+        return tuple(_standing(c, known.get(c), reports.get(c)) for c in lead.cells)
+
+
+def _standing(cell: str, m: Member | None, told: tuple[CellReport, int] | None) -> Standing:
+    report, heard_ms = told if told is not None else (None, 0)
+    if m is None or m.state is MemberState.INVITED:
+        return Standing(cell, "", MemberState.ISOLATED, report, heard_ms)
+    return Standing(cell, m.link_id, m.state, report, heard_ms, m.doubt)
+
+
+def _cell_view(lead: Lead, c: Standing, region: str, line: Line | None) -> CellView:
+    r = c.report
+    parts = r.parts if r is not None else ()
+    return CellView(
+        c.cell, region, r.phase.value if r is not None else "unknown", r.ring if r is not None else -1,
+        tuple(x.uptos.get(c.cell, 0) for x in lead.plan), lead.granted(c.cell), r.treated if r is not None else 0,
+        sum(p.proven for p in parts), sum(p.failed for p in parts), r.eligible if r is not None else 0, c.heard_ms,
+        line.text if line is not None else "", line is not None and line.state.value in ("ok", "wait"),
+    )  # fmt: skip

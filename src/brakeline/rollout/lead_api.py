@@ -1,0 +1,204 @@
+"""People's routes of cells and leads below `/api/v1`: parse, call `cells` or `conducting`, render.
+
+What narrows (drain, isolate, pause, brake) is one call; a join token is shown once; `lead` is a rollout over cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from brakeline.cells.model import Member
+from brakeline.cells.service import CellsService
+from brakeline.rollout.api import PinIn, Reason, Who
+from brakeline.rollout.conducting import Conducting, LeadView
+from brakeline.rollout.model import Change, Pin
+from brakeline.tenancy.waiting import WAITS, asked
+
+router = APIRouter(prefix="/api/v1", tags=["cells"])
+
+
+def _cells(request: Request) -> CellsService:
+    found: CellsService = request.app.state.cells
+    return found
+
+
+def _conducting(request: Request) -> Conducting:
+    found: Conducting = request.app.state.conducting
+    return found
+
+
+Cells = Annotated[CellsService, Depends(_cells)]
+Leads = Annotated[Conducting, Depends(_conducting)]
+
+
+@dataclass(frozen=True, slots=True)
+class CellIn:
+    """`url`: where that cell reaches this server; "" = as this request did."""
+
+    name: str
+    region: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIn:
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellOut:
+    """One cell that this one conducts."""
+
+    name: str
+    region: str
+    state: str
+    version: str
+    heard_ms: int
+    skew_ms: int
+    doubt: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOut:
+    """The conductor that this cell believes."""
+
+    conductor: str
+    name: str
+    asked_ms: int
+    answered_ms: int
+    skew_ms: int
+    trouble: str
+    isolated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CellList:
+    """`cells`: conducted by this one; `link`: who conducts this one."""
+
+    cells: tuple[CellOut, ...]
+    link: LinkOut | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvitedOut:
+    """`token` is shown once; it is good for a day, for one cell."""
+
+    name: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLead:
+    """`filter`: which endpoints of each cell; `cells` in the order in which they open, none = all that have joined.
+    `pace`: careful or rehearsal."""
+
+    title: str
+    updates: tuple[PinIn, ...]
+    filter: str = ""
+    cells: tuple[str, ...] = ()
+    pace: str = "careful"
+    exploited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeadList:
+    items: tuple[LeadView, ...]
+
+
+@router.get("/cells")
+async def list_cells(who: Who, cells: Cells) -> CellList:
+    """The cells that this one conducts, and who conducts it."""
+    found, link = await cells.members(who), await cells.link(who)
+    return CellList(
+        tuple(CellOut(m.cell, m.region, m.state.value, m.version, m.heard_ms, m.skew_ms, m.doubt) for m in found),
+        LinkOut(link.url, link.cell, link.asked_ms, link.answered_ms, link.skew_ms, link.trouble, link.isolated)
+        if link else None,
+    )  # fmt: skip
+
+
+@router.post("/cells", status_code=201)
+async def add_cell(request: Request, who: Who, cells: Cells, body: CellIn) -> InvitedOut:
+    """A join token for one cell."""
+    url = body.url or f"https://{request.url.netloc}"
+    made = await cells.invite(who, body.name, body.region, url)
+    return InvitedOut(made.member.cell, made.token)
+
+
+@router.post("/cells/join", response_model=LinkOut, responses=WAITS)
+async def join(request: Request, who: Who, cells: Cells, body: TokenIn) -> LinkOut | JSONResponse:
+    """Let the conductor that made this token lead here. A second person agrees first."""
+    link, waits = await cells.join(who, body.token)
+    return asked(request, waits) if waits else LinkOut(link.url, link.cell, 0, 0, 0, "", link.isolated)
+
+
+@router.post("/cells/isolate")
+async def isolate_self(who: Who, cells: Cells, body: Reason) -> LinkOut:
+    """This cell believes its conductor in nothing more; a new join token ends that."""
+    link = await cells.isolate_self(who, body.reason)
+    return LinkOut(link.url, link.cell, link.asked_ms, link.answered_ms, link.skew_ms, link.trouble, link.isolated)
+
+
+@router.post("/cells/{name}/drain", status_code=204)
+async def drain(who: Who, cells: Cells, name: str, body: Reason) -> None:
+    """It takes no further part, and no ring waits for it."""
+    await cells.drain(who, name, body.reason)
+
+
+@router.post("/cells/{name}/isolate", status_code=204)
+async def isolate(who: Who, cells: Cells, name: str, body: Reason) -> None:
+    """As drained, and unheard; only a new join token brings it back."""
+    await cells.isolate(who, name, body.reason)
+
+
+@router.post("/cells/{name}/restore", status_code=204, response_model=None, responses=WAITS)
+async def restore(request: Request, who: Who, cells: Cells, name: str, body: Reason) -> Response:
+    """A drained or doubted cell takes part again. A second person agrees first."""
+    found = await cells.restore(who, name, body.reason)
+    return Response(status_code=204) if isinstance(found, Member) else asked(request, found)
+
+
+@router.get("/leads")
+async def list_leads(who: Who, leads: Leads) -> LeadList:
+    """Newest first, each with its cells."""
+    return LeadList(await leads.list(who))
+
+
+@router.post("/leads", status_code=201)
+async def create_lead(who: Who, leads: Leads, body: NewLead) -> LeadView:
+    """A draft; each cell tells how many endpoints it has with its next exchange."""
+    change = Change(tuple(Pin(u.name, u.version) for u in body.updates), exploited=body.exploited, title=body.title)
+    return await leads.create(who, body.title, change, body.filter, body.cells, body.pace)
+
+
+@router.get("/leads/{lead_id}")
+async def show_lead(who: Who, leads: Leads, lead_id: str) -> LeadView:
+    """Cells times rings, and why it does what it does."""
+    return await leads.show(who, lead_id)
+
+
+@router.post("/leads/{lead_id}/start")
+async def start_lead(who: Who, leads: Leads, lead_id: str) -> LeadView:
+    """From draft to its first ring."""
+    return await leads.start(who, lead_id)
+
+
+@router.post("/leads/{lead_id}/pause")
+async def pause_lead(who: Who, leads: Leads, lead_id: str, body: Reason) -> LeadView:
+    """Every cell holds with its next exchange."""
+    return await leads.pause(who, lead_id, body.reason)
+
+
+@router.post("/leads/{lead_id}/resume")
+async def resume_lead(who: Who, leads: Leads, lead_id: str, body: Reason) -> LeadView:
+    """Go on after a pause."""
+    return await leads.resume(who, lead_id, body.reason)
+
+
+@router.post("/leads/{lead_id}/brake")
+async def brake_lead(who: Who, leads: Leads, lead_id: str) -> LeadView:
+    """Stop it in every cell."""
+    return await leads.brake(who, lead_id)

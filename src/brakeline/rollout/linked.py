@@ -1,0 +1,180 @@
+"""The cell's end of a lead: tells the conductor its numbers, takes what it grants, makes the rollouts that follow.
+
+Invariants: the cell calls, every `EXCHANGE_S`; an exchange that fails changes nothing but what is said of the link, so
+grants run out and what is led holds; a grant makes a rollout over this cell's own matching endpoints, inside its own
+budgets, windows, freeze and brake; a faster pace than the careful one is refused here, whatever the conductor signs.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from prometheus_client import Counter
+
+from brakeline.cells import decide
+from brakeline.cells.decide import Doubt
+from brakeline.cells.model import REPORTS_MAX, Answer, CellPhase, CellReport, Grant, Link, Signed, Stand
+from brakeline.cells.service import CellsService
+from brakeline.core.errors import Fault
+from brakeline.platform.database import Connection
+from brakeline.platform.observe import REGISTRY, logger
+from brakeline.protocol.codec import Malformed, decode
+from brakeline.rollout import led
+from brakeline.rollout.conduct import CELL_ALPHA_MIN
+from brakeline.rollout.lanes import REHEARSAL_MAX, why_fast
+from brakeline.rollout.led import Led
+from brakeline.rollout.model import Change, Policy, Wish
+from brakeline.rollout.presets import policy_for
+from brakeline.rollout.service import RolloutService
+from brakeline.rollout.store import leads
+from brakeline.rollout.store.leads import LedRow
+from brakeline.tenancy.model import PERMISSIONS, Principal
+
+EXCHANGES = Counter("brakeline_cell_exchanges", "Exchanges with the conductor", ["outcome"], registry=REGISTRY)
+EXCHANGE_S: Final = 2.0  # a press in one cell is known in the next after two of these at most
+TOLD_MS: Final = 3_600_000  # an ended lead is told of for as long as its conductor speaks of it
+NO_LINK: Final = "this cell has no conductor any more"
+
+
+class Linked:
+    """See the module. Puts itself into the executor."""
+
+    def __init__(self, rollouts: RolloutService, cells: CellsService) -> None:
+        self._rollouts, self._cells = rollouts, cells
+        rollouts.executor.led_of = self.led_of
+        self._waiting: dict[str, str] = {}  # leads that were refused here, and why
+
+    async def led_of(self, conn: Connection, tenant_id: str, rollout_id: str) -> Led:
+        """For the executor: what the conductor lets a rollout do."""
+        row = await leads.led_of(conn, rollout_id)
+        return self._led(row, await self._cells.link_in(conn), tenant_id)
+
+    def _led(self, row: LedRow | None, link: Link | None, tenant_id: str) -> Led:
+        if row is None:
+            return Led("", "", None, trouble=NO_LINK)
+        if link is None or link.link_id != row.link_id:
+            return Led(row.lead_id, "", replace(row.grant, expires_ms=0), trouble=NO_LINK)
+        trouble = self._waiting.get(f"{tenant_id}/{row.lead_id}", "") or link.trouble
+        return Led(row.lead_id, "the conductor", row.grant, link.asked_ms, link.answered_ms, trouble, link.isolated)
+
+    # --- each round ---------------------------------------------------------------------------------------------------
+
+    async def reconcile(self) -> str:
+        """One exchange of every organisation that has a conductor."""
+        said = []
+        for tenant_id in await self._rollouts.executor.tenants():
+            link = await self._cells.link_of(tenant_id)
+            if link is not None and not link.isolated:
+                said.append(await self.exchange(tenant_id, link))
+        return "; ".join(said) or "no conductor"
+
+    async def exchange(self, tenant_id: str, link: Link) -> str:
+        """Tell, hear, act; what it came to, in words. Never raises for what the other end does."""
+        answer: Answer | None = None
+        try:
+            answer = await self._cells.exchange(tenant_id, link, await self._reports(tenant_id, link))
+            trouble = answer.trouble
+        except Fault as e:
+            trouble = e.detail or e.title
+        for signed in answer.grants if answer is not None else ():
+            trouble = await self._take(tenant_id, link, signed) or trouble
+        await self._cells.settle(tenant_id, trouble, answer)
+        EXCHANGES.labels("heard" if answer is not None and not trouble else "troubled").inc()
+        return trouble or "heard"
+
+    async def _reports(self, tenant_id: str, link: Link) -> tuple[CellReport, ...]:
+        frozen = self._rollouts.journal.frozen(tenant_id) is not None
+        async with self._rollouts.db.tenant(tenant_id) as conn:
+            since_ms = self._rollouts.clock.now_ms() - TOLD_MS
+            rows = [r for r in await leads.led(conn, REPORTS_MAX, since_ms) if r.link_id == link.link_id]
+            return tuple([await self._report(conn, tenant_id, r, link, frozen) for r in rows])
+
+    async def _report(self, conn: Connection, tenant_id: str, row: LedRow, link: Link, frozen: bool) -> CellReport:
+        found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
+        if found is None:
+            return CellReport(row.lead_id, row.grant.revision, CellPhase.NOBODY)
+        r, known = found.row, self._led(row, link, tenant_id)
+        cause = led.cause_of(r.blueprint, r.report, found.summary.wish, found.summary.wish_by, frozen)
+        return led.told(r.policy, r.blueprint, found.summary, known, cause, self._rollouts.clock.now_ms())
+
+    # --- grants -------------------------------------------------------------------------------------------------------
+
+    async def _take(self, tenant_id: str, link: Link, signed: Signed) -> str:
+        """Act on one grant; why it is not believed or not followed, "" = it is."""
+        now_ms = self._rollouts.clock.now_ms()
+        try:
+            lead_id = decode(Grant, signed.payload.encode()).lead_id
+            async with self._rollouts.db.tenant(tenant_id) as conn:
+                kept = await leads.led_by(conn, lead_id)
+            grant = decide.granted(link, signed, kept.grant if kept else None, now_ms)
+            await self._follow(tenant_id, link, kept, grant, signed.payload)
+        except Fault as e:
+            why = e.detail or e.title
+            logger.warning("grant-refused", tenant=tenant_id, reason=why)
+            return self._refused(tenant_id, signed, why)
+        self._waiting.pop(f"{tenant_id}/{grant.lead_id}", None)
+        return ""
+
+    def _refused(self, tenant_id: str, signed: Signed, why: str) -> str:
+        with suppress(Malformed):
+            self._waiting[f"{tenant_id}/{decode(Grant, signed.payload.encode()).lead_id}"] = why
+        return why
+
+    async def _follow(self, tenant_id: str, link: Link, kept: LedRow | None, grant: Grant, text: str) -> None:
+        who = Principal(tenant_id, link.link_id, "system", f"{led.BY}of {link.url}", PERMISSIONS)
+        rollout_id = kept.rollout_id if kept else ""
+        if not rollout_id and grant.stand is not Stand.HALT and not any(r.upto for r in grant.rings):
+            rollout_id = await self._make(who, grant)
+        async with self._rollouts.db.tenant(tenant_id) as conn:
+            await leads.put_led(conn, tenant_id, grant, text, rollout_id, self._rollouts.clock.now_ms())
+        if not rollout_id:
+            return
+        if grant.stand is Stand.HALT:
+            await self._halt(who, rollout_id)
+            return
+        changed = kept is None or not kept.rollout_id or kept.grant.rings != grant.rings
+        policy = led.policy_of(decode(Policy, grant.policy.encode()), grant) if changed else None
+        if changed:
+            await self._rollouts.lead_on(who, rollout_id, policy)
+
+    async def _halt(self, who: Principal, rollout_id: str) -> None:
+        """As a press of the brake: durable before anything else, and told to endpoints at once."""
+        async with self._rollouts.db.tenant(who.tenant_id) as conn:
+            found = await self._rollouts.situation_of(conn, who.tenant_id, rollout_id)
+        if found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
+            await self._rollouts.brake(who, rollout_id)
+
+    async def _make(self, who: Principal, grant: Grant) -> str:
+        """A rollout over this cell's own endpoints; "" where none is meant."""
+        change, policy = _whole(grant)
+        ids = await self._rollouts.fleet.matching(who.tenant_id, f"{grant.filter} state:active".strip())
+        if not ids:
+            return ""
+        if why := too_fast(policy, change, len(ids)):
+            raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
+        rollout_id = await self._rollouts.create(who, grant.title, change, policy, ids)
+        await self._rollouts.lead_on(who, rollout_id, led.policy_of(policy, grant))
+        return rollout_id
+
+
+def _whole(grant: Grant) -> tuple[Change, Policy]:
+    """What is rolled out and how, understood whole or not at all."""
+    change, policy = decide.whole(Change, grant.change), decide.whole(Policy, grant.policy)
+    if change.kind != "updates" or change.release is not None:
+        raise Doubt("only updates of vendors are led over cells", why="kind")
+    if policy.guard.alpha < CELL_ALPHA_MIN:
+        raise Doubt("the conductor would make this cell's brake less sensitive than sharing among cells does",
+                    why="alpha")  # fmt: skip
+    return change, policy
+
+
+def too_fast(policy: Policy, change: Change, size: int) -> str:
+    """In which respect it is less careful than the careful pace, sizes of rings apart: those are granted one by one."""
+    careful = policy_for(size)
+    if size <= REHEARSAL_MAX:
+        return ""
+    bake_s = min(r.bake_s for r in policy.rings)
+    rings = tuple(replace(r, bake_s=bake_s) for r in careful.rings)
+    return why_fast(replace(policy, rings=rings, guard=careful.guard), change, size)

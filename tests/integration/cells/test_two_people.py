@@ -1,0 +1,110 @@
+"""To believe a conductor, and to let a cell take part again, takes two people once an organisation is a week old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support_cells import Cell, Wire
+from tests.support_people import House
+from tests.support_rollout import OWNER
+
+from brakeline.cells.model import MemberState
+from brakeline.core.clock import ManualClock
+from brakeline.core.errors import Forbidden
+from brakeline.platform.database import Database
+from brakeline.tenancy.faults import Overtaken, TwoPeople
+from brakeline.tenancy.model import READ, Principal
+from brakeline.tenancy.two_people import DAY_MS, Request
+
+
+@dataclass
+class World:
+    cell: Cell
+    house: House
+    olga: Principal
+    anna: Principal
+
+    async def state(self) -> MemberState:
+        (member,) = await self.cell.cells.members(self.olga)
+        return member.state
+
+    async def believed(self) -> bool:
+        link = await self.cell.cells.link(self.olga)
+        assert link is not None
+        return not link.isolated
+
+    async def token(self) -> str:
+        return (await self.cell.cells.invite(self.olga, "berlin", "eu", "https://berlin")).token
+
+
+@pytest.fixture
+async def world(database: Database, clock: ManualClock, tmp_path: Path) -> World:
+    """A cell that conducts itself, with Olga the owner and Anna the approver, a month after the first start."""
+    cell = Cell("berlin", "eu", database, clock, tmp_path / "berlin", Wire())
+    await cell.enrol(2, ("eu",))
+    house = House(cell.tenancy, clock)
+    link = await cell.tenancy.bootstrap()
+    assert link is not None
+    assert link.tenant_id == OWNER.tenant_id
+    olga = await house.enter_by(link.secret, link.person.email)
+    anna = await house.add("Anna", "approver", by=olga)
+    house.later(30 * DAY_MS)
+    return World(cell, house, olga, anna)
+
+
+async def test_a_conductor_is_believed_when_a_second_person_has_agreed(world: World) -> None:
+    link, asked = await world.cell.cells.join(world.olga, await world.token())
+    assert asked is not None
+    assert link.conductor_key[:16] in asked.says[0]
+    assert not await world.believed()
+    assert await world.cell.linked.reconcile() == "no conductor"  # nothing is told to it, either
+    assert await world.house.approve(world.anna, asked.approval_id) == "done"
+    assert await world.believed()
+    assert await world.cell.linked.reconcile() == "heard"
+
+
+async def test_an_agreement_about_another_link_is_not_this_one(world: World) -> None:
+    _, first = await world.cell.cells.join(world.olga, await world.token())
+    assert first is not None
+    await world.cell.cells.isolate(world.olga, "berlin", "another token")
+    await world.cell.cells.join(world.olga, await world.token())
+    with pytest.raises(TwoPeople, match="overtaken"):
+        await world.house.approve(world.anna, first.approval_id)
+    assert not await world.believed()
+
+
+async def test_who_isolates_in_between_is_not_overruled(world: World) -> None:
+    _, asked = await world.cell.cells.join(world.olga, await world.token())
+    assert asked is not None
+    await world.cell.cells.isolate_self(world.olga, "I have looked at that key again")
+    with pytest.raises(Overtaken):
+        await world.house.approve(world.anna, asked.approval_id)
+    assert not await world.believed()
+
+
+async def test_a_drained_cell_comes_back_by_two_and_goes_by_one(world: World) -> None:
+    await world.cell.cells.join(world.olga, await world.token())
+    await world.cell.cells.drain(world.olga, "berlin", "moves house")
+    assert await world.state() is MemberState.DRAINED
+    asked = await world.cell.cells.restore(world.olga, "berlin", "has moved")
+    assert isinstance(asked, Request)
+    assert await world.state() is MemberState.DRAINED
+    assert await world.house.approve(world.anna, asked.approval_id) == "done"
+    assert await world.state() is MemberState.JOINED
+
+
+async def test_who_may_only_look_changes_nothing(world: World) -> None:
+    viewer = Principal(OWNER.tenant_id, "pe_v", "person", "Vera", READ)
+    token = await world.token()
+    for act in (
+        world.cell.cells.invite(viewer, "oslo", "eu", "https://oslo"),
+        world.cell.cells.join(viewer, token),
+        world.cell.cells.drain(viewer, "berlin", "x"),
+        world.cell.cells.isolate(viewer, "berlin", "x"),
+        world.cell.cells.restore(viewer, "berlin", "x"),
+        world.cell.cells.isolate_self(viewer, "x"),
+    ):
+        with pytest.raises(Forbidden):
+            await act

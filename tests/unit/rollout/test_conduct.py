@@ -1,0 +1,189 @@
+"""What a conductor concludes from counts: when the next ring opens, what holds it, and how far each cell may go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from brakeline.cells.model import (
+    GRANT_S,
+    SILENT_MS,
+    Cause,
+    CellControls,
+    CellEnded,
+    CellPart,
+    CellPhase,
+    CellReport,
+    MemberState,
+    Stand,
+)
+from brakeline.protocol.codec import decode
+from brakeline.rollout import conduct as c
+from brakeline.rollout import planner
+from brakeline.rollout.alpha import alpha_sum, alpha_table
+from brakeline.rollout.conduct import Lead, Standing, conduct, grants, merged
+from brakeline.rollout.model import Change, Guard, Phase, Pin, Policy, Ring, State, Wish
+
+NOW = 1_795_400_000_000
+LEAD = "ld_01JD0000000000000000000000"
+RINGS = (Ring("one", 2600, count=4), Ring("two", 2600, share=1.0))
+POLICY = Policy(RINGS, guard=Guard(holdout=0.0))
+CELLS = ("a", "b")
+
+
+def lead(**changes: object) -> Lead:
+    made = Lead(LEAD, "t", Change((Pin("x", "1"),)), POLICY, "", CELLS, Wish.RUN, "Olga", "",
+                planner.first_blueprint(LEAD, NOW))  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def told(cell: str, eligible: int = 10, **changes: object) -> Standing:
+    report = replace(CellReport(LEAD, 1, CellPhase.HOLDING, Cause.CONDUCTOR, eligible=eligible),
+                     **changes)  # type: ignore[arg-type]  # fmt: skip
+    return Standing(cell, f"li_{cell}", MemberState.JOINED, report, NOW)
+
+
+def done(cell: str, n: int = 2, ring: int = 0, eligible: int = 8, **changes: object) -> Standing:
+    """A cell that has passed a ring of `n`."""
+    part = CellPart(ring, "server", treated=n, known=n, proven=n, passed=n, passed_known=n, passed_proven=n, seen=n,
+                    youngest_age_s=9000, baked=n)  # fmt: skip
+    return told(cell, eligible, phase=CellPhase.ROLLING, cause=Cause.NONE, ring=ring, passed=True, parts=(part,),
+                controls=(CellControls("server", 4, 4),), ended=(CellEnded("all", n, 0),), compared=True)  # fmt: skip
+
+
+BOTH = (told("a"), told("b"))
+
+
+def at(now_ms: int, *cells: Standing) -> tuple[Standing, ...]:
+    """Heard just now."""
+    return tuple(replace(x, heard_ms=now_ms) for x in cells)
+
+
+def opened() -> Lead:
+    """The first ring, in both cells."""
+    first, _ = conduct(lead(), BOTH, NOW)
+    second, _ = conduct(first, at(NOW + 200_000, *BOTH), NOW + 200_000)
+    return second
+
+
+def why(found: tuple[Lead, object]) -> str:
+    return found[1].lines[0].text  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_ring_is_shared_out_by_size_and_opens_in_one_cell_after_another() -> None:
+    first, report = conduct(lead(), (told("a", 30), told("b", 10)), NOW)
+    assert first.plan[0].uptos == {"a": 3, "b": 1}
+    assert first.opened == {"a": 1}
+    given = grants(first, (told("a", 30), told("b", 10)), report, NOW)
+    assert [r.upto for r in given["a"].rings] == [3]
+    assert given["b"].rings == ()
+    assert "opens here in" in given["b"].why
+    later, _ = conduct(first, at(NOW + 100_000, told("a", 30), told("b", 10)), NOW + 100_000)
+    assert later.opened == {"a": 1, "b": 1}
+
+
+def test_what_was_granted_is_not_taken_back_when_the_cell_before_falls_ill() -> None:
+    ill = at(NOW + 200_000, replace(told("a"), doubt="it lies"), told("b"))
+    assert conduct(opened(), ill, NOW + 200_000)[0].opened == {"a": 1, "b": 1}
+    waits, _ = conduct(conduct(lead(), BOTH, NOW)[0], ill, NOW + 200_000)
+    assert "b" not in waits.opened
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ((told("a"), Standing("b", "li_b", MemberState.JOINED)), "cell b: it has told nothing of this yet"),
+        ((told("a"), replace(told("b"), heard_ms=NOW - SILENT_MS - 1)), "cell b: not heard for"),
+        ((told("a"), replace(told("b"), doubt="it treated 5, and now 3")), "cell b: it is not believed any more"),
+    ],
+)
+def test_no_ring_opens_without_everybody_who_takes_part(cells: tuple[Standing, ...], said: str) -> None:
+    after, report = conduct(lead(), cells, NOW)
+    assert after.blueprint.ring == -1
+    assert said in report.lines[0].text
+
+
+def test_a_drained_cell_is_not_waited_for_and_gets_nothing() -> None:
+    cells = (told("a"), replace(told("b"), state=MemberState.DRAINED))
+    after, report = conduct(lead(), cells, NOW)
+    assert after.plan[0].uptos == {"a": 4}
+    assert list(grants(after, cells, report, NOW)) == ["a"]
+
+
+def test_the_next_ring_opens_when_all_have_passed_by_themselves_and_together() -> None:
+    late = NOW + 9_500_000
+    cells = at(late, *map(done, CELLS))
+    after, _ = conduct(opened(), cells, late)
+    assert after.blueprint.ring == 1
+    assert after.plan[1].uptos == {"a": 10, "b": 10}
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"passed": False}, "waits for cell b: ring 1 goes on there"),
+        ({"phase": CellPhase.HOLDING, "cause": Cause.EVIDENCE}, "waits for cell b: it holds by itself (evidence)"),
+        ({"phase": CellPhase.WITHDRAWN}, "waits for cell b: withdrawn by its people"),
+    ],
+)
+def test_one_cell_that_is_not_ready_holds_the_ring(other: dict[str, object], said: str) -> None:
+    late = NOW + 9_500_000
+    b = done("b")
+    assert b.report is not None
+    cells = (replace(done("a"), heard_ms=late), replace(b, report=replace(b.report, **other), heard_ms=late))  # type: ignore[arg-type]
+    found = conduct(opened(), cells, late)
+    assert found[0].blueprint.ring == 0
+    assert said in why(found)
+
+
+def test_a_cell_too_small_to_matter_for_the_pool_is_waited_for_all_the_same() -> None:
+    """Nine of ten of all are enough for the pool; a cell that has not begun is a whole cell."""
+    start, late = opened(), NOW + 9_500_000
+    uneven = replace(start, plan=(replace(start.plan[0], uptos={"a": 30, "b": 1}),))
+    cells = at(late, done("a", 30), told("b", 10))
+    found = conduct(uneven, cells, late)
+    assert found[0].blueprint.ring == 0
+
+
+def test_a_halt_in_one_cell_halts_all_and_stays() -> None:
+    cells = (done("a"), told("b", phase=CellPhase.HALTED, cause=Cause.EVIDENCE))
+    after, report = conduct(opened(), cells, NOW + 1000)
+    assert after.blueprint.phase is Phase.HALTED
+    assert "cell b" in report.lines[0].text
+    assert {g.stand for g in grants(after, cells, report, NOW).values()} == {Stand.HALT}
+    again, _ = conduct(after, (done("a"), done("b")), NOW + 2000)
+    assert again.blueprint.phase is Phase.HALTED
+
+
+def test_two_failures_in_two_cells_halt_though_each_saw_only_one() -> None:
+    part = CellPart(0, "server", treated=2, failed=1, failed_news=1)
+    cells = tuple(told(x, phase=CellPhase.HOLDING, cause=Cause.EVIDENCE, ring=0, parts=(part,)) for x in CELLS)
+    after, _ = conduct(opened(), cells, NOW + 1000)
+    assert after.blueprint.phase is Phase.HALTED
+
+
+def test_ages_are_told_so_a_cell_s_clock_does_not_matter() -> None:
+    (part, *_) = merged(opened(), (replace(done("a"), heard_ms=NOW), done("b")), NOW + 5000).parts
+    assert part.youngest_ms == NOW - 9_000_000
+
+
+def test_the_chance_of_a_false_halt_is_shared_and_never_more() -> None:
+    spent = alpha_sum(alpha_table(c.pool_policy(POLICY), ())) + 5 * alpha_sum(
+        alpha_table(c.cell_policy(POLICY, 5), ("os:debian-12",))
+    )
+    assert spent <= POLICY.guard.alpha * (1 + 1e-9)
+
+
+def test_a_grant_says_who_for_how_long_and_how_far() -> None:
+    lead_ = opened()
+    given = grants(lead_, BOTH, conduct(lead_, BOTH, NOW)[1], NOW)["a"]
+    assert (given.cell, given.link_id, given.stand) == ("a", "li_a", Stand.GO)
+    assert given.expires_ms - given.issued_ms == GRANT_S * 1000
+    assert decode(Policy, given.policy.encode()).guard.alpha == POLICY.guard.alpha / 4
+
+
+def test_a_paused_lead_grants_nothing_new() -> None:
+    paused, report = conduct(replace(opened(), wish=Wish.PAUSE, wish_by="Olga"), BOTH, NOW)
+    assert {g.stand for g in grants(paused, BOTH, report, NOW).values()} == {Stand.HOLD}
+    assert report.lines[0].state is State.HOLD

@@ -1,0 +1,146 @@
+"""A cell under a grant: it can always stop, and never goes further than it was let."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from brakeline.cells import residency
+from brakeline.cells.model import Cause, Grant, GrantedRing, Stand
+from brakeline.protocol.codec import encode
+from brakeline.rollout import led, planner
+from brakeline.rollout.led import Led
+from brakeline.rollout.model import (
+    Arm,
+    Blueprint,
+    Change,
+    Gate,
+    Goal,
+    Guard,
+    Observed,
+    Phase,
+    Pin,
+    Policy,
+    Progress,
+    Report,
+    Ring,
+    State,
+    Subject,
+    Wish,
+)
+from brakeline.rollout.summary import Summary, summarise
+
+NOW = 1_795_400_000_000
+POLICY = Policy((Ring("one", 60, count=1), Ring("all", 60, share=1.0)), guard=Guard(holdout=0.0))
+RINGS = (GrantedRing("zero", 60, 0), GrantedRing("one", 60, 2))
+GRANT = Grant("ld_01JD0000000000000000000000", "li_1", "a", 4, Stand.GO, "ring one", "t", "", "{}",
+              encode(POLICY).decode(), RINGS, NOW, NOW + 300_000)  # fmt: skip
+LED = Led(GRANT.lead_id, "the conductor", GRANT, NOW, NOW)
+FIRST = planner.first_blueprint("ro_1", NOW)
+US = tuple(range(0, 10_000, 1000))
+
+
+def seen(**changes: object) -> Summary:
+    observed = Observed(Change((Pin("x", "1"),)), 10, (), {"eu": US}, {"eu": US}, data_ms=NOW)
+    return summarise(led.policy_of(POLICY, GRANT), FIRST, replace(observed, **changes), NOW)  # type: ignore[arg-type]
+
+
+def step(known: Led, current: Blueprint = FIRST, now_ms: int = NOW) -> tuple[Blueprint, Report]:
+    policy = led.policy_of(POLICY, known.grant or GRANT)
+    return led.bounded(current, *planner.decide(policy, current, seen(), now_ms), known, now_ms)
+
+
+def given(**changes: object) -> Led:
+    return replace(LED, grant=replace(GRANT, **changes))  # type: ignore[arg-type]
+
+
+def test_a_grant_opens_its_ring_for_its_count_and_its_time() -> None:
+    opened, report = step(LED)
+    (gate,) = opened.gates
+    assert (gate.budget, gate.closes_ms) == (2, GRANT.expires_ms)
+    assert (opened.ring, sum(g.treated for g in opened.goals)) == (0, 2)  # the conductor's ring two is its first
+    assert LED.offset == 1
+    assert list(led.exceeds(opened, LED, 0, {}, NOW)) == []
+    assert "grants up to 2 endpoints here" in report.lines[-1].text
+
+
+@pytest.mark.parametrize(
+    ("known", "now_ms", "said"),
+    [
+        (replace(LED, grant=None), NOW, "no grant of the conductor yet; asked 0 s ago"),
+        (LED, NOW + 300_000, "no grant of the conductor since 5 min; asked 5 min ago"),
+        (replace(LED, trouble="refused"), NOW + 300_000, ": refused"),
+        (given(stand=Stand.HOLD, why="paused by Olga"), NOW, "the conductor says hold: paused by Olga"),
+        (given(stand=Stand.HALT, why="halted"), NOW, "the conductor says halt: halted"),
+        (given(rings=RINGS[:1]), NOW, "has opened nothing to this cell yet"),
+        (given(issued_ms=NOW + 40_000, expires_ms=NOW + 90_000), NOW, "comes from the future"),
+        (replace(LED, isolated=True), NOW, "isolated"),
+    ],
+)
+def test_whatever_is_not_a_fresh_grant_that_says_go_holds_and_says_why(known: Led, now_ms: int, said: str) -> None:
+    opened, _ = step(LED)
+    for current in (FIRST, opened):
+        after, report = step(known, current, now_ms)
+        assert (after.phase, after.gates) == (Phase.HOLDING, ())
+        assert said in report.lines[0].text
+        assert report.lines[0].state is State.HOLD
+    assert list(led.exceeds(opened, known, 0, {}, now_ms)) != []
+
+
+def test_a_hold_is_one_move_and_no_generation_a_second() -> None:
+    held, _ = step(replace(LED, grant=None))
+    again, _ = step(replace(LED, grant=None), held, NOW + 1000)
+    assert again is held
+
+
+def test_a_cell_stops_by_itself_whatever_the_grant_says() -> None:
+    policy = led.policy_of(POLICY, GRANT)
+    braked = seen(wish=Wish.BRAKE, wish_by="Olga")
+    after, _ = led.bounded(FIRST, *planner.decide(policy, FIRST, braked, NOW), LED, NOW)
+    assert after.phase is Phase.HALTED
+
+
+def test_the_last_granted_ring_is_not_the_end_until_the_conductor_says_so() -> None:
+    rolling = replace(FIRST, phase=Phase.ROLLING, ring=0, goals=(Goal("eu", 2),), ring_opened_ms=(NOW,))
+    ended = replace(rolling, generation=2, parent=1, phase=Phase.COMPLETED)
+    after, report = led.bounded(rolling, ended, Report(()), LED, NOW)
+    assert after.phase is Phase.ROLLING
+    assert "passed here as far as it is opened" in report.lines[0].text
+    assert led.bounded(rolling, ended, Report(()), given(stand=Stand.DONE), NOW)[0].phase is Phase.COMPLETED
+
+
+def test_the_second_look_finds_what_goes_beyond() -> None:
+    opened, _ = step(LED)
+    (gate,) = opened.gates
+
+    def found(gate: Gate, treated: int = 0, ring: int = 0) -> str:
+        return " ".join(led.exceeds(replace(opened, gates=(gate,), ring=ring), LED, treated, {}, NOW))
+
+    assert "exceed the 2 granted" in found(replace(gate, budget=3))
+    assert "exceed the 2 granted" in found(gate, treated=1)
+    assert "longer than its grant" in found(replace(gate, closes_ms=gate.closes_ms + 1))
+    assert "where 1 were granted" in found(gate, ring=1)
+
+
+def test_what_is_told_counts_and_names_nobody() -> None:
+    subjects = tuple(
+        Subject(f"ep_secret{i}", Arm.TREATED, 0, 1, region, "server", i, NOW - 5_000_000, 1, ("os:debian-12", "tag:db"),
+                heard=1, last_heard_ms=NOW, progress=Progress.INSTALLED, proven_ms=NOW)
+        for i, region in enumerate(("eu-secret", "us-secret"))
+    )  # fmt: skip
+    summary = seen(subjects=subjects)
+    report = led.told(led.policy_of(POLICY, GRANT), FIRST, summary, LED, Cause.NONE, NOW)
+    (part,) = report.parts
+    assert (part.treated, part.ring, part.youngest_age_s) == (2, 1, 5000)
+    assert {e.group for e in report.ended} <= residency.GROUPS
+    assert residency.foreign(report) == ""
+    text = encode(report).decode()
+    assert not [word for word in ("secret", "os:", "tag:", "debian") if word in text]
+
+
+def test_a_stop_that_the_conductor_ordered_is_not_told_back_as_the_cell_s_own() -> None:
+    halted = replace(FIRST, phase=Phase.HALTED)
+    assert led.cause_of(halted, Report(()), Wish.BRAKE, f"{led.BY}of https://x", frozen=False) is Cause.CONDUCTOR
+    assert led.cause_of(halted, Report(()), Wish.BRAKE, "Olga", frozen=False) is Cause.PERSON
+    assert led.cause_of(halted, Report(()), Wish.RUN, "", frozen=False) is Cause.EVIDENCE
