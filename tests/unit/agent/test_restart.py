@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 
 from brakeline.agent import restart
-from brakeline.agent.model import AskRestart, Durable, Instant, Report, RestartAnswered, Self, Session, SessionPhase, State
+from brakeline.agent.model import (
+    AskRestart,
+    Durable,
+    Instant,
+    Report,
+    RestartAnswered,
+    Self,
+    Session,
+    SessionPhase,
+    State,
+)
 from brakeline.protocol import codec
 from brakeline.protocol.messages import RESTART_CONTEXT, RestartOrder, RestartStanding, SignedOrder
 from brakeline.trust import ed25519

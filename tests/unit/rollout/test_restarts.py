@@ -27,16 +27,16 @@ class Left:
     def regions(self) -> list[str]:
         return ["eu"]
 
-    def eligible(self, region: str) -> int:  # noqa: ARG002
+    def eligible(self, region: str) -> int:
         return self.count
 
-    def untreated(self, region: str) -> SortedDraws:  # noqa: ARG002
+    def untreated(self, region: str) -> SortedDraws:
         return self.draws
 
-    def fresh(self, region: str) -> SortedDraws:  # noqa: ARG002
+    def fresh(self, region: str) -> SortedDraws:
         return self.draws
 
-    def spare(self, region: str, ring: int) -> SortedDraws:  # noqa: ARG002
+    def spare(self, region: str, ring: int) -> SortedDraws:
         return self.draws
 
 
