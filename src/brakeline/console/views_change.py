@@ -182,6 +182,17 @@ class ReleaseControl:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalLine:
+    """One signal of harm, in both arms. `near`: evidence and where the brake acts; "" = not asked yet."""
+
+    signal: str
+    what: str
+    treated: str
+    controls: str
+    near: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutView:
     id: str
     name: str
@@ -211,6 +222,7 @@ class RolloutView:
     pause_action: str = ""
     withdraw_action: str = ""
     release: Link | None = None  # the release of ours that it rolls out; None = updates
+    signals: tuple[SignalLine, ...] = ()
 
     @property
     def stopped(self) -> bool:
