@@ -1,7 +1,7 @@
 """The signals of a rollout as a table for people: how many of either arm were bad, and how near the brake is. Pure.
 
-Counts are of endpoints that were bad at any checkpoint they have passed, over all rings; the brake itself compares block
-by block, so its evidence is told beside and does not follow from the sums. Next: `view.build`.
+Counts are of endpoints that were bad at any checkpoint they have passed, over all rings; the brake itself compares
+block by block, so its evidence is told beside and does not follow from the sums. Next: `view.build`.
 """
 
 from __future__ import annotations
