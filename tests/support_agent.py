@@ -157,7 +157,8 @@ class AgentTwin:
         return answer
 
     def check_in_body(self, **parts: Any) -> bytes:
-        return encode(CheckIn("0.1.0", self.sequence, self.digest, Health(), **parts))
+        health = parts.pop("health", Health())
+        return encode(CheckIn("0.1.0", self.sequence, self.digest, health, **parts))
 
     def check_in(self, wait_s: int = 0, **parts: Any) -> Response:
         target = f"{routes.CHECK_IN}?wait={wait_s}"

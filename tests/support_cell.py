@@ -32,6 +32,7 @@ from brakeline.protocol.messages import (
     CheckInReply,
     EnrolReply,
     EnrolRequest,
+    Goodbye,
     Inventory,
     InventoryAck,
     Offer,
@@ -105,6 +106,7 @@ class Cell:
     inventories: list[Inventory] = field(default_factory=list)
     results: dict[str, TransactionResult] = field(default_factory=dict)
     goodbyes: int = 0
+    reasons: list[str] = field(default_factory=list)  # of the goodbyes
     answers_lost: int = 0  # this many answers are thrown away after taking effect
     changed: threading.Condition = field(default_factory=threading.Condition)
     url: str = ""
@@ -200,6 +202,7 @@ class Cell:
             self.results |= {r.transaction_id: r for r in batch}
             return 200, codec.encode(ResultsAck(tuple(r.transaction_id for r in batch))), {}
         self.goodbyes += 1
+        self.reasons.append(codec.decode(Goodbye, body).reason)
         return 204, b"", {}
 
     def _check_in(self, target: str, headers: Any, body: bytes) -> tuple[int, bytes, dict[str, str]]:

@@ -152,7 +152,7 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         agent_version=state.me.agent_version,
         inventory_sequence=state.durable.inventory_sequence,
         inventory_digest=state.durable.inventory_digest,
-        health=state.health,
+        health=replace(state.health, packages_removed=state.durable.packages_removed),
         ready=ready,
         not_ready=not_ready,
         in_progress=tuple(s.offer_id for s in (*sessions.running(state), *releases.under_way(state))),

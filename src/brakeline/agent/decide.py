@@ -231,7 +231,9 @@ def _inventory_acknowledged(state: State, event: InventoryAcknowledged) -> Step:
     if event.ack.resync:  # go on from the cell's number, or a full inventory would be taken for an old one
         durable = replace(state.durable, inventory_sequence=max(event.ack.sequence, state.durable.inventory_sequence))
         return replace(state, durable=durable, to_send=None, resync=True, scan_due_s=event.at.monotonic_s), ()
-    durable = replace(state.durable, inventory_sequence=event.ack.sequence, inventory_digest=event.ack.digest)
+    removed = state.durable.packages_removed + (state.to_send.removed if state.to_send is not None else 0)
+    durable = replace(state.durable, inventory_sequence=event.ack.sequence, inventory_digest=event.ack.digest,
+                      packages_removed=removed)  # fmt: skip
     return replace(state, durable=durable, to_send=None, resync=False, news=True), (AdoptInventory(),)
 
 

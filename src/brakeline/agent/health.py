@@ -22,6 +22,7 @@ class HealthProbe:
         self._list_failed = list_failed or failed_services
         self._failed: tuple[str, ...] = ()
         self._count = 0
+        self._spent = (0.0, 0.0)
         self.package_manager_healthy = True
 
     def sample(self) -> Health:
@@ -37,8 +38,21 @@ class HealthProbe:
             package_manager_healthy=self.package_manager_healthy,
             disk_free_bytes=disk.f_bavail * disk.f_frsize,
             load_1m=round(os.getloadavg()[0], 2),
-            memory_available_bytes=_memory_available(self._root),
+            memory_available_bytes=_memory(self._root, "MemAvailable:"),
+            memory_total_bytes=_memory(self._root, "MemTotal:"),
+            disk_total_bytes=disk.f_blocks * disk.f_frsize,
+            processors=os.cpu_count() or 1,
+            agent_memory_bytes=_resident(self._root),
+            agent_permille=self._own_share(),
         )
+
+    def _own_share(self) -> int:
+        """Of one processor, since the last sample: this process, children included."""
+        spent = os.times()
+        now_s, cpu_s = spent.elapsed, sum(spent[:4])
+        before_s, before_cpu_s = self._spent
+        self._spent = (now_s, cpu_s)
+        return round(1000 * (cpu_s - before_cpu_s) / (now_s - before_s)) if before_s and now_s > before_s else 0
 
     def _failed_services(self) -> tuple[str, ...]:
         count = failed_unit_count()
@@ -66,12 +80,20 @@ def parse_units(text: str) -> tuple[str, ...]:
     return tuple(sorted(line.split()[0] for line in text.splitlines() if line.strip()))[:SERVICES_MAX]
 
 
-def _memory_available(root: Path) -> int:
+def _resident(root: Path) -> int:
+    """Bytes of this process in memory (proc(5), statm)."""
+    try:
+        return int((root / "proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _memory(root: Path, line_of: str) -> int:
     try:
         text = (root / "proc/meminfo").read_text(encoding="ascii")
     except OSError:
         return 0
     for line in text.splitlines():
-        if line.startswith("MemAvailable:"):
+        if line.startswith(line_of):
             return int(line.split()[1]) * 1024
     return 0

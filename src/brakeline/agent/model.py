@@ -116,6 +116,7 @@ class Durable:
     scan_owed: bool = False  # a full look was asked for and has not ended yet
     time: CellTime = field(default_factory=CellTime)
     recall_asked: str = ""  # release_id for whose recall the launcher was asked to look
+    packages_removed: int = 0  # in all, as far as inventories that the cell acknowledged told
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class ScanSummary:
     lists_refreshed_ms: int  # by the clock of this endpoint
     look: Look | None = None
     full: bool = True  # everything was looked at, not only the quick part
+    removed: int = 0  # packages that are gone since the last acknowledged inventory
 
 
 @dataclass(frozen=True, slots=True)

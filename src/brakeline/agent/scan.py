@@ -79,6 +79,7 @@ def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
         lists_refreshed_ms=health.lists_refreshed_ms,
         look=found.look,
         full=full_look,
+        removed=len(removed),
     )
 
 

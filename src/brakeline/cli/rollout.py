@@ -202,8 +202,19 @@ def explain(rollout: Id, as_json: Json = False) -> None:
     def human() -> None:
         view = client.get(f"/rollouts/{rollout}")
         _lines(lines, _names(view), release=bool(view["release"]))
+        say("")
+        heads = ["signal", "treated", "controls", "evidence", "halts at", "bad means"]
+        table(heads, [_signal(row) for row in view["signals"]], "No signals yet.")
 
     emit(lines, as_json, human)
+
+
+def _signal(row: dict[str, Any]) -> tuple[str, ...]:
+    asked = row["evidence"] is not None
+    return (
+        row["signal"], f"{row['bad_treated']} of {row['treated']}", f"{row['bad_controls']} of {row['controls']}",
+        f"{row['evidence']:.1f}" if asked else "-", f"{row['bar']:.1f}" if asked else "-", row["what"],
+    )  # fmt: skip
 
 
 @app.command()

@@ -20,12 +20,14 @@ from brakeline.console.views_change import (
     ReleaseControl,
     RolloutMember,
     RolloutView,
+    SignalLine,
     WhyLine,
 )
 from brakeline.fleet.wording import trial_note, with_trials
 from brakeline.remediation.model import DeploymentView
 from brakeline.rollout.model import State
 from brakeline.rollout.service import RolloutSummary
+from brakeline.rollout.telling import SignalRow
 from brakeline.rollout.view import Cell, Excess, LogLine, Member
 from brakeline.rollout.view import RolloutView as Facts
 from brakeline.rollout.wording import named, of_release, reason
@@ -192,7 +194,13 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
         release=Link(v.release, f"/releases/{quote(v.release, safe='')}") if v.release else None,
         undoes=Link(v.undoes, rollout_href(v.undoes)) if v.undoes else None,
         way_back=f"{rollout_href(v.id)}/rollback" if v.state == "halted" and not (v.release or v.undoes) else "",
+        signals=tuple(map(_signal, v.signals)),
     )  # fmt: skip
+
+
+def _signal(x: SignalRow) -> SignalLine:
+    near = "" if x.evidence is None or x.bar is None else f"{x.evidence:.1f} of {x.bar:.1f}"
+    return SignalLine(x.signal, x.what, share(x.bad_treated, x.treated), share(x.bad_controls, x.controls), near)
 
 
 def _sub(v: Facts) -> str:

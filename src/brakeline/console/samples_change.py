@@ -31,6 +31,7 @@ from brakeline.console.views_change import (
     RolloutMembersView,
     RolloutsView,
     RolloutView,
+    SignalLine,
     Skipped,
     WhyLine,
 )
@@ -148,6 +149,12 @@ ROLLING_VIEW: Final = RolloutView(
     statistics=STATISTICS, log=LOG, log_more=0, harmed=(),
     spared=(Link("web-104", "/endpoints/ep_104"), Link("web-105", "/endpoints/ep_105")), spared_total=99779,
     spared_title="Not reached yet", updates=PINS, updates_note="exact versions, pinned when it was made; closes 3 CVEs, 0 of them closed everywhere by now", pause_action="/rollouts/ro_live/pause",
+    signals=(
+        SignalLine("silent", "not heard at a checkpoint", "0.45 %", "0.90 %", "-0.4 of 8.3"),
+        SignalLine("resources", "memory, processor or disk short for ten minutes, or the agent itself greedy", "0.45 %",
+                   "0.20 %", "0.1 of 10.4"),
+        SignalLine("actions", "three packages or more went away", "0.00 %", "0.00 %", ""),
+    ),
 )  # fmt: skip
 HALTED_VIEW: Final = replace(
     ROLLING_VIEW, state=HALTED, state_class="halted", alert_tone=Tone.BAD, way_back="/rollouts/ro_halted/rollback",

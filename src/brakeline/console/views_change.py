@@ -197,6 +197,17 @@ class ReleaseControl:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalLine:
+    """One signal of harm, in both arms. `near`: evidence and where the brake acts; "" = not asked yet."""
+
+    signal: str
+    what: str
+    treated: str
+    controls: str
+    near: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutView:
     id: str
     name: str
@@ -228,6 +239,7 @@ class RolloutView:
     release: Link | None = None  # the release of ours that it rolls out; None = updates
     undoes: Link | None = None  # the rollout whose updates it takes back
     way_back: str = ""  # address of the plan that takes these updates back
+    signals: tuple[SignalLine, ...] = ()
 
     @property
     def stopped(self) -> bool:

@@ -6,10 +6,10 @@ these; console and API render them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from brakeline.protocol.messages import Facts, LauncherReport, PackageManagerHealth, RebootNeed
+from brakeline.protocol.messages import Facts, Health, LauncherReport, PackageManagerHealth, RebootNeed
 
 
 class EndpointState(StrEnum):
@@ -51,6 +51,60 @@ class CounterState:
         return self.recent[-1][0] if self.recent else -1
 
 
+READING_MAX = 1 << 60  # a number above is nonsense, and would not fit into our arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What an endpoint's agent measured at a check-in. Bytes, processors, and a load of 1.0 a busy processor."""
+
+    memory_available: int
+    memory_total: int
+    disk_free: int
+    disk_total: int
+    load_1m: float
+    processors: int
+    agent_memory: int
+    agent_permille: int
+    packages_removed: int
+
+    @classmethod
+    def of(cls, health: Health) -> Readings | None:
+        """None = an agent that tells no totals: what it tells could not be judged."""
+        if not health.memory_total_bytes or not health.processors:
+            return None
+        return cls(
+            _bounded(health.memory_available_bytes), _bounded(health.memory_total_bytes),
+            _bounded(health.disk_free_bytes), _bounded(health.disk_total_bytes),
+            min(max(health.load_1m, 0.0), float(READING_MAX)), _bounded(health.processors),
+            _bounded(health.agent_memory_bytes), _bounded(health.agent_permille), _bounded(health.packages_removed),
+        )  # fmt: skip
+
+    def text(self) -> str:
+        """For storage: numbers separated by spaces."""
+        return (
+            f"{self.memory_available} {self.memory_total} {self.disk_free} {self.disk_total} {self.load_1m:.2f}"
+            f" {self.processors} {self.agent_memory} {self.agent_permille} {self.packages_removed}"
+        )
+
+    @classmethod
+    def read(cls, text: str) -> Readings | None:
+        """What `text` wrote; None for anything else."""
+        parts = text.split(" ")
+        if len(parts) != READINGS:
+            return None
+        a = [*map(int, parts[:4])]
+        b = [*map(int, parts[5:])]
+        return cls(a[0], a[1], a[2], a[3], float(parts[4]), b[0], b[1], b[2], b[3])
+
+
+READINGS = len(fields(Readings))
+
+
+def _bounded(number: int) -> int:
+    return min(max(number, 0), READING_MAX)
+
+
 @dataclass(frozen=True, slots=True)
 class Presence:
     """When and how an endpoint was last heard."""
@@ -61,6 +115,7 @@ class Presence:
     agent_version: str = ""
     failed_services: tuple[str, ...] = ()
     launcher: LauncherReport | None = None  # None = no launcher runs its agent
+    readings: Readings | None = None  # None = its agent tells none
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from brakeline.fleet.enrolment import Enrolment
 from brakeline.fleet.faults import ClonedIdentity, EndpointRetired, UnknownEndpoint
 from brakeline.fleet.inventory import InventoryUse
 from brakeline.fleet.lists import ListUse
-from brakeline.fleet.model import EndpointState, Presence
+from brakeline.fleet.model import EndpointState, Presence, Readings
 from brakeline.fleet.sessions import Session
 from brakeline.protocol.messages import CheckIn
 
@@ -63,7 +63,7 @@ class FleetService(Enrolment, InventoryUse, ListUse):
             identity.endpoint_id,
             Presence(
                 self.clock.now_ms(), boot_id, False, check_in.agent_version, check_in.health.failed_services,
-                check_in.launcher,
+                check_in.launcher, Readings.of(check_in.health),
             ),
         )  # fmt: skip
         # The endpoint names what was acknowledged last: anything else than what is held, and both start afresh.

@@ -276,6 +276,13 @@ class Health:
     disk_free_bytes: int = 0
     load_1m: float = 0.0
     memory_available_bytes: int = 0
+    # Numbers that agents before 0.2 do not tell: 0 = not told.
+    memory_total_bytes: int = 0
+    disk_total_bytes: int = 0
+    processors: int = 0
+    agent_memory_bytes: int = 0  # resident, of the agent itself
+    agent_permille: int = 0  # of one processor, taken by the agent since the sample before
+    packages_removed: int = 0  # since this machine was enrolled, as inventories found
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,18 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from brakeline.rollout.evidence import EXPLICIT, SILENT, STATIONARY, UNHEALTHY
+from brakeline.rollout.evidence import EXPLICIT, SIGNALS, SILENT, STATIONARY, UNHEALTHY
 from brakeline.rollout.model import CLASSES, Policy
+from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
 
 # Parts of alpha, in hundredths; silence is the one signal that a dead endpoint still sends.
-SHARES: Final = {SILENT: 0.52, UNHEALTHY: 0.10, EXPLICIT: 0.10}
-ATTRIBUTE_SHARE: Final = 0.28
-MARGINS: Final = {SILENT: 0.0, UNHEALTHY: 0.002}  # harmless excess; silence has none
+SHARES: Final = {SILENT: 0.52, UNHEALTHY: 0.02, RESOURCES: 0.06, ACTIONS: 0.01, STARTS: 0.01, EXPLICIT: 0.10}
+# The same for attributes, of 0.28: a question of silence costs as much as the one of explicit failures.
+ATTRIBUTE_SHARES: Final = {SILENT: 0.28 * 4 / 9, EXPLICIT: 0.28 / 9} | dict.fromkeys(
+    (UNHEALTHY, RESOURCES, ACTIONS, STARTS), 0.28 / 9
+)
+# Harmless excess; silence has none. A change may be a little hungry: it may not make one machine in two hundred short.
+MARGINS: Final = {SILENT: 0.0, UNHEALTHY: 0.002, RESOURCES: 0.005, ACTIONS: 0.002, STARTS: 0.005}
 ATTRIBUTES_MAX: Final = 200
 
 
@@ -46,15 +51,15 @@ def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, 
     classes = ("all", STATIONARY, *(f"class:{c}" for c in CLASSES))
     alpha = policy.guard.alpha
     rows: list[AlphaRow] = []
-    for signal in (SILENT, UNHEALTHY):
+    for signal in SIGNALS:
         each = alpha * SHARES[signal] / (len(points) * len(classes))
         rows += [AlphaRow(signal, j, g, each) for j in points for g in classes]
     rows += [AlphaRow(EXPLICIT, -1, g, alpha * SHARES[EXPLICIT] / len(classes)) for g in classes]
     named = attributes[:ATTRIBUTES_MAX]
     if named:
-        questions = [(s, j) for s in (SILENT, UNHEALTHY) for j in points] + [(EXPLICIT, -1)]
-        each = alpha * ATTRIBUTE_SHARE / (len(questions) * len(named))
-        rows += [AlphaRow(s, j, g, each) for s, j in questions for g in named]
+        for s, js in (*((s, points) for s in SIGNALS), (EXPLICIT, (-1,))):
+            each = alpha * ATTRIBUTE_SHARES[s] / (len(js) * len(named))
+            rows += [AlphaRow(s, j, g, each) for j in js for g in named]
     return tuple(rows)
 
 

@@ -1,10 +1,10 @@
 """From check-ins to counts: when an endpoint was heard, what that means at each checkpoint, which blocks to compare.
 
 An endpoint's clock starts at ready. At checkpoint c it is *silent* if no check-in came in (c - g, c]; *asleep* (said
-goodbye) is a third value, counted in neither; *unhealthy* is judged among those heard. Counts are made per block: the
-treated and controls of one region that were randomised in the same tick and came into range in the same tick
-(`arms.cohort`). A block speaks only when its tick is closed and all its endpoints have passed the checkpoint. Pure; the
-executor and the simulation call the same code.
+goodbye) is a third value, counted in neither; *unhealthy* and the other `signals` are judged among those heard. Counts
+are made per block: the treated and controls of one region that were randomised in the same tick and came into range in
+the same tick (`arms.cohort`). A block speaks only when its tick is closed and all its endpoints have passed the
+checkpoint. Pure; the executor and the simulation call the same code.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Final
 
 from brakeline.rollout import arms
 from brakeline.rollout.model import Arm, Policy, Subject, Turn
+from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
 
 SILENT: Final = "silent"
 UNHEALTHY: Final = "unhealthy"
 EXPLICIT: Final = "explicit"
 STATIONARY: Final = "class:stationary"  # servers and desktops together: nearly half of a fleet, with few closed lids
 SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
-SIGNALS: Final = (SILENT, UNHEALTHY)  # compared between arms; EXPLICIT has no control arm
+SIGNALS: Final = (SILENT, UNHEALTHY, RESOURCES, ACTIONS, STARTS)  # compared between arms; EXPLICIT has no control arm
 
 # Failures that can come from the endpoint's own situation. Every other failure of a transaction that was started is
 # taken as the update's: an unknown code must not hide harm.
@@ -121,18 +122,19 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn],
 def _compare(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str, str], Counts]:
     """Counts of one block at one checkpoint; controls that crossed over before it are left out, so are the asleep."""
     bit = 1 << j
-    kinds: Counter[tuple[bool, int, int, tuple[str, ...]]] = Counter()  # few, however many members
+    kinds: Counter[tuple[bool, int, tuple[int, ...], tuple[str, ...]]] = Counter()  # few, however many members
     for s in members:
         heard = s.heard & bit
         if (s.asleep & bit and not heard) or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
             continue
-        kinds[(s.arm is Arm.TREATED, heard, s.unhealthy & bit, groups(s))] += 1
+        told = (s.unhealthy & bit, s.resources & bit, s.actions & bit, s.often & bit)
+        kinds[(s.arm is Arm.TREATED, heard, told, groups(s))] += 1
     tallies: dict[tuple[str, str], list[int]] = {}
-    for (treated, heard, unhealthy, mine), n in kinds.items():
+    for (treated, heard, ills, mine), n in kinds.items():
         for group in mine:
             _add(tallies, (SILENT, group), treated, n, bad=not heard)
-            if heard:
-                _add(tallies, (UNHEALTHY, group), treated, n, bad=bool(unhealthy))
+            for signal, bad in zip(SIGNALS[1:], ills, strict=True) if heard else ():
+                _add(tallies, (signal, group), treated, n, bad=bool(bad))
     found = {}
     for (signal, group), (m_t, _, x_t, x_c) in tallies.items():
         n_t, n_c = tallies[(signal, "all")][:2]

@@ -217,6 +217,13 @@ class Subject:
     restarted_ms: int = 0
     restart_refused: str = ""  # in the endpoint's own words
     boot_id: str = ""  # of the first check-in after INSTALLED; of a control, after ready
+    resources: int = 0  # masks, as `unhealthy`: see `signals`
+    actions: int = 0
+    often: int = 0
+    starts: int = 0  # boots seen since ready, beyond the first
+    last_boot: str = ""
+    troubles: tuple[str, ...] = ()  # in words, now
+    troubled_ms: int = 0  # since when without a break
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Final
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Unavailable
 from brakeline.fleet.cell import CellIdentity
-from brakeline.fleet.model import EndpointIdentity, EndpointState
+from brakeline.fleet.model import EndpointIdentity, EndpointState, Readings
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import (
@@ -262,8 +262,9 @@ class Offering:
         subject = _subject(target, gate, arm, row.blueprint.generation, progress, now_ms)
         subject = replace(subject, consents=restarts.consents(row.policy, allows, identity.tags))
         await arms_store.insert_subject(
-            conn, identity.tenant_id, row.rollout_id, subject, check_in.health.failed_services
-        )
+            conn, identity.tenant_id, row.rollout_id, subject, check_in.health.failed_services,
+            Readings.of(check_in.health),
+        )  # fmt: skip
         if arm is Arm.TREATED:
             await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick)
             await self._offer(conn, identity, ready, row, 1, target.settings)

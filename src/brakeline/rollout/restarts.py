@@ -4,7 +4,7 @@ A fault that shows at the next start of the machine is seen late by waiting: a s
 first rings endpoints that consent are restarted within the bake, *treated and controls alike, by the same clock*: a
 machine that does not come up from a restart for reasons of its own must weigh on neither arm. Invariants: nobody is
 restarted who does not consent; no restart begins just before a checkpoint, where one that is on its way would look
-silent; none begins after a rollout has stopped. Next: `planner.passed` asks `gate`, `restarting` (the shell) asks `due`.
+silent; none begins after a rollout has stopped. Next: `planner.passed` asks `gate`, `restarting` (shell) asks `due`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
-from brakeline.rollout import evidence
+from brakeline.rollout import evidence, signals
 from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, Wish
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
@@ -98,7 +98,29 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
         unhealthy_now=unhealthy,
         proven_ms=proven,
         **_boots(row, seen, heard_ms),
+        **_told(policy, row, seen, hit),
     )
+
+
+def _told(policy: Policy, row: SubjectRow, seen: Presence, hit: int) -> dict[str, Any]:
+    """What the endpoint's own numbers and starts say at the checkpoints that this check-in falls into."""
+    s = row.subject
+    if seen.last_check_in_ms <= s.ready_ms:
+        return {}
+    another = bool(s.last_boot) and bool(seen.boot_id) and seen.boot_id != s.last_boot
+    starts, troubles = s.starts + another, signals.troubles(row.readings, seen.readings)
+    since_ms = (s.troubled_ms or seen.last_check_in_ms) if troubles else 0
+    lasts = bool(since_ms) and signals.lasts(policy, seen.last_check_in_ms - since_ms)
+    often = sum(1 << j for j in range(hit.bit_length()) if hit >> j & 1 and signals.starts_too_often(starts, j))
+    return {
+        "resources": s.resources | (hit if lasts else 0),
+        "actions": s.actions | (hit if signals.removals(row.readings, seen.readings) else 0),
+        "often": s.often | often,
+        "starts": starts,
+        "last_boot": seen.boot_id or s.last_boot,
+        "troubles": troubles,
+        "troubled_ms": since_ms,
+    }
 
 
 def _boots(row: SubjectRow, seen: Presence, heard_ms: int) -> dict[str, Any]:
@@ -146,8 +168,13 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
 
 
 def _differs(new: Subject, old: Subject) -> bool:
-    return (new.heard, new.unhealthy, new.asleep, new.proven_ms, new.boot_id, new.restarted_ms) != (
-        old.heard, old.unhealthy, old.asleep, old.proven_ms, old.boot_id, old.restarted_ms,
+    return _kept(new) != _kept(old)
+
+
+def _kept(s: Subject) -> tuple[object, ...]:
+    return (
+        s.heard, s.unhealthy, s.asleep, s.proven_ms, s.boot_id, s.restarted_ms, s.resources, s.actions, s.often,
+        s.starts, s.last_boot, s.troubled_ms,
     )  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.rollout import arms, power
+from brakeline.rollout import arms, power, telling
 from brakeline.rollout.model import Arm, Blueprint, Change, Line, Phase, Policy, Progress, Subject, Wish
 from brakeline.rollout.summary import proven
+from brakeline.rollout.telling import SignalRow
 from brakeline.rollout.undo import Exposed
 
 Z95: Final = 1.959964
@@ -116,6 +117,7 @@ class RolloutView:
     release: str = ""  # id of the release of ours that it rolls out; "" = updates
     undoes: str = ""  # id of the rollout whose updates it takes back
     left_out: tuple[Exposed, ...] = ()  # reached by these, and without a way back
+    signals: tuple[SignalRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,8 @@ def _member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject
         note = t.blocked or ("keeps its versions" if phase in GONE else "waits for its ring")
         return Member(t.endpoint_id, t.hostname, t.region, "", arm, state, note)
     ring = ring_names[s.ring] if s.ring < len(ring_names) else ""
-    note = s.detail + (" (set aside by a person)" if s.set_aside_ms else "")
+    short = f"short of {', '.join(s.troubles)}" if s.troubles and not s.detail else ""
+    note = s.detail + short + (" (set aside by a person)" if s.set_aside_ms else "")
     return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", member_state(policy, s, now_ms), note)
 
 
@@ -264,6 +267,7 @@ def build(
         silent=states["silent"], controls=sum(m.arm == "control" for m in people),
         spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
         release=change.release.release_id if change.release else "", undoes=change.undoes, left_out=left_out,
+        signals=telling.table(policy, subjects, lines, now_ms),
     )  # fmt: skip
 
 

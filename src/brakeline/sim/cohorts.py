@@ -10,6 +10,7 @@ test holds the two against each other. Nothing here decides. Start with `run`.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -22,6 +23,7 @@ from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.evidence import SIGNALS, SILENT, STATIONARY, UNHEALTHY, Row
 from brakeline.rollout.model import CLASSES, Change, Gate, Phase, Pin, Policy, TickState
 from brakeline.rollout.restarts import rings_that_restart
+from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
 from brakeline.rollout.summary import Bets, ControlArm, Part, Summary
 from brakeline.sim import bets, rates
 from brakeline.sim.asking import Floats, Ints, Region, SpreadPlaces, Waiting, come_and_go, few, share_of, split
@@ -32,7 +34,13 @@ from brakeline.sim.rates import Population
 HOUR_MS: Final = 3_600_000
 STEP_H: Final = 0.25  # time between two decisions, so also the time that a halt takes to reach everybody
 REPORTED_H: Final = 0.25  # an offer's result is told within a quarter of an hour
-UNHEALTHY_BASE: Final = 0.001  # of healthy endpoints have a failed service at a checkpoint; own assumption
+# Of healthy endpoints, at a checkpoint, by signal: a failed service, a machine short for other reasons, packages
+# that people removed, repeated starts. Own assumptions.
+BASES: Final = {UNHEALTHY: 0.001, RESOURCES: 0.002, ACTIONS: 0.0005, STARTS: 0.002}
+SHOWN_BY: Final = {  # what an endpoint that is hit and heard tells
+    Shows.HEALTH: (UNHEALTHY,), Shows.RESOURCES: (RESOURCES,), Shows.ACTIONS: (ACTIONS,),
+    Shows.LOOP: (UNHEALTHY, STARTS),
+}  # fmt: skip
 ORDINARY_FAILURES: Final = 0.0005  # of trials of a good release fail by full disks and the like; own assumption
 BACK_H: Final = 16.0  # who closed the lid before it could tell of the update is back the next morning
 HORIZON_H: Final = 30 * 24.0
@@ -65,6 +73,7 @@ class Case:
     outages: tuple[Outage, ...] = ()
     attributes: int = 200  # values that are tested, the fault's own among them
     consent: float = CONSENT
+    harmless: Mapping[str, float] = field(default_factory=dict)  # by signal: a little more of it among the treated
     population: Population = field(default_factory=Population)
 
 
@@ -424,7 +433,7 @@ class World:
 
     def _sample(self, n_t: Ints, n_c: Ints, bitten: Ints, lost: tuple[Ints, Ints],
                 away: Floats) -> dict[str, Ints]:  # fmt: skip
-        """(treated, controls, bad treated, bad controls) for silence, and for bad health among those heard."""
+        """(treated, controls, bad treated, bad controls) by signal: all of them for silence, those heard for others."""
         rng, well = self.rng, n_t - bitten
         off_t, off_c = np.minimum(lost[0], well), np.minimum(lost[1], n_c)
         if self.shows is Shows.SILENCE:
@@ -434,16 +443,16 @@ class World:
             ill = bitten - gone
         else:
             gone = rng.binomial(bitten, away)
-            ill = bitten - gone if self.shows is Shows.HEALTH else np.zeros_like(bitten)
+            ill = bitten - gone if self.shows in SHOWN_BY else np.zeros_like(bitten)
         x_t = gone + off_t + rng.binomial(well - off_t, away)
         x_c = off_c + rng.binomial(n_c - off_c, away)
         heard_t, heard_c = n_t - x_t, n_c - x_c
-        bad_t = ill + rng.binomial(np.maximum(heard_t - ill, 0), UNHEALTHY_BASE)
-        bad_c = rng.binomial(heard_c, UNHEALTHY_BASE)
-        return {
-            SILENT: np.column_stack([n_t, n_c, x_t, x_c]),
-            UNHEALTHY: np.column_stack([heard_t, heard_c, bad_t, bad_c]),
-        }
+        found = {SILENT: np.column_stack([n_t, n_c, x_t, x_c])}
+        for signal, base in BASES.items():
+            shown = ill if signal in SHOWN_BY.get(self.shows, ()) else np.zeros_like(ill)
+            bad_t = shown + rng.binomial(np.maximum(heard_t - shown, 0), base + self.case.harmless.get(signal, 0.0))
+            found[signal] = np.column_stack([heard_t, heard_c, bad_t, rng.binomial(heard_c, base)])
+        return found
 
     def _add(self, signal: str, j: int, group: str, due: Ints, counts: Ints) -> None:
         told = (counts[:, 0] > 0) & (counts[:, 1] > 0)

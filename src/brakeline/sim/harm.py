@@ -1,7 +1,8 @@
 """What a fault does to those who took the change, in numbers: who is bitten by when, and what can be seen of it. Pure.
 
 `bitten_share` gives, of the endpoints that the fault will hit, the share on which it shows by a time; `SHOWS` says
-whether that is silence, a bad state of health, or an explicit report. Next: `cohorts`, which draws from both.
+by which signal: silence, a failed service, resources, actions, starts, or an explicit report. Next: `cohorts`, which
+draws from both.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Shows(StrEnum):
     """How the brake can learn of it."""
 
     SILENCE = "silence"
-    HEALTH = "health"
+    HEALTH = "health"  # a service that failed
+    RESOURCES = "resources"
+    ACTIONS = "actions"
     REPORT = "report"
     LOOP = "loop"  # heard now and then, and then unhealthy
     NOTHING = "nothing"
@@ -44,10 +47,10 @@ SHOWS: Final = {
     Symptom.REBOOT_LOOP: Shows.LOOP,
     Symptom.CRASH_REVERTS: Shows.REPORT,  # the launcher has reverted, the last good agent tells it
     Symptom.UPDATE_PATH_BROKEN: Shows.REPORT,  # its own offer is the probe: it comes to no end
-    Symptom.CPU_SATURATED: Shows.HEALTH,
-    Symptom.MEMORY_CREEP: Shows.HEALTH,
+    Symptom.CPU_SATURATED: Shows.RESOURCES,
+    Symptom.MEMORY_CREEP: Shows.RESOURCES,
     Symptom.SERVICE_FAILED: Shows.HEALTH,
-    Symptom.ACTION_STORM: Shows.HEALTH,
+    Symptom.ACTION_STORM: Shows.ACTIONS,
     Symptom.TELEMETRY_OUTAGE: Shows.NOTHING,
 }
 

@@ -11,6 +11,7 @@ import stat
 import time
 from pathlib import Path
 
+import pytest
 from tests.integration.agent.conftest import SCAN_S_MAX, Machine
 from tests.support_cell import ENDPOINT, Cell, Pki, serving
 
@@ -19,7 +20,7 @@ from brakeline.agent import stamp
 from brakeline.agent.scan import Looked
 from brakeline.protocol import codec, routes
 from brakeline.protocol.digests import inventory_digest
-from brakeline.protocol.messages import Candidate, Mode, Problem, Settings, UpdateRef
+from brakeline.protocol.messages import Candidate, Mode, Problem, RestartStanding, Settings, UpdateRef
 
 
 def enrolled(machine: Machine, cell: Cell) -> Machine:
@@ -215,6 +216,41 @@ def test_sigterm_in_a_long_poll_ends_at_once(machine: Machine, cell: Cell) -> No
     assert process.wait(5) == 0
     assert time.monotonic() - started < 2
     assert cell.goodbyes == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "jobs", "reason"),
+    [
+        ("stopping", "10 reboot.target start waiting", "restart"),
+        ("stopping", "11 poweroff.target start waiting", "shutdown"),
+        ("stopping", "", "shutdown"),
+        ("running", "12 brakeline-agent.service stop running", "agent_stop"),
+    ],
+)
+def test_a_real_process_told_to_end_says_whether_the_machine_comes_back(
+    machine: Machine, cell: Cell, tmp_path: Path, state: str, jobs: str, reason: str
+) -> None:
+    fake = tmp_path / "bin" / "systemctl"  # this machine must not go down for it
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\ncase "$1" in is-system-running) echo {state};; list-jobs) echo "{jobs}";; esac\n')
+    fake.chmod(0o755)
+    process = enrolled(machine, cell).run("env", f"PATH={fake.parent}:{os.environ['PATH']}")
+    cell.wait_until(lambda c: c.check_ins and c.check_ins[-1].inventory_sequence == 1, 60)
+    process.terminate()
+    assert process.wait(10) == 0
+    assert cell.reasons == [reason]
+
+
+def test_what_it_tells_of_itself_is_measured(machine: Machine, cell: Cell) -> None:
+    enrolled(machine, cell).run()
+    cell.wait_until(lambda c: c.check_ins and c.check_ins[-1].inventory_sequence == 1, 60)
+    health = cell.check_ins[-1].health
+    assert health.memory_total_bytes > health.memory_available_bytes > 0
+    assert health.disk_total_bytes >= health.disk_free_bytes > 0
+    assert health.processors == os.cpu_count()
+    assert 5 * 1024**2 < health.agent_memory_bytes < 100 * 1024**2
+    assert 0 <= health.agent_permille <= 1000
+    assert cell.check_ins[-1].restart == RestartStanding(False, "")
 
 
 def test_the_state_of_a_damaged_disk_is_begun_anew(machine: Machine, cell: Cell) -> None:

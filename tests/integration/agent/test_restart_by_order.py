@@ -148,7 +148,7 @@ def test_an_order_is_followed_once_and_again_only_while_the_machine_is_still_up(
 
 
 def test_an_inhibitor_or_somebody_logged_in_is_a_refusal_in_their_words(tmp_path: Path, fake: Fake) -> None:
-    fake.says = "Operation inhibited by \"backup\""
+    fake.says = 'Operation inhibited by "backup"'
     answer = follow(tmp_path, fake)
     assert answer == No("inhibited", fake.says)
 

@@ -69,7 +69,7 @@ async def test_a_ring_waits_for_its_canaries_to_come_back_and_then_goes_on(fleet
 async def test_controls_are_restarted_by_the_same_clock_and_the_last_ring_is_not(fleet: SmallFleet) -> None:
     for t in fleet.twins:
         t.allows = True
-    rollout = await fleet.create(policy(2, consent="all"))
+    await fleet.create(policy(2, consent="all"))
     await rounds(fleet, 20)
     ages = {t.restarts[0].issued_ms: t for t in restarted(fleet)}
     assert ages

@@ -42,7 +42,7 @@ async def test_an_endpoint_is_treated_once_and_has_one_open_offer(fleet: SmallFl
     again = replace(treated[0], tick=treated[0].tick + 1, ring=treated[0].ring + 1)
     with pytest.raises(asyncpg.UniqueViolationError):
         async with fleet.db.tenant(OWNER.tenant_id) as conn:
-            await arms_store.insert_subject(conn, OWNER.tenant_id, rollout, again, ())
+            await arms_store.insert_subject(conn, OWNER.tenant_id, rollout, again, (), None)
     with pytest.raises(asyncpg.UniqueViolationError):
         async with fleet.db.tenant(OWNER.tenant_id) as conn:
             await conn.execute(

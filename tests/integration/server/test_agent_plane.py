@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support_agent import FACTS, AgentTwin, packages
 from tests.support_server import OWNER, Plane, running_plane
 
-from brakeline.fleet.model import EndpointState
+from brakeline.fleet.model import EndpointState, Readings
 from brakeline.fleet.store.inventories import lock_held
 from brakeline.platform.database import Database
 from brakeline.protocol import auth, routes
@@ -21,6 +21,7 @@ from brakeline.protocol.codec import encode
 from brakeline.protocol.messages import (
     Candidate,
     Goodbye,
+    Health,
     Outcome,
     PackageManagerHealth,
     PendingUpdate,
@@ -477,6 +478,26 @@ async def test_goodbye_makes_an_endpoint_asleep_until_it_is_heard_again(plane: P
     assert [e.id for e in page.items] == [twin.endpoint_id]
     await run(twin.check_in)
     assert not (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].asleep
+
+
+@pytest.mark.parametrize("reason", ["restart", "agent_stop", "something else"])
+async def test_who_says_that_it_comes_back_is_not_asleep(plane: Plane, reason: str) -> None:
+    twin = await plane.enrolled()
+    await run(twin.check_in)
+    assert (await run(twin.signed, routes.GOODBYE, encode(Goodbye(reason)))).status == 204
+    assert not (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].asleep
+
+
+async def test_numbers_of_a_check_in_are_kept_and_those_of_older_agents_are_none(plane: Plane) -> None:
+    twin = await plane.enrolled()
+    await run(twin.check_in)
+    assert (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].readings is None
+    await run(lambda: twin.check_in(health=Health((), True, 5, 0.25, 4, 8, 10, 2, 3, 1, 0)))
+    await plane.fleet.flush()
+    async with plane.fleet.db.tenant(OWNER.tenant_id) as conn:
+        stored = await conn.fetchval("SELECT readings FROM brakeline.presence WHERE endpoint_id = $1", twin.endpoint_id)
+    assert stored == "4 8 5 10 0.25 2 3 1 0"
+    assert (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].readings == Readings.read(stored)
 
 
 # --- limits --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from brakeline.fleet.model import Readings
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Settings
@@ -35,6 +36,7 @@ class SubjectRow:
     subject: Subject
     baseline_failed: frozenset[str]
     ended_ms: int
+    readings: Readings | None = None  # at ready
 
 
 async def add_targets(conn: Connection, tenant_id: str, rollout_id: str, targets: Iterable[Target]) -> None:
@@ -81,9 +83,10 @@ def _subject(r: Any) -> SubjectRow:
         progress=Progress(r["progress"]), explicit=r["explicit"], proven_ms=ms(r["proven_at"]),
         crossed_ms=ms(r["crossed_at"]), set_aside_ms=ms(r["set_aside_at"]), detail=r["detail"],
         consents=r["consents"], boot_id=r["boot_id"], restarted_ms=ms(r["restarted_at"]),
-        restart_refused=r["restart_refused"],
+        restart_refused=r["restart_refused"], resources=r["resources"], actions=r["actions"], often=r["often"],
+        starts=r["starts"], last_boot=r["last_boot"], troubled_ms=ms(r["troubled_at"]),
     )  # fmt: skip
-    return SubjectRow(subject, frozenset(r["baseline_failed"]), ms(r["ended_at"]))
+    return SubjectRow(subject, frozenset(r["baseline_failed"]), ms(r["ended_at"]), Readings.read(r["readings"]))
 
 
 async def subjects(conn: Connection, rollout_id: str, endpoint_id: str | None = None) -> list[SubjectRow]:
@@ -106,14 +109,15 @@ async def watched_elsewhere(conn: Connection, rollout_id: str, endpoint_id: str)
     return found or ""
 
 
-async def insert_subject(conn: Connection, tenant_id: str, rollout_id: str, s: Subject, failed: Sequence[str]) -> None:
+async def insert_subject(conn: Connection, tenant_id: str, rollout_id: str, s: Subject, failed: Sequence[str],
+                         readings: Readings | None) -> None:  # fmt: skip
     await conn.execute(
         """INSERT INTO brakeline.rollout_subject (tenant_id, rollout_id, endpoint_id, arm, ring, tick, region,
-             machine_class, attributes, u, generation, ready_at, baseline_failed, progress, consents)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)""",
+             machine_class, attributes, u, generation, ready_at, baseline_failed, progress, consents, readings)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)""",
         tenant_id, rollout_id, s.endpoint_id, s.arm.value, s.ring, s.tick, s.region, s.machine_class,
         list(s.attributes), s.u, s.generation, at(s.ready_ms), list(failed), s.progress.value,
-        s.consents,
+        s.consents, readings.text() if readings else "",
     )  # fmt: skip
 
 
@@ -122,10 +126,12 @@ async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Sub
     await conn.executemany(
         """UPDATE brakeline.rollout_subject SET heard = heard | $5, unhealthy = unhealthy | $6, asleep = asleep | $7,
              proven_at = coalesce(proven_at, $8), boot_id = CASE boot_id WHEN '' THEN $9 ELSE boot_id END,
-             restarted_at = coalesce(restarted_at, $10)
+             restarted_at = coalesce(restarted_at, $10), resources = resources | $11, actions = actions | $12,
+             often = often | $13, starts = greatest(starts, $14), last_boot = $15, troubled_at = $16
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = $3 AND tick = $4""",
         [(rollout_id, s.endpoint_id, s.arm.value, s.tick, s.heard, s.unhealthy, s.asleep,
-          at(s.proven_ms) if s.proven_ms else None, s.boot_id, at(s.restarted_ms) if s.restarted_ms else None)
+          at(s.proven_ms) if s.proven_ms else None, s.boot_id, at(s.restarted_ms) if s.restarted_ms else None,
+          s.resources, s.actions, s.often, s.starts, s.last_boot, at(s.troubled_ms) if s.troubled_ms else None)
          for s in changed],
     )  # fmt: skip
 
