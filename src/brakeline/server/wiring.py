@@ -16,6 +16,8 @@ from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
 from brakeline.exposure.api import router as exposure_router
+from brakeline.exposure.content_api import router as content_router
+from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
@@ -65,7 +67,7 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    freeze_router, limits_router, remediation_router, settings_router,
+    freeze_router, limits_router, remediation_router, settings_router, content_router,
 )  # fmt: skip
 
 
@@ -151,6 +153,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)
     Acts(rollout, tenancy.approvals)
+    holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
@@ -158,7 +161,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
-        "one_liner": installer.one_liner,
+        "one_liner": installer.one_liner, "holding": holding,
     }  # fmt: skip
     for name, part in found.items():
         setattr(api.state, name, part)
