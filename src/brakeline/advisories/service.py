@@ -131,14 +131,14 @@ class AdvisoriesService:
 
     async def fingerprint(self) -> str:
         """Changes whenever rows do; cheap enough to ask before each use of remembered rows."""
-        return _fingerprint(await self.feeds())
+        return fingerprint_of(await self.feeds())
 
     async def knowledge(self) -> Knowledge:
         """All rows, the catalogue and the state of the feeds, read in one transaction."""
         async with self._db.system() as conn:
             feeds = await store.feeds(conn)
             exploited = {entry.cve: entry for entry in await store.known_exploited(conn)}
-            return Knowledge(await store.advisories(conn), exploited, feeds, _fingerprint(feeds))
+            return Knowledge(await store.advisories(conn), exploited, feeds, fingerprint_of(feeds))
 
     async def advisories_of(self, cve: str) -> list[Advisory]:
         """The rows that speak of one CVE."""
@@ -146,5 +146,6 @@ class AdvisoriesService:
             return await store.advisories_of(conn, cve)
 
 
-def _fingerprint(feeds: tuple[FeedState, ...]) -> str:
+def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:
+    """Names the rows that are live, whatever was tried since."""
     return "+".join(feed.sha256[:16] for feed in feeds) or "none"

@@ -2,12 +2,13 @@
 
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRelease` (releases, their keys), `DeskStop` (freeze, approvals),
-`DeskLimits` (budgets, freeze windows) and `DeskProof` (audit log, settings).
+`DeskLimits` (budgets, freeze windows), `DeskContent` (advisory data) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
 
 from brakeline.console.desk_change import DeskChange
+from brakeline.console.desk_content import DeskContent
 from brakeline.console.desk_fleet import DeskFleet
 from brakeline.console.desk_limits import DeskLimits
 from brakeline.console.desk_proof import DeskProof
@@ -15,5 +16,5 @@ from brakeline.console.desk_release import DeskRelease
 from brakeline.console.desk_stop import DeskStop
 
 
-class Desk(DeskFleet, DeskChange, DeskRelease, DeskStop, DeskLimits, DeskProof):
+class Desk(DeskFleet, DeskChange, DeskRelease, DeskStop, DeskLimits, DeskContent, DeskProof):
     """`screens.Screens` over the services."""

@@ -22,6 +22,7 @@ from brakeline.console.gatehouse import Gatehouse
 from brakeline.console.kit import Kit, NotLoggedIn, login_redirect
 from brakeline.console.pages_account import AccountPages
 from brakeline.console.pages_change import ChangePages
+from brakeline.console.pages_content import ContentPages
 from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_release import ReleasePages
@@ -52,7 +53,8 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
         *FleetPages(kit).routes(), *ChangePages(kit).routes(), *ReleasePages(kit).routes(),
-        *StopPages(kit).routes(), *LimitsPages(kit).routes(), *AccountPages(kit, assets).routes(),
+        *StopPages(kit).routes(), *LimitsPages(kit).routes(), *ContentPages(kit).routes(),
+        *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if dev:
         routes += SpecimenPages(kit).routes()

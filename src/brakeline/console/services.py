@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brakeline.core.clock import Clock
+from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.service import FleetService
 from brakeline.platform.settings import Settings
@@ -26,6 +27,7 @@ class Services:
     tenancy: TenancyService
     fleet: FleetService
     exposure: ExposureService
+    holding: Holding
     rollout: RolloutService
     remediation: RemediationService
     releases: ReleasesService
@@ -40,7 +42,7 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, rollout=state.rollout,
+        tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, break_glass=state.break_glass, clock=state.clock, settings=state.settings,
         one_liner=state.one_liner,

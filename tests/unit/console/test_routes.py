@@ -70,12 +70,13 @@ RELEASE_PAGES = tuple(f"{RELEASE}/{verb}" for verb in ("promote", "withdraw", "r
 PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/endpoints/ep_1/agent",
          "/vulnerabilities", "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
          "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
-         "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/audit",
+         "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/content", "/audit",
          "/settings", "/settings/limits", "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
          "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
          "/policies", "/policies/po_1/delete", "/policies/settings", *RELEASE_PAGES,
+         "/content/small/accept", "/content/small/refuse",
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/logout")  # fmt: skip
