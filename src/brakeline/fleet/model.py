@@ -61,6 +61,7 @@ class Presence:
     agent_version: str = ""
     failed_services: tuple[str, ...] = ()
     launcher: LauncherReport | None = None  # None = no launcher runs its agent
+    settings: str = ""  # digest of the settings that its agent runs by; "" = it does not say
 
 
 @dataclass(frozen=True, slots=True)

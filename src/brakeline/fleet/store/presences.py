@@ -8,7 +8,7 @@ from brakeline.fleet.model import Presence
 from brakeline.fleet.store.rows import Connection, millis, said, stamp
 from brakeline.protocol.codec import encode
 
-_COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher"
+_COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, settings"
 
 
 async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Presence]]) -> None:
@@ -18,14 +18,15 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
     """
     await conn.execute(
         "INSERT INTO brakeline.presence AS p"
-        " (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher)"
+        " (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, settings)"
         " SELECT $1, u.endpoint_id, u.last_seen, u.boot_id, u.asleep, u.agent_version,"
-        " string_to_array(u.failed, E'\\n'), u.launcher"
-        " FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[])"
-        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed, launcher)"
+        " string_to_array(u.failed, E'\\n'), u.launcher, u.settings"
+        " FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],"
+        " $9::text[]) AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed, launcher, settings)"
         " ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET last_seen = excluded.last_seen,"
         " boot_id = excluded.boot_id, asleep = excluded.asleep, agent_version = excluded.agent_version,"
-        " failed_services = excluded.failed_services, launcher = excluded.launcher"
+        " failed_services = excluded.failed_services, launcher = excluded.launcher,"
+        " settings = excluded.settings"
         " WHERE p.last_seen < excluded.last_seen",
         tenant_id,
         [endpoint_id for endpoint_id, _ in rows],
@@ -35,6 +36,7 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
         [p.agent_version for _, p in rows],
         ["\n".join(s.replace("\n", " ") for s in p.failed_services) for _, p in rows],
         [encode(p.launcher).decode() if p.launcher else None for _, p in rows],
+        [p.settings for _, p in rows],
     )
 
 
@@ -53,6 +55,7 @@ async def read(conn: Connection, endpoint_ids: Sequence[str] | None) -> dict[str
             r["agent_version"],
             tuple(r["failed_services"]),
             said(r["launcher"]),
+            r["settings"],
         )
         for r in rows
     }
