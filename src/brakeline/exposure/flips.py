@@ -14,6 +14,7 @@ exploited never counts as an addition, and is named while the content waits. Nex
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +40,16 @@ SHARES: Final = (0.01, 0.5)  # that a bound may be: never "anything", never so l
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """One unit: how many CVEs stand open for it, how many are new and gone, and which of the new are exploited."""
+
+    was: int
+    new: int
+    gone: int
+    exploited: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """An exploited CVE that would be added."""
 
@@ -56,7 +67,6 @@ class Flips:
     exploited: int = 0
     gaining: int = 0  # endpoints
     losing: int = 0
-    endpoints: int = 0
     named: tuple[Named, ...] = ()  # exploited CVEs that would be added, the most widespread first
 
 
@@ -69,35 +79,44 @@ class Hold:
     until_ms: int = 0
 
 
-def flips(holders: Mapping[Key, Iterable[str]], before: Book, after: Book, *, only_kev: bool = False) -> Flips:
-    """The difference for the fleet that `holders` says. `only_kev`: a catalogue, which flips flags, not findings."""
-    old = gained = lost = exploited = 0
-    everybody, gaining, losing = set[str](), set[str](), set[str]()
-    named: dict[str, set[str]] = {}
-    for (unit, role), ids in holders.items():
-        if role is not Role.ACTIVE:
-            continue
-        mine = frozenset(ids)
+def changes(units: Iterable[Unit], before: Book, after: Book, *, only_kev: bool = False) -> dict[Unit, Moved]:
+    """What is open for each unit, and what of it moves: the long part, which needs nothing but the two books.
+
+    `only_kev`: new content is a catalogue, which flips flags and not findings.
+    """
+    found = {}
+    for unit in units:
         was, will = _open(before, unit, only_kev=only_kev), _open(after, unit, only_kev=only_kev)
-        everybody |= mine
-        old += len(was) * len(mine)
-        new, gone = will - was, was - will
-        gained += len(new) * len(mine)
-        lost += len(gone) * len(mine)
-        gaining |= mine if new else frozenset()
-        losing |= mine if gone else frozenset()
-        for cve in new & after.kev:
-            exploited += len(mine)
-            named.setdefault(cve, set()).update(mine)
-    worst = sorted((Named(cve, len(ids)) for cve, ids in named.items()), key=lambda n: (-n.endpoints, n.cve))
-    return Flips(
-        old, gained, lost, exploited, len(gaining), len(losing), len(everybody), tuple(worst[:NAMED_MAX])
-    )  # fmt: skip
+        if was or will:
+            new = will - was
+            found[unit] = Moved(len(was), len(new), len(was - will), new & after.kev)
+    return found
 
 
 def _open(book: Book, unit: Unit, *, only_kev: bool) -> frozenset[str]:
     found = frozenset(row.cve for row in book.open_rows(unit))
     return found & book.kev if only_kev else found
+
+
+def flips(holders: Mapping[Key, AbstractSet[str]], moved: Mapping[Unit, Moved]) -> Flips:
+    """The same for the fleet that `holders` says."""
+    before = gained = lost = exploited = 0
+    gaining, losing = set[str](), set[str]()
+    named: dict[str, set[str]] = {}
+    for (unit, role), mine in holders.items():
+        change = moved.get(unit) if role is Role.ACTIVE else None
+        if change is None:
+            continue
+        before += change.was * len(mine)
+        gained += change.new * len(mine)
+        lost += change.gone * len(mine)
+        exploited += len(change.exploited) * len(mine)
+        gaining |= mine if change.new else set()
+        losing |= mine if change.gone else set()
+        for cve in change.exploited:
+            named.setdefault(cve, set()).update(mine)
+    worst = sorted((Named(cve, len(ids)) for cve, ids in named.items()), key=lambda n: (-n.endpoints, n.cve))
+    return Flips(before, gained, lost, exploited, len(gaining), len(losing), tuple(worst[:NAMED_MAX]))
 
 
 def verdict(found: Flips, bound: Bound, decision: str, held_ms: int, now_ms: int) -> Hold | None:

@@ -8,6 +8,7 @@ accept content that takes findings away, or to raise a bound, takes two people; 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,8 +18,9 @@ from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.exposure import store_flips
-from brakeline.exposure.flips import LOSSES, SHARES, Bound, Hold, flips, verdict
+from brakeline.exposure.flips import LOSSES, SHARES, Bound, Hold, changes, flips, verdict
 from brakeline.exposure.match import Book
+from brakeline.exposure.model import Role
 from brakeline.exposure.store_flips import HeldRow
 from brakeline.exposure.upkeep import Upkeep
 from brakeline.platform.database import Database
@@ -73,7 +75,11 @@ class Holding:
         self, tenant_id: str, feed: str, sha256: str, version: str, before: Book, after: Book, *, catalogue: bool
     ) -> Hold | None:
         holders = await self._upkeep.holders(tenant_id)
-        found = flips(holders, before, after, only_kev=catalogue)
+        units = {unit for unit, role in holders if role is Role.ACTIVE}
+        moved = await asyncio.to_thread(
+            changes, units, before, after, only_kev=catalogue
+        )  # half a second of looking up
+        found = flips(holders, moved)
         now_ms = self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
             known = await store_flips.held_of(conn, feed, lock=True)
