@@ -8,9 +8,8 @@ from brakeline.advisories.model import FeedState
 from brakeline.console.present import ago, plural
 from brakeline.console.views import Badge, Tone
 from brakeline.console.views_content import ContentView, FeedRow, HeldCard
-from brakeline.exposure.flips import ADDITIONS_WAIT_MS, LOSSES, Bound, Flips
+from brakeline.exposure.flips import ADDITIONS_WAIT_MS, LOSSES, Bound, Flips, HeldRow
 from brakeline.exposure.holding import Content
-from brakeline.exposure.store_flips import HeldRow
 
 NAMED: Final = 5
 

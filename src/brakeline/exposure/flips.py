@@ -71,6 +71,23 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldRow:
+    """New content of a feed as this organisation's fleet would feel it. `decision`: "" | accepted | refused."""
+
+    feed: str
+    sha256: str
+    version: str
+    flips: Flips
+    kind: str
+    reason: str
+    held_ms: int
+    decision: str = ""
+    decided_ms: int = 0
+    decided_by: str = ""
+    live_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Why content waits. `until_ms` = when it is live by itself, 0 = people decide."""
 

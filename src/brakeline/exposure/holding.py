@@ -18,10 +18,9 @@ from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.exposure import store_flips
-from brakeline.exposure.flips import LOSSES, SHARES, Bound, Hold, changes, flips, verdict
+from brakeline.exposure.flips import LOSSES, SHARES, Bound, HeldRow, Hold, changes, flips, verdict
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Role
-from brakeline.exposure.store_flips import HeldRow
 from brakeline.exposure.upkeep import Upkeep
 from brakeline.platform.database import Database
 from brakeline.tenancy import audit

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from brakeline.exposure.flips import Bound, Flips
+from brakeline.exposure.flips import Bound, Flips, HeldRow
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import encode, from_plain
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRow:
-    """New content of a feed as this organisation's fleet would feel it. `decision`: "" | accepted | refused."""
-
-    feed: str
-    sha256: str
-    version: str
-    flips: Flips
-    kind: str
-    reason: str
-    held_ms: int
-    decision: str = ""
-    decided_ms: int = 0
-    decided_by: str = ""
-    live_ms: int = 0
 
 
 async def held(conn: Connection) -> tuple[HeldRow, ...]:
