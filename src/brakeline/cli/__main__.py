@@ -26,6 +26,7 @@ NOUNS: Final = {
     "endpoint": "Endpoints: list, show, tag, retire.",
     "exposure": "What is vulnerable where, and since when.",
     "policy": "What may be patched, when and how.",
+    "content": "Advisory data: what is live, what is held.",
     "settings": "What policies add, brought to endpoints by rollouts: show, plan, start.",
     "release": "Releases of the agent and the launcher.",
     "deployment": "Updates over endpoints: preview and create.",

@@ -2,14 +2,15 @@
 
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys),
-`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells, leads) and `DeskProof`
-(audit log, settings).
+`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells, leads), `DeskContent`
+(advisory data) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
 
 from brakeline.console.desk_cells import DeskCells
 from brakeline.console.desk_change import DeskChange
+from brakeline.console.desk_content import DeskContent
 from brakeline.console.desk_fleet import DeskFleet
 from brakeline.console.desk_limits import DeskLimits
 from brakeline.console.desk_proof import DeskProof
@@ -18,5 +19,7 @@ from brakeline.console.desk_rollback import DeskRollback
 from brakeline.console.desk_stop import DeskStop
 
 
-class Desk(DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskProof):
+class Desk(
+    DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskContent, DeskProof
+):
     """`screens.Screens` over the services."""

@@ -30,6 +30,8 @@ NOTICES: Final = {
     "scan": "Asked for a scan: the endpoint answers at its next check-in.",
     "policy": "The policy is made. What it takes away holds at once; what it adds may wait for a rollout, see below.",
     "policy-gone": "The policy is removed. What follows from the others holds at each endpoint's next check-in.",
+    "content": "Accepted. If nothing else is against it, it is live now.",
+    "content-refused": "Refused. The last good content stays until newer comes.",
     "budget": "The budget holds from the next offer on.",
     "budget-gone": "The budget is removed.",
     "window": "The freeze window is in the list; while it is in force nobody it is for gets a new offer.",
@@ -227,7 +229,13 @@ def navigation(path: str, counts: NavCounts) -> tuple[NavGroup, ...]:
 
     return (
         NavGroup("Fleet", (item("Overview", "/"), item("Endpoints", "/endpoints", noted(counts.endpoints)))),
-        NavGroup("Risk", (item("Vulnerabilities", "/vulnerabilities", noted(counts.vulnerabilities)),)),
+        NavGroup(
+            "Risk",
+            (
+                item("Vulnerabilities", "/vulnerabilities", noted(counts.vulnerabilities)),
+                item("Advisory data", "/content"),
+            ),
+        ),
         NavGroup(
             "Change",
             (

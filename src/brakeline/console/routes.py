@@ -23,6 +23,7 @@ from brakeline.console.kit import Kit, NotLoggedIn, login_redirect
 from brakeline.console.pages_account import AccountPages
 from brakeline.console.pages_cells import CellPages
 from brakeline.console.pages_change import ChangePages
+from brakeline.console.pages_content import ContentPages
 from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_release import ReleasePages
@@ -55,6 +56,7 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     routes = [
         *FleetPages(kit).routes(), *ChangePages(kit).routes(), *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
+        *ContentPages(kit).routes(),
         *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if dev:

@@ -19,6 +19,7 @@ from brakeline.console.samples_change import (
     ROLLOUT_STATES,
     ROLLOUTS_PAGES,
 )
+from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_rollback import ROLLBACKS
@@ -342,6 +343,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "limits": LIMITS,
     "rollback": ROLLBACKS,
     "cells": CELLS,
+    "content": CONTENT,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

@@ -8,6 +8,7 @@ from typing import Any
 
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
+from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.service import FleetService
 from brakeline.platform.settings import Settings
@@ -28,6 +29,7 @@ class Services:
     tenancy: TenancyService
     fleet: FleetService
     exposure: ExposureService
+    holding: Holding
     rollout: RolloutService
     remediation: RemediationService
     releases: ReleasesService
@@ -44,7 +46,7 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, rollout=state.rollout,
+        tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting,
         break_glass=state.break_glass, clock=state.clock, settings=state.settings,

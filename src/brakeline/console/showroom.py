@@ -13,6 +13,7 @@ from typing import Any
 
 from brakeline.console import samples, samples_change, samples_release, samples_stop
 from brakeline.console.samples_cells import CELLS
+from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import ASKED
@@ -41,6 +42,7 @@ from brakeline.console.views_change import (
     RolloutsView,
     RolloutView,
 )
+from brakeline.console.views_content import ContentView
 from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.console.views_release import (
     PromotionView,
@@ -297,6 +299,16 @@ class Showroom(Screens):
         if expect_count != samples_release.PLAN.endpoints:
             raise Conflict("another number of endpoints is concerned now")
         return "ro_live"
+
+    async def content(self, who: Visitor) -> ContentView:
+        return CONTENT["held" if who.may("policy.write") else "calm"]
+
+    async def accept_content(self, who: Visitor, feed: str, sha256: str) -> str:
+        self.presses.append(f"accept {feed} {sha256[:4]}")
+        return ""
+
+    async def refuse_content(self, who: Visitor, feed: str, sha256: str, reason: str) -> None:
+        self.presses.append(f"refuse {feed}: {reason}")
 
     async def limits(self, who: Visitor, form: BudgetForm) -> LimitsView:
         name = "raising" if form.amount else "owner"

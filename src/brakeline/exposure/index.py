@@ -6,7 +6,7 @@ unit, so a fleet of thousands asks it a few thousand times. Findings are never s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from brakeline.advisories.model import Advisory
@@ -126,6 +126,11 @@ class TenantIndex:
         self.views: dict[str, EndpointView] = {}
         self._holders: dict[Key, set[str]] = {}
         self.version = 0  # rises with every change, so that readers know whether what they remember still holds
+
+    @property
+    def holders(self) -> Mapping[Key, set[str]]:
+        """Endpoints by what they have."""
+        return self._holders
 
     def put(self, view: EndpointView) -> None:
         """Replace what is known of one endpoint."""

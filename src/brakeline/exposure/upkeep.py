@@ -6,13 +6,14 @@ step may run twice; the index holds no truth of its own and is rebuilt from inve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from brakeline.advisories.service import AdvisoriesService, Knowledge
+from brakeline.advisories.service import AdvisoriesService, Knowledge, fingerprint_of
 from brakeline.core.clock import Clock
 from brakeline.exposure import store
-from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of, view_of
+from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
@@ -40,10 +41,23 @@ class Upkeep:
 
     async def knowledge(self) -> Knowledge:
         """The advisories in use; read again when a feed has brought others."""
-        if self._known is None or await self._advisories.fingerprint() != self._known.fingerprint:
+        feeds = await self._advisories.feeds()
+        if self._known is None or fingerprint_of(feeds) != self._known.fingerprint:
             self._known = await self._advisories.knowledge()
             self._book = Book(self._known.rows, frozenset(self._known.exploited))
+        elif feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
+            self._known = replace(self._known, feeds=feeds)
         return self._known
+
+    async def book(self) -> Book:
+        """The advisories in use, as a book."""
+        await self.knowledge()
+        return self._book
+
+    async def holders(self, tenant_id: str) -> Mapping[Key, set[str]]:
+        """Who has what in a tenant's fleet, up to date."""
+        await self._ensure(tenant_id)
+        return self._indexes[tenant_id].holders
 
     async def on_inventory(self, tenant_id: str, endpoint_id: str) -> None:
         """Assess one endpoint anew; called after its inventory was committed. May run twice."""

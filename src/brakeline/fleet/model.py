@@ -116,6 +116,7 @@ class Presence:
     failed_services: tuple[str, ...] = ()
     launcher: LauncherReport | None = None  # None = no launcher runs its agent
     readings: Readings | None = None  # None = its agent tells none
+    settings: str = ""  # digest of the settings that its agent runs by; "" = it does not say
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
+from brakeline.protocol.digests import settings_digest
 from brakeline.rollout import evidence, signals
 from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, Wish
 from brakeline.rollout.store import arms as arms_store
@@ -74,8 +75,10 @@ def untold(policy: Policy, release_id: str, row: SubjectRow, seen: Presence | No
     return f"applies_nothing: {told}"
 
 
-def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int, release_id: str = "") -> Subject:
-    """A subject with what its endpoint's latest check-in adds. Pure. `release_id`: of a rollout of ours."""
+def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int, release_id: str = "",
+                  settings: str = "") -> Subject:  # fmt: skip
+    """A subject with what its endpoint's latest check-in adds. Pure. `release_id`: of a rollout of ours; `settings`:
+    digest of what it was offered, by a rollout of these."""
     s = row.subject
     if seen is None:
         return replace(s, last_heard_ms=s.ready_ms)
@@ -84,7 +87,7 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
     after_ready = seen.last_check_in_ms > s.ready_ms
     hit = evidence.heard_now(policy, s.machine_class, s.ready_ms, heard_ms) if after_ready else 0
     slept = evidence.heard_now(policy, s.machine_class, s.ready_ms, now_ms) if seen.asleep else 0
-    proven = s.proven_ms or (heard_ms if _proves(row, seen, unhealthy) else 0)
+    proven = s.proven_ms or (heard_ms if _proves(row, seen, unhealthy, settings) else 0)
     harm = (fell_back(release_id, seen) or untold(policy, release_id, row, seen)) if s.arm is Arm.TREATED else ""
     return replace(
         s,
@@ -136,10 +139,16 @@ def _boots(row: SubjectRow, seen: Presence, heard_ms: int) -> dict[str, Any]:
     return {"restarted_ms": heard_ms} if heard_again else {}
 
 
-def _proves(row: SubjectRow, seen: Presence, unhealthy: bool) -> bool:
-    """Installed, then heard again, healthy, not merely on its way to sleep."""
+def _proves(row: SubjectRow, seen: Presence, unhealthy: bool, settings: str) -> bool:
+    """Installed, then heard again, healthy, not merely on its way to sleep; of settings: and running by them."""
     installed = row.subject.progress is Progress.INSTALLED and not row.subject.explicit
-    return installed and seen.last_check_in_ms > row.ended_ms and not unhealthy and not seen.asleep
+    return (
+        installed
+        and seen.settings == (settings or seen.settings)
+        and seen.last_check_in_ms > row.ended_ms
+        and not unhealthy
+        and not seen.asleep
+    )
 
 
 async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], quarantined: frozenset[Pin],
@@ -149,9 +158,14 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
     stored = await arms_store.subjects(conn, row.rollout_id)
     ticks = tuple(await arms_store.ticks(conn, row.rollout_id))
     release_id = row.change.release.release_id if row.change.release else ""
+    offered = {t.endpoint_id: settings_digest(t.settings) for t in targets if t.settings is not None}
     subjects = tuple(
-        with_presence(row.policy, s, presence.get(s.subject.endpoint_id), now_ms, release_id) for s in stored
-    )
+        with_presence(
+            row.policy, s, presence.get(s.subject.endpoint_id), now_ms, release_id,
+            offered.get(s.subject.endpoint_id, ""),
+        )
+        for s in stored
+    )  # fmt: skip
     changed = tuple(s for s, old in zip(subjects, stored, strict=True) if _differs(s, old.subject))
     untreated, fresh, eligible, blocked = _eligible(row.policy, targets, subjects, presence, now_ms)
     wish, by = (Wish.BRAKE, pressed_by) if pressed_by is not None else (row.wish, row.wish_by)

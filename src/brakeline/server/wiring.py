@@ -21,6 +21,8 @@ from brakeline.drills.api import router as drills_router
 from brakeline.drills.run import Parts as DrillParts
 from brakeline.drills.service import DrillService
 from brakeline.exposure.api import router as exposure_router
+from brakeline.exposure.content_api import router as content_router
+from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
@@ -76,7 +78,8 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, drills_router,
+    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
+    drills_router,
 )  # fmt: skip
 
 
@@ -168,6 +171,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
     CellActs(cells, tenancy.approvals, fleet)
     conducting, linked = Conducting(db, clock, ids, bus, cells, tenancy.approvals), Linked(rollout, cells)
+    holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
@@ -177,7 +181,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
-        "drills": drills, "cells": cells, "conducting": conducting,
+        "drills": drills, "cells": cells, "conducting": conducting, "holding": holding,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():

@@ -15,7 +15,8 @@ from brakeline.console.samples_release import BAD, GOOD
 LIVE = ("/", "/endpoints", "/endpoints?q=os:debian", "/endpoints?q=oss:debian", "/endpoints/add", "/endpoints/ep_01",
         "/endpoints/ep_01/agent", "/vulnerabilities", "/vulnerabilities/CVE-2026-31337", "/rollouts", "/rollouts/new",
         "/rollouts/ro_live", "/rollouts/ro_release", "/releases", "/releases/keys", f"/releases/{GOOD}",
-        f"/releases/{GOOD}/promote", f"/releases/{GOOD}/recall", f"/releases/{BAD}/pardon", "/policies", "/audit",
+        f"/releases/{GOOD}/promote", f"/releases/{GOOD}/recall", f"/releases/{BAD}/pardon", "/policies", "/content",
+        "/audit",
         "/settings", "/settings/cells", "/settings/limits", "/settings/limits?amount=25%25", "/freeze", "/approvals",
         "/approvals/ap_01", "/emergency", "/rollouts/ro_halted/rollback", "/nowhere")  # fmt: skip
 SPECIMENS = tuple(f"/_ui/{page}/{quote(state)}" for page, states in SAMPLES.items() for state in states)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import re
 import socket
 from collections.abc import AsyncIterator
@@ -23,6 +25,7 @@ from tests.support_releases import release_bundle
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import ManualClock
+from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.model import Presence
 from brakeline.platform.clock import IdMaker
@@ -70,6 +73,7 @@ class House:
     releases: ReleasesService
     clock: ManualClock
     database: Database
+    advisories: AdvisoriesService
     cookie: str = ""
     csrf: str = ""
     owner: Principal | None = None
@@ -122,7 +126,8 @@ class House:
 async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: Path) -> AsyncIterator[House]:
     await AdvisoriesService(database, clock).load_seed()
     fleet = SmallFleet(database, clock, ids)
-    exposure = ExposureService(database, clock, fleet.bus, fleet.service)
+    advisories = AdvisoriesService(database, clock)
+    exposure = ExposureService(database, clock, fleet.bus, fleet.service, advisories)
     fleet.service.on_inventory = exposure.on_inventory
     rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "brake.journal")
     await rollouts.open()
@@ -132,14 +137,16 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     await releases.open()
     Acts(rollouts, tenancy.approvals)
     freezing = Freezing(rollouts, tenancy.approvals)
+    holding = Holding(database, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     state = SimpleNamespace(
+        holding=holding,
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
     )  # fmt: skip
     console = build_console(state)
-    made = House(console, fleet, rollouts, tenancy, remediation, releases, clock, database)
+    made = House(console, fleet, rollouts, tenancy, remediation, releases, clock, database, advisories)
     await made.sign_in()
     yield made
     console.feed.stop()
@@ -341,6 +348,30 @@ async def test_settings_wait_on_the_page_of_policies_until_their_rollout_is_star
     shown = await house.page(started.headers["location"])
     assert "brakeline-settings" in shown.replace("<wbr>", "")
     await house.remediation.delete_policy(house.owner, made.id)
+
+
+async def test_held_content_is_shown_with_its_figures_and_refused_with_a_reason(house: House, tmp_path: Path) -> None:
+    for i in range(3):
+        await house.endpoint(f"web-{i}", "eu")
+    calm = await house.page("/content")
+    assert "debian-changelog" in calm
+    assert "more than 5% of all findings" in calm
+    rows = [{"source": "curl", "cve": f"CVE-2099-{i}", "fixed": "99", "date": "2099-01-01"} for i in range(9000)]
+    text = "\n".join(json.dumps(row) for row in rows)
+    (tmp_path / "rows.jsonl").write_text(text)
+    entry = {"feed": "debian-changelog", "file": "rows.jsonl", "kind": "advisories", "ecosystem": "debian:12",
+             "rows": 9000, "version": "poisoned", "limits": "", "bytes": len(text),
+             "sha256": hashlib.sha256(text.encode()).hexdigest()}  # fmt: skip
+    (tmp_path / "manifest.json").write_text(json.dumps({"feeds": [entry]}))
+    await house.advisories.load_seed(tmp_path)
+    page = await house.page("/content")
+    assert "Held: debian-changelog poisoned" in page
+    assert "Time alone does not make it live" in page or "It is live by itself" in page
+    sha256 = entry["sha256"]
+    assert (await house.post("/content/debian-changelog/refuse", sha256=str(sha256), reason="")).status == 422
+    assert (await house.post("/content/debian-changelog/refuse", sha256=str(sha256), reason="poison")).status == 303
+    assert "refused by" in await house.page("/content")
+    assert "held: version poisoned" in await house.page("/vulnerabilities")
 
 
 async def test_from_freeze_to_unfreeze_page_by_page(house: House) -> None:

@@ -12,6 +12,7 @@ from tests.support_rollout import SmallFleet as Fleet
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Invalid
 from brakeline.exposure.service import ExposureService
+from brakeline.fleet.model import Presence
 from brakeline.platform.bus import MemoryBus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
@@ -46,13 +47,14 @@ class World:
     remediation: RemediationService
     runs: dict[str, Settings] = field(default_factory=dict)
     old_agents: set[str] = field(default_factory=set)
+    lies: dict[str, str] = field(default_factory=dict)  # what an endpoint says in its check-ins instead of the truth
 
     async def round(self, seconds: float = 5) -> None:
         self.fleet.clock.advance(seconds)
-        await self.fleet.hear()
         for t in self.fleet.twins:
             if t.alive:
                 await self.exchange(t.identity.endpoint_id)
+        await self.fleet.fleet.flush()
         await self.fleet.service.reconcile()
 
     async def rounds(self, count: int) -> None:
@@ -67,6 +69,8 @@ class World:
             t.unsent.clear()
         mine = self.runs.get(endpoint_id, Settings())
         reported = "" if endpoint_id in self.old_agents else settings_digest(mine)
+        seen = Presence(self.fleet.clock.now_ms(), "boot", settings=self.lies.get(endpoint_id, reported))
+        self.fleet.fleet.presences.record(OWNER.tenant_id, endpoint_id, seen)
         ready = [
             Ready(c.rollout_id, c.generation, _transaction(c.updates[0].name, c.updates[0].version, mine))
             for c in await service.candidates_for(identity, settled=bool(reported))
@@ -214,6 +218,23 @@ async def test_a_canary_that_falls_silent_under_them_halts(world: World) -> None
     silent.alive = True
     await world.exchange(silent.identity.endpoint_id)
     assert world.with_refresh(NEW) == []
+
+
+async def test_whoever_says_installed_and_runs_by_other_settings_proves_nothing(world: World) -> None:
+    for t in world.fleet.twins:
+        world.lies[t.identity.endpoint_id] = "0" * 12
+    await world.wish_shorter()
+    started = await world.start()
+    await world.rounds(60)
+    seen = await world.fleet.service.show(OWNER, started.rollout_id)
+    assert seen.state != "completed"
+    assert sum(len(t.orders) for t in world.fleet.twins) == 1  # nobody after the canary
+    world.lies.clear()
+    for _ in range(200):
+        await world.round()
+        if await world.state(started) == "completed":
+            break
+    assert await world.state(started) == "completed"
 
 
 async def test_what_narrows_is_immediate_also_while_a_rollout_is_under_way(world: World) -> None:

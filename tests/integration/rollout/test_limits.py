@@ -15,7 +15,7 @@ from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.platform.database import Connection, Database
-from brakeline.protocol.messages import Ready, ReleaseRef
+from brakeline.protocol.messages import Ready, ReleaseRef, Settings
 from brakeline.rollout.limits import BudgetView, WindowView
 from brakeline.rollout.model import Arm, Change, Pin, Policy, State
 from brakeline.rollout.presets import for_release
@@ -185,9 +185,15 @@ async def test_a_group_at_once_defers_its_members_alone(fleet: SmallFleet) -> No
 async def test_killed_between_spending_and_the_commit_nothing_is_lost_and_nothing_left(fleet: SmallFleet) -> None:
     class Killed(RolloutService):
         async def _offer(
-            self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow, attempt: int
+            self,
+            conn: Connection,
+            identity: EndpointIdentity,
+            ready: Ready,
+            row: RolloutRow,
+            attempt: int,
+            settings: Settings | None,
         ) -> None:
-            await super()._offer(conn, identity, ready, row, attempt)
+            await super()._offer(conn, identity, ready, row, attempt, settings)
             raise KeyboardInterrupt
 
     await fleet.service.limits.set_budget(OWNER, endpoints=3)

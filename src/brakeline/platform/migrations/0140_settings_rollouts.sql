@@ -35,3 +35,6 @@ SELECT brakeline.declare_tenant_table('brakeline.endpoint_settings');
 -- Policies that are there already: what they let endpoints do stays so. Cleared when their endpoints were looked at.
 ALTER TABLE brakeline.settings_policy ADD COLUMN kept boolean NOT NULL DEFAULT true;
 ALTER TABLE brakeline.settings_policy ALTER COLUMN kept SET DEFAULT false;
+
+-- Digest of the settings by which the agent says it runs: what a rollout of settings is proven by. Owner: brakeline.fleet.
+ALTER TABLE brakeline.presence ADD COLUMN settings text NOT NULL DEFAULT '';
