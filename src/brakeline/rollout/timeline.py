@@ -67,7 +67,7 @@ class Timeline:
             return None
         found = ring.opened_h + ring.spread_h * ring.bad_needed / bad + look_h
         last = self.rings[-1]
-        return found if found <= last.opened_h or ring is last and found <= last.opened_h + last.spread_h else None
+        return found if found <= last.opened_h or (ring is last and found <= last.opened_h + last.spread_h) else None
 
 
 def timeline(policy: Policy, change: Change, size: int, regions: int = 1) -> Timeline:
