@@ -35,7 +35,7 @@ def held(subject: Subject, policy: Policy = POLICY, population: int = 6) -> bool
 def test_it_is_named_with_what_a_person_can_do() -> None:
     found = judged(GONE).verdict
     assert isinstance(found, Hold)
-    assert found.reason.startswith("taken for lost: ep_gone, offered the change, told no result and not heard for 3 h 00")
+    assert found.reason.startswith("taken for lost: ep_gone, offered the change, told no result and not heard for 3 h")
     assert "resume, which sets it aside" in found.reason
     assert found.unproven, "who missed its offer may still get it again"
 
