@@ -64,6 +64,13 @@ def _fresh(policy: Policy, seen: Summary, now_ms: int) -> Line:
     """Rule 11: a brake that does not hear the fleet holds."""
     if not seen.treated:
         return Line("own data", State.OK, "nobody is exposed yet")
+    ahead_s = (seen.data_ms - now_ms) // 1000
+    if ahead_s > policy.data_age_max_s:
+        text = (
+            f"the newest check-in lies {span(ahead_s)} in the future: this server's clock was put back. Nothing opens "
+            "until it is right again, or that time has come"
+        )
+        return Line("own data", State.HOLD, text, {"ahead_s": ahead_s})
     age_s = max(0, now_ms - seen.data_ms) // 1000
     if age_s > policy.data_age_max_s:
         text = f"no check-in from any endpoint of this rollout for {age_s} s (limit {policy.data_age_max_s} s)"
