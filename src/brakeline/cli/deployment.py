@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +9,8 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.plan_file import read_plan
 from brakeline.cli.waiting import emit_or_wait
-from brakeline.core.errors import Invalid
 
 app = noun("Updates over endpoints: preview and create.")
 Filter = Annotated[str, typer.Option("--filter", help="Endpoints, such as: os:debian tag:web. Empty = everybody.")]
@@ -79,7 +78,7 @@ def create(
     title: Annotated[str, typer.Option(help="For people's eyes.")] = "",
     pace: Annotated[str, typer.Option(help="risk (as previewed), careful, fast, emergency, rehearsal.")] = "risk",
     why: Annotated[str, typer.Option("--why", help="Why not the suggested pace; kept with the rollout.")] = "",
-    policy: Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of --pace.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="A plan of your own, YAML or JSON, instead of --pace.")] = None,
     start: Annotated[bool, typer.Option("--start", help="Start its rollout at once.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -88,7 +87,7 @@ def create(
         "expect_count": expect, "digest": digest, "title": title, "start": start, "pace": pace, "pace_reason": why,
     }  # fmt: skip
     if policy is not None:
-        body["policy"] = read_policy(policy)
+        body["policy"] = read_plan(policy)
     made = Client.from_context().post("/deployments", body)
 
     def human() -> None:
@@ -102,13 +101,6 @@ def create(
 def _pinned(updates: list[dict[str, Any]]) -> str:
     more = f" and {len(updates) - PINS_SHOWN} more" if len(updates) > PINS_SHOWN else ""
     return ", ".join(f"{u['name']} {u['version']}" for u in updates[:PINS_SHOWN]) + more
-
-
-def read_policy(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as e:
-        raise Invalid(f"{path} is no policy file: {e}") from None
 
 
 @app.command()

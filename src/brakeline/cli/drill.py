@@ -13,14 +13,15 @@ from typing import Annotated, Any
 import typer
 
 from brakeline.cli import drill_live
-from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, table, talk
+from brakeline.cli.plan_file import read_plan
 from brakeline.core.errors import Invalid, NotFound
 from brakeline.drills.model import ENDPOINTS as LIVE_ENDPOINTS
 from brakeline.drills.model import FAULTS as LIVE
-from brakeline.protocol.codec import from_plain
+from brakeline.rollout import plan_lint, plans
 from brakeline.rollout.model import Policy
 from brakeline.sim import batch, incidents, repair, replay
+from brakeline.sim.cohorts import CHANGE
 from brakeline.sim.replay import ENDPOINTS_MAX, ENDPOINTS_MIN, SEEDS_MAX, Request
 
 FILE_BYTES_MAX = 4 * 1024 * 1024  # a file of incidents is read by people; no real one has 1 % of this
@@ -30,7 +31,7 @@ Endpoints = Annotated[int, typer.Option(help="How many endpoints the simulated f
 SomeEndpoints = Annotated[int | None, typer.Option(help="How many simulated endpoints; live 300, else 8.5 million.")]
 Id = Annotated[str, typer.Argument(metavar="DRILL", help="Id of the drill (dr_…).")]
 Seeds = Annotated[int, typer.Option(help="How many histories of each fault.")]
-Plan = Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of the careful one.")]
+Plan = Annotated[Path | None, typer.Option(help="A plan of your own, YAML or JSON, instead of the careful one.")]
 
 
 @app.command("replay")
@@ -138,7 +139,15 @@ def _request(endpoints: int, seeds: int, plan: Path | None) -> Request:
         raise Invalid(f"{endpoints} endpoints cannot be simulated: {ENDPOINTS_MIN:,} to {ENDPOINTS_MAX:,}")
     if not 1 <= seeds <= SEEDS_MAX:
         raise Invalid(f"{seeds} seeds: 1 to {SEEDS_MAX:,}; a history of millions takes a few seconds")
-    return Request(endpoints, seeds, from_plain(Policy, read_policy(plan), "plan") if plan else None)
+    return Request(endpoints, seeds, _policy(plan, endpoints) if plan else None)
+
+
+def _policy(plan: Path, endpoints: int) -> Policy:
+    """The plan of a file, refused where it could not work for so many."""
+    policy = plans.parse(read_plan(plan))
+    if wrong := plan_lint.problems(policy, CHANGE, endpoints):
+        raise Invalid(f"{plan}: {'; '.join(f.text for f in wrong)}")
+    return policy
 
 
 def _text(file: Path) -> str:

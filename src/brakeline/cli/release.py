@@ -13,8 +13,8 @@ import typer
 
 from brakeline.cli import release_package
 from brakeline.cli.client import Client
-from brakeline.cli.deployment import read_policy
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.plan_file import read_plan
 from brakeline.cli.release_keys import adopt, import_signed, keygen, read_bundle, rotate, save, sign, stage
 from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
@@ -101,7 +101,7 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Roll a published release out to every endpoint, ring by ring, under the brake."""
-    body = {"pace": pace, "expect_count": expect, "start": start, "policy": read_policy(policy) if policy else None}
+    body = {"pace": pace, "expect_count": expect, "start": start, "policy": read_plan(policy) if policy else None}
     made = Client.from_context(UPLOAD_S).post(f"/releases/{release}/promote", body)
     emit_or_wait(made, as_json, lambda: say(made["id"]))
     if not as_json:

@@ -13,9 +13,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from brakeline.platform.web import decode_cursor, encode_cursor
-from brakeline.protocol.codec import from_plain, to_plain
+from brakeline.protocol.codec import to_plain
 from brakeline.remediation.model import Preview
 from brakeline.remediation.service import PAGE_MAX, RemediationService
+from brakeline.rollout import plans
 from brakeline.rollout.model import Policy
 from brakeline.rollout.pace import BY_RISK
 from brakeline.rollout.pace_text import HEAD, rows
@@ -130,7 +131,7 @@ async def create(
 
     Where its policy is less careful than usual, it is a draft until a second person has agreed.
     """
-    policy: Policy | None = from_plain(Policy, body.policy, "policy") if body.policy is not None else None
+    policy: Policy | None = plans.parse(body.policy, "policy") if body.policy is not None else None
     made = await remediation.create(
         who, body.filter, body.selection, body.names, title=body.title, expect_count=body.expect_count,
         digest=body.digest, pace=body.pace, pace_reason=body.pace_reason, policy=policy, start=body.start,

@@ -21,6 +21,7 @@ from brakeline.rollout.model import Halt, Hold, Line, Policy, Promote, State, Ve
 from brakeline.rollout.summary import Summary
 
 QUORUM: Final = "quorum"
+LOST: Final = "lost"
 EVERYBODY: Final = "all classes"
 UNPROVEN_MIN: Final = 2  # in a ring that statistics speak for one closed lid is no reason to hold
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
@@ -43,6 +44,7 @@ def judge(policy: Policy, seen: Summary, now_ms: int) -> Judgement:
         _fresh(policy, seen, now_ms),
         _small_rings(policy, seen),
         *_silence(policy, seen, dark),
+        *_given_up(seen),
         *_statistics(policy, seen),
         *_quorum(policy, seen),
         _all_dark(seen, dark),
@@ -54,7 +56,7 @@ def judge(policy: Policy, seen: Summary, now_ms: int) -> Judgement:
     if halts:
         verdict = Halt(halts[0].text, halts[0].data)
     elif holds:
-        verdict = Hold(holds[0].text, holds[0].data, unproven=all(x.gate == QUORUM for x in holds))
+        verdict = Hold(holds[0].text, holds[0].data, unproven=all(x.gate in (QUORUM, LOST) for x in holds))
     return Judgement(verdict, lines, dark)
 
 
@@ -62,6 +64,13 @@ def _fresh(policy: Policy, seen: Summary, now_ms: int) -> Line:
     """Rule 11: a brake that does not hear the fleet holds."""
     if not seen.treated:
         return Line("own data", State.OK, "nobody is exposed yet")
+    ahead_s = (seen.data_ms - now_ms) // 1000
+    if ahead_s > policy.data_age_max_s:
+        text = (
+            f"the newest check-in lies {span(ahead_s)} in the future: this server's clock was put back. Nothing opens "
+            "until it is right again, or that time has come"
+        )
+        return Line("own data", State.HOLD, text, {"ahead_s": ahead_s})
     age_s = max(0, now_ms - seen.data_ms) // 1000
     if age_s > policy.data_age_max_s:
         text = f"no check-in from any endpoint of this rollout for {age_s} s (limit {policy.data_age_max_s} s)"
@@ -99,6 +108,22 @@ def _silence(policy: Policy, seen: Summary, dark: frozenset[str]) -> list[Line]:
     away = span(lost[0].away_s)
     text = f"{lost[0].endpoint_id} took the release and has not been heard for {away}, while controls are"
     return [Line("silence", State.HALT, text, data)]
+
+
+def _given_up(seen: Summary) -> list[Line]:
+    """In a small ring every result counts, so one that does not come must not be waited for without an end: who is away
+    for longer than its class ever is, is taken for lost. That holds; what to do about it is a person's question.
+    """
+    if not seen.given_up:
+        return []
+    names = [x.endpoint_id for x in seen.given_up]
+    shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+    away = span(max(x.away_s for x in seen.given_up))
+    text = (
+        f"taken for lost: {shown}, offered the change, told no result and not heard for {away}. Heard again it goes on "
+        "by itself; else look at the machine, then resume, which sets it aside for another one, or brake"
+    )
+    return [Line(LOST, State.HOLD, text, {"lost": names})]
 
 
 def _statistics(policy: Policy, seen: Summary) -> list[Line]:

@@ -164,7 +164,16 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
     text = f"ring {ring.name}: {got} of {want} eligible endpoints were ready and got their offer"
     if got >= policy.enrolled * want - 1e-9 and want > 0:
         return Line("enrolled", State.OK, text, data)
-    return Line("enrolled", State.WAIT, text + _why_blocked(seen), data)
+    return Line("enrolled", State.WAIT, text + _nobody_here(seen) + _why_blocked(seen), data)
+
+
+def _nobody_here(seen: Summary) -> str:
+    """Said where everybody who is left is away: it is no fault, and nothing has to be done."""
+    regions = tuple(seen.places.regions())
+    left = sum(map(seen.places.eligible, regions))
+    if not left or any(len(seen.places.untreated(r)) for r in regions):
+        return ""
+    return f"; none of the {left} that are left is here now, each gets its offer when it checks in"
 
 
 def _results(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> Line:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from brakeline.protocol.codec import from_plain
+from brakeline.rollout import plans
 from brakeline.rollout.api import Created, Rollouts, Who
 from brakeline.rollout.model import Policy
 from brakeline.rollout.releasing import PromotionPlan, Releasing
@@ -49,7 +49,7 @@ async def promote_release(
 
     Where its policy is less careful than usual, it is a draft until a second person has agreed.
     """
-    policy: Policy | None = from_plain(Policy, wanted.policy, "policy") if wanted.policy is not None else None
+    policy: Policy | None = plans.parse(wanted.policy, "policy") if wanted.policy is not None else None
     made = await service.promote(
         who, release_id, pace=wanted.pace, policy=policy, expect_count=wanted.expect_count, start=wanted.start
     )  # fmt: skip

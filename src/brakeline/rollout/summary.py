@@ -137,6 +137,7 @@ class Summary:
     table: Mapping[Row, Mapping[int, Bets]] = field(default_factory=dict)  # treated against controls, by row and ring
     ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by group: offers that ended, of them failed
     lost: tuple[Lost, ...] = ()
+    given_up: tuple[Lost, ...] = ()  # whose offer has no result and who are away for longer than their class ever is
     compared: bool = False  # anybody was ever drawn as a control
     names: Names = field(default_factory=Names)
     ticks: tuple[TickState, ...] = ()
@@ -198,7 +199,7 @@ def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: in
     return Summary(
         observed.change, _Known(observed), parts, _controls(policy, observed.subjects, now_ms),
         table(policy, observed.subjects, current.turns, running, observed.resumed_ms, now_ms),
-        _ended(treated, observed.resumed_ms), _lost(policy, few, now_ms),
+        _ended(treated, observed.resumed_ms), _lost(policy, few, now_ms), _given_up(policy, few, now_ms),
         any(s.arm is Arm.CONTROL for s in observed.subjects), _names(policy, treated, few, now_ms),
         observed.ticks, observed.blocked, observed.wish, observed.wish_by, observed.wish_reason, observed.data_ms,
         observed.resumed_generation, observed.quarantined, observed.attributes,
@@ -303,6 +304,18 @@ def _lost(policy: Policy, few: Iterable[Subject], now_ms: int) -> tuple[Lost, ..
         and not (s.set_aside_ms or s.asleep_now)
         and now_ms - s.last_heard_ms > policy.return_s(s.machine_class) * 1000
     )
+
+
+def _given_up(policy: Policy, few: Iterable[Subject], now_ms: int) -> tuple[Lost, ...]:
+    """Waiting for a result ends where nobody of that class stays away for so long; who said goodbye has a week."""
+    from_s = policy.checkpoints_s[: evidence.SILENCE_CHECKPOINTS][-1]
+    return tuple(
+        Lost(s.endpoint_id, s.region, away_s)
+        for s in few
+        if s.progress in OPEN and not s.set_aside_ms and now_ms - s.ready_ms >= from_s * 1000
+        and (away_s := (now_ms - max(s.last_heard_ms, s.ready_ms)) // 1000)
+        > (policy.eligible_seen_s if s.asleep_now else policy.return_s(s.machine_class))
+    )  # fmt: skip
 
 
 def _names(policy: Policy, treated: Sequence[Subject], few: Iterable[Subject], now_ms: int) -> Names:

@@ -263,6 +263,26 @@ async def test_harm_is_looked_at_as_soon_as_it_is_committed(fleet: SmallFleet, f
     assert looked == (["postinst"] if fate == "postinst" else [])
 
 
+async def test_who_dies_before_telling_its_result_holds_by_name_and_a_person_may_go_on_without(
+    fleet: SmallFleet,
+) -> None:
+    """Four of five of the second ring are proven: enough for the quorum, and the fifth was waited for for ever."""
+    rollout = await fleet.create(quick_policy(1, 6, bake_s=20))
+    while len(fleet.offered()) < 1:
+        await fleet.round()
+    dead = next(t for t in fleet.twins if not t.applied)
+    dead.fate = "network"
+    await fleet.rounds(45)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding"
+    assert f"taken for lost: {dead.identity.endpoint_id}" in view.why
+    await fleet.service.resume(OWNER, rollout, "its disk died, it is being replaced")
+    await fleet.rounds(5)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "completed", view.why
+    assert any(f"set aside: {dead.identity.endpoint_id}" in line.text for line in view.log)
+
+
 async def test_a_result_that_comes_after_a_later_one_undoes_nothing(fleet: SmallFleet) -> None:
     """Of two attempts the first one's result arrives last: what the endpoint has now is what the second one said."""
     for t in fleet.twins:
