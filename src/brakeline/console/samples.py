@@ -18,6 +18,7 @@ from brakeline.console.samples_change import (
     ROLLOUT_STATES,
     ROLLOUTS_PAGES,
 )
+from brakeline.console.samples_drills import DRILL_PAGES
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_stop import STOP_PAGES
@@ -338,6 +339,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **RELEASE_PAGES,
     **STOP_PAGES,
     "limits": LIMITS,
+    **DRILL_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

@@ -186,12 +186,15 @@ def _take(twin: Twin, offer: Offer, fault: Fault, now_ms: int) -> Twin:
 # --- how it stands, what it came to -----------------------------------------------------------------------------------
 
 
-def over(fault: Fault, view: RolloutView, twins: Iterable[Twin]) -> State | None:
-    """How the drill has ended; None = not yet. A halt counts once everybody who lives was told."""
+def over(fault: Fault, view: RolloutView, twins: Iterable[Twin], held_s: float, policy: Policy) -> State | None:
+    """How the drill has ended; None = not yet. A halt counts once everybody who lives was told; a hold once it has
+    outlasted every checkpoint (`held_s`), so that nothing new can come to decide it."""
     if view.state == "halted":
         return State.HALTED if not [t for t in twins if not t.silent and not t.told_ms] else None
     if fault.symptom is Symptom.NONE and view.ring >= 1:
         return State.PASSED
+    if fault.symptom is not Symptom.NONE and held_s > policy.checkpoints_s[-1]:
+        return State.HELD
     return State.MISSED if view.state in ("completed", "withdrawn") else None
 
 
@@ -199,9 +202,10 @@ def told(state: State, report: Report) -> str:
     """The end of a drill in one sentence."""
     if state is State.PASSED:
         return "the good change passed its first ring, and was not halted"
-    if state is State.HALTED:
+    if state in (State.HALTED, State.HELD):
         where = "in the first ring" if report.first_ring else f"in ring {report.ring}"
-        return f"BRAKED {where}: {report.harmed} harmed, {report.spared} of {report.endpoints} spared"
+        word = "BRAKED" if state is State.HALTED else "HELD"
+        return f"{word} {where}: {report.harmed} harmed, {report.spared} of {report.endpoints} spared"
     return f"not halted in time: {report.why or 'nothing was decided'}"
 
 
