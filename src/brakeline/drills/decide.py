@@ -45,11 +45,11 @@ from brakeline.protocol.messages import (
     Transaction,
     TransactionResult,
 )
-from brakeline.rollout.model import Change, Pin, Policy
+from brakeline.rollout.model import Change, Pin, Policy, Wish
 from brakeline.rollout.power import power
 from brakeline.rollout.presets import policy_for, rehearsal
 from brakeline.rollout.view import RolloutView
-from brakeline.rollout.wording import reason
+from brakeline.rollout.wording import named, reason
 
 CHECK_IN_S: Final = 5  # the least; more endpoints check in more slowly, so that they take no more of the server
 CHECK_INS_PER_S: Final = 40
@@ -57,6 +57,7 @@ VERSION: Final = "2.0-drill"
 BEFORE: Final = "1.0-drill"
 SERVICE: Final = "brakeline-drill.service"
 AGENT: Final = "drill"
+STARTED: Final = "rollout started"
 SETTLE_S: Final = 60  # enrolling, the first tick, telling everybody
 
 
@@ -249,9 +250,17 @@ def _moments(view: RolloutView | None, twins: Sequence[Twin]) -> tuple[Moment, .
     """The rollout's log, oldest first, without one line an endpoint."""
     if view is None:
         return ()
-    found = [Moment(x.at_ms, _named(x.text, twins)) for x in reversed(view.log) if x.kind != "result"]
+    names = _names(twins)
+    found = [
+        Moment(x.at_ms, STARTED if x.text == Wish.RUN else named(x.text, names))
+        for x in reversed(view.log) if x.kind != "result"
+    ]  # fmt: skip
     return tuple(found[-EVENTS_MAX:])
 
 
 def _named(text: str, twins: Sequence[Twin]) -> str:
-    return reason(text, {t.endpoint_id: t.name for t in twins if t.endpoint_id})
+    return reason(text, _names(twins))
+
+
+def _names(twins: Sequence[Twin]) -> dict[str, str]:
+    return {t.endpoint_id: t.name for t in twins if t.endpoint_id}

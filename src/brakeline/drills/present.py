@@ -165,7 +165,8 @@ def _both(spread: Mapping[str, float] | None) -> str:
 def benign(answer: Mapping[str, Any]) -> str:
     b = answer["benign"]
     took = f"; done in {b['days_to_complete']['median']:.1f} days" if b["days_to_complete"] else "; none was completed"
-    size = f"{answer['endpoints']:,} endpoints, {answer['seeds']} histories each"
+    histories = "one history" if answer["seeds"] == 1 else f"{answer['seeds']} histories"
+    size = f"{answer['endpoints']:,} endpoints, {histories} each"
     return f"{size}. A harmless change beside them: {b['false_halts']} of {b['runs']} halted falsely{took}."
 
 
