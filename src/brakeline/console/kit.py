@@ -64,6 +64,7 @@ class Kit:
 
     def __init__(self, renderer: Renderer, screens: Screens, doors: Doors, feed: Feed, *, dev: bool) -> None:
         self.renderer, self.screens, self.doors, self.feed, self.dev = renderer, screens, doors, feed, dev
+        self.drills = False  # whether somebody has mounted the pages of drills
 
     async def enter(self, request: Request) -> Visitor:
         """Who is asking. Raises NotLoggedIn."""
@@ -110,7 +111,8 @@ class Kit:
         except Fault:
             counts = NavCounts()  # the page itself says what is wrong; the numbers beside the links are left out
         return Shell(
-            title=title, nav=navigation(request.url.path, counts), person=who.principal.name, csrf=who.csrf, feed=feed,
+            title=title, nav=navigation(request.url.path, counts, drills=self.drills),
+            person=who.principal.name, csrf=who.csrf, feed=feed,
             notice=NOTICES.get(request.query_params.get("done", ""), ""), dev=self.dev, freeze=True,
             frozen=self.screens.frozen(who),
         )  # fmt: skip
@@ -152,7 +154,7 @@ class Kit:
     def _shell_from_memory(self, request: Request, title: str) -> Shell:
         """A shell that asks nobody. FREEZE is on it too: its form token belongs to the cookie, whoever that is."""
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        nav = navigation(request.url.path, NavCounts())
+        nav = navigation(request.url.path, NavCounts(), drills=self.drills)
         return Shell(title=title, nav=nav, csrf=self.doors.form_token(cookie) if cookie else "", freeze=bool(cookie))
 
 
@@ -217,7 +219,7 @@ def with_session(response: Response, cookie: str, *, secure: bool) -> Response:
     return response
 
 
-def navigation(path: str, counts: NavCounts) -> tuple[NavGroup, ...]:
+def navigation(path: str, counts: NavCounts, *, drills: bool = False) -> tuple[NavGroup, ...]:
     """The groups on the left, with the current page marked and what could be counted beside."""
 
     def item(label: str, href: str, note: str = "") -> NavItem:
@@ -242,6 +244,7 @@ def navigation(path: str, counts: NavCounts) -> tuple[NavGroup, ...]:
                 item("Rollouts", "/rollouts", noted(counts.live_rollouts, " live")),
                 item("Releases", "/releases"),
                 item("Policies", "/policies"),
+                *((item("Drills", "/drills"),) if drills else ()),
             ),
         ),
         NavGroup(

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brakeline.console.assets import load_assets
@@ -37,6 +38,7 @@ from brakeline.console.specimens import SpecimenPages
 from brakeline.core.errors import BrakelineError, Fault, Invalid, NotFound
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
+Pages = Callable[[Kit], list[Route]]
 
 
 class Console:
@@ -49,8 +51,10 @@ class Console:
         await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
 
 
-def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | None = None) -> Console:
-    """The console over any screens and doors: the real ones (`build_console`) or the twin."""
+def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | None = None,
+          drills: Pages | None = None) -> Console:  # fmt: skip
+    """The console over any screens and doors: the real ones (`build_console`) or the twin. `drills`: the pages of the
+    slice above."""
     assets = load_assets()
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
@@ -59,6 +63,9 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
         *ContentPages(kit).routes(),
         *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
+    if drills is not None:
+        kit.drills = True
+        routes += drills(kit)
     if dev:
         routes += SpecimenPages(kit).routes()
     handlers: dict[Any, Handler] = {
@@ -111,7 +118,8 @@ def _add(message: MutableMapping[str, Any]) -> None:
     ]
 
 
-def build_console(state: Any) -> Console:
+def build_console(state: Any, drills: Pages | None = None) -> Console:
     """The console of a server. What it needs of `state` is the fields of `services.Services`."""
     services = services_of(state)
-    return build(Desk(services), Gatehouse(services.tenancy, services.break_glass), dev=services.settings.specimens)
+    doors = Gatehouse(services.tenancy, services.break_glass)
+    return build(Desk(services), doors, dev=services.settings.specimens, drills=drills)

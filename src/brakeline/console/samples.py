@@ -20,6 +20,7 @@ from brakeline.console.samples_change import (
     ROLLOUTS_PAGES,
 )
 from brakeline.console.samples_content import CONTENT
+from brakeline.console.samples_drills import DRILL_PAGES
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_rollback import ROLLBACKS
@@ -344,6 +345,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "rollback": ROLLBACKS,
     "cells": CELLS,
     "content": CONTENT,
+    **DRILL_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,
     "login": LOGINS,

@@ -45,11 +45,11 @@ from brakeline.protocol.messages import (
     Transaction,
     TransactionResult,
 )
-from brakeline.rollout.model import Change, Pin, Policy
+from brakeline.rollout.model import Change, Pin, Policy, Wish
 from brakeline.rollout.power import power
 from brakeline.rollout.presets import policy_for, rehearsal
 from brakeline.rollout.view import RolloutView
-from brakeline.rollout.wording import reason
+from brakeline.rollout.wording import named, reason
 
 CHECK_IN_S: Final = 5  # the least; more endpoints check in more slowly, so that they take no more of the server
 CHECK_INS_PER_S: Final = 40
@@ -57,6 +57,7 @@ VERSION: Final = "2.0-drill"
 BEFORE: Final = "1.0-drill"
 SERVICE: Final = "brakeline-drill.service"
 AGENT: Final = "drill"
+STARTED: Final = "rollout started"
 SETTLE_S: Final = 60  # enrolling, the first tick, telling everybody
 
 
@@ -186,12 +187,15 @@ def _take(twin: Twin, offer: Offer, fault: Fault, now_ms: int) -> Twin:
 # --- how it stands, what it came to -----------------------------------------------------------------------------------
 
 
-def over(fault: Fault, view: RolloutView, twins: Iterable[Twin]) -> State | None:
-    """How the drill has ended; None = not yet. A halt counts once everybody who lives was told."""
+def over(fault: Fault, view: RolloutView, twins: Iterable[Twin], held_s: float, policy: Policy) -> State | None:
+    """How the drill has ended; None = not yet. A halt counts once everybody who lives was told; a hold once it has
+    outlasted every checkpoint (`held_s`), so that nothing new can come to decide it."""
     if view.state == "halted":
         return State.HALTED if not [t for t in twins if not t.silent and not t.told_ms] else None
     if fault.symptom is Symptom.NONE and view.ring >= 1:
         return State.PASSED
+    if fault.symptom is not Symptom.NONE and held_s > policy.checkpoints_s[-1]:
+        return State.HELD
     return State.MISSED if view.state in ("completed", "withdrawn") else None
 
 
@@ -199,9 +203,10 @@ def told(state: State, report: Report) -> str:
     """The end of a drill in one sentence."""
     if state is State.PASSED:
         return "the good change passed its first ring, and was not halted"
-    if state is State.HALTED:
+    if state in (State.HALTED, State.HELD):
         where = "in the first ring" if report.first_ring else f"in ring {report.ring}"
-        return f"BRAKED {where}: {report.harmed} harmed, {report.spared} of {report.endpoints} spared"
+        word = "BRAKED" if state is State.HALTED else "HELD"
+        return f"{word} {where}: {report.harmed} harmed, {report.spared} of {report.endpoints} spared"
     return f"not halted in time: {report.why or 'nothing was decided'}"
 
 
@@ -245,9 +250,17 @@ def _moments(view: RolloutView | None, twins: Sequence[Twin]) -> tuple[Moment, .
     """The rollout's log, oldest first, without one line an endpoint."""
     if view is None:
         return ()
-    found = [Moment(x.at_ms, _named(x.text, twins)) for x in reversed(view.log) if x.kind != "result"]
+    names = _names(twins)
+    found = [
+        Moment(x.at_ms, STARTED if x.text == Wish.RUN else named(x.text, names))
+        for x in reversed(view.log) if x.kind != "result"
+    ]  # fmt: skip
     return tuple(found[-EVENTS_MAX:])
 
 
 def _named(text: str, twins: Sequence[Twin]) -> str:
-    return reason(text, {t.endpoint_id: t.name for t in twins if t.endpoint_id})
+    return reason(text, _names(twins))
+
+
+def _names(twins: Sequence[Twin]) -> dict[str, str]:
+    return {t.endpoint_id: t.name for t in twins if t.endpoint_id}

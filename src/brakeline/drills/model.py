@@ -48,10 +48,12 @@ FAULTS: Final = {
 
 
 class State(StrEnum):
-    """How a drill stands. MISSED: its time was over before the brake had stopped it; PASSED: a good change went on."""
+    """How a drill stands. HELD: nothing more was offered, for want of a second failure or of proof; PASSED: a good
+    change went on; MISSED: its time was over and the bad change was neither halted nor held."""
 
     RUNNING = "running"
     HALTED = "halted"
+    HELD = "held"
     PASSED = "passed"
     MISSED = "missed"
     STOPPED = "stopped"  # by a person

@@ -52,6 +52,8 @@ class Run:
         self._lines = [Line(parts.plane, parts.clock, t.name) for t in self._twins]
         self._view: RolloutView | None = None
         self._enrolled_ms = 0
+        self._held_from_s = parts.clock.monotonic_s()
+        self._ended = False
         self.stop_by = ""
 
     def report(self) -> Report:
@@ -76,6 +78,7 @@ class Run:
         try:
             return await self._watch(rollout_id, begun_s)
         finally:
+            self._ended = True  # the plane answers a cancelled request as one that the server's end cut off
             for task in speaking:
                 task.cancel()
             await asyncio.gather(*speaking, return_exceptions=True)
@@ -112,7 +115,7 @@ class Run:
         """One simulated endpoint, until it falls silent or the drill is over."""
         every_s = self._policy.check_in_interval_s
         await asyncio.sleep(every_s * n / len(self._twins))  # not all in the same moment
-        while not self._twins[n].silent:
+        while not (self._twins[n].silent or self._ended):
             try:
                 reply = await self._lines[n].check_in(decide.check_in_of(self._twins[n]), every_s)
                 now_ms = self._parts.clock.now_ms()
@@ -123,8 +126,9 @@ class Run:
                 if twin.told_ms:
                     await asyncio.sleep(every_s)
             except Refused as e:
-                logger.info("drill-endpoint-refused", endpoint=self._twins[n].name, reason=e.detail[:120])
-                await asyncio.sleep(AGAIN_S)
+                if not self._ended:
+                    logger.info("drill-endpoint-refused", endpoint=self._twins[n].name, reason=e.detail[:120])
+                    await asyncio.sleep(AGAIN_S)
 
     async def _watch(self, rollout_id: str, begun_s: float) -> State:
         longest_s = decide.longest_s(self._policy)
@@ -135,7 +139,16 @@ class Run:
                 logger.info("drill-not-seen", reason=str(e))
             if self.stop_by:
                 return State.STOPPED
-            if self._view is not None and (end := decide.over(self._fault, self._view, self._twins)) is not None:
+            if (end := self._over()) is not None:
                 return end
             await asyncio.sleep(LOOK_S)
         return State.MISSED if self._view is None or self._view.state != "halted" else State.HALTED
+
+    def _over(self) -> State | None:
+        """How it has ended as it stands now."""
+        if self._view is None:
+            return None
+        now_s = self._parts.clock.monotonic_s()
+        if self._view.state != "holding":
+            self._held_from_s = now_s
+        return decide.over(self._fault, self._view, self._twins, now_s - self._held_from_s, self._policy)

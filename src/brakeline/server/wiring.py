@@ -18,6 +18,8 @@ from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
 from brakeline.drills.api import router as drills_router
+from brakeline.drills.pages import DrillPages
+from brakeline.drills.replaying import Replays
 from brakeline.drills.run import Parts as DrillParts
 from brakeline.drills.service import DrillService
 from brakeline.exposure.api import router as exposure_router
@@ -99,6 +101,7 @@ class Services:
     rollout: RolloutService
     remediation: RemediationService
     drills: DrillService
+    replays: Replays
     exchange: Exchange
     follower: InventoryFollower
     console: Console
@@ -135,7 +138,7 @@ class Services:
             logger.warning("services-cut-off", seconds=STOP_S)
 
     async def _stop(self) -> None:
-        await self.drills.close()
+        await asyncio.gather(self.drills.close(), self.replays.close())
         for task in self.tasks:
             task.cancel()
         ending = (reconciler.stop() for reconciler in (self.flush, *self.reconcilers))
@@ -186,7 +189,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     }  # fmt: skip
     for name, part in found.items():
         setattr(api.state, name, part)
-    console = build_console(api.state)
+    replays = Replays()
+    console = build_console(api.state, lambda kit: DrillPages(kit, drills, replays, clock).routes())
 
     def measured(inner: Any) -> RequestContext:
         return RequestContext(inner, lambda: ids.new("rq"), clock)
@@ -196,7 +200,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
-        exchange, follower, console, app, flush, (
+        replays, exchange, follower, console, app, flush, (
             *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
             Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
             Reconciler("link", linked.reconcile, EXCHANGE_S, clock),

@@ -10,7 +10,7 @@ CREATE TABLE brakeline.drill (
   endpoints integer NOT NULL CHECK (endpoints > 0),
   asked_at  timestamptz NOT NULL,
   asked_by  text NOT NULL,
-  state     text NOT NULL CHECK (state IN ('running', 'halted', 'passed', 'missed', 'stopped', 'broken_off')),
+  state     text NOT NULL CHECK (state IN ('running', 'halted', 'held', 'passed', 'missed', 'stopped', 'broken_off')),
   ended_at  timestamptz,
   why       text NOT NULL DEFAULT '',
   report    text,
