@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Final, Protocol
 
 from brakeline.rollout import arms, evalue, evidence
@@ -123,7 +124,7 @@ class Places(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that what planner and brake ask for again and again is added up once
 class Summary:
     """Everything the planner may know, in numbers."""
 
@@ -146,11 +147,11 @@ class Summary:
     quarantined: frozenset[Pin] = frozenset()
     attributes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def treated(self) -> int:
         return sum(p.treated for p in self.parts)
 
-    @property
+    @cached_property
     def population(self) -> int:
         """Endpoints that were treated or could be: what shares are shares of. Who was set aside counts no more."""
         return sum(p.counted for p in self.parts) + sum(map(self.places.eligible, self.places.regions()))
@@ -160,6 +161,10 @@ class Summary:
 
         Endpoints that a person set aside prove nothing, so their places are filled again: another canary.
         """
+        return dict(self._by_region)
+
+    @cached_property
+    def _by_region(self) -> dict[str, int]:
         counts = dict.fromkeys(self.places.regions(), 0)
         for p in self.parts:
             counts[p.region] = counts.get(p.region, 0) + p.counted
@@ -170,6 +175,7 @@ class Summary:
         return small_rings(policy, self.change, self.population)
 
 
+@lru_cache(maxsize=64)
 def small_rings(policy: Policy, change: Change, population: int) -> frozenset[int]:
     """Rings that add fewer endpoints than statistics need."""
     uptos = [0, *(upto for _, upto in arms.rings_for(policy, change, population))]
