@@ -199,7 +199,7 @@ def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: in
     small = small_rings(policy, observed.change, _population(observed, treated))
     few = [s for s in treated if s.ring in small]
     return Summary(
-        observed.change, _Known(observed), parts, _controls(policy, observed.subjects, now_ms),
+        observed.change, Known(observed), parts, _controls(policy, observed.subjects, now_ms),
         table(policy, observed.subjects, current.turns, running, observed.resumed_ms, now_ms),
         _ended(treated, observed.resumed_ms), _lost(policy, few, now_ms),
         any(s.arm is Arm.CONTROL for s in observed.subjects), _names(policy, treated, few, now_ms),
@@ -232,7 +232,7 @@ def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
 
 
 def _population(observed: Observed, treated: Iterable[Subject]) -> int:
-    places = _Known(observed)
+    places = Known(observed)
     return sum(not s.set_aside_ms for s in treated) + sum(map(places.eligible, places.regions()))
 
 
@@ -321,7 +321,7 @@ def _names(policy: Policy, treated: Sequence[Subject], few: Iterable[Subject], n
     )
 
 
-class _Known:
+class Known:
     """Places where every draw is known by itself."""
 
     def __init__(self, observed: Observed) -> None:
