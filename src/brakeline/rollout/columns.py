@@ -17,7 +17,7 @@ from brakeline.rollout.summary import OPEN
 Ints = NDArray[np.int64]
 NAMES: Final = (
     "control", "ring", "region", "kind", "u", "ready", "last_heard", "asleep_now", "unhealthy_now", "open", "explicit",
-    "proven", "crossed", "set_aside",
+    "proven", "crossed", "set_aside", "consents", "restarted", "refused",
 )  # fmt: skip
 
 
@@ -57,5 +57,5 @@ class Columns:
         self._room[:, place] = (
             s.arm is Arm.CONTROL, s.ring, self.regions.number(s.region), self.kinds.number(s.machine_class), s.u,
             s.ready_ms, s.last_heard_ms, s.asleep_now, s.unhealthy_now, s.progress in OPEN, s.explicit, s.proven_ms,
-            s.crossed_ms, s.set_aside_ms,
+            s.crossed_ms, s.set_aside_ms, s.consents, s.restarted_ms, bool(s.restart_refused),
         )  # fmt: skip

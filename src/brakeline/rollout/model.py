@@ -88,6 +88,26 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Restarts:
+    """Which rings restart those of their canaries, and of their controls, who consent: some faults show at the next
+    start only, and servers restart once a month.
+
+    The first `rings` of them, while they end at `upto` endpoints at most, and never the last ring, after which nobody
+    is left to be spared. `within_s` after ready the order lapses, in either arm. `consent`: who allows it in its own
+    settings and is tagged `restart:yes`, or ("all") whoever allows it and is not tagged `restart:no`.
+    """
+
+    rings: int = 3
+    upto: int = 10_000
+    within_s: int = 6 * 3600
+    consent: str = "tagged"  # tagged | all
+    without: str = "pass"  # pass | hold: what a ring does in which nobody consents
+
+
+NO_RESTARTS: Final = Restarts(rings=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The operator's wish. Every duration is in seconds, so a rehearsal can run in a minute."""
 
@@ -111,6 +131,7 @@ class Policy:
     small_halts: int = 2
     silence_halts: bool = False  # one treated endpoint of a small ring that stays away halts, if controls are heard
     failure_baseline: float = 0.01  # ordinary failure rate of a package manager: only more than this is evidence
+    restarts: Restarts = Restarts()
 
     def grace_s(self, machine_class: str) -> int:
         """How long before a checkpoint an endpoint may last have been heard."""
@@ -144,6 +165,8 @@ class Subject:
 
     Stratum and attributes were frozen before the offer. `heard`: a check-in fell into that checkpoint's window.
     `proven_ms`: first healthy check-in after INSTALLED. `crossed_ms`: a control whose turn to be treated came.
+    `consents`: to being restarted, as frozen at ready. `restarted_ms`: heard again from another boot than that of the
+    first check-in after INSTALLED (a control: than that of ready), whoever started it.
     """
 
     endpoint_id: str
@@ -168,6 +191,9 @@ class Subject:
     crossed_ms: int = 0
     set_aside_ms: int = 0  # a person resumed knowing of this endpoint's failure
     detail: str = ""
+    consents: bool = False
+    restarted_ms: int = 0
+    restart_refused: str = ""  # in the endpoint's own words
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from brakeline.rollout import arms, brake
+from brakeline.rollout import arms, brake, restarts
 from brakeline.rollout.alpha import spent
 from brakeline.rollout.model import (
     Blueprint,
@@ -148,6 +148,7 @@ def passed(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms
         _results(policy, current, seen, ring),
         _proof(policy, seen, ring),
         _bake(policy, seen, current, ring, now_ms),
+        *restarts.gate(policy, current.ring, ring.name, seen),
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.core.errors import Invalid
-from brakeline.rollout.model import Guard, Policy, Ring
+from brakeline.rollout.model import NO_RESTARTS, Guard, Policy, Ring
 
 PACES: Final = ("careful", "fast", "rehearsal")
 RELEASE_FAILURES: Final = 0.001  # of trials of a good release, by full disks and the like
@@ -59,6 +59,7 @@ def rehearsal(policy: Policy, interval_s: int) -> Policy:
         people_return_s=12 * interval_s,
         data_age_max_s=15 * interval_s,
         guard=Guard(holdout=0.0),
+        restarts=NO_RESTARTS,
     )
 
 

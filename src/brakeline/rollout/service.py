@@ -513,6 +513,8 @@ def _check(title: str, change: Change, policy: Policy) -> None:
         (any(r.count is None and not 0 < (r.share or 0) <= 1 for r in policy.rings), "a ring has a count or a share"),
         (any(r.count is not None and r.count < 1 for r in policy.rings), "a ring's count is at least 1"),
         (policy.guard.no_data != "hold", "no_data can only be hold"),
+        (policy.restarts.consent not in ("tagged", "all"), "restarts.consent is tagged or all"),
+        (policy.restarts.without not in ("pass", "hold"), "restarts.without is pass or hold"),
         (not 0 < policy.guard.alpha <= 0.05, "alpha is above 0 and at most 0.05"),
         (policy.quorum < 0.5 or policy.enrolled < 0.5, "quorum and enrolled are at least one half"),
         (list(policy.checkpoints_s) != sorted(set(policy.checkpoints_s)) or not policy.checkpoints_s,

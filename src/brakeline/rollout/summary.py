@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, Protocol
 
-from brakeline.rollout import arms, evalue, evidence
+from brakeline.rollout import arms, evalue, evidence, restarts
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.evidence import Counts, Row
@@ -59,6 +59,9 @@ class Part:
     seen: int = 0  # proven at some time
     youngest_ms: int = 0  # when the last of them was ready
     baked: int = 0  # ready for as long as the ring in progress has to bake
+    consenting: int = 0  # to a restart
+    restarted: int = 0  # of these, and heard again
+    excused: int = 0  # of these not restarted: it refused, or was there when the order lapsed
 
     @property
     def counted(self) -> int:
@@ -269,6 +272,9 @@ def _part(policy: Policy, key: tuple[int, str, str], members: Sequence[Subject],
         seen=sum(bool(s.proven_ms) for s in members),
         youngest_ms=max(s.ready_ms for s in members),
         baked=sum(now_ms - s.ready_ms >= bake_s * 1000 for s in counted),
+        consenting=sum(s.consents for s in counted),
+        restarted=sum(s.consents and s.restarted_ms > 0 for s in counted),
+        excused=sum(restarts.excused(policy, s) for s in counted),
     )
 
 

@@ -185,6 +185,9 @@ class _View:
         self.known = self.counted & seen & (of("unhealthy_now") == 0)
         self.proven = self.known & (self.asleep | (self.away_ms <= self.return_ms))
         self.passed = self.counted & (self.age_ms >= policy.checkpoints_s[0] * 1000)
+        self._consents, self._restarted = of("consents") > 0, of("restarted") > 0
+        lapsed = of("last_heard") > self.ready_ms + policy.restarts.within_s * 1000
+        self._excused = self._consents & ~self._restarted & ((of("refused") > 0) | lapsed)
         self._compared = self.control & (of("crossed") == 0) & ~self.asleep & ~set_aside
         self._heard = self._compared & (self.away_ms <= grace_ms)
         self._regions, self._classes = len(columns.regions.all) or 1, len(classes)
@@ -196,7 +199,8 @@ class _View:
             "proven": self.proven, "passed": self.passed, "passed_known": self.passed & self.known,
             "passed_proven": self.passed & self.proven, "open": self.counted & self.open,
             "failed": self.treated & self.explicit, "failed_news": self.counted & self.explicit, "seen": self.seen,
-            "baked": self.counted & (self.age_ms >= bake_s * 1000),
+            "baked": self.counted & (self.age_ms >= bake_s * 1000), "consenting": self.counted & self._consents,
+            "restarted": self.counted & self._consents & self._restarted, "excused": self.counted & self._excused,
         }  # fmt: skip
         keys = (self.ring * self._regions + self.region) * self._classes + self.kind
         size = int(keys.max()) + 1 if keys.size else 0

@@ -18,18 +18,22 @@ from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner
 from brakeline.rollout.alpha import alpha_table
 from brakeline.rollout.model import CLASSES, Change, Phase, Pin, Policy, TickState
+from brakeline.rollout.restarts import rings_that_restart
 from brakeline.rollout.summary import Summary
 from brakeline.sim import counting, rates
 from brakeline.sim.asking import Floats, Ints, Region, SpreadPlaces
 from brakeline.sim.blocks import Blocks
 from brakeline.sim.counting import BACK_H, HOUR_MS, REPORTED_H, STEP_H, Telling
-from brakeline.sim.enrolling import Enrolment
+from brakeline.sim.enrolling import Columns, Enrolment
 from brakeline.sim.habits import habits
 from brakeline.sim.harm import SHOWS, Crowded, Shows, bitten_shares
-from brakeline.sim.incidents import Fault, Immediate
+from brakeline.sim.incidents import AtReboot, Fault, Immediate
 from brakeline.sim.rates import Population
 from brakeline.sim.telling import Due, Voice
 
+RESTART_H: Final = 0.25  # after ready, in either arm, whoever consents and is there is restarted (`restarts.SETTLE_S`)
+RESTART_LOST: Final = 0.001  # of restarted endpoints do not come up by themselves, in either arm; own assumption
+CONSENT: Final = 0.5  # of endpoints allow their restart; own assumption
 HORIZON_H: Final = 30 * 24.0
 QUIET_H: Final = 1.0  # while a ring bakes and nobody has anything new to tell, the planner is asked once an hour
 SETTLE_STEPS: Final = 24  # rows on which nothing can happen any more are added up so often
@@ -58,6 +62,7 @@ class Case:
     horizon_h: float = HORIZON_H
     outages: tuple[Outage, ...] = ()
     attributes: int = 200  # values that are tested, the fault's own among them
+    consent: float = CONSENT
     population: Population = field(default_factory=Population)
 
 
@@ -95,6 +100,7 @@ class World:
         self.ticks: dict[tuple[str, int], TickState] = {}
         self.blueprint = planner.first_blueprint("ro_sim", self._ms(case.start_h))
         self.reserve_low = U_END - int(U_END * case.policy.guard.holdout)
+        self.restarting = rings_that_restart(case.policy, CHANGE, case.endpoints)
         self.rings = arms.rings_for(case.policy, CHANGE, case.endpoints)
         self.bar = min(row.bar for row in alpha_table(case.policy, self.attributes))  # below it no row can halt
         self._news, self._asked_again_h = True, case.start_h
@@ -122,6 +128,7 @@ class World:
             held_h += STEP_H if now is Phase.HOLDING else 0.0
             self._ask(at_h)
             at_h, step = at_h + STEP_H, step + 1
+            self._restart(at_h)
             self._bite(at_h)
             self._check(at_h)
             if step % SETTLE_STEPS == 0:
@@ -198,14 +205,43 @@ class World:
             ticks, rows = self.enrolment.ask(asking, self._there(at_h), lambda: self._away(at_h, REPORTED_H), at_h)
             self.ticks |= ticks
             if rows is not None:
-                self.blocks.grow(rows)
+                self.blocks.grow(rows | self._restarting(rows, at_h))
+
+    def _restarting(self, rows: Columns, at_h: float) -> Columns:
+        """Who of both arms will be restarted on order, and of those whom the fault will hit."""
+        n_t, prone = rows["n_t"], rows.get("prone", np.zeros_like(rows["n_t"]))
+        willing, willing_c = self._willing(rows, at_h)
+        eager = self.rng.hypergeometric(prone, n_t - prone, willing)
+        return {"willing": willing, "willing_c": willing_c, "eager": eager}
+
+    def _willing(self, rows: Columns, at_h: float) -> tuple[Ints, Ints]:
+        """Who of both arms consents and is there when the restart is ordered."""
+        away = self._away(at_h, RESTART_H)[rows["region"], rows["kind"]]
+        share = np.where(np.isin(rows["ring"], list(self.restarting)), self.case.consent * (1 - away), 0.0)
+        return self.rng.binomial(rows["n_t"], share), self.rng.binomial(rows["n_c"], share)
 
     # --- what becomes of them ---------------------------------------------------------------------------------------
+
+    def _restart(self, at_h: float) -> None:
+        """The willing of both arms restart, the same time after ready; nobody once the rollout has stopped."""
+        b = self.blocks
+        waits = (b.ints["willing"] + b.ints["willing_c"] > 0) & (b.floats["restarted"] == 0)
+        if not waits.any() or self.blueprint.phase not in (Phase.ROLLING, Phase.HOLDING):
+            return
+        now = np.flatnonzero(waits & (at_h - b.floats["ready_h"] >= RESTART_H - 1e-9))
+        b.floats["restarted"][now] = at_h
+        b.ints["lost"][now] = self.rng.binomial(b.ints["willing"][now], RESTART_LOST)
+        b.ints["lost_c"][now] = self.rng.binomial(b.ints["willing_c"][now], RESTART_LOST)
+        if self.case.fault is not None and isinstance(self.case.fault.onset, AtReboot):
+            b.ints["ordered"][now] = b.ints["eager"][now]
+            b.ints["bitten"][now] += b.ints["eager"][now]
+        self._news |= bool(now.size)
 
     def _bite(self, at_h: float) -> None:
         """The fault shows on more of those whom it will hit."""
         b, fault = self.blocks, self.case.fault
-        left = np.flatnonzero(b.ints["prone"] > b.ints["bitten"])
+        waiting = b.ints["prone"] - b.ints["bitten"] - np.where(b.floats["restarted"] == 0, b.ints["eager"], 0)
+        left = np.flatnonzero(waiting > 0)
         if fault is None or not left.size:
             return
         who = Crowded(b.ints["kind"][left], b.ints["region"][left], b.floats["ready_h"][left])
@@ -213,7 +249,7 @@ class World:
         now = bitten_shares(fault, self.case.population, zones, who, self.case.start_h, at_h)
         before = b.floats["share"][left]
         p = np.clip((now - before) / np.maximum(1 - before, 1e-12), 0, 1)
-        bitten = self.rng.binomial(b.ints["prone"][left] - b.ints["bitten"][left], p)
+        bitten = self.rng.binomial(waiting[left], p)
         b.ints["bitten"][left] += bitten
         b.floats["share"][left] = np.maximum(before, now)
         self._news |= bool(bitten.any())

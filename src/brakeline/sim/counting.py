@@ -49,7 +49,7 @@ def parts(b: Blocks, how: Telling, names: Sequence[str], gone: Floats, bake_h: f
     columns = {
         "treated": n, "known": known, "proven": good, "passed": n * first, "passed_known": known * first,
         "passed_proven": good * first, "open": np.where(age_h < REPORTED_H, n, silent), "failed": failures(b, how),
-        "baked": n * (age_h >= bake_h - 1e-9),
+        "baked": n * (age_h >= bake_h - 1e-9), "consenting": b.ints["willing"], "restarted": _back(b),
     }  # fmt: skip
     sums = {name: np.bincount(keys, values) for name, values in columns.items()}
     for name in ("proven", "passed_proven"):  # parts of endpoints, made whole so that no sum drifts
@@ -63,11 +63,17 @@ def parts(b: Blocks, how: Telling, names: Sequence[str], gone: Floats, bake_h: f
 
 
 def _part(key: int, figures: Sequence[int], youngest_ms: int, names: Sequence[str]) -> Part:
-    treated, known, proven, passed, passed_known, passed_proven, open_, failed, baked = figures
+    treated, known, proven, passed, passed_known, passed_proven, open_, failed, baked, *restarts = figures
     ring_kind, region = divmod(key, len(names))
     ring, kind = divmod(ring_kind, KINDS)
     return Part(ring, names[region], CLASSES[kind], treated, 0, known, proven, passed, passed_known, passed_proven,
-                open_, failed, failed, proven, youngest_ms, baked)  # fmt: skip
+                open_, failed, failed, proven, youngest_ms, baked, *restarts)  # fmt: skip
+
+
+def _back(b: Blocks) -> Ints:
+    """Treated who were restarted on order and heard again."""
+    back: Ints = np.where(b.floats["restarted"] > 0, b.ints["willing"] - b.ints["lost"] - b.ints["ordered"], 0)
+    return np.maximum(back, 0)
 
 
 def failures(b: Blocks, how: Telling) -> Ints:

@@ -87,17 +87,21 @@ class Voice:
     def _samples(self, rng: np.random.Generator, b: Blocks, due: Due) -> tuple[Ints, Ints]:
         """Those without and with the fault's attribute: row x signal x (treated, controls, bad of both)."""
         i = {name: b.ints[name][due.rows] for name in ("n_t", "n_c", "m_t", "m_c", "bitten")}
-        others = rng.binomial(i["n_c"] - i["m_c"], due.uncrossed)
+        others, none = rng.binomial(i["n_c"] - i["m_c"], due.uncrossed), np.zeros_like(i["bitten"])
+        m_c = rng.binomial(i["m_c"], due.uncrossed) if self._attribute else none
+        lost = b.ints["lost"][due.rows], rng.binomial(b.ints["lost_c"][due.rows],
+                                                      (others + m_c) / np.maximum(i["n_c"], 1))  # fmt: skip
+        bitten = none if self._attribute else i["bitten"]
+        whole = self._sample(rng, i["n_t"] - i["m_t"], others, bitten, lost, due.away)
         if not self._attribute:
-            whole = self._sample(rng, i["n_t"], others, i["bitten"], due.away)
             return whole, np.zeros_like(whole)
-        m_c, none = rng.binomial(i["m_c"], due.uncrossed), np.zeros_like(i["bitten"])
-        whole = self._sample(rng, i["n_t"] - i["m_t"], others, none, due.away)
-        return whole, self._sample(rng, i["m_t"], m_c, i["bitten"], due.away)
+        return whole, self._sample(rng, i["m_t"], m_c, i["bitten"], (none, none), due.away)
 
-    def _sample(self, rng: np.random.Generator, n_t: Ints, n_c: Ints, bitten: Ints, away: Floats) -> Ints:
-        """Silence, and bad health among those heard."""
+    def _sample(self, rng: np.random.Generator, n_t: Ints, n_c: Ints, bitten: Ints, lost: tuple[Ints, Ints],
+                away: Floats) -> Ints:  # fmt: skip
+        """Silence, and bad health among those heard. `lost`: who of either arm did not come up from its restart."""
         well = n_t - bitten
+        off_t, off_c = np.minimum(lost[0], well), np.minimum(lost[1], n_c)
         if self._shows is Shows.SILENCE:
             gone, ill = bitten, np.zeros_like(bitten)
         elif self._shows is Shows.LOOP:
@@ -106,7 +110,8 @@ class Voice:
         else:
             gone = rng.binomial(bitten, away)
             ill = bitten - gone if self._shows is Shows.HEALTH else np.zeros_like(bitten)
-        x_t, x_c = gone + rng.binomial(well, away), rng.binomial(n_c, away)
+        x_t = gone + off_t + rng.binomial(well - off_t, away)
+        x_c = off_c + rng.binomial(n_c - off_c, away)
         heard_t, heard_c = n_t - x_t, n_c - x_c
         bad_t = ill + rng.binomial(np.maximum(heard_t - ill, 0), UNHEALTHY_BASE)
         bad_c = rng.binomial(heard_c, UNHEALTHY_BASE)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from brakeline.rollout import arms, evidence, lint, planner
+from brakeline.rollout import arms, evidence, lint, planner, restarts
 from brakeline.rollout.model import (
     Arm,
     Blueprint,
@@ -61,6 +61,7 @@ class Scenario:
     outages: tuple[Outage, ...]
     start_ms: int
     horizon_ms: int
+    consent: float = 0.0  # share of endpoints that allow their restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Member:
     controls: list[Subject] = field(default_factory=list)  # at most one a ring; the last is the present one
     last_heard_ms: int = 0
     dies_ms: int = NEVER_MS
+    restarted_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ class World:
         self.target, self.receiver = first, Receiver(first)
         self.ticks: dict[tuple[str, int], TickState] = {}
         self.history = History(scenario, [first])
+        self.restarting = restarts.rings_that_restart(scenario.policy, CHANGE, len(scenario.fleet))
         self._last_checkpoint_ms = scenario.policy.checkpoints_s[-1] * 1000  # they rise
         self.attributes = tuple(sorted({a for e in scenario.fleet for a in e.attributes}))
 
@@ -245,9 +248,10 @@ class World:
                     m.treated = self._result(m, m.treated, until_ms)
                 elif m.treated.progress is Progress.INSTALLED and not m.treated.proven_ms:
                     m.treated = replace(m.treated, proven_ms=until_ms)
+                m.treated = self._restart(m, m.treated, until_ms)
             else:
                 if m.controls:
-                    m.controls[-1] = self._heard(m.controls[-1], from_ms, until_ms)
+                    m.controls[-1] = self._restart(m, self._heard(m.controls[-1], from_ms, until_ms), until_ms)
                 asking.append((self.rng.random(), m))
         if not self.receiver.blueprint.gates:
             return  # nobody is waited for
@@ -259,6 +263,18 @@ class World:
             return s
         hit = evidence.windows_hit(self.scenario.policy, s.machine_class, s.ready_ms, from_ms, to_ms)
         return replace(s, heard=s.heard | hit) if hit & ~s.heard else s
+
+    def _restart(self, m: Member, s: Subject, now_ms: int) -> Subject:
+        """On order, while the rollout goes on; whom the fault hits at its next start does not come back."""
+        if self.receiver.blueprint.phase not in (Phase.ROLLING, Phase.HOLDING):
+            return s
+        if not restarts.due(self.scenario.policy, self.restarting, s, now_ms):
+            return s
+        m.restarted_ms = now_ms
+        if s.arm is Arm.TREATED and self.scenario.fault.at_reboot and self.scenario.fault.hits(m.endpoint):
+            m.dies_ms = min(m.dies_ms, now_ms)
+            return s
+        return replace(s, restarted_ms=now_ms)
 
     def _result(self, m: Member, s: Subject, now_ms: int) -> Subject:
         if now_ms - s.ready_ms < INSTALL_MS:
@@ -282,7 +298,8 @@ class World:
         if arm is Arm.DEFERRED or (arm is Arm.CONTROL and any(c.ring == gate.ring for c in m.controls)):
             return
         subject = Subject(e.endpoint_id, arm, gate.ring, gate.tick, e.region, e.machine_class, e.u, now_ms,
-                          blueprint.generation, e.attributes)  # fmt: skip
+                          blueprint.generation, e.attributes,
+                          consents=(e.phase * 6007) % 1.0 < self.scenario.consent)  # fmt: skip
         if arm is Arm.CONTROL:
             m.controls.append(subject)
             self.history.controls.append((subject, gate))
@@ -310,7 +327,7 @@ def _last_heard(s: Subject, at_ms: int) -> Subject:
     return Subject(
         s.endpoint_id, s.arm, s.ring, s.tick, s.region, s.machine_class, s.u, s.ready_ms, s.generation, s.attributes,
         s.heard, s.unhealthy, s.asleep, at_ms, s.asleep_now, s.unhealthy_now, s.progress, s.explicit, s.proven_ms,
-        s.crossed_ms, s.set_aside_ms, s.detail,
+        s.crossed_ms, s.set_aside_ms, s.detail, s.consents, s.restarted_ms, s.restart_refused,
     )  # fmt: skip
 
 
