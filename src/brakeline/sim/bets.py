@@ -47,11 +47,13 @@ def compare(blocks: Ints) -> Floats:
     log_w = np.log(np.array(evalue.ODDS_RATIOS))
     out: Floats = x_t[:, None] * log_w - m[:, None] * np.log1p((n_t / n)[:, None] * (np.array(evalue.ODDS_RATIOS) - 1))
     low, high = np.maximum(0, m - n_c), np.minimum(n_t, m)
-    alike = (m == 0) | (m == n)
-    out[alike] = 0.0
-    exact = np.flatnonzero(~alike & (high - low <= evalue.EXACT_MAX))
+    dull = (m == 0) | (m == n)
+    out[dull] = 0.0
+    exact = np.flatnonzero(~dull & (high - low <= evalue.EXACT_MAX))
     if exact.size:
-        out[exact] = x_t[exact, None] * log_w - _log_expected(n_t[exact], n_c[exact], m[exact], log_w)
+        alike, place = np.unique(np.column_stack([n_t, n_c, m])[exact], axis=0, return_inverse=True)
+        expected = _log_expected(alike[:, 0], alike[:, 1], alike[:, 2], log_w)
+        out[exact] = x_t[exact, None] * log_w - expected[place.ravel()]
     return out
 
 

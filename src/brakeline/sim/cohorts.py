@@ -15,9 +15,10 @@ from typing import Final
 import numpy as np
 
 from brakeline.core.draw import U_END
-from brakeline.rollout import arms, planner
+from brakeline.rollout import arms, planner, pooling
 from brakeline.rollout.alpha import alpha_table
 from brakeline.rollout.model import CLASSES, Change, Phase, Pin, Policy, TickState
+from brakeline.rollout.pooling import Told
 from brakeline.rollout.restarts import rings_that_restart
 from brakeline.rollout.summary import Summary
 from brakeline.sim import counting, rates
@@ -36,6 +37,7 @@ RESTART_LOST: Final = 0.001  # of restarted endpoints do not come up by themselv
 CONSENT: Final = 0.5  # of endpoints allow their restart; own assumption
 HORIZON_H: Final = 30 * 24.0
 QUIET_H: Final = 1.0  # while a ring bakes and nobody has anything new to tell, the planner is asked once an hour
+STANDS_H: Final = 24.0  # and so it is after a hold that has lasted for a day
 SETTLE_STEPS: Final = 24  # rows on which nothing can happen any more are added up so often
 CHANGE: Final = Change((Pin("example", "2.0"),))
 
@@ -104,6 +106,9 @@ class World:
         self.rings = arms.rings_for(case.policy, CHANGE, case.endpoints)
         self.bar = min(row.bar for row in alpha_table(case.policy, self.attributes))  # below it no row can halt
         self._news, self._asked_again_h = True, case.start_h
+        self._pool: Told | None = None
+        self._listened: tuple[tuple[int, int], Told] = ((-1, 0), {})
+        self.at_h, self.over, self._stood_h, self._held_h = case.start_h, False, case.start_h, 0.0
 
     @staticmethod
     def _ms(at_h: float) -> int:
@@ -113,46 +118,63 @@ class World:
 
     def run(self) -> End:
         """Steps until the rollout is over, or the horizon."""
-        case, at_h, step = self.case, self.case.start_h, 0
-        stood_h, held_h = case.start_h, 0.0
-        while at_h < case.start_h + case.horizon_h:
-            before = self.blueprint.phase
-            self.enrolment.look(self._there(at_h), STEP_H)
-            if not self._quiet(at_h):
-                self._decide(at_h)
-            now = self.blueprint.phase
-            if now is not before:
-                stood_h = at_h
-            if now in (Phase.HALTED, Phase.COMPLETED):
-                break
-            held_h += STEP_H if now is Phase.HOLDING else 0.0
-            self._ask(at_h)
-            at_h, step = at_h + STEP_H, step + 1
-            self._restart(at_h)
-            self._bite(at_h)
-            self._check(at_h)
-            if step % SETTLE_STEPS == 0:
-                self._settle(at_h)
-        return self._end(at_h, stood_h, held_h)
+        while not self.over:
+            self.step()
+        return self.end()
 
-    def _end(self, at_h: float, stood_h: float, held_h: float) -> End:
-        phase, case = self.blueprint.phase, self.case
+    def step(self) -> None:
+        """The planner looks, endpoints ask, and a quarter of an hour passes."""
+        at_h, before = self.at_h, self.blueprint.phase
+        if at_h >= self.case.start_h + self.case.horizon_h:
+            self.over = True
+            return
+        self.enrolment.look(self._there(at_h), STEP_H)
+        if not self._quiet(at_h):
+            self._decide(at_h)
+        now = self.blueprint.phase
+        self._stood_h = at_h if now is not before else self._stood_h
+        if now in (Phase.HALTED, Phase.COMPLETED):
+            self.over = True
+            return
+        self._held_h += STEP_H if now is Phase.HOLDING else 0.0
+        self._ask(at_h)
+        self._pass(at_h + STEP_H)
+
+    def _pass(self, at_h: float) -> None:
+        self.at_h = at_h
+        self._restart(at_h)
+        self._bite(at_h)
+        self._check(at_h)
+        if round((at_h - self.case.start_h) / STEP_H) % SETTLE_STEPS == 0:
+            self._settle(at_h)
+
+    def end(self) -> End:
+        """What became of it. Ask once, when it is over."""
+        phase, case, at_h = self.blueprint.phase, self.case, self.at_h
         self._bite(at_h + STEP_H if phase is Phase.HALTED else at_h)
         if phase is Phase.COMPLETED:
             self._bite(case.start_h + case.horizon_h)
-        hours = stood_h if phase in (Phase.HOLDING, Phase.HALTED, Phase.COMPLETED) else at_h
+        hours = self._stood_h if phase in (Phase.HOLDING, Phase.HALTED, Phase.COMPLETED) else at_h
         exposed, harmed = (int(self.blocks.ints[name].sum()) for name in ("n_t", "bitten"))
-        return End(phase, self.blueprint.why, self.blueprint.ring, exposed, harmed, hours - case.start_h, held_h)
+        return End(phase, self.blueprint.why, self.blueprint.ring, exposed, harmed, hours - case.start_h, self._held_h)
+
+    def listen(self, pool: Told) -> None:
+        """What this fleet and others that roll out the same change have to tell together."""
+        self._pool = pool
+        self._news |= max((bets[0] for rings in pool.values() for bets in rings.values()), default=0.0) >= self.bar
 
     def _quiet(self, at_h: float) -> bool:
         """Nobody is asking, nothing was told and no time is over since the planner said that there is nothing to do."""
-        dull = self.blueprint.phase is Phase.ROLLING and not self.blueprint.gates and not self._news
+        stands = self.blueprint.phase is Phase.HOLDING and at_h - self._stood_h > STANDS_H
+        dull = (self.blueprint.phase is Phase.ROLLING or stands) and not self.blueprint.gates and not self._news
         return dull and at_h < self._asked_again_h and not any(at_h in (o.from_h, o.until_h) for o in self.case.outages)
 
     def _decide(self, at_h: float) -> None:
         now_ms = self._ms(at_h)
         proposed, _ = planner.decide(self.case.policy, self.blueprint, self.summary(at_h), now_ms)
-        self._news, self._asked_again_h = proposed != self.blueprint, min(at_h + QUIET_H, self._baked_h(at_h))
+        rolls = self.blueprint.phase is Phase.ROLLING
+        self._news = proposed != self.blueprint
+        self._asked_again_h = min(at_h + QUIET_H, self._baked_h(at_h)) if rolls else at_h + QUIET_H
         if not self._news:
             return
         kept = {(g.region, g.tick) for g in proposed.gates}
@@ -264,7 +286,7 @@ class World:
                 b.ints["point"][rows] = j + 1
                 away = self._away(at_h, c / 3600)[b.ints["region"][rows], b.ints["kind"][rows]]
                 self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows)))
-                self._news |= j == 0 or self.voice.loudest() >= self.bar
+                self._news |= j == 0 or bool(self.voice.loudest().max() >= self.bar)
 
     def _uncrossed(self, rows: Ints) -> Floats:
         """Share of the controls whose turn to be treated has not come yet."""
@@ -293,10 +315,17 @@ class World:
         controls = counting.control_arms(there[0], self._away(at_h, self._age_h(at_h, there[1])), self.names) if (
             there) else ()  # fmt: skip
         return Summary(
-            CHANGE, SpreadPlaces(self.regions, self.reserve_low), parts, controls, self.voice.table,
+            CHANGE, SpreadPlaces(self.regions, self.reserve_low), parts, controls, self._table(),
             counting.ended(self.blocks, self.how, at_h), ticks=tuple(self.ticks.values()), compared=True,
             data_ms=self._ms(heard_h), attributes=self.attributes,
         )  # fmt: skip
+
+    def _table(self) -> Told:
+        """The comparisons that the brake judges: its own, or those of a fleet that listens to others."""
+        if self._pool is not None and self._listened[0] != (self.voice.said, id(self._pool)):
+            heard = pooling.listening(self.voice.table, self._pool)
+            self._listened = (self.voice.said, id(self._pool)), heard
+        return self.voice.table if self._pool is None else self._listened[1]
 
     def _age_h(self, at_h: float, ready_h: float) -> float:
         """Age of controls that were ready on average then, to a whole step."""

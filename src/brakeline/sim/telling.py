@@ -8,6 +8,7 @@ a group's row counts only its own bad ones. Next: `cohorts`.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,9 @@ GROUPS: Final = ("all", *(f"class:{c}" for c in CLASSES), STATIONARY)
 LAPTOP: Final = CLASSES.index("laptop")
 
 
+Sums = dict[tuple[str, int, int], Floats]  # by signal, checkpoint and ring: group x bet
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """Rows that have come to a checkpoint, and what is true of them then."""
@@ -37,52 +41,77 @@ class Due:
 
 
 class Voice:
-    """The comparisons of one rollout so far."""
+    """The comparisons of one rollout so far; with several `draws`, of as many whose endpoints asked alike."""
 
-    def __init__(self, shows: Shows, attribute: str) -> None:
-        self.table: dict[Row, dict[int, Bets]] = defaultdict(dict)
-        self._shows, self._attribute = shows, attribute
+    def __init__(self, shows: Shows, attribute: str, draws: int = 1) -> None:
+        self.table: dict[Row, dict[int, Bets]] = defaultdict(dict)  # of the first draw
+        self.sums: Sums = {}
+        self.said = 0  # times that anything was added
+        self._shows, self._attribute, self._draws = shows, attribute, draws
         self._groups = (*GROUPS, *((attribute,) if attribute else ()))
-        self._sums: dict[tuple[str, int, int], Floats] = {}
-        self._loudest: dict[tuple[str, int, int], float] = {}
+        self._logs: dict[tuple[str, int, int], Floats] = {}  # draw x group
 
     def speak(self, rng: np.random.Generator, b: Blocks, due: Due) -> None:
         """Blocks at a checkpoint are compared, once."""
-        ring, counts = self._counts(rng, b, due)
+        ring, draw, counts = self._counts(rng, b, due)
         for s, signal in enumerate(SIGNALS):
             told = (counts[:, s, 0, 0] > 0) & (counts[:, s, 0, 1] > 0)
             for one in np.unique(ring[told]):
-                mine = counts[told & (ring == one), s].reshape(-1, 5)
+                which = told & (ring == one)
+                mine = counts[which, s].reshape(-1, 5)
                 margin = MARGINS[signal]
                 each = bets.beyond(mine, margin) if margin else bets.compare(mine)
-                self._add(signal, due.checkpoint, int(one), each.reshape(-1, len(self._groups), each.shape[1]).sum(0))
+                total = np.zeros((self._draws, len(self._groups), each.shape[1]))
+                np.add.at(total, draw[which], each.reshape(-1, *total.shape[1:]))
+                self._add((signal, due.checkpoint, int(one)), total)
 
-    def loudest(self) -> float:
-        """The largest log e-value of any row and ring. What the brake makes of several rings is never more."""
-        return max(self._loudest.values(), default=0.0)
+    def loudest(self) -> Floats:
+        """The largest log e-value of any row and ring, by draw. What the brake makes of several rings is never more."""
+        found = np.zeros(self._draws)
+        for logs in self._logs.values():
+            np.maximum(found, logs.max(axis=1), out=found)
+        return found
 
-    def _add(self, signal: str, checkpoint: int, ring: int, total: Floats) -> None:
-        key = (signal, checkpoint, ring)
-        self._sums[key] = total = self._sums.get(key, 0.0) + total
-        logs = bets.log_mean_exp(total).tolist()
-        self._loudest[key] = max(logs)
-        for group, log_e in zip(self._groups, logs, strict=True):
+    def in_words(self, draw: int) -> dict[Row, dict[int, Bets]]:
+        """The table of one draw."""
+        return self.named({key: logs[draw] for key, logs in self._logs.items()})
+
+    def named(self, logs: Mapping[tuple[str, int, int], Floats]) -> dict[Row, dict[int, Bets]]:
+        """A table of log e-values by group, for voices that know the same groups."""
+        found: dict[Row, dict[int, Bets]] = defaultdict(dict)
+        for (signal, checkpoint, ring), of_groups in logs.items():
+            for group, log_e in zip(self._groups, of_groups.tolist(), strict=True):
+                found[(signal, checkpoint, group)][ring] = (log_e,)
+        return found
+
+    def _add(self, key: tuple[str, int, int], total: Floats) -> None:
+        self.said += 1
+        self.sums[key] = total = self.sums.get(key, 0.0) + total
+        self._logs[key] = logs = bets.log_mean_exp(total)
+        signal, checkpoint, ring = key
+        for group, log_e in zip(self._groups, logs[0].tolist(), strict=True):
             self.table[(signal, checkpoint, group)][ring] = (log_e,)
 
-    def _counts(self, rng: np.random.Generator, b: Blocks, due: Due) -> tuple[Ints, Ints]:
-        """(the ring of each block; block x signal x group x (treated, controls, bad of both, treated of the group))."""
-        rows = due.rows
+    def _counts(self, rng: np.random.Generator, b: Blocks, due: Due) -> tuple[Ints, Ints, Ints]:
+        """The ring of each block, its draw, and
+        block x signal x group x (treated, controls, bad of both, treated of the group).
+        """
+        draw = np.repeat(np.arange(self._draws), due.rows.size)
+        rows = np.tile(due.rows, self._draws)
+        due = Due(rows, due.checkpoint, np.tile(due.away, self._draws), np.tile(due.uncrossed, self._draws))
         kind, block = b.ints["kind"][rows], b.ints["block"][rows]
         whole, marked = self._samples(rng, b, due)
         kinds = np.stack([np.ones(rows.size, bool), *(kind == k for k in range(len(CLASSES))), kind != LAPTOP])
         every = (whole + marked)[:, :, None, :] * kinds.T[:, None, :, None]
         if self._attribute:
             every = np.concatenate([every, marked[:, :, None, :]], axis=2)
+        block = block + draw * (int(block.max()) + 1)
         order = np.argsort(block, kind="stable")
         first = np.flatnonzero(np.diff(block[order], prepend=-1))
         sums = np.add.reduceat(every[order], first, axis=0)
         together = np.broadcast_to(sums[:, :, :1, :2], (*sums.shape[:3], 2))
-        return b.ints["ring"][rows][order][first], np.concatenate([together, sums[..., 2:], sums[..., :1]], axis=3)
+        counts = np.concatenate([together, sums[..., 2:], sums[..., :1]], axis=3)
+        return b.ints["ring"][rows][order][first], draw[order][first], counts
 
     def _samples(self, rng: np.random.Generator, b: Blocks, due: Due) -> tuple[Ints, Ints]:
         """Those without and with the fault's attribute: row x signal x (treated, controls, bad of both)."""
