@@ -1,10 +1,11 @@
 """How many endpoints harm reaches before the brake acts, and how often it acts on nothing: `./dev bench brake`.
 
-    python -m bench.brake [--json FILE] [--runs N] [--right N] [--tables ticks,habits,stream,fleets,batch]
-                          [--endpoints N] [--seeds N] [--pace careful|fast]
+    python -m bench.brake [--json FILE] [--tables ticks,habits,stream,fleets,small,batch] [--runs N] [--right N]
+                          [--endpoints N] [--seeds N] [--harmless N] [--paces careful,fast] [--lines FILE]
 
-Five tables. *Batch*: the rows of the design page among millions of endpoints, ours (as `brakeline drill run` has it)
-beside the page's plan and peers' rules, and how often a harmless change is halted. *Ticks*: false halts when the change
+Six tables. *Batch*: the rows of the design page among millions of endpoints, ours (as `brakeline drill run` has it)
+beside the page's plan and peers' rules, and how often a harmless change is halted (`histories`). *Small*: fleets alone
+and pooled (`brake_small`). *Ticks*: false halts when the change
 does nothing but the bad rate drifts within a tick, for several ways of treating those who ask after the budget is
 spent. *Habits*: false halts of whole rollouts where those who ask late are worse anyway. *Stream*: bad treated
 endpoints at the halt, one checkpoint, alpha 0.1 %, ten treated a tick. *Fleets*: whole rollouts in simulated fleets,
@@ -24,11 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import brake_small, histories
+from bench.histories import interval
 from brakeline.rollout import arms, evalue
 from brakeline.rollout.evidence import Counts
 from brakeline.rollout.model import Arm, Gate, Phase, Turn
-from brakeline.rollout.presets import policy_for
-from brakeline.sim import batch, faults, replay, scenarios, world
+from brakeline.sim import faults, scenarios, world
 
 ALPHA_TICKS = 0.0003
 ALPHA_STREAM = 0.001
@@ -99,27 +101,6 @@ def halts_falsely(rng: random.Random, rule: Rule, drift: tuple[float, float], ba
         if evalue.log_mean_exp(sums) >= bar:
             return True
     return False
-
-
-def interval(hits: int, runs: int) -> tuple[float, float]:
-    """95 % interval of a rate, in per cent (Clopper-Pearson, by bisection)."""
-
-    def tail(p: float, upper: bool) -> float:
-        ks = range(hits + 1) if upper else range(hits, runs + 1)
-        return math.fsum(
-            math.exp(math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1)
-                     + k * math.log(p) + (runs - k) * math.log1p(-p))
-            for k in ks
-        )  # fmt: skip
-
-    def edge(upper: bool) -> float:
-        low, high = 1e-12, 1 - 1e-12
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if (tail(middle, upper) > 0.025) is upper else (low, middle)
-        return low
-
-    return (0.0 if hits == 0 else 100 * edge(False), 100.0 if hits == runs else 100 * edge(True))
 
 
 def ticks_table(runs: int, right: int = 1) -> list[dict[str, Any]]:
@@ -279,33 +260,11 @@ def fleets_table(runs: int) -> list[dict[str, Any]]:
     return rows
 
 
-def batch_table(endpoints: int, seeds: int, pace: str) -> list[dict[str, Any]]:
-    """Endpoints harmed, one row a fault; the last row is a harmless change."""
-    request = replay.Request(endpoints, seeds, policy_for(endpoints, pace))
-    rows = []
-    for name, fault in batch.ROWS.items():
-        started = time.process_time()
-        ends = replay.ends_of(fault, request, ours=True)
-        phases = [replay.OUTCOMES.get(e.phase, "held") for e in ends]
-        harmed = replay.spread([e.harmed for e in ends])
-        assert harmed is not None
-        rules = replay.rules_on(fault, endpoints)
-        rows.append({
-            "table": "batch", "fault": name, "runs": seeds, "median": harmed["median"], "p95": harmed["p95"],
-            "page": "/".join(map(str, batch.PAGE[name])), "halted": phases.count("halted"),
-            "held": phases.count("held"), "completed": phases.count("completed"),
-            "hours": replay.spread([e.hours for e in ends if e.phase is Phase.HALTED]),
-            **{f"{rule}_alone": told["harmed"] for rule, told in rules.items()},
-            **{f"{rule}_human": told["harmed_with_human"] for rule, told in rules.items()},
-            "cpu_s": round(time.process_time() - started, 1),
-        })  # fmt: skip
-    started = time.process_time()
-    good = replay.benign(request)
-    low, high = interval(good["false_halts"], good["runs"])
-    cpu_s = round((time.process_time() - started) / seeds, 2)
-    rows.append({"table": "batch", "fault": "none", **good, "false_halts_low_pct": round(low, 3),
-                 "false_halts_high_pct": round(high, 3), "cpu_s_a_run": cpu_s})  # fmt: skip
-    return rows
+def batch_table(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Endpoints harmed, one row a fault; the last rows are harmless changes."""
+    wanted = histories.rows(options.paces.split(","), options.seeds, options.harmless or options.seeds)
+    ends = histories.collect(wanted, options.endpoints, options.lines, options.cpu_s_max)
+    return histories.table(wanted, ends, options.endpoints)
 
 
 def main() -> None:
@@ -315,10 +274,13 @@ def main() -> None:
     parser.add_argument(
         "--right", type=int, default=1, help="so many times as many runs for rules that should not halt"
     )
-    parser.add_argument("--tables", default="ticks,habits,stream,fleets,batch")
+    parser.add_argument("--tables", default="ticks,habits,stream,fleets,small,batch")
     parser.add_argument("--endpoints", type=int, default=8_500_000)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--pace", default="careful")
+    parser.add_argument("--harmless", type=int, default=0, help="histories of a harmless change; 0 = as many as seeds")
+    parser.add_argument("--paces", default="careful,fast")
+    parser.add_argument("--lines", type=Path, help="histories are appended here, and not run again when they are there")
+    parser.add_argument("--cpu-s-max", type=float, default=math.inf, help="begin no history after so many CPU-seconds")
     options = parser.parse_args()
     started = time.process_time()
     tables: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -326,7 +288,8 @@ def main() -> None:
         "habits": lambda: habits_table(options.runs * 5),
         "stream": lambda: stream_table(options.runs),
         "fleets": lambda: fleets_table(options.runs),
-        "batch": lambda: batch_table(options.endpoints, options.seeds, options.pace),
+        "batch": lambda: batch_table(options),
+        "small": lambda: brake_small.table(options.runs),
     }
     rows = [row for name in options.tables.split(",") for row in tables[name]()]
     for row in rows:

@@ -7,7 +7,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from bench.brake import ALPHA_TICKS, DRIFTS, RULES, Region, Rule, halts_falsely, interval
+from bench.brake import ALPHA_TICKS, DRIFTS, RULES, Region, Rule, halts_falsely
+from bench.histories import interval
 
 from brakeline.rollout.model import Phase
 from brakeline.sim import faults, scenarios, world

@@ -6,12 +6,15 @@ import random
 from dataclasses import replace
 from statistics import median
 
+import numpy as np
 import pytest
 
 from brakeline.rollout.model import NO_RESTARTS, Phase
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.sim import batch, cohorts, faults, promises, scenarios, world
+from brakeline.sim.asking import Ints
 from brakeline.sim.cohorts import Case, End, World
+from brakeline.sim.enrolling import Columns
 
 ENDPOINTS = 100_000
 POLICY = for_release(policy_for(ENDPOINTS))
@@ -45,8 +48,9 @@ def test_restarts_that_go_wrong_by_themselves_halt_nothing(monkeypatch: pytest.M
 class OneSided(World):
     """A planted bug: only treated endpoints are restarted."""
 
-    def _willing(self, *args: object) -> tuple[int, int]:
-        return super()._willing(*args)[0], 0  # type: ignore[arg-type]
+    def _willing(self, rows: Columns, at_h: float) -> tuple[Ints, Ints]:
+        treated, controls = super()._willing(rows, at_h)
+        return treated, np.zeros_like(controls)
 
 
 def test_restarting_the_treated_alone_would_halt_a_good_change(monkeypatch: pytest.MonkeyPatch) -> None:

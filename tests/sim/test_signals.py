@@ -14,8 +14,9 @@ from brakeline.rollout.model import Phase
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
 from brakeline.sim import cohorts
-from brakeline.sim.cohorts import BASES, Case
+from brakeline.sim.cohorts import Case
 from brakeline.sim.incidents import Creep, Fault, Immediate, Symptom
+from brakeline.sim.telling import BASES
 
 ALPHA = 0.05  # far above any row's, so that few histories can show a wrong statistic
 HISTORIES, BLOCKS, TREATED, CONTROLS = 200, 30, 20, 180

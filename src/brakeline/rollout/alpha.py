@@ -69,6 +69,12 @@ def questions(policy: Policy, attributes: tuple[str, ...]) -> Mapping[tuple[str,
     return MappingProxyType({(r.signal, r.checkpoint, r.group): r for r in alpha_table(policy, attributes)})
 
 
+@lru_cache(maxsize=64)
+def spent(policy: Policy, attributes: tuple[str, ...]) -> float:
+    """What a rollout's whole table spends."""
+    return alpha_sum(alpha_table(policy, attributes))
+
+
 def alpha_sum(rows: tuple[AlphaRow, ...]) -> float:
     """What the whole table spends."""
     return math.fsum(r.alpha for r in rows)

@@ -13,6 +13,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from itertools import takewhile
 from typing import Final, Protocol
 
 from brakeline.core.draw import U_BITS, U_END, draw
@@ -72,6 +74,7 @@ def _cumulative(ring: Ring, total: int) -> int:
     return min(total, max(1, math.ceil((ring.share or 1.0) * total - 1e-9)))
 
 
+@lru_cache(maxsize=256)  # asked for many times in every decision
 def rings_for(policy: Policy, change: Change, total: int) -> tuple[tuple[Ring, int], ...]:
     """The rings that a fleet of `total` really has, each with its cumulative number of treated endpoints.
 
@@ -149,7 +152,7 @@ def widened(gate: Gate, turns: Sequence[Turn]) -> Gate:
     Otherwise a control that did not ask in one tick may be out of range in the next and in again later, while treated
     ones stay in range: the two would wait under different rules, and who waits longer is worse.
     """
-    known = [t for t in turns if (t.region, t.ring) == (gate.region, gate.ring) and t.control_from < t.control_until]
+    known = [t for t in _of_ring(turns, gate.region, gate.ring) if t.control_from < t.control_until]
     if not known:
         return gate
     until = max(gate.control_until, *(t.control_until for t in known))
@@ -165,9 +168,14 @@ def turns_after(turns: tuple[Turn, ...], gates: Iterable[Gate]) -> tuple[Turn, .
     return turns + tuple(t for t in new if not _contained(t, turns))
 
 
+def _of_ring(turns: Sequence[Turn], region: str, ring: int) -> list[Turn]:
+    """A region's turns of a ring, newest first. Rings follow one another, so older ones need not be looked at."""
+    return [t for t in takewhile(lambda t: t.ring >= ring, reversed(turns)) if (t.region, t.ring) == (region, ring)]
+
+
 def _contained(new: Turn, turns: Sequence[Turn]) -> bool:
     """Whether nobody comes into range with `new` who was not in range before, in the same ring."""
-    mine = [t for t in turns if (t.region, t.ring) == (new.region, new.ring)]
+    mine = _of_ring(turns, new.region, new.ring)
     treated = any(new.treat_below <= t.treat_below for t in mine)
     controls = any(t.control_from <= new.control_from and new.control_until <= t.control_until for t in mine)
     return treated and (controls or new.control_from >= new.control_until)

@@ -29,6 +29,8 @@ def _log_choose(n: int, k: int) -> float:
 
 def log_mean_exp(logs: Sequence[float]) -> float:
     """log of the mean of exp(logs), safely."""
+    if len(logs) == 1:
+        return logs[0]
     top = max(logs)
     return top + math.log(sum(math.exp(x - top) for x in logs) / len(logs))
 

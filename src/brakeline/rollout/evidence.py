@@ -114,12 +114,12 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn],
         for j, c in enumerate(policy.checkpoints_s):
             if now_ms < youngest_ms + c * 1000:
                 break  # checkpoints rise
-            for (signal, group), counts in _compare(members, j, c * 1000).items():
+            for (signal, group), counts in compared(members, j, c * 1000).items():
                 table[(signal, j, group)][ring].append(counts)
     return table
 
 
-def _compare(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str, str], Counts]:
+def compared(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str, str], Counts]:
     """Counts of one block at one checkpoint; controls that crossed over before it are left out, so are the asleep."""
     bit = 1 << j
     kinds: Counter[tuple[bool, int, tuple[int, ...], tuple[str, ...]]] = Counter()  # few, however many members

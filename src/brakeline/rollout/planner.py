@@ -13,7 +13,7 @@ import math
 from dataclasses import replace
 
 from brakeline.rollout import arms, brake, restarts
-from brakeline.rollout.alpha import alpha_sum, alpha_table
+from brakeline.rollout.alpha import spent
 from brakeline.rollout.model import (
     Blueprint,
     Gate,
@@ -101,7 +101,7 @@ def _move(current: Blueprint, policy: Policy, seen: Summary, now_ms: int, phase:
 
 
 def _next(current: Blueprint, policy: Policy, seen: Summary, now_ms: int, **changes: object) -> Blueprint:
-    total = alpha_sum(alpha_table(policy, seen.attributes))
+    total = spent(policy, seen.attributes)
     base = replace(
         current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms, alpha_sum=total,
         retry=False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Final, Protocol
 
 from brakeline.rollout import arms, evalue, evidence, restarts
@@ -126,7 +127,7 @@ class Places(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that what planner and brake ask for again and again is added up once
 class Summary:
     """Everything the planner may know, in numbers."""
 
@@ -150,11 +151,11 @@ class Summary:
     quarantined: frozenset[Pin] = frozenset()
     attributes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def treated(self) -> int:
         return sum(p.treated for p in self.parts)
 
-    @property
+    @cached_property
     def population(self) -> int:
         """Endpoints that were treated or could be: what shares are shares of. Who was set aside counts no more."""
         return sum(p.counted for p in self.parts) + sum(map(self.places.eligible, self.places.regions()))
@@ -164,6 +165,10 @@ class Summary:
 
         Endpoints that a person set aside prove nothing, so their places are filled again: another canary.
         """
+        return dict(self._by_region)
+
+    @cached_property
+    def _by_region(self) -> dict[str, int]:
         counts = dict.fromkeys(self.places.regions(), 0)
         for p in self.parts:
             counts[p.region] = counts.get(p.region, 0) + p.counted
@@ -174,6 +179,7 @@ class Summary:
         return small_rings(policy, self.change, self.population)
 
 
+@lru_cache(maxsize=64)
 def small_rings(policy: Policy, change: Change, population: int) -> frozenset[int]:
     """Rings that add fewer endpoints than statistics need."""
     uptos = [0, *(upto for _, upto in arms.rings_for(policy, change, population))]
@@ -197,7 +203,7 @@ def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: in
     small = small_rings(policy, observed.change, _population(observed, treated))
     few = [s for s in treated if s.ring in small]
     return Summary(
-        observed.change, _Known(observed), parts, _controls(policy, observed.subjects, now_ms),
+        observed.change, Known(observed), parts, _controls(policy, observed.subjects, now_ms),
         table(policy, observed.subjects, current.turns, running, observed.resumed_ms, now_ms),
         _ended(treated, observed.resumed_ms), _lost(policy, few, now_ms), _given_up(policy, few, now_ms),
         any(s.arm is Arm.CONTROL for s in observed.subjects), _names(policy, treated, few, now_ms),
@@ -230,7 +236,7 @@ def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
 
 
 def _population(observed: Observed, treated: Iterable[Subject]) -> int:
-    places = _Known(observed)
+    places = Known(observed)
     return sum(not s.set_aside_ms for s in treated) + sum(map(places.eligible, places.regions()))
 
 
@@ -334,7 +340,7 @@ def _names(policy: Policy, treated: Sequence[Subject], few: Iterable[Subject], n
     )
 
 
-class _Known:
+class Known:
     """Places where every draw is known by itself."""
 
     def __init__(self, observed: Observed) -> None:

@@ -1,13 +1,14 @@
 """Who may still be treated in a simulated region, and who of them is there: numbers of endpoints, by class.
 
-Draws that came into range in one tick and were not ready yet are a `Waiting`; `come_and_go` moves them in and out with
-the time of day. `SpreadPlaces` tells the planner where draws stand, as the product's own places do. Next: `cohorts`.
+Draws that came into range in one tick and were not ready yet are a row of the `Crowd`, which comes and goes with the
+time of day. `SpreadPlaces` tells the planner where draws stand, as the product's own places do. Next: `enrolling`.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,26 +20,10 @@ from brakeline.sim.draws import Segment, SpreadDraws
 
 CHURN_H: Final = 0.05  # of those who are away while others of their class are there, come in an hour; own assumption
 COHORTS_MAX: Final = 8  # of a region are told apart: more would cost time and tell nothing
+TREAT, CONTROL = 0, 1  # arms, and
+AWAY, HERE = 0, 1  # places, of `Crowd.people`
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(slots=True)
-class Waiting:
-    """Draws that came into range in the same tick and were not ready since, by class."""
-
-    tick: int
-    ring: int
-    low: float
-    high: float
-    treat: Ints  # away
-    treat_here: Ints  # about to ask
-    control: Ints
-    control_here: Ints
-    seen: Floats  # probability to be online when the others were last looked for
-
-    def left(self) -> bool:
-        return bool(self.treat.any() or self.treat_here.any() or self.control.any() or self.control_here.any())
 
 
 @dataclass(slots=True)
@@ -56,14 +41,69 @@ class Region:
     ring_high: int = 0
     low: int = U_END  # and of all rings
     here: float = 1.0  # share of its endpoints that are there now
-    waiting: list[Waiting] = field(default_factory=list)
+    front: int = 0  # in range for treatment and not ready yet
+    front_here: int = 0  # of them here now
 
-    def front(self) -> int:
-        """Endpoints in range for treatment that were not ready yet."""
-        return int(sum(w.treat.sum() + w.treat_here.sum() for w in self.waiting))
 
-    def front_here(self) -> int:
-        return int(sum(w.treat_here.sum() for w in self.waiting))
+class Crowd:
+    """Those who wait, all regions together, a row for draws of a region that came into range in the same tick.
+
+    `people`: row x arm (treated, control) x (away, about to ask) x class. `seen`: probability to be online when the
+    others were last looked for. `low`, `high`: the range of the controls' draws.
+    """
+
+    def __init__(self, kinds: int) -> None:
+        self.region, self.ring = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self.low, self.high = np.zeros(0), np.zeros(0)
+        self.people, self.seen = np.zeros((0, 2, 2, kinds), np.int64), np.zeros((0, kinds))
+
+    def add(self, region: int, ring: int, low: float, high: float, people: Ints, seen: Floats) -> None:
+        self.region, self.ring = np.append(self.region, region), np.append(self.ring, ring)
+        self.low, self.high = np.append(self.low, low), np.append(self.high, high)
+        self.people, self.seen = np.append(self.people, people[None], 0), np.append(self.seen, seen[None], 0)
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        self.region, self.ring = self.region[rows], self.ring[rows]
+        self.low, self.high = self.low[rows], self.high[rows]
+        self.people, self.seen = self.people[rows], self.seen[rows]
+
+    def drop_empty(self) -> None:
+        left = self.people.sum(axis=(1, 2, 3)) > 0
+        if not left.all():
+            self.keep(left)
+
+    def tell(self, regions: Sequence[Region]) -> None:
+        """Let each region know how many wait in front."""
+        treat = self.people[:, TREAT].sum(axis=2)
+        here = np.bincount(self.region, treat[:, HERE], minlength=len(regions))
+        away = np.bincount(self.region, treat[:, AWAY], minlength=len(regions))
+        for r in regions:
+            r.front_here = int(here[r.index])
+            r.front = r.front_here + int(away[r.index])
+
+    def come_and_go(self, rng: np.random.Generator, of_regions: Floats, hours: float) -> None:
+        """As many as the time of day brings or takes, and a few who come at any time."""
+        there = of_regions[self.region]
+        come = np.maximum((there - self.seen) / np.maximum(1 - self.seen, 1e-9), CHURN_H * hours * there).clip(0, 1)
+        go = ((self.seen - there) / np.maximum(self.seen, 1e-9)).clip(0, 1)
+        came = rng.binomial(self.people[:, :, AWAY], come[:, None])
+        went = rng.binomial(self.people[:, :, HERE], go[:, None])
+        self.people[:, :, AWAY] += went - came
+        self.people[:, :, HERE] += came - went
+        self.seen = there
+
+    def make_room(self, region: int) -> None:
+        """The same endpoints of a region in fewer than `COHORTS_MAX` rows: the oldest two of a ring become one."""
+        while True:
+            mine = np.flatnonzero(self.region == region)
+            alike = [(a, b) for a, b in itertools.pairwise(mine) if self.ring[a] == self.ring[b]]
+            if mine.size < COHORTS_MAX or not alike:
+                return
+            a, b = alike[0]
+            self.people[a] += self.people[b]
+            self.seen[a] = (self.seen[a] + self.seen[b]) / 2
+            self.low[a], self.high[a] = min(self.low[a], self.low[b]), max(self.high[a], self.high[b])
+            self.keep(np.arange(self.region.size) != b)
 
 
 class SpreadPlaces:
@@ -82,8 +122,7 @@ class SpreadPlaces:
 
     def untreated(self, region: str) -> Draws:
         r = self._regions[region]
-        front = r.front()
-        return _here(r, [Segment(r.below, U_END, r.size - r.treated - front)])
+        return _here(r, [Segment(r.below, U_END, r.size - r.treated - r.front)])
 
     def fresh(self, region: str) -> Draws:
         r = self._regions[region]
@@ -106,23 +145,11 @@ class SpreadPlaces:
 def _here(r: Region, segments: list[Segment]) -> SpreadDraws:
     """Those who wait in front and are here now, and of the others as many as are here at this time of day."""
     others = [Segment(s.low, s.high, round(s.count * r.here)) for s in segments]
-    return SpreadDraws([Segment(0, r.below, r.front_here()), *others])
+    return SpreadDraws([Segment(0, r.below, r.front_here), *others])
 
 
 def share_of(r: Region, low: int, high: int) -> int:
     return max(0, round(r.size * (high - low) / U_END))
-
-
-def come_and_go(rng: np.random.Generator, w: Waiting, there: Floats, hours: float) -> None:
-    """As many as the time of day brings or takes, and a few who come at any time."""
-    come = np.maximum((there - w.seen) / np.maximum(1 - w.seen, 1e-9), CHURN_H * hours * there).clip(0, 1)
-    go = ((w.seen - there) / np.maximum(w.seen, 1e-9)).clip(0, 1)
-    w.seen = there
-    for away, here in (("treat", "treat_here"), ("control", "control_here")):
-        came = rng.binomial(getattr(w, away), come)
-        went = rng.binomial(getattr(w, here), go)
-        setattr(w, away, getattr(w, away) - came + went)
-        setattr(w, here, getattr(w, here) + came - went)
 
 
 def split(rng: np.random.Generator, mix: Floats, n: int, here: int | None, there: Floats) -> tuple[Ints, Ints]:
@@ -133,18 +160,3 @@ def split(rng: np.random.Generator, mix: Floats, n: int, here: int | None, there
     there_now = rng.multinomial(count, on / on.sum())
     away = rng.multinomial(n - count, off / off.sum() if off.sum() else mix)
     return away, there_now
-
-
-def few(waiting: list[Waiting]) -> list[Waiting]:
-    """The same endpoints in `COHORTS_MAX` cohorts: the oldest two of a ring become one."""
-    while len(waiting) >= COHORTS_MAX:
-        i = next((i for i, (a, b) in enumerate(itertools.pairwise(waiting)) if a.ring == b.ring), None)
-        if i is None:
-            return waiting
-        a, b = waiting[i : i + 2]
-        one = Waiting(
-            a.tick, a.ring, min(a.low, b.low), max(a.high, b.high), a.treat + b.treat, a.treat_here + b.treat_here,
-            a.control + b.control, a.control_here + b.control_here, (a.seen + b.seen) / 2,
-        )  # fmt: skip
-        waiting = [*waiting[:i], one, *waiting[i + 2 :]]
-    return waiting

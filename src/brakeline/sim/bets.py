@@ -27,6 +27,9 @@ def _table() -> Floats:
 
 def log_factorial(n: NDArray[Any]) -> Floats:
     """log(n!) of whole numbers."""
+    if n.size and n.max() < TABLE:
+        found: Floats = _table()[np.maximum(n, 0).astype(np.int64)]
+        return found
     x = np.maximum(n, 1).astype(np.float64)
     series = x * np.log(x) - x + 0.5 * np.log(2 * np.pi * x) + 1 / (12 * x) - 1 / (360 * x**3)
     exact: Floats = _table()[np.clip(n, 0, TABLE - 1).astype(np.int64)]
@@ -44,11 +47,13 @@ def compare(blocks: Ints) -> Floats:
     log_w = np.log(np.array(evalue.ODDS_RATIOS))
     out: Floats = x_t[:, None] * log_w - m[:, None] * np.log1p((n_t / n)[:, None] * (np.array(evalue.ODDS_RATIOS) - 1))
     low, high = np.maximum(0, m - n_c), np.minimum(n_t, m)
-    alike = (m == 0) | (m == n)
-    out[alike] = 0.0
-    exact = np.flatnonzero(~alike & (high - low <= evalue.EXACT_MAX))
+    dull = (m == 0) | (m == n)
+    out[dull] = 0.0
+    exact = np.flatnonzero(~dull & (high - low <= evalue.EXACT_MAX))
     if exact.size:
-        out[exact] = x_t[exact, None] * log_w - _log_expected(n_t[exact], n_c[exact], m[exact], log_w)
+        alike, place = np.unique(np.column_stack([n_t, n_c, m])[exact], axis=0, return_inverse=True)
+        expected = _log_expected(alike[:, 0], alike[:, 1], alike[:, 2], log_w)
+        out[exact] = x_t[exact, None] * log_w - expected[place.ravel()]
     return out
 
 
@@ -67,13 +72,19 @@ def _log_expected(n_t: Ints, n_c: Ints, m: Ints, log_w: Floats) -> Floats:
 
 def beyond(blocks: Ints, margin: float) -> Floats:
     """`evalue.bets_beyond` of each block: one row a block, one column a bet."""
-    n_t, n_c, x_t, x_c, m_t = (blocks[:, i].astype(np.float64) for i in range(5))
-    p0 = n_t / (n_t + n_c)
-    columns = []
-    for w in evalue.ODDS_RATIOS:
-        price = np.log1p(p0 * (w - 1))
-        for r in evalue.rates(margin):
-            as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
-            quiet = m_t * (np.log1p(-r) - np.log1p(-margin))
-            columns.append(quiet + x_t * np.minimum(np.log(w) - price, as_shift) - x_c * price)
-    return np.column_stack(columns)
+    n_t, n_c, x_t, x_c, m_t = (blocks[:, i].astype(np.float64)[:, None, None] for i in range(5))
+    w = np.array(evalue.ODDS_RATIOS)[:, None]
+    r = np.array(evalue.rates(margin))
+    price = np.log1p(n_t / (n_t + n_c) * (w - 1))  # block x odds ratio x 1
+    as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
+    quiet = m_t * (np.log1p(-r) - np.log1p(-margin))
+    logs = quiet + x_t * np.minimum(np.log(w) - price, as_shift) - x_c * price
+    found: Floats = logs.reshape(len(blocks), -1)
+    return found
+
+
+def log_mean_exp(bets: Floats) -> Floats:
+    """`evalue.log_mean_exp` over the last axis."""
+    top = bets.max(axis=-1)
+    found: Floats = top + np.log(np.exp(bets - top[..., None]).mean(axis=-1))
+    return found

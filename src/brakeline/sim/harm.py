@@ -8,10 +8,15 @@ draws from both.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
 
+import numpy as np
+from numpy.typing import NDArray
+
+from brakeline.rollout.model import CLASSES
 from brakeline.sim import rates
 from brakeline.sim.incidents import (
     After,
@@ -26,6 +31,8 @@ from brakeline.sim.incidents import (
 )
 from brakeline.sim.rates import DAYS_A_WEEK, HOURS_A_DAY, Population
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 LOOP_HEARD: Final = 0.5  # an endpoint that starts again and again is heard at every other checkpoint; own assumption
 
 
@@ -64,6 +71,15 @@ class Exposure:
     ready_h: float
 
 
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """Many exposures: indices of class and region, hours since simulated time zero."""
+
+    kind: Ints
+    region: Ints
+    ready_h: Floats
+
+
 def bitten_share(fault: Fault, population: Population, who: Exposure, start_h: float, at_h: float) -> float:
     """Of those whom the fault will hit, the share on which it shows by `at_h`. Never falls with time."""
     age_h = at_h - who.ready_h
@@ -86,6 +102,24 @@ def bitten_share(fault: Fault, population: Population, who: Exposure, start_h: f
             return float(at_h >= start_h + hours)
         case _:
             assert_never(fault.onset)
+
+
+def bitten_shares(fault: Fault, population: Population, zones_h: Sequence[float], who: Crowded, start_h: float,
+                  at_h: float) -> Floats:  # fmt: skip
+    """`bitten_share` of many at once."""
+    age_h = at_h - who.ready_h
+    match fault.onset:
+        case AtReboot():
+            a_day = np.array([population.rates(c).restarts_per_day for c in CLASSES])[who.kind]
+            return np.where(age_h < 0, 0.0, -np.expm1(-a_day * age_h / HOURS_A_DAY))
+        case Creep(hours=hours) if hours:
+            return np.clip(age_h / hours, 0.0, 1.0)
+    keys, place = np.unique(np.column_stack([who.kind, who.region, who.ready_h]), axis=0, return_inverse=True)
+    each = [
+        bitten_share(fault, population, Exposure(CLASSES[int(k)], zones_h[int(r)], float(ready_h)), start_h, at_h)
+        for k, r, ready_h in keys
+    ]
+    return np.array(each)[place.ravel()]
 
 
 def _midnights(population: Population, who: Exposure, at_h: float) -> float:
