@@ -143,7 +143,8 @@ class Linked:
         """As a press of the brake: durable before anything else, and told to endpoints at once."""
         async with self._rollouts.db.tenant(who.tenant_id) as conn:
             found = await self._rollouts.situation_of(conn, who.tenant_id, rollout_id)
-        if found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
+        stopped = found is None or found.row.blueprint.phase in led.STOPS  # by itself: its own reason stays
+        if not stopped and found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
             await self._rollouts.brake(who, rollout_id)
 
     async def _make(self, who: Principal, grant: Grant) -> str:
