@@ -71,6 +71,8 @@ def test_an_honest_message_is_believed() -> None:
         (said(sent_ms=NOW - 31_000), "clock_skew"),
         (said(sent_ms=NOW + 31_000), "clock_skew"),
         (said(reports=(REPORT, REPORT)), "malformed"),
+        (said(counter=10**30), "malformed"),
+        (said(sent_ms=10**30), "clock_skew"),
         (signed(EXCHANGE_CONTEXT, SAID, THIEF), "signature"),
         (signed(GRANT_CONTEXT, SAID, CELL), "signature"),
         (replace(said(), signature="zz"), "signature"),
