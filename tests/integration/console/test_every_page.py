@@ -16,8 +16,8 @@ LIVE = ("/", "/endpoints", "/endpoints?q=os:debian", "/endpoints?q=oss:debian", 
         "/endpoints/ep_01/agent", "/vulnerabilities", "/vulnerabilities/CVE-2026-31337", "/rollouts", "/rollouts/new",
         "/rollouts/ro_live", "/rollouts/ro_release", "/releases", "/releases/keys", f"/releases/{GOOD}",
         f"/releases/{GOOD}/promote", f"/releases/{GOOD}/recall", f"/releases/{BAD}/pardon", "/policies", "/audit",
-        "/settings", "/settings/cells", "/settings/limits", "/settings/limits?amount=25%25", "/freeze", "/approvals", "/approvals/ap_01",
-        "/emergency", "/nowhere")  # fmt: skip
+        "/settings", "/settings/cells", "/settings/limits", "/settings/limits?amount=25%25", "/freeze", "/approvals",
+        "/approvals/ap_01", "/emergency", "/nowhere")  # fmt: skip
 SPECIMENS = tuple(f"/_ui/{page}/{quote(state)}" for page, states in SAMPLES.items() for state in states)
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
