@@ -44,7 +44,7 @@ from brakeline.fleet.cell import CellIdentity
 from brakeline.platform import calls
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import TENANT_ID, Connection, Database
-from brakeline.protocol.codec import Malformed, decode, encode
+from brakeline.protocol.codec import Malformed, decode, encode, encode_sparse
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed
 from brakeline.tenancy.faults import Overtaken
@@ -92,8 +92,8 @@ class CellsService:
         self._conductor = CellIdentity.load(keys / "conductor.key", cell.name, cell.region)
 
     def sign(self, context: bytes, message: object) -> Signed:
-        """As a conductor."""
-        payload = encode(message)
+        """As a conductor. Sparse: what an older cell does not know stays away as long as it says nothing."""
+        payload = encode_sparse(message)
         return Signed(payload.decode(), self._conductor.sign(context + payload).hex())
 
     def sign_grant(self, grant: Grant) -> Signed:

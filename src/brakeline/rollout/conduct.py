@@ -24,7 +24,7 @@ from brakeline.cells.model import (
     MemberState,
     Stand,
 )
-from brakeline.protocol.codec import encode
+from brakeline.protocol.codec import encode_sparse
 from brakeline.rollout import arms, brake, planner
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.led import table_of
@@ -285,7 +285,8 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
     rings = tuple(GrantedRing(r.name, r.bake_s, r.uptos.get(c.cell, 0)) for r in lead.plan[:opened])
     return Grant(
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
-        encode(lead.change).decode(), encode(cell_policy(lead.policy, len(lead.cells))).decode(), rings, now_ms,
+        encode_sparse(lead.change).decode(),
+        encode_sparse(cell_policy(lead.policy, len(lead.cells))).decode(), rings, now_ms,
         now_ms + GRANT_S * 1000,
     )  # fmt: skip
 

@@ -324,6 +324,9 @@ class World:
                 self.history.last_treated_step = step
                 if grant is None or now_ms - grant.issued_ms > GRANT_S * 1000 + SKEW_MAX_MS:
                     broken.append(f"step {step}: {name} offered without a fresh grant")
+            before = lead.plan[lead.blueprint.ring - 1].uptos.get(name, 0) if lead.blueprint.ring > 0 else 0
+            if before and cell.blueprint.ring + cell.known().offset < lead.blueprint.ring - 1:
+                broken.append(f"step {step}: {name} is two rings behind the conductor")
         reached = [max((s.ring for s in c.subjects.values() if s.arm is Arm.TREATED), default=-1) + c.known().offset
                    for c in self.cells.values() if c.treated]  # fmt: skip
         if reached and max(reached) > lead.blueprint.ring:

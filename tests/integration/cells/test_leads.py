@@ -18,6 +18,7 @@ from brakeline.core.errors import Invalid
 from brakeline.platform.database import Database
 from brakeline.protocol.codec import decode, encode
 from brakeline.rollout.conducting import LeadView
+from brakeline.rollout.frozen import Frozen
 
 NAMES = (("berlin", "eu"), ("dallas", "us"))
 
@@ -131,6 +132,17 @@ async def test_a_press_in_one_cell_stops_the_other_within_two_rounds(world: Worl
     assert there.state == "halted"
     await world.beats(30)
     assert world.updated() == [1, 0]
+
+
+async def test_a_freeze_at_the_conductor_holds_the_lead_everywhere_until_it_is_lifted(world: World) -> None:
+    await world.begin()
+    await world.beats(2)
+    await world.berlin.freezing.freeze(OWNER, "everybody is ill")
+    await world.beats(15)
+    assert "FREEZE of Olga" in (await world.view()).why
+    assert world.updated()[1] == 0
+    with pytest.raises(Frozen):
+        await world.berlin.conducting.start(OWNER, world.lead)
 
 
 async def test_a_bad_update_stops_both_after_few(world: World) -> None:

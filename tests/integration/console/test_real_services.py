@@ -140,7 +140,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     freezing = Freezing(rollouts, tenancy.approvals)
     cells = CellsService(database, clock, ids, fleet.cell, tmp_path, "")
     CellActs(cells, tenancy.approvals, fleet.service)
-    conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals)
+    conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
     state = SimpleNamespace(
         cells=cells, conducting=conducting,
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
