@@ -200,6 +200,30 @@ async def test_a_cell_that_is_lost_for_good_is_drained_and_the_rest_goes_on(worl
     assert world.updated() == [4, 0]
 
 
+async def test_a_cell_that_is_killed_while_it_takes_a_grant_goes_on_with_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.dallas.service, "lead_on", killed)
+        with pytest.raises(Killed):
+            await world.begin(start=False)
+    world.dallas.open()
+    await world.beats(2)
+    (lead,) = await world.berlin.conducting.list(OWNER)
+    world.lead = lead.id
+    await world.berlin.conducting.start(OWNER, lead.id)
+    await world.until("completed")
+    await world.beats(1)
+    assert world.updated() == [4, 4]
+    assert len(await world.dallas.service.list(OWNER)) == 1
+
+
 async def test_an_isolated_cell_believes_nobody(world: World) -> None:
     await world.begin()
     await world.dallas.cells.isolate_self(OWNER, "the conductor may be in wrong hands")
