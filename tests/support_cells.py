@@ -65,7 +65,8 @@ class Cell(SmallFleet):
         ids = IdMaker(self.clock)
         self.cells = CellsService(self.db, self.clock, ids, self.cell, self.directory, "", self.wire.post_of(self.name))
         CellActs(self.cells, self.tenancy.approvals, self.fleet)
-        self.conducting = Conducting(self.db, self.clock, ids, MemoryBus(), self.cells, self.tenancy.approvals)
+        self.conducting = Conducting(self.db, self.clock, ids, MemoryBus(), self.cells, self.tenancy.approvals,
+                                     service.journal.frozen)  # fmt: skip
         self.linked = Linked(service, self.cells)
 
     async def take(self, path: str, body: bytes) -> tuple[int, bytes]:

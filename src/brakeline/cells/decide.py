@@ -37,6 +37,7 @@ from brakeline.protocol.codec import Malformed, decode, to_plain
 from brakeline.trust import ed25519
 
 T = TypeVar("T")
+COUNTER_MAX: Final = 2**53
 LOG_MAX: Final = 1e7  # no sum of logs of bets comes near
 
 
@@ -108,6 +109,8 @@ def check_exchange(member: Member, said: Exchange, now_ms: int) -> None:
     if abs(now_ms - said.sent_ms) > SKEW_MAX_MS:
         apart = abs(now_ms - said.sent_ms) // 1000
         raise _doubt("clock_skew", f"its clock and the conductor's are {apart} s apart (limit {SKEW_MAX_MS // 1000} s)")
+    if said.counter > COUNTER_MAX:
+        raise _doubt("malformed", "its counter is absurdly high")
     if len(said.reports) > REPORTS_MAX or len({r.lead_id for r in said.reports}) != len(said.reports):
         raise _doubt("malformed", "it reports too much, or one lead twice")
 

@@ -44,7 +44,7 @@ from brakeline.fleet.cell import CellIdentity
 from brakeline.platform import calls
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import TENANT_ID, Connection, Database
-from brakeline.protocol.codec import Malformed, decode, encode
+from brakeline.protocol.codec import Malformed, decode, encode, encode_sparse
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed
 from brakeline.tenancy.faults import Overtaken
@@ -53,6 +53,7 @@ from brakeline.tenancy.two_people import Request
 
 EXCHANGE_ROUTE: Final = "/cell/v1/exchange"
 JOIN_ROUTE: Final = "/cell/v1/join"
+SKEW_SHOWN_MAX_MS: Final = 10**13  # some centuries
 INVITED_MS: Final = 24 * 3_600_000
 BELIEVE, RESTORE = "believe", "restore"
 RESTORABLE: Final = {MemberState.JOINED, MemberState.DRAINED}
@@ -91,8 +92,8 @@ class CellsService:
         self._conductor = CellIdentity.load(keys / "conductor.key", cell.name, cell.region)
 
     def sign(self, context: bytes, message: object) -> Signed:
-        """As a conductor."""
-        payload = encode(message)
+        """As a conductor. Sparse: what an older cell does not know stays away as long as it says nothing."""
+        payload = encode_sparse(message)
         return Signed(payload.decode(), self._conductor.sign(context + payload).hex())
 
     def sign_grant(self, grant: Grant) -> Signed:
@@ -201,7 +202,7 @@ class CellsService:
             apart = abs(now_ms - said.sent_ms) // 1000
             raise Doubt(f"its clock and the conductor's are {apart} s apart; set them right first", why="clock_skew")
         async with self._db.tenant(sent.tenant_id) as conn:
-            m = await store.redeem(conn, said.link_id, _hash(said.secret), said.public_key, said.version, now_ms)
+            m = await store.redeem(conn, said.link_id, _hash(said.secret), said.public_key, said.version[:40], now_ms)
             if m is None:
                 raise Doubt("this join token was used, has run out or is none of ours", why="token")
             who = Principal(sent.tenant_id, m.link_id, "system", f"cell {m.cell}", frozenset())
@@ -234,7 +235,8 @@ class CellsService:
         """A clock that is wrong is shown; a message that is not signed says nothing of its cell."""
         if why.context.get("why") == "clock_skew":
             said = decode(Exchange, message.payload.encode())
-            await store.set_skew(conn, m.link_id, said.sent_ms - now_ms)
+            skew_ms = said.sent_ms - now_ms
+            await store.set_skew(conn, m.link_id, max(-SKEW_SHOWN_MAX_MS, min(skew_ms, SKEW_SHOWN_MAX_MS)))
 
     async def doubt(self, tenant_id: str, link_id: str, why: str) -> None:
         """What this cell reports cannot be true: no grants until a person has looked."""

@@ -29,7 +29,7 @@ GOING = LeadCard(
     ), may_brake=True,
 )  # fmt: skip
 HALTED = LeadCard(
-    "ld_00", "linux-image 6.1.9", STATES["halted"], "halted: brake pressed by cell berlin-1",
+    "ld_00", "linux-image 6.1.9", STATES["halted"], "halted in cell berlin-1 (evidence); its own page says why",
     "linux-image-amd64=6.1.9-1", ("canary",),
     (LeadCell("berlin-1", "eu", STATES["halted"], ("100",), 8, 0, 2, "cell berlin-1: halted (evidence)"),),
 )  # fmt: skip

@@ -38,9 +38,28 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+def to_sparse(value: Any) -> Any:
+    """As `to_plain`, without the fields that say no more than their default: whoever does not know them yet misses
+    nothing. So a default never changes its meaning; another meaning is another field."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {f.name: to_sparse(v) for f, v in fields if f.default is dataclasses.MISSING or v != f.default}
+    if isinstance(value, (list, tuple)):
+        return [to_sparse(v) for v in value]
+    return to_plain(value)
+
+
+def encode_sparse(value: Any) -> bytes:
+    """Canonical JSON of what a message says beyond its defaults."""
+    return _dump(to_sparse(value))
+
+
 def encode(value: Any) -> bytes:
     """Canonical JSON of a message."""
-    plain = to_plain(value)
+    return _dump(to_plain(value))
+
+
+def _dump(plain: Any) -> bytes:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 

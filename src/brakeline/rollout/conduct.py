@@ -24,7 +24,7 @@ from brakeline.cells.model import (
     MemberState,
     Stand,
 )
-from brakeline.protocol.codec import encode
+from brakeline.protocol.codec import encode_sparse
 from brakeline.rollout import arms, brake, planner
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.led import table_of
@@ -156,7 +156,9 @@ def conduct(lead: Lead, cells: tuple[Standing, ...], now_ms: int) -> tuple[Lead,
     opens = proposed.ring > current.ring
     ends = proposed.phase is Phase.COMPLETED and current.phase is not Phase.COMPLETED
     waits = [x for x in lines if x.state is not State.OK]
-    if (opens or ends) and waits:
+    proposed, report = _halted_in_a_cell(proposed, current, report, cells)
+    unknown = proposed.phase is Phase.HOLDING and not seen.population
+    if (opens or ends or unknown) and waits:
         proposed, report = current, Report((replace(waits[0], text=f"waits for {waits[0].text}"), *report.lines[1:]))
     elif opens and not any(c.takes_part for c in cells):
         proposed = current
@@ -164,6 +166,21 @@ def conduct(lead: Lead, cells: tuple[Standing, ...], now_ms: int) -> tuple[Lead,
         plan = (*lead.plan, _planned(lead, proposed, seen)) if opens else lead.plan
         lead = replace(lead, blueprint=proposed, plan=plan)
     return _opened(lead, cells, now_ms), Report((*report.lines, *lines))
+
+
+def _halted_in_a_cell(
+    proposed: Blueprint, current: Blueprint, report: Report, cells: tuple[Standing, ...]
+) -> tuple[Blueprint, Report]:
+    """A halt that came from a cell says which, and by what: evidence is no press."""
+    first = report.lines[0]
+    for c in cells:
+        pressed = f"halted: brake pressed by cell {c.cell}"
+        if c.report is not None and first.text == pressed:
+            told = f"halted in cell {c.cell} ({c.report.cause.value}); its own page says why"
+            report = Report((replace(first, text=told), *report.lines[1:]))
+            if proposed is not current and proposed.why == pressed:
+                proposed = replace(proposed, why=told)
+    return proposed, report
 
 
 def _planned(lead: Lead, proposed: Blueprint, seen: Summary) -> PlannedRing:
@@ -268,7 +285,8 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
     rings = tuple(GrantedRing(r.name, r.bake_s, r.uptos.get(c.cell, 0)) for r in lead.plan[:opened])
     return Grant(
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
-        encode(lead.change).decode(), encode(cell_policy(lead.policy, len(lead.cells))).decode(), rings, now_ms,
+        encode_sparse(lead.change).decode(),
+        encode_sparse(cell_policy(lead.policy, len(lead.cells))).decode(), rings, now_ms,
         now_ms + GRANT_S * 1000,
     )  # fmt: skip
 

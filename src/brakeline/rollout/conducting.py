@@ -7,8 +7,8 @@ endpoint. Runs in any cell; a cell that conducts and takes part is linked to its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.cells import decide
@@ -22,6 +22,8 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.rollout import planner
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over
+from brakeline.rollout.frozen import Frozen
+from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX
 from brakeline.rollout.model import Change, Line, Report, Wish
 from brakeline.rollout.presets import policy_for
@@ -74,8 +76,10 @@ class LeadView:
 class Conducting:
     """See the module."""
 
-    def __init__(self, db: Database, clock: Clock, ids: IdMaker, bus: Bus, cells: CellsService,
-                 approvals: Approvals) -> None:  # fmt: skip
+    def __init__(self, db: Database, clock: Clock, ids: IdMaker, bus: Bus, cells: CellsService, approvals: Approvals,
+                 frozen: Callable[[str], Freeze | None]) -> None:  # fmt: skip
+        """`frozen`: what stops everything of an organisation, as the brake journal says."""
+        self._frozen = frozen
         self._db, self._clock, self._ids, self._bus, self._cells = db, clock, ids, bus, cells
         self._approvals = approvals
 
@@ -111,6 +115,8 @@ class Conducting:
     async def start(self, principal: Principal, lead_id: str) -> LeadView:
         """From draft to its first ring, once every cell has told how many endpoints it has."""
         principal.require("rollout.create")
+        if (freeze := self._frozen(principal.tenant_id)) is not None:
+            raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
         view = await self.show(principal, lead_id)
         size = sum(c.eligible for c in view.cells)
         async with self._db.tenant(principal.tenant_id) as conn:
@@ -245,12 +251,19 @@ class Conducting:
             if lead is None:
                 return None
             cells = await self._standings(conn, lead, members)
-            moved, report = conduct(lead, cells, now_ms)
+            moved, report = conduct(self._held(tenant_id, lead), cells, now_ms)
             await leads.save(conn, moved, report, now_ms)
         if moved.blueprint != lead.blueprint:
             await self._bus.publish(f"lead:{tenant_id}", lead_id)
         grant = grants(moved, cells, report, now_ms).get(cell)
         return self._cells.sign_grant(grant) if grant is not None else None
+
+    def _held(self, tenant_id: str, lead: Lead) -> Lead:
+        """While everything is frozen here, a lead that is to run waits for a person in every cell."""
+        freeze = self._frozen(tenant_id)
+        if freeze is None or lead.wish is not Wish.RUN:
+            return lead
+        return replace(lead, wish=Wish.PAUSE, wish_by=f"FREEZE of {freeze.by}", wish_reason=freeze.reason)
 
     async def _standings(self, conn: Connection, lead: Lead, members: tuple[Member, ...]) -> tuple[Standing, ...]:
         reports = await leads.reports(conn, lead.lead_id)

@@ -134,29 +134,27 @@ class Linked:
         if grant.stand is Stand.HALT:
             await self._halt(who, rollout_id)
             return
-        changed = kept is None or not kept.rollout_id or kept.grant.rings != grant.rings
-        policy = led.policy_of(decode(Policy, grant.policy.encode()), grant) if changed else None
-        if changed:
-            await self._rollouts.lead_on(who, rollout_id, policy)
+        # each time: it may have been killed after it was written down and before it was acted on
+        policy = led.policy_of(decode(Policy, grant.policy.encode()), grant)
+        await self._rollouts.lead_on(who, rollout_id, policy)
 
     async def _halt(self, who: Principal, rollout_id: str) -> None:
         """As a press of the brake: durable before anything else, and told to endpoints at once."""
         async with self._rollouts.db.tenant(who.tenant_id) as conn:
             found = await self._rollouts.situation_of(conn, who.tenant_id, rollout_id)
-        if found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
+        stopped = found is None or found.row.blueprint.phase in led.STOPS  # by itself: its own reason stays
+        if not stopped and found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
             await self._rollouts.brake(who, rollout_id)
 
     async def _make(self, who: Principal, grant: Grant) -> str:
-        """A rollout over this cell's own endpoints; "" where none is meant."""
+        """A draft over this cell's own endpoints; "" where none is meant."""
         change, policy = _whole(grant)
         ids = await self._rollouts.fleet.matching(who.tenant_id, f"{grant.filter} state:active".strip())
         if not ids:
             return ""
         if why := too_fast(policy, change, len(ids)):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
-        rollout_id = await self._rollouts.create(who, grant.title, change, policy, ids)
-        await self._rollouts.lead_on(who, rollout_id, led.policy_of(policy, grant))
-        return rollout_id
+        return await self._rollouts.create(who, grant.title, change, policy, ids)
 
 
 def _whole(grant: Grant) -> tuple[Change, Policy]:

@@ -249,15 +249,15 @@ class RolloutService(Offering):
             agreed.principal, rollout_id, Wish.RUN, "rollout.start", "", START_FROM, agreed, situation
         )  # fmt: skip
 
-    async def lead_on(self, principal: Principal, rollout_id: str, policy: Policy | None) -> None:
+    async def lead_on(self, principal: Principal, rollout_id: str, policy: Policy) -> None:
         """For `linked`: a rollout that a conductor leads has these rings by now, and runs. Its grant bounds it."""
         async with self.db.tenant(principal.tenant_id) as conn:
             row = await self._locked(conn, rollout_id)
-            if policy is not None:
+            if row.policy != policy:
                 await leads.set_policy(conn, rollout_id, policy)
         if row.wish is Wish.DRAFT:
             await self._wish(principal, rollout_id, Wish.RUN, "rollout.start", "", START_FROM)
-        elif policy is not None:
+        elif row.policy != policy:
             await self._news(principal.tenant_id, rollout_id)
 
     async def situation_of(self, conn: Connection, tenant_id: str, rollout_id: str) -> Situation | None:

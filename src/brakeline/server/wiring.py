@@ -173,7 +173,10 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     Acts(rollout, tenancy.approvals)
     cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
     CellActs(cells, tenancy.approvals, fleet)
-    conducting, linked = Conducting(db, clock, ids, bus, cells, tenancy.approvals), Linked(rollout, cells)
+    conducting, linked = (
+        Conducting(db, clock, ids, bus, cells, tenancy.approvals, rollout.journal.frozen),
+        Linked(rollout, cells),
+    )
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)

@@ -12,7 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from brakeline.cells import decide
-from brakeline.cells.model import GRANT_S, SKEW_MAX_MS, Answer, CellReport, Exchange, Grant, Link, Member, MemberState
+from brakeline.cells.model import (
+    GRANT_S,
+    SKEW_MAX_MS,
+    Answer,
+    CellReport,
+    Exchange,
+    Grant,
+    Link,
+    Member,
+    MemberState,
+    Stand,
+)
 from brakeline.core.draw import draw
 from brakeline.protocol.codec import decode
 from brakeline.rollout import arms, evidence, led, lint, planner
@@ -189,7 +200,7 @@ class SimCell:
             for grant in given:
                 decide.check_grant(self.link, grant, self.grant, now_ms)
                 self.grant = grant
-                if grant.stand.value == "halt" and self.wish is Wish.RUN:
+                if grant.stand is Stand.HALT and self.wish is Wish.RUN and self.blueprint.phase not in led.STOPS:
                     self.wish, self.wish_by = Wish.BRAKE, f"{led.BY}sim"
         except decide.Doubt as e:
             self.trouble = e.detail
@@ -251,7 +262,7 @@ class World:
     def run(self) -> History:
         """Until the lead is over and everybody has heard of it, or the steps are."""
         for step in range(self.scenario.steps):
-            self._step(step, START_MS + step * STEP_MS)
+            self.step(step, START_MS + step * STEP_MS)
             ended = self.conductor.lead.blueprint.phase in (Phase.COMPLETED, Phase.HALTED)
             told = all(c.blueprint.phase in (Phase.COMPLETED, Phase.HALTED) for c in self.cells.values())
             if ended and told:
@@ -261,7 +272,8 @@ class World:
         self.history.report = self.conductor.report
         return self.history
 
-    def _step(self, step: int, now_ms: int) -> None:
+    def step(self, step: int, now_ms: int) -> None:
+        """Endpoints ask, cells decide and call, the conductor answers."""
         for name, cell in self.cells.items():
             if self.ails("dead", name, step):
                 continue
@@ -312,6 +324,9 @@ class World:
                 self.history.last_treated_step = step
                 if grant is None or now_ms - grant.issued_ms > GRANT_S * 1000 + SKEW_MAX_MS:
                     broken.append(f"step {step}: {name} offered without a fresh grant")
+            before = lead.plan[lead.blueprint.ring - 1].uptos.get(name, 0) if lead.blueprint.ring > 0 else 0
+            if before and cell.blueprint.ring + cell.known().offset < lead.blueprint.ring - 1:
+                broken.append(f"step {step}: {name} is two rings behind the conductor")
         reached = [max((s.ring for s in c.subjects.values() if s.arm is Arm.TREATED), default=-1) + c.known().offset
                    for c in self.cells.values() if c.treated]  # fmt: skip
         if reached and max(reached) > lead.blueprint.ring:

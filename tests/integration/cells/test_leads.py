@@ -18,6 +18,7 @@ from brakeline.core.errors import Invalid
 from brakeline.platform.database import Database
 from brakeline.protocol.codec import decode, encode
 from brakeline.rollout.conducting import LeadView
+from brakeline.rollout.frozen import Frozen
 
 NAMES = (("berlin", "eu"), ("dallas", "us"))
 
@@ -133,6 +134,17 @@ async def test_a_press_in_one_cell_stops_the_other_within_two_rounds(world: Worl
     assert world.updated() == [1, 0]
 
 
+async def test_a_freeze_at_the_conductor_holds_the_lead_everywhere_until_it_is_lifted(world: World) -> None:
+    await world.begin()
+    await world.beats(2)
+    await world.berlin.freezing.freeze(OWNER, "everybody is ill")
+    await world.beats(15)
+    assert "FREEZE of Olga" in (await world.view()).why
+    assert world.updated()[1] == 0
+    with pytest.raises(Frozen):
+        await world.berlin.conducting.start(OWNER, world.lead)
+
+
 async def test_a_bad_update_stops_both_after_few(world: World) -> None:
     for t in world.berlin.twins:
         t.fate = "postinst"
@@ -186,6 +198,30 @@ async def test_a_cell_that_is_lost_for_good_is_drained_and_the_rest_goes_on(worl
     await world.berlin.cells.drain(OWNER, "dallas", "the building is gone")
     await world.until("completed")
     assert world.updated() == [4, 0]
+
+
+async def test_a_cell_that_is_killed_while_it_takes_a_grant_goes_on_with_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.dallas.service, "lead_on", killed)
+        with pytest.raises(Killed):
+            await world.begin(start=False)
+    world.dallas.open()
+    await world.beats(2)
+    (lead,) = await world.berlin.conducting.list(OWNER)
+    world.lead = lead.id
+    await world.berlin.conducting.start(OWNER, lead.id)
+    await world.until("completed")
+    await world.beats(1)
+    assert world.updated() == [4, 4]
+    assert len(await world.dallas.service.list(OWNER)) == 1
 
 
 async def test_an_isolated_cell_believes_nobody(world: World) -> None:

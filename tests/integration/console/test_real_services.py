@@ -23,6 +23,8 @@ from tests.support_fleet import SmallFleet, deb, update
 from tests.support_releases import release_bundle
 
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.cells.acts import CellActs
+from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import ManualClock
 from brakeline.exposure.holding import Holding
@@ -43,7 +45,9 @@ from brakeline.protocol.messages import (
 from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.acts import Acts
+from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.freezing import Freezing
+from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.break_glass import BreakGlass
@@ -74,6 +78,8 @@ class House:
     clock: ManualClock
     database: Database
     advisories: AdvisoriesService
+    cells: CellsService
+    conducting: Conducting
     cookie: str = ""
     csrf: str = ""
     owner: Principal | None = None
@@ -138,15 +144,20 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     Acts(rollouts, tenancy.approvals)
     freezing = Freezing(rollouts, tenancy.approvals)
     holding = Holding(database, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
+    cells = CellsService(database, clock, ids, fleet.cell, tmp_path, "")
+    CellActs(cells, tenancy.approvals, fleet.service)
+    conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
     state = SimpleNamespace(
-        holding=holding,
+        holding=holding, cells=cells, conducting=conducting,
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
     )  # fmt: skip
     console = build_console(state)
-    made = House(console, fleet, rollouts, tenancy, remediation, releases, clock, database, advisories)
+    made = House(
+        console, fleet, rollouts, tenancy, remediation, releases, clock, database, advisories, cells, conducting
+    )
     await made.sign_in()
     yield made
     console.feed.stop()
@@ -481,6 +492,26 @@ async def test_budgets_and_freeze_windows_are_looked_at_set_and_ended_with_a_rea
     assert "No freeze window." in await house.page(limits)
     log = await house.page("/audit")
     assert all(a in log for a in ("budget.set", "budget.remove", "freeze_window.add", "freeze_window.remove"))
+
+
+async def test_cells_are_seen_and_taken_out_with_a_reason_and_a_lead_is_braked_in_one_press(house: House) -> None:
+    page = "/settings/cells"
+    assert "Nobody: it decides by itself." in await house.page(page)
+    assert house.owner is not None
+    made = await house.cells.invite(house.owner, "oslo-1", "eu", "https://berlin.example")
+    async with house.database.tenant(house.owner.tenant_id) as conn:
+        await conn.execute("UPDATE brakeline.cell_member SET state = 'joined'")  # as its `cell join` would
+    assert made.token.partition(".")[2] not in await house.page(page)
+    lead = await house.conducting.create(house.owner, "libssl3", Change((Pin("libssl3", "3.0.17"),)), "", ())
+    seen = await house.page(page)
+    assert "cell oslo-1: it has told nothing of this yet" in seen
+    assert (await house.post(f"{page}/oslo-1/drain", reason=" ")).status == 422
+    assert (await house.post(f"{page}/oslo-1/melt", reason="x")).status == 404
+    assert (await house.post(f"{page}/oslo-1/drain", reason="moves house")).status == 303
+    assert "drained" in await house.page(page)
+    assert (await house.post(f"{page}/leads/{lead.id}/brake")).status == 303
+    assert "halted: brake pressed by" in await house.page(page)
+    assert (await house.post(f"{page}/isolate", reason="x")).status == 404
 
 
 async def test_another_tenants_things_are_not_found(house: House) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ from brakeline.cells.model import (
     Signed,
     Stand,
 )
-from brakeline.protocol.codec import encode
+from brakeline.protocol.codec import encode, encode_sparse
 from brakeline.trust import ed25519
 
 NOW = 1_795_400_000_000
@@ -71,6 +71,8 @@ def test_an_honest_message_is_believed() -> None:
         (said(sent_ms=NOW - 31_000), "clock_skew"),
         (said(sent_ms=NOW + 31_000), "clock_skew"),
         (said(reports=(REPORT, REPORT)), "malformed"),
+        (said(counter=10**30), "malformed"),
+        (said(sent_ms=10**30), "clock_skew"),
         (signed(EXCHANGE_CONTEXT, SAID, THIEF), "signature"),
         (signed(GRANT_CONTEXT, SAID, CELL), "signature"),
         (replace(said(), signature="zz"), "signature"),
@@ -199,3 +201,22 @@ def test_an_answer_to_another_message_is_refused() -> None:
     assert decide.answered(LINK, answer, 7, NOW).counter == 7
     with pytest.raises(Doubt, match="another message"):
         decide.answered(LINK, answer, 8, NOW)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantOfTomorrow(Grant):
+    """With a field that this version does not know."""
+
+    only_on_sundays: bool = False
+
+
+def test_a_newer_conductor_is_understood_as_long_as_it_says_nothing_new() -> None:
+    plain = {f.name: getattr(GRANT, f.name) for f in fields(GRANT)}
+    for newer, believed in ((GrantOfTomorrow(**plain), True), (GrantOfTomorrow(**plain, only_on_sundays=True), False)):
+        payload = encode_sparse(newer)
+        message = Signed(payload.decode(), ed25519.sign(CONDUCTOR, GRANT_CONTEXT + payload).hex())
+        if believed:
+            assert decide.granted(LINK, message, None, NOW) == GRANT
+        else:
+            with pytest.raises(Doubt, match="only_on_sundays"):
+                decide.granted(LINK, message, None, NOW)
