@@ -68,12 +68,12 @@ def _log_expected(n_t: Ints, n_c: Ints, m: Ints, log_w: Floats) -> Floats:
 def beyond(blocks: Ints, margin: float) -> Floats:
     """`evalue.bets_beyond` of each block: one row a block, one column a bet."""
     n_t, n_c, x_t, x_c, m_t = (blocks[:, i].astype(np.float64) for i in range(5))
-    p0 = n_t / (n_t + n_c)
-    columns = []
-    for w in evalue.ODDS_RATIOS:
-        price = np.log1p(p0 * (w - 1))
-        for r in evalue.rates(margin):
-            as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
-            quiet = m_t * (np.log1p(-r) - np.log1p(-margin))
-            columns.append(quiet + x_t * np.minimum(np.log(w) - price, as_shift) - x_c * price)
-    return np.column_stack(columns)
+    w, r = np.array(evalue.ODDS_RATIOS), np.array(evalue.rates(margin))
+    price = np.log1p((n_t / (n_t + n_c))[:, None] * (w - 1))
+    as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
+    quiet = np.log1p(-r) - np.log1p(-margin)
+    cheaper = np.minimum((np.log(w) - price)[:, :, None], as_shift)
+    each: Floats = (
+        m_t[:, None, None] * quiet + x_t[:, None, None] * cheaper - (x_c[:, None] * price)[:, :, None]
+    )  # by block, odds ratio, rate
+    return each.reshape(len(blocks), -1)

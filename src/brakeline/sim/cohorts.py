@@ -73,6 +73,7 @@ class Case:
     outages: tuple[Outage, ...] = ()
     attributes: int = 200  # values that are tested, the fault's own among them
     consent: float = CONSENT
+    goodbye: float = 0.0  # of endpoints that go away by themselves say so
     harmless: Mapping[str, float] = field(default_factory=dict)  # by signal: a little more of it among the treated
     population: Population = field(default_factory=Population)
 
@@ -431,9 +432,18 @@ class World:
         stays = n_c / np.maximum(b.ints["n_c"][due], 1)
         return b.ints["lost"][due], self.rng.binomial(b.ints["lost_c"][due], stays)
 
+    def _awake(self, n_t: Ints, n_c: Ints, bitten: Ints, away: Floats) -> tuple[Ints, Ints, Floats]:
+        """Without those who said goodbye, who count nowhere; nobody whom a fault has silenced says anything."""
+        if not self.case.goodbye:
+            return n_t, n_c, away
+        said = away * self.case.goodbye
+        rest = (away - said) / np.maximum(1 - said, 1e-12)
+        return n_t - self.rng.binomial(n_t - bitten, said), self.rng.binomial(n_c, 1 - said), rest
+
     def _sample(self, n_t: Ints, n_c: Ints, bitten: Ints, lost: tuple[Ints, Ints],
                 away: Floats) -> dict[str, Ints]:  # fmt: skip
         """(treated, controls, bad treated, bad controls) by signal: all of them for silence, those heard for others."""
+        n_t, n_c, away = self._awake(n_t, n_c, bitten, away)
         rng, well = self.rng, n_t - bitten
         off_t, off_c = np.minimum(lost[0], well), np.minimum(lost[1], n_c)
         if self.shows is Shows.SILENCE:
