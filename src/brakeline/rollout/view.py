@@ -232,7 +232,9 @@ def _member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject
         return Member(t.endpoint_id, t.hostname, t.region, "", arm, state, note)
     ring = ring_names[s.ring] if s.ring < len(ring_names) else ""
     short = f"short of {', '.join(s.troubles)}" if s.troubles else ""
-    note = "; ".join(filter(None, (s.detail.removesuffix(": "), short))) + (" (set aside by a person)" if s.set_aside_ms else "")
+    note = "; ".join(filter(None, (s.detail.removesuffix(": "), short))) + (
+        " (set aside by a person)" if s.set_aside_ms else ""
+    )
     return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", member_state(policy, s, now_ms), note)
 
 
