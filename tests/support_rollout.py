@@ -8,7 +8,7 @@ from pathlib import Path
 
 from brakeline.core.clock import ManualClock
 from brakeline.fleet.cell import CellIdentity
-from brakeline.fleet.model import EndpointIdentity, Presence
+from brakeline.fleet.model import EndpointIdentity, Presence, Readings
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import MemoryBus
 from brakeline.platform.clock import IdMaker
@@ -73,6 +73,7 @@ class Twin:
     queued: list[Offer] = field(default_factory=list)
     unsent: list[TransactionResult] = field(default_factory=list)
     halted: tuple[str, ...] = ()
+    health: Health = field(default_factory=Health)
     allows: bool = False  # its own settings allow restarts by order
     boots: int = 1
     dies_at_restart: bool = False
@@ -140,7 +141,7 @@ class SmallFleet:
         for t in self.twins:
             if t.alive:
                 report = LauncherReport(running=t.confirmed, confirmed=t.confirmed) if t.confirmed else None
-                seen = Presence(self.clock.now_ms(), t.boot_id, launcher=report)
+                seen = Presence(self.clock.now_ms(), t.boot_id, launcher=report, readings=Readings.of(t.health))
                 self.fleet.presences.record(OWNER.tenant_id, t.identity.endpoint_id, seen)
         await self.fleet.flush()
 
@@ -182,7 +183,7 @@ class SmallFleet:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
         asked = bool(t.refuses) and not t.restarts
         restart = RestartStanding(t.allows, t.refuses if asked else "")
-        return CheckIn("0.1", 1, "", Health(), tuple(ready), tuple(not_ready), restart=restart)
+        return CheckIn("0.1", 1, "", t.health, tuple(ready), tuple(not_ready), restart=restart)
 
     def _drop(self, t: Twin) -> None:
         """End what waits and belongs to a halted rollout, as the agent does."""

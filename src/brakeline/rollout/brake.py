@@ -10,7 +10,7 @@ at which figure a row halts, `evalue` computes it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -132,6 +132,9 @@ def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     rows, small = questions(policy, seen.attributes), seen.small_rings(policy)
     told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
     for key in sorted(k for k in told if k in rows):
+        best = strongest.get(key[0])
+        if best is not None and _ceiling(seen.table.get(key)) - rows[key].bar <= best[0]:
+            continue  # it cannot be the strongest of its signal, so it is not computed
         row, log_e = rows[key], _row_value(policy, rows[key], seen, small)
         if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
             strongest[row.signal] = (log_e - row.bar, row, log_e)
@@ -139,6 +142,11 @@ def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     if not seen.table:
         lines.append(Line("statistics", State.UNKNOWN, "no checkpoint has passed for a treated endpoint with controls"))
     return lines
+
+
+def _ceiling(rings: Mapping[int, Sequence[float]] | None) -> float:
+    """A mean is never above the largest of what it is made of, nor of 1 for rings that say nothing."""
+    return max((0.0, *map(max, rings.values()))) if rings else math.inf
 
 
 def _row_value(policy: Policy, row: AlphaRow, seen: Summary, small: frozenset[int]) -> float | None:

@@ -67,7 +67,8 @@ def excess(blocks: Sequence[Counts], margin: float) -> float:
 
 def add(vectors: Iterable[Sequence[float]]) -> tuple[float, ...]:
     """The bets of several independent blocks together. A cell tells no more than such a sum."""
-    return tuple(map(sum, zip(*vectors, strict=True)))
+    known = list(vectors)
+    return tuple(known[0]) if len(known) == 1 else tuple(map(sum, zip(*known, strict=True)))
 
 
 @lru_cache

@@ -129,22 +129,30 @@ def compared(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str
             continue
         told = (s.unhealthy & bit, s.resources & bit, s.actions & bit, s.often & bit)
         kinds[(s.arm is Arm.TREATED, heard, told, groups(s))] += 1
-    tallies: dict[tuple[str, str], list[int]] = {}
+    tallies: dict[str, list[int]] = {}
     for (treated, heard, ills, mine), n in kinds.items():
         for group in mine:
-            _add(tallies, (SILENT, group), treated, n, bad=not heard)
-            for signal, bad in zip(SIGNALS[1:], ills, strict=True) if heard else ():
-                _add(tallies, (signal, group), treated, n, bad=bool(bad))
+            _add(tallies.setdefault(group, [0] * _COLUMNS), 0 if treated else 1, n, heard, ills)
     found = {}
-    for (signal, group), (m_t, _, x_t, x_c) in tallies.items():
-        n_t, n_c = tallies[(signal, "all")][:2]
-        if n_t and n_c:
-            found[(signal, group)] = Counts(n_t, n_c, x_t, x_c, -1 if group == "all" else m_t)
+    every = tallies.get("all", [0] * _COLUMNS)
+    for group, tally in tallies.items():
+        for k, signal in enumerate(SIGNALS):
+            of = 0 if signal is SILENT else 2  # all of them, or those heard
+            if every[of] and every[of + 1]:
+                m_t = -1 if group == "all" else tally[of]
+                found[(signal, group)] = Counts(every[of], every[of + 1], tally[4 + 2 * k], tally[5 + 2 * k], m_t)
     return found
 
 
-def _add(tallies: dict[tuple[str, str], list[int]], row: tuple[str, str], treated: bool, n: int, *, bad: bool) -> None:
-    tally = tallies.setdefault(row, [0, 0, 0, 0])
-    side = 0 if treated else 1
+_COLUMNS: Final = 4 + 2 * len(SIGNALS)  # treated, controls, treated heard, controls heard; by signal bad ones of each
+
+
+def _add(tally: list[int], side: int, n: int, heard: int, ills: tuple[int, ...]) -> None:
     tally[side] += n
-    tally[side + 2] += n if bad else 0
+    if not heard:
+        tally[4 + side] += n
+        return
+    tally[2 + side] += n
+    for k, ill in enumerate(ills, start=1):
+        if ill:
+            tally[4 + 2 * k + side] += n

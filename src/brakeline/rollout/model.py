@@ -115,7 +115,7 @@ class Restarts:
 
     The first `rings` of them, while they end at `upto` endpoints at most, and never the last ring, after which nobody
     is left to be spared. `within_s` after ready the order lapses, in either arm. `consent`: who allows it in its own
-    settings and is tagged `restart:yes`, or ("all") whoever allows it and is not tagged `restart:no`.
+    settings and is tagged `restart-yes`, or ("all") whoever allows it and is not tagged `restart-no`.
     """
 
     rings: int = 3

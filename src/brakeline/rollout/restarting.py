@@ -7,6 +7,7 @@ that was stopped, braked (journal first), paused or frozen. `restarts` decides; 
 
 from __future__ import annotations
 
+from brakeline.core.errors import Unavailable
 from brakeline.fleet.model import EndpointIdentity, EndpointState
 from brakeline.platform.database import Connection
 from brakeline.protocol.messages import CheckIn, RestartOrder, SignedOrder
@@ -27,7 +28,16 @@ class Restarting:
         self._offering = offering
 
     async def restart_for(self, identity: EndpointIdentity, check_in: CheckIn) -> SignedOrder | None:
-        """The order that this endpoint may have now; what it says of the last one is written down."""
+        """The order that this endpoint may have now; what it says of the last one is written down.
+
+        Without the database nobody is restarted; the check-in itself does not fail by it.
+        """
+        try:
+            return await self._restart_for(identity, check_in)
+        except Unavailable:
+            return None
+
+    async def _restart_for(self, identity: EndpointIdentity, check_in: CheckIn) -> SignedOrder | None:
         said = check_in.restart
         if said is None or identity.state is not EndpointState.ACTIVE:
             return None

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 GATE: Final = "restart-observed"
 SETTLE_S: Final = 300  # after ready, in either arm: a transaction mostly ends by then
 QUIET_S: Final = 900  # before a checkpoint no restart begins: servers may take ten minutes to start
-CONSENTS: Final = "restart:yes"  # tags of an endpoint; the second wins
-NEVER: Final = "restart:no"
+CONSENTS: Final = "restart-yes"  # tags of an endpoint; the second wins
+NEVER: Final = "restart-no"
 UNSEEN: Final = "a fault that shows at a restart is not seen here"
 
 

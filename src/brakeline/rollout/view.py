@@ -234,8 +234,10 @@ def _member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject
         note = t.blocked or ("keeps its versions" if phase in GONE else "waits for its ring")
         return Member(t.endpoint_id, t.hostname, t.region, "", arm, state, note)
     ring = ring_names[s.ring] if s.ring < len(ring_names) else ""
-    short = f"short of {', '.join(s.troubles)}" if s.troubles and not s.detail else ""
-    note = s.detail + short + (" (set aside by a person)" if s.set_aside_ms else "")
+    short = f"short of {', '.join(s.troubles)}" if s.troubles else ""
+    note = "; ".join(filter(None, (s.detail.removesuffix(": "), short))) + (
+        " (set aside by a person)" if s.set_aside_ms else ""
+    )
     return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", member_state(policy, s, now_ms), note)
 
 

@@ -66,6 +66,7 @@ class Case:
     outages: tuple[Outage, ...] = ()
     attributes: int = 200  # values that are tested, the fault's own among them
     consent: float = CONSENT
+    goodbye: float = 0.0  # of endpoints that go away by themselves say so
     harmless: Mapping[str, float] = field(default_factory=dict)  # by signal: a little more of it among the treated
     population: Population = field(default_factory=Population)
 
@@ -99,7 +100,7 @@ class World:
         subset = case.fault.subset if case.fault else None
         self.how = Telling(shows, at_once, f"{subset.attribute}:hit" if subset else "", case.policy)
         self.attributes = (self.how.attribute or "other:0", *(f"other:{i}" for i in range(1, max(1, case.attributes))))
-        self.blocks, self.voice = Blocks(), Voice(shows, self.how.attribute, harmless=case.harmless)
+        self.blocks, self.voice = Blocks(), Voice(shows, self.how.attribute, 1, case.harmless, case.goodbye)
         self.enrolment = Enrolment(self.rng, self.regions, mix / mix.sum(), case.fault, shows)
         self.ticks: dict[tuple[str, int], TickState] = {}
         self.blueprint = planner.first_blueprint("ro_sim", self._ms(case.start_h))

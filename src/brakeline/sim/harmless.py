@@ -25,7 +25,7 @@ class Chorus(World):
     def __init__(self, case: Case, draws: int) -> None:
         super().__init__(case)
         assert case.fault is None, "whom a fault bites would depend on when it is halted"
-        self.voice = Voice(Shows.NOTHING, "", draws, case.harmless)
+        self.voice = Voice(Shows.NOTHING, "", draws, case.harmless, case.goodbye)
         self.halted: dict[int, tuple[float, str]] = {}
         self._judged = -1
 

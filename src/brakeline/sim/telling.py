@@ -51,14 +51,15 @@ class Due:
 class Voice:
     """The comparisons of one rollout so far; with several `draws`, of as many whose endpoints asked alike."""
 
-    def __init__(
-        self, shows: Shows, attribute: str, draws: int = 1, harmless: Mapping[str, float] = MappingProxyType({})
-    ) -> None:
-        """`harmless`: by signal, how much more of it there is among the treated."""
+    def __init__(self, shows: Shows, attribute: str, draws: int = 1,
+                 harmless: Mapping[str, float] = MappingProxyType({}), goodbye: float = 0.0) -> None:  # fmt: skip
+        """`harmless`: by signal, how much more of it there is among the treated. `goodbye`: share of those away who
+        said it."""
         self.table: dict[Row, dict[int, Bets]] = defaultdict(dict)  # of the first draw
         self.sums: Sums = {}
         self.said = 0  # times that anything was added
-        self._shows, self._attribute, self._draws, self._harmless = shows, attribute, draws, harmless
+        self._shows, self._attribute, self._draws = shows, attribute, draws
+        self._harmless, self._goodbye = harmless, goodbye
         self._groups = (*GROUPS, *((attribute,) if attribute else ()))
         self._logs: dict[tuple[str, int, int], Floats] = {}  # draw x group
 
@@ -137,10 +138,20 @@ class Voice:
             return whole, np.zeros_like(whole)
         return whole, self._sample(rng, i["m_t"], m_c, i["bitten"], (none, none), due.away)
 
+    def _awake(self, rng: np.random.Generator, n_t: Ints, n_c: Ints, bitten: Ints,
+               away: Floats) -> tuple[Ints, Ints, Floats]:  # fmt: skip
+        """Without those who said goodbye, who count nowhere; nobody whom a fault has silenced says anything."""
+        if not self._goodbye:
+            return n_t, n_c, away
+        said = away * self._goodbye
+        rest = (away - said) / np.maximum(1 - said, 1e-12)
+        return n_t - rng.binomial(n_t - bitten, said), rng.binomial(n_c, 1 - said), rest
+
     def _sample(self, rng: np.random.Generator, n_t: Ints, n_c: Ints, bitten: Ints, lost: tuple[Ints, Ints],
                 away: Floats) -> Ints:  # fmt: skip
         """By signal: all of them for silence, those heard for others. `lost`: who of either arm did not come up from
         its restart."""
+        n_t, n_c, away = self._awake(rng, n_t, n_c, bitten, away)
         well = n_t - bitten
         off_t, off_c = np.minimum(lost[0], well), np.minimum(lost[1], n_c)
         if self._shows is Shows.SILENCE:

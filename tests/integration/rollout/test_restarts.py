@@ -10,10 +10,11 @@ from tests.support_rollout import OWNER, SmallFleet, Twin, quick_policy
 
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Invalid
+from brakeline.fleet.enrolment import checked_tags
 from brakeline.platform.database import Database
 from brakeline.protocol.messages import RESTART_CONTEXT
 from brakeline.rollout.model import Policy, Restarts, State
-from brakeline.rollout.restarts import GATE, SETTLE_S
+from brakeline.rollout.restarts import CONSENTS, GATE, NEVER, SETTLE_S
 from brakeline.rollout.view import RolloutView
 from brakeline.trust import ed25519
 
@@ -80,7 +81,7 @@ async def test_controls_are_restarted_by_the_same_clock_and_the_last_ring_is_not
 
 
 @pytest.mark.parametrize(
-    ("consent", "allows", "tags"), [("tagged", True, ()), ("all", True, ("restart:no",)), ("all", False, ())]
+    ("consent", "allows", "tags"), [("tagged", True, ()), ("all", True, ("restart-no",)), ("all", False, ())]
 )
 async def test_who_does_not_consent_is_never_restarted_and_the_report_says_what_is_not_seen(
     fleet: SmallFleet, consent: str, allows: bool, tags: tuple[str, ...]
@@ -160,6 +161,20 @@ async def test_the_order_is_the_same_bytes_each_time_and_can_be_no_offer(fleet: 
     assert not ed25519.verify(key, b"brakeline-order-v1\n" + first.payload.encode(), signature)
     old_agent = replace(asked, restart=None)
     assert await fleet.restarting.restart_for(canary.identity, old_agent) is None
+
+
+def test_the_words_of_consent_can_be_tags() -> None:
+    assert checked_tags((CONSENTS, NEVER)) == tuple(sorted((CONSENTS, NEVER)))
+
+
+async def test_a_frozen_organisation_restarts_nobody(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.allows = True
+    await fleet.create(policy(2, consent="all"))
+    await rounds(fleet, 4)
+    await fleet.freezing.freeze(OWNER, "a bad day")
+    await rounds(fleet, 20)
+    assert restarted(fleet) == []
 
 
 async def test_a_policy_with_words_that_mean_nothing_is_refused(fleet: SmallFleet) -> None:

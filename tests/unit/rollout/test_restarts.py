@@ -64,13 +64,13 @@ def test_the_first_three_rings_restart_and_the_last_one_never_does() -> None:
 @pytest.mark.parametrize(
     ("consent", "allows", "tags", "may"),
     [
-        ("tagged", True, ("restart:yes",), True),
+        ("tagged", True, ("restart-yes",), True),
         ("tagged", True, (), False),
-        ("tagged", False, ("restart:yes",), False),
-        ("tagged", True, ("restart:yes", "restart:no"), False),
+        ("tagged", False, ("restart-yes",), False),
+        ("tagged", True, ("restart-yes", "restart-no"), False),
         ("all", True, (), True),
         ("all", False, (), False),
-        ("all", True, ("restart:no",), False),
+        ("all", True, ("restart-no",), False),
     ],
 )
 def test_people_and_the_endpoint_itself_must_both_allow_it(
