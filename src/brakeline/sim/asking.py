@@ -136,9 +136,14 @@ def split(rng: np.random.Generator, mix: Floats, n: int, here: int | None, there
 
 
 def few(waiting: list[Waiting]) -> list[Waiting]:
-    """The same endpoints in `COHORTS_MAX` cohorts: the oldest two of a ring become one."""
+    """The same endpoints in fewer cohorts: the oldest two that have no controls become one, as nobody is compared there.
+
+    Those that have controls are never mixed with others: who came into range at another time of day has another mix of
+    classes, and that would look like harm.
+    """
     while len(waiting) >= COHORTS_MAX:
-        i = next((i for i, (a, b) in enumerate(itertools.pairwise(waiting)) if a.ring == b.ring), None)
+        alone = [not (w.control.any() or w.control_here.any()) for w in waiting]
+        i = next((i for i, pair in enumerate(itertools.pairwise(alone)) if all(pair)), None)
         if i is None:
             return waiting
         a, b = waiting[i : i + 2]
