@@ -136,7 +136,7 @@ def split(rng: np.random.Generator, mix: Floats, n: int, here: int | None, there
 
 
 def few(waiting: list[Waiting]) -> list[Waiting]:
-    """The same endpoints in fewer cohorts: the oldest two that have no controls become one, as nobody is compared there.
+    """The same endpoints in fewer cohorts: the oldest two without controls become one, as nobody is compared there.
 
     Those that have controls are never mixed with others: who came into range at another time of day has another mix of
     classes, and that would look like harm.
