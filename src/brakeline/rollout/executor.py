@@ -20,7 +20,8 @@ from brakeline.rollout import lint, planner, view
 from brakeline.rollout.budget import Allowance
 from brakeline.rollout.frozen import explained, held
 from brakeline.rollout.journal import BrakeJournal
-from brakeline.rollout.limits import Limits, TenantLimits, within
+from brakeline.rollout.limit_within import within
+from brakeline.rollout.limits import Limits, TenantLimits
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
