@@ -2,7 +2,8 @@
 
 Invariants: whoever sets says why where it widens, and it is in the audit log; a budget is never without a bound; what
 cannot be known now offers nothing. Spending is done by the database with each offer, see migration 0060; the decisions
-are `budget` and `windows`, pure, and what comes of them for one plan `limit_within`. The executor asks `of_tenant` and `allowance`, the check-in path `frozen_for`.
+are `budget` and `windows`, pure, and what comes of them for one plan `limit_within`. The executor asks `of_tenant` and
+`allowance`, the check-in path `frozen_for`.
 """
 
 from __future__ import annotations
