@@ -9,7 +9,7 @@ from brakeline.console import present
 from brakeline.console.views import Badge, Fact, Link, Tone
 from brakeline.console.views_limits import BudgetForm, BudgetPlanView, BudgetRow, PlanRow, WindowRow
 from brakeline.core.errors import Invalid
-from brakeline.rollout.limits import BudgetPlan, BudgetView, WindowView
+from brakeline.rollout.limit_views import BudgetPlan, BudgetView, WindowView
 
 COUNTED: Final = {"hour": "per hour", "at_once": "at once"}
 STATES: Final = {

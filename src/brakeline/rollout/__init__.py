@@ -6,6 +6,7 @@ evidence, no data holds, a halted update is offered by no later rollout, nothing
 
 Pure and worth reading in this order: `model` (words), `arms` (who is treated), `evidence` (what is counted), `evalue`
 and `alpha` (the statistics), `brake` (halt, hold, promote), `planner` (the next blueprint), `lint` (distrusts it),
-`power` (what can be seen at this size). Doing: `store` (SQL), `executor` (reconciler), `journal` (brake presses that
-survive everything), `service` (use cases). docs/explanation/brake.md tells it as a story.
+`power` (what can be seen at this size), `pace` (how fast, by risk), `plans` and `plan_lint` (what people write). Doing:
+`store` (SQL), `executor` (reconciler), `journal` (brake presses that survive everything), `service` (use cases).
+docs/explanation/brake.md tells it as a story.
 """

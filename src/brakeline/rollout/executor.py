@@ -21,7 +21,8 @@ from brakeline.rollout.budget import Allowance
 from brakeline.rollout.frozen import explained, held
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.led import Led
-from brakeline.rollout.limits import Limits, TenantLimits, within
+from brakeline.rollout.limit_within import within
+from brakeline.rollout.limits import Limits, TenantLimits
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store

@@ -2,33 +2,41 @@
 
 Invariants: whoever sets says why where it widens, and it is in the audit log; a budget is never without a bound; what
 cannot be known now offers nothing. Spending is done by the database with each offer, see migration 0060; the decisions
-are `budget` and `windows`, pure. The executor asks `of_tenant` and `allowance`, the check-in path `frozen_for`.
+are `budget` and `windows`, pure, and what comes of them for one plan `limit_within`. The executor asks `of_tenant` and
+`allowance`, the check-in path `frozen_for`.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Bug, Fault, Invalid, NotFound
 from brakeline.fleet.model import EndpointIdentity
-from brakeline.fleet.query import Age, InvalidQuery, Match, parse, render
 from brakeline.fleet.service import FleetService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.platform.observe import logger
 from brakeline.rollout import budget, windows
-from brakeline.rollout.budget import DEFAULT, FLEET, FREEZE_WINDOW, Allowance, Budget, Group, Limit, Per, Usage
-from brakeline.rollout.model import Arm, Blueprint, Line, Report, State
-from brakeline.rollout.situation import Situation
+from brakeline.rollout.budget import DEFAULT, FLEET, Allowance, Budget, Group, Per, Usage
+from brakeline.rollout.limit_views import (
+    BudgetPlan,
+    BudgetView,
+    ScopeChange,
+    WindowView,
+    budget_view,
+    window_view,
+)
+from brakeline.rollout.limit_within import notes
+from brakeline.rollout.limit_words import each, filter_of, name_of, of_group, per_of, standard, when_of
 from brakeline.rollout.store import budgets as budgets_store
 from brakeline.rollout.store import windows as windows_store
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
-from brakeline.rollout.windows import Span, Weekly, Window
+from brakeline.rollout.windows import Window
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed
 from brakeline.tenancy.faults import Overtaken
@@ -41,73 +49,6 @@ REASON_CHARS_MAX: Final = 500
 UNREADABLE: Final = "limits cannot be read, so nothing new is offered"
 SET, REMOVE, END_WINDOW = "set-budget", "remove-budget", "end-window"
 BUDGET_ID: Final = "budget:"  # of a request about a budget, which has no id of its own
-# Who is in a window must not change by what is (not) done in it; `seen` or `missing` do.
-FILTER_KEYS: Final = ("os", "tag", "region", "class", "host", "id", "arch")
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeView:
-    """One group that a budget is counted for."""
-
-    group: str
-    cap: int
-    used: int
-    size: int
-    next_ms: int  # when there is room again; 0 = there is, or nobody can say
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetView:
-    """One budget as people see it; `standard` = the rule of every tenant, nobody has set it."""
-
-    group: str  # "" = the whole fleet
-    per: str  # hour | at_once
-    limit: str
-    endpoints: int | None
-    percent: float | None
-    set_ms: int
-    set_by: str
-    standard: bool
-    scopes: tuple[ScopeView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeChange:
-    """What setting a budget would do to one group; `before` None = it had none of its own."""
-
-    group: str
-    size: int
-    before: int | None
-    after: int
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetPlan:
-    """What setting a budget would do. `widens`: more may be changed than before, so it needs a reason."""
-
-    group: str
-    per: str
-    before: str
-    after: str
-    widens: bool
-    rollouts: int  # that go on now and would have it
-    scopes: tuple[ScopeChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WindowView:
-    """One freeze window as people see it. `state`: frozen (now), to come, or over."""
-
-    id: str
-    name: str
-    when: str
-    zone: str
-    filter: str
-    state: str
-    text: str
-    created_ms: int
-    created_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +125,7 @@ class Limits:
                     by_name[t.region] = min(t.u, by_name.get(t.region, t.u))
         return Allowance(
             limits.usage, await budgets_store.reserved(conn, row.rollout_id), await budgets_store.sharers(conn),
-            "" if passes else limits.frozen, by_name, _notes(targets, partly),
+            "" if passes else limits.frozen, by_name, notes(targets, partly),
         )  # fmt: skip
 
     async def frozen_for(self, identity: EndpointIdentity) -> str:
@@ -218,7 +159,7 @@ class Limits:
             usages = await budgets_store.usages(conn, now_ms)
         if not any((b.group, b.per) == (FLEET, Per.HOUR) for b in found):
             found = (Budget(FLEET, Per.HOUR, DEFAULT), *found)
-        return tuple(_budget_view(b, usages, now_ms) for b in found)
+        return tuple(budget_view(b, usages, now_ms) for b in found)
 
     async def plan_budget(
         self, principal: Principal, *, group: str = "", per: str = "hour", endpoints: int | None = None,
@@ -226,13 +167,13 @@ class Limits:
     ) -> BudgetPlan:  # fmt: skip
         """What `set_budget` would do; changes nothing. Raises as it would, except for a missing reason."""
         principal.require("rollout.read")
-        which, how, limit = budget.parse_group(group), _per(per), budget.checked(endpoints, percent)
+        which, how, limit = budget.parse_group(group), per_of(per), budget.checked(endpoints, percent)
         sizes = await self._sizes(principal, which)
         async with self._db.tenant(principal.tenant_id) as conn:
             old = next((b for b in await budgets_store.budgets(conn) if (b.group, b.per) == (which, how)), None)
             usages = {u.group: u for u in await budgets_store.usages(conn, self._clock.now_ms()) if u.per is how}
             rollouts = await budgets_store.sharers(conn)
-        before = old.limit if old else _standard(which, how)
+        before = old.limit if old else standard(which, how)
         scopes = (
             ScopeChange(str(g), size, usages[g].cap if g in usages else None, limit.cap(size))
             for g, size in sizes.items()
@@ -250,7 +191,7 @@ class Limits:
         `Invalid` for what makes no sense, and for raising it without a reason.
         """
         principal.require("limits.write")
-        which, how = budget.parse_group(group), _per(per)
+        which, how = budget.parse_group(group), per_of(per)
         budget.checked(endpoints, percent)
         await self._sizes(principal, which)
         parameters = {
@@ -263,23 +204,23 @@ class Limits:
         return next(v for v in await self._budgets(principal.tenant_id) if (v.group, v.per) == key)
 
     async def _set(self, by: Agreed, asked: bool, p: Mapping[str, Any], expected: str) -> None:
-        principal, which, how = by.principal, budget.parse_group(p["group"]), _per(p["per"])
+        principal, which, how = by.principal, budget.parse_group(p["group"]), per_of(p["per"])
         limit = budget.checked(p["endpoints"], p["percent"])
         wanted = Budget(which, how, limit, self._clock.now_ms(), by.names)
         async with self._db.tenant(principal.tenant_id) as conn:
             old = await budgets_store.get(conn, which, how)
             if old is None and len(await budgets_store.budgets(conn)) >= BUDGETS_MAX:
                 raise Invalid(f"there are {BUDGETS_MAX} budgets already; remove one that is no longer needed")
-            before = old.limit if old else _standard(which, how)
+            before = old.limit if old else standard(which, how)
             _unmoved(expected, str(before))
             if before != wanted.limit or old is None:
                 facts = _widening(
-                    by, budget.widens(before, limit), asked, p, f"{BUDGET_ID}{_name(which)}/{how.value}", str(before),
-                    f"Raise the budget of {_of(which)} {_each(how)} from {before} to {limit}.",
+                    by, budget.widens(before, limit), asked, p, f"{BUDGET_ID}{name_of(which)}/{how.value}", str(before),
+                    f"Raise the budget of {of_group(which)} {each(how)} from {before} to {limit}.",
                 )  # fmt: skip
                 await budgets_store.put(conn, principal.tenant_id, wanted)
                 after = {"limit": str(limit), "per": how.value} | facts
-                await audit.append(conn, self._clock, principal, "budget.set", _name(which),
+                await audit.append(conn, self._clock, principal, "budget.set", name_of(which),
                                    {"limit": str(before)} if before else None, after)  # fmt: skip
 
     async def remove_budget(
@@ -293,21 +234,22 @@ class Limits:
         )  # fmt: skip
 
     async def _remove(self, by: Agreed, asked: bool, p: Mapping[str, Any], expected: str) -> None:
-        which, how = budget.parse_group(p["group"]), _per(p["per"])
+        which, how = budget.parse_group(p["group"]), per_of(p["per"])
         async with self._db.tenant(by.principal.tenant_id) as conn:
             old = await budgets_store.get(conn, which, how)
             if old is None:
                 raise NotFound(
                     "nobody has set such a budget; `brakeline budget show` lists them", group=str(p["group"])[:80]
                 )  # fmt: skip
-            after = _standard(which, how)
+            after = standard(which, how)
             _unmoved(expected, str(old.limit))
             facts = _widening(
-                by, budget.widens(old.limit, after), asked, p, f"{BUDGET_ID}{_name(which)}/{how.value}", str(old.limit),
-                f"Remove the budget of {_of(which)} {_each(how)}: {old.limit}; what holds then: {after or 'none'}.",
+                by, budget.widens(old.limit, after), asked, p, f"{BUDGET_ID}{name_of(which)}/{how.value}",
+                str(old.limit),
+                f"Remove the budget of {of_group(which)} {each(how)}: {old.limit}; what holds then: {after or 'none'}.",
             )  # fmt: skip
             await budgets_store.remove(conn, which, how)
-            await audit.append(conn, self._clock, by.principal, "budget.remove", _name(which),
+            await audit.append(conn, self._clock, by.principal, "budget.remove", name_of(which),
                                {"limit": str(old.limit), "per": how.value}, facts)  # fmt: skip
 
     # --- two people ---------------------------------------------------------------------------------------------------
@@ -339,9 +281,9 @@ class Limits:
             if p["act"] == END_WINDOW:
                 found = next((w for w in await windows_store.windows(conn) if w.id == p["window"]), None)
                 return _standing(found) if found is not None else "it is gone"
-            which, how = budget.parse_group(p["group"]), _per(p["per"])
+            which, how = budget.parse_group(p["group"]), per_of(p["per"])
             old = await budgets_store.get(conn, which, how)
-        return str(old.limit if old else _standard(which, how))
+        return str(old.limit if old else standard(which, how))
 
     async def _sizes(self, principal: Principal, group: Group) -> dict[Group, int]:
         """The groups that it stands for, by how many endpoints are in each. None is a mistake in the name."""
@@ -363,7 +305,7 @@ class Limits:
         principal.require("rollout.read")
         async with self._db.tenant(principal.tenant_id) as conn:
             found = await windows_store.windows(conn)
-        return tuple(_window_view(w, self._clock.now_ms()) for w in found)
+        return tuple(window_view(w, self._clock.now_ms()) for w in found)
 
     async def add_window(
         self, principal: Principal, *, name: str, weekly: str = "", begins: str = "", ends: str = "", zone: str = "UTC",
@@ -374,8 +316,8 @@ class Limits:
         now_ms = self._clock.now_ms()
         windows.checked_zone(zone)
         window = Window(
-            name.strip(), _when(weekly, begins, ends, zone, now_ms), zone, _filter(filter_text), self._ids.new("fw"),
-            now_ms, principal.name,
+            name.strip(), when_of(weekly, begins, ends, zone, now_ms), zone, filter_of(filter_text),
+            self._ids.new("fw"), now_ms, principal.name,
         )  # fmt: skip
         windows.check(window, now_ms)
         if window.filter and not await self._fleet.matching(principal.tenant_id, window.filter):
@@ -385,7 +327,7 @@ class Limits:
                 raise Invalid(f"there are {WINDOWS_MAX} freeze windows already; remove those that are over")
             await windows_store.insert(conn, principal.tenant_id, window)
             await audit.append(conn, self._clock, principal, "freeze_window.add", window.id, None, _facts(window))
-        return _window_view(window, now_ms)
+        return window_view(window, now_ms)
 
     async def remove_window(self, principal: Principal, name: str, *, reason: str = "") -> WindowView | Request:
         """By id or name. What it holds up goes on from the next round: unless it is over, that needs a reason, and a
@@ -396,7 +338,7 @@ class Limits:
         if found is None:
             raise NotFound("no such freeze window; `brakeline freeze-window list` has them", name=name[:80])
         parameters = {"act": END_WINDOW, "window": found.id, "reason": reason.strip()}
-        return await self._either(principal, parameters) or _window_view(found, self._clock.now_ms())
+        return await self._either(principal, parameters) or window_view(found, self._clock.now_ms())
 
     async def _end_window(self, by: Agreed, asked: bool, p: Mapping[str, Any], expected: str) -> None:
         now_ms = self._clock.now_ms()
@@ -412,98 +354,8 @@ class Limits:
             await audit.append(conn, self._clock, by.principal, "freeze_window.remove", gone.id, _facts(gone), facts)
 
 
-def within(situation: Situation, proposed: Blueprint, report: Report, allowed: Allowance,
-           now_ms: int) -> tuple[Blueprint, Report]:  # fmt: skip
-    """What the planner proposes, with no gate that the limits do not cover; the report says so first. Pure."""
-    row, seen = situation.row, situation.summary
-    treated_in = {(t.region, t.tick): t.treated for t in seen.ticks}
-    fitted, lines = budget.fit(
-        row.blueprint, proposed, allowed, treated_in, lambda region, n: seen.places.untreated(region).at(n), now_ms,
-        row.report.lines,
-    )  # fmt: skip
-    if row.change.release is not None:
-        treated = {s.endpoint_id for s in situation.subjects if s.arm is Arm.TREATED}
-        draws: dict[str, list[int]] = {t.region: [] for t in situation.targets}
-        for t in situation.targets:
-            if t.endpoint_id not in treated:
-                draws[t.region].append(t.u)
-        lines = budget.leased_within(lines, fitted, treated_in, draws)
-    return fitted, Report(budget.waits_first(report.lines, lines))
-
-
-def _notes(targets: Iterable[Target], partly: Iterable[tuple[str, frozenset[str]]]) -> tuple[Line, ...]:
-    """Which part of a rollout's endpoints waits for which limit."""
-    targets = tuple(targets)
-    lines = [
-        Line(FREEZE_WINDOW, State.WAIT, f"{in_force}: {n} of {len(targets)} endpoints are offered nothing", {"n": n})
-        for in_force, ids in partly if (n := sum(t.endpoint_id in ids for t in targets))
-    ]  # fmt: skip
-    reasons: dict[str, int] = {}
-    for t in targets:
-        if t.blocked_code == budget.GROUP_BUDGET:
-            said = t.blocked_reason.partition(";")[0]
-            reasons[said] = reasons.get(said, 0) + 1
-    lines += [Line(budget.BUDGET, State.WAIT, f"{said}: {n} wait for it", {"n": n}) for said, n in reasons.items()]
-    return tuple(lines)
-
-
-def _budget_view(b: Budget, usages: Iterable[Usage], now_ms: int) -> BudgetView:
-    mine = [u for u in usages if u.per is b.per and b.group.covers(u.group)]
-    percent = b.limit.permille / 10 if b.limit.permille is not None else None
-    return BudgetView(
-        str(b.group), b.per.value, str(b.limit), b.limit.endpoints, percent, b.set_ms, b.set_by, not b.set_ms,
-        tuple(ScopeView(str(u.group), u.cap, u.used, u.size, u.next_ms, budget.in_words(u, now_ms)) for u in mine),
-    )  # fmt: skip
-
-
-def _window_view(w: Window, now_ms: int) -> WindowView:
-    in_force = windows.frozen((w,), now_ms)
-    state = "over" if windows.over(w, now_ms) else "to come" if in_force is None else "frozen"
-    return WindowView(
-        w.id, w.name, windows.in_words(w), w.zone, w.filter, state, str(in_force) if in_force else "", w.created_ms,
-        w.created_by,
-    )  # fmt: skip
-
-
 def _facts(w: Window) -> dict[str, object]:
     return {"name": w.name, "when": windows.in_words(w), "zone": w.zone, "filter": w.filter}
-
-
-def _standard(group: Group, per: Per) -> Limit | None:
-    return DEFAULT if (group, per) == (FLEET, Per.HOUR) else None
-
-
-def _name(group: Group) -> str:
-    return str(group) or "fleet"
-
-
-def _per(text: str) -> Per:
-    if text not in tuple(Per):
-        raise Invalid(f"a budget is per hour or at_once, not {text[:40]!r}", got=text[:40])
-    return Per(text)
-
-
-def _when(weekly: str, begins: str, ends: str, zone: str, now_ms: int) -> Span | Weekly:
-    if weekly and (begins or ends):
-        raise Invalid("a freeze window is weekly or has a begin and an end, not both")
-    if weekly:
-        return windows.parse_weekly(weekly)
-    if not begins and not ends:
-        raise Invalid(f"when? Give a begin and an end, or weekly hours: {windows.HINT}")
-    start = windows.parse_instant(begins, zone, latest=False) if begins else now_ms
-    return Span(start, windows.parse_instant(ends, zone, latest=True) if ends else None)
-
-
-def _filter(text: str) -> str:
-    """The filter in its one way of being written; only of keys that what is frozen does not change."""
-    query = parse(text)
-    for term in query.terms:
-        if isinstance(term, Age) or (isinstance(term, Match) and term.key not in FILTER_KEYS):
-            raise InvalidQuery(
-                f"{term.key} changes by itself, so endpoints would slip out of the window; "
-                f"it may speak of {', '.join(FILTER_KEYS)}"
-            )
-    return render(query)
 
 
 def _widening(by: Agreed, widens: bool, asked: bool, p: Mapping[str, Any], object_id: str, situation: str,
@@ -533,11 +385,3 @@ def _unmoved(expected: str, now: str) -> None:
 
 def _standing(w: Window) -> str:
     return f"{windows.in_words(w)}, {w.zone}, for {w.filter or 'everybody'}"
-
-
-def _of(group: Group) -> str:
-    return str(group) or "the fleet"
-
-
-def _each(per: Per) -> str:
-    return "an hour" if per is Per.HOUR else "at once"

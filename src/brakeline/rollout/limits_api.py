@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from brakeline.rollout.api import Who
-from brakeline.rollout.limits import BudgetPlan, BudgetView, Limits, WindowView
+from brakeline.rollout.limit_views import BudgetPlan, BudgetView, WindowView
+from brakeline.rollout.limits import Limits
 from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["limits"])

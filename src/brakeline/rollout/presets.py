@@ -28,6 +28,8 @@ BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "emergency": 22_500, "reh
 EMERGENCY_COUNTS: Final = (1_000, 50_000, 1_000_000)  # then everybody
 EMERGENCY_SHARE: Final = 8  # no ring before the last reaches more than one in so many
 EMERGENCY_SPREAD_S: Final = 2 * 3600
+EMERGENCY_RETURN_S: Final = 16 * 3600  # a laptop's night holds nothing up
+EMERGENCY_CANARIES: Final = 50  # where that is one in twenty at most: enough for statistics, which know of nights
 
 
 def policy_for(size: int, pace: str = "careful") -> Policy:
@@ -73,7 +75,7 @@ def rehearsal(policy: Policy, interval_s: int) -> Policy:
 def _emergency(size: int) -> Policy:
     """As fast as the third checkpoint lets it be: nobody is watched for less than 6 h 15."""
     policy = Policy(
-        _emergency_rings(size, BAKE_S["emergency"]), guard=Guard(holdout=0.0), people_return_s=BAKE_S["emergency"]
+        _emergency_rings(size, BAKE_S["emergency"]), guard=Guard(holdout=0.0), people_return_s=EMERGENCY_RETURN_S
     )
     if size < LARGE_FLEET:
         return policy
@@ -87,7 +89,8 @@ def _emergency_rings(size: int, bake_s: int) -> tuple[Ring, ...]:
         return (Ring("canary", bake_s, count=1), everybody)
     most = size // EMERGENCY_SHARE
     if size < LARGE_FLEET:
-        canary = max(2, min(CANARY_MAX, size // 50))
+        least = EMERGENCY_CANARIES if size >= 20 * EMERGENCY_CANARIES else 2
+        canary = max(least, min(CANARY_MAX, size // 50))
         return (Ring("canary", bake_s, count=canary), Ring("eighth", bake_s, count=max(canary, most)), everybody)
     counts = sorted({min(n, most) for n in EMERGENCY_COUNTS})
     return (*(Ring(f"{n:,}", bake_s, count=n) for n in counts), everybody)

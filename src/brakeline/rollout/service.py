@@ -27,7 +27,8 @@ from brakeline.rollout import arms, led, lint, plan_lint, planner, view
 from brakeline.rollout.executor import WHO, Executor
 from brakeline.rollout.frozen import Frozen, held
 from brakeline.rollout.journal import BrakeJournal
-from brakeline.rollout.limits import Limits, within
+from brakeline.rollout.limit_within import within
+from brakeline.rollout.limits import Limits
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
 from brakeline.rollout.offering import Offering

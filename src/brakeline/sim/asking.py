@@ -6,7 +6,6 @@ time of day. `SpreadPlaces` tells the planner where draws stand, as the product'
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -93,13 +92,18 @@ class Crowd:
         self.seen = there
 
     def make_room(self, region: int) -> None:
-        """The same endpoints of a region in fewer than `COHORTS_MAX` rows: the oldest two of a ring become one."""
+        """The same endpoints of a region in fewer rows: the oldest two without controls, as nobody is compared there.
+
+        Those that have controls are never mixed with others: who came into range at another time of day has another mix
+        of classes, and that would look like harm.
+        """
         while True:
             mine = np.flatnonzero(self.region == region)
-            alike = [(a, b) for a, b in itertools.pairwise(mine) if self.ring[a] == self.ring[b]]
-            if mine.size < COHORTS_MAX or not alike:
+            alone = self.people[mine, CONTROL].sum(axis=(1, 2)) == 0
+            pairs = np.flatnonzero(alone[:-1] & alone[1:])
+            if mine.size < COHORTS_MAX or not pairs.size:
                 return
-            a, b = alike[0]
+            a, b = mine[pairs[0] : pairs[0] + 2]
             self.people[a] += self.people[b]
             self.seen[a] = (self.seen[a] + self.seen[b]) / 2
             self.low[a], self.high[a] = min(self.low[a], self.low[b]), max(self.high[a], self.high[b])

@@ -106,6 +106,14 @@ async def test_from_what_is_vulnerable_to_what_was_deployed(fleet: SmallFleet, r
     assert (seen["count"], seen["skipped_by_code"]) == (2, {})
     code, _, err = await run("deployment", "create", "--expect", "6", "--select", "cve", "--name", cve)
     assert (code, "2 endpoints would be changed now, not 6" in err) == (5, True)
+    told = (await run("deployment", "preview", "--select", "cve", "--name", cve))[1]
+    assert ("Suggested: " in told, "endpoint-days exposed" in told) == (True, True)
+    assert seen["pace_table"][1][0].startswith("careful")
+    words = ("deployment", "create", "--expect", "2", "--select", "cve", "--name", cve, "--pace", "emergency")
+    code, _, err = await run(*words)
+    assert (code, "is not the pace that is suggested" in err, "--why" in err) == (2, True, True)
+    hurried = json.loads((await run(*words, "--why", "it is in the news", "--json"))[1])
+    assert hurried["rollout_id"].startswith("ro_")
     made = json.loads(
         (
             await run(
@@ -154,6 +162,12 @@ async def test_a_policy_of_ones_own_for_rings(fleet: SmallFleet, run: Run, tmp_p
     file.write_text('{"rings": "many"}')
     code, _, err = await run("deployment", "create", "--expect", "1", "--policy", str(file))
     assert (code, "policy.rings: expected a list" in err) == (2, True)
+    file.write_text("rings:\n- {name: only, bake: 5, count: 1}\n")
+    code, _, err = await run("deployment", "create", "--expect", "1", "--policy", str(file))
+    assert (code, "policy.rings[0]: there is no key 'bake'; did you mean bake_s?" in err) == (2, True)
+    file.write_text("rings:\n- {name: only, bake_s: 5 s, count: 1}\nguard: {controls_per_treated: 0}\n")
+    code, _, err = await run("deployment", "create", "--expect", "1", "--policy", str(file))
+    assert (code, "without a control arm" in err) == (2, True)
     file.write_text("{")
     code, _, err = await run("deployment", "create", "--expect", "1", "--policy", str(file))
     assert (code, "no policy file" in err) == (2, True)

@@ -56,6 +56,8 @@ async def test_one_press_stops_every_rollout_and_lifting_goes_on_as_planned(flee
         (line, *_) = await fleet.service.explain(OWNER, rollout)
         assert (line.gate, line.state) == ("freeze", State.HOLD)
         assert line.text == fleet.frozen.told
+        noted = [f.text for f in await fleet.service.lint(OWNER, rollout) if f.rule == "frozen"]
+        assert noted == [fleet.frozen.told]
     assert all(r.why.startswith("frozen by Olga") for r in await fleet.service.list(OWNER))
     await lift(fleet)
     await fleet.rounds(150)

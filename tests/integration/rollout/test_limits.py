@@ -16,7 +16,7 @@ from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import Ready, ReleaseRef, Settings
-from brakeline.rollout.limits import BudgetView, WindowView
+from brakeline.rollout.limit_views import BudgetView, WindowView
 from brakeline.rollout.model import Arm, Change, Pin, Policy, State
 from brakeline.rollout.presets import for_release
 from brakeline.rollout.releasing import Releasing

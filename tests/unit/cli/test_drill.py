@@ -79,3 +79,19 @@ def test_a_plan_of_one_s_own_is_used(capsys: pytest.CaptureFixture[str], tmp_pat
     _, careful = drill(capsys, *words)
     _, at_once = drill(capsys, *words, "--plan", str(plan))
     assert at_once["harmed"]["median"] > 10 * careful["harmed"]["median"]
+
+
+def test_a_plan_in_yaml_is_used_and_one_that_cannot_work_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    words = ["replay", str(few(tmp_path)), "--endpoints", "400", "--seeds", "1", "--plan", str(plan)]
+    plan.write_text("rings:\n- {name: one, count: 40, bake_s: 1 h}\n- {name: all, share: 1, bake_s: 1 h}\n")
+    code, told = drill(capsys, *words)
+    assert (code, told["benign"]["completed"]) == (0, 1)
+    plan.write_text("rings:\n- {name: one, count: 40, bake_s: 1 h}\n")
+    code, told = drill(capsys, *words)
+    assert (code, "is for 40 of 400 endpoints" in json.dumps(told)) == (2, True)
+    plan.write_text("rings:\n- {name: one, size: 40, bake_s: 1 h}\n")
+    code, told = drill(capsys, *words)
+    assert (code, "There are name, bake_s, share, count" in json.dumps(told)) == (2, True)
