@@ -91,6 +91,8 @@ async def test_the_harmed_come_first_then_the_exposed_and_the_version_is_back(fl
     assert view.state == "completed", view.lines
     assert (view.undoes, view.targets, view.exposed) == (rollout, 4, 4)
     assert all(t.version == FORMER and not t.changed for t in fleet.twins)
+    left = await undoing(fleet).plan(OWNER, rollout)
+    assert (left.takes_part, left.unchanged) == ((), 4), "what is back is not taken back again"
     assert [q.pin for q in await fleet.service.quarantined(OWNER)] == [PIN]
 
 
