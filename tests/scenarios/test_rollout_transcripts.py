@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from brakeline.rollout.model import Ring
+from brakeline.rollout import arms
+from brakeline.rollout.model import ROLLBACK, Harmed, Ring
 from brakeline.sim import faults, scenarios, world
 from brakeline.sim.faults import Fault
 
@@ -24,6 +26,7 @@ STORIES: dict[str, tuple[Fault, tuple[int, ...]]] = {
     "postinst-fails-halts": (faults.POSTINST, (2,)),
     "postinst-fails-in-one-canary-holds": (faults.POSTINST, (1, 3)),
     "network-lost-holds": (faults.NETWORK, (1, 3)),
+    "rollback-of-two-harmed-and-four-exposed": (faults.BENIGN, (1, 2, 3)),
 }
 
 
@@ -34,6 +37,7 @@ def tell(name: str) -> str:
     bake_s = round(6.5 * HOUR_S)
     rings = (*(Ring(f"first {n}", bake_s, count=n) for n in counts), Ring("all", bake_s, share=1.0))
     scenario = replace(scenario, policy=replace(scenario.policy, rings=rings), outages=())
+    scenario = taken_back(scenario) if name.startswith("rollback") else scenario
     end = world.run(scenario, 11)
     lines = [(b.made_ms, 0, f"generation {b.generation}: {b.phase}: {b.why}") for b in end.blueprints]
     lines += [(o.at_ms, 1, f"  offer to {o.endpoint_id} in ring {o.ring + 1}") for o in end.offers]
@@ -47,6 +51,14 @@ def tell(name: str) -> str:
         f"# {name}: {fault.name}, rings of {', '.join(map(str, counts))} and all", f"# {regions}", *told,
         f"end: {end.last.phase}, {end.harmed} harmed, spared: {', '.join(spared) or 'nobody'}", *why, "",
     ])  # fmt: skip
+
+
+def taken_back(scenario: world.Scenario) -> world.Scenario:
+    """The same servers, of which the last two have proven harm."""
+    harmed = scenario.fleet[-2:]
+    fleet = tuple(replace(e, u=arms.ahead(e.u, harmed=e in harmed)) for e in scenario.fleet)
+    first = tuple(Harmed(region, n) for region, n in sorted(Counter(e.region for e in harmed).items()))
+    return replace(scenario, fleet=fleet, change=replace(scenario.change, kind=ROLLBACK, undoes="ro_bad", harmed=first))
 
 
 def clock(ms: int) -> str:

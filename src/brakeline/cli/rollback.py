@@ -42,7 +42,7 @@ def _show(plan: dict[str, Any], pace: str) -> None:
     say(f"  {len(first)} endpoints have proven harm and a way back; they come first")
     say(f"  {len(then)} were exposed, show no harm, and have a way back")
     say(f"  {len(left_out)} have no way back and keep what they have")
-    say(f"  {plan['unchanged']} were offered it and changed nothing")
+    say(f"  {plan['unchanged']} were offered it and have nothing of it now")
     if plan["rings"]:
         say("  rings: " + ", ".join(f"{name} up to {upto}" for name, upto in plan["rings"]))
     rows = [(x["hostname"], "first", x["harm"]) for x in first[:NAMED_MAX]]

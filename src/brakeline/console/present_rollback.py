@@ -26,7 +26,7 @@ def rollback_view(plan: UndoPlan, *, may_make: bool) -> RollbackView:
         tuple(_row(x, x.harm) for x in plan.first[:SHOWN]), tuple(_row(x, "") for x in plan.then[:SHOWN]),
         tuple(_row(x, _why(x)) for x in plan.left_out[:SHOWN]),
         _rest(plan.first), _rest(plan.then), _rest(plan.left_out),
-        f"{plural(plan.unchanged, 'endpoint')} got the offer and changed nothing." if plan.unchanged else "",
+        f"{plural(plan.unchanged, 'endpoint')} got it and have nothing of it now." if plan.unchanged else "",
         tuple(f"{name}: up to {upto:,}" for name, upto in plan.rings), f"{href}/rollback",
         f"brakeline rollout rollback {plan.rollout_id} --yes", "" if plan.takes_part else NOBODY, may_make,
     )  # fmt: skip

@@ -136,7 +136,8 @@ def rollout_row(r: RolloutSummary, view: Facts | None, now_ms: int) -> RolloutRo
         said, harm = points(view.now.excess), view.now.low > 0
     return RolloutRow(
         r.id, Link(r.title, rollout_href(r.id)), STATES[r.state],
-        "release" if r.release else plural(r.updates, "update"), f"{r.exposed:,} of {r.targets:,}", said,
+        "release" if r.release else "rollback" if r.undoes else plural(r.updates, "update"),
+        f"{r.exposed:,} of {r.targets:,}", said,
         Tone.BAD if harm or r.state == "halted" else Tone.IDLE, clock_text(r.created_ms, now_ms),
     )  # fmt: skip
 

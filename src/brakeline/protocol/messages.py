@@ -450,7 +450,8 @@ class WayBack:
     @property
     def told(self) -> str:
         """For people."""
-        return f"way back: yes ({self.packages} packages)" if self.stored else f"no way back: {self.reason}"
+        some = f"{self.packages} package" + ("" if self.packages == 1 else "s")
+        return f"way back: yes ({some})" if self.stored else f"no way back: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

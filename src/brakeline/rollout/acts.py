@@ -59,7 +59,9 @@ class Acts:
             return None
         says = (
             f"Resume rollout {row.title} ({row.rollout_id}), {row.blueprint.why or 'halted'}.",
-            f"{_updates(row)} leaves quarantine and is offered to more endpoints, ring by ring.",
+            f"{_updates(row)} is taken back from more endpoints, ring by ring."
+            if row.change.takes_back
+            else f"{_updates(row)} leaves quarantine and is offered to more endpoints, ring by ring.",
             "Endpoints that are not proven at that moment are set aside.",
             f"Reason: {reason}",
         )

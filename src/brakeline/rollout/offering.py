@@ -48,6 +48,7 @@ from brakeline.rollout.store.rollouts import RolloutRow
 
 TOO_OLD: Final = ("agent_too_old", "its agent takes no settings by an offer yet; it gets them when this is completed")
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
+IS_WAY_BACK: Final = "is_way_back"  # of what is itself one, nothing is kept
 AGAIN: Final = frozenset({Progress.EXPIRED, Progress.REFUSED, Progress.INTERRUPTED})
 PROGRESS: Final = {
     Outcome.INSTALLED: Progress.INSTALLED,
@@ -355,7 +356,8 @@ class Offering:
         for live in self.live.of(identity.tenant_id) or ():
             if live.row.rollout_id == offer.rollout_id and progress in (Progress.INSTALLED, Progress.FAILED):
                 live.through.add(endpoint_id)
-        text = f"{endpoint_id}: {result.outcome.value}, {detail}"
+        way_back = f"; {result.way_back.told}" if result.way_back and result.way_back.code != IS_WAY_BACK else ""
+        text = f"{endpoint_id}: {result.outcome.value}, {detail}{way_back}"
         await rollouts.add_event(conn, identity.tenant_id, offer.rollout_id, now_ms, "result", endpoint_id, text)
         return explicit
 

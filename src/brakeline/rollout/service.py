@@ -76,6 +76,7 @@ class RolloutSummary:
     proven: int
     failed: int
     release: str = ""  # id of the release of ours that it rolls out; "" = updates
+    undoes: str = ""  # id of the rollout whose updates it takes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,7 +430,7 @@ class RolloutService(Offering):
             row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
             row.created_by, row.blueprint.ring, row.blueprint.generation, targets, len(treated),
             sum(bool(s.proven_ms) for s in treated), sum(s.progress is Progress.FAILED for s in treated),
-            row.change.release.release_id if row.change.release else "",
+            row.change.release.release_id if row.change.release else "", row.change.undoes,
         )  # fmt: skip
 
     async def of_releases(self, principal: Principal) -> tuple[ReleaseRollout, ...]:

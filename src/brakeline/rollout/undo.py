@@ -47,6 +47,7 @@ class Told:
     detail: str
     told: bool  # a result of a transaction that was begun
     changed: bool  # packages, by what the results say
+    back: bool = False  # an earlier rollback has taken it back there
     kept: bool | None = None  # None = the agent said nothing of a way back
     packages: int = 0
     code: str = ""
@@ -63,7 +64,7 @@ class UndoPlan:
     first: tuple[Exposed, ...]  # proven harm, and a way back
     then: tuple[Exposed, ...]  # exposed, no harm proven, and a way back
     left_out: tuple[Exposed, ...]  # exposed, and no way back: they keep what they have until people see to them
-    unchanged: int  # offered, and nothing was changed there
+    unchanged: int  # offered, and nothing was changed there, or it was taken back there already
     rings: tuple[tuple[str, int], ...] = ()  # name and cumulative number of endpoints
 
     @property
@@ -74,7 +75,7 @@ class UndoPlan:
 def judged(told: Told, *, active: bool) -> Exposed | None:
     """What to do about one treated endpoint; None = nothing was changed there."""
     begun = told.progress not in (Progress.OFFERED, Progress.REFUSED, Progress.EXPIRED)
-    if told.told and not told.changed:
+    if told.back or (told.told and not told.changed):
         return None
     if not told.told and told.progress in (Progress.REFUSED, Progress.EXPIRED):
         return None

@@ -328,6 +328,9 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert all(f">web-{i}</a>" in halted for i in range(4)), "every spared endpoint is named"
     assert "web-2" in await house.page(f"{rollout}/endpoints?show=spared")
     assert "is halted" in await house.page("/")
+    assert f'href="{rollout}/rollback"' in halted
+    assert "No endpoint has a way back" in await house.page(f"{rollout}/rollback"), "nobody had taken it"
+    assert (await house.post(f"{rollout}/rollback", expect_count="0")).status == 422
     assert (await house.post(f"{rollout}/resume", reason="")).status == 422
     assert (await house.post(f"{rollout}/resume", reason="it was a drill")).status == 303
     assert (await house.post(f"{rollout}/withdraw")).status == 303

@@ -70,6 +70,8 @@ async def test_the_harmed_come_first_then_the_exposed_and_the_version_is_back(fl
     assert len(harmed) == 2
     exposed = {t.hostname for t in fleet.twins if t.changed}
     assert len(exposed) == 4
+    log = [x.text for x in (await fleet.service.show(OWNER, rollout)).log if x.kind == "result"]
+    assert all(text.endswith("way back: yes (1 package)") for text in log), log
     plan = await undoing(fleet).plan(OWNER, rollout, "rehearsal")
     assert {x.hostname for x in plan.first} == harmed
     assert all("maintainer_script_failed" in x.harm for x in plan.first)
@@ -89,6 +91,8 @@ async def test_the_harmed_come_first_then_the_exposed_and_the_version_is_back(fl
     assert view.state == "completed", view.lines
     assert (view.undoes, view.targets, view.exposed) == (rollout, 4, 4)
     assert all(t.version == FORMER and not t.changed for t in fleet.twins)
+    left = await undoing(fleet).plan(OWNER, rollout)
+    assert (left.takes_part, left.unchanged) == ((), 4), "what is back is not taken back again"
     assert [q.pin for q in await fleet.service.quarantined(OWNER)] == [PIN]
 
 

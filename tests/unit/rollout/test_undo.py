@@ -22,7 +22,10 @@ from brakeline.rollout.undo import (
     policy_of,
 )
 
-GOOD = Told("ep_1", "web-1", "eu", Progress.INSTALLED, False, 0, "", True, True, True, 2)
+GOOD = Told(
+    "ep_1", "web-1", "eu", Progress.INSTALLED, explicit=False, unhealthy=0, detail="", told=True, changed=True,
+    kept=True, packages=2,
+)  # fmt: skip
 
 
 def able(count: int, harmed: int) -> UndoPlan:
@@ -54,6 +57,7 @@ def test_each_treated_endpoint_has_a_way_back_or_a_reason(told: Told, harm: str,
     "told",
     [
         replace(GOOD, changed=False),
+        replace(GOOD, back=True),
         replace(GOOD, told=False, progress=Progress.REFUSED),
         replace(GOOD, told=False, progress=Progress.EXPIRED),
     ],

@@ -15,7 +15,10 @@ SELECT s.endpoint_id, t.hostname, s.region, s.progress, s.explicit, s.unhealthy,
        r.body->'way_back'->>'stored' AS kept, (r.body->'way_back'->>'packages')::int AS packages,
        r.body->'way_back'->>'code' AS code, r.body->'way_back'->>'reason' AS reason, r.body IS NOT NULL AS told,
        EXISTS (SELECT FROM brakeline.rollout_result c WHERE c.rollout_id = $1 AND c.endpoint_id = s.endpoint_id
-               AND jsonb_array_length(c.body->'changes') > 0) AS changed
+               AND jsonb_array_length(c.body->'changes') > 0) AS changed,
+       EXISTS (SELECT FROM brakeline.rollout_subject b JOIN brakeline.rollout u USING (tenant_id, rollout_id)
+               WHERE b.endpoint_id = s.endpoint_id AND b.arm = 'treated' AND b.progress = 'installed'
+               AND u.change->>'undoes' = $1) AS back
 FROM brakeline.rollout_subject s
 JOIN brakeline.rollout_target t ON t.rollout_id = s.rollout_id AND t.endpoint_id = s.endpoint_id
 LEFT JOIN LATERAL (
@@ -36,7 +39,7 @@ async def told(conn: Connection, rollout_id: str) -> list[Told]:
     return [
         Told(
             r["endpoint_id"], r["hostname"], r["region"], Progress(r["progress"]), r["explicit"], r["unhealthy"],
-            r["detail"], r["told"], r["changed"], None if r["kept"] is None else r["kept"] == "true",
+            r["detail"], r["told"], r["changed"], r["back"], None if r["kept"] is None else r["kept"] == "true",
             r["packages"] or 0, r["code"] or "", r["reason"] or "",
         )
         for r in await conn.fetch(TOLD, rollout_id)
