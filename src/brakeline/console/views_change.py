@@ -26,6 +26,9 @@ class PlanRing:
     share: str
     endpoints: int
     bake: str
+    opens: str = ""  # at the earliest
+    controls: int = 0
+    halts: str = ""  # the smallest harm that statistics see in this ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,7 @@ class RolloutView:
     pause_action: str = ""
     withdraw_action: str = ""
     release: Link | None = None  # the release of ours that it rolls out; None = updates
+    harmed_total: int = 0
 
     @property
     def stopped(self) -> bool:

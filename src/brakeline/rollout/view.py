@@ -113,6 +113,7 @@ class RolloutView:
     spared: tuple[str, ...]  # host names of those that keep their versions: never offered
     spared_ids: tuple[str, ...]
     release: str = ""  # id of the release of ours that it rolls out; "" = updates
+    spared_total: int = 0  # how many those are, where `spared` has examples only (`brief`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,7 @@ def build(
         members=people, targets=len(names), exposed=len(treated), proven=states["proven"], failed=states["failed"],
         silent=states["silent"], controls=sum(m.arm == "control" for m in people),
         spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
-        release=change.release.release_id if change.release else "",
+        release=change.release.release_id if change.release else "", spared_total=len(untouched),
     )  # fmt: skip
 
 
