@@ -254,7 +254,8 @@ SELECTIONS: Final = (
     Choice("all", "All updates"), Choice("names", "Only these packages"),
 )  # fmt: skip
 PREVIEW: Final = Preview(
-    6, 6, (PlanRing("first", "1 endpoint", 1, "30 min", "at once", 5, "proof decides"), PlanRing("half", "3 endpoints", 2, "2 h"), PlanRing("all", "6 endpoints", 3, "3 d")),
+    6, 6, (PlanRing("first", "1 endpoint", 1, "30 min", "at once", 5, "proof decides"), PlanRing("half", "3 endpoints", 2, "2 h", "after 30 min", 3, "proof decides"),
+    PlanRing("all", "6 endpoints", 3, "3 d", "after 2 h 30 min", 0, "proof decides")),
     PINS, 2, tuple(Link(n, f"/endpoints/{n}") for n in ("db-01", "edge-07", "mail-01")), 3,
     (Skipped(Link("lab-03", "/endpoints/ep_9"), "mode assess: no policy lets it patch"),), 1,
     ("With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",),
