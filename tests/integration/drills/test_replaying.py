@@ -20,19 +20,18 @@ async def ended(replays: Replays) -> None:
 
 
 async def test_a_replay_is_done_beside_the_server_and_kept() -> None:
-    replays = Replays()
+    replays = Replays(first=1)
     assert replays.kept() is None
-    replays.begin(200, 1)
+    replays.begin(2_000, 1)
     with pytest.raises(Conflict):
         replays.begin(300, 1)
     await ended(replays)
     assert replays.failed == ""
     answer = replays.kept()
     assert answer is not None
-    rows = present.replay_rows(answer)
-    assert len(rows) >= 16
-    assert all(r.harmed != "–" for r in rows)
-    replays.begin(200, 1)
+    (row,) = present.replay_rows(answer)
+    assert row.harmed != "–"
+    replays.begin(2_000, 1)
     assert replays.running is None, "the same again is answered from memory"
 
 
