@@ -23,6 +23,7 @@ from brakeline.tenancy.service import TenancyService
 
 PAGE_MAX: Final = 100
 READ: Final = "rollout.read"
+CUT_OFF: Final = "the server ended while it ran"
 END_TRIES: Final = 60
 END_AGAIN_S: Final = 2.0
 LOST_MS: Final = 15 * 60_000  # no drill takes so long
@@ -46,8 +47,7 @@ class DrillService:
             async with self._db.tenant(tenant_id) as conn:
                 left = await store.running(conn)
                 if left is not None:
-                    why = "the server ended while it ran"
-                    await store.end(conn, left.id, State.BROKEN_OFF, why, None, self._clock.now_ms())
+                    await store.end(conn, left.id, State.BROKEN_OFF, CUT_OFF, None, self._clock.now_ms())
                     await store.clear(conn)
 
     async def close(self) -> None:
@@ -56,6 +56,8 @@ class DrillService:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for tenant_id, run in tuple(self._runs.items()):  # one that was cancelled before its first step
+            await self._end(tenant_id, run, State.BROKEN_OFF, CUT_OFF)
 
     # --- acts ---------------------------------------------------------------------------------------------------------
 
@@ -95,7 +97,7 @@ class DrillService:
         return await self.show(principal, drill_id)
 
     async def _drive(self, tenant_id: str, run: Run) -> None:
-        state, why = State.BROKEN_OFF, "the server ended while it ran"
+        state, why = State.BROKEN_OFF, CUT_OFF
         try:
             state = await run.go()
             why = f"stopped by {run.stop_by}" if state is State.STOPPED else decide.told(state, run.report())
