@@ -69,6 +69,10 @@ class DeskBase:
                 known = self._shown[key] = (after + max(least_s, (after - now) / SHOWN_SHARE), found)
         return known[1]
 
+    def acted(self, who: Visitor, rollout_id: str) -> None:
+        """Somebody did something to this rollout: the next look counts anew."""
+        self._shown.pop((who.principal.tenant_id, rollout_id), None)
+
     async def live_rollouts(self, who: Visitor) -> int | None:
         try:
             return len(await self.s.rollout.list(who.principal, states=LIVE_STATES, limit=100))

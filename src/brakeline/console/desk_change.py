@@ -112,21 +112,27 @@ class DeskChange(DeskBase):
         )  # fmt: skip
 
     async def brake(self, who: Visitor, rollout_id: str) -> str:
-        return (await self.s.rollout.brake(who.principal, rollout_id)).state
+        state = (await self.s.rollout.brake(who.principal, rollout_id)).state
+        self.acted(who, rollout_id)
+        return state
 
     async def pause(self, who: Visitor, rollout_id: str) -> None:
         await self.s.rollout.pause(who.principal, rollout_id, "paused in the console")
+        self.acted(who, rollout_id)
 
     async def resume(self, who: Visitor, rollout_id: str, reason: str) -> str:
         found = await self.s.rollout.resume(who.principal, rollout_id, reason)
+        self.acted(who, rollout_id)
         return found.approval_id if found is not None else ""
 
     async def start(self, who: Visitor, rollout_id: str) -> str:
         found = await self.s.rollout.start(who.principal, rollout_id)
+        self.acted(who, rollout_id)
         return found.approval_id if found is not None else ""
 
     async def withdraw(self, who: Visitor, rollout_id: str) -> None:
         await self.s.rollout.withdraw(who.principal, rollout_id, "withdrawn in the console")
+        self.acted(who, rollout_id)
 
     # --- new deployment --------------------------------------------------------------------------------------------
 

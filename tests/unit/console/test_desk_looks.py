@@ -68,6 +68,14 @@ async def test_a_rollout_that_costs_nothing_is_always_fresh() -> None:
     assert counting.counted == 5
 
 
+async def test_after_an_act_the_next_look_counts_anew() -> None:
+    made, counting, _ = desk(3.0)
+    await made.shown(OLGA, "ro_1", 0.0)
+    made.acted(OLGA, "ro_1")
+    await made.shown(OLGA, "ro_1", 0.0)
+    assert counting.counted == 2
+
+
 async def test_what_is_remembered_is_for_those_who_may_read_it() -> None:
     made, _, _ = desk(3.0)
     await made.shown(OLGA, "ro_1")
