@@ -1,4 +1,5 @@
-"""`brakeline rollout`: list, show, new, start, watch, pause, brake, rollback, resume, withdraw, explain, lint, power.
+"""`brakeline rollout`: list, show, new, start, watch, pause, brake, rollback, resume, withdraw, explain, lint, power,
+forecast.
 
 `brake` takes the id alone and never asks. `watch` prints a line whenever something changed (also when piped) and ends
 with exit code 6 when the rollout is halted or withdrawn, 7 when waiting took too long. Of endpoints people read the
@@ -26,6 +27,7 @@ Id = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Id of the rollout (r
 Why = Annotated[str, typer.Option("--reason", help="Kept in the log.")]
 GLYPH = {"ok": "✓", "wait": "○", "hold": "?", "halt": "✕", "unknown": "?"}
 POLL_S = 1.0
+SPARED_SHOWN = 20
 STOPPED = ("halted", "withdrawn")
 SPARING = ("holding", *STOPPED)
 
@@ -56,7 +58,7 @@ def list_(
 @app.command()
 def show(rollout: Id, as_json: Json = False) -> None:
     """One rollout: rings by region, arms, why, log, who is spared."""
-    view = Client.from_context().get(f"/rollouts/{rollout}")
+    view = Client.from_context().get(f"/rollouts/{rollout}", examples=None if as_json else True)
     emit(view, as_json, lambda: _show(view))
 
 
@@ -66,7 +68,7 @@ def _show(view: dict[str, Any]) -> None:
         "state": _state(view),
         _what(view): ", ".join(view["updates"]) + (f" (of {view['undoes']})" if view["undoes"] else ""),
         "exposed": f"{view['exposed']} of {view['targets']}: {view['proven']} proven, {view['failed']} failed, "
-                   f"{view['silent']} silent; {len(view['spared'])} keep their versions",
+                   f"{view['silent']} silent; {view['spared_total']} keep their versions",
         "bad": _bad(view["now"]),
     })  # fmt: skip
     say()
@@ -96,7 +98,10 @@ def _bad(now: dict[str, Any]) -> str:
 
 
 def _spared(view: dict[str, Any]) -> str:
-    return "spared, they keep their versions: " + ", ".join(sorted(view["spared"]))
+    """By name where these can be read; of many a few, and how many more."""
+    shown = sorted(view["spared"])[:SPARED_SHOWN]
+    more = view["spared_total"] - len(shown)
+    return "spared, they keep their versions: " + ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _names(view: dict[str, Any]) -> dict[str, str]:
@@ -200,7 +205,7 @@ def explain(rollout: Id, as_json: Json = False) -> None:
     lines = client.get(f"/rollouts/{rollout}/why")
 
     def human() -> None:
-        view = client.get(f"/rollouts/{rollout}")
+        view = client.get(f"/rollouts/{rollout}", examples=True)
         _lines(lines, _names(view), release=bool(view["release"]))
         say("")
         heads = ["signal", "treated", "controls", "evidence", "halts at", "bad means"]
@@ -251,6 +256,33 @@ def power(
 
 
 @app.command()
+def forecast(
+    size: Annotated[int, typer.Argument(min=1, max=20_000_000, help="Endpoints in the fleet.")],
+    pace: Annotated[str, typer.Option(help="careful, fast or rehearsal.")] = "careful",
+    regions: Annotated[int, typer.Option(min=1, max=1_000, help="In how many regions they are.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """When each ring opens at the earliest, and the smallest harm that halts it there. Needs no server."""
+    from brakeline.protocol.codec import to_plain
+    from brakeline.rollout.forecast import forecast as compute
+    from brakeline.rollout.model import Change, Pin
+    from brakeline.rollout.presets import policy_for
+
+    seen = compute(policy_for(size, pace), Change((Pin("any", "1"),)), size, regions)
+
+    def human() -> None:
+        rows = [
+            (r.name, f"{r.upto:,}", f"{r.opens_s / 3600:,.1f} h", f"{r.done_s / 3600:,.1f} h",
+             "proof decides" if r.smallest is None else f"{r.halts_at:,} silent ({100 * r.smallest:.2g} %)")
+            for r in seen.rings
+        ]  # fmt: skip
+        table(["ring", "up to", "opens after", "done after", "halts at"], rows)
+        say(f"Done after {seen.finish_s / 86_400:.1f} days at the earliest; noise among the controls makes it coarser.")
+
+    emit(to_plain(seen), as_json, human)
+
+
+@app.command()
 def watch(
     rollout: Id,
     timeout: Annotated[float, typer.Option(help="Seconds; 0 = for ever.")] = 0.0,
@@ -259,7 +291,7 @@ def watch(
     """Follow it to its end. Ends with 0 when completed, 6 when halted or withdrawn, 7 when time ran out."""
     client, started, said, told = Client.from_context(), time.monotonic(), "", False
     while True:
-        view = client.get(f"/rollouts/{rollout}")
+        view = client.get(f"/rollouts/{rollout}", examples=True)
         line = f"{view['state']}  {view['exposed']}/{view['targets']} exposed, {view['proven']} proven, " \
                f"{view['failed']} failed, {view['silent']} silent  {_stable(view)}"  # fmt: skip
         if line != said and not as_json:

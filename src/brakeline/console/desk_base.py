@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from brakeline.console import present_launcher, present_rollout, present_stop
@@ -20,6 +21,7 @@ PROMOTED = ("rolling", "holding", "completed")
 LIVE_STATES = ("rolling", "holding")
 ROLLOUTS_LOOKED_AT = 20  # newest rollouts in which an endpoint is looked for
 SHOWN_S = 2.0  # how old a rollout may be on a screen that is not its own
+SHOWN_SHARE = 0.1  # of the time goes into counting one rollout for screens
 SHOWN_MAX = 200
 
 
@@ -30,6 +32,7 @@ class DeskBase:
         self.s = services
         self._nav: dict[str, tuple[float, NavCounts]] = {}
         self._shown: dict[tuple[str, str], tuple[float, RolloutView]] = {}
+        self._looking: dict[tuple[str, str], asyncio.Lock] = {}
         self.standings: dict[str, tuple[float, ReleaseStandings]] = {}
         self.deployments: dict[tuple[str, str], tuple[float, DeploymentView | None]] = {}
 
@@ -50,15 +53,25 @@ class DeskBase:
         answers = await self.s.remediation.patchable(who.principal.tenant_id, list(endpoint_ids))
         return {endpoint_id: Mode.ASSESS if why else Mode.PATCH for endpoint_id, why in answers.items()}
 
-    async def shown(self, who: Visitor, rollout_id: str) -> RolloutView:
-        """A rollout as it was at most SHOWN_S ago: for screens that mention many."""
-        key, now = (who.principal.tenant_id, rollout_id), self.s.clock.monotonic_s()
-        known = self._shown.get(key)
-        if known is None or known[0] <= now:
-            if len(self._shown) >= SHOWN_MAX:
-                self._shown.clear()
-            known = self._shown[key] = (now + SHOWN_S, await self.s.rollout.show(who.principal, rollout_id))
+    async def shown(self, who: Visitor, rollout_id: str, least_s: float = SHOWN_S) -> RolloutView:
+        """A rollout as it was a moment ago: counting it again takes at most `SHOWN_SHARE` of the time, however large it
+        is and however many look, so that nobody who watches a rollout keeps its brake waiting."""
+        who.principal.require("rollout.read")
+        key = (who.principal.tenant_id, rollout_id)
+        async with self._looking.setdefault(key, asyncio.Lock()):
+            known, now = self._shown.get(key), self.s.clock.monotonic_s()
+            if known is None or known[0] <= now:
+                if len(self._shown) >= SHOWN_MAX:
+                    self._shown.clear()
+                    self._looking = {key: self._looking[key]}
+                found = await self.s.rollout.show(who.principal, rollout_id)
+                after = self.s.clock.monotonic_s()
+                known = self._shown[key] = (after + max(least_s, (after - now) / SHOWN_SHARE), found)
         return known[1]
+
+    def acted(self, who: Visitor, rollout_id: str) -> None:
+        """Somebody did something to this rollout: the next look counts anew."""
+        self._shown.pop((who.principal.tenant_id, rollout_id), None)
 
     async def live_rollouts(self, who: Visitor) -> int | None:
         try:

@@ -33,7 +33,9 @@ from brakeline.protocol.messages import Mode
 from brakeline.remediation.model import DeploymentView, SettingsPolicy
 from brakeline.remediation.model import Preview as Planned
 from brakeline.rollout import arms, pace_text, power
-from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.brief import brief
+from brakeline.rollout.forecast import Forecast, RingForecast, forecast
+from brakeline.rollout.model import Change, Pin, Ring
 from brakeline.rollout.pace import BY_RISK, Advice
 from brakeline.rollout.presets import policy_for
 
@@ -85,7 +87,7 @@ class DeskChange(DeskBase):
         )  # fmt: skip
 
     async def rollout(self, who: Visitor, rollout_id: str) -> RolloutView:
-        facts = await self.s.rollout.show(who.principal, rollout_id)
+        facts = brief(await self.shown(who, rollout_id, 0.0))
         made = await self._deployment(who, rollout_id)
         return present_rollout.rollout_view(facts, self.s.clock.now_ms(), made, who.may("rollout.resume"))
 
@@ -116,21 +118,27 @@ class DeskChange(DeskBase):
         )  # fmt: skip
 
     async def brake(self, who: Visitor, rollout_id: str) -> str:
-        return (await self.s.rollout.brake(who.principal, rollout_id)).state
+        state = (await self.s.rollout.brake(who.principal, rollout_id)).state
+        self.acted(who, rollout_id)
+        return state
 
     async def pause(self, who: Visitor, rollout_id: str) -> None:
         await self.s.rollout.pause(who.principal, rollout_id, "paused in the console")
+        self.acted(who, rollout_id)
 
     async def resume(self, who: Visitor, rollout_id: str, reason: str) -> str:
         found = await self.s.rollout.resume(who.principal, rollout_id, reason)
+        self.acted(who, rollout_id)
         return found.approval_id if found is not None else ""
 
     async def start(self, who: Visitor, rollout_id: str) -> str:
         found = await self.s.rollout.start(who.principal, rollout_id)
+        self.acted(who, rollout_id)
         return found.approval_id if found is not None else ""
 
     async def withdraw(self, who: Visitor, rollout_id: str) -> None:
         await self.s.rollout.withdraw(who.principal, rollout_id, "withdrawn in the console")
+        self.acted(who, rollout_id)
 
     # --- new deployment --------------------------------------------------------------------------------------------
 
@@ -213,13 +221,11 @@ def preview(planned: Planned, pace: str, now_ms: int) -> Preview:
     pace = advice.suggested if pace == BY_RISK else pace
     rings = arms.rings_for(policy_for(count, pace), change, count) if count else ()
     regions = len({t.region for t in plan.targets})
-    watched_s = sum(r.bake_s for r, _ in rings)
-    before = [0, *(upto for _, upto in rings)]
+    seen = forecast(policy_for(count, pace), change, count, regions) if count else Forecast((), 0, "")
     return Preview(
         endpoints=count, expect_count=count,
         rings=tuple(
-            PlanRing(r.name, f"{upto:,} of {count:,}", upto - before[i], present.span(r.bake_s))
-            for i, (r, upto) in enumerate(rings)
+            _plan_ring(r, f, count) for (r, _), f in zip(rings, seen.rings, strict=True)
         ),
         updates=tuple(_pin(u.name, u.version, u.endpoints, u.security, closing.by_update.get(u.name, 0))
                       for u in plan.updates[:NAMES_SHOWN]),
@@ -230,7 +236,7 @@ def preview(planned: Planned, pace: str, now_ms: int) -> Preview:
                       for s in plan.skipped[:NAMES_SHOWN]),
         more_skipped=max(0, len(plan.skipped) - NAMES_SHOWN),
         statistics=power.power(policy_for(count, pace), change, count, regions).sentences if count else (),
-        earliest_finish=_finish(closing.closed, closing.kev, now_ms, watched_s),
+        earliest_finish=_finish(closing.closed, closing.kev, now_ms, seen.finish_s),
         empty_reason=_empty(planned), digest=plan.digest, pace=pace_view(advice, pace) if count else None,
     )  # fmt: skip
 
@@ -245,11 +251,20 @@ def pace_view(advice: Advice, pace: str) -> PaceView:
     )  # fmt: skip
 
 
-def _finish(closed: tuple[str, ...], exploited: tuple[str, ...], now_ms: int, watched_s: float) -> str:
+def _plan_ring(ring: Ring, f: RingForecast, count: int) -> PlanRing:
+    """A ring with what it can see. Of few endpoints statistics see nothing: then proof and single failures decide."""
+    halts = "proof decides" if f.smallest is None else f"{f.halts_at:,} silent ({100 * f.smallest:.2g} %)"
+    opens = f"after {present.span(f.opens_s)}" if f.opens_s else "at once"
+    return PlanRing(
+        ring.name, f"{f.upto:,} of {count:,}", f.treated, present.span(ring.bake_s), opens, f.controls, halts
+    )
+
+
+def _finish(closed: tuple[str, ...], exploited: tuple[str, ...], now_ms: int, finish_s: float) -> str:
     closes = f"Closes {present.plural(len(closed), 'CVE')}"
     if exploited:
         closes += f", {len(exploited)} of them exploited in the wild"
-    return f"{closes}. Earliest end {present.full_time(now_ms + round(watched_s * 1000))[:16].replace('T', ' ')} UTC."
+    return f"{closes}. Earliest end {present.full_time(now_ms + round(finish_s * 1000))[:16].replace('T', ' ')} UTC."
 
 
 def _empty(planned: Planned) -> str:

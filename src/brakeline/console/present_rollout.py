@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from brakeline.console.present import clock_text, endpoint_href, full_time, plural, span
+from brakeline.console.present import clock_text, endpoint_href, full_time, moment, plural, span
 from brakeline.console.views import Badge, Kpi, Link, LogRow, Need, RolloutRow, Tone
 from brakeline.console.views_change import (
     BrakeControl,
@@ -99,6 +99,7 @@ RELEASE_NOTE: Final = "a release of our own, for the launchers; each tries it be
 BACK_NOTE: Final = "each endpoint puts back what it had itself, from what it kept before the update began"
 SPARED_SHOWN: Final = 60
 HARMED_SHOWN: Final = 40
+COUNTED_FROM: Final = 2_000  # from here on a page may show numbers that are some seconds old, and says of when
 SMALL: Final = 50  # below this, counts are said instead of shares: "1 of 3"
 
 
@@ -186,7 +187,8 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
         statistics=tuple(map(of_release, v.statistics)) if v.release else v.statistics,
         log=tuple(_log_row(x, names, now_ms) for x in v.log), log_more=0,
         harmed=tuple(_mark(m, v.release) for m in harmed[:HARMED_SHOWN]),
-        spared=tuple(Link(name, endpoint_href(i)) for name, i in pairs[:SPARED_SHOWN]), spared_total=len(pairs),
+        harmed_total=max(len(harmed), v.failed + v.silent),
+        spared=tuple(Link(name, endpoint_href(i)) for name, i in pairs[:SPARED_SHOWN]), spared_total=v.spared_total,
         spared_title=SPARED_TITLES.get(v.state, "Not reached yet"),
         updates=_pins(v, made), updates_note=RELEASE_NOTE if v.release else BACK_NOTE if v.undoes else _closing(made),
         releases=releases(v, may_resume),
@@ -206,7 +208,8 @@ def _signal(x: SignalRow) -> SignalLine:
 
 def _sub(v: Facts) -> str:
     size = f"{plural(v.targets, 'endpoint')} in {plural(len(v.regions), 'region')}, {plural(len(v.rings), 'ring')}"
-    return f"made by {v.created_by} · {size} · generation {v.generation}"
+    counted = f" · counted at {moment(v.now.at_ms)}" if v.targets >= COUNTED_FROM else ""
+    return f"made by {v.created_by} · {size} · generation {v.generation}{counted}"
 
 
 def alert(v: Facts) -> str:
@@ -215,12 +218,12 @@ def alert(v: Facts) -> str:
     why = reason(v.why, names_of(v), release=bool(v.release)).rstrip(".")
     if v.state == "halted" and v.release:
         return (
-            f"■ Halted: {why}. {reached} received this release, {len(v.spared):,} were spared. It is recalled: who has "
-            "it goes back to the last known good by itself. It is never resumed; publish a newer release."
+            f"■ Halted: {why}. {reached} received this release, {v.spared_total:,} were spared. It is recalled: who "
+            "has it goes back to the last known good by itself. It is never resumed; publish a newer release."
         )
     if v.state == "halted":
         return (
-            f"■ Halted: {why}. {reached} received this change, {len(v.spared):,} were spared and keep their versions. "
+            f"■ Halted: {why}. {reached} received this change, {v.spared_total:,} were spared and keep their versions. "
             "Nothing more is offered; going on needs a reason and a second person."
         )
     if v.state == "holding":
@@ -228,7 +231,7 @@ def alert(v: Facts) -> str:
     if v.state == "completed":
         return f"✓ Completed: {reached} of {v.targets:,} have it."
     if v.state == "withdrawn":
-        return f"– Withdrawn. {reached} received this change, {len(v.spared):,} keep their versions."
+        return f"– Withdrawn. {reached} received this change, {v.spared_total:,} keep their versions."
     return "○ Draft: nothing has been offered." if v.state == "draft" else ""
 
 
@@ -271,7 +274,7 @@ def kpis(v: Facts) -> tuple[Kpi, ...]:
             members_href(v.id, show="treated")),
         Kpi("failing", "Bad, treated", share(n.x_t, n.n_t), f"control {share(n.x_c, n.n_c)}",
             members_href(v.id, show="bad"), Tone.BAD if bad else None),
-        Kpi("spared", "Spared" if v.state in OVER else "Still spared", f"{len(v.spared):,}",
+        Kpi("spared", "Spared" if v.state in OVER else "Still spared", f"{v.spared_total:,}",
             "keep their versions" if v.state in OVER else "not offered to them", members_href(v.id, show="spared")),
     )  # fmt: skip
 

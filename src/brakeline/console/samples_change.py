@@ -179,7 +179,7 @@ HALTED_VIEW: Final = replace(
                "No endpoint beyond 1,365 will receive this change"),
         *LOG,
     ),
-    harmed=(
+    harmed_total=312, harmed=(
         EndpointMark(Link("web-07", "/endpoints/ep_07"), "libssl3: post-installation script returned 1", Badge("✕", "failed", Tone.BAD)),
         EndpointMark(Link("edge-12", "/endpoints/ep_12"), "last heard 19:09:40, 4 check-ins missed", Badge("?", "silent", Tone.WARN)),
     ),
@@ -212,7 +212,7 @@ SMALL_VIEW: Final = replace(
     ),
     why_title="Why it does not go on",
     why=(WhyLine(Badge("‖", "held", Tone.WARN), "web-01: libssl3 post-installation script returned 1"),),
-    harmed=(EndpointMark(Link("web-01", "/endpoints/ep_01"), "maintainer script failed", Badge("✕", "failed", Tone.BAD)),),
+    harmed_total=1, harmed=(EndpointMark(Link("web-01", "/endpoints/ep_01"), "maintainer script failed", Badge("✕", "failed", Tone.BAD)),),
     spared=tuple(Link(n, f"/endpoints/{n}") for n in ("db-01", "edge-07", "mail-01", "web-02", "web-03")), spared_total=5,
 )  # fmt: skip
 DONE_VIEW: Final = replace(
@@ -231,7 +231,7 @@ RELEASE_VIEW: Final = replace(
     alert="■ Halted: 1 of 1 treated failed through the release itself; web-07: the trial failed, it ended by itself: ended with "
     "code 1. 1 endpoint received this release, 5 were spared. It is recalled: who has it goes back to the last known good by "
     "itself. It is never resumed; publish a newer release.",
-    harmed=(EndpointMark(Link("web-07", "/endpoints/ep_07"), "it ended by itself: ended with code 1. (executed 3 times)", Badge("✕", "trial failed", Tone.BAD)),),
+    harmed_total=1, harmed=(EndpointMark(Link("web-07", "/endpoints/ep_07"), "it ended by itself: ended with code 1. (executed 3 times)", Badge("✕", "trial failed", Tone.BAD)),),
     updates=(PinnedUpdate("brakeline-agent", "1.4.0-0d9e4a61c0b3", 6, False, ""),), release=Link("1.4.0-0d9e4a61c0b3", "/releases/1.4.0-0d9e4a61c0b3"),
     updates_note="a release of our own, for the launchers; each tries it beside one that works",
 )  # fmt: skip
@@ -263,7 +263,8 @@ SELECTIONS: Final = (
     Choice("all", "All updates"), Choice("names", "Only these packages"),
 )  # fmt: skip
 PREVIEW: Final = Preview(
-    6, 6, (PlanRing("first", "1 endpoint", 1, "30 min"), PlanRing("half", "3 endpoints", 2, "2 h"), PlanRing("all", "6 endpoints", 3, "3 d")),
+    6, 6, (PlanRing("first", "1 endpoint", 1, "30 min", "at once", 5, "proof decides"), PlanRing("half", "3 endpoints", 2, "2 h", "after 30 min", 3, "proof decides"),
+    PlanRing("all", "6 endpoints", 3, "3 d", "after 2 h 30 min", 0, "proof decides")),
     PINS, 2, tuple(Link(n, f"/endpoints/{n}") for n in ("db-01", "edge-07", "mail-01")), 3,
     (Skipped(Link("lab-03", "/endpoints/ep_9"), "mode assess: no policy lets it patch"),), 1,
     ("With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",),

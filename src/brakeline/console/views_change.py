@@ -27,6 +27,9 @@ class PlanRing:
     share: str
     endpoints: int
     bake: str
+    opens: str = ""  # at the earliest
+    controls: int = 0
+    halts: str = ""  # the smallest harm that statistics see in this ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,7 @@ class RolloutView:
     undoes: Link | None = None  # the rollout whose updates it takes back
     way_back: str = ""  # address of the plan that takes these updates back
     signals: tuple[SignalLine, ...] = ()
+    harmed_total: int = 0
 
     @property
     def stopped(self) -> bool:

@@ -103,6 +103,6 @@ class ReplayView:
     rows: tuple[ReplayRow, ...] = ()
     benign: str = ""
     endpoints: str = "8500000"
-    seeds: str = "3"
+    seeds: str = "1"
     error: str = ""
     may_run: bool = False

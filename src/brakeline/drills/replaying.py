@@ -2,7 +2,7 @@
 
 A replay says nothing about anybody's endpoints, so its result is the same for every organisation. Bounded: at most
 `SEEDS_MAX` histories, `LONGEST_S` seconds, `KEPT_MAX` results. As a program (`python -m brakeline.drills.replaying
-ENDPOINTS SEEDS`) it prints the answer of `sim.replay` as JSON, and which incident it is at to standard error.
+ENDPOINTS SEEDS FIRST`) it prints the answer of `sim.replay` as JSON, and which incident it is at to standard error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from brakeline.sim.replay import ENDPOINTS_MAX, Request, replay
 
 SEEDS_MAX: Final = 5
 ENDPOINTS_MIN: Final = 100
-LONGEST_S: Final = 1_800.0
+LONGEST_S: Final = 3_600.0
 KEPT_MAX: Final = 8
 BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -37,7 +37,9 @@ class Key:
 class Replays:
     """See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 0) -> None:
+        """`first`: only so many incidents of the file; 0 = all."""
+        self._first = first
         self._kept: dict[Key, dict[str, Any]] = {}
         self._task: asyncio.Task[None] | None = None
         self.running: Key | None = None
@@ -72,7 +74,7 @@ class Replays:
     async def _run(self, key: Key) -> None:
         process = None
         try:
-            command = (sys.executable, "-m", __name__, str(key.endpoints), str(key.seeds))
+            command = (sys.executable, "-m", __name__, str(key.endpoints), str(key.seeds), str(self._first))
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE, limit=BYTES_MAX,
@@ -116,8 +118,9 @@ def text() -> str:
 def main(words: list[str]) -> None:
     """One replay, as a program."""
     os.nice(19)
-    request = Request(int(words[0]), int(words[1]))
-    answer = replay(incidents.parse(text()), request, lambda name: print(name, file=sys.stderr, flush=True))
+    endpoints, seeds, first = map(int, words)
+    request, found = Request(endpoints, seeds), incidents.parse(text())
+    answer = replay(found[: first or len(found)], request, lambda name: print(name, file=sys.stderr, flush=True))
     sys.stdout.write(json.dumps(answer))
 
 

@@ -15,7 +15,7 @@ from brakeline.drills import decide, store
 from brakeline.drills.model import ENDPOINTS, Drill, Plan, Report, State
 from brakeline.drills.run import Parts, Run
 from brakeline.platform.clock import IdMaker
-from brakeline.platform.database import Database
+from brakeline.platform.database import Connection, Database
 from brakeline.platform.observe import logger
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal, system_principal
@@ -23,6 +23,10 @@ from brakeline.tenancy.service import TenancyService
 
 PAGE_MAX: Final = 100
 READ: Final = "rollout.read"
+CUT_OFF: Final = "the server ended while it ran"
+END_TRIES: Final = 60
+END_AGAIN_S: Final = 2.0
+LOST_MS: Final = 15 * 60_000  # no drill takes so long
 
 
 class DrillService:
@@ -33,6 +37,7 @@ class DrillService:
         """`gone`: told which endpoints there are no more."""
         self._db, self._ids, self._tenancy, self._parts, self._gone = db, ids, tenancy, parts, gone
         self._clock = parts.clock
+        self._closing = False
         self._runs: dict[str, Run] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -42,15 +47,17 @@ class DrillService:
             async with self._db.tenant(tenant_id) as conn:
                 left = await store.running(conn)
                 if left is not None:
-                    why = "the server ended while it ran"
-                    await store.end(conn, left.id, State.BROKEN_OFF, why, None, self._clock.now_ms())
+                    await store.end(conn, left.id, State.BROKEN_OFF, CUT_OFF, None, self._clock.now_ms())
                     await store.clear(conn)
 
     async def close(self) -> None:
         """The server ends: every drill is broken off."""
+        self._closing = True
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for tenant_id, run in tuple(self._runs.items()):  # one that was cancelled before its first step
+            await self._end(tenant_id, run, State.BROKEN_OFF, CUT_OFF)
 
     # --- acts ---------------------------------------------------------------------------------------------------------
 
@@ -67,8 +74,7 @@ class DrillService:
         now_ms, tenant_id = self._clock.now_ms(), principal.tenant_id
         drill = Drill(self._ids.new("dr"), fault.name, endpoints, now_ms, principal.name, State.RUNNING, 0, "", None)
         async with self._db.tenant(tenant_id) as conn:
-            if not await store.insert(conn, tenant_id, drill):
-                raise Conflict("a drill runs already; wait for its end or stop it: brakeline drill stop")
+            await self._begin(conn, tenant_id, drill)
             place = await store.organisation(conn, self._ids.new("te"), now_ms)
             if place is None:
                 raise Bug("an organisation of drills has no drills of its own", tenant=tenant_id)
@@ -91,7 +97,7 @@ class DrillService:
         return await self.show(principal, drill_id)
 
     async def _drive(self, tenant_id: str, run: Run) -> None:
-        state, why = State.BROKEN_OFF, "the server ended while it ran"
+        state, why = State.BROKEN_OFF, CUT_OFF
         try:
             state = await run.go()
             why = f"stopped by {run.stop_by}" if state is State.STOPPED else decide.told(state, run.report())
@@ -106,23 +112,42 @@ class DrillService:
             await asyncio.shield(self._end(tenant_id, run, state, why))
 
     async def _end(self, tenant_id: str, run: Run, state: State, why: str) -> None:
-        """Save the report, then remove everything simulated. Nobody speaks for the simulated endpoints any more."""
-        report, who = run.report(), system_principal(tenant_id, "drill")
+        """Save the report and remove everything simulated. While the database is away it is tried again; nobody speaks
+        for the simulated endpoints any more, whatever becomes of it."""
         try:
-            await self._parts.fleet.flush()  # what waits to be written of them would find no row later
-            async with self._db.tenant(tenant_id) as conn:
-                await store.end(conn, run.drill.id, state, why, report, self._clock.now_ms())
-                removed = await store.clear(conn)
-                after = {"state": state.value, "why": why, "simulated_endpoints_removed": removed}
-                await audit.append(conn, self._clock, who, "drill.end", run.drill.id, {"state": "running"}, after)
-            self._parts.fleet.forget(run.tenant_id)
-            self._gone(run.endpoint_ids())
-            await self._parts.rollouts.refresh(run.tenant_id)
-        except Fault as e:  # the next start, or the next drill, clears away
-            logger.warning("drill-not-ended", drill=run.drill.id, reason=str(e))
+            for _ in range(END_TRIES):
+                try:
+                    await self._written(tenant_id, run, state, why)
+                except Fault as e:
+                    logger.warning("drill-not-ended", drill=run.drill.id, reason=str(e))
+                    await asyncio.sleep(0 if self._closing else END_AGAIN_S)
+                else:
+                    break
         finally:
             self._runs.pop(tenant_id, None)
             self._tasks.pop(tenant_id, None)
+
+    async def _written(self, tenant_id: str, run: Run, state: State, why: str) -> None:
+        report, who = run.report(), system_principal(tenant_id, "drill")
+        await self._parts.fleet.flush()  # what waits to be written of them would find no row later
+        async with self._db.tenant(tenant_id) as conn:
+            await store.end(conn, run.drill.id, state, why, report, self._clock.now_ms())
+            removed = await store.clear(conn)
+            after = {"state": state.value, "why": why, "simulated_endpoints_removed": removed}
+            await audit.append(conn, self._clock, who, "drill.end", run.drill.id, {"state": "running"}, after)
+        self._parts.fleet.forget(run.tenant_id)
+        self._gone(run.endpoint_ids())
+        await self._parts.rollouts.refresh(run.tenant_id)
+
+    async def _begin(self, conn: Connection, tenant_id: str, drill: Drill) -> None:
+        """`Conflict` while one runs. One whose end could not be written down is ended by the next, once it is old."""
+        if await store.insert(conn, tenant_id, drill):
+            return
+        left = await store.running(conn)
+        if left is None or tenant_id in self._runs or drill.asked_ms - left.asked_ms < LOST_MS:
+            raise Conflict("a drill runs already; wait for its end or stop it: brakeline drill stop")
+        await store.end(conn, left.id, State.BROKEN_OFF, "its end could not be written down", None, drill.asked_ms)
+        await store.insert(conn, tenant_id, drill)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
+from brakeline.rollout.brief import brief
+from brakeline.rollout.forecast import Forecast, forecast
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Change, Line, Pin
 from brakeline.rollout.power import Power, power
@@ -100,10 +102,21 @@ async def what_can_be_seen(who: Who, size: Annotated[int, Query(ge=1)], pace: st
     return power(policy_for(size, pace), Change((Pin("any", "1"),)), size)
 
 
+@router.get("/rollouts/forecast")
+async def what_it_would_look_like(
+    who: Who, size: Annotated[int, Query(ge=1, le=20_000_000)], pace: str = "careful",
+    regions: Annotated[int, Query(ge=1, le=1_000)] = 1,
+) -> Forecast:  # fmt: skip
+    """When each ring opens at the earliest, the smallest harm that halts it, and how many have the change by then."""
+    who.require("rollout.read")
+    return forecast(policy_for(size, pace), Change((Pin("any", "1"),)), size, regions)
+
+
 @router.get("/rollouts/{rollout_id}")
-async def show_rollout(who: Who, service: Rollouts, rollout_id: str) -> RolloutView:
-    """Everything about one rollout at this moment."""
-    return await service.show(who, rollout_id)
+async def show_rollout(who: Who, service: Rollouts, rollout_id: str, examples: bool = False) -> RolloutView:
+    """Everything about one rollout at this moment; with `examples` every number, and of endpoints a few by name."""
+    view = await service.show(who, rollout_id)
+    return brief(view) if examples else view
 
 
 @router.get("/rollouts/{rollout_id}/why")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -82,6 +85,24 @@ def test_a_drill_is_stopped_by_one_press_and_pressing_twice_does_no_harm(server:
         status, found = asked(server, "POST", f"/drills/{drill_id}/stop")
         assert (status, found["drill"]["state"]) == (200, "stopped")
         assert found["drill"]["why"].startswith("stopped by ")
+
+
+def test_the_command_line_plans_lists_and_shows(server: ServerProcess) -> None:
+    def said(*words: str) -> str:
+        command = [sys.executable, "-m", "brakeline.cli", "drill", *words]
+        environment = os.environ | {"BRAKELINE_CONTEXT": str(server.data / "context.json")}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    plan = said("run", "bad-release", "--dry-run")
+    assert plan.startswith("[drill: simulated endpoints] bad-release: every endpoint that takes it falls silent")
+    assert "No real endpoint is asked or changed." in plan
+    first = asked(server, "GET", "/drills")[1]["items"][-1]
+    assert first["id"] in said("list")
+    report = said("show", first["id"])
+    assert f"{first['id']}  bad-release  halted: BRAKED in the first ring" in report
+    assert "1 in this organisation; none was asked or changed" in report
+    assert {i["name"] for i in json.loads(said("faults", "--json"))["items"] if i["live"]} >= {"bad-release"}
 
 
 def test_what_cannot_be_run_is_refused_with_what_to_do(server: ServerProcess) -> None:

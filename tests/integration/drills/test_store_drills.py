@@ -51,7 +51,8 @@ async def fill(fleet: SmallFleet) -> None:
             PLACE,
         )  # fmt: skip
         await conn.execute(
-            """INSERT INTO brakeline.presence (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services)
+            """INSERT INTO brakeline.presence
+                 (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services)
                VALUES ($1,'ep_drill',now(),'b',false,'drill','{}')""",
             PLACE,
         )

@@ -7,11 +7,11 @@ import pytest
 from brakeline.core.errors import Invalid, NotFound
 from brakeline.drills import decide
 from brakeline.drills.decide import Twin
-from brakeline.drills.model import FAULTS, Fault, State
+from brakeline.drills.model import FAULTS, REGIONS, Fault, State
 from brakeline.protocol.codec import encode
 from brakeline.protocol.messages import Candidate, CheckInReply, Offer, Outcome, Settings, SignedOrder, UpdateRef
 from brakeline.rollout import planner, view
-from brakeline.rollout.model import Blueprint, Line, Phase
+from brakeline.rollout.model import Blueprint, Line, Phase, Wish
 from brakeline.rollout.model import State as GateState
 from brakeline.rollout.view import LogLine, RolloutView
 
@@ -34,10 +34,10 @@ def seen(phase: Phase, ring: int = 0, log: tuple[LogLine, ...] = ()) -> RolloutV
     policy = decide.policy_of(300)
     blueprint = planner.first_blueprint("ro_1", 0)
     blueprint = Blueprint("ro_1", 2, 1, phase, ring, blueprint.made_ms)
-    names = [view.TargetName(f"ep_{n}", f"drill-{n:04}", decide.REGIONS[n % 2], "") for n in range(300)]
+    names = [view.TargetName(f"ep_{n}", f"drill-{n:04}", REGIONS[n % 2], "") for n in range(300)]
     return view.build(
         rollout_id="ro_1", title="drill", change=decide.change_of(BAD), policy=policy, attributes=(), created_ms=0,
-        created_by="x", wish=view.Wish.RUN, blueprint=blueprint, lines=(Line("state", GateState.HALT, "halted: harm"),),
+        created_by="x", wish=Wish.RUN, blueprint=blueprint, lines=(Line("state", GateState.HALT, "halted: harm"),),
         names=names, subjects=[], samples=[], log=log, population=300, now_ms=60_000,
     )  # fmt: skip
 
