@@ -94,7 +94,7 @@ class SettingsUse(PolicyUse):
     async def waiting_settings(self, tenant_id: str) -> Waiting:
         """Endpoints whose policies wish more than they have."""
         known = await self._tenant(tenant_id)
-        wished = {e: s for e, s in known.wished().items() if standing.waits(known.has.get(e), s)}
+        wished = {e: s for e, s in known.wished(known.spoken_for()).items() if standing.waits(known.has.get(e), s)}
         return Waiting({e: standing.in_force(known.has.get(e), s) for e, s in wished.items()}, wished)
 
     async def plan_settings(self, principal: Principal, pace: str = "careful") -> SettingsPlan:
