@@ -11,9 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.core.errors import Invalid
+from brakeline.core.errors import Fault, Invalid
+from brakeline.fleet.model import EndpointIdentity
 from brakeline.protocol.messages import Settings
 from brakeline.remediation import standing, store_settings
+from brakeline.remediation.decide import effective
 from brakeline.remediation.policies import CountMoved, PolicyUse
 from brakeline.remediation.standing import Difference
 from brakeline.remediation.store_settings import Version
@@ -76,6 +78,14 @@ class SettingsUse(PolicyUse):
 
     async def _offered(self, tenant_id: str, endpoint_id: str) -> Settings | None:
         return await self._settings_rollouts.offered(tenant_id, endpoint_id)
+
+    async def still_wished(self, identity: EndpointIdentity, settings: Settings) -> bool:
+        """Whether policies allow all of this by now. For `rollout.offering`, before each offer; False without data."""
+        try:
+            wished = effective((await self._tenant(identity.tenant_id)).policies(identity.endpoint_id))
+        except Fault:
+            return False
+        return standing.allows(wished, settings)
 
     async def _fold(self, tenant_id: str) -> None:
         """What completed rollouts have proven is from now on what their endpoints have."""

@@ -73,6 +73,11 @@ def waits(has: Settings | None, wished: Settings) -> bool:
     return settings_digest(in_force(has, wished)) != settings_digest(wished)
 
 
+def allows(wished: Settings, settings: Settings) -> bool:
+    """Whether nothing in `settings` is wider than what is wished."""
+    return settings_digest(narrowest(settings, wished)) == settings_digest(settings)
+
+
 def speak(policies: Iterable[SettingsPolicy]) -> bool:
     """Whether any of these says something of the settings of an agent."""
     return any(p.mode is not None or p.refresh_interval_s or p.inventory_interval_s for p in policies)

@@ -29,6 +29,7 @@ class LiveRollout:
     row: RolloutRow
     targets: dict[str, Target]
     through: set[str] = field(default_factory=set)  # treated, with a final result: nothing more to offer
+    treated: set[str] = field(default_factory=set)  # while it offers: who has got an offer
     asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
 
     def candidate(self, endpoint_id: str) -> Candidate:
@@ -68,7 +69,7 @@ class LiveRollouts:
             treated = [s.subject for s in subjects if s.subject.arm is Arm.TREATED]
             through = {s.endpoint_id for s in treated if s.progress in THROUGH}
             asked = tuple(sorted((s.region, s.u) for s in treated if s.progress in ASKED))
-            found.append(LiveRollout(row, targets, through, asked))
+            found.append(LiveRollout(row, targets, through, {s.endpoint_id for s in treated}, asked))
         self._tenants[tenant_id] = tuple(found)
         return self._tenants[tenant_id]
 
