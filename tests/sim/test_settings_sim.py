@@ -80,7 +80,7 @@ class Cell:
         story.now_s += 61
         story.state = replace(story.state, link=replace(story.state.link, busy=True, ever=True))
         reported = settings_digest(story.state.durable.settings)
-        told = standing.told(self.has, self.wished, self.offered if self.sent else None, reported)
+        told = standing.settings_told(self.has, self.wished, self.offered if self.sent else None, reported)
         orders, candidates = (), ()
         if self.offered is not None:
             candidates = (Candidate(self.rollout, 1, PIN, settings=self.offered),)

@@ -59,7 +59,7 @@ class PolicyUse:
             remembered = await self._tenant(tenant_id)
             offered = await self._offered(tenant_id, endpoint_id)
             wished = effective(remembered.policies(endpoint_id))
-            found = standing.told(remembered.has.get(endpoint_id), wished, offered, reported)
+            found = standing.settings_told(remembered.has.get(endpoint_id), wished, offered, reported)
         except Fault as e:
             logger.warning("settings-unknown", endpoint=endpoint_id, reason=str(e))
             found = effective(())

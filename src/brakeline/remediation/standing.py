@@ -59,7 +59,7 @@ def in_force(has: Settings | None, wished: Settings) -> Settings:
     return narrowest(has or NONE, wished)
 
 
-def told(has: Settings | None, wished: Settings, offered: Settings | None, reported: str) -> Settings:
+def settings_told(has: Settings | None, wished: Settings, offered: Settings | None, reported: str) -> Settings:
     """What a reply says. `offered`: by a rollout that stands; `reported`: digest of what the endpoint runs by."""
     if offered is not None and reported:
         rolling = narrowest(offered, wished)

@@ -292,6 +292,16 @@ async def test_first_settings_are_at_once_for_few_and_by_a_rollout_for_many(
     one = fleet.twins[0].identity.endpoint_id
     assert "rollout of settings" in (await remediation.patchable(OWNER.tenant_id, [one]))[one]
 
+    async with database.tenant(
+        OWNER.tenant_id
+    ) as conn:  # as a policy of an installation before there were such rollouts
+        await conn.execute("UPDATE brakeline.settings_policy SET kept = true")
+    await world.rounds(4)
+    assert {s.mode for s in world.runs.values()} == {Mode.PATCH}  # what it let them do, they go on doing
+    await world.wish_shorter()
+    await world.rounds(4)
+    assert world.with_refresh(NEW) == []
+
 
 async def test_without_the_database_an_endpoint_on_trial_is_told_to_look_only(world: World, database: Database) -> None:
     await world.wish_shorter()
