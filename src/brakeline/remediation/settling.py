@@ -22,6 +22,7 @@ from brakeline.remediation.store_settings import Version
 from brakeline.rollout import arms, power
 from brakeline.rollout.settings import Course, SettingsRollouts, change_of, policy_of
 from brakeline.rollout.view import RingView
+from brakeline.rollout.wording import reason
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
@@ -177,12 +178,12 @@ class SettingsUse(PolicyUse):
 def sentence(good: int, newest: Version | None, course: Course | None, waiting: int) -> str:
     """Where it stands, for people."""
     if newest is not None and course is not None:
-        head = f"version {newest.version}"
+        head, why = f"version {newest.version}", reason(course.why, {})
         if course.state == "halted":
-            return f"{head} was halted, and whoever had it runs by what it had before. {course.why}"
+            return f"{head} was halted, and whoever had it runs by what it had before: {why}"
         if course.state in UNDER_WAY:
             ring = f"ring {course.ring}, " if course.ring else ""
-            return f"{head} {UNDER_WAY[course.state]}: {ring}{course.taken} of {course.targets}. {course.why}"
+            return f"{head} {UNDER_WAY[course.state]}: {ring}{course.taken} of {course.targets} ({why})"
     if waiting:
         one = "endpoint waits" if waiting == 1 else "endpoints wait"
         return f"{waiting} {one} for a rollout of settings; nobody has started it: brakeline settings plan"
