@@ -35,6 +35,7 @@ CALLERS = {
     "set_leases": {"rollout/releasing.py"},
     "follow_order": {"server/following.py"},
     "CheckInReply": {"server/exchange.py"},
+    "settings_told": {"remediation/policies.py"},  # which settings a reply repeats
     "AskHelper": {"agent/offers.py"},  # of a believed order that fits what was planned
     "AskLauncher": {"agent/releases.py"},
     "StoreFollow": {"agent/releases.py"},

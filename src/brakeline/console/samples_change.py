@@ -290,7 +290,7 @@ POLICY_ROWS: Final = (
     PolicyRow("po_02", "lab", Link("tag:lab", "/endpoints?q=tag:lab"), Badge("○", "assess", Tone.IDLE), None, "alice, 2026-11-20"),
 )  # fmt: skip
 SETTINGS: Final = {
-    "rolling": SettingsView("version 7 is rolling out: ring canary, 3 of 40. waiting for bake time: 3 h 12 min of 26 h left", Link("its rollout", "/rollouts/ro_1")),
+    "rolling": SettingsView("version 7 is rolling out: ring canary, 3 of 40 (ring canary: waiting for bake time: 3 h 12 min of 26 h left)", Link("its rollout", "/rollouts/ro_1")),
     "waiting": SettingsView(
         "40 endpoints wait for a rollout of settings; nobody has started it: brakeline settings plan", None, 40,
         (Wider("mode", "assess", "patch", 40),), "canary: 2 endpoints, early: 4 endpoints", "0123456789ab",

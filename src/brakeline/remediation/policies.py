@@ -8,8 +8,7 @@ changes in this process; a fault while finding out means *assess*, never *patch*
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from brakeline.core.clock import Clock
@@ -27,6 +26,7 @@ from brakeline.remediation import standing, store, store_settings
 from brakeline.remediation.decide import effective, why
 from brakeline.remediation.decide import self_update as self_update_of
 from brakeline.remediation.model import SelfUpdate, SettingsPolicy
+from brakeline.remediation.remembered import Remembered
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 from brakeline.trust.artifacts import is_release_id
@@ -38,25 +38,6 @@ POLICIES_MAX: Final = 200  # each is one question to the database every REMEMBER
 INTERVAL_S: Final = (60, 7 * 86400)
 
 
-@dataclass(slots=True)
-class _Remembered:
-    """Policies of a tenant and whom each matches; `until_s` on the monotonic clock."""
-
-    until_s: float
-    matching: tuple[tuple[SettingsPolicy, frozenset[str]], ...]
-    revision: int = 0
-    has: Mapping[str, Settings] = field(default_factory=dict)  # last good settings, by endpoint
-
-    def policies(self, endpoint_id: str) -> tuple[SettingsPolicy, ...]:
-        """Those that match an endpoint."""
-        return tuple(policy for policy, ids in self.matching if endpoint_id in ids)
-
-    def wished(self) -> dict[str, Settings]:
-        """What policies wish for each endpoint of which any of them speaks."""
-        ids = frozenset().union(*(found for policy, found in self.matching if standing.speak((policy,))))
-        return {endpoint_id: effective(self.policies(endpoint_id)) for endpoint_id in ids}
-
-
 class PolicyUse:
     """Base of the use cases; `service.RemediationService` has them all."""
 
@@ -66,7 +47,7 @@ class PolicyUse:
     ) -> None:  # fmt: skip
         self._db, self._clock, self._ids, self._bus, self._fleet = db, clock, ids, bus, fleet
         self._check_in_interval_s = check_in_interval_s
-        self._remembered: dict[str, _Remembered] = {}
+        self._remembered: dict[str, Remembered] = {}
 
     async def effective_settings(self, identity: EndpointIdentity, reported: str = "") -> Settings:
         """What the agent of this endpoint is told. Never raises for the database: then it is *assess*.
@@ -78,7 +59,7 @@ class PolicyUse:
             remembered = await self._tenant(tenant_id)
             offered = await self._offered(tenant_id, endpoint_id)
             wished = effective(remembered.policies(endpoint_id))
-            found = standing.told(remembered.has.get(endpoint_id), wished, offered, reported)
+            found = standing.settings_told(remembered.has.get(endpoint_id), wished, offered, reported)
         except Fault as e:
             logger.warning("settings-unknown", endpoint=endpoint_id, reason=str(e))
             found = effective(())
@@ -197,7 +178,7 @@ class PolicyUse:
         if found != expect_count:
             raise CountMoved(f"the filter matches {found} endpoints now, not {expect_count}", found=found)
 
-    async def _tenant(self, tenant_id: str) -> _Remembered:
+    async def _tenant(self, tenant_id: str) -> Remembered:
         remembered = self._remembered.get(tenant_id)
         now = self._clock.monotonic_s()
         if remembered is None or now >= remembered.until_s:
@@ -206,17 +187,17 @@ class PolicyUse:
                 found, revision = await store.policies(conn), await store.revision(conn)
                 has = await store_settings.standing(conn)
             matching = [(policy, frozenset(await self._fleet.matching(tenant_id, policy.filter))) for policy in found]
-            remembered = _Remembered(now + REMEMBER_S, tuple(matching), revision, has)
+            remembered = Remembered(now + REMEMBER_S, tuple(matching), revision, has)
             remembered.has = has | await self._adopt(tenant_id, remembered)
             self._remembered[tenant_id] = remembered
         return remembered
 
-    async def _adopt(self, tenant_id: str, known: _Remembered) -> dict[str, Settings]:
+    async def _adopt(self, tenant_id: str, known: Remembered) -> dict[str, Settings]:
         """Give first settings to endpoints that have none, as far as that goes without a rollout."""
-        wished = known.wished()
-        fresh = [standing.Fresh(e, s, known.policies(e)) for e, s in wished.items() if e not in known.has]
-        if not fresh:
+        wished = known.wished(known.spoken_for() - known.has.keys())
+        if not wished:
             return {}
+        fresh = [standing.Fresh(e, s, known.policies(e)) for e, s in wished.items()]
         now_ms = self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
             await store_settings.lock(conn, tenant_id)
@@ -229,7 +210,7 @@ class PolicyUse:
 
     async def _changed(self, tenant_id: str) -> None:
         """Ask again who matches, and let the waiting check-ins of all concerned answer with the new settings."""
-        before = self._remembered.pop(tenant_id, _Remembered(0.0, ()))
+        before = self._remembered.pop(tenant_id, Remembered(0.0, ()))
         concerned = {*before.matching, *(await self._tenant(tenant_id)).matching}
         await self._bus.publish(f"endpoint:{tenant_id}")
         for endpoint_id in sorted(frozenset().union(*(ids for _, ids in concerned))):

@@ -54,6 +54,7 @@ class RemediationService(SettingsUse):
         """Give it the parts that deployments need; policies work without."""
         self._exposure, self._rollouts = exposure, rollouts
         self._settings_rollouts = SettingsRollouts(rollouts)
+        rollouts.still_wished = self.still_wished
         return self
 
     async def _watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:

@@ -11,15 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.core.errors import Invalid
+from brakeline.core.errors import Fault, Invalid
+from brakeline.fleet.model import EndpointIdentity
 from brakeline.protocol.messages import Settings
 from brakeline.remediation import standing, store_settings
+from brakeline.remediation.decide import effective
 from brakeline.remediation.policies import CountMoved, PolicyUse
 from brakeline.remediation.standing import Difference
 from brakeline.remediation.store_settings import Version
 from brakeline.rollout import arms, power
 from brakeline.rollout.settings import Course, SettingsRollouts, change_of, policy_of
 from brakeline.rollout.view import RingView
+from brakeline.rollout.wording import reason
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
@@ -77,6 +80,14 @@ class SettingsUse(PolicyUse):
     async def _offered(self, tenant_id: str, endpoint_id: str) -> Settings | None:
         return await self._settings_rollouts.offered(tenant_id, endpoint_id)
 
+    async def still_wished(self, identity: EndpointIdentity, settings: Settings) -> bool:
+        """Whether policies allow all of this by now. For `rollout.offering`, before each offer; False without data."""
+        try:
+            wished = effective((await self._tenant(identity.tenant_id)).policies(identity.endpoint_id))
+        except Fault:
+            return False
+        return standing.allows(wished, settings)
+
     async def _fold(self, tenant_id: str) -> None:
         """What completed rollouts have proven is from now on what their endpoints have."""
         async with self._db.tenant(tenant_id) as conn:
@@ -94,7 +105,7 @@ class SettingsUse(PolicyUse):
     async def waiting_settings(self, tenant_id: str) -> Waiting:
         """Endpoints whose policies wish more than they have."""
         known = await self._tenant(tenant_id)
-        wished = {e: s for e, s in known.wished().items() if standing.waits(known.has.get(e), s)}
+        wished = {e: s for e, s in known.wished(known.spoken_for()).items() if standing.waits(known.has.get(e), s)}
         return Waiting({e: standing.in_force(known.has.get(e), s) for e, s in wished.items()}, wished)
 
     async def plan_settings(self, principal: Principal, pace: str = "careful") -> SettingsPlan:
@@ -167,12 +178,12 @@ class SettingsUse(PolicyUse):
 def sentence(good: int, newest: Version | None, course: Course | None, waiting: int) -> str:
     """Where it stands, for people."""
     if newest is not None and course is not None:
-        head = f"version {newest.version}"
+        head, why = f"version {newest.version}", reason(course.why, {})
         if course.state == "halted":
-            return f"{head} was halted, and whoever had it runs by what it had before. {course.why}"
+            return f"{head} was halted, and whoever had it runs by what it had before: {why}"
         if course.state in UNDER_WAY:
             ring = f"ring {course.ring}, " if course.ring else ""
-            return f"{head} {UNDER_WAY[course.state]}: {ring}{course.taken} of {course.targets}. {course.why}"
+            return f"{head} {UNDER_WAY[course.state]}: {ring}{course.taken} of {course.targets} ({why})"
     if waiting:
         one = "endpoint waits" if waiting == 1 else "endpoints wait"
         return f"{waiting} {one} for a rollout of settings; nobody has started it: brakeline settings plan"

@@ -59,7 +59,7 @@ def in_force(has: Settings | None, wished: Settings) -> Settings:
     return narrowest(has or NONE, wished)
 
 
-def told(has: Settings | None, wished: Settings, offered: Settings | None, reported: str) -> Settings:
+def settings_told(has: Settings | None, wished: Settings, offered: Settings | None, reported: str) -> Settings:
     """What a reply says. `offered`: by a rollout that stands; `reported`: digest of what the endpoint runs by."""
     if offered is not None and reported:
         rolling = narrowest(offered, wished)
@@ -71,6 +71,11 @@ def told(has: Settings | None, wished: Settings, offered: Settings | None, repor
 def waits(has: Settings | None, wished: Settings) -> bool:
     """Whether something of what is wished needs a rollout."""
     return settings_digest(in_force(has, wished)) != settings_digest(wished)
+
+
+def allows(wished: Settings, settings: Settings) -> bool:
+    """Whether nothing in `settings` is wider than what is wished."""
+    return settings_digest(narrowest(settings, wished)) == settings_digest(settings)
 
 
 def speak(policies: Iterable[SettingsPolicy]) -> bool:

@@ -30,6 +30,7 @@ class LiveRollout:
     row: RolloutRow
     targets: dict[str, Target]
     through: set[str] = field(default_factory=set)  # treated, with a final result: nothing more to offer
+    treated: set[str] = field(default_factory=set)  # while it offers: who has got an offer
     asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
     without: tuple[UpdateRef, ...] = ()  # quarantined: in no plan, not even as a dependency
 
@@ -74,8 +75,8 @@ class LiveRollouts:
             treated = [s.subject for s in subjects if s.subject.arm is Arm.TREATED]
             through = {s.endpoint_id for s in treated if s.progress in THROUGH}
             asked = tuple(sorted((s.region, s.u) for s in treated if s.progress in ASKED))
-            refs = tuple(UpdateRef(*pin) for pin in without)
-            found.append(LiveRollout(row, targets, through, asked, refs))
+            refs, names = tuple(UpdateRef(*pin) for pin in without), {s.endpoint_id for s in treated}
+            found.append(LiveRollout(row, targets, through, names, asked, refs))
         self._tenants[tenant_id] = tuple(found)
         return self._tenants[tenant_id]
 

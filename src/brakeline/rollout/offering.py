@@ -9,7 +9,7 @@ dependency.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -47,6 +47,8 @@ from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
 TOO_OLD: Final = ("agent_too_old", "its agent takes no settings by an offer yet; it gets them when this is completed")
+TAKEN_BACK: Final = ("taken_back", "a policy has taken away meanwhile what this rollout would bring")
+Wished = Callable[[EndpointIdentity, Settings], Awaitable[bool]]
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
 IS_WAY_BACK: Final = "is_way_back"  # of what is itself one, nothing is kept
 AGAIN: Final = frozenset({Progress.EXPIRED, Progress.REFUSED, Progress.INTERRUPTED})
@@ -67,6 +69,7 @@ class Offering:
         self.db, self.clock, self.ids, self.cell, self.journal, self.limits = db, clock, ids, cell, journal, limits
         self.live = LiveRollouts()
         self.on_harm: Callable[[], None] | None = None  # told after a commit of harm: the reconciler looks at once
+        self.still_wished: Wished | None = None  # whoever knows what policies wish by now (`remediation`)
 
     async def refresh(self, tenant_id: str) -> tuple[LiveRollout, ...]:
         """Read again what is live for a tenant."""
@@ -140,9 +143,22 @@ class Offering:
         frozen = await self.limits.frozen_for(identity) if asking else ""
         for ready in asking:
             live = open_to[ready.rollout_id]
-            if await self._ready(identity, check_in, ready, live, frozen) and live.row.change.release is not None:
-                self._asked(tenant_id, ready.rollout_id, live.targets[identity.endpoint_id])
+            if await self._taken_back(identity, live):
+                continue
+            if await self._ready(identity, check_in, ready, live, frozen):
+                live.treated.add(identity.endpoint_id)
+                if live.row.change.release is not None:
+                    self._asked(tenant_id, ready.rollout_id, live.targets[identity.endpoint_id])
         return await self._orders(identity, open_to), halted
+
+    async def _taken_back(self, identity: EndpointIdentity, live: LiveRollout) -> bool:
+        """Whether policies have narrowed since its settings were planned: then they are not offered, even once."""
+        settings = live.targets[identity.endpoint_id].settings
+        if settings is None or self.still_wished is None or await self.still_wished(identity, settings):
+            return False
+        async with self.db.tenant(identity.tenant_id) as conn:
+            await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *TAKEN_BACK)
+        return True
 
     async def _note_started(self, identity: EndpointIdentity, check_in: CheckIn) -> None:
         if check_in.in_progress:

@@ -57,17 +57,18 @@ class SettingsRollouts:
         self._rollouts = service
 
     async def offered(self, tenant_id: str, endpoint_id: str) -> Settings | None:
-        """What a rollout that stands has, or would have, offered to this endpoint. In memory."""
+        """What a rollout that stands has offered to this endpoint, or has proven for it. In memory."""
         known = self._rollouts.live.of(tenant_id)
         if known is None:
             known = await self._rollouts.refresh(tenant_id)
         mine = [x for x in known if x.row.change.kind == SETTINGS and endpoint_id in x.targets]
-        found = (x.targets[endpoint_id].settings for x in reversed(mine) if self._stands(tenant_id, x))
+        found = (x.targets[endpoint_id].settings for x in reversed(mine) if self._stands(tenant_id, x, endpoint_id))
         return next(found, None)
 
-    def _stands(self, tenant_id: str, x: LiveRollout) -> bool:
+    def _stands(self, tenant_id: str, x: LiveRollout, endpoint_id: str) -> bool:
         pressed = self._rollouts.journal.pressed(tenant_id, x.row.rollout_id)
-        return x.row.blueprint.phase in STANDS and x.row.wish in (Wish.RUN, Wish.PAUSE) and not pressed
+        reached = endpoint_id in x.treated or x.row.blueprint.phase is Phase.COMPLETED
+        return reached and x.row.blueprint.phase in STANDS and x.row.wish in (Wish.RUN, Wish.PAUSE) and not pressed
 
     async def create(
         self, principal: Principal, title: str, digest: str, targets: Mapping[str, Settings], pace: str

@@ -15,7 +15,11 @@ from tests.support_people import wired
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
+from brakeline.exposure import store_flips
 from brakeline.exposure.api import router as exposure_router
+from brakeline.exposure.content_api import router as content_router
+from brakeline.exposure.flips import LOSSES, Flips, HeldRow, Named
+from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
@@ -25,6 +29,7 @@ from brakeline.remediation.settings_api import router as settings_router
 from brakeline.rollout.service import RolloutService
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import current_principal
+from brakeline.tenancy.service import TenancyService
 
 OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -42,14 +47,16 @@ async def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> AsyncIterator[Run]:  # fmt: skip
     """Run one command line against a server that has these slices."""
-    exposure = ExposureService(database, clock, fleet.bus, fleet.service)
+    advisories, tenancy = AdvisoriesService(database, clock), TenancyService(database, clock, ids)
+    exposure = ExposureService(database, clock, fleet.bus, fleet.service, advisories)
     fleet.service.on_inventory = exposure.on_inventory
     rollouts = RolloutService(database, clock, ids, fleet.bus, fleet.service, fleet.cell, tmp_path / "journal")
     await wired(database, clock, ids, rollouts, OWNER.tenant_id)
     await rollouts.open()
-    api = make_api((exposure_router, remediation_router, settings_router))
+    api = make_api((exposure_router, remediation_router, settings_router, content_router))
     api.dependency_overrides[current_principal] = lambda: OWNER
-    api.state.exposure = exposure
+    api.state.exposure, api.state.clock = exposure, clock
+    api.state.holding = Holding(database, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     api.state.remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
 
     async def command(*words: str) -> tuple[int, str, str]:
@@ -127,6 +134,33 @@ async def test_from_what_is_vulnerable_to_what_was_deployed(fleet: SmallFleet, r
     assert made["id"] in (await run("deployment", "list"))[1]
     assert "rolling" in (await run("deployment", "show", made["id"]))[1]
     assert (await run("policy", "delete", policies[0]["id"]))[0] == 0
+
+
+async def test_content_that_is_held_is_listed_and_refused_and_bounds_are_set(
+    fleet: SmallFleet, run: Run, database: Database, clock: ManualClock, tmp_path: Path
+) -> None:
+    await endpoint(fleet, "web1")
+    code, out, err = await run("content", "list")
+    assert (code, "debian-changelog" in out, "over 5%" in err) == (0, True, True)
+    sha256 = "ab" * 32
+    row = HeldRow("debian-changelog", sha256, "poisoned", Flips(100, 0, 60, 0, 0, 1, (Named("CVE-1", 1),)), LOSSES,
+                  "it would take away 60 findings", clock.now_ms())  # fmt: skip
+    async with database.tenant(OWNER.tenant_id) as conn:
+        await store_flips.hold(conn, OWNER.tenant_id, row)
+    out = (await run("content", "list"))[1]
+    assert "held: debian-changelog poisoned" in out
+    assert "provisional, known to be exploited, and not live yet: CVE-1 on 1" in out
+    code, _, err = await run("content", "refuse", "debian-changelog", "--sha256", "cd" * 32, "--reason", "poison")
+    assert (code, "other content of this feed is held now" in err) == (5, True)
+    refuse = ("content", "refuse", "debian-changelog", "--sha256", sha256, "--reason", "poison")
+    code, out, _ = await run(*refuse)
+    assert (code, "the last good content stays" in out) == (0, True)
+    assert f"refused by {OWNER.name}" in (await run("content", "list"))[1]
+    code, out, _ = await run("content", "accept", "debian-changelog", "--sha256", sha256)
+    assert (code, "not done yet" in out) == (10, True)  # it takes a second person
+    code, out, _ = await run("content", "bound", "--losses", "0.02", "--additions", "0.1")
+    assert (code, "losses 2%, additions 10%" in out) == (0, True)
+    assert (await run("content", "bound", "--losses", "0.9", "--additions", "0.1"))[0] != 0
 
 
 async def test_settings_from_what_waits_to_a_rollout_of_them(fleet: SmallFleet, run: Run) -> None:

@@ -251,6 +251,16 @@ async def test_what_narrows_is_immediate_also_while_a_rollout_is_under_way(world
     assert {s.mode for s in world.runs.values()} == {Mode.PATCH}  # they had it before: a return, no change
 
 
+async def test_what_a_policy_has_taken_back_meanwhile_is_offered_to_nobody_else(world: World) -> None:
+    await world.wish_shorter()
+    started = await world.start()
+    await world.remediation.create_policy(OWNER, name="stop", filter_text="", mode="assess")
+    await world.rounds(6)
+    assert not [t for t in world.fleet.twins if t.orders]
+    seen = await world.fleet.service.show(OWNER, started.rollout_id)
+    assert any("taken away meanwhile" in str(line) for line in (seen, *seen.lines))
+
+
 async def test_an_old_agent_gets_them_when_they_are_proven_and_is_named_until_then(world: World) -> None:
     old = world.fleet.twins[3].identity.endpoint_id
     world.old_agents.add(old)
@@ -281,6 +291,16 @@ async def test_first_settings_are_at_once_for_few_and_by_a_rollout_for_many(
     assert (await remediation.plan_settings(OWNER)).endpoints == 21
     one = fleet.twins[0].identity.endpoint_id
     assert "rollout of settings" in (await remediation.patchable(OWNER.tenant_id, [one]))[one]
+
+    async with database.tenant(
+        OWNER.tenant_id
+    ) as conn:  # as a policy of an installation before there were such rollouts
+        await conn.execute("UPDATE brakeline.settings_policy SET kept = true")
+    await world.rounds(4)
+    assert {s.mode for s in world.runs.values()} == {Mode.PATCH}  # what it let them do, they go on doing
+    await world.wish_shorter()
+    await world.rounds(4)
+    assert world.with_refresh(NEW) == []
 
 
 async def test_without_the_database_an_endpoint_on_trial_is_told_to_look_only(world: World, database: Database) -> None:

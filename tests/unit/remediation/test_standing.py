@@ -38,7 +38,7 @@ def fresh(count: int, enrolled_ms: int, *policies: SettingsPolicy) -> list[Fresh
 
 def test_nothing_wider_than_the_last_good_settings_is_ever_told_without_an_offer() -> None:
     for has, wished in itertools.product([None, *ALL], ALL):
-        told = standing.told(has, wished, None, settings_digest(wished))
+        told = standing.settings_told(has, wished, None, settings_digest(wished))
         assert not wider(told, has or NONE)
         assert not wider(told, wished)
 
@@ -46,7 +46,7 @@ def test_nothing_wider_than_the_last_good_settings_is_ever_told_without_an_offer
 def test_an_offer_counts_only_for_who_runs_by_it_and_never_beyond_what_is_wished() -> None:
     for has, wished, offered in itertools.product([None, *ALL[::4]], ALL[::3], ALL[::2]):
         for reported in ("", settings_digest(has or NONE), settings_digest(offered)):
-            told = standing.told(has, wished, offered, reported)
+            told = standing.settings_told(has, wished, offered, reported)
             assert not wider(told, wished)
             if wider(told, has or NONE):
                 assert reported == settings_digest(offered)
@@ -55,9 +55,9 @@ def test_an_offer_counts_only_for_who_runs_by_it_and_never_beyond_what_is_wished
 def test_the_reply_to_a_narrowed_trial_is_what_it_says_it_runs_by() -> None:
     offered = Settings(Mode.PATCH, 60, 600, 900)
     wished = Settings(Mode.ASSESS, 60, 600, 900)
-    told = standing.told(PATCH, wished, offered, settings_digest(offered))
+    told = standing.settings_told(PATCH, wished, offered, settings_digest(offered))
     assert told == wished
-    assert standing.told(PATCH, wished, offered, settings_digest(told)) == told
+    assert standing.settings_told(PATCH, wished, offered, settings_digest(told)) == told
 
 
 def test_what_narrows_needs_no_rollout_and_what_widens_does() -> None:
