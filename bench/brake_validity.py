@@ -4,7 +4,7 @@
 
 *Null*: nothing is done by the change, while nights, weekends, outages and shared shocks move everybody: how often does
 a comparison at alpha 1 % ever halt? *Power*: how many treated are bad when it halts. *Grid*: of the growth of the one
-bet that fits, how much the best of the grid keeps at the odds ratio where that is least, and what the mean over the grid
+bet that fits, how much the best of the grid keeps at the odds ratio where that is least, and what their mean
 costs. *Exact*: what the hypergeometric price buys over its binomial bound. All in numpy, thousands of runs at once.
 """
 

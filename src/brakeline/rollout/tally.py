@@ -76,6 +76,15 @@ class Tally:
                 self._change(place, s)
             self._columns.put(place, s)
 
+    def follow(self, subjects: Sequence[Subject], turns: Sequence[Turn]) -> bool:
+        """All subjects as they are now: those that differ are taken over. False = some that were counted are gone."""
+        places, mine = self._places, self._subjects
+        changed = [
+            s for s in subjects if (place := places.get((s.endpoint_id, s.arm, s.tick))) is None or mine[place] != s
+        ]
+        self.update(changed, turns)
+        return len(self) == len(subjects)
+
     def _join(self, s: Subject, turns: Sequence[Turn]) -> None:
         self._subjects.append(s)
         self._block.append((s.ring, s.tick, -1, s.region))
