@@ -1,13 +1,13 @@
 """How many endpoints harm reaches before the brake acts, and how often it acts on nothing: `./dev bench brake`.
 
-    python -m bench.brake [--json FILE] [--tables ticks,habits,stream,fleets,small,batch] [--runs N] [--right N]
+    python -m bench.brake [--json FILE] [--tables A,B,...] [--runs N] [--right N]
                           [--endpoints N] [--seeds N] [--harmless N] [--paces careful,fast] [--lines FILE]
 
-Six tables. *Batch*: the rows of the design page among millions of endpoints, ours (as `brakeline drill run` has it)
-beside the page's plan and peers' rules, and how often a harmless change is halted (`histories`). *Small*: fleets alone
-and pooled (`brake_small`). *Ticks*: false halts when the change
-does nothing but the bad rate drifts within a tick, for several ways of treating those who ask after the budget is
-spent. *Habits*: false halts of whole rollouts where those who ask late are worse anyway. *Stream*: bad treated
+*Batch*: the rows of the design page among millions of endpoints, ours (as `brakeline drill run` has it) beside the
+page's plan and peers' rules, and how often a harmless change is halted (`histories`). *Small*: fleets alone and pooled
+(`brake_small`). *Null, power, grid, exact*: what the bets are worth (`brake_validity`). *Ticks*: false halts when the
+change does nothing but the bad rate drifts within a tick, for several ways of treating those who ask after the budget
+is spent. *Habits*: false halts of whole rollouts where those who ask late are worse anyway. *Stream*: bad treated
 endpoints at the halt, one checkpoint, alpha 0.1 %, ten treated a tick. *Fleets*: whole rollouts in simulated fleets,
 driven by the real planner, brake and lint.
 """
@@ -25,13 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import brake_small, histories
+from bench import brake_small, brake_validity, histories
 from bench.histories import interval
 from brakeline.rollout import arms, evalue
 from brakeline.rollout.evidence import Counts
 from brakeline.rollout.model import Arm, Gate, Phase, Turn
 from brakeline.sim import faults, scenarios, world
 
+TABLES = ("null", "power", "grid", "exact", "ticks", "habits", "stream", "fleets", "small", "batch")
 ALPHA_TICKS = 0.0003
 ALPHA_STREAM = 0.001
 ASKERS = 300  # per tick: three times what the budget can take
@@ -274,7 +275,7 @@ def main() -> None:
     parser.add_argument(
         "--right", type=int, default=1, help="so many times as many runs for rules that should not halt"
     )
-    parser.add_argument("--tables", default="ticks,habits,stream,fleets,small,batch")
+    parser.add_argument("--tables", default=",".join(TABLES))
     parser.add_argument("--endpoints", type=int, default=8_500_000)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--harmless", type=int, default=0, help="histories of a harmless change; 0 = as many as seeds")
@@ -289,6 +290,10 @@ def main() -> None:
         "stream": lambda: stream_table(options.runs),
         "fleets": lambda: fleets_table(options.runs),
         "batch": lambda: batch_table(options),
+        "null": lambda: list(brake_validity.null_table(options.runs * 100)),
+        "power": lambda: list(brake_validity.power_table(options.runs * 10)),
+        "grid": lambda: list(brake_validity.grid_table()),
+        "exact": lambda: list(brake_validity.exact_table(options.runs * 10)),
         "small": lambda: brake_small.table(options.runs),
     }
     rows = [row for name in options.tables.split(",") for row in tables[name]()]

@@ -28,6 +28,7 @@ from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import offers, rollouts
 from brakeline.rollout.store.rollouts import RolloutRow, Sample
+from brakeline.rollout.tallies import Tallies
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import system_principal
 
@@ -58,6 +59,7 @@ class Executor:
         """`refresh` reads a tenant's rollouts again; done before anybody is told, who would else see the older ones."""
         self._db, self._clock, self._bus, self._fleet, self._journal = db, clock, bus, fleet, journal
         self._refresh, self._limits = refresh, limits
+        self._tallies = Tallies()
         self._samples: dict[str, tuple[int, int, int, int]] = {}
         self.led_of: LedOf | None = None  # `linked.Linked` puts itself here; without it what is led holds
 
@@ -98,7 +100,8 @@ class Executor:
             pressed = await self._pressed(conn, tenant_id, row, now_ms)
             elsewhere = await quarantined_elsewhere(conn, rollout_id)
             freeze = self._journal.frozen(tenant_id)
-            situation = held(await load(conn, row, presence, elsewhere, pressed, now_ms), freeze)
+            situation = held(await load(conn, row, presence, elsewhere, pressed, now_ms, self._tallies.count),
+                             freeze)  # fmt: skip
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)

@@ -40,6 +40,11 @@ class Ledger:
         self._youngest[block] = max(ready_ms, self._youngest.get(block, 0))
         self.changed(block, -1)
 
+    def left(self, block: Block, ready_ms: Sequence[int]) -> None:
+        """Somebody is in this block no more; when those were ready who still are."""
+        self.changed(block, -1)
+        self._youngest[block] = max(ready_ms, default=0)
+
     def changed(self, block: Block, bits: int) -> None:
         """What is known of somebody at these checkpoints has changed: what was said of the block there is forgotten."""
         stale = self._compared.get(block, 0) & bits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,13 +10,14 @@ from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
 from brakeline.protocol.digests import settings_digest
 from brakeline.rollout import evidence, signals
-from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, Wish
+from brakeline.rollout.model import Arm, Blocked, Blueprint, Observed, Pin, Policy, Progress, Subject, Wish
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.summary import Summary, summarise
 
+Count = Callable[[Policy, Blueprint, Observed, int], Summary]
 # Answers that pass by themselves; with any other an endpoint is not eligible until it says "ready".
 PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale", "budget", "group_budget", "freeze_window"})
 
@@ -152,8 +153,10 @@ def _proves(row: SubjectRow, seen: Presence, unhealthy: bool, settings: str) -> 
 
 
 async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], quarantined: frozenset[Pin],
-               pressed_by: str | None, now_ms: int) -> Situation:  # fmt: skip
-    """The situation of `row`; `pressed_by` = who pressed the brake according to the journal, None = nobody."""
+               pressed_by: str | None, now_ms: int, count: Count = summarise) -> Situation:  # fmt: skip
+    """The situation of `row`; `pressed_by` = who pressed the brake according to the journal, None = nobody. `count`
+    makes numbers of it; whoever comes again every second keeps some (`tallies`).
+    """
     targets = tuple(await arms_store.targets(conn, row.rollout_id))
     stored = await arms_store.subjects(conn, row.rollout_id)
     ticks = tuple(await arms_store.ticks(conn, row.rollout_id))
@@ -177,7 +180,7 @@ async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presenc
     taken = tuple(
         s.subject.endpoint_id for s in stored if taken_by_launcher(release_id, s, presence.get(s.subject.endpoint_id))
     )
-    summary = summarise(row.policy, row.blueprint, observed, now_ms)
+    summary = count(row.policy, row.blueprint, observed, now_ms)
     return Situation(row, targets, subjects, changed, taken, observed, summary)
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import reduce
+from operator import attrgetter, or_, xor
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +37,14 @@ from brakeline.rollout.summary import (
     small_rings,
 )
 
+# What comparisons read: masks with a bit a checkpoint, and all fields but those that are only counted. A field that
+# nobody has put here yet makes every comparison of the subject's block be made anew: slow, never wrong.
+MASK_NAMES: Final = ("heard", "unhealthy", "asleep", "resources", "actions", "often")
+COUNTED_NAMES: Final = ("last_heard_ms", "asleep_now", "unhealthy_now", "progress", "explicit", "proven_ms",
+                        "set_aside_ms", "detail", "consents", "restarted_ms", "restart_refused", "boot_id", "starts",
+                        "last_boot", "troubles", "troubled_ms")  # fmt: skip
+MASKS: Final = attrgetter(*MASK_NAMES)
+OTHERS: Final = attrgetter(*(f.name for f in fields(Subject) if f.name not in {*MASK_NAMES, *COUNTED_NAMES}))
 Key = tuple[str, Arm, int]  # endpoint, arm, tick: an endpoint may have been a control of several rings
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -76,6 +87,15 @@ class Tally:
                 self._change(place, s)
             self._columns.put(place, s)
 
+    def follow(self, subjects: Sequence[Subject], turns: Sequence[Turn]) -> bool:
+        """All subjects as they are now: those that differ are taken over. False = some that were counted are gone."""
+        places, mine = self._places, self._subjects
+        changed = [
+            s for s in subjects if (place := places.get((s.endpoint_id, s.arm, s.tick))) is None or mine[place] != s
+        ]
+        self.update(changed, turns)
+        return len(self) == len(subjects)
+
     def _join(self, s: Subject, turns: Sequence[Turn]) -> None:
         self._subjects.append(s)
         self._block.append((s.ring, s.tick, -1, s.region))
@@ -89,7 +109,7 @@ class Tally:
             return
         if place in self._members.get(old, ()):
             self._members[old].remove(place)
-            self._ledger.changed(old, -1)
+            self._ledger.left(old, [self._subjects[p].ready_ms for p in self._members[old]])
         self._block[place] = block
         (self._unplaced.discard if block[2] else self._unplaced.add)(place)
         if s.ready_ms >= self._ledger.since_ms:
@@ -99,9 +119,7 @@ class Tally:
     def _change(self, place: int, s: Subject) -> None:
         old = self._subjects[place]
         self._subjects[place] = s
-        bits = (s.heard ^ old.heard) | (s.unhealthy ^ old.unhealthy) | (s.asleep ^ old.asleep)
-        bits |= (s.resources ^ old.resources) | (s.actions ^ old.actions) | (s.often ^ old.often)
-        bits = -1 if s.crossed_ms != old.crossed_ms else bits
+        bits = -1 if OTHERS(s) != OTHERS(old) else reduce(or_, map(xor, MASKS(s), MASKS(old)))
         if bits:
             self._ledger.changed(self._block[place], bits)
         if (s.progress, s.explicit) != (old.progress, old.explicit):
@@ -131,9 +149,9 @@ class Tally:
         return Summary(
             observed.change, places, mine.parts(bake_s), mine.controls(), table,
             {g: (n, x) for g, (n, x) in self._ended.items() if n}, self._lost(mine, small), self._given_up(mine, small),
-            bool(mine.control.any()), self._names(mine, small), observed.ticks, observed.blocked, observed.wish, observed.wish_by,
-            observed.wish_reason, observed.data_ms, observed.resumed_generation, observed.quarantined,
-            observed.attributes,
+            bool(mine.control.any()), self._names(mine, small), observed.ticks, observed.blocked, observed.wish,
+            observed.wish_by, observed.wish_reason, observed.data_ms, observed.resumed_generation,
+            observed.quarantined, observed.attributes,
         )  # fmt: skip
 
     def _anew(self, since_ms: int, turns: Sequence[Turn]) -> None:

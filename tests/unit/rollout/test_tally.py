@@ -61,7 +61,7 @@ class History:
         return changed
 
     def _ready(self) -> list[Subject]:
-        rng, found = self.rng, []
+        rng, found = self.rng, list[Subject]()
         if rng.random() < 0.8:
             low = rng.randrange(100, 500)
             self.turns += tuple(Turn(r, self.ring, self.tick, low, 500, rng.randrange(600, 1000)) for r in REGIONS)
@@ -129,10 +129,14 @@ def plain(s: Summary) -> dict[str, Any]:
     return found | {"population": s.population, "by_region": s.treated_by_region()}
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_after_any_history_the_tally_equals_counting_anew(seed: int) -> None:
-    story, tally = History(seed), Tally(POLICY)
-    rows = 0
+@pytest.mark.parametrize("first", range(0, 16, 4))
+def test_after_any_history_the_tally_equals_counting_anew(first: int) -> None:
+    assert sum(map(compared_in, range(first, first + 4))), "some of these histories compare something"
+
+
+def compared_in(seed: int) -> int:
+    """Rows that were compared in one history, after each of whose evaluations both ways agree."""
+    story, tally, rows = History(seed), Tally(POLICY), 0
     for _ in range(24):
         tally.update(story.step(), story.turns)
         if story.rng.random() < 0.5:
@@ -141,11 +145,11 @@ def test_after_any_history_the_tally_equals_counting_anew(seed: int) -> None:
         kept = tally.summary(blueprint, observed, story.now_ms)
         anew = summarise(POLICY, blueprint, observed, story.now_ms)
         assert plain(kept) == plain(anew)
-        assert planner.decide(POLICY, blueprint, kept, story.now_ms)[0] == planner.decide(
-            POLICY, blueprint, anew, story.now_ms)[0]  # fmt: skip
+        next_kept, next_anew = (planner.decide(POLICY, blueprint, seen, story.now_ms)[0] for seen in (kept, anew))
+        assert next_kept == next_anew
         rows += len(kept.table)
     assert len(tally) == len(story.subjects)
-    assert rows or seed == 5, "this history compares something"
+    return rows
 
 
 def test_without_subjects_there_is_nothing_to_tell() -> None:
