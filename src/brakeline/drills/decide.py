@@ -86,7 +86,7 @@ def interval_s(endpoints: int) -> int:
 
 
 def policy_of(endpoints: int) -> Policy:
-    """The rings of a fleet of that size at rehearsal pace, with twice its canaries; each bakes past every checkpoint."""
+    """The rings of a fleet of that size at rehearsal pace, with twice its canaries; each bakes past all checkpoints."""
     every = interval_s(endpoints)
     policy = rehearsal(policy_for(endpoints, "rehearsal"), every)
     bake_s = policy.checkpoints_s[-1]
