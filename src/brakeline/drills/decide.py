@@ -56,6 +56,7 @@ CHECK_INS_PER_S: Final = 40
 VERSION: Final = "2.0-drill"
 BEFORE: Final = "1.0-drill"
 SERVICE: Final = "brakeline-drill.service"
+CANARY_SHARE: Final = 25  # one of so many is a canary: enough to halt in the first ring, wherever the lots fall
 AGENT: Final = "drill"
 STARTED: Final = "rollout started"
 SETTLE_S: Final = 60  # enrolling, the first tick, telling everybody
@@ -85,11 +86,12 @@ def interval_s(endpoints: int) -> int:
 
 
 def policy_of(endpoints: int) -> Policy:
-    """The rings of a fleet of that size at rehearsal pace; a ring bakes past its last checkpoint."""
+    """The rings of a fleet of that size at rehearsal pace, with twice its canaries; each bakes past all checkpoints."""
     every = interval_s(endpoints)
     policy = rehearsal(policy_for(endpoints, "rehearsal"), every)
     bake_s = policy.checkpoints_s[-1]
-    return replace(policy, rings=tuple(replace(r, bake_s=bake_s) for r in policy.rings))
+    canary = replace(policy.rings[0], count=max(policy.rings[0].count or 1, endpoints // CANARY_SHARE))
+    return replace(policy, rings=tuple(replace(r, bake_s=bake_s) for r in (canary, *policy.rings[1:])))
 
 
 def longest_s(policy: Policy) -> int:
