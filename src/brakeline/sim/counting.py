@@ -23,6 +23,7 @@ HOUR_MS: Final = 3_600_000
 STEP_H: Final = 0.25  # time between two decisions, so also the time that a halt takes to reach everybody
 REPORTED_H: Final = 0.25  # an offer's result is told within a quarter of an hour
 BACK_H: Final = 16.0  # who closed the lid before it could tell of the update is back the next morning
+GOLDEN: Final = 0.6180339887
 KINDS: Final = len(CLASSES)
 
 
@@ -52,8 +53,9 @@ def parts(b: Blocks, how: Telling, names: Sequence[str], gone: Floats, bake_h: f
         "baked": n * (age_h >= bake_h - 1e-9), "consenting": b.ints["willing"], "restarted": _back(b),
     }  # fmt: skip
     sums = {name: np.bincount(keys, values) for name, values in columns.items()}
-    for name in ("proven", "passed_proven"):  # parts of endpoints, made whole so that no sum drifts
-        sums[name] = np.diff(np.rint(np.cumsum(sums[name])), prepend=0.0)
+    turn = at_h / STEP_H * GOLDEN % 1  # parts of endpoints are made whole, now of one, now of another: all come back
+    for name in ("proven", "passed_proven"):
+        sums[name] = np.diff(np.floor(np.cumsum(sums[name]) + turn + 1e-9), prepend=np.floor(turn))
     youngest = np.zeros(int(keys.max()) + 1)
     np.maximum.at(youngest, keys, b.floats["ready_h"])
     there = np.flatnonzero(sums["treated"])
