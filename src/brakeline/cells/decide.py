@@ -140,7 +140,8 @@ def _numbers(report: CellReport) -> str:
         below = ((part.set_aside, part.treated), (part.known, part.treated), (part.proven, part.known),
                  (part.passed, part.treated), (part.passed_known, part.passed), (part.passed_proven, part.passed_known),
                  (part.open, part.treated), (part.failed, part.treated), (part.failed_news, part.failed),
-                 (part.seen, part.treated), (part.baked, part.treated))  # fmt: skip
+                 (part.seen, part.treated), (part.baked, part.treated), (part.consenting, part.treated),
+                 (part.restarted, part.consenting), (part.excused, part.consenting))  # fmt: skip
         if any(small > large for small, large in below):
             return "more of its endpoints are proven, failed or watched than were treated"
         if part.ring > report.ring:

@@ -88,6 +88,15 @@ class CellPart:
     seen: int = 0
     youngest_age_s: int = 0
     baked: int = 0
+    consenting: int = 0
+    restarted: int = 0
+    excused: int = 0
+
+
+SUMMED: Final = (  # figures of a part that are added up over a cell's regions
+    "treated", "set_aside", "known", "proven", "passed", "passed_known", "passed_proven", "open", "failed",
+    "failed_news", "seen", "baked", "consenting", "restarted", "excused",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 from brakeline.cells.model import CellReport
 
 CLASSES: Final = ("server", "desktop", "laptop")
-SIGNALS: Final = frozenset({"silent", "unhealthy", "explicit"})
+SIGNALS: Final = frozenset({"silent", "unhealthy", "resources", "actions", "starts", "explicit"})
 GROUPS: Final = frozenset({"all", "class:stationary", *(f"class:{c}" for c in CLASSES)})
 LEAD_ID: Final = re.compile(r"ld_[0-9A-HJKMNP-TV-Z]{26}")
 

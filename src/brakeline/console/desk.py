@@ -19,7 +19,5 @@ from brakeline.console.desk_rollback import DeskRollback
 from brakeline.console.desk_stop import DeskStop
 
 
-class Desk(
-    DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskContent, DeskProof
-):
+class Desk(DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskContent, DeskProof):
     """`screens.Screens` over the services."""

@@ -16,6 +16,7 @@ from brakeline.cells.model import (
     CELLS_MAX,
     GRANT_S,
     SILENT_MS,
+    SUMMED,
     Cause,
     CellPhase,
     CellReport,
@@ -141,9 +142,7 @@ def merged(lead: Lead, cells: Iterable[Standing], now_ms: int) -> Summary:
 
 def _part(cell: str, p: object, age_ms: int, now_ms: int) -> Part:
     """A cell's part as one of a region. Ages were told, so its clock does not matter."""
-    names = ("treated", "set_aside", "known", "proven", "passed", "passed_known", "passed_proven", "open", "failed",
-             "failed_news", "seen", "baked")  # fmt: skip
-    figures = {n: getattr(p, n) for n in names}
+    figures = {name: getattr(p, name) for name in SUMMED}
     youngest = now_ms - max(0, age_ms) - p.youngest_age_s * 1000  # type: ignore[attr-defined]
     return Part(p.ring, cell, p.machine_class, youngest_ms=youngest, **figures)  # type: ignore[attr-defined]
 

@@ -17,6 +17,7 @@ from brakeline.cells import residency
 from brakeline.cells.model import (
     OFFER_S_MAX,
     SKEW_MAX_MS,
+    SUMMED,
     Cause,
     CellBets,
     CellControls,
@@ -209,11 +210,10 @@ def _parts(seen: Summary, offset: int, now_ms: int) -> tuple[CellPart, ...]:
 
 
 def _part(ring: int, machine_class: str, parts: list[Part], now_ms: int) -> CellPart:
-    names = ("treated", "set_aside", "known", "proven", "passed", "passed_known", "passed_proven", "open", "failed",
-             "failed_news", "seen", "baked")  # fmt: skip
     youngest_ms = max(p.youngest_ms for p in parts)
     age_s = max(0, now_ms - youngest_ms) // 1000
-    return CellPart(ring, machine_class, youngest_age_s=age_s, **{n: sum(getattr(p, n) for p in parts) for n in names})
+    figures = {name: sum(getattr(p, name) for p in parts) for name in SUMMED}
+    return CellPart(ring, machine_class, youngest_age_s=age_s, **figures)
 
 
 def _controls(seen: Summary) -> tuple[CellControls, ...]:

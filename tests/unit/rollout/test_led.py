@@ -9,7 +9,8 @@ import pytest
 from brakeline.cells import residency
 from brakeline.cells.model import Cause, Grant, GrantedRing, Stand
 from brakeline.protocol.codec import encode
-from brakeline.rollout import led, planner
+from brakeline.rollout import evidence, led, planner
+from brakeline.rollout.alpha import alpha_table
 from brakeline.rollout.led import Led
 from brakeline.rollout.model import (
     Arm,
@@ -144,3 +145,8 @@ def test_a_stop_that_the_conductor_ordered_is_not_told_back_as_the_cell_s_own() 
     assert led.cause_of(halted, Report(()), Wish.BRAKE, f"{led.BY}of https://x", frozen=False) is Cause.CONDUCTOR
     assert led.cause_of(halted, Report(()), Wish.BRAKE, "Olga", frozen=False) is Cause.PERSON
     assert led.cause_of(halted, Report(()), Wish.RUN, "", frozen=False) is Cause.EVIDENCE
+
+
+def test_a_cell_may_tell_every_signal_and_group_that_has_a_row_of_its_own() -> None:
+    assert {*evidence.SIGNALS, evidence.EXPLICIT} == residency.SIGNALS
+    assert {row.group for row in alpha_table(Policy((Ring("all", 1, share=1.0),)), ())} == residency.GROUPS
