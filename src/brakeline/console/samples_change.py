@@ -270,8 +270,8 @@ PREVIEW: Final = Preview(
     ("With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",),
     "Earliest finish: Wednesday 21:40 UTC.",
     pace=PaceView(
-        "careful", ("pace", "earliest end", "rings"), (("careful", "3.2 d", "1 / 3 / 6"), ("fast (suggested)", "18.8 h", "1 / 3 / 6")),
-        ("Closes 3 vulnerabilities on 6 endpoints; known to be exploited: CVE-2025-1.", "Suggested: fast, because it is exploited now."), "fast",
+        "fast", ("pace", "earliest end", "rings"), (("careful", "3.2 d", "1 / 3 / 6"), ("fast (suggested)", "18.8 h", "1 / 3 / 6")),
+        ("Closes 3 vulnerabilities on 6 endpoints; known to be exploited: CVE-2025-1.", "Suggested: fast, because it is exploited now."), "", "ring canary is watched for 6.25 h instead of 26 h",
     ),
 )  # fmt: skip
 DEPLOYMENTS: Final = {
@@ -279,6 +279,9 @@ DEPLOYMENTS: Final = {
     "preview": NewDeploymentView(DeploymentForm(filter="os:debian"), SELECTIONS, (), PREVIEW),
     "nothing to do": NewDeploymentView(
         DeploymentForm(), SELECTIONS, (), Preview(0, 0, (), (), 0, (), 0, PREVIEW.skipped, 0, (), "", "No endpoint that may patch misses such an update."),
+    ),
+    "another pace": NewDeploymentView(
+        DeploymentForm(), SELECTIONS, (), replace(PREVIEW, pace=PaceView("careful", overrides="fast")),
     ),
     "viewer": NewDeploymentView(DeploymentForm(), SELECTIONS, (), PREVIEW, may_start=False),
     "unknown key": NewDeploymentView(
