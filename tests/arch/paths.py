@@ -31,19 +31,21 @@ SIGNED_ONLINE = (statements.Recall, statements.Lease, trust_model.Follow, trust_
 CALLERS = {
     "sign_order": {"rollout/offering.py"},  # orders are signed where an offer is made, and nowhere else
     "Offer": {"rollout/offering.py"},
+    "sign_restart": {"rollout/restarting.py"},  # of canaries and their controls, in the rings of a rollout
     "LeaseWish": {"rollout/releasing.py"},  # what may be leased follows the blueprints of rollouts
     "set_leases": {"rollout/releasing.py"},
     "follow_order": {"server/following.py"},
-    "CheckInReply": {"server/exchange.py"},
+    "CheckInReply": {"server/exchange.py", "drills/wire.py"},  # a drill's endpoints remember the last one they got
     "settings_told": {"remediation/policies.py"},  # which settings a reply repeats
     "AskHelper": {"agent/offers.py"},  # of a believed order that fits what was planned
     "AskLauncher": {"agent/releases.py"},
+    "AskRestart": {"agent/restart.py"},
     "StoreFollow": {"agent/releases.py"},
     "StartRefresh": {"agent/agenda.py"},
     "Applier": {"agent/providers/apt/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
-    "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py",
+    "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",
     "agent/transaction_unit.py", "agent/wiring.py", "launcher/__main__.py", "launcher/stub.py",
     "launcher/supervise.py", "launcher/windows.py",
 }  # fmt: skip

@@ -20,11 +20,12 @@ from tests.unit.agent.test_decide import CANDIDATE, ME, OFFERED, PLAN, ROLLOUT, 
 from brakeline.agent import helper_wire, model
 from brakeline.agent.config import Config
 from brakeline.agent.helper import Helper
+from brakeline.agent.providers.model import Refused
 from brakeline.protocol import codec, messages, routes
 from brakeline.protocol.messages import InventoryAck
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/paths-to-an-endpoint.md"
-CHANGES = (model.AskHelper, model.AskLauncher)  # whatever else a command does, only these lead to a change
+CHANGES = (model.AskHelper, model.AskLauncher, model.AskRestart)  # whatever else a command does, only these lead to a change
 
 
 def test_every_path_is_documented_and_every_documented_path_exists() -> None:
@@ -101,6 +102,7 @@ PARTS: dict[str, Any] = {  # each part of a reply at its most demanding, none of
     "resync": True,
     "scan": 99,
     "recalled": (OTHER,),
+    "restart": sign(OFFERED),  # signed by the cell, but no order to restart
     "follow": '{"signed":{"self_update":true,"pin":"x"}}',
 }
 
@@ -181,6 +183,11 @@ class _Lists:
     def refresh(self) -> Any:
         return types.SimpleNamespace(at_ms=1)
 
+    def undo(self, rollout_id: str, *, look: bool) -> Refused:
+        """Nothing is stored here; a look is all that no order is needed for."""
+        assert look, rollout_id
+        return Refused("no_way_back", "nothing is stored")
+
 
 def test_no_verb_of_the_root_helper_begins_anything_without_a_signed_order() -> None:
     ledger, config = _Ledger(), Config("https://x", "", ME.endpoint_id, ME.cell_key)
@@ -190,7 +197,7 @@ def test_no_verb_of_the_root_helper_begins_anything_without_a_signed_order() -> 
     for verb in (*helper_wire.VERBS, "shell", "", None):
         for order in (None, {}, forged):
             serving.answer(0, {"verb": verb, "transaction_id": "tx_01JD0000000000000000000001", "order": order,
-                               "transaction": transaction, "server_ms": OFFERED.issued_ms})  # fmt: skip
+                               "transaction": transaction, "server_ms": OFFERED.issued_ms, "rollout_id": ROLLOUT})  # fmt: skip
     assert ledger.begun == []
     good = {"verb": "apply", "order": codec.to_plain(sign(OFFERED)), "transaction": transaction}
     assert serving.answer(0, good)["ok"] is True
