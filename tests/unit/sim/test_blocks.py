@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from brakeline.rollout import brake, evalue
 from brakeline.rollout.model import CLASSES
@@ -27,8 +29,8 @@ from brakeline.sim.incidents import (
 from brakeline.sim.rates import EVERYBODY, ZONES_H
 
 
-def some_rows(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
-    rows = {name: rng.integers(0, 50, count) for name in ("n_t", "n_c", "failed", "late")}
+def some_rows(rng: np.random.Generator, count: int) -> dict[str, NDArray[Any]]:
+    rows: dict[str, NDArray[Any]] = {name: rng.integers(0, 50, count) for name in ("n_t", "n_c", "failed", "late")}
     rows |= {"ring": rng.integers(0, 3, count), "region": rng.integers(0, 2, count), "kind": rng.integers(0, 3, count)}
     rows |= {"prone": rng.integers(0, 3, count), "ready_h": rng.uniform(0, 100, count)}
     rows["bitten"] = np.minimum(rows["prone"], rng.integers(0, 3, count))
