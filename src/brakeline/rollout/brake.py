@@ -175,7 +175,7 @@ def _statistic_line(policy: Policy, row: AlphaRow, log_e: float) -> Line:
     at = "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
     data = {"signal": row.signal, "checkpoint": row.checkpoint, "group": row.group, "log_e": round(log_e, 3),
             "bar": round(row.bar, 3)}  # fmt: skip
-    text = f"{row.signal} ({row.group}{at}): log evidence {log_e:.1f}, the brake acts at {row.bar:.1f}"
+    text = f"{row.signal} ({row.group}{at}): log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
     halted = log_e >= row.bar
     return Line(f"excess {row.signal}", State.HALT if halted else State.OK, text, data)
 
