@@ -25,7 +25,11 @@ from brakeline.protocol import codec, messages, routes
 from brakeline.protocol.messages import InventoryAck
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/paths-to-an-endpoint.md"
-CHANGES = (model.AskHelper, model.AskLauncher, model.AskRestart)  # whatever else a command does, only these lead to a change
+CHANGES = (
+    model.AskHelper,
+    model.AskLauncher,
+    model.AskRestart,
+)  # whatever else a command does, only these lead to a change
 
 
 def test_every_path_is_documented_and_every_documented_path_exists() -> None:
