@@ -201,7 +201,8 @@ def test_no_verb_of_the_root_helper_begins_anything_without_a_signed_order() -> 
     for verb in (*helper_wire.VERBS, "shell", "", None):
         for order in (None, {}, forged):
             serving.answer(0, {"verb": verb, "transaction_id": "tx_01JD0000000000000000000001", "order": order,
-                               "transaction": transaction, "server_ms": OFFERED.issued_ms, "rollout_id": ROLLOUT})  # fmt: skip
+                               "transaction": transaction, "server_ms": OFFERED.issued_ms,
+                               "rollout_id": ROLLOUT})  # fmt: skip
     assert ledger.begun == []
     good = {"verb": "apply", "order": codec.to_plain(sign(OFFERED)), "transaction": transaction}
     assert serving.answer(0, good)["ok"] is True
