@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tools.crashtest import calls
 from tools.crashtest.calls import KILL, WRITERS, Call, Fault
-from tools.crashtest.real import Tally, record
+from tools.crashtest.real import Tally, record, unfired
 from tools.crashtest.rig import ENDS_ITSELF_S, ENDS_S, Machine, Rig, wait
 
 SIZE_MIB = 24
@@ -124,7 +124,7 @@ def run(rig: Rig, faults: Iterable[Fault], jobs: int = 2, say: Callable[[str], N
             tally = cut(rig, fault, f"cut-{number}-{again}")
             if tally.fired or tally.needed_a_hand:
                 return tally
-        return Tally(injected_runs=1, not_fired=[f"{rig.character} release: power cut: {fault}"])
+        return unfired(rig, fault, f"{rig.character} release: power cut: {fault}")
 
     with ThreadPoolExecutor(jobs) as pool:
         for done, tally in enumerate(pool.map(one, enumerate(listed)), 1):
