@@ -88,7 +88,7 @@ def _members(story: world.Scenario) -> list[world.Member]:
 def test_who_said_goodbye_counts_nowhere_and_whom_a_fault_silenced_says_none() -> None:
     simulated = World(Case(1_000, policy_for(1_000), None, goodbye=0.9))
     whole = np.array([100_000])
-    left_t, left_c, away = simulated._awake(whole, whole, np.array([20_000]), np.array([0.5]))
+    left_t, left_c, away = simulated.voice._awake(simulated.rng, whole, whole, np.array([20_000]), np.array([0.5]))
     assert left_t[0] == pytest.approx(20_000 + 80_000 * 0.55, rel=0.02)
     assert left_c[0] == pytest.approx(100_000 * 0.55, rel=0.02)
     assert away[0] == pytest.approx(0.05 / 0.55)

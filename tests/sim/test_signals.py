@@ -68,7 +68,7 @@ def test_each_fault_that_hits_a_fifth_is_found_by_its_signal_in_the_first_rings(
     end = world.run()
     assert end.phase in (Phase.HALTED, Phase.HOLDING), end.why
     assert end.ring <= 1
-    strongest = {row[0]: max(max(bets) for bets in rings.values()) for row, rings in world.table.items() if rings}
+    strongest = {row[0]: max(max(bets) for bets in rings.values()) for row, rings in world.voice.table.items() if rings}
     others = [
         x for x in (RESOURCES, ACTIONS, "unhealthy", STARTS) if x != signal and symptom is not Symptom.REBOOT_LOOP
     ]
