@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -29,13 +30,14 @@ def test_a_harmless_change_is_done_within_two_days(size: int) -> None:
 def test_harm_is_as_expected(share: float) -> None:
     policy = policy_for(MILLIONS, "emergency")
     fault = incidents.Fault(incidents.Symptom.SILENT, share, None, incidents.Immediate())
-    end = run(Case(MILLIONS, policy, fault, seed=1))
-    assert end.phase is Phase.HALTED
+    ends = [run(Case(MILLIONS, policy, fault, seed=seed)) for seed in range(5)]
+    assert {end.phase for end in ends} == {Phase.HALTED}
+    harmed = statistics.median(end.harmed for end in ends)  # one of ten is found a ring later
     line = timeline(policy, CHANGE, MILLIONS, regions=8)
     found_h = line.found_h(share, 0.0)
     assert found_h is not None
     expected = share * line.taken_by(found_h)
-    assert expected / FACTOR <= end.harmed <= expected * FACTOR
+    assert expected / FACTOR <= harmed <= expected * FACTOR
 
 
 def test_what_shows_a_day_later_is_found_by_no_hurried_pace_and_the_table_says_so() -> None:
