@@ -20,7 +20,10 @@ s = socket.socket(socket.AF_UNIX)
 s.settimeout(30)
 s.connect("/run/brakeline/helper.sock")
 s.sendall(struct.pack(">I", len(data)) + data)
-print(s.recv(65536)[4:].decode())
+said = b""
+while len(said) < 4 or len(said) < 4 + struct.unpack(">I", said[:4])[0]:
+    said += s.recv(65536) or exit("the helper hung up")
+print(said[4:].decode())
 END"""
 BACK_WAIT_S = 150.0
 

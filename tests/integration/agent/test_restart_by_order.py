@@ -82,7 +82,7 @@ def client(tmp_path: Path, fake: Fake) -> Iterator[HelperClient]:
     thread = threading.Thread(target=serving._accept_until_idle, args=(listener, helper, 3.0), daemon=True)
     thread.start()
     yield HelperClient(str(path))
-    thread.join(20)
+    listener.close()
 
 
 def test_a_genuine_order_restarts_and_the_record_is_there_first(client: HelperClient, fake: Fake,
