@@ -22,6 +22,8 @@ from tools.badreleases.run import built
 from tools.fleetbox import enrol
 from tools.fleetbox.state import load
 
+pytestmark = pytest.mark.long  # one or two minutes of waiting; `release_rollout` is in the required set
+
 NAMES = ("eu1", "eu2", "eu3")
 ROLL_S = 420.0
 REPORT = "cat /var/lib/brakeline-launcher/report.json"
