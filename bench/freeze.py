@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ READY_PER_S = 125.0  # endpoints become ready at this pace; the press comes in t
 ACTIONS = (Action(ActionKind.UPGRADE, "bench", "amd64", "1", "2"),)
 ROUND_TRIPS = 200
 TOLD_WITHIN_S = 60.0
+Measure = Callable[[Path, "subprocess.Popen[str]", int], list[tuple[str, Any, str]]]
 HEALTH = Health((), True, 50_000_000_000, 0.5, 2_000_000_000)
 
 
@@ -190,9 +192,10 @@ def measure(data: Path, server: subprocess.Popen[str], count: int) -> list[tuple
     ]
 
 
-def main(argv: list[str]) -> None:
+def served(measure: Measure, argv: list[str]) -> None:
+    """Measure on a server of its own, and report."""
     count = int(argv[argv.index("--endpoints") + 1]) if "--endpoints" in argv else 1000
-    with tempfile.TemporaryDirectory(prefix="bl-freeze-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bl-bench-") as folder:
         Path(folder).chmod(0o755)
         data = Path(folder) / "data"
         server, _, _ = start(data)
@@ -208,4 +211,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--generate"]:
         uvloop.run(generate(int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])))
     else:
-        main(sys.argv[1:])
+        served(measure, sys.argv[1:])

@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from bench._proc import cpu_s, python, report, tree
+from bench._proc import cpu_s, python, tree
 from bench.checkin import answer, as_http
-from bench.coldstart import start
-from bench.freeze import ENROLLING, ROUND_TRIPS, TOLD_WITHIN_S, Api, Polling
+from bench.freeze import ENROLLING, ROUND_TRIPS, TOLD_WITHIN_S, Api, Polling, served
 from brakeline.protocol import auth, routes
 from brakeline.protocol.codec import encode
 from brakeline.protocol.messages import Outcome, Results, TransactionResult
@@ -140,22 +137,8 @@ def measure(data: Path, server: subprocess.Popen[str], count: int) -> list[tuple
     ]
 
 
-def main(argv: list[str]) -> None:
-    count = int(argv[argv.index("--endpoints") + 1]) if "--endpoints" in argv else 1000
-    with tempfile.TemporaryDirectory(prefix="bl-halt-") as folder:
-        Path(folder).chmod(0o755)
-        data = Path(folder) / "data"
-        server, _, _ = start(data)
-        try:
-            rows = measure(data, server, count)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(timeout=30)
-    report(rows, argv)
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--generate"]:
         uvloop.run(generate(int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])))
     else:
-        main(sys.argv[1:])
+        served(measure, sys.argv[1:])
