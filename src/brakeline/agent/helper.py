@@ -251,6 +251,10 @@ def _accept_until_idle(listener: socket.socket, helper: Helper, idle_s: float | 
             if threading.active_count() == 1 and not helper.transactions.unfinished():
                 return
             continue
+        except OSError:
+            if listener.fileno() == -1:
+                return  # closed by whoever started us: told to end
+            raise
         places.acquire()
         threading.Thread(target=_serve_one, args=(connection, helper, places)).start()
 

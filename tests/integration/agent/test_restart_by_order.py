@@ -5,6 +5,8 @@ The machine itself is the helper's port (`reboots.Machine`): a test must not res
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -83,6 +85,10 @@ def client(tmp_path: Path, fake: Fake) -> Iterator[HelperClient]:
     thread.start()
     yield HelperClient(str(path))
     listener.close()
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as wake:
+        wake.connect(str(path))  # a thread in accept() does not notice a close; a caller wakes it
+    thread.join(5.0)
+    assert not thread.is_alive()
 
 
 def test_a_genuine_order_restarts_and_the_record_is_there_first(client: HelperClient, fake: Fake,
