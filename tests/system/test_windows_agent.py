@@ -198,7 +198,10 @@ def test_after_a_power_cut_the_guard_waits_and_the_agent_runs_again_under_anothe
 
 
 def test_asked_to_end_the_agent_says_goodbye(world: World) -> None:
-    """By the end of its standard input, as its launcher asks; within the launcher's patience, in mid-poll."""
+    """By the end of its standard input, as its launcher asks; within the launcher's patience, in mid-poll.
+
+    An agent that ends is expected back, so it does not count as asleep (`fleet.service.SLEEPS`); it has been heard.
+    """
     host = world.host
     since = now_ms()
     host.must(lambda: heard(world, since), 90, "it checks in")
@@ -217,9 +220,11 @@ def test_asked_to_end_the_agent_says_goodbye(world: World) -> None:
         assert line, said
         said += line
     time.sleep(2)  # in its long-poll by now
+    asked = now_ms()
     process.communicate(timeout=30)  # closes its standard input
     assert process.returncode == 0
-    host.must(lambda: world.endpoint()["summary"]["asleep"], 20, "goodbye")
+    host.must(lambda: heard(world, asked), 20, "goodbye")  # nothing else that it sends comes after the check-in
+    assert not world.endpoint()["summary"]["asleep"]
     host.start()
     since = now_ms()
     host.must(lambda: heard(world, since), 90, "it is back")

@@ -34,6 +34,8 @@ class SystemClock:
 
 def up_s() -> float:
     """Seconds since this machine was started, sleep included; a container sees its host's."""
+    if sys.platform == "win32":  # GetTickCount64 is what Python's clock reads there: it starts with the machine
+        return time.monotonic()
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -82,6 +82,8 @@ def parse_units(text: str) -> tuple[str, ...]:
 
 def _resident(root: Path) -> int:
     """Bytes of this process in memory (proc(5), statm)."""
+    if sys.platform == "win32":
+        return 0
     try:
         return int((root / "proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
