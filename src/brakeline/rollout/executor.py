@@ -73,7 +73,10 @@ class Executor:
 
     async def reconcile(self) -> str:
         """One step of every live rollout of every tenant."""
-        steps = [s for tenant_id in await self.tenants() for s in await self.reconcile_tenant(tenant_id)]
+        tenants = await self.tenants()
+        for gone in self.following.tenants() - set(tenants):
+            self.following.leave(gone)
+        steps = [s for tenant_id in tenants for s in await self.reconcile_tenant(tenant_id)]
         moved = [f"{s.rollout_id}: {s.why}" for s in steps if s.moved]
         return "; ".join(moved) or f"{len(steps)} rollouts, none moved"
 
@@ -93,6 +96,22 @@ class Executor:
         """One step of one rollout, now."""
         limits, presence = await self._limits.of_tenant(tenant_id), await self.following.hear(tenant_id)
         return await self._one(tenant_id, rollout_id, presence, limits)
+
+    async def look(self, tenant_id: str, row: RolloutRow) -> Situation | None:
+        """What is kept of a rollout, with what changed since; None = nothing is, so whoever asks reads it. Not inside a
+        transaction that holds the rollout: a step may wait for that."""
+        if not self.following.has(tenant_id, row.rollout_id):
+            return None
+        presence = await self.following.hear(tenant_id)
+        async with self._alone(tenant_id):
+            try:
+                async with self._db.tenant(tenant_id) as conn:
+                    return await self.following.situation(
+                        conn, tenant_id, row, presence, frozenset(), None, self._clock.now_ms()
+                    )  # fmt: skip
+            except BaseException:
+                self.following.forget(tenant_id, row.rollout_id)
+                raise
 
     def _alone(self, tenant_id: str) -> asyncio.Lock:
         return self._locks.setdefault(tenant_id, asyncio.Lock())

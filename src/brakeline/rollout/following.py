@@ -52,6 +52,14 @@ class Following:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def tenants(self) -> set[str]:
+        """Of whom anything is kept."""
+        return set(self._heard)
+
+    def has(self, tenant_id: str, rollout_id: str) -> bool:
+        """Whether it is followed."""
+        return (tenant_id, rollout_id) in self._kept
+
     def forget(self, tenant_id: str, rollout_id: str) -> None:
         """Whatever a step that failed has read may never have been committed."""
         self._kept.pop((tenant_id, rollout_id), None)
