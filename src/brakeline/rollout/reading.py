@@ -186,7 +186,7 @@ class Reading(Offering):
         return tuple(r.name for r, _ in arms.rings_for(row.policy, row.change, population))
 
     async def _members(self, tenant_id: str, row: RolloutRow, names: tuple[str, ...], asked: Asked, after: str,
-                       limit: int) -> list[Member]:  # fmt: skip
+                       limit: int) -> tuple[Member, ...]:  # fmt: skip
         async with self.db.tenant(tenant_id) as conn:
             found = await members_store.page(conn, row.rollout_id, asked, after, limit)
         presence = await self.fleet.presence(tenant_id, [t.endpoint_id for t, _ in found])
@@ -198,7 +198,7 @@ class Reading(Offering):
             name = _target_name(target, row.change.release is not None and _without_launcher(seen))
             return view.member(row.policy, names, name, subject, row.blueprint.phase, now_ms)
 
-        return [member(*each) for each in found]
+        return tuple(member(*each) for each in found)
 
     async def explain(self, principal: Principal, rollout_id: str) -> tuple[Line, ...]:
         """Why it does what it does: every gate in the order in which it was asked."""

@@ -24,7 +24,8 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import Settings
 from brakeline.rollout import arms, plan_lint, planner, view
-from brakeline.rollout.executor import WHO, Executor
+from brakeline.rollout.executor import Executor
+from brakeline.rollout.following import WHO
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits
