@@ -27,7 +27,7 @@ class Kept:
     def __init__(self, row: RolloutRow, targets: Sequence[Target], subjects: Sequence[SubjectRow], moment: int) -> None:
         """Everything, as it was read at `moment` (`platform.changed`)."""
         self.policy, self.moment, self.upto = row.policy, moment, ""
-        self._lens, self._targets = Lens.of(row, targets), TargetColumns(row.policy, targets)
+        self._lens, self._targets = Lens.of(row), TargetColumns(row.policy, targets)
         self._tally = Tally(row.policy, row.resumed_ms)
         self._stored: dict[Key, SubjectRow] = {}
         self._of: dict[str, list[Key]] = defaultdict(list)
@@ -46,6 +46,7 @@ class Kept:
         """Rows that were written since, or again."""
         for t in targets:
             self._targets.put(t)
+            self._news.update(dict.fromkeys(self._of.get(t.endpoint_id, ())))
         for s in subjects:
             key = _key(s)
             if key not in self._stored:
@@ -72,7 +73,7 @@ class Kept:
 
     def _seen(self, key: Key, presence: Mapping[str, Presence], now_ms: int) -> Subject:
         stored, seen = self._stored[key], presence.get(key[0])
-        subject = self._lens.subject(stored, seen, now_ms)
+        subject = self._lens.subject(stored, self._targets.of(key[0]), seen, now_ms)
         if differs(subject, stored.subject):
             self._unsaved[key] = subject
         else:
@@ -105,13 +106,13 @@ class Kept:
                     now_ms: int) -> set[str]:  # fmt: skip
         """Endpoints of which these rows say something else than what is kept. `subjects` = all of these targets."""
         read = {_key(s): s for s in subjects}
-        targets = tuple(targets)
-        wrong = {t.endpoint_id for t in targets if self._targets.of(t.endpoint_id) != t}
-        mine = {key for t in targets for key in self._of.get(t.endpoint_id, ())}
+        by_id = {t.endpoint_id: t for t in targets}
+        wrong = {i for i, t in by_id.items() if self._targets.of(i) != t}
+        mine = {key for i in by_id for key in self._of.get(i, ())}
         wrong |= {key[0] for key in mine ^ read.keys()}
         for key in mine & read.keys():
-            told = self._tally.subject(key)
-            if self._stored[key] != read[key] or self._lens.subject(read[key], presence.get(key[0]), now_ms) != told:
+            anew = self._lens.subject(read[key], by_id[key[0]], presence.get(key[0]), now_ms)
+            if self._stored[key] != read[key] or self._tally.subject(key) != anew:
                 wrong.add(key[0])
         return wrong
 

@@ -19,16 +19,15 @@ from brakeline.rollout.executor import Executor
 from brakeline.rollout.frozen import held
 from brakeline.rollout.limit_within import within
 from brakeline.rollout.lint import Finding
-from brakeline.rollout.model import Arm, Line, Progress, Wish
+from brakeline.rollout.model import Line, Wish
 from brakeline.rollout.offering import Offering
 from brakeline.rollout.pace_text import chosen_line
 from brakeline.rollout.situation import Lens, Situation, load, quarantined_elsewhere
-from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import members as members_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store.arms import SubjectRow, Target
-from brakeline.rollout.store.members import Asked
+from brakeline.rollout.store.members import Asked, Counted
 from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
 from brakeline.rollout.undo import left_out_line
 from brakeline.rollout.view import LogLine, Member, RolloutView, TargetName
@@ -111,18 +110,8 @@ class Reading(Offering):
         principal.require("rollout.read")
         async with self.db.tenant(principal.tenant_id) as conn:
             rows = await rollouts.page(conn, before, min(max(limit, 1), PAGE), [*states], release)
-            return tuple([await self._summary(conn, row) for row in rows])
-
-    async def _summary(self, conn: Connection, row: RolloutRow) -> RolloutSummary:
-        treated = [s.subject for s in await arms_store.subjects(conn, row.rollout_id) if s.subject.arm is Arm.TREATED]
-        targets = await arms_store.count_targets(conn, row.rollout_id)
-        why = row.report.lines[0].text if row.report.lines else row.blueprint.why
-        return RolloutSummary(
-            row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
-            row.created_by, row.blueprint.ring, row.blueprint.generation, targets, len(treated),
-            sum(bool(s.proven_ms) for s in treated), sum(s.progress is Progress.FAILED for s in treated),
-            row.change.release.release_id if row.change.release else "", row.change.undoes,
-        )  # fmt: skip
+            counts = await members_store.counts(conn, [row.rollout_id for row in rows])
+        return tuple(_summary(row, counts[row.rollout_id]) for row in rows)
 
     async def of_releases(self, principal: Principal) -> tuple[ReleaseRollout, ...]:
         """The newest rollouts of releases, without looking at their endpoints: for lists of many releases."""
@@ -190,11 +179,11 @@ class Reading(Offering):
         async with self.db.tenant(tenant_id) as conn:
             found = await members_store.page(conn, row.rollout_id, asked, after, limit)
         presence = await self.fleet.presence(tenant_id, [t.endpoint_id for t, _ in found])
-        lens, now_ms = Lens.of(row, [t for t, _ in found]), self.clock.now_ms()
+        lens, now_ms = Lens.of(row), self.clock.now_ms()
 
         def member(target: Target, stored: SubjectRow | None) -> Member:
             seen = presence.get(target.endpoint_id)
-            subject = lens.subject(stored, seen, now_ms) if stored is not None else None
+            subject = lens.subject(stored, target, seen, now_ms) if stored is not None else None
             name = _target_name(target, row.change.release is not None and _without_launcher(seen))
             return view.member(row.policy, names, name, subject, row.blueprint.phase, now_ms)
 
@@ -253,6 +242,15 @@ class Reading(Offering):
         if row is None:
             raise NotFound("no such rollout", id=rollout_id[:40])
         return row
+
+
+def _summary(row: RolloutRow, n: Counted) -> RolloutSummary:
+    why = row.report.lines[0].text if row.report.lines else row.blueprint.why
+    return RolloutSummary(
+        row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
+        row.created_by, row.blueprint.ring, row.blueprint.generation, n.targets, n.treated, n.proven, n.failed,
+        row.change.release.release_id if row.change.release else "", row.change.undoes,
+    )  # fmt: skip
 
 
 def _target_name(t: Target, lacking: bool) -> TargetName:

@@ -157,15 +157,15 @@ class Lens:
 
     policy: Policy
     release_id: str
-    offered: Mapping[str, str]  # of a rollout of settings: digest of what each endpoint was offered
 
     @classmethod
-    def of(cls, row: RolloutRow, targets: Iterable[Target]) -> Lens:
-        offered = {t.endpoint_id: settings_digest(t.settings) for t in targets if t.settings is not None}
-        return cls(row.policy, row.change.release.release_id if row.change.release else "", offered)
+    def of(cls, row: RolloutRow) -> Lens:
+        return cls(row.policy, row.change.release.release_id if row.change.release else "")
 
-    def subject(self, stored: SubjectRow, seen: Presence | None, now_ms: int) -> Subject:
-        offered = self.offered.get(stored.subject.endpoint_id, "")
+    def subject(self, stored: SubjectRow, target: Target | None, seen: Presence | None, now_ms: int) -> Subject:
+        """`target`: the row of the same endpoint."""
+        settings = target.settings if target is not None else None
+        offered = settings_digest(settings) if settings is not None else ""
         return with_presence(self.policy, stored, seen, now_ms, self.release_id, offered)
 
     def taken(self, stored: SubjectRow, seen: Presence | None) -> bool:
@@ -198,9 +198,11 @@ def assemble(
     presence: Mapping[str, Presence], quarantined: frozenset[Pin], pressed_by: str | None, now_ms: int,
 ) -> Situation:  # fmt: skip
     """What these rows and check-ins come to, each looked at. Pure; what `kept` has must equal it."""
-    lens = Lens.of(row, targets)
+    lens, by_id = Lens.of(row), {t.endpoint_id: t for t in targets}
     seen = [presence.get(s.subject.endpoint_id) for s in stored]
-    subjects = tuple(lens.subject(s, p, now_ms) for s, p in zip(stored, seen, strict=True))
+    subjects = tuple(
+        lens.subject(s, by_id.get(s.subject.endpoint_id), p, now_ms) for s, p in zip(stored, seen, strict=True)
+    )  # fmt: skip
     changed = tuple(s for s, old in zip(subjects, stored, strict=True) if differs(s, old.subject))
     taken = tuple(s.subject.endpoint_id for s, p in zip(stored, seen, strict=True) if lens.taken(s, p))
     found = eligible(row.policy, targets, subjects, presence, now_ms)

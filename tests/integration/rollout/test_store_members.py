@@ -52,6 +52,10 @@ async def test_pages_tell_each_endpoint_once_and_what_the_view_tells(fleet: Smal
         assert await listed(fleet, rollout_id, 2, region="us") == [m for m in everybody if m.region == "us"]
         first = view.rings[0].name
         assert await listed(fleet, rollout_id, 2, ring=first) == [m for m in treated if m.ring == first]
+        mine = next(r for r in await fleet.service.list(OWNER) if r.id == rollout_id)
+        failed = [m for m in treated if m.state == "failed"]
+        assert (mine.targets, mine.exposed, mine.failed) == (len(everybody), len(treated), len(failed))
+        assert mine.proven >= view.proven
     assert treated
 
 

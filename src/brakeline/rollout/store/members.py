@@ -6,6 +6,7 @@ database. The treated subject tells; without one the first control does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,3 +49,26 @@ async def page(
     )  # fmt: skip
     by_id = {r["endpoint_id"]: as_subject(r) for r in told}
     return [(t, by_id.get(t.endpoint_id)) for t in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Of one rollout: endpoints, and of these treated, proven at some time, failed."""
+
+    targets: int
+    treated: int
+    proven: int
+    failed: int
+
+
+async def counts(conn: Connection, rollout_ids: Sequence[str]) -> dict[str, Counted]:
+    """Of each of these rollouts, counted by the database."""
+    rows = await conn.fetch(
+        """SELECT r.id, (SELECT count(*) FROM brakeline.rollout_target t WHERE t.rollout_id = r.id) AS targets, s.*
+           FROM unnest($1::text[]) r(id) CROSS JOIN LATERAL (
+             SELECT count(*) AS treated, count(proven_at) AS proven,
+               count(*) FILTER (WHERE progress = 'failed') AS failed
+             FROM brakeline.rollout_subject WHERE rollout_id = r.id AND arm = 'treated') s""",
+        list(rollout_ids),
+    )
+    return {r["id"]: Counted(r["targets"], r["treated"], r["proven"], r["failed"]) for r in rows}
