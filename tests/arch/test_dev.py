@@ -30,3 +30,20 @@ def test_ci_asks_for_everything() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert "BRAKELINE_REQUIRE=all" in script
     assert "./dev test" in script
+
+
+def test_what_check_leaves_out_as_wide_the_required_set_runs() -> None:
+    script = (ROOT / "dev").read_text()
+    check, _, test = script.partition("def test(args")
+    assert 'SMALL = "not long and not wide"' in check
+    assert check.count("SMALL") == 2, "only what check runs is narrowed"
+    assert '["-m", "not long"]' in test
+
+
+def test_whatever_is_wide_has_a_smaller_one_beside_it() -> None:
+    files = [p for p in (ROOT / "tests").rglob("test_*.py") if "mark.wide" in p.read_text() and p != Path(__file__)]
+    assert files
+    for path in files:
+        command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", "not long and not wide", str(path)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{path.name}: nothing of it is in ./dev check\n{done.stdout[-300:]}"

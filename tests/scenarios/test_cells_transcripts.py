@@ -14,7 +14,8 @@ import pytest
 
 from brakeline.rollout.model import Guard, Policy, Ring
 from brakeline.rollout.presets import rehearsal
-from brakeline.sim.cells import START_MS, STEP_MS, Scenario, Trouble, World
+from brakeline.sim.cells import STEP_MS, Scenario, Trouble, World
+from brakeline.sim.one_cell import START_MS
 
 FOLDER = Path(__file__).with_name("cells")
 RINGS = (Ring("first 4", 60, count=4), Ring("first 20", 60, count=20), Ring("all", 60, share=1.0))

@@ -23,6 +23,7 @@ def test_one_draw_is_the_single_history() -> None:
     assert harmless.run(case, 1) == [run(case)]
 
 
+@pytest.mark.wide
 def test_a_brake_with_bars_that_low_halts_about_as_often_in_either() -> None:
     alone = [run(Case(ENDPOINTS, NERVOUS, seed=seed, regions=2)).phase for seed in range(10)]
     together = [e.phase for e in harmless.run(Case(ENDPOINTS, NERVOUS, seed=99, regions=2), 40)]

@@ -1,5 +1,5 @@
-"""`brakeline rollout`: list, show, new, start, watch, pause, brake, rollback, resume, withdraw, explain, lint, power,
-forecast.
+"""`brakeline rollout`: list, show, endpoints, new, start, watch, pause, brake, rollback, resume, withdraw, explain,
+lint, power, forecast.
 
 `brake` takes the id alone and never asks. `watch` prints a line whenever something changed (also when piped) and ends
 with exit code 6 when the rollout is halted or withdrawn, 7 when waiting took too long. Of endpoints people read the
@@ -60,6 +60,33 @@ def show(rollout: Id, as_json: Json = False) -> None:
     """One rollout: rings by region, arms, why, log, who is spared."""
     view = Client.from_context().get(f"/rollouts/{rollout}", examples=None if as_json else True)
     emit(view, as_json, lambda: _show(view))
+
+
+@app.command()
+def endpoints(
+    rollout: Id,
+    region: Annotated[str, typer.Option(help="Only of this region.")] = "",
+    ring: Annotated[str, typer.Option(help="Only those treated in the ring of this name.")] = "",
+    only: Annotated[str, typer.Option("--only", help="treated, spared, or bad: treated, and failed or silent.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 100,
+    after: Annotated[str, typer.Option(help="Continue after this endpoint id.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Its endpoints by host name, with what came of each."""
+    answer = Client.from_context().get(
+        f"/rollouts/{rollout}/endpoints", region=region, ring=ring, show=only, limit=limit, after=after
+    )
+
+    def human() -> None:
+        table(
+            ["endpoint", "region", "ring", "arm", "state", "note"],
+            [(m["hostname"], m["region"], m["ring"], m["arm"], m["state"], m["note"]) for m in answer["items"]],
+            "No endpoint here.",
+        )
+        if answer["next"]:
+            talk(f"More: --after {answer['next']}")
+
+    emit(answer, as_json, human)
 
 
 def _show(view: dict[str, Any]) -> None:

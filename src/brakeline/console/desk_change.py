@@ -42,7 +42,7 @@ from brakeline.rollout.presets import policy_for
 PAGE: Final = 25
 DEPLOYMENT_S: Final = 5.0  # findings close seldom; a live page asks twice a second
 DEPLOYMENTS_MAX: Final = 200
-MEMBERS_SHOWN: Final = 500
+MEMBERS_SHOWN: Final = 100
 NAMES_SHOWN: Final = 40
 SELECTIONS: Final = (
     ("security", "Security updates", "everything that a security suite offers"),
@@ -106,15 +106,21 @@ class DeskChange(DeskBase):
         return known[1]
 
     async def rollout_members(
-        self, who: Visitor, rollout_id: str, region: str, ring: str, show: str
+        self, who: Visitor, rollout_id: str, region: str, ring: str, show: str, after: str
     ) -> RolloutMembersView:
-        facts = await self.s.rollout.show(who.principal, rollout_id)
-        title, chosen = present_rollout.chosen_members(facts, region, ring, show)
-        rest = len(chosen) - MEMBERS_SHOWN
+        found = await self.s.rollout.members(
+            who.principal, rollout_id, region=region, ring=ring, show=show, after=after, limit=MEMBERS_SHOWN
+        )  # fmt: skip
+        asked = {k: v for k, v in (("region", region), ("ring", ring), ("show", show)) if v}
+
+        def href(**more: str) -> str:
+            return present_rollout.members_href(rollout_id, **asked, **more)
+
         return RolloutMembersView(
-            Link(facts.title, present_rollout.rollout_href(rollout_id)), title,
-            tuple(present_rollout.member_row(m, facts.release) for m in chosen[:MEMBERS_SHOWN]),
-            f"{rest:,} more are not listed; the API has them all." if rest > 0 else "",
+            Link(found.title, present_rollout.rollout_href(rollout_id)),
+            present_rollout.members_title(region, ring, show),
+            tuple(present_rollout.member_row(m, found.release) for m in found.items),
+            next_href=href(after=found.next) if found.next else "", first_href=href() if after else "",
         )  # fmt: skip
 
     async def brake(self, who: Visitor, rollout_id: str) -> str:

@@ -22,7 +22,7 @@ from brakeline.console.views_release import (
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.fleet.model import ReleaseStanding, ReleaseStandings
 from brakeline.releases.model import Release
-from brakeline.rollout.service import ReleaseRollout
+from brakeline.rollout.reading import ReleaseRollout
 
 PAGE: Final = 25
 NAMES_SHOWN: Final = 12

@@ -66,8 +66,9 @@ class ChangePages:
         who = await self.kit.enter(request)
         params = request.query_params
         view = await self.screens.rollout_members(
-            who, request.path_params["id"], params.get("region", ""), params.get("ring", ""), params.get("show", "")
-        )
+            who, request.path_params["id"], params.get("region", ""), params.get("ring", ""), params.get("show", ""),
+            params.get("after", ""),
+        )  # fmt: skip
         return await self.kit.page(request, who, "rollout_members", view, view.title)
 
     async def brake(self, request: Request) -> Response:

@@ -21,7 +21,7 @@ from brakeline.fleet.model import FailedTrial, ReleaseStanding, ReleaseStandings
 from brakeline.fleet.wording import trial_word
 from brakeline.protocol.messages import TrialReport
 from brakeline.releases.model import Release
-from brakeline.rollout.service import ReleaseRollout
+from brakeline.rollout.reading import ReleaseRollout
 from brakeline.rollout.wording import named, of_release
 
 STATES: Final = {

@@ -26,9 +26,9 @@ from brakeline.console.views_change import (
 from brakeline.fleet.wording import trial_note, with_trials
 from brakeline.remediation.model import DeploymentView
 from brakeline.rollout.model import State
-from brakeline.rollout.service import RolloutSummary
+from brakeline.rollout.reading import RolloutSummary
 from brakeline.rollout.telling import SignalRow
-from brakeline.rollout.view import Cell, Excess, LogLine, Member
+from brakeline.rollout.view import HARMED, Cell, Excess, LogLine, Member
 from brakeline.rollout.view import RolloutView as Facts
 from brakeline.rollout.wording import named, of_release, reason
 
@@ -82,7 +82,6 @@ EVENTS: Final = {
     "rolling": Badge("▶", "rolling", Tone.INFO), "run": Badge("▶", "start", Tone.INFO),
     "resume": Badge("▶", "resume", Tone.INFO), "completed": Badge("✓", "completed", Tone.OK),
 }  # fmt: skip
-HARMED: Final = ("failed", "unhealthy", "silent", "interrupted")
 OVER: Final = ("halted", "withdrawn")
 BRAKE_WORDS: Final = {
     "halted": "BRAKED", "completed": "DONE", "withdrawn": "WITHDRAWN", "draft": "NOT STARTED",
@@ -352,18 +351,11 @@ def member_row(m: Member, release: str = "") -> RolloutMember:
     )  # fmt: skip
 
 
-def chosen_members(v: Facts, region: str, ring: str, show: str) -> tuple[str, list[Member]]:
-    """Title and endpoints behind one number or cell."""
-    if show == "treated":
-        return "exposed", [m for m in v.members if m.arm == "treated"]
-    if show == "bad":
-        return "failed or silent", [m for m in v.members if m.state in HARMED]
-    if show == "spared":
-        return "spared", [m for m in v.members if m.arm != "treated"]
-    if region or ring:
-        title = ", ".join(t for t in (region, f"ring {ring}" if ring else "") if t)
-        return title, [m for m in v.members if region in ("", m.region) and ring in ("", m.ring)]
-    return "all endpoints", list(v.members)
+def members_title(region: str, ring: str, show: str) -> str:
+    """What the endpoints behind one number or cell have in common."""
+    shown = {"treated": "exposed", "bad": "failed or silent", "spared": "spared"}.get(show)
+    where = ", ".join(t for t in (region, f"ring {ring}" if ring else "") if t)
+    return shown or where or "all endpoints"
 
 
 def _pins(v: Facts, made: DeploymentView | None) -> tuple[PinnedUpdate, ...]:

@@ -253,7 +253,7 @@ MEMBERS: Final = {
     "rows": RolloutMembersView(
         Link("debian-security 2026-11-22", "/rollouts/ro_live"), "eu-north, ring canary",
         (RolloutMember(Link("web-01", "/endpoints/ep_01"), "eu-north", "canary", "treated", OK_MARK, "installed in 41 s"),),
-        "18 more of this kind are not listed.",
+        "/rollouts/ro_live/endpoints?ring=canary&after=ep_01", "/rollouts/ro_live/endpoints?ring=canary",
     ),
     "none": RolloutMembersView(Link("x", "/rollouts/ro_live"), "spared", ()),
 }  # fmt: skip

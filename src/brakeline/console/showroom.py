@@ -173,7 +173,7 @@ class Showroom(Screens):
         return _moving_view(int(self._clock.monotonic_s() * 4))
 
     async def rollout_members(
-        self, who: Visitor, rollout_id: str, region: str, ring: str, show: str
+        self, who: Visitor, rollout_id: str, region: str, ring: str, show: str, after: str
     ) -> RolloutMembersView:
         return samples_change.MEMBERS["rows"]
 

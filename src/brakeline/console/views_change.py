@@ -268,7 +268,8 @@ class RolloutMembersView:
     rollout: Link
     title: str
     rows: tuple[RolloutMember, ...]
-    note: str = ""
+    next_href: str = ""  # the page after this one, by host name
+    first_href: str = ""
 
 
 # --- policies ------------------------------------------------------------------------------------------------------

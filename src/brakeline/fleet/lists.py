@@ -19,6 +19,7 @@ from brakeline.fleet.model import (
     SoftwareHit,
 )
 from brakeline.fleet.parts import FleetParts
+from brakeline.fleet.presence import Since
 from brakeline.fleet.query import Query, parse
 from brakeline.fleet.store import inventories, lists, standing
 from brakeline.fleet.store.lists import After
@@ -143,6 +144,10 @@ class ListUse(FleetParts):
     async def presence(self, tenant_id: str, endpoint_ids: list[str] | None = None) -> dict[str, Presence]:
         """Presence by endpoint id, this moment's check-ins included; None = the whole tenant."""
         return await self.presences.read(tenant_id, endpoint_ids)
+
+    async def presence_since(self, tenant_id: str, moment: int, after: str, again: int) -> Since:
+        """What is new since `moment`, for whoever looks every second: `PresenceBuffer.read_since`."""
+        return await self.presences.read_since(tenant_id, moment, after, again)
 
     async def set_tags(self, principal: Principal, endpoint_id: str, tags: tuple[str, ...]) -> tuple[str, ...]:
         """Replace the tags of an endpoint; gives them as stored."""

@@ -7,13 +7,25 @@ id, in chunks that keep the event loop free. A flush that fails keeps its rows f
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from brakeline.fleet.model import Presence
 from brakeline.fleet.store import presences
+from brakeline.platform.changed import horizon
 from brakeline.platform.database import Database
 
 FLUSH_ROWS_MAX: Final = 2000  # 20,000 rows in one statement held the loop for 0.3 s
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What is new. `moment`: to ask with the next time; `whole`: this is everything; `upto`: the last of the page."""
+
+    found: dict[str, Presence]
+    moment: int
+    whole: bool
+    upto: str
 
 
 class PresenceBuffer:
@@ -69,3 +81,13 @@ class PresenceBuffer:
             if wanted is None or endpoint_id in wanted:
                 found[endpoint_id] = newer
         return found
+
+    async def read_since(self, tenant_id: str, moment: int, after: str, again: int) -> Since:
+        """Presence written since `moment` (0 = all), this very moment's check-ins included; and, to be sure, the next
+        `again` endpoints after `after`, whenever written."""
+        async with self._db.tenant(tenant_id) as conn:
+            now = await horizon(conn)
+            whole = not 0 < moment <= now  # a number of another database is none
+            found = await (presences.read(conn, None) if whole else presences.read_since(conn, moment))
+            page = {} if whole else await presences.page(conn, after, again)
+        return Since(found | page | self._waiting.get(tenant_id, {}), now, whole, max(page, default=""))

@@ -28,6 +28,7 @@ from brakeline.remediation.decide import self_update as self_update_of
 from brakeline.remediation.model import SelfUpdate, SettingsPolicy
 from brakeline.remediation.remembered import Remembered
 from brakeline.tenancy import audit
+from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal
 from brakeline.trust.artifacts import is_release_id
 
@@ -215,13 +216,6 @@ class PolicyUse:
         await self._bus.publish(f"endpoint:{tenant_id}")
         for endpoint_id in sorted(frozenset().union(*(ids for _, ids in concerned))):
             await self._bus.publish(f"wake:{endpoint_id}")
-
-
-class CountMoved(Invalid):
-    """The number of endpoints is not the one that you saw."""
-
-    code, status = "count-moved", 409
-    hint = "Look at the preview again and confirm that."
 
 
 def _facts(policy: SettingsPolicy) -> dict[str, object]:

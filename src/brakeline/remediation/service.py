@@ -19,7 +19,6 @@ from brakeline.platform.observe import logger
 from brakeline.remediation import store
 from brakeline.remediation.model import Deployment, DeploymentView, Plan, Preview, Selection, Situation
 from brakeline.remediation.planner import default_title, plan
-from brakeline.remediation.policies import CountMoved
 from brakeline.remediation.settling import SettingsUse
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.model import Policy as RolloutPolicy
@@ -29,6 +28,7 @@ from brakeline.rollout.presets import policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.settings import SettingsRollouts
 from brakeline.tenancy import audit
+from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
 
@@ -223,4 +223,4 @@ def _unmoved(seen: Preview, expect_count: int | None, digest: str) -> None:
         raise NothingToDo(f"{seen.matched} endpoints match, all are left out", **seen.skipped_by_code())
 
 
-__all__ = ["CountMoved", "NothingToDo", "RemediationService"]
+__all__ = ["NothingToDo", "RemediationService"]

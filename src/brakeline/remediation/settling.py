@@ -16,7 +16,7 @@ from brakeline.fleet.model import EndpointIdentity
 from brakeline.protocol.messages import Settings
 from brakeline.remediation import standing, store_settings
 from brakeline.remediation.decide import effective
-from brakeline.remediation.policies import CountMoved, PolicyUse
+from brakeline.remediation.policies import PolicyUse
 from brakeline.remediation.standing import Difference
 from brakeline.remediation.store_settings import Version
 from brakeline.rollout import arms, power
@@ -24,6 +24,7 @@ from brakeline.rollout.settings import Course, SettingsRollouts, change_of, poli
 from brakeline.rollout.view import RingView
 from brakeline.rollout.wording import reason
 from brakeline.tenancy import audit
+from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
 

@@ -18,7 +18,8 @@ from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Change, Line, Pin
 from brakeline.rollout.power import Power, power
 from brakeline.rollout.presets import policy_for
-from brakeline.rollout.service import BrakeAck, RolloutService, RolloutSummary
+from brakeline.rollout.reading import MemberPage, RolloutSummary
+from brakeline.rollout.service import BrakeAck, RolloutService
 from brakeline.rollout.view import RolloutView
 from brakeline.tenancy.api import Presser, current_principal
 from brakeline.tenancy.model import Principal
@@ -117,6 +118,16 @@ async def show_rollout(who: Who, service: Rollouts, rollout_id: str, examples: b
     """Everything about one rollout at this moment; with `examples` every number, and of endpoints a few by name."""
     view = await service.show(who, rollout_id)
     return brief(view) if examples else view
+
+
+@router.get("/rollouts/{rollout_id}/endpoints")
+async def list_endpoints_of_rollout(
+    who: Who, service: Rollouts, rollout_id: str, region: str = "", ring: str = "", show: str = "", after: str = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> MemberPage:  # fmt: skip
+    """Its endpoints by host name, page by page: of a region, treated in the ring of that name, or by `show`: treated,
+    spared, bad."""
+    return await service.members(who, rollout_id, region=region, ring=ring, show=show, after=after, limit=limit)
 
 
 @router.get("/rollouts/{rollout_id}/why")

@@ -10,11 +10,10 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from brakeline.rollout.view import Member, RolloutView
+from brakeline.rollout.view import HARMED, Member, RolloutView
 from brakeline.rollout.wording import ENDPOINT_ID
 
 EXAMPLES_MAX: Final = 60  # a list: more than a person reads on one screen
-HIT: Final = frozenset({"failed", "unhealthy", "silent", "interrupted"})
 
 
 def brief(view: RolloutView) -> RolloutView:
@@ -32,7 +31,7 @@ def brief(view: RolloutView) -> RolloutView:
 
 
 def _hit(m: Member) -> bool:
-    return m.arm == "treated" and m.state in HIT
+    return m.arm == "treated" and m.state in HARMED
 
 
 def _mentioned(view: RolloutView) -> set[str]:

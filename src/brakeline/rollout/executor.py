@@ -1,41 +1,43 @@
 """The reconciler: brings every live rollout from what is observed to the next blueprint. Doing, not deciding.
 
 Takes no input, may run twice, late or beside another process, and comes to the same end: one step is one transaction
-that locks the rollout (those who offer hold it shared), saves evidence, plans, lints and publishes by compare-and-swap
-on the parent generation. A blueprint that lint refuses is not published; the rollout stands still and says so.
+that locks the rollout (those who offer hold it shared), reads what changed (`following`), saves evidence, plans, lints
+and publishes by compare-and-swap on the parent generation. A blueprint that lint refuses is not published; the rollout
+stands still and says so. Steps of one tenant follow each other, so that one that fails is forgotten before the next.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakValueDictionary
 
 from brakeline.core.clock import Clock
 from brakeline.fleet.model import Presence
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
-from brakeline.rollout import led, lint, planner, view
+from brakeline.rollout import led, lint, planner
 from brakeline.rollout.budget import Allowance
+from brakeline.rollout.following import WHO, Following
 from brakeline.rollout.frozen import explained, held
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.led import Led
 from brakeline.rollout.limit_within import within
 from brakeline.rollout.limits import Limits, TenantLimits
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
-from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
+from brakeline.rollout.situation import Situation, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import offers, rollouts
 from brakeline.rollout.store.rollouts import RolloutRow, Sample
-from brakeline.rollout.tallies import Tallies
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import system_principal
 
 RECONCILE_S: Final = 1.0  # also the sampling of presence: far below the shortest grace (three check-in intervals)
 WATCH_MS: Final = 7 * 86_400_000  # an ended rollout is watched for a week: late defects halt it still
 EXPIRY_SLACK_MS: Final = 5_000  # an endpoint's clock and network may lag: it was heard this long after the expiry
-WHO: Final = "brakeline"
 NOBODY_LEADS: Final = Led("", "", None, trouble="this process hears of no conductor")
 
 LedOf = Callable[[Connection, str, str], Awaitable[Led]]  # of a tenant's rollout
@@ -59,7 +61,8 @@ class Executor:
         """`refresh` reads a tenant's rollouts again; done before anybody is told, who would else see the older ones."""
         self._db, self._clock, self._bus, self._fleet, self._journal = db, clock, bus, fleet, journal
         self._refresh, self._limits = refresh, limits
-        self._tallies = Tallies()
+        self.following = Following(fleet)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by tenant
         self._samples: dict[str, tuple[int, int, int, int]] = {}
         self.led_of: LedOf | None = None  # `linked.Linked` puts itself here; without it what is led holds
 
@@ -70,7 +73,10 @@ class Executor:
 
     async def reconcile(self) -> str:
         """One step of every live rollout of every tenant."""
-        steps = [s for tenant_id in await self.tenants() for s in await self.reconcile_tenant(tenant_id)]
+        tenants = await self.tenants()
+        for gone in self.following.tenants() - set(tenants):
+            self.following.leave(gone)
+        steps = [s for tenant_id in tenants for s in await self.reconcile_tenant(tenant_id)]
         moved = [f"{s.rollout_id}: {s.why}" for s in steps if s.moved]
         return "; ".join(moved) or f"{len(steps)} rollouts, none moved"
 
@@ -79,15 +85,49 @@ class Executor:
         async with self._db.tenant(tenant_id) as conn:
             rows = await rollouts.live(conn, self._clock.now_ms() - WATCH_MS)
         if not rows:
+            async with self._alone(tenant_id):
+                self.following.leave(tenant_id)
             return []
-        presence, limits = await self._fleet.presence(tenant_id, None), await self._limits.of_tenant(tenant_id)
-        steps = [await self._step(tenant_id, row.rollout_id, presence, limits) for row in rows]
+        limits, presence = await self._limits.of_tenant(tenant_id), await self.following.hear(tenant_id)
+        steps = [await self._one(tenant_id, row.rollout_id, presence, limits) for row in rows]
         return [s for s in steps if s is not None]
 
     async def step(self, tenant_id: str, rollout_id: str) -> Stepped | None:
         """One step of one rollout, now."""
-        presence, limits = await self._fleet.presence(tenant_id, None), await self._limits.of_tenant(tenant_id)
-        return await self._step(tenant_id, rollout_id, presence, limits)
+        limits, presence = await self._limits.of_tenant(tenant_id), await self.following.hear(tenant_id)
+        return await self._one(tenant_id, rollout_id, presence, limits)
+
+    async def look(self, tenant_id: str, row: RolloutRow) -> Situation | None:
+        """What is kept of a rollout, with what changed since; None = nothing is, so whoever asks reads it. Not inside a
+        transaction that holds the rollout: a step may wait for that."""
+        if not self.following.has(tenant_id, row.rollout_id):
+            return None
+        presence = await self.following.hear(tenant_id)
+        async with self._alone(tenant_id):
+            try:
+                async with self._db.tenant(tenant_id) as conn:
+                    return await self.following.situation(
+                        conn, tenant_id, row, presence, frozenset(), None, self._clock.now_ms()
+                    )  # fmt: skip
+            except BaseException:
+                self.following.forget(tenant_id, row.rollout_id)
+                raise
+
+    def _alone(self, tenant_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(tenant_id, asyncio.Lock())
+
+    async def _one(self, tenant_id: str, rollout_id: str, presence: Mapping[str, Presence],
+                   limits: TenantLimits) -> Stepped | None:  # fmt: skip
+        async with self._alone(tenant_id):
+            try:
+                stepped = await self._step(tenant_id, rollout_id, presence, limits)
+            except BaseException:
+                self.following.forget(tenant_id, rollout_id)
+                raise
+        if stepped is not None and stepped.moved:
+            await self._refresh(tenant_id)
+            await self._bus.publish(f"rollout:{tenant_id}", rollout_id)
+        return stepped
 
     async def _step(self, tenant_id: str, rollout_id: str, presence: Mapping[str, Presence],
                     limits: TenantLimits) -> Stepped | None:  # fmt: skip
@@ -100,8 +140,8 @@ class Executor:
             pressed = await self._pressed(conn, tenant_id, row, now_ms)
             elsewhere = await quarantined_elsewhere(conn, rollout_id)
             freeze = self._journal.frozen(tenant_id)
-            situation = held(await load(conn, row, presence, elsewhere, pressed, now_ms, self._tallies.count),
-                             freeze)  # fmt: skip
+            seen = await self.following.situation(conn, tenant_id, row, presence, elsewhere, pressed, now_ms)
+            situation = held(seen, freeze)
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
@@ -115,10 +155,7 @@ class Executor:
             if leading is not None:
                 proposed, report = _within_grant(situation, proposed, report, leading, now_ms)
             stepped = await self._publish(conn, tenant_id, situation, proposed, report, allowed, now_ms)
-            await self._sample(conn, tenant_id, situation, now_ms)
-        if stepped.moved:
-            await self._refresh(tenant_id)
-            await self._bus.publish(f"rollout:{tenant_id}", rollout_id)
+            await self._sample(conn, tenant_id, rollout_id, now_ms)
         return stepped
 
     async def leading(self, conn: Connection, tenant_id: str, row: RolloutRow) -> Led | None:
@@ -144,15 +181,9 @@ class Executor:
 
     async def _expire(self, conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], now_ms: int) -> None:
         """Close offers whose time is over and whose endpoint was heard since without having started."""
-        started = {
-            s.subject.endpoint_id
-            for s in await arms_store.subjects(conn, row.rollout_id)
-            if s.subject.progress is Progress.STARTED
-        }
-        for offer in await offers.of_rollout(conn, row.rollout_id, open_only=True):
+        for offer in await offers.overdue(conn, row.rollout_id, now_ms - EXPIRY_SLACK_MS):
             seen = presence.get(offer.endpoint_id)
-            over = seen is not None and seen.last_check_in_ms > offer.expires_ms + EXPIRY_SLACK_MS
-            if over and offer.endpoint_id not in started:
+            if seen is not None and seen.last_check_in_ms > offer.expires_ms + EXPIRY_SLACK_MS:
                 await offers.close(conn, [offer.offer_id], "expired", now_ms)
                 await arms_store.set_progress(
                     conn, row.rollout_id, offer.endpoint_id, Progress.EXPIRED, explicit=False,
@@ -184,12 +215,12 @@ class Executor:
                 conn, tenant_id, row.rollout_id, now_ms, "quarantine", WHO, f"quarantined: {names}"
             )
 
-    async def _sample(self, conn: Connection, tenant_id: str, situation: Situation, now_ms: int) -> None:
+    async def _sample(self, conn: Connection, tenant_id: str, rollout_id: str, now_ms: int) -> None:
         """A point of the chart whenever a count changed."""
-        now = view.counts(situation.row.policy, situation.subjects, now_ms)
-        if now[0] and self._samples.get(situation.row.rollout_id) != now:
-            self._samples[situation.row.rollout_id] = now
-            await rollouts.add_sample(conn, tenant_id, situation.row.rollout_id, Sample(now_ms, *now))
+        now = self.following.sample(tenant_id, rollout_id, now_ms)
+        if now[0] and self._samples.get(rollout_id) != now:
+            self._samples[rollout_id] = now
+            await rollouts.add_sample(conn, tenant_id, rollout_id, Sample(now_ms, *now))
 
 
 def _within_grant(

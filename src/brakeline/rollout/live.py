@@ -1,7 +1,8 @@
 """What the check-in path keeps in memory: live rollouts of each tenant, their targets, and who is through.
 
 Only a guide to what may be worth a transaction: `offering` asks the database again before anything leaves. Refreshed
-by the service after every change of its own and every second; so a second process's news arrive within that.
+by the service after every change of its own and every second; so a second process's news arrive within that. What is
+read then is what was written since (`platform.changed`), and everything every `REREAD_MS`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from brakeline.platform.changed import horizon
 from brakeline.platform.database import Connection
 from brakeline.protocol.messages import Candidate, UpdateRef
-from brakeline.rollout.model import Arm, Phase, Progress
+from brakeline.rollout.model import Phase, Progress
 from brakeline.rollout.store import arms as arms_store
-from brakeline.rollout.store import rollouts
+from brakeline.rollout.store import changes, rollouts
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
@@ -21,6 +23,7 @@ SETTINGS: Final = "settings"  # kind of change
 THROUGH = frozenset({Progress.INSTALLED, Progress.FAILED})
 WITHOUT_MAX = 200  # told to endpoints; whatever is beyond is refused when they say ready
 ASKED = frozenset({Progress.OFFERED, Progress.STARTED})
+REREAD_MS: Final = 300_000
 
 
 @dataclass(slots=True)
@@ -33,6 +36,25 @@ class LiveRollout:
     treated: set[str] = field(default_factory=set)  # while it offers: who has got an offer
     asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
     without: tuple[UpdateRef, ...] = ()  # quarantined: in no plan, not even as a dependency
+    open: dict[str, tuple[str, int]] = field(default_factory=dict)  # of whom `asked` is made, by endpoint
+    moment: int = 0  # up to which its subjects were read; 0 = not at all
+    whole_ms: int = 0  # when all of them were
+
+    def follows(self, row: RolloutRow) -> LiveRollout:
+        """The same rollout as it is now, with what was read of its subjects; a copy, because somebody may look."""
+        return LiveRollout(row, self.targets, set(self.through), set(self.treated), self.asked, (), dict(self.open),
+                           self.moment, self.whole_ms)  # fmt: skip
+
+    def take(self, found: list[changes.Standing]) -> None:
+        """Treated endpoints as they stand now."""
+        for s in found:
+            self.treated.add(s.endpoint_id)
+            (self.through.add if s.progress in THROUGH else self.through.discard)(s.endpoint_id)
+            if s.progress in ASKED:
+                self.open[s.endpoint_id] = s.region, s.u
+            else:
+                self.open.pop(s.endpoint_id, None)
+        self.asked = tuple(sorted(self.open.values()))
 
     def candidate(self, endpoint_id: str) -> Candidate:
         """What this target may get ready for. The generation stays the same while the change does: no new plans."""
@@ -64,22 +86,29 @@ class LiveRollouts:
         return tuple(self._tenants)
 
     async def refresh(self, conn: Connection, tenant_id: str, ended_after_ms: int) -> tuple[LiveRollout, ...]:
-        """Read again what is live; targets never change, so they are read once."""
+        """Read what is new of what is live; targets never change, so they are read once."""
         known = {x.row.rollout_id: x for x in self._tenants.get(tenant_id, ())}
         found: list[LiveRollout] = []
         without = tuple(sorted({(q.pin.name, q.pin.version) for q in await rollouts.quarantined(conn)}))[:WITHOUT_MAX]
+        now = await horizon(conn)
         for row in await rollouts.live(conn, ended_after_ms):
-            old = known.get(row.rollout_id)
-            targets = old.targets if old else {t.endpoint_id: t for t in await arms_store.targets(conn, row.rollout_id)}
-            subjects = await arms_store.subjects(conn, row.rollout_id) if row.blueprint.phase in OFFERING else []
-            treated = [s.subject for s in subjects if s.subject.arm is Arm.TREATED]
-            through = {s.endpoint_id for s in treated if s.progress in THROUGH}
-            asked = tuple(sorted((s.region, s.u) for s in treated if s.progress in ASKED))
-            refs, names = tuple(UpdateRef(*pin) for pin in without), {s.endpoint_id for s in treated}
-            found.append(LiveRollout(row, targets, through, names, asked, refs))
+            live = await _live(conn, row, known.get(row.rollout_id), now, ended_after_ms)
+            live.without = tuple(UpdateRef(*pin) for pin in without)
+            found.append(live)
         self._tenants[tenant_id] = tuple(found)
         return self._tenants[tenant_id]
 
 
 OFFERING = frozenset({Phase.ROLLING, Phase.HOLDING})
 STOPPED = frozenset({Phase.HALTED, Phase.WITHDRAWN})
+
+
+async def _live(conn: Connection, row: RolloutRow, old: LiveRollout | None, now: int, at_ms: int) -> LiveRollout:
+    targets = old.targets if old else {t.endpoint_id: t for t in await arms_store.targets(conn, row.rollout_id)}
+    if row.blueprint.phase not in OFFERING:
+        return LiveRollout(row, targets)
+    since = old.moment if old is not None and old.moment <= now and at_ms - old.whole_ms < REREAD_MS else 0
+    live = old.follows(row) if old is not None and since else LiveRollout(row, targets, whole_ms=at_ms)
+    live.take(await changes.standings(conn, row.rollout_id, since))
+    live.moment = now
+    return live

@@ -23,26 +23,23 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import Settings
-from brakeline.rollout import arms, led, lint, plan_lint, planner, view
-from brakeline.rollout.executor import WHO, Executor
-from brakeline.rollout.frozen import Frozen, held
+from brakeline.rollout import arms, plan_lint, planner, view
+from brakeline.rollout.executor import Executor
+from brakeline.rollout.following import WHO
+from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import BrakeJournal
-from brakeline.rollout.limit_within import within
 from brakeline.rollout.limits import Limits
-from brakeline.rollout.lint import Finding
-from brakeline.rollout.model import Arm, Change, Line, Phase, Policy, Progress, Report, Subject, Wish
-from brakeline.rollout.offering import Offering
+from brakeline.rollout.model import Change, Phase, Policy, Progress, Report, Subject, Wish
 from brakeline.rollout.pace import Chosen
-from brakeline.rollout.pace_text import chosen_line
-from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
+from brakeline.rollout.reading import PAGE, Reading, SecondPerson
+from brakeline.rollout.situation import Situation
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import leads, rollouts
 from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store.arms import Target
-from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
+from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.summary import proven
-from brakeline.rollout.undo import Exposed, left_out_line
-from brakeline.rollout.view import LogLine, RolloutView, TargetName
+from brakeline.rollout.undo import Exposed
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed
 from brakeline.tenancy.faults import Overtaken
@@ -53,41 +50,7 @@ TITLE_CHARS_MAX: Final = 200
 NOTE_S: Final = 5.0  # how long a press waits for the database after it is durable
 START_FROM: Final = frozenset({Wish.DRAFT, Wish.RUN})
 TARGETS_MAX: Final = 100_000  # rows of one rollout that one step can load in a second
-PAGE: Final = 500
-NO_LAUNCHER: Final = "no launcher runs its agent, so it takes no release: enrol the machine again to get one"
 ATTRIBUTES_MAX: Final = 200  # values tested one by one share 0.28 % of alpha
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutSummary:
-    """One line of the list."""
-
-    id: str
-    title: str
-    state: str
-    why: str
-    updates: int
-    created_ms: int
-    created_by: str
-    ring: int
-    generation: int
-    targets: int
-    exposed: int
-    proven: int
-    failed: int
-    release: str = ""  # id of the release of ours that it rolls out; "" = updates
-    undoes: str = ""  # id of the rollout whose updates it takes back
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseRollout:
-    """A rollout of a release of ours, in one line."""
-
-    id: str
-    release: str
-    title: str
-    state: str
-    created_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +69,13 @@ class Settling(Protocol):
     async def settle(self) -> None: ...
 
 
-class SecondPerson(Protocol):
-    """What takes two people (`acts.Acts`)."""
-
-    async def before_start(self, principal: Principal, row: RolloutRow) -> Request | None: ...
-    async def before_resume(self, principal: Principal, row: RolloutRow, reason: str) -> Request | None: ...
-    async def waiting(self, tenant_id: str, rollout_id: str) -> Request | None: ...
-    async def lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]: ...
-
-
 class Freezes(Protocol):
     """Presses that stop everything of a tenant (`freezing.Freezing`)."""
 
     async def settle(self, tenant_id: str) -> None: ...
 
 
-class RolloutService(Offering):
+class RolloutService(Reading):
     """Everything that the rest of Brakeline may ask of rollouts."""
 
     def __init__(self, db: Database, clock: Clock, ids: IdMaker, bus: Bus, fleet: FleetService, cell: CellIdentity,
@@ -398,127 +352,6 @@ class RolloutService(Offering):
         if row is None:
             raise NotFound("no such rollout", id=rollout_id[:40])
         return row
-
-    async def _get(self, tenant_id: str, rollout_id: str) -> RolloutRow:
-        async with self.db.tenant(tenant_id) as conn:
-            row = await rollouts.get(conn, rollout_id)
-        if row is None:
-            raise NotFound("no such rollout", id=rollout_id[:40])
-        return row
-
-    # --- reading ------------------------------------------------------------------------------------------------------
-
-    async def _situation(self, conn: Connection, tenant_id: str, row: RolloutRow) -> Situation:
-        presence = await self.fleet.presence(tenant_id, None)
-        elsewhere = await quarantined_elsewhere(conn, row.rollout_id)
-        pressed = self.journal.all_pressed(tenant_id).get(row.rollout_id) if row.wish is not Wish.WITHDRAW else None
-        return await load(conn, row, presence, elsewhere, pressed, self.clock.now_ms())
-
-    async def list(self, principal: Principal, *, states: Iterable[str] = (), before: str | None = None,
-                   limit: int = 50, release: str = "") -> tuple[RolloutSummary, ...]:  # fmt: skip
-        """Newest first; `before` = the id after which to go on; `release` = only those of this release."""
-        principal.require("rollout.read")
-        async with self.db.tenant(principal.tenant_id) as conn:
-            rows = await rollouts.page(conn, before, min(max(limit, 1), PAGE), [*states], release)
-            return tuple([await self._summary(conn, row) for row in rows])
-
-    async def _summary(self, conn: Connection, row: RolloutRow) -> RolloutSummary:
-        treated = [s.subject for s in await arms_store.subjects(conn, row.rollout_id) if s.subject.arm is Arm.TREATED]
-        targets = await arms_store.count_targets(conn, row.rollout_id)
-        why = row.report.lines[0].text if row.report.lines else row.blueprint.why
-        return RolloutSummary(
-            row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
-            row.created_by, row.blueprint.ring, row.blueprint.generation, targets, len(treated),
-            sum(bool(s.proven_ms) for s in treated), sum(s.progress is Progress.FAILED for s in treated),
-            row.change.release.release_id if row.change.release else "", row.change.undoes,
-        )  # fmt: skip
-
-    async def of_releases(self, principal: Principal) -> tuple[ReleaseRollout, ...]:
-        """The newest rollouts of releases, without looking at their endpoints: for lists of many releases."""
-        principal.require("rollout.read")
-        async with self.db.tenant(principal.tenant_id) as conn:
-            rows = await rollouts.of_releases(conn)
-        return tuple(
-            ReleaseRollout(r.rollout_id, r.change.release.release_id, r.title, r.blueprint.phase.value, r.created_ms)
-            for r in rows if r.change.release is not None
-        )  # fmt: skip
-
-    async def show(self, principal: Principal, rollout_id: str) -> RolloutView:
-        """Everything about one rollout at this moment."""
-        principal.require("rollout.read")
-        tenant_id = principal.tenant_id
-        row = await self._get(tenant_id, rollout_id)
-        async with self.db.tenant(tenant_id) as conn:
-            situation = await self._situation(conn, tenant_id, row)
-            left_out = tuple(await undo_store.left_out(conn, rollout_id)) if row.change.takes_back else ()
-            log = tuple(LogLine(e.at_ms, e.kind, e.who, e.text) for e in await rollouts.events(conn, rollout_id))
-            samples = [(s.at_ms, s.n_t, s.x_t, s.n_c, s.x_c) for s in await rollouts.samples(conn, rollout_id)]
-        lacking = await self._without_launcher(tenant_id) if row.change.release else frozenset()
-        lines = await self._lines(tenant_id, row)
-        names = [
-            TargetName(
-                t.endpoint_id, t.hostname, t.region, NO_LAUNCHER if t.endpoint_id in lacking else t.blocked_reason
-            )
-            for t in situation.targets
-        ]
-        return view.build(
-            rollout_id=rollout_id, title=row.title, change=row.change, policy=row.policy, attributes=row.attributes,
-            created_ms=row.created_ms, created_by=row.created_by, wish=row.wish, blueprint=row.blueprint,
-            lines=lines, names=names, subjects=situation.subjects, samples=samples, log=log,
-            population=situation.summary.population or len(names), left_out=left_out, now_ms=self.clock.now_ms(),
-        )  # fmt: skip
-
-    async def _without_launcher(self, tenant_id: str) -> frozenset[str]:
-        """Endpoints whose agents never hear of a release."""
-        presence = await self.fleet.presence(tenant_id, None)
-        return frozenset(i for i, p in presence.items() if p.last_check_in_ms and p.launcher is None)
-
-    async def explain(self, principal: Principal, rollout_id: str) -> tuple[Line, ...]:
-        """Why it does what it does: every gate in the order in which it was asked."""
-        principal.require("rollout.read")
-        return await self._lines(principal.tenant_id, await self._get(principal.tenant_id, rollout_id))
-
-    async def _lines(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
-        """The report; behind its first line what waits for a second person, and who a rollback leaves out; at its end
-        why it has this pace."""
-        more = await self.acts.lines(tenant_id, row) if self.acts is not None else ()
-        if row.change.takes_back:
-            async with self.db.tenant(tenant_id) as conn:
-                left_out = tuple(await undo_store.left_out(conn, row.rollout_id))
-            more += (left_out_line(left_out),) if left_out else ()
-        pace = (chosen_line(row.pace),) if row.pace is not None else ()
-        return (*row.report.lines[:1], *more, *row.report.lines[1:], *pace)
-
-    async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
-        """What an independent look at the next step finds wrong; as notes what stops it, what its plan cannot do, and
-        the alpha table, row by row."""
-        principal.require("rollout.read")
-        tenant_id = principal.tenant_id
-        row, limits = await self._get(tenant_id, rollout_id), await self.limits.of_tenant(tenant_id)
-        freeze = self.journal.frozen(tenant_id)
-        async with self.db.tenant(tenant_id) as conn:
-            situation = held(await self._situation(conn, tenant_id, row), freeze)
-            allowed = await self.limits.allowance(conn, row, situation.targets, limits)
-            leading = await self.executor.leading(conn, tenant_id, row)
-        now_ms = self.clock.now_ms()
-        proposed, report = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
-        if leading is not None:
-            proposed, report = led.bounded(row.blueprint, proposed, report, leading, now_ms)
-        proposed, _ = within(situation, proposed, report, allowed, now_ms)
-        size = len(situation.targets)
-        return (
-            *lint.check(row.policy, row.blueprint, proposed, situation.observed, allowed),
-            *lint.stop_notes(freeze.told() if freeze else "", allowed),
-            *plan_lint.notes(row.policy, row.change, size),
-            lint.alpha_note(row.policy, row.attributes),
-            *lint.alpha_rows(row.policy, row.attributes),
-        )
-
-    async def quarantined(self, principal: Principal) -> tuple[Quarantined, ...]:
-        """Updates that no rollout of this tenant offers."""
-        principal.require("rollout.read")
-        async with self.db.tenant(principal.tenant_id) as conn:
-            return tuple(await rollouts.quarantined(conn))
 
 
 def _unproven(policy: Policy, subjects: Iterable[Subject], now_ms: int) -> list[str]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
 from brakeline.protocol.digests import settings_digest
 from brakeline.rollout import evidence, signals
-from brakeline.rollout.model import Arm, Blocked, Blueprint, Observed, Pin, Policy, Progress, Subject, Wish
+from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, TickState, Wish
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.summary import Summary, summarise
 
-Count = Callable[[Policy, Blueprint, Observed, int], Summary]
 # Answers that pass by themselves; with any other an endpoint is not eligible until it says "ready".
 PASSING: Final = frozenset({"locked", "busy", "window", "lists_stale", "budget", "group_budget", "freeze_window"})
 
@@ -152,39 +151,81 @@ def _proves(row: SubjectRow, seen: Presence, unhealthy: bool, settings: str) -> 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """What stored subjects of one rollout look like with what was heard since. Pure."""
+
+    policy: Policy
+    release_id: str
+
+    @classmethod
+    def of(cls, row: RolloutRow) -> Lens:
+        return cls(row.policy, row.change.release.release_id if row.change.release else "")
+
+    def subject(self, stored: SubjectRow, target: Target | None, seen: Presence | None, now_ms: int) -> Subject:
+        """`target`: the row of the same endpoint."""
+        settings = target.settings if target is not None else None
+        offered = settings_digest(settings) if settings is not None else ""
+        return with_presence(self.policy, stored, seen, now_ms, self.release_id, offered)
+
+    def taken(self, stored: SubjectRow, seen: Presence | None) -> bool:
+        return taken_by_launcher(self.release_id, stored, seen)
+
+
+class Eligible(NamedTuple):
+    """Per region the sorted draws of those who are here and may still be treated, and of those of them in no arm yet;
+    how many may still be treated, here or not; and who cannot take part."""
+
+    untreated: dict[str, tuple[int, ...]]
+    fresh: dict[str, tuple[int, ...]]
+    eligible: dict[str, int]
+    blocked: tuple[Blocked, ...]
+
+
 async def load(conn: Connection, row: RolloutRow, presence: Mapping[str, Presence], quarantined: frozenset[Pin],
-               pressed_by: str | None, now_ms: int, count: Count = summarise) -> Situation:  # fmt: skip
-    """The situation of `row`; `pressed_by` = who pressed the brake according to the journal, None = nobody. `count`
-    makes numbers of it; whoever comes again every second keeps some (`tallies`).
+               pressed_by: str | None, now_ms: int) -> Situation:  # fmt: skip
+    """The situation of `row`, everything read anew; `pressed_by` = who pressed the brake according to the journal, None
+    = nobody. Whoever comes again every second reads less (`following`).
     """
     targets = tuple(await arms_store.targets(conn, row.rollout_id))
     stored = await arms_store.subjects(conn, row.rollout_id)
     ticks = tuple(await arms_store.ticks(conn, row.rollout_id))
-    release_id = row.change.release.release_id if row.change.release else ""
-    offered = {t.endpoint_id: settings_digest(t.settings) for t in targets if t.settings is not None}
+    return assemble(row, targets, stored, ticks, presence, quarantined, pressed_by, now_ms)
+
+
+def assemble(
+    row: RolloutRow, targets: tuple[Target, ...], stored: Sequence[SubjectRow], ticks: tuple[TickState, ...],
+    presence: Mapping[str, Presence], quarantined: frozenset[Pin], pressed_by: str | None, now_ms: int,
+) -> Situation:  # fmt: skip
+    """What these rows and check-ins come to, each looked at. Pure; what `kept` has must equal it."""
+    lens, by_id = Lens.of(row), {t.endpoint_id: t for t in targets}
+    seen = [presence.get(s.subject.endpoint_id) for s in stored]
     subjects = tuple(
-        with_presence(
-            row.policy, s, presence.get(s.subject.endpoint_id), now_ms, release_id,
-            offered.get(s.subject.endpoint_id, ""),
-        )
-        for s in stored
+        lens.subject(s, by_id.get(s.subject.endpoint_id), p, now_ms) for s, p in zip(stored, seen, strict=True)
     )  # fmt: skip
-    changed = tuple(s for s, old in zip(subjects, stored, strict=True) if _differs(s, old.subject))
-    untreated, fresh, eligible, blocked = _eligible(row.policy, targets, subjects, presence, now_ms)
-    wish, by = (Wish.BRAKE, pressed_by) if pressed_by is not None else (row.wish, row.wish_by)
-    observed = Observed(
-        row.change, len(targets), subjects, untreated, fresh, ticks, blocked, wish, by, row.wish_reason,
-        max((presence[t.endpoint_id].last_check_in_ms for t in targets if t.endpoint_id in presence), default=0),
-        row.resumed_ms, row.resumed_generation, quarantined, row.attributes, eligible,
-    )  # fmt: skip
-    taken = tuple(
-        s.subject.endpoint_id for s in stored if taken_by_launcher(release_id, s, presence.get(s.subject.endpoint_id))
-    )
-    summary = count(row.policy, row.blueprint, observed, now_ms)
+    changed = tuple(s for s, old in zip(subjects, stored, strict=True) if differs(s, old.subject))
+    taken = tuple(s.subject.endpoint_id for s, p in zip(stored, seen, strict=True) if lens.taken(s, p))
+    found = eligible(row.policy, targets, subjects, presence, now_ms)
+    data_ms = max((presence[t.endpoint_id].last_check_in_ms for t in targets if t.endpoint_id in presence), default=0)
+    observed = observe(row, len(targets), subjects, found, ticks, quarantined, pressed_by, data_ms)
+    summary = summarise(row.policy, row.blueprint, observed, now_ms)
     return Situation(row, targets, subjects, changed, taken, observed, summary)
 
 
-def _differs(new: Subject, old: Subject) -> bool:
+def observe(
+    row: RolloutRow, size: int, subjects: tuple[Subject, ...], found: Eligible, ticks: tuple[TickState, ...],
+    quarantined: frozenset[Pin], pressed_by: str | None, data_ms: int,
+) -> Observed:  # fmt: skip
+    """What the planner's numbers are made of. A press in the journal counts before the row has it."""
+    wish, by = (Wish.BRAKE, pressed_by) if pressed_by is not None else (row.wish, row.wish_by)
+    return Observed(
+        row.change, size, subjects, found.untreated, found.fresh, ticks, found.blocked, wish, by, row.wish_reason,
+        data_ms, row.resumed_ms, row.resumed_generation, quarantined, row.attributes, found.eligible,
+    )  # fmt: skip
+
+
+def differs(new: Subject, old: Subject) -> bool:
+    """Whether there is evidence that is not stored yet."""
     return _kept(new) != _kept(old)
 
 
@@ -195,41 +236,43 @@ def _kept(s: Subject) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _eligible(
-    policy: Policy,
-    targets: Iterable[Target],
-    subjects: Iterable[Subject],
-    presence: Mapping[str, Presence],
-    now_ms: int,
-) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]], dict[str, int], tuple[Blocked, ...]]:
-    """Per region the sorted draws of those who are here and may still be treated, and of those of them in no arm yet;
-    how many may still be treated, here or not; and who cannot take part."""
+def eligible(policy: Policy, targets: Iterable[Target], subjects: Iterable[Subject], presence: Mapping[str, Presence],
+             now_ms: int) -> Eligible:  # fmt: skip
+    """Of every target."""
     known = {(s.endpoint_id, s.arm) for s in subjects}
     untreated: dict[str, list[int]] = {}
     fresh: dict[str, list[int]] = {}
-    eligible: dict[str, int] = {}
+    counts: dict[str, int] = {}
     blocked: list[Blocked] = []
     for t in targets:
         untreated.setdefault(t.region, [])
-        eligible.setdefault(t.region, 0)
+        counts.setdefault(t.region, 0)
         if (t.endpoint_id, Arm.TREATED) in known:
             continue
         seen = presence.get(t.endpoint_id)
         if seen is None or now_ms - seen.last_check_in_ms > policy.eligible_seen_s * 1000:
-            blocked.append(Blocked(t.endpoint_id, "not_seen", f"{t.hostname} was not heard for a long time"))
+            blocked.append(not_heard(t))
             continue
         if t.blocked_code:
-            blocked.append(Blocked(t.endpoint_id, t.blocked_code, f"{t.hostname}: {t.blocked_reason}"))
+            blocked.append(says(t))
             if t.blocked_code not in PASSING:
                 continue
-        eligible[t.region] += 1
+        counts[t.region] += 1
         if seen.asleep or now_ms - seen.last_check_in_ms > policy.grace_s("server") * 1000:
             continue
         untreated[t.region].append(t.u)
         if (t.endpoint_id, Arm.CONTROL) not in known:
             fresh.setdefault(t.region, []).append(t.u)
     draws = [{r: tuple(us) for r, us in found.items()} for found in (untreated, fresh)]
-    return draws[0], draws[1], eligible, tuple(blocked)
+    return Eligible(draws[0], draws[1], counts, tuple(blocked))
+
+
+def not_heard(t: Target) -> Blocked:
+    return Blocked(t.endpoint_id, "not_seen", f"{t.hostname} was not heard for a long time")
+
+
+def says(t: Target) -> Blocked:
+    return Blocked(t.endpoint_id, t.blocked_code, f"{t.hostname}: {t.blocked_reason}")
 
 
 async def quarantined_elsewhere(conn: Connection, rollout_id: str) -> frozenset[Pin]:

@@ -87,14 +87,15 @@ class Tally:
                 self._change(place, s)
             self._columns.put(place, s)
 
-    def follow(self, subjects: Sequence[Subject], turns: Sequence[Turn]) -> bool:
-        """All subjects as they are now: those that differ are taken over. False = some that were counted are gone."""
-        places, mine = self._places, self._subjects
-        changed = [
-            s for s in subjects if (place := places.get((s.endpoint_id, s.arm, s.tick))) is None or mine[place] != s
-        ]
-        self.update(changed, turns)
-        return len(self) == len(subjects)
+    def subject(self, key: Key) -> Subject | None:
+        """As it was told last."""
+        place = self._places.get(key)
+        return self._subjects[place] if place is not None else None
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """All of them, in the order in which they joined."""
+        return tuple(self._subjects)
 
     def _join(self, s: Subject, turns: Sequence[Turn]) -> None:
         self._subjects.append(s)
@@ -154,6 +155,24 @@ class Tally:
             observed.quarantined, observed.attributes,
         )  # fmt: skip
 
+    def sample(self, now_ms: int) -> tuple[int, int, int, int]:
+        """As `view.counts` has it: (treated, of them bad, controls, of them bad) at this moment."""
+        mine = _View(self._policy, self._columns, now_ms)
+        controls = mine.control & (self._columns.of("crossed") == 0)
+        bad = mine.explicit | (self._columns.of("unhealthy_now") > 0) | mine.silent
+        sides = (mine.treated, mine.treated & bad, controls, controls & bad)
+        n_t, x_t, n_c, x_c = (int(np.count_nonzero(side)) for side in sides)
+        return n_t, x_t, n_c, x_c
+
+    def asleep_within(self, now_ms: int) -> list[Key]:
+        """Who sleeps at this moment within a checkpoint's window: the only ones of whom time alone tells something."""
+        mine = _View(self._policy, self._columns, now_ms)
+        due = np.zeros(len(self._columns), np.bool_)
+        for c in self._policy.checkpoints_s if mine.asleep.any() else ():
+            due |= (mine.age_ms - 1 < c * 1000) & (mine.age_ms > c * 1000 - mine.grace_ms)
+        found = [self._subjects[place] for place in np.flatnonzero(due & mine.asleep)]
+        return [(s.endpoint_id, s.arm, s.tick) for s in found]
+
     def _anew(self, since_ms: int, turns: Sequence[Turn]) -> None:
         subjects = self._subjects
         self._empty(since_ms)
@@ -210,7 +229,8 @@ class _View:
         self.counted, self.seen, self.open = self.treated & ~set_aside, self.treated & seen, of("open") > 0
         classes = columns.kinds.all
         self.return_ms = np.array([policy.return_s(c) * 1000 for c in classes])[self.kind]
-        grace_ms = np.array([policy.grace_s(c) * 1000 for c in classes])[self.kind]
+        self.grace_ms = np.array([policy.grace_s(c) * 1000 for c in classes])[self.kind]
+        self.silent = ~self.asleep & (self.away_ms > self.grace_ms)
         self.known = self.counted & seen & (of("unhealthy_now") == 0)
         self.proven = self.known & (self.asleep | (self.away_ms <= self.return_ms))
         self.passed = self.counted & (self.age_ms >= policy.checkpoints_s[0] * 1000)
@@ -218,7 +238,7 @@ class _View:
         lapsed = of("last_heard") > self.ready_ms + policy.restarts.within_s * 1000
         self._excused = self._consents & ~self._restarted & ((of("refused") > 0) | lapsed)
         self._compared = self.control & (of("crossed") == 0) & ~self.asleep & ~set_aside
-        self._heard = self._compared & (self.away_ms <= grace_ms)
+        self._heard = self._compared & (self.away_ms <= self.grace_ms)
         self._regions, self._classes = len(columns.regions.all) or 1, len(classes)
 
     def parts(self, bake_s: int) -> tuple[Part, ...]:

@@ -17,6 +17,7 @@ from brakeline.rollout.store import rollouts
 from brakeline.rollout.store import undo as store
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.undo import NAMED_MAX, UndoPlan, harmed_by_region, planned, policy_of
+from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal
 
 
@@ -32,13 +33,6 @@ class NoWayBack(Invalid):
 
     code = "no-way-back"
     hint = "The plan names each endpoint with its reason. A newer fixed version, or people, must help there."
-
-
-class PlanMoved(Invalid):
-    """The plan is not the one that you saw."""
-
-    code, status = "count-moved", 409
-    hint = "Look at the plan again and confirm that."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class Undoing:
         principal.require("rollout.create")
         plan = await self.plan(principal, rollout_id, pace)
         if expect_count is not None and len(plan.takes_part) != expect_count:
-            raise PlanMoved(f"{len(plan.takes_part)} endpoints would be taken back now, not {expect_count}")
+            raise CountMoved(f"{len(plan.takes_part)} endpoints would be taken back now, not {expect_count}")
         if not plan.takes_part:
             raise NoWayBack(_why_nobody(plan))
         row = await self._row(principal, rollout_id)

@@ -7,8 +7,8 @@ Rates are shares (0..1). `excess` = treated minus control with its 95 % band (Ne
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from brakeline.rollout.telling import SignalRow
 from brakeline.rollout.undo import Exposed
 
 Z95: Final = 1.959964
+HARMED: Final = frozenset({"failed", "unhealthy", "silent", "interrupted"})  # states of treated endpoints
 GONE: Final = frozenset({Phase.HALTED, Phase.WITHDRAWN})
 
 
@@ -187,13 +188,16 @@ def grid(policy: Policy, blueprint: Blueprint, rings: Sequence[tuple[str, int]],
          subjects: Sequence[Subject], now_ms: int) -> tuple[Cell, ...]:  # fmt: skip
     """Rings x regions with their counts."""
     sizes = Counter(t.region for t in names)
-    treated = [s for s in subjects if s.arm is Arm.TREATED]
+    treated: dict[tuple[int, str], list[Subject]] = defaultdict(list)
+    for s in subjects:
+        if s.arm is Arm.TREATED:
+            treated[s.ring, s.region].append(s)
     cells: list[Cell] = []
     before = dict.fromkeys(sizes, 0)
     for i, (name, upto) in enumerate(rings):
         shares = arms.allot(upto, sizes)
         for region in sorted(sizes):
-            mine = [s for s in treated if s.ring == i and s.region == region]
+            mine = treated.get((i, region), [])
             planned = max(shares[region] - before[region], len(mine))
             before[region] = max(shares[region], before[region])
             states = Counter(member_state(policy, s, now_ms) for s in mine)
@@ -217,17 +221,16 @@ def _cell_state(blueprint: Blueprint, ring: int, planned: int, offered: int) -> 
     return "held" if blueprint.phase is Phase.HOLDING else "active"
 
 
-def members(policy: Policy, ring_names: Sequence[str], names: Sequence[TargetName], subjects: Sequence[Subject],
-            phase: Phase, now_ms: int) -> tuple[Member, ...]:  # fmt: skip
-    """Every target by name."""
+def told_by(subjects: Iterable[Subject]) -> dict[str, Subject]:
+    """Of each endpoint the subject that says what happened to it."""
     by_id: dict[str, Subject] = {}
     for s in subjects:
         if s.arm is Arm.TREATED or s.endpoint_id not in by_id:
             by_id[s.endpoint_id] = s
-    return tuple(_member(policy, ring_names, t, by_id.get(t.endpoint_id), phase, now_ms) for t in names)
+    return by_id
 
 
-def _member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject | None, phase: Phase,
+def member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject | None, phase: Phase,
             now_ms: int) -> Member:  # fmt: skip
     if s is None or s.arm is Arm.CONTROL:
         arm = "control" if s else ""
@@ -252,11 +255,14 @@ def build(
     bar = power.silence_bar(policy, attributes)
     rings = arms.rings_for(policy, change, population)
     ring_names = [r.name for r, _ in rings]
-    people = members(policy, ring_names, names, subjects, blueprint.phase, now_ms)
-    treated = [m for m in people if m.arm == "treated"]
-    untouched = [m for m in people if m.arm != "treated"]
+    by_id = told_by(subjects)
+    treated = {i: member_state(policy, s, now_ms) for i, s in by_id.items() if s.arm is Arm.TREATED}
+    untouched = [t for t in names if t.endpoint_id not in treated]
     regions = tuple(sorted({t.region for t in names}))
-    states = Counter(m.state for m in treated)
+    states = Counter(treated.values())
+    people = tuple(
+        member(policy, ring_names, t, by_id.get(t.endpoint_id), blueprint.phase, now_ms) for t in names
+    )  # fmt: skip
     return RolloutView(
         id=rollout_id, title=title, state=blueprint.phase.value, wish=wish.value, why=_why(blueprint, lines),
         generation=blueprint.generation, ring=blueprint.ring, created_ms=created_ms, created_by=created_by,
@@ -267,8 +273,8 @@ def build(
         lines=lines, log=log,
         statistics=(*power.power(policy, change, population, len(regions)).sentences, *_of_rollback(change)),
         members=people, targets=len(names), exposed=len(treated), proven=states["proven"], failed=states["failed"],
-        silent=states["silent"], controls=sum(m.arm == "control" for m in people),
-        spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
+        silent=states["silent"], controls=len(by_id) - len(treated),
+        spared=tuple(t.hostname for t in untouched), spared_ids=tuple(t.endpoint_id for t in untouched),
         release=change.release.release_id if change.release else "", undoes=change.undoes, left_out=left_out,
         signals=telling.table(policy, subjects, lines, now_ms), spared_total=len(untouched),
     )  # fmt: skip

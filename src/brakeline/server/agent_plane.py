@@ -126,7 +126,9 @@ class AgentPlane:
             answer = self._problem(e)
         except Gone:
             return
-        except asyncio.CancelledError:  # only the server's end cancels: this took longer than it waits
+        except asyncio.CancelledError:
+            if self._given_up():
+                raise
             answer = self._problem(Unavailable("The server stops; nothing acknowledged is lost."))
         except Exception as e:  # outermost: a defect of ours must answer 500 and leave a trace
             log.exception("agent plane failed", path=scope["path"], error=type(e).__name__)
@@ -229,6 +231,15 @@ class AgentPlane:
         if self._writes >= self._limits.writes:
             raise TooBusy("Too many endpoints are being written at once.")
         return _Writing(self)
+
+    def _given_up(self) -> bool:
+        """Whether whoever called this request has ended it, and takes no answer any more.
+
+        Two other cancellations end up here, and both are answered: the server stops and this took longer than it waits
+        for; or something that this shared with others was ended, and the endpoint has to ask again.
+        """
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0 and not self._exchange.ended
 
     def _problem(self, fault: BrakelineError) -> Answer:
         status = fault.status if isinstance(fault, Fault) else 500

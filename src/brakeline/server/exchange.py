@@ -97,6 +97,11 @@ class Exchange:
         """Long-polls held now."""
         return len(self._waiters)
 
+    @property
+    def ended(self) -> bool:
+        """The server stops."""
+        return self._ended
+
     async def reply(self, session: Session, check_in: CheckIn) -> Composed:
         """The present reply. Only composed anew if something may have changed it."""
         identity = session.identity

@@ -1,8 +1,8 @@
-"""What can be wrong with an act that takes two people: each says what, why and what to do."""
+"""What can be wrong with an act that people agree to, two of them or one with a plan: what, why and what to do."""
 
 from __future__ import annotations
 
-from brakeline.core.errors import Conflict, Forbidden, Unavailable
+from brakeline.core.errors import Conflict, Forbidden, Invalid, Unavailable
 
 
 class TwoPeople(Forbidden):
@@ -31,3 +31,10 @@ class Overtaken(Conflict):
 
     code = "overtaken"
     hint = "Look at how things stand now, and ask again."
+
+
+class CountMoved(Invalid):
+    """What would be done is not what you saw."""
+
+    code, status = "count-moved", 409
+    hint = "Look at the plan again and confirm that."

@@ -183,6 +183,34 @@ async def test_paging_by_every_sort_order_shows_each_endpoint_once(fleet: Fleet)
         await fleet.service.list_endpoints(OWNER, sort="colour")
 
 
+@pytest.mark.parametrize("column", ["enrolled", "seen"])
+async def test_endpoints_that_share_a_millisecond_are_each_shown_once(fleet: Fleet, column: str) -> None:
+    for n in range(9):
+        session = await fleet.add(replace(DEBIAN, hostname=f"h-{n}"))
+        fleet.service.record_check_in(session, "boot-1", CheckIn("0.1", 0, "", Health()))
+    await fleet.service.flush()
+    async with fleet.service.db.tenant(OWNER.tenant_id) as conn:
+        await conn.execute(
+            """UPDATE brakeline.endpoint e SET enrolled_at = '2026-11-26 10:00:00.1234Z'::timestamptz
+                 + n.number * interval '70 microseconds'
+               FROM (SELECT endpoint_id, row_number() OVER (ORDER BY hostname DESC) AS number
+                     FROM brakeline.endpoint) n WHERE n.endpoint_id = e.endpoint_id"""
+        )
+        await conn.execute(
+            """UPDATE brakeline.presence p SET last_seen = e.enrolled_at FROM brakeline.endpoint e
+               WHERE e.endpoint_id = p.endpoint_id"""
+        )
+    for direction in ("", "-"):
+        seen, after = [], None
+        while True:
+            page = await fleet.service.list_endpoints(OWNER, sort=direction + column, after=after, limit=5)
+            seen += [e.id for e in page.items]
+            after = page.next
+            if after is None:
+                break
+        assert len(seen) == len(set(seen)) == 12, direction
+
+
 async def test_updates_software_and_counts_across_the_fleet(fleet: Fleet) -> None:
     curl, vim = await fleet.service.updates(OWNER)
     assert (curl.name, curl.security, curl.endpoints, curl.available) == ("curl", True, 1, 1)

@@ -31,9 +31,9 @@ from brakeline.protocol.messages import (
     Transaction,
     TransactionResult,
 )
-from brakeline.remediation.policies import CountMoved
 from brakeline.remediation.service import RemediationService
 from brakeline.remediation.settling import Started
+from brakeline.tenancy.faults import CountMoved
 
 OLD, NEW = 6 * 3600, 3600  # refresh intervals
 PATCH = Settings(Mode.PATCH)

@@ -17,9 +17,10 @@ from brakeline.fleet.query import InvalidQuery
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.protocol.messages import Mode, UpdateState
-from brakeline.remediation.service import CountMoved, NothingToDo, RemediationService
+from brakeline.remediation.service import NothingToDo, RemediationService
 from brakeline.remediation.store import PolicyNameTaken
 from brakeline.rollout.service import RolloutService
+from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal, system_principal
 
 OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"

@@ -15,7 +15,8 @@ from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import Action, ActionKind, Candidate, Ready, Transaction
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.undo import OLDER, UNTOLD
-from brakeline.rollout.undoing import NotHalted, NoWayBack, PlanMoved, Undoing
+from brakeline.rollout.undoing import NotHalted, NoWayBack, Undoing
+from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import PERMISSIONS, Principal
 
 FORMER = "3.0.15-1"
@@ -140,7 +141,7 @@ async def test_only_what_is_halted_and_what_was_seen(fleet: SmallFleet) -> None:
     with pytest.raises(NotHalted):
         await undoing(fleet).plan(OWNER, rollout)
     await fleet.service.brake(OWNER, rollout)
-    with pytest.raises(PlanMoved):
+    with pytest.raises(CountMoved):
         await undoing(fleet).create(OWNER, rollout, expect_count=3)
     with pytest.raises(NotFound):
         await undoing(fleet).plan(OWNER, "ro_nothing")

@@ -172,7 +172,6 @@ def test_few_are_counted_and_many_are_shares() -> None:
 
 
 def test_numbers_lead_to_the_endpoints_behind_them() -> None:
-    rolling = facts(Phase.ROLLING)
-    assert len(present_rollout.chosen_members(rolling, "eu", "", "")[1]) == 1
-    assert len(present_rollout.chosen_members(rolling, "", "", "spared")[1]) == 2
-    assert present_rollout.chosen_members(rolling, "", "", "treated")[1] == []
+    assert present_rollout.members_title("eu", "first", "") == "eu, ring first"
+    assert present_rollout.members_title("", "", "spared") == "spared"
+    assert present_rollout.members_title("", "", "") == "all endpoints"

@@ -42,7 +42,10 @@ _COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """What a list is sorted by; ties go by endpoint id. `kind` says how a cursor's text becomes a parameter."""
+    """What a list is sorted by; ties go by endpoint id. `kind` says how a cursor's text becomes a parameter.
+
+    A time is sorted as exactly as a cursor tells it: of rows that share a millisecond the id decides, and none is lost.
+    """
 
     expression: str
     kind: str  # text | time | number
@@ -50,8 +53,8 @@ class Sort:
 
 SORTS = {
     "host": Sort("e.hostname", "text"),
-    "seen": Sort(LAST_SEEN, "time"),
-    "enrolled": Sort("e.enrolled_at", "time"),
+    "seen": Sort(f"date_trunc('milliseconds', {LAST_SEEN})", "time"),
+    "enrolled": Sort("date_trunc('milliseconds', e.enrolled_at)", "time"),
     "missing": Sort("COALESCE(s.pending_security, 0)", "number"),
 }
 

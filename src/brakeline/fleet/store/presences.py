@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from brakeline.fleet.model import Presence, Readings
 from brakeline.fleet.store.rows import Connection, millis, said, stamp
+from brakeline.platform.changed import WRITTEN_SINCE, low
 from brakeline.protocol.codec import encode
 
 _COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, readings, settings"
@@ -50,16 +52,27 @@ async def read(conn: Connection, endpoint_ids: Sequence[str] | None) -> dict[str
         f"SELECT {_COLUMNS} FROM brakeline.presence{where}",  # noqa: S608
         *([] if endpoint_ids is None else [list(endpoint_ids)]),
     )
-    return {
-        r["endpoint_id"]: Presence(
-            millis(r["last_seen"]),
-            r["boot_id"],
-            r["asleep"],
-            r["agent_version"],
-            tuple(r["failed_services"]),
-            said(r["launcher"]),
-            Readings.read(r["readings"]),
-            r["settings"],
-        )
-        for r in rows
-    }
+    return dict(map(_presence, rows))
+
+
+async def read_since(conn: Connection, moment: int) -> dict[str, Presence]:
+    """Presence written since (`platform.changed`). Nothing is indexed for it, so that writing costs what it did."""
+    since = WRITTEN_SINCE.format(parameter="$1")
+    rows = await conn.fetch(f"SELECT {_COLUMNS} FROM brakeline.presence WHERE {since}", low(moment))  # noqa: S608
+    return dict(map(_presence, rows))
+
+
+async def page(conn: Connection, after: str, limit: int) -> dict[str, Presence]:
+    """The next ones by endpoint id, whenever written."""
+    rows = await conn.fetch(
+        f"SELECT {_COLUMNS} FROM brakeline.presence WHERE endpoint_id > $1 ORDER BY endpoint_id LIMIT $2",  # noqa: S608
+        after, limit,
+    )  # fmt: skip
+    return dict(map(_presence, rows))
+
+
+def _presence(r: Any) -> tuple[str, Presence]:
+    return r["endpoint_id"], Presence(
+        millis(r["last_seen"]), r["boot_id"], r["asleep"], r["agent_version"], tuple(r["failed_services"]),
+        said(r["launcher"]), Readings.read(r["readings"]), r["settings"],
+    )  # fmt: skip

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode
 from brakeline.protocol.messages import LauncherReport
 
 __all__ = ["Connection", "millis", "said", "stamp"]
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def stamp(ms: int) -> datetime:
     """Unix milliseconds as timestamptz."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return EPOCH + timedelta(milliseconds=ms)
 
 
 def millis(at: datetime | None) -> int:
-    """timestamptz as Unix milliseconds; 0 for NULL."""
-    return 0 if at is None else round(at.timestamp() * 1000)
+    """timestamptz as Unix milliseconds, those that are over; 0 for NULL."""
+    return 0 if at is None else (at - EPOCH) // MILLISECOND
 
 
 def said(text: str | None) -> LauncherReport | None:

@@ -52,11 +52,13 @@ async def add_targets(conn: Connection, tenant_id: str, rollout_id: str, targets
 async def targets(conn: Connection, rollout_id: str) -> list[Target]:
     """All targets, by their place in the draw."""
     rows = await conn.fetch("SELECT * FROM brakeline.rollout_target WHERE rollout_id = $1 ORDER BY u", rollout_id)
-    return [
-        Target(r["endpoint_id"], r["hostname"], r["region"], r["machine_class"], tuple(r["attributes"]), r["u"],
-               r["blocked_code"], r["blocked_reason"], _settings(r["settings"]))
-        for r in rows
-    ]  # fmt: skip
+    return [as_target(r) for r in rows]
+
+
+def as_target(r: Any) -> Target:
+    """A row of `rollout_target`."""
+    return Target(r["endpoint_id"], r["hostname"], r["region"], r["machine_class"], tuple(r["attributes"]), r["u"],
+                  r["blocked_code"], r["blocked_reason"], _settings(r["settings"]))  # fmt: skip
 
 
 def _settings(text: str) -> Settings | None:
@@ -76,7 +78,8 @@ async def set_blocked(conn: Connection, rollout_id: str, endpoint_id: str, code:
     )  # fmt: skip
 
 
-def _subject(r: Any) -> SubjectRow:
+def as_subject(r: Any) -> SubjectRow:
+    """A row of `rollout_subject`."""
     subject = Subject(
         r["endpoint_id"], Arm(r["arm"]), r["ring"], r["tick"], r["region"], r["machine_class"], r["u"],
         ms(r["ready_at"]), r["generation"], tuple(r["attributes"]), r["heard"], r["unhealthy"], r["asleep"],
@@ -96,7 +99,7 @@ async def subjects(conn: Connection, rollout_id: str, endpoint_id: str | None = 
            WHERE rollout_id = $1 AND ($2::text IS NULL OR endpoint_id = $2) ORDER BY ready_at, endpoint_id""",
         rollout_id, endpoint_id,
     )  # fmt: skip
-    return [_subject(r) for r in rows]
+    return [as_subject(r) for r in rows]
 
 
 async def watched_elsewhere(conn: Connection, rollout_id: str, endpoint_id: str) -> str:

@@ -61,6 +61,19 @@ async def of_rollout(conn: Connection, rollout_id: str, *, open_only: bool = Fal
     return [_offer(r) for r in rows]
 
 
+async def overdue(conn: Connection, rollout_id: str, before_ms: int) -> list[OfferRow]:
+    """Open offers that were over before this moment and whose endpoint does not say that it runs them."""
+    rows = await conn.fetch(
+        """SELECT o.* FROM brakeline.rollout_offer o
+           WHERE o.rollout_id = $1 AND o.closed_at IS NULL AND o.expires_at < $2 AND NOT EXISTS (
+             SELECT FROM brakeline.rollout_subject s
+             WHERE s.rollout_id = o.rollout_id AND s.endpoint_id = o.endpoint_id AND s.progress = 'started')
+           ORDER BY o.issued_at, o.offer_id""",
+        rollout_id, at(before_ms),
+    )  # fmt: skip
+    return [_offer(r) for r in rows]
+
+
 async def attempts(conn: Connection, rollout_id: str, endpoint_id: str) -> tuple[int, int]:
     """How many offers of this rollout the endpoint got, and how many of them count: what a stop cancelled before it was
     started (a freeze, a halt that was resumed) does not."""
