@@ -129,16 +129,19 @@ def ahead(u: int, *, harmed: bool) -> int:
 
 
 def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int,
-               reserve: int) -> tuple[int, int, int]:  # fmt: skip
+               reserve: int, apart: int = U_END) -> tuple[int, int, int]:  # fmt: skip
     """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` others above.
 
     `fresh` were in no arm yet; where they are less than half of what is wanted, `spare` are taken: untreated endpoints
-    that are no controls of this ring yet.
+    that are no controls of this ring yet. From `apart` on the draws were controls of earlier rings: while there are
+    enough below it, they stay what they are, and this ring's evidence is added to theirs (`linked`).
 
     `reserve` of the highest draws are kept out of both until the ring that is meant for them.
     """
     treat_below = untreated.at(places)
     until = U_END if reserve <= 0 or reserve > len(untreated) else untreated.at(len(untreated) - reserve)
+    if 2 * fresh.between(treat_below, min(until, apart)) >= controls:
+        until = min(until, apart)
     pool = fresh if 2 * fresh.between(treat_below, until) >= controls else spare
     above = pool.between(treat_below, until)
     if not above or controls <= 0:
@@ -160,6 +163,42 @@ def widened(gate: Gate, turns: Sequence[Turn]) -> Gate:
         min(t.control_from for t in known))  # fmt: skip
     start = max(gate.treat_below, start)
     return replace(gate, control_from=start, control_until=max(start, until))
+
+
+def apart(turns: Iterable[Turn], region: str, ring: int) -> int:
+    """From which draw on a region's endpoints were in the control range of a ring before this one."""
+    mine = (t for t in turns if (t.region, t.control_from < t.control_until) == (region, True) and t.ring < ring)
+    return min((t.control_from for t in mine), default=U_END)
+
+
+def linked(turns: Sequence[Turn]) -> frozenset[int]:
+    """Rings whose controls were controls of no ring before, in no region: whatever earlier rings have shown, chance
+    alone decides which of this ring's endpoints are treated. So its bets go on with what theirs have earned; where
+    rings share controls, who was spared bad luck before is known to be one, and they may only be averaged.
+    """
+    lowest: dict[str, dict[int, tuple[int, int]]] = {}
+    for t in turns:
+        if t.control_from < t.control_until:
+            low, high = lowest.setdefault(t.region, {}).get(t.ring, (U_END, 0))
+            lowest[t.region][t.ring] = min(low, t.control_from), max(high, t.control_until)
+    rings = {t.ring for t in turns}
+    return frozenset(r for r in rings if r and all(_apart(ranges, r) for ranges in lowest.values()))
+
+
+def _apart(ranges: Mapping[int, tuple[int, int]], ring: int) -> bool:
+    before = min((low for r, (low, _) in ranges.items() if r < ring), default=U_END)
+    return ring not in ranges or ranges[ring][1] <= before
+
+
+def controls_per_treated(policy: Policy, ring: int, uptos: Sequence[int], population: int) -> int:
+    """How many controls are wanted for a treated endpoint of this ring: more where that is a small part of the fleet.
+
+    A bad treated endpoint weighs as much as the logarithm of their number, and the first rings are where each counts.
+    """
+    guard = policy.guard
+    index = min(ring, len(uptos) - 1)
+    added = max(1, uptos[index] - (uptos[index - 1] if index else 0))
+    return max(guard.controls_per_treated, min(guard.controls_early, int(guard.controls_share * population / added)))
 
 
 def turns_after(turns: tuple[Turn, ...], gates: Iterable[Gate]) -> tuple[Turn, ...]:

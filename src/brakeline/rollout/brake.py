@@ -24,6 +24,7 @@ QUORUM: Final = "quorum"
 LOST: Final = "lost"
 EVERYBODY: Final = "all classes"
 UNPROVEN_MIN: Final = 2  # in a ring that statistics speak for one closed lid is no reason to hold
+NEGLIGIBLE: Final = math.log(1e-4)  # of what halts: questions that say less are not added up
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
 
@@ -126,27 +127,51 @@ def _given_up(seen: Summary) -> list[Line]:
     return [Line(LOST, State.HOLD, text, {"lost": names})]
 
 
+@dataclass(slots=True)
+class _Family:
+    """The questions of one checkpoint: `spent` is the sum of alpha x e-value over them, `lead` the strongest."""
+
+    spent: float = 0.0
+    lead: tuple[float, AlphaRow, float] | None = None
+
+
 def _statistics(policy: Policy, seen: Summary) -> list[Line]:
-    """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
+    """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal.
+
+    A row halts at its bar. So do the questions of one checkpoint together when the sum of alpha x e-value reaches 1: of
+    one draw of lots the weighted mean of e-values is an e-value, and it is never less than the loudest alone.
+    """
     strongest: dict[str, tuple[float, AlphaRow, float]] = {}
+    families: dict[int, _Family] = {}
     rows, small = questions(policy, seen.attributes), seen.small_rings(policy)
     told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
     for key in sorted(k for k in told if k in rows):
-        best = strongest.get(key[0])
-        if best is not None and _ceiling(seen.table.get(key)) - rows[key].bar <= best[0]:
-            continue  # it cannot be the strongest of its signal, so it is not computed
-        row, log_e = rows[key], _row_value(policy, rows[key], seen, small)
-        if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
-            strongest[row.signal] = (log_e - row.bar, row, log_e)
-    lines = [_statistic_line(policy, row, log_e) for _, row, log_e in strongest.values()]
+        best, row = strongest.get(key[0]), rows[key]
+        if best is not None and _ceiling(seen.table.get(key)) - row.bar <= min(best[0], NEGLIGIBLE):
+            continue  # neither the strongest of its signal nor worth adding, so it is not computed
+        log_e = _row_value(policy, row, seen, small)
+        if log_e is None:
+            continue
+        mine = (log_e - row.bar, row, log_e)
+        strongest[row.signal] = max(best or mine, mine, key=lambda x: x[0])
+        family = families.setdefault(row.checkpoint, _Family())
+        family.spent += math.exp(min(mine[0], 700.0))
+        family.lead = max(family.lead or mine, mine, key=lambda x: x[0])
+    together: dict[str, float] = {}
+    for family in families.values():
+        if family.lead is not None and family.lead[0] < 0 <= math.log(family.spent) and not any(
+            best[0] >= 0 for best in strongest.values()
+        ):
+            strongest[family.lead[1].signal], together[family.lead[1].signal] = family.lead, family.spent
+    lines = [_statistic_line(policy, row, log_e, together.get(s, 0.0)) for s, (_, row, log_e) in strongest.items()]
     if not seen.table:
         lines.append(Line("statistics", State.UNKNOWN, "no checkpoint has passed for a treated endpoint with controls"))
     return lines
 
 
 def _ceiling(rings: Mapping[int, Sequence[float]] | None) -> float:
-    """A mean is never above the largest of what it is made of, nor of 1 for rings that say nothing."""
-    return max((0.0, *map(max, rings.values()))) if rings else math.inf
+    """What the rings say, multiplied or averaged, is never above the product of those that speak for harm."""
+    return math.fsum(max(0.0, *bets) for bets in rings.values()) if rings else math.inf
 
 
 def _row_value(policy: Policy, row: AlphaRow, seen: Summary, small: frozenset[int]) -> float | None:
@@ -155,28 +180,39 @@ def _row_value(policy: Policy, row: AlphaRow, seen: Summary, small: frozenset[in
         speaks = n >= policy.small_ring or any(p.ring not in small for p in seen.parts)  # else rule 8 does
         return evalue.one_sample(n, x, policy.failure_baseline) if n and speaks else None
     rings = seen.table.get((row.signal, row.checkpoint, row.group))
-    return over_rings({ring: evalue.log_mean_exp(bets) for ring, bets in rings.items()}) if rings else None
+    return over_rings(rings, seen.linked) if rings else None
 
 
-def over_rings(log_es: Mapping[int, float]) -> float:
-    """log of the weighted mean of the rings' e-values.
+def over_rings(rings: Mapping[int, Sequence[float]], linked: frozenset[int] = frozenset()) -> float:
+    """log of the e-value of all rings together, from the logs of each ring's bets.
 
-    Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value. The
-    n-th ring has the weight 2^-n: the first rings are the cheapest to stop in and have the least evidence, the last
-    ones have plenty. Rings that have no data, and all that are never opened, count as 1.
+    A bet that begins with ring n is carried on, bet by bet, through the rings after it while these are `linked`: they
+    share no controls, so e-values multiply. It ends before a ring that shares controls with earlier ones; there the
+    next begins. Of those that begin with the n-th ring 2^-n of the stake is put on: a mean with fixed weights stays an
+    e-value. The first rings are the cheapest to stop in and have the least evidence. What is staked on rings that have
+    no data, and on all that are never opened, counts as 1.
     """
-    terms = [log_e - (ring + 1) * math.log(2) for ring, log_e in log_es.items()]
-    rest = 1.0 - sum(0.5 ** (ring + 1) for ring in log_es)
+    terms, rest = [], 1.0
+    carried: Sequence[float] | None = None  # of the bets that go on from the ring after, backwards
+    for ring in sorted(rings, reverse=True):
+        carried = rings[ring] if carried is None else evalue.add((rings[ring], carried))
+        terms.append(evalue.log_mean_exp(carried) - (ring + 1) * math.log(2))
+        rest -= 0.5 ** (ring + 1)
+        if ring not in linked:
+            carried = None
     top = max([*terms, 0.0])
-    return top + math.log(sum(math.exp(t - top) for t in terms) + rest * math.exp(-top))
+    return top + math.log(sum(math.exp(t - top) for t in terms) + max(rest, 0.0) * math.exp(-top))
 
 
-def _statistic_line(policy: Policy, row: AlphaRow, log_e: float) -> Line:
+def _statistic_line(policy: Policy, row: AlphaRow, log_e: float, together: float = 0.0) -> Line:
     at = "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
     data = {"signal": row.signal, "checkpoint": row.checkpoint, "group": row.group, "log_e": round(log_e, 3),
             "bar": round(row.bar, 3)}  # fmt: skip
     text = f"{row.signal} ({row.group}{at}): log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
-    halted = log_e >= row.bar
+    halted = log_e >= row.bar or together >= 1
+    if together >= 1:
+        text += f"; with the other questions{at} {together:.1f} times what halts"
+        data["together"] = round(together, 3)
     return Line(f"excess {row.signal}", State.HALT if halted else State.OK, text, data)
 
 

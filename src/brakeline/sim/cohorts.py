@@ -9,6 +9,7 @@ against each other. Nothing here decides. Start with `run`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,7 @@ import numpy as np
 from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner, pooling
 from brakeline.rollout.alpha import alpha_table
+from brakeline.rollout.evidence import SIGNALS
 from brakeline.rollout.model import CLASSES, Change, Phase, Pin, Policy, TickState
 from brakeline.rollout.pooling import Told
 from brakeline.rollout.restarts import rings_that_restart
@@ -107,7 +109,9 @@ class World:
         self.reserve_low = U_END - int(U_END * case.policy.guard.holdout)
         self.restarting = rings_that_restart(case.policy, CHANGE, case.endpoints)
         self.rings = arms.rings_for(case.policy, CHANGE, case.endpoints)
-        self.bar = min(row.bar for row in alpha_table(case.policy, self.attributes))  # below it no row can halt
+        # Below it no row halts, nor do those of a checkpoint together.
+        told = len(SIGNALS) * len(self.voice.groups)
+        self.bar = min(row.bar for row in alpha_table(case.policy, self.attributes)) - math.log(told)
         self._news, self._asked_again_h = True, case.start_h
         self._pool: Told | None = None
         self._listened: tuple[tuple[int, int], Told] = ((-1, 0), {})
@@ -164,7 +168,7 @@ class World:
     def listen(self, pool: Told) -> None:
         """What this fleet and others that roll out the same change have to tell together."""
         self._pool = pool
-        self._news |= max((bets[0] for rings in pool.values() for bets in rings.values()), default=0.0) >= self.bar
+        self._news |= max((sum(max(0.0, *bets) for bets in rings.values()) for rings in pool.values()), default=0.0) >= self.bar
 
     def _quiet(self, at_h: float) -> bool:
         """Nobody is asking, nothing was told and no time is over since the planner said that there is nothing to do."""
@@ -320,7 +324,7 @@ class World:
         return Summary(
             CHANGE, SpreadPlaces(self.regions, self.reserve_low), parts, controls, self._table(),
             counting.ended(self.blocks, self.how, at_h), ticks=tuple(self.ticks.values()), compared=True,
-            data_ms=self._ms(heard_h), attributes=self.attributes,
+            data_ms=self._ms(heard_h), attributes=self.attributes, linked=arms.linked(self.blueprint.turns),
         )  # fmt: skip
 
     def _table(self) -> Told:

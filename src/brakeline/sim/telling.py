@@ -1,7 +1,6 @@
 """What blocks say at a checkpoint, as the bets that the brake judges: who is silent or unhealthy is drawn here.
 
-A `Voice` keeps the sum of bets of every row and ring, and tells it as one number each: the log of the mean bet, which
-stays what it is when the brake takes the mean over bets. Whoever was randomised together is one block, of all classes;
+A `Voice` keeps the sum of bets of every row and ring. Whoever was randomised together is one block, of all classes;
 a group's row counts only its own bad ones. Next: `cohorts`.
 """
 
@@ -60,8 +59,8 @@ class Voice:
         self.said = 0  # times that anything was added
         self._shows, self._attribute, self._draws = shows, attribute, draws
         self._harmless, self._goodbye = harmless, goodbye
-        self._groups = (*GROUPS, *((attribute,) if attribute else ()))
-        self._logs: dict[tuple[str, int, int], Floats] = {}  # draw x group
+        self.groups = (*GROUPS, *((attribute,) if attribute else ()))
+        self._loud: dict[tuple[str, int, int], Floats] = {}  # draw x group: the loudest bet
 
     def speak(self, rng: np.random.Generator, b: Blocks, due: Due) -> None:
         """Blocks at a checkpoint are compared, once."""
@@ -73,36 +72,40 @@ class Voice:
                 mine = counts[which, s].reshape(-1, 5)
                 margin = MARGINS[signal]
                 each = bets.beyond(mine, margin) if margin else bets.compare(mine)
-                total = np.zeros((self._draws, len(self._groups), each.shape[1]))
+                total = np.zeros((self._draws, len(self.groups), each.shape[1]))
                 np.add.at(total, draw[which], each.reshape(-1, *total.shape[1:]))
                 self._add((signal, due.checkpoint, int(one)), total)
 
     def loudest(self) -> Floats:
-        """The largest log e-value of any row and ring, by draw. What the brake makes of several rings is never more."""
-        found = np.zeros(self._draws)
-        for logs in self._logs.values():
-            np.maximum(found, logs.max(axis=1), out=found)
-        return found
+        """By draw, what no log e-value of any row is above: the loudest bets of all rings that speak for harm."""
+        rows: dict[tuple[str, int], Floats] = {}
+        for (signal, checkpoint, _), logs in self._loud.items():
+            rows[signal, checkpoint] = rows.get((signal, checkpoint), 0.0) + np.maximum(logs, 0.0)
+        return np.max([logs.max(axis=1) for logs in rows.values()], axis=0, initial=0.0)
 
     def in_words(self, draw: int) -> dict[Row, dict[int, Bets]]:
         """The table of one draw."""
-        return self.named({key: logs[draw] for key, logs in self._logs.items()})
+        found: dict[Row, dict[int, Bets]] = defaultdict(dict)
+        for (signal, checkpoint, ring), sums in self.sums.items():
+            for group, bets_ in zip(self.groups, sums[draw].tolist(), strict=True):
+                found[(signal, checkpoint, group)][ring] = tuple(bets_)
+        return found
 
     def named(self, logs: Mapping[tuple[str, int, int], Floats]) -> dict[Row, dict[int, Bets]]:
         """A table of log e-values by group, for voices that know the same groups."""
         found: dict[Row, dict[int, Bets]] = defaultdict(dict)
         for (signal, checkpoint, ring), of_groups in logs.items():
-            for group, log_e in zip(self._groups, of_groups.tolist(), strict=True):
+            for group, log_e in zip(self.groups, of_groups.tolist(), strict=True):
                 found[(signal, checkpoint, group)][ring] = (log_e,)
         return found
 
     def _add(self, key: tuple[str, int, int], total: Floats) -> None:
         self.said += 1
         self.sums[key] = total = self.sums.get(key, 0.0) + total
-        self._logs[key] = logs = bets.log_mean_exp(total)
+        self._loud[key] = total.max(axis=2)
         signal, checkpoint, ring = key
-        for group, log_e in zip(self._groups, logs[0].tolist(), strict=True):
-            self.table[(signal, checkpoint, group)][ring] = (log_e,)
+        for group, sums in zip(self.groups, total[0].tolist(), strict=True):
+            self.table[(signal, checkpoint, group)][ring] = tuple(sums)
 
     def _counts(self, rng: np.random.Generator, b: Blocks, due: Due) -> tuple[Ints, Ints, Ints]:
         """The ring of each block, its draw, and
