@@ -9,7 +9,6 @@ against each other. Nothing here decides. Start with `run`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,8 +17,7 @@ import numpy as np
 
 from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner, pooling
-from brakeline.rollout.alpha import alpha_table
-from brakeline.rollout.evidence import SIGNALS
+from brakeline.rollout.alpha import questions
 from brakeline.rollout.model import CLASSES, Change, Phase, Pin, Policy, TickState
 from brakeline.rollout.pooling import Told
 from brakeline.rollout.restarts import rings_that_restart
@@ -42,6 +40,7 @@ HORIZON_H: Final = 30 * 24.0
 QUIET_H: Final = 1.0  # while a ring bakes and nobody has anything new to tell, the planner is asked once an hour
 STANDS_H: Final = 24.0  # and so it is after a hold that has lasted for a day
 SETTLE_STEPS: Final = 24  # rows on which nothing can happen any more are added up so often
+NEARLY: Final = 0.999  # of what halts: sums of floats differ in their last digits
 CHANGE: Final = Change((Pin("example", "2.0"),))
 
 
@@ -109,9 +108,8 @@ class World:
         self.reserve_low = U_END - int(U_END * case.policy.guard.holdout)
         self.restarting = rings_that_restart(case.policy, CHANGE, case.endpoints)
         self.rings = arms.rings_for(case.policy, CHANGE, case.endpoints)
-        # Below it no row halts, nor do those of a checkpoint together.
-        told = len(SIGNALS) * len(self.voice.groups)
-        self.bar = min(row.bar for row in alpha_table(case.policy, self.attributes)) - math.log(told)
+        self._rows = questions(case.policy, self.attributes)
+        self._linked: tuple[int, frozenset[int]] = 0, frozenset()  # turns so far, and what they say
         self._news, self._asked_again_h = True, case.start_h
         self._pool: Told | None = None
         self._listened: tuple[tuple[int, int], Told] = ((-1, 0), {})
@@ -168,7 +166,21 @@ class World:
     def listen(self, pool: Told) -> None:
         """What this fleet and others that roll out the same change have to tell together."""
         self._pool = pool
-        self._news |= max((sum(max(0.0, *bets) for bets in rings.values()) for rings in pool.values()), default=0.0) >= self.bar
+        self._news = True
+
+    def halting(self) -> Floats:
+        """By draw, how much of what halts has been said: from 1 on the brake halts."""
+        return self.voice.halting(self._alpha, self.linked())
+
+    def _alpha(self, signal: str, checkpoint: int, group: str) -> float:
+        row = self._rows.get((signal, checkpoint, group))
+        return row.alpha if row else 0.0
+
+    def linked(self) -> frozenset[int]:
+        """Rings whose evidence goes on with that of earlier ones."""
+        if self._linked[0] != len(self.blueprint.turns):
+            self._linked = len(self.blueprint.turns), arms.linked(self.blueprint.turns)
+        return self._linked[1]
 
     def _quiet(self, at_h: float) -> bool:
         """Nobody is asking, nothing was told and no time is over since the planner said that there is nothing to do."""
@@ -293,7 +305,7 @@ class World:
                 b.ints["point"][rows] = j + 1
                 away = self._away(at_h, c / 3600)[b.ints["region"][rows], b.ints["kind"][rows]]
                 self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows)))
-                self._news |= j == 0 or bool(self.voice.loudest().max() >= self.bar)
+                self._news |= j == 0 or bool(self.halting().max() >= NEARLY)
 
     def _uncrossed(self, rows: Ints) -> Floats:
         """Share of the controls whose turn to be treated has not come yet."""
@@ -324,7 +336,7 @@ class World:
         return Summary(
             CHANGE, SpreadPlaces(self.regions, self.reserve_low), parts, controls, self._table(),
             counting.ended(self.blocks, self.how, at_h), ticks=tuple(self.ticks.values()), compared=True,
-            data_ms=self._ms(heard_h), attributes=self.attributes, linked=arms.linked(self.blueprint.turns),
+            data_ms=self._ms(heard_h), attributes=self.attributes, linked=self.linked(),
         )  # fmt: skip
 
     def _table(self) -> Told:

@@ -7,7 +7,7 @@ a group's row counts only its own bad ones. Next: `cohorts`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -34,6 +34,7 @@ GROUPS: Final = ("all", *(f"class:{c}" for c in CLASSES), STATIONARY)
 LAPTOP: Final = CLASSES.index("laptop")
 
 
+Spend = Callable[[str, int, str], float]  # alpha of a question: signal, checkpoint, group
 Sums = dict[tuple[str, int, int], Floats]  # by signal, checkpoint and ring: group x bet
 
 
@@ -60,7 +61,8 @@ class Voice:
         self._shows, self._attribute, self._draws = shows, attribute, draws
         self._harmless, self._goodbye = harmless, goodbye
         self.groups = (*GROUPS, *((attribute,) if attribute else ()))
-        self._loud: dict[tuple[str, int, int], Floats] = {}  # draw x group: the loudest bet
+        self._kept: dict[tuple[str, int], Floats] = {}  # log e-values by signal and checkpoint: draw x group
+        self._linked: frozenset[int] = frozenset()
 
     def speak(self, rng: np.random.Generator, b: Blocks, due: Due) -> None:
         """Blocks at a checkpoint are compared, once."""
@@ -76,12 +78,25 @@ class Voice:
                 np.add.at(total, draw[which], each.reshape(-1, *total.shape[1:]))
                 self._add((signal, due.checkpoint, int(one)), total)
 
-    def loudest(self) -> Floats:
-        """By draw, what no log e-value of any row is above: the loudest bets of all rings that speak for harm."""
-        rows: dict[tuple[str, int], Floats] = {}
-        for (signal, checkpoint, _), logs in self._loud.items():
-            rows[signal, checkpoint] = rows.get((signal, checkpoint), 0.0) + np.maximum(logs, 0.0)
-        return np.max([logs.max(axis=1) for logs in rows.values()], axis=0, initial=0.0)
+    def halting(self, spend: Spend, linked: frozenset[int]) -> Floats:
+        """By draw, how much of what halts the loudest checkpoint has said: from 1 on the brake halts."""
+        found = np.zeros((max((j for _, j, _ in self.sums), default=0) + 1, self._draws))
+        for (signal, checkpoint), of_groups in self._evidence(linked).items():
+            alphas = np.array([spend(signal, checkpoint, group) for group in self.groups])
+            found[checkpoint] += np.exp(np.minimum(of_groups, bets.LOUD_MAX)) @ alphas
+        loudest: Floats = found.max(axis=0)
+        return loudest
+
+    def _evidence(self, linked: frozenset[int]) -> dict[tuple[str, int], Floats]:
+        """By signal and checkpoint, log e-values of draw x group. Only what has changed is added up again."""
+        if linked != self._linked:
+            self._linked, self._kept = linked, {}
+        rings: dict[tuple[str, int], dict[int, Floats]] = defaultdict(dict)
+        for (signal, checkpoint, ring), sums in self.sums.items():
+            if (signal, checkpoint) not in self._kept:
+                rings[signal, checkpoint][ring] = sums
+        self._kept |= {row: bets.over_rings(of_rings, linked) for row, of_rings in rings.items()}
+        return self._kept
 
     def in_words(self, draw: int) -> dict[Row, dict[int, Bets]]:
         """The table of one draw."""
@@ -102,8 +117,8 @@ class Voice:
     def _add(self, key: tuple[str, int, int], total: Floats) -> None:
         self.said += 1
         self.sums[key] = total = self.sums.get(key, 0.0) + total
-        self._loud[key] = total.max(axis=2)
         signal, checkpoint, ring = key
+        self._kept.pop((signal, checkpoint), None)
         for group, sums in zip(self.groups, total[0].tolist(), strict=True):
             self.table[(signal, checkpoint, group)][ring] = tuple(sums)
 
