@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from brakeline.core.draw import U_BITS, U_END, draw
 from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring, Turn
@@ -129,20 +129,19 @@ def ahead(u: int, *, harmed: bool) -> int:
 
 
 def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int,
-               reserve: int, apart: int = U_END) -> tuple[int, int, int]:  # fmt: skip
+               reserve: int, apart: int | None = None) -> tuple[int, int, int]:  # fmt: skip
     """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` others above.
 
     `fresh` were in no arm yet; where they are less than half of what is wanted, `spare` are taken: untreated endpoints
-    that are no controls of this ring yet. From `apart` on the draws were controls of earlier rings: while there are
-    enough below it, they stay what they are, and this ring's evidence is added to theirs (`linked`).
+    that are no controls of this ring yet. A ring that keeps its controls `apart` from those of earlier rings takes none
+    from that draw on, and fresh ones only.
 
     `reserve` of the highest draws are kept out of both until the ring that is meant for them.
     """
     treat_below = untreated.at(places)
     until = U_END if reserve <= 0 or reserve > len(untreated) else untreated.at(len(untreated) - reserve)
-    if 2 * fresh.between(treat_below, min(until, apart)) >= controls:
-        until = min(until, apart)
-    pool = fresh if 2 * fresh.between(treat_below, until) >= controls else spare
+    until = until if apart is None else min(until, apart)
+    pool = fresh if apart is not None or 2 * fresh.between(treat_below, until) >= controls else spare
     above = pool.between(treat_below, until)
     if not above or controls <= 0:
         return treat_below, until, until
@@ -171,23 +170,47 @@ def apart(turns: Iterable[Turn], region: str, ring: int) -> int:
     return min((t.control_from for t in mine), default=U_END)
 
 
-def linked(turns: Sequence[Turn]) -> frozenset[int]:
-    """Rings whose controls were controls of no ring before, in no region: whatever earlier rings have shown, chance
-    alone decides which of this ring's endpoints are treated. So its bets go on with what theirs have earned; where
-    rings share controls, who was spared bad luck before is known to be one, and they may only be averaged.
+def kept_apart(turns: Sequence[Turn], ring: int) -> bool | None:
+    """Whether the ring in progress keeps its controls apart from those of earlier rings; None = it has none yet.
+
+    What it began as it stays, in all regions: what its evidence may be added to must not change with what is seen.
     """
-    lowest: dict[str, dict[int, tuple[int, int]]] = {}
+    mine = [t for t in turns if t.ring == ring and t.control_from < t.control_until]
+    return all(t.control_until <= apart(turns, t.region, ring) for t in mine) if mine else None
+
+
+def linked(turns: Sequence[Turn]) -> frozenset[int]:
+    """Rings whose bets go on with what those of earlier rings have earned, because chance alone still decides which of
+    this ring's endpoints are treated, whatever was seen before: in each region, of every earlier ring, its endpoints
+    were either all in the range of controls or all out of it. Where some of them were (the highest draws, as ever),
+    who was a control is known to be none of the treated, and the rings' e-values may only be averaged.
+    """
+    spans: dict[str, dict[int, _Span]] = {}
     for t in turns:
-        if t.control_from < t.control_until:
-            low, high = lowest.setdefault(t.region, {}).get(t.ring, (U_END, 0))
-            lowest[t.region][t.ring] = min(low, t.control_from), max(high, t.control_until)
+        old = spans.setdefault(t.region, {}).get(t.ring, _Span(0, U_END, 0))
+        low, high = (t.control_from, t.control_until) if t.control_from < t.control_until else (U_END, 0)
+        spans[t.region][t.ring] = _Span(
+            max(old.treat_below, t.treat_below), min(old.low, low), max(old.high, high)
+        )  # fmt: skip
     rings = {t.ring for t in turns}
-    return frozenset(r for r in rings if r and all(_apart(ranges, r) for ranges in lowest.values()))
+    return frozenset(r for r in rings if r and all(_alike(mine, r) for mine in spans.values()))
 
 
-def _apart(ranges: Mapping[int, tuple[int, int]], ring: int) -> bool:
-    before = min((low for r, (low, _) in ranges.items() if r < ring), default=U_END)
-    return ring not in ranges or ranges[ring][1] <= before
+class _Span(NamedTuple):
+    """What one ring brought into range in one region: draws below for treatment, [low, high) as controls."""
+
+    treat_below: int
+    low: int
+    high: int
+
+
+def _alike(spans: Mapping[int, _Span], ring: int) -> bool:
+    """Whether each earlier ring's controls hold all of this ring's draws or none."""
+    if ring not in spans or spans[ring].high == 0:
+        return True
+    before = [span for r, span in spans.items() if r < ring]
+    first, last = max((span.treat_below for span in before), default=0), spans[ring].high
+    return all(span.low >= last or (span.low <= first and span.high >= last) for span in before)
 
 
 def controls_per_treated(policy: Policy, ring: int, uptos: Sequence[int], population: int) -> int:

@@ -305,8 +305,14 @@ def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places:
     reserve = _reserve(policy, seen, staged, region)
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
     wanted = 0 if _only_harmed(seen, staged) else places * _controls_per_treated(policy, seen, staged)
+    left = max(places, sum(g.treated for g in staged.goals if g.region == region) - seen.treated_by_region()[region])
     apart = arms.apart(staged.turns, region, staged.ring)
-    below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart)
+    there, keeps = fresh.between(untreated.at(places), apart), arms.kept_apart(staged.turns, staged.ring)
+    if keeps or (keeps is None and 2 * there * places >= wanted * left):  # enough for all that this ring will treat
+        wanted = min(wanted, math.ceil(there * places / left))
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart)
+    else:
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
     closes = now_ms + policy.tick_s * 1000
     gate = Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
     return arms.widened(gate, staged.turns)
