@@ -164,10 +164,13 @@ def widened(gate: Gate, turns: Sequence[Turn]) -> Gate:
     return replace(gate, control_from=start, control_until=max(start, until))
 
 
-def apart(turns: Iterable[Turn], region: str, ring: int) -> int:
-    """From which draw on a region's endpoints were in the control range of a ring before this one."""
-    mine = (t for t in turns if (t.region, t.control_from < t.control_until) == (region, True) and t.ring < ring)
-    return min((t.control_from for t in mine), default=U_END)
+def apart(turns: Iterable[Turn], ring: int) -> Mapping[str, int]:
+    """By region, from which draw on endpoints were in the control range of a ring before this one; none = of none."""
+    found: dict[str, int] = {}
+    for t in turns:
+        if t.ring < ring and t.control_from < t.control_until and t.control_from < found.get(t.region, U_END):
+            found[t.region] = t.control_from
+    return found
 
 
 def kept_apart(turns: Sequence[Turn], ring: int) -> bool | None:
@@ -175,8 +178,9 @@ def kept_apart(turns: Sequence[Turn], ring: int) -> bool | None:
 
     What it began as it stays, in all regions: what its evidence may be added to must not change with what is seen.
     """
-    mine = [t for t in turns if t.ring == ring and t.control_from < t.control_until]
-    return all(t.control_until <= apart(turns, t.region, ring) for t in mine) if mine else None
+    mine = [t for t in takewhile(lambda t: t.ring >= ring, reversed(turns)) if t.control_from < t.control_until]
+    bounds = apart(turns, ring) if mine else {}
+    return all(t.control_until <= bounds.get(t.region, U_END) for t in mine) if mine else None
 
 
 def linked(turns: Sequence[Turn]) -> frozenset[int]:

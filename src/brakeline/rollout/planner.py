@@ -306,7 +306,7 @@ def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places:
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
     wanted = 0 if _only_harmed(seen, staged) else places * _controls_per_treated(policy, seen, staged)
     left = max(places, sum(g.treated for g in staged.goals if g.region == region) - seen.treated_by_region()[region])
-    apart = arms.apart(staged.turns, region, staged.ring)
+    apart = arms.apart(staged.turns, staged.ring).get(region, arms.U_END)
     there, keeps = fresh.between(untreated.at(places), apart), arms.kept_apart(staged.turns, staged.ring)
     if keeps or (keeps is None and 2 * there * places >= wanted * left):  # enough for all that this ring will treat
         wanted = min(wanted, math.ceil(there * places / left))

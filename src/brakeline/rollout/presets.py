@@ -1,8 +1,8 @@
 """Ready-made policies, by pace and size of fleet. Pure.
 
-`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15, the
-least that still spans the third checkpoint; over a hundred thousand endpoints and more it has five rings and holds
-nobody out, so that it ends within two days. `emergency`, for what is being exploited, bakes
+`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
+the least that still spans the third checkpoint; from a hundred thousand endpoints on it has five rings and holds nobody
+out, so that it ends within two days. `emergency`, for what is being exploited, bakes
 as long in fewer and larger rings, offered within 2 h, and holds nobody out. `rehearsal` runs in minutes: it shows the
 machinery, not more. `pace` chooses among them; what is less careful than careful takes two people (`lanes`).
 """
