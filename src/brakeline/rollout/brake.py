@@ -10,8 +10,8 @@ at which figure a row halts, `evalue` computes it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.rollout import evalue
@@ -127,46 +127,61 @@ def _given_up(seen: Summary) -> list[Line]:
     return [Line(LOST, State.HOLD, text, {"lost": names})]
 
 
-@dataclass(slots=True)
-class _Family:
-    """The questions of one checkpoint: `spent` is the sum of alpha x e-value over them, `lead` the strongest."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one question says. `together`: alpha x e-value summed over its checkpoint, told where that alone halts."""
 
-    spent: float = 0.0
-    lead: tuple[float, AlphaRow, float] | None = None
+    row: AlphaRow
+    log_e: float
+    together: float = 0.0
+
+    @property
+    def over(self) -> float:
+        """log of its alpha x e-value: from 0 on it halts by itself."""
+        return self.log_e - self.row.bar
 
 
 def _statistics(policy: Policy, seen: Summary) -> list[Line]:
-    """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal.
-
-    A row halts at its bar. So do the questions of one checkpoint together when the sum of alpha x e-value reaches 1: of
-    one draw of lots the weighted mean of e-values is an e-value, and it is never less than the loudest alone.
-    """
-    strongest: dict[str, tuple[float, AlphaRow, float]] = {}
-    families: dict[int, _Family] = {}
-    rows, small = questions(policy, seen.attributes), seen.small_rings(policy)
-    told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
-    for key in sorted(k for k in told if k in rows):
-        best, row = strongest.get(key[0]), rows[key]
-        if best is not None and _ceiling(seen.table.get(key)) - row.bar <= min(best[0], NEGLIGIBLE):
-            continue  # neither the strongest of its signal nor worth adding, so it is not computed
-        log_e = _row_value(policy, row, seen, small)
-        if log_e is None:
-            continue
-        mine = (log_e - row.bar, row, log_e)
-        strongest[row.signal] = max(best or mine, mine, key=lambda x: x[0])
-        family = families.setdefault(row.checkpoint, _Family())
-        family.spent += math.exp(min(mine[0], 700.0))
-        family.lead = max(family.lead or mine, mine, key=lambda x: x[0])
-    together: dict[str, float] = {}
-    for family in families.values():
-        if family.lead is not None and family.lead[0] < 0 <= math.log(family.spent) and not any(
-            best[0] >= 0 for best in strongest.values()
-        ):
-            strongest[family.lead[1].signal], together[family.lead[1].signal] = family.lead, family.spent
-    lines = [_statistic_line(policy, row, log_e, together.get(s, 0.0)) for s, (_, row, log_e) in strongest.items()]
+    """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
+    lines = [_statistic_line(policy, answer) for answer in _told(list(_answers(policy, seen)))]
     if not seen.table:
         lines.append(Line("statistics", State.UNKNOWN, "no checkpoint has passed for a treated endpoint with controls"))
     return lines
+
+
+def _answers(policy: Policy, seen: Summary) -> Iterator[_Answer]:
+    """Those that can be the strongest of their signal, or are worth adding up."""
+    strongest: dict[str, float] = {}
+    rows, small = questions(policy, seen.attributes), seen.small_rings(policy)
+    told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
+    for key in sorted(k for k in told if k in rows):
+        row, best = rows[key], strongest.get(key[0], -math.inf)
+        if _ceiling(seen.table.get(key)) - row.bar <= min(best, NEGLIGIBLE):
+            continue
+        log_e = _row_value(policy, row, seen, small)
+        if log_e is not None:
+            strongest[row.signal] = max(best, log_e - row.bar)
+            yield _Answer(row, log_e)
+
+
+def _told(answers: Sequence[_Answer]) -> list[_Answer]:
+    """The strongest of each signal, and of a checkpoint whose questions halt together the strongest of them.
+
+    The questions of one checkpoint are asked of one draw of lots, so the mean of their e-values, weighted by alpha, is
+    an e-value: they halt together when the sum of alpha x e-value reaches 1, which is never later than the loudest
+    alone. Checkpoints follow one another, and what the first has shown says who is treated: they are not added.
+    """
+    found: dict[str, _Answer] = {}
+    for answer in answers:
+        found[answer.row.signal] = max(found.get(answer.row.signal, answer), answer, key=lambda x: x.over)
+    if all(x.over < 0 for x in found.values()):
+        for checkpoint in sorted({x.row.checkpoint for x in answers}):
+            mine = [x for x in answers if x.row.checkpoint == checkpoint]
+            together = math.fsum(math.exp(x.over) for x in mine)
+            if together >= 1:
+                lead = max(mine, key=lambda x: x.over)
+                found[lead.row.signal] = replace(lead, together=together)
+    return list(found.values())
 
 
 def _ceiling(rings: Mapping[int, Sequence[float]] | None) -> float:
@@ -204,15 +219,16 @@ def over_rings(rings: Mapping[int, Sequence[float]], linked: frozenset[int] = fr
     return top + math.log(sum(math.exp(t - top) for t in terms) + max(rest, 0.0) * math.exp(-top))
 
 
-def _statistic_line(policy: Policy, row: AlphaRow, log_e: float, together: float = 0.0) -> Line:
+def _statistic_line(policy: Policy, answer: _Answer) -> Line:
+    row, log_e = answer.row, answer.log_e
     at = "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
     data = {"signal": row.signal, "checkpoint": row.checkpoint, "group": row.group, "log_e": round(log_e, 3),
             "bar": round(row.bar, 3)}  # fmt: skip
     text = f"{row.signal} ({row.group}{at}): log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
-    halted = log_e >= row.bar or together >= 1
-    if together >= 1:
-        text += f"; with the other questions{at} {together:.1f} times what halts"
-        data["together"] = round(together, 3)
+    if answer.together:
+        text += f"; all questions{at} together: {answer.together:.2f} of what halts"
+        data["together"] = round(answer.together, 3)
+    halted = answer.over >= 0 or answer.together >= 1
     return Line(f"excess {row.signal}", State.HALT if halted else State.OK, text, data)
 
 

@@ -17,7 +17,7 @@ from brakeline.protocol.messages import ReleaseRef
 
 CLASSES: Final = ("server", "desktop", "laptop")  # the strata in which every signal is tested
 DAY_S: Final = 86_400
-CHECKPOINTS_S: Final = (1_800, 8_100, 22_500, 43_200, 93_600)  # 30 min, 2 h 15, 6 h 15, 12 h, 26 h after ready
+CHECKPOINTS_S: Final = (1_800, 8_100, 22_500, 93_600)  # 30 min, 2 h 15, 6 h 15, 26 h after ready
 LAST_CHECKPOINT_S: Final = 72 * 3600  # the last ring is watched this long: a long weekend's return
 
 

@@ -2,9 +2,9 @@
 
 `careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
 the least that still spans the third checkpoint; from a hundred thousand endpoints on it has five rings and holds nobody
-out, so that it ends within two days. `emergency`, for what is being exploited, bakes
-as long in fewer and larger rings, offered within 2 h, and holds nobody out. `rehearsal` runs in minutes: it shows the
-machinery, not more. `pace` chooses among them; what is less careful than careful takes two people (`lanes`).
+out, so that it ends within two days. `emergency`, for what is being exploited, bakes as long in fewer and larger rings,
+offered within 2 h, and holds nobody out. `rehearsal` runs in minutes: it shows the machinery, not more. `pace` chooses
+among them; what is less careful than careful takes two people (`lanes`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.core.errors import Invalid
-from brakeline.rollout.model import NO_RESTARTS, Guard, Policy, Restarts, Ring
+from brakeline.rollout.model import CHECKPOINTS_S, NO_RESTARTS, Guard, Policy, Restarts, Ring
 
 PACES: Final = ("careful", "fast", "emergency", "rehearsal")
 RELEASE_FAILURES: Final = 0.001  # of trials of a good release, by full disks and the like
@@ -25,6 +25,8 @@ STAGGER_S: Final = 1800  # regions open a ring one after another
 OFFERS_A_TICK: Final = 1_000_000  # the spread bounds a tick, not a number
 CANARY_MAX: Final = 100
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
+# One look more than a policy has that says nothing of them: what creeps is met at noon and not the next day.
+LOOKS_S: Final = (*CHECKPOINTS_S[:3], 12 * 3600, *CHECKPOINTS_S[3:])
 BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "emergency": 22_500, "rehearsal": 60}
 FAST_COUNTS: Final = (100, 2_000, 100_000, 1_000_000)  # then everybody
 FAST_SPREAD_S: Final = 3600
@@ -44,7 +46,7 @@ def policy_for(size: int, pace: str = "careful") -> Policy:
         return _emergency(size)
     if pace == "fast" and size >= LARGE_FLEET:
         return _fast(size)
-    policy = Policy(_rings(size, BAKE_S[pace]))
+    policy = Policy(_rings(size, BAKE_S[pace]), checkpoints_s=LOOKS_S)
     if size >= LARGE_FLEET and pace != "rehearsal":
         policy = replace(policy, spread_s=SPREAD_S, region_stagger_s=STAGGER_S, offers_per_tick=OFFERS_A_TICK)
     if pace == "fast":
@@ -81,8 +83,8 @@ def rehearsal(policy: Policy, interval_s: int) -> Policy:
 def _fast(size: int) -> Policy:
     """Two days among millions: the first ring is as small as ever, then they grow faster; nobody is held out."""
     return Policy(
-        _counted(FAST_COUNTS, size, BAKE_S["fast"]), guard=Guard(holdout=0.0), people_return_s=NIGHT_RETURN_S,
-        spread_s=FAST_SPREAD_S, offers_per_tick=OFFERS_A_TICK,
+        _counted(FAST_COUNTS, size, BAKE_S["fast"]), guard=Guard(holdout=0.0), checkpoints_s=LOOKS_S,
+        people_return_s=NIGHT_RETURN_S, spread_s=FAST_SPREAD_S, offers_per_tick=OFFERS_A_TICK,
     )  # fmt: skip
 
 
@@ -96,8 +98,8 @@ def _counted(counts: tuple[int, ...], size: int, bake_s: int) -> tuple[Ring, ...
 def _emergency(size: int) -> Policy:
     """As fast as the third checkpoint lets it be: nobody is watched for less than 6 h 15."""
     policy = Policy(
-        _emergency_rings(size, BAKE_S["emergency"]), guard=Guard(holdout=0.0), people_return_s=NIGHT_RETURN_S,
-        restarts=EMERGENCY_RESTARTS,
+        _emergency_rings(size, BAKE_S["emergency"]), guard=Guard(holdout=0.0), checkpoints_s=LOOKS_S,
+        people_return_s=NIGHT_RETURN_S, restarts=EMERGENCY_RESTARTS,
     )  # fmt: skip
     if size < LARGE_FLEET:
         return policy

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from math import exp
 from typing import Final
 
-from brakeline.rollout.model import LAST_CHECKPOINT_S
+from brakeline.rollout.model import CHECKPOINTS_S, LAST_CHECKPOINT_S
 
 HOURS_A_DAY: Final = 24
 DAYS_A_WEEK: Final = 7
 SATURDAY: Final = 5  # Monday is 0
 START_H: Final = 9.0  # hours since time zero: rollouts start on a Monday at 09:00 UTC
-AGES_S: Final = (1_800, 8_100, 22_500, 93_600, LAST_CHECKPOINT_S)  # s after ready at which not-seen rates are given
+AGES_S: Final = (*CHECKPOINTS_S, LAST_CHECKPOINT_S)  # seconds after ready at which not-seen rates are given
 OFFICE_H: Final = (9.0, 17.0)  # local hours, from and until: own choice, a plain working day
 DUSK_H: Final = (16.0, 18.0)  # local hours: the late afternoon, in which people leave; own choice
 DAY_H: Final = (7.0, 22.0)  # local hours in which an endpoint that was ready is not one of the night's; own choice

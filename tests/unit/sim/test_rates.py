@@ -42,19 +42,19 @@ def test_laptops_leave_in_the_late_afternoon_and_stay_away_at_night() -> None:
 
 @pytest.mark.parametrize(("machine_class", "weekend"), [("laptop", 0.55), ("desktop", 0.40), ("server", 0.002)])
 def test_friday_s_endpoints_are_away_on_saturday_and_back_on_monday(machine_class: str, weekend: float) -> None:
-    assert not_seen(EVERYBODY, machine_class, NOON, SATURDAY, CHECKPOINTS_S[-1]) == pytest.approx(weekend)
+    assert not_seen(EVERYBODY, machine_class, NOON, SATURDAY, CHECKPOINTS_S[3]) == pytest.approx(weekend)
     assert not_seen(EVERYBODY, machine_class, NOON, SUNDAY, LAST_CHECKPOINT_S) == pytest.approx(weekend)
     back = not_seen(EVERYBODY, machine_class, NOON, MONDAY, LAST_CHECKPOINT_S)
-    assert back == pytest.approx(not_seen(EVERYBODY, machine_class, NOON, TUESDAY, CHECKPOINTS_S[-1]))
+    assert back == pytest.approx(not_seen(EVERYBODY, machine_class, NOON, TUESDAY, CHECKPOINTS_S[3]))
 
 
 def test_a_day_later_the_evening_is_no_other_hour_than_noon() -> None:
-    late = [not_seen(EVERYBODY, "laptop", hour, TUESDAY, CHECKPOINTS_S[-1]) for hour in (12, 17, 20)]
+    late = [not_seen(EVERYBODY, "laptop", hour, TUESDAY, CHECKPOINTS_S[3]) for hour in (12, 17, 20)]
     assert late == pytest.approx([0.12] * 3)
 
 
 def test_who_was_ready_on_the_weekend_is_there_on_the_weekend() -> None:
-    assert not_seen(EVERYBODY, "laptop", NOON, SUNDAY, CHECKPOINTS_S[-1]) == pytest.approx(0.12)
+    assert not_seen(EVERYBODY, "laptop", NOON, SUNDAY, CHECKPOINTS_S[3]) == pytest.approx(0.12)
 
 
 def test_between_checkpoints_the_rate_grows_and_is_always_a_probability() -> None:
