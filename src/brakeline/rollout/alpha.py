@@ -1,8 +1,9 @@
 """The alpha table: how the chance of a false halt (1 % per rollout) is spent, one row per question asked.
 
 Rows: signal x checkpoint x {everybody, each class, each attribute value}; the sum never exceeds the policy's alpha
-(union bound), which `lint` checks again. Shares follow from simulation: class rows matter most, because one pooled test
-lets a silent fault of one class through; attributes find faults of a subset.
+(union bound), which `lint` checks again; the brake adds up what the rows of one checkpoint say. Shares follow from
+simulation: class rows matter most, because one pooled test lets a silent fault of one class through; servers are silent
+most rarely, so they tell soonest; attributes find faults of a subset.
 """
 
 from __future__ import annotations

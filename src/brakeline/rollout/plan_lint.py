@@ -78,6 +78,8 @@ def there_is_something_to_compare_with(policy: Policy, _c: Change, _n: int) -> I
             f"controls_per_treated is {policy.guard.controls_per_treated}: without a control arm harm cannot be told "
             "from a bad day, so it would be judged by nobody; write 1 or more (9 is usual)"
         )
+    if policy.guard.controls_early < 0 or not 0 <= policy.guard.controls_share <= 1:
+        yield "controls_early is at least 0 and controls_share a share from 0 to 1: 99 and 0.05 are usual"
     if not 0 <= policy.guard.holdout <= HOLDOUT_MAX:
         yield f"holdout is a share from 0 to {HOLDOUT_MAX}: who is held out is treated last of all"
 
