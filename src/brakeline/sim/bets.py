@@ -87,13 +87,14 @@ def beyond(blocks: Ints, margin: float) -> Floats:
 
 def over_rings(rings: Mapping[int, Floats], linked: frozenset[int]) -> Floats:
     """`brake.over_rings` of many tables at once: of each ring an array whose last axis is the bets."""
-    total, rest = np.float64(0.0), 1.0
+    total: Floats = np.zeros(())
+    rest = 1.0
     carried: Floats | None = None
     for ring in sorted(rings, reverse=True):
-        carried = rings[ring] if carried is None else rings[ring] + carried
-        total = total + np.exp(np.minimum(log_mean_exp(carried), LOUD_MAX)) * 0.5 ** (ring + 1)
+        going: Floats = rings[ring] if carried is None else rings[ring] + carried
+        total = total + np.exp(np.minimum(log_mean_exp(going), LOUD_MAX)) * 0.5 ** (ring + 1)
         rest -= 0.5 ** (ring + 1)
-        carried = carried if ring in linked else None
+        carried = going if ring in linked else None
     found: Floats = np.log(total + max(rest, 0.0))
     return found
 

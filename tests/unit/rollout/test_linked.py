@@ -18,6 +18,7 @@ from brakeline.rollout.presets import policy_for
 SICK = (frozenset({0, 1}), frozenset({1, 2}))  # who is silent in the first ring and in the second, treated or not
 PLACES = 6
 Range = tuple[int, int]  # of places in the draw
+Arms = tuple[Range, Range]  # treated and controls of one ring
 
 
 def turn(ring: int, below: int, start: int, until: int, region: str = "eu", tick: int = 1) -> Turn:
@@ -29,7 +30,7 @@ def ring_bets(order: tuple[int, ...], sick: frozenset[int], treated: Range, cont
     return evalue.bets(Counts(len(a), len(b), len(sick & set(a)), len(sick & set(b))))
 
 
-def expected(first: tuple[Range, Range], second: tuple[Range, Range], linked: bool) -> float:
+def expected(first: Arms, second: Arms, linked: bool) -> float:
     """The mean e-value of two rings over all draws of six endpoints that the change does nothing to."""
     link, total, ways = frozenset({1} if linked else ()), 0.0, 0
     for order in itertools.permutations(range(PLACES)):
@@ -44,7 +45,7 @@ SHARED = ((0, 1), (3, 6)), ((1, 2), (2, 6))
 
 
 @pytest.mark.parametrize("plan", [APART, EVERYBODY], ids=["controls apart", "everybody else is a control"])
-def test_bets_that_go_on_are_fair_where_controls_are_apart_or_everybody(plan: tuple[tuple[Range, Range], ...]) -> None:
+def test_bets_that_go_on_are_fair_where_controls_are_apart_or_everybody(plan: tuple[Arms, Arms]) -> None:
     assert expected(*plan, linked=True) == pytest.approx(1.0)
 
 
