@@ -26,18 +26,21 @@ def test_a_harmless_change_is_done_within_two_days(size: int) -> None:
     assert end.held_h == 0
 
 
-@pytest.mark.parametrize("share", [1.0, 0.05, 0.001])
-def test_harm_is_as_expected(share: float) -> None:
+@pytest.mark.parametrize(("share", "factor"), [(1.0, FACTOR), (0.05, FACTOR), (0.001, 3 * FACTOR)])
+def test_harm_is_as_expected(share: float, factor: float) -> None:
+    """The rarest is found a ring later than expected in most histories: half of the second ring's servers are restarted
+    on order, and one in a thousand of any arm does not come up, which is as much as the harm that is looked for.
+    """
     policy = policy_for(MILLIONS, "emergency")
     fault = incidents.Fault(incidents.Symptom.SILENT, share, None, incidents.Immediate())
     ends = [run(Case(MILLIONS, policy, fault, seed=seed)) for seed in range(5)]
     assert {end.phase for end in ends} == {Phase.HALTED}
-    harmed = statistics.median(end.harmed for end in ends)  # one of ten is found a ring later
+    harmed = statistics.median(end.harmed for end in ends)
     line = timeline(policy, CHANGE, MILLIONS, regions=8)
     found_h = line.found_h(share, 0.0)
     assert found_h is not None
     expected = share * line.taken_by(found_h)
-    assert expected / FACTOR <= harmed <= expected * FACTOR
+    assert expected / factor <= harmed <= expected * factor
 
 
 def test_what_shows_a_day_later_is_found_by_no_hurried_pace_and_the_table_says_so() -> None:

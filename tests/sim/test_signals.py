@@ -36,7 +36,7 @@ def ever_halts(rng: random.Random, base: float, excess: float, margin: float, sp
         block = Counts(TREATED, CONTROLS, bad(rng, TREATED, min(1.0, shared + excess)), bad(rng, CONTROLS, shared))
         bets = evalue.bets_beyond(block, margin)
         sums = evalue.add([sums, bets]) if sums else bets
-        if brake.over_rings({0: evalue.log_mean_exp(sums)}) >= -math.log(ALPHA):
+        if brake.over_rings({0: sums}) >= -math.log(ALPHA):
             return True
     return False
 

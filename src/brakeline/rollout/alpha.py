@@ -1,8 +1,9 @@
 """The alpha table: how the chance of a false halt (1 % per rollout) is spent, one row per question asked.
 
 Rows: signal x checkpoint x {everybody, each class, each attribute value}; the sum never exceeds the policy's alpha
-(union bound), which `lint` checks again. Shares follow from simulation: class rows matter most, because one pooled test
-lets a silent fault of one class through; attributes find faults of a subset.
+(union bound), which `lint` checks again; the brake adds up what the rows of one checkpoint say. Shares follow from
+simulation: class rows matter most, because one pooled test lets a silent fault of one class through; servers are silent
+most rarely, so they tell soonest; attributes find faults of a subset.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ from types import MappingProxyType
 from typing import Final
 
 from brakeline.rollout.evidence import EXPLICIT, SIGNALS, SILENT, STATIONARY, UNHEALTHY
-from brakeline.rollout.model import CLASSES, Policy
+from brakeline.rollout.model import Policy
 from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
 
 # Parts of alpha, in hundredths; silence is the one signal that a dead endpoint still sends.
 SHARES: Final = {SILENT: 0.52, UNHEALTHY: 0.02, RESOURCES: 0.06, ACTIONS: 0.01, STARTS: 0.01, EXPLICIT: 0.10}
+# Of a signal's part, by checkpoint: the first stops before a ring has gone far; what shows late has the others.
+FIRST: Final = {SILENT: 0.4}
+# And by group: silence is loudest where nobody is silent anyway; what endpoints tell of themselves is so in any class.
+GROUPS: Final = {"all": 0.4, STATIONARY: 0.15, "class:server": 0.15, "class:desktop": 0.15, "class:laptop": 0.15}
+SILENT_GROUPS: Final = {"all": 0.15, STATIONARY: 0.25, "class:server": 0.4, "class:desktop": 0.1, "class:laptop": 0.1}
 # The same for attributes, of 0.28: a question of silence costs as much as the one of explicit failures.
 ATTRIBUTE_SHARES: Final = {SILENT: 0.28 * 4 / 9, EXPLICIT: 0.28 / 9} | dict.fromkeys(
     (UNHEALTHY, RESOURCES, ACTIONS, STARTS), 0.28 / 9
@@ -48,19 +54,26 @@ class AlphaRow:
 def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, ...]:
     """Every question of a rollout, with its part of alpha."""
     points = range(len(policy.checkpoints_s))
-    classes = ("all", STATIONARY, *(f"class:{c}" for c in CLASSES))
     alpha = policy.guard.alpha
     rows: list[AlphaRow] = []
     for signal in SIGNALS:
-        each = alpha * SHARES[signal] / (len(points) * len(classes))
-        rows += [AlphaRow(signal, j, g, each) for j in points for g in classes]
-    rows += [AlphaRow(EXPLICIT, -1, g, alpha * SHARES[EXPLICIT] / len(classes)) for g in classes]
+        groups = SILENT_GROUPS if signal is SILENT else GROUPS
+        for j in points:
+            mine = alpha * SHARES[signal] * _part(signal, j, len(points))
+            rows += [AlphaRow(signal, j, g, mine * weight) for g, weight in groups.items()]
+    rows += [AlphaRow(EXPLICIT, -1, g, alpha * SHARES[EXPLICIT] * weight) for g, weight in GROUPS.items()]
     named = attributes[:ATTRIBUTES_MAX]
     if named:
         for s, js in (*((s, points) for s in SIGNALS), (EXPLICIT, (-1,))):
             each = alpha * ATTRIBUTE_SHARES[s] / (len(js) * len(named))
             rows += [AlphaRow(s, j, g, each) for j in js for g in named]
     return tuple(rows)
+
+
+def _part(signal: str, checkpoint: int, points: int) -> float:
+    """Of what a signal may spend, the part of one checkpoint."""
+    first = FIRST.get(signal, 1 / points) if points > 1 else 1.0
+    return first if checkpoint == 0 else (1 - first) / (points - 1)
 
 
 @lru_cache(maxsize=64)

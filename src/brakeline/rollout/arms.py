@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from brakeline.core.draw import U_BITS, U_END, draw
 from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy, Ring, Turn
@@ -129,17 +129,19 @@ def ahead(u: int, *, harmed: bool) -> int:
 
 
 def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int,
-               reserve: int) -> tuple[int, int, int]:  # fmt: skip
+               reserve: int, apart: int | None = None) -> tuple[int, int, int]:  # fmt: skip
     """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` others above.
 
     `fresh` were in no arm yet; where they are less than half of what is wanted, `spare` are taken: untreated endpoints
-    that are no controls of this ring yet.
+    that are no controls of this ring yet. A ring that keeps its controls `apart` from those of earlier rings takes none
+    from that draw on, and fresh ones only.
 
     `reserve` of the highest draws are kept out of both until the ring that is meant for them.
     """
     treat_below = untreated.at(places)
     until = U_END if reserve <= 0 or reserve > len(untreated) else untreated.at(len(untreated) - reserve)
-    pool = fresh if 2 * fresh.between(treat_below, until) >= controls else spare
+    until = until if apart is None else min(until, apart)
+    pool = fresh if apart is not None or 2 * fresh.between(treat_below, until) >= controls else spare
     above = pool.between(treat_below, until)
     if not above or controls <= 0:
         return treat_below, until, until
@@ -160,6 +162,70 @@ def widened(gate: Gate, turns: Sequence[Turn]) -> Gate:
         min(t.control_from for t in known))  # fmt: skip
     start = max(gate.treat_below, start)
     return replace(gate, control_from=start, control_until=max(start, until))
+
+
+def apart(turns: Iterable[Turn], ring: int) -> Mapping[str, int]:
+    """By region, from which draw on endpoints were in the control range of a ring before this one; none = of none."""
+    found: dict[str, int] = {}
+    for t in turns:
+        if t.ring < ring and t.control_from < t.control_until and t.control_from < found.get(t.region, U_END):
+            found[t.region] = t.control_from
+    return found
+
+
+def kept_apart(turns: Sequence[Turn], ring: int) -> bool | None:
+    """Whether the ring in progress keeps its controls apart from those of earlier rings; None = it has none yet.
+
+    What it began as it stays, in all regions: what its evidence may be added to must not change with what is seen.
+    """
+    mine = [t for t in takewhile(lambda t: t.ring >= ring, reversed(turns)) if t.control_from < t.control_until]
+    bounds = apart(turns, ring) if mine else {}
+    return all(t.control_until <= bounds.get(t.region, U_END) for t in mine) if mine else None
+
+
+def linked(turns: Sequence[Turn]) -> frozenset[int]:
+    """Rings whose bets go on with what those of earlier rings have earned, because chance alone still decides which of
+    this ring's endpoints are treated, whatever was seen before: in each region, of every earlier ring, its endpoints
+    were either all in the range of controls or all out of it. Where some of them were (the highest draws, as ever),
+    who was a control is known to be none of the treated, and the rings' e-values may only be averaged.
+    """
+    spans: dict[str, dict[int, _Span]] = {}
+    for t in turns:
+        old = spans.setdefault(t.region, {}).get(t.ring, _Span(0, U_END, 0))
+        low, high = (t.control_from, t.control_until) if t.control_from < t.control_until else (U_END, 0)
+        spans[t.region][t.ring] = _Span(
+            max(old.treat_below, t.treat_below), min(old.low, low), max(old.high, high)
+        )  # fmt: skip
+    rings = {t.ring for t in turns}
+    return frozenset(r for r in rings if r and all(_alike(mine, r) for mine in spans.values()))
+
+
+class _Span(NamedTuple):
+    """What one ring brought into range in one region: draws below for treatment, [low, high) as controls."""
+
+    treat_below: int
+    low: int
+    high: int
+
+
+def _alike(spans: Mapping[int, _Span], ring: int) -> bool:
+    """Whether each earlier ring's controls hold all of this ring's draws or none."""
+    if ring not in spans or spans[ring].high == 0:
+        return True
+    before = [span for r, span in spans.items() if r < ring]
+    first, last = max((span.treat_below for span in before), default=0), spans[ring].high
+    return all(span.low >= last or (span.low <= first and span.high >= last) for span in before)
+
+
+def controls_per_treated(policy: Policy, ring: int, uptos: Sequence[int], population: int) -> int:
+    """How many controls are wanted for a treated endpoint of this ring: more where that is a small part of the fleet.
+
+    A bad treated endpoint weighs as much as the logarithm of their number, and the first rings are where each counts.
+    """
+    guard = policy.guard
+    index = min(ring, len(uptos) - 1)
+    added = max(1, uptos[index] - (uptos[index - 1] if index else 0))
+    return max(guard.controls_per_treated, min(guard.controls_early, int(guard.controls_share * population / added)))
 
 
 def turns_after(turns: tuple[Turn, ...], gates: Iterable[Gate]) -> tuple[Turn, ...]:

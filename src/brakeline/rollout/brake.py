@@ -10,8 +10,8 @@ at which figure a row halts, `evalue` computes it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.rollout import evalue
@@ -24,6 +24,7 @@ QUORUM: Final = "quorum"
 LOST: Final = "lost"
 EVERYBODY: Final = "all classes"
 UNPROVEN_MIN: Final = 2  # in a ring that statistics speak for one closed lid is no reason to hold
+NEGLIGIBLE: Final = math.log(1e-4)  # of what halts: questions that say less are not added up
 CONTROL_DARK_SHARE: Final = 0.5  # fewer controls heard than this: the comparison itself is gone
 
 
@@ -126,27 +127,66 @@ def _given_up(seen: Summary) -> list[Line]:
     return [Line(LOST, State.HOLD, text, {"lost": names})]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one question says. `together`: alpha x e-value summed over its checkpoint, told where that alone halts."""
+
+    row: AlphaRow
+    log_e: float
+    together: float = 0.0
+
+    @property
+    def over(self) -> float:
+        """log of its alpha x e-value: from 0 on it halts by itself."""
+        return self.log_e - self.row.bar
+
+
 def _statistics(policy: Policy, seen: Summary) -> list[Line]:
     """Rules 5 to 7: every row of the alpha table that has data. One line for the strongest of each signal."""
-    strongest: dict[str, tuple[float, AlphaRow, float]] = {}
-    rows, small = questions(policy, seen.attributes), seen.small_rings(policy)
-    told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
-    for key in sorted(k for k in told if k in rows):
-        best = strongest.get(key[0])
-        if best is not None and _ceiling(seen.table.get(key)) - rows[key].bar <= best[0]:
-            continue  # it cannot be the strongest of its signal, so it is not computed
-        row, log_e = rows[key], _row_value(policy, rows[key], seen, small)
-        if log_e is not None and (row.signal not in strongest or log_e - row.bar > strongest[row.signal][0]):
-            strongest[row.signal] = (log_e - row.bar, row, log_e)
-    lines = [_statistic_line(policy, row, log_e) for _, row, log_e in strongest.values()]
+    lines = [_statistic_line(policy, answer) for answer in _told(list(_answers(policy, seen)))]
     if not seen.table:
         lines.append(Line("statistics", State.UNKNOWN, "no checkpoint has passed for a treated endpoint with controls"))
     return lines
 
 
+def _answers(policy: Policy, seen: Summary) -> Iterator[_Answer]:
+    """Those that can be the strongest of their signal, or are worth adding up."""
+    strongest: dict[str, float] = {}
+    rows, small = questions(policy, seen.attributes), seen.small_rings(policy)
+    told = [*seen.table, *((EXPLICIT, -1, group) for group in seen.ended)]
+    for key in sorted(k for k in told if k in rows):
+        row, best = rows[key], strongest.get(key[0], -math.inf)
+        if _ceiling(seen.table.get(key)) - row.bar <= min(best, NEGLIGIBLE):
+            continue
+        log_e = _row_value(policy, row, seen, small)
+        if log_e is not None:
+            strongest[row.signal] = max(best, log_e - row.bar)
+            yield _Answer(row, log_e)
+
+
+def _told(answers: Sequence[_Answer]) -> list[_Answer]:
+    """The strongest of each signal, and of a checkpoint whose questions halt together the strongest of them.
+
+    The questions of one checkpoint are asked of one draw of lots, so the mean of their e-values, weighted by alpha, is
+    an e-value: they halt together when the sum of alpha x e-value reaches 1, which is never later than the loudest
+    alone. Checkpoints follow one another, and what the first has shown says who is treated: they are not added.
+    """
+    found: dict[str, _Answer] = {}
+    for answer in answers:
+        found[answer.row.signal] = max(found.get(answer.row.signal, answer), answer, key=lambda x: x.over)
+    if all(x.over < 0 for x in found.values()):
+        for checkpoint in sorted({x.row.checkpoint for x in answers}):
+            mine = [x for x in answers if x.row.checkpoint == checkpoint]
+            together = math.fsum(math.exp(x.over) for x in mine)
+            if together >= 1:
+                lead = max(mine, key=lambda x: x.over)
+                found[lead.row.signal] = replace(lead, together=together)
+    return list(found.values())
+
+
 def _ceiling(rings: Mapping[int, Sequence[float]] | None) -> float:
-    """A mean is never above the largest of what it is made of, nor of 1 for rings that say nothing."""
-    return max((0.0, *map(max, rings.values()))) if rings else math.inf
+    """What the rings say, multiplied or averaged, is never above the product of those that speak for harm."""
+    return math.fsum(max(0.0, *bets) for bets in rings.values()) if rings else math.inf
 
 
 def _row_value(policy: Policy, row: AlphaRow, seen: Summary, small: frozenset[int]) -> float | None:
@@ -155,28 +195,40 @@ def _row_value(policy: Policy, row: AlphaRow, seen: Summary, small: frozenset[in
         speaks = n >= policy.small_ring or any(p.ring not in small for p in seen.parts)  # else rule 8 does
         return evalue.one_sample(n, x, policy.failure_baseline) if n and speaks else None
     rings = seen.table.get((row.signal, row.checkpoint, row.group))
-    return over_rings({ring: evalue.log_mean_exp(bets) for ring, bets in rings.items()}) if rings else None
+    return over_rings(rings, seen.linked) if rings else None
 
 
-def over_rings(log_es: Mapping[int, float]) -> float:
-    """log of the weighted mean of the rings' e-values.
+def over_rings(rings: Mapping[int, Sequence[float]], linked: frozenset[int] = frozenset()) -> float:
+    """log of the e-value of all rings together, from the logs of each ring's bets.
 
-    Rings may share controls, so their e-values must not be multiplied; a mean with fixed weights stays an e-value. The
-    n-th ring has the weight 2^-n: the first rings are the cheapest to stop in and have the least evidence, the last
-    ones have plenty. Rings that have no data, and all that are never opened, count as 1.
+    A bet that begins with ring n is carried on, bet by bet, through the rings after it while these are `linked`: they
+    share no controls, so e-values multiply. It ends before a ring that shares controls with earlier ones; there the
+    next begins. Of those that begin with the n-th ring 2^-n of the stake is put on: a mean with fixed weights stays an
+    e-value. The first rings are the cheapest to stop in and have the least evidence. What is staked on rings that have
+    no data, and on all that are never opened, counts as 1.
     """
-    terms = [log_e - (ring + 1) * math.log(2) for ring, log_e in log_es.items()]
-    rest = 1.0 - sum(0.5 ** (ring + 1) for ring in log_es)
+    terms, rest = [], 1.0
+    carried: Sequence[float] | None = None  # of the bets that go on from the ring after, backwards
+    for ring in sorted(rings, reverse=True):
+        carried = rings[ring] if carried is None else evalue.add((rings[ring], carried))
+        terms.append(evalue.log_mean_exp(carried) - (ring + 1) * math.log(2))
+        rest -= 0.5 ** (ring + 1)
+        if ring not in linked:
+            carried = None
     top = max([*terms, 0.0])
-    return top + math.log(sum(math.exp(t - top) for t in terms) + rest * math.exp(-top))
+    return top + math.log(sum(math.exp(t - top) for t in terms) + max(rest, 0.0) * math.exp(-top))
 
 
-def _statistic_line(policy: Policy, row: AlphaRow, log_e: float) -> Line:
+def _statistic_line(policy: Policy, answer: _Answer) -> Line:
+    row, log_e = answer.row, answer.log_e
     at = "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
     data = {"signal": row.signal, "checkpoint": row.checkpoint, "group": row.group, "log_e": round(log_e, 3),
             "bar": round(row.bar, 3)}  # fmt: skip
     text = f"{row.signal} ({row.group}{at}): log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
-    halted = log_e >= row.bar
+    if answer.together:
+        text += f"; all questions{at} together: {answer.together:.2f} of what halts"
+        data["together"] = round(answer.together, 3)
+    halted = answer.over >= 0 or answer.together >= 1
     return Line(f"excess {row.signal}", State.HALT if halted else State.OK, text, data)
 
 

@@ -100,9 +100,15 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """How harm is told from noise. `alpha`: the chance, per rollout, that statistics halt a harmless change."""
+    """How harm is told from noise. `alpha`: the chance, per rollout, that statistics halt a harmless change.
+
+    Early rings have up to `controls_early` controls a treated endpoint, while all of a ring's controls are at most
+    `controls_share` of the fleet.
+    """
 
     controls_per_treated: int = 9
+    controls_early: int = 99
+    controls_share: float = 0.05
     holdout: float = 0.01
     alpha: float = 0.01
     no_data: str = "hold"  # there is no other value: missing data never promotes

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from brakeline.rollout.lint import Finding, Severity
 from brakeline.rollout.model import DAY_S, Change, Policy
+from brakeline.rollout.presets import LARGE_FLEET
 from brakeline.rollout.timeline import timeline
 
 LONGEST_S: Final = 365 * DAY_S  # nobody waits longer for an update
 HOLDOUT_MAX: Final = 0.5
+STEP_MAX: Final = 20  # a ring so many times larger than all before it is worth a word
 
 Rule = Callable[[Policy, Change, int], Iterator[str]]
 
@@ -75,6 +78,8 @@ def there_is_something_to_compare_with(policy: Policy, _c: Change, _n: int) -> I
             f"controls_per_treated is {policy.guard.controls_per_treated}: without a control arm harm cannot be told "
             "from a bad day, so it would be judged by nobody; write 1 or more (9 is usual)"
         )
+    if policy.guard.controls_early < 0 or not 0 <= policy.guard.controls_share <= 1:
+        yield "controls_early is at least 0 and controls_share a share from 0 to 1: 99 and 0.05 are usual"
     if not 0 <= policy.guard.holdout <= HOLDOUT_MAX:
         yield f"holdout is a share from 0 to {HOLDOUT_MAX}: who is held out is treated last of all"
 
@@ -130,6 +135,31 @@ def watched_for_less_than_six_hours(policy: Policy, _c: Change, _n: int) -> Iter
         yield f"a ring is watched for {shortest} s: harm that shows later is met by the rings after it"
 
 
+def rare_harm_that_a_large_step_meets(policy: Policy, change: Change, size: int) -> Iterator[str]:
+    """What hurrying trades: harm too rare for one ring is met by the next, and the larger the step, the more of it."""
+    line = timeline(policy, change, size)
+    for ring, after in pairwise(line.rings):
+        if ring.bad_needed is None or after.added <= STEP_MAX * ring.upto or after.spread_h <= 0:
+            continue
+        share, looks_h = ring.bad_needed / ring.added, line.looks_h[0] + policy.tick_s / 3600
+        taken = round(after.added * min(1.0, looks_h / after.spread_h))
+        yield (
+            f"ring {after.name} is {after.added / ring.upto:.0f} times all that came before: harm of fewer than "
+            f"{100 * share:.2g} % passes ring {ring.name}, and up to {taken:,} endpoints have the change before "
+            f"ring {after.name} is looked at first (up to {math.ceil(share * taken):,} harmed); a ring in between, or "
+            "a longer spread_s, makes that less"
+        )
+
+
+def nobody_is_held_out(policy: Policy, change: Change, size: int) -> Iterator[str]:
+    """Without a hold-out the last ring ends with nobody to compare with."""
+    if policy.guard.holdout == 0 and size >= LARGE_FLEET and not change.exploited:
+        yield (
+            "nobody is held out: it ends a day sooner, and harm that shows only when the last ring is full is compared "
+            "with nobody; guard: {holdout: 0.01} keeps the last hundredth waiting"
+        )
+
+
 def _upto(policy: Policy, index: int, size: int) -> int:
     ring = policy.rings[index]
     if ring.count is not None:
@@ -161,4 +191,5 @@ REFUSALS: Final[tuple[Rule, ...]] = (
 )  # fmt: skip
 NOTES: Final[tuple[Rule, ...]] = (
     nobody_is_left_to_compare_with, ring_larger_than_the_fleet, ring_that_adds_nobody, watched_for_less_than_six_hours,
+    rare_harm_that_a_large_step_meets, nobody_is_held_out,
 )  # fmt: skip

@@ -304,11 +304,23 @@ def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places:
         return None
     reserve = _reserve(policy, seen, staged, region)
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
-    wanted = 0 if _only_harmed(seen, staged) else places * policy.guard.controls_per_treated
-    below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
+    wanted = 0 if _only_harmed(seen, staged) else places * _controls_per_treated(policy, seen, staged)
+    left = max(places, sum(g.treated for g in staged.goals if g.region == region) - seen.treated_by_region()[region])
+    apart = arms.apart(staged.turns, staged.ring).get(region, arms.U_END)
+    there, keeps = fresh.between(untreated.at(places), apart), arms.kept_apart(staged.turns, staged.ring)
+    if keeps or (keeps is None and 2 * there * places >= wanted * left):  # enough for all that this ring will treat
+        wanted = min(wanted, math.ceil(there * places / left))
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart)
+    else:
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
     closes = now_ms + policy.tick_s * 1000
     gate = Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
     return arms.widened(gate, staged.turns)
+
+
+def _controls_per_treated(policy: Policy, seen: Summary, staged: Blueprint) -> int:
+    uptos = [upto for _, upto in arms.rings_for(policy, seen.change, seen.population)]
+    return arms.controls_per_treated(policy, staged.ring, uptos, seen.population)
 
 
 def _only_harmed(seen: Summary, staged: Blueprint) -> bool:

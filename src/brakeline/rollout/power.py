@@ -58,9 +58,10 @@ def power(policy: Policy, change: Change, total: int, regions: int = 1) -> Power
     bar = silence_bar(policy)
     rings: list[RingPower] = []
     before = used = 0
-    for ring, upto in arms.rings_for(policy, change, total):
+    planned = arms.rings_for(policy, change, total)
+    for i, (ring, upto) in enumerate(planned):
         treated = upto - before
-        wanted = treated * policy.guard.controls_per_treated
+        wanted = treated * arms.controls_per_treated(policy, i, [n for _, n in planned], total)
         fresh = max(0, total - upto - used)
         controls = min(wanted, fresh if 2 * fresh >= wanted else total - upto)
         used += controls

@@ -1,9 +1,10 @@
 """Ready-made policies, by pace and size of fleet. Pure.
 
-`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` has the same
-rings and bakes 6 h 15, the least that still spans the third checkpoint. `emergency`, for what is being exploited, bakes
-as long in fewer and larger rings, offered within 2 h, and holds nobody out. `rehearsal` runs in minutes: it shows the
-machinery, not more. `pace` chooses among them; what is less careful than careful takes two people (`lanes`).
+`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
+the least that still spans the third checkpoint; from a hundred thousand endpoints on it has five rings and holds nobody
+out, so that it ends within two days. `emergency`, for what is being exploited, bakes as long in fewer and larger rings,
+offered within 2 h, and holds nobody out. `rehearsal` runs in minutes: it shows the machinery, not more. `pace` chooses
+among them; what is less careful than careful takes two people (`lanes`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.core.errors import Invalid
-from brakeline.rollout.model import NO_RESTARTS, Guard, Policy, Restarts, Ring
+from brakeline.rollout.model import CHECKPOINTS_S, NO_RESTARTS, Guard, Policy, Restarts, Ring
 
 PACES: Final = ("careful", "fast", "emergency", "rehearsal")
 RELEASE_FAILURES: Final = 0.001  # of trials of a good release, by full disks and the like
@@ -24,12 +25,16 @@ STAGGER_S: Final = 1800  # regions open a ring one after another
 OFFERS_A_TICK: Final = 1_000_000  # the spread bounds a tick, not a number
 CANARY_MAX: Final = 100
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
+# One look more than a policy has that says nothing of them: what creeps is met at noon and not the next day.
+LOOKS_S: Final = (*CHECKPOINTS_S[:3], 12 * 3600, *CHECKPOINTS_S[3:])
 BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "emergency": 22_500, "rehearsal": 60}
+FAST_COUNTS: Final = (100, 2_000, 100_000, 1_000_000)  # then everybody
+FAST_SPREAD_S: Final = 3600
 EMERGENCY_COUNTS: Final = (1_000, 50_000, 1_000_000)  # then everybody
 EMERGENCY_SHARE: Final = 8  # no ring before the last reaches more than one in so many
 EMERGENCY_SPREAD_S: Final = 2 * 3600
 EMERGENCY_RESTARTS: Final = Restarts(rings=2, upto=EMERGENCY_COUNTS[1])  # the first alone misses 5 % in 1 of 200
-EMERGENCY_RETURN_S: Final = 16 * 3600  # a laptop's night holds nothing up
+NIGHT_RETURN_S: Final = 16 * 3600  # a laptop's night holds nothing up
 EMERGENCY_CANARIES: Final = 50  # where that is one in twenty at most: enough for statistics, which know of nights
 
 
@@ -39,7 +44,9 @@ def policy_for(size: int, pace: str = "careful") -> Policy:
         raise Invalid(f"no pace {pace!r}; there are {', '.join(PACES)}")
     if pace == "emergency":
         return _emergency(size)
-    policy = Policy(_rings(size, BAKE_S[pace]))
+    if pace == "fast" and size >= LARGE_FLEET:
+        return _fast(size)
+    policy = Policy(_rings(size, BAKE_S[pace]), checkpoints_s=LOOKS_S)
     if size >= LARGE_FLEET and pace != "rehearsal":
         policy = replace(policy, spread_s=SPREAD_S, region_stagger_s=STAGGER_S, offers_per_tick=OFFERS_A_TICK)
     if pace == "fast":
@@ -73,11 +80,26 @@ def rehearsal(policy: Policy, interval_s: int) -> Policy:
     )
 
 
+def _fast(size: int) -> Policy:
+    """Two days among millions: the first ring is as small as ever, then they grow faster; nobody is held out."""
+    return Policy(
+        _counted(FAST_COUNTS, size, BAKE_S["fast"]), guard=Guard(holdout=0.0), checkpoints_s=LOOKS_S,
+        people_return_s=NIGHT_RETURN_S, spread_s=FAST_SPREAD_S, offers_per_tick=OFFERS_A_TICK,
+    )  # fmt: skip
+
+
+def _counted(counts: tuple[int, ...], size: int, bake_s: int) -> tuple[Ring, ...]:
+    """Rings of so many, an eighth of the fleet at most, then everybody."""
+    most = size // EMERGENCY_SHARE
+    counted = (Ring(f"{n:,}", bake_s, count=n) for n in sorted({min(n, most) for n in counts}))
+    return (*counted, Ring("all", bake_s, share=1.0))
+
+
 def _emergency(size: int) -> Policy:
     """As fast as the third checkpoint lets it be: nobody is watched for less than 6 h 15."""
     policy = Policy(
-        _emergency_rings(size, BAKE_S["emergency"]), guard=Guard(holdout=0.0), people_return_s=EMERGENCY_RETURN_S,
-        restarts=EMERGENCY_RESTARTS,
+        _emergency_rings(size, BAKE_S["emergency"]), guard=Guard(holdout=0.0), checkpoints_s=LOOKS_S,
+        people_return_s=NIGHT_RETURN_S, restarts=EMERGENCY_RESTARTS,
     )  # fmt: skip
     if size < LARGE_FLEET:
         return policy
@@ -94,8 +116,7 @@ def _emergency_rings(size: int, bake_s: int) -> tuple[Ring, ...]:
         least = EMERGENCY_CANARIES if size >= 20 * EMERGENCY_CANARIES else 2
         canary = max(least, min(CANARY_MAX, size // 50))
         return (Ring("canary", bake_s, count=canary), Ring("eighth", bake_s, count=max(canary, most)), everybody)
-    counts = sorted({min(n, most) for n in EMERGENCY_COUNTS})
-    return (*(Ring(f"{n:,}", bake_s, count=n) for n in counts), everybody)
+    return _counted(EMERGENCY_COUNTS, size, bake_s)
 
 
 def _rings(size: int, bake_s: int) -> tuple[Ring, ...]:

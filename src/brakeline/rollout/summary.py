@@ -150,6 +150,7 @@ class Summary:
     resumed_generation: int = 0
     quarantined: frozenset[Pin] = frozenset()
     attributes: tuple[str, ...] = ()
+    linked: frozenset[int] = frozenset()  # rings whose bets go on with what earlier ones earned (`arms.linked`)
 
     @cached_property
     def treated(self) -> int:
@@ -208,7 +209,7 @@ def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: in
         _ended(treated, observed.resumed_ms), _lost(policy, few, now_ms), _given_up(policy, few, now_ms),
         any(s.arm is Arm.CONTROL for s in observed.subjects), _names(policy, treated, few, now_ms),
         observed.ticks, observed.blocked, observed.wish, observed.wish_by, observed.wish_reason, observed.data_ms,
-        observed.resumed_generation, observed.quarantined, observed.attributes,
+        observed.resumed_generation, observed.quarantined, observed.attributes, arms.linked(current.turns),
     )  # fmt: skip
 
 

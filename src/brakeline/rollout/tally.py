@@ -152,7 +152,7 @@ class Tally:
             {g: (n, x) for g, (n, x) in self._ended.items() if n}, self._lost(mine, small), self._given_up(mine, small),
             bool(mine.control.any()), self._names(mine, small), observed.ticks, observed.blocked, observed.wish,
             observed.wish_by, observed.wish_reason, observed.data_ms, observed.resumed_generation,
-            observed.quarantined, observed.attributes,
+            observed.quarantined, observed.attributes, arms.linked(current.turns),
         )  # fmt: skip
 
     def sample(self, now_ms: int) -> tuple[int, int, int, int]:

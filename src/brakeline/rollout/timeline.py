@@ -76,9 +76,11 @@ def timeline(policy: Policy, change: Change, size: int, regions: int = 1) -> Tim
     bar = silence_bar(policy)
     rings: list[RingTime] = []
     before, opened_h, used = 0, 0.0, 0
-    for ring, upto in arms.rings_for(policy, change, size):
+    planned = arms.rings_for(policy, change, size)
+    for i, (ring, upto) in enumerate(planned):
         added = upto - before
-        controls = min(added * policy.guard.controls_per_treated, max(0, size - upto - used) or size - upto)
+        wanted = added * arms.controls_per_treated(policy, i, [n for _, n in planned], size)
+        controls = min(wanted, max(0, size - upto - used) or size - upto)
         used += controls
         spread_h = policy.spread_s / 3600 + stagger_h
         ended_h = opened_h + spread_h + ring.bake_s / 3600

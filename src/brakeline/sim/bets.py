@@ -6,8 +6,9 @@ A block is a row of five whole numbers: treated, controls, bad treated, bad cont
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from brakeline.rollout import evalue
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+LOUD_MAX: Final = 600.0  # far above every bar
 TABLE = 100_000  # log-factorials that are kept; above, Stirling's series is exact to twelve digits
 
 
@@ -80,6 +82,20 @@ def beyond(blocks: Ints, margin: float) -> Floats:
     quiet = m_t * (np.log1p(-r) - np.log1p(-margin))
     logs = quiet + x_t * np.minimum(np.log(w) - price, as_shift) - x_c * price
     found: Floats = logs.reshape(len(blocks), -1)
+    return found
+
+
+def over_rings(rings: Mapping[int, Floats], linked: frozenset[int]) -> Floats:
+    """`brake.over_rings` of many tables at once: of each ring an array whose last axis is the bets."""
+    total: Floats = np.zeros(())
+    rest = 1.0
+    carried: Floats | None = None
+    for ring in sorted(rings, reverse=True):
+        going: Floats = rings[ring] if carried is None else rings[ring] + carried
+        total = total + np.exp(np.minimum(log_mean_exp(going), LOUD_MAX)) * 0.5 ** (ring + 1)
+        rest -= 0.5 ** (ring + 1)
+        carried = going if ring in linked else None
+    found: Floats = np.log(total + max(rest, 0.0))
     return found
 
 

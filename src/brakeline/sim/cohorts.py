@@ -17,7 +17,7 @@ import numpy as np
 
 from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner, pooling
-from brakeline.rollout.alpha import alpha_table
+from brakeline.rollout.alpha import questions
 from brakeline.rollout.model import CLASSES, Change, Phase, Pin, Policy, TickState
 from brakeline.rollout.pooling import Told
 from brakeline.rollout.restarts import rings_that_restart
@@ -40,6 +40,7 @@ HORIZON_H: Final = 30 * 24.0
 QUIET_H: Final = 1.0  # while a ring bakes and nobody has anything new to tell, the planner is asked once an hour
 STANDS_H: Final = 24.0  # and so it is after a hold that has lasted for a day
 SETTLE_STEPS: Final = 24  # rows on which nothing can happen any more are added up so often
+NEARLY: Final = 0.999  # of what halts: sums of floats differ in their last digits
 CHANGE: Final = Change((Pin("example", "2.0"),))
 
 
@@ -107,7 +108,8 @@ class World:
         self.reserve_low = U_END - int(U_END * case.policy.guard.holdout)
         self.restarting = rings_that_restart(case.policy, CHANGE, case.endpoints)
         self.rings = arms.rings_for(case.policy, CHANGE, case.endpoints)
-        self.bar = min(row.bar for row in alpha_table(case.policy, self.attributes))  # below it no row can halt
+        self._rows = questions(case.policy, self.attributes)
+        self._linked: tuple[int, frozenset[int]] = 0, frozenset()  # turns so far, and what they say
         self._news, self._asked_again_h = True, case.start_h
         self._pool: Told | None = None
         self._listened: tuple[tuple[int, int], Told] = ((-1, 0), {})
@@ -164,7 +166,21 @@ class World:
     def listen(self, pool: Told) -> None:
         """What this fleet and others that roll out the same change have to tell together."""
         self._pool = pool
-        self._news |= max((bets[0] for rings in pool.values() for bets in rings.values()), default=0.0) >= self.bar
+        self._news = True
+
+    def halting(self) -> Floats:
+        """By draw, how much of what halts has been said: from 1 on the brake halts."""
+        return self.voice.halting(self._alpha, self.linked())
+
+    def _alpha(self, signal: str, checkpoint: int, group: str) -> float:
+        row = self._rows.get((signal, checkpoint, group))
+        return row.alpha if row else 0.0
+
+    def linked(self) -> frozenset[int]:
+        """Rings whose evidence goes on with that of earlier ones."""
+        if self._linked[0] != len(self.blueprint.turns):
+            self._linked = len(self.blueprint.turns), arms.linked(self.blueprint.turns)
+        return self._linked[1]
 
     def _quiet(self, at_h: float) -> bool:
         """Nobody is asking, nothing was told and no time is over since the planner said that there is nothing to do."""
@@ -289,7 +305,7 @@ class World:
                 b.ints["point"][rows] = j + 1
                 away = self._away(at_h, c / 3600)[b.ints["region"][rows], b.ints["kind"][rows]]
                 self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows)))
-                self._news |= j == 0 or bool(self.voice.loudest().max() >= self.bar)
+                self._news |= j == 0 or bool(self.halting().max() >= NEARLY)
 
     def _uncrossed(self, rows: Ints) -> Floats:
         """Share of the controls whose turn to be treated has not come yet."""
@@ -320,7 +336,7 @@ class World:
         return Summary(
             CHANGE, SpreadPlaces(self.regions, self.reserve_low), parts, controls, self._table(),
             counting.ended(self.blocks, self.how, at_h), ticks=tuple(self.ticks.values()), compared=True,
-            data_ms=self._ms(heard_h), attributes=self.attributes,
+            data_ms=self._ms(heard_h), attributes=self.attributes, linked=self.linked(),
         )  # fmt: skip
 
     def _table(self) -> Told:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from brakeline.rollout import brake
 from brakeline.rollout.model import Halt, Phase
 from brakeline.rollout.pooling import Told
-from brakeline.sim.cohorts import Case, End, World
+from brakeline.sim.cohorts import NEARLY, Case, End, World
 from brakeline.sim.harm import Shows
 from brakeline.sim.telling import Voice
 
@@ -38,8 +40,10 @@ class Chorus(World):
         super()._decide(at_h)
 
     def _judge(self, at_h: float) -> None:
-        loud = [draw for draw, log_e in enumerate(self.voice.loudest()) if log_e >= self.bar]
-        if self._judged == self.voice.said or not loud:
+        if self._judged == self.voice.said:
+            return
+        loud = np.flatnonzero(self.halting() >= NEARLY).tolist()
+        if not loud:
             return
         self._judged, seen = self.voice.said, self.summary(at_h)
         for draw in loud:

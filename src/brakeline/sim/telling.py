@@ -1,14 +1,13 @@
 """What blocks say at a checkpoint, as the bets that the brake judges: who is silent or unhealthy is drawn here.
 
-A `Voice` keeps the sum of bets of every row and ring, and tells it as one number each: the log of the mean bet, which
-stays what it is when the brake takes the mean over bets. Whoever was randomised together is one block, of all classes;
+A `Voice` keeps the sum of bets of every row and ring. Whoever was randomised together is one block, of all classes;
 a group's row counts only its own bad ones. Next: `cohorts`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -35,6 +34,7 @@ GROUPS: Final = ("all", *(f"class:{c}" for c in CLASSES), STATIONARY)
 LAPTOP: Final = CLASSES.index("laptop")
 
 
+Spend = Callable[[str, int, str], float]  # alpha of a question: signal, checkpoint, group
 Sums = dict[tuple[str, int, int], Floats]  # by signal, checkpoint and ring: group x bet
 
 
@@ -60,8 +60,9 @@ class Voice:
         self.said = 0  # times that anything was added
         self._shows, self._attribute, self._draws = shows, attribute, draws
         self._harmless, self._goodbye = harmless, goodbye
-        self._groups = (*GROUPS, *((attribute,) if attribute else ()))
-        self._logs: dict[tuple[str, int, int], Floats] = {}  # draw x group
+        self.groups = (*GROUPS, *((attribute,) if attribute else ()))
+        self._kept: dict[tuple[str, int], Floats] = {}  # log e-values by signal and checkpoint: draw x group
+        self._linked: frozenset[int] = frozenset()
 
     def speak(self, rng: np.random.Generator, b: Blocks, due: Due) -> None:
         """Blocks at a checkpoint are compared, once."""
@@ -73,36 +74,53 @@ class Voice:
                 mine = counts[which, s].reshape(-1, 5)
                 margin = MARGINS[signal]
                 each = bets.beyond(mine, margin) if margin else bets.compare(mine)
-                total = np.zeros((self._draws, len(self._groups), each.shape[1]))
+                total = np.zeros((self._draws, len(self.groups), each.shape[1]))
                 np.add.at(total, draw[which], each.reshape(-1, *total.shape[1:]))
                 self._add((signal, due.checkpoint, int(one)), total)
 
-    def loudest(self) -> Floats:
-        """The largest log e-value of any row and ring, by draw. What the brake makes of several rings is never more."""
-        found = np.zeros(self._draws)
-        for logs in self._logs.values():
-            np.maximum(found, logs.max(axis=1), out=found)
-        return found
+    def halting(self, spend: Spend, linked: frozenset[int]) -> Floats:
+        """By draw, how much of what halts the loudest checkpoint has said: from 1 on the brake halts."""
+        found = np.zeros((max((j for _, j, _ in self.sums), default=0) + 1, self._draws))
+        for (signal, checkpoint), of_groups in self._evidence(linked).items():
+            alphas = np.array([spend(signal, checkpoint, group) for group in self.groups])
+            found[checkpoint] += np.exp(np.minimum(of_groups, bets.LOUD_MAX)) @ alphas
+        loudest: Floats = found.max(axis=0)
+        return loudest
+
+    def _evidence(self, linked: frozenset[int]) -> dict[tuple[str, int], Floats]:
+        """By signal and checkpoint, log e-values of draw x group. Only what has changed is added up again."""
+        if linked != self._linked:
+            self._linked, self._kept = linked, {}
+        rings: dict[tuple[str, int], dict[int, Floats]] = defaultdict(dict)
+        for (signal, checkpoint, ring), sums in self.sums.items():
+            if (signal, checkpoint) not in self._kept:
+                rings[signal, checkpoint][ring] = sums
+        self._kept |= {row: bets.over_rings(of_rings, linked) for row, of_rings in rings.items()}
+        return self._kept
 
     def in_words(self, draw: int) -> dict[Row, dict[int, Bets]]:
         """The table of one draw."""
-        return self.named({key: logs[draw] for key, logs in self._logs.items()})
+        found: dict[Row, dict[int, Bets]] = defaultdict(dict)
+        for (signal, checkpoint, ring), sums in self.sums.items():
+            for group, bets_ in zip(self.groups, sums[draw].tolist(), strict=True):
+                found[(signal, checkpoint, group)][ring] = tuple(bets_)
+        return found
 
     def named(self, logs: Mapping[tuple[str, int, int], Floats]) -> dict[Row, dict[int, Bets]]:
         """A table of log e-values by group, for voices that know the same groups."""
         found: dict[Row, dict[int, Bets]] = defaultdict(dict)
         for (signal, checkpoint, ring), of_groups in logs.items():
-            for group, log_e in zip(self._groups, of_groups.tolist(), strict=True):
+            for group, log_e in zip(self.groups, of_groups.tolist(), strict=True):
                 found[(signal, checkpoint, group)][ring] = (log_e,)
         return found
 
     def _add(self, key: tuple[str, int, int], total: Floats) -> None:
         self.said += 1
         self.sums[key] = total = self.sums.get(key, 0.0) + total
-        self._logs[key] = logs = bets.log_mean_exp(total)
         signal, checkpoint, ring = key
-        for group, log_e in zip(self._groups, logs[0].tolist(), strict=True):
-            self.table[(signal, checkpoint, group)][ring] = (log_e,)
+        self._kept.pop((signal, checkpoint), None)
+        for group, sums in zip(self.groups, total[0].tolist(), strict=True):
+            self.table[(signal, checkpoint, group)][ring] = tuple(sums)
 
     def _counts(self, rng: np.random.Generator, b: Blocks, due: Due) -> tuple[Ints, Ints, Ints]:
         """The ring of each block, its draw, and

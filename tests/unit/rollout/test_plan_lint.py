@@ -36,6 +36,7 @@ def test_every_ready_made_plan_is_accepted(pace: str, size: int) -> None:
         ({"checkpoints_s": (0, 60)}, "times-are-not-negative", "checkpoints_s"),
         ({"check_in_interval_s": 0}, "times-are-not-negative", "check_in_interval_s"),
         ({"guard": Guard(controls_per_treated=0)}, "there-is-something-to-compare-with", "without a control arm"),
+        ({"guard": Guard(controls_share=2.0)}, "there-is-something-to-compare-with", "controls_share a share"),
         ({"guard": Guard(holdout=0.9)}, "there-is-something-to-compare-with", "holdout is a share"),
         ({"rings": (Ring("a", 1, count=2), Ring("a", 1, share=1.0))}, "rings-say-what-they-do", "two rings are called"),
         ({"rings": (Ring(" ", 1, count=2), Ring("b", 1, share=1.0))}, "rings-say-what-they-do", "needs a name"),
@@ -66,3 +67,14 @@ def test_what_does_other_than_it_says_is_noted(rings: tuple[Ring, ...], size: in
 def test_a_good_plan_has_no_notes() -> None:
     careful = policy_for(2_000)
     assert plan_lint.notes(careful, CHANGE, 2_000) == ()
+
+
+def test_a_hurried_plan_says_what_its_steps_and_its_missing_hold_out_trade() -> None:
+    notes = {n.rule: n.text for n in plan_lint.notes(policy_for(8_500_000, "fast"), CHANGE, 8_500_000)}
+    assert set(notes) == {"rare-harm-that-a-large-step-meets", "nobody-is-held-out"}
+    assert "ring 100,000 is 49 times all that came before" in notes["rare-harm-that-a-large-step-meets"]
+    assert plan_lint.notes(policy_for(8_500_000), CHANGE, 8_500_000) == ()
+    exploited = replace(CHANGE, exploited=True)
+    assert "nobody-is-held-out" not in {
+        n.rule for n in plan_lint.notes(policy_for(8_500_000, "fast"), exploited, 8_500_000)
+    }

@@ -10,7 +10,7 @@ import pytest
 from brakeline.fleet.model import READING_MAX, Presence, Readings
 from brakeline.protocol.messages import Health
 from brakeline.rollout import alpha, evidence, signals
-from brakeline.rollout.model import CHECKPOINTS_S, Arm, Policy, Ring, Subject
+from brakeline.rollout.model import Arm, Policy, Ring, Subject
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
 from brakeline.rollout.situation import with_presence
@@ -132,6 +132,6 @@ def test_every_signal_is_asked_in_every_class_and_attribute_and_the_sum_stays(at
     groups = {"all", "class:server", "class:desktop", "class:laptop", evidence.STATIONARY, *attributes}
     for signal in (RESOURCES, ACTIONS, STARTS, evidence.UNHEALTHY, evidence.SILENT):
         assert {(r.group, r.checkpoint) for r in rows if r.signal == signal} == {
-            (g, j) for g in groups for j in range(len(CHECKPOINTS_S))
+            (g, j) for g in groups for j in range(len(policy.checkpoints_s))
         }
     assert set(alpha.MARGINS) == set(evidence.SIGNALS)

@@ -90,9 +90,9 @@ def _member(i: int, treated: bool, sick: bool) -> Subject:
 
 def test_the_weights_of_rings_sum_to_one_at_most_and_the_first_counts_most() -> None:
     assert brake.over_rings({}) == pytest.approx(0)
-    assert brake.over_rings(dict.fromkeys(range(40), 0.0)) == pytest.approx(0)
-    assert brake.over_rings({0: math.log(1000)}) == pytest.approx(math.log(0.5 * 1000 + 0.5))
-    assert brake.over_rings({3: math.log(1000)}) == pytest.approx(math.log(1000 / 16 + 15 / 16))
+    assert brake.over_rings(dict.fromkeys(range(40), (0.0,))) == pytest.approx(0)
+    assert brake.over_rings({0: (math.log(1000),)}) == pytest.approx(math.log(0.5 * 1000 + 0.5))
+    assert brake.over_rings({3: (math.log(1000),)}) == pytest.approx(math.log(1000 / 16 + 15 / 16))
 
 
 def test_a_weekend_holds_up_no_large_ring_and_an_absence_holds_a_small_one() -> None:
