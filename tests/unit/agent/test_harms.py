@@ -199,6 +199,23 @@ def test_the_audit_log_is_counted_from_the_first_look_on_each_line_once(tmp_path
     assert count(tmp_path).refused == 4
 
 
+def test_the_kernel_s_ring_is_read_whole_each_time_and_each_record_counts_once(tmp_path: Path) -> None:
+    ring, into = os.pipe2(os.O_DIRECT | os.O_NONBLOCK | os.O_CLOEXEC)  # a record a read, then EAGAIN: as /dev/kmsg
+    (tmp_path / "root/dev").mkdir(parents=True)
+    (tmp_path / "root/dev/kmsg").symlink_to(f"/proc/self/fd/{ring}")
+    try:
+        lines = [f"4,{n},{n}000,-;{text}\n SUBSYSTEM=x\n".encode() for n, text in enumerate(REFUSED + NOT_REFUSED)]
+        found = []
+        for upto, boot in ((1, "a"), (5, "a"), (len(lines), "a"), (2, "b")):
+            for line in lines[:upto]:
+                os.write(into, line)
+            found.append(count(tmp_path, boot).refused)
+    finally:
+        os.close(ring)
+        os.close(into)
+    assert found == [0, 4, 5, 7]  # the first look sees the past; after a restart of the machine numbers begin anew
+
+
 def test_a_log_that_was_there_before_the_first_look_is_the_past(tmp_path: Path) -> None:
     log = tmp_path / "root" / refusals.AUDIT
     log.parent.mkdir(parents=True)
