@@ -48,7 +48,9 @@ class HarmsProbe:
         self._ports: tuple[int, ...] = ()
 
     def sample(self, state: State, at: Instant) -> Harms | None:
-        """What can be told now."""
+        """What can be told now; nothing before the first check-in."""
+        if not state.link.ever:
+            return None
         named = bool(state.preparations or state.releases or state.durable.sessions)
         if named:
             self._known = replace(self._known, watched_until_ms=at.wall_ms + WATCHED_MS)

@@ -9,7 +9,7 @@ told. Next: `harms`, which asks at each check-in and keeps `Kept` on disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -117,19 +117,21 @@ def missing(root: Path, deadline_s: float, clock: Callable[[], float]) -> dict[s
             if clock() > deadline_s or len(found) > MISSING_MAX:
                 return None
             with open(root / INFO / name, encoding="utf-8", errors="replace") as f:
-                found |= dict.fromkeys(_absent(f.read().split("\n"), there), name)
+                found |= dict.fromkeys(_absent(f, there), name)
     except OSError:
         return None  # a package was changed meanwhile: at the next check-in
     return found
 
 
-def _absent(lines: list[str], there: dict[str, set[str]]) -> list[str]:
-    found = []
+def _absent(lines: Iterable[str], there: dict[str, set[str]]) -> list[str]:
+    """Line by line: the agent must not grow by a list of a hundred thousand files."""
+    found, below = [], tuple(f"{name}/" for name in there)
     for line in lines:
-        parent, _, name = line.rpartition("/")
-        entries = there.get(parent)
-        if entries is not None and name not in entries:
-            found.append(line[1:])
+        if line.startswith(below):
+            parent, _, name = line.rstrip("\n").rpartition("/")
+            entries = there.get(parent)
+            if entries is not None and name not in entries:
+                found.append(f"{parent[1:]}/{name}")
     return found
 
 

@@ -24,8 +24,9 @@ CLOSED: Final = 3  # accounts that may not log in any more
 NAMES_MAX: Final = 5  # examples by name
 
 # Why a transaction cannot be done, seen by a dry run as well as by the real one. Whatever else keeps an endpoint from
-# starting (lists, network, windows, budgets) is nobody's harm, and only one of the arms would meet it.
-CANNOT: Final = frozenset({"no_space", "unhealthy", "locked", "lock_timeout"})
+# starting (locks, lists, network, windows, budgets) is nobody's harm, and only one of the arms would meet it.
+CANNOT: Final = frozenset({"no_space", "unhealthy"})
+NO_END: Final = "runner_died"  # three starts without a result; any other interruption may be a power cut, of one arm
 PATCH_BIT, BLOCK_BIT, DELETION_BIT = 1, 2, 4  # of `Subject.tells`: the order of `evidence.TOLD_BY_SOME`
 
 
@@ -45,9 +46,10 @@ def patch_fails(s: Subject, dry_run: str) -> bool:
     """Whether the transaction failed, or (controls) would fail now. `dry_run`: the code that its plan gave last."""
     if s.arm is Arm.CONTROL:
         return dry_run in CANNOT
-    if s.progress in (Progress.FAILED, Progress.INTERRUPTED):
-        return True
-    return s.progress is Progress.REFUSED and s.detail.partition(":")[0] in CANNOT
+    code = s.detail.partition(":")[0]
+    if s.progress is Progress.INTERRUPTED:
+        return code == NO_END
+    return s.progress is Progress.FAILED or (s.progress is Progress.REFUSED and code in CANNOT)
 
 
 def blocked(before: Harms | None, now: Harms | None) -> bool:

@@ -21,7 +21,7 @@ WHAT: Final = {
     RESOURCES: "memory, processor or disk short for ten minutes, or the agent itself greedy",
     ACTIONS: "three packages or more went away",
     STARTS: "started more than once an interval",
-    PATCHES: "the transaction failed, or (controls) would fail now",
+    PATCHES: "the transaction failed, or (controls) could not be done now",
     BLOCKS: "ten accesses more were refused, or a file more is in quarantine",
     DELETIONS: "a file of another package went away, or three units were masked, or three accounts closed",
 }

@@ -16,11 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from brakeline.agent.clock import SystemClock
 from brakeline.agent.harms import HarmsProbe
-from brakeline.agent.model import Durable, Self, State
+from brakeline.agent.model import Durable, Link, Self, State
 state, clock = Path("/var/lib/looked"), SystemClock()
 state.mkdir(exist_ok=True)
 probe = HarmsProbe(state, lambda: None, clock.monotonic_s)
-told = probe.sample(State(Self("ep_1", "00", "0.2", "boot", can_patch=False), Durable()), clock.instant())
+told = probe.sample(State(Self("ep_1", "00", "0.2", "boot", can_patch=False), Durable(), link=Link(ever=True)), clock.instant())
 print(json.dumps(asdict(told)))
 """
 

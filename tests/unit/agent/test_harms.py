@@ -12,7 +12,7 @@ import pytest
 from brakeline.agent import losses, ports, refusals
 from brakeline.agent.harms import ASK_EVERY_S, WATCHED_MS, HarmsProbe
 from brakeline.agent.losses import Kept
-from brakeline.agent.model import Durable, Instant, Preparation, Self, State
+from brakeline.agent.model import Durable, Instant, Link, Preparation, Self, State
 from brakeline.protocol.messages import Candidate
 
 # /proc/net/tcp as a Debian kernel prints it: sshd of root on 22, a system account's 443, people's 8000, an ephemeral
@@ -238,7 +238,7 @@ def test_files_in_quarantine_are_counted_where_root_says(tmp_path: Path) -> None
 # --- the probe ------------------------------------------------------------------------------------------------------
 
 CANDIDATE = Candidate("ro_1", 1, ())
-STATE = State(Self("ep_1", "00", "0.2", "boot", can_patch=True), Durable())
+STATE = State(Self("ep_1", "00", "0.2", "boot", can_patch=True), Durable(), link=Link(ever=True))
 WATCHED = replace(STATE, preparations=(Preparation(CANDIDATE),))
 
 
@@ -278,6 +278,12 @@ def test_root_is_asked_only_while_a_rollout_names_this_endpoint_and_for_three_da
     assert ask.times == 3
     again.sample(STATE, at(WATCHED_MS / 1000 + 100))
     assert ask.times == 3
+
+
+def test_being_heard_comes_before_looking(machine: Path) -> None:
+    ask = Asked({})
+    assert probe(machine, ask).sample(replace(WATCHED, link=Link()), at(0)) is None
+    assert ask.times == 0
 
 
 def test_a_helper_that_gives_no_answer_is_not_told_as_zero(machine: Path) -> None:

@@ -99,12 +99,14 @@ def test_each_harm_counts_at_its_checkpoint_under_its_own_signal() -> None:
         (Arm.TREATED, Progress.FAILED, "maintainer_script_failed: x", "", True),
         (Arm.TREATED, Progress.FAILED, "no_space: the disk was full in the middle", "", True),
         (Arm.TREATED, Progress.INTERRUPTED, "runner_died: x", "", True),
+        (Arm.TREATED, Progress.INTERRUPTED, "killed: the power went", "", False),
         (Arm.TREATED, Progress.REFUSED, "no_space: nothing was changed", "", True),
+        (Arm.TREATED, Progress.REFUSED, "lock_timeout: somebody else is at work", "", False),
         (Arm.TREATED, Progress.REFUSED, "network: the mirror is away", "", False),
         (Arm.TREATED, Progress.INSTALLED, "ok: ", "", False),
         (Arm.TREATED, Progress.STARTED, "", "no_space", False),
         (Arm.CONTROL, Progress.NONE, "", "no_space", True),
-        (Arm.CONTROL, Progress.NONE, "", "lock_timeout", True),
+        (Arm.CONTROL, Progress.NONE, "", "locked", False),
         (Arm.CONTROL, Progress.NONE, "", "lists_stale", False),
         (Arm.CONTROL, Progress.NONE, "", "nothing_to_do", False),
         (Arm.CONTROL, Progress.NONE, "", "", False),
@@ -164,11 +166,12 @@ def test_the_signal_that_halts_is_told_in_words_with_what_most_have_in_common() 
 
 
 def test_what_cannot_be_is_not_told_and_the_rest_comes_back_from_storage() -> None:
-    wild = Harms(-1, 1 << 50, 3, None, 0, (0, 22, 22, 70_000), ("a\nb", "x" * 500, *("y",) * 20))
+    wild = Harms(-1, 1 << 50, 3, None, 0, (0, 22, 22, 70_000), ("a\nb\t|c", "x" * 500, *("y",) * 20))
     kept = told.bounded(wild)
     assert kept is not None
     assert (kept.refused, kept.quarantined, kept.files_gone, kept.units_masked) == (None, None, 3, None)
-    assert (kept.ports, kept.named[0], len(kept.named[1]), len(kept.named)) == ((22,), "ab", 120, 10)
+    assert (kept.ports, kept.named[0], len(kept.named[1]), len(kept.named)) == ((22,), "ab|c", 120, 10)
     assert told.read(told.text(kept)) == kept
-    assert told.read(told.text(Harms())) == Harms()
-    assert (told.bounded(None), told.text(None), told.read(""), told.read("{")) == (None, "", None, None)
+    for one in (Harms(), Harms(ports=()), Harms(0, 0, 0, 0, 0, (22, 443), ("gone: /usr/bin/[", "refused: a b"))):
+        assert told.read(told.text(one)) == one
+    assert (told.bounded(None), told.text(None), told.read(""), told.read("1 2")) == (None, "", None, None)
