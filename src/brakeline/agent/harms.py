@@ -21,6 +21,9 @@ from brakeline.protocol import codec
 from brakeline.protocol.messages import Harms
 
 EVERY_S: Final = 20.0
+PORTS_EVERY_S: Final = (
+    300.0  # the kernel walks all its buckets to show a few listeners: ten milliseconds of a large machine
+)
 ASK_EVERY_S: Final = 600.0  # a first checkpoint comes 30 minutes after ready
 WATCHED_MS: Final = 3 * 86_400_000  # the last checkpoint of a last ring
 FILE: Final = "harms.json"
@@ -45,7 +48,9 @@ class HarmsProbe:
         self._last: Harms | None = None
         self._looked_s = self._asked_s = -1e9
         self._refused: dict[str, Any] = {}
-        self._ports: tuple[int, ...] = ()
+        self._ports: tuple[int, ...] = ()  # at the look before
+        self._open: tuple[int, ...] | None = None
+        self._listened_s = -1e9
 
     def sample(self, state: State, at: Instant) -> Harms | None:
         """What can be told now; nothing before the first check-in."""
@@ -64,12 +69,13 @@ class HarmsProbe:
         if ask:
             self._refused, self._asked_s = self._ask() or {}, at.monotonic_s
         lost = self._losses(at)
-        open_now = self._listening()
+        if at.monotonic_s >= self._listened_s + PORTS_EVERY_S:
+            self._open, self._listened_s = self._listening(), at.monotonic_s
         names = [n for n in self._refused.get("named") or () if isinstance(n, str)]
         self._save()
         return Harms(
             _number(self._refused.get("refused")), _number(self._refused.get("quarantined")), lost.files_gone,
-            lost.units_masked, lost.accounts_closed, open_now, (*self._known.kept.named, *names),
+            lost.units_masked, lost.accounts_closed, self._open, (*self._known.kept.named, *names),
         )  # fmt: skip
 
     def _losses(self, at: Instant) -> Losses:

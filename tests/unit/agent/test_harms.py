@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from brakeline.agent import losses, ports, refusals
-from brakeline.agent.harms import ASK_EVERY_S, WATCHED_MS, HarmsProbe
+from brakeline.agent.harms import ASK_EVERY_S, PORTS_EVERY_S, WATCHED_MS, HarmsProbe
 from brakeline.agent.losses import Kept
 from brakeline.agent.model import Durable, Instant, Link, Preparation, Self, State
 from brakeline.protocol.messages import Candidate
@@ -296,7 +296,7 @@ def test_a_service_that_is_being_restarted_has_closed_no_port(machine: Path) -> 
     p = probe(machine, Asked(None))
     p.sample(STATE, at(0))
     (machine / "proc/net/tcp").write_text(TCP.splitlines()[0])
-    told = [p.sample(STATE, at(60 * i)) for i in (1, 2)]
+    told = [p.sample(STATE, at(PORTS_EVERY_S * i)) for i in (1, 2)]
     assert [t.ports if t else None for t in told] == [(22, 443, 5432), ()]
 
 
