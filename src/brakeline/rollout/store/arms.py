@@ -116,7 +116,7 @@ async def watched_elsewhere(conn: Connection, rollout_id: str, endpoint_id: str)
 
 
 async def insert_subject(conn: Connection, tenant_id: str, rollout_id: str, s: Subject, failed: Sequence[str],
-                         readings: Readings | None, harms: Harms | None) -> None:  # fmt: skip
+                         readings: Readings | None, harms: Harms | None = None) -> None:  # fmt: skip
     await conn.execute(
         """INSERT INTO brakeline.rollout_subject (tenant_id, rollout_id, endpoint_id, arm, ring, tick, region,
              machine_class, attributes, u, generation, ready_at, baseline_failed, progress, consents, readings,
