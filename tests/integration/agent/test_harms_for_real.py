@@ -20,7 +20,8 @@ from brakeline.agent.model import Durable, Link, Self, State
 state, clock = Path("/var/lib/looked"), SystemClock()
 state.mkdir(exist_ok=True)
 probe = HarmsProbe(state, lambda: None, clock.monotonic_s)
-told = probe.sample(State(Self("ep_1", "00", "0.2", "boot", can_patch=False), Durable(), link=Link(ever=True)), clock.instant())
+me = Self("ep_1", "00", "0.2", "boot", can_patch=False)
+told = probe.sample(State(me, Durable(), link=Link(ever=True)), clock.instant())
 print(json.dumps(asdict(told)))
 """
 
@@ -36,7 +37,9 @@ def test_a_deleted_program_is_gone_and_a_removed_package_is_not_missed() -> None
         first = look(c)
         masked = int(str(first["units_masked"]))  # whoever made the root has masked some: a level, compared with itself
         assert (first["files_gone"], first["accounts_closed"]) == (0, 0)
-        c.sh("rm /usr/bin/chage; ln -s /dev/null /etc/systemd/system/at-last.service; usermod -s /usr/sbin/nologin root")
+        c.sh(
+            "rm /usr/bin/chage; ln -s /dev/null /etc/systemd/system/at-last.service; usermod -s /usr/sbin/nologin root"
+        )
         look(c)
         harmed = look(c)
         assert (harmed["files_gone"], harmed["named"]) == (1, ["gone: /usr/bin/chage"])
