@@ -51,7 +51,7 @@ def rows(paces: Iterable[str], seeds: int, harmless: int) -> list[Row]:
     """Every fault, and a harmless change in `harmless` histories; its variants, Friday and outage, in `seeds`."""
     found = []
     for pace in paces:
-        found += [Row(name, fault, pace, seeds) for name, fault in batch.ROWS.items()]
+        found += [Row(name, fault, pace, seeds) for name, fault in batch.FAULTS.items()]
         found += [Row(name, None, pace, seeds if i else harmless) for i, name in enumerate(HARMLESS)]
     return found
 

@@ -20,6 +20,7 @@ from brakeline.protocol.messages import (
     ActionKind,
     Candidate,
     CheckIn,
+    Harms,
     Health,
     LauncherReport,
     NotReady,
@@ -74,6 +75,8 @@ class Twin:
     unsent: list[TransactionResult] = field(default_factory=list)
     halted: tuple[str, ...] = ()
     health: Health = field(default_factory=Health)
+    harms: Harms | None = None  # its agent tells none
+    cannot: str = ""  # the code by which its dry run says that it could not start now
     allows: bool = False  # its own settings allow restarts by order
     boots: int = 1
     dies_at_restart: bool = False
@@ -141,7 +144,14 @@ class SmallFleet:
         for t in self.twins:
             if t.alive:
                 report = LauncherReport(running=t.confirmed, confirmed=t.confirmed) if t.confirmed else None
-                seen = Presence(self.clock.now_ms(), t.boot_id, launcher=report, readings=Readings.of(t.health))
+                seen = Presence(
+                    self.clock.now_ms(),
+                    t.boot_id,
+                    launcher=report,
+                    readings=Readings.of(t.health),
+                    failed_services=t.health.failed_services,
+                    harms=t.harms,
+                )
                 self.fleet.presences.record(OWNER.tenant_id, t.identity.endpoint_id, seen)
         await self.fleet.flush()
 
@@ -177,13 +187,15 @@ class SmallFleet:
         for c in candidates:
             if c.undoes and not t.former:
                 not_ready.append(NotReady(c.rollout_id, c.generation, "no_way_back", "none is stored here"))
+            elif t.cannot:
+                not_ready.append(NotReady(c.rollout_id, c.generation, t.cannot, "its dry run says so"))
             elif t.fate == "nothing_to_do":
                 not_ready.append(NotReady(c.rollout_id, c.generation, "nothing_to_do", "already installed"))
             else:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
         asked = bool(t.refuses) and not t.restarts
         restart = RestartStanding(t.allows, t.refuses if asked else "")
-        return CheckIn("0.1", 1, "", t.health, tuple(ready), tuple(not_ready), restart=restart)
+        return CheckIn("0.1", 1, "", t.health, tuple(ready), tuple(not_ready), restart=restart, harms=t.harms)
 
     def _drop(self, t: Twin) -> None:
         """End what waits and belongs to a halted rollout, as the agent does."""

@@ -12,14 +12,14 @@ from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.evidence import SILENT, Counts
 from brakeline.rollout.model import Phase
 from brakeline.rollout.presets import for_release, policy_for
-from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
-from brakeline.sim import cohorts
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
+from brakeline.sim import batch, cohorts
 from brakeline.sim.cohorts import Case
 from brakeline.sim.incidents import Creep, Fault, Immediate, Symptom
 from brakeline.sim.telling import BASES
 
 ALPHA = 0.05  # far above any row's, so that few histories can show a wrong statistic
-HISTORIES, BLOCKS, TREATED, CONTROLS = 200, 30, 20, 180
+HISTORIES, TICKS, TREATED, CONTROLS = 200, 30, 20, 180
 SPREADS = (0.0, 1.0)  # of a cause that both arms share, as a night or an outage: by block, up to so many times more
 POLICY = for_release(policy_for(100_000))
 
@@ -31,7 +31,7 @@ def bad(rng: random.Random, n: int, p: float) -> int:
 def ever_halts(rng: random.Random, base: float, excess: float, margin: float, spread: float) -> bool:
     """Whether the e-value of one row ever passes its bar, looked at after each block."""
     sums: tuple[float, ...] = ()
-    for _ in range(BLOCKS):
+    for _ in range(TICKS):
         shared = base * (1 + spread * rng.random() * 10)
         block = Counts(TREATED, CONTROLS, bad(rng, TREATED, min(1.0, shared + excess)), bad(rng, CONTROLS, shared))
         bets = evalue.bets_beyond(block, margin)
@@ -59,7 +59,8 @@ def test_an_excess_far_above_the_margin_is_found(signal: str) -> None:
     ("symptom", "signal"),
     [
         (Symptom.MEMORY_CREEP, RESOURCES), (Symptom.CPU_SATURATED, RESOURCES), (Symptom.ACTION_STORM, ACTIONS),
-        (Symptom.SERVICE_FAILED, "unhealthy"), (Symptom.REBOOT_LOOP, STARTS),
+        (Symptom.SERVICE_FAILED, "unhealthy"), (Symptom.REBOOT_LOOP, STARTS), (Symptom.BLOCKS, BLOCKS),
+        (Symptom.DELETES, DELETIONS), (Symptom.PATCH_FAILURE, PATCHES),
     ],
 )  # fmt: skip
 def test_each_fault_that_hits_a_fifth_is_found_by_its_signal_in_the_first_rings(symptom: Symptom, signal: str) -> None:
@@ -76,5 +77,13 @@ def test_each_fault_that_hits_a_fifth_is_found_by_its_signal_in_the_first_rings(
 
 
 def test_one_in_a_thousand_more_of_everything_halts_nothing() -> None:
-    end = cohorts.run(Case(100_000, POLICY, None, 5, harmless=dict.fromkeys((RESOURCES, ACTIONS, STARTS), 0.001)))
+    more = dict.fromkeys((RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS), 0.001)
+    end = cohorts.run(Case(100_000, POLICY, None, 5, harmless=more))
     assert end.phase is Phase.COMPLETED, end.why
+
+
+@pytest.mark.parametrize("name", [n for n in batch.HARMS if "0.2 %" in n])
+def test_harm_of_a_small_subset_that_answers_every_check_in_is_found(name: str) -> None:
+    end = cohorts.run(Case(850_000, for_release(policy_for(850_000)), batch.HARMS[name], 2))
+    assert end.phase is Phase.HALTED, end.why
+    assert end.harmed < 100

@@ -161,6 +161,7 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         content_problems=state.me.content_problems,
         restart=restart.standing(state),
         settings=settings_digest(state.durable.settings),
+        harms=state.harms,
     )
     idle = state.errand is Errand.NONE and not sessions.running(state) and not releases.under_way(state)
     quiet = idle and state.link.ever and not _wanted(state, at)

@@ -130,7 +130,7 @@ def _started(state: State, event: Started) -> Step:
 
 def _tick(state: State, event: Tick) -> Step:
     if event.health is not None:
-        state = replace(state, health=event.health)
+        state = replace(state, health=event.health, harms=event.harms)
     if event.packages_changed:
         state = replace(state, scan_due_s=min(state.scan_due_s, event.at.monotonic_s))
     return state, ()

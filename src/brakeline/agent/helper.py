@@ -26,6 +26,7 @@ from brakeline.agent.config import Config
 from brakeline.agent.helper_wire import BadFrame
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
 from brakeline.agent.reboots import Machine, Reboots, reboot, restarts_a_day
+from brakeline.agent.refusals import Refusals
 from brakeline.agent.transactions import Transactions
 from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
@@ -54,8 +55,9 @@ class Helper:
     beginning: threading.Lock
     rules: Rules = BUILT_IN  # from the launcher, never from the agent that asks
     reboots: Reboots | None = None
+    refusals: Callable[[], Refusals] | None = None  # None = this helper counts none
 
-    def answer(self, uid: int, request: dict[str, Any]) -> Reply:
+    def answer(self, uid: int, request: dict[str, Any]) -> Reply:  # noqa: C901 - a table: one line a verb
         """One reply to one request of a process that runs as `uid`."""
         if uid not in self.allowed_uids:
             return refuse("forbidden", f"user {uid} may not use the helper")
@@ -76,6 +78,8 @@ class Helper:
                     return self.transactions.status(_transaction_id(request))
                 case "forget":
                     return self.transactions.forget(_transaction_id(request))
+                case "harms":
+                    return self._harms()
                 case "log":
                     return {"ok": True, "log": self.transactions.log(_transaction_id(request))}
                 case _:
@@ -161,6 +165,12 @@ class Helper:
             refused = self.reboots.follow(order, now_ms, busy=bool(self.transactions.unfinished()))
         return refuse(refused.code, refused.reason) if refused is not None else {"ok": True}
 
+    def _harms(self) -> Reply:
+        """Counts of what the system refused, and no record itself; changes nothing."""
+        if self.refusals is None:
+            return refuse("not_counted", "this helper counts no refusals")
+        return {"ok": True, **codec.to_plain(self.refusals())}
+
     def _order(self, offer: Offer, transaction: Transaction) -> Order:
         bounds = Bounds(
             conffile_policy="replace" if offer.conffile_policy == "replace" else "keep",
@@ -187,7 +197,7 @@ def _transaction_id(request: dict[str, Any]) -> str:
 
 def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
     """Answer until idle (socket-activated) or told to end. Exit code 0."""
-    from brakeline.agent import wiring
+    from brakeline.agent import refusals, wiring
     from brakeline.agent.transaction_unit import starter
 
     config = configuration.load(config_path)
@@ -201,6 +211,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         beginning=threading.Lock(),
         rules=rules,
         reboots=Reboots(state_dir, restarts_a_day(config_path), Machine(boot_id(), up_s, reboot)),
+        refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
     )
     passed = _passed_socket()
     listener = passed or _listen(socket_path, config.agent_user)

@@ -12,6 +12,7 @@ from brakeline.protocol import codec
 from brakeline.protocol.messages import SignedOrder, Transaction, TransactionResult
 
 ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
+HARMS_S_MAX = 3.0  # being heard matters more than what was refused
 LOOK_S_MAX = 60.0  # a simulation of apt, and the hashes of what is kept
 
 
@@ -82,6 +83,11 @@ class HelperClient:
                 return Unknown()
             case _:
                 return Going()
+
+    def harms(self) -> dict[str, Any] | None:
+        """What the system's security modules refused, by the helper's own count. None = no answer."""
+        reply = self._ask({"verb": "harms"}, HARMS_S_MAX)
+        return reply if reply is not None and reply.get("ok") else None
 
     def forget(self, transaction_id: str) -> None:
         self._ask({"verb": "forget", "transaction_id": transaction_id})

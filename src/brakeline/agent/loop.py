@@ -19,6 +19,7 @@ from brakeline.agent.cell import GOODBYE_S_MAX, Cell
 from brakeline.agent.decide import decide
 from brakeline.agent.errands import Ended, Errands
 from brakeline.agent.files import write_durably
+from brakeline.agent.harms import HarmsProbe
 from brakeline.agent.health import HealthProbe
 from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
 from brakeline.agent.helper_wire import HelperAway
@@ -72,6 +73,7 @@ class Collaborators:
     stop_reason: Callable[[], str]  # shutdown | restart | agent_stop: asked once, when the process was told to end
     log: Callable[[str], None]
     not_assessed: str = ""  # why this system cannot be looked at at all; "" = it can
+    harms: HarmsProbe | None = None  # None = nothing is told of what is done to this machine
 
 
 class Loop:
@@ -150,7 +152,9 @@ class Loop:
         stamp = self._out.package_stamp()
         changed, self._stamp = stamp != self._stamp, stamp
         due = now.monotonic_s >= self.state.link.next_check_in_s or self.state.news
-        self._events.append(model.Tick(now, self._out.health.sample() if due else None, changed))
+        health = self._out.health.sample() if due else None
+        harms = self._out.harms.sample(self.state, now) if due and self._out.harms is not None else None
+        self._events.append(model.Tick(now, health, changed, harms))
 
     def _errand_ended(self, ended: Ended, now: Instant) -> Event:
         errand = self.state.errand

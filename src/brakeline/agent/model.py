@@ -15,6 +15,7 @@ from brakeline.protocol.messages import (
     Candidate,
     CheckIn,
     CheckInReply,
+    Harms,
     Health,
     InventoryAck,
     LauncherReport,
@@ -185,6 +186,7 @@ class State:
     link: Link = field(default_factory=Link)
     server_base_ms: float | None = None  # server time = server_base_ms + 1000 * monotonic_s
     health: Health = field(default_factory=Health)
+    harms: Harms | None = None  # what was done to this machine, at the last look
     errand: Errand = Errand.NONE
     preparations: tuple[Preparation, ...] = ()
     unsent: tuple[str, ...] = ()  # transaction ids in the spool
@@ -259,6 +261,7 @@ class Tick:
     at: Instant
     health: Health | None = None
     packages_changed: bool = False  # the package manager's records were touched since the last look
+    harms: Harms | None = None  # looked at with health
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from brakeline.agent.cell import Cell
 from brakeline.agent.clock import BUILT_MS, SystemClock, boot_id
 from brakeline.agent.config import Config
 from brakeline.agent.errands import Errands
+from brakeline.agent.harms import HarmsProbe
 from brakeline.agent.health import HealthProbe
 from brakeline.agent.helper_client import HelperClient
 from brakeline.agent.identity import Counter, Identity
@@ -151,8 +152,16 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             stop_reason=stop_reason,
             log=log,
             not_assessed=not_assessed(),
+            harms=_harms_probe(state_dir, config, clock),
         ),
     )
+
+
+def _harms_probe(state_dir: Path, config: Config, clock: SystemClock) -> HarmsProbe | None:
+    """Windows has neither the files nor a helper."""
+    if sys.platform == "win32":
+        return None
+    return HarmsProbe(state_dir, HelperClient(config.helper_socket).harms, clock.monotonic_s)
 
 
 def _follow(path: Path) -> str:

@@ -145,6 +145,7 @@ class CellReport:
     ended: tuple[CellEnded, ...] = ()
     data_age_s: int = 0
     compared: bool = False
+    harms: tuple[CellBets, ...] = ()  # of signals that conductors did not know at first, who would refuse the report
 
     @property
     def treated(self) -> int:

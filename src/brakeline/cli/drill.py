@@ -78,20 +78,20 @@ def run(
 
 
 def _simulate(name: str, endpoints: int, seeds: int, plan: Path | None, as_json: bool) -> None:
-    if name != "harmless" and name not in batch.ROWS:
+    if name != "harmless" and name not in batch.FAULTS:
         raise NotFound(f"no fault {name[:60]!r}; `brakeline drill faults` has them", name=name[:60])
     request = _request(endpoints, seeds, plan)
     if name == "harmless":
         answer: dict[str, Any] = {"name": name, **replay.benign(request)}
         emit(answer, as_json, lambda: _say_benign(answer))
         return
-    ends = replay.ends_of(batch.ROWS[name], request, ours=True)
+    ends = replay.ends_of(batch.FAULTS[name], request, ours=True)
     answer = {
         "name": name,
         "harmed": replay.spread([e.harmed for e in ends]),
         "exposed": replay.spread([e.exposed for e in ends]),
         "ends": sorted({e.why for e in ends})[:10],
-        "rules": replay.rules_on(batch.ROWS[name], endpoints),
+        "rules": replay.rules_on(batch.FAULTS[name], endpoints),
     }
 
     def human() -> None:
@@ -127,7 +127,7 @@ def faults(as_json: Json = False) -> None:
     """The faults that `drill run` knows: live ones, and those of a simulated fleet."""
     live = [{"name": f.name, "live": True, "symptom": f.says, "share": 1 / f.every} for f in LIVE.values()]
     simulated = [
-        {"name": n, "live": False, "symptom": str(f.symptom), "share": f.share} for n, f in batch.ROWS.items()
+        {"name": n, "live": False, "symptom": str(f.symptom), "share": f.share} for n, f in batch.FAULTS.items()
     ]  # fmt: skip
     answer = {"items": [*live, *simulated]}
     rows = [(i["name"], "live" if i["live"] else "simulated", i["symptom"], i["share"]) for i in answer["items"]]

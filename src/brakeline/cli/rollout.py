@@ -237,6 +237,9 @@ def explain(rollout: Id, as_json: Json = False) -> None:
         say("")
         heads = ["signal", "treated", "controls", "evidence", "halts at", "bad means"]
         table(heads, [_signal(row) for row in view["signals"]], "No signals yet.")
+        if view["decided"]:
+            say("")
+            say(view["decided"])
 
     emit(lines, as_json, human)
 
@@ -245,8 +248,19 @@ def _signal(row: dict[str, Any]) -> tuple[str, ...]:
     asked = row["evidence"] is not None
     return (
         row["signal"], f"{row['bad_treated']} of {row['treated']}", f"{row['bad_controls']} of {row['controls']}",
-        f"{row['evidence']:.1f}" if asked else "-", f"{row['bar']:.1f}" if asked else "-", row["what"],
+        f"{row['evidence']:.1f}" if asked else "-", f"{row['bar']:.1f}" if asked else "-",
+        "; ".join(filter(None, (row["what"], _most(row), _tellers(row)))),
     )  # fmt: skip
+
+
+def _most(row: dict[str, Any]) -> str:
+    return f"most of all {', '.join(row['which'])}" if row["which"] else ""
+
+
+def _tellers(row: dict[str, Any]) -> str:
+    """Who tells a signal at all, where not everybody does."""
+    both = row["treated"] + row["controls"]
+    return f"told by {row['told']} of {both}" if 0 <= row["told"] < both else ""
 
 
 @app.command()

@@ -196,13 +196,24 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
         release=Link(v.release, f"/releases/{quote(v.release, safe='')}") if v.release else None,
         undoes=Link(v.undoes, rollout_href(v.undoes)) if v.undoes else None,
         way_back=f"{rollout_href(v.id)}/rollback" if v.state == "halted" and not (v.release or v.undoes) else "",
-        signals=tuple(map(_signal, v.signals)),
+        signals=tuple(map(_signal, v.signals)), decided=v.decided,
     )  # fmt: skip
+
+
+NOBODY_TELLS: Final = "not asked: no agent tells it"
 
 
 def _signal(x: SignalRow) -> SignalLine:
     near = "" if x.evidence is None or x.bar is None else f"{x.evidence:.1f} of {x.bar:.1f}"
-    return SignalLine(x.signal, x.what, share(x.bad_treated, x.treated), share(x.bad_controls, x.controls), near)
+    near = near or (NOBODY_TELLS if x.told == 0 and x.treated else "")
+    return SignalLine(x.signal, x.what, share(x.bad_treated, x.treated), share(x.bad_controls, x.controls), near,
+                      ", ".join(x.which), _tellers(x))  # fmt: skip
+
+
+def _tellers(x: SignalRow) -> str:
+    """Who tells a signal at all, where not everybody does: not told is not zero."""
+    both = x.treated + x.controls
+    return f"told by {x.told:,} of {both:,}" if 0 < x.told < both else ""
 
 
 def _sub(v: Facts) -> str:

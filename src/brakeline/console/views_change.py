@@ -201,13 +201,17 @@ class ReleaseControl:
 
 @dataclass(frozen=True, slots=True)
 class SignalLine:
-    """One signal of harm, in both arms. `near`: evidence and where the brake acts; "" = not asked yet."""
+    """One signal of harm, in both arms. `near`: evidence and where the brake acts; "" = not asked yet. `which`: what
+    the bad treated have in common, by name.
+    """
 
     signal: str
     what: str
     treated: str
     controls: str
     near: str
+    which: str = ""
+    tellers: str = ""  # how many tell it at all, where not everybody does
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +247,7 @@ class RolloutView:
     undoes: Link | None = None  # the rollout whose updates it takes back
     way_back: str = ""  # address of the plan that takes these updates back
     signals: tuple[SignalLine, ...] = ()
+    decided: str = ""  # which signal halted it, in words
     harmed_total: int = 0
 
     @property

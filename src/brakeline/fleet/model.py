@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from brakeline.protocol.messages import Facts, Health, LauncherReport, PackageManagerHealth, RebootNeed
+from brakeline.protocol.messages import Facts, Harms, Health, LauncherReport, PackageManagerHealth, RebootNeed
 
 
 class EndpointState(StrEnum):
@@ -117,6 +117,7 @@ class Presence:
     launcher: LauncherReport | None = None  # None = no launcher runs its agent
     readings: Readings | None = None  # None = its agent tells none
     settings: str = ""  # digest of the settings that its agent runs by; "" = it does not say
+    harms: Harms | None = None  # what was done to it; None = its agent tells nothing of that
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from brakeline.fleet import harms
 from brakeline.fleet.decide import Accept, Cloned, decide_counter, decide_outdated
 from brakeline.fleet.enrolment import Enrolment
 from brakeline.fleet.faults import ClonedIdentity, EndpointRetired, UnknownEndpoint
@@ -64,6 +65,7 @@ class FleetService(Enrolment, InventoryUse, ListUse):
             Presence(
                 self.clock.now_ms(), boot_id, False, check_in.agent_version, check_in.health.failed_services,
                 check_in.launcher, Readings.of(check_in.health), check_in.settings,
+                harms.bounded(check_in.harms),
             ),
         )  # fmt: skip
         # The endpoint names what was acknowledged last: anything else than what is held, and both start afresh.

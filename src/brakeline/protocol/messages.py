@@ -286,6 +286,22 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Harms:
+    """What was done to the machine, as far as its agent can tell. None = it cannot, which is not zero.
+
+    Numbers are levels or only rise; the cell compares each with the same number when the endpoint was ready.
+    """
+
+    refused: int | None = None  # accesses and processes that the system's own security modules refused
+    quarantined: int | None = None  # files that a malware scanner has locked away
+    files_gone: int | None = None  # programs and units of packages that nobody changed meanwhile
+    units_masked: int | None = None
+    accounts_closed: int | None = None  # that had a shell to log in with, and have none now or are gone
+    ports: tuple[int, ...] | None = None  # TCP ports below the ephemeral ones that system accounts listen on
+    named: tuple[str, ...] = ()  # the newest of these by name, for people: "gone: /usr/bin/curl"
+
+
+@dataclass(frozen=True, slots=True)
 class TrialReport:
     """How the newest trial of a release ended, told by the launcher, never by the release itself."""
 
@@ -348,6 +364,7 @@ class CheckIn:
     content_problems: tuple[str, ...] = ()  # what in it this agent does not understand
     restart: RestartStanding | None = None  # None = an agent that knows no such orders
     settings: str = ""  # `settings_digest` of what it runs by; "" = an agent that takes no settings from an offer
+    harms: Harms | None = None  # None = an agent that tells nothing of what is done to its machine
 
 
 @dataclass(frozen=True, slots=True)

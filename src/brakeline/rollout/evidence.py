@@ -16,14 +16,15 @@ from typing import Final
 
 from brakeline.rollout import arms
 from brakeline.rollout.model import Arm, Policy, Subject, Turn
-from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
 
 SILENT: Final = "silent"
 UNHEALTHY: Final = "unhealthy"
 EXPLICIT: Final = "explicit"
 STATIONARY: Final = "class:stationary"  # servers and desktops together: nearly half of a fleet, with few closed lids
 SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
-SIGNALS: Final = (SILENT, UNHEALTHY, RESOURCES, ACTIONS, STARTS)  # compared between arms; EXPLICIT has no control arm
+TOLD_BY_SOME: Final = (PATCHES, BLOCKS, DELETIONS)  # bit k of `Subject.tells`: what it did not tell at ready is no zero
+SIGNALS: Final = (SILENT, UNHEALTHY, RESOURCES, ACTIONS, STARTS, *TOLD_BY_SOME)  # EXPLICIT has no control arm
 
 # Failures that can come from the endpoint's own situation. Every other failure of a transaction that was started is
 # taken as the update's: an unknown code must not hide harm.
@@ -72,7 +73,7 @@ def due(policy: Policy, subject: Subject, now_ms: int) -> int:
 class Counts:
     """One comparison: of n treated x bad, of n controls x bad. Where only a group's bad ones count, n are still all who
     were randomised together: given which endpoints are bad, the draw alone says how many of them are treated, whoever
-    they are. `m_t` of the treated belong to the group; -1 = all.
+    they are. `m_t` of the treated belong to the group, and tell this signal at all; -1 = all.
     """
 
     n_t: int
@@ -122,32 +123,40 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn],
 def compared(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str, str], Counts]:
     """Counts of one block at one checkpoint; controls that crossed over before it are left out, so are the asleep."""
     bit = 1 << j
-    kinds: Counter[tuple[bool, int, tuple[int, ...], tuple[str, ...]]] = Counter()  # few, however many members
+    kinds: Counter[tuple[bool, int, int, tuple[int, ...], tuple[str, ...]]] = Counter()  # few, however many members
     for s in members:
         heard = s.heard & bit
         if (s.asleep & bit and not heard) or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
             continue
-        told = (s.unhealthy & bit, s.resources & bit, s.actions & bit, s.often & bit)
-        kinds[(s.arm is Arm.TREATED, heard, told, groups(s))] += 1
+        told = (s.unhealthy & bit, s.resources & bit, s.actions & bit, s.often & bit, s.patches & bit, s.blocks & bit,
+                s.deletions & bit)  # fmt: skip
+        kinds[(s.arm is Arm.TREATED, heard, s.tells, told, groups(s))] += 1
     tallies: dict[str, list[int]] = {}
-    for (treated, heard, ills, mine), n in kinds.items():
+    for (treated, heard, tells, ills, mine), n in kinds.items():
         for group in mine:
-            _add(tallies.setdefault(group, [0] * _COLUMNS), 0 if treated else 1, n, heard, ills)
+            _add(tallies.setdefault(group, [0] * _COLUMNS), 0 if treated else 1, n, heard, tells, ills)
     found = {}
     every = tallies.get("all", [0] * _COLUMNS)
     for group, tally in tallies.items():
         for k, signal in enumerate(SIGNALS):
             of = 0 if signal is SILENT else 2  # all of them, or those heard
-            if every[of] and every[of + 1]:
-                m_t = -1 if group == "all" else tally[of]
-                found[(signal, group)] = Counts(every[of], every[of + 1], tally[4 + 2 * k], tally[5 + 2 * k], m_t)
+            if not (every[of] and every[of + 1]):
+                continue
+            m_t = -1 if group == "all" else tally[of]
+            if signal in TOLD_BY_SOME:
+                at = _TELLING + 2 * TOLD_BY_SOME.index(signal)
+                if not (every[at] and every[at + 1]):
+                    continue  # nobody in one of the arms tells it: the question is not asked
+                m_t = tally[at]
+            found[(signal, group)] = Counts(every[of], every[of + 1], tally[4 + 2 * k], tally[5 + 2 * k], m_t)
     return found
 
 
-_COLUMNS: Final = 4 + 2 * len(SIGNALS)  # treated, controls, treated heard, controls heard; by signal bad ones of each
+_TELLING: Final = 4 + 2 * len(SIGNALS)  # treated, controls, treated heard, controls heard; by signal bad ones of each
+_COLUMNS: Final = _TELLING + 2 * len(TOLD_BY_SOME)  # then, by signal that not everybody tells, those heard who do
 
 
-def _add(tally: list[int], side: int, n: int, heard: int, ills: tuple[int, ...]) -> None:
+def _add(tally: list[int], side: int, n: int, heard: int, tells: int, ills: tuple[int, ...]) -> None:
     tally[side] += n
     if not heard:
         tally[4 + side] += n
@@ -156,3 +165,6 @@ def _add(tally: list[int], side: int, n: int, heard: int, ills: tuple[int, ...])
     for k, ill in enumerate(ills, start=1):
         if ill:
             tally[4 + 2 * k + side] += n
+    for k in range(len(TOLD_BY_SOME)):
+        if tells >> k & 1:
+            tally[_TELLING + 2 * k + side] += n

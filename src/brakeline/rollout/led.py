@@ -171,9 +171,10 @@ def told(policy: Policy, current: Blueprint, seen: Summary, led: Led, cause: Cau
         led.lead_id, led.grant.revision if led.grant else 0, CellPhase(current.phase.value), cause,
         current.ring + offset if current.ring >= 0 else -1, _passed(policy, current, seen, now_ms),
         sum(map(seen.places.eligible, seen.places.regions())), _parts(seen, offset, now_ms), _controls(seen),
-        _bets(seen, offset),
+        _bets(seen, offset, residency.SIGNALS),
         tuple(CellEnded(g, n, x) for g, (n, x) in sorted(seen.ended.items()) if residency.may_cross(g)),
         max(0, now_ms - seen.data_ms) // 1000 if seen.data_ms else 0, seen.compared,
+        _bets(seen, offset, residency.LATER_SIGNALS),
     )  # fmt: skip
 
 
@@ -225,10 +226,10 @@ def _controls(seen: Summary) -> tuple[CellControls, ...]:
     return tuple(CellControls(c, n, heard) for c, (n, heard) in sorted(sums.items()))
 
 
-def _bets(seen: Summary, offset: int) -> tuple[CellBets, ...]:
+def _bets(seen: Summary, offset: int, signals: frozenset[str]) -> tuple[CellBets, ...]:
     found = []
     for (signal, checkpoint, group), rings in sorted(seen.table.items()):
-        if residency.may_cross(group):
+        if signal in signals and residency.may_cross(group):
             found += [CellBets(signal, checkpoint, group, r + offset, tuple(b)) for r, b in sorted(rings.items())]
     return tuple(found)
 

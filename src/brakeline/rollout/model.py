@@ -225,6 +225,11 @@ class Subject:
     boot_id: str = ""  # of the first check-in after INSTALLED; of a control, after ready
     resources: int = 0  # masks, as `unhealthy`: see `signals`
     actions: int = 0
+    patches: int = 0  # masks too: see `harms`
+    blocks: int = 0
+    deletions: int = 0
+    tells: int = 0  # which of `evidence.TOLD_BY_SOME` it told at ready, a bit each
+    harms: tuple[str, ...] = ()  # what was done to it since ready, in words and by name, now
     often: int = 0
     starts: int = 0  # boots seen since ready, beyond the first
     last_boot: str = ""

@@ -15,6 +15,7 @@ from typing import Final
 
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Unavailable
+from brakeline.fleet import harms
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.model import EndpointIdentity, EndpointState, Readings
 from brakeline.platform.clock import IdMaker
@@ -280,7 +281,7 @@ class Offering:
         subject = replace(subject, consents=restarts.consents(row.policy, allows, identity.tags))
         await arms_store.insert_subject(
             conn, identity.tenant_id, row.rollout_id, subject, check_in.health.failed_services,
-            Readings.of(check_in.health),
+            Readings.of(check_in.health), harms.bounded(check_in.harms),
         )  # fmt: skip
         if arm is Arm.TREATED:
             await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick)

@@ -15,6 +15,9 @@ from brakeline.rollout.model import Policy
 RESOURCES = "resources"
 ACTIONS = "actions"
 STARTS = "starts"
+PATCHES = "patches"  # what these three mean is in `harms`
+BLOCKS = "blocks"
+DELETIONS = "deletions"
 MEMORY_DROP = 0.25  # of all memory, no longer available
 MEMORY_LEFT = 0.10  # less than this available, and more was
 LOAD_RISE = 1.0  # a processor, more than at ready, is busy all the time

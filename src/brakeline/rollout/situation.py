@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
 from brakeline.protocol.digests import settings_digest
-from brakeline.rollout import evidence, signals
+from brakeline.rollout import evidence, harms, signals
 from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, TickState, Wish
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
@@ -76,13 +76,16 @@ def untold(policy: Policy, release_id: str, row: SubjectRow, seen: Presence | No
 
 
 def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int, release_id: str = "",
-                  settings: str = "") -> Subject:  # fmt: skip
+                  settings: str = "", dry_run: str = "") -> Subject:  # fmt: skip
     """A subject with what its endpoint's latest check-in adds. Pure. `release_id`: of a rollout of ours; `settings`:
-    digest of what it was offered, by a rollout of these."""
-    s = row.subject
+    digest of what it was offered, by a rollout of these; `dry_run`: why it could not start now."""
+    tells = harms.tells(row.harms, dry_runs=not (release_id or settings))
+    s = replace(row.subject, tells=tells)
     if seen is None:
         return replace(s, last_heard_ms=s.ready_ms)
-    unhealthy = bool(set(seen.failed_services) - row.baseline_failed)
+    failed_services = set(seen.failed_services) - row.baseline_failed
+    unhealthy = bool(failed_services)
+    closed = harms.ports_closed(row.harms, seen.harms)
     heard_ms = max(seen.last_check_in_ms, s.ready_ms)
     after_ready = seen.last_check_in_ms > s.ready_ms
     hit = evidence.heard_now(policy, s.machine_class, s.ready_ms, heard_ms) if after_ready else 0
@@ -94,7 +97,7 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
         explicit=s.explicit or bool(harm),
         detail=harm or s.detail,
         heard=s.heard | hit,
-        unhealthy=s.unhealthy | (hit if unhealthy else 0),
+        unhealthy=s.unhealthy | (hit if unhealthy or closed else 0),
         asleep=s.asleep | slept,
         last_heard_ms=heard_ms,
         asleep_now=seen.asleep,
@@ -102,6 +105,10 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
         proven_ms=proven,
         **_boots(row, seen, heard_ms),
         **_told(policy, row, seen, hit),
+        patches=s.patches | (hit if tells & harms.PATCH_BIT and harms.patch_fails(s, dry_run) else 0),
+        blocks=s.blocks | (hit if harms.blocked(row.harms, seen.harms) else 0),
+        deletions=s.deletions | (hit if harms.deleted(row.harms, seen.harms) else 0),
+        harms=harms.in_words(row.harms, seen.harms, failed_services) if after_ready else (),
     )
 
 
@@ -166,7 +173,8 @@ class Lens:
         """`target`: the row of the same endpoint."""
         settings = target.settings if target is not None else None
         offered = settings_digest(settings) if settings is not None else ""
-        return with_presence(self.policy, stored, seen, now_ms, self.release_id, offered)
+        dry_run = target.blocked_code if target is not None else ""
+        return with_presence(self.policy, stored, seen, now_ms, self.release_id, offered, dry_run)
 
     def taken(self, stored: SubjectRow, seen: Presence | None) -> bool:
         return taken_by_launcher(self.release_id, stored, seen)
@@ -232,7 +240,7 @@ def differs(new: Subject, old: Subject) -> bool:
 def _kept(s: Subject) -> tuple[object, ...]:
     return (
         s.heard, s.unhealthy, s.asleep, s.proven_ms, s.boot_id, s.restarted_ms, s.resources, s.actions, s.often,
-        s.starts, s.last_boot, s.troubled_ms,
+        s.starts, s.last_boot, s.troubled_ms, s.patches, s.blocks, s.deletions,
     )  # fmt: skip
 
 

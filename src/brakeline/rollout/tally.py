@@ -39,10 +39,10 @@ from brakeline.rollout.summary import (
 
 # What comparisons read: masks with a bit a checkpoint, and all fields but those that are only counted. A field that
 # nobody has put here yet makes every comparison of the subject's block be made anew: slow, never wrong.
-MASK_NAMES: Final = ("heard", "unhealthy", "asleep", "resources", "actions", "often")
+MASK_NAMES: Final = ("heard", "unhealthy", "asleep", "resources", "actions", "often", "patches", "blocks", "deletions")
 COUNTED_NAMES: Final = ("last_heard_ms", "asleep_now", "unhealthy_now", "progress", "explicit", "proven_ms",
                         "set_aside_ms", "detail", "consents", "restarted_ms", "restart_refused", "boot_id", "starts",
-                        "last_boot", "troubles", "troubled_ms")  # fmt: skip
+                        "last_boot", "troubles", "troubled_ms", "harms")  # fmt: skip
 MASKS: Final = attrgetter(*MASK_NAMES)
 OTHERS: Final = attrgetter(*(f.name for f in fields(Subject) if f.name not in {*MASK_NAMES, *COUNTED_NAMES}))
 Key = tuple[str, Arm, int]  # endpoint, arm, tick: an endpoint may have been a control of several rings

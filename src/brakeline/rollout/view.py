@@ -119,6 +119,7 @@ class RolloutView:
     undoes: str = ""  # id of the rollout whose updates it takes back
     left_out: tuple[Exposed, ...] = ()  # reached by these, and without a way back
     signals: tuple[SignalRow, ...] = ()
+    decided: str = ""  # which signal halted it, in words; "" = none of them did
     spared_total: int = 0  # how many those are, where `spared` has examples only (`brief`)
 
 
@@ -239,7 +240,7 @@ def member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject 
         return Member(t.endpoint_id, t.hostname, t.region, "", arm, state, note)
     ring = ring_names[s.ring] if s.ring < len(ring_names) else ""
     short = f"short of {', '.join(s.troubles)}" if s.troubles else ""
-    note = "; ".join(filter(None, (s.detail.removesuffix(": "), short))) + (
+    note = "; ".join(filter(None, (s.detail.removesuffix(": "), short, *s.harms))) + (
         " (set aside by a person)" if s.set_aside_ms else ""
     )
     return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", member_state(policy, s, now_ms), note)
@@ -263,6 +264,7 @@ def build(
     people = tuple(
         member(policy, ring_names, t, by_id.get(t.endpoint_id), blueprint.phase, now_ms) for t in names
     )  # fmt: skip
+    signals = telling.table(policy, subjects, lines, now_ms)
     return RolloutView(
         id=rollout_id, title=title, state=blueprint.phase.value, wish=wish.value, why=_why(blueprint, lines),
         generation=blueprint.generation, ring=blueprint.ring, created_ms=created_ms, created_by=created_by,
@@ -276,7 +278,7 @@ def build(
         silent=states["silent"], controls=len(by_id) - len(treated),
         spared=tuple(t.hostname for t in untouched), spared_ids=tuple(t.endpoint_id for t in untouched),
         release=change.release.release_id if change.release else "", undoes=change.undoes, left_out=left_out,
-        signals=telling.table(policy, subjects, lines, now_ms), spared_total=len(untouched),
+        signals=signals, decided=telling.decided(signals, lines), spared_total=len(untouched),
     )  # fmt: skip
 
 

@@ -32,6 +32,18 @@ ROWS: Final = {
     "dead at once, a subset of 0.2 %": _fault(Symptom.SILENT, 1.0, NOW, Subset("os_build", 0.002)),
     "dead at local midnight": _fault(Symptom.SILENT, 1.0, AtLocalMidnight()),
 }
+# The page has no figures for these: endpoints that answer every check-in and are harmed all the same.
+HARMS: Final = {
+    "files deleted, 100 %": _fault(Symptom.DELETES, 1.0, NOW),
+    "files deleted, 5 %": _fault(Symptom.DELETES, 0.05, NOW),
+    "files deleted, a subset of 0.2 %": _fault(Symptom.DELETES, 1.0, NOW, Subset("os_build", 0.002)),
+    "blocks, 100 %": _fault(Symptom.BLOCKS, 1.0, NOW),
+    "blocks, 5 %": _fault(Symptom.BLOCKS, 0.05, NOW),
+    "blocks, a subset of 0.2 %": _fault(Symptom.BLOCKS, 1.0, NOW, Subset("os_build", 0.002)),
+    "patch failure, 5 %": _fault(Symptom.PATCH_FAILURE, 0.05, NOW),
+    "patch failure, a subset of 0.2 %": _fault(Symptom.PATCH_FAILURE, 1.0, NOW, Subset("os_build", 0.002)),
+}
+FAULTS: Final = ROWS | HARMS
 PAGE: Final = {
     "dead at once, 100 %": (8, 14),
     "dead at once, 5 %": (15, 29),

@@ -88,7 +88,7 @@ def _unproven(b: Blocks, how: Telling, gone: Floats, age_h: Floats) -> tuple[Flo
     """(not known to be well on the new version: not told yet, failed or unhealthy; the same or away too long)."""
     bitten, n_t = b.ints["bitten"], b.ints["n_t"]
     ill = failures(b, how) + np.where(age_h < BACK_H, b.ints["late"], 0)
-    ill = ill + (bitten if how.shows in (Shows.HEALTH, Shows.LOOP) else 0)
+    ill = ill + (bitten if how.shows in (Shows.HEALTH, Shows.LOOP, Shows.PATCHES) else 0)
     if how.shows is Shows.SILENCE and how.at_once:
         ill = ill + bitten  # who dies at once never says that it is well
     bad = ill.astype(np.float64)

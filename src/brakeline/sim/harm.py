@@ -1,8 +1,8 @@
 """What a fault does to those who took the change, in numbers: who is bitten by when, and what can be seen of it. Pure.
 
 `bitten_share` gives, of the endpoints that the fault will hit, the share on which it shows by a time; `SHOWS` says
-by which signal: silence, a failed service, resources, actions, starts, or an explicit report. Next: `cohorts`, which
-draws from both.
+by which signal: silence, a failed service, resources, actions, starts, blocks, deletions, patches, or an explicit
+report. Next: `cohorts`, which draws from both.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class Shows(StrEnum):
     HEALTH = "health"  # a service that failed
     RESOURCES = "resources"
     ACTIONS = "actions"
+    BLOCKS = "blocks"
+    DELETIONS = "deletions"
+    PATCHES = "patches"  # the transaction fails for a reason that could be the endpoint's own
     REPORT = "report"
     LOOP = "loop"  # heard now and then, and then unhealthy
     NOTHING = "nothing"
@@ -58,6 +61,9 @@ SHOWS: Final = {
     Symptom.MEMORY_CREEP: Shows.RESOURCES,
     Symptom.SERVICE_FAILED: Shows.HEALTH,
     Symptom.ACTION_STORM: Shows.ACTIONS,
+    Symptom.BLOCKS: Shows.BLOCKS,
+    Symptom.DELETES: Shows.DELETIONS,
+    Symptom.PATCH_FAILURE: Shows.PATCHES,
     Symptom.TELEMETRY_OUTAGE: Shows.NOTHING,
 }
 

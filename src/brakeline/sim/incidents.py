@@ -40,6 +40,9 @@ class Symptom(StrEnum):
     MEMORY_CREEP = "memory_creep"
     SERVICE_FAILED = "service_failed"
     ACTION_STORM = "action_storm"
+    BLOCKS = "blocks"
+    DELETES = "deletes"
+    PATCH_FAILURE = "patch_failure"
     TELEMETRY_OUTAGE = "telemetry_outage"
 
 

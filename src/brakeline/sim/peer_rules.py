@@ -14,7 +14,7 @@ from brakeline.sim.incidents import Symptom
 
 # What reaches a peer. Everything else is invisible to it: the endpoint goes on reporting. One in a reboot loop counts
 # as silent, which is kind: it is heard now and then.
-SAYS_FAILED: Final = frozenset({Symptom.CRASH_REVERTS, Symptom.SERVICE_FAILED})
+SAYS_FAILED: Final = frozenset({Symptom.CRASH_REVERTS, Symptom.SERVICE_FAILED, Symptom.PATCH_FAILURE})
 SAYS_NOTHING: Final = frozenset({Symptom.SILENT, Symptom.NETWORK_LOST, Symptom.REBOOT_LOOP, Symptom.TELEMETRY_OUTAGE})
 HARMLESS: Final = frozenset({Symptom.TELEMETRY_OUTAGE})
 

@@ -49,6 +49,9 @@ OURS: Final = {
     Symptom.MEMORY_CREEP: _heals("limits end the release, not the host, and a recall ends it for good"),
     Symptom.SERVICE_FAILED: _heals("the recall brings the release before, and the agent is there to start the service"),
     Symptom.ACTION_STORM: _hands("a recall stops it, but brings back nothing of what was deleted or locked away"),
+    Symptom.BLOCKS: _heals("the recall brings the release before, which lets pass what this one refused"),
+    Symptom.DELETES: _hands("the recall stops it, but brings back nothing of what was deleted"),
+    Symptom.PATCH_FAILURE: _heals("the last good release is there, and puts on what the new one could not"),
     Symptom.TELEMETRY_OUTAGE: FINE,
 }
 VENDORS: Final = {
@@ -61,6 +64,9 @@ VENDORS: Final = {
     Symptom.MEMORY_CREEP: _heals("a restart gives it time, and the corrected update takes the same way"),
     Symptom.SERVICE_FAILED: _heals("the agent is reached: the corrected update takes the same way"),
     Symptom.ACTION_STORM: _hands("the corrected update stops it, but brings back nothing of what was deleted"),
+    Symptom.BLOCKS: _heals("the agent is reached: the corrected update takes the same way"),
+    Symptom.DELETES: _hands("the corrected update stops it, but brings back nothing of what was deleted"),
+    Symptom.PATCH_FAILURE: _heals("the package manager reports and works: the corrected update takes the same way"),
     Symptom.TELEMETRY_OUTAGE: FINE,
 }
 BEFORE_LAUNCHER: Final = _hands(

@@ -15,19 +15,24 @@ from typing import Final
 import numpy as np
 
 from brakeline.rollout.alpha import MARGINS
-from brakeline.rollout.evidence import SIGNALS, SILENT, STATIONARY, UNHEALTHY, Row
+from brakeline.rollout.evidence import SIGNALS, SILENT, STATIONARY, TOLD_BY_SOME, UNHEALTHY, Row
 from brakeline.rollout.model import CLASSES
-from brakeline.rollout.signals import ACTIONS, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
 from brakeline.rollout.summary import Bets
 from brakeline.sim import bets
 from brakeline.sim.blocks import Blocks, Floats, Ints
 from brakeline.sim.harm import LOOP_HEARD, Shows
 
 # Of healthy endpoints, at a checkpoint, by signal: a failed service, a machine short for other reasons, packages
-# that people removed, repeated starts. Own assumptions.
-BASES: Final = {UNHEALTHY: 0.001, RESOURCES: 0.002, ACTIONS: 0.0005, STARTS: 0.002}
+# that people removed, repeated starts; a dry run that fails, a machine that refuses much, files deleted by people. Own
+# assumptions.
+BASES: Final = {
+    UNHEALTHY: 0.001, RESOURCES: 0.002, ACTIONS: 0.0005, STARTS: 0.002, PATCHES: 0.002, BLOCKS: 0.01, DELETIONS: 0.001,
+}  # fmt: skip
+UNFORESEEN: Final = {PATCHES: 0.003}  # of the treated: what no dry run sees, as a package manager fails on any day
 SHOWN_BY: Final = {  # what an endpoint that is hit and heard tells
-    Shows.HEALTH: (UNHEALTHY,), Shows.RESOURCES: (RESOURCES,), Shows.ACTIONS: (ACTIONS,),
+    Shows.HEALTH: (UNHEALTHY,), Shows.RESOURCES: (RESOURCES,), Shows.ACTIONS: (ACTIONS, BLOCKS, DELETIONS),
+    Shows.BLOCKS: (BLOCKS,), Shows.DELETIONS: (DELETIONS,), Shows.PATCHES: (PATCHES,),
     Shows.LOOP: (UNHEALTHY, STARTS),
 }  # fmt: skip
 GROUPS: Final = ("all", *(f"class:{c}" for c in CLASSES), STATIONARY)
@@ -63,9 +68,12 @@ class Voice:
         self.groups = (*GROUPS, *((attribute,) if attribute else ()))
         self._kept: dict[tuple[str, int], Floats] = {}  # log e-values by signal and checkpoint: draw x group
         self._linked: frozenset[int] = frozenset()
+        self._apart: np.random.Generator | None = None  # for signals that came later: the draws of others stay
 
     def speak(self, rng: np.random.Generator, b: Blocks, due: Due) -> None:
         """Blocks at a checkpoint are compared, once."""
+        if self._apart is None:
+            self._apart = rng.spawn(1)[0]
         ring, draw, counts = self._counts(rng, b, due)
         for s, signal in enumerate(SIGNALS):
             told = (counts[:, s, 0, 0] > 0) & (counts[:, s, 0, 1] > 0)
@@ -186,6 +194,8 @@ class Voice:
         found = {SILENT: np.column_stack([n_t, n_c, x_t, x_c])}
         for signal, base in BASES.items():
             shown = ill if signal in SHOWN_BY.get(self._shows, ()) else np.zeros_like(ill)
-            bad_t = shown + rng.binomial(np.maximum(heard_t - shown, 0), base + self._harmless.get(signal, 0.0))
-            found[signal] = np.column_stack([heard_t, heard_c, bad_t, rng.binomial(heard_c, base)])
+            own = self._apart if signal in TOLD_BY_SOME and self._apart is not None else rng
+            more = self._harmless.get(signal, 0.0) + UNFORESEEN.get(signal, 0.0)
+            bad_t = shown + own.binomial(np.maximum(heard_t - shown, 0), base + more)
+            found[signal] = np.column_stack([heard_t, heard_c, bad_t, own.binomial(heard_c, base)])
         return np.stack([found[signal] for signal in SIGNALS], axis=1)

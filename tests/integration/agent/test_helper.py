@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support import require
 
 from brakeline.agent import helper as serving
-from brakeline.agent import helper_wire
+from brakeline.agent import helper_wire, refusals
 from brakeline.agent.config import Config
 from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
 from brakeline.agent.providers.model import Archive, Inverse, Order, Refused
@@ -110,6 +110,7 @@ class Served:
         self.helper = serving.Helper(
             Config("https://h", "", ENDPOINT, CELL.public_key().public_bytes_raw().hex()),
             self.transactions, NoProvider, uids, threading.Lock(), threading.Lock(), RULES,  # type: ignore[arg-type]
+            refusals=lambda: refusals.count(self.state, directory, "boot", directory / "root"),
         )  # fmt: skip
         self.path = directory / "s"
         listener = socket.socket(socket.AF_UNIX)
@@ -390,3 +391,14 @@ def test_without_a_stored_way_back_the_agent_is_told_why(served: Served) -> None
     assert served.client.inverse("ro_01JD0000000000000000000007") == Declined(
         "no_way_back", "no way back is stored here"
     )
+
+
+def test_it_counts_what_the_system_refused_and_tells_no_record(served: Served, tmp_path: Path) -> None:
+    first = served.client.harms()
+    assert first == {"ok": True, "refused": None, "quarantined": None, "named": []}  # no log is there: not told
+    log = tmp_path / "root" / refusals.AUDIT
+    log.parent.mkdir(parents=True)
+    log.write_text('type=AVC msg=audit(1:2): avc:  denied  { read } for  pid=4 comm="sh" name="secret" permissive=0\n')
+    told = served.client.harms()
+    assert told == {"ok": True, "refused": 1, "quarantined": None, "named": ["refused: sh"]}
+    assert HelperClient(str(tmp_path / "nobody")).harms() is None

@@ -1,4 +1,4 @@
-"""Numbers and starts of endpoints become evidence in a real PostgreSQL, and a table that people can read."""
+"""Numbers, starts and harms of endpoints become evidence in a real PostgreSQL, and a table that people can read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from tests.support_rollout import OWNER, SmallFleet, quick_policy
 
 from brakeline.core.clock import ManualClock
 from brakeline.platform.database import Database
-from brakeline.protocol.messages import Health
+from brakeline.protocol.codec import decode
+from brakeline.protocol.messages import Harms, Health, Offer, Outcome, TransactionResult
 from brakeline.rollout.telling import SignalRow
 
 GIB = 1024**3
 WELL = Health((), True, 50 * GIB, 0.2, 4 * GIB, 8 * GIB, 100 * GIB, 4, 15_000_000, 0, 0)
+UNHARMED = Harms(5, 0, 0, 2, 0, (22, 443))
 SHORT = replace(WELL, memory_available_bytes=GIB // 4)
 
 
@@ -65,3 +67,47 @@ async def test_agents_that_tell_no_numbers_are_judged_as_before(fleet: SmallFlee
     await fleet.rounds(40)
     assert (await fleet.service.show(OWNER, rollout)).state == "completed"
     assert (await rows(fleet, rollout))["resources"].bad_treated == 0
+
+
+async def test_blocks_deletions_and_closed_ports_are_told_by_signal_and_by_name(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.harms = UNHARMED
+    rollout = await fleet.create(quick_policy(2))
+    await fleet.round()
+    canaries = [t for t in fleet.twins if t.applied]
+    canaries[0].harms = replace(UNHARMED, refused=30, named=("refused: mysqld",))
+    canaries[1].harms = replace(UNHARMED, files_gone=1, ports=(22,), named=("gone: /usr/bin/curl",))
+    await fleet.rounds(12)
+    found = await rows(fleet, rollout)
+    told = {s: (found[s].bad_treated, found[s].bad_controls, found[s].which) for s in ("blocks", "deletions")}
+    assert told == {"blocks": (1, 0, ("refused: mysqld (1)",)), "deletions": (1, 0, ("gone: /usr/bin/curl (1)",))}
+    assert found["unhealthy"].which == ("port 443 closed (1)",)
+    assert found["blocks"].told == found["blocks"].treated + found["blocks"].controls
+    members = (await fleet.service.show(OWNER, rollout)).members
+    assert "ok; port 443 closed; gone: /usr/bin/curl" in {m.note for m in members}
+
+
+async def test_agents_that_tell_no_harms_are_in_no_comparison_of_them(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(2))
+    await fleet.round()
+    for t in fleet.twins:
+        t.harms = replace(UNHARMED, files_gone=7, ports=())  # the update brought an agent that tells them
+    await fleet.rounds(40)
+    assert (await fleet.service.show(OWNER, rollout)).state == "completed"
+    found = await rows(fleet, rollout)
+    assert (found["deletions"].bad_treated, found["unhealthy"].bad_treated) == (0, 0)
+    assert found["deletions"].told == 6  # the canaries said nothing when they were ready, and count as nothing
+
+
+async def test_failed_transactions_stand_beside_dry_runs_that_fail(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(2))
+    await fleet.round()
+    controls = [t for t in fleet.twins if not t.applied]
+    controls[0].cannot = "no_space"
+    canaries = [t for t in fleet.twins if t.applied]
+    offer = decode(Offer, canaries[0].orders[0].payload.encode())
+    gone = TransactionResult("tx_1", offer.offer_id, offer.rollout_id, 1, Outcome.FAILED, "killed", "in its work")
+    canaries[0].unsent[:] = [gone]
+    await fleet.rounds(12)
+    found = (await rows(fleet, rollout))["patches"]
+    assert (found.bad_treated, found.bad_controls, found.which) == (1, 1, ("killed (1)",))

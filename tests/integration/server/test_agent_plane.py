@@ -21,6 +21,7 @@ from brakeline.protocol.codec import encode
 from brakeline.protocol.messages import (
     Candidate,
     Goodbye,
+    Harms,
     Health,
     Outcome,
     PackageManagerHealth,
@@ -498,6 +499,20 @@ async def test_numbers_of_a_check_in_are_kept_and_those_of_older_agents_are_none
         stored = await conn.fetchval("SELECT readings FROM brakeline.presence WHERE endpoint_id = $1", twin.endpoint_id)
     assert stored == "4 8 5 10 0.25 2 3 1 0"
     assert (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].readings == Readings.read(stored)
+
+
+async def test_harms_are_kept_what_is_not_told_stays_so_and_nonsense_is_not_told(plane: Plane) -> None:
+    twin = await plane.enrolled()
+    await run(twin.check_in)
+    assert (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].harms is None
+    told = Harms(refused=3, files_gone=-4, ports=(443, 22), named=("refused: sh",))
+    await run(lambda: twin.check_in(harms=told))
+    await plane.fleet.flush()
+    async with plane.fleet.db.tenant(OWNER.tenant_id) as conn:
+        stored = await conn.fetchval("SELECT harms FROM brakeline.presence WHERE endpoint_id = $1", twin.endpoint_id)
+    assert stored == "3 - - - -\t22 443\trefused: sh"
+    kept = (await plane.fleet.presence(OWNER.tenant_id))[twin.endpoint_id].harms
+    assert kept == Harms(refused=3, ports=(22, 443), named=("refused: sh",))
 
 
 # --- limits --------------------------------------------------------------------------------------------------------

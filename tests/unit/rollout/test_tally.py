@@ -70,7 +70,8 @@ class History:
             attributes = tuple(rng.sample(("os:a", "os:b", "role:c"), rng.randrange(3)))
             found.append(Subject(name, arm, self.ring, self.tick, rng.choice(REGIONS), rng.choice(CLASSES),
                                  (arm is Arm.CONTROL) * 500 + rng.randrange(500), self.now_ms, self.tick, attributes,
-                                 last_heard_ms=self.now_ms, consents=rng.random() < 0.5))  # fmt: skip
+                                 last_heard_ms=self.now_ms, consents=rng.random() < 0.5,
+                                 tells=rng.choice((0, 1, 7))))  # fmt: skip
         return found
 
     def _another(self, s: Subject) -> Subject:
@@ -78,7 +79,8 @@ class History:
         changes: dict[str, Any] = {
             "heard": s.heard | rng.randrange(16), "unhealthy": s.unhealthy | rng.choice((0, 0, 1, 4)),
             "resources": s.resources | rng.choice((0, 0, 2)), "actions": s.actions | rng.choice((0, 0, 1)),
-            "often": s.often | rng.choice((0, 0, 8)),
+            "often": s.often | rng.choice((0, 0, 8)), "patches": s.patches | rng.choice((0, 0, 1)),
+            "blocks": s.blocks | rng.choice((0, 0, 2)), "deletions": s.deletions | rng.choice((0, 0, 4)),
             "asleep": s.asleep | rng.choice((0, 0, 2)), "asleep_now": rng.random() < 0.1,
             "unhealthy_now": rng.random() < 0.1,
             "restarted_ms": s.restarted_ms or rng.choice((0, 0, self.now_ms)),

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from brakeline.fleet import harms as told_harms
 from brakeline.fleet.model import Readings
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
-from brakeline.protocol.messages import Settings
+from brakeline.protocol.messages import Harms, Settings
 from brakeline.rollout.model import Arm, Gate, Progress, Subject, TickState
 from brakeline.rollout.store.rollouts import at, ms
 
@@ -37,6 +38,7 @@ class SubjectRow:
     baseline_failed: frozenset[str]
     ended_ms: int
     readings: Readings | None = None  # at ready
+    harms: Harms | None = None  # at ready
 
 
 async def add_targets(conn: Connection, tenant_id: str, rollout_id: str, targets: Iterable[Target]) -> None:
@@ -87,9 +89,13 @@ def as_subject(r: Any) -> SubjectRow:
         crossed_ms=ms(r["crossed_at"]), set_aside_ms=ms(r["set_aside_at"]), detail=r["detail"],
         consents=r["consents"], boot_id=r["boot_id"], restarted_ms=ms(r["restarted_at"]),
         restart_refused=r["restart_refused"], resources=r["resources"], actions=r["actions"], often=r["often"],
-        starts=r["starts"], last_boot=r["last_boot"], troubled_ms=ms(r["troubled_at"]),
+        starts=r["starts"], last_boot=r["last_boot"], troubled_ms=ms(r["troubled_at"]), patches=r["patches"],
+        blocks=r["blocks"], deletions=r["deletions"],
     )  # fmt: skip
-    return SubjectRow(subject, frozenset(r["baseline_failed"]), ms(r["ended_at"]), Readings.read(r["readings"]))
+    return SubjectRow(
+        subject, frozenset(r["baseline_failed"]), ms(r["ended_at"]), Readings.read(r["readings"]),
+        told_harms.read(r["harms"]),
+    )  # fmt: skip
 
 
 async def subjects(conn: Connection, rollout_id: str, endpoint_id: str | None = None) -> list[SubjectRow]:
@@ -113,14 +119,15 @@ async def watched_elsewhere(conn: Connection, rollout_id: str, endpoint_id: str)
 
 
 async def insert_subject(conn: Connection, tenant_id: str, rollout_id: str, s: Subject, failed: Sequence[str],
-                         readings: Readings | None) -> None:  # fmt: skip
+                         readings: Readings | None, harms: Harms | None = None) -> None:  # fmt: skip
     await conn.execute(
         """INSERT INTO brakeline.rollout_subject (tenant_id, rollout_id, endpoint_id, arm, ring, tick, region,
-             machine_class, attributes, u, generation, ready_at, baseline_failed, progress, consents, readings)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)""",
+             machine_class, attributes, u, generation, ready_at, baseline_failed, progress, consents, readings,
+             harms)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)""",
         tenant_id, rollout_id, s.endpoint_id, s.arm.value, s.ring, s.tick, s.region, s.machine_class,
         list(s.attributes), s.u, s.generation, at(s.ready_ms), list(failed), s.progress.value,
-        s.consents, readings.text() if readings else "",
+        s.consents, readings.text() if readings else "", told_harms.text(harms),
     )  # fmt: skip
 
 
@@ -130,11 +137,13 @@ async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Sub
         """UPDATE brakeline.rollout_subject SET heard = heard | $5, unhealthy = unhealthy | $6, asleep = asleep | $7,
              proven_at = coalesce(proven_at, $8), boot_id = CASE boot_id WHEN '' THEN $9 ELSE boot_id END,
              restarted_at = coalesce(restarted_at, $10), resources = resources | $11, actions = actions | $12,
-             often = often | $13, starts = greatest(starts, $14), last_boot = $15, troubled_at = $16
+             often = often | $13, starts = greatest(starts, $14), last_boot = $15, troubled_at = $16,
+             patches = patches | $17, blocks = blocks | $18, deletions = deletions | $19
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = $3 AND tick = $4""",
         [(rollout_id, s.endpoint_id, s.arm.value, s.tick, s.heard, s.unhealthy, s.asleep,
           at(s.proven_ms) if s.proven_ms else None, s.boot_id, at(s.restarted_ms) if s.restarted_ms else None,
-          s.resources, s.actions, s.often, s.starts, s.last_boot, at(s.troubled_ms) if s.troubled_ms else None)
+          s.resources, s.actions, s.often, s.starts, s.last_boot, at(s.troubled_ms) if s.troubled_ms else None,
+          s.patches, s.blocks, s.deletions)
          for s in changed],
     )  # fmt: skip
 
