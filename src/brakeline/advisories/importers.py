@@ -66,20 +66,19 @@ def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
 def _gunzipped(data: bytes, name: str, limit: int) -> bytes:
     import zlib
 
-    out, rest = [], data
+    out, rest = bytearray(), data
     try:
         while rest:  # a file may have several members
             machine = zlib.decompressobj(wbits=31)
-            piece = machine.decompress(rest, limit + 1 - sum(map(len, out)))
-            out.append(piece)
-            if sum(map(len, out)) > limit:
+            out += machine.decompress(rest, limit + 1 - len(out))
+            if len(out) > limit:
                 raise BadFeed(f"more than {limit} bytes when unpacked", file=name)
             if not machine.eof:
                 raise BadFeed("the compressed file ends too soon", file=name)
             rest = machine.unused_data
     except zlib.error as e:
         raise BadFeed("the compressed file is damaged", file=name, error=str(e)[:80]) from None
-    return b"".join(out)
+    return bytes(out)
 
 
 def json_lines(data: bytes, name: str) -> list[dict[str, Any]]:

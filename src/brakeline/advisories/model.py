@@ -13,6 +13,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 DEBIAN_12 = "debian:12"  # ecosystem:release, the first part of every match unit
+LIKELY = 0.1  # EPSS: probability of attempts within 30 days from which on it counts as likely,
+VERY_LIKELY = 0.5  # and as very likely
+HIGH, CRITICAL = 7.0, 9.0  # CVSS, as its standard names them
 SCORES = ("epss", "cvss")  # kinds of feeds that say how likely and how bad; the others say what is vulnerable
 
 

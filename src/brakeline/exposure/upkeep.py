@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from brakeline.advisories.service import AdvisoriesService, Knowledge, fingerprint_of
+from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
 from brakeline.exposure import store
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
@@ -42,8 +42,10 @@ class Upkeep:
     async def knowledge(self) -> Knowledge:
         """The advisories in use; read again when a feed has brought others."""
         feeds = await self._advisories.feeds()
-        if self._known is None or fingerprint_of(feeds) != self._known.fingerprint:
-            self._known = await self._advisories.knowledge()
+        if self._known is None or scored_of(feeds) != self._known.scored:
+            before, self._known = self._known, await self._advisories.knowledge()
+            if before is not None and before.fingerprint == self._known.fingerprint:
+                return self._known  # only scores are new: no finding moved
             self._book = Book(self._known.rows, frozenset(self._known.exploited))
         elif feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
             self._known = replace(self._known, feeds=feeds)

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from brakeline.advisories.api import router as feeds_router
+from brakeline.advisories.importing import Importing
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
@@ -80,8 +82,8 @@ SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
-    drills_router,
+    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, feeds_router,
+    content_router, drills_router,
 )  # fmt: skip
 
 
@@ -178,6 +180,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         Linked(rollout, cells),
     )
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
+    importing = Importing(db, clock, advisories, _first(tenancy), _addresses(settings))
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
@@ -188,6 +191,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding,
+        "importing": importing,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -204,7 +208,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
         replays, exchange, follower, console, app, flush, (
-            *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+            *_reconcilers(tenancy, advisories, importing, exposure, releases, rollout, shipping, clock),
             Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
             Reconciler("link", linked.reconcile, EXCHANGE_S, clock),
         ),
@@ -218,6 +222,21 @@ def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:
         await bus.publish(f"approval:{tenant_id}")
 
     return told
+
+
+def _first(tenancy: TenancyService) -> Callable[[], Awaitable[str]]:
+    """Which organisation runs this installation."""
+
+    async def first() -> str:
+        return (await tenancy.first_tenant()).tenant_id
+
+    return first
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    """Feed -> where it is fetched from."""
+    named = {"epss": settings.epss_url, "cisa-kev": settings.kev_url, "cvss": settings.cvss_url}
+    return {feed: url for feed, url in named.items() if url}
 
 
 def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | None]]:
@@ -234,8 +253,8 @@ def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | No
 
 
 def _reconcilers(
-    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, releases: ReleasesService,
-    rollout: RolloutService, shipping: Shipping, clock: Clock,
+    tenancy: TenancyService, advisories: AdvisoriesService, importing: Importing, exposure: ExposureService,
+    releases: ReleasesService, rollout: RolloutService, shipping: Shipping, clock: Clock,
 ) -> tuple[Reconciler, ...]:  # fmt: skip
     async def assess() -> str:
         return await exposure.reconcile(await tenancy.tenants())
@@ -243,7 +262,8 @@ def _reconcilers(
     assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
 
     async def load_advisories() -> str:
-        feeds = await advisories.load_seed()
+        await importing.reconcile()
+        feeds = await advisories.reload()
         assessing.kick()
         return f"{len(feeds)} feeds"
 
