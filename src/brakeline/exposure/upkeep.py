@@ -16,6 +16,7 @@ from brakeline.exposure import store
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
+from brakeline.exposure.ranks import Rank
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
@@ -37,6 +38,7 @@ class Upkeep:
         self._known: Knowledge | None = None
         self._book = Book(())
         self._indexes: dict[str, TenantIndex] = {}
+        self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
         self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:

@@ -22,6 +22,7 @@ from tests.support import require
 from tests.support_fleet import SmallFleet, deb, update
 from tests.support_releases import release_bundle
 
+from brakeline.advisories.importing import Importing
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
@@ -144,11 +145,16 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     Acts(rollouts, tenancy.approvals)
     freezing = Freezing(rollouts, tenancy.approvals)
     holding = Holding(database, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
+
+    async def first() -> str:
+        return (await tenancy.first_tenant()).tenant_id
+
+    importing = Importing(database, clock, advisories, first, {})
     cells = CellsService(database, clock, ids, fleet.cell, tmp_path, "")
     CellActs(cells, tenancy.approvals, fleet.service)
     conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
     state = SimpleNamespace(
-        holding=holding, cells=cells, conducting=conducting,
+        holding=holding, importing=importing, cells=cells, conducting=conducting,
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),

@@ -1,0 +1,42 @@
+"""Ranks a tenant's vulnerabilities: reads what `ranks` asks for, and remembers the answer until any of it changes."""
+
+from __future__ import annotations
+
+from brakeline.advisories.service import Knowledge
+from brakeline.advisories.standing import too_old, usable
+from brakeline.core.days import day_of
+from brakeline.exposure import store
+from brakeline.exposure.index import Exposed
+from brakeline.exposure.priority import INTERNET_TAG
+from brakeline.exposure.ranks import Known, Rank, ranked
+from brakeline.exposure.upkeep import Upkeep
+from brakeline.fleet.model import EndpointSummary
+
+
+class Ranking(Upkeep):
+    """Base of `service.ExposureService`, above `Upkeep`."""
+
+    def known_now(self, known: Knowledge) -> Known:
+        """What is known of CVEs today; EPSS that is too old is not."""
+        now_ms = self._clock.now_ms()
+        epss = known.epss if usable(known.feeds, now_ms) else {}
+        return Known(known.exploited, epss, known.cvss, day_of(now_ms), now_ms)
+
+    def limits(self, known: Knowledge) -> tuple[str, ...]:
+        """What answers that rest on this cannot know."""
+        old = too_old(known.feeds, self._clock.now_ms())
+        return (*known.limits, old) if old else known.limits
+
+    async def _ranked(
+        self, tenant_id: str, endpoints: list[EndpointSummary]
+    ) -> tuple[Knowledge, dict[str, Exposed], dict[str, Rank]]:
+        known, entries = await self._all(tenant_id)
+        internet = frozenset(e.id for e in endpoints if INTERNET_TAG in e.tags)
+        now = self.known_now(known)
+        key = (self._indexes[tenant_id].version, known.scored, now.today, internet)
+        remembered = self._ranks.get(tenant_id)
+        if remembered is None or remembered[0] != key:
+            async with self._db.tenant(tenant_id) as conn:
+                oldest = await store.oldest(conn)
+            remembered = self._ranks[tenant_id] = (key, ranked(entries.values(), now, internet, oldest))
+        return known, entries, remembered[1]
