@@ -85,6 +85,18 @@ def too_old(feeds: tuple[FeedState, ...], now_ms: int) -> str:
     return ""
 
 
+def epss_note(feeds: tuple[FeedState, ...], now_ms: int, *, told: bool) -> str:
+    """Of which day the EPSS is, or why it says nothing of some CVEs; "" where none is loaded."""
+    for feed in feeds:
+        age = age_days(feed, now_ms) if feed.kind == "epss" else None
+        if age is not None:
+            day = f"of {age_of(feed)[:10]}, {age} {'day' if age == 1 else 'days'} old"
+            if age > EPSS_DAYS_MAX:
+                return f"EPSS is too old to be used ({day})"
+            return day if told else f"EPSS {day} lists none of them"
+    return ""
+
+
 def _says(state: FeedState, age: int | None, old: bool) -> str:
     if age is None:
         return f"nothing of it is live. {WITHOUT[state.kind]}{_how(state.feed)}"

@@ -116,5 +116,5 @@ class Closing:
     assessed: int = 0  # endpoints whose packages advisory data exists for; 0 = nothing is known
     epss: float | None = None  # the highest of what is closed; None = no such data, or too old to be used
     cvss: float | None = None  # the same
-    at_risk: float = 0.0  # endpoints, each by the probability that any of what is closed there is exploited in 30 days
-    epss_day: str = ""  # of the EPSS that was used
+    at_risk: float = 0.0  # endpoints, each by how likely the likeliest of what is closed there is to be exploited
+    epss_note: str = ""  # of which day the EPSS is, or why it says nothing

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from brakeline.advisories.service import Knowledge
+from brakeline.advisories.standing import epss_note
 from brakeline.core.errors import NotFound
 from brakeline.core.limits import CHECK_IN_INTERVAL_S, SILENCE_GRACE_INTERVALS
 from brakeline.exposure import store
@@ -146,13 +148,15 @@ class ExposureService(Ranking):
 
     async def closing(self, tenant_id: str, pins: Mapping[str, Mapping[str, str]]) -> Closing:
         """What updates would close: `pins` = endpoint id -> {package: version}. For other slices."""
-        await self.knowledge()
+        known = await self.knowledge()
         inventories = {}
         for endpoint_id in pins:
             detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)
             items = await self._installed(tenant_id, endpoint_id)
             inventories[endpoint_id] = (items, release_of(detail), detail.facts.kernel)
-        return closing(inventories, pins, self._book)
+        epss = {cve: e.score for cve, e in self.known_now(known).epss.items()}
+        found = closing(inventories, pins, self._book, (epss, {cve: s.score for cve, s in known.cvss.items()}))
+        return replace(found, epss_note=epss_note(known.feeds, self._clock.now_ms(), told=found.epss is not None))
 
     async def packages_closing(self, tenant_id: str, endpoint_id: str, cves: Sequence[str]) -> frozenset[str]:
         """Packages of an endpoint whose source has one of `cves` open: what an update must reach. For other slices."""
