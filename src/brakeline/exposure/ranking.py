@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import too_old, usable
 from brakeline.core.days import day_of
@@ -38,5 +40,6 @@ class Ranking(Upkeep):
         if remembered is None or remembered[0] != key:
             async with self._db.tenant(tenant_id) as conn:
                 oldest = await store.oldest(conn)
-            remembered = self._ranks[tenant_id] = (key, ranked(entries.values(), now, internet, oldest))
+            ranks = await asyncio.to_thread(ranked, list(entries.values()), now, internet, oldest)  # 15,000: 0.2 s
+            remembered = self._ranks[tenant_id] = (key, ranks)
         return known, entries, remembered[1]
