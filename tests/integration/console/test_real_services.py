@@ -253,6 +253,10 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
     detail = await house.page(f"/vulnerabilities/{cve[1]}")
     assert "web-01" in detail
     assert "selection=cve" in detail
+    assert "Why this priority" in detail
+    assert "no endpoint is tagged internet-facing: taken for inside" in detail
+    assert "not scored" in await house.page("/vulnerabilities?q=priority:unrated")
+    assert "unrated" in await house.page(f"/endpoints/{web}/findings")
     assert "Did you mean" in await house.page("/vulnerabilities?q=kve:yes")
     assert cve[1] in await house.page(f"/vulnerabilities?q={cve[1]}")
     for path in (
@@ -310,6 +314,8 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert "Pace: rehearsal" in shown
     assert "Suggested: " in shown
     assert "endpoint-days exposed" in shown
+    assert "lost by waiting" in shown
+    assert "Endpoints expected to be lost by waiting and by a bad change: careful " in shown
     digest = re.search(r'name="digest" value="([^"]+)"', shown)
     assert digest is not None
     form = {"filter": "os:debian", "selection": "security", "policy": "rehearsal", "name": "curl", "digest": digest[1]}
@@ -376,6 +382,8 @@ async def test_held_content_is_shown_with_its_figures_and_refused_with_a_reason(
     calm = await house.page("/content")
     assert "debian-changelog" in calm
     assert "more than 5% of all findings" in calm
+    assert "Nothing says how likely exploitation is" in calm
+    assert (await house.post("/content/epss/fetch")).status == 422  # no address is set
     rows = [{"source": "curl", "cve": f"CVE-2099-{i}", "fixed": "99", "date": "2099-01-01"} for i in range(9000)]
     text = "\n".join(json.dumps(row) for row in rows)
     (tmp_path / "rows.jsonl").write_text(text)
