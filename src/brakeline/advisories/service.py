@@ -21,6 +21,7 @@ from brakeline.advisories.arrivals import (
     URL,
     Arrival,
     Content,
+    NotNewer,
     age_of,
     check,
     content,
@@ -104,7 +105,7 @@ class AdvisoriesService:
         return await self.feeds()
 
     async def receive(self, arrival: Arrival, data: bytes, arrived: Arrived) -> FeedState:
-        """Content that a person or an address brings. Raises `BadFeed` or `NotNewer`, which the feed's state keeps;
+        """Content that a person or an address brings. Raises `NotNewer`, or `BadFeed`, which the feed's state keeps;
         held content is kept to be tried again. `arrived` says where it came from."""
         state, fault = await self._take(arrival, lambda: data)
         if fault is not None and not isinstance(fault, Held):
@@ -146,6 +147,9 @@ class AdvisoriesService:
                 return known, None
             try:
                 state = await self._live(conn, arrival, read, known, now)
+            except NotNewer as e:
+                assert known is not None
+                return known, e  # an old file says nothing of the feed
             except Invalid as e:
                 fault, base = e, known or FeedState(arrival.feed, "", "", 0, "", now, now, "", arrival.limits)
                 state = base._replace(attempted_ms=now, problem=str(e), kind=arrival.kind, tried=arrival.origin)

@@ -262,10 +262,14 @@ def _reconcilers(
     assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
 
     async def load_advisories() -> str:
-        await importing.reconcile()
         feeds = await advisories.reload()
         assessing.kick()
         return f"{len(feeds)} feeds"
+
+    async def ask() -> str:
+        done = await importing.reconcile()
+        assessing.kick()
+        return done
 
     async def ship() -> str:
         await asyncio.sleep(SHIPPING_AFTER_S)
@@ -278,5 +282,6 @@ def _reconcilers(
         rolling,
         Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
+        Reconciler("feeds", ask, ADVISORIES_S, clock),
         assessing,
     )

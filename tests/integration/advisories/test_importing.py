@@ -113,6 +113,7 @@ async def test_an_older_file_and_the_same_day_s_are_refused_and_what_is_live_sta
     for old in (world.epss(ago=2), world.epss(score=0.04, ago=1)):
         with pytest.raises(NotNewer, match="is live"):
             await world.importing.import_file(world.owner, "epss", old)
+    assert not next(f for f in await world.advisories.feeds() if f.feed == "epss").problem  # nothing is wrong with it
     assert not (await world.importing.import_file(world.owner, "epss", world.epss(ago=1))).problem  # the very same
     state = await world.importing.import_file(world.owner, "epss", world.epss())
     assert state.issued == f"{world.day()}T00:00:00Z"
