@@ -4,6 +4,7 @@ Advisory data is the installation's, for all its organisations: only the one tha
 fetch by hand; every other sees what is live and how old it is, and its own fleet is weighed before anything is.
 Invariants: what comes from an address goes the same way as a file; a feed that is broken, older or held changes
 nothing, and the reason stands in its state; an address is asked every six hours, conditionally.
+Ages are told as metrics, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
+
+from prometheus_client import Gauge
 
 from brakeline.advisories import store_scores
 from brakeline.advisories.arrivals import FILE, PACKED_BYTES_MAX, URL, Arrival, kind_of
@@ -22,10 +25,18 @@ from brakeline.core.clock import Clock
 from brakeline.core.errors import Fault, Forbidden, Invalid
 from brakeline.platform.database import Database
 from brakeline.platform.fetching import Fetched, fetch
+from brakeline.platform.observe import REGISTRY
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 
 ASK_S: Final = 6 * 3600.0
+FEED_AGE: Final = Gauge(
+    "brakeline_feed_age_days", "Since what is live of a feed was issued; -1 = nothing is", ["feed"], registry=REGISTRY
+)
+FEED_KEPT: Final = Gauge(
+    "brakeline_feed_kept_back", "1 = the last content of a feed is not live, and why stands beside it", ["feed"],
+    registry=REGISTRY,
+)  # fmt: skip
 Fetch = Callable[[str, str, str, int], Awaitable[Fetched]]
 
 
@@ -84,6 +95,9 @@ class Importing:
         for feed in self._addresses:
             if now_ms - asked.get(feed, 0) >= ASK_S * 1000:
                 done += await self._quietly(feed)
+        for each in await self.standings():
+            FEED_AGE.labels(each.feed).set(-1 if each.age_days is None else each.age_days)
+            FEED_KEPT.labels(each.feed).set(bool(each.problem))
         return f"{done} of {len(self._addresses)} addresses asked"
 
     async def _quietly(self, feed: str) -> int:

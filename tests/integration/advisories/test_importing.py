@@ -31,6 +31,7 @@ from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
+from brakeline.platform.observe import render_metrics
 from brakeline.tenancy.model import Principal, system_principal
 
 CVES = [f"CVE-2025-{i}" for i in range(1, 101)]
@@ -316,6 +317,10 @@ async def test_an_address_that_is_away_or_serves_garbage_changes_nothing_and_is_
     await world.importing.reconcile()
     (epss,) = (f for f in await world.advisories.feeds() if f.feed == "epss")
     assert (epss.rows, "127.0.0.1 answers 503" in epss.problem) == (101, True)
+    told = render_metrics().decode()
+    assert 'brakeline_feed_age_days{feed="epss"} 1.0' in told
+    assert 'brakeline_feed_kept_back{feed="epss"} 1.0' in told
+    assert 'brakeline_feed_age_days{feed="cvss"} -1.0' in told
     site.status, site.data, site.etag = 200, b"<html>sign in</html>", '"3"'
     await world.importing.reconcile()
     (epss,) = (f for f in await world.advisories.feeds() if f.feed == "epss")
