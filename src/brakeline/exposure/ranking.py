@@ -9,10 +9,8 @@ from brakeline.advisories.standing import too_old, usable
 from brakeline.core.days import day_of
 from brakeline.exposure import store
 from brakeline.exposure.index import Exposed
-from brakeline.exposure.priority import INTERNET_TAG
 from brakeline.exposure.ranks import Known, Rank, ranked
 from brakeline.exposure.upkeep import Upkeep
-from brakeline.fleet.model import EndpointSummary
 
 
 class Ranking(Upkeep):
@@ -29,12 +27,10 @@ class Ranking(Upkeep):
         old = too_old(known.feeds, self._clock.now_ms())
         return (*known.limits, old) if old else known.limits
 
-    async def _ranked(
-        self, tenant_id: str, endpoints: list[EndpointSummary]
-    ) -> tuple[Knowledge, dict[str, Exposed], dict[str, Rank]]:
+    async def _ranked(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed], dict[str, Rank]]:
+        """Every open CVE of a tenant, with its rank."""
         known, entries = await self._all(tenant_id)
-        internet = frozenset(e.id for e in endpoints if INTERNET_TAG in e.tags)
-        now = self.known_now(known)
+        internet, now = self._internet[tenant_id], self.known_now(known)
         key = (self._indexes[tenant_id].version, known.scored, now.today, internet)
         remembered = self._ranks.get(tenant_id)
         if remembered is None or remembered[0] != key:

@@ -89,8 +89,8 @@ class ExposureService(Ranking):
     async def summary(self, principal: Principal) -> FleetExposure:
         """The fleet in figures, with what is not known beside what is."""
         principal.require("exposure.read")
+        known, entries, ranks = await self._ranked(principal.tenant_id)
         endpoints = await self._endpoints(principal.tenant_id)
-        known, entries, ranks = await self._ranked(principal.tenant_id, endpoints)
         views = self._indexes[principal.tenant_id].views
         assessed = [e for e in endpoints if e.id in views and views[e.id].packages > len(views[e.id].not_assessed)]
         active = [entry for entry in entries.values() if entry.endpoints]
@@ -120,8 +120,7 @@ class ExposureService(Ranking):
         """CVEs across the fleet, worst first. `query`: `priority:act kev:yes state:fixable_now source:curl CVE-2`."""
         principal.require("exposure.read")
         wanted = parse(query)
-        endpoints = await self._endpoints(principal.tenant_id)
-        known, entries, ranks = await self._ranked(principal.tenant_id, endpoints)
+        known, entries, ranks = await self._ranked(principal.tenant_id)
         chosen = selected(entries, wanted, ranks)
         start = next((i + 1 for i, entry in enumerate(chosen) if entry.cve == after), 0) if after else 0
         page = chosen[start : start + min(max(limit, 1), PAGE_MAX)]
@@ -136,9 +135,7 @@ class ExposureService(Ranking):
         rows = await self._advisories.advisories_of(cve)
         if not rows:
             raise NotFound("no advisory that is loaded names it", cve=cve[:40])
-        known, entries, ranks = await self._ranked(
-            principal.tenant_id, await self._endpoints(principal.tenant_id)
-        )  # fmt: skip
+        known, entries, ranks = await self._ranked(principal.tenant_id)
         entry = entries.get(cve) or Exposed(cve, cve in known.exploited)
         rank = ranks.get(cve) or ranked([entry], self.known_now(known), frozenset(), {})[cve]
         return VulnerabilityDetail(

@@ -16,6 +16,7 @@ from brakeline.exposure import store
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
+from brakeline.exposure.priority import INTERNET_TAG
 from brakeline.exposure.ranks import Rank
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
 from brakeline.fleet.service import FleetService
@@ -38,6 +39,7 @@ class Upkeep:
         self._known: Knowledge | None = None
         self._book = Book(())
         self._indexes: dict[str, TenantIndex] = {}
+        self._internet: dict[str, frozenset[str]] = {}  # tenant -> endpoints that are tagged so
         self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
         self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
 
@@ -87,6 +89,7 @@ class Upkeep:
         """Bring the index and the counts of a tenant up to date; gives how many endpoints were assessed."""
         known, index = await self.knowledge(), self._indexes.setdefault(tenant_id, TenantIndex())
         endpoints = {e.id: e for e in await self._endpoints(tenant_id) if e.inventory_ms}
+        self._internet[tenant_id] = frozenset(e.id for e in endpoints.values() if INTERNET_TAG in e.tags)
         async with self._db.tenant(tenant_id) as conn:
             stored = await store.exposures(conn)
         for endpoint_id in index.views.keys() - endpoints.keys():
