@@ -57,6 +57,7 @@ class Importing:
         self._first_tenant, self._addresses, self._get = first_tenant, dict(addresses), get
         for feed in self._addresses:
             kind_of(feed)
+        advisories.ask = self.reconcile
 
     async def status(self, principal: Principal) -> tuple[Standing, ...]:
         """Every feed with its age, also those of which nothing ever came."""

@@ -10,7 +10,7 @@ addresses bring is `importing`; it goes the same way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -82,6 +82,7 @@ class AdvisoriesService:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self.gate: Gate | None = None  # without one (no fleets here) nothing is weighed
+        self.ask: Callable[[], Awaitable[object]] = _nobody  # asks the addresses of feeds, where there are any
         self._directory = seed.SEED_DIR
 
     async def reload(self) -> tuple[FeedState, ...]:
@@ -215,6 +216,10 @@ class AdvisoriesService:
         """The rows that speak of one CVE."""
         async with self._db.system() as conn:
             return await store.advisories_of(conn, cve)
+
+
+async def _nobody() -> None:
+    """No address is set."""
 
 
 def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:

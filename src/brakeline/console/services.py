@@ -48,8 +48,10 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding,
-        importing=state.importing, rollout=state.rollout, remediation=state.remediation, releases=state.releases,
-        releasing=state.releasing, freezing=state.freezing, cells=state.cells, conducting=state.conducting,
-        break_glass=state.break_glass, clock=state.clock, settings=state.settings, one_liner=state.one_liner,
+        importing=state.importing,
+        tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
+        remediation=state.remediation, releases=state.releases, releasing=state.releasing,
+        freezing=state.freezing, cells=state.cells, conducting=state.conducting,
+        break_glass=state.break_glass, clock=state.clock, settings=state.settings,
+        one_liner=state.one_liner,
     )  # fmt: skip

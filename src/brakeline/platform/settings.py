@@ -71,6 +71,11 @@ class Settings:
     log_level: str = _setting("info", "Least important events to log: debug, info, warning or error.")
     specimens: bool = _setting(False, "Serve /_ui: every component of the console in every state, for its developers.")
 
+    def feed_addresses(self) -> dict[str, str]:
+        """Feed -> where it is fetched from."""
+        named = {"epss": self.epss_url, "cisa-kev": self.kev_url, "cvss": self.cvss_url}
+        return {feed: url for feed, url in named.items() if url}
+
 
 WANTED: Final = {"int": "a whole number", "bool": "true or false", "tuple[str, ...]": "a list of names"}
 CHOICES: Final = {"log_format": ("console", "json"), "log_level": ("debug", "info", "warning", "error")}

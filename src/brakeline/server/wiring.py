@@ -81,9 +81,10 @@ RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
+    feeds_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, feeds_router,
-    content_router, drills_router,
+    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
+    drills_router,
 )  # fmt: skip
 
 
@@ -180,18 +181,17 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         Linked(rollout, cells),
     )
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
-    importing = Importing(db, clock, advisories, _first(tenancy), _addresses(settings))
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
     agent_plane = AgentPlane(fleet, exchange, rollout, clock)
     drills = DrillService(db, ids, tenancy, DrillParts(agent_plane, fleet, rollout, clock), exchange.forget)
     found: dict[str, Any] = {
+        "importing": Importing(db, clock, advisories, _first(tenancy), settings.feed_addresses()),
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding,
-        "importing": importing,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -208,7 +208,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
         replays, exchange, follower, console, app, flush, (
-            *_reconcilers(tenancy, advisories, importing, exposure, releases, rollout, shipping, clock),
+            *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
             Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
             Reconciler("link", linked.reconcile, EXCHANGE_S, clock),
         ),
@@ -233,12 +233,6 @@ def _first(tenancy: TenancyService) -> Callable[[], Awaitable[str]]:
     return first
 
 
-def _addresses(settings: Settings) -> dict[str, str]:
-    """Feed -> where it is fetched from."""
-    named = {"epss": settings.epss_url, "cisa-kev": settings.kev_url, "cvss": settings.cvss_url}
-    return {feed: url for feed, url in named.items() if url}
-
-
 def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | None]]:
     """In whose name this server publishes what came with it: the first organisation's, once there is one."""
 
@@ -253,8 +247,8 @@ def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | No
 
 
 def _reconcilers(
-    tenancy: TenancyService, advisories: AdvisoriesService, importing: Importing, exposure: ExposureService,
-    releases: ReleasesService, rollout: RolloutService, shipping: Shipping, clock: Clock,
+    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, releases: ReleasesService,
+    rollout: RolloutService, shipping: Shipping, clock: Clock,
 ) -> tuple[Reconciler, ...]:  # fmt: skip
     async def assess() -> str:
         return await exposure.reconcile(await tenancy.tenants())
@@ -264,12 +258,9 @@ def _reconcilers(
     async def load_advisories() -> str:
         feeds = await advisories.reload()
         assessing.kick()
-        return f"{len(feeds)} feeds"
-
-    async def ask() -> str:
-        done = await importing.reconcile()
+        await advisories.ask()
         assessing.kick()
-        return done
+        return f"{len(feeds)} feeds"
 
     async def ship() -> str:
         await asyncio.sleep(SHIPPING_AFTER_S)
@@ -282,6 +273,5 @@ def _reconcilers(
         rolling,
         Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
-        Reconciler("feeds", ask, ADVISORIES_S, clock),
         assessing,
     )
