@@ -154,11 +154,11 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     CellActs(cells, tenancy.approvals, fleet.service)
     conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
     state = SimpleNamespace(
-        holding=holding, importing=importing, cells=cells, conducting=conducting,
+        holding=holding, cells=cells, conducting=conducting,
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
-        one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
+        one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}", importing=importing,
     )  # fmt: skip
     console = build_console(state)
     made = House(
