@@ -8,6 +8,7 @@ command line starts with these modules: each import is paid by every run). A fee
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -19,6 +20,10 @@ from brakeline.core.errors import Invalid
 FEED_BYTES_MAX = 512 * 1024 * 1024  # decompressed; today's largest public feed, all of OSV Debian, is below 200 MB
 ROWS_MAX = 2_000_000
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+GZIP_MAGIC = b"\x1f\x8b"
+CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{1,19}")
+DAY = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
+ISSUED = re.compile(r"([12][0-9]{3}-[01][0-9]-[0-3][0-9])T([0-2][0-9]:[0-5][0-9]:[0-5][0-9])[0-9.]*(Z|\+00:?00|)")
 _CHUNK = 1 << 20
 _STATES = frozenset(state.value for state in AdvisoryState)
 
@@ -37,7 +42,9 @@ class BadFeed(Invalid):
 
 
 def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
-    """`data`, decompressed if it is zstandard; never more than `limit` bytes of memory are filled."""
+    """`data`, decompressed if it is zstandard or gzip; never more than `limit` bytes of memory are filled."""
+    if data.startswith(GZIP_MAGIC):
+        return _gunzipped(data, name, limit)
     if not data.startswith(ZSTD_MAGIC):
         if len(data) > limit:
             raise BadFeed(f"more than {limit} bytes", file=name)
@@ -54,6 +61,24 @@ def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
     except zstandard.ZstdError as e:
         raise BadFeed("the compressed file is damaged", file=name, error=str(e)[:80]) from None
     return b"".join(out)
+
+
+def _gunzipped(data: bytes, name: str, limit: int) -> bytes:
+    import zlib
+
+    out, rest = bytearray(), data
+    try:
+        while rest:  # a file may have several members
+            machine = zlib.decompressobj(wbits=31)
+            out += machine.decompress(rest, limit + 1 - len(out))
+            if len(out) > limit:
+                raise BadFeed(f"more than {limit} bytes when unpacked", file=name)
+            if not machine.eof:
+                raise BadFeed("the compressed file ends too soon", file=name)
+            rest = machine.unused_data
+    except zlib.error as e:
+        raise BadFeed("the compressed file is damaged", file=name, error=str(e)[:80]) from None
+    return bytes(out)
 
 
 def json_lines(data: bytes, name: str) -> list[dict[str, Any]]:
@@ -140,23 +165,54 @@ def _long(row: dict[str, Any], ecosystem: str) -> Advisory:
     return Advisory(*texts, aliases=tuple(map(str, row["aliases"])) if "aliases" in row else ())
 
 
-def known_exploited(data: bytes, name: str) -> tuple[str, list[KnownExploited]]:
-    """(catalogue version, entries) of CISA's Known Exploited Vulnerabilities catalogue."""
+class Catalogue(NamedTuple):
+    """CISA's catalogue: its version, when it was issued ("" = it does not say), its entries."""
+
+    version: str
+    issued: str
+    entries: list[KnownExploited]
+
+
+def known_exploited(data: bytes, name: str) -> Catalogue:
+    """The Known Exploited Vulnerabilities catalogue. Raises `BadFeed`, which numbers the entry that is wrong."""
     try:
         document = json.loads(data)
-        entries = [_exploited(entry) for entry in document["vulnerabilities"]]
-        version = str(document["catalogVersion"])
-    except (ValueError, RecursionError, KeyError, TypeError) as e:
+        listed, version = document["vulnerabilities"], str(document["catalogVersion"])
+        issued = issued_at(str(document.get("dateReleased", "")))
+        claimed = document.get("count", len(listed))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as e:
         raise BadFeed("this is not CISA's catalogue", file=name, error=repr(e)[:80]) from None
-    if not 0 < len(entries) <= ROWS_MAX or len(entries) != document.get("count", len(entries)):
-        raise BadFeed("the catalogue is not complete", file=name, entries=len(entries))
-    return version, entries
+    if type(listed) is not list or not 0 < len(listed) <= ROWS_MAX or len(listed) != claimed:
+        raise BadFeed("the catalogue is not complete", file=name, entries=len(listed), claimed=str(claimed)[:20])
+    return Catalogue(version, issued, _exploited(listed, name))
 
 
-def _exploited(entry: dict[str, Any]) -> KnownExploited:
-    return KnownExploited(
-        cve=str(entry["cveID"]), added=str(entry["dateAdded"]), due=str(entry["dueDate"]),
-        vendor=str(entry.get("vendorProject", "")), product=str(entry.get("product", "")),
-        name=str(entry.get("vulnerabilityName", "")),
-        ransomware=entry.get("knownRansomwareCampaignUse") == "Known",
-    )  # fmt: skip
+def issued_at(text: str) -> str:
+    """A time of UTC as `2026-11-20T09:30:00Z`; "" for anything else."""
+    found = ISSUED.fullmatch(text)
+    return f"{found[1]}T{found[2]}Z" if found else ""
+
+
+def _exploited(listed: list[Any], name: str) -> list[KnownExploited]:
+    found: dict[str, KnownExploited] = {}
+    for number, entry in enumerate(listed, 1):
+        try:
+            one = _entry(entry)
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            raise BadFeed(f"entry {number} misses or garbles a field", file=name, error=str(e)[:120]) from None
+        if one.cve in found:
+            raise BadFeed(f"entry {number} stands there twice", file=name, cve=one.cve)
+        found[one.cve] = one
+    return list(found.values())
+
+
+def _entry(entry: dict[str, Any]) -> KnownExploited:
+    get = entry.get
+    cve, added, due = entry["cveID"], entry["dateAdded"], entry["dueDate"]
+    texts = (get("vendorProject", ""), get("product", ""), get("vulnerabilityName", ""))
+    "".join(texts)  # TypeError if one is no text
+    if not CVE.fullmatch(cve):
+        raise ValueError(f"no CVE id: {cve[:40]}")
+    if not DAY.fullmatch(added) or not DAY.fullmatch(due):
+        raise ValueError("dateAdded and dueDate are days such as 2026-11-20")
+    return KnownExploited(cve, added, due, *texts, get("knownRansomwareCampaignUse") == "Known")

@@ -13,6 +13,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 DEBIAN_12 = "debian:12"  # ecosystem:release, the first part of every match unit
+LIKELY = 0.1  # EPSS: probability of attempts within 30 days from which on it counts as likely,
+VERY_LIKELY = 0.5  # and as very likely
+HIGH, CRITICAL = 7.0, 9.0  # CVSS, as its standard names them
+SCORES = ("epss", "cvss")  # kinds of feeds that say how likely and how bad; the others say what is vulnerable
 
 
 class AdvisoryState(StrEnum):
@@ -52,6 +56,24 @@ class KnownExploited(NamedTuple):
     ransomware: bool = False
 
 
+class Epss(NamedTuple):
+    """How likely attempts to exploit a CVE are, anywhere, within 30 days of the feed's date. By FIRST's model."""
+
+    cve: str
+    score: float  # probability, 0 to 1
+    percentile: float  # share of all scored CVEs that are not likelier
+
+
+class Severity(NamedTuple):
+    """How bad exploiting a CVE would be, by one CVSS vector. Scores of different versions are not comparable."""
+
+    cve: str
+    vector: str
+    version: str  # 2.0 | 3.0 | 3.1 | 4.0
+    score: float  # base score, computed from the vector: what a feed claims is not believed
+    source: str = ""  # who scored it
+
+
 class FeedState(NamedTuple):
     """What is loaded of one feed and how old it is; `problem` = why the last attempt changed nothing."""
 
@@ -64,3 +86,7 @@ class FeedState(NamedTuple):
     attempted_ms: int
     problem: str = ""
     limits: str = ""  # what this feed cannot know, in one sentence for people
+    kind: str = "advisories"  # advisories | kev | epss | cvss
+    issued: str = ""  # when its makers issued it, ISO; "" = they did not say
+    origin: str = "seed"  # of what is live: seed | file | url
+    tried: str = "seed"  # origin of the last attempt, which `problem` is of

@@ -1,25 +1,43 @@
-"""Use cases of advisories: load the seed, say what is known and how old it is, give the rows to exposure.
+"""Use cases of advisories: load the seed, take what arrives, say what is known and how old it is.
 
 Invariants: loading is idempotent (a feed whose bytes are loaded already is left alone) and happens under the feed's
-role in one transaction per feed; whatever is wrong with new content (not the bytes of the manifest, garbled, or most
-of it gone) is recorded as the feed's `problem`, and the last good content stays. So it is with content that would flip
-more findings than is allowed: the `gate` (`exposure.holding`) weighs it before it is live.
+role in one transaction per feed; whatever is wrong with new content (not the bytes of the manifest, garbled, older, or
+most of it gone) is recorded as the feed's `problem`, and the last good content stays. So it is with content that would
+flip more findings than is allowed: the `gate` (`exposure.holding`) weighs it before it is live. What people and
+addresses bring is `importing`; it goes the same way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from brakeline.advisories import importers, seed, store
+from brakeline.advisories import seed, store, store_scores
+from brakeline.advisories.arrivals import (
+    SEED,
+    URL,
+    Arrival,
+    Content,
+    NotNewer,
+    age_of,
+    check,
+    content,
+    kind_of,
+    limits_of,
+    settled,
+)
 from brakeline.advisories.importers import BadFeed
-from brakeline.advisories.model import Advisory, FeedState, KnownExploited
+from brakeline.advisories.model import HIGH, LIKELY, SCORES, Advisory, Epss, FeedState, KnownExploited, Severity
+from brakeline.advisories.store_scores import Arrived
 from brakeline.core.clock import Clock
+from brakeline.core.days import DAY_MS, day_of
 from brakeline.core.errors import Invalid
 from brakeline.platform.database import Connection, Database
 
-SHRINK_MAX = 0.5  # a new version of a feed that lost more than half of its rows is a broken feed, not good news
+MARKS: Final = {"epss": "marks of what is likely to be exploited", "cvss": "marks of high severity"}
 
 
 class Held(Invalid):
@@ -34,17 +52,23 @@ class Gate(Protocol):
     async def weigh(
         self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool
     ) -> str: ...
+    async def weigh_marks(
+        self, feed: str, sha256: str, version: str, before: frozenset[str], after: frozenset[str], what: str
+    ) -> str: ...
     async def live(self, feed: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """All that is known at one moment. `fingerprint` changes whenever rows do."""
+    """All that is known at one moment. `fingerprint` changes whenever rows do, `scored` whenever scores do."""
 
     rows: list[Advisory]
     exploited: dict[str, KnownExploited]
     feeds: tuple[FeedState, ...]
     fingerprint: str
+    epss: dict[str, Epss]  # of CVEs that some advisory names; so are `cvss`
+    cvss: dict[str, Severity]
+    scored: str
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -58,11 +82,17 @@ class AdvisoriesService:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self.gate: Gate | None = None  # without one (no fleets here) nothing is weighed
+        self.ask: Callable[[], Awaitable[object]] = _nobody  # asks the addresses of feeds, where there are any
         self._directory = seed.SEED_DIR
 
     async def reload(self) -> tuple[FeedState, ...]:
-        """Look again where content came from last: something that was held may go live."""
-        return await self.load_seed(self._directory)
+        """Look again where content came from last, and at what waits: something that was held may go live."""
+        await self.load_seed(self._directory)
+        async with self._db.system() as conn:
+            waiting = await store_scores.arrivals(conn, waiting=True)
+        for arrived in waiting:
+            await self._again(arrived)
+        return await self.feeds()
 
     async def load_seed(self, directory: Path = seed.SEED_DIR) -> tuple[FeedState, ...]:
         """Load what came with the product, where it is not loaded yet. Never raises for bad content: see `feeds()`."""
@@ -72,57 +102,95 @@ class AdvisoriesService:
         except BadFeed:
             return await self.feeds()  # nothing new can be had; what is loaded stays
         for entry in entries:
-            await self._load(entry, directory)
+            await self._take(_of_seed(entry), lambda e=entry: seed.read(e, directory))  # type: ignore[misc]
         return await self.feeds()
 
-    async def _load(self, entry: seed.SeedFeed, directory: Path) -> None:
+    async def receive(self, arrival: Arrival, data: bytes, arrived: Arrived) -> FeedState:
+        """Content that a person or an address brings. Raises `NotNewer`, or `BadFeed`, which the feed's state keeps;
+        held content is kept to be tried again. `arrived` says where it came from."""
+        state, fault = await self._take(arrival, lambda: data)
+        if fault is not None and not isinstance(fault, Held):
+            raise fault
+        async with self._db.feed() as conn:
+            await store_scores.save_arrival(conn, replace(arrived, data=data if fault is not None else None))
+        return state
+
+    async def note(self, feed: str, kind: str, problem: str) -> FeedState:
+        """Its address was asked and brought nothing: why, or "" where it has nothing newer."""
         now = self._clock.now_ms()
         async with self._db.feed() as conn:
             await store.lock_feeds(conn)
-            known = {state.feed: state for state in await store.feeds(conn)}.get(entry.feed)
-            if known and known.sha256 == entry.sha256 and not known.problem:
-                return
+            known = {state.feed: state for state in await store.feeds(conn)}.get(feed)
+            base = known or FeedState(feed, "", "", 0, "", now, now, kind=kind)
+            answered = not problem  # else it is asked again within the hour
+            if answered and base.problem and base.tried == URL and await store_scores.is_waiting(conn, feed):
+                problem = base.problem  # it is held, and nothing newer has come
+            state = base._replace(attempted_ms=now, problem=problem, tried=URL)
+            await store.save_feed(conn, state)
+            if answered:
+                await store_scores.asked(conn, feed, now)
+        return state
+
+    async def _again(self, a: Arrived) -> None:
+        arrival = Arrival(a.feed, kind_of(a.feed), a.feed, a.sha256, a.origin)
+        _, fault = await self._take(arrival, lambda: a.data or b"")
+        if not isinstance(fault, Held):
+            async with self._db.feed() as conn:
+                await store_scores.drop_data(conn, a.feed, a.sha256)
+
+    async def _take(self, arrival: Arrival, read: Callable[[], bytes]) -> tuple[FeedState, Invalid | None]:
+        """Make it live, or keep what is there and record why."""
+        now, fault = self._clock.now_ms(), None
+        async with self._db.feed() as conn:
+            await store.lock_feeds(conn)
+            known = {state.feed: state for state in await store.feeds(conn)}.get(arrival.feed)
+            if known is not None and settled(arrival, known):
+                return known, None
             try:
-                data = importers.unpacked(seed.read(entry, directory), entry.file)
-                async with conn.transaction():
-                    if entry.kind == "kev":
-                        day, rows = await self._load_kev(conn, entry, data)
-                    else:
-                        day, rows = await self._load_rows(conn, entry, data, known)
-                    if known and self.gate is not None:
-                        await self._weigh(conn, self.gate, entry)
-                state = FeedState(entry.feed, entry.version, entry.sha256, rows, day, now, now, "", entry.limits)
+                state = await self._live(conn, arrival, read, known, now)
+            except NotNewer as e:
+                assert known is not None
+                return known, e  # an old file says nothing of the feed
             except Invalid as e:
-                base = known or FeedState(entry.feed, "", "", 0, "", now, now, "", entry.limits)
-                state = base._replace(attempted_ms=now, problem=str(e))
+                fault, base = e, known or FeedState(arrival.feed, "", "", 0, "", now, now, "", arrival.limits)
+                state = base._replace(attempted_ms=now, problem=str(e), kind=arrival.kind, tried=arrival.origin)
             await store.save_feed(conn, state)
         if self.gate is not None and not state.problem:
-            await self.gate.live(entry.feed)
+            await self.gate.live(arrival.feed)
+        return state, fault
 
-    async def _weigh(self, conn: Connection, gate: Gate, entry: seed.SeedFeed) -> None:
+    async def _live(
+        self, conn: Connection, arrival: Arrival, read: Callable[[], bytes], known: FeedState | None, now: int
+    ) -> FeedState:
+        if known is not None and known.sha256 == arrival.sha256:  # the same once more: looked at again, and all is well
+            return known._replace(attempted_ms=now, problem="", tried=arrival.origin)
+        new = await asyncio.to_thread(lambda: content(arrival, read()))
+        if known is not None and known.sha256 and arrival.origin == URL and new.issued <= age_of(known):
+            return known._replace(attempted_ms=now, problem="", tried=URL)  # what is there is newer than the address
+        check(arrival, new, known, day_of(now + DAY_MS))
+        async with conn.transaction():
+            marked = await _marks(conn, arrival.kind)
+            await _write(conn, arrival, new)
+            if known is not None and known.sha256 and self.gate is not None:
+                await self._weigh(conn, self.gate, arrival, new.version, marked)
+        return FeedState(
+            arrival.feed, new.version, arrival.sha256, len(new.rows), new.day, now, now, "", limits_of(arrival, new),
+            arrival.kind, new.issued, arrival.origin, arrival.origin,
+        )  # fmt: skip
+
+    async def _weigh(
+        self, conn: Connection, gate: Gate, arrival: Arrival, version: str, marked: frozenset[str]
+    ) -> None:
         """Raises `Held`, which takes back what this transaction has written."""
-        kev = frozenset(e.cve for e in await store.known_exploited(conn))
-        why = await gate.weigh(
-            entry.feed, entry.sha256, entry.version, await store.advisories(conn), kev, catalogue=entry.kind == "kev"
-        )
+        feed, sha256, kind = arrival.feed, arrival.sha256, arrival.kind
+        if kind in SCORES:
+            why = await gate.weigh_marks(feed, sha256, version, marked, await _marks(conn, kind), MARKS[kind])
+        else:
+            kev = frozenset(e.cve for e in await store.known_exploited(conn))
+            rows = await store.advisories(conn)
+            why = await gate.weigh(feed, sha256, version, rows, kev, catalogue=kind == "kev")
         if why:
             raise Held(why)
-
-    async def _load_kev(self, conn: Connection, entry: seed.SeedFeed, data: bytes) -> tuple[str, int]:
-        _, entries = importers.known_exploited(data, entry.file)
-        await store.replace_kev(conn, entry.feed, entries)
-        return max(e.added for e in entries), len(entries)
-
-    async def _load_rows(
-        self, conn: Connection, entry: seed.SeedFeed, data: bytes, known: FeedState | None
-    ) -> tuple[str, int]:
-        rows = importers.advisories(data, entry.file, ecosystem=entry.ecosystem).advisories
-        if len({(row.ecosystem, row.source, row.cve, row.introduced) for row in rows}) < len(rows):
-            raise BadFeed("a row stands there twice", file=entry.file, rows=len(rows))
-        if known and len(rows) < known.rows * SHRINK_MAX:
-            raise BadFeed("most of the feed is gone", file=entry.file, rows=len(rows), before=known.rows)
-        await store.replace_advisories(conn, entry.feed, rows)
-        return max(row.date for row in rows), len(rows)
 
     async def feeds(self) -> tuple[FeedState, ...]:
         """What is loaded of each feed and how old it is."""
@@ -138,7 +206,11 @@ class AdvisoriesService:
         async with self._db.system() as conn:
             feeds = await store.feeds(conn)
             exploited = {entry.cve: entry for entry in await store.known_exploited(conn)}
-            return Knowledge(await store.advisories(conn), exploited, feeds, fingerprint_of(feeds))
+            return Knowledge(
+                await store.advisories(conn), exploited, feeds, fingerprint_of(feeds),
+                await store_scores.epss_of_advisories(conn), await store_scores.cvss_of_advisories(conn),
+                scored_of(feeds),
+            )  # fmt: skip
 
     async def advisories_of(self, cve: str) -> list[Advisory]:
         """The rows that speak of one CVE."""
@@ -146,6 +218,37 @@ class AdvisoriesService:
             return await store.advisories_of(conn, cve)
 
 
+async def _nobody() -> None:
+    """No address is set."""
+
+
 def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:
-    """Names the rows that are live, whatever was tried since."""
+    """Names the rows that are live, whatever was tried since. Scores change no finding, so they are no part of it."""
+    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in SCORES) or "none"
+
+
+def scored_of(feeds: tuple[FeedState, ...]) -> str:
+    """The same for scores; they hang on the rows, too, because only CVEs of rows are kept in memory."""
     return "+".join(feed.sha256[:16] for feed in feeds) or "none"
+
+
+def _of_seed(entry: seed.SeedFeed) -> Arrival:
+    return Arrival(entry.feed, entry.kind, entry.file, entry.sha256, SEED, entry.ecosystem, entry.version, entry.limits)
+
+
+async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
+    if arrival.kind == "kev":
+        await store.replace_kev(conn, arrival.feed, new.rows)
+    elif arrival.kind == "epss":
+        await store_scores.replace_epss(conn, arrival.feed, new.rows)
+    elif arrival.kind == "cvss":
+        await store_scores.replace_cvss(conn, arrival.feed, new.rows)
+    else:
+        await store.replace_advisories(conn, arrival.feed, new.rows)
+
+
+async def _marks(conn: Connection, kind: str) -> frozenset[str]:
+    """What a feed of scores says of CVEs that people act upon."""
+    if kind == "epss":
+        return await store_scores.likely(conn, LIKELY)
+    return await store_scores.severe(conn, HIGH) if kind == "cvss" else frozenset()

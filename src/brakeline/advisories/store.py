@@ -46,11 +46,14 @@ async def replace_kev(conn: Connection, feed: str, entries: Iterable[KnownExploi
 
 async def save_feed(conn: Connection, state: FeedState) -> None:
     await conn.execute(
-        """INSERT INTO brakeline.feed_state VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """INSERT INTO brakeline.feed_state (feed, version, sha256, row_count, content_day, loaded_at, attempted_at,
+             problem, limits, kind, issued, origin, tried)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
            ON CONFLICT (feed) DO UPDATE SET version = $2, sha256 = $3, row_count = $4, content_day = $5,
-             loaded_at = $6, attempted_at = $7, problem = $8, limits = $9""",
-        state.feed, state.version, state.sha256, state.rows, state.content_day, _stamp(state.loaded_ms),
-        _stamp(state.attempted_ms), state.problem, state.limits,
+             loaded_at = $6, attempted_at = $7, problem = $8, limits = $9, kind = $10, issued = $11, origin = $12,
+             tried = $13""",
+        state.feed, state.version, state.sha256, state.rows, state.content_day, stamp(state.loaded_ms),
+        stamp(state.attempted_ms), state.problem, state.limits, state.kind, state.issued, state.origin, state.tried,
     )  # fmt: skip
 
 
@@ -64,8 +67,8 @@ async def feeds(conn: Connection) -> tuple[FeedState, ...]:
     rows = await conn.fetch("SELECT * FROM brakeline.feed_state ORDER BY feed")
     return tuple(
         FeedState(
-            r["feed"], r["version"], r["sha256"], r["row_count"], r["content_day"], _millis(r["loaded_at"]),
-            _millis(r["attempted_at"]), r["problem"], r["limits"],
+            r["feed"], r["version"], r["sha256"], r["row_count"], r["content_day"], millis(r["loaded_at"]),
+            millis(r["attempted_at"]), r["problem"], r["limits"], r["kind"], r["issued"], r["origin"], r["tried"],
         )
         for r in rows
     )  # fmt: skip
@@ -102,9 +105,9 @@ async def known_exploited(conn: Connection) -> Iterator[KnownExploited]:
     return (KnownExploited(*r) for r in rows)
 
 
-def _stamp(ms: int) -> datetime:
+def stamp(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
-def _millis(at: datetime) -> int:
+def millis(at: datetime) -> int:
     return round((at - _EPOCH) / timedelta(milliseconds=1))

@@ -160,7 +160,7 @@ def _book(items: list[Installed], files: Iterable[str], release: str) -> Book:
     for path in _expanded(files):
         data = unpacked(_read(path), path)
         if is_kev(data):
-            kev.update(entry.cve for entry in known_exploited(data, path)[1])
+            kev.update(entry.cve for entry in known_exploited(data, path).entries)
         else:
             said = advisories(data, path, wanted, release)
             rows += said.advisories

@@ -1,7 +1,8 @@
-"""`brakeline content`: advisory data that is live, and what waits because it would flip too many findings at once."""
+"""`brakeline content`: advisory data that is live and how old it is, import and fetch, what waits before it is live."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,9 +10,66 @@ import typer
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
 from brakeline.cli.waiting import emit_or_wait
+from brakeline.core.errors import Invalid
 
 app = noun("Advisory data: what is live, what is held before it is.")
 Sha = Annotated[str, typer.Option(help="SHA-256 of the content that you saw.")]
+
+
+UPLOAD_S = 180.0  # a year of CVSS vectors is read in a minute on a slow machine
+
+
+class CannotRead(Invalid):
+    """The file cannot be read."""
+
+    code = "cannot-read"
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """How old each feed is, where it comes from, and whether that is too old."""
+    answer = Client.from_context().get("/content/status")
+
+    def human() -> None:
+        table(
+            ["feed", "version", "rows", "from", "how old", "problem"],
+            [(f["feed"], f["version"], f["rows"], f["address"] or f["origin"], f["says"], f["problem"])
+             for f in answer["feeds"]],
+            "No feed is loaded.",
+        )  # fmt: skip
+
+    emit(answer, as_json, human)
+
+
+@app.command("import")
+def import_feed(
+    feed: Annotated[str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025).")],
+    file: Annotated[Path, typer.Argument(help="As it is published: CSV, JSON or lines; also .gz or .zst.")],
+    as_json: Json = False,
+) -> None:
+    """Take a file of a feed, as on a machine without internet; an older or broken one changes nothing."""
+    try:
+        data = file.read_bytes()
+    except OSError as e:
+        raise CannotRead(f"{file}: {e.strerror}") from None
+    made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/import", data, "application/octet-stream")
+    emit(made, as_json, lambda: _imported(made))
+
+
+@app.command()
+def fetch(feed: Annotated[str, typer.Argument(help="epss, cisa-kev or cvss.")], as_json: Json = False) -> None:
+    """Ask the feed's address now (settings epss_url, kev_url, cvss_url); it is asked every six hours anyway."""
+    made = Client.from_context(UPLOAD_S).post(f"/content/{feed}/fetch")
+    emit(made, as_json, lambda: _imported(made))
+
+
+def _imported(made: dict[str, Any]) -> None:
+    if made["outcome"] == "held":
+        say(f"{made['feed']}: not live yet. {made['problem']}")
+        talk("What it would change, and who decides: brakeline content list")
+        return
+    issued = made["issued"] or "at no known time"
+    say(f"{made['feed']}: {made['version']} is live, {made['rows']} rows, issued {issued}.")
 
 
 @app.command("list")

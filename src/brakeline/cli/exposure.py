@@ -38,6 +38,7 @@ def summary(as_json: Json = False) -> None:
             "open CVEs": f"{answer['cves']} in what can run, on {answer['vulnerable']} endpoints; "
                          f"{answer['carrier_cves']} more only carried",
             "known exploited": answer["kev"],
+            "what first": ", ".join(f"{n} {level}" for level, n in answer["priorities"].items()) or _nothing(answer),
             "where they stand": ", ".join(f"{n} {STATES[s]}" for s, n in answer["states"].items()) or _nothing(answer),
             "packages not assessed": answer["packages_not_assessed"],
         })  # fmt: skip
@@ -48,7 +49,9 @@ def summary(as_json: Json = False) -> None:
 
 @app.command("list")
 def list_vulnerabilities(
-    query: Annotated[str, typer.Argument(help="Such as: kev:yes state:fixable_now source:curl CVE-2025")] = "",
+    query: Annotated[
+        str, typer.Argument(help="Such as: priority:act kev:yes state:fixable_now source:curl CVE-2025")
+    ] = "",
     as_json: Json = False,
     endpoint: Annotated[str, typer.Option(help="Findings of this endpoint instead of the fleet's.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
@@ -62,8 +65,9 @@ def list_vulnerabilities(
 
     def human() -> None:
         table(
-            ["CVE", "exploited", "endpoints", "sources", "where it stands"],
-            [(v["cve"], "yes" if v["kev"] else "", v["endpoints"], " ".join(v["sources"]), _states(v))
+            ["priority", "CVE", "exploited", "EPSS", "CVSS", "endpoints", "sources", "where it stands"],
+            [(v["priority"]["level"], v["cve"], "yes" if v["kev"] else "", *_scores(v), v["endpoints"],
+              " ".join(v["sources"]), _states(v))
              for v in page["items"]],
             "Nothing open that is known.",
         )  # fmt: skip
@@ -84,6 +88,9 @@ def show(cve: str, as_json: Json = False) -> None:
         found = answer["vulnerability"]
         exploited = f"known exploited, to be closed by {found['kev_due']}" if found["kev"] else "not in the catalogue"
         say(f"{found['cve']}: {exploited}; open on {found['endpoints']} endpoints, carried by {found['carriers']}.")
+        pairs({"priority": found["priority"]["level"], "CVSS vector": found["cvss_vector"] or "none known"})
+        for reason in found["priority"]["reasons"]:
+            say(f"  {reason['text']}")
         rows = [(a["ecosystem"], a["source"], a["fixed"] or "no fix yet", a["dist"], a["date"])
                 for a in answer["advisories"]]  # fmt: skip
         table(["release", "source", "fixed in", "suite", "day"], rows)
@@ -106,10 +113,13 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
         if not answer["inventory_ms"]:
             why = [f"{n['package']}: {n['reason']}" for n in answer["not_assessed"]]
             say(f"Nothing is known of this endpoint: {(why or ['it has sent no inventory yet'])[0]}.")
-        rows = [(f["cve"], "yes" if f["kev"] else "", f["package"], f["installed"], f["fixed"] or "-",
+        rows = [(f["priority"]["level"], f["cve"], "yes" if f["kev"] else "", *_scores(f), f["package"],
+                 f["installed"], f["fixed"] or "-",
                  STATES["carrier" if f["role"] == "carrier" else f["state"]], when(f["since_ms"]))
                 for f in answer["findings"][:limit]]  # fmt: skip
-        table(["CVE", "exploited", "package", "installed", "fixed in", "where it stands", "since"], rows, "None known.")
+        columns = ["priority", "CVE", "exploited", "EPSS", "CVSS", "package", "installed", "fixed in",
+                   "where it stands", "since"]  # fmt: skip
+        table(columns, rows, "None known.")
         talk(f"{len(rows)} of {len(answer['findings'])}; {len(answer['not_assessed'])} packages were not assessed.")
         if answer["unknown_since_ms"] is not None:
             talk(f"Not heard since {when(answer['unknown_since_ms'])}: this may be old.")
@@ -121,6 +131,12 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
 
 def _nothing(answer: dict[str, Any]) -> str:
     return "nothing open that is known" if answer["assessed"] else "not known: no endpoint was assessed"
+
+
+def _scores(scored: dict[str, Any]) -> tuple[str, str]:
+    """EPSS and CVSS; "?" where nothing says."""
+    epss, cvss = scored["epss"], scored["cvss"]
+    return "?" if epss is None else f"{epss:.1%}", "?" if cvss is None else f"{cvss:.1f}"
 
 
 def _states(vulnerability: dict[str, Any]) -> str:

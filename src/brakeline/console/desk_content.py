@@ -13,7 +13,11 @@ class DeskContent(DeskBase):
 
     async def content(self, who: Visitor) -> ContentView:
         found = await self.s.holding.content(who.principal)
-        return content_view(found, self.s.clock.now_ms(), may_decide=who.may("policy.write"))
+        standings = await self.s.importing.status(who.principal)
+        return content_view(found, standings, self.s.clock.now_ms(), may_decide=who.may("policy.write"))
+
+    async def fetch_content(self, who: Visitor, feed: str) -> None:
+        await self.s.importing.fetch(who.principal, feed)
 
     async def accept_content(self, who: Visitor, feed: str, sha256: str) -> str:
         found = await self.s.holding.accept(who.principal, feed, sha256)

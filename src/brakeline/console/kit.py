@@ -31,6 +31,7 @@ NOTICES: Final = {
     "policy": "The policy is made. What it takes away holds at once; what it adds may wait for a rollout, see below.",
     "policy-gone": "The policy is removed. What follows from the others holds at each endpoint's next check-in.",
     "content": "Accepted. If nothing else is against it, it is live now.",
+    "content-fetched": "Asked. What came, if it was newer, is live or held below.",
     "content-refused": "Refused. The last good content stays until newer comes.",
     "budget": "The budget holds from the next offer on.",
     "budget-gone": "The budget is removed.",

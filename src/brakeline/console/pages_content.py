@@ -18,6 +18,7 @@ class ContentPages:
     def routes(self) -> list[Route]:
         return [
             Route(PAGE, self.content),
+            Route(f"{PAGE}/{{feed}}/fetch", self.fetch, methods=["POST"]),
             Route(f"{PAGE}/{{feed}}/accept", self.accept, methods=["POST"]),
             Route(f"{PAGE}/{{feed}}/refuse", self.refuse, methods=["POST"]),
         ]
@@ -25,6 +26,11 @@ class ContentPages:
     async def content(self, request: Request) -> Response:
         who = await self.kit.enter(request)
         return await self.kit.page(request, who, "content", await self.screens.content(who), "Advisory data")
+
+    async def fetch(self, request: Request) -> Response:
+        who, _ = await self.kit.posted(request)
+        await self.screens.fetch_content(who, request.path_params["feed"])
+        return _back("content-fetched")
 
     async def accept(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)

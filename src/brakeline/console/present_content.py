@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from brakeline.advisories.model import FeedState
+from brakeline.advisories.standing import Standing
 from brakeline.console.present import ago, plural
 from brakeline.console.views import Badge, Tone
 from brakeline.console.views_content import ContentView, FeedRow, HeldCard
@@ -12,20 +12,29 @@ from brakeline.exposure.flips import ADDITIONS_WAIT_MS, LOSSES, Bound, Flips, He
 from brakeline.exposure.holding import Content
 
 NAMED: Final = 5
+ORIGINS: Final = {"seed": "came with Brakeline", "file": "imported by hand", "url": "fetched"}
 
 
-def content_view(content: Content, now_ms: int, *, may_decide: bool) -> ContentView:
+def content_view(content: Content, standings: tuple[Standing, ...], now_ms: int, *, may_decide: bool) -> ContentView:
     """The whole page."""
+    loaded = {f.feed: f.loaded_ms for f in content.feeds}
     return ContentView(
-        tuple(feed_row(f, now_ms) for f in content.feeds), tuple(held_card(h, now_ms) for h in content.held),
-        bounds(content.bound), may_decide,
+        tuple(feed_row(s, loaded.get(s.feed, 0), now_ms) for s in standings),
+        tuple(held_card(h, now_ms) for h in content.held), bounds(content.bound), may_decide,
     )  # fmt: skip
 
 
-def feed_row(f: FeedState, now_ms: int) -> FeedRow:
-    """One feed: what is live, and how old it is."""
-    badge = Badge("▲", "kept back", Tone.WARN) if f.problem else Badge("●", "live", Tone.OK)
-    return FeedRow(f.feed, badge, f.version, f.content_day, ago(f.loaded_ms, now_ms), f.rows, f.problem)
+def feed_row(s: Standing, loaded_ms: int, now_ms: int) -> FeedRow:
+    """One feed: what is live, how old it is, and that it is missing where it is."""
+    if s.age_days is None:
+        badge = Badge("?", "not loaded", Tone.WARN)
+    elif s.problem:
+        badge = Badge("▲", "kept back", Tone.WARN)
+    else:
+        badge = Badge("▲", "old", Tone.WARN) if s.old else Badge("●", "live", Tone.OK)
+    loaded = ago(loaded_ms, now_ms) if loaded_ms and s.age_days is not None else ""
+    origin = ORIGINS.get(s.origin, "") + (f", asks {s.address}" if s.address else "")
+    return FeedRow(s.feed, badge, s.version, s.issued[:10], loaded, s.rows, s.problem, s.says, origin, bool(s.address))
 
 
 def held_card(h: HeldRow, now_ms: int) -> HeldCard:

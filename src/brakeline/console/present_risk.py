@@ -17,6 +17,7 @@ from brakeline.exposure.answers import (
     VulnerabilityDetail,
 )
 from brakeline.exposure.model import FindingState, Role
+from brakeline.exposure.priority import Level
 
 STATES: Final = {
     FindingState.FIXABLE: Badge("!", "fixable now", Tone.BAD),
@@ -26,8 +27,15 @@ STATES: Final = {
     FindingState.NO_FIX: Badge("○", "no fix yet", Tone.IDLE),
     FindingState.UNKNOWN: Badge("?", "not known", Tone.WARN),
 }
+PRIORITIES: Final = {
+    Level.ACT: Badge("!", "act", Tone.BAD), Level.ATTEND: Badge("▲", "attend", Tone.WARN),
+    Level.UNRATED: Badge("?", "unrated", Tone.WARN), Level.PLAN: Badge("○", "plan", Tone.IDLE),
+    Level.TRACK: Badge("–", "track", Tone.IDLE),
+}  # fmt: skip
 CARRIER: Final = Badge("–", "carried only", Tone.IDLE)
-QUERY_HELP: Final = "Words: kev:yes, state:fixable_now, source:curl, role:active, or part of an id or a name."
+QUERY_HELP: Final = (
+    "Words: priority:act, kev:yes, state:fixable_now, source:curl, role:active, or part of an id or a name."
+)
 SHOWN_ENDPOINT_ROWS: Final = 200
 
 
@@ -50,7 +58,15 @@ def exposure_row(v: Vulnerability, today: str) -> ExposureRow:
     return ExposureRow(
         v.cve, cve_link(v.cve), ", ".join(v.sources), v.kev, worst_state(v), v.endpoints, href,
         ", ".join(fixed) if fixed else "none yet", due, Tone.BAD if late else Tone.IDLE,
+        PRIORITIES[v.priority.level], scores(v.epss, v.cvss),
     )  # fmt: skip
+
+
+def scores(epss: float | None, cvss: float | None) -> str:
+    """How likely and how bad, as far as anything says."""
+    said = [f"EPSS {epss:.1%}"] if epss is not None else []
+    said += [f"CVSS {cvss:.1f}"] if cvss is not None else []
+    return ", ".join(said) or "not scored"
 
 
 def sources_text(feeds: tuple[FeedState, ...]) -> str:
@@ -88,8 +104,9 @@ def finding_row(f: OpenFinding, now_ms: int) -> FindingRow:
         notes.append(f"open for {span((now_ms - f.since_ms) / 1000)}")
     note = "; ".join(n for n in notes if n)
     return FindingRow(
-        cve_link(found.cve), found.package, found.installed, found.fixed or "none yet", found.kev, badge, note
-    )
+        cve_link(found.cve), found.package, found.installed, found.fixed or "none yet", found.kev, badge, note,
+        PRIORITIES[f.priority.level],
+    )  # fmt: skip
 
 
 def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
@@ -133,7 +150,8 @@ def affected_row(a: Affected) -> AffectedRow:
 def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
     """One CVE: what advisories say, where it is, and the way to close it."""
     v = d.vulnerability
-    badges = [Badge("!", "exploited in the wild", Tone.BAD)] if v.kev else []
+    badges = [PRIORITIES[v.priority.level]]
+    badges += [Badge("!", "exploited in the wild", Tone.BAD)] if v.kev else []
     badges.append(worst_state(v) if v.endpoints else CARRIER if v.carriers else Badge("✓", "nowhere open", Tone.OK))
     facts = [Fact("Source packages", ", ".join(sorted({a.source for a in d.advisories})))]
     for a in d.advisories[:8]:
@@ -142,6 +160,8 @@ def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
         facts.append(Fact(f"{a.source}, {a.ecosystem}", f"{said}{where}{f' ({a.date})' if a.date else ''}"))
     if v.kev_due:
         facts.append(Fact("Exploited: to be closed by", v.kev_due, Tone.BAD))
+    vector = f" ({v.cvss_vector})" if v.cvss_vector else ""
+    facts.append(Fact("How likely and how bad", scores(v.epss, v.cvss) + vector))
     facts += [Fact("Not known", limit) for limit in d.limits]
     note = f"{plural(v.endpoints, 'endpoint')} can run it" + (f", {v.carriers:,} only carry it" if v.carriers else "")
     fixable = v.states.get(FindingState.FIXABLE.value, 0)
@@ -150,4 +170,5 @@ def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
     return CveView(
         v.cve, f"in {sources}" if sources else "not in this fleet", tuple(badges), tuple(facts),
         tuple(map(affected_row, d.affected[:SHOWN_ENDPOINT_ROWS])), note, href if fixable and may_deploy else "",
+        tuple(reason.text for reason in v.priority.reasons),
     )  # fmt: skip

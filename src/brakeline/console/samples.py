@@ -71,6 +71,7 @@ EXPOSURE: Final = (
     ExposureRow(
         "CVE-2026-31337", Link("CVE-2026-31337", "/vulnerabilities/CVE-2026-31337"), "openssl", True,
         Badge("!", "fixable now", Tone.BAD), 4, "/vulnerabilities/CVE-2026-31337", "fix available", "in 19 h", Tone.BAD,
+        Badge("!", "act", Tone.BAD), "EPSS 94.4%, CVSS 9.8",
     ),
     ExposureRow(
         "CVE-2026-2781", Link("CVE-2026-2781", "/vulnerabilities/CVE-2026-2781"), "libxml2, python3-libxml2", False,
@@ -278,6 +279,9 @@ CVES: Final = {
                         "3.0.17-1~deb12u3", OPEN),
         ),
         "1 endpoint", "/rollouts/new?filter=package:libssl3",
+        ("exploited: in CISA's catalogue since 2026-11-19, due 2026-12-10; used by ransomware",
+         "CVSS 3.1 9.8: critical, by NVD", "an endpoint is tagged internet-facing", "open here for 3 days",
+         "act: what is exploited is closed now, wherever it can run"),
     ),
     "nobody": CveView("CVE-2020-1", "not in this fleet", (), (Fact("Source", "Debian"),), (), "no endpoint"),
 }  # fmt: skip

@@ -13,8 +13,19 @@ BOUNDS: Final = (
     "Held is content that takes away more than 5% of all findings of this fleet at once, or adds more than 25%; what "
     "is known to be exploited does not count as an addition."
 )
-KEV: Final = FeedRow("cisa-kev", LIVE, "2026.11.19", "2026-11-19", "2 h ago", 1404)
-DEBIAN: Final = FeedRow("debian-changelog", LIVE, "2026-11-24", "2026-11-24", "2 h ago", 15100)
+KEV: Final = FeedRow(
+    "cisa-kev", LIVE, "2026.11.19", "2026-11-19", "2 h ago", 1404, "", "of 2026-11-19, 3 days old",
+    "fetched, asks https://feeds.example.org/kev.json", True,
+)  # fmt: skip
+DEBIAN: Final = FeedRow(
+    "debian-changelog", LIVE, "2026-11-24", "2026-11-24", "2 h ago", 15100, "", "of 2026-11-24, 0 days old",
+    "came with Brakeline",
+)  # fmt: skip
+EPSS: Final = FeedRow(
+    "epss", Badge("?", "not loaded", Tone.WARN), "", "", "", 0, "",
+    "Nothing says how likely exploitation is, except the catalogue of what is exploited already. "
+    "brakeline content import epss FILE",
+)  # fmt: skip
 WHY: Final = "held: version 2026-11-24 would take away more findings at once than an organisation allows here"
 HELD: Final = HeldCard(
     "debian-changelog", "2026-11-24", "ab" * 32,
@@ -28,6 +39,6 @@ CONTENT: Final = {
         (KEV, replace(DEBIAN, state=KEPT, version="2026-11-19", newest="2026-11-19", loaded="5 d ago", problem=WHY)),
         (HELD,), BOUNDS, may_decide=True,
     ),
-    "calm": ContentView((KEV, DEBIAN), (), BOUNDS),
+    "calm": ContentView((KEV, DEBIAN, EPSS), (), BOUNDS),
     "empty": ContentView((), (), BOUNDS),
 }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from brakeline.advisories.importing import Importing
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
 from brakeline.exposure.holding import Holding
@@ -30,6 +31,7 @@ class Services:
     fleet: FleetService
     exposure: ExposureService
     holding: Holding
+    importing: Importing
     rollout: RolloutService
     remediation: RemediationService
     releases: ReleasesService
@@ -46,6 +48,7 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
+        importing=state.importing,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting,

@@ -154,6 +154,8 @@ class ExposureRow:
     fix: str
     due: str
     due_tone: Tone
+    priority: Badge = Badge("?", "unrated", Tone.WARN)
+    scores: str = ""  # "EPSS 94.4%, CVSS 9.8"; "not scored" where nothing says
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ class FindingRow:
     kev: bool
     state: Badge
     note: str = ""
+    priority: Badge = Badge("?", "unrated", Tone.WARN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +342,7 @@ class CveView:
     affected: tuple[AffectedRow, ...]
     affected_note: str
     deploy_href: str = ""
+    why: tuple[str, ...] = ()  # the answers that led to its priority
 
 
 # --- proof, settings, account --------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ class FeedRow:
     loaded: str
     rows: int
     problem: str = ""
+    how_old: str = ""  # or that it is missing, and what that means
+    origin: str = ""
+    fetch: bool = False  # its address can be asked now
 
 
 @dataclass(frozen=True, slots=True)

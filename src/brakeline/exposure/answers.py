@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from brakeline.advisories.model import Advisory, FeedState
 from brakeline.exposure.model import Finding, FindingState, NotAssessed
+from brakeline.exposure.priority import UNJUDGED, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,9 @@ class OpenFinding:
     state: FindingState
     note: str  # why, where the state needs it ("held by the administrator")
     since_ms: int | None
+    priority: Priority = UNJUDGED
+    epss: float | None = None  # None = not known, or too old to be used
+    cvss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class Vulnerability:
     endpoints: int
     carriers: int  # endpoints that only carry it (headers, documents, a kernel that does not run)
     states: dict[str, int]
+    priority: Priority = UNJUDGED  # where it stands worst
+    epss: float | None = None  # None = not known, or too old to be used
+    cvss: float | None = None
+    cvss_vector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,7 @@ class FleetExposure:
     packages_not_assessed: int
     feeds: tuple[FeedState, ...]
     limits: tuple[str, ...]
+    priorities: dict[str, int] = field(default_factory=dict)  # distinct CVEs by level, the most urgent first
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +114,7 @@ class Closing:
     findings: int  # (endpoint, CVE) pairs that are closed
     exposed: int = 0  # endpoints on which any is closed; where some are known to be exploited, with one of these
     assessed: int = 0  # endpoints whose packages advisory data exists for; 0 = nothing is known
+    epss: float | None = None  # the highest of what is closed; None = no such data, or too old to be used
+    cvss: float | None = None  # the same
+    at_risk: float = 0.0  # endpoints, each by how likely the likeliest of what is closed there is to be exploited
+    epss_note: str = ""  # of which day the EPSS is, or why it says nothing

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from brakeline.exposure.answers import Closing
 from brakeline.exposure.match import Book, judge
@@ -29,8 +30,14 @@ def _open(items: list[Installed], book: Book, release: str, kernel: str) -> dict
     return found
 
 
-def closing(inventories: Mapping[str, Inventory], pins: Mapping[str, Mapping[str, str]], book: Book) -> Closing:
-    """Findings before and after; `pins` = endpoint id -> {package: version}."""
+NO_SCORES: Final[tuple[Mapping[str, float], Mapping[str, float]]] = ({}, {})
+
+
+def closing(
+    inventories: Mapping[str, Inventory], pins: Mapping[str, Mapping[str, str]], book: Book,
+    scores: tuple[Mapping[str, float], Mapping[str, float]] = NO_SCORES,
+) -> Closing:  # fmt: skip
+    """Findings before and after; `pins` = endpoint id -> {package: version}; `scores` = EPSS and CVSS by CVE."""
     before: set[str] = set()
     after: set[str] = set()
     by_update: dict[str, set[str]] = {}
@@ -55,4 +62,18 @@ def closing(inventories: Mapping[str, Inventory], pins: Mapping[str, Mapping[str
         len(before), len(after), tuple(closed), tuple(cve for cve in closed if cve in exploited),
         {package: len(cves) for package, cves in sorted(by_update.items())}, findings,
         sum(bool(cves & exploited if exploited else cves) for cves in exposed.values()), assessed,
+        _highest(closed, scores[0]), _highest(closed, scores[1]),
+        sum(likeliest(cves, book.kev, scores[0]) for cves in exposed.values()),
     )  # fmt: skip
+
+
+def likeliest(cves: Iterable[str], kev: frozenset[str], epss: Mapping[str, float]) -> float:
+    """How likely the likeliest of these is exploited within 30 days: 1 for what is known to be, 0 where nothing says.
+
+    Not the probability of *any*: with thousands of kernel CVEs that would be one, and says nothing of this endpoint.
+    """
+    return max((1.0 if cve in kev else epss.get(cve, 0.0) for cve in cves), default=0.0)
+
+
+def _highest(cves: Iterable[str], scores: Mapping[str, float]) -> float | None:
+    return max((scores[cve] for cve in cves if cve in scores), default=None)

@@ -110,6 +110,20 @@ def changes(units: Iterable[Unit], before: Book, after: Book, *, only_kev: bool 
     return found
 
 
+def marks(units: Iterable[Unit], book: Book, before: frozenset[str], after: frozenset[str]) -> dict[Unit, Moved]:
+    """The same for marks that scores put on CVEs (likely, severe): no finding comes or goes, what people do first does.
+
+    None of them is exempt: a file that calls everything likely is as wrong as one that calls nothing so.
+    """
+    found = {}
+    for unit in units:
+        cves = frozenset(row.cve for row in book.open_rows(unit))
+        was, will = cves & before, cves & after
+        if was or will:
+            found[unit] = Moved(len(was), len(will - was), len(was - will), frozenset())
+    return found
+
+
 def _open(book: Book, unit: Unit, *, only_kev: bool) -> frozenset[str]:
     found = frozenset(row.cve for row in book.open_rows(unit))
     return found & book.kev if only_kev else found
@@ -136,22 +150,25 @@ def flips(holders: Mapping[Key, AbstractSet[str]], moved: Mapping[Unit, Moved]) 
     return Flips(before, gained, lost, exploited, len(gaining), len(losing), tuple(worst[:NAMED_MAX]))
 
 
-def verdict(found: Flips, bound: Bound, decision: str, held_ms: int, now_ms: int) -> Hold | None:
+def verdict(
+    found: Flips, bound: Bound, decision: str, held_ms: int, now_ms: int, what: str = "findings"
+) -> Hold | None:
     """Why this content is not live in this fleet now; None = nothing against it. `decision`: accepted, refused."""
     if decision == "accepted":
         return None
     if found.lost > max(FEW, bound.losses * found.before):
-        return Hold(LOSSES, _says("take away", found.lost, found.before, found.losing))
+        return Hold(LOSSES, _says("take away", found.lost, found.before, found.losing, what))
     counted = found.gained - found.exploited
     if counted <= max(FEW, bound.additions * found.before):
         return None
     until_ms = held_ms + ADDITIONS_WAIT_MS
     if decision != "refused" and now_ms >= until_ms:
         return None
-    return Hold(ADDITIONS, _says("add", counted, found.before, found.gaining), 0 if decision == "refused" else until_ms)
+    says = _says("add", counted, found.before, found.gaining, what)
+    return Hold(ADDITIONS, says, 0 if decision == "refused" else until_ms)
 
 
-def _says(what: str, states: int, before: int, endpoints: int) -> str:
+def _says(does: str, states: int, before: int, endpoints: int, what: str) -> str:
     share = f", {states / before:.0%} of what stands open" if before else ""
     one = "endpoint" if endpoints == 1 else "endpoints"
-    return f"it would {what} {states:,} findings on {endpoints:,} {one}{share}"
+    return f"it would {does} {states:,} {what} on {endpoints:,} {one}{share}"

@@ -18,9 +18,9 @@ from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.exposure import store_flips
-from brakeline.exposure.flips import LOSSES, SHARES, Bound, HeldRow, Hold, changes, flips, verdict
+from brakeline.exposure.flips import LOSSES, SHARES, Bound, HeldRow, Hold, Moved, changes, flips, marks, verdict
 from brakeline.exposure.match import Book
-from brakeline.exposure.model import Role
+from brakeline.exposure.model import Role, Unit
 from brakeline.exposure.upkeep import Upkeep
 from brakeline.platform.database import Database
 from brakeline.tenancy import audit
@@ -31,6 +31,8 @@ from brakeline.tenancy.two_people import Act, Request
 BOUND: Final = "bound"  # object of a request to raise it
 ACTIONS: Final = {"accepted": "content.accept", "refused": "content.refuse"}
 REASON_CHARS_MAX: Final = 500
+FINDINGS: Final = "findings"
+Moves = Callable[[set[Unit]], dict[Unit, Moved]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +63,44 @@ class Holding:
         """Why this content must wait, for everybody to read; "" = nothing is against it. `rows` and `kev`: all that
         would be known then."""
         before, after = await self._upkeep.book(), Book(rows, kev)
+
+        def moved(units: set[Unit]) -> dict[Unit, Moved]:
+            return changes(units, before, after, only_kev=catalogue)
+
+        return await self._against(feed, sha256, version, moved, FINDINGS)
+
+    async def weigh_marks(
+        self, feed: str, sha256: str, version: str, before: frozenset[str], after: frozenset[str], what: str
+    ) -> str:
+        """The same for scores: the CVEs that carry a mark which people act upon, before and then."""
+        book = await self._upkeep.book()
+        return await self._against(feed, sha256, version, lambda units: marks(units, book, before, after), what)
+
+    async def _against(self, feed: str, sha256: str, version: str, moved: Moves, what: str) -> str:
         kinds = set[str]()
         for tenant_id in await self._tenants():
-            hold = await self._weigh(tenant_id, feed, sha256, version, before, after, catalogue=catalogue)
+            holders = await self._upkeep.holders(tenant_id)
+            units = {unit for unit, role in holders if role is Role.ACTIVE}
+            found = flips(holders, await asyncio.to_thread(moved, units))  # half a second of looking up
+            hold = await self._judge(tenant_id, HeldRow(feed, sha256, version, found, "", "", 0), what)
             kinds |= {hold.kind} if hold else set()
         if not kinds:
             return ""
-        what = "take away" if LOSSES in kinds else "add"
-        return f"held: version {version} would {what} more findings at once than an organisation allows here"
+        does = "take away" if LOSSES in kinds else "add"
+        return f"held: version {version} would {does} more {what} at once than an organisation allows here"
 
-    async def _weigh(
-        self, tenant_id: str, feed: str, sha256: str, version: str, before: Book, after: Book, *, catalogue: bool
-    ) -> Hold | None:
-        holders = await self._upkeep.holders(tenant_id)
-        units = {unit for unit, role in holders if role is Role.ACTIVE}
-        moved = await asyncio.to_thread(
-            changes, units, before, after, only_kev=catalogue
-        )  # half a second of looking up
-        found = flips(holders, moved)
+    async def _judge(self, tenant_id: str, new: HeldRow, what: str) -> Hold | None:
         now_ms = self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
-            known = await store_flips.held_of(conn, feed, lock=True)
-            if known is not None and (known.sha256 != sha256 or known.live_ms):
+            known = await store_flips.held_of(conn, new.feed, lock=True)
+            if known is not None and (known.sha256 != new.sha256 or known.live_ms):
                 known = None
             held_ms, decision = (known.held_ms, known.decision) if known else (now_ms, "")
-            hold = verdict(found, await store_flips.bound(conn), decision, held_ms, now_ms)
+            hold = verdict(new.flips, await store_flips.bound(conn), decision, held_ms, now_ms, what)
             if hold is not None:
-                row = known or HeldRow(feed, sha256, version, found, hold.kind, hold.reason, now_ms)
-                await store_flips.hold(conn, tenant_id, replace(row, flips=found, kind=hold.kind, reason=hold.reason))
+                row = known or replace(new, held_ms=now_ms)
+                row = replace(row, flips=new.flips, kind=hold.kind, reason=hold.reason)
+                await store_flips.hold(conn, tenant_id, row)
         return hold
 
     async def live(self, feed: str) -> None:
@@ -114,7 +126,7 @@ class Holding:
         row = await self._held(principal, feed, sha256)
         if row.kind == LOSSES:
             says = (
-                f"Let version {row.version} of the advisories {feed} be live although {row.reason}.",
+                f"Let version {row.version} of the feed {feed} be live although {row.reason}.",
                 "What it takes away is no longer shown as open, and nobody is asked to patch it.",
             )
             return await self._approvals.ask(principal, Act.CONTENT, feed, {"sha256": sha256}, says, _situation(row))

@@ -93,6 +93,7 @@ class Exposed:
     kev: bool
     sources: set[str] = field(default_factory=set)
     fixed: dict[str, str] = field(default_factory=dict)  # source -> version with the fix
+    dated: dict[str, str] = field(default_factory=dict)  # source -> day of the fix: it was not open before
     endpoints: dict[str, FindingState] = field(default_factory=dict)  # active ones only
     carriers: set[str] = field(default_factory=set)
 
@@ -100,6 +101,7 @@ class Exposed:
         """Note that `row` stands open on an endpoint."""
         self.sources.add(row.source)
         self.fixed[row.source] = row.fixed
+        self.dated[row.source] = row.date
         if role is Role.CARRIER:
             self.carriers.add(view.endpoint_id)
             return

@@ -1,4 +1,4 @@
-"""The filter of the list of vulnerabilities: `kev:yes state:fixable_now source:curl CVE-2025`. Pure.
+"""The filter of the list of vulnerabilities: `priority:act kev:yes state:fixable_now source:curl CVE-2025`. Pure.
 
 Terms are joined by *and*; a word without a key is part of a CVE id or of a source's name; unknown keys and values are
 errors with a suggestion, because a filter that is silently ignored reads as an answer.
@@ -7,14 +7,20 @@ errors with a suggestion, because a filter that is silently ignored reads as an 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brakeline.core.errors import Invalid
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.model import FindingState
+from brakeline.exposure.priority import Level
+from brakeline.exposure.ranks import Rank
 
 QUERY_CHARS_MAX = 500
-_VALUES = {"kev": ("yes", "no"), "state": tuple(s.value for s in FindingState), "role": ("active", "carrier")}
+_VALUES = {
+    "kev": ("yes", "no"), "state": tuple(s.value for s in FindingState), "role": ("active", "carrier"),
+    "priority": tuple(level.value for level in Level),
+}  # fmt: skip
 KEYS = (*_VALUES, "source")
 
 
@@ -27,6 +33,7 @@ class Wanted:
     state: str = ""
     role: str = ""
     source: str = ""
+    priority: str = ""
 
 
 def parse(query: str) -> Wanted:
@@ -52,11 +59,14 @@ def _meant(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
 
 
-def selected(entries: dict[str, Exposed], wanted: Wanted) -> list[Exposed]:
-    """Those that match, worst first: exploited, then by how many endpoints can run it, then by id, newest first."""
-    found = [entry for entry in entries.values() if _matches(entry, wanted)]
+def selected(entries: dict[str, Exposed], wanted: Wanted, ranks: Mapping[str, Rank]) -> list[Exposed]:
+    """Those that match, worst first: by priority, then as `priority.sort_key` says, then by id, newest first."""
+    found = [
+        entry for entry in entries.values()
+        if _matches(entry, wanted) and wanted.priority in ("", ranks[entry.cve].priority.level)
+    ]  # fmt: skip
     found.sort(key=lambda entry: entry.cve, reverse=True)
-    found.sort(key=lambda entry: (not entry.kev, -len(entry.endpoints), -len(entry.carriers)))
+    found.sort(key=lambda entry: (*ranks[entry.cve].key, -len(entry.carriers)))
     return found
 
 

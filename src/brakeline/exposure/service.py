@@ -6,10 +6,13 @@ as such and never counted as clean. Start with `match` for the decision itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from brakeline.advisories.service import Knowledge
+from brakeline.advisories.standing import epss_note
 from brakeline.core.errors import NotFound
 from brakeline.core.limits import CHECK_IN_INTERVAL_S, SILENCE_GRACE_INTERVALS
 from brakeline.exposure import store
@@ -29,15 +32,18 @@ from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import assess, judge
 from brakeline.exposure.model import FindingState, Role
 from brakeline.exposure.offers import offers, state_of
+from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
+from brakeline.exposure.ranking import Ranking
+from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.store import EndpointExposure
-from brakeline.exposure.upkeep import PAGE_MAX, Upkeep, lists_known, release_of, unprovided
+from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
 from brakeline.tenancy.model import Principal, system_principal
 
 SILENT_AFTER_MS: Final = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S * 1000
 
 
-class ExposureService(Upkeep):
+class ExposureService(Ranking):
     """What stands open where."""
 
     async def counts(
@@ -49,7 +55,7 @@ class ExposureService(Upkeep):
             return await store.exposures(conn, endpoint_ids)
 
     async def findings(self, principal: Principal, endpoint_id: str) -> EndpointFindings:
-        """Every finding of one endpoint, worst first: known exploited, then what can run, then by package and CVE."""
+        """Every finding of one endpoint, worst first: by priority, then as its order says, then by package and CVE."""
         principal.require("exposure.read")
         tenant_id, known = principal.tenant_id, await self.knowledge()
         detail = await self._fleet.get_endpoint(principal, endpoint_id)
@@ -62,24 +68,28 @@ class ExposureService(Upkeep):
             times = await store.source_times(conn, endpoint_id)
         refreshed = lists_known(detail, bool(pending))
         rows = {(row.source, row.cve): row for row in known.rows if row.source in {f.source for f in answer.findings}}
-        found = []
+        now, internet, found = self.known_now(known), INTERNET_TAG in detail.summary.tags, []
         for finding in answer.findings:
             offer = offered.get((finding.source, Role(finding.role)))
             state = state_of(rows[finding.source, finding.cve], offer, refreshed)
             since = times.get(finding.source)
             note = offer.note if offer and state is offer.state else ""
             since_ms = since.first_seen_ms if since and since.resolved_ms is None else None
-            found.append(OpenFinding(finding, state, note, since_ms))
-        found.sort(key=lambda f: (not f.finding.kev, f.finding.role, f.finding.package, f.finding.cve))
+            rank = of_finding(
+                finding.cve, now, internet=internet, runs=finding.role == Role.ACTIVE, since_ms=since_ms,
+                dated=finding.date,
+            )  # fmt: skip
+            found.append((rank, OpenFinding(finding, state, note, since_ms, rank.priority, *_scores(rank))))
+        found.sort(key=lambda f: (f[0].key, f[1].finding.package, f[1].finding.cve))
         return EndpointFindings(
-            endpoint_id, tuple(found), (*unprovided(detail), *answer.not_assessed), answer.packages,
-            detail.summary.inventory_ms, self._unknown_since(detail.summary), known.limits,
+            endpoint_id, tuple(f for _, f in found), (*unprovided(detail), *answer.not_assessed), answer.packages,
+            detail.summary.inventory_ms, self._unknown_since(detail.summary), self.limits(known),
         )  # fmt: skip
 
     async def summary(self, principal: Principal) -> FleetExposure:
         """The fleet in figures, with what is not known beside what is."""
         principal.require("exposure.read")
-        known, entries = await self._all(principal.tenant_id)
+        known, entries, ranks = await self._ranked(principal.tenant_id)
         endpoints = await self._endpoints(principal.tenant_id)
         views = self._indexes[principal.tenant_id].views
         assessed = [e for e in endpoints if e.id in views and views[e.id].packages > len(views[e.id].not_assessed)]
@@ -100,22 +110,23 @@ class ExposureService(Upkeep):
             states=states,
             packages_not_assessed=sum(len(view.not_assessed) for view in views.values()),
             feeds=known.feeds,
-            limits=known.limits,
+            limits=self.limits(known),
+            priorities=_by_level(ranks[entry.cve].priority.level for entry in active),
         )
 
     async def vulnerabilities(
         self, principal: Principal, query: str = "", *, after: str | None = None, limit: int = 50
     ) -> VulnerabilityPage:
-        """CVEs across the fleet, worst first. `query`: `kev:yes state:fixable_now source:curl CVE-2025`."""
+        """CVEs across the fleet, worst first. `query`: `priority:act kev:yes state:fixable_now source:curl CVE-2`."""
         principal.require("exposure.read")
         wanted = parse(query)
-        known, entries = await self._all(principal.tenant_id)
-        chosen = selected(entries, wanted)
+        known, entries, ranks = await self._ranked(principal.tenant_id)
+        chosen = selected(entries, wanted, ranks)
         start = next((i + 1 for i, entry in enumerate(chosen) if entry.cve == after), 0) if after else 0
         page = chosen[start : start + min(max(limit, 1), PAGE_MAX)]
         more = start + len(page) < len(chosen)
-        items = tuple(_vulnerability(entry, known) for entry in page)
-        return VulnerabilityPage(items, len(chosen), page[-1].cve if more else None, known.feeds, known.limits)
+        items = tuple(_vulnerability(entry, known, ranks[entry.cve]) for entry in page)
+        return VulnerabilityPage(items, len(chosen), page[-1].cve if more else None, known.feeds, self.limits(known))
 
     async def vulnerability(self, principal: Principal, cve: str) -> VulnerabilityDetail:
         """One CVE: what is said about it, and every endpoint that has it. `NotFound` if no advisory names it."""
@@ -124,22 +135,25 @@ class ExposureService(Upkeep):
         rows = await self._advisories.advisories_of(cve)
         if not rows:
             raise NotFound("no advisory that is loaded names it", cve=cve[:40])
-        known, entries = await self._all(principal.tenant_id)
+        known, entries, ranks = await self._ranked(principal.tenant_id)
         entry = entries.get(cve) or Exposed(cve, cve in known.exploited)
+        rank = ranks.get(cve) or ranked([entry], self.known_now(known), frozenset(), {})[cve]
         return VulnerabilityDetail(
-            _vulnerability(entry, known), tuple(rows), tuple(await self._affected(principal.tenant_id, entry)),
-            known.limits,
+            _vulnerability(entry, known, rank), tuple(rows), tuple(await self._affected(principal.tenant_id, entry)),
+            self.limits(known),
         )  # fmt: skip
 
     async def closing(self, tenant_id: str, pins: Mapping[str, Mapping[str, str]]) -> Closing:
         """What updates would close: `pins` = endpoint id -> {package: version}. For other slices."""
-        await self.knowledge()
+        known = await self.knowledge()
         inventories = {}
         for endpoint_id in pins:
             detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)
             items = await self._installed(tenant_id, endpoint_id)
             inventories[endpoint_id] = (items, release_of(detail), detail.facts.kernel)
-        return closing(inventories, pins, self._book)
+        epss = {cve: e.score for cve, e in self.known_now(known).epss.items()}
+        found = closing(inventories, pins, self._book, (epss, {cve: s.score for cve, s in known.cvss.items()}))
+        return replace(found, epss_note=epss_note(known.feeds, self._clock.now_ms(), told=found.epss is not None))
 
     async def packages_closing(self, tenant_id: str, endpoint_id: str, cves: Sequence[str]) -> frozenset[str]:
         """Packages of an endpoint whose source has one of `cves` open: what an update must reach. For other slices."""
@@ -186,14 +200,27 @@ class ExposureService(Upkeep):
         return endpoint.last_seen_ms or endpoint.enrolled_ms
 
 
-def _vulnerability(entry: Exposed, known: Knowledge) -> Vulnerability:
+def _scores(rank: Rank) -> tuple[float | None, float | None]:
+    """EPSS and CVSS, as far as they are known."""
+    epss, severity = rank.facts.epss, rank.facts.severity
+    return epss.score if epss else None, severity.score if severity else None
+
+
+def _by_level(levels: Iterable[Level]) -> dict[str, int]:
+    """How many of each level, the most urgent first."""
+    counts = Counter(levels)
+    return {level.value: counts[level] for level in ORDER if counts[level]}
+
+
+def _vulnerability(entry: Exposed, known: Knowledge, rank: Rank) -> Vulnerability:
     states: dict[str, int] = {}
     for state in entry.endpoints.values():
         states[state.value] = states.get(state.value, 0) + 1
     exploited = known.exploited.get(entry.cve)
     return Vulnerability(
         entry.cve, entry.kev, exploited.due if exploited else "", tuple(sorted(entry.sources)), dict(entry.fixed),
-        len(entry.endpoints), len(entry.carriers - entry.endpoints.keys()), states,
+        len(entry.endpoints), len(entry.carriers - entry.endpoints.keys()), states, rank.priority, *_scores(rank),
+        rank.facts.severity.vector if rank.facts.severity else "",
     )  # fmt: skip
 
 

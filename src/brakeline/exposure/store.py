@@ -113,6 +113,15 @@ async def source_times(conn: Connection, endpoint_id: str) -> dict[str, SourceTi
     }  # fmt: skip
 
 
+async def oldest(conn: Connection) -> dict[str, int]:
+    """Source -> since when it stands open on any endpoint of the tenant."""
+    rows = await conn.fetch(
+        """SELECT source, min(first_seen) AS since FROM brakeline.endpoint_exposure_source
+           WHERE resolved_at IS NULL GROUP BY source"""
+    )
+    return {r["source"]: _millis(r["since"]) for r in rows}
+
+
 def _stamp(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 

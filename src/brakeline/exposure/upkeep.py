@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from brakeline.advisories.service import AdvisoriesService, Knowledge, fingerprint_of
+from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
 from brakeline.exposure import store
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
+from brakeline.exposure.priority import INTERNET_TAG
+from brakeline.exposure.ranks import Rank
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
@@ -37,13 +39,17 @@ class Upkeep:
         self._known: Knowledge | None = None
         self._book = Book(())
         self._indexes: dict[str, TenantIndex] = {}
+        self._internet: dict[str, frozenset[str]] = {}  # tenant -> endpoints that are tagged so
+        self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
         self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:
         """The advisories in use; read again when a feed has brought others."""
         feeds = await self._advisories.feeds()
-        if self._known is None or fingerprint_of(feeds) != self._known.fingerprint:
-            self._known = await self._advisories.knowledge()
+        if self._known is None or scored_of(feeds) != self._known.scored:
+            before, self._known = self._known, await self._advisories.knowledge()
+            if before is not None and before.fingerprint == self._known.fingerprint:
+                return self._known  # only scores are new: no finding moved
             self._book = Book(self._known.rows, frozenset(self._known.exploited))
         elif feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
             self._known = replace(self._known, feeds=feeds)
@@ -83,6 +89,7 @@ class Upkeep:
         """Bring the index and the counts of a tenant up to date; gives how many endpoints were assessed."""
         known, index = await self.knowledge(), self._indexes.setdefault(tenant_id, TenantIndex())
         endpoints = {e.id: e for e in await self._endpoints(tenant_id) if e.inventory_ms}
+        self._internet[tenant_id] = frozenset(e.id for e in endpoints.values() if INTERNET_TAG in e.tags)
         async with self._db.tenant(tenant_id) as conn:
             stored = await store.exposures(conn)
         for endpoint_id in index.views.keys() - endpoints.keys():

@@ -64,9 +64,17 @@ class Settings:
     pg_bindir: Path | None = _setting(  # noqa: RUF009
         None, "Directory of PostgreSQL programs to use instead of the wheel's."
     )
+    epss_url: str | None = _setting(None, "Where EPSS is fetched from every six hours; empty = it is imported by hand.")
+    kev_url: str | None = _setting(None, "The same for the catalogue of known exploited vulnerabilities.")
+    cvss_url: str | None = _setting(None, "The same for CVSS vectors.")
     log_format: str = _setting("console", "How to log to stderr: console or json.")
     log_level: str = _setting("info", "Least important events to log: debug, info, warning or error.")
     specimens: bool = _setting(False, "Serve /_ui: every component of the console in every state, for its developers.")
+
+    def feed_addresses(self) -> dict[str, str]:
+        """Feed -> where it is fetched from."""
+        named = {"epss": self.epss_url, "cisa-kev": self.kev_url, "cvss": self.cvss_url}
+        return {feed: url for feed, url in named.items() if url}
 
 
 WANTED: Final = {"int": "a whole number", "bool": "true or false", "tuple[str, ...]": "a list of names"}

@@ -192,8 +192,11 @@ def _change(planned: Plan, closing: Closing, title: str = "") -> Change:
 
 
 def _risk(closing: Closing) -> Risk:
-    """What is known of what the updates close. Neither EPSS nor CVSS is loaded by any feed yet."""
-    return Risk(closing.assessed > 0, len(closing.closed), closing.kev, closing.exposed)
+    """What is known of what the updates close."""
+    return Risk(
+        closing.assessed > 0, len(closing.closed), closing.kev, closing.exposed, closing.epss, closing.cvss,
+        closing.at_risk, closing.epss_note,
+    )  # fmt: skip
 
 
 def _regions(planned: Plan) -> int:

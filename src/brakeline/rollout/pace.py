@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from brakeline.advisories.model import LIKELY, VERY_LIKELY
 from brakeline.core.errors import Invalid
 from brakeline.rollout.lanes import why_fast
 from brakeline.rollout.model import Change
@@ -20,8 +21,8 @@ from brakeline.rollout.timeline import Timeline, timeline
 CAREFUL: Final = "careful"
 CHOICES: Final = (CAREFUL, "fast", "emergency")  # from the slowest on; a rehearsal is none of them
 BY_RISK: Final = "risk"  # a person's word for "as suggested"
-LIKELY: Final = 0.1  # EPSS: probability that it is exploited within 30 days, from which on the fast pace is weighed
-VERY_LIKELY: Final = 0.5  # and the emergency lane
+FAST_FROM: Final = LIKELY  # EPSS: probability of attempts within 30 days from which on the fast pace is weighed
+EMERGENCY_FROM: Final = VERY_LIKELY  # and the emergency lane
 EXPLOITED_A_DAY: Final = 0.003  # of exposed endpoints are broken into a day where it is exploited; own assumption
 BAD_CHANGES: Final = 0.001  # of changes harm those who take them, each of `FAULTS` as often; own assumption
 CLEARLY: Final = 1.5  # by this factor a faster pace must cost less than a slower one
@@ -53,6 +54,9 @@ class Risk:
     exposed: int = 0  # endpoints on which any of them stands open
     epss: float | None = None  # the highest of theirs; None = no such data is loaded
     cvss: float | None = None  # the same; says how bad, never how likely
+    at_risk: float | None = None  # endpoints, each by how likely the likeliest of what is closed there is exploited: 1
+    # for what is known to be, EPSS for the rest; None = all that are exposed, by the likeliest of all
+    epss_note: str = ""  # why `epss` is None, or of which day it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ class Option:
     harms: tuple[Harm, ...]
     allowed: bool  # by what is known of the risk
     two_people: str = ""  # why it takes them, "" = it does not
-    cost: float = 0.0  # endpoints expected to be lost either way, by the assumptions above
+    cost: float = 0.0  # endpoints expected to be lost either way, by the assumptions above: the sum of the next two
+    waiting: float = 0.0  # broken into while they wait
+    hurrying: float = 0.0  # taken down by a bad change
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +148,26 @@ def _option(pace: str, risk: Risk, change: Change, size: int, regions: int) -> O
     line = timeline(policy, change, size, regions)
     harms = tuple(_harm(line, fault) for fault in FAULTS)
     exposed_days = risk.exposed * line.mean_wait_h / 24
-    cost = exposed_days * danger(risk) + BAD_CHANGES * sum(h.harmed for h in harms) / len(harms)
+    waiting = a_day(risk) * line.mean_wait_h / 24
+    hurrying = BAD_CHANGES * sum(h.harmed for h in harms) / len(harms)
     uptos = tuple(r.upto for r in line.rings)
     two = "" if pace == CAREFUL else why_fast(policy, change, size)
-    return Option(pace, line.hours, uptos, exposed_days, harms, _allowed(pace, risk), two, cost)
+    return Option(pace, line.hours, uptos, exposed_days, harms, _allowed(pace, risk), two,
+                  waiting + hurrying, waiting, hurrying)  # fmt: skip
 
 
-def danger(risk: Risk) -> float:
-    """The share of exposed endpoints that a day costs."""
-    if risk.exploited:
-        return EXPLOITED_A_DAY
-    return EXPLOITED_A_DAY * risk.epss if risk.epss is not None else 0.0
+def a_day(risk: Risk) -> float:
+    """Endpoints expected to be broken into in a day of waiting. What nothing says is likely counts as nothing here,
+    which is why it hurries nobody; it is not called safe."""
+    if risk.at_risk is not None:
+        return EXPLOITED_A_DAY * risk.at_risk
+    return EXPLOITED_A_DAY * risk.exposed * (1.0 if risk.exploited else risk.epss or 0.0)
 
 
 def _allowed(pace: str, risk: Risk) -> bool:
     """Whether what is known of the risk is reason enough to weigh this pace at all."""
     likely = 1.0 if risk.exploited else risk.epss or 0.0
-    bound = {"careful": 0.0, "fast": LIKELY, "emergency": VERY_LIKELY}[pace]
+    bound = {"careful": 0.0, "fast": FAST_FROM, "emergency": EMERGENCY_FROM}[pace]
     return pace == CAREFUL or (risk.assessed and likely >= bound)
 
 

@@ -19,13 +19,15 @@ from brakeline.rollout.pace import (
     Harm,
     Option,
     Risk,
+    a_day,
     suggest,
     weigh,
 )
 
 GATE: Final = "pace"
 CVES_NAMED: Final = 3
-HEAD: Final = ("pace", "earliest end", "rings", "endpoint-days exposed", *(f"reached by: {n}" for n in (
+HEAD: Final = ("pace", "earliest end", "rings", "endpoint-days exposed", "lost by waiting", "lost by a bad change", *(
+    f"reached by: {n}" for n in (
     "all at once", "5 % at once", "1 % at once", "0.1 % at once", "all, a day later")))  # fmt: skip
 
 
@@ -41,7 +43,8 @@ def sentences(advice: Advice) -> tuple[str, ...]:
     """What waiting costs, what hurrying costs, what follows, on what grounds."""
     said = [known(advice.risk)]
     if advice.options:
-        said += [_waiting(advice), *(_hurrying(advice.options[0], o) for o in advice.options[1:])]
+        said += [_waiting(advice), *_a_day(advice.risk), *(_hurrying(advice.options[0], o) for o in advice.options[1:])]
+        said.append(_trade(advice.options))
         said.append(
             f"Expectations, not promises: {100 * EXPLOITED_A_DAY:g} % of exposed endpoints broken into a day where it "
             f"is exploited, one bad change in {round(1 / BAD_CHANGES):,}, everybody there when a ring opens, no budget "
@@ -62,7 +65,8 @@ def known(risk: Risk) -> str:
         text += f"; known to be exploited: {names}"
     else:
         text += "; none is known to be exploited"
-    likely = "no EPSS is loaded" if risk.epss is None else f"EPSS up to {risk.epss:.2f}"
+    day = f" ({risk.epss_note})" if risk.epss_note else ""
+    likely = risk.epss_note or "no EPSS is loaded" if risk.epss is None else f"EPSS up to {risk.epss:.2f}{day}"
     bad = "no CVSS is loaded" if risk.cvss is None else f"CVSS up to {risk.cvss:.1f}"
     return f"{text}. {likely[0].upper()}{likely[1:]}, {bad}."
 
@@ -72,7 +76,8 @@ def rows(advice: Advice) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             o.pace + (" (suggested)" if o.pace == advice.suggested else ""), span(o.hours),
-            " / ".join(f"{n:,}" for n in o.rings), f"{o.exposed_days:,.0f}", *map(_reached, o.harms),
+            " / ".join(f"{n:,}" for n in o.rings), f"{o.exposed_days:,.0f}",
+            lost(o.waiting), lost(o.hurrying), *map(_reached, o.harms),
         )
         for o in advice.options
     )  # fmt: skip
@@ -103,6 +108,29 @@ def count(n: int, one: str, many: str = "") -> str:
 
 def _reached(harm: Harm) -> str:
     return f"{harm.taken:,}" if harm.found else f"{harm.taken:,} (all: not found in time)"
+
+
+def lost(endpoints: float) -> str:
+    """An expected number of endpoints, not more exact than it is."""
+    return f"{endpoints:,.0f}" if endpoints >= 10 else f"{endpoints:.1f}" if endpoints >= 0.1 else f"{endpoints:.1g}"
+
+
+def _a_day(risk: Risk) -> tuple[str, ...]:
+    """What a day of waiting costs, with the sum that says so."""
+    cost = a_day(risk)
+    if not cost:
+        return ("A day of waiting: nothing says that any of it is exploited or likely to be, so no cost is known.",)
+    weight = cost / EXPLOITED_A_DAY
+    return (
+        f"A day of waiting is expected to cost {lost(cost)} endpoints: {weight:,.1f} endpoints (each counts as 1 where "
+        f"it is exploited, else by its likeliest EPSS) times {100 * EXPLOITED_A_DAY:g} %.",
+    )
+
+
+def _trade(options: tuple[Option, ...]) -> str:
+    """Both sides in one unit."""
+    each = "; ".join(f"{o.pace} {lost(o.waiting)} and {lost(o.hurrying)}" for o in options)
+    return f"Endpoints expected to be lost by waiting and by a bad change: {each}."
 
 
 def _waiting(advice: Advice) -> str:

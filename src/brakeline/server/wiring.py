@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from brakeline.advisories.api import router as feeds_router
+from brakeline.advisories.importing import Importing
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
@@ -79,6 +81,7 @@ RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
+    feeds_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
     drills_router,
@@ -184,6 +187,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     agent_plane = AgentPlane(fleet, exchange, rollout, clock)
     drills = DrillService(db, ids, tenancy, DrillParts(agent_plane, fleet, rollout, clock), exchange.forget)
     found: dict[str, Any] = {
+        "importing": Importing(db, clock, advisories, _first(tenancy), settings.feed_addresses()),
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
@@ -220,6 +224,15 @@ def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:
     return told
 
 
+def _first(tenancy: TenancyService) -> Callable[[], Awaitable[str]]:
+    """Which organisation runs this installation."""
+
+    async def first() -> str:
+        return (await tenancy.first_tenant()).tenant_id
+
+    return first
+
+
 def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | None]]:
     """In whose name this server publishes what came with it: the first organisation's, once there is one."""
 
@@ -243,7 +256,9 @@ def _reconcilers(
     assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
 
     async def load_advisories() -> str:
-        feeds = await advisories.load_seed()
+        feeds = await advisories.reload()
+        assessing.kick()
+        await advisories.ask()
         assessing.kick()
         return f"{len(feeds)} feeds"
 

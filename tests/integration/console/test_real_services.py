@@ -22,6 +22,7 @@ from tests.support import require
 from tests.support_fleet import SmallFleet, deb, update
 from tests.support_releases import release_bundle
 
+from brakeline.advisories.importing import Importing
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
@@ -144,6 +145,11 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     Acts(rollouts, tenancy.approvals)
     freezing = Freezing(rollouts, tenancy.approvals)
     holding = Holding(database, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
+
+    async def first() -> str:
+        return (await tenancy.first_tenant()).tenant_id
+
+    importing = Importing(database, clock, advisories, first, {})
     cells = CellsService(database, clock, ids, fleet.cell, tmp_path, "")
     CellActs(cells, tenancy.approvals, fleet.service)
     conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
@@ -152,7 +158,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
-        one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}",
+        one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}", importing=importing,
     )  # fmt: skip
     console = build_console(state)
     made = House(
@@ -247,6 +253,10 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
     detail = await house.page(f"/vulnerabilities/{cve[1]}")
     assert "web-01" in detail
     assert "selection=cve" in detail
+    assert "Why this priority" in detail
+    assert "no endpoint is tagged internet-facing: taken for inside" in detail
+    assert "not scored" in await house.page("/vulnerabilities?q=priority:unrated")
+    assert "unrated" in await house.page(f"/endpoints/{web}/findings")
     assert "Did you mean" in await house.page("/vulnerabilities?q=kve:yes")
     assert cve[1] in await house.page(f"/vulnerabilities?q={cve[1]}")
     for path in (
@@ -304,6 +314,8 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert "Pace: rehearsal" in shown
     assert "Suggested: " in shown
     assert "endpoint-days exposed" in shown
+    assert "lost by waiting" in shown
+    assert "Endpoints expected to be lost by waiting and by a bad change: careful " in shown
     digest = re.search(r'name="digest" value="([^"]+)"', shown)
     assert digest is not None
     form = {"filter": "os:debian", "selection": "security", "policy": "rehearsal", "name": "curl", "digest": digest[1]}
@@ -370,6 +382,8 @@ async def test_held_content_is_shown_with_its_figures_and_refused_with_a_reason(
     calm = await house.page("/content")
     assert "debian-changelog" in calm
     assert "more than 5% of all findings" in calm
+    assert "Nothing says how likely exploitation is" in calm
+    assert (await house.post("/content/epss/fetch")).status == 422  # no address is set
     rows = [{"source": "curl", "cve": f"CVE-2099-{i}", "fixed": "99", "date": "2099-01-01"} for i in range(9000)]
     text = "\n".join(json.dumps(row) for row in rows)
     (tmp_path / "rows.jsonl").write_text(text)

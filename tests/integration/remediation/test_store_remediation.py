@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from tests.support_feeds import CRITICAL, cvss_file, day, epss_file, importing_of
 from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
 from tests.support_people import wired
 
@@ -253,3 +254,29 @@ async def test_create_refuses_what_was_not_seen(world: World) -> None:
     assert (await world.remediation.deployments(OWNER))[0] == []
     assert await world.rollouts.list(OWNER) == ()
     assert (await world.remediation.preview(OWNER, f"id:{b}", "names", ["tzdata"])).plan.updates[0].security is False
+
+
+async def test_epss_and_cvss_say_what_waiting_costs_and_what_is_too_old_says_so(
+    world: World, database: Database
+) -> None:
+    for host in "abc":
+        await world.endpoint(host)
+    await world.allow()
+    advisories = AdvisoriesService(database, world.clock)
+    importing = importing_of(database, world.clock, advisories, TENANT)
+    before = (await world.remediation.preview(OWNER, "")).pace
+    assert "No EPSS is loaded, no CVSS is loaded." in before.sentences[0]
+    closed = (await world.remediation.preview(OWNER, "")).closing.closed
+    exploited = (await advisories.knowledge()).exploited
+    plain = next(cve for cve in closed if cve not in exploited)
+    await importing.import_file(OWNER, "epss", epss_file(world.clock, {plain: 0.4}))
+    await importing.import_file(OWNER, "cvss", cvss_file(world.clock, {plain: CRITICAL}))
+    advice = (await world.remediation.preview(OWNER, "")).pace
+    assert (advice.risk.epss, advice.risk.cvss) == (0.4, 9.8)
+    assert advice.risk.at_risk == pytest.approx(3.0 if advice.risk.exploited else 1.2)
+    assert f"EPSS up to 0.40 (of {day(world.clock)}, 0 days old), CVSS up to 9.8." in advice.sentences[0]
+    assert any(s.startswith("A day of waiting is expected to cost ") for s in advice.sentences)
+    world.clock.advance(31 * 86400)
+    late = (await world.remediation.preview(OWNER, "")).pace
+    assert late.risk.epss is None
+    assert "EPSS is too old to be used (of " in late.sentences[0]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brakeline.advisories.model import Advisory
+from brakeline.advisories.model import Advisory, KnownExploited
 from brakeline.core.debversion import deb_key
 from brakeline.core.errors import Invalid
 from brakeline.exposure.closing import closing
@@ -15,6 +15,7 @@ from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Installed, Role
 from brakeline.exposure.offers import NEWEST, Offered, candidate_key, offers, state_of
+from brakeline.exposure.ranks import Known, ranked
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 DEBIAN = "debian:12"
@@ -116,10 +117,12 @@ def test_carried_only_is_counted_apart() -> None:
     index.put(both)
     entries = index.exposed(book)
     assert (entries["CVE-1"].endpoints, entries["CVE-1"].carriers) == ({}, {"ep_1"})
-    assert [e.cve for e in selected(entries, parse(""))] == ["CVE-2", "CVE-1"]  # exploited first, carried last
-    assert [e.cve for e in selected(entries, parse("role:carrier"))] == ["CVE-1"]
-    assert [e.cve for e in selected(entries, parse("kev:yes state:fixable_now cur"))] == ["CVE-2"]
-    assert selected(entries, parse("source:bash")) == []
+    known = Known({"CVE-2": KnownExploited("CVE-2", "2026-01-01", "2026-02-01")}, {}, {}, "2026-11-20", 0)
+    ranks = ranked(entries.values(), known, frozenset(), {})
+    assert [e.cve for e in selected(entries, parse(""), ranks)] == ["CVE-2", "CVE-1"]  # exploited first, carried last
+    assert [e.cve for e in selected(entries, parse("role:carrier"), ranks)] == ["CVE-1"]
+    assert [e.cve for e in selected(entries, parse("priority:act kev:yes state:fixable_now cur"), ranks)] == ["CVE-2"]
+    assert selected(entries, parse("source:bash"), ranks) == []
 
 
 @pytest.mark.parametrize("order", [("curl", "rust-curl"), ("rust-curl", "curl")])

@@ -10,7 +10,7 @@ from brakeline.core.errors import Invalid
 from brakeline.rollout import pace_text
 from brakeline.rollout.lanes import why_fast
 from brakeline.rollout.model import Change, Pin
-from brakeline.rollout.pace import BY_RISK, CHOICES, Risk, settle, suggest, weigh
+from brakeline.rollout.pace import BY_RISK, CHOICES, EXPLOITED_A_DAY, Risk, a_day, settle, suggest, weigh
 from brakeline.rollout.presets import policy_for
 
 CHANGE = Change((Pin("libssl3", "3.0.17"),))
@@ -110,3 +110,37 @@ def test_a_rehearsal_is_no_pace_that_needs_a_reason_and_others_are_refused() -> 
 def test_nobody_to_change_has_no_table() -> None:
     advice = pace_text.advise(KEV, CHANGE, 0)
     assert (advice.suggested, advice.options) == ("careful", ())
+
+
+def test_a_day_of_waiting_is_told_with_its_sum() -> None:
+    """40 endpoints with what is exploited and 600 where EPSS says 0.1 count as 100."""
+    risk = Risk(True, 9, ("CVE-2025-0001",), 40, 0.1, 9.8, 100.0, "of 2026-11-20, 6 days old")
+    assert a_day(risk) == pytest.approx(100 * EXPLOITED_A_DAY)
+    advice = pace_text.advise(risk, replace(CHANGE, exploited=True), 50_000)
+    said = " ".join(advice.sentences)
+    assert "EPSS up to 0.10 (of 2026-11-20, 6 days old), CVSS up to 9.8." in said
+    assert "A day of waiting is expected to cost 0.3 endpoints: 100.0 endpoints (each counts as 1 where it is" in said
+    careful, fast, emergency = advice.options
+    assert careful.waiting > fast.waiting > emergency.waiting
+    assert careful.hurrying < min(fast.hurrying, emergency.hurrying)
+    assert all(o.cost == pytest.approx(o.waiting + o.hurrying) for o in advice.options)
+    assert f"by a bad change: careful {pace_text.lost(careful.waiting)} and " in said
+
+
+def test_where_nothing_says_it_is_likely_no_cost_of_waiting_is_claimed() -> None:
+    said = " ".join(pace_text.advise(Risk(True, 9, (), 40, cvss=9.8, at_risk=0.0), CHANGE, 200).sentences)
+    assert "A day of waiting: nothing says that any of it is exploited or likely to be, so no cost is known." in said
+
+
+def test_epss_that_is_too_old_is_said_and_hurries_nobody() -> None:
+    risk = Risk(True, 9, (), 8_000_000, None, None, 0.0, "EPSS is too old to be used (of 2026-01-01, 329 days old)")
+    advice = pace_text.advise(risk, CHANGE, 8_500_000)
+    assert advice.suggested == "careful"
+    assert "EPSS is too old to be used (of 2026-01-01, 329 days old), no CVSS is loaded." in advice.sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "text"), [(0.0, "0"), (0.0123, "0.01"), (0.34, "0.3"), (12.4, "12"), (4321.0, "4,321")]
+)
+def test_expectations_are_not_told_more_exactly_than_they_are(endpoints: float, text: str) -> None:
+    assert pace_text.lost(endpoints) == text

@@ -1,0 +1,41 @@
+"""Ranks a tenant's vulnerabilities: reads what `ranks` asks for, and remembers the answer until any of it changes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from brakeline.advisories.service import Knowledge
+from brakeline.advisories.standing import too_old, usable
+from brakeline.core.days import day_of
+from brakeline.exposure import store
+from brakeline.exposure.index import Exposed
+from brakeline.exposure.ranks import Known, Rank, ranked
+from brakeline.exposure.upkeep import Upkeep
+
+
+class Ranking(Upkeep):
+    """Base of `service.ExposureService`, above `Upkeep`."""
+
+    def known_now(self, known: Knowledge) -> Known:
+        """What is known of CVEs today; EPSS that is too old is not."""
+        now_ms = self._clock.now_ms()
+        epss = known.epss if usable(known.feeds, now_ms) else {}
+        return Known(known.exploited, epss, known.cvss, day_of(now_ms), now_ms)
+
+    def limits(self, known: Knowledge) -> tuple[str, ...]:
+        """What answers that rest on this cannot know."""
+        old = too_old(known.feeds, self._clock.now_ms())
+        return (*known.limits, old) if old else known.limits
+
+    async def _ranked(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed], dict[str, Rank]]:
+        """Every open CVE of a tenant, with its rank."""
+        known, entries = await self._all(tenant_id)
+        internet, now = self._internet[tenant_id], self.known_now(known)
+        key = (self._indexes[tenant_id].version, known.scored, now.today, internet)
+        remembered = self._ranks.get(tenant_id)
+        if remembered is None or remembered[0] != key:
+            async with self._db.tenant(tenant_id) as conn:
+                oldest = await store.oldest(conn)
+            ranks = await asyncio.to_thread(ranked, list(entries.values()), now, internet, oldest)  # 15,000: 0.2 s
+            remembered = self._ranks[tenant_id] = (key, ranks)
+        return known, entries, remembered[1]

@@ -1,0 +1,76 @@
+"""The priority of every vulnerability of a fleet, from what is known of each and where it stands. Pure.
+
+A CVE takes the worst place it has in the fleet: one endpoint that is tagged internet-facing is enough. It is open since
+its source stands open there, and never since before its advisory: an old source with a new flaw is not late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from typing import NamedTuple
+
+from brakeline.advisories.model import Epss, KnownExploited, Severity
+from brakeline.core.days import DAY_MS, number
+from brakeline.exposure.index import Exposed
+from brakeline.exposure.priority import Facts, Priority, prioritise, sort_key
+
+
+class Rank(NamedTuple):
+    """A priority, what it rests on, and its place in the order."""
+
+    priority: Priority
+    facts: Facts
+    key: tuple[int, int, float, float, int]
+
+
+class Known(NamedTuple):
+    """What is known of CVEs, whoever has them; `epss` empty where it is too old. `today` as text, `now_ms` as time."""
+
+    exploited: Mapping[str, KnownExploited]
+    epss: Mapping[str, Epss]
+    cvss: Mapping[str, Severity]
+    today: str
+    now_ms: int
+
+
+def ranked(
+    entries: Iterable[Exposed], known: Known, internet: AbstractSet[str], oldest: Mapping[str, int]
+) -> dict[str, Rank]:
+    """CVE -> its rank. `internet`: endpoints that are tagged so; `oldest`: source -> since when it stands open."""
+    found = {}
+    for entry in entries:
+        facts = Facts(
+            known.exploited.get(entry.cve), known.epss.get(entry.cve), known.cvss.get(entry.cve),
+            not internet.isdisjoint(entry.endpoints), bool(entry.endpoints) or not entry.carriers,
+            _longest(entry, oldest, known.now_ms), known.today,
+        )  # fmt: skip
+        priority = prioritise(facts)
+        found[entry.cve] = Rank(priority, facts, sort_key(priority, facts, len(entry.endpoints)))
+    return found
+
+
+def of_finding(cve: str, known: Known, *, internet: bool, runs: bool, since_ms: int | None, dated: str) -> Rank:
+    """The same for one finding of one endpoint."""
+    facts = Facts(
+        known.exploited.get(cve), known.epss.get(cve), known.cvss.get(cve), internet, runs,
+        open_days(since_ms, dated, known.now_ms), known.today,
+    )  # fmt: skip
+    priority = prioritise(facts)
+    return Rank(priority, facts, sort_key(priority, facts, 1))
+
+
+def open_days(since_ms: int | None, dated: str, now_ms: int) -> int | None:
+    """For how many days it stands open: since its source does, and not before its advisory."""
+    if since_ms is None:
+        return None
+    days = (now_ms - since_ms) // DAY_MS
+    with suppress(ValueError):  # the advisory has no day
+        days = min(days, now_ms // DAY_MS - number(dated))
+    return max(0, days)
+
+
+def _longest(entry: Exposed, oldest: Mapping[str, int], now_ms: int) -> int | None:
+    ages = [open_days(oldest.get(source), entry.dated.get(source, ""), now_ms) for source in entry.sources]
+    return max((age for age in ages if age is not None), default=None)
