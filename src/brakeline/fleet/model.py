@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from brakeline.protocol.messages import Facts, Health, LauncherReport, PackageManagerHealth, RebootNeed
+from brakeline.protocol.messages import Facts, Health, LauncherReport, LocalLimits, PackageManagerHealth, RebootNeed
 
 
 class EndpointState(StrEnum):
@@ -117,6 +117,7 @@ class Presence:
     launcher: LauncherReport | None = None  # None = no launcher runs its agent
     readings: Readings | None = None  # None = its agent tells none
     settings: str = ""  # digest of the settings that its agent runs by; "" = it does not say
+    local: LocalLimits | None = None  # limits of its own, and when it may be changed next; None = an older agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,8 @@ class EndpointDetail:
     enrolled_by: str  # id of the enrolment token
     same_hostname: tuple[str, ...]  # other endpoints with this host name: an earlier enrolment of the same machine?
     launcher: LauncherReport | None = None  # what its launcher last said; None = no launcher runs its agent
+    local: LocalLimits | None = None  # limits of its own; None = an agent that knows none
+    settings: str = ""  # digest of the settings that its agent runs by
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class FleetService(Enrolment, InventoryUse, ListUse):
             identity.endpoint_id,
             Presence(
                 self.clock.now_ms(), boot_id, False, check_in.agent_version, check_in.health.failed_services,
-                check_in.launcher, Readings.of(check_in.health), check_in.settings,
+                check_in.launcher, Readings.of(check_in.health), check_in.settings, check_in.local,
             ),
         )  # fmt: skip
         # The endpoint names what was acknowledged last: anything else than what is held, and both start afresh.

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from brakeline.fleet.model import Presence, Readings
-from brakeline.fleet.store.rows import Connection, millis, said, stamp
+from brakeline.fleet.store.rows import Connection, limits_said, limits_text, millis, said, stamp
 from brakeline.protocol.codec import encode
 
-_COLUMNS = "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, readings, settings"
+_COLUMNS = (
+    "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, readings, settings,"
+    " local_limits"
+)
 
 
 async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Presence]]) -> None:
@@ -19,16 +22,18 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
     await conn.execute(
         "INSERT INTO brakeline.presence AS p"
         " (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, readings,"
-        " settings)"
+        " settings, local_limits)"
         " SELECT $1, u.endpoint_id, u.last_seen, u.boot_id, u.asleep, u.agent_version,"
-        " string_to_array(u.failed, E'\\n'), u.launcher, u.readings, u.settings"
+        " string_to_array(u.failed, E'\\n'), u.launcher, u.readings, u.settings, u.local_limits"
         " FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],"
-        " $9::text[], $10::text[])"
-        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed, launcher, readings, settings)"
+        " $9::text[], $10::text[], $11::text[])"
+        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed, launcher, readings, settings,"
+        " local_limits)"
         " ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET last_seen = excluded.last_seen,"
         " boot_id = excluded.boot_id, asleep = excluded.asleep, agent_version = excluded.agent_version,"
         " failed_services = excluded.failed_services, launcher = excluded.launcher,"
-        " readings = excluded.readings, settings = excluded.settings"
+        " readings = excluded.readings, settings = excluded.settings,"
+        " local_limits = excluded.local_limits"
         " WHERE p.last_seen < excluded.last_seen",
         tenant_id,
         [endpoint_id for endpoint_id, _ in rows],
@@ -40,6 +45,7 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
         [encode(p.launcher).decode() if p.launcher else None for _, p in rows],
         [p.readings.text() if p.readings else "" for _, p in rows],
         [p.settings for _, p in rows],
+        [limits_text(p.local) for _, p in rows],
     )
 
 
@@ -60,6 +66,7 @@ async def read(conn: Connection, endpoint_ids: Sequence[str] | None) -> dict[str
             said(r["launcher"]),
             Readings.read(r["readings"]),
             r["settings"],
+            limits_said(r["local_limits"]),
         )
         for r in rows
     }
