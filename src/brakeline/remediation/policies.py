@@ -247,7 +247,8 @@ class PolicyUse:
             await store_settings.lock(conn, tenant_id)
             kept = await store_settings.kept_policies(conn)
             lately = await store_settings.given_at_once(conn, now_ms - standing.FIRST_MS)
-            given = standing.adopted(fresh, lately, kept)
+            ever = bool(known.since) or await store_settings.given_at_once(conn, 0) > 0
+            given = standing.adopted(fresh, lately, kept, ever=ever)
             await store_settings.save(conn, tenant_id, ((e, wished[e], old) for e, old in given.items()), 0, now_ms)
             await store_settings.looked_at(conn)
         return {e: Had(wished[e], 0, now_ms) for e in given}

@@ -71,8 +71,13 @@ def speak(policies: Iterable[SettingsPolicy]) -> bool:
     return any(p.speaks for p in policies)
 
 
-def adopted(fresh: Iterable[Fresh], lately: int, kept: frozenset[str] = frozenset()) -> dict[str, bool]:
+def adopted(
+    fresh: Iterable[Fresh], lately: int, kept: frozenset[str] = frozenset(), *, ever: bool = True
+) -> dict[str, bool]:
     """Who gets first settings now -> whether it was there before its policies (`lately` others were, in FIRST_MS).
+
+    Where nobody of an organisation ever got any (`ever` False), FIRST_MAX begin at once, however many there are: the
+    first policy of a fleet is seen to work in minutes, and the others follow by the rings of a rollout.
 
     Whoever was enrolled under its policies has never run by anything else. `kept`: policies from before settings went
     by rollouts: what they let an endpoint do it does already.
@@ -84,7 +89,14 @@ def adopted(fresh: Iterable[Fresh], lately: int, kept: frozenset[str] = frozense
             first[one.endpoint_id] = False
         else:
             old.append(one.endpoint_id)
-    return first | (dict.fromkeys(old, True) if len(old) + lately <= FIRST_MAX else {})
+    if len(old) + lately > FIRST_MAX:
+        old = sorted(old, key=_spread)[:FIRST_MAX] if not ever else []
+    return first | dict.fromkeys(old, True)
+
+
+def _spread(endpoint_id: str) -> bytes:
+    """An order that has nothing to do with when, where or as what endpoints were enrolled."""
+    return hashlib.sha256(f"first settings {endpoint_id}".encode()).digest()
 
 
 def digest(targets: Mapping[str, Settings]) -> str:

@@ -9,6 +9,7 @@ root helper, which asks again before it begins.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,7 @@ from brakeline.protocol.messages import Action, Transaction
 
 FORMAT: Final = "${Package}\\t${Architecture}\\n${Conffiles}\\n"
 BYTES_MAX: Final = 16 * 1024 * 1024  # a larger one is no configuration
-OVER: Final = frozenset({"obsolete", "remove-on-upgrade"})  # of no concern to the new version
+_LINE: Final = re.compile(r" (?P<path>/.+) (?P<md5>[0-9a-f]{32})")  # obsolete and new ones say more, or less
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,9 @@ def parse(text: str) -> dict[tuple[str, str], tuple[Conffile, ...]]:
             name, _, architecture = line.partition("\t")
             mine = found.setdefault((name, architecture), [])
         elif line.startswith(" "):
-            path, *rest = line.strip().rsplit(" ")
-            marks = [word for word in rest if word not in OVER]
-            if len(marks) == len(rest) == 1 and len(marks[0]) == 32:
-                mine.append(Conffile(path, marks[0]))
+            read = _LINE.fullmatch(line)
+            if read is not None:
+                mine.append(Conffile(read["path"], read["md5"]))
     return {key: tuple(files) for key, files in found.items()}
 
 
