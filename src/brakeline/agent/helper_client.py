@@ -9,7 +9,7 @@ from typing import Any
 from brakeline.agent import helper_wire
 from brakeline.agent.helper_wire import BadFrame, HelperAway
 from brakeline.protocol import codec
-from brakeline.protocol.messages import Settings, SignedOrder, Transaction, TransactionResult
+from brakeline.protocol.messages import RESTARTS_A_DAY_MAX, Settings, SignedOrder, Transaction, TransactionResult
 
 ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
 LOOK_S_MAX = 60.0  # a simulation of apt, and the hashes of what is kept
@@ -66,7 +66,7 @@ class HelperClient:
             return None
         return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))
 
-    def restart(self, order: SignedOrder, server_ms: int, a_day: int) -> Going | Declined | None:
+    def restart(self, order: SignedOrder, server_ms: int, a_day: int = RESTARTS_A_DAY_MAX) -> Going | Declined | None:
         """`Going` = the machine goes down; None = no answer. `a_day`: at most, by the settings of this endpoint."""
         words = {"order": codec.to_plain(order), "server_ms": server_ms, "a_day": a_day}
         reply = self._ask({"verb": "restart", **words})

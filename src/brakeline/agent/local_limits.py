@@ -8,12 +8,11 @@ file of its own, for the reason of `reboots.RESTART_FILE`: an older release must
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any, Final
 
-from brakeline.agent.taking import KIB_S_MIN, WINDOWS_MAX
+from brakeline.agent.taking import KIB_S_MIN
 from brakeline.core import weekly
 from brakeline.core.errors import Fault, Invalid
 from brakeline.protocol.codec import from_plain, to_plain
@@ -22,6 +21,7 @@ from brakeline.protocol.settings import NICE_MAX, WIDEST
 
 LIMITS_FILE: Final = "limits.json"
 KEYS: Final = ("mode", "windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice")
+WINDOWS_MAX: Final = 14  # two a day
 BYTES_MAX: Final = 16 * 1024
 RANGES: Final = {
     "restarts_a_day": (0, RESTARTS_A_DAY_MAX), "download_kib_s": (KIB_S_MIN, 10_000_000), "nice": (0, NICE_MAX),
@@ -54,6 +54,8 @@ def read(raw: bytes) -> Settings:
         raise Invalid("it is no JSON object")
     for key in plain:
         if key not in KEYS:
+            import difflib  # late: the resident agent needs it for a mistyped key only
+
             near = difflib.get_close_matches(key, KEYS, n=1)
             raise Invalid(f"unknown key {key[:40]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     for key, (least, most) in RANGES.items():

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from brakeline.agent.files import write_durably
-from brakeline.protocol.messages import RestartOrder
+from brakeline.protocol.messages import RESTARTS_A_DAY_MAX, RestartOrder
 
 RESTART_FILE: Final = "restart.json"  # beside agent.json: an older release must not stumble over a key that it lacks
-A_DAY_MAX: Final = 4  # whatever the file says
+A_DAY_MAX: Final = RESTARTS_A_DAY_MAX  # whatever the file says
 SETTLED_S: Final = 600.0  # since the last start
 DAY_MS: Final = 86_400_000
 KEPT: Final = 32  # lines of the record: more than a day's

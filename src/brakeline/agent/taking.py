@@ -37,7 +37,7 @@ INTERVAL_S_MIN: Final = 1  # bounds on what settings may ask; below, the agent w
 INTERVAL_S_MAX: Final = 3600
 INVENTORY_S_MIN: Final = 10
 REFRESH_S_MIN: Final = 600
-WINDOWS_MAX: Final = 28  # four a day; more are read as never open
+WINDOWS_MAX: Final = 100  # what several policies have in common may be many; more are read as never open
 KIB_S_MIN: Final = 16  # slower, a kernel takes longer than a transaction may
 
 

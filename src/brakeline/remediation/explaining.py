@@ -15,8 +15,7 @@ from brakeline.core import weekly
 from brakeline.protocol.messages import LocalLimits, Settings
 from brakeline.protocol.settings import NAMES, NONE, for_older, narrowest, shown, wider, within
 from brakeline.remediation.decide import effective, speakers
-from brakeline.remediation.model import SettingsPolicy
-from brakeline.remediation.store_settings import Had
+from brakeline.remediation.model import Had, SettingsPolicy
 
 NO_POLICY: Final = "no policy speaks of it"
 

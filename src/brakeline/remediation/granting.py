@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from brakeline.protocol.messages import SettingsGrant, SignedOrder
-from brakeline.remediation.store_settings import Had
+from brakeline.remediation.model import Had
 
 Sign = Callable[[SettingsGrant], SignedOrder]
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from brakeline.exposure.answers import Closing
-from brakeline.protocol.messages import Conffiles, Mode, PendingUpdate, RestartConsent
+from brakeline.protocol.messages import Conffiles, Mode, PendingUpdate, RestartConsent, Settings
 from brakeline.rollout.pace import Advice
 
 
@@ -33,6 +33,15 @@ class Words:
 
 
 SILENT: Final = Words()
+
+
+@dataclass(frozen=True, slots=True)
+class Had:
+    """The last good settings of an endpoint, and by which version since when. `since_ms` rises with each change."""
+
+    settings: Settings
+    version: int  # 0 = its first ones
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,8 @@ from brakeline.remediation.decide import effective, why
 from brakeline.remediation.decide import self_update as self_update_of
 from brakeline.remediation.explaining import SettingsSheet, sheet, zone_of
 from brakeline.remediation.granting import Grants
-from brakeline.remediation.model import SILENT, SelfUpdate, SettingsPolicy, Words
+from brakeline.remediation.model import SILENT, Had, SelfUpdate, SettingsPolicy, Words
 from brakeline.remediation.remembered import Remembered
-from brakeline.remediation.store_settings import Had
 from brakeline.remediation.words import refuse_never_open
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from brakeline.protocol.messages import Settings
 from brakeline.remediation import standing
 from brakeline.remediation.decide import effective
-from brakeline.remediation.model import SettingsPolicy
-from brakeline.remediation.store_settings import Had
+from brakeline.remediation.model import Had, SettingsPolicy
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Settings
+from brakeline.remediation.model import Had
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,15 +26,6 @@ class Version:
     made_ms: int
     made_by: str
     good_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Had:
-    """The last good settings of an endpoint, and by which version since when. `since_ms` rises with each change."""
-
-    settings: Settings
-    version: int  # 0 = its first ones
-    since_ms: int
 
 
 async def standing(conn: Connection) -> dict[str, Had]:

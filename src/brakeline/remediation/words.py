@@ -13,7 +13,7 @@ from brakeline.remediation.decide import effective
 from brakeline.remediation.model import SettingsPolicy, Words
 
 W = TypeVar("W", RestartConsent, Conffiles)
-WINDOWS_MAX: Final = 28  # as many as an agent reads
+WINDOWS_MAX: Final = 14  # two a day; an agent reads a hundred, for what several policies have in common
 RANGES: Final = {
     "restarts_a_day": (0, RESTARTS_A_DAY_MAX), "download_kib_s": (16, 10_000_000), "nice": (0, NICE_MAX),
 }  # fmt: skip

@@ -248,6 +248,6 @@ def test_the_helper_is_told_the_narrower_of_both() -> None:
 
 
 def test_settings_from_nowhere_are_bounded_too() -> None:
-    wild = Settings(Mode.PATCH, 1, 1, 1, ("mon 01:00/02:00",) * 99, RestartConsent.ANY, Conffiles.REPLACE, 99, 1, 99)
+    wild = Settings(Mode.PATCH, 1, 1, 1, ("mon 01:00/02:00",) * 101, RestartConsent.ANY, Conffiles.REPLACE, 99, 1, 99)
     found = taking.bounded(wild)
     assert (found.windows, found.restarts_a_day, found.download_kib_s, found.nice) == ((NEVER,), 4, 16, 19)

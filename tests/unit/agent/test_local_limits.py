@@ -46,7 +46,7 @@ def test_what_root_writes_is_what_holds_and_the_rest_stays_open(tmp_path: Path) 
     [
         ("{", "no JSON object"), ("[]", "no JSON object"), ('"' + "x" * 20_000 + '"', "no JSON object"),
         ({"window": ["sat 00:00/24:00"]}, "did you mean 'windows'"), ({"windows": ["saturdays"]}, "no weekly window"),
-        ({"windows": []}, "1 to 28"), ({"windows": "sat 00:00/24:00"}, "expected a list"),
+        ({"windows": []}, "1 to 14"), ({"windows": "sat 00:00/24:00"}, "expected a list"),
         ({"windows": ["sat 00:00/24:00", "sat 01:00/02:00"]}, "overlap"), ({"mode": "both"}, "expected one of"),
         ({"nice": 20}, "0 to 19"), ({"nice": True}, "0 to 19"), ({"restarts_a_day": 5}, "0 to 4"),
         ({"download_kib_s": 1}, "16 to"),
