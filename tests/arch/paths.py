@@ -36,6 +36,9 @@ CALLERS = {
     "set_leases": {"rollout/releasing.py"},
     "follow_order": {"server/following.py"},
     "CheckInReply": {"server/exchange.py", "drills/wire.py"},  # a drill's endpoints remember the last one they got
+    "SettingsGrant": {"remediation/granting.py"},  # signed over what rollouts have proven, and nothing else
+    "Allowed": {"agent/ceiling.py"},  # what raises the ceiling: a believed grant …
+    "Trial": {"agent/taking.py"},  # … or a believed offer of a rollout
     "settings_told": {"remediation/policies.py"},  # which settings a reply repeats
     "AskHelper": {"agent/offers.py"},  # of a believed order that fits what was planned
     "AskLauncher": {"agent/releases.py"},
@@ -130,7 +133,7 @@ def starters_of_programs(root: Path = SRC) -> set[str]:
 def everything() -> set[str]:
     """All of it, as the reference spells it."""
     return (
-        fields_of((*FROM_THE_CELL, messages.Offer, content.Rules, *SIGNED_ONLINE))
+        fields_of((*FROM_THE_CELL, messages.Offer, messages.SettingsGrant, content.Rules, *SIGNED_ONLINE))
         | verbs_of((SRC / "agent/helper.py").read_text())
         | children_of((SRC / "agent/verbs.py").read_text())
         | commands_of(agent_model.Command, "agent")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.arch import paths
-from tests.unit.agent.test_decide import CANDIDATE, ME, OFFERED, PLAN, ROLLOUT, Story, begun, prepared, sign
+from tests.unit.agent.test_decide import CANDIDATE, ME, OFFERED, PLAN, ROLLOUT, Story, begun, grant, prepared, sign
 
 from brakeline.agent import helper_wire, model
 from brakeline.agent.config import Config
@@ -106,6 +106,7 @@ PARTS: dict[str, Any] = {  # each part of a reply at its most demanding, none of
     "resync": True,
     "scan": 99,
     "recalled": (OTHER,),
+    "granted": grant(messages.Settings(messages.Mode.PATCH, 1, 10, 600), 1),
     "restart": sign(OFFERED),  # signed by the cell, but no order to restart
     "follow": '{"signed":{"self_update":true,"pin":"x"}}',
 }

@@ -23,6 +23,7 @@ from brakeline.protocol import codec
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import (
     ORDER_CONTEXT,
+    SETTINGS_CONTEXT,
     Action,
     ActionKind,
     Candidate,
@@ -33,6 +34,7 @@ from brakeline.protocol.messages import (
     Outcome,
     Secret,
     Settings,
+    SettingsGrant,
     SignedOrder,
     Transaction,
     TransactionResult,
@@ -43,6 +45,7 @@ from brakeline.trust import ed25519
 SEEDS = 200
 CELL_SEED = bytes(range(32))
 ENDPOINT = "ep_01JD0000000000000000000001"
+SETTINGS = Settings(Mode.PATCH, 60, 300)
 SERVER_ERA_MS = 1_800_000_000_000
 LOCAL_ERA_MS = 200_000_000_000  # the endpoint believes it is 1976
 CALM_S = 900.0  # time without faults at the end of a history, at most
@@ -57,6 +60,13 @@ class Died(Exception):
 def signed(offer: Offer) -> SignedOrder:
     payload = codec.encode(offer)
     return SignedOrder(payload.decode(), ed25519.sign(CELL_SEED, ORDER_CONTEXT + payload).hex())
+
+
+@cache
+def granted() -> SignedOrder:
+    """What this endpoint may run by: a reply's settings are not signed."""
+    payload = codec.encode(SettingsGrant(ENDPOINT, SETTINGS, 1))
+    return SignedOrder(payload.decode(), ed25519.sign(CELL_SEED, SETTINGS_CONTEXT + payload).hex())
 
 
 @cache
@@ -135,10 +145,10 @@ class World:
         candidates = tuple(
             Candidate(r, 1, (UpdateRef(package, "2"),)) for r, package in self.rollouts.items() if r not in self.halted
         )
-        settings = Settings(Mode.PATCH, 60, 300)
         return CheckInReply(
-            self.server_ms(), settings, candidates, tuple(signed(o) for o in open_offers), tuple(sorted(self.halted))
-        )
+            self.server_ms(), SETTINGS, candidates, tuple(signed(o) for o in open_offers), tuple(sorted(self.halted)),
+            granted=granted(),
+        )  # fmt: skip
 
     # --- the helper ------------------------------------------------------------------------------------------------
 

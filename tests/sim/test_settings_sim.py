@@ -3,6 +3,8 @@
 The real `decide` of the agent on one side, `remediation.standing` on the other, and a cell of a few lines between them.
 What always holds right after an exchange: the agent runs by nothing wider than its last good settings unless a rollout
 that stands has offered it, and by nothing that policies have taken away; when all is calm it runs by what is in force.
+And against whoever can write replies without the cell's order key (wider settings, old grants, old offers, grants of
+another endpoint): whatever comes, the agent runs by nothing wider than what was once signed for it and still stands.
 """
 
 from __future__ import annotations
@@ -12,20 +14,33 @@ import random
 from dataclasses import dataclass, field, replace
 
 import pytest
-from tests.unit.agent.test_decide import ME, SERVER_MS, Story, begun, sign
+from tests.unit.agent.test_decide import ME, SERVER_MS, Story, begun, grant, sign
 
-from brakeline.agent import model, taking
-from brakeline.agent.model import State
+from brakeline.agent import ceiling, model, taking
+from brakeline.agent.model import Durable, State
 from brakeline.agent.providers.model import Planned
 from brakeline.core.ids import make_id
+from brakeline.protocol import codec
 from brakeline.protocol.digests import settings_digest
-from brakeline.protocol.messages import Candidate, Mode, Offer, Settings, UpdateRef
+from brakeline.protocol.messages import (
+    Candidate,
+    Mode,
+    Offer,
+    RestartConsent,
+    Settings,
+    SettingsGrant,
+    SignedOrder,
+    UpdateRef,
+)
+from brakeline.protocol.settings import WIDEST
 from brakeline.remediation import standing
 from brakeline.remediation.standing import NONE
 
 SEEDS = 60
 STEPS = 40
-ALL = [Settings(m, 60, i, r) for m, i, r in itertools.product(Mode, (600, 900, 7200), (900, 21600, 86400))]
+ALL = [Settings(m, 60, i, r, w, c) for m, i, r, w, c in itertools.product(
+    Mode, (600, 900, 7200), (900, 21600, 86400), ((), ("sat,sun 00:00/24:00",), ("daily 22:00/06:00",)),
+    (RestartConsent.ANY, RestartConsent.WINDOW, RestartConsent.NEVER))]  # fmt: skip
 PIN = (UpdateRef(taking.PACKAGE, "0123456789ab"),)
 
 
@@ -44,6 +59,9 @@ class Cell:
     number: int = 0
     sent: bool = False  # the offer has left
     halted: tuple[str, ...] = ()
+    serial: int = 0
+    grants: list[SignedOrder] = field(default_factory=list)  # every one that ever left
+    orders: list[SignedOrder] = field(default_factory=list)
     story: Story = field(default_factory=begun)
 
     @property
@@ -69,6 +87,8 @@ class Cell:
     def complete(self) -> None:
         if self.offered is not None and self.sent:
             self.has, self.offered = self.offered, None
+            self.serial = self.story.server_ms()
+            self.grants.append(grant(self.has, self.serial))
 
     def crash(self) -> None:
         """The agent's process dies and another begins with what was on the disk."""
@@ -87,10 +107,36 @@ class Cell:
             answer = taking.answer(story.state, candidates[0])
             if isinstance(answer, Planned) and not self.sent and standing.allows(self.wished, self.offered):
                 orders, self.sent = (sign(self._offer(answer)),), True
+                self.orders += orders
         if self.chance.random() < 0.1:
             return  # the reply is lost, and the offer with it
-        story.reply(settings=told, candidates=candidates, offers=orders, halted=self.halted)
+        granted = self.grants[-1] if self.grants else None
+        story.reply(settings=told, candidates=candidates, offers=orders, halted=self.halted, granted=granted)
         self._check(bool(orders))
+
+    def attack(self) -> None:
+        """A reply that the cell did not compose: all that was ever signed, and some that was not, at its widest."""
+        story, before = self.story, self.story.state.durable
+        story.now_s += 61
+        story.state = replace(story.state, link=replace(story.state.link, busy=True, ever=True))
+        forged = grant(WIDEST, 10**15, seed=b"x" * 32)
+        others = grant(WIDEST, 10**15, endpoint_id="ep_01JD0000000000000000000002")
+        granted = self.chance.choice([None, forged, others, *self.grants])
+        offers = tuple(self.chance.sample(self.orders, min(2, len(self.orders))))
+        story.reply(settings=WIDEST, granted=granted, offers=offers, halted=before.halted)
+        runs = story.state.durable.settings
+        bounds = [ceiling.ceiling(before), *self._signed_since(before)]
+        assert any(not wider(runs, b) for b in bounds), "wider than all that was signed since"
+
+    def _signed_since(self, known: Durable) -> list[Settings]:
+        """Of all that the cell ever signed: what is newer than what the agent has heard. A halt may not have reached
+        it, but an offer that ran out, or that an older one came after, is worth nothing any more."""
+        serial = known.allowed.serial if known.allowed else 0
+        grants = [codec.decode(SettingsGrant, g.payload.encode()) for g in self.grants]
+        offers = [codec.decode(Offer, o.payload.encode()) for o in self.orders]
+        fresh = [o for o in offers if o.issued_ms > max(serial, known.trial_ms) and o.rollout_id not in known.halted]
+        standing_ = [o.settings for o in fresh if o.expires_ms > self.story.server_ms() and o.settings]
+        return [*(g.settings for g in grants if g.serial > serial), *standing_]
 
     def _offer(self, answer: Planned) -> Offer:
         offer_id, now_ms = make_id("of", SERVER_MS, self.number.to_bytes(10, "big")), self.story.server_ms()
@@ -116,6 +162,17 @@ def test_no_history_ends_in_settings_that_nobody_has_proven_or_offered(seed: int
         cell.exchange()
     runs = cell.story.state.durable.settings
     assert settings_digest(runs) == settings_digest(standing.in_force(cell.has, cell.wished)), story
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_nobody_without_the_order_key_widens_what_an_agent_runs_by(seed: int) -> None:
+    cell = Cell(random.Random(1000 + seed))
+    cell.story.secret()
+    for _ in range(STEPS):
+        cell.step()
+        if cell.chance.random() < 0.4:
+            cell.attack()
+            cell.exchange()  # and the cell is back in command at once
 
 
 def test_histories_take_offers_halts_and_completions() -> None:

@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--base", type=int, default=0, help="sequence to compare with; 0 = everything")
     scan.add_argument("--sequence", type=int, default=1, help="sequence of the message that is written")
     scan.add_argument("--full", action="store_true", help="look at everything, even if no file says that it changed")
-    verb("plan", "Print the exact transaction for work/candidate.json; changes nothing.")
+    plan = verb("plan", "Print the exact transaction for work/candidate.json; changes nothing.")
+    plan.add_argument("--conffiles", default="replace", choices=("hold", "keep", "replace"),
+                      help="hold: no plan over configuration files that were changed here")  # fmt: skip
     verb("status", "Say how the agent is.").add_argument("--json", action="store_true", help="as one JSON document")
     verb("version", "Print the version.")
     return parser

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from brakeline.agent import offers, releases, restart, results, sessions, taking
+from brakeline.agent import ceiling, offers, releases, restart, results, sessions, taking
 from brakeline.agent.model import (
     Barred,
     CheckedIn,
@@ -147,7 +147,7 @@ def _next_exchange(state: State, at: Instant) -> tuple[State, tuple[Command, ...
 
 
 def _check_in(state: State, at: Instant) -> DoCheckIn:
-    ready, not_ready = _answers(state)
+    ready, not_ready = _answers(state, at)
     body = CheckIn(
         agent_version=state.me.agent_version,
         inventory_sequence=state.durable.inventory_sequence,
@@ -162,6 +162,7 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         restart=restart.standing(state),
         settings=settings_digest(state.durable.settings),
         harms=state.harms,
+        local=ceiling.told(state, at, server_now_ms(state, at)),
     )
     idle = state.errand is Errand.NONE and not sessions.running(state) and not releases.under_way(state)
     quiet = idle and state.link.ever and not _wanted(state, at)
@@ -172,11 +173,11 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
     return DoCheckIn(body, wait_s if quiet else 0, state.link.etag)
 
 
-def _answers(state: State) -> tuple[tuple[Ready, ...], tuple[NotReady, ...]]:
+def _answers(state: State, at: Instant) -> tuple[tuple[Ready, ...], tuple[NotReady, ...]]:
     ready, not_ready = [], []
     for p in state.preparations:
         rollout, generation = p.candidate.rollout_id, p.candidate.generation
-        match _standing_answer(state, p):
+        match _standing_answer(state, p, at):
             case Planned(transaction=transaction):
                 ready.append(Ready(rollout, generation, transaction))
             case Refused(code=code, reason=reason):
@@ -192,14 +193,17 @@ def _answers(state: State) -> tuple[tuple[Ready, ...], tuple[NotReady, ...]]:
     return tuple(ready), tuple(not_ready)
 
 
-def _standing_answer(state: State, p: Preparation) -> Planned | Refused | None:
+def _standing_answer(state: State, p: Preparation, at: Instant) -> Planned | Refused | None:
     if state.durable.settings.mode is not Mode.PATCH:
         return Refused("assess_only", "policy lets this endpoint be assessed, not patched")
+    if ceiling.running(state).mode is not Mode.PATCH:
+        return Refused("local_limits", state.me.local.problem or "root has limited this endpoint to being assessed")
     if not state.me.can_patch:
         return Refused("assess_only", "this endpoint has no root helper, so that it can only be assessed")
     if isinstance(p.answer, Planned) and sessions.running(state):
         return Refused("busy", "another package transaction is going on here")
-    return p.answer
+    shut = ceiling.shut(state, at, server_now_ms(state, at))
+    return Refused("window", shut) if shut and isinstance(p.answer, Planned) else p.answer
 
 
 def _next_errand(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]:
@@ -221,7 +225,7 @@ def _next_errand(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]
 
 def _wanted(state: State, at: Instant) -> tuple[Preparation, ...]:
     """Candidates that need a plan, oldest first."""
-    if state.durable.settings.mode is not Mode.PATCH or not state.me.can_patch or isinstance(state.standing, Barred):
+    if ceiling.running(state).mode is not Mode.PATCH or not state.me.can_patch or isinstance(state.standing, Barred):
         return ()
     again = tuple(p for p in _replanned(state) if at.monotonic_s >= p.answered_s + REPLAN_S)
     return tuple(p for p in state.preparations if p.answer is None) + again

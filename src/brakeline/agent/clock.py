@@ -29,7 +29,14 @@ class SystemClock:
         return time.monotonic()
 
     def instant(self) -> Instant:
-        return Instant(self.monotonic_s(), self.now_ms())
+        return Instant(self.monotonic_s(), self.now_ms(), zone_s())
+
+
+def zone_s() -> int:
+    """How far this machine's local time is before UTC now, in seconds; a changed zone is noticed."""
+    if sys.platform != "win32":
+        time.tzset()
+    return time.localtime().tm_gmtoff
 
 
 def up_s() -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import agenda, offers, releases, restart, results, sessions
+from brakeline.agent import agenda, ceiling, offers, releases, restart, results, sessions
 from brakeline.agent.model import (
     Active,
     AdoptInventory,
@@ -53,7 +53,6 @@ from brakeline.agent.model import (
     Unchanged,
 )
 from brakeline.agent.providers.model import Refused
-from brakeline.agent.taking import bounded
 from brakeline.core.errors import Bug
 from brakeline.protocol.messages import Candidate, CheckInReply
 
@@ -125,7 +124,7 @@ def _started(state: State, event: Started) -> Step:
     known = state.durable.time
     if known.boot_id == state.me.boot_id:  # whatever the wall clock says, the cell's time has gone on evenly
         state = replace(state, server_base_ms=known.base_ms)
-    return offers.recover(state), ()
+    return offers.recover(ceiling.seeded(state)), ()
 
 
 def _tick(state: State, event: Tick) -> Step:
@@ -171,13 +170,15 @@ def _checked_in(state: State, event: CheckedIn) -> Step:
 
 def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
     """Take over what the cell says. Halts first, so that nothing of a halted rollout can start from this reply."""
-    durable = replace(state.durable, halted=reply.halted, settings=bounded(reply.settings))
+    mode = state.durable.settings.mode
+    state, heeded = ceiling.heed(replace(state, durable=replace(state.durable, halted=reply.halted)), reply)
+    durable = state.durable
     if reply.scan > durable.scan_asked:
         durable = replace(durable, scan_asked=reply.scan, scan_owed=True)
         state = replace(state, scan_due_s=event.at.monotonic_s, refresh_due_s=event.at.monotonic_s)
     if reply.resync:
         state = replace(state, resync=True, to_send=None, scan_due_s=event.at.monotonic_s)
-    if reply.settings.mode is not state.durable.settings.mode:
+    if durable.settings.mode is not mode:
         state = replace(state, preparations=())
     wanted = _preparations(state, reply)
     known = tuple(p for p in state.preparations if p not in wanted and p.candidate.rollout_id not in reply.halted)
@@ -190,7 +191,7 @@ def _obey(state: State, event: CheckedIn, reply: CheckInReply) -> Step:
     awaited = offers.awaiting_plan(state)  # an offer whose candidate the cell does not name any more
     kept = tuple(p for p in state.preparations if p in wanted or p.candidate.rollout_id in awaited)
     state, asked = releases.obey(replace(state, preparations=kept), reply.recalled, reply.follow, event.at)
-    return state, halted + offered + asked
+    return state, heeded + halted + offered + asked
 
 
 def _preparations(state: State, reply: CheckInReply) -> tuple[Preparation, ...]:
@@ -259,6 +260,7 @@ def _scanned(state: State, event: Scanned) -> Step:
         refresh_due_s=state.refresh_due_s if owed else max(state.refresh_not_before_s, now_s + stale_in_s),
         look=summary.look,
         scanned=True,
+        restart_required=summary.restart_required,
         durable=replace(state.durable, scan_owed=owed),
     )
     if summary.sequence == 0:

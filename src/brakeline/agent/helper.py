@@ -20,19 +20,32 @@ from pathlib import Path
 from typing import Any
 
 from brakeline.agent import config as configuration
-from brakeline.agent import content, helper_wire, orders
-from brakeline.agent.clock import boot_id, up_s
+from brakeline.agent import content, helper_wire, local_limits, orders
+from brakeline.agent.clock import SystemClock, boot_id, up_s, zone_s
 from brakeline.agent.config import Config
 from brakeline.agent.helper_wire import BadFrame
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
-from brakeline.agent.reboots import Machine, Reboots, reboot, restarts_a_day
+from brakeline.agent.reboots import A_DAY_MAX, Machine, Reboots, reboot, restarts_a_day
 from brakeline.agent.refusals import Refusals
+from brakeline.agent.scan import held_by
 from brakeline.agent.transactions import Transactions
+from brakeline.core import weekly
 from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
 from brakeline.protocol import codec
 from brakeline.protocol.content import BUILT_IN, Rules
-from brakeline.protocol.messages import Offer, SignedOrder, Transaction
+from brakeline.protocol.messages import (
+    NO_LIMITS,
+    Conffiles,
+    LocalLimits,
+    Mode,
+    Offer,
+    RestartConsent,
+    Settings,
+    SignedOrder,
+    Transaction,
+)
+from brakeline.protocol.settings import WIDEST, narrowest, within
 
 IDLE_S = 60.0  # without a request, a helper that systemd can start again ends: nothing of root stays resident
 REQUEST_S_MAX = 5.0  # a request is one small message from the same machine
@@ -56,6 +69,8 @@ class Helper:
     rules: Rules = BUILT_IN  # from the launcher, never from the agent that asks
     reboots: Reboots | None = None
     refusals: Callable[[], Refusals] | None = None  # None = this helper counts none
+    local: LocalLimits = NO_LIMITS  # root's own, whatever the agent and its cell say
+    local_minute: Callable[[], int] = lambda: weekly.minute_of(SystemClock().now_ms() + zone_s() * 1000)
 
     def answer(self, uid: int, request: dict[str, Any]) -> Reply:  # noqa: C901 - a table: one line a verb
         """One reply to one request of a process that runs as `uid`."""
@@ -115,9 +130,34 @@ class Helper:
         unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)
-        return self._begin(self._order(offer, transaction), offer, request)
+        bounds = self._bounds(request)
+        if bounds.conffiles is Conffiles.HOLD:
+            held = held_by(self.provider().changed_conffiles(transaction))
+            if held is not None:
+                return refuse(held.code, held.reason)
+        return self._begin(self._order(offer, transaction, bounds), offer, request)
+
+    def _bounds(self, request: dict[str, Any]) -> Settings:
+        """What root allows, and less where the agent says that its settings do: it can narrow them, and no more."""
+        said = request.get("bounds")
+        return narrowest(within(self.local), codec.from_plain(Settings, said, "bounds") if said else WIDEST)
+
+    def _limited(self, *, restart: bool = False) -> Reply | None:
+        """Why root's own limits allow nothing now, by the clock of this machine."""
+        root = within(self.local)
+        forbidden = root.restart is RestartConsent.NEVER if restart else root.mode is not Mode.PATCH
+        if forbidden:
+            what = "restarts by order" if restart else "changes"
+            return refuse("local_limits", self.local.problem or f"root allows no {what} here (limits.json)")
+        now = self.local_minute()
+        free = restart and root.restart is RestartConsent.ANY
+        if free or weekly.is_open(root.windows, now):
+            return None
+        return refuse("window", f"outside of the windows that root allows: {weekly.next_opening(root.windows, now)}")
 
     def _begin(self, order: Order, offer: Offer, request: dict[str, Any]) -> Reply:
+        if limited := self._limited():
+            return limited
         claimed_ms = request.get("server_ms")
         now_ms = self.transactions.time_floor(max(offer.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
         with self.beginning:
@@ -146,7 +186,7 @@ class Helper:
         unfit = orders.unfit(offer, found.transaction) or orders.unsafe(found.transaction)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)
-        order = self._order(offer, found.transaction)
+        order = self._order(offer, found.transaction, self._bounds(request))
         bounds = replace(order.bounds, allow_downgrades=True, allow_removals=True)
         away = {(a.name, a.before) for a in found.transaction.actions}
         taken_back = tuple(u for u in offer.updates if (u.name, u.version) in away)
@@ -159,10 +199,15 @@ class Helper:
         order = orders.read_restart(signed, self.config.cell_key, self.config.endpoint_id)
         if isinstance(order, orders.Disbelieved):
             return refuse(order.code, order.reason)
+        if limited := self._limited(restart=True):
+            return limited
+        said = request.get("a_day")
+        a_day = said if type(said) is int else A_DAY_MAX
+        a_day = max(0, min(a_day, within(self.local).restarts_a_day))
         claimed_ms = request.get("server_ms")
         now_ms = self.transactions.time_floor(max(order.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
         with self.beginning:  # no transaction begins meanwhile
-            refused = self.reboots.follow(order, now_ms, busy=bool(self.transactions.unfinished()))
+            refused = self.reboots.follow(order, now_ms, busy=bool(self.transactions.unfinished()), a_day=a_day)
         return refuse(refused.code, refused.reason) if refused is not None else {"ok": True}
 
     def _harms(self) -> Reply:
@@ -171,17 +216,20 @@ class Helper:
             return refuse("not_counted", "this helper counts no refusals")
         return {"ok": True, **codec.to_plain(self.refusals())}
 
-    def _order(self, offer: Offer, transaction: Transaction) -> Order:
-        bounds = Bounds(
-            conffile_policy="replace" if offer.conffile_policy == "replace" else "keep",
+    def _order(self, offer: Offer, transaction: Transaction, bounds: Settings = WIDEST) -> Order:
+        replaces = offer.conffile_policy == "replace" and bounds.conffiles is Conffiles.REPLACE
+        limits = Bounds(
+            conffile_policy="replace" if replaces else "keep",
             allow_new_packages=offer.allow_new_packages,
             allow_removals=offer.allow_removals and self.config.allow_removals,
             allow_downgrades=False,
             restart_services=offer.restart_services,
+            download_kib_s=bounds.download_kib_s,
+            nice=bounds.nice,
         )
         transaction_id = orders.transaction_id(offer.offer_id)
         who = (transaction_id, offer.offer_id, offer.rollout_id, offer.generation)
-        return Order(*who, transaction, bounds, self.rules)
+        return Order(*who, transaction, limits, self.rules)
 
 
 def refuse(code: str, reason: str) -> Reply:
@@ -212,6 +260,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         rules=rules,
         reboots=Reboots(state_dir, restarts_a_day(config_path), Machine(boot_id(), up_s, reboot)),
         refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
+        local=local_limits.load(config_path),
     )
     passed = _passed_socket()
     listener = passed or _listen(socket_path, config.agent_user)

@@ -9,7 +9,7 @@ from typing import Any
 from brakeline.agent import helper_wire
 from brakeline.agent.helper_wire import BadFrame, HelperAway
 from brakeline.protocol import codec
-from brakeline.protocol.messages import SignedOrder, Transaction, TransactionResult
+from brakeline.protocol.messages import RESTARTS_A_DAY_MAX, Settings, SignedOrder, Transaction, TransactionResult
 
 ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
 HARMS_S_MAX = 3.0  # being heard matters more than what was refused
@@ -39,14 +39,17 @@ class HelperClient:
         self._path = socket_path
         self._refresh: socket.socket | None = None
 
-    def apply(self, order: SignedOrder, transaction: Transaction, server_ms: int) -> Going | Declined | None:
-        """None = no answer: whether it began is not known."""
+    def apply(
+        self, order: SignedOrder, transaction: Transaction, server_ms: int, bounds: Settings | None = None
+    ) -> Going | Declined | None:
+        """None = no answer: whether it began is not known. `bounds`: what this endpoint runs by."""
         words = {"order": codec.to_plain(order), "transaction": codec.to_plain(transaction), "server_ms": server_ms}
-        return self._begun(self._ask({"verb": "apply", **words}))
+        return self._begun(self._ask({"verb": "apply", **words, "bounds": codec.to_plain(bounds)}))
 
-    def rollback(self, order: SignedOrder, server_ms: int) -> Going | Declined | None:
+    def rollback(self, order: SignedOrder, server_ms: int, bounds: Settings | None = None) -> Going | Declined | None:
         """The same for a way back, which the helper takes from its own store."""
-        return self._begun(self._ask({"verb": "rollback", "order": codec.to_plain(order), "server_ms": server_ms}))
+        words = {"order": codec.to_plain(order), "server_ms": server_ms, "bounds": codec.to_plain(bounds)}
+        return self._begun(self._ask({"verb": "rollback", **words}))
 
     def inverse(self, rollout_id: str) -> Transaction | Declined | None:
         """What is left to do of the way back from this rollout. None = no answer."""
@@ -64,9 +67,10 @@ class HelperClient:
             return None
         return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))
 
-    def restart(self, order: SignedOrder, server_ms: int) -> Going | Declined | None:
-        """`Going` = the machine goes down; None = no answer."""
-        reply = self._ask({"verb": "restart", "order": codec.to_plain(order), "server_ms": server_ms})
+    def restart(self, order: SignedOrder, server_ms: int, a_day: int = RESTARTS_A_DAY_MAX) -> Going | Declined | None:
+        """`Going` = the machine goes down; None = no answer. `a_day`: at most, by the settings of this endpoint."""
+        words = {"order": codec.to_plain(order), "server_ms": server_ms, "a_day": a_day}
+        reply = self._ask({"verb": "restart", **words})
         if reply is None:
             return None
         return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))

@@ -76,6 +76,13 @@ def be_modest() -> None:
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
 
 
+def be_nice(nice: int) -> None:
+    """Let everything else go first, as far as that; what is started later inherits it. Best effort."""
+    if nice and sys.platform != "win32":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+
 def idle_io() -> None:
     """Disk access only when nobody else wants the disk. For children: `ctypes` is too large for the resident."""
     if sys.platform == "win32":

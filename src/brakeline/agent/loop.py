@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from brakeline.agent import agenda, model, rescan
+from brakeline.agent import agenda, ceiling, model, rescan
 from brakeline.agent.cell import GOODBYE_S_MAX, Cell
 from brakeline.agent.decide import decide
 from brakeline.agent.errands import Ended, Errands
@@ -308,10 +308,11 @@ class Loop:
         self._candidate = candidate
         try:
             (self._out.state_dir / "work" / "candidate.json").write_bytes(codec.encode(candidate))
+            conffiles = ceiling.running(self.state).conffiles
         except OSError as e:
             self._events.append(model.ErrandFailed(self._now(), Errand.PLAN, f"cannot start: {e.strerror}"))
             return
-        self._start_child(Errand.PLAN, ["plan"])
+        self._start_child(Errand.PLAN, ["plan", "--conffiles", conffiles.value])
 
     def _start_child(self, errand: Errand, verb: list[str]) -> None:
         deadline_s = self._now().monotonic_s + SCAN_RUN_S_MAX
@@ -329,9 +330,9 @@ class Loop:
 
     def _ask_helper(self, command: model.AskHelper) -> None:
         if command.undoes:
-            answer = self._out.helper.rollback(command.order, command.server_ms)
+            answer = self._out.helper.rollback(command.order, command.server_ms, command.bounds)
         else:
-            answer = self._out.helper.apply(command.order, command.transaction, command.server_ms)
+            answer = self._out.helper.apply(command.order, command.transaction, command.server_ms, command.bounds)
         now = self._now()
         match answer:
             case None:
@@ -342,7 +343,7 @@ class Loop:
                 self._events.append(model.HelperDeclined(now, command.offer_id, code, reason))
 
     def _restart(self, command: model.AskRestart) -> None:
-        answer, now = self._out.helper.restart(command.order, command.server_ms), self._now()
+        answer, now = self._out.helper.restart(command.order, command.server_ms, command.a_day), self._now()
         match answer:
             case None:
                 self._events.append(model.RestartAnswered(now, "busy", "the helper gave no answer"))

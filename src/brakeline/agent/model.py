@@ -12,6 +12,7 @@ from enum import StrEnum
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.agent.rescan import Look
 from brakeline.protocol.messages import (
+    NO_LIMITS,
     Candidate,
     CheckIn,
     CheckInReply,
@@ -19,6 +20,7 @@ from brakeline.protocol.messages import (
     Health,
     InventoryAck,
     LauncherReport,
+    LocalLimits,
     Secret,
     Settings,
     SignedOrder,
@@ -33,6 +35,7 @@ class Instant:
 
     monotonic_s: float
     wall_ms: int
+    zone_s: int = 0  # how far this machine's local time is before UTC
 
 
 # --- what the agent knows ------------------------------------------------------------------------------------------
@@ -51,6 +54,7 @@ class Self:
     content: str = ""  # release_id of the content that it was given; "" = its own rules count
     content_problems: tuple[str, ...] = ()
     restarts_a_day: int = 0  # by order, that this endpoint's own settings allow
+    local: LocalLimits = NO_LIMITS  # root's own limits, which no order can widen
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,24 @@ class CellTime:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """The widest settings of the newest signed grant. Kept with whom it was for: a copied state allows nothing."""
+
+    endpoint_id: str
+    settings: Settings
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Settings of a rollout's signed offer: the widest ones until the rollout is halted or a newer grant comes."""
+
+    rollout_id: str
+    settings: Settings
+    issued_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Durable:
     """What survives a crash of the agent."""
 
@@ -118,6 +140,9 @@ class Durable:
     time: CellTime = field(default_factory=CellTime)
     recall_asked: str = ""  # release_id for whose recall the launcher was asked to look
     packages_removed: int = 0  # in all, as far as inventories that the cell acknowledged told
+    allowed: Allowed | None = None  # None = written by an older release: what it ran by then is what is allowed
+    trial: Trial | None = None
+    trial_ms: int = 0  # when the newest offer of settings that was taken was made; an older one is not taken again
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +176,7 @@ class ScanSummary:
     look: Look | None = None
     full: bool = True  # everything was looked at, not only the quick part
     removed: int = 0  # packages that are gone since the last acknowledged inventory
+    restart_required: bool = False  # this machine itself says that a restart is due
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +239,9 @@ class State:
     restart: SignedOrder | None = None  # as the newest reply has it
     restart_refused: str = ""  # by the helper, for this boot
     restart_not_before_s: float = 0.0
+    restart_required: bool = False  # as the last scan found
+    grant: SignedOrder | None = None  # the newest that was read
+    wider: tuple[str, ...] = ()  # settings that the last reply wished wider than any signed order allows
 
 
 # --- what may happen -----------------------------------------------------------------------------------------------
@@ -473,6 +502,7 @@ class AskHelper:
     transaction: Transaction
     server_ms: int
     undoes: str = ""
+    bounds: Settings = field(default_factory=Settings)  # what this endpoint runs by: the helper keeps to the narrower
 
 
 @dataclass(frozen=True, slots=True)
@@ -545,6 +575,7 @@ class AskRestart:
 
     order: SignedOrder
     server_ms: int
+    a_day: int = 0  # at most, by the settings of this endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import orders, releases, taking
+from brakeline.agent import ceiling, orders, releases, taking
 from brakeline.agent.model import (
     AskHelper,
     Barred,
@@ -80,7 +80,7 @@ def _judge(state: State, session: Session, offer: Offer, at: Instant) -> Step:
         return _fit(state, session, offer, releases.answer(state, candidate), at)
     if offer.settings is not None:  # the agent's own, also where it only assesses
         return _settings(state, session, offer, at)
-    if state.durable.settings.mode is not Mode.PATCH or not state.me.can_patch:
+    if ceiling.running(state).mode is not Mode.PATCH or not state.me.can_patch:
         return _refuse(state, session, "assess_only", "this endpoint is only assessed", at)
     prepared = next((p for p in state.preparations if p.candidate.rollout_id == offer.rollout_id), None)
     if prepared is None:  # planned by an earlier process of ours: plan again, then see whether it is still the same
@@ -172,7 +172,10 @@ def begin(state: State, at: Instant, *, reachable: bool) -> Step:
         if server_now_ms(state, at) >= session.expires_ms:
             return end(state, session, Outcome.EXPIRED, "offer_expired", "its time ran out in the queue", at)
         if reachable and session.order is not None and session.transaction is not None:
-            return releases.ask(state, session) if session.release else _ask(state, session, at)
+            if session.release:
+                return releases.ask(state, session)
+            shut = ceiling.shut(state, at, server_now_ms(state, at))  # it closed while the order was in the queue
+            return _refuse(state, session, "window", shut, at) if shut else _ask(state, session, at)
     return state, ()
 
 
@@ -181,7 +184,8 @@ def _ask(state: State, session: Session, at: Instant) -> Step:
     assert session.transaction is not None
     state = replace(put(state, replace(session, phase=SessionPhase.ASKED)), watch_due_s=at.monotonic_s + WATCH_S)
     now_ms = server_now_ms(state, at)
-    return state, (AskHelper(session.offer_id, session.order, session.transaction, now_ms, session.undoes),)
+    bounds = ceiling.running(state)
+    return state, (AskHelper(session.offer_id, session.order, session.transaction, now_ms, session.undoes, bounds),)
 
 
 def _watch(state: State, session: Session, at: Instant) -> Step:

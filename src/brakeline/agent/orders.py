@@ -16,9 +16,11 @@ from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import (
     ORDER_CONTEXT,
     RESTART_CONTEXT,
+    SETTINGS_CONTEXT,
     ActionKind,
     Offer,
     RestartOrder,
+    SettingsGrant,
     SignedOrder,
     Transaction,
 )
@@ -26,6 +28,7 @@ from brakeline.trust import ed25519
 
 ORDER_BYTES_MAX = 64 * 1024  # an offer of about 500 updates; larger ones are not believed to be sane
 RESTART_BYTES_MAX = 2048  # five short fields
+GRANT_BYTES_MAX = 8192  # settings with as many windows as an agent reads
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9\-]{1,31}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}")
@@ -70,6 +73,23 @@ def read_restart(order: SignedOrder, cell_key: str, endpoint_id: str) -> Restart
     try:
         genuine = ed25519.verify(bytes.fromhex(cell_key), RESTART_CONTEXT + payload, bytes.fromhex(order.signature))
         found = codec.decode(RestartOrder, payload) if genuine else None
+    except (ValueError, Fault) as e:
+        return Disbelieved("malformed", f"the order cannot be read: {e}")
+    if found is None:
+        return Disbelieved("bad_signature", "the order is not signed by the cell that enrolled this endpoint")
+    if found.endpoint_id != endpoint_id:
+        return Disbelieved("wrong_endpoint", f"the order is for {found.endpoint_id}")
+    return found
+
+
+def read_grant(order: SignedOrder, cell_key: str, endpoint_id: str) -> SettingsGrant | Disbelieved:
+    """The settings that this endpoint may run by at most, if our cell signed them for it. Says nothing about age."""
+    payload = order.payload.encode()
+    if len(payload) > GRANT_BYTES_MAX:
+        return Disbelieved("oversized", f"the order has {len(payload)} bytes; at most {GRANT_BYTES_MAX} are read")
+    try:
+        genuine = ed25519.verify(bytes.fromhex(cell_key), SETTINGS_CONTEXT + payload, bytes.fromhex(order.signature))
+        found = codec.decode(SettingsGrant, payload) if genuine else None
     except (ValueError, Fault) as e:
         return Disbelieved("malformed", f"the order cannot be read: {e}")
     if found is None:

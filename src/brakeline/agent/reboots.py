@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from brakeline.agent.files import write_durably
-from brakeline.protocol.messages import RestartOrder
+from brakeline.protocol.messages import RESTARTS_A_DAY_MAX, RestartOrder
 
 RESTART_FILE: Final = "restart.json"  # beside agent.json: an older release must not stumble over a key that it lacks
-A_DAY_MAX: Final = 4  # whatever the file says
+A_DAY_MAX: Final = RESTARTS_A_DAY_MAX  # whatever the file says
 SETTLED_S: Final = 600.0  # since the last start
 DAY_MS: Final = 86_400_000
 KEPT: Final = 32  # lines of the record: more than a day's
@@ -58,11 +58,14 @@ class Reboots:
     def __init__(self, state_dir: Path, a_day: int, machine: Machine) -> None:
         self._record, self._a_day, self._machine = state_dir / "reboots", a_day, machine
 
-    def follow(self, order: RestartOrder, now_ms: int, *, busy: bool) -> No | None:
-        """Restart, or say why not. The same order again, while the machine is on its way down, is followed again."""
-        done = self._done()
+    def follow(self, order: RestartOrder, now_ms: int, *, busy: bool, a_day: int = A_DAY_MAX) -> No | None:
+        """Restart, or say why not. The same order again, while the machine is on its way down, is followed again.
+
+        `a_day`: what the endpoint's settings allow; root's own number stands below it.
+        """
+        done, most = self._done(), min(self._a_day, a_day)
         again = bool(done) and done[-1][1] == order.boot_id
-        refused = self._judge(order, now_ms, busy, [ms for ms, _ in done], again)
+        refused = self._judge(order, now_ms, busy, [ms for ms, _ in done], most=None if again else most)
         if refused is not None:
             return refused
         if not again:
@@ -70,7 +73,8 @@ class Reboots:
         problem = self._machine.reboot()
         return No("inhibited", problem) if problem else None
 
-    def _judge(self, order: RestartOrder, now_ms: int, busy: bool, done: list[int], again: bool) -> No | None:
+    def _judge(self, order: RestartOrder, now_ms: int, busy: bool, done: list[int], most: int | None) -> No | None:
+        """`most` None = it was counted already."""
         if not self._a_day:
             return No("not_allowed", f"this machine allows no restart by order ({RESTART_FILE} beside its agent.json)")
         if order.boot_id != self._machine.boot_id:
@@ -81,8 +85,8 @@ class Reboots:
             return No("busy", "a package transaction is going on here")
         if self._machine.up_s() < SETTLED_S:
             return No("settling", f"this machine was started less than {SETTLED_S / 60:.0f} min ago")
-        if not again and sum(now_ms - ms < DAY_MS for ms in done) >= self._a_day:
-            return No("limit", f"this machine allows {self._a_day} restarts by order a day, and had them")
+        if most is not None and sum(now_ms - ms < DAY_MS for ms in done) >= most:
+            return No("limit", f"this machine allows {most} restarts by order a day, and had them")
         return None
 
     def _done(self) -> list[tuple[int, str]]:

@@ -1,7 +1,9 @@
 """The agent's part in a restart by order: believe it, ask the helper once it fits, tell why it did not. Pure.
 
 The helper judges everything again by itself (`reboots`). While it says that the moment is wrong it is asked again
-later; any other refusal is told to the cell and stands for this boot. Next: `agenda.next_commands` asks `begin`.
+later; any other refusal is told to the cell and stands for this boot. What settings say of restarts comes first:
+never, only when due, only in a maintenance window. An order that waits for a window waits here, until the cell takes it
+back. Next: `agenda.next_commands` asks `begin`.
 """
 
 from __future__ import annotations
@@ -9,11 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from brakeline.agent import orders, releases, sessions
+from brakeline.agent import ceiling, orders, releases, sessions
 from brakeline.agent.model import AskRestart, Command, Instant, Report, RestartAnswered, State
-from brakeline.protocol.messages import RestartStanding, SignedOrder
+from brakeline.protocol.messages import RestartConsent, RestartStanding, SignedOrder
 
-PASSING: Final = frozenset({"busy", "settling", ""})  # "": the helper gave no answer
+PASSING: Final = frozenset({"busy", "settling", "window", ""})  # "": the helper gave no answer
 AGAIN_S: Final = 60.0
 REASON_CHARS: Final = 200
 
@@ -25,7 +27,24 @@ def take(state: State, order: SignedOrder | None) -> State:
 
 def standing(state: State) -> RestartStanding:
     """What a check-in says of restarts."""
-    return RestartStanding(state.me.restarts_a_day > 0 and state.me.can_patch, state.restart_refused)
+    allowed = state.me.restarts_a_day > 0 and state.me.can_patch and not forbidden(state)
+    return RestartStanding(allowed, state.restart_refused)
+
+
+def forbidden(state: State) -> str:
+    """Why settings let this endpoint follow no order to restart at all, now; "" = some."""
+    runs = ceiling.running(state)
+    if runs.restart is RestartConsent.NEVER or not runs.restarts_a_day:
+        return "the settings of this endpoint allow no restart by order"
+    if runs.restart is RestartConsent.REQUIRED and not state.restart_required:
+        return "the settings of this endpoint allow a restart only when one is due, and none is"
+    return ""
+
+
+def _shut(state: State, at: Instant) -> bool:
+    if ceiling.running(state).restart is RestartConsent.ANY:
+        return False
+    return bool(ceiling.shut(state, at, sessions.server_now_ms(state, at)))
 
 
 def begin(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]:
@@ -38,8 +57,12 @@ def begin(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]:
     read = orders.read_restart(order, state.me.cell_key, state.me.endpoint_id)
     if isinstance(read, orders.Disbelieved):
         return replace(state, restart=None), (Report(f"an order to restart is not believed: {read.reason}"),)
+    if why := forbidden(state):
+        return answered(state, RestartAnswered(at, "not_allowed", why))
     state = replace(state, restart_not_before_s=at.monotonic_s + AGAIN_S)
-    return state, (AskRestart(order, sessions.server_now_ms(state, at)),)
+    if _shut(state, at):
+        return state, ()
+    return state, (AskRestart(order, sessions.server_now_ms(state, at), ceiling.running(state).restarts_a_day),)
 
 
 def answered(state: State, event: RestartAnswered) -> tuple[State, tuple[Command, ...]]:

@@ -21,11 +21,12 @@ from brakeline.agent.providers.model import Bounds, Planned, Provider, Refused
 from brakeline.agent.rescan import Depth, Look, Stamp
 from brakeline.protocol import codec
 from brakeline.protocol.digests import inventory_digest, package_key
-from brakeline.protocol.messages import Candidate, Inventory, Package, PendingUpdate, Status
+from brakeline.protocol.messages import Candidate, Conffiles, Inventory, Package, PendingUpdate, Status
 
 FIELDS = tuple(f.name for f in fields(Package))
 BODY, PACKAGES, STATUS, ACKNOWLEDGED = "inventory.json", "packages.tsv", "status.json", "acknowledged.tsv"
 LOOKED = "looked.json"
+CONFFILES_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
     found, full_look = look(provider, state / "work" / LOOKED, task)
     packages, base_sequence, sequence = found.packages, task.base_sequence, task.sequence
     health = provider.health()
-    status = Status(facts.gather(task.agent_version), found.updates, provider.reboot_need(), health)
+    reboot = provider.reboot_need()
+    status = Status(facts.gather(task.agent_version), found.updates, reboot, health)
     known = read_packages(state / ACKNOWLEDGED) if base_sequence else None
     full = known is None or known[0] != base_sequence
     before = {} if known is None or full else {package_key(p.name, p.architecture): p for p in known[1]}
@@ -80,6 +82,7 @@ def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
         look=found.look,
         full=full_look,
         removed=len(removed),
+        restart_required=reboot.required,
     )
 
 
@@ -112,12 +115,29 @@ def adopt(state: Path) -> None:
             write_durably(state / kept, source.read_bytes())
 
 
-def plan(provider: Provider, candidate: Candidate, allow_removals: bool) -> Planned | Refused:
+def plan(
+    provider: Provider, candidate: Candidate, allow_removals: bool, conffiles: Conffiles = Conffiles.REPLACE
+) -> Planned | Refused:
     """The exact transaction that would be done for a candidate, or why none."""
     bounds = Bounds(
         conffile_policy=candidate.conffile_policy, allow_removals=allow_removals, without=candidate.without
     )  # fmt: skip
-    return provider.plan(candidate.updates, bounds)
+    found = provider.plan(candidate.updates, bounds)
+    if isinstance(found, Planned) and conffiles is Conffiles.HOLD:
+        return held_by(provider.changed_conffiles(found.transaction)) or found
+    return found
+
+
+def held_by(changed: tuple[str, ...]) -> Refused | None:
+    """Settings hold whatever would touch configuration files that somebody has changed here."""
+    if not changed:
+        return None
+    more = f" and {len(changed) - CONFFILES_NAMED} more" if len(changed) > CONFFILES_NAMED else ""
+    return Refused(
+        "conffiles",
+        f"changed on this endpoint: {', '.join(changed[:CONFFILES_NAMED])}{more}; the settings hold updates of their "
+        "packages until a person has looked (update it by hand, or let a policy say keep)",
+    )  # fmt: skip
 
 
 def plan_back(helper: HelperClient, candidate: Candidate) -> Planned | Refused:

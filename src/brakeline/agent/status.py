@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from brakeline.agent import releases, sessions
+from brakeline.agent import ceiling, releases, sessions
 from brakeline.agent.model import Barred, Instant, State
 
 
@@ -41,7 +41,9 @@ def describe(state: State) -> dict[str, Any]:
         "endpoint_id": state.me.endpoint_id,
         "agent_version": state.me.agent_version,
         "connection": connection,
-        "mode": state.durable.settings.mode.value if state.me.can_patch else "assess (no root helper here)",
+        "mode": ceiling.running(state).mode.value if state.me.can_patch else "assess (no root helper here)",
+        "maintenance_windows": ", ".join(ceiling.running(state).windows) or "always",
+        "limits_of_root": state.me.local.problem or ("limits.json" if state.me.local.settings else "none"),
         "inventory_sequence": state.durable.inventory_sequence,
         "assessment": state.not_assessed or "by this machine's package manager",
         "errand": state.errand.value,

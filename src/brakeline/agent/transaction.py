@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from brakeline.agent import limits
 from brakeline.agent.clock import SystemClock
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import AptProvider
@@ -92,6 +93,7 @@ def execute(place: Files, provider: Provider, clock: Clock) -> int:
             print(f"no order to execute in {place.directory}: {e}", file=sys.stderr)
             return NO_ORDER
         log = logger(place.log, clock)
+        limits.be_nice(order.bounds.nice)
         if place.started.exists():
             log("Started again: the earlier run was lost.")
             result = provider.recover(order, log)

@@ -57,7 +57,7 @@ def plan(options: Namespace) -> int:
     from brakeline.agent import wiring
     from brakeline.agent.helper_client import HelperClient
     from brakeline.agent.providers.model import Planned
-    from brakeline.protocol.messages import Candidate
+    from brakeline.protocol.messages import Candidate, Conffiles
 
     _as_child()
     candidate = codec.decode(Candidate, (Path(options.state) / "work" / "candidate.json").read_bytes())
@@ -65,7 +65,7 @@ def plan(options: Namespace) -> int:
     if candidate.undoes:
         answer = scanning.plan_back(HelperClient(config.helper_socket), candidate)
     else:
-        answer = scanning.plan(wiring.provider(), candidate, config.allow_removals)
+        answer = scanning.plan(wiring.provider(), candidate, config.allow_removals, Conffiles(options.conffiles))
     kind = "planned" if isinstance(answer, Planned) else "refused"
     sys.stdout.buffer.write(codec.encode({kind: answer}) + b"\n")
     return 0

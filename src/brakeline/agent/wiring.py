@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from brakeline import __version__
-from brakeline.agent import content, stamp
+from brakeline.agent import content, local_limits, stamp
 from brakeline.agent.cell import Cell
 from brakeline.agent.clock import BUILT_MS, SystemClock, boot_id
 from brakeline.agent.config import Config
@@ -132,6 +132,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
         content=given.release_id,
         content_problems=given.problems,
         restarts_a_day=restarts_a_day(config_path),
+        local=local_limits.load(config_path),
     )
     return Loop(
         State(me, memory.load(), follow=_follow(state_dir / FOLLOW)),

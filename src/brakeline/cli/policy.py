@@ -19,9 +19,10 @@ def list_policies(as_json: Json = False) -> None:
 
     def human() -> None:
         table(
-            ["id", "name", "mode", "filter", "lists every", "self-update", "made", "by"],
-            [(p["id"], p["name"], p["mode"] or "leave", p["filter"] or "(everybody)", p["refresh_interval_s"],
-              _self_update(p), when(p["created_ms"]), p["created_by"]) for p in answer["items"]],
+            ["id", "name", "mode", "filter", "when and how", "lists every", "self-update", "made", "by"],
+            [(p["id"], p["name"], p["mode"] or "leave", p["filter"] or "(everybody)", _words(p),
+              p["refresh_interval_s"], _self_update(p), when(p["created_ms"]), p["created_by"])
+             for p in answer["items"]],
             "None: every endpoint is assessed and nothing is changed.",
         )  # fmt: skip
         talk("Of several policies that match an endpoint the most careful wins.")
@@ -39,20 +40,33 @@ def create(
     expect_count: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints match.")] = None,
     self_update: Annotated[bool | None, typer.Option(help="May the agents take newer releases of themselves?")] = None,
     pin: Annotated[str, typer.Option(help="Release at which the agents stay.")] = "",
+    window: Annotated[
+        list[str] | None,
+        typer.Option(help='When they may be changed, in their local time: "sat,sun 00:00/24:00". May be given again.'),
+    ] = None,
+    restart: Annotated[str, typer.Option(help="Restarts by order: never, required, window or any.")] = "",
+    conffiles: Annotated[str, typer.Option(help="Changed configuration files: hold, keep or replace.")] = "",
+    restarts_a_day: Annotated[int | None, typer.Option(help="Restarts by order in a day, at most (0 to 4).")] = None,
+    download_kib_s: Annotated[int | None, typer.Option(help="KiB a second of downloads, at most.")] = None,
+    nice: Annotated[int | None, typer.Option(help="Nice of package transactions (0 to 19).")] = None,
     as_json: Json = False,
 ) -> None:
     """Let the endpoints that match be patched (or forbid it with --mode assess)."""
     body = {
         "name": name, "filter": filter_text, "mode": mode, "refresh_interval_s": refresh_interval_s,
         "inventory_interval_s": inventory_interval_s, "expect_count": expect_count,
-        "self_update": self_update, "pin": pin,
+        "self_update": self_update, "pin": pin, "windows": window or [], "restart": restart, "conffiles": conffiles,
+        "restarts_a_day": restarts_a_day, "download_kib_s": download_kib_s, "nice": nice,
     }  # fmt: skip
     made = Client.from_context().post("/policies", body)
-    emit(
-        made,
-        as_json,
-        lambda: say(f"{made['id']}: {made['name']}, {made['mode'] or 'leave'}, {made['filter'] or 'everybody'}"),
-    )
+
+    def human() -> None:
+        say(f"{made['id']}: {made['name']}, {made['mode'] or 'leave'}, {made['filter'] or 'everybody'}")
+        if words := _words(made):
+            say(words)
+        talk(made["settings"]["sentence"])
+
+    emit(made, as_json, human)
 
 
 @app.command()
@@ -72,4 +86,29 @@ def _self_update(policy: dict[str, Any]) -> str:
 def explain(endpoint: str, as_json: Json = False) -> None:
     """What the agent of an endpoint is told, and why."""
     answer = Client.from_context().get(f"/endpoints/{endpoint}/settings")
-    emit(answer, as_json, lambda: say(f"{answer['settings']['mode']}: {answer['why']}\n{answer['self_update']['why']}"))
+    sheet = answer["sheet"]
+
+    def human() -> None:
+        say(f"{answer['settings']['mode']}: {answer['why']}\n{answer['self_update']['why']}")
+        table(
+            ["setting", "in force", "from", "since", "waits for a rollout"],
+            [(line["label"], line["value"], line["by"], _since(line), line["waits"]) for line in sheet["lines"]],
+            "",
+        )
+        if sheet["window"]:
+            say(f"Maintenance window: {sheet['window']}")
+        for note in sheet["notes"]:
+            say(note)
+
+    emit(answer, as_json, human)
+
+
+def _since(line: dict[str, Any]) -> str:
+    version = f", version {line['version']}" if line["version"] else ""
+    return f"{when(line['since_ms'])}{version}" if line["since_ms"] else ""
+
+
+def _words(policy: dict[str, Any]) -> str:
+    """What a policy says of when and how, in one line."""
+    words = {name: value for name, value in policy["words"].items() if value is not None}
+    return "; ".join(f"{name}: {', '.join(v) if isinstance(v, list) else v}" for name, v in words.items())

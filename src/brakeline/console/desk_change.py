@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from brakeline.console import present, present_rollout
 from brakeline.console.desk_base import DeskBase
-from brakeline.console.present_settings import settings_view
+from brakeline.console.present_settings import policy_words, settings_view, words_of
 from brakeline.console.screens import Visitor
 from brakeline.console.views import Badge, Link, RolloutRow, Tone
 from brakeline.console.views_change import (
@@ -185,8 +185,11 @@ class DeskChange(DeskBase):
         if not ask:
             return PoliciesView(tuple(rows), form, may_write=may, settings=stands)
         try:
+            policy_words(form)
             page = await self.s.fleet.list_endpoints(who.principal, form.filter, limit=NAMES_SHOWN)
-        except InvalidQuery as wrong:
+        except Invalid as wrong:
+            if not isinstance(wrong, InvalidQuery):
+                return PoliciesView(tuple(rows), form, error=wrong.detail, may_write=may, settings=stands)
             bar = present.refused_query("/policies", form.filter, wrong, "", "filter")
             return PoliciesView(tuple(rows), form, error=bar.error, suggestion=bar.suggestion, may_write=may,
                                 settings=stands)  # fmt: skip
@@ -206,7 +209,7 @@ class DeskChange(DeskBase):
             raise Conflict("look first whom the policy concerns; the form carries the number that you saw")
         await self.s.remediation.create_policy(
             who.principal, name=form.name, filter_text=form.filter, mode=form.mode, expect_count=form.expect_count,
-            self_update=SELF_UPDATE.get(form.self_update), pin=form.pin,
+            self_update=SELF_UPDATE.get(form.self_update), pin=form.pin, words=policy_words(form),
         )  # fmt: skip
 
     async def delete_policy(self, who: Visitor, policy_id: str) -> None:
@@ -292,5 +295,5 @@ def policy_row(p: SettingsPolicy, matched: int, now_ms: int, may_write: bool) ->
     made = f"{p.created_by}, {present.ago(p.created_ms, now_ms)}"
     return PolicyRow(
         p.id, p.name, Link(p.filter or "every endpoint", present.endpoints_href(p.filter)), badge, matched, made,
-        f"/policies/{p.id}/delete" if may_write else "", said,
+        f"/policies/{p.id}/delete" if may_write else "", said, words_of(p.words),
     )  # fmt: skip

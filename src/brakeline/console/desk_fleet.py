@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from brakeline.console import present, present_risk, present_rollout
 from brakeline.console.desk_base import DeskBase
+from brakeline.console.present_settings import sheet_view
 from brakeline.console.screens import Visitor
 from brakeline.console.views import (
     AddEndpointView,
@@ -125,7 +126,8 @@ class DeskFleet(DeskBase):
             deploy_href=f"/rollouts/new?{urlencode({'filter': f'id:{endpoint_id}'})}" if mode is Mode.PATCH else "",
         )  # fmt: skip
         if tab == "agent":
-            return replace(view, launcher=await self.launcher(who, detail))
+            sheet = sheet_view(await self.s.remediation.settings_sheet(who.principal, endpoint_id), now)
+            return replace(view, launcher=await self.launcher(who, detail), sheet=sheet)
         view = await self._rows(who, view, detail, pending, answer, mode)
         if tab == "software":
             return await self._software(who, view, query)

@@ -20,6 +20,7 @@ BRAKED = (
     "Braked. The press is on the disk and in force: nothing more of it is offered. The database does not answer; what "
     "was pressed is written down when it does."
 )
+WORD_FIELDS = ("windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice")
 ASK_FIELDS = ("selection", "names", "filter", "policy", "name")
 
 
@@ -157,4 +158,5 @@ def _policy(fields: dict[str, str]) -> PolicyForm:
         name=fields.get("name", "").strip(), filter=fields.get("filter", "").strip(), mode=fields.get("mode", "patch"),
         self_update=fields.get("self_update", ""), pin=fields.get("pin", "").strip(),
         expect_count=counted(expected) if expected else None,
+        **{name: fields.get(name, "").strip() for name in WORD_FIELDS},
     )  # fmt: skip

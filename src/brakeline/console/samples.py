@@ -18,6 +18,7 @@ from brakeline.console.samples_change import (
     ROLLOUT_ROWS,
     ROLLOUT_STATES,
     ROLLOUTS_PAGES,
+    SHEET,
 )
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_drills import DRILL_PAGES
@@ -249,6 +250,9 @@ def endpoint_sample(tab: str = "summary", **changes: Any) -> EndpointView:
 ENDPOINT_PAGES: Final = {
     **{tab: endpoint_sample(tab) for tab in ENDPOINT_TABS},
     **{f"agent, {name}": endpoint_sample("agent", launcher=said) for name, said in LAUNCHERS_OF_AN_ENDPOINT.items()},
+    "agent, settings": endpoint_sample(
+        "agent", launcher=next(iter(LAUNCHERS_OF_AN_ENDPOINT.values())), sheet=SHEET
+    ),
     "no inventory": endpoint_sample(
         state=NO_DATA, seen="never checked in", missing=(), findings=(), timeline=(), kpis=(
             Kpi("missing", "Missing updates", None, "no inventory yet", "/endpoints/ep_01/missing"),

@@ -35,7 +35,7 @@ from brakeline.console.views_change import (
     Skipped,
     WhyLine,
 )
-from brakeline.console.views_settings import SettingsView, Wider
+from brakeline.console.views_settings import SettingsView, SheetRow, SheetView, Wider
 
 ROLLING = Badge("▶", "rolling", Tone.INFO)
 HALTED = Badge("■", "halted", Tone.BAD)
@@ -292,8 +292,19 @@ DEPLOYMENTS: Final = {
         DeploymentForm(filter="oss:debian"), SELECTIONS, (), None, "unknown key 'oss'.", Link("os:debian", "/rollouts/new?filter=os:debian"),
     ),
 }  # fmt: skip
+SHEET: Final = SheetView(
+    (
+        SheetRow("mode", "patch", "policy servers patch", "4 d ago, by version 6"),
+        SheetRow("maintenance windows", "sat 00:00/04:00", "root's own limits", "–", "sat 00:00/sun 24:00"),
+        SheetRow("restarts by order", "window", "policy nights", "2 h ago"),
+        SheetRow("changed configuration files", "as the rollout says", "no policy speaks of it", "–"),
+    ),
+    "opens sat 00:00 (its local time, +02:00)",
+    ("Root of this endpoint has set limits (limits.json) that are narrower; they hold.",),
+)
+
 POLICY_ROWS: Final = (
-    PolicyRow("po_01", "servers patch", Link("os:debian -tag:lab", "/endpoints?q=os:debian+-tag:lab"), Badge("▶", "patch", Tone.INFO), 5, "alice, 2026-11-22", "/policies/po_01/delete"),
+    PolicyRow("po_01", "servers patch", Link("os:debian -tag:lab", "/endpoints?q=os:debian+-tag:lab"), Badge("▶", "patch", Tone.INFO), 5, "alice, 2026-11-22", "/policies/po_01/delete", words=("maintenance windows: sat 00:00/sun 24:00", "changed configuration files: keep")),
     PolicyRow("po_02", "lab", Link("tag:lab", "/endpoints?q=tag:lab"), Badge("○", "assess", Tone.IDLE), None, "alice, 2026-11-20"),
 )  # fmt: skip
 SETTINGS: Final = {
@@ -310,6 +321,7 @@ POLICIES: Final = {
         POLICY_ROWS, PolicyForm("all", "os:debian"), 6, (Link("web-01", "/endpoints/ep_01"),), may_write=True,
         facts=(Fact("Precedence", "assess wins"),),
     ),
+    "overlap": PoliciesView(POLICY_ROWS, PolicyForm("nights", "os:debian", windows="mon-fri 22:00/06:00; tue 05:00/07:00", restart="window"), error="the windows 'mon-fri 22:00/06:00' and 'tue 05:00/07:00' overlap; write what they are together once", may_write=True),
     "unknown key": PoliciesView((), PolicyForm("x", "oss:a"), error="unknown key 'oss'.", suggestion=Link("os:a", "/policies?filter=os:a"), may_write=True),
     "viewer": PoliciesView((), PolicyForm(), settings=SETTINGS["waiting"]),
 }  # fmt: skip

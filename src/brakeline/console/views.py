@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from brakeline.console.views_release import LauncherView
+    from brakeline.console.views_settings import SheetView
 
 
 class Tone(StrEnum):
@@ -309,6 +310,7 @@ class EndpointView:
     timeline: tuple[LogRow, ...] = ()
     deploy_href: str = ""
     launcher: LauncherView | None = None  # of the tab "agent" only
+    sheet: SheetView | None = None  # its settings; of the same tab
 
 
 # --- risk ----------------------------------------------------------------------------------------------------------

@@ -290,6 +290,7 @@ class PolicyRow:
     by: str
     delete_action: str = ""
     self_update: str = "–"
+    words: tuple[str, ...] = ()  # "maintenance windows: sat 00:00/sun 24:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +303,12 @@ class PolicyForm:
     self_update: str = ""
     pin: str = ""
     expect_count: int | None = None
+    windows: str = ""  # one a line, or separated by semicolons
+    restart: str = ""
+    conffiles: str = ""
+    restarts_a_day: str = ""
+    download_kib_s: str = ""
+    nice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

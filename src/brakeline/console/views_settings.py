@@ -27,3 +27,23 @@ class SettingsView:
     wider: tuple[Wider, ...] = ()
     rings: str = ""
     digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """One setting of one endpoint. `waits`: what policies wish beyond it, "" = nothing."""
+
+    label: str
+    value: str
+    by: str
+    since: str
+    waits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetView:
+    """All settings of one endpoint; `window` "" = it may be changed at any time."""
+
+    rows: tuple[SheetRow, ...]
+    window: str = ""
+    notes: tuple[str, ...] = ()

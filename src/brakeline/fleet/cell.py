@@ -13,7 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from brakeline.core.errors import Fault
 from brakeline.protocol.codec import encode
-from brakeline.protocol.messages import ORDER_CONTEXT, RESTART_CONTEXT, Offer, RestartOrder, SignedOrder
+from brakeline.protocol.messages import (
+    ORDER_CONTEXT,
+    RESTART_CONTEXT,
+    SETTINGS_CONTEXT,
+    Offer,
+    RestartOrder,
+    SettingsGrant,
+    SignedOrder,
+)
 
 
 class CellKeyUnusable(Fault):
@@ -54,6 +62,11 @@ class CellIdentity:
         """The same for a restart, under a context of its own."""
         payload = encode(order)
         return SignedOrder(payload.decode(), self.sign(RESTART_CONTEXT + payload).hex())
+
+    def sign_grant(self, grant: SettingsGrant) -> SignedOrder:
+        """The same for the settings that an endpoint may run by at most."""
+        payload = encode(grant)
+        return SignedOrder(payload.decode(), self.sign(SETTINGS_CONTEXT + payload).hex())
 
 
 def _make(path: Path) -> bytes:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from brakeline.protocol.messages import Facts, Harms, Health, LauncherReport, PackageManagerHealth, RebootNeed
+from brakeline.protocol.messages import (
+    Facts,
+    Harms,
+    Health,
+    LauncherReport,
+    LocalLimits,
+    PackageManagerHealth,
+    RebootNeed,
+)
 
 
 class EndpointState(StrEnum):
@@ -118,6 +126,7 @@ class Presence:
     readings: Readings | None = None  # None = its agent tells none
     settings: str = ""  # digest of the settings that its agent runs by; "" = it does not say
     harms: Harms | None = None  # what was done to it; None = its agent tells nothing of that
+    local: LocalLimits | None = None  # limits of its own, and when it may be changed next; None = an older agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,8 @@ class EndpointDetail:
     enrolled_by: str  # id of the enrolment token
     same_hostname: tuple[str, ...]  # other endpoints with this host name: an earlier enrolment of the same machine?
     launcher: LauncherReport | None = None  # what its launcher last said; None = no launcher runs its agent
+    local: LocalLimits | None = None  # limits of its own; None = an agent that knows none
+    settings: str = ""  # digest of the settings that its agent runs by
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class FleetService(Enrolment, InventoryUse, ListUse):
             Presence(
                 self.clock.now_ms(), boot_id, False, check_in.agent_version, check_in.health.failed_services,
                 check_in.launcher, Readings.of(check_in.health), check_in.settings,
-                harms.bounded(check_in.harms),
+                harms.bounded(check_in.harms), check_in.local,
             ),
         )  # fmt: skip
         # The endpoint names what was acknowledged last: anything else than what is held, and both start afresh.

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from brakeline.protocol.messages import Action, Package, Settings
 
+SINCE_0_2 = ("windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice")
+_DEFAULT = Settings()
+
 
 def inventory_digest(packages: Iterable[Package]) -> str:
     """Hex SHA-256 over one line a package, sorted; every field counts."""
@@ -24,8 +27,15 @@ def transaction_digest(actions: Iterable[Action]) -> str:
 
 
 def settings_digest(settings: Settings) -> str:
-    """12 hex that name what settings let an agent do; how often it checks in is the cell's affair and not in it."""
+    """12 hex that name what settings let an agent do; how often it checks in is the cell's affair and not in it.
+
+    Words that say no more than their default are left out: settings that older agents know keep their name.
+    """
     line = f"{settings.mode.value}\t{settings.inventory_interval_s}\t{settings.refresh_interval_s}"
+    for name in SINCE_0_2:
+        value = getattr(settings, name)
+        if value != getattr(_DEFAULT, name):
+            line += f"\t{name}={';'.join(value) if isinstance(value, tuple) else value}"
     return hashlib.sha256(line.encode()).hexdigest()[:12]
 
 

@@ -12,12 +12,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+RESTARTS_A_DAY_MAX = 4  # by order, whatever anybody sets
+
 
 class Mode(StrEnum):
     """What policy lets the agent do. `ASSESS` is the default of every new endpoint."""
 
     ASSESS = "assess"
     PATCH = "patch"
+
+
+class RestartConsent(StrEnum):
+    """When an endpoint follows an order to restart, the most careful first. Root's own limits come before it."""
+
+    NEVER = "never"
+    REQUIRED = "required"  # in a maintenance window, and only while the machine itself says that a restart is due
+    WINDOW = "window"  # in a maintenance window
+    ANY = "any"
+
+
+class Conffiles(StrEnum):
+    """The most that an update may do with configuration files that were changed on the endpoint."""
+
+    HOLD = "hold"  # nothing: whatever would update a package with such a file waits for a person
+    KEEP = "keep"  # they stay as they are and are named in the result
+    REPLACE = "replace"  # what the rollout says: kept, unless it replaces them
 
 
 # --- inventory -----------------------------------------------------------------------------------------------------
@@ -179,6 +198,39 @@ class Settings:
     check_in_interval_s: int = 60
     inventory_interval_s: int = 900  # full local scan; package-manager changes are noticed sooner
     refresh_interval_s: int = 6 * 3600  # package lists
+    # Words of agents since 0.2; each default is the widest, so that whoever does not know them is told nothing less.
+    windows: tuple[str, ...] = ()  # maintenance windows in the endpoint's local time, `core.weekly`; () = always
+    restart: RestartConsent = RestartConsent.ANY
+    conffiles: Conffiles = Conffiles.REPLACE
+    restarts_a_day: int = RESTARTS_A_DAY_MAX  # by order
+    download_kib_s: int = 0  # of a package transaction; 0 = no bound
+    nice: int = 0  # of a package transaction, 0 to 19: how far everything else on the machine goes first
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsGrant:
+    """The payload of a signed order: the widest settings that this endpoint may run by until a newer one comes.
+
+    `serial` rises with each change of what the endpoint has; an older one is not believed again.
+    """
+
+    endpoint_id: str
+    settings: Settings
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLimits:
+    """What an endpoint says of limits of its own, which its root has written and no order can widen."""
+
+    settings: Settings | None = None  # what they still allow; None = there are none
+    window: str = ""  # of what is in force there: "open now", "opens sat 22:00", "never opens"
+    zone: str = ""  # its local time: "+02:00"
+    wider: tuple[str, ...] = ()  # settings that the last reply wished wider than any signed order allows
+    problem: str = ""  # why its limits cannot be read; then it only assesses
+
+
+NO_LIMITS = LocalLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +314,8 @@ class NotReady:
 
     rollout_id: str
     generation: int
-    # nothing_to_do | assess_only | locked | unhealthy | no_space | held | lists_stale | refused | busy | window
+    # nothing_to_do | assess_only | locked | unhealthy | no_space | held | lists_stale | refused | busy | window |
+    # conffiles | local_limits
     code: str
     reason: str
 
@@ -365,6 +418,7 @@ class CheckIn:
     restart: RestartStanding | None = None  # None = an agent that knows no such orders
     settings: str = ""  # `settings_digest` of what it runs by; "" = an agent that takes no settings from an offer
     harms: Harms | None = None  # None = an agent that tells nothing of what is done to its machine
+    local: LocalLimits | None = None  # None = an agent that knows no windows and takes unsigned settings as they come
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,13 +456,14 @@ class RestartOrder:
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else
 RESTART_CONTEXT = b"brakeline-restart-v1\n"
+SETTINGS_CONTEXT = b"brakeline-settings-v1\n"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedOrder:
     """`payload`: canonical JSON of an `Offer`; `signature`: hex Ed25519 of the cell over ORDER_CONTEXT + payload.
 
-    The same with a `RestartOrder` and RESTART_CONTEXT.
+    The same with a `RestartOrder` and RESTART_CONTEXT, and with a `SettingsGrant` and SETTINGS_CONTEXT.
     """
 
     payload: str
@@ -429,6 +484,7 @@ class CheckInReply:
     recalled: tuple[str, ...] = ()  # release_ids: an agent that runs one asks its launcher to look at once
     follow: str = ""  # signed order to the launcher: channel, self-update on or off, pin; kept where it can read it
     restart: SignedOrder | None = None  # a `RestartOrder`: a canary, or its control, that consents
+    granted: SignedOrder | None = None  # a `SettingsGrant`: `settings` may be narrower than it, never wider
 
 
 # --- results -------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from brakeline.platform.web import decode_cursor, encode_cursor
 from brakeline.protocol.codec import to_plain
 from brakeline.remediation.model import Preview
 from brakeline.remediation.service import PAGE_MAX, RemediationService
+from brakeline.remediation.words import parsed
 from brakeline.rollout import plans
 from brakeline.rollout.model import Policy
 from brakeline.rollout.pace import BY_RISK
@@ -38,7 +39,7 @@ Remediation = Annotated[RemediationService, Depends(_service)]
 
 @dataclass(frozen=True, slots=True)
 class PolicyBody:
-    """`mode`: assess | patch. With `expect_count` it is refused unless so many endpoints match."""
+    """`mode`: assess | patch | leave. With `expect_count` it is refused unless so many endpoints match."""
 
     name: str
     filter: str
@@ -48,6 +49,12 @@ class PolicyBody:
     expect_count: int | None = None
     self_update: bool | None = None  # may the agents take newer releases of themselves? null = not said
     pin: str = ""  # release_id at which they stay
+    windows: tuple[str, ...] = ()  # "sat,sun 00:00/24:00", in the local time of each endpoint; none = not said
+    restart: str = ""  # never | required | window | any
+    conffiles: str = ""  # hold | keep | replace
+    restarts_a_day: int | None = None
+    download_kib_s: int | None = None
+    nice: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +100,18 @@ async def policies(who: Who, remediation: Remediation) -> dict[str, Any]:
 
 @router.post("/policies", status_code=201)
 async def create_policy(body: PolicyBody, who: Who, remediation: Remediation) -> dict[str, Any]:
-    """Make a policy."""
+    """Make a policy. `settings` says what of it waits for a rollout of settings."""
     made = await remediation.create_policy(
         who, name=body.name, filter_text=body.filter, mode=body.mode, refresh_interval_s=body.refresh_interval_s,
         inventory_interval_s=body.inventory_interval_s, expect_count=body.expect_count, self_update=body.self_update,
         pin=body.pin,
+        words=parsed(
+            windows=body.windows, restart=body.restart, conffiles=body.conffiles, restarts_a_day=body.restarts_a_day,
+            download_kib_s=body.download_kib_s, nice=body.nice,
+        ),
     )  # fmt: skip
-    return to_plain(made)  # type: ignore[no-any-return]
+    plain: dict[str, Any] = to_plain(made)
+    return plain | {"settings": to_plain(await remediation.settings_standing(who))}
 
 
 @router.delete("/policies/{policy_id}", status_code=204)
@@ -111,10 +123,11 @@ async def delete_policy(policy_id: str, who: Who, remediation: Remediation) -> R
 
 @router.get("/endpoints/{endpoint_id}/settings")
 async def settings(endpoint_id: str, who: Who, remediation: Remediation) -> dict[str, Any]:
-    """What the agent of this endpoint is told, and why."""
+    """What the agent of this endpoint is told, and why; `sheet`: each setting, from which policy and since when."""
     found, reason = await remediation.explain_settings(who, endpoint_id)
     update = await remediation.explain_self_update(who, endpoint_id)
-    return {"settings": to_plain(found), "why": reason, "self_update": to_plain(update)}
+    sheet = to_plain(await remediation.settings_sheet(who, endpoint_id))
+    return {"settings": to_plain(found), "why": reason, "self_update": to_plain(update), "sheet": sheet}
 
 
 @router.post("/deployments/preview")

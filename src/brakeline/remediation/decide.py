@@ -1,18 +1,23 @@
 """Which settings an endpoint gets when several policies match. Pure.
 
-The most careful wins, whatever their age: an endpoint is patched only if a policy says `patch` and none says
-`assess`; of several intervals the shortest counts. So a policy that protects databases cannot be undone by a later
-one for everybody, and the order in which policies were made need not be known to know what they do.
-Without any policy an endpoint is assessed and nothing is changed on it.
+The most careful wins, whatever their age: an endpoint is patched only if a policy says `patch` and none says `assess`;
+of several intervals the shortest counts; it is changed only in windows that all of them have in common. So a policy
+that protects databases cannot be undone by a later one for everybody, and the order in which policies were made need
+not be known to know what they do. Without any policy an endpoint is assessed and nothing is changed on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Final
 
 from brakeline.core.limits import CHECK_IN_INTERVAL_S
 from brakeline.protocol.messages import Mode, Settings
-from brakeline.remediation.model import SelfUpdate, SettingsPolicy
+from brakeline.protocol.settings import NAMES, narrowest
+from brakeline.remediation.model import SelfUpdate, SettingsPolicy, Words
+
+WORDS: Final = tuple(f.name for f in fields(Words))
 
 
 def effective(matching: Iterable[SettingsPolicy], check_in_interval_s: int = CHECK_IN_INTERVAL_S) -> Settings:
@@ -22,12 +27,31 @@ def effective(matching: Iterable[SettingsPolicy], check_in_interval_s: int = CHE
     modes = {policy.mode for policy in policies if policy.mode is not None}
     refresh = [p.refresh_interval_s for p in policies if p.refresh_interval_s is not None]
     inventory = [p.inventory_interval_s for p in policies if p.inventory_interval_s is not None]
-    return Settings(
+    found = Settings(
         mode=Mode.PATCH if modes == {Mode.PATCH} else Mode.ASSESS,
         check_in_interval_s=check_in_interval_s,
         inventory_interval_s=min(inventory, default=base.inventory_interval_s),
         refresh_interval_s=min(refresh, default=base.refresh_interval_s),
     )
+    for policy in policies:
+        found = narrowest(said(policy, found), found)
+    return found
+
+
+def said(policy: SettingsPolicy, others: Settings) -> Settings:
+    """The words of one policy as settings; of what it does not speak, those of the others."""
+    spoken = {name: getattr(policy.words, name) for name in WORDS if getattr(policy.words, name) is not None}
+    return replace(others, **spoken)
+
+
+def speakers(matching: Iterable[SettingsPolicy]) -> dict[str, tuple[SettingsPolicy, ...]]:
+    """Of each setting: the policies that say something of it, oldest first."""
+    policies = sorted(matching, key=lambda p: (p.created_ms, p.id))
+    return {name: tuple(p for p in policies if _says(p, name)) for name in NAMES}
+
+
+def _says(policy: SettingsPolicy, name: str) -> bool:
+    return getattr(policy.words if name in WORDS else policy, name) is not None
 
 
 def self_update(matching: Iterable[SettingsPolicy], generation: int) -> SelfUpdate:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from brakeline.exposure.answers import Closing
-from brakeline.protocol.messages import Mode, PendingUpdate
+from brakeline.protocol.messages import Conffiles, Mode, PendingUpdate, RestartConsent, Settings
 from brakeline.rollout.pace import Advice
 
 
@@ -17,6 +18,30 @@ class Selection(StrEnum):
     ALL = "all"
     NAMES = "names"  # these packages
     CVE = "cve"  # whatever closes these CVEs
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a policy says of when and how an endpoint is changed, as in `Settings`; None = leaves it to others."""
+
+    windows: tuple[str, ...] | None = None
+    restart: RestartConsent | None = None
+    conffiles: Conffiles | None = None
+    restarts_a_day: int | None = None
+    download_kib_s: int | None = None
+    nice: int | None = None
+
+
+SILENT: Final = Words()
+
+
+@dataclass(frozen=True, slots=True)
+class Had:
+    """The last good settings of an endpoint, and by which version since when. `since_ms` rises with each change."""
+
+    settings: Settings
+    version: int  # 0 = its first ones
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +61,14 @@ class SettingsPolicy:
     created_by: str
     self_update: bool | None = None  # may the agent take newer releases of itself? None = not said
     pin: str = ""  # release_id to stay at, "" = none
+    words: Words = SILENT
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it says anything of the settings of an agent."""
+        return bool(
+            self.mode is not None or self.refresh_interval_s or self.inventory_interval_s or self.words != SILENT
+        )
 
 
 @dataclass(frozen=True, slots=True)

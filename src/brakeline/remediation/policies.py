@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from brakeline.core import weekly
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Fault, Invalid, NotFound
 from brakeline.core.limits import CHECK_IN_INTERVAL_S
@@ -21,12 +22,16 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.observe import logger
-from brakeline.protocol.messages import Mode, Settings
+from brakeline.protocol.codec import to_sparse
+from brakeline.protocol.messages import Mode, Settings, SignedOrder
 from brakeline.remediation import standing, store, store_settings
 from brakeline.remediation.decide import effective, why
 from brakeline.remediation.decide import self_update as self_update_of
-from brakeline.remediation.model import SelfUpdate, SettingsPolicy
+from brakeline.remediation.explaining import SettingsSheet, sheet, zone_of
+from brakeline.remediation.granting import Grants
+from brakeline.remediation.model import SILENT, Had, SelfUpdate, SettingsPolicy, Words
 from brakeline.remediation.remembered import Remembered
+from brakeline.remediation.words import refuse_never_open
 from brakeline.tenancy import audit
 from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal
@@ -49,13 +54,16 @@ class PolicyUse:
         self._db, self._clock, self._ids, self._bus, self._fleet = db, clock, ids, bus, fleet
         self._check_in_interval_s = check_in_interval_s
         self._remembered: dict[str, Remembered] = {}
+        self._grants: Grants | None = None  # without a key nothing is granted
 
     async def effective_settings(self, identity: EndpointIdentity, reported: str = "") -> Settings:
         """What the agent of this endpoint is told. Never raises for the database: then it is *assess*.
 
         `reported`: digest of the settings that it says it runs by.
         """
-        tenant_id, endpoint_id = identity.tenant_id, identity.endpoint_id
+        return await self._told(identity.tenant_id, identity.endpoint_id, reported)
+
+    async def _told(self, tenant_id: str, endpoint_id: str, reported: str) -> Settings:
         try:
             remembered = await self._tenant(tenant_id)
             offered = await self._offered(tenant_id, endpoint_id)
@@ -65,6 +73,31 @@ class PolicyUse:
             logger.warning("settings-unknown", endpoint=endpoint_id, reason=str(e))
             found = effective(())
         return replace(found, check_in_interval_s=await self._interval_s(tenant_id, endpoint_id))
+
+    async def granted(self, identity: EndpointIdentity) -> SignedOrder | None:
+        """The signed order over the widest settings that this endpoint has.
+
+        None = none, or it cannot be known now: then its agent goes on under the one that it knows.
+        """
+        if self._grants is None:
+            return None
+        try:
+            remembered = await self._tenant(identity.tenant_id)
+        except Fault:
+            return None
+        return self._grants.of(identity.endpoint_id, remembered.since.get(identity.endpoint_id))
+
+    async def settings_sheet(self, principal: Principal, endpoint_id: str) -> SettingsSheet:
+        """Each setting of an endpoint: what is in force, from which policy, since when, what waits for a rollout."""
+        principal.require("policy.read")
+        detail = await self._fleet.get_endpoint(principal, endpoint_id)
+        told = await self._told(principal.tenant_id, endpoint_id, detail.settings)
+        remembered = await self._tenant(principal.tenant_id)
+        zone_ms = zone_of(detail.local)
+        minute = weekly.minute_of(self._clock.now_ms() + zone_ms) if zone_ms is not None else None
+        return sheet(
+            remembered.since.get(endpoint_id), remembered.policies(endpoint_id), told, detail.local, minute
+        )  # fmt: skip
 
     async def self_update(self, identity: EndpointIdentity) -> SelfUpdate:
         """Whether the launcher of this endpoint may take newer releases. `Fault` when it cannot be known now."""
@@ -117,7 +150,7 @@ class PolicyUse:
     async def create_policy(
         self, principal: Principal, *, name: str, filter_text: str, mode: str,
         refresh_interval_s: int | None = None, inventory_interval_s: int | None = None,
-        expect_count: int | None = None, self_update: bool | None = None, pin: str = "",
+        expect_count: int | None = None, self_update: bool | None = None, pin: str = "", words: Words = SILENT,
     ) -> SettingsPolicy:  # fmt: skip
         """Make a policy. Raises Invalid, Conflict (name taken, or not `expect_count` endpoints match)."""
         principal.require("policy.write")
@@ -126,8 +159,8 @@ class PolicyUse:
             raise Invalid(f"a policy needs a name of 1 to {NAME_CHARS_MAX} printable characters")
         if mode not in {"leave", *(m.value for m in Mode)}:
             raise Invalid(f"mode is assess, patch or leave (to other policies), not {mode!r}")
-        if mode == "leave" and self_update is None and not pin:
-            raise Invalid("the policy says nothing: give it a mode, or say something of self-update")
+        if mode == "leave" and self_update is None and not pin and words == SILENT:
+            raise Invalid("the policy says nothing: give it a mode, a window, a limit, or say something of self-update")
         for interval in (refresh_interval_s, inventory_interval_s):
             if interval is not None and not INTERVAL_S[0] <= interval <= INTERVAL_S[1]:
                 raise Invalid(f"an interval is {INTERVAL_S[0]} to {INTERVAL_S[1]} seconds", got=interval)
@@ -138,8 +171,9 @@ class PolicyUse:
         await self._check_count(principal, text, expect_count)
         policy = SettingsPolicy(
             self._ids.new("po"), name, text, None if mode == "leave" else Mode(mode), refresh_interval_s,
-            inventory_interval_s, self._clock.now_ms(), principal.name, self_update, pin,
+            inventory_interval_s, self._clock.now_ms(), principal.name, self_update, pin, words,
         )  # fmt: skip
+        await self._refuse_never_open(principal.tenant_id, policy)
         async with self._db.tenant(principal.tenant_id) as conn:
             if len(await store.policies(conn)) >= POLICIES_MAX:
                 raise Invalid(f"there are {POLICIES_MAX} policies already; merge or delete some")
@@ -172,6 +206,12 @@ class PolicyUse:
             answers[endpoint_id] = "" if holds.mode is Mode.PATCH else waits
         return answers
 
+    async def _refuse_never_open(self, tenant_id: str, policy: SettingsPolicy) -> None:
+        if policy.words.windows is not None:
+            known, ids = await self._tenant(tenant_id), await self._fleet.matching(tenant_id, policy.filter)
+            distinct = {known.policies(endpoint_id): endpoint_id for endpoint_id in ids}
+            refuse_never_open(policy, ((endpoint_id, others) for others, endpoint_id in distinct.items()))
+
     async def _check_count(self, principal: Principal, text: str, expect_count: int | None) -> None:
         if expect_count is None:
             return
@@ -186,14 +226,17 @@ class PolicyUse:
             await self._fold(tenant_id)
             async with self._db.tenant(tenant_id) as conn:
                 found, revision = await store.policies(conn), await store.revision(conn)
-                has = await store_settings.standing(conn)
+                had = await store_settings.standing(conn)
             matching = [(policy, frozenset(await self._fleet.matching(tenant_id, policy.filter))) for policy in found]
-            remembered = Remembered(now + REMEMBER_S, tuple(matching), revision, has)
-            remembered.has = has | await self._adopt(tenant_id, remembered)
+            has = {endpoint_id: one.settings for endpoint_id, one in had.items()}
+            remembered = Remembered(now + REMEMBER_S, tuple(matching), revision, has, had)
+            first = await self._adopt(tenant_id, remembered)
+            remembered.has = has | {endpoint_id: one.settings for endpoint_id, one in first.items()}
+            remembered.since = had | first
             self._remembered[tenant_id] = remembered
         return remembered
 
-    async def _adopt(self, tenant_id: str, known: Remembered) -> dict[str, Settings]:
+    async def _adopt(self, tenant_id: str, known: Remembered) -> dict[str, Had]:
         """Give first settings to endpoints that have none, as far as that goes without a rollout."""
         wished = known.wished(known.spoken_for() - known.has.keys())
         if not wished:
@@ -204,10 +247,11 @@ class PolicyUse:
             await store_settings.lock(conn, tenant_id)
             kept = await store_settings.kept_policies(conn)
             lately = await store_settings.given_at_once(conn, now_ms - standing.FIRST_MS)
-            given = standing.adopted(fresh, lately, kept)
+            ever = bool(known.since) or await store_settings.given_at_once(conn, 0) > 0
+            given = standing.adopted(fresh, lately, kept, ever=ever)
             await store_settings.save(conn, tenant_id, ((e, wished[e], old) for e, old in given.items()), 0, now_ms)
             await store_settings.looked_at(conn)
-        return {e: wished[e] for e in given}
+        return {e: Had(wished[e], 0, now_ms) for e in given}
 
     async def _changed(self, tenant_id: str) -> None:
         """Ask again who matches, and let the waiting check-ins of all concerned answer with the new settings."""
@@ -222,5 +266,5 @@ def _facts(policy: SettingsPolicy) -> dict[str, object]:
     return {
         "name": policy.name, "filter": policy.filter, "mode": policy.mode.value if policy.mode else "leave",
         "refresh_interval_s": policy.refresh_interval_s, "inventory_interval_s": policy.inventory_interval_s,
-        "self_update": policy.self_update, "pin": policy.pin,
+        "self_update": policy.self_update, "pin": policy.pin, "words": to_sparse(policy.words),
     }  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from brakeline.protocol.messages import Settings
 from brakeline.remediation import standing
 from brakeline.remediation.decide import effective
-from brakeline.remediation.model import SettingsPolicy
+from brakeline.remediation.model import Had, SettingsPolicy
 
 
 @dataclass(slots=True)
@@ -19,6 +19,7 @@ class Remembered:
     matching: tuple[tuple[SettingsPolicy, frozenset[str]], ...]
     revision: int = 0
     has: Mapping[str, Settings] = field(default_factory=dict)
+    since: Mapping[str, Had] = field(default_factory=dict)  # of `has`: by which version, and since when
 
     def policies(self, endpoint_id: str) -> tuple[SettingsPolicy, ...]:
         """Those that match an endpoint."""

@@ -17,6 +17,7 @@ from brakeline.fleet.model import EndpointState
 from brakeline.fleet.query import parse, render
 from brakeline.platform.observe import logger
 from brakeline.remediation import store
+from brakeline.remediation.granting import Grants
 from brakeline.remediation.model import Deployment, DeploymentView, Plan, Preview, Selection, Situation
 from brakeline.remediation.planner import default_title, plan
 from brakeline.remediation.settling import SettingsUse
@@ -55,6 +56,7 @@ class RemediationService(SettingsUse):
         self._exposure, self._rollouts = exposure, rollouts
         self._settings_rollouts = SettingsRollouts(rollouts)
         rollouts.still_wished = self.still_wished
+        self._grants = Grants(rollouts.cell.sign_grant)
         return self
 
     async def _watched_every_s(self, tenant_id: str, endpoint_id: str) -> int | None:

@@ -170,13 +170,14 @@ class SettingsUse(PolicyUse):
         waiting = len((await self.waiting_settings(tenant_id)).wished)
         async with self._db.tenant(tenant_id) as conn:
             versions = await store_settings.versions(conn)
+            at_once = await store_settings.given_at_once(conn, 0)
         good = max((v.version for v in versions if v.good_ms), default=0)
         newest = next((v for v in versions if not v.good_ms and v.version > good), None)
         course = await self._settings_rollouts.course(tenant_id, newest.rollout_id) if newest else None
-        return SettingsStanding(good, newest, course, waiting, sentence(good, newest, course, waiting))
+        return SettingsStanding(good, newest, course, waiting, sentence(good, newest, course, waiting, at_once))
 
 
-def sentence(good: int, newest: Version | None, course: Course | None, waiting: int) -> str:
+def sentence(good: int, newest: Version | None, course: Course | None, waiting: int, at_once: int = 0) -> str:
     """Where it stands, for people."""
     if newest is not None and course is not None:
         head, why = f"version {newest.version}", reason(course.why, {})
@@ -187,5 +188,9 @@ def sentence(good: int, newest: Version | None, course: Course | None, waiting: 
             return f"{head} {UNDER_WAY[course.state]}: {ring}{course.taken} of {course.targets} ({why})"
     if waiting:
         one = "endpoint waits" if waiting == 1 else "endpoints wait"
-        return f"{waiting} {one} for a rollout of settings; nobody has started it: brakeline settings plan"
+        text = f"{waiting} {one} for a rollout of settings; nobody has started it: brakeline settings plan"
+        if not good and not newest and at_once:
+            began = f"the first policy began at once on {at_once} endpoint{'' if at_once == 1 else 's'}; "
+            text = f"{began}{text}. More than {standing.FIRST_MAX} that were there before it go by rings"
+        return text
     return f"version {good} is everywhere" if good else "every endpoint runs by its first settings"

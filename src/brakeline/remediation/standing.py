@@ -12,15 +12,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from brakeline.protocol.digests import settings_digest
-from brakeline.protocol.messages import Mode, Settings
+from brakeline.protocol.messages import Settings
+from brakeline.protocol.settings import NAMES, shown
+from brakeline.protocol.settings import NONE as NONE
+from brakeline.protocol.settings import allows as allows
+from brakeline.protocol.settings import narrowest as narrowest
 from brakeline.remediation.model import SettingsPolicy
 from brakeline.trust.statements import enrolled_ms
 
-NONE: Final = Settings()  # what an endpoint runs by for which no policy has spoken
 FIRST_MAX: Final = 20  # endpoints that get their first settings at once although they were there before the policy …
 FIRST_MS: Final = 24 * 3600 * 1000  # … in so long; the others wait for a rollout
 
@@ -44,16 +47,6 @@ class Difference:
     endpoints: int
 
 
-def narrowest(one: Settings, other: Settings) -> Settings:
-    """What both allow: patch only if both say so, and the longer of each two intervals. The pace is `other`'s."""
-    return replace(
-        other,
-        mode=Mode.PATCH if one.mode is other.mode is Mode.PATCH else Mode.ASSESS,
-        inventory_interval_s=max(one.inventory_interval_s, other.inventory_interval_s),
-        refresh_interval_s=max(one.refresh_interval_s, other.refresh_interval_s),
-    )
-
-
 def in_force(has: Settings | None, wished: Settings) -> Settings:
     """What holds without any rollout."""
     return narrowest(has or NONE, wished)
@@ -73,18 +66,18 @@ def waits(has: Settings | None, wished: Settings) -> bool:
     return settings_digest(in_force(has, wished)) != settings_digest(wished)
 
 
-def allows(wished: Settings, settings: Settings) -> bool:
-    """Whether nothing in `settings` is wider than what is wished."""
-    return settings_digest(narrowest(settings, wished)) == settings_digest(settings)
-
-
 def speak(policies: Iterable[SettingsPolicy]) -> bool:
     """Whether any of these says something of the settings of an agent."""
-    return any(p.mode is not None or p.refresh_interval_s or p.inventory_interval_s for p in policies)
+    return any(p.speaks for p in policies)
 
 
-def adopted(fresh: Iterable[Fresh], lately: int, kept: frozenset[str] = frozenset()) -> dict[str, bool]:
+def adopted(
+    fresh: Iterable[Fresh], lately: int, kept: frozenset[str] = frozenset(), *, ever: bool = True
+) -> dict[str, bool]:
     """Who gets first settings now -> whether it was there before its policies (`lately` others were, in FIRST_MS).
+
+    Where nobody of an organisation ever got any (`ever` False), FIRST_MAX begin at once, however many there are: the
+    first policy of a fleet is seen to work in minutes, and the others follow by the rings of a rollout.
 
     Whoever was enrolled under its policies has never run by anything else. `kept`: policies from before settings went
     by rollouts: what they let an endpoint do it does already.
@@ -96,7 +89,14 @@ def adopted(fresh: Iterable[Fresh], lately: int, kept: frozenset[str] = frozense
             first[one.endpoint_id] = False
         else:
             old.append(one.endpoint_id)
-    return first | (dict.fromkeys(old, True) if len(old) + lately <= FIRST_MAX else {})
+    if len(old) + lately > FIRST_MAX:
+        old = sorted(old, key=_spread)[:FIRST_MAX] if not ever else []
+    return first | dict.fromkeys(old, True)
+
+
+def _spread(endpoint_id: str) -> bytes:
+    """An order that has nothing to do with when, where or as what endpoints were enrolled."""
+    return hashlib.sha256(f"first settings {endpoint_id}".encode()).digest()
 
 
 def digest(targets: Mapping[str, Settings]) -> str:
@@ -109,9 +109,9 @@ def differences(has: Mapping[str, Settings], wished: Mapping[str, Settings]) -> 
     counts: Counter[tuple[str, str, str]] = Counter()
     for endpoint_id, after in wished.items():
         before = has.get(endpoint_id, NONE)
-        for name in ("mode", "inventory_interval_s", "refresh_interval_s"):
+        for name in NAMES:
             old, new = getattr(before, name), getattr(after, name)
             if old != new:
-                counts[name, str(old), str(new)] += 1
+                counts[name, shown(name, old), shown(name, new)] += 1
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Difference(*what, count) for what, count in ordered)

@@ -11,8 +11,9 @@ import asyncpg
 
 from brakeline.core.errors import Conflict
 from brakeline.platform.database import Connection
+from brakeline.protocol.codec import decode, encode_sparse
 from brakeline.protocol.messages import Mode
-from brakeline.remediation.model import Deployment, PinnedUpdate, Selection, SettingsPolicy, Target
+from brakeline.remediation.model import Deployment, PinnedUpdate, Selection, SettingsPolicy, Target, Words
 
 LEAVE = "leave"  # a policy that says nothing of the mode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,10 +29,12 @@ async def insert_policy(conn: Connection, tenant_id: str, policy: SettingsPolicy
     """Raises `PolicyNameTaken`."""
     try:
         await conn.execute(
-            "INSERT INTO brakeline.settings_policy VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "INSERT INTO brakeline.settings_policy (tenant_id, policy_id, name, filter, mode, refresh_interval_s,"
+            " inventory_interval_s, created_at, created_by, self_update, pin, words)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             tenant_id, policy.id, policy.name, policy.filter, policy.mode.value if policy.mode else LEAVE,
             policy.refresh_interval_s, policy.inventory_interval_s, _stamp(policy.created_ms), policy.created_by,
-            policy.self_update, policy.pin,
+            policy.self_update, policy.pin, encode_sparse(policy.words).decode(),
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise PolicyNameTaken(name=policy.name) from None
@@ -53,6 +56,7 @@ def _policy(r: Any) -> SettingsPolicy:
         r["policy_id"], r["name"], r["filter"], None if r["mode"] == LEAVE else Mode(r["mode"]),
         r["refresh_interval_s"], r["inventory_interval_s"],
         _millis(r["created_at"]), r["created_by"], r["self_update"], r["pin"],
+        decode(Words, r["words"].encode()) if r["words"] else Words(),
     )  # fmt: skip
 
 

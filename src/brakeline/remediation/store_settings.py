@@ -10,6 +10,7 @@ from typing import Any
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Settings
+from brakeline.remediation.model import Had
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,12 +28,15 @@ class Version:
     good_ms: int
 
 
-async def standing(conn: Connection) -> dict[str, Settings]:
+async def standing(conn: Connection) -> dict[str, Had]:
     """The last good settings of each endpoint that has any. Few are distinct: each is decoded once."""
     rows = await conn.fetch(
-        "SELECT settings, array_agg(endpoint_id) AS ids FROM brakeline.endpoint_settings GROUP BY settings"
+        "SELECT settings, version, since, array_agg(endpoint_id) AS ids FROM brakeline.endpoint_settings"
+        " GROUP BY settings, version, since"
     )
-    return {endpoint_id: found for r in rows for found in [_settings(r["settings"])] for endpoint_id in r["ids"]}
+    decoded = {text: _settings(text) for text in {r["settings"] for r in rows}}
+    found = [(r["ids"], Had(decoded[r["settings"]], r["version"], _millis(r["since"]))) for r in rows]
+    return {endpoint_id: had for ids, had in found for endpoint_id in ids}
 
 
 async def save(

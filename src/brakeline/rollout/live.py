@@ -13,6 +13,7 @@ from typing import Final
 from brakeline.platform.changed import horizon
 from brakeline.platform.database import Connection
 from brakeline.protocol.messages import Candidate, UpdateRef
+from brakeline.protocol.settings import newer_words
 from brakeline.rollout.model import Phase, Progress
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import changes, rollouts
@@ -67,9 +68,12 @@ class LiveRollout:
             without=() if change.release else self.without, settings=self.targets[endpoint_id].settings,
         )  # fmt: skip
 
-    def takes(self, *, launched: bool, settled: bool) -> bool:
-        """Whether an agent may hear of it: one without a launcher takes no releases, an old one no settings."""
-        return (launched or self.row.change.release is None) and (settled or self.row.change.kind != SETTINGS)
+    def takes(self, endpoint_id: str, *, launched: bool, settled: bool, bounded: bool) -> bool:
+        """Whether an agent may hear of it: one without a launcher takes no releases, an old one no settings, and one
+        that knows no bounds none with windows and limits."""
+        settings = self.targets[endpoint_id].settings
+        known = settled and (bounded or settings is None or not newer_words(settings))
+        return (launched or self.row.change.release is None) and (known or self.row.change.kind != SETTINGS)
 
 
 class LiveRollouts:

@@ -100,12 +100,13 @@ class Offering:
         return min((x.row.policy.check_in_interval_s for x in watching), default=None)
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool = True, settled: bool = True
+        self, identity: EndpointIdentity, *, launched: bool = True, settled: bool = True, bounded: bool = True
     ) -> tuple[Candidate, ...]:
         """Rollouts that the endpoint should get ready for, the oldest first. In memory.
 
         `launched`: a launcher runs its agent; without one it must not even hear of releases (older agents would plan
         them as packages). `settled`: its agent says by which settings it runs; the same with rollouts of these.
+        `bounded`: it knows windows and limits.
         """
         if identity.state is not EndpointState.ACTIVE:
             return ()
@@ -113,7 +114,7 @@ class Offering:
             x.candidate(identity.endpoint_id)
             for x in await self._live(identity)
             if x.row.blueprint.phase in OFFERING
-            and x.takes(launched=launched, settled=settled)
+            and x.takes(identity.endpoint_id, launched=launched, settled=settled, bounded=bounded)
             and x.row.wish is Wish.RUN
             and identity.endpoint_id not in x.through
             and not self.journal.pressed(identity.tenant_id, x.row.rollout_id)
@@ -138,7 +139,8 @@ class Offering:
             for refusal in check_in.not_ready:
                 await self._not_ready(conn, identity, refusal, open_to)
             for live in open_to.values():
-                if not live.takes(launched=True, settled=bool(check_in.settings)):
+                known = {"settled": bool(check_in.settings), "bounded": check_in.local is not None}
+                if not live.takes(identity.endpoint_id, launched=True, **known):
                     await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *TOO_OLD)
         asking = [ready for ready in check_in.ready if ready.rollout_id in open_to]
         frozen = await self.limits.frozen_for(identity) if asking else ""

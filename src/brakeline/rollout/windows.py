@@ -10,27 +10,22 @@ when an endpoint may be changed, in its own time; that is the endpoint's.)
 from __future__ import annotations
 
 import difflib
-import re
 import zoneinfo
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
 from brakeline.core.errors import Invalid
+from brakeline.core.weekly import HINT as HINT
+from brakeline.core.weekly import Weekly as Weekly
+from brakeline.core.weekly import parse_weekly as parse_weekly
 
-DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAILY: Final = "daily"
-DAY_MIN: Final = 24 * 60
 NAME_CHARS_MAX: Final = 80
 HORIZON_MS: Final = 400 * 86_400_000  # frozen for more than a year without a gap: nobody waits for that end
 YEARS_MAX: Final = 10  # a span that begins later was mistyped
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME: Final = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
-_WEEKLY: Final = re.compile(r"(?P<days>[a-z,-]+)\s+(?P<start>[\d:]+)\s*/\s*(?:(?P<last>[a-z]+)\s+)?(?P<end>[\d:]+)")
-HINT: Final = 'write "fri 16:00/mon 08:00", "mon-fri 09:00/17:00", "sat,sun 00:00/24:00" or "daily 22:00/06:00"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +34,6 @@ class Span:
 
     from_ms: int
     until_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Weekly:
-    """Every week from each of `days` (0 = Monday) at `start_min` to `days_on` days later at `end_min`, local time."""
-
-    days: tuple[int, ...]
-    start_min: int
-    end_min: int
-    days_on: int = 0
-
-    def __str__(self) -> str:
-        times = f"{_clock(self.start_min)}/"
-        if len(self.days) == 1 and self.days_on:
-            return f"{DAYS[self.days[0]]} {times}{DAYS[(self.days[0] + self.days_on) % 7]} {_clock(self.end_min)}"
-        days = DAILY if len(self.days) == 7 else ",".join(DAYS[d] for d in self.days)
-        return f"{days} {times}{_clock(self.end_min)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +143,6 @@ def zone_of(name: str) -> tzinfo | None:
 # --- what people type -------------------------------------------------------------------------------------------------
 
 
-def parse_weekly(text: str) -> Weekly:
-    """`fri 16:00/mon 08:00`, `mon-fri 09:00/17:00`. `Invalid` says what is wrong and what was meant perhaps."""
-    found = _WEEKLY.fullmatch(text.strip().lower())
-    if found is None:
-        raise Invalid(f"{text[:80]!r} is no weekly window; {HINT}", got=text[:80])
-    days, start, end = _days(found["days"]), _minute(found["start"]), _minute(found["end"])
-    if start == DAY_MIN:
-        raise Invalid("a window begins at 00:00 of the next day, not at 24:00", got=text[:80])
-    if found["last"] is None:
-        if start == end:
-            raise Invalid(f"{text[:80]!r} is empty: it ends when it begins. Whole days are 00:00/24:00", got=text[:80])
-        return Weekly(days, start, end, 0 if end > start else 1)
-    if len(days) != 1:
-        raise Invalid("a window with a last day has one first day", got=text[:80])
-    days_on = (_day(found["last"]) - days[0]) % 7
-    return Weekly(days, start, end, days_on if days_on or end > start else 7)
-
-
 def parse_instant(text: str, zone_name: str, *, latest: bool) -> int:
     """`2026-12-20 18:00` in that zone, or with an offset of its own. Of two instants the `latest` or the earliest."""
     try:
@@ -223,34 +183,3 @@ def check(window: Window, now_ms: int) -> None:
         raise Invalid("the window is over already, so nothing would be frozen; give an end that is to come")
     if when.from_ms > now_ms + YEARS_MAX * 366 * 86_400_000:
         raise Invalid(f"the window begins in more than {YEARS_MAX} years; is the year right?")
-
-
-def _days(text: str) -> tuple[int, ...]:
-    if text == DAILY:
-        return tuple(range(7))
-    found: set[int] = set()
-    for part in text.split(","):
-        ends = [_day(p) for p in part.split("-")]
-        found.add(ends[0])
-        for first, last in pairwise(ends):
-            found.update((first + i) % 7 for i in range((last - first) % 7 + 1))
-    return tuple(sorted(found))
-
-
-def _day(text: str) -> int:
-    if text not in DAYS:
-        near = difflib.get_close_matches(text, DAYS, n=1)
-        raise Invalid(f"{text[:20]!r} is no day{f'; did you mean {near[0]}?' if near else f'; {HINT}'}", got=text[:20])
-    return DAYS.index(text)
-
-
-def _minute(text: str) -> int:
-    found = _TIME.fullmatch(text)
-    minute = int(found[1]) * 60 + int(found[2]) if found else DAY_MIN + 1
-    if minute > DAY_MIN:
-        raise Invalid(f"{text[:20]!r} is no time of a day; write 00:00 to 24:00", got=text[:20])
-    return minute
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"

@@ -27,6 +27,7 @@ from brakeline.protocol.messages import (
     SignedOrder,
     TransactionResult,
 )
+from brakeline.protocol.settings import for_older, newer_words
 
 RECOMPOSE_S: Final = 20.0  # a reply is looked at anew after this long: what no message told of arrives by then
 RECOMPOSE_TRIES: Final = 3  # in one request; a tenant whose news never end must be answered some time
@@ -34,6 +35,7 @@ WAKE_CHUNK: Final = 100  # endpoints woken at once when a whole tenant is: the l
 WAKE_PAUSE_S: Final = 0.05
 
 SettingsSource = Callable[[EndpointIdentity, str], Awaitable[Settings]]  # the second: digest of what it runs by
+GrantSource = Callable[[EndpointIdentity], Awaitable[SignedOrder | None]]
 FollowSource = Callable[[EndpointIdentity], Awaitable[str]]
 
 
@@ -53,7 +55,7 @@ class OrderSource(Protocol):
     """What `rollout.service.RolloutService` is to a check-in."""
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool, settled: bool
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool
     ) -> tuple[Candidate, ...]: ...
     async def on_check_in(
         self, identity: EndpointIdentity, check_in: CheckIn
@@ -78,11 +80,11 @@ class Exchange:
 
     def __init__(self, clock: Clock, settings: SettingsSource, orders: OrderSource,
                  recalls: RecallSource | None = None, follow: FollowSource | None = None,
-                 restarts: RestartSource | None = None) -> None:  # fmt: skip
+                 restarts: RestartSource | None = None, grants: GrantSource | None = None) -> None:  # fmt: skip
         """Without `recalls` and `follow` (a cell without releases) replies say nothing about releases; without
         `restarts` nobody is restarted.
         """
-        self._restarts = restarts
+        self._restarts, self._grants = restarts, grants
         self._clock, self._settings, self._orders = clock, settings, orders
         self._recalls, self._follow = recalls, follow
         self._replies: dict[str, Composed] = {}
@@ -135,14 +137,20 @@ class Exchange:
         epoch, made_s = self._epochs.get(identity.tenant_id, 0), self._clock.monotonic_s()
         offers, halted = await self._orders.on_check_in(identity, check_in)
         running = running_of(check_in)
-        settled = bool(check_in.settings)
-        candidates = await self._orders.candidates_for(identity, launched=bool(running), settled=settled)
+        settled, bounded = bool(check_in.settings), check_in.local is not None
+        candidates = await self._orders.candidates_for(
+            identity, launched=bool(running), settled=settled, bounded=bounded
+        )
         settings = await self._settings(identity, check_in.settings)
+        granted = await self._grants(identity) if bounded and self._grants else None
         recalled = (running,) if running and self._recalls and running in self._recalls.recalled() else ()
         follow = await self._follow(identity) if running and self._follow else ""
         restart = await self._restarts.restart_for(identity, check_in) if self._restarts else None
+        if not bounded:  # it would not keep to windows and limits, so it is told to change nothing at all
+            restart = None if newer_words(settings) else restart
+            settings = for_older(settings)
         reply = CheckInReply(
-            0, settings, candidates, offers, halted, session.resync, session.scan, recalled, follow, restart
+            0, settings, candidates, offers, halted, session.resync, session.scan, recalled, follow, restart, granted
         )  # fmt: skip
         return Composed(reply, b"", epoch, made_s, running, check_in.settings)
 
@@ -252,6 +260,7 @@ class NoOrders:
         *,
         launched: bool,  # noqa: ARG002
         settled: bool,  # noqa: ARG002
+        bounded: bool,  # noqa: ARG002
     ) -> tuple[Candidate, ...]:
         return ()
 

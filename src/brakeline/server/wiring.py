@@ -169,7 +169,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     glass = BreakGlass(settings.data_dir / "break-glass.json", db, clock, ids)
     releasing = Releasing(rollout, releases)
     follow = FollowOrders(remediation, releases)
-    exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout))
+    exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout),
+                        remediation.granted)  # fmt: skip
     rollout.on_stop = exchange.stop_tenant
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)

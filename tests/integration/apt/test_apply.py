@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 from tests.aptrepo import Built, Repository
-from tests.aptroot import Clone, order
+from tests.aptroot import WORK_DIR, Clone, order
 from tests.integration.apt.steps import prepare
 
-from brakeline.agent.providers.model import Bounds, Planned
-from brakeline.protocol.messages import ActionKind, Outcome, PackageChange, UpdateRef
+from brakeline.agent import scan
+from brakeline.agent.providers.model import Bounds, Planned, Refused
+from brakeline.protocol.messages import ActionKind, Candidate, Conffiles, Outcome, PackageChange, UpdateRef
+
+CANDIDATE = Candidate("ro_1", 1, (UpdateRef("app", "2"),))
 
 
 def test_does_what_was_ordered_and_reports_what_dpkg_has(endpoint: Clone, repository: Repository) -> None:
@@ -133,6 +136,35 @@ def test_conffile_never_prompts(
     result = endpoint.apply(endpoint.plan(("app", "2"), bounds=bounds), bounds)
     assert (result.outcome, result.conffiles_kept) == (Outcome.INSTALLED, kept), result
     assert endpoint.sh("cat /etc/app.conf") == content
+
+
+def test_a_changed_conffile_is_known_before_anything_begins(endpoint: Clone, repository: Repository) -> None:
+    files = {"/etc/app.conf": "one\n", "/etc/quiet.conf": "one\n"}
+    first = Built("app", "1", files=files, conffiles=tuple(files))
+    second = Built("app", "2", files=dict.fromkeys(files, "two\n"), conffiles=tuple(files))
+    prepare(endpoint, repository, second, first=(first,))
+    planned = endpoint.plan(("app", "2"))
+    assert endpoint.provider.changed_conffiles(planned) == ()
+    assert not isinstance(
+        scan.plan(endpoint.provider, CANDIDATE, allow_removals=False, conffiles=Conffiles.HOLD), Refused
+    )
+    endpoint.sh("echo local > /etc/app.conf")
+    assert endpoint.provider.changed_conffiles(planned) == ("/etc/app.conf",)
+    held = scan.plan(endpoint.provider, CANDIDATE, allow_removals=False, conffiles=Conffiles.HOLD)
+    assert isinstance(held, Refused)
+    assert held.code == "conffiles"
+    assert held.reason.startswith("changed on this endpoint: /etc/app.conf;")
+    assert not isinstance(
+        scan.plan(endpoint.provider, CANDIDATE, allow_removals=False, conffiles=Conffiles.KEEP), Refused
+    )
+
+
+def test_a_bound_on_downloads_is_apt_s_own(endpoint: Clone, repository: Repository) -> None:
+    prepare(endpoint, repository, Built("real", "2"), first=(Built("real", "1"),))
+    assert endpoint.apply(endpoint.plan(("real", "2")), Bounds(download_kib_s=4000)).outcome is Outcome.INSTALLED
+    told = endpoint.sh(f"cd {WORK_DIR}; for f in */apt.conf; do APT_CONFIG=$f apt-config dump Acquire; done")
+    assert 'Acquire::http::Dl-Limit "4000";' in told
+    assert 'Acquire::https::Dl-Limit "4000";' in told
 
 
 def test_an_unknown_conffile_policy_is_refused(endpoint: Clone, repository: Repository) -> None:

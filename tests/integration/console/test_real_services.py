@@ -679,3 +679,23 @@ async def keep_moving(house: House, ids: list[str]) -> None:
             await house.rollouts.on_check_in(session.identity, check_in)
         await house.rollouts.reconcile()
         await asyncio.sleep(0.4)
+
+
+async def test_when_and_how_is_set_on_the_page_of_policies_and_read_on_the_page_of_an_endpoint(house: House) -> None:
+    one = await house.endpoint("web-0", "eu")
+    await house.post("/policies", name="all", filter="", mode="patch", expect_count="1")
+    wrong = await house.page("/policies?name=n&filter=&mode=leave&windows=mon+22:00/06:00;+tue+05:00/07:00")
+    assert "overlap; write what they are together once" in wrong
+    assert "no whole number" in await house.page("/policies?name=n&filter=&mode=leave&nice=very")
+    form = {"name": "nights", "filter": "", "mode": "leave", "windows": "daily 22:00/06:00", "restart": "never"}
+    shown = await house.page("/policies?" + "&".join(f"{k}={v.replace(' ', '+')}" for k, v in form.items()))
+    assert 'name="windows" value="daily 22:00/06:00"' in shown
+    assert (await house.post("/policies", **form, expect_count="1")).status == 303
+    assert "maintenance windows: daily 22:00/06:00" in await house.page("/policies")
+    clash = await house.post("/policies", name="noon", filter="", mode="leave", windows="daily 12:00/13:00",
+                             expect_count="1")  # fmt: skip
+    assert clash.status == 409
+    page = await house.page(f"/endpoints/{one}/agent")
+    assert "Settings in force" in page
+    assert "policy nights" in page
+    assert "Its agent is too old to keep windows and limits" in page  # it has not checked in yet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -287,9 +288,11 @@ async def test_first_settings_are_at_once_for_few_and_by_a_rollout_for_many(
     await remediation.create_policy(OWNER, name="patch", filter_text="", mode="patch")
     world = World(fleet, remediation)
     await world.rounds(2)
-    assert {s.mode for s in world.runs.values()} == {Mode.ASSESS}
-    assert (await remediation.plan_settings(OWNER)).endpoints == 21
-    one = fleet.twins[0].identity.endpoint_id
+    assert Counter(s.mode for s in world.runs.values()) == {Mode.PATCH: 20, Mode.ASSESS: 1}
+    assert (await remediation.plan_settings(OWNER)).endpoints == 1
+    told = (await remediation.settings_standing(OWNER)).sentence
+    assert told.startswith("the first policy began at once on 20 endpoints; 1 endpoint waits for a rollout of settings")
+    (one,) = [e for e, s in world.runs.items() if s.mode is Mode.ASSESS]
     assert "rollout of settings" in (await remediation.patchable(OWNER.tenant_id, [one]))[one]
 
     async with database.tenant(

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from brakeline.agent import agenda, model, orders, status
+from brakeline.agent import agenda, ceiling, model, orders, status
 from brakeline.agent.decide import IllegalTransition, decide
 from brakeline.agent.model import Errand, Exchange, Failure, FailureKind, Instant, Self, State
 from brakeline.agent.providers.model import Planned, Refused
@@ -16,6 +16,7 @@ from brakeline.protocol import codec
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import (
     ORDER_CONTEXT,
+    SETTINGS_CONTEXT,
     Action,
     ActionKind,
     Candidate,
@@ -26,11 +27,13 @@ from brakeline.protocol.messages import (
     Outcome,
     Secret,
     Settings,
+    SettingsGrant,
     SignedOrder,
     Transaction,
     TransactionResult,
     UpdateRef,
 )
+from brakeline.protocol.settings import wider
 from brakeline.trust import ed25519
 
 C = TypeVar("C")
@@ -51,6 +54,11 @@ OFFERED = Offer(
 def sign(offer: Offer, seed: bytes = CELL_SEED) -> SignedOrder:
     payload = codec.encode(offer)
     return SignedOrder(payload.decode(), ed25519.sign(seed, ORDER_CONTEXT + payload).hex())
+
+
+def grant(settings: Settings, serial: int, endpoint_id: str = ME.endpoint_id, seed: bytes = CELL_SEED) -> SignedOrder:
+    payload = codec.encode(SettingsGrant(endpoint_id, settings, serial))
+    return SignedOrder(payload.decode(), ed25519.sign(seed, SETTINGS_CONTEXT + payload).hex())
 
 
 @dataclass
@@ -87,7 +95,10 @@ class Story:
         return self.happens(model.SecretGiven, Secret("00", self.server_ms() + 900_000, self.server_ms()))
 
     def reply(self, **parts: Any) -> Story:
-        settings = parts.pop("settings", PATCH)
+        """With a grant for settings that the agent may not run by yet, as a cell has it for what has been proven."""
+        settings, known = parts.pop("settings", PATCH), self.state.durable.allowed
+        if "granted" not in parts and wider(settings, ceiling.ceiling(self.state.durable)):
+            parts["granted"] = grant(settings, known.serial + 1 if known else 1)
         reply = CheckInReply(self.server_ms(), settings, **parts)
         return self.happens(model.CheckedIn, self.now_s, reply, '"e"')
 

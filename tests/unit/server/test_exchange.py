@@ -19,6 +19,8 @@ from brakeline.protocol.messages import (
     CheckInReply,
     Health,
     LauncherReport,
+    LocalLimits,
+    Mode,
     NotReady,
     Settings,
     SignedOrder,
@@ -40,7 +42,7 @@ class Source:
     asked: int = 0
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool, settled: bool
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool
     ) -> tuple[Candidate, ...]:
         return self.candidates
 
@@ -198,3 +200,26 @@ def test_the_time_is_not_part_of_the_etag_and_everything_else_is(a: int, b: int,
     assert etag_of(one) == etag_of(replace(one, server_ms=b))
     assert etag_of(one) != etag_of(replace(one, resync=not resync))
     assert etag_of(one) != etag_of(replace(one, candidates=(CANDIDATE,)))
+
+
+async def test_an_agent_that_keeps_to_no_windows_is_told_to_assess_and_is_restarted_by_nobody() -> None:
+    source, clock = Source(settings=Settings(Mode.PATCH, windows=("sat 00:00/sun 24:00",))), ManualClock()
+    session = Session(EndpointIdentity("te_1", "ep_1", b"k" * 32), CounterState(), Held())
+    order = SignedOrder("{}", "00")
+
+    class Restarts:
+        async def restart_for(self, identity: EndpointIdentity, check_in: CheckIn) -> SignedOrder | None:
+            return order
+
+    async def granted(identity: EndpointIdentity) -> SignedOrder:
+        return order
+
+    exchange = Exchange(clock, source.effective, source, restarts=Restarts(), grants=granted)
+    older = (await exchange.reply(session, CHECK_IN)).reply
+    assert (older.settings.mode, older.restart, older.granted) == (Mode.ASSESS, None, None)
+    clock.advance(RECOMPOSE_S + 1)
+    newer = (await exchange.reply(session, replace(CHECK_IN, local=LocalLimits()))).reply
+    assert (newer.settings, newer.restart, newer.granted) == (source.settings, order, order)
+    source.settings = Settings(Mode.PATCH)
+    clock.advance(RECOMPOSE_S + 1)
+    assert (await exchange.reply(session, CHECK_IN)).reply.settings.mode is Mode.PATCH

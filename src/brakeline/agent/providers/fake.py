@@ -67,6 +67,7 @@ class FakeProvider:
     reboot: RebootNeed = field(default_factory=lambda: RebootNeed(required=False))
     before: dict[str, tuple[Installed, ...]] = field(default_factory=dict)  # snapshots by transaction id
     inverses: dict[str, Inverse] = field(default_factory=dict)  # by rollout id
+    changed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # package -> configuration files changed here
     refreshed_ms: int = 0
     refresh_problem: str = ""
     name: str = "fake"
@@ -141,6 +142,9 @@ class FakeProvider:
 
     def reboot_need(self) -> RebootNeed:
         return self.reboot
+
+    def changed_conffiles(self, transaction: Transaction) -> tuple[str, ...]:
+        return tuple(f for a in transaction.actions if a.before and a.after for f in self.changed.get(a.name, ()))
 
     def verify(self, transaction: Transaction) -> tuple[str, ...]:
         return rules.unproven(transaction, self.packages) + problems_of(self.packages.values())

@@ -67,6 +67,8 @@ class Bounds:
     disk_reserve_bytes: int = 64 * 1024 * 1024
     restart_services: bool = True
     without: tuple[UpdateRef, ...] = ()  # quarantined versions, which no plan contains
+    download_kib_s: int = 0  # 0 = no bound
+    nice: int = 0  # of the whole transaction
     repair: bool = True  # may heal a half-done dpkg run: configure, install half-installed packages again
 
 
@@ -134,6 +136,10 @@ class Provider(Protocol):
 
     def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:
         """What is left to do of the inverse that was stored for this rollout; `look`: also ask whether it would go."""
+        ...
+
+    def changed_conffiles(self, transaction: Transaction) -> tuple[str, ...]:
+        """Configuration files that somebody changed here, of packages that would get another version."""
         ...
 
     def verify(self, transaction: Transaction) -> tuple[str, ...]:

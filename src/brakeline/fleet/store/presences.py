@@ -7,12 +7,13 @@ from typing import Any
 
 from brakeline.fleet import harms
 from brakeline.fleet.model import Presence, Readings
-from brakeline.fleet.store.rows import Connection, millis, said, stamp
+from brakeline.fleet.store.rows import Connection, limits_said, limits_text, millis, said, stamp
 from brakeline.platform.changed import WRITTEN_SINCE, low
 from brakeline.protocol.codec import encode
 
 _COLUMNS = (
-    "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, readings, settings, harms"
+    "endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, readings, settings, harms,"
+    " local_limits"
 )
 
 
@@ -24,16 +25,18 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
     await conn.execute(
         "INSERT INTO brakeline.presence AS p"
         " (tenant_id, endpoint_id, last_seen, boot_id, asleep, agent_version, failed_services, launcher, readings,"
-        " settings, harms)"
+        " settings, harms, local_limits)"
         " SELECT $1, u.endpoint_id, u.last_seen, u.boot_id, u.asleep, u.agent_version,"
-        " string_to_array(u.failed, E'\\n'), u.launcher, u.readings, u.settings, u.harms"
+        " string_to_array(u.failed, E'\\n'), u.launcher, u.readings, u.settings, u.harms, u.local_limits"
         " FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],"
-        " $9::text[], $10::text[], $11::text[])"
-        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed, launcher, readings, settings, harms)"
+        " $9::text[], $10::text[], $11::text[], $12::text[])"
+        " AS u(endpoint_id, last_seen, boot_id, asleep, agent_version, failed, launcher, readings, settings, harms,"
+        " local_limits)"
         " ON CONFLICT (tenant_id, endpoint_id) DO UPDATE SET last_seen = excluded.last_seen,"
         " boot_id = excluded.boot_id, asleep = excluded.asleep, agent_version = excluded.agent_version,"
         " failed_services = excluded.failed_services, launcher = excluded.launcher,"
-        " readings = excluded.readings, settings = excluded.settings, harms = excluded.harms"
+        " readings = excluded.readings, settings = excluded.settings, harms = excluded.harms,"
+        " local_limits = excluded.local_limits"
         " WHERE p.last_seen < excluded.last_seen",
         tenant_id,
         [endpoint_id for endpoint_id, _ in rows],
@@ -46,6 +49,7 @@ async def write(conn: Connection, tenant_id: str, rows: Sequence[tuple[str, Pres
         [p.readings.text() if p.readings else "" for _, p in rows],
         [p.settings for _, p in rows],
         [harms.text(p.harms) for _, p in rows],
+        [limits_text(p.local) for _, p in rows],
     )
 
 
@@ -79,4 +83,5 @@ def _presence(r: Any) -> tuple[str, Presence]:
     return r["endpoint_id"], Presence(
         millis(r["last_seen"]), r["boot_id"], r["asleep"], r["agent_version"], tuple(r["failed_services"]),
         said(r["launcher"]), Readings.read(r["readings"]), r["settings"], harms.read(r["harms"]),
+        limits_said(r["local_limits"]),
     )  # fmt: skip

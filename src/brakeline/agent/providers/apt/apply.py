@@ -115,7 +115,8 @@ class _Run:
         transaction = self.order.transaction
         waited = self._wait_for_locks()
         before = self._agreed(transaction)
-        self.staging.prepare(transaction, self.bounds.conffile_policy, max(5, self.bounds.lock_wait_s - waited))
+        lock_wait_s = max(5, self.bounds.lock_wait_s - waited)
+        self.staging.prepare(transaction, self.bounds.conffile_policy, lock_wait_s, self.bounds.download_kib_s)
         self._download(transaction)
         automatic = self._automatic()
         kept = self._keep_way_back(transaction, automatic)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from brakeline.agent.providers.apt import pending, refresh
+from brakeline.agent.providers.apt import conffiles, pending, refresh
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.apply import Applier
 from brakeline.agent.providers.apt.disk import Disk
@@ -177,6 +177,10 @@ class AptProvider:
     def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:
         """What is left to do of the way back that was stored for this rollout."""
         return Undo(self.planner, self._keeper).left(rollout_id, look=look)
+
+    def changed_conffiles(self, transaction: Transaction) -> tuple[str, ...]:
+        """Configuration files that somebody changed here, of packages that would get another version."""
+        return conffiles.changed(self.runner, transaction)
 
     def verify(self, transaction: Transaction) -> tuple[str, ...]:
         """Differences between what the transaction promised and what dpkg has, its health included."""

@@ -60,7 +60,8 @@ class Repair:
             if found.errors or any(f"{a.name}:{a.architecture}" not in allowed for a in transaction.actions):
                 continue
             log(f"Repairing: installing again {', '.join(wanted)}.")
-            self.staging.prepare(transaction, order.bounds.conffile_policy, order.bounds.lock_wait_s)
+            bounds = order.bounds
+            self.staging.prepare(transaction, bounds.conffile_policy, bounds.lock_wait_s, bounds.download_kib_s)
             arguments = ("apt-get", "-q", "-c", self.staging.configuration, "--reinstall", "--allow-downgrades")
             self._job(environment, *arguments, "--no-remove", "install", *wanted)
             if not any(p.needs_reinstall for p in queries.installed()):

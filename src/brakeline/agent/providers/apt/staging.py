@@ -43,7 +43,7 @@ class Staging:
     runner: Runner
     directory: str
 
-    def prepare(self, transaction: Transaction, conffiles: str, lock_wait_s: int) -> None:
+    def prepare(self, transaction: Transaction, conffiles: str, lock_wait_s: int, download_kib_s: int = 0) -> None:
         """Write hook, expectation and configuration; an old verdict is removed."""
         self._path("").mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path("verdict.json").unlink(missing_ok=True)
@@ -51,7 +51,7 @@ class Staging:
         self._write("expected", "\n".join(lines) + "\n", 0o600)
         source = (pkgutil.get_data("brakeline.agent.providers.apt", "hook.py") or b"").decode()
         self._write("hook", source, 0o700)
-        self._write("apt.conf", configuration(self.directory, conffiles, lock_wait_s), 0o600)
+        self._write("apt.conf", configuration(self.directory, conffiles, lock_wait_s, download_kib_s), 0o600)
 
     @property
     def configuration(self) -> str:
@@ -120,11 +120,12 @@ def _readable(line: str) -> str:
     return f"{name} from {before} to {after}" if before else f"install {name} {after}"
 
 
-def configuration(directory: str, conffiles: str, lock_wait_s: int) -> str:
+def configuration(directory: str, conffiles: str, lock_wait_s: int, download_kib_s: int = 0) -> str:
     """apt's configuration for one transaction. Options of dpkg are set afresh: a force that some file of the endpoint
     adds would be one that nobody ordered."""
     hook = f"{directory}/hook"
     options = "".join(f'DPkg::Options:: "{o}";\n' for o in CONFFILE_OPTIONS[conffiles])
+    slow = (f'Acquire::{m}::Dl-Limit "{download_kib_s}";\n' for m in ("http", "https", "ftp") if download_kib_s)
     return (
         f'DPkg::Pre-Install-Pkgs:: "{hook} {directory}/expected {directory}/verdict.json";\n'
         f'DPkg::Tools::Options::{hook}::Version "3";\n'
@@ -141,4 +142,5 @@ def configuration(directory: str, conffiles: str, lock_wait_s: int) -> str:
         'APT::Get::Fix-Broken "false";\n'
         'APT::Get::Show-User-Simulation-Note "false";\n'
         'APT::Keep-Downloaded-Packages "true";\n'
+        f"{''.join(slow)}"
     )
