@@ -156,7 +156,7 @@ def test_places_are_for_who_is_here_and_who_is_away_still_counts() -> None:
         "ep_1": Presence(NOW_MS - 3_600_000),  # an hour ago
         "ep_2": Presence(NOW_MS, asleep=True),
     }  # ep_3 was never heard
-    here, fresh, eligible, blocked = situation._eligible(POLICY, targets, (), presence, NOW_MS)
+    here, fresh, eligible, blocked = situation.eligible(POLICY, targets, (), presence, NOW_MS)
     assert (here, fresh, eligible) == ({"eu": (0,)}, {"eu": (0,)}, {"eu": 3})
     assert [b.endpoint_id for b in blocked] == ["ep_3"]
 
