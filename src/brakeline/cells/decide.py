@@ -32,6 +32,7 @@ from brakeline.cells.model import (
     Signed,
     Stand,
 )
+from brakeline.core.draw import U_END
 from brakeline.core.errors import Fault
 from brakeline.protocol.codec import Malformed, decode, to_plain
 from brakeline.trust import ed25519
@@ -196,6 +197,8 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
         raise _doubt("expired", "the grant has expired")
     if grant.issued_ms - now_ms > SKEW_MAX_MS:
         raise _doubt("clock_skew", "the grant comes from the future")
+    if not 0 <= grant.draw_below <= U_END or (grant.draw_below and not grant.salt):
+        raise _doubt("malformed", "the grant's share of the draw makes no sense")
     if len(grant.rings) > RINGS_MAX or any(r.upto < 0 or r.bake_s < 0 for r in grant.rings):
         raise _doubt("malformed", "the grant's rings make no sense")
     if any(a.upto > b.upto for a, b in zip(grant.rings, grant.rings[1:], strict=False)):
@@ -208,7 +211,8 @@ def _follows(kept: Grant, grant: Grant) -> None:
     """Rings are only added, one with anybody in it at a time; what is rolled out never changes; older is refused."""
     if (grant.revision, grant.issued_ms) < (kept.revision, kept.issued_ms):
         raise _doubt("rollback", "the grant is older than one that this cell has seen")
-    if (grant.change, grant.filter, grant.policy) != (kept.change, kept.filter, kept.policy):
+    same = (kept.change, kept.filter, kept.policy, kept.salt)
+    if (grant.change, grant.filter, grant.policy, grant.salt) != same:
         raise _doubt(
             "other_change", "the grant is for another change or policy than the one that goes on under this name"
         )

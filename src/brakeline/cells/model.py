@@ -196,6 +196,9 @@ class Grant:
     rings: tuple[GrantedRing, ...]
     issued_ms: int
     expires_ms: int
+    salt: str = ""  # of a release: hex; every cell draws with it
+    draw_below: int = 0  # of a release: up to which place in the draw
+    lease: str = ""  # the same for endpoints, in their envelope: what the offer leases of this cell embed
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,16 @@ class CellsService:
     def sign_grant(self, grant: Grant) -> Signed:
         return self.sign(GRANT_CONTEXT, grant)
 
+    @property
+    def conductor(self) -> CellIdentity:
+        """The key of this cell as a conductor."""
+        return self._conductor
+
+    @property
+    def name(self) -> str:
+        """What this cell calls itself, and its endpoints call it."""
+        return self._cell.name
+
     # --- people at the conductor --------------------------------------------------------------------------------------
 
     async def invite(self, principal: Principal, cell: str, region: str, url: str) -> Invited:

@@ -31,7 +31,8 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def create(
     title: Annotated[str, typer.Argument(help="What people read.")],
-    update: Annotated[list[str], typer.Option("--update", help="NAME=VERSION; may be given several times.")],
+    update: Annotated[list[str] | None, typer.Option("--update", help="NAME=VERSION; several times.")] = None,
+    release: Annotated[str, typer.Option("--release", help="A release of ours, by its id, instead of updates.")] = "",
     filter_: Annotated[str, typer.Option("--filter", help="Which endpoints of each cell.")] = "",
     cell: Annotated[list[str] | None, typer.Option("--cell", help="In the order in which they open; else all.")] = None,
     pace: Annotated[str, typer.Option("--pace", help="careful or rehearsal.")] = "careful",
@@ -39,8 +40,8 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Draft one; each cell tells how many endpoints it has."""
-    body = {"title": title, "updates": [_pin(u) for u in update], "filter": filter_, "cells": cell or [],
-            "pace": pace, "exploited": exploited}  # fmt: skip
+    body = {"title": title, "updates": [_pin(u) for u in update or ()], "filter": filter_, "cells": cell or [],
+            "pace": pace, "exploited": exploited, "release": release}  # fmt: skip
     made = Client.from_context().post("/leads", body)
     emit(made, as_json, lambda: say(f"{made['id']}: drafted over {len(made['cells'])} cells."))
 

@@ -25,9 +25,11 @@ from brakeline.cells.model import (
     MemberState,
     Stand,
 )
+from brakeline.core.draw import U_END
 from brakeline.protocol.codec import encode_sparse
 from brakeline.rollout import arms, brake, planner
 from brakeline.rollout.arms import Draws, SortedDraws
+from brakeline.rollout.granted import share
 from brakeline.rollout.led import table_of
 from brakeline.rollout.model import EXPOSED_NO_MORE, Blueprint, Change, Guard, Line, Phase, Policy, Report, State, Wish
 from brakeline.rollout.summary import ControlArm, Part, Summary
@@ -44,6 +46,7 @@ class PlannedRing:
     name: str
     bake_s: int
     uptos: dict[str, int]
+    sizes: dict[str, int] = field(default_factory=dict)  # endpoints that each cell said to have then
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Lead:
     opened: Mapping[str, int] = field(default_factory=dict)  # by cell: rings of the plan it was granted, never fewer
     created_ms: int = 0
     created_by: str = ""
+    salt: str = ""  # of a release: hex, drawn when the lead was made
 
     def granted(self, cell: str) -> int:
         """The most endpoints that a cell was ever granted."""
@@ -192,7 +196,17 @@ def _planned(lead: Lead, proposed: Blueprint, seen: Summary) -> PlannedRing:
     for cell in sorted(uptos, key=lambda c: before.get(c, 0) - uptos[c]):
         give = min(max(over, 0), uptos[cell] - before.get(cell, 0))
         uptos[cell], over = uptos[cell] - give, over - give
-    return PlannedRing(ring.name, ring.bake_s, dict(before) | uptos)
+    told = {cell: seen.places.eligible(cell) + n for cell, n in _counted(seen).items()}
+    sizes = dict(lead.plan[-1].sizes) if lead.plan else {}
+    sizes |= {cell: max(n, sizes.get(cell, 0)) for cell, n in told.items()}  # who shrinks gets no larger share
+    return PlannedRing(ring.name, ring.bake_s, dict(before) | uptos, sizes)
+
+
+def _counted(seen: Summary) -> dict[str, int]:
+    treated = dict.fromkeys(seen.places.regions(), 0)
+    for p in seen.parts:
+        treated[p.region] = treated.get(p.region, 0) + p.counted
+    return treated
 
 
 # --- each cell --------------------------------------------------------------------------------------------------------
@@ -286,8 +300,17 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
         encode_sparse(lead.change).decode(),
         encode_sparse(cell_policy(lead.policy, len(lead.cells))).decode(), rings, now_ms,
-        now_ms + GRANT_S * 1000,
+        now_ms + GRANT_S * 1000, lead.salt, _draw_below(lead, c.cell, stand, opened),
     )  # fmt: skip
+
+
+def _draw_below(lead: Lead, cell: str, stand: Stand, opened: int) -> int:
+    """The share of a release's draw that a cell has: it never falls, and a halt has none."""
+    if not lead.salt or stand is Stand.HALT:
+        return 0
+    if stand is Stand.DONE:
+        return U_END
+    return max((share(r.uptos.get(cell, 0), r.sizes.get(cell, 0)) for r in lead.plan[:opened]), default=0)
 
 
 def _stand(lead: Lead, report: Report) -> tuple[Stand, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.cells import decide
-from brakeline.cells.model import CellReport, Exchange, Member, MemberState, Signed
+from brakeline.cells.model import CellReport, Exchange, Grant, Member, MemberState, Signed
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
@@ -20,18 +20,20 @@ from brakeline.fleet.query import parse, render
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
-from brakeline.rollout import planner
+from brakeline.releases import signing
+from brakeline.rollout import granted, planner
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX
 from brakeline.rollout.model import Change, Line, Report, Wish
-from brakeline.rollout.presets import policy_for
+from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.store import leads
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Approvals
 from brakeline.tenancy.model import Principal
 
+LED_KINDS: Final = ("updates", "release")
 WATCH_MS: Final = 7 * 86_400_000
 SIZE_MAX: Final = 10_000_000  # endpoints that a lead is planned for until its cells have told how many they have
 
@@ -95,15 +97,19 @@ class Conducting:
         if missing or not wanted or len(set(wanted)) != len(wanted):
             raise Invalid("a lead needs cells that have joined, each once; `brakeline cell list` has them",
                           unknown=missing[:5])  # fmt: skip
-        if not change.updates or change.kind != "updates" or not 1 <= len(title.strip()) <= 200:
-            raise Invalid("a lead needs a title of 1 to 200 characters and at least one update NAME=VERSION")
+        if not change.updates or change.kind not in LED_KINDS or not 1 <= len(title.strip()) <= 200:
+            raise Invalid("a lead needs a title of 1 to 200 characters and updates NAME=VERSION or a release")
+        if change.release is not None and filter_text.strip():
+            raise Invalid("a release goes to every endpoint of its cells: a lease names nobody. Who shall not take it "
+                          "is pinned by a policy there", filter=filter_text[:80])  # fmt: skip
         policy = policy_for(REHEARSAL_MAX if pace == "rehearsal" else SIZE_MAX, pace)
         if pace == "fast":
             raise Invalid("the fast lane is not led over cells; start it in each cell, where two people agree to it")
+        policy = policy if change.release is None else for_release(policy)
         now_ms, lead_id = self._clock.now_ms(), self._ids.new("ld")
         lead = Lead(lead_id, title.strip(), change, policy, render(parse(filter_text)), wanted, Wish.DRAFT,
                     principal.name, "", planner.first_blueprint(lead_id, now_ms), created_ms=now_ms,
-                    created_by=principal.name)  # fmt: skip
+                    created_by=principal.name, salt="" if change.release is None else self._ids.secret())  # fmt: skip
         async with self._db.tenant(principal.tenant_id) as conn:
             await leads.insert(conn, principal.tenant_id, lead)
             after = {"title": lead.title, "cells": list(wanted), "filter": lead.filter, "pace": pace,
@@ -256,7 +262,14 @@ class Conducting:
         if moved.blueprint != lead.blueprint:
             await self._bus.publish(f"lead:{tenant_id}", lead_id)
         grant = grants(moved, cells, report, now_ms).get(cell)
-        return self._cells.sign_grant(grant) if grant is not None else None
+        return self._cells.sign_grant(self._for_endpoints(lead.change, grant)) if grant is not None else None
+
+    def _for_endpoints(self, change: Change, grant: Grant) -> Grant:
+        """With what the launchers of that cell verify themselves, where a release is led and something is granted."""
+        if change.release is None or not grant.draw_below:
+            return grant
+        key, said = self._cells.conductor, granted.for_endpoints(grant, change.release.sha256)
+        return replace(grant, lease=signing.grant_text(said, key.public_hex, key.sign))
 
     def _held(self, tenant_id: str, lead: Lead) -> Lead:
         """While everything is frozen here, a lead that is to run waits for a person in every cell."""

@@ -13,9 +13,11 @@ from fastapi.responses import JSONResponse
 
 from brakeline.cells.model import Member
 from brakeline.cells.service import CellsService
+from brakeline.core.errors import Invalid
 from brakeline.rollout.api import PinIn, Reason, Who
 from brakeline.rollout.conducting import Conducting, LeadView
 from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.releasing import Releasing
 from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["cells"])
@@ -94,14 +96,16 @@ class InvitedOut:
 @dataclass(frozen=True, slots=True)
 class NewLead:
     """`filter`: which endpoints of each cell; `cells` in the order in which they open, none = all that have joined.
-    `pace`: careful or rehearsal."""
+    `release`: the id of a release of ours, to every endpoint of these cells, instead of `updates`. `pace`: careful or
+    rehearsal."""
 
     title: str
-    updates: tuple[PinIn, ...]
+    updates: tuple[PinIn, ...] = ()
     filter: str = ""
     cells: tuple[str, ...] = ()
     pace: str = "careful"
     exploited: bool = False
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +172,15 @@ async def list_leads(who: Who, leads: Leads) -> LeadList:
 
 
 @router.post("/leads", status_code=201)
-async def create_lead(who: Who, leads: Leads, body: NewLead) -> LeadView:
+async def create_lead(request: Request, who: Who, leads: Leads, body: NewLead) -> LeadView:
     """A draft; each cell tells how many endpoints it has with its next exchange."""
-    change = Change(tuple(Pin(u.name, u.version) for u in body.updates), exploited=body.exploited, title=body.title)
+    if body.release and body.updates:
+        raise Invalid("a lead is of updates or of a release, not of both")
+    if body.release:
+        releasing: Releasing = request.app.state.releasing
+        change = await releasing.change_for(who, body.release)
+    else:
+        change = Change(tuple(Pin(u.name, u.version) for u in body.updates), exploited=body.exploited, title=body.title)
     return await leads.create(who, body.title, change, body.filter, body.cells, body.pace)
 
 

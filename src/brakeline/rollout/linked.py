@@ -27,10 +27,12 @@ from brakeline.rollout.lanes import REHEARSAL_MAX, why_fast
 from brakeline.rollout.led import Led
 from brakeline.rollout.model import Change, Policy, Wish
 from brakeline.rollout.presets import policy_for
+from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import leads
 from brakeline.rollout.store.leads import LedRow
 from brakeline.tenancy.model import PERMISSIONS, Principal
+from brakeline.trust.statements import SALT_BYTES
 
 EXCHANGES = Counter("brakeline_cell_exchanges", "Exchanges with the conductor", ["outcome"], registry=REGISTRY)
 EXCHANGE_S: Final = 2.0  # a press in one cell is known in the next after two of these at most
@@ -41,15 +43,27 @@ NO_LINK: Final = "this cell has no conductor any more"
 class Linked:
     """See the module. Puts itself into the executor."""
 
-    def __init__(self, rollouts: RolloutService, cells: CellsService) -> None:
-        self._rollouts, self._cells = rollouts, cells
+    def __init__(self, rollouts: RolloutService, cells: CellsService, releasing: Releasing | None = None) -> None:
+        """`releasing`: who leases releases here; without it none is led."""
+        self._rollouts, self._cells, self._releasing = rollouts, cells, releasing
         rollouts.executor.led_of = self.led_of
         self._waiting: dict[str, str] = {}  # leads that were refused here, and why
 
     async def led_of(self, conn: Connection, tenant_id: str, rollout_id: str) -> Led:
         """For the executor: what the conductor lets a rollout do."""
         row = await leads.led_of(conn, rollout_id)
-        return self._led(row, await self._cells.link_in(conn), tenant_id)
+        found = self._led(row, await self._cells.link_in(conn), tenant_id)
+        self._lease(tenant_id, rollout_id, None if found.isolated else found.grant)
+        return found
+
+    def _lease(self, tenant_id: str, rollout_id: str, grant: Grant | None) -> None:
+        """What may be leased of a release, from now on."""
+        if self._releasing is None:
+            return
+        if grant is not None and grant.lease:
+            self._releasing.grants[(tenant_id, rollout_id)] = grant
+        else:
+            self._releasing.grants.pop((tenant_id, rollout_id), None)
 
     def _led(self, row: LedRow | None, link: Link | None, tenant_id: str) -> Led:
         if row is None:
@@ -126,11 +140,12 @@ class Linked:
         who = Principal(tenant_id, link.link_id, "system", f"{led.BY}of {link.url}", PERMISSIONS)
         rollout_id = kept.rollout_id if kept else ""
         if not rollout_id and grant.stand is not Stand.HALT and not any(r.upto for r in grant.rings):
-            rollout_id = await self._make(who, grant)
+            rollout_id = await self._make(who, grant, link)
         async with self._rollouts.db.tenant(tenant_id) as conn:
             await leads.put_led(conn, tenant_id, grant, text, rollout_id, self._rollouts.clock.now_ms())
         if not rollout_id:
             return
+        self._lease(tenant_id, rollout_id, grant)
         if grant.stand is Stand.HALT:
             await self._halt(who, rollout_id)
             return
@@ -146,9 +161,11 @@ class Linked:
         if not stopped and found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
             await self._rollouts.brake(who, rollout_id)
 
-    async def _make(self, who: Principal, grant: Grant) -> str:
+    async def _make(self, who: Principal, grant: Grant, link: Link) -> str:
         """A draft over this cell's own endpoints; "" where none is meant."""
         change, policy = _whole(grant)
+        if change.release is not None:
+            return await self._make_release(who, grant, link, change, policy)
         ids = await self._rollouts.fleet.matching(who.tenant_id, f"{grant.filter} state:active".strip())
         if not ids:
             return ""
@@ -156,12 +173,26 @@ class Linked:
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._rollouts.create(who, grant.title, change, policy, ids)
 
+    async def _make_release(self, who: Principal, grant: Grant, link: Link, change: Change, policy: Policy) -> str:
+        if self._releasing is None or len(grant.salt) != 2 * SALT_BYTES:
+            raise Doubt("a release is led with a salt of 32 bytes", why="salt")
+        if link.cell != self._cells.name:
+            raise Doubt(f"endpoints know this cell as {self._cells.name}, its conductor as {link.cell}, so no lease of "
+                        "a release would hold here: add the cell at the conductor under its own name",
+                        why="name")  # fmt: skip
+        size = await self._rollouts.fleet.count_matching(who, "state:active")
+        if size and (why := too_fast(policy, change, size)):
+            raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
+        return await self._releasing.follow(who, grant.title, change, policy, bytes.fromhex(grant.salt))
+
 
 def _whole(grant: Grant) -> tuple[Change, Policy]:
     """What is rolled out and how, understood whole or not at all."""
     change, policy = decide.whole(Change, grant.change), decide.whole(Policy, grant.policy)
-    if change.kind != "updates" or change.release is not None:
-        raise Doubt("only updates of vendors are led over cells", why="kind")
+    if change.kind != ("updates" if change.release is None else "release"):
+        raise Doubt("only updates of vendors and releases are led over cells", why="kind")
+    if change.release is not None and grant.filter:
+        raise Doubt("a release goes to every endpoint: a lease names nobody", why="filter")
     if policy.guard.alpha < CELL_ALPHA_MIN:
         raise Doubt("the conductor would make this cell's brake less sensitive than sharing among cells does",
                     why="alpha")  # fmt: skip

@@ -30,7 +30,7 @@ def _lead(r: Any) -> Lead:
         from_plain(Policy, json.loads(r["policy"])), r["filter"], tuple(r["cells"]), Wish(r["wish"]), r["wish_by"],
         r["wish_reason"], from_plain(Blueprint, json.loads(r["blueprint"])),
         tuple(from_plain(PlannedRing, x) for x in json.loads(r["plan"])), json.loads(r["opened"]), ms(r["created_at"]),
-        r["created_by"],
+        r["created_by"], r["salt"],
     )  # fmt: skip
 
 
@@ -38,11 +38,12 @@ async def insert(conn: Connection, tenant_id: str, x: Lead) -> None:
     """A new lead."""
     await conn.execute(
         """INSERT INTO brakeline.lead (tenant_id, lead_id, title, change, policy, filter, cells, wish, wish_by,
-             wish_reason, phase, blueprint, plan, opened, moved_at, created_at, created_by)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$15,$16)""",
+             wish_reason, phase, blueprint, plan, opened, moved_at, created_at, created_by,
+             salt)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$15,$16,$17)""",
         tenant_id, x.lead_id, x.title, encode(x.change).decode(), encode(x.policy).decode(), x.filter, list(x.cells),
         x.wish.value, x.wish_by, x.wish_reason, x.blueprint.phase.value, encode(x.blueprint).decode(),
-        encode(list(x.plan)).decode(), encode(dict(x.opened)).decode(), at(x.created_ms), x.created_by,
+        encode(list(x.plan)).decode(), encode(dict(x.opened)).decode(), at(x.created_ms), x.created_by, x.salt,
     )  # fmt: skip
 
 
@@ -65,10 +66,15 @@ async def get(conn: Connection, lead_id: str) -> tuple[Lead, Report] | None:
 
 
 async def live(conn: Connection, ended_after_ms: int) -> list[str]:
-    """Ids of leads that go on, and of ended ones as long as they are watched."""
+    """Ids of leads that go on, of ended ones as long as they are watched, and of the newest completed release of each
+    product: without a grant nobody who was away or is enrolled later would be leased it."""
     rows = await conn.fetch(
         """SELECT lead_id FROM brakeline.lead WHERE phase IN ('draft', 'rolling', 'holding') OR moved_at > $1
-           ORDER BY lead_id""",
+           UNION SELECT lead_id FROM (
+             SELECT DISTINCT ON (change->'release'->>'product') lead_id FROM brakeline.lead
+             WHERE phase = 'completed' AND change->>'kind' = 'release'
+             ORDER BY change->'release'->>'product', (change->'release'->>'sequence')::bigint DESC, lead_id DESC
+           ) standing ORDER BY lead_id""",
         at(ended_after_ms),
     )  # fmt: skip
     return [r["lead_id"] for r in rows]
