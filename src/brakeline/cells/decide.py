@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, Final, TypeVar
 
 from brakeline.cells import residency
@@ -17,6 +18,7 @@ from brakeline.cells.model import (
     BETS_MAX,
     COUNT_MAX,
     EXCHANGE_CONTEXT,
+    GENERATION_JUMP_MAX,
     GRANT_CONTEXT,
     GRANT_MS_MAX,
     REPORTS_MAX,
@@ -29,6 +31,7 @@ from brakeline.cells.model import (
     Link,
     Member,
     MemberState,
+    Orphan,
     Signed,
     Stand,
 )
@@ -38,6 +41,7 @@ from brakeline.protocol.codec import Malformed, decode, to_plain
 from brakeline.trust import ed25519
 
 T = TypeVar("T")
+SALT: Final = re.compile(r"[0-9a-f]{64}")
 COUNTER_MAX: Final = 2**53
 LOG_MAX: Final = 1e7  # no sum of logs of bets comes near
 
@@ -112,8 +116,24 @@ def check_exchange(member: Member, said: Exchange, now_ms: int) -> None:
         raise _doubt("clock_skew", f"its clock and the conductor's are {apart} s apart (limit {SKEW_MAX_MS // 1000} s)")
     if said.counter > COUNTER_MAX:
         raise _doubt("malformed", "its counter is absurdly high")
+    if not 0 <= said.left_generation <= member.generation + GENERATION_JUMP_MAX or len(said.left_for) > 200:
+        raise _doubt("malformed", "the generation for which it has left makes no sense")
+    if len(said.orphans) > REPORTS_MAX or any(map(_odd, said.orphans)):
+        raise _doubt("malformed", "a lead that it tells of makes no sense")
     if len(said.reports) > REPORTS_MAX or len({r.lead_id for r in said.reports}) != len(said.reports):
         raise _doubt("malformed", "it reports too much, or one lead twice")
+
+
+def _odd(o: Orphan) -> bool:
+    """Whether a lead of a former conductor cannot be one; texts of it are decoded by whoever takes it over."""
+    counts = (o.revision, o.size, o.treated, *(n for r in o.rings for n in (r.upto, r.bake_s)))
+    return (
+        not residency.LEAD_ID.fullmatch(o.lead_id)
+        or len(o.rings) > RINGS_MAX
+        or any(not 0 <= n <= COUNT_MAX for n in counts)
+        or len(o.title) > 200
+        or (o.salt != "" and not SALT.fullmatch(o.salt))
+    )
 
 
 def plausible(report: CellReport, last: CellReport | None, granted: int) -> str:
@@ -191,6 +211,10 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
     """The part of `granted` behind the signature."""
     if (grant.link_id, grant.cell) != (link.link_id, link.cell):
         raise _doubt("other_cell", "the grant is for another cell")
+    if grant.generation != link.generation:
+        older = "an older" if grant.generation < link.generation else "a newer"
+        raise _doubt("generation", f"the grant is of {older} conductor (generation {grant.generation}) than the one "
+                     f"that this cell has joined (generation {link.generation})")  # fmt: skip
     if not 0 < grant.expires_ms - grant.issued_ms <= GRANT_MS_MAX:
         raise _doubt("too_long", "a grant lives ten minutes at most")
     if now_ms >= grant.expires_ms:
@@ -208,7 +232,8 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
 
 
 def _follows(kept: Grant, grant: Grant) -> None:
-    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; older is refused."""
+    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; older is refused. So
+    it is too for whoever has taken the lead over."""
     if (grant.revision, grant.issued_ms) < (kept.revision, kept.issued_ms):
         raise _doubt("rollback", "the grant is older than one that this cell has seen")
     same = (kept.change, kept.filter, kept.policy, kept.salt)

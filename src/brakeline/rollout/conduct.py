@@ -68,6 +68,7 @@ class Lead:
     created_ms: int = 0
     created_by: str = ""
     salt: str = ""  # of a release: hex, drawn when the lead was made
+    told: tuple[str, ...] = ()  # change and policy of each cell, word for word, where the lead was taken over
 
     def granted(self, cell: str) -> int:
         """The most endpoints that a cell was ever granted."""
@@ -298,10 +299,17 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
     rings = tuple(GrantedRing(r.name, r.bake_s, r.uptos.get(c.cell, 0)) for r in lead.plan[:opened])
     return Grant(
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
-        encode_sparse(lead.change).decode(),
-        encode_sparse(cell_policy(lead.policy, len(lead.cells))).decode(), rings, now_ms,
+        *_words(lead), rings, now_ms,
         now_ms + GRANT_S * 1000, lead.salt, _draw_below(lead, c.cell, stand, opened),
     )  # fmt: skip
+
+
+def _words(lead: Lead) -> tuple[str, str]:
+    """Change and policy as cells get them: what they have once been told never changes by a letter."""
+    if lead.told:
+        return lead.told[0], lead.told[1]
+    return (encode_sparse(lead.change).decode(),
+            encode_sparse(cell_policy(lead.policy, len(lead.cells))).decode())  # fmt: skip
 
 
 def _draw_below(lead: Lead, cell: str, stand: Stand, opened: int) -> int:

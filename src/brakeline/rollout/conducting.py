@@ -7,12 +7,12 @@ endpoint. Runs in any cell; a cell that conducts and takes part is linked to its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from brakeline.cells import decide
-from brakeline.cells.model import CellReport, Exchange, Grant, Member, MemberState, Signed
+from brakeline.cells.model import CellReport, Exchange, Grant, Member, MemberState, Orphan, Signed, Stand, superseded
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
@@ -21,17 +21,20 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.releases import signing
-from brakeline.rollout import granted, planner
+from brakeline.rollout import granted, handover, planner
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX
+from brakeline.rollout.lead_acts import FAST, TAKE, LeadActs
 from brakeline.rollout.model import Change, Line, Report, Wish
-from brakeline.rollout.presets import for_release, policy_for
+from brakeline.rollout.presets import BAKE_S, for_release, policy_for
 from brakeline.rollout.store import leads
 from brakeline.tenancy import audit
-from brakeline.tenancy.approvals import Approvals
+from brakeline.tenancy.approvals import Agreed, Approvals
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
 LED_KINDS: Final = ("updates", "release")
 WATCH_MS: Final = 7 * 86_400_000
@@ -75,6 +78,17 @@ class LeadView:
     created_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class OrphanView:
+    """A lead that nobody leads any more. `why_not`: why it cannot be taken over."""
+
+    id: str
+    title: str
+    cells: tuple[str, ...]
+    treated: int
+    why_not: str
+
+
 class Conducting:
     """See the module."""
 
@@ -84,6 +98,7 @@ class Conducting:
         self._frozen = frozen
         self._db, self._clock, self._ids, self._bus, self._cells = db, clock, ids, bus, cells
         self._approvals = approvals
+        self._acts = LeadActs(approvals, self._situation, {TAKE: self._take_agreed, FAST: self._start_agreed})
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -103,8 +118,7 @@ class Conducting:
             raise Invalid("a release goes to every endpoint of its cells: a lease names nobody. Who shall not take it "
                           "is pinned by a policy there", filter=filter_text[:80])  # fmt: skip
         policy = policy_for(REHEARSAL_MAX if pace == "rehearsal" else SIZE_MAX, pace)
-        if pace == "fast":
-            raise Invalid("the fast lane is not led over cells; start it in each cell, where two people agree to it")
+        await self._refuse_superseded(principal.tenant_id)
         policy = policy if change.release is None else for_release(policy)
         now_ms, lead_id = self._clock.now_ms(), self._ids.new("ld")
         lead = Lead(lead_id, title.strip(), change, policy, render(parse(filter_text)), wanted, Wish.DRAFT,
@@ -118,21 +132,110 @@ class Conducting:
         await self._step(principal.tenant_id, lead_id)
         return await self.show(principal, lead_id)
 
-    async def start(self, principal: Principal, lead_id: str) -> LeadView:
-        """From draft to its first ring, once every cell has told how many endpoints it has."""
+    async def start(self, principal: Principal, lead_id: str) -> LeadView | Request:
+        """From draft to its first ring, once every cell has told how many endpoints it has. In the fast lane: the
+        request that a second person agrees to first."""
         principal.require("rollout.create")
+        await self._refuse_superseded(principal.tenant_id)
         if (freeze := self._frozen(principal.tenant_id)) is not None:
             raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
         view = await self.show(principal, lead_id)
         size = sum(c.eligible for c in view.cells)
         async with self._db.tenant(principal.tenant_id) as conn:
             lead = await self._locked(conn, lead_id)
-        fast = min(r.bake_s for r in lead.policy.rings) < min(r.bake_s for r in policy_for(max(1, size)).rings)
-        if fast and not (size <= REHEARSAL_MAX and await self._approvals.in_first_week(principal.tenant_id)):
+        bake_s, tries = min(r.bake_s for r in lead.policy.rings), size <= REHEARSAL_MAX
+        if bake_s < BAKE_S["emergency"] and not (tries and await self._approvals.in_first_week(principal.tenant_id)):
             raise Invalid(
                 f"a rehearsal is for {REHEARSAL_MAX} endpoints in an organisation's first week; this one has {size}"
             )
+        if bake_s < BAKE_S["careful"] and lead.wish is Wish.DRAFT:
+            asked = await self._acts.before(principal, FAST, lead_id, _says_fast(lead, size), _moved(lead), size)
+            if asked is not None:
+                return asked
         return await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT, Wish.RUN}, "lead.start")
+
+    async def _start_agreed(self, agreed: Agreed, lead_id: str, _: Mapping[str, Any], situation: str) -> None:
+        principal = agreed.principal
+        if await self._situation(principal.tenant_id, FAST, lead_id) != situation:
+            raise Overtaken("the lead has moved since")
+        await self._refuse_superseded(principal.tenant_id)
+        if (freeze := self._frozen(principal.tenant_id)) is not None:
+            raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
+        await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT}, "lead.start")
+
+    async def _situation(self, tenant_id: str, act: str, lead_id: str) -> str:
+        """For two people: what they agree about, as it is now."""
+        async with self._db.tenant(tenant_id) as conn:
+            if act == FAST:
+                found = await leads.get(conn, lead_id)
+                return _moved(found[0]) if found is not None else "it is gone"
+            return handover.situation((await leads.orphans(conn)).get(lead_id, {}))
+
+    # --- hand-over ----------------------------------------------------------------------------------------------------
+
+    async def _refuse_superseded(self, tenant_id: str) -> None:
+        if why := superseded(await self._cells.members_of(tenant_id)):
+            raise Conflict(
+                f"{why}; nothing is led from here before its cells have joined it again, in a newer generation"
+            )
+
+    async def orphans(self, principal: Principal) -> tuple[OrphanView, ...]:
+        """Leads of a conductor that cells have left for this one, which nobody leads: their cells hold."""
+        principal.require("rollout.read")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            found = await leads.orphans(conn)
+        return tuple(
+            OrphanView(lead_id, next(iter(told.values())).title, tuple(told), sum(o.treated for o in told.values()),
+                       handover.why_not(told))
+            for lead_id, told in found.items()
+        )  # fmt: skip
+
+    async def take(self, principal: Principal, lead_id: str, reason: str) -> LeadView | Request:
+        """Lead on what another conductor led, over the cells that have joined this one and told of it. The request that
+        a second person agrees to first; then it is paused until somebody resumes it."""
+        principal.require("limits.write")
+        if not reason.strip():
+            raise Invalid("say why: the reason is kept in the audit log")
+        told = await self._told(principal.tenant_id, lead_id)
+        handover.taken(lead_id, told, principal.name, reason, self._clock.now_ms())  # raises where it cannot go on
+        members = await self._cells.members_of(principal.tenant_id)
+        missing = tuple(m.cell for m in members if m.state is MemberState.JOINED and m.cell not in told)
+        says = handover.says(lead_id, told, missing, reason.strip()[:500])
+        size = sum(o.size for o in told.values())
+        asked = await self._acts.before(principal, TAKE, lead_id, says, handover.situation(told), size,
+                                        reason.strip()[:500])  # fmt: skip
+        if asked is not None:
+            return asked
+        return await self._taken(principal, lead_id, told, reason.strip()[:500])
+
+    async def _take_agreed(self, agreed: Agreed, lead_id: str, p: Mapping[str, Any], situation: str) -> None:
+        told = await self._told(agreed.principal.tenant_id, lead_id)
+        if handover.situation(told) != situation:
+            raise Overtaken("its cells tell otherwise by now")
+        await self._taken(agreed.principal, lead_id, told, str(p["reason"]))
+
+    async def _told(self, tenant_id: str, lead_id: str) -> dict[str, Orphan]:
+        await self._refuse_superseded(tenant_id)
+        joined = {
+            m.cell for m in await self._cells.members_of(tenant_id) if m.state is MemberState.JOINED and not m.doubt
+        }
+        async with self._db.tenant(tenant_id) as conn:
+            found = (await leads.orphans(conn)).get(lead_id, {})
+        told = {cell: o for cell, o in found.items() if cell in joined}
+        if not told:
+            raise NotFound("no cell that has joined tells of such a lead without a conductor; `brakeline lead orphans` "
+                           "has those that do", id=lead_id[:40])  # fmt: skip
+        return told
+
+    async def _taken(self, principal: Principal, lead_id: str, told: dict[str, Orphan], reason: str) -> LeadView:
+        lead = handover.taken(lead_id, told, principal.name, reason, self._clock.now_ms())
+        async with self._db.tenant(principal.tenant_id) as conn:
+            await leads.insert(conn, principal.tenant_id, lead)
+            after = {"cells": list(lead.cells), "ring": lead.blueprint.ring, "revision": lead.blueprint.generation,
+                     "reason": reason}  # fmt: skip
+            await audit.append(conn, self._clock, principal, "lead.take", lead_id, None, after)
+        await self._step(principal.tenant_id, lead_id)
+        return await self.show(principal, lead_id)
 
     async def pause(self, principal: Principal, lead_id: str, reason: str = "") -> LeadView:
         """Every cell holds with its next exchange."""
@@ -144,6 +247,7 @@ class Conducting:
         principal.require("rollout.resume")
         if not reason.strip():
             raise Invalid("say why: the reason is kept in the log for those who come after you")
+        await self._refuse_superseded(principal.tenant_id)
         return await self._wish(principal, lead_id, Wish.RUN, reason, {Wish.PAUSE}, "lead.resume")
 
     async def brake(self, principal: Principal, lead_id: str) -> LeadView:
@@ -206,6 +310,8 @@ class Conducting:
         """Take in what a cell tells, give back how far it may go. `cells.decide.Doubt` for what is not believed."""
         tenant_id, member, said = await self._cells.on_exchange(body)
         doubt = member.doubt or await self._take_in(tenant_id, member, said)
+        if said.orphans and not doubt:
+            await self._keep(tenant_id, member, said)
         if doubt and not member.doubt:
             await self._cells.doubt(tenant_id, member.link_id, doubt)
         given: list[Signed] = []
@@ -235,6 +341,11 @@ class Conducting:
                 await leads.put_report(conn, tenant_id, member.cell, report, now_ms)
         return ""
 
+    async def _keep(self, tenant_id: str, member: Member, said: Exchange) -> None:
+        async with self._db.tenant(tenant_id) as conn:
+            for told in said.orphans:
+                await leads.put_orphan(conn, tenant_id, member.cell, told, self._clock.now_ms())
+
     async def reconcile(self) -> str:
         """A step of every live lead: time passes for those that nobody calls about, too."""
         n = 0
@@ -252,17 +363,23 @@ class Conducting:
         """Decide once; the signed grant of `cell`, if it gets one."""
         now_ms = self._clock.now_ms()
         members = await self._cells.members_of(tenant_id)
+        no_more = superseded(members)
         async with self._db.tenant(tenant_id) as conn:
             lead = await leads.lock(conn, lead_id)
             if lead is None:
                 return None
             cells = await self._standings(conn, lead, members)
-            moved, report = conduct(self._held(tenant_id, lead), cells, now_ms)
+            moved, report = conduct(self._held(tenant_id, lead, no_more), cells, now_ms)
             await leads.save(conn, moved, report, now_ms)
         if moved.blueprint != lead.blueprint:
             await self._bus.publish(f"lead:{tenant_id}", lead_id)
         grant = grants(moved, cells, report, now_ms).get(cell)
-        return self._cells.sign_grant(self._for_endpoints(lead.change, grant)) if grant is not None else None
+        if grant is None:
+            return None
+        if no_more and grant.stand is not Stand.HALT:
+            grant = replace(grant, stand=Stand.HOLD, why=no_more, draw_below=0)
+        generation = next(m.generation for m in members if m.cell == cell)
+        return self._cells.sign_grant(self._for_endpoints(lead.change, replace(grant, generation=generation)))
 
     def _for_endpoints(self, change: Change, grant: Grant) -> Grant:
         """With what the launchers of that cell verify themselves, where a release is led and something is granted."""
@@ -271,8 +388,11 @@ class Conducting:
         key, said = self._cells.conductor, granted.for_endpoints(grant, change.release.sha256)
         return replace(grant, lease=signing.grant_text(said, key.public_hex, key.sign))
 
-    def _held(self, tenant_id: str, lead: Lead) -> Lead:
-        """While everything is frozen here, a lead that is to run waits for a person in every cell."""
+    def _held(self, tenant_id: str, lead: Lead, no_more: str) -> Lead:
+        """While everything is frozen here, a lead that is to run waits for a person in every cell; so it does for good
+        where cells believe a newer conductor."""
+        if no_more and lead.wish is Wish.RUN:
+            return replace(lead, wish=Wish.PAUSE, wish_by="the newer conductor", wish_reason=no_more)
         freeze = self._frozen(tenant_id)
         if freeze is None or lead.wish is not Wish.RUN:
             return lead
@@ -282,6 +402,20 @@ class Conducting:
         reports = await leads.reports(conn, lead.lead_id)
         known = {m.cell: m for m in members}
         return tuple(_standing(c, known.get(c), reports.get(c)) for c in lead.cells)
+
+
+def _moved(lead: Lead) -> str:
+    return f"generation {lead.blueprint.generation}, {lead.blueprint.phase.value}, {lead.wish.value}"
+
+
+def _says_fast(lead: Lead, size: int) -> tuple[str, ...]:
+    hours = min(r.bake_s for r in lead.policy.rings) / 3600
+    updates = ", ".join(f"{p.name} {p.version}" for p in lead.change.updates[:5])
+    return (
+        f"Start lead {lead.title} ({lead.lead_id}) in the fast lane: {size} endpoints of {len(lead.cells)} cells, each "
+        f"ring watched for {hours:g} h instead of {BAKE_S['careful'] // 3600} h.",
+        f"It installs {updates}. Budgets, windows and the brake of each cell hold all the same.",
+    )
 
 
 def _standing(cell: str, m: Member | None, told: tuple[CellReport, int] | None) -> Standing:

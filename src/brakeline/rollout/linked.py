@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from brakeline.cells import decide
 from brakeline.cells.decide import Doubt
-from brakeline.cells.model import REPORTS_MAX, Answer, CellPhase, CellReport, Grant, Link, Signed, Stand
+from brakeline.cells.model import REPORTS_MAX, Answer, CellPhase, CellReport, Grant, Link, Orphan, Signed, Stand
 from brakeline.cells.service import CellsService
 from brakeline.core.errors import Fault
 from brakeline.platform.database import Connection
@@ -23,7 +23,7 @@ from brakeline.platform.observe import REGISTRY, logger
 from brakeline.protocol.codec import Malformed, decode
 from brakeline.rollout import led
 from brakeline.rollout.conduct import CELL_ALPHA_MIN
-from brakeline.rollout.lanes import REHEARSAL_MAX, why_fast
+from brakeline.rollout.lanes import REHEARSAL_MAX, why_faster
 from brakeline.rollout.led import Led
 from brakeline.rollout.model import Change, Policy, Wish
 from brakeline.rollout.presets import policy_for
@@ -82,13 +82,15 @@ class Linked:
             link = await self._cells.link_of(tenant_id)
             if link is not None and not link.isolated:
                 said.append(await self.exchange(tenant_id, link))
+                await self._cells.farewells(tenant_id, link)
         return "; ".join(said) or "no conductor"
 
     async def exchange(self, tenant_id: str, link: Link) -> str:
         """Tell, hear, act; what it came to, in words. Never raises for what the other end does."""
         answer: Answer | None = None
         try:
-            answer = await self._cells.exchange(tenant_id, link, await self._reports(tenant_id, link))
+            reports, orphans = await self._reports(tenant_id, link)
+            answer = await self._cells.exchange(tenant_id, link, reports, orphans)
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
@@ -98,12 +100,25 @@ class Linked:
         EXCHANGES.labels("heard" if answer is not None and not trouble else "troubled").inc()
         return trouble or "heard"
 
-    async def _reports(self, tenant_id: str, link: Link) -> tuple[CellReport, ...]:
+    async def _reports(self, tenant_id: str, link: Link) -> tuple[tuple[CellReport, ...], tuple[Orphan, ...]]:
+        """What the conductor leads here, and what one before it has led and nobody leads now."""
         frozen = self._rollouts.journal.frozen(tenant_id) is not None
         async with self._rollouts.db.tenant(tenant_id) as conn:
             since_ms = self._rollouts.clock.now_ms() - TOLD_MS
-            rows = [r for r in await leads.led(conn, REPORTS_MAX, since_ms) if r.link_id == link.link_id]
-            return tuple([await self._report(conn, tenant_id, r, link, frozen) for r in rows])
+            rows = await leads.led(conn, REPORTS_MAX, since_ms)
+            mine = [r for r in rows if r.link_id == link.link_id]
+            told = tuple([await self._report(conn, tenant_id, r, link, frozen) for r in mine])
+            others = [r for r in rows if r.link_id != link.link_id and r.grant.generation < link.generation]
+            return told, tuple([await self._orphan(conn, tenant_id, r) for r in others])
+
+    async def _orphan(self, conn: Connection, tenant_id: str, row: LedRow) -> Orphan:
+        found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
+        g, seen = row.grant, found.summary if found is not None else None
+        halted = found is not None and found.row.blueprint.phase in led.STOPS
+        return Orphan(
+            g.lead_id, g.title, g.filter, g.change, g.policy, g.revision, Stand.HALT if halted else g.stand, g.rings,
+            g.salt, seen.population if seen is not None else 0, sum(p.counted for p in seen.parts) if seen else 0,
+        )  # fmt: skip
 
     async def _report(self, conn: Connection, tenant_id: str, row: LedRow, link: Link, frozen: bool) -> CellReport:
         found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
@@ -169,7 +184,7 @@ class Linked:
         ids = await self._rollouts.fleet.matching(who.tenant_id, f"{grant.filter} state:active".strip())
         if not ids:
             return ""
-        if why := too_fast(policy, change, len(ids)):
+        if why := too_fast(policy, change, len(ids), link.fast):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._rollouts.create(who, grant.title, change, policy, ids)
 
@@ -181,7 +196,7 @@ class Linked:
                         "a release would hold here: add the cell at the conductor under its own name",
                         why="name")  # fmt: skip
         size = await self._rollouts.fleet.count_matching(who, "state:active")
-        if size and (why := too_fast(policy, change, size)):
+        if size and (why := too_fast(policy, change, size, link.fast)):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._releasing.follow(who, grant.title, change, policy, bytes.fromhex(grant.salt))
 
@@ -199,11 +214,12 @@ def _whole(grant: Grant) -> tuple[Change, Policy]:
     return change, policy
 
 
-def too_fast(policy: Policy, change: Change, size: int) -> str:
-    """In which respect it is less careful than the careful pace, sizes of rings apart: those are granted one by one."""
-    careful = policy_for(size)
+def too_fast(policy: Policy, change: Change, size: int, fast: bool) -> str:
+    """In which respect it is less careful than the careful pace, sizes of rings apart: those are granted one by one.
+    Where two people of this cell let its conductor lead in the fast lane, than the emergency pace."""
+    usual = policy_for(size, "emergency" if fast else "careful")
     if size <= REHEARSAL_MAX:
         return ""
     bake_s = min(r.bake_s for r in policy.rings)
-    rings = tuple(replace(r, bake_s=bake_s) for r in careful.rings)
-    return why_fast(replace(policy, rings=rings, guard=careful.guard), change, size)
+    rings = tuple(replace(r, bake_s=bake_s) for r in usual.rings)
+    return why_faster(replace(policy, rings=rings, guard=usual.guard), usual, change, size)

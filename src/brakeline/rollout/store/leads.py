@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from brakeline.cells.model import CellReport, Grant
+from brakeline.cells.model import CellReport, Grant, Orphan
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode, from_plain
 from brakeline.rollout.conduct import Lead, PlannedRing
@@ -30,7 +30,7 @@ def _lead(r: Any) -> Lead:
         from_plain(Policy, json.loads(r["policy"])), r["filter"], tuple(r["cells"]), Wish(r["wish"]), r["wish_by"],
         r["wish_reason"], from_plain(Blueprint, json.loads(r["blueprint"])),
         tuple(from_plain(PlannedRing, x) for x in json.loads(r["plan"])), json.loads(r["opened"]), ms(r["created_at"]),
-        r["created_by"], r["salt"],
+        r["created_by"], r["salt"], tuple(json.loads(r["told"])),
     )  # fmt: skip
 
 
@@ -39,11 +39,12 @@ async def insert(conn: Connection, tenant_id: str, x: Lead) -> None:
     await conn.execute(
         """INSERT INTO brakeline.lead (tenant_id, lead_id, title, change, policy, filter, cells, wish, wish_by,
              wish_reason, phase, blueprint, plan, opened, moved_at, created_at, created_by,
-             salt)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$15,$16,$17)""",
+             salt, told)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$15,$16,$17,$18)""",
         tenant_id, x.lead_id, x.title, encode(x.change).decode(), encode(x.policy).decode(), x.filter, list(x.cells),
         x.wish.value, x.wish_by, x.wish_reason, x.blueprint.phase.value, encode(x.blueprint).decode(),
         encode(list(x.plan)).decode(), encode(dict(x.opened)).decode(), at(x.created_ms), x.created_by, x.salt,
+        encode(list(x.told)).decode(),
     )  # fmt: skip
 
 
@@ -111,6 +112,27 @@ async def put_report(conn: Connection, tenant_id: str, cell: str, report: CellRe
            ON CONFLICT (tenant_id, lead_id, cell) DO UPDATE SET body = excluded.body, heard_at = excluded.heard_at""",
         tenant_id, report.lead_id, cell, encode(report).decode(), at(now_ms),
     )  # fmt: skip
+
+
+async def put_orphan(conn: Connection, tenant_id: str, cell: str, told: Orphan, now_ms: int) -> None:
+    """A lead of another conductor, as one cell had it granted."""
+    await conn.execute(
+        """INSERT INTO brakeline.lead_orphan (tenant_id, lead_id, cell, body, heard_at) VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (tenant_id, lead_id, cell) DO UPDATE SET body = excluded.body, heard_at = excluded.heard_at""",
+        tenant_id, told.lead_id, cell, encode(told).decode(), at(now_ms),
+    )  # fmt: skip
+
+
+async def orphans(conn: Connection) -> dict[str, dict[str, Orphan]]:
+    """By lead and cell: what nobody here leads."""
+    rows = await conn.fetch(
+        """SELECT * FROM brakeline.lead_orphan o WHERE NOT EXISTS
+             (SELECT 1 FROM brakeline.lead l WHERE l.lead_id = o.lead_id) ORDER BY lead_id DESC, cell"""
+    )
+    found: dict[str, dict[str, Orphan]] = {}
+    for r in rows:
+        found.setdefault(r["lead_id"], {})[r["cell"]] = from_plain(Orphan, json.loads(r["body"]))
+    return found
 
 
 # --- in a cell --------------------------------------------------------------------------------------------------------
