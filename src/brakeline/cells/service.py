@@ -307,7 +307,7 @@ class CellsService:
             await audit.append(conn, self._clock, principal, "cell.join", invited.cell, None, after)
         says = (f"Let {link.url} (key {link.conductor_key[:16]}…) lead changes in this cell, which it calls "
                 f"{link.cell}, inside this cell's own budgets, windows and brake.",
-                *(["Also in the fast lane: rings are watched for 6 h 15 instead of 26 h."] if fast else []))  # fmt: skip
+                *(["Also in the fast lane: 6 h 15 a ring instead of 26 h."] if fast else []))  # fmt: skip
         parameters = {"act": BELIEVE, "cell": link.cell}
         if asked := await self._second_person().before(principal, parameters, says, _unbelieved(link)):
             return link, asked

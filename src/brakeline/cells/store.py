@@ -131,9 +131,7 @@ async def link(conn: Connection) -> Link | None:
 
 async def put_link(conn: Connection, tenant_id: str, x: Link) -> None:
     """The one conductor from now on, which nobody has agreed to believe yet. Another one before it is kept as left."""
-    await conn.execute(
-        "DELETE FROM brakeline.cell_former_link WHERE link_id IN (SELECT link_id FROM brakeline.cell_link)"
-    )
+    await conn.execute("DELETE FROM brakeline.cell_former_link WHERE link_id = $1", x.link_id)
     await conn.execute(
         """INSERT INTO brakeline.cell_former_link (tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key,
              generation, left_at)
@@ -166,7 +164,8 @@ async def former(conn: Connection, left_after_ms: int) -> tuple[Former, ...]:
 async def next_farewell(conn: Connection, link_id: str, now_ms: int) -> int:
     """As `next_counter`, to a conductor that was left: above every number that it has seen."""
     counter: int = await conn.fetchval(
-        "UPDATE brakeline.cell_former_link SET counter = greatest(counter + 1, $2) WHERE link_id = $1 RETURNING counter",
+        """UPDATE brakeline.cell_former_link SET counter = greatest(counter + 1, $2) WHERE link_id = $1
+           RETURNING counter""",
         link_id, now_ms,
     )  # fmt: skip
     return counter

@@ -36,8 +36,8 @@ def list_(as_json: Json = False) -> None:
             talk("This cell has no conductor: `brakeline cell join TOKEN` with a token of `cell add` there.")
         else:
             state = "isolated" if link["isolated"] else f"answered {when(link['answered_ms'] or None)}"
-            lane = ", also in the fast lane" if link["fast_lane"] else ""
-            talk(f"Conducted by {link['conductor']} as {link['name']} (generation {link['generation']}{lane}): {state}. "
+            lane = f"generation {link['generation']}{', also in the fast lane' if link['fast_lane'] else ''}"
+            talk(f"Conducted by {link['conductor']} as {link['name']} ({lane}): {state}. "
                  f"{link['trouble']}".strip())  # fmt: skip
         if answer["superseded"]:
             say(f"{answer['superseded'].capitalize()}.")

@@ -163,13 +163,24 @@ def conduct(lead: Lead, cells: tuple[Standing, ...], now_ms: int) -> tuple[Lead,
     proposed, report = _halted_in_a_cell(proposed, current, report, cells)
     unknown = proposed.phase is Phase.HOLDING and not seen.population
     if (opens or ends or unknown) and waits:
-        proposed, report = current, Report((replace(waits[0], text=f"waits for {waits[0].text}"), *report.lines[1:]))
+        text = f"waits for {waits[0].text}"
+        proposed = current if unknown else _on(current, text, now_ms)
+        report = Report((replace(waits[0], text=text), *report.lines[1:]))
     elif opens and not any(c.takes_part for c in cells):
         proposed = current
     if proposed is not current:
-        plan = (*lead.plan, _planned(lead, proposed, seen)) if opens else lead.plan
+        opened = proposed.ring > current.ring
+        plan = (*lead.plan, _planned(lead, proposed, seen)) if opened else lead.plan
         lead = replace(lead, blueprint=proposed, plan=plan)
     return _opened(lead, cells, now_ms), Report((*report.lines, *lines))
+
+
+def _on(current: Blueprint, why: str, now_ms: int) -> Blueprint:
+    """Nothing but other cells is waited for: a lead that held goes on, so that who has not had the open ring gets it."""
+    if current.phase is not Phase.HOLDING:
+        return current
+    return replace(current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms,
+                   phase=Phase.ROLLING, retry=False, why=why)  # fmt: skip
 
 
 def _halted_in_a_cell(

@@ -1,8 +1,8 @@
 """A lead changes hands: what its cells last had granted, put together as a lead of the next conductor. Pure.
 
-Nothing is widened by it: rings and counts are those that were granted, nobody is opened further before a person lets it
-go on, and every ring that was open bakes anew, because the evidence of cells that are gone is gone. Change and policy go
-on word for word, so that a cell sees the same lead; who halted it has halted it for good.
+Nothing is widened by it: rings are those that had been opened, nobody is opened further before a person lets it
+go on, and the ring that was open bakes anew, for the evidence of cells that are gone is gone. Change and policy go on
+word for word, so that a cell sees the same lead; who has halted it has halted it for good.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.cells.decide import whole
-from brakeline.cells.model import Orphan, Stand
+from brakeline.cells.model import COUNT_MAX, Orphan, Stand
 from brakeline.core.errors import Conflict
 from brakeline.rollout import planner
 from brakeline.rollout.conduct import Lead, PlannedRing
@@ -36,7 +36,7 @@ def says(lead_id: str, orphans: Mapping[str, Orphan], missing: tuple[str, ...], 
     rows = [f"cell {c}: {o.treated} treated, {_granted(o)} granted" for c, o in sorted(orphans.items())]
     left = (f"Without {', '.join(missing)}: no such cell has told of it.",) if missing else ()
     return (f"Lead {first.title} ({lead_id}) from here on, over {len(orphans)} cells.", *rows, *left,
-            "It stays paused until somebody resumes it, and its open ring bakes anew.", f"Reason: {reason}")  # fmt: skip
+            "It stays paused until somebody resumes it; its open ring bakes anew.", f"Reason: {reason}")  # fmt: skip
 
 
 def why_not(orphans: Mapping[str, Orphan]) -> str:
@@ -78,14 +78,17 @@ def _done(orphans: Mapping[str, Orphan]) -> bool:
 
 
 def _plan(orphans: Mapping[str, Orphan]) -> tuple[PlannedRing, ...]:
-    """The rings that anybody was granted. Who was not has no more places in them: what was planned is not known."""
+    """The rings that anybody was granted. Who was not yet gets the share of those who were: so it had been planned."""
     longest = max(orphans.values(), key=lambda o: len(o.rings))
     sizes = {c: o.size for c, o in orphans.items()}
-    return tuple(
-        PlannedRing(r.name, r.bake_s, {c: _upto(o, i) for c, o in orphans.items()}, sizes)
-        for i, r in enumerate(longest.rings)
-    )  # fmt: skip
-
-
-def _upto(o: Orphan, ring: int) -> int:
-    return o.rings[min(ring, len(o.rings) - 1)].upto if o.rings else 0
+    plan: list[PlannedRing] = []
+    for i, ring in enumerate(longest.rings):
+        had = [o for o in orphans.values() if len(o.rings) > i]
+        places, among = sum(o.rings[i].upto for o in had), sum(o.size for o in had)
+        before = plan[-1].uptos if plan else {}
+        uptos = {
+            c: o.rings[i].upto if len(o.rings) > i else max(before.get(c, 0), o.size * places // max(1, among))
+            for c, o in orphans.items()
+        }
+        plan.append(PlannedRing(ring.name, ring.bake_s, {c: min(n, COUNT_MAX) for c, n in uptos.items()}, sizes))
+    return tuple(plan)

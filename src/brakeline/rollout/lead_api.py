@@ -86,8 +86,8 @@ class LinkOut:
 
 @dataclass(frozen=True, slots=True)
 class CellList:
-    """`cells`: conducted by this one; `link`: who conducts this one; `superseded`: why this one conducts no more; `key`:
-    of this one as a conductor."""
+    """`cells`: conducted by this one; `link`: who conducts this one; `superseded`: why this one conducts no more;
+    `key`: of this one as a conductor."""
 
     cells: tuple[CellOut, ...]
     link: LinkOut | None
