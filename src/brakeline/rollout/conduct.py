@@ -68,7 +68,7 @@ class Lead:
     created_ms: int = 0
     created_by: str = ""
     salt: str = ""  # of a release: hex, drawn when the lead was made
-    told: tuple[str, ...] = ()  # change and policy of each cell, word for word, where the lead was taken over
+    told: tuple[str, ...] = ()  # change and policy word for word, since cells were told or the lead was taken over
 
     def granted(self, cell: str) -> int:
         """The most endpoints that a cell was ever granted."""
@@ -176,7 +176,7 @@ def conduct(lead: Lead, cells: tuple[Standing, ...], now_ms: int) -> tuple[Lead,
 
 
 def _on(current: Blueprint, why: str, now_ms: int) -> Blueprint:
-    """Nothing but other cells is waited for: a lead that held goes on, so that who has not had the open ring gets it."""
+    """Nothing but cells is waited for: a lead that held goes on, so that who has not had the open ring gets it."""
     if current.phase is not Phase.HOLDING:
         return current
     return replace(current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms,
@@ -310,12 +310,12 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
     rings = tuple(GrantedRing(r.name, r.bake_s, r.uptos.get(c.cell, 0)) for r in lead.plan[:opened])
     return Grant(
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
-        *_words(lead), rings, now_ms,
+        *words(lead), rings, now_ms,
         now_ms + GRANT_S * 1000, lead.salt, _draw_below(lead, c.cell, stand, opened),
     )  # fmt: skip
 
 
-def _words(lead: Lead) -> tuple[str, str]:
+def words(lead: Lead) -> tuple[str, str]:
     """Change and policy as cells get them: what they have once been told never changes by a letter."""
     if lead.told:
         return lead.told[0], lead.told[1]

@@ -22,13 +22,13 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.releases import signing
 from brakeline.rollout import granted, handover, planner
-from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over
+from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over, words
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX
 from brakeline.rollout.lead_acts import FAST, TAKE, LeadActs
 from brakeline.rollout.model import Change, Line, Report, Wish
-from brakeline.rollout.presets import BAKE_S, for_release, policy_for
+from brakeline.rollout.presets import BAKE_S, PACES, for_release, policy_for
 from brakeline.rollout.store import leads
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed, Approvals
@@ -152,7 +152,15 @@ class Conducting:
             asked = await self._acts.before(principal, FAST, lead_id, _says_fast(lead, size), _moved(lead), size)
             if asked is not None:
                 return asked
+        await self._fit(principal.tenant_id, lead_id, size)
         return await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT, Wish.RUN}, "lead.start")
+
+    async def _fit(self, tenant_id: str, lead_id: str, size: int) -> None:
+        """Rings for as many endpoints as its cells have told of: a first ring of 100 is everybody in a small pool."""
+        async with self._db.tenant(tenant_id) as conn:
+            lead = await self._locked(conn, lead_id)
+            if lead.wish is Wish.DRAFT and (fitted := fit(lead, size)) != lead:
+                await leads.set_policy_of_lead(conn, fitted)
 
     async def _start_agreed(self, agreed: Agreed, lead_id: str, _: Mapping[str, Any], situation: str) -> None:
         principal = agreed.principal
@@ -161,6 +169,8 @@ class Conducting:
         await self._refuse_superseded(principal.tenant_id)
         if (freeze := self._frozen(principal.tenant_id)) is not None:
             raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
+        size = sum(c.eligible for c in (await self.show(principal, lead_id)).cells)
+        await self._fit(principal.tenant_id, lead_id, size)
         await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT}, "lead.start")
 
     async def _situation(self, tenant_id: str, act: str, lead_id: str) -> str:
@@ -402,6 +412,15 @@ class Conducting:
         reports = await leads.reports(conn, lead.lead_id)
         known = {m.cell: m for m in members}
         return tuple(_standing(c, known.get(c), reports.get(c)) for c in lead.cells)
+
+
+def fit(lead: Lead, size: int) -> Lead:
+    """Its ready-made rings for `size` endpoints; what cells were told of change and policy stays word for word."""
+    pace = next((p for p in PACES if policy_for(SIZE_MAX, p).rings == lead.policy.rings), "")
+    if not pace or not size:
+        return lead
+    policy = replace(lead.policy, rings=policy_for(size, pace).rings)
+    return replace(lead, policy=policy, told=words(lead))
 
 
 def _moved(lead: Lead) -> str:

@@ -99,6 +99,14 @@ async def set_wish(conn: Connection, lead_id: str, wish: Wish, by: str, reason: 
     )  # fmt: skip
 
 
+async def set_policy_of_lead(conn: Connection, x: Lead) -> None:
+    """Rings for as many endpoints as there are, before the first of them opens."""
+    await conn.execute(
+        "UPDATE brakeline.lead SET policy = $2, told = $3 WHERE lead_id = $1",
+        x.lead_id, encode(x.policy).decode(), encode(list(x.told)).decode(),
+    )  # fmt: skip
+
+
 async def reports(conn: Connection, lead_id: str) -> dict[str, tuple[CellReport, int]]:
     """By cell: its newest report, and when it came."""
     rows = await conn.fetch("SELECT * FROM brakeline.lead_report WHERE lead_id = $1", lead_id)
