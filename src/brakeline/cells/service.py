@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from brakeline import __version__
 from brakeline.cells import decide, store
 from brakeline.cells.decide import Doubt
+from brakeline.cells.leaving import Leaving
 from brakeline.cells.model import (
     ANSWER_CONTEXT,
     CELLS_MAX,
@@ -42,7 +43,7 @@ from brakeline.cells.model import (
     generation_of,
 )
 from brakeline.core.clock import Clock
-from brakeline.core.errors import Bug, Conflict, Fault, Invalid, NotFound
+from brakeline.core.errors import Bug, Conflict, Invalid, NotFound
 from brakeline.fleet.cell import CellIdentity
 from brakeline.platform import calls
 from brakeline.platform.clock import IdMaker
@@ -56,9 +57,6 @@ from brakeline.tenancy.two_people import Request
 
 EXCHANGE_ROUTE: Final = "/cell/v1/exchange"
 JOIN_ROUTE: Final = "/cell/v1/join"
-FAREWELL_MS: Final = 90 * 86_400_000  # for so long a conductor that was left is told
-TOLD_EVERY_MS: Final = 3_600_000
-TRY_MS: Final = 60_000
 SKEW_SHOWN_MAX_MS: Final = 10**13  # some centuries
 INVITED_MS: Final = 24 * 3_600_000
 BELIEVE, RESTORE = "believe", "restore"
@@ -95,7 +93,7 @@ class CellsService:
         self._post = post
         self.acts: SecondPerson | None = None  # `acts.CellActs` puts itself here; without it nothing is widened
         self._db, self._clock, self._ids, self._cell, self._ca_pem = db, clock, ids, cell, ca_pem
-        self._tried: dict[str, int] = {}  # former links, and when they were called last
+        self.leaving = Leaving(db, clock, self._said)
         self._conductor = CellIdentity.load(keys / "conductor.key", cell.name, cell.region)
 
     def sign(self, context: bytes, message: object) -> Signed:
@@ -367,27 +365,6 @@ class CellsService:
         message = Signed(payload.decode(), self._cell.sign(EXCHANGE_CONTEXT + payload).hex())
         raw = await self._call(link.url, EXCHANGE_ROUTE, link.ca_pem, Sent(link.their_tenant, link.link_id, message))
         return decide.answered(link, _signed(raw), said.counter, self._clock.now_ms())
-
-    async def farewells(self, tenant_id: str, link: Link) -> None:
-        """Tell conductors that this cell has left whom it believes now: every minute until one knows, then hourly, for
-        it may have been restored from a backup. What they answer opens nothing; one that is gone is gone."""
-        now_ms = self._clock.now_ms()
-        async with self._db.tenant(tenant_id) as conn:
-            left = await store.former(conn, now_ms - FAREWELL_MS)
-        for f in left:
-            if now_ms - max(f.told_ms, self._tried.get(f.link.link_id, 0)) < (TOLD_EVERY_MS if f.told_ms else TRY_MS):
-                continue
-            self._tried[f.link.link_id] = now_ms
-            async with self._db.tenant(tenant_id) as conn:
-                counter = await store.next_farewell(conn, f.link.link_id, now_ms)
-            said = Exchange(f.link.link_id, f.link.cell, counter, now_ms, __version__,
-                            left_generation=link.generation, left_for=link.url[:200])  # fmt: skip
-            try:
-                await self._said(f.link, said)
-            except Fault:
-                continue
-            async with self._db.tenant(tenant_id) as conn:
-                await store.set_told(conn, f.link.link_id, now_ms)
 
     async def settle(self, tenant_id: str, trouble: str, answer: Answer | None) -> None:
         """What the last exchange came to, for people and for the reason why something holds."""

@@ -8,7 +8,8 @@ from brakeline.cells.model import Link, Member, MemberState
 from brakeline.console import present
 from brakeline.console.views import Badge, Fact, Tone
 from brakeline.console.views_cells import LeadCard, LeadCell, MemberRow, OrphanRow
-from brakeline.rollout.conducting import CellView, LeadView, OrphanView
+from brakeline.rollout.conducting import CellView, LeadView
+from brakeline.rollout.taking import OrphanView
 
 MEMBERS: Final = {
     MemberState.INVITED: Badge("○", "invited", Tone.IDLE),

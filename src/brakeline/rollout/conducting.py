@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from brakeline.cells import decide
-from brakeline.cells.model import CellReport, Exchange, Grant, Member, MemberState, Orphan, Signed, Stand, superseded
+from brakeline.cells.model import CellReport, Exchange, Grant, Member, MemberState, Signed, Stand, superseded
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
@@ -21,7 +21,7 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.releases import signing
-from brakeline.rollout import granted, handover, planner
+from brakeline.rollout import granted, planner
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over, words
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import Freeze
@@ -30,6 +30,7 @@ from brakeline.rollout.lead_acts import FAST, TAKE, LeadActs
 from brakeline.rollout.model import Change, Line, Report, Wish
 from brakeline.rollout.presets import BAKE_S, PACES, for_release, policy_for
 from brakeline.rollout.store import leads
+from brakeline.rollout.taking import Taking
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed, Approvals
 from brakeline.tenancy.faults import Overtaken
@@ -78,17 +79,6 @@ class LeadView:
     created_by: str
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanView:
-    """A lead that nobody leads any more. `why_not`: why it cannot be taken over."""
-
-    id: str
-    title: str
-    cells: tuple[str, ...]
-    treated: int
-    why_not: str
-
-
 class Conducting:
     """See the module."""
 
@@ -98,7 +88,8 @@ class Conducting:
         self._frozen = frozen
         self._db, self._clock, self._ids, self._bus, self._cells = db, clock, ids, bus, cells
         self._approvals = approvals
-        self._acts = LeadActs(approvals, self._situation, {TAKE: self._take_agreed, FAST: self._start_agreed})
+        self._acts = LeadActs(approvals, self._situation, {FAST: self._start_agreed})
+        self.taking = Taking(db, clock, cells, self._acts, self._refuse_superseded)
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -175,77 +166,24 @@ class Conducting:
 
     async def _situation(self, tenant_id: str, act: str, lead_id: str) -> str:
         """For two people: what they agree about, as it is now."""
+        if act == TAKE:
+            return await self.taking.situation(tenant_id, lead_id)
         async with self._db.tenant(tenant_id) as conn:
-            if act == FAST:
-                found = await leads.get(conn, lead_id)
-                return _moved(found[0]) if found is not None else "it is gone"
-            return handover.situation((await leads.orphans(conn)).get(lead_id, {}))
+            found = await leads.get(conn, lead_id)
+            return _moved(found[0]) if found is not None else "it is gone"
 
-    # --- hand-over ----------------------------------------------------------------------------------------------------
+    async def take(self, principal: Principal, lead_id: str, reason: str) -> LeadView | Request:
+        """Lead on what a lost conductor led (`taking`); the request that a second person agrees to first."""
+        if (asked := await self.taking.take(principal, lead_id, reason)) is not None:
+            return asked
+        await self._step(principal.tenant_id, lead_id)
+        return await self.show(principal, lead_id)
 
     async def _refuse_superseded(self, tenant_id: str) -> None:
         if why := superseded(await self._cells.members_of(tenant_id)):
-            raise Conflict(
-                f"{why}; nothing is led from here before its cells have joined it again, in a newer generation"
-            )
+            raise Conflict(f"{why}; nothing is led from here before its cells have joined it again, one generation on")
 
-    async def orphans(self, principal: Principal) -> tuple[OrphanView, ...]:
-        """Leads of a conductor that cells have left for this one, which nobody leads: their cells hold."""
-        principal.require("rollout.read")
-        async with self._db.tenant(principal.tenant_id) as conn:
-            found = await leads.orphans(conn)
-        return tuple(
-            OrphanView(lead_id, next(iter(told.values())).title, tuple(told), sum(o.treated for o in told.values()),
-                       handover.why_not(told))
-            for lead_id, told in found.items()
-        )  # fmt: skip
-
-    async def take(self, principal: Principal, lead_id: str, reason: str) -> LeadView | Request:
-        """Lead on what another conductor led, over the cells that have joined this one and told of it. The request that
-        a second person agrees to first; then it is paused until somebody resumes it."""
-        principal.require("limits.write")
-        if not reason.strip():
-            raise Invalid("say why: the reason is kept in the audit log")
-        told = await self._told(principal.tenant_id, lead_id)
-        handover.taken(lead_id, told, principal.name, reason, self._clock.now_ms())  # raises where it cannot go on
-        members = await self._cells.members_of(principal.tenant_id)
-        missing = tuple(m.cell for m in members if m.state is MemberState.JOINED and m.cell not in told)
-        says = handover.says(lead_id, told, missing, reason.strip()[:500])
-        size = sum(o.size for o in told.values())
-        asked = await self._acts.before(principal, TAKE, lead_id, says, handover.situation(told), size,
-                                        reason.strip()[:500])  # fmt: skip
-        if asked is not None:
-            return asked
-        return await self._taken(principal, lead_id, told, reason.strip()[:500])
-
-    async def _take_agreed(self, agreed: Agreed, lead_id: str, p: Mapping[str, Any], situation: str) -> None:
-        told = await self._told(agreed.principal.tenant_id, lead_id)
-        if handover.situation(told) != situation:
-            raise Overtaken("its cells tell otherwise by now")
-        await self._taken(agreed.principal, lead_id, told, str(p["reason"]))
-
-    async def _told(self, tenant_id: str, lead_id: str) -> dict[str, Orphan]:
-        await self._refuse_superseded(tenant_id)
-        joined = {
-            m.cell for m in await self._cells.members_of(tenant_id) if m.state is MemberState.JOINED and not m.doubt
-        }
-        async with self._db.tenant(tenant_id) as conn:
-            found = (await leads.orphans(conn)).get(lead_id, {})
-        told = {cell: o for cell, o in found.items() if cell in joined}
-        if not told:
-            raise NotFound("no cell that has joined tells of such a lead without a conductor; `brakeline lead orphans` "
-                           "has those that do", id=lead_id[:40])  # fmt: skip
-        return told
-
-    async def _taken(self, principal: Principal, lead_id: str, told: dict[str, Orphan], reason: str) -> LeadView:
-        lead = handover.taken(lead_id, told, principal.name, reason, self._clock.now_ms())
-        async with self._db.tenant(principal.tenant_id) as conn:
-            await leads.insert(conn, principal.tenant_id, lead)
-            after = {"cells": list(lead.cells), "ring": lead.blueprint.ring, "revision": lead.blueprint.generation,
-                     "reason": reason}  # fmt: skip
-            await audit.append(conn, self._clock, principal, "lead.take", lead_id, None, after)
-        await self._step(principal.tenant_id, lead_id)
-        return await self.show(principal, lead_id)
+    # --- the rest of what people do -----------------------------------------------------------------------------------
 
     async def pause(self, principal: Principal, lead_id: str, reason: str = "") -> LeadView:
         """Every cell holds with its next exchange."""
@@ -320,8 +258,8 @@ class Conducting:
         """Take in what a cell tells, give back how far it may go. `cells.decide.Doubt` for what is not believed."""
         tenant_id, member, said = await self._cells.on_exchange(body)
         doubt = member.doubt or await self._take_in(tenant_id, member, said)
-        if said.orphans and not doubt:
-            await self._keep(tenant_id, member, said)
+        if not doubt:
+            await self.taking.keep(tenant_id, member, said)
         if doubt and not member.doubt:
             await self._cells.doubt(tenant_id, member.link_id, doubt)
         given: list[Signed] = []
@@ -350,11 +288,6 @@ class Conducting:
                     return problem
                 await leads.put_report(conn, tenant_id, member.cell, report, now_ms)
         return ""
-
-    async def _keep(self, tenant_id: str, member: Member, said: Exchange) -> None:
-        async with self._db.tenant(tenant_id) as conn:
-            for told in said.orphans:
-                await leads.put_orphan(conn, tenant_id, member.cell, told, self._clock.now_ms())
 
     async def reconcile(self) -> str:
         """A step of every live lead: time passes for those that nobody calls about, too."""

@@ -23,7 +23,7 @@ class LeadActs:
     """See the module. `conducting.Conducting` makes one and gives it what it performs."""
 
     def __init__(self, approvals: Approvals, situation: Situation, performs: Mapping[str, Perform]) -> None:
-        self._approvals, self._situation, self._performs = approvals, situation, performs
+        self._approvals, self._situation, self.performs = approvals, situation, dict(performs)
         approvals.register(Act.LEADS, self)
 
     async def before(self, principal: Principal, act: str, lead_id: str, says: tuple[str, ...], situation: str,
@@ -40,5 +40,5 @@ class LeadActs:
 
     async def perform(self, agreed: Agreed, request: Request) -> None:
         """For `approvals.Performer`."""
-        perform = self._performs[str(request.parameters["act"])]
+        perform = self.performs[str(request.parameters["act"])]
         await perform(agreed, request.object_id, request.parameters, request.situation)

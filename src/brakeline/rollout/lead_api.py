@@ -15,9 +15,10 @@ from brakeline.cells.model import Link, Member, generation_of, superseded
 from brakeline.cells.service import CellsService
 from brakeline.core.errors import Invalid
 from brakeline.rollout.api import PinIn, Reason, Who
-from brakeline.rollout.conducting import Conducting, LeadView, OrphanView
+from brakeline.rollout.conducting import Conducting, LeadView
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.releasing import Releasing
+from brakeline.rollout.taking import OrphanView
 from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["cells"])
@@ -206,7 +207,7 @@ async def create_lead(request: Request, who: Who, leads: Leads, body: NewLead) -
 @router.get("/leads/orphans")
 async def list_orphans(who: Who, leads: Leads) -> OrphanList:
     """Leads of a conductor that its cells have left for this one: they hold until somebody takes them over."""
-    return OrphanList(await leads.orphans(who))
+    return OrphanList(await leads.taking.orphans(who))
 
 
 @router.post("/leads/{lead_id}/take", response_model=LeadView, responses=WAITS)

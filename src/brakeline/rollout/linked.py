@@ -82,7 +82,7 @@ class Linked:
             link = await self._cells.link_of(tenant_id)
             if link is not None and not link.isolated:
                 said.append(await self.exchange(tenant_id, link))
-                await self._cells.farewells(tenant_id, link)
+                await self._cells.leaving.tell(tenant_id, link)
         return "; ".join(said) or "no conductor"
 
     async def exchange(self, tenant_id: str, link: Link) -> str:

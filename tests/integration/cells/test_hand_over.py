@@ -93,14 +93,14 @@ async def test_another_cell_leads_on_and_ends_what_the_lost_one_began(world: Wor
     await world.beats(3, world.dallas)
     assert world.updated() == before, "cells hold while nobody leads"
     assert "no conductor any more" in await why(world.oslo)
-    (orphan,) = await world.dallas.conducting.orphans(OWNER)
+    (orphan,) = await world.dallas.conducting.taking.orphans(OWNER)
     assert (orphan.id, set(orphan.cells), orphan.why_not) == (world.lead, {"dallas", "oslo"}, "")
     view = await world.taken()
     assert view.state == "holding"
     await world.beats(6, world.dallas)
     assert "paused by Olga" in (await world.dallas.conducting.show(OWNER, world.lead)).why
     assert world.updated() == before, "and until somebody lets it go on"
-    assert await world.dallas.conducting.orphans(OWNER) == ()
+    assert await world.dallas.conducting.taking.orphans(OWNER) == ()
     await world.dallas.conducting.resume(OWNER, world.lead, "both cells are heard")
     for _ in range(60):
         await world.beats(1, world.dallas)
