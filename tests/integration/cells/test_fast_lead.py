@@ -13,6 +13,7 @@ from tests.support_rollout import CHANGE, OWNER
 from brakeline.core.clock import ManualClock
 from brakeline.platform.database import Database
 from brakeline.rollout.conducting import LeadView
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import DAY_MS, Request
 
@@ -96,7 +97,7 @@ async def test_an_agreement_is_about_the_lead_as_it_was(world: World) -> None:
     waits = await world.start(lead_id)
     assert isinstance(waits, Request)
     await world.cell.conducting.brake(world.olga, lead_id)
-    with pytest.raises(Exception, match=r"moved|overtaken"):
+    with pytest.raises(Overtaken):
         await world.house.approve(world.anna, waits.approval_id)
     assert len(world.cell.updated()) == 0
 
