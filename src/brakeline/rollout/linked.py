@@ -69,7 +69,8 @@ class Linked:
         if row is None:
             return Led("", "", None, trouble=NO_LINK)
         if link is None or link.link_id != row.link_id:
-            return Led(row.lead_id, "", replace(row.grant, expires_ms=0), trouble=NO_LINK)
+            left = f"its conductor was left for {link.url}, which has not taken it over yet" if link else NO_LINK
+            return Led(row.lead_id, "", replace(row.grant, expires_ms=0), trouble=left)
         trouble = self._waiting.get(f"{tenant_id}/{row.lead_id}", "") or link.trouble
         return Led(row.lead_id, "the conductor", row.grant, link.asked_ms, link.answered_ms, trouble, link.isolated)
 
@@ -106,9 +107,11 @@ class Linked:
         async with self._rollouts.db.tenant(tenant_id) as conn:
             since_ms = self._rollouts.clock.now_ms() - TOLD_MS
             rows = await leads.led(conn, REPORTS_MAX, since_ms)
+            known = {r.lead_id for r in rows}
+            ended = [r for r in await leads.standing(conn) if r.lead_id not in known]
             mine = [r for r in rows if r.link_id == link.link_id]
             told = tuple([await self._report(conn, tenant_id, r, link, frozen) for r in mine])
-            others = [r for r in rows if r.link_id != link.link_id and r.grant.generation < link.generation]
+            others = [r for r in (*rows, *ended) if r.link_id != link.link_id and r.grant.generation < link.generation]
             return told, tuple([await self._orphan(conn, tenant_id, r) for r in others])
 
     async def _orphan(self, conn: Connection, tenant_id: str, row: LedRow) -> Orphan:

@@ -92,7 +92,7 @@ async def test_another_cell_leads_on_and_ends_what_the_lost_one_began(world: Wor
     await world.move(world.dallas, world.oslo)
     await world.beats(3, world.dallas)
     assert world.updated() == before, "cells hold while nobody leads"
-    assert "no conductor any more" in await why(world.oslo)
+    assert "its conductor was left for https://dallas, which has not taken it over yet" in await why(world.oslo)
     (orphan,) = await world.dallas.conducting.taking.orphans(OWNER)
     assert (orphan.id, set(orphan.cells), orphan.why_not) == (world.lead, {"dallas", "oslo"}, "")
     view = await world.taken()

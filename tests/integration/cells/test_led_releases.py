@@ -185,6 +185,24 @@ async def test_a_release_is_led_to_every_endpoint_or_not_at_all(world: World) ->
         await world.berlin.conducting.create(OWNER, "content", await world.change(), "os:debian", (), "rehearsal")
 
 
+async def test_a_completed_release_goes_on_under_the_next_conductor_once_roots_name_it(world: World) -> None:
+    """Berlin burns down long after the end; Dallas leads on, and its own root names it."""
+    await world.begin()
+    await world.until("completed")
+    await world.beats(2)
+    world.wire.cut.add("berlin")
+    world.clock.advance(2 * 3600)
+    await world.dallas.enlist(world.dallas)
+    await name_conductor(world.dallas, world.dallas.cells.conductor.public_hex)
+    await beats([world.dallas], world.dallas, 2)
+    assert world.documents(world.dallas).leases == ()
+    await world.dallas.conducting.take(OWNER, world.lead, "berlin has burnt down")
+    await beats([world.dallas], world.dallas, 2)
+    assert world.dallas.releasing is not None
+    await world.dallas.releasing.settle()
+    assert len(world.offered(world.dallas)) == 4
+
+
 # --- stolen keys ---------------------------------------------------------------------------------------------------
 
 

@@ -160,6 +160,17 @@ async def led(conn: Connection, limit: int, heard_after_ms: int = 0) -> list[Led
     return [_led(r) for r in rows]
 
 
+async def standing(conn: Connection) -> list[LedRow]:
+    """Of each product the newest release that was led to its end here: whoever conducts has to go on granting it."""
+    rows = await conn.fetch(
+        """SELECT DISTINCT ON (r.change->'release'->>'product') l.*
+           FROM brakeline.rollout_led l JOIN brakeline.rollout r USING (tenant_id, rollout_id)
+           WHERE r.phase = 'completed' AND r.change->>'kind' = 'release'
+           ORDER BY r.change->'release'->>'product', (r.change->'release'->>'sequence')::bigint DESC, l.lead_id DESC"""
+    )
+    return [_led(r) for r in rows]
+
+
 async def led_by(conn: Connection, lead_id: str) -> LedRow | None:
     """What this cell keeps of one lead."""
     r = await conn.fetchrow("SELECT * FROM brakeline.rollout_led WHERE lead_id = $1", lead_id)
