@@ -29,6 +29,7 @@ from brakeline.rollout.model import Change
 from brakeline.trust.assess import assess
 from brakeline.trust.model import ClockReading, Documents, Floors, Who
 
+PRODUCTS = ("content", "agent", "launcher")
 BUNDLE = release_bundle("1.4.0", 14, product="content")
 
 
@@ -40,12 +41,12 @@ class World:
         self.berlin, self.dallas = cells
         self.lead = self.release_id = ""
 
-    async def begin(self, cells: tuple[str, ...] = ()) -> None:
+    async def begin(self, bundle: bytes = BUNDLE) -> None:
         """Published in both, drafted, started."""
         for cell in self.cells:
             assert cell.releases is not None
-            self.release_id = (await cell.releases.publish(OWNER, BUNDLE)).release_id
-        made = await self.berlin.conducting.create(OWNER, "content 1.4.0", await self.change(), "", cells, "rehearsal")
+            self.release_id = (await cell.releases.publish(OWNER, bundle)).release_id
+        made = await self.berlin.conducting.create(OWNER, "a release", await self.change(), "", (), "rehearsal")
         self.lead = made.id
         await self.beats(2)
         await self.berlin.conducting.start(OWNER, made.id)
@@ -73,8 +74,8 @@ class World:
     def offered(self, cell: Cell) -> list[Twin]:
         """Whose launcher would take it now."""
         assert cell.releases is not None
-        found = (look(cell.releases, self.clock, t.identity.endpoint_id, t.identity.region).also for t in cell.twins)
-        return [t for t, also in zip(cell.twins, found, strict=True) if also]
+        seen = [look(cell.releases, self.clock, t.identity.endpoint_id, t.identity.region) for t in cell.twins]
+        return [t for t, x in zip(cell.twins, seen, strict=True) if x.also or x.offered]
 
     def documents(self, cell: Cell) -> Documents:
         assert cell.releases is not None
@@ -113,8 +114,9 @@ async def world(postgres: Cluster, clock: ManualClock, tmp_path: Path) -> AsyncI
         yield World(cells, wire)
 
 
-async def test_a_release_goes_through_both_cells_inside_the_conductor_s_grant(world: World) -> None:
-    await world.begin()
+@pytest.mark.parametrize("product", PRODUCTS)
+async def test_a_release_goes_through_both_cells_inside_the_conductor_s_grant(world: World, product: str) -> None:
+    await world.begin(release_bundle("1.4.0", 14, product=product))
     await world.until("completed")
     await world.beats(2)
     assert [len([t for t in c.twins if t.confirmed]) for c in world.cells] == [4, 4]
