@@ -241,10 +241,13 @@ def _follows(kept: Grant, grant: Grant) -> None:
         raise _doubt(
             "other_change", "the grant is for another change or policy than the one that goes on under this name"
         )
-    if grant.rings[: len(kept.rings)] != kept.rings:
+    rings = kept.rings
+    if grant.generation > kept.generation and not any(r.upto for r in rings):
+        rings = ()  # nobody of this cell was in them: whoever has taken it over may begin anew
+    if grant.rings[: len(rings)] != rings:
         raise _doubt("other_rings", "the grant changes a ring that was opened")
     uptos = [0, *(r.upto for r in grant.rings)]  # rings that add nobody here may come together
-    if sum(b > a for a, b in zip(uptos[len(kept.rings) :], uptos[len(kept.rings) + 1 :], strict=False)) > 1:
+    if sum(b > a for a, b in zip(uptos[len(rings) :], uptos[len(rings) + 1 :], strict=False)) > 1:
         raise _doubt("two_rings", "the grant opens two rings at once")
     if kept.stand is Stand.HALT and grant.stand is not Stand.HALT:
         raise _doubt("unhalted", "the conductor has halted this; it starts a new one instead")

@@ -66,7 +66,7 @@ def taken(lead_id: str, orphans: Mapping[str, Orphan], by: str, reason: str, now
             ring_opened_ms=(now_ms,) * len(plan), goals=tuple(Goal(c, plan[-1].uptos[c]) for c in sorted(cells)),
         )  # fmt: skip
     wish = Wish.DRAFT if not plan else Wish.RUN if done else Wish.PAUSE
-    opened = {c: len(o.rings) for c, o in orphans.items()}
+    opened = {c: len(o.rings) if plan else 0 for c, o in orphans.items()}
     return Lead(
         lead_id, first.title, whole(Change, first.change), shared, first.filter, cells, wish, by, reason, blueprint,
         plan, opened, now_ms, by, first.salt, (first.change, first.policy),
@@ -80,6 +80,8 @@ def _done(orphans: Mapping[str, Orphan]) -> bool:
 def _plan(orphans: Mapping[str, Orphan]) -> tuple[PlannedRing, ...]:
     """The rings that anybody was granted. Who was not yet gets the share of those who were: so it had been planned."""
     longest = max(orphans.values(), key=lambda o: len(o.rings))
+    if not any(r.upto for o in orphans.values() for r in o.rings):
+        return ()  # whoever was in them is lost with the conductor: it begins with the first ring
     sizes = {c: o.size for c, o in orphans.items()}
     plan: list[PlannedRing] = []
     for i, ring in enumerate(longest.rings):

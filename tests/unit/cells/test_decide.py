@@ -264,3 +264,13 @@ def test_a_share_of_the_draw_without_a_salt_is_refused() -> None:
     for odd in ({"draw_below": 5}, {"draw_below": -1, "salt": "00"}, {"draw_below": 2**62 + 1, "salt": "00"}):
         with pytest.raises(Doubt, match="share of the draw"):
             decide.check_grant(LINK, replace(GRANT, **odd), None, NOW)
+
+
+def test_rings_in_which_a_cell_had_nobody_may_begin_anew_only_in_a_newer_generation() -> None:
+    link, kept = replace(LINK, generation=1), replace(GRANT, rings=(GrantedRing("canary", 60, 0),))
+    anew = replace(GRANT, rings=(GrantedRing("canary", 60, 1),), revision=9)
+    decide.check_grant(link, replace(anew, generation=1), kept, NOW)
+    with pytest.raises(Doubt, match="changes a ring"):
+        decide.check_grant(LINK, anew, kept, NOW)
+    with pytest.raises(Doubt, match="changes a ring"):
+        decide.check_grant(link, replace(anew, generation=1), GRANT, NOW)

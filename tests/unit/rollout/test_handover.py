@@ -49,8 +49,10 @@ def test_its_grants_follow_those_that_cells_have_and_open_nothing_while_it_is_pa
 
 
 def test_before_any_ring_it_is_a_draft_and_after_the_last_it_is_done() -> None:
-    drafted = taken(a=replace(A, rings=()))
-    assert (drafted.wish, drafted.blueprint.phase) == (Wish.DRAFT, Phase.DRAFT)
+    for rings in ((), (GrantedRing("one", 60, 0),)):  # all places of it were in the cell that is lost
+        drafted = taken(a=replace(A, rings=rings))
+        assert (drafted.wish, drafted.blueprint.phase, drafted.plan) == (Wish.DRAFT, Phase.DRAFT, ())
+        assert dict(drafted.opened) == {"a": 0}
     done = taken(a=replace(A, stand=Stand.DONE, salt="00" * 32))
     assert done.blueprint.phase is Phase.COMPLETED
     cells = (Standing("a", "li_a", MemberState.JOINED, None, NOW),)
