@@ -17,13 +17,16 @@ from brakeline.cells.acts import CellActs
 from brakeline.cells.service import EXCHANGE_ROUTE, CellsService
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Fault, Unavailable
+from brakeline.fleet.cell import CellIdentity
 from brakeline.platform.bus import MemoryBus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.web import problem
 from brakeline.protocol.codec import encode
+from brakeline.releases.service import ReleasesService
 from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.linked import Linked
+from brakeline.rollout.releasing import Releasing
 
 
 @dataclass
@@ -55,7 +58,9 @@ class Cell(SmallFleet):
     def __init__(self, name: str, region: str, db: Database, clock: ManualClock, directory: Path, wire: Wire) -> None:
         directory.mkdir()
         super().__init__(db, clock, directory)
+        self.cell = CellIdentity.load(directory / "cell.key", name, region)
         self.name, self.region, self.wire = name, region, wire
+        self.releases: ReleasesService | None = None
         wire.cells[name] = self
         self.open()
 
@@ -67,7 +72,16 @@ class Cell(SmallFleet):
         CellActs(self.cells, self.tenancy.approvals, self.fleet)
         self.conducting = Conducting(self.db, self.clock, ids, MemoryBus(), self.cells, self.tenancy.approvals,
                                      service.journal.frozen)  # fmt: skip
-        self.linked = Linked(service, self.cells)
+        self.releasing = Releasing(service, self.releases) if self.releases is not None else None
+        self.linked = Linked(service, self.cells, self.releasing)
+
+    async def with_releases(self) -> ReleasesService:
+        """With a repository of releases under its own name."""
+        approvals, trust = self.tenancy.approvals, self.directory / "trust"
+        self.releases = ReleasesService(self.db, self.clock, approvals, trust, self.name)
+        await self.releases.open()
+        self.open()
+        return self.releases
 
     async def take(self, path: str, body: bytes) -> tuple[int, bytes]:
         """As the server's cell plane does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, Final, TypeVar
 
 from brakeline.cells import residency
@@ -17,6 +18,7 @@ from brakeline.cells.model import (
     BETS_MAX,
     COUNT_MAX,
     EXCHANGE_CONTEXT,
+    GENERATION_JUMP_MAX,
     GRANT_CONTEXT,
     GRANT_MS_MAX,
     REPORTS_MAX,
@@ -29,14 +31,17 @@ from brakeline.cells.model import (
     Link,
     Member,
     MemberState,
+    Orphan,
     Signed,
     Stand,
 )
+from brakeline.core.draw import U_END
 from brakeline.core.errors import Fault
 from brakeline.protocol.codec import Malformed, decode, to_plain
 from brakeline.trust import ed25519
 
 T = TypeVar("T")
+SALT: Final = re.compile(r"[0-9a-f]{64}")
 COUNTER_MAX: Final = 2**53
 LOG_MAX: Final = 1e7  # no sum of logs of bets comes near
 
@@ -111,8 +116,24 @@ def check_exchange(member: Member, said: Exchange, now_ms: int) -> None:
         raise _doubt("clock_skew", f"its clock and the conductor's are {apart} s apart (limit {SKEW_MAX_MS // 1000} s)")
     if said.counter > COUNTER_MAX:
         raise _doubt("malformed", "its counter is absurdly high")
+    if not 0 <= said.left_generation <= member.generation + GENERATION_JUMP_MAX or len(said.left_for) > 200:
+        raise _doubt("malformed", "the generation for which it has left makes no sense")
+    if len(said.orphans) > REPORTS_MAX or any(map(_odd, said.orphans)):
+        raise _doubt("malformed", "a lead that it tells of makes no sense")
     if len(said.reports) > REPORTS_MAX or len({r.lead_id for r in said.reports}) != len(said.reports):
         raise _doubt("malformed", "it reports too much, or one lead twice")
+
+
+def _odd(o: Orphan) -> bool:
+    """Whether a lead of a former conductor cannot be one; texts of it are decoded by whoever takes it over."""
+    counts = (o.revision, o.size, o.treated, *(n for r in o.rings for n in (r.upto, r.bake_s)))
+    return (
+        not residency.LEAD_ID.fullmatch(o.lead_id)
+        or len(o.rings) > RINGS_MAX
+        or any(not 0 <= n <= COUNT_MAX for n in counts)
+        or len(o.title) > 200
+        or (o.salt != "" and not SALT.fullmatch(o.salt))
+    )
 
 
 def plausible(report: CellReport, last: CellReport | None, granted: int) -> str:
@@ -190,12 +211,18 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
     """The part of `granted` behind the signature."""
     if (grant.link_id, grant.cell) != (link.link_id, link.cell):
         raise _doubt("other_cell", "the grant is for another cell")
+    if grant.generation != link.generation:
+        older = "an older" if grant.generation < link.generation else "a newer"
+        raise _doubt("generation", f"the grant is of {older} conductor (generation {grant.generation}) than the one "
+                     f"that this cell has joined (generation {link.generation})")  # fmt: skip
     if not 0 < grant.expires_ms - grant.issued_ms <= GRANT_MS_MAX:
         raise _doubt("too_long", "a grant lives ten minutes at most")
     if now_ms >= grant.expires_ms:
         raise _doubt("expired", "the grant has expired")
     if grant.issued_ms - now_ms > SKEW_MAX_MS:
         raise _doubt("clock_skew", "the grant comes from the future")
+    if not 0 <= grant.draw_below <= U_END or (grant.draw_below and not grant.salt):
+        raise _doubt("malformed", "the grant's share of the draw makes no sense")
     if len(grant.rings) > RINGS_MAX or any(r.upto < 0 or r.bake_s < 0 for r in grant.rings):
         raise _doubt("malformed", "the grant's rings make no sense")
     if any(a.upto > b.upto for a, b in zip(grant.rings, grant.rings[1:], strict=False)):
@@ -205,17 +232,22 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
 
 
 def _follows(kept: Grant, grant: Grant) -> None:
-    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; older is refused."""
+    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; older is refused. So
+    it is too for whoever has taken the lead over."""
     if (grant.revision, grant.issued_ms) < (kept.revision, kept.issued_ms):
         raise _doubt("rollback", "the grant is older than one that this cell has seen")
-    if (grant.change, grant.filter, grant.policy) != (kept.change, kept.filter, kept.policy):
+    same = (kept.change, kept.filter, kept.policy, kept.salt)
+    if (grant.change, grant.filter, grant.policy, grant.salt) != same:
         raise _doubt(
             "other_change", "the grant is for another change or policy than the one that goes on under this name"
         )
-    if grant.rings[: len(kept.rings)] != kept.rings:
+    rings = kept.rings
+    if grant.generation > kept.generation and not any(r.upto for r in rings):
+        rings = ()  # nobody of this cell was in them: whoever has taken it over may begin anew
+    if grant.rings[: len(rings)] != rings:
         raise _doubt("other_rings", "the grant changes a ring that was opened")
     uptos = [0, *(r.upto for r in grant.rings)]  # rings that add nobody here may come together
-    if sum(b > a for a, b in zip(uptos[len(kept.rings) :], uptos[len(kept.rings) + 1 :], strict=False)) > 1:
+    if sum(b > a for a, b in zip(uptos[len(rings) :], uptos[len(rings) + 1 :], strict=False)) > 1:
         raise _doubt("two_rings", "the grant opens two rings at once")
     if kept.stand is Stand.HALT and grant.stand is not Stand.HALT:
         raise _doubt("unhalted", "the conductor has halted this; it starts a new one instead")

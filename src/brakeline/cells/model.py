@@ -21,6 +21,7 @@ CELLS_MAX: Final = 64
 RINGS_MAX: Final = 32
 REPORTS_MAX: Final = 100  # leads of one cell in one message
 BETS_MAX: Final = 2_000  # rows of one report
+GENERATION_JUMP_MAX: Final = 1_000  # nobody who has one key can lock everybody else out for ever
 COUNT_MAX: Final = 10_000_000_000
 EXCHANGE_CONTEXT: Final = b"brakeline-cell-exchange-v1\n"
 ANSWER_CONTEXT: Final = b"brakeline-conductor-answer-v1\n"
@@ -159,8 +160,35 @@ class CellReport:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantedRing:
+    """One ring of a cell: how many of its endpoints may be treated up to and with it."""
+
+    name: str
+    bake_s: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A lead of a conductor that this cell believes no more, as that one last granted it: what whoever takes it over
+    goes on from. Nothing in it is of the cell but two counts."""
+
+    lead_id: str
+    title: str
+    filter: str
+    change: str
+    policy: str
+    revision: int
+    stand: Stand
+    rings: tuple[GrantedRing, ...] = ()
+    salt: str = ""
+    size: int = 0  # endpoints of this cell that were treated or could be
+    treated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a cell says each time."""
+    """What a cell says each time. To a conductor that it has left: for which `generation` of which other one."""
 
     link_id: str
     cell: str
@@ -168,15 +196,9 @@ class Exchange:
     sent_ms: int
     version: str
     reports: tuple[CellReport, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GrantedRing:
-    """One ring of a cell: how many of its endpoints may be treated up to and with it."""
-
-    name: str
-    bake_s: int
-    upto: int
+    orphans: tuple[Orphan, ...] = ()
+    left_generation: int = 0
+    left_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +219,10 @@ class Grant:
     rings: tuple[GrantedRing, ...]
     issued_ms: int
     expires_ms: int
+    salt: str = ""  # of a release: hex; every cell draws with it
+    draw_below: int = 0  # of a release: up to which place in the draw
+    generation: int = 0  # of whoever conducts: rises with each hand-over, and cells refuse an older one
+    lease: str = ""  # the same for endpoints, in their envelope: what the offer leases of this cell embed
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +266,7 @@ class Invitation:
     cell: str
     region: str
     secret: str
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +297,9 @@ class Member:
     doubt: str = ""  # why it is not believed any more
     added_ms: int = 0
     added_by: str = ""
+    generation: int = 0  # in which it was invited
+    left_generation: int = 0  # it has told that it believes this one of another conductor
+    left_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +320,29 @@ class Link:
     joined_ms: int = 0
     joined_by: str = ""
     their_tenant: str = ""  # this organisation's id at the conductor
+    generation: int = 0
+    fast: bool = False  # two people here let it lead in the fast lane, too
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A conductor that this cell has left, and has to be told so."""
+
+    link: Link
+    left_ms: int
+    told_ms: int = 0
+
+
+def generation_of(members: tuple[Member, ...]) -> int:
+    """The generation in which this cell conducts: that of its newest token."""
+    return max((m.generation for m in members), default=0)
+
+
+def superseded(members: tuple[Member, ...]) -> str:
+    """Why this cell conducts no more, in words; "" = it does. One cell that tells it is enough: it can only stop."""
+    mine = generation_of(members)
+    newer = max(members, key=lambda m: m.left_generation, default=None)
+    if newer is None or newer.left_generation <= mine:
+        return ""
+    return (f"this cell no longer leads: cell {newer.cell} believes {newer.left_for or 'another conductor'} "
+            f"(generation {newer.left_generation}; here it is {mine})")  # fmt: skip

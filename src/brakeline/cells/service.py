@@ -19,10 +19,12 @@ from typing import Any, Final, Protocol
 from brakeline import __version__
 from brakeline.cells import decide, store
 from brakeline.cells.decide import Doubt
+from brakeline.cells.leaving import Leaving
 from brakeline.cells.model import (
     ANSWER_CONTEXT,
     CELLS_MAX,
     EXCHANGE_CONTEXT,
+    GENERATION_JUMP_MAX,
     GRANT_CONTEXT,
     JOIN_CONTEXT,
     SKEW_MAX_MS,
@@ -35,8 +37,10 @@ from brakeline.cells.model import (
     Link,
     Member,
     MemberState,
+    Orphan,
     Sent,
     Signed,
+    generation_of,
 )
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Bug, Conflict, Invalid, NotFound
@@ -89,6 +93,7 @@ class CellsService:
         self._post = post
         self.acts: SecondPerson | None = None  # `acts.CellActs` puts itself here; without it nothing is widened
         self._db, self._clock, self._ids, self._cell, self._ca_pem = db, clock, ids, cell, ca_pem
+        self.leaving = Leaving(db, clock, self._said)
         self._conductor = CellIdentity.load(keys / "conductor.key", cell.name, cell.region)
 
     def sign(self, context: bytes, message: object) -> Signed:
@@ -99,10 +104,21 @@ class CellsService:
     def sign_grant(self, grant: Grant) -> Signed:
         return self.sign(GRANT_CONTEXT, grant)
 
+    @property
+    def conductor(self) -> CellIdentity:
+        """The key of this cell as a conductor."""
+        return self._conductor
+
+    @property
+    def name(self) -> str:
+        """What this cell calls itself, and its endpoints call it."""
+        return self._cell.name
+
     # --- people at the conductor --------------------------------------------------------------------------------------
 
-    async def invite(self, principal: Principal, cell: str, region: str, url: str) -> Invited:
-        """A join token for one cell, good once and for a day."""
+    async def invite(self, principal: Principal, cell: str, region: str, url: str, generation: int = 0) -> Invited:
+        """A join token for one cell, good once and for a day. Its `generation` is at least this cell's own, and above
+        that of whoever conducts this cell: who has joined it believes no older conductor any more."""
         principal.require("limits.write")
         if not NAME.fullmatch(cell) or not NAME.fullmatch(region):
             raise Invalid("a cell and a region are named with small letters, digits and -, 41 at most", got=cell[:60])
@@ -110,13 +126,21 @@ class CellsService:
         member = Member(self._ids.new("li"), cell, region, MemberState.INVITED, added_ms=now_ms,
                         added_by=principal.name)  # fmt: skip
         async with self._db.tenant(principal.tenant_id) as conn:
-            if len(await store.members(conn)) >= CELLS_MAX:
+            members, link = await store.members(conn), await store.link(conn)
+            if len(members) >= CELLS_MAX:
                 raise Invalid(f"there are {CELLS_MAX} cells already")
+            above = generation_of(members)
+            if link is not None and link.conductor_key != self._conductor.public_hex:
+                above = max(above, link.generation + 1)
+            if not 0 <= generation <= above + GENERATION_JUMP_MAX:
+                raise Invalid(f"a generation is a number, here of {above} to {above + GENERATION_JUMP_MAX}")
+            member = replace(member, generation=max(above, generation))
             if not await store.invite(conn, principal.tenant_id, member, _hash(secret), now_ms + INVITED_MS):
                 raise Conflict("a cell of that name has joined; isolate it first, then add it again", cell=cell)
-            await audit.append(conn, self._clock, principal, "cell.add", cell, None, {"region": region})
+            await audit.append(conn, self._clock, principal, "cell.add", cell, None,
+                               {"region": region, "generation": member.generation})  # fmt: skip
         made = Invitation(url, self._ca_pem, self._conductor.public_hex, member.link_id, principal.tenant_id, cell,
-                          region, secret)  # fmt: skip
+                          region, secret, member.generation)  # fmt: skip
         return Invited(member, TOKEN + base64.urlsafe_b64encode(encode(made)).decode().rstrip("="))
 
     async def members(self, principal: Principal) -> tuple[Member, ...]:
@@ -227,9 +251,18 @@ class CellsService:
                                 skew_ms=said.sent_ms - now_ms, heard_ms=now_ms)  # fmt: skip
                 if not await store.heard(conn, found):
                     problem = Doubt("a newer message of this cell was faster", why="replayed")
+                elif said.left_generation > max(found.generation, found.left_generation):
+                    await self._left(conn, sent.tenant_id, found, said)
         if problem is not None:
             raise problem
         return sent.tenant_id, found, said
+
+    async def _left(self, conn: Connection, tenant_id: str, m: Member, said: Exchange) -> None:
+        """A cell believes a newer conductor: this one opens nothing more (`model.superseded`)."""
+        await store.set_left(conn, m.link_id, said.left_generation, said.left_for)
+        who = Principal(tenant_id, m.link_id, "system", f"cell {m.cell}", frozenset())
+        after = {"generation": said.left_generation, "conductor": said.left_for}
+        await audit.append(conn, self._clock, who, "cell.left", m.cell, {"generation": m.generation}, after)
 
     async def _remember(self, conn: Connection, m: Member, message: Signed, why: Doubt, now_ms: int) -> None:
         """A clock that is wrong is shown; a message that is not signed says nothing of its cell."""
@@ -249,11 +282,12 @@ class CellsService:
 
     # --- people and the link in a cell --------------------------------------------------------------------------------
 
-    async def join(self, principal: Principal, token: str) -> tuple[Link, Request | None]:
+    async def join(self, principal: Principal, token: str, fast: bool = False) -> tuple[Link, Request | None]:
         """Redeem a join token at its conductor. From then on, or when a second person has agreed, this cell believes
-        that conductor's grants."""
+        that conductor's grants, with `fast` also those of the fast lane; and no older conductor's."""
         principal.require("limits.write")
         invited = read_token(token)
+        _require_newer(await self.link_of(principal.tenant_id), invited)
         now_ms = self._clock.now_ms()
         said = Join(invited.link_id, invited.secret, self._cell.public_hex, self._cell.region, now_ms, __version__)
         payload = encode(said)
@@ -262,14 +296,16 @@ class CellsService:
                                Sent(invited.tenant_id, invited.link_id, message))  # fmt: skip
         link = Link(invited.link_id, invited.cell, invited.url, invited.ca_pem, invited.conductor_key,
                     isolated=True, joined_ms=now_ms, joined_by=principal.name,
-                    their_tenant=invited.tenant_id)  # fmt: skip
+                    their_tenant=invited.tenant_id, generation=invited.generation, fast=fast)  # fmt: skip
         decide.answered(link, _signed(raw), 0, self._clock.now_ms())
         async with self._db.tenant(principal.tenant_id) as conn:
             await store.put_link(conn, principal.tenant_id, link)
-            after = {"conductor": invited.url, "as": invited.cell, "key": invited.conductor_key[:16]}
+            after = {"conductor": invited.url, "as": invited.cell, "key": invited.conductor_key[:16],
+                     "generation": invited.generation, "fast": fast}  # fmt: skip
             await audit.append(conn, self._clock, principal, "cell.join", invited.cell, None, after)
         says = (f"Let {link.url} (key {link.conductor_key[:16]}…) lead changes in this cell, which it calls "
-                f"{link.cell}, inside this cell's own budgets, windows and brake.",)  # fmt: skip
+                f"{link.cell}, inside this cell's own budgets, windows and brake.",
+                *(["Also in the fast lane: 6 h 15 a ring instead of 26 h."] if fast else []))  # fmt: skip
         parameters = {"act": BELIEVE, "cell": link.cell}
         if asked := await self._second_person().before(principal, parameters, says, _unbelieved(link)):
             return link, asked
@@ -316,15 +352,19 @@ class CellsService:
                                {"reason": reason.strip()[:500], "conductor": found.url})  # fmt: skip
         return replace(found, isolated=True)
 
-    async def exchange(self, tenant_id: str, link: Link, reports: tuple[CellReport, ...]) -> Answer:
+    async def exchange(self, tenant_id: str, link: Link, reports: tuple[CellReport, ...],
+                       orphans: tuple[Orphan, ...] = ()) -> Answer:  # fmt: skip
         """Tell the conductor, hear what it answers. Whatever goes wrong is kept with the link and raised."""
         async with self._db.tenant(tenant_id) as conn:
             counter = await store.next_counter(conn, self._clock.now_ms())
-        said = Exchange(link.link_id, link.cell, counter, self._clock.now_ms(), __version__, reports)
-        payload = encode(said)
+        said = Exchange(link.link_id, link.cell, counter, self._clock.now_ms(), __version__, reports, orphans)
+        return await self._said(link, said)
+
+    async def _said(self, link: Link, said: Exchange) -> Answer:
+        payload = encode_sparse(said)
         message = Signed(payload.decode(), self._cell.sign(EXCHANGE_CONTEXT + payload).hex())
         raw = await self._call(link.url, EXCHANGE_ROUTE, link.ca_pem, Sent(link.their_tenant, link.link_id, message))
-        return decide.answered(link, _signed(raw), counter, self._clock.now_ms())
+        return decide.answered(link, _signed(raw), said.counter, self._clock.now_ms())
 
     async def settle(self, tenant_id: str, trouble: str, answer: Answer | None) -> None:
         """What the last exchange came to, for people and for the reason why something holds."""
@@ -338,6 +378,17 @@ class CellsService:
         if status != 200:
             raise Doubt(_said_no(status, raw), why="refused")
         return raw
+
+
+def _require_newer(link: Link | None, invited: Invitation) -> None:
+    """Two conductors of one generation would both be believed by some: a hand-over is to a newer one."""
+    other = link is not None and link.conductor_key != invited.conductor_key
+    if link is not None and invited.generation < link.generation + (1 if other else 0):
+        raise Conflict(
+            f"this cell was led in generation {link.generation}, and the token is of {invited.generation}: make one "
+            f"there with `brakeline cell add {invited.cell} --region {invited.region} --generation "
+            f"{link.generation + 1}`", generation=link.generation,
+        )  # fmt: skip
 
 
 def read_token(token: str) -> Invitation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from brakeline.cells.model import Link, Member, MemberState
+from brakeline.cells.model import Former, Link, Member, MemberState
 from brakeline.platform.database import Connection
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,7 +24,8 @@ def ms(stamp: datetime | None) -> int:
 def _member(r: Any) -> Member:
     return Member(
         r["link_id"], r["cell"], r["region"], MemberState(r["state"]), r["public_key"], r["counter"], r["version"],
-        r["skew_ms"], ms(r["heard_at"]), r["doubt"], ms(r["added_at"]), r["added_by"],
+        r["skew_ms"], ms(r["heard_at"]), r["doubt"], ms(r["added_at"]), r["added_by"], r["generation"],
+        r["left_generation"], r["left_for"],
     )  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def _link(r: Any) -> Link:
     return Link(
         r["link_id"], r["cell"], r["url"], r["ca_pem"], r["conductor_key"], r["counter"], ms(r["asked_at"]),
         ms(r["answered_at"]), r["skew_ms"], r["trouble"], r["isolated"], ms(r["joined_at"]), r["joined_by"],
-        r["their_tenant"],
+        r["their_tenant"], r["generation"], r["fast"],
     )  # fmt: skip
 
 
@@ -56,13 +57,14 @@ async def invite(
     """A new member, or a known one once more; False where that name has joined."""
     status: str = await conn.execute(
         """INSERT INTO brakeline.cell_member AS c
-             (tenant_id, link_id, cell, region, state, secret_hash, secret_ends, added_at, added_by)
-           VALUES ($1, $2, $3, $4, 'invited', $5, $6, $7, $8)
+             (tenant_id, link_id, cell, region, state, secret_hash, secret_ends, added_at, added_by, generation)
+           VALUES ($1, $2, $3, $4, 'invited', $5, $6, $7, $8, $9)
            ON CONFLICT (tenant_id, cell) DO UPDATE SET link_id = excluded.link_id, region = excluded.region,
              state = 'invited', secret_hash = excluded.secret_hash, secret_ends = excluded.secret_ends,
-             public_key = '', counter = 0, doubt = '', added_at = excluded.added_at, added_by = excluded.added_by
+             public_key = '', counter = 0, doubt = '', added_at = excluded.added_at, added_by = excluded.added_by,
+             generation = excluded.generation, left_generation = 0, left_for = ''
            WHERE c.state IN ('invited', 'isolated')""",
-        tenant_id, m.link_id, m.cell, m.region, secret_hash, at(ends_ms), at(m.added_ms), m.added_by,
+        tenant_id, m.link_id, m.cell, m.region, secret_hash, at(ends_ms), at(m.added_ms), m.added_by, m.generation,
     )  # fmt: skip
     return status.endswith(" 1")
 
@@ -101,6 +103,14 @@ async def set_doubt(conn: Connection, link_id: str, doubt: str) -> None:
     )
 
 
+async def set_left(conn: Connection, link_id: str, generation: int, left_for: str) -> None:
+    """A cell has told that it believes another conductor."""
+    await conn.execute(
+        "UPDATE brakeline.cell_member SET left_generation = $2, left_for = $3 WHERE link_id = $1",
+        link_id, generation, left_for,
+    )  # fmt: skip
+
+
 async def set_state(conn: Connection, link_id: str, state: MemberState) -> None:
     """What a person decided; a cell that takes part again starts without a doubt."""
     await conn.execute(
@@ -120,14 +130,50 @@ async def link(conn: Connection) -> Link | None:
 
 
 async def put_link(conn: Connection, tenant_id: str, x: Link) -> None:
-    """The one conductor from now on, which nobody has agreed to believe yet."""
+    """The one conductor from now on, which nobody has agreed to believe yet. Another one before it is kept as left."""
+    await conn.execute("DELETE FROM brakeline.cell_former_link WHERE link_id = $1", x.link_id)
+    await conn.execute(
+        """INSERT INTO brakeline.cell_former_link (tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key,
+             generation, left_at)
+           SELECT tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key, generation, $2
+           FROM brakeline.cell_link WHERE conductor_key <> $1""",
+        x.conductor_key, at(x.joined_ms),
+    )  # fmt: skip
     await conn.execute("DELETE FROM brakeline.cell_link")
     await conn.execute(
         """INSERT INTO brakeline.cell_link
-             (tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key, joined_at, joined_by, isolated)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true)""",
+             (tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key, joined_at, joined_by, isolated,
+              generation, fast)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true, $10, $11)""",
         tenant_id, x.link_id, x.cell, x.their_tenant, x.url, x.ca_pem, x.conductor_key, at(x.joined_ms), x.joined_by,
+        x.generation, x.fast,
     )  # fmt: skip
+
+
+async def former(conn: Connection, left_after_ms: int) -> tuple[Former, ...]:
+    """Conductors that this cell has left since then."""
+    rows = await conn.fetch("SELECT * FROM brakeline.cell_former_link WHERE left_at > $1 ORDER BY left_at",
+                            at(left_after_ms))  # fmt: skip
+    return tuple(
+        Former(Link(r["link_id"], r["cell"], r["url"], r["ca_pem"], r["conductor_key"], isolated=True,
+                    their_tenant=r["their_tenant"], generation=r["generation"]), ms(r["left_at"]), ms(r["told_at"]))
+        for r in rows
+    )  # fmt: skip
+
+
+async def next_farewell(conn: Connection, link_id: str, now_ms: int) -> int:
+    """As `next_counter`, to a conductor that was left: above every number that it has seen."""
+    counter: int = await conn.fetchval(
+        """UPDATE brakeline.cell_former_link SET counter = greatest(counter + 1, $2) WHERE link_id = $1
+           RETURNING counter""",
+        link_id, now_ms,
+    )  # fmt: skip
+    return counter
+
+
+async def set_told(conn: Connection, link_id: str, now_ms: int) -> None:
+    """A conductor that was left knows it."""
+    await conn.execute("UPDATE brakeline.cell_former_link SET told_at = $2 WHERE link_id = $1", link_id, at(now_ms))
 
 
 async def next_counter(conn: Connection, now_ms: int) -> int:

@@ -36,7 +36,11 @@ def list_(as_json: Json = False) -> None:
             talk("This cell has no conductor: `brakeline cell join TOKEN` with a token of `cell add` there.")
         else:
             state = "isolated" if link["isolated"] else f"answered {when(link['answered_ms'] or None)}"
-            talk(f"Conducted by {link['conductor']} as {link['name']}: {state}. {link['trouble']}".strip())
+            lane = f"generation {link['generation']}{', also in the fast lane' if link['fast_lane'] else ''}"
+            talk(f"Conducted by {link['conductor']} as {link['name']} ({lane}): {state}. "
+                 f"{link['trouble']}".strip())  # fmt: skip
+        if answer["superseded"]:
+            say(f"{answer['superseded'].capitalize()}.")
 
     emit(answer, as_json, human)
 
@@ -46,10 +50,12 @@ def add(
     name: Name,
     region: Annotated[str, typer.Option("--region", help="The region in which it stands.")],
     url: Annotated[str, typer.Option("--url", help="Where that cell reaches this server; else as you do.")] = "",
+    generation: Annotated[int, typer.Option("--generation", help="Above that of a lost conductor; 0 = as known.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Invite a cell: prints its join token, good once and for a day."""
-    made = Client.from_context().post("/cells", {"name": name, "region": region, "url": url})
+    body = {"name": name, "region": region, "url": url, "generation": generation}
+    made = Client.from_context().post("/cells", body)
 
     def human() -> None:
         say(made["token"])
@@ -59,10 +65,24 @@ def add(
 
 
 @app.command()
-def join(token: Annotated[str, typer.Argument(help="What `cell add` printed.")], as_json: Json = False) -> None:
+def join(
+    token: Annotated[str, typer.Argument(help="What `cell add` printed.")],
+    fast: Annotated[bool, typer.Option("--fast-lane", help="It may lead here in the fast lane, too.")] = False,
+    as_json: Json = False,
+) -> None:
     """Let the conductor that made this token lead here. Its own brake, budgets and windows hold all the same."""
-    made = Client.from_context().post("/cells/join", {"token": token})
+    made = Client.from_context().post("/cells/join", {"token": token, "fast_lane": fast})
     emit_or_wait(made, as_json, lambda: say(f"This cell is {made['name']} to {made['conductor']} from now on."))
+
+
+@app.command()
+def key(as_json: Json = False) -> None:
+    """The public key of whoever conducts this cell, else of this cell as a conductor, as `release rotate --key
+    conductor=FILE.pub` takes it: where the root names it, no release is offered here without its grant."""
+    answer = Client.from_context().get("/cells")
+    link = answer["link"]
+    found, name = (link["key"], "conductor") if link is not None else (answer["key"], "this-cell")
+    emit({"key": found, "name": name}, as_json, lambda: say(f"ed25519 {found} {name}"))
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""`brakeline lead`: one change over several cells. create drafts it, start opens its first ring; brake never asks."""
+"""`brakeline lead`: one change over several cells. create drafts it, start opens its first ring; brake never asks.
+
+take leads on what a lost conductor led, once its cells have joined this one; orphans lists what waits for that.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
+from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
 
 app = noun("Leads: one change over several cells, ring by ring, by counts alone.")
@@ -31,16 +35,17 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def create(
     title: Annotated[str, typer.Argument(help="What people read.")],
-    update: Annotated[list[str], typer.Option("--update", help="NAME=VERSION; may be given several times.")],
+    update: Annotated[list[str] | None, typer.Option("--update", help="NAME=VERSION; several times.")] = None,
+    release: Annotated[str, typer.Option("--release", help="A release of ours, by its id, instead of updates.")] = "",
     filter_: Annotated[str, typer.Option("--filter", help="Which endpoints of each cell.")] = "",
     cell: Annotated[list[str] | None, typer.Option("--cell", help="In the order in which they open; else all.")] = None,
-    pace: Annotated[str, typer.Option("--pace", help="careful or rehearsal.")] = "careful",
+    pace: Annotated[str, typer.Option("--pace", help="careful, fast, emergency or rehearsal.")] = "careful",
     exploited: Annotated[bool, typer.Option("--exploited", help="Nobody is held out.")] = False,
     as_json: Json = False,
 ) -> None:
     """Draft one; each cell tells how many endpoints it has."""
-    body = {"title": title, "updates": [_pin(u) for u in update], "filter": filter_, "cells": cell or [],
-            "pace": pace, "exploited": exploited}  # fmt: skip
+    body = {"title": title, "updates": [_pin(u) for u in update or ()], "filter": filter_, "cells": cell or [],
+            "pace": pace, "exploited": exploited, "release": release}  # fmt: skip
     made = Client.from_context().post("/leads", body)
     emit(made, as_json, lambda: say(f"{made['id']}: drafted over {len(made['cells'])} cells."))
 
@@ -79,6 +84,20 @@ def start(lead: Id, as_json: Json = False) -> None:
 
 
 @app.command()
+def orphans(as_json: Json = False) -> None:
+    """Leads of a conductor that cells have left for this one: nobody leads them, and their cells hold."""
+    answer = Client.from_context().get("/leads/orphans")
+    rows = [(x["id"], x["title"], ", ".join(x["cells"]), x["treated"], x["why_not"]) for x in answer["items"]]
+    emit(answer, as_json, lambda: table(["lead", "title", "cells", "treated", "cannot be taken because"], rows))
+
+
+@app.command()
+def take(lead: Id, reason: Why = "", as_json: Json = False) -> None:
+    """Lead on what a lost conductor led. A second person agrees; then it is paused until `lead resume`."""
+    _act(lead, "take", {"reason": reason}, as_json)
+
+
+@app.command()
 def pause(lead: Id, reason: Why = "", as_json: Json = False) -> None:
     """Every cell holds with its next exchange."""
     _act(lead, "pause", {"reason": reason}, as_json)
@@ -98,4 +117,4 @@ def brake(lead: Id, as_json: Json = False) -> None:
 
 def _act(lead: str, act: str, body: dict[str, str], as_json: bool) -> None:
     answer = Client.from_context().post(f"/leads/{lead}/{act}", body)
-    emit(answer, as_json, lambda: say(f"{answer['id']}: {answer['state']}. {answer['why']}"))
+    emit_or_wait(answer, as_json, lambda: say(f"{answer['id']}: {answer['state']}. {answer['why']}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brakeline.cells.model import superseded
 from brakeline.console import present_cells
 from brakeline.console.desk_base import DeskBase
 from brakeline.console.screens import Visitor
@@ -22,7 +23,8 @@ class DeskCells(DeskBase):
         return CellsView(
             tuple(present_cells.member_row(m, now_ms, may) for m in members),
             tuple(present_cells.lead_card(x, who.may("rollout.brake")) for x in leads),
-            present_cells.link_facts(await self.s.cells.link(who.principal), now_ms), may,
+            present_cells.link_facts(await self.s.cells.link(who.principal), now_ms), may, superseded(members),
+            tuple(map(present_cells.orphan_row, await self.s.conducting.taking.orphans(who.principal))),
         )  # fmt: skip
 
     async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> str:
@@ -37,6 +39,10 @@ class DeskCells(DeskBase):
 
     async def isolate_self(self, who: Visitor, reason: str) -> None:
         await self.s.cells.isolate_self(who.principal, reason)
+
+    async def take_lead(self, who: Visitor, lead_id: str, reason: str) -> str:
+        found = await self.s.conducting.take(who.principal, lead_id, reason)
+        return found.approval_id if isinstance(found, Request) else ""
 
     async def brake_lead(self, who: Visitor, lead_id: str) -> None:
         await self.s.conducting.brake(who.principal, lead_id)

@@ -38,6 +38,7 @@ NOTICES: Final = {
     "window": "The freeze window is in the list; while it is in force nobody it is for gets a new offer.",
     "window-gone": "The freeze window is removed; what it held up goes on.",
     "cell": "Noted; it holds from the cell's next exchange on.",
+    "lead-taken": "Taken over: it is paused here until somebody resumes it (brakeline lead resume).",
     "lead-braked": "Braked: every cell stops with its next exchange, and one that is cut off when its grant ends.",
     "revoked": "The token is revoked.",
     "paused": "Paused: nothing new is offered.",

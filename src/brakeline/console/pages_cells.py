@@ -24,6 +24,7 @@ class CellPages:
             Route(PAGE, self.cells),
             Route(f"{PAGE}/isolate", self.isolate_self, methods=["POST"]),
             Route(f"{PAGE}/leads/{{id}}/brake", self.brake, methods=["POST"]),
+            Route(f"{PAGE}/leads/{{id}}/take", self.take, methods=["POST"]),
             Route(f"{PAGE}/{{name}}/{{act}}", self.act, methods=["POST"]),
         ]
 
@@ -45,6 +46,11 @@ class CellPages:
         who, _ = await self.kit.posted(request)
         await self.screens.brake_lead(who, request.path_params["id"])
         return _back("lead-braked")
+
+    async def take(self, request: Request) -> Response:
+        who, form = await self.kit.posted(request)
+        waits = await self.screens.take_lead(who, request.path_params["id"], form.get("reason", ""))
+        return asked(waits) or _back("lead-taken")
 
 
 def _back(done: str) -> Response:

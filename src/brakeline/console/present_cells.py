@@ -7,8 +7,9 @@ from typing import Final
 from brakeline.cells.model import Link, Member, MemberState
 from brakeline.console import present
 from brakeline.console.views import Badge, Fact, Tone
-from brakeline.console.views_cells import LeadCard, LeadCell, MemberRow
+from brakeline.console.views_cells import LeadCard, LeadCell, MemberRow, OrphanRow
 from brakeline.rollout.conducting import CellView, LeadView
+from brakeline.rollout.taking import OrphanView
 
 MEMBERS: Final = {
     MemberState.INVITED: Badge("○", "invited", Tone.IDLE),
@@ -53,6 +54,10 @@ def lead_card(x: LeadView, may_brake: bool) -> LeadCard:
     )  # fmt: skip
 
 
+def orphan_row(x: OrphanView) -> OrphanRow:
+    return OrphanRow(x.id, x.title, ", ".join(x.cells), x.treated, x.why_not)
+
+
 def _cell(c: CellView, rings: int) -> LeadCell:
     planned = [f"{n:,}" for n in c.planned] + [""] * rings
     return LeadCell(
@@ -69,6 +74,7 @@ def link_facts(link: Link | None, now_ms: int) -> tuple[Fact, ...]:
     return (
         Fact("Conductor", link.url),
         Fact("Known there as", link.cell),
+        Fact("Generation", f"{link.generation}{'; may lead in the fast lane' if link.fast else ''}"),
         Fact("Answered", answered, None if link.answered_ms else Tone.WARN),
         Fact("Clock", f"{link.skew_ms / 1000:+.1f} s"),
         *((Fact("Trouble", trouble, Tone.WARN),) if trouble else ()),

@@ -21,7 +21,7 @@ TITLES: Final = {
     Act.RESUME: "Resume a rollout that was halted", Act.FAST_LANE: "Start a rollout in the fast lane",
     Act.LIMITS: "Raise a limit", Act.UNFREEZE: "Lift the freeze", Act.ROLES: "Give somebody more roles",
     Act.PARDON: "Pardon a release", Act.CELLS: "Trust a cell or a conductor",
-    Act.CONTENT: "Accept content that flips findings",
+    Act.CONTENT: "Accept content that flips findings", Act.LEADS: "Lead a change over cells",
 }  # fmt: skip
 WAITING: Final = ("open", "approved")
 PAGES: Final = {"ro": "/rollouts/", "fz": "/freeze"}

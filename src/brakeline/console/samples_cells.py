@@ -7,7 +7,7 @@ from typing import Final
 from brakeline.cells.model import MemberState
 from brakeline.console.present_cells import DOUBTED, MEMBERS, STATES
 from brakeline.console.views import Fact, Tone
-from brakeline.console.views_cells import CellsView, LeadCard, LeadCell, MemberRow
+from brakeline.console.views_cells import CellsView, LeadCard, LeadCell, MemberRow, OrphanRow
 
 BERLIN = MemberRow(
     "berlin-1", "eu", MEMBERS[MemberState.JOINED], "2 s ago", "+0.1 s", "0.1.0", "", ("drain", "isolate")
@@ -39,5 +39,17 @@ LINK = (Fact("Conductor", "https://berlin.example:8443"), Fact("Known there as",
 CELLS: Final = {
     "conductor": CellsView((BERLIN, DALLAS, OSLO), (GOING, HALTED), LINK, may_write=True),
     "alone": CellsView((), (), may_write=True),
+    "handed-over": CellsView(
+        (BERLIN,),
+        (),
+        LINK,
+        may_write=True,
+        superseded="this cell no longer leads: cell oslo-1 believes https://dallas.example:8443 (generation 1; here it "
+        "is 0)",
+        orphans=(
+            OrphanRow("ld_02", "libssl3 3.0.17", "berlin-1, oslo-1", 61, ""),
+            OrphanRow("ld_03", "curl 8.9", "oslo-1", 3, "it was halted, and stays so: begin a new lead"),
+        ),
+    ),
     "viewer": CellsView((BERLIN,), (HALTED,)),
 }

@@ -333,6 +333,11 @@ class Showroom(Screens):
         who.principal.require("rollout.brake")
         self.presses.append(f"brake {lead_id}")
 
+    async def take_lead(self, who: Visitor, lead_id: str, reason: str) -> str:
+        who.principal.require("limits.write")
+        self.presses.append(f"take {lead_id}: {reason}")
+        return ""
+
     async def set_budget(self, who: Visitor, form: BudgetForm, reason: str) -> str:
         who.principal.require("limits.write")
         self.presses.append(f"budget {form.group} {form.per} {form.amount}: {reason}")

@@ -50,10 +50,23 @@ class LeadCard:
 
 
 @dataclass(frozen=True, slots=True)
+class OrphanRow:
+    """A lead of a conductor that was left. `why_not`: why it cannot be taken over."""
+
+    id: str
+    title: str
+    cells: str
+    treated: int
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
 class CellsView:
-    """Who stands together, and what is led."""
+    """Who stands together, and what is led. `superseded`: why this cell conducts no more."""
 
     members: tuple[MemberRow, ...]
     leads: tuple[LeadCard, ...]
     link: tuple[Fact, ...] = ()
     may_write: bool = False
+    superseded: str = ""
+    orphans: tuple[OrphanRow, ...] = ()

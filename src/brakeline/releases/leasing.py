@@ -1,7 +1,9 @@
 """Offer leases: signed when somebody asks, for ten minutes, kept for one.
 
 Invariants: only what a rollout wishes in this second is leased; a wish that is gone is leased to nobody from then on;
-what is withdrawn, recalled or unsigned is never leased, whoever wishes it.
+what is withdrawn, recalled or unsigned is never leased, whoever wishes it. A grant of a conductor elsewhere is embedded
+word for word where the root names that conductor's key, which this cell has not; else this cell grants the same by
+its own, and its conductor's bound is kept by the cell alone.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from brakeline.trust.metadata import Target
 from brakeline.trust.statements import SALT_BYTES
 from brakeline.trust.wire import LEASES_MAX
 
+LEAST_MS: Final = 1000  # instants in documents are whole seconds
 KEPT_MS: Final = 60_000  # so whoever asks has nine minutes at least
 
 
@@ -44,11 +47,16 @@ class Leases:
 
     def texts(self, channel: str, region: str, leasable: Mapping[str, Target], now_ms: int,
               cell: Sequence[Signer], conductor: Sequence[Signer]) -> tuple[str, ...]:  # fmt: skip
-        """The leases for one channel and region. `leasable`: signed targets by path that nothing forbids."""
-        if not cell or not conductor:
+        """The leases for one channel and region. `leasable`: signed targets by path that nothing forbids.
+
+        Without the key of `conductor` only what a conductor elsewhere has granted is leased: the root names its key.
+        """
+        if not cell:
             return ()
         found = []
         for wish in self._wishes:
+            if not conductor and not (wish.grant and wish.until_ms > now_ms + LEAST_MS):
+                continue
             target = leasable.get(wish.release.path)
             fits = target is not None and (target.sha256, target.length) == (wish.release.sha256, wish.release.length)
             if fits and wish.channel == channel and wish.region in ("", region):

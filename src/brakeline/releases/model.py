@@ -68,7 +68,8 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class LeaseWish:
-    """What a rollout of a release asks for: who may take it now. `region` "" = all; `only`: these draws alone."""
+    """What a rollout of a release asks for: who may take it now. `region` "" = all; `only`: these draws alone. With
+    `grant`, rollout and generation are those of the lead that it names."""
 
     rollout_id: str
     generation: int
@@ -79,6 +80,8 @@ class LeaseWish:
     draw_below: int
     enrolled_before_ms: int
     only: tuple[int, ...] | None = None
+    grant: str = ""  # of a conductor elsewhere, in its own words; "" = this cell's own
+    until_ms: int = 0  # when that one ends
 
 
 @dataclass(frozen=True, slots=True)

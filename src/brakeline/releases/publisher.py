@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from securesystemslib.signer import Signer
 
@@ -27,6 +27,12 @@ from brakeline.trust.envelope import Signers
 from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Documents, Who
 from brakeline.trust.statements import recall_of
+
+CONDUCTOR: Final = "conductor"
+ELSEWHERE: Final = (
+    "the conductor's key is not on this server: releases are offered here only inside grants of a conductor that has "
+    "it, and what is promoted in this cell alone is offered to nobody"
+)
 
 
 @dataclass(slots=True)
@@ -130,11 +136,13 @@ class Publisher:
 
     def _with_roots(self, present: Documents, roots: tuple[str, ...], facts: Facts) -> Draft:
         root, roster = metadata.pinned(roots[-1]), roster_of(roots[-1])
-        missing = [role for role in ONLINE_ROLES if not self.signers(roster, role)]
+        missing, led = [role for role in ONLINE_ROLES if not self.signers(roster, role)], ""
+        if missing == [CONDUCTOR]:  # a conductor elsewhere has it, and this cell only embeds what that one grants
+            missing, led = [], ELSEWHERE
         if missing and roots != present.roots:
             raise NotSigned(f"the new root names keys for {', '.join(missing)} that are not on this server; put "
                             "them into its keys directory first")  # fmt: skip
-        draft = Draft(replace(present, roots=roots))
+        draft = Draft(replace(present, roots=roots), notes=[led] if led else [])
         if missing:
             draft.notes.append(f"the keys of {', '.join(missing)} are not on this server, which needs them all the "
                                "time: restore them, or let the holders of the root name others")  # fmt: skip

@@ -113,6 +113,11 @@ class ReleasesService:
         """The file of a bundle that signed targets list."""
         return self._bundles.find(sha256) if any(t.sha256 == sha256 for t in self._signed.values()) else None
 
+    @property
+    def led(self) -> bool:
+        """Whether the root names a conductor whose key is not here: without its grant nothing is offered."""
+        return bool(self._signers) and not self._signers.get("conductor")
+
     def known(self) -> tuple[Release, ...]:
         """Every release as the register had it last, newest first; in memory."""
         return self._releases

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,6 +29,7 @@ from tuf.api.metadata import (
 )
 
 from brakeline.releases.faults import BadMetadata
+from brakeline.releases.keys import public_key
 from brakeline.releases.model import CONTENT, LIFETIME_MS, LeaseWish
 from brakeline.trust.canonical import canonical
 from brakeline.trust.metadata import CONTENT_PATHS, OURS, Target
@@ -229,11 +230,15 @@ def recall_text(cell: str, version: int, now_ms: int, listed: Iterable[tuple[str
 
 def lease_text(cell: str, wish: LeaseWish, now_ms: int, cell_signers: Iterable[Signer],
                conductor_signers: Iterable[Signer]) -> str:  # fmt: skip
-    """An offer lease with the conductor's grant inside, both for ten minutes from now and for the same share."""
-    issued, expires = instant(now_ms), instant(now_ms // 1000 * 1000 + LEASE_MS_MAX)
+    """An offer lease with the conductor's grant inside: this cell's own, for ten minutes from now and the same share,
+    or, without `conductor_signers`, the one that the wish brings, for as long as that lasts."""
+    ends_ms = now_ms // 1000 * 1000 + LEASE_MS_MAX
+    issued, expires = instant(now_ms), instant(min(ends_ms, wish.until_ms) if wish.grant else ends_ms)
     common = {"cell": cell, "rollout_id": wish.rollout_id, "generation": wish.generation,
               "draw_below": wish.draw_below, "issued": issued, "expires": expires}  # fmt: skip
-    grant = statement({"_type": "grant", "sha256": wish.release.sha256, **common}, conductor_signers)
+    signers = list(conductor_signers)
+    own = {"_type": "grant", "sha256": wish.release.sha256, **common}
+    grant = json.loads(wish.grant) if wish.grant and not signers else statement(own, signers)
     r = wish.release
     release = {"path": r.path, "sha256": r.sha256, "length": r.length, "version": r.version, "sequence": r.sequence,
                "product": r.product}  # fmt: skip
@@ -241,6 +246,13 @@ def lease_text(cell: str, wish: LeaseWish, now_ms: int, cell_signers: Iterable[S
              "salt": wish.salt.hex(), "enrolled_before_ms": wish.enrolled_before_ms, "grant": grant,
              **common, **({} if wish.only is None else {"only": list(wish.only)})}  # fmt: skip
     return json.dumps(statement(lease, cell_signers))
+
+
+def grant_text(signed: Mapping[str, Any], public_hex: str, sign: Callable[[bytes], bytes]) -> str:
+    """A conductor's grant for endpoints of another cell, by a key that is no `Signer`."""
+    message = canonical(dict(signed))
+    keyid = public_key(public_hex).keyid
+    return json.dumps({"signatures": [{"keyid": keyid, "sig": sign(message).hex()}], "signed": dict(signed)})
 
 
 def follow_text(cell: str, endpoint_id: str, generation: int, channel: str, self_update: bool, pin: str, now_ms: int,

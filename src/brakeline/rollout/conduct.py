@@ -25,9 +25,11 @@ from brakeline.cells.model import (
     MemberState,
     Stand,
 )
+from brakeline.core.draw import U_END
 from brakeline.protocol.codec import encode_sparse
 from brakeline.rollout import arms, brake, planner
 from brakeline.rollout.arms import Draws, SortedDraws
+from brakeline.rollout.granted import share
 from brakeline.rollout.led import table_of
 from brakeline.rollout.model import EXPOSED_NO_MORE, Blueprint, Change, Guard, Line, Phase, Policy, Report, State, Wish
 from brakeline.rollout.summary import ControlArm, Part, Summary
@@ -44,6 +46,7 @@ class PlannedRing:
     name: str
     bake_s: int
     uptos: dict[str, int]
+    sizes: dict[str, int] = field(default_factory=dict)  # endpoints that each cell said to have then
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Lead:
     opened: Mapping[str, int] = field(default_factory=dict)  # by cell: rings of the plan it was granted, never fewer
     created_ms: int = 0
     created_by: str = ""
+    salt: str = ""  # of a release: hex, drawn when the lead was made
+    told: tuple[str, ...] = ()  # change and policy word for word, since cells were told or the lead was taken over
 
     def granted(self, cell: str) -> int:
         """The most endpoints that a cell was ever granted."""
@@ -159,13 +164,24 @@ def conduct(lead: Lead, cells: tuple[Standing, ...], now_ms: int) -> tuple[Lead,
     proposed, report = _halted_in_a_cell(proposed, current, report, cells)
     unknown = proposed.phase is Phase.HOLDING and not seen.population
     if (opens or ends or unknown) and waits:
-        proposed, report = current, Report((replace(waits[0], text=f"waits for {waits[0].text}"), *report.lines[1:]))
+        text = f"waits for {waits[0].text}"
+        proposed = current if unknown else _on(current, text, now_ms)
+        report = Report((replace(waits[0], text=text), *report.lines[1:]))
     elif opens and not any(c.takes_part for c in cells):
         proposed = current
     if proposed is not current:
-        plan = (*lead.plan, _planned(lead, proposed, seen)) if opens else lead.plan
+        opened = proposed.ring > current.ring
+        plan = (*lead.plan, _planned(lead, proposed, seen)) if opened else lead.plan
         lead = replace(lead, blueprint=proposed, plan=plan)
     return _opened(lead, cells, now_ms), Report((*report.lines, *lines))
+
+
+def _on(current: Blueprint, why: str, now_ms: int) -> Blueprint:
+    """Nothing but cells is waited for: a lead that held goes on, so that who has not had the open ring gets it."""
+    if current.phase is not Phase.HOLDING:
+        return current
+    return replace(current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms,
+                   phase=Phase.ROLLING, retry=False, why=why)  # fmt: skip
 
 
 def _halted_in_a_cell(
@@ -193,7 +209,17 @@ def _planned(lead: Lead, proposed: Blueprint, seen: Summary) -> PlannedRing:
     for cell in sorted(uptos, key=lambda c: before.get(c, 0) - uptos[c]):
         give = min(max(over, 0), uptos[cell] - before.get(cell, 0))
         uptos[cell], over = uptos[cell] - give, over - give
-    return PlannedRing(ring.name, ring.bake_s, dict(before) | uptos)
+    told = {cell: seen.places.eligible(cell) + n for cell, n in _counted(seen).items()}
+    sizes = dict(lead.plan[-1].sizes) if lead.plan else {}
+    sizes |= {cell: max(n, sizes.get(cell, 0)) for cell, n in told.items()}  # who shrinks gets no larger share
+    return PlannedRing(ring.name, ring.bake_s, dict(before) | uptos, sizes)
+
+
+def _counted(seen: Summary) -> dict[str, int]:
+    treated = dict.fromkeys(seen.places.regions(), 0)
+    for p in seen.parts:
+        treated[p.region] = treated.get(p.region, 0) + p.counted
+    return treated
 
 
 # --- each cell --------------------------------------------------------------------------------------------------------
@@ -285,10 +311,26 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
     rings = tuple(GrantedRing(r.name, r.bake_s, r.uptos.get(c.cell, 0)) for r in lead.plan[:opened])
     return Grant(
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
-        encode_sparse(lead.change).decode(),
-        encode_sparse(cell_policy(lead.policy, len(lead.cells))).decode(), rings, now_ms,
-        now_ms + GRANT_S * 1000,
+        *words(lead), rings, now_ms,
+        now_ms + GRANT_S * 1000, lead.salt, _draw_below(lead, c.cell, stand, opened),
     )  # fmt: skip
+
+
+def words(lead: Lead) -> tuple[str, str]:
+    """Change and policy as cells get them: what they have once been told never changes by a letter."""
+    if lead.told:
+        return lead.told[0], lead.told[1]
+    return (encode_sparse(lead.change).decode(),
+            encode_sparse(cell_policy(lead.policy, len(lead.cells))).decode())  # fmt: skip
+
+
+def _draw_below(lead: Lead, cell: str, stand: Stand, opened: int) -> int:
+    """The share of a release's draw that a cell has: it never falls, and a halt has none."""
+    if not lead.salt or stand is Stand.HALT:
+        return 0
+    if stand is Stand.DONE:
+        return U_END
+    return max((share(r.uptos.get(cell, 0), r.sizes.get(cell, 0)) for r in lead.plan[:opened]), default=0)
 
 
 def _stand(lead: Lead, report: Report) -> tuple[Stand, str]:

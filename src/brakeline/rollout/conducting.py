@@ -7,12 +7,12 @@ endpoint. Runs in any cell; a cell that conducts and takes part is linked to its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from brakeline.cells import decide
-from brakeline.cells.model import CellReport, Exchange, Member, MemberState, Signed
+from brakeline.cells.model import CellReport, Exchange, Grant, Member, MemberState, Signed, Stand, superseded
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
@@ -20,18 +20,24 @@ from brakeline.fleet.query import parse, render
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
-from brakeline.rollout import planner
-from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over
+from brakeline.releases import signing
+from brakeline.rollout import granted, planner
+from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over, words
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX
+from brakeline.rollout.lead_acts import FAST, TAKE, LeadActs
 from brakeline.rollout.model import Change, Line, Report, Wish
-from brakeline.rollout.presets import policy_for
+from brakeline.rollout.presets import BAKE_S, PACES, for_release, policy_for
 from brakeline.rollout.store import leads
+from brakeline.rollout.taking import Taking
 from brakeline.tenancy import audit
-from brakeline.tenancy.approvals import Approvals
+from brakeline.tenancy.approvals import Agreed, Approvals
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
+from brakeline.tenancy.two_people import Request
 
+LED_KINDS: Final = ("updates", "release")
 WATCH_MS: Final = 7 * 86_400_000
 SIZE_MAX: Final = 10_000_000  # endpoints that a lead is planned for until its cells have told how many they have
 
@@ -82,6 +88,8 @@ class Conducting:
         self._frozen = frozen
         self._db, self._clock, self._ids, self._bus, self._cells = db, clock, ids, bus, cells
         self._approvals = approvals
+        self._acts = LeadActs(approvals, self._situation, {FAST: self._start_agreed})
+        self.taking = Taking(db, clock, cells, self._acts, self._refuse_superseded)
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -95,15 +103,18 @@ class Conducting:
         if missing or not wanted or len(set(wanted)) != len(wanted):
             raise Invalid("a lead needs cells that have joined, each once; `brakeline cell list` has them",
                           unknown=missing[:5])  # fmt: skip
-        if not change.updates or change.kind != "updates" or not 1 <= len(title.strip()) <= 200:
-            raise Invalid("a lead needs a title of 1 to 200 characters and at least one update NAME=VERSION")
+        if not change.updates or change.kind not in LED_KINDS or not 1 <= len(title.strip()) <= 200:
+            raise Invalid("a lead needs a title of 1 to 200 characters and updates NAME=VERSION or a release")
+        if change.release is not None and filter_text.strip():
+            raise Invalid("a release goes to every endpoint of its cells: a lease names nobody. Who shall not take it "
+                          "is pinned by a policy there", filter=filter_text[:80])  # fmt: skip
         policy = policy_for(REHEARSAL_MAX if pace == "rehearsal" else SIZE_MAX, pace)
-        if pace == "fast":
-            raise Invalid("the fast lane is not led over cells; start it in each cell, where two people agree to it")
+        await self._refuse_superseded(principal.tenant_id)
+        policy = policy if change.release is None else for_release(policy)
         now_ms, lead_id = self._clock.now_ms(), self._ids.new("ld")
         lead = Lead(lead_id, title.strip(), change, policy, render(parse(filter_text)), wanted, Wish.DRAFT,
                     principal.name, "", planner.first_blueprint(lead_id, now_ms), created_ms=now_ms,
-                    created_by=principal.name)  # fmt: skip
+                    created_by=principal.name, salt="" if change.release is None else self._ids.secret())  # fmt: skip
         async with self._db.tenant(principal.tenant_id) as conn:
             await leads.insert(conn, principal.tenant_id, lead)
             after = {"title": lead.title, "cells": list(wanted), "filter": lead.filter, "pace": pace,
@@ -112,21 +123,67 @@ class Conducting:
         await self._step(principal.tenant_id, lead_id)
         return await self.show(principal, lead_id)
 
-    async def start(self, principal: Principal, lead_id: str) -> LeadView:
-        """From draft to its first ring, once every cell has told how many endpoints it has."""
+    async def start(self, principal: Principal, lead_id: str) -> LeadView | Request:
+        """From draft to its first ring, once every cell has told how many endpoints it has. In the fast lane: the
+        request that a second person agrees to first."""
         principal.require("rollout.create")
+        await self._refuse_superseded(principal.tenant_id)
         if (freeze := self._frozen(principal.tenant_id)) is not None:
             raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
         view = await self.show(principal, lead_id)
         size = sum(c.eligible for c in view.cells)
         async with self._db.tenant(principal.tenant_id) as conn:
             lead = await self._locked(conn, lead_id)
-        fast = min(r.bake_s for r in lead.policy.rings) < min(r.bake_s for r in policy_for(max(1, size)).rings)
-        if fast and not (size <= REHEARSAL_MAX and await self._approvals.in_first_week(principal.tenant_id)):
+        bake_s, tries = min(r.bake_s for r in lead.policy.rings), size <= REHEARSAL_MAX
+        if bake_s < BAKE_S["emergency"] and not (tries and await self._approvals.in_first_week(principal.tenant_id)):
             raise Invalid(
                 f"a rehearsal is for {REHEARSAL_MAX} endpoints in an organisation's first week; this one has {size}"
             )
+        if bake_s < BAKE_S["careful"] and lead.wish is Wish.DRAFT:
+            asked = await self._acts.before(principal, FAST, lead_id, _says_fast(lead, size), _moved(lead), size)
+            if asked is not None:
+                return asked
+        await self._fit(principal.tenant_id, lead_id, size)
         return await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT, Wish.RUN}, "lead.start")
+
+    async def _fit(self, tenant_id: str, lead_id: str, size: int) -> None:
+        """Rings for as many endpoints as its cells have told of: a first ring of 100 is everybody in a small pool."""
+        async with self._db.tenant(tenant_id) as conn:
+            lead = await self._locked(conn, lead_id)
+            if lead.wish is Wish.DRAFT and (fitted := fit(lead, size)) != lead:
+                await leads.set_policy_of_lead(conn, fitted)
+
+    async def _start_agreed(self, agreed: Agreed, lead_id: str, _: Mapping[str, Any], situation: str) -> None:
+        principal = agreed.principal
+        if await self._situation(principal.tenant_id, FAST, lead_id) != situation:
+            raise Overtaken("the lead has moved since")
+        await self._refuse_superseded(principal.tenant_id)
+        if (freeze := self._frozen(principal.tenant_id)) is not None:
+            raise Frozen(f"Everything is {freeze.told()}.", freeze=freeze.freeze_id)
+        size = sum(c.eligible for c in (await self.show(principal, lead_id)).cells)
+        await self._fit(principal.tenant_id, lead_id, size)
+        await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT}, "lead.start")
+
+    async def _situation(self, tenant_id: str, act: str, lead_id: str) -> str:
+        """For two people: what they agree about, as it is now."""
+        if act == TAKE:
+            return await self.taking.situation(tenant_id, lead_id)
+        async with self._db.tenant(tenant_id) as conn:
+            found = await leads.get(conn, lead_id)
+            return _moved(found[0]) if found is not None else "it is gone"
+
+    async def take(self, principal: Principal, lead_id: str, reason: str) -> LeadView | Request:
+        """Lead on what a lost conductor led (`taking`); the request that a second person agrees to first."""
+        if (asked := await self.taking.take(principal, lead_id, reason)) is not None:
+            return asked
+        await self._step(principal.tenant_id, lead_id)
+        return await self.show(principal, lead_id)
+
+    async def _refuse_superseded(self, tenant_id: str) -> None:
+        if why := superseded(await self._cells.members_of(tenant_id)):
+            raise Conflict(f"{why}; nothing is led from here before its cells have joined it again, one generation on")
+
+    # --- the rest of what people do -----------------------------------------------------------------------------------
 
     async def pause(self, principal: Principal, lead_id: str, reason: str = "") -> LeadView:
         """Every cell holds with its next exchange."""
@@ -138,6 +195,7 @@ class Conducting:
         principal.require("rollout.resume")
         if not reason.strip():
             raise Invalid("say why: the reason is kept in the log for those who come after you")
+        await self._refuse_superseded(principal.tenant_id)
         return await self._wish(principal, lead_id, Wish.RUN, reason, {Wish.PAUSE}, "lead.resume")
 
     async def brake(self, principal: Principal, lead_id: str) -> LeadView:
@@ -200,6 +258,8 @@ class Conducting:
         """Take in what a cell tells, give back how far it may go. `cells.decide.Doubt` for what is not believed."""
         tenant_id, member, said = await self._cells.on_exchange(body)
         doubt = member.doubt or await self._take_in(tenant_id, member, said)
+        if not doubt:
+            await self.taking.keep(tenant_id, member, said)
         if doubt and not member.doubt:
             await self._cells.doubt(tenant_id, member.link_id, doubt)
         given: list[Signed] = []
@@ -246,20 +306,36 @@ class Conducting:
         """Decide once; the signed grant of `cell`, if it gets one."""
         now_ms = self._clock.now_ms()
         members = await self._cells.members_of(tenant_id)
+        no_more = superseded(members)
         async with self._db.tenant(tenant_id) as conn:
             lead = await leads.lock(conn, lead_id)
             if lead is None:
                 return None
             cells = await self._standings(conn, lead, members)
-            moved, report = conduct(self._held(tenant_id, lead), cells, now_ms)
+            moved, report = conduct(self._held(tenant_id, lead, no_more), cells, now_ms)
             await leads.save(conn, moved, report, now_ms)
         if moved.blueprint != lead.blueprint:
             await self._bus.publish(f"lead:{tenant_id}", lead_id)
         grant = grants(moved, cells, report, now_ms).get(cell)
-        return self._cells.sign_grant(grant) if grant is not None else None
+        if grant is None:
+            return None
+        if no_more and grant.stand is not Stand.HALT:
+            grant = replace(grant, stand=Stand.HOLD, why=no_more, draw_below=0)
+        generation = next(m.generation for m in members if m.cell == cell)
+        return self._cells.sign_grant(self._for_endpoints(lead.change, replace(grant, generation=generation)))
 
-    def _held(self, tenant_id: str, lead: Lead) -> Lead:
-        """While everything is frozen here, a lead that is to run waits for a person in every cell."""
+    def _for_endpoints(self, change: Change, grant: Grant) -> Grant:
+        """With what the launchers of that cell verify themselves, where a release is led and something is granted."""
+        if change.release is None or not grant.draw_below:
+            return grant
+        key, said = self._cells.conductor, granted.for_endpoints(grant, change.release.sha256)
+        return replace(grant, lease=signing.grant_text(said, key.public_hex, key.sign))
+
+    def _held(self, tenant_id: str, lead: Lead, no_more: str) -> Lead:
+        """While everything is frozen here, a lead that is to run waits for a person in every cell; so it does for good
+        where cells believe a newer conductor."""
+        if no_more and lead.wish is Wish.RUN:
+            return replace(lead, wish=Wish.PAUSE, wish_by="the newer conductor", wish_reason=no_more)
         freeze = self._frozen(tenant_id)
         if freeze is None or lead.wish is not Wish.RUN:
             return lead
@@ -269,6 +345,29 @@ class Conducting:
         reports = await leads.reports(conn, lead.lead_id)
         known = {m.cell: m for m in members}
         return tuple(_standing(c, known.get(c), reports.get(c)) for c in lead.cells)
+
+
+def fit(lead: Lead, size: int) -> Lead:
+    """Its ready-made rings for `size` endpoints; what cells were told of change and policy stays word for word."""
+    pace = next((p for p in PACES if policy_for(SIZE_MAX, p).rings == lead.policy.rings), "")
+    if not pace or not size:
+        return lead
+    policy = replace(lead.policy, rings=policy_for(size, pace).rings)
+    return replace(lead, policy=policy, told=words(lead))
+
+
+def _moved(lead: Lead) -> str:
+    return f"generation {lead.blueprint.generation}, {lead.blueprint.phase.value}, {lead.wish.value}"
+
+
+def _says_fast(lead: Lead, size: int) -> tuple[str, ...]:
+    hours = min(r.bake_s for r in lead.policy.rings) / 3600
+    updates = ", ".join(f"{p.name} {p.version}" for p in lead.change.updates[:5])
+    return (
+        f"Start lead {lead.title} ({lead.lead_id}) in the fast lane: {size} endpoints of {len(lead.cells)} cells, each "
+        f"ring watched for {hours:g} h instead of {BAKE_S['careful'] // 3600} h.",
+        f"It installs {updates}. Budgets, windows and the brake of each cell hold all the same.",
+    )
 
 
 def _standing(cell: str, m: Member | None, told: tuple[CellReport, int] | None) -> Standing:

@@ -11,11 +11,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from brakeline.cells.model import Member
+from brakeline.cells.model import Link, Member, generation_of, superseded
 from brakeline.cells.service import CellsService
+from brakeline.core.errors import Invalid
 from brakeline.rollout.api import PinIn, Reason, Who
 from brakeline.rollout.conducting import Conducting, LeadView
 from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.releasing import Releasing
+from brakeline.rollout.taking import OrphanView
 from brakeline.tenancy.waiting import WAITS, asked
 
 router = APIRouter(prefix="/api/v1", tags=["cells"])
@@ -37,16 +40,20 @@ Leads = Annotated[Conducting, Depends(_conducting)]
 
 @dataclass(frozen=True, slots=True)
 class CellIn:
-    """`url`: where that cell reaches this server; "" = as this request did."""
+    """`url`: where that cell reaches this server; "" = as this request did. `generation`: 0 = as high as is needed."""
 
     name: str
     region: str
     url: str = ""
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TokenIn:
+    """`fast_lane`: this conductor may lead here in the fast lane, too."""
+
     token: str
+    fast_lane: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +80,21 @@ class LinkOut:
     skew_ms: int
     trouble: str
     isolated: bool
+    key: str = ""
+    generation: int = 0
+    fast_lane: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CellList:
-    """`cells`: conducted by this one; `link`: who conducts this one."""
+    """`cells`: conducted by this one; `link`: who conducts this one; `superseded`: why this one conducts no more;
+    `key`: of this one as a conductor."""
 
     cells: tuple[CellOut, ...]
     link: LinkOut | None
+    key: str = ""
+    generation: int = 0
+    superseded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +108,26 @@ class InvitedOut:
 @dataclass(frozen=True, slots=True)
 class NewLead:
     """`filter`: which endpoints of each cell; `cells` in the order in which they open, none = all that have joined.
-    `pace`: careful or rehearsal."""
+    `release`: the id of a release of ours, to every endpoint of these cells, instead of `updates`. `pace`: careful,
+    fast, emergency or rehearsal."""
 
     title: str
-    updates: tuple[PinIn, ...]
+    updates: tuple[PinIn, ...] = ()
     filter: str = ""
     cells: tuple[str, ...] = ()
     pace: str = "careful"
     exploited: bool = False
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadList:
     items: tuple[LeadView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanList:
+    items: tuple[OrphanView, ...]
 
 
 @router.get("/cells")
@@ -115,31 +136,34 @@ async def list_cells(who: Who, cells: Cells) -> CellList:
     found, link = await cells.members(who), await cells.link(who)
     return CellList(
         tuple(CellOut(m.cell, m.region, m.state.value, m.version, m.heard_ms, m.skew_ms, m.doubt) for m in found),
-        LinkOut(link.url, link.cell, link.asked_ms, link.answered_ms, link.skew_ms, link.trouble, link.isolated)
-        if link else None,
+        _link(link) if link else None, cells.conductor.public_hex, generation_of(found), superseded(found),
     )  # fmt: skip
+
+
+def _link(x: Link) -> LinkOut:
+    return LinkOut(x.url, x.cell, x.asked_ms, x.answered_ms, x.skew_ms, x.trouble, x.isolated, x.conductor_key,
+                   x.generation, x.fast)  # fmt: skip
 
 
 @router.post("/cells", status_code=201)
 async def add_cell(request: Request, who: Who, cells: Cells, body: CellIn) -> InvitedOut:
     """A join token for one cell."""
     url = body.url or f"https://{request.url.netloc}"
-    made = await cells.invite(who, body.name, body.region, url)
+    made = await cells.invite(who, body.name, body.region, url, body.generation)
     return InvitedOut(made.member.cell, made.token)
 
 
 @router.post("/cells/join", response_model=LinkOut, responses=WAITS)
 async def join(request: Request, who: Who, cells: Cells, body: TokenIn) -> LinkOut | JSONResponse:
     """Let the conductor that made this token lead here. A second person agrees first."""
-    link, waits = await cells.join(who, body.token)
-    return asked(request, waits) if waits else LinkOut(link.url, link.cell, 0, 0, 0, "", link.isolated)
+    link, waits = await cells.join(who, body.token, body.fast_lane)
+    return asked(request, waits) if waits else _link(link)
 
 
 @router.post("/cells/isolate")
 async def isolate_self(who: Who, cells: Cells, body: Reason) -> LinkOut:
     """This cell believes its conductor in nothing more; a new join token ends that."""
-    link = await cells.isolate_self(who, body.reason)
-    return LinkOut(link.url, link.cell, link.asked_ms, link.answered_ms, link.skew_ms, link.trouble, link.isolated)
+    return _link(await cells.isolate_self(who, body.reason))
 
 
 @router.post("/cells/{name}/drain", status_code=204)
@@ -168,10 +192,29 @@ async def list_leads(who: Who, leads: Leads) -> LeadList:
 
 
 @router.post("/leads", status_code=201)
-async def create_lead(who: Who, leads: Leads, body: NewLead) -> LeadView:
+async def create_lead(request: Request, who: Who, leads: Leads, body: NewLead) -> LeadView:
     """A draft; each cell tells how many endpoints it has with its next exchange."""
-    change = Change(tuple(Pin(u.name, u.version) for u in body.updates), exploited=body.exploited, title=body.title)
+    if body.release and body.updates:
+        raise Invalid("a lead is of updates or of a release, not of both")
+    if body.release:
+        releasing: Releasing = request.app.state.releasing
+        change = await releasing.change_for(who, body.release)
+    else:
+        change = Change(tuple(Pin(u.name, u.version) for u in body.updates), exploited=body.exploited, title=body.title)
     return await leads.create(who, body.title, change, body.filter, body.cells, body.pace)
+
+
+@router.get("/leads/orphans")
+async def list_orphans(who: Who, leads: Leads) -> OrphanList:
+    """Leads of a conductor that its cells have left for this one: they hold until somebody takes them over."""
+    return OrphanList(await leads.taking.orphans(who))
+
+
+@router.post("/leads/{lead_id}/take", response_model=LeadView, responses=WAITS)
+async def take_lead(request: Request, who: Who, leads: Leads, lead_id: str, body: Reason) -> LeadView | JSONResponse:
+    """Lead on from here what a lost conductor led. A second person agrees first; then it is paused."""
+    found = await leads.take(who, lead_id, body.reason)
+    return found if isinstance(found, LeadView) else asked(request, found, id=lead_id)
 
 
 @router.get("/leads/{lead_id}")
@@ -180,10 +223,11 @@ async def show_lead(who: Who, leads: Leads, lead_id: str) -> LeadView:
     return await leads.show(who, lead_id)
 
 
-@router.post("/leads/{lead_id}/start")
-async def start_lead(who: Who, leads: Leads, lead_id: str) -> LeadView:
-    """From draft to its first ring."""
-    return await leads.start(who, lead_id)
+@router.post("/leads/{lead_id}/start", response_model=LeadView, responses=WAITS)
+async def start_lead(request: Request, who: Who, leads: Leads, lead_id: str) -> LeadView | JSONResponse:
+    """From draft to its first ring. In the fast lane a second person agrees first."""
+    found = await leads.start(who, lead_id)
+    return found if isinstance(found, LeadView) else asked(request, found, id=lead_id)
 
 
 @router.post("/leads/{lead_id}/pause")

@@ -28,6 +28,7 @@ from brakeline.cells.model import (
     Grant,
     Stand,
 )
+from brakeline.core.draw import U_END
 from brakeline.rollout import arms, brake, evalue, planner
 from brakeline.rollout.model import Blueprint, Gate, Line, Phase, Policy, Report, Ring, State, Wish
 from brakeline.rollout.summary import Part, Summary
@@ -101,7 +102,7 @@ def bounded(current: Blueprint, proposed: Blueprint, report: Report, led: Led, n
     if proposed.phase is Phase.COMPLETED and led.grant.stand is not Stand.DONE:
         text = f"passed here as far as it is opened; waits for {led.conductor or 'the conductor'}: {led.grant.why}"
         return _resting(current, now_ms, text), Report((Line(GATE, State.WAIT, text), *report.lines[1:]))
-    gates = tuple(g if g in current.gates else _clipped(g, led.grant.expires_ms) for g in proposed.gates)
+    gates = tuple(g if g in current.gates else _clipped(g, led.grant) for g in proposed.gates)
     if gates != proposed.gates:
         proposed = replace(proposed, gates=gates)
     return proposed, Report((*report.lines, Line(GATE, State.OK, _told(led, now_ms))))
@@ -113,11 +114,13 @@ def _told(led: Led, now_ms: int) -> str:
         return "led by a conductor"
     left = brake.span(max(0, grant.expires_ms - now_ms) // 1000)
     upto = grant.rings[-1].upto if grant.rings else 0
-    return f"{led.conductor or 'the conductor'} grants up to {upto} endpoints here, for {left} more: {grant.why}"
+    among = f" among the first {100 * grant.draw_below / U_END:.3g} % of the draw" if grant.draw_below else ""
+    return f"{led.conductor or 'the conductor'} grants up to {upto} endpoints here{among}, for {left} more: {grant.why}"
 
 
-def _clipped(gate: Gate, expires_ms: int) -> Gate:
-    return replace(gate, closes_ms=min(gate.closes_ms, expires_ms))
+def _clipped(gate: Gate, grant: Grant) -> Gate:
+    below = min(gate.treat_below, grant.draw_below) if grant.salt else gate.treat_below
+    return replace(gate, closes_ms=min(gate.closes_ms, grant.expires_ms), treat_below=below)
 
 
 def _holding(current: Blueprint, now_ms: int, why: str) -> Blueprint:
@@ -159,6 +162,8 @@ def exceeds(proposed: Blueprint, led: Led, treated: int, spent: Mapping[tuple[st
         yield f"{treated} treated and {may_come} more exceed the {max(r.upto for r in rings)} granted"
     if any(g.closes_ms > max(grant.expires_ms, g.opened_ms) for g in proposed.gates):
         yield "a gate is open for longer than its grant"
+    if grant.salt and any(g.treat_below > grant.draw_below for g in proposed.gates):
+        yield "a gate reaches further in the draw than was granted"
 
 
 # --- what the conductor hears -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from brakeline.cells import decide
 from brakeline.cells.decide import Doubt
-from brakeline.cells.model import REPORTS_MAX, Answer, CellPhase, CellReport, Grant, Link, Signed, Stand
+from brakeline.cells.model import REPORTS_MAX, Answer, CellPhase, CellReport, Grant, Link, Orphan, Signed, Stand
 from brakeline.cells.service import CellsService
 from brakeline.core.errors import Fault
 from brakeline.platform.database import Connection
@@ -23,14 +23,16 @@ from brakeline.platform.observe import REGISTRY, logger
 from brakeline.protocol.codec import Malformed, decode
 from brakeline.rollout import led
 from brakeline.rollout.conduct import CELL_ALPHA_MIN
-from brakeline.rollout.lanes import REHEARSAL_MAX, why_fast
+from brakeline.rollout.lanes import REHEARSAL_MAX, why_faster
 from brakeline.rollout.led import Led
 from brakeline.rollout.model import Change, Policy, Wish
 from brakeline.rollout.presets import policy_for
+from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import leads
 from brakeline.rollout.store.leads import LedRow
 from brakeline.tenancy.model import PERMISSIONS, Principal
+from brakeline.trust.statements import SALT_BYTES
 
 EXCHANGES = Counter("brakeline_cell_exchanges", "Exchanges with the conductor", ["outcome"], registry=REGISTRY)
 EXCHANGE_S: Final = 2.0  # a press in one cell is known in the next after two of these at most
@@ -41,21 +43,34 @@ NO_LINK: Final = "this cell has no conductor any more"
 class Linked:
     """See the module. Puts itself into the executor."""
 
-    def __init__(self, rollouts: RolloutService, cells: CellsService) -> None:
-        self._rollouts, self._cells = rollouts, cells
+    def __init__(self, rollouts: RolloutService, cells: CellsService, releasing: Releasing | None = None) -> None:
+        """`releasing`: who leases releases here; without it none is led."""
+        self._rollouts, self._cells, self._releasing = rollouts, cells, releasing
         rollouts.executor.led_of = self.led_of
         self._waiting: dict[str, str] = {}  # leads that were refused here, and why
 
     async def led_of(self, conn: Connection, tenant_id: str, rollout_id: str) -> Led:
         """For the executor: what the conductor lets a rollout do."""
         row = await leads.led_of(conn, rollout_id)
-        return self._led(row, await self._cells.link_in(conn), tenant_id)
+        found = self._led(row, await self._cells.link_in(conn), tenant_id)
+        self._lease(tenant_id, rollout_id, None if found.isolated else found.grant)
+        return found
+
+    def _lease(self, tenant_id: str, rollout_id: str, grant: Grant | None) -> None:
+        """What may be leased of a release, from now on."""
+        if self._releasing is None:
+            return
+        if grant is not None and grant.lease:
+            self._releasing.grants[(tenant_id, rollout_id)] = grant
+        else:
+            self._releasing.grants.pop((tenant_id, rollout_id), None)
 
     def _led(self, row: LedRow | None, link: Link | None, tenant_id: str) -> Led:
         if row is None:
             return Led("", "", None, trouble=NO_LINK)
         if link is None or link.link_id != row.link_id:
-            return Led(row.lead_id, "", replace(row.grant, expires_ms=0), trouble=NO_LINK)
+            left = f"its conductor was left for {link.url}, which has not taken it over yet" if link else NO_LINK
+            return Led(row.lead_id, "", replace(row.grant, expires_ms=0), trouble=left)
         trouble = self._waiting.get(f"{tenant_id}/{row.lead_id}", "") or link.trouble
         return Led(row.lead_id, "the conductor", row.grant, link.asked_ms, link.answered_ms, trouble, link.isolated)
 
@@ -68,13 +83,15 @@ class Linked:
             link = await self._cells.link_of(tenant_id)
             if link is not None and not link.isolated:
                 said.append(await self.exchange(tenant_id, link))
+                await self._cells.leaving.tell(tenant_id, link)
         return "; ".join(said) or "no conductor"
 
     async def exchange(self, tenant_id: str, link: Link) -> str:
         """Tell, hear, act; what it came to, in words. Never raises for what the other end does."""
         answer: Answer | None = None
         try:
-            answer = await self._cells.exchange(tenant_id, link, await self._reports(tenant_id, link))
+            reports, orphans = await self._reports(tenant_id, link)
+            answer = await self._cells.exchange(tenant_id, link, reports, orphans)
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
@@ -84,12 +101,27 @@ class Linked:
         EXCHANGES.labels("heard" if answer is not None and not trouble else "troubled").inc()
         return trouble or "heard"
 
-    async def _reports(self, tenant_id: str, link: Link) -> tuple[CellReport, ...]:
+    async def _reports(self, tenant_id: str, link: Link) -> tuple[tuple[CellReport, ...], tuple[Orphan, ...]]:
+        """What the conductor leads here, and what one before it has led and nobody leads now."""
         frozen = self._rollouts.journal.frozen(tenant_id) is not None
         async with self._rollouts.db.tenant(tenant_id) as conn:
             since_ms = self._rollouts.clock.now_ms() - TOLD_MS
-            rows = [r for r in await leads.led(conn, REPORTS_MAX, since_ms) if r.link_id == link.link_id]
-            return tuple([await self._report(conn, tenant_id, r, link, frozen) for r in rows])
+            rows = await leads.led(conn, REPORTS_MAX, since_ms)
+            known = {r.lead_id for r in rows}
+            ended = [r for r in await leads.standing(conn) if r.lead_id not in known]
+            mine = [r for r in rows if r.link_id == link.link_id]
+            told = tuple([await self._report(conn, tenant_id, r, link, frozen) for r in mine])
+            others = [r for r in (*rows, *ended) if r.link_id != link.link_id and r.grant.generation < link.generation]
+            return told, tuple([await self._orphan(conn, tenant_id, r) for r in others])
+
+    async def _orphan(self, conn: Connection, tenant_id: str, row: LedRow) -> Orphan:
+        found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
+        g, seen = row.grant, found.summary if found is not None else None
+        halted = found is not None and found.row.blueprint.phase in led.STOPS
+        return Orphan(
+            g.lead_id, g.title, g.filter, g.change, g.policy, g.revision, Stand.HALT if halted else g.stand, g.rings,
+            g.salt, seen.population if seen is not None else 0, sum(p.counted for p in seen.parts) if seen else 0,
+        )  # fmt: skip
 
     async def _report(self, conn: Connection, tenant_id: str, row: LedRow, link: Link, frozen: bool) -> CellReport:
         found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
@@ -126,11 +158,12 @@ class Linked:
         who = Principal(tenant_id, link.link_id, "system", f"{led.BY}of {link.url}", PERMISSIONS)
         rollout_id = kept.rollout_id if kept else ""
         if not rollout_id and grant.stand is not Stand.HALT and not any(r.upto for r in grant.rings):
-            rollout_id = await self._make(who, grant)
+            rollout_id = await self._make(who, grant, link)
         async with self._rollouts.db.tenant(tenant_id) as conn:
             await leads.put_led(conn, tenant_id, grant, text, rollout_id, self._rollouts.clock.now_ms())
         if not rollout_id:
             return
+        self._lease(tenant_id, rollout_id, grant)
         if grant.stand is Stand.HALT:
             await self._halt(who, rollout_id)
             return
@@ -146,33 +179,50 @@ class Linked:
         if not stopped and found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
             await self._rollouts.brake(who, rollout_id)
 
-    async def _make(self, who: Principal, grant: Grant) -> str:
+    async def _make(self, who: Principal, grant: Grant, link: Link) -> str:
         """A draft over this cell's own endpoints; "" where none is meant."""
         change, policy = _whole(grant)
+        if change.release is not None:
+            return await self._make_release(who, grant, link, change, policy)
         ids = await self._rollouts.fleet.matching(who.tenant_id, f"{grant.filter} state:active".strip())
         if not ids:
             return ""
-        if why := too_fast(policy, change, len(ids)):
+        if why := too_fast(policy, change, len(ids), link.fast):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._rollouts.create(who, grant.title, change, policy, ids)
+
+    async def _make_release(self, who: Principal, grant: Grant, link: Link, change: Change, policy: Policy) -> str:
+        if self._releasing is None or len(grant.salt) != 2 * SALT_BYTES:
+            raise Doubt("a release is led with a salt of 32 bytes", why="salt")
+        if link.cell != self._cells.name:
+            raise Doubt(f"endpoints know this cell as {self._cells.name}, its conductor as {link.cell}, so no lease of "
+                        "a release would hold here: add the cell at the conductor under its own name",
+                        why="name")  # fmt: skip
+        size = await self._rollouts.fleet.count_matching(who, "state:active")
+        if size and (why := too_fast(policy, change, size, link.fast)):
+            raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
+        return await self._releasing.follow(who, grant.title, change, policy, bytes.fromhex(grant.salt))
 
 
 def _whole(grant: Grant) -> tuple[Change, Policy]:
     """What is rolled out and how, understood whole or not at all."""
     change, policy = decide.whole(Change, grant.change), decide.whole(Policy, grant.policy)
-    if change.kind != "updates" or change.release is not None:
-        raise Doubt("only updates of vendors are led over cells", why="kind")
+    if change.kind != ("updates" if change.release is None else "release"):
+        raise Doubt("only updates of vendors and releases are led over cells", why="kind")
+    if change.release is not None and grant.filter:
+        raise Doubt("a release goes to every endpoint: a lease names nobody", why="filter")
     if policy.guard.alpha < CELL_ALPHA_MIN:
         raise Doubt("the conductor would make this cell's brake less sensitive than sharing among cells does",
                     why="alpha")  # fmt: skip
     return change, policy
 
 
-def too_fast(policy: Policy, change: Change, size: int) -> str:
-    """In which respect it is less careful than the careful pace, sizes of rings apart: those are granted one by one."""
-    careful = policy_for(size)
+def too_fast(policy: Policy, change: Change, size: int, fast: bool) -> str:
+    """In which respect it is less careful than the careful pace, sizes of rings apart: those are granted one by one.
+    Where two people of this cell let its conductor lead in the fast lane, than the emergency pace."""
+    usual = policy_for(size, "emergency" if fast else "careful")
     if size <= REHEARSAL_MAX:
         return ""
     bake_s = min(r.bake_s for r in policy.rings)
-    rings = tuple(replace(r, bake_s=bake_s) for r in careful.rings)
-    return why_fast(replace(policy, rings=rings, guard=careful.guard), change, size)
+    rings = tuple(replace(r, bake_s=bake_s) for r in usual.rings)
+    return why_faster(replace(policy, rings=rings, guard=usual.guard), usual, change, size)

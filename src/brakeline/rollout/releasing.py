@@ -9,11 +9,13 @@ level-triggered: run late, twice or after a crash, it comes to the same end. Nex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from brakeline.cells.model import Grant
 from brakeline.core.draw import U_END
 from brakeline.core.errors import BrakelineError, Conflict, Invalid, NotFound
 from brakeline.fleet.model import EndpointState
@@ -22,7 +24,7 @@ from brakeline.platform.observe import logger
 from brakeline.protocol.channels import channel_of
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
-from brakeline.rollout import arms, budget, power
+from brakeline.rollout import arms, budget, granted, power
 from brakeline.rollout.model import Blueprint, Change, Phase, Pin, Policy, Wish
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
@@ -147,6 +149,7 @@ class Releasing:
         self._rollouts, self._releases = service, releases
         self._finished: dict[str, tuple[RolloutRow, ...]] = {}
         self._finished_until_s = -1.0
+        self.grants: dict[tuple[str, str], Grant] = {}  # by tenant and led rollout; `linked` puts and takes them
         service.releasing = self
 
     async def promote(
@@ -162,6 +165,9 @@ class Releasing:
         principal.require("release.publish")
         if start:
             self._rollouts.refuse_if_frozen(principal.tenant_id)
+        if self._releases.led:
+            raise Conflict("the root names the key of a conductor elsewhere: lead this release there "
+                           "(`brakeline lead create --release`)", id=release_id)  # fmt: skip
         release = await self._promotable(principal, release_id)
         found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
         if expect_count is not None and len(found) != expect_count:
@@ -190,6 +196,21 @@ class Releasing:
             tuple(RingView(r.name, r.bake_s, upto) for r, upto in rings),
             tuple(of_release(s) for s in power.power(policy, change, count, regions).sentences) if count else (),
         )  # fmt: skip
+
+    async def change_for(self, principal: Principal, release_id: str) -> Change:
+        """For a lead: the release as something to roll out. Raises as `promote` would."""
+        principal.require("release.publish")
+        return change_of(await self._promotable(principal, release_id))
+
+    async def follow(self, who: Principal, title: str, change: Change, policy: Policy, salt: bytes) -> str:
+        """For `linked`: the draft of a release that a conductor leads, to every endpoint of the tenant; "" = it has
+        none. The very same file must be published here: who holds the keys of a cell decides what may run there."""
+        assert change.release is not None
+        release = await self._promotable(who, change.release.release_id)
+        if release.ref != change.release:
+            raise Conflict(f"{release.release_id} is another file here", id=release.release_id)
+        ids = [e.id for e in await self._rollouts.endpoints_of(who) if e.state is EndpointState.ACTIVE]
+        return await self._rollouts.create(who, title, change, policy, ids, salt=salt) if ids else ""
 
     async def _promotable(self, principal: Principal, release_id: str) -> Release:
         release = await self._releases.get(release_id)
@@ -223,10 +244,22 @@ class Releasing:
                 continue
             pressed = self._rollouts.journal.all_pressed(tenant_id)
             asked = {x.row.rollout_id: x.asked for x in self._rollouts.live.of(tenant_id) or ()}
-            found += wishes(tenant_id, rows, pressed, asked)
+            mine = wishes(tenant_id, rows, pressed, asked)
+            finished = self._finished.get(tenant_id, ())
             if not self._rollouts.limits.closed(tenant_id):
-                found += standing_wishes(tenant_id, self._finished.get(tenant_id, ()), pressed)
+                mine += standing_wishes(tenant_id, finished, pressed)
+            led = {row.rollout_id for row in (*rows, *finished) if row.policy.led}
+            found += self._granted(tenant_id, mine, led)
         self._releases.set_leases(tuple(found))
+
+    def _granted(self, tenant_id: str, mine: Iterable[LeaseWish], led: AbstractSet[str]) -> Iterator[LeaseWish]:
+        """What a conductor leads is leased inside its grant, and without one not at all."""
+        now_ms = self._rollouts.clock.now_ms()
+        for wish in mine:
+            if wish.rollout_id in led:
+                yield from granted.within((wish,), self.grants.get((tenant_id, wish.rollout_id)), now_ms)
+            else:
+                yield wish
 
     async def settle(self) -> None:
         """Leases as they should be; whatever was halted is recalled. A recall that fails is tried in the next round."""

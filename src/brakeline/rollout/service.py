@@ -118,12 +118,12 @@ class RolloutService(Reading):
     async def create(self, principal: Principal, title: str, change: Change, policy: Policy,
                      endpoint_ids: Sequence[str], *, first: frozenset[str] = frozenset(),
                      left_out: Sequence[Exposed] = (), settings: Mapping[str, Settings] | None = None,
-                     chosen: Chosen | None = None) -> str:  # fmt: skip
+                     chosen: Chosen | None = None, salt: bytes = b"") -> str:  # fmt: skip
         """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense.
 
         Of a rollback: who comes `first`, and who was reached by the update and has no way back. `settings`: what each
         of them would run by, for a change of kind "settings". `chosen`: the pace behind the policy, where somebody was
-        advised; it is shown and audited.
+        advised; it is shown and audited. `salt`: of a release that a conductor leads, which drew it.
         """
         principal.require("rollout.create")
         _check(title, change, policy)
@@ -136,7 +136,7 @@ class RolloutService(Reading):
                 f"a rollout needs 1 to {TARGETS_MAX} active endpoints", unknown=missing[:5], given=len(wanted)
             )
         now_ms, rollout_id = self.clock.now_ms(), self.ids.new("ro")
-        salt = os.urandom(32)
+        salt = salt or os.urandom(32)
         targets = [replace(_target(e, salt, change, first), settings=(settings or {}).get(e.id)) for e in found]
         values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
         row = RolloutRow(

@@ -179,7 +179,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     CellActs(cells, tenancy.approvals, fleet)
     conducting, linked = (
         Conducting(db, clock, ids, bus, cells, tenancy.approvals, rollout.journal.frozen),
-        Linked(rollout, cells),
+        Linked(rollout, cells, releasing),
     )
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)

@@ -1,7 +1,8 @@
 """What a cell and a conductor sign online: time, recall, grant, offer lease, follow order. Verified, as frozen types.
 
 A stolen cell key can delay, recall, or lease *signed* releases within the conductor's grant; a conductor's key can
-widen grants but sign no lease; a recall key can only forbid. Each function raises `Distrust`.
+widen grants but sign no lease; a recall key can only forbid. Whose key the root names as `conductor` says who leads
+releases here: this cell's own, or that of a conductor elsewhere. Each function raises `Distrust`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ SALT_BYTES: Final = 32
 RECALLED_MAX: Final = 1000
 ONLY_MAX: Final = 1000  # twice the offers that one region gets in one tick
 _GRANT: Final = frozenset(
-    ("_type", "cell", "rollout_id", "generation", "sha256", "draw_below", "issued", "expires", "spec_version")
-)
+    ("_type", "cell", "rollout_id", "generation", "sha256", "draw_below", "issued", "expires", "spec_version", "salt")
+)  # `salt`: from a conductor elsewhere; whoever may choose a salt may choose who has a low place in the draw
 _LEASE: Final = (_GRANT - {"sha256"}) | {"region", "channel", "release", "salt", "enrolled_before_ms", "grant", "only"}
 
 
@@ -143,6 +144,8 @@ def _within(lease: Lease, grant: Envelope, who: Who) -> None:
     )
     if not same:
         raise Distrust("other_grant", "the grant in the lease is for another cell, rollout, generation or release")
+    if "salt" in signed and text_of(signed, "salt") != lease.salt.hex():
+        raise Distrust("other_grant", "the lease draws with another salt than was granted, so it would reach others")
     if not 0 < expires_ms - issued_ms <= LEASE_MS_MAX:
         raise Distrust("too_long", "a grant lives ten minutes at most")
     if lease.draw_below > count_of(signed, "draw_below"):

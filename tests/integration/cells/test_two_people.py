@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from tests.support_cells import Cell, Wire
 from tests.support_people import House
-from tests.support_rollout import OWNER
+from tests.support_rollout import CHANGE, OWNER
 
-from brakeline.cells.model import MemberState
+from brakeline.cells.model import Exchange, GrantedRing, MemberState, Orphan, Stand
 from brakeline.core.clock import ManualClock
-from brakeline.core.errors import Forbidden
+from brakeline.core.errors import Forbidden, Invalid
 from brakeline.platform.database import Database
+from brakeline.protocol.codec import encode_sparse
+from brakeline.rollout.presets import policy_for
 from brakeline.tenancy.faults import Overtaken, TwoPeople
 from brakeline.tenancy.model import READ, Principal
 from brakeline.tenancy.two_people import DAY_MS, Request
@@ -108,3 +110,56 @@ async def test_who_may_only_look_changes_nothing(world: World) -> None:
     ):
         with pytest.raises(Forbidden):
             await act
+
+
+# --- a lead of a lost conductor ---------------------------------------------------------------------------------------
+
+LEAD = "ld_01JD0000000000000000000000"
+WORDS = (encode_sparse(CHANGE).decode(), encode_sparse(policy_for(20)).decode())
+ORPHAN = Orphan(LEAD, "libssl3", "", *WORDS, 7, Stand.GO, (GrantedRing("canary", 60, 1),), size=2, treated=1)
+
+
+async def tell(world: World, told: Orphan) -> None:
+    """As the one cell says it when it has joined."""
+    (member,) = await world.cell.cells.members(world.olga)
+    said = Exchange(member.link_id, member.cell, 1, 0, "0.1", orphans=(told,))
+    await world.cell.conducting.taking.keep(OWNER.tenant_id, member, said)
+
+
+async def joined(world: World) -> None:
+    _, asked = await world.cell.cells.join(world.olga, await world.token())
+    assert asked is not None
+    assert await world.house.approve(world.anna, asked.approval_id) == "done"
+
+
+async def test_a_lead_is_taken_over_when_a_second_person_has_agreed_and_is_paused(world: World) -> None:
+    await joined(world)
+    await tell(world, ORPHAN)
+    asked = await world.cell.conducting.take(world.olga, LEAD, "berlin has burnt down")
+    assert isinstance(asked, Request)
+    assert "cell berlin: 1 treated, 1 granted" in asked.says
+    assert await world.cell.conducting.list(world.olga) == ()
+    assert await world.house.approve(world.anna, asked.approval_id) == "done"
+    (lead,) = await world.cell.conducting.list(world.olga)
+    assert (lead.id, lead.state, lead.ring) == (LEAD, "holding", 0)
+    assert await world.cell.conducting.taking.orphans(world.olga) == ()
+
+
+async def test_an_agreement_to_take_over_is_about_what_cells_had_told(world: World) -> None:
+    await joined(world)
+    await tell(world, ORPHAN)
+    asked = await world.cell.conducting.take(world.olga, LEAD, "berlin has burnt down")
+    assert isinstance(asked, Request)
+    await tell(world, replace(ORPHAN, revision=9))
+    with pytest.raises(Overtaken):
+        await world.house.approve(world.anna, asked.approval_id)
+    assert await world.cell.conducting.list(world.olga) == ()
+
+
+async def test_who_may_not_widen_takes_nothing_over_and_nobody_does_without_a_reason(world: World) -> None:
+    await joined(world)
+    await tell(world, ORPHAN)
+    with pytest.raises(Forbidden):
+        await world.cell.conducting.take(Principal(OWNER.tenant_id, "pe_v", "person", "Vera", READ), LEAD, "x")
+    with pytest.raises(Invalid, match="say why"):
+        await world.cell.conducting.take(world.olga, LEAD, " ")

@@ -27,8 +27,10 @@ from brakeline.cells.model import (
     Link,
     Member,
     MemberState,
+    Orphan,
     Signed,
     Stand,
+    superseded,
 )
 from brakeline.protocol.codec import encode, encode_sparse
 from brakeline.trust import ed25519
@@ -220,3 +222,55 @@ def test_a_newer_conductor_is_understood_as_long_as_it_says_nothing_new() -> Non
         else:
             with pytest.raises(Doubt, match="only_on_sundays"):
                 decide.granted(LINK, message, None, NOW)
+
+
+# --- hand-over --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", [0, 2, 4])
+def test_a_grant_of_another_generation_is_refused_whoever_signed_it(generation: int) -> None:
+    link = replace(LINK, generation=3)
+    with pytest.raises(Doubt, match=f"generation {generation}"):
+        decide.check_grant(link, replace(GRANT, generation=generation), None, NOW)
+    decide.check_grant(link, replace(GRANT, generation=3), None, NOW)
+
+
+def test_a_cell_that_has_left_says_for_which_generation_and_not_for_an_absurd_one() -> None:
+    heard = decide.heard(MEMBER, said(left_generation=1, left_for="https://dallas"), NOW)
+    assert heard.left_generation == 1
+    with pytest.raises(Doubt, match="makes no sense"):
+        decide.heard(MEMBER, said(left_generation=10**6), NOW)
+
+
+def test_one_cell_that_believes_a_newer_conductor_is_enough_to_lead_no_more() -> None:
+    other = replace(MEMBER, cell="oslo", left_generation=2, left_for="https://dallas")
+    assert superseded((MEMBER,)) == ""
+    assert "cell oslo believes https://dallas (generation 2; here it is 0)" in superseded((MEMBER, other))
+    assert superseded((replace(MEMBER, generation=3), other)) == "", "its cells have joined it again since"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"lead_id": "x"}, {"size": -1}, {"rings": (GrantedRing("r", 1, 1),) * 99}, {"salt": "zz"}, {"title": "t" * 201}],
+)
+def test_an_orphan_that_makes_no_sense_makes_the_message_none(odd: dict[str, Any]) -> None:
+    told = Orphan(LEAD, "t", "", "{}", "{}", 3, Stand.GO, RINGS, size=20, treated=3)
+    assert decide.heard(MEMBER, said(orphans=(told,)), NOW).orphans == (told,)
+    with pytest.raises(Doubt, match="makes no sense"):
+        decide.heard(MEMBER, said(orphans=(replace(told, **odd),)), NOW)
+
+
+def test_a_share_of_the_draw_without_a_salt_is_refused() -> None:
+    for odd in ({"draw_below": 5}, {"draw_below": -1, "salt": "00"}, {"draw_below": 2**62 + 1, "salt": "00"}):
+        with pytest.raises(Doubt, match="share of the draw"):
+            decide.check_grant(LINK, replace(GRANT, **odd), None, NOW)
+
+
+def test_rings_in_which_a_cell_had_nobody_may_begin_anew_only_in_a_newer_generation() -> None:
+    link, kept = replace(LINK, generation=1), replace(GRANT, rings=(GrantedRing("canary", 60, 0),))
+    anew = replace(GRANT, rings=(GrantedRing("canary", 60, 1),), revision=9)
+    decide.check_grant(link, replace(anew, generation=1), kept, NOW)
+    with pytest.raises(Doubt, match="changes a ring"):
+        decide.check_grant(LINK, anew, kept, NOW)
+    with pytest.raises(Doubt, match="changes a ring"):
+        decide.check_grant(link, replace(anew, generation=1), GRANT, NOW)

@@ -187,3 +187,19 @@ def test_a_paused_lead_grants_nothing_new() -> None:
     paused, report = conduct(replace(opened(), wish=Wish.PAUSE, wish_by="Olga"), BOTH, NOW)
     assert {g.stand for g in grants(paused, BOTH, report, NOW).values()} == {Stand.HOLD}
     assert report.lines[0].state is State.HOLD
+
+
+def test_a_lead_that_held_goes_on_to_cells_that_had_not_the_open_ring() -> None:
+    """Else it waits for them, and they for it: the ring is enrolled without them, so nothing else makes it roll."""
+    policy = replace(POLICY, rings=(Ring("one", 2600, count=20), RINGS[1]))
+    begun, _ = conduct(lead(policy=policy), (told("a", 95), told("b", 5)), NOW)
+    assert begun.plan[0].uptos == {"a": 19, "b": 1}
+    held = replace(begun, opened={"a": 1, "b": 0}, blueprint=replace(begun.blueprint, phase=Phase.HOLDING))
+    later = NOW + 100 * 3600_000
+    cells = at(later, done("a", 19, eligible=76), told("b", 5, phase=CellPhase.DRAFT))
+    moved, report = conduct(held, cells, later)
+    assert moved.blueprint.phase is Phase.ROLLING
+    assert moved.blueprint.ring == held.blueprint.ring
+    assert len(moved.plan) == len(held.plan), "no ring is opened by it"
+    assert dict(moved.opened) == {"a": 1, "b": 1}
+    assert "waits for cell b" in report.lines[0].text

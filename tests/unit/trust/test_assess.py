@@ -204,6 +204,7 @@ def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str
         (repo.lease(release, grant=repo.grant(release, generation=4)), "other_grant"),
         (repo.lease(release, grant=repo.grant(release, rollout_id="ro_2")), "other_grant"),
         (repo.lease(release, grant=repo.grant(release, sha256="0" * 64)), "other_grant"),
+        (repo.lease(release, grant=repo.grant(release, salt="11" * 32)), "other_grant"),
         (repo.lease(release, expires="2026-11-23T01:00:00Z"), "too_long"),
         (repo.lease(release, grant=repo.grant(release, expires="2027-11-23T00:00:00Z")), "too_long"),
     ):

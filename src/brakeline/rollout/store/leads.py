@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from brakeline.cells.model import CellReport, Grant
+from brakeline.cells.model import CellReport, Grant, Orphan
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode, from_plain
 from brakeline.rollout.conduct import Lead, PlannedRing
@@ -30,7 +30,7 @@ def _lead(r: Any) -> Lead:
         from_plain(Policy, json.loads(r["policy"])), r["filter"], tuple(r["cells"]), Wish(r["wish"]), r["wish_by"],
         r["wish_reason"], from_plain(Blueprint, json.loads(r["blueprint"])),
         tuple(from_plain(PlannedRing, x) for x in json.loads(r["plan"])), json.loads(r["opened"]), ms(r["created_at"]),
-        r["created_by"],
+        r["created_by"], r["salt"], tuple(json.loads(r["told"])),
     )  # fmt: skip
 
 
@@ -38,11 +38,13 @@ async def insert(conn: Connection, tenant_id: str, x: Lead) -> None:
     """A new lead."""
     await conn.execute(
         """INSERT INTO brakeline.lead (tenant_id, lead_id, title, change, policy, filter, cells, wish, wish_by,
-             wish_reason, phase, blueprint, plan, opened, moved_at, created_at, created_by)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$15,$16)""",
+             wish_reason, phase, blueprint, plan, opened, moved_at, created_at, created_by,
+             salt, told)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$15,$16,$17,$18)""",
         tenant_id, x.lead_id, x.title, encode(x.change).decode(), encode(x.policy).decode(), x.filter, list(x.cells),
         x.wish.value, x.wish_by, x.wish_reason, x.blueprint.phase.value, encode(x.blueprint).decode(),
-        encode(list(x.plan)).decode(), encode(dict(x.opened)).decode(), at(x.created_ms), x.created_by,
+        encode(list(x.plan)).decode(), encode(dict(x.opened)).decode(), at(x.created_ms), x.created_by, x.salt,
+        encode(list(x.told)).decode(),
     )  # fmt: skip
 
 
@@ -65,10 +67,15 @@ async def get(conn: Connection, lead_id: str) -> tuple[Lead, Report] | None:
 
 
 async def live(conn: Connection, ended_after_ms: int) -> list[str]:
-    """Ids of leads that go on, and of ended ones as long as they are watched."""
+    """Ids of leads that go on, of ended ones as long as they are watched, and of the newest completed release of each
+    product: without a grant nobody who was away or is enrolled later would be leased it."""
     rows = await conn.fetch(
         """SELECT lead_id FROM brakeline.lead WHERE phase IN ('draft', 'rolling', 'holding') OR moved_at > $1
-           ORDER BY lead_id""",
+           UNION SELECT lead_id FROM (
+             SELECT DISTINCT ON (change->'release'->>'product') lead_id FROM brakeline.lead
+             WHERE phase = 'completed' AND change->>'kind' = 'release'
+             ORDER BY change->'release'->>'product', (change->'release'->>'sequence')::bigint DESC, lead_id DESC
+           ) standing ORDER BY lead_id""",
         at(ended_after_ms),
     )  # fmt: skip
     return [r["lead_id"] for r in rows]
@@ -92,6 +99,14 @@ async def set_wish(conn: Connection, lead_id: str, wish: Wish, by: str, reason: 
     )  # fmt: skip
 
 
+async def set_policy_of_lead(conn: Connection, x: Lead) -> None:
+    """Rings for as many endpoints as there are, before the first of them opens."""
+    await conn.execute(
+        "UPDATE brakeline.lead SET policy = $2, told = $3 WHERE lead_id = $1",
+        x.lead_id, encode(x.policy).decode(), encode(list(x.told)).decode(),
+    )  # fmt: skip
+
+
 async def reports(conn: Connection, lead_id: str) -> dict[str, tuple[CellReport, int]]:
     """By cell: its newest report, and when it came."""
     rows = await conn.fetch("SELECT * FROM brakeline.lead_report WHERE lead_id = $1", lead_id)
@@ -105,6 +120,27 @@ async def put_report(conn: Connection, tenant_id: str, cell: str, report: CellRe
            ON CONFLICT (tenant_id, lead_id, cell) DO UPDATE SET body = excluded.body, heard_at = excluded.heard_at""",
         tenant_id, report.lead_id, cell, encode(report).decode(), at(now_ms),
     )  # fmt: skip
+
+
+async def put_orphan(conn: Connection, tenant_id: str, cell: str, told: Orphan, now_ms: int) -> None:
+    """A lead of another conductor, as one cell had it granted."""
+    await conn.execute(
+        """INSERT INTO brakeline.lead_orphan (tenant_id, lead_id, cell, body, heard_at) VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (tenant_id, lead_id, cell) DO UPDATE SET body = excluded.body, heard_at = excluded.heard_at""",
+        tenant_id, told.lead_id, cell, encode(told).decode(), at(now_ms),
+    )  # fmt: skip
+
+
+async def orphans(conn: Connection) -> dict[str, dict[str, Orphan]]:
+    """By lead and cell: what nobody here leads."""
+    rows = await conn.fetch(
+        """SELECT * FROM brakeline.lead_orphan o WHERE NOT EXISTS
+             (SELECT 1 FROM brakeline.lead l WHERE l.lead_id = o.lead_id) ORDER BY lead_id DESC, cell"""
+    )
+    found: dict[str, dict[str, Orphan]] = {}
+    for r in rows:
+        found.setdefault(r["lead_id"], {})[r["cell"]] = from_plain(Orphan, json.loads(r["body"]))
+    return found
 
 
 # --- in a cell --------------------------------------------------------------------------------------------------------
@@ -121,6 +157,17 @@ async def led(conn: Connection, limit: int, heard_after_ms: int = 0) -> list[Led
            WHERE l.taken_at > $2 OR r.phase IN ('draft', 'rolling', 'holding') ORDER BY l.lead_id DESC LIMIT $1""",
         limit, at(heard_after_ms),
     )  # fmt: skip
+    return [_led(r) for r in rows]
+
+
+async def standing(conn: Connection) -> list[LedRow]:
+    """Of each product the newest release that was led to its end here: whoever conducts has to go on granting it."""
+    rows = await conn.fetch(
+        """SELECT DISTINCT ON (r.change->'release'->>'product') l.*
+           FROM brakeline.rollout_led l JOIN brakeline.rollout r USING (tenant_id, rollout_id)
+           WHERE r.phase = 'completed' AND r.change->>'kind' = 'release'
+           ORDER BY r.change->'release'->>'product', (r.change->'release'->>'sequence')::bigint DESC, l.lead_id DESC"""
+    )
     return [_led(r) for r in rows]
 
 
