@@ -5,7 +5,8 @@
 A rollout in its last ring with so many endpoints, all of them in arms, as in `bench.evaluate`; a sixtieth of them check
 in before each round, as they do each second. *Anew*: the round of a process that has just started, which reads
 everything. *Kept*: the round of one that has looked a second ago. CPU-seconds of this process and of PostgreSQL
-together, and the ratio of the two in the same run. Both rounds include what the check-in path reads again.
+together, and the ratio of the two in the same run. Both rounds include what the check-in path reads again. Then what it
+costs to look at the rollout whole, and at a page of its endpoints.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import arms, rollouts
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
+from brakeline.tenancy.model import PERMISSIONS, Principal
 
 TENANT = "te_bench"
+LOOKS = Principal(TENANT, "pe_bench", "person", "bench", PERMISSIONS)
 CHECK_IN_S = 60
 
 Started = Callable[[], tuple[FleetService, RolloutService]]
@@ -128,11 +131,13 @@ async def measure(db: Database, started: Started, clock: ManualClock, count: int
 
     kept = await rounds_of_check_ins()
     quiet = await spent(rounds) / repeat
+    shown = await spent(lambda: service.show(LOOKS, rollout_id))
+    paged = await spent(lambda: asyncio.gather(*(service.members(LOOKS, rollout_id) for _ in range(repeat)))) / repeat
     async with db.tenant(TENANT) as conn:
         await conn.execute("DELETE FROM brakeline.rollout WHERE rollout_id = $1", rollout_id)
     every = statistics.median(anew)
     return {"subjects": count, "anew_cpu_s": every, "kept_cpu_s": kept, "nobody_heard_cpu_s": quiet,
-            "ratio": every / kept}  # fmt: skip
+            "ratio": every / kept, "shown_cpu_s": shown, "page_cpu_s": paged, "pages_ratio": shown / paged}  # fmt: skip
 
 
 async def run(sizes: list[int], repeat: int) -> list[tuple[str, Any, str]]:
@@ -165,6 +170,9 @@ def note(name: str, repeat: int) -> str:
         "kept_cpu_s": f"a round a second later, a sixtieth checked in; mean of {repeat}",
         "nobody_heard_cpu_s": "the same, nobody checked in",
         "ratio": "anew over kept",
+        "shown_cpu_s": "the whole view of the rollout, every endpoint by name",
+        "page_cpu_s": "a page of a hundred of its endpoints",
+        "pages_ratio": "the whole view over a page",
     }[name]
 
 

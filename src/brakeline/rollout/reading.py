@@ -1,7 +1,7 @@
 """What people read of rollouts: the list, everything about one, its endpoints page by page, why it does what it does.
 
 Nothing here writes. Who is followed by this process's executor is looked at there, which costs what changed since; any
-other is read whole. Endpoints are listed in pages that cost their own rows. `service` steers.
+other is read whole. Endpoints are listed in pages, which the database picks. `service` steers.
 """
 
 from __future__ import annotations
@@ -168,9 +168,10 @@ class Reading(Offering):
         return MemberPage(tuple(items), after if more else None, row.title, release)
 
     async def _ring_names(self, tenant_id: str, row: RolloutRow) -> tuple[str, ...]:
-        kept = await self.executor.look(tenant_id, row)
-        async with self.db.tenant(tenant_id) as conn:
-            seen = kept or await self._situation(conn, tenant_id, row)
+        seen = await self.executor.look(tenant_id, row)
+        if seen is None:
+            async with self.db.tenant(tenant_id) as conn:
+                seen = await self._situation(conn, tenant_id, row)
         population = seen.summary.population or len(seen.targets)
         return tuple(r.name for r, _ in arms.rings_for(row.policy, row.change, population))
 

@@ -11,8 +11,10 @@ END $$;
 
 ALTER TABLE brakeline.rollout_target ADD COLUMN changed xid8 NOT NULL DEFAULT '0';
 ALTER TABLE brakeline.rollout_subject ADD COLUMN changed xid8 NOT NULL DEFAULT '0';
-CREATE INDEX rollout_target_changed ON brakeline.rollout_target (tenant_id, rollout_id, changed);
-CREATE INDEX rollout_subject_changed ON brakeline.rollout_subject (tenant_id, rollout_id, changed);
+-- By that number alone: an index that begins as the primary key does would be taken for it wherever the statistics of a
+-- table that has just grown are old, and one row be looked for among all of its rollout.
+CREATE INDEX rollout_target_changed ON brakeline.rollout_target (changed);
+CREATE INDEX rollout_subject_changed ON brakeline.rollout_subject (changed);
 CREATE TRIGGER mark_changed BEFORE INSERT OR UPDATE ON brakeline.rollout_target
   FOR EACH ROW EXECUTE FUNCTION brakeline.mark_changed();
 CREATE TRIGGER mark_changed BEFORE INSERT OR UPDATE ON brakeline.rollout_subject

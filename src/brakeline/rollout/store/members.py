@@ -1,7 +1,8 @@
 """Targets of a rollout page by page, in the order of their host names, each with the subject that tells of it.
 
-A page costs its own rows: it goes on after the host name and id of one endpoint, and what is asked for is asked of the
-database. The treated subject tells; without one the first control does.
+The database sorts and filters, and gives a page's own rows: it goes on after the host name and id of one endpoint. No
+index by name: one that begins as the primary key does is taken for it where statistics are old. The treated subject
+tells; without one the first control does.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Final
 from brakeline.platform.database import Connection
 from brakeline.rollout.store.arms import SubjectRow, Target, as_subject, as_target
 
+# Treated endpoints are put into an array, not joined: where statistics are old a join would walk over all pairs.
 PAGE: Final = """
 SELECT t.* FROM brakeline.rollout_target t
-LEFT JOIN brakeline.rollout_subject s
-  ON s.rollout_id = t.rollout_id AND s.endpoint_id = t.endpoint_id AND s.arm = 'treated'
 WHERE t.rollout_id = $1 AND (t.hostname, t.endpoint_id) > ($2, $3) AND ($4 = '' OR t.region = $4)
-  AND ($5::int IS NULL OR s.ring = $5) AND ($6::boolean IS NULL OR (s.endpoint_id IS NOT NULL) = $6)
+  AND ($5::int IS NULL OR t.endpoint_id = ANY (ARRAY(
+    SELECT endpoint_id FROM brakeline.rollout_subject WHERE rollout_id = $1 AND arm = 'treated' AND ring = $5)))
+  AND ($6::boolean IS NULL OR $6 = (t.endpoint_id = ANY (ARRAY(
+    SELECT endpoint_id FROM brakeline.rollout_subject WHERE rollout_id = $1 AND arm = 'treated'))))
 ORDER BY t.hostname, t.endpoint_id LIMIT $7
 """
 
