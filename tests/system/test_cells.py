@@ -246,6 +246,41 @@ def test_one_is_killed_and_one_cut_off_in_mid_rollout_and_no_endpoint_s_data_cro
     _nothing_of_an_endpoint_crossed(world)
 
 
+def test_the_conductor_is_killed_another_leads_on_and_the_old_one_says_that_it_does_not(world: World) -> None:
+    world.link()
+    world.begin()
+    world.until("the second ring", lambda v: v["ring"] == 1, RING_S)
+    old = world.conductor
+    old.end(signal.SIGKILL)
+    rest = [name for name, _ in CELLS[1:]]
+    world.conductor = world.servers[rest[0]]
+    for name in rest:
+        region, url = dict(CELLS)[name], f"https://127.0.0.1:{world.conductor.port}"
+        made = brakeline(world.conductor, "cell", "add", name, "--region", region, "--url", url)
+        brakeline(world.servers[name], "cell", "join", made["token"])
+    deadline = time.monotonic() + LOST_S
+    while time.monotonic() < deadline:
+        told = brakeline(world.conductor, "lead", "orphans")["items"]
+        if told and set(told[0]["cells"]) == set(rest):
+            break
+    brakeline(world.conductor, "lead", "take", world.lead, "--reason", "it has burnt down")
+    before = world.taken()
+    view = world.until("all to be heard", lambda v: "told nothing" not in str(v["lines"]), LOST_S)
+    assert world.taken() == before, "nobody was offered anything before somebody let it go on"
+    words = ("start",) if view["state"] == "draft" else ("resume", "--reason", "all are heard")
+    brakeline(world.conductor, "lead", words[0], world.lead, *words[1:])
+    world.until("the end", lambda v: v["state"] == "completed", END_S)
+    assert {name: world.taken()[name] for name in rest} == dict.fromkeys(rest, EACH)
+
+    old.start()
+    deadline, why = time.monotonic() + LOST_S, ""
+    while time.monotonic() < deadline and "no longer leads" not in why:
+        why = json.loads(old.get(f"/api/v1/leads/{world.lead}")[2])["why"]
+        time.sleep(1)
+    assert "this cell no longer leads" in why
+    assert "no longer leads" in brakeline(old, "cell", "list")["superseded"]
+
+
 def _missed(view: dict[str, Any]) -> set[str]:
     return {c["cell"] for c in view["cells"] if "not heard for" in c["text"]}
 
