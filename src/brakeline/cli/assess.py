@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
 from brakeline.advisories.model import DEBIAN_12, Advisory
+from brakeline.cli.faults import CannotRead
 from brakeline.core.debversion import BadVersion, deb_key
 from brakeline.core.errors import Fault, Invalid
 from brakeline.exposure.files import inventory
@@ -47,12 +48,6 @@ class BadUsage(Invalid):
     """The command was not understood."""
 
     code, hint = "usage", "See: brakeline exposure assess --help"
-
-
-class CannotRead(Invalid):
-    """A file cannot be read."""
-
-    code = "cannot-read"
 
 
 class Options(NamedTuple):

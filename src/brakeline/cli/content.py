@@ -8,21 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from brakeline.cli.client import Client
+from brakeline.cli.faults import CannotRead
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
 from brakeline.cli.waiting import emit_or_wait
-from brakeline.core.errors import Invalid
 
 app = noun("Advisory data: what is live, what is held before it is.")
 Sha = Annotated[str, typer.Option(help="SHA-256 of the content that you saw.")]
-
-
 UPLOAD_S = 180.0  # a year of CVSS vectors is read in a minute on a slow machine
-
-
-class CannotRead(Invalid):
-    """The file cannot be read."""
-
-    code = "cannot-read"
 
 
 @app.command()
