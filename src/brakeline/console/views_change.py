@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brakeline.console.views import Badge, Fact, Kpi, Link, LogRow, RolloutRow, Tone
+from brakeline.console.views_ahead import AheadView
 from brakeline.console.views_settings import SettingsView
 
 # --- new deployment ------------------------------------------------------------------------------------------------
@@ -296,6 +297,7 @@ class PolicyForm:
     self_update: str = ""
     pin: str = ""
     expect_count: int | None = None
+    pace: str = ""  # at which rollouts are foreseen; "" = careful
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,3 +311,5 @@ class PoliciesView:
     facts: tuple[Fact, ...] = ()
     may_write: bool = False
     settings: SettingsView | None = None
+    paces: tuple[Choice, ...] = ()
+    ahead: AheadView | None = None
