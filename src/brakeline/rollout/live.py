@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from brakeline.platform.database import Connection
-from brakeline.protocol.messages import Candidate, UpdateRef
+from brakeline.protocol.messages import Candidate, DrillOrder, UpdateRef
+from brakeline.rollout.drilling import failing
 from brakeline.rollout.model import Arm, Phase, Progress
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
@@ -33,6 +34,7 @@ class LiveRollout:
     treated: set[str] = field(default_factory=set)  # while it offers: who has got an offer
     asked: tuple[tuple[str, int], ...] = ()  # region and draw of everybody whose offer has come to no end yet
     without: tuple[UpdateRef, ...] = ()  # quarantined: in no plan, not even as a dependency
+    failing: frozenset[str] = frozenset()  # of a drill: who is told to report a failure
 
     def candidate(self, endpoint_id: str) -> Candidate:
         """What this target may get ready for. The generation stays the same while the change does: no new plans."""
@@ -40,14 +42,18 @@ class LiveRollout:
         if change.takes_back:  # no updates: an agent that does not know of ways back finds nothing to do
             return Candidate(self.row.rollout_id, generation, (), change.conffile_policy, undoes=change.undoes)
         updates = tuple(UpdateRef(p.name, p.version) for p in change.updates)
+        if change.is_drill:
+            return Candidate(self.row.rollout_id, generation, updates, drill=DrillOrder())
         return Candidate(
             self.row.rollout_id, generation, updates, change.conffile_policy, change.release,
             without=() if change.release else self.without, settings=self.targets[endpoint_id].settings,
         )  # fmt: skip
 
-    def takes(self, *, launched: bool, settled: bool) -> bool:
-        """Whether an agent may hear of it: one without a launcher takes no releases, an old one no settings."""
-        return (launched or self.row.change.release is None) and (settled or self.row.change.kind != SETTINGS)
+    def takes(self, *, launched: bool, settled: bool, drills: bool) -> bool:
+        """Whether an agent may hear of it: one without a launcher takes no release, an old one no settings or drill."""
+        change = self.row.change
+        known = (settled or change.kind != SETTINGS) and (drills or not change.is_drill)
+        return known and (launched or change.release is None)
 
 
 class LiveRollouts:
@@ -71,12 +77,13 @@ class LiveRollouts:
         for row in await rollouts.live(conn, ended_after_ms):
             old = known.get(row.rollout_id)
             targets = old.targets if old else {t.endpoint_id: t for t in await arms_store.targets(conn, row.rollout_id)}
+            told_to_fail = old.failing if old else failing(targets.values(), row.change.fails)
             subjects = await arms_store.subjects(conn, row.rollout_id) if row.blueprint.phase in OFFERING else []
             treated = [s.subject for s in subjects if s.subject.arm is Arm.TREATED]
             through = {s.endpoint_id for s in treated if s.progress in THROUGH}
             asked = tuple(sorted((s.region, s.u) for s in treated if s.progress in ASKED))
             refs, names = tuple(UpdateRef(*pin) for pin in without), {s.endpoint_id for s in treated}
-            found.append(LiveRollout(row, targets, through, names, asked, refs))
+            found.append(LiveRollout(row, targets, through, names, asked, refs, told_to_fail))
         self._tenants[tenant_id] = tuple(found)
         return self._tenants[tenant_id]
 

@@ -53,7 +53,7 @@ class OrderSource(Protocol):
     """What `rollout.service.RolloutService` is to a check-in."""
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool, settled: bool
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool, drills: bool
     ) -> tuple[Candidate, ...]: ...
     async def on_check_in(
         self, identity: EndpointIdentity, check_in: CheckIn
@@ -131,7 +131,9 @@ class Exchange:
         offers, halted = await self._orders.on_check_in(identity, check_in)
         running = running_of(check_in)
         settled = bool(check_in.settings)
-        candidates = await self._orders.candidates_for(identity, launched=bool(running), settled=settled)
+        candidates = await self._orders.candidates_for(
+            identity, launched=bool(running), settled=settled, drills=check_in.drills
+        )
         settings = await self._settings(identity, check_in.settings)
         recalled = (running,) if running and self._recalls and running in self._recalls.recalled() else ()
         follow = await self._follow(identity) if running and self._follow else ""
@@ -247,6 +249,7 @@ class NoOrders:
         *,
         launched: bool,  # noqa: ARG002
         settled: bool,  # noqa: ARG002
+        drills: bool,  # noqa: ARG002
     ) -> tuple[Candidate, ...]:
         return ()
 

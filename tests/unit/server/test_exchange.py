@@ -40,7 +40,7 @@ class Source:
     asked: int = 0
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool, settled: bool
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool, drills: bool
     ) -> tuple[Candidate, ...]:
         return self.candidates
 
