@@ -280,7 +280,7 @@ class Offering:
             return False
         if arm is Arm.CONTROL and gate.ring in drawn:
             return False
-        refused = await self._over_budget(conn, identity, row, gate.budget - tick.treated)
+        refused = await self._no_room(conn, identity, row, gate.budget - tick.treated)
         if refused is not None:
             if refused.closes:
                 await arms_store.close_tick(conn, row.rollout_id, gate.region, gate.tick, now_ms)
@@ -299,14 +299,16 @@ class Offering:
             await self._offer(conn, identity, ready, row, 1, live)
         return arm is Arm.TREATED
 
-    async def _over_budget(self, conn: Connection, identity: EndpointIdentity, row: RolloutRow,
-                           left_in_tick: int) -> Refusal | None:  # fmt: skip
-        """Why no budget lets this endpoint into an arm now. Until the commit nobody else of the tenant spends. A drill
-        changes nothing, so it spends nothing (migration 0190)."""
-        if row.change.is_drill:
-            return None
+    async def _over_budget(self, conn: Connection, identity: EndpointIdentity, left_in_tick: int) -> Refusal | None:
+        """Why no budget lets this endpoint into an arm now. Until the commit nobody else of the tenant spends."""
         now_ms = self.clock.now_ms()
         return budget.refusal(await budgets.state(conn, identity.endpoint_id, now_ms), left_in_tick, now_ms)
+
+    async def _no_room(
+        self, conn: Connection, identity: EndpointIdentity, row: RolloutRow, left: int
+    ) -> Refusal | None:
+        """The same for a rollout: a drill changes nothing, so it spends nothing (migration 0190)."""
+        return None if row.change.is_drill else await self._over_budget(conn, identity, left)
 
     async def _refuse(self, conn: Connection, row: RolloutRow, target: Target, refused: Refusal | None) -> None:
         """No error, and the endpoint is told nothing: it is in no arm, and its line says why."""
@@ -319,7 +321,7 @@ class Offering:
         made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
         if treated.subject.progress not in AGAIN or counted >= ATTEMPTS_MAX:
             return False
-        if refused := await self._over_budget(conn, identity, row, 1):
+        if refused := await self._no_room(conn, identity, row, 1):
             await self._refuse(conn, row, live.targets[identity.endpoint_id], refused)
             return False
         await self._offer(conn, identity, ready, row, made + 1, live)
