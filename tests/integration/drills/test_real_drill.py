@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from tests.integration.agent.conftest import Machine, bundle, looked  # noqa: F401 - fixtures
@@ -112,14 +116,18 @@ def test_an_ordered_failure_is_braked_on_the_real_fleet_and_everybody_is_told(
     assert after == before
 
 
-def test_nobody_told_to_fail_completes_and_the_command_line_shows_the_report(
+def cli(server: ServerProcess, *words: str) -> str:
+    command = [sys.executable, "-m", "brakeline.cli", *words]
+    environment = os.environ | {"BRAKELINE_CONTEXT": str(server.data / "context.json")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
+    return done.stdout
+
+
+def test_the_command_line_plans_shows_and_taking_consent_back_ends_what_runs(
     server: ServerProcess, machines: list[Machine]
 ) -> None:
     def said(*words: str) -> str:
-        command = [sys.executable, "-m", "brakeline.cli", "drill", *words]
-        environment = os.environ | {"BRAKELINE_CONTEXT": str(server.data / "context.json")}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
-        return done.stdout
+        return cli(server, "drill", *words)
 
     assert "agreed" in said("consent")
     plan = said("run", "real", "--fail", "0", "--dry-run")
@@ -132,9 +140,72 @@ def test_nobody_told_to_fail_completes_and_the_command_line_shows_the_report(
     assert "real endpoints" in said("show", drill_id)
     assert "nobody has agreed" in said("consent")
     assert said("consent", "--give")
+
+
+@pytest.mark.long
+def test_nobody_told_to_fail_completes(server: ServerProcess, machines: list[Machine]) -> None:
+    assert asked(server, "PUT", "/drills/real/consent")[1]["consent"]["given_by"]
     found = followed(server, run(server, fails=0))
     assert found["drill"]["state"] == "passed", (found["drill"]["why"], found["drill"]["report"]["gates"])
     assert found["drill"]["report"]["offered"] == AGENTS
+
+
+class Browser:
+    """A person signed in by the one-time link, who fills in forms."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.base = f"https://127.0.0.1:{server.port}"
+        trust = ssl.create_default_context(cafile=server.context["ca_file"])
+        self.opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=trust), urllib.request.HTTPCookieProcessor()
+        )
+        link = re.search(rb"login link \S+/login/(\S+)", server.output)
+        assert link is not None, server.output
+        self.page(f"/login/{link[1].decode()}")
+        self.post("/login/link", csrf="none yet", token=link[1].decode(), password="four random words are good")
+
+    def page(self, path: str) -> str:
+        with self.opener.open(self.base + path, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    def post(self, path: str, **form: str) -> str:
+        request = urllib.request.Request(self.base + path, urlencode(form).encode(), {"Origin": self.base})
+        with self.opener.open(request, timeout=30) as answer:
+            return str(answer.read().decode())
+
+
+def test_the_pages_agree_plan_run_and_replay_under_the_own_shape(
+    server: ServerProcess, machines: list[Machine]
+) -> None:
+    person = Browser(server)
+    page = person.page("/drills/real?fails=1")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
+    assert token is not None
+    assert "4 real endpoints take part; 1 of them, the lowest draws, are told to report a failure" in page
+    person.post("/drills/real/take-back", csrf=token[1])
+    page = person.page("/drills/real")
+    assert "Nobody has agreed to drills on real endpoints" in page
+    assert 'id="real-run"' not in page
+    assert "agreed" in person.post("/drills/real/agree", csrf=token[1])
+    begun = person.post("/drills/real", csrf=token[1], filter="", fails="", expect_count="4")
+    assert "drill: real endpoints, nothing is changed" in begun
+    assert "See its rollout" in begun
+    newest = asked(server, "GET", "/drills")[1]["items"][0]
+    followed(server, newest["id"])
+    assert "was touched, no budget spent, nothing quarantined" in person.page(f"/drills/{newest['id']}")
+    own = person.page("/drills/own")
+    assert "fewer than 20 of them, so the defaults of `sim.rates` are used" in own
+    assert "Nothing was replayed yet" in own
+
+
+def test_the_shape_of_the_fleet_is_counts_alone(server: ServerProcess, machines: list[Machine]) -> None:
+    text = cli(server, "fleet", "shape", "--json")
+    shape = json.loads(text)
+    assert shape["endpoints"] == AGENTS
+    assert {k["name"] for k in shape["regions"]} == {"eu", "us"}
+    ids = [e["id"] for e in asked(server, "GET", "/endpoints")[1]["items"]]
+    assert not any(i in text for i in ids)
+    assert "4 active endpoints: 2 regions" in cli(server, "fleet", "shape")
 
 
 def test_one_that_a_killed_server_cut_off_is_withdrawn_at_the_next_start(
