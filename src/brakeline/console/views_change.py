@@ -242,6 +242,7 @@ class RolloutView:
     withdraw_action: str = ""
     release: Link | None = None  # the release of ours that it rolls out; None = updates
     undoes: Link | None = None  # the rollout whose updates it takes back
+    drill: bool = False
     way_back: str = ""  # address of the plan that takes these updates back
     signals: tuple[SignalLine, ...] = ()
     harmed_total: int = 0

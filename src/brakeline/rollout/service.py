@@ -77,6 +77,7 @@ class RolloutSummary:
     failed: int
     release: str = ""  # id of the release of ours that it rolls out; "" = updates
     undoes: str = ""  # id of the rollout whose updates it takes back
+    drill: bool = False  # on real endpoints: nothing is changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,7 +431,7 @@ class RolloutService(Offering):
             row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
             row.created_by, row.blueprint.ring, row.blueprint.generation, targets, len(treated),
             sum(bool(s.proven_ms) for s in treated), sum(s.progress is Progress.FAILED for s in treated),
-            row.change.release.release_id if row.change.release else "", row.change.undoes,
+            row.change.release.release_id if row.change.release else "", row.change.undoes, row.change.is_drill,
         )  # fmt: skip
 
     async def of_releases(self, principal: Principal) -> tuple[ReleaseRollout, ...]:

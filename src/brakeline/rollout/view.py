@@ -119,6 +119,7 @@ class RolloutView:
     left_out: tuple[Exposed, ...] = ()  # reached by these, and without a way back
     signals: tuple[SignalRow, ...] = ()
     spared_total: int = 0  # how many those are, where `spared` has examples only (`brief`)
+    drill: bool = False  # on real endpoints: nothing is changed, whatever it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ def build(
         silent=states["silent"], controls=sum(m.arm == "control" for m in people),
         spared=tuple(m.hostname for m in untouched), spared_ids=tuple(m.endpoint_id for m in untouched),
         release=change.release.release_id if change.release else "", undoes=change.undoes, left_out=left_out,
-        signals=telling.table(policy, subjects, lines, now_ms), spared_total=len(untouched),
+        signals=telling.table(policy, subjects, lines, now_ms), spared_total=len(untouched), drill=change.is_drill,
     )  # fmt: skip
 
 
