@@ -11,12 +11,12 @@ from brakeline.rollout.forecast import RingForecast
 def ahead_view(a: Ahead) -> AheadView:
     """Every figure beside its words."""
     return AheadView(
-        a.pace, a.sentences, tuple(_ring(r, a.endpoints) for r in a.forecast.rings),
+        a.pace, a.sentences, tuple(_ring(r) for r in a.forecast.rings),
         tuple(AheadHarm(h.fault, reached(h)) for h in a.harms), a.two_people,
     )  # fmt: skip
 
 
-def _ring(r: RingForecast, endpoints: int) -> AheadRing:
+def _ring(r: RingForecast) -> AheadRing:
     opens = f"after {span(r.opens_s)}" if r.opens_s else "at once"
     exposed = f"{r.exposed:,}" if r.exposed is not None else f"{r.upto:,} at most"
-    return AheadRing(r.name, f"{r.upto:,} of {endpoints:,}", opens, smallest(r), exposed)
+    return AheadRing(r.name, opens, smallest(r), exposed)

@@ -142,13 +142,17 @@ SHAPE = (
     "server: 412 endpoints, own history of 168 h: online 100% in office hours, 100% at night, 99% at the weekend.",
     "laptop: 90 endpoints; its history of 12 h is too short (a week is needed), so the defaults are used.",
 )  # fmt: skip
+OWN_PACES = (
+    Choice("careful", "Careful", "26 h of watching per ring", chosen=True),
+    Choice("fast", "Fast", "6 h 15 min"),
+)
 OWN: Final = {
-    "idle": OwnReplayView("idle", "Nothing was replayed yet.", SHAPE, FAULTS, may_run=True),
-    "running": OwnReplayView("running", "Replaying, now: crowdstrike-2024.", SHAPE, FAULTS, may_run=True),
-    "busy": OwnReplayView("busy", "Another replay runs on this server.", SHAPE, FAULTS, may_run=True),
-    "done": OwnReplayView("done", "Under the shape.", SHAPE, FAULTS, (INCIDENT,), "A harmless change.", may_run=True),
-    "refused": OwnReplayView("refused", "the replay came to nothing: it took too long", SHAPE, FAULTS, may_run=True),
-    "viewer": OwnReplayView("idle", "Nothing was replayed yet.", SHAPE, FAULTS),
+    "idle": OwnReplayView("idle", "Nothing was replayed yet.", SHAPE, OWN_PACES, may_run=True),
+    "running": OwnReplayView("running", "Replaying, now: crowdstrike-2024.", SHAPE, OWN_PACES, may_run=True),
+    "busy": OwnReplayView("busy", "Another replay runs on this server.", SHAPE, OWN_PACES, may_run=True),
+    "done": OwnReplayView("done", "Done.", SHAPE, OWN_PACES, (INCIDENT,), "A harmless change.", may_run=True),
+    "refused": OwnReplayView("refused", "the replay came to nothing: it took too long", SHAPE, OWN_PACES, may_run=True),
+    "viewer": OwnReplayView("idle", "Nothing was replayed yet.", SHAPE, OWN_PACES),
 }  # fmt: skip
 DRILL_PAGES: Final[dict[str, dict[str, Any]]] = {
     "own_incidents": OWN,

@@ -10,7 +10,6 @@ class AheadRing:
     """One ring. `sees`: the smallest harm that it can tell; `exposed`: who has the change by then."""
 
     name: str
-    upto: str
     opens: str
     sees: str
     exposed: str
