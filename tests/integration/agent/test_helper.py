@@ -33,6 +33,7 @@ from brakeline.protocol.messages import (
     ORDER_CONTEXT,
     Action,
     ActionKind,
+    DrillOrder,
     Offer,
     Outcome,
     SignedOrder,
@@ -364,6 +365,7 @@ def test_the_way_back_is_told_and_taken_from_the_endpoints_own_store(served: Ser
         (replace(UNDOING, undoes="ro_01JD0000000000000000000007"), "no_way_back"),
         (replace(UNDOING, undoes="../../etc"), "invalid"),
         (replace(UNDOING, undoes=""), "refused"),
+        (replace(UNDOING, drill=DrillOrder()), "refused"),
         (replace(UNDOING, transaction_digest=TRANSACTION.digest), "changed"),
         (replace(UNDOING, endpoint_id="ep_01JD0000000000000000000002"), "wrong_endpoint"),
         (replace(UNDOING, expires_ms=NOW_MS - 1), "offer_expired"),
@@ -390,3 +392,11 @@ def test_without_a_stored_way_back_the_agent_is_told_why(served: Served) -> None
     assert served.client.inverse("ro_01JD0000000000000000000007") == Declined(
         "no_way_back", "no way back is stored here"
     )
+
+
+def test_an_order_of_a_drill_is_none_for_the_helper_whatever_else_it_names(served: Served) -> None:
+    answer = served.client.apply(sign(replace(GENUINE, drill=DrillOrder(fails=True))), TRANSACTION, NOW_MS)
+    assert isinstance(answer, Declined)
+    assert answer.code == "refused"
+    assert "a drill changes nothing" in answer.reason
+    assert served.starter.started == []
