@@ -24,6 +24,7 @@ THURSDAY: Final = 3  # 1970-01-01 was one; Monday is 0
 OFFICE_H: Final = (9, 17)
 SAMPLES_MIN: Final = 150  # of the 168 hours of a week, and a week between the first and the last
 ENDPOINTS_MIN: Final = 20  # of a class: fewer, and a rate is that of single machines
+DARK_MAX: Final = 20.0
 FLAT: Final = 0.05  # a working day that differs less from the rest tells nothing of the time zone
 NAMES_MAX: Final = 200
 
@@ -43,7 +44,8 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Shares of a class: online in office hours, at night, over the weekend; not heard at `AGES_S` after ready."""
+    """Shares of a class: online in office hours, at night, over the weekend; not heard at `AGES_S` after ready, looked
+    for in office hours; `dark`: times so many where it is looked for after them, on the same day."""
 
     office: float
     night: float
@@ -51,6 +53,7 @@ class Rates:
     not_seen: tuple[float, ...]
     over_weekend: float
     restarts_per_day: float
+    dark: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def told(h: Habit) -> str:
     return (
         f"{h.machine_class}: {h.endpoints:,} endpoints, own history of {h.hours} h: online {r.office:.0%} in office "
         f"hours, {r.night:.0%} at night, {r.weekend:.0%} at the weekend; not heard after 30 min {r.not_seen[0]:.1%}, "
-        f"26 h {r.not_seen[3]:.1%}; {r.restarts_per_day:.2g} restarts a day."
+        f"26 h {r.not_seen[3]:.1%}, times up to {r.dark:.2g} in the evening; {r.restarts_per_day:.2g} restarts a day."
     )
 
 
@@ -134,6 +137,8 @@ def _impossible(r: Rates) -> str:
         return f"not_seen has {len(r.not_seen)} figures, {len(AGES_S)} are needed"
     if not all(0 <= x <= 1 for x in shares):
         return "a share is from 0 to 1"
+    if not 1 <= r.dark <= DARK_MAX:
+        return f"dark {r.dark}: 1 to {DARK_MAX:g}"
     return "" if 0 <= r.restarts_per_day <= DAY_H else f"{r.restarts_per_day} restarts a day: 0 to {DAY_H}"
 
 
@@ -187,15 +192,16 @@ def _habit(machine_class: str, endpoints: int, hours: Sequence[Hour], zone_h: fl
         weekday, hour = _local(h.hour_ms, zone_h)
         working = OFFICE_H[0] <= hour < OFFICE_H[1]
         parts["weekend" if weekday >= SATURDAY else "office" if working else "night"].append(h)
-    weekdays = parts["office"] + parts["night"]
-    not_seen = [_not_seen(weekdays, j) for j in range(len(AGES_S))]
+    night = [_not_seen(parts["night"], j) if age_s < DAY_H * 3600 else 0.0 for j, age_s in enumerate(AGES_S)]
+    not_seen = [max(_not_seen(parts["office"], j), night[j] / DARK_MAX) for j in range(len(AGES_S))]
+    dark = max((n / s for n, s in zip(night, not_seen, strict=True) if s), default=1.0)
     rising = tuple(max(not_seen[: j + 1]) for j in range(len(AGES_S)))
     a_day = DAY_H * sum(h.restarts for h in hours) / max(1, sum(h.enrolled for h in hours))
     return Habit(
         machine_class, endpoints, known,
         Rates(
             _online(parts["office"]), _online(parts["night"]), _online(parts["weekend"]), rising,
-            _not_seen(parts["weekend"], len(AGES_S) - 1), a_day,
+            _not_seen(parts["weekend"], len(AGES_S) - 1), a_day, max(1.0, dark),
         ),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """A population of one's own: what `fleet shape` has counted, and named defaults where its history is too short. Pure.
 
-Shares are those of the inventory. The late afternoon and the evening (`dusk`, `dark`) are the defaults' always: a line
-an hour says how many are there, not who leaves. One time zone for all, that of the shape. Next: `replay`.
+Shares are those of the inventory. The late afternoon (`dusk`) is never more than the default's: a line an hour says how
+many are there, not who is leaving. One time zone for all, that of the shape. Next: `replay`.
 """
 
 from __future__ import annotations
@@ -66,5 +66,5 @@ def _class(h: Habit, endpoints: int) -> ClassRates:
     return dataclasses.replace(
         usual, share=share, office=r.office, night=r.night, weekend=r.weekend, over_weekend=r.over_weekend,
         not_seen=(r.not_seen[0], r.not_seen[1], r.not_seen[2], r.not_seen[3], r.not_seen[4]),
-        restarts_per_day=r.restarts_per_day,
+        restarts_per_day=r.restarts_per_day, dark=r.dark, dusk=min(usual.dusk, r.dark),
     )  # fmt: skip

@@ -49,7 +49,9 @@ def test_a_week_gives_the_habits_of_each_class_and_too_few_of_one_are_said() -> 
     assert laptop.rates is not None
     assert (laptop.rates.office, laptop.rates.night, laptop.rates.weekend) == pytest.approx((0.8, 0.2, 0.1))
     assert list(laptop.rates.not_seen) == sorted(laptop.rates.not_seen)
-    assert laptop.rates.not_seen[3] > 0.4, "at night who was there by day is away"
+    assert laptop.rates.not_seen[3] < 0.05, "who was there the day before is there at the same hour"
+    assert laptop.rates.not_seen[2] * laptop.rates.dark == pytest.approx(0.5, abs=0.15), "and away in the evening"
+    assert server.rates.dark == 1
     assert (desktop.rates, desktop.short) == (None, "fewer than 20 of them")
     assert "so the defaults of `sim.rates` are used" in found.sentences[1]
     assert (found.endpoints, found.zone_h) == (503, 0.0)
@@ -84,7 +86,7 @@ def test_it_travels_as_json_and_becomes_a_population_with_named_defaults() -> No
     assert again == found
     population = own.population(again)
     assert (population.laptop.office, population.zones_h) == (pytest.approx(0.8, abs=0.02), (8.0,))
-    assert population.laptop.dusk == LAPTOP.dusk
+    assert population.laptop.dusk == LAPTOP.dusk < population.laptop.dark
     assert (population.desktop.office, population.desktop.share) == (DESKTOP.office, 3 / 503)
     assert population.server.share + population.desktop.share + population.laptop.share == pytest.approx(1)
     assert (own.regions(again), own.attributes(again)) == (2, 3)
