@@ -8,11 +8,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from brakeline.console.kit import Kit, counted
+from brakeline.console.kit import Kit
 from brakeline.console.views_change import Choice
 from brakeline.console.views_drills import OwnReplayView
+from brakeline.core.errors import Invalid
 from brakeline.drills import present
 from brakeline.drills.own_replays import OwnAnswer, OwnReplays
+from brakeline.drills.replaying import SEEDS_MAX
 
 PAGE: Final = "/drills/own"
 PACES: Final = (
@@ -38,7 +40,7 @@ class OwnPages:
 
     async def begin(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
-        await self.replays.begin(who.principal, counted(form.get("seeds", "")), pace=form.get("pace", ""))
+        await self.replays.begin(who.principal, _seeds(form.get("seeds", "")), pace=form.get("pace", ""))
         return RedirectResponse(PAGE, 303)
 
 
@@ -49,3 +51,10 @@ def view(found: OwnAnswer, *, may_run: bool) -> OwnReplayView:
         found.state, found.note, found.shape.sentences, PACES, present.replay_rows(answer) if answer else (),
         present.benign(answer) if answer else "", may_run,
     )  # fmt: skip
+
+
+def _seeds(text: str) -> int:
+    plain = text.strip()
+    if not plain.isascii() or not plain.isdigit() or len(plain) > 3:
+        raise Invalid(f"a number of histories is written in digits, 1 to {SEEDS_MAX}, not {plain[:20]!r}")
+    return int(plain)
