@@ -1,8 +1,8 @@
 """What would the careful plan have cost fleets of three shapes? Incidents replayed for each, beside the assumed fleet.
 
-`./dev bench own_shape [--endpoints 5000] [--seeds 3] [--json FILE]`. Two shapes are made up, from a week of hours as the
-server counts them: servers alone, and laptops alone that are closed at night. Prints harmed endpoints (median), how each
-incident ends, and how long a harmless change takes. No time is measured.
+`./dev bench own_shape [--endpoints 5000] [--seeds 3] [--json FILE]`. Two shapes are made up, from a week of hours as
+the server counts them: servers alone, and laptops alone that are closed at night. Prints harmed endpoints (median), how
+each incident ends, and how long a harmless change takes. No time is measured.
 """
 
 from __future__ import annotations
