@@ -16,6 +16,7 @@ from brakeline.platform.database import Database
 from brakeline.protocol.codec import decode
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import (
+    DRILL_FAILURE,
     Action,
     ActionKind,
     Candidate,
@@ -71,6 +72,7 @@ class Twin:
     confirmed: str = ""  # release that its launcher has confirmed
     orders: list[SignedOrder] = field(default_factory=list)
     applied: list[str] = field(default_factory=list)
+    told: list[Offer] = field(default_factory=list)  # of drills
     queued: list[Offer] = field(default_factory=list)
     unsent: list[TransactionResult] = field(default_factory=list)
     halted: tuple[str, ...] = ()
@@ -81,6 +83,7 @@ class Twin:
     boots: int = 1
     dies_at_restart: bool = False
     refuses: str = ""
+    drills: bool = True  # its agent knows what an order of a drill is
     restarts: list[RestartOrder] = field(default_factory=list)
 
     @property
@@ -172,7 +175,7 @@ class SmallFleet:
         if t.unsent:
             await self.service.record_results(t.identity, tuple(t.unsent))
             t.unsent.clear()
-        candidates = await self.service.candidates_for(t.identity)
+        candidates = await self.service.candidates_for(t.identity, drills=t.drills)
         orders, t.halted = await self.service.on_check_in(t.identity, self.check_in(t, candidates))
         self._drop(t)
         self._restart(t, await self.restarting.restart_for(t.identity, self.check_in(t, candidates)))
@@ -195,7 +198,8 @@ class SmallFleet:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
         asked = bool(t.refuses) and not t.restarts
         restart = RestartStanding(t.allows, t.refuses if asked else "")
-        return CheckIn("0.1", 1, "", t.health, tuple(ready), tuple(not_ready), restart=restart, harms=t.harms)
+        return CheckIn("0.1", 1, "", t.health, tuple(ready), tuple(not_ready), restart=restart, harms=t.harms,
+                       drills=t.drills)  # fmt: skip
 
     def _drop(self, t: Twin) -> None:
         """End what waits and belongs to a halted rollout, as the agent does."""
@@ -221,6 +225,12 @@ class SmallFleet:
             return
         if t.fate == "misses":
             t.fate = "good"
+            return
+        if offer.drill is not None:
+            t.told.append(offer)
+            outcome, code = (Outcome.FAILED, DRILL_FAILURE) if offer.drill.fails else (Outcome.INSTALLED, "ok")
+            t.unsent.append(TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id,
+                                              offer.generation, outcome, code, "drill"))  # fmt: skip
             return
         t.applied.append(offer.offer_id)
         if t.fate == "network":

@@ -49,7 +49,7 @@ class ScriptedOrders:
     results: list[TransactionResult] = field(default_factory=list)
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool, drills: bool
     ) -> tuple[Candidate, ...]:
         return self.candidates
 

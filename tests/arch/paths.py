@@ -31,6 +31,7 @@ SIGNED_ONLINE = (statements.Recall, statements.Lease, trust_model.Follow, trust_
 CALLERS = {
     "sign_order": {"rollout/offering.py"},  # orders are signed where an offer is made, and nowhere else
     "Offer": {"rollout/offering.py"},
+    "DrillOrder": {"rollout/offering.py", "rollout/live.py"},  # the second names it to those who may get ready
     "sign_restart": {"rollout/restarting.py"},  # of canaries and their controls, in the rings of a rollout
     "LeaseWish": {"rollout/releasing.py"},  # what may be leased follows the blueprints of rollouts
     "set_leases": {"rollout/releasing.py"},

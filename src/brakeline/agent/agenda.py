@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from brakeline.agent import ceiling, offers, releases, restart, results, sessions, taking
+from brakeline.agent import ceiling, drilling, offers, releases, restart, results, sessions, taking
 from brakeline.agent.model import (
     Barred,
     CheckedIn,
@@ -32,7 +32,7 @@ from brakeline.agent.model import (
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.core.limits import LONG_POLL_S_MAX, SECRET_LIFETIME_S
 from brakeline.protocol.digests import settings_digest
-from brakeline.protocol.messages import CheckIn, Mode, NotReady, Ready
+from brakeline.protocol.messages import Candidate, CheckIn, Mode, NotReady, Ready
 
 RENEW_BEFORE_MS = SECRET_LIFETIME_S * 1000 // 7  # a good two minutes: a poll begun with the secret ends before it does
 GAP_S_MIN = 1.0  # between two check-ins, whatever the cell answers: a confused cell must not make us spin
@@ -163,6 +163,7 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
         settings=settings_digest(state.durable.settings),
         harms=state.harms,
         local=ceiling.told(state, at, server_now_ms(state, at)),
+        drills=True,
     )
     idle = state.errand is Errand.NONE and not sessions.running(state) and not releases.under_way(state)
     quiet = idle and state.link.ever and not _wanted(state, at)
@@ -185,12 +186,19 @@ def _answers(state: State, at: Instant) -> tuple[tuple[Ready, ...], tuple[NotRea
             case None:
                 pass
     for c in state.releases:
-        match taking.answer(state, c) if c.settings is not None else releases.answer(state, c):
+        match _own_answer(state, c):
             case Planned(transaction=transaction):
                 ready.append(Ready(c.rollout_id, c.generation, transaction))
             case Refused(code=code, reason=reason):
                 not_ready.append(NotReady(c.rollout_id, c.generation, code, reason))
     return tuple(ready), tuple(not_ready)
+
+
+def _own_answer(state: State, c: Candidate) -> Planned | Refused:
+    """To a candidate that needs no plan. A drill comes first: one that names anything else is refused."""
+    if c.drill is not None:
+        return drilling.answer(c)
+    return taking.answer(state, c) if c.settings is not None else releases.answer(state, c)
 
 
 def _standing_answer(state: State, p: Preparation, at: Instant) -> Planned | Refused | None:

@@ -202,8 +202,8 @@ def _preparations(state: State, reply: CheckInReply) -> tuple[Preparation, ...]:
 
 
 def _our_own(candidate: Candidate) -> bool:
-    """A release or settings of ours: what can be said of these needs no plan."""
-    return candidate.release is not None or candidate.settings is not None
+    """A release or settings of ours, or a drill: what can be said of these needs no plan."""
+    return candidate.release is not None or candidate.settings is not None or candidate.drill is not None
 
 
 def _exchange_failed(state: State, event: ExchangeFailed) -> Step:

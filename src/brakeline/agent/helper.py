@@ -127,6 +127,8 @@ class Helper:
             return refuse("refused", "a way back is taken by the verb rollback, from what this endpoint stored itself")
         if offer.settings is not None:
             return refuse("refused", "settings are the agent's own; the helper has no part in them")
+        if offer.drill is not None:
+            return refuse("refused", "a drill changes nothing; the helper has no part in it")
         unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)
@@ -176,7 +178,7 @@ class Helper:
         offer = orders.read_order(signed, self.config.cell_key, self.config.endpoint_id)
         if isinstance(offer, orders.Disbelieved):
             return refuse(offer.code, offer.reason)
-        if offer.release is not None or not offer.undoes:
+        if offer.release is not None or offer.drill is not None or not offer.undoes:
             return refuse("refused", "this order takes nothing back")
         if self.transactions.knows(orders.transaction_id(offer.offer_id)):
             return {"ok": True, "transaction_id": orders.transaction_id(offer.offer_id)}

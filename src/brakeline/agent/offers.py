@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import ceiling, orders, releases, taking
+from brakeline.agent import ceiling, drilling, orders, releases, taking
 from brakeline.agent.model import (
     AskHelper,
     Barred,
@@ -75,6 +75,8 @@ def _judge(state: State, session: Session, offer: Offer, at: Instant) -> Step:
         return end(state, session, Outcome.EXPIRED, "offer_expired", "the offer arrived too late", at)
     if offer.rollout_id in state.durable.halted:
         return _refuse(state, session, "halted", "the rollout was halted", at)
+    if offer.drill is not None:  # changes nothing, so the mode of this endpoint does not matter
+        return _drill(state, session, offer, at)
     if offer.release is not None:  # ours, not the vendor's: also where policy lets the endpoint only be assessed
         candidate = Candidate(offer.rollout_id, offer.generation, offer.updates, release=offer.release)
         return _fit(state, session, offer, releases.answer(state, candidate), at)
@@ -91,6 +93,15 @@ def _judge(state: State, session: Session, offer: Offer, at: Instant) -> Step:
     if prepared.answer is None:
         return state, ()
     return _fit(state, session, offer, prepared.answer, at)
+
+
+def _drill(state: State, session: Session, offer: Offer, at: Instant) -> Step:
+    candidate = Candidate(offer.rollout_id, offer.generation, offer.updates, release=offer.release,
+                          undoes=offer.undoes, settings=offer.settings, drill=offer.drill)  # fmt: skip
+    answer = drilling.answer(candidate)
+    if isinstance(answer, Planned) and orders.unfit(offer, answer.transaction) is None:
+        return drilling.take(state, session, offer, at)
+    return _fit(state, session, offer, answer, at)
 
 
 def _settings(state: State, session: Session, offer: Offer, at: Instant) -> Step:

@@ -1,12 +1,14 @@
 """`brakeline drill`: a bad change on purpose, live on the server or in a simulated fleet of millions.
 
 `run bad-release` (and whatever `faults` marks as live) is taken by simulated endpoints on the server, under its own
-rollout engine; `list`, `show` and `stop` are about these. `run` of any other fault, and `replay` of a file of
-incidents, need no server: they ask what it would have cost under the planner and the brake of this program.
+rollout engine, `run real` by real ones, which change nothing; `list`, `show` and `stop` are about these. `run` of any
+other fault, and `replay` of a file of incidents, need no server: they ask what it would have cost under the planner and
+the brake of this program.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,28 +20,44 @@ from brakeline.cli.plan_file import read_plan
 from brakeline.core.errors import Invalid, NotFound
 from brakeline.drills.model import ENDPOINTS as LIVE_ENDPOINTS
 from brakeline.drills.model import FAULTS as LIVE
+from brakeline.drills.model import REAL
 from brakeline.rollout import plan_lint, plans
 from brakeline.rollout.model import Policy
-from brakeline.sim import batch, incidents, repair, replay
+from brakeline.sim import batch, incidents, own, repair, replay
 from brakeline.sim.cohorts import CHANGE
 from brakeline.sim.replay import ENDPOINTS_MAX, ENDPOINTS_MIN, SEEDS_MAX, Request
 
 FILE_BYTES_MAX = 4 * 1024 * 1024  # a file of incidents is read by people; no real one has 1 % of this
 SIMULATED_ENDPOINTS = 8_500_000
 app = noun("Drills: a bad change on purpose, live on the server or in a simulated fleet of millions.")
-Endpoints = Annotated[int, typer.Option(help="How many endpoints the simulated fleet has.")]
 SomeEndpoints = Annotated[int | None, typer.Option(help="How many simulated endpoints; live 300, else 8.5 million.")]
 Id = Annotated[str, typer.Argument(metavar="DRILL", help="Id of the drill (dr_…).")]
+Incidents = Annotated[Path | None, typer.Argument(metavar="FILE", help="Incidents, as JSON.")]
+ShapeFile = Annotated[Path | None, typer.Option("--shape", help="A fleet's shape, by `fleet shape --json`.")]
+SomeSeeds = Annotated[int | None, typer.Option("--seeds", help="How many histories of each fault.")]
 Seeds = Annotated[int, typer.Option(help="How many histories of each fault.")]
 Plan = Annotated[Path | None, typer.Option(help="A plan of your own, YAML or JSON, instead of the careful one.")]
 
 
 @app.command("replay")
-def replay_(file: Path, endpoints: Endpoints = 8_500_000, seeds: Seeds = 20, plan: Plan = None,
+def replay_(file: Incidents = None, endpoints: SomeEndpoints = None, seeds: SomeSeeds = None, plan: Plan = None,
+            shape: ShapeFile = None,
+            own_fleet: Annotated[bool, typer.Option("--own", help="On the server, under its fleet's shape.")] = False,
             as_json: Json = False) -> None:  # fmt: skip
-    """Bad updates that really happened: how many endpoints each would have harmed here, and under other rules."""
-    found = incidents.parse(_text(file))
-    answer = replay.replay(found, _request(endpoints, seeds, plan), lambda name: talk(f"replaying {name}"))
+    """Bad updates that really happened: how many endpoints each would have harmed here, and under other rules.
+
+    With --shape: in a fleet of the shape that `fleet shape --json` printed. With --own: on the server, with the shape
+    of its fleet and the incidents that it ships.
+    """
+    if own_fleet:
+        if file is not None or shape is not None or endpoints is not None:
+            raise Invalid("--own takes the server's incidents and its fleet's shape: give --plan and --seeds alone")
+        answer = drill_live.replay_own(1 if seeds is None else seeds, read_plan(plan) if plan else None)
+    else:
+        if file is None:
+            raise Invalid("which incidents? Give their FILE, or --own for those that the server ships")
+        request = _shaped(shape, endpoints, 20 if seeds is None else seeds, plan)
+        answer = replay.replay(incidents.parse(_text(file)), request, lambda name: talk(f"replaying {name}"))
 
     def human() -> None:
         rows = [
@@ -66,9 +84,19 @@ def run(
     only_plan: Annotated[
         bool, typer.Option("--dry-run", help="Say what a live drill would do, and do nothing.")
     ] = False,
+    fail: Annotated[int | None, typer.Option("--fail", help="real: so many report a failure; 0 = nobody.")] = None,
+    filter_text: Annotated[str, typer.Option("--filter", help="real: who takes part. Empty = everybody.")] = "",
     as_json: Json = False,
 ) -> None:
-    """One fault of `drill faults`: live ones on the server, to their end; others in a simulated fleet."""
+    """One fault of `drill faults`: live ones on the server, to their end; others in a simulated fleet. `real`: the
+    fleet's own endpoints report a failure by order; nothing is changed on them."""
+    if name == REAL:
+        if plan is not None or simulate or endpoints is not None:
+            raise Invalid("a drill on real endpoints takes --fail and --filter, and its plan is the rehearsal's")
+        (drill_live.real_plan if only_plan else drill_live.real_run)(filter_text, fail, as_json)
+        return
+    if fail is not None or filter_text:
+        raise Invalid("--fail and --filter go with `drill run real`: simulated endpoints are all alike")
     if name in LIVE and not simulate:
         if plan is not None:
             raise Invalid("a live drill has its own policy; --plan goes with --simulate")
@@ -104,6 +132,18 @@ def _simulate(name: str, endpoints: int, seeds: int, plan: Path | None, as_json:
     emit(answer, as_json, human)
 
 
+@app.command("consent")
+def consent(
+    give: Annotated[bool, typer.Option("--give", help="Agree, for the whole organisation.")] = False,
+    take_back: Annotated[bool, typer.Option("--take-back", help="No more of them; what runs ends.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Whether the organisation agrees to drills on its real endpoints, on which nothing is changed."""
+    if give and take_back:
+        raise Invalid("either --give or --take-back")
+    drill_live.consent(give, take_back, as_json)
+
+
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Live drills of this organisation, newest first."""
@@ -132,6 +172,21 @@ def faults(as_json: Json = False) -> None:
     answer = {"items": [*live, *simulated]}
     rows = [(i["name"], "live" if i["live"] else "simulated", i["symptom"], i["share"]) for i in answer["items"]]
     emit(answer, as_json, lambda: table(["name", "runs", "symptom", "share of those that take it"], rows))
+
+
+def _shaped(shape: Path | None, endpoints: int | None, seeds: int, plan: Path | None) -> Request:
+    if shape is None:
+        return _request(SIMULATED_ENDPOINTS if endpoints is None else endpoints, seeds, plan)
+    if endpoints is not None:
+        raise Invalid("a shape says how many endpoints there are: either --shape or --endpoints")
+    try:
+        found = own.parse(json.loads(_text(shape)))
+    except ValueError as e:
+        raise Invalid(f"{shape} is no JSON: {e}") from None
+    for sentence in found.sentences:
+        talk(sentence)
+    asked = _request(found.endpoints, seeds, plan)
+    return own.request(found, seeds, asked.policy)
 
 
 def _request(endpoints: int, seeds: int, plan: Path | None) -> Request:

@@ -8,6 +8,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
+from brakeline.rollout.pace_text import span
 
 app = noun("What may be patched, when and how.")
 
@@ -67,6 +68,29 @@ def create(
         talk(made["settings"]["sentence"])
 
     emit(made, as_json, human)
+
+
+@app.command()
+def ahead(
+    filter_text: Annotated[str, typer.Option("--filter", help="Such as: os:debian -tag:lab. Empty = everybody.")] = "",
+    pace: Annotated[str, typer.Option(help="careful, fast or emergency")] = "careful",
+    as_json: Json = False,
+) -> None:
+    """What rollouts over these endpoints would look like: finish, what each ring sees, who would be reached."""
+    answer = Client.from_context().get("/policies/ahead", filter=filter_text, pace=pace)
+
+    def human() -> None:
+        for sentence in answer["sentences"]:
+            say(sentence)
+        table(
+            ["ring", "up to", "controls", "halts at … silent", "exposed by then", "opens after", "done after"],
+            [(r["name"], r["upto"], r["controls"], r["halts_at"] or "proof decides", r["exposed"] or "",
+              span(r["opens_s"] / 3600), span(r["done_s"] / 3600)) for r in answer["forecast"]["rings"]],
+        )  # fmt: skip
+        if answer["two_people"]:
+            talk(f"A second person agrees before it starts: {answer['two_people']}.")
+
+    emit(answer, as_json, human)
 
 
 @app.command()

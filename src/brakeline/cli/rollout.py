@@ -113,6 +113,8 @@ def _show(view: dict[str, Any]) -> None:
 
 
 def _what(view: dict[str, Any]) -> str:
+    if view.get("drill"):
+        return "drill, nothing is changed"
     return "release" if view["release"] else "takes back" if view["undoes"] else "updates"
 
 

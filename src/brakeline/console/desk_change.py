@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
 from brakeline.console import present, present_rollout
 from brakeline.console.desk_base import DeskBase
+from brakeline.console.present_ahead import ahead_view
 from brakeline.console.present_settings import policy_words, settings_view, words_of
 from brakeline.console.screens import Visitor
 from brakeline.console.views import Badge, Link, RolloutRow, Tone
@@ -36,7 +38,7 @@ from brakeline.rollout import arms, pace_text, power
 from brakeline.rollout.brief import brief
 from brakeline.rollout.forecast import Forecast, RingForecast, forecast
 from brakeline.rollout.model import Change, Pin, Ring
-from brakeline.rollout.pace import BY_RISK, Advice
+from brakeline.rollout.pace import BY_RISK, CAREFUL, CHOICES, Advice
 from brakeline.rollout.presets import policy_for
 
 PAGE: Final = 25
@@ -181,20 +183,24 @@ class DeskChange(DeskBase):
         may = who.may("policy.write")
         for p in found:
             rows.append(policy_row(p, await self.s.fleet.count_matching(who.principal, p.filter), now, may))
-        stands = await self._settings(who)
-        if not ask:
-            return PoliciesView(tuple(rows), form, may_write=may, settings=stands)
+        stands, pace = await self._settings(who), form.pace or CAREFUL
+        paces = tuple(Choice(k, label, note, k == pace) for k, label, note in PACES if k in CHOICES)
+        view = PoliciesView(tuple(rows), form, may_write=may, settings=stands, paces=paces)
+        return await self._foreseen(who, view, pace) if ask else view
+
+    async def _foreseen(self, who: Visitor, view: PoliciesView, pace: str) -> PoliciesView:
+        """Whom the policy of the form would concern, and what lies ahead of them."""
         try:
-            policy_words(form)
-            page = await self.s.fleet.list_endpoints(who.principal, form.filter, limit=NAMES_SHOWN)
+            policy_words(view.form)
+            page = await self.s.fleet.list_endpoints(who.principal, view.form.filter, limit=NAMES_SHOWN)
+            ahead = await self.s.remediation.look_ahead(who.principal, view.form.filter, pace)
+        except InvalidQuery as wrong:
+            bar = present.refused_query("/policies", view.form.filter, wrong, "", "filter")
+            return replace(view, error=bar.error, suggestion=bar.suggestion)
         except Invalid as wrong:
-            if not isinstance(wrong, InvalidQuery):
-                return PoliciesView(tuple(rows), form, error=wrong.detail, may_write=may, settings=stands)
-            bar = present.refused_query("/policies", form.filter, wrong, "", "filter")
-            return PoliciesView(tuple(rows), form, error=bar.error, suggestion=bar.suggestion, may_write=may,
-                                settings=stands)  # fmt: skip
+            return replace(view, error=wrong.detail)
         names = tuple(Link(e.hostname or e.id, present.endpoint_href(e.id)) for e in page.items)
-        return PoliciesView(tuple(rows), form, page.total, names, may_write=may, settings=stands)
+        return replace(view, matched=page.total, matched_names=names, ahead=ahead_view(ahead))
 
     async def _settings(self, who: Visitor) -> SettingsView:
         now = await self.s.remediation.settings_standing(who.principal)

@@ -164,6 +164,7 @@ FRAGMENTS: Final[Mapping[str, str]] = {
     "endpoints": "fragments/endpoints.html",
     "vulnerabilities": "fragments/vulnerabilities.html",
     "new_deployment": "fragments/preview.html",
+    "policies": "fragments/policy_preview.html",
 }
 
 

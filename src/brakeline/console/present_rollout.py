@@ -129,6 +129,9 @@ def names_of(v: Facts) -> dict[str, str]:
     return {m.endpoint_id: m.hostname for m in v.members}
 
 
+DRILL: Final = "drill: nothing is changed"
+
+
 def rollout_row(r: RolloutSummary, view: Facts | None, now_ms: int) -> RolloutRow:
     """One line of a list. Without `view` (long lists) single failures stand for the comparison."""
     said, harm = plural(r.failed, "failure"), r.failed > 0
@@ -136,7 +139,7 @@ def rollout_row(r: RolloutSummary, view: Facts | None, now_ms: int) -> RolloutRo
         said, harm = points(view.now.excess), view.now.low > 0
     return RolloutRow(
         r.id, Link(r.title, rollout_href(r.id)), STATES[r.state],
-        "release" if r.release else "rollback" if r.undoes else plural(r.updates, "update"),
+        DRILL if r.drill else "release" if r.release else "rollback" if r.undoes else plural(r.updates, "update"),
         f"{r.exposed:,} of {r.targets:,}", said,
         Tone.BAD if harm or r.state == "halted" else Tone.IDLE, clock_text(r.created_ms, now_ms),
     )  # fmt: skip
@@ -147,7 +150,7 @@ def rollout_needs(rows: tuple[RolloutRow, ...]) -> tuple[Need, ...]:
     texts = {"halted": "is halted: withdraw or resume", "holding": "holds: see why"}
     return tuple(
         Need(row.state, row.link, f"{texts[row.state.word]} ({row.reached} reached)")
-        for row in rows if row.state.word in texts
+        for row in rows if row.state.word in texts and row.what != DRILL
     )  # fmt: skip
 
 
@@ -176,6 +179,7 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
     state = STATES[v.state]
     harmed = [m for m in v.members if m.arm == "treated" and m.state in HARMED]
     names = names_of(v)
+    has_a_way_back = not (v.release or v.undoes or v.drill)
     pairs = sorted(zip(v.spared, v.spared_ids, strict=True))
     return RolloutView(
         id=v.id, name=v.title, sub=_sub(v), policy=None, state=state, state_class=v.state, alert=alert(v),
@@ -195,8 +199,8 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
         withdraw_action=f"{rollout_href(v.id)}/withdraw" if v.state not in ("withdrawn", "completed") else "",
         release=Link(v.release, f"/releases/{quote(v.release, safe='')}") if v.release else None,
         undoes=Link(v.undoes, rollout_href(v.undoes)) if v.undoes else None,
-        way_back=f"{rollout_href(v.id)}/rollback" if v.state == "halted" and not (v.release or v.undoes) else "",
-        signals=tuple(map(_signal, v.signals)), decided=v.decided,
+        way_back=f"{rollout_href(v.id)}/rollback" if v.state == "halted" and has_a_way_back else "",
+        drill=v.drill, signals=tuple(map(_signal, v.signals)), decided=v.decided,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from typing import Final
 
+from brakeline.console.present_ahead import ahead_view
 from brakeline.console.views import Badge, Fact, Kpi, Link, LogRow, RolloutRow, Tone
 from brakeline.console.views_change import (
     BrakeControl,
@@ -36,6 +37,7 @@ from brakeline.console.views_change import (
     WhyLine,
 )
 from brakeline.console.views_settings import SettingsView, SheetRow, SheetView, Wider
+from brakeline.remediation.ahead import ahead
 
 ROLLING = Badge("▶", "rolling", Tone.INFO)
 HALTED = Badge("■", "halted", Tone.BAD)
@@ -314,14 +316,24 @@ SETTINGS: Final = {
         (Wider("mode", "assess", "patch", 40),), "canary: 2 endpoints, early: 4 endpoints", "0123456789ab",
     ),
 }  # fmt: skip
+PACES: Final = (
+    Choice("careful", "Careful", "26 h of watching per ring", True), Choice("fast", "Fast", "6 h 15 min per ring; takes two people"),
+)  # fmt: skip
+AHEAD: Final = {
+    "careful": ahead_view(ahead(5_000, 3, "careful")), "emergency": ahead_view(ahead(8_500_000, 8, "emergency")),
+    "few": ahead_view(ahead(6, 1, "careful")), "nobody": ahead_view(ahead(0, 0, "careful")),
+}  # fmt: skip
 POLICIES: Final = {
-    "rows": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True, settings=SETTINGS["rolling"]),
-    "waiting": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True, settings=SETTINGS["waiting"]),
+    "rows": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True, settings=SETTINGS["rolling"], paces=PACES),
+    "waiting": PoliciesView(POLICY_ROWS, PolicyForm(), may_write=True, settings=SETTINGS["waiting"], paces=PACES),
     "preview": PoliciesView(
-        POLICY_ROWS, PolicyForm("all", "os:debian"), 6, (Link("web-01", "/endpoints/ep_01"),), may_write=True,
-        facts=(Fact("Precedence", "assess wins"),),
+        POLICY_ROWS, PolicyForm("all", "os:debian"), 5_000, (Link("web-01", "/endpoints/ep_01"),), may_write=True,
+        facts=(Fact("Precedence", "assess wins"),), paces=PACES, ahead=AHEAD["careful"],
     ),
     "overlap": PoliciesView(POLICY_ROWS, PolicyForm("nights", "os:debian", windows="mon-fri 22:00/06:00; tue 05:00/07:00", restart="window"), error="the windows 'mon-fri 22:00/06:00' and 'tue 05:00/07:00' overlap; write what they are together once", may_write=True),
+    "millions": PoliciesView(POLICY_ROWS, PolicyForm("all", ""), 8_500_000, may_write=True, paces=PACES, ahead=AHEAD["emergency"]),
+    "few": PoliciesView((), PolicyForm("", "tag:lab"), 6, may_write=True, paces=PACES, ahead=AHEAD["few"]),
+    "nobody": PoliciesView((), PolicyForm("x", "tag:none"), 0, may_write=True, paces=PACES, ahead=AHEAD["nobody"]),
     "unknown key": PoliciesView((), PolicyForm("x", "oss:a"), error="unknown key 'oss'.", suggestion=Link("os:a", "/policies?filter=os:a"), may_write=True),
     "viewer": PoliciesView((), PolicyForm(), settings=SETTINGS["waiting"]),
 }  # fmt: skip

@@ -12,10 +12,12 @@ from brakeline.console.views_drills import (
     DrillRow,
     DrillsView,
     DrillView,
+    OwnReplayView,
     PlanRing,
     ReplayRow,
     ReplayView,
 )
+from brakeline.console.views_real_drill import RealDrillForm, RealDrillView, RealPlanView
 
 BRAKED = Badge("■", "braked", Tone.OK)
 CUT = Badge("?", "broken off", Tone.WARN)
@@ -99,6 +101,13 @@ DRILL: Final = {
         (WhyLine(Badge("✕", "harm", Tone.BAD), "silent (all at 32 s): log evidence 13.8, the brake acts at 8.3"),),
         STEPS, REAL,
     ),
+    "real": DrillView(
+        "dr_4", "real", "1,204 real endpoints · asked by Alice at 13:00:00", BRAKED,
+        "BRAKED in the first ring: 24 reported the ordered failure", "ok", False,
+        (Kpi("harmed", "Harmed", "24", "of 24 that were offered it", "", Tone.BAD),),
+        RINGS, _grid("stopped", Badge("■", "stopped", Tone.BAD), 3), (), STEPS, "1,204 real endpoints took part.",
+        mark="drill: real endpoints, nothing is changed", rollout=Link("its rollout", "/rollouts/ro_1"),
+    ),
     "no report": DrillView(
         "dr_0", "bad-release", "300 simulated endpoints · asked by Bob at 11-20 19:01", CUT,
         "the server ended while it ran", "warn", False, (), (), (), (), (), "No real endpoint was asked or changed.",
@@ -116,4 +125,39 @@ INCIDENTS: Final = {
     "refused": ReplayView("refused", "the replay came to nothing: it took too long", may_run=True),
     "viewer": ReplayView("idle", "Nothing has been replayed since this server started."),
 }  # fmt: skip
-DRILL_PAGES: Final[dict[str, dict[str, Any]]] = {"drills": DRILLS, "drill": DRILL, "incidents": INCIDENTS}
+REAL_PLAN = RealPlanView(
+    1_204, ("1,204 real endpoints take part; all that take it are told to report a failure, so it must end braked.",),
+    (PlanRing("canary", 24, 216, ""), PlanRing("all", 1_204, 0, "")), "It ends after 12 min at most, whatever happens.",
+)  # fmt: skip
+AGREED = "Olga agreed, 11-20 19:01."
+REAL_DRILL: Final = {
+    "nobody agreed": RealDrillView("", RealDrillForm(), REAL_PLAN, may_agree=True, may_take_back=True, may_run=True),
+    "agreed": RealDrillView(AGREED, RealDrillForm("tag:web", "2"), REAL_PLAN, may_take_back=True, may_run=True),
+    "running": RealDrillView(AGREED, RealDrillForm(), REAL_PLAN, running=Link("real", "/drills/dr_4"), may_run=True),
+    "refused": RealDrillView(AGREED, RealDrillForm("tag:none"), error="no active endpoint matches", may_run=True),
+    "viewer": RealDrillView(AGREED, RealDrillForm(), REAL_PLAN),
+    "viewer, nobody agreed": RealDrillView("", RealDrillForm(), REAL_PLAN),
+}  # fmt: skip
+SHAPE = (
+    "server: 412 endpoints, own history of 168 h: online 100% in office hours, 100% at night, 99% at the weekend.",
+    "laptop: 90 endpoints; its history of 12 h is too short (a week is needed), so the defaults are used.",
+)  # fmt: skip
+OWN_PACES = (
+    Choice("careful", "Careful", "26 h of watching per ring", chosen=True),
+    Choice("fast", "Fast", "6 h 15 min"),
+)
+OWN: Final = {
+    "idle": OwnReplayView("idle", "Nothing was replayed yet.", SHAPE, OWN_PACES, may_run=True),
+    "running": OwnReplayView("running", "Replaying, now: crowdstrike-2024.", SHAPE, OWN_PACES, may_run=True),
+    "busy": OwnReplayView("busy", "Another replay runs on this server.", SHAPE, OWN_PACES, may_run=True),
+    "done": OwnReplayView("done", "Done.", SHAPE, OWN_PACES, (INCIDENT,), "A harmless change.", may_run=True),
+    "refused": OwnReplayView("refused", "the replay came to nothing: it took too long", SHAPE, OWN_PACES, may_run=True),
+    "viewer": OwnReplayView("idle", "Nothing was replayed yet.", SHAPE, OWN_PACES),
+}  # fmt: skip
+DRILL_PAGES: Final[dict[str, dict[str, Any]]] = {
+    "own_incidents": OWN,
+    "real_drill": REAL_DRILL,
+    "drills": DRILLS,
+    "drill": DRILL,
+    "incidents": INCIDENTS,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brakeline.console.views import Badge, Fact, Kpi, Link, LogRow, RolloutRow, Tone
+from brakeline.console.views_ahead import AheadView
 from brakeline.console.views_settings import SettingsView
 
 # --- new deployment ------------------------------------------------------------------------------------------------
@@ -245,6 +246,7 @@ class RolloutView:
     withdraw_action: str = ""
     release: Link | None = None  # the release of ours that it rolls out; None = updates
     undoes: Link | None = None  # the rollout whose updates it takes back
+    drill: bool = False
     way_back: str = ""  # address of the plan that takes these updates back
     signals: tuple[SignalLine, ...] = ()
     decided: str = ""  # which signal halted it, in words
@@ -309,6 +311,7 @@ class PolicyForm:
     restarts_a_day: str = ""
     download_kib_s: str = ""
     nice: str = ""
+    pace: str = ""  # at which rollouts are foreseen; "" = careful
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,3 +325,5 @@ class PoliciesView:
     facts: tuple[Fact, ...] = ()
     may_write: bool = False
     settings: SettingsView | None = None
+    paces: tuple[Choice, ...] = ()
+    ahead: AheadView | None = None

@@ -76,6 +76,8 @@ class DrillView:
     steps: tuple[LogRow, ...]
     real: str
     stop_action: str = ""
+    mark: str = "drill: simulated endpoints"
+    rollout: Link | None = None  # on real endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,19 @@ class ReplayRow:
     naive: str
     hawkbit: str
     rings: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReplayView:
+    """`state`: idle | running | busy | done | refused. `shape`: of the fleet, in sentences."""
+
+    state: str
+    note: str
+    shape: tuple[str, ...]
+    paces: tuple[Choice, ...]
+    rows: tuple[ReplayRow, ...] = ()
+    benign: str = ""
+    may_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ ENDPOINTS: Final = 300
 REGIONS: Final = ("drill-east", "drill-west")
 NAME: Final = "drill-{:04}"
 PACKAGE: Final = "brakeline-drill"
+REAL: Final = "real"  # the drill on real endpoints
+REAL_MAX: Final = 5_000  # of them; each look at their rollout reads all
 EVENTS_MAX: Final = 60  # of the rollout's log in a report
 
 
@@ -144,6 +146,19 @@ class Drill:
     ended_ms: int
     why: str
     report: Report | None
+    rollout_id: str = ""  # on real endpoints; "" = simulated ones took it
+
+    @property
+    def real(self) -> bool:
+        return self.fault.split(" ")[0] == REAL
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Somebody of the organisation agreed to drills on its real endpoints."""
+
+    given_ms: int
+    given_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +180,18 @@ class Plan:
     check_in_s: int
     first_verdict_s: int  # the first checkpoint, counted from the moment at which an endpoint is ready
     longest_s: int  # by then it has ended, whatever happens
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RealPlan:
+    """What a drill on real endpoints would do. `endpoints` travels on as `expect_count`."""
+
+    filter: str
+    endpoints: int
+    fails: int  # told to report a failure
+    rings: tuple[RingPlan, ...]
+    check_in_s: int
+    longest_s: int
+    consent: bool
     sentences: tuple[str, ...]

@@ -18,18 +18,22 @@ from brakeline.core.clock import Clock
 from brakeline.core.errors import Fault, Invalid
 from brakeline.drills import present
 from brakeline.drills.model import ENDPOINTS, State
+from brakeline.drills.own_pages import OwnPages
+from brakeline.drills.own_replays import OwnReplays
+from brakeline.drills.real_pages import RealDrillPages
 from brakeline.drills.replaying import Replays
 from brakeline.drills.service import DrillService
 
 PAGE = 25
+ANOTHER = "Another replay runs on this server. Reload to look again."
 IDLE = "Nothing has been replayed since this server started. A replay of millions takes some minutes of one processor."
 
 
 class DrillPages:
     """See the module."""
 
-    def __init__(self, kit: Kit, drills: DrillService, replays: Replays, clock: Clock) -> None:
-        self.kit, self.drills, self.replays, self.clock = kit, drills, replays, clock
+    def __init__(self, kit: Kit, drills: DrillService, replays: Replays, clock: Clock, own: OwnReplays) -> None:
+        self.kit, self.drills, self.replays, self.clock, self.own = kit, drills, replays, clock, own
 
     def routes(self) -> list[Route]:
         return [
@@ -37,6 +41,8 @@ class DrillPages:
             Route("/drills", self.run, methods=["POST"]),
             Route("/drills/incidents", self.incidents, methods=["GET"]),
             Route("/drills/incidents", self.replay, methods=["POST"]),
+            *OwnPages(self.kit, self.own).routes(),
+            *RealDrillPages(self.kit, self.drills, self.clock).routes(),
             Route("/drills/{id}", self.show),
             Route("/drills/{id}/feed", self.feed),
             Route("/drills/{id}/stop", self.stop, methods=["POST"]),
@@ -99,11 +105,13 @@ class DrillPages:
         answer, key, may = self.replays.kept(), self.replays.running, who.may("rollout.create")
         rows = present.replay_rows(answer) if answer else ()
         benign = present.benign(answer) if answer else ""
+        if key is not None and not self.replays.running_for():
+            return ReplayView("running", ANOTHER, rows, benign, may_run=may)
         if key is not None:
             note = f"Replaying {key.endpoints:,} endpoints, now: {self.replays.at or 'starting'}. Reload to look again."
             return ReplayView("running", note, rows, benign, str(key.endpoints), str(key.seeds), "", may)
-        if self.replays.failed:
-            return ReplayView("refused", self.replays.failed, rows, benign, may_run=may)
+        if why := self.replays.why_failed():
+            return ReplayView("refused", why, rows, benign, may_run=may)
         note = "Simulated through the shipped planner and brake; other rules are expected numbers." if answer else IDLE
         return ReplayView("done" if answer else "idle", note, rows, benign, may_run=may)
 

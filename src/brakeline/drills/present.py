@@ -39,6 +39,15 @@ OUTCOMES: Final = {
     "completed": Badge("✕", "went through", Tone.BAD),
 }
 STEP: Final = Badge("·", "step", Tone.IDLE)
+MARKS: Final = {False: "drill: simulated endpoints", True: "drill: real endpoints, nothing is changed"}
+REAL_TOOK_PART: Final = (
+    "{:,} real endpoints took part. The order could do nothing but have an end told: no package, file, service or "
+    "setting was touched, no budget spent, nothing quarantined."
+)
+NOT_ASKED: Final = (
+    "{:,} real endpoints are in this organisation; none of them was asked, offered anything, changed or counted."
+)
+ENDED_SIMULATED: Final = "simulated endpoints removed, report saved"
 HARM: Final = Badge("✕", "harm", Tone.BAD)
 BRAKE: Final = Badge("■", "brake", Tone.OK)
 
@@ -52,8 +61,13 @@ def choices(form: DrillForm) -> tuple[Choice, ...]:
     return tuple(Choice(f.name, f.name, f.says, f.name == chosen) for f in FAULTS.values())
 
 
+def moment(at_ms: int, now_ms: int) -> str:
+    """When, as in lists."""
+    return clock_text(at_ms, now_ms)
+
+
 def row(d: Drill, now_ms: int) -> DrillRow:
-    why = d.why or "enrolling simulated endpoints"
+    why = d.why or ("making its rollout" if d.real else "enrolling simulated endpoints")
     return DrillRow(
         d.id, Link(d.fault, href(d.id)), STATES[d.state], d.endpoints, clock_text(d.asked_ms, now_ms), d.asked_by, why
     )  # fmt: skip
@@ -75,22 +89,21 @@ def plan_view(p: Plan) -> DrillPlanView:
 def view(d: Drill, now_ms: int, *, may_stop: bool) -> DrillView:
     """One drill, live or over."""
     report, running = d.report, d.state is State.RUNNING
-    sub = f"{d.endpoints:,} simulated endpoints · asked by {d.asked_by} at {clock_text(d.asked_ms, now_ms)}"
+    whom = "real" if d.real else "simulated"
+    sub = f"{d.endpoints:,} {whom} endpoints · asked by {d.asked_by} at {clock_text(d.asked_ms, now_ms)}"
     alert = "" if running else d.why
     if report is None:
         return DrillView(
             d.id, d.fault, sub, STATES[d.state], alert or "No report was saved.", ALERTS[d.state] or "info", running,
-            (), (), (), (), (), "No real endpoint was asked or changed.",
+            (), (), (), (), (), "Nothing was changed on any endpoint.", mark=MARKS[d.real],
         )  # fmt: skip
-    real = (
-        f"{report.real_endpoints:,} real endpoints are in this organisation; none of them was asked, offered anything, "
-        "changed or counted."
-    )
+    real = REAL_TOOK_PART.format(report.endpoints) if d.real else NOT_ASKED.format(report.real_endpoints)
     return DrillView(
         d.id, d.fault, sub, STATES[d.state], alert, ALERTS[d.state], running, _kpis(report),
         tuple(GridRing(name, "") for name in report.rings), _grid(report), _why(report), _steps(d, report, now_ms),
         real,
-        f"{href(d.id)}/stop" if running and may_stop else "",
+        f"{href(d.id)}/stop" if running and may_stop else "", MARKS[d.real],
+        Link("its rollout", f"/rollouts/{d.rollout_id}") if d.rollout_id else None,
     )  # fmt: skip
 
 
@@ -130,10 +143,14 @@ def _steps(d: Drill, r: Report, now_ms: int) -> tuple[LogRow, ...]:
     found = [
         (r.enrolled_ms, STEP, f"{r.endpoints:,} simulated endpoints enrolled and checked in"),
         (r.first_offer_ms, STEP, "the first one was ready and got its offer"),
-        (r.first_harm_ms, HARM, "the fault showed on the first one"),
+        (
+            r.first_harm_ms,
+            HARM,
+            "the first ordered failure was told" if d.real else "the fault showed on the first one",
+        ),
         (r.evidence_ms, HARM, "from here on the brake could know"),
         (r.last_told_ms, BRAKE, "the last living endpoint was told to start nothing more of it"),
-        (d.ended_ms, STEP, "simulated endpoints removed, report saved"),
+        (d.ended_ms, STEP, "rollout withdrawn, report saved" if d.real else ENDED_SIMULATED),
     ]
     found += [(m.at_ms, BRAKE if "halted" in m.what else STEP, m.what) for m in r.moments]
     said = sorted((x for x in found if x[0]), key=lambda x: x[0], reverse=True)

@@ -44,6 +44,8 @@ class Parts:
 class Run:
     """See the module. `tenant_id` is the drill organisation's."""
 
+    simulated = True
+
     def __init__(self, parts: Parts, drill: Drill, fault: Fault, tenant_id: str, real: int) -> None:
         self._parts, self.drill, self._fault, self.tenant_id, self._real = parts, drill, fault, tenant_id, real
         self._who = system_principal(tenant_id, NAME)
@@ -61,6 +63,9 @@ class Run:
         return decide.report_of(
             self._fault, self._policy, self._view, self._twins, self._real, self._enrolled_ms
         )  # fmt: skip
+
+    def told(self, state: State) -> str:
+        return decide.told(state, self.report())
 
     def endpoint_ids(self) -> Sequence[str]:
         return [t.endpoint_id for t in self._twins if t.endpoint_id]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from brakeline.drills.model import Drill, Report, State
+from brakeline.drills.model import Consent, Drill, Report, State
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import encode, from_plain
 
@@ -27,7 +27,7 @@ def _drill(r: Any) -> Drill:
     report = from_plain(Report, json.loads(r["report"])) if r["report"] else None
     return Drill(
         r["drill_id"], r["fault"], r["endpoints"], ms(r["asked_at"]), r["asked_by"], State(r["state"]),
-        ms(r["ended_at"]), r["why"], report,
+        ms(r["ended_at"]), r["why"], report, r["rollout_id"] or "",
     )  # fmt: skip
 
 
@@ -43,6 +43,30 @@ async def insert(conn: Connection, tenant_id: str, d: Drill) -> bool:
     except asyncpg.UniqueViolationError:
         return False
     return True
+
+
+async def on_real(conn: Connection, drill_id: str, rollout_id: str) -> None:
+    """Its rollout over real endpoints."""
+    await conn.execute("UPDATE brakeline.drill SET rollout_id = $2 WHERE drill_id = $1", drill_id, rollout_id)
+
+
+async def consent(conn: Connection) -> Consent | None:
+    row = await conn.fetchrow("SELECT * FROM brakeline.drill_consent")
+    return Consent(ms(row["given_at"]), row["given_by"]) if row else None
+
+
+async def give_consent(conn: Connection, tenant_id: str, given: Consent) -> bool:
+    """False when it was given before."""
+    status: str = await conn.execute(
+        "INSERT INTO brakeline.drill_consent VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        tenant_id, at(given.given_ms), given.given_by,
+    )  # fmt: skip
+    return status.endswith(" 1")
+
+
+async def take_consent_back(conn: Connection) -> bool:
+    status: str = await conn.execute("DELETE FROM brakeline.drill_consent")
+    return status.endswith(" 1")
 
 
 async def end(conn: Connection, drill_id: str, state: State, why: str, report: Report | None, now_ms: int) -> bool:

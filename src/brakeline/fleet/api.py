@@ -25,6 +25,7 @@ from brakeline.fleet.model import (
     SoftwareHit,
 )
 from brakeline.fleet.service import FleetService
+from brakeline.fleet.shape import Shape
 from brakeline.fleet.store.lists import After
 from brakeline.platform.web import decode_cursor, encode_cursor
 from brakeline.protocol.messages import Package, PendingUpdate
@@ -87,6 +88,12 @@ class ScanAsked:
     """The number that the endpoint's next check-in reply carries."""
 
     scan: int
+
+
+@router.get("/fleet/shape")
+async def shape(who: Who, service: Fleet) -> Shape:
+    """How many endpoints of which kind there are, and when they are there: counts alone, for drills of one's own."""
+    return await service.shape(who)
 
 
 @router.get("/endpoints")

@@ -17,12 +17,13 @@ from brakeline.fleet.inventory import InventoryUse
 from brakeline.fleet.lists import ListUse
 from brakeline.fleet.model import EndpointState, Presence, Readings
 from brakeline.fleet.sessions import Session
+from brakeline.fleet.shaping import ShapeUse
 from brakeline.protocol.messages import CheckIn
 
 SLEEPS: Final = frozenset({"shutdown", "suspend"})  # goodbyes after which nobody is expected
 
 
-class FleetService(Enrolment, InventoryUse, ListUse):
+class FleetService(Enrolment, InventoryUse, ListUse, ShapeUse):
     """Everything that the rest of Brakeline may ask of the fleet."""
 
     async def session(self, endpoint_id: str) -> Session:

@@ -257,6 +257,17 @@ class ReleaseRef:
         return f"{self.version}-{self.sha256[:12]}"
 
 
+DRILL_PACKAGE = "brakeline-drill-order"  # how a drill on real endpoints is named among updates; no such package exists
+DRILL_FAILURE = "drill_failure"  # the code of a failure that an order of a drill asked for
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOrder:
+    """A rehearsal on a real endpoint: tell the end that is named here, and do nothing else."""
+
+    fails: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A rollout that has a place for this endpoint: get ready (plan, check), change nothing."""
@@ -269,6 +280,7 @@ class Candidate:
     undoes: str = ""  # rollout id: the way back from its updates, as this endpoint stored it beforehand
     without: tuple[UpdateRef, ...] = ()  # quarantined: never in the plan, not even as a dependency
     settings: Settings | None = None  # … or settings of the agent itself; `updates` then names their version
+    drill: DrillOrder | None = None  # … or a drill, which changes nothing; `updates` then names it
 
 
 class ActionKind(StrEnum):
@@ -419,6 +431,7 @@ class CheckIn:
     settings: str = ""  # `settings_digest` of what it runs by; "" = an agent that takes no settings from an offer
     harms: Harms | None = None  # None = an agent that tells nothing of what is done to its machine
     local: LocalLimits | None = None  # None = an agent that knows no windows and takes unsigned settings as they come
+    drills: bool = False  # it knows what an order of a drill is
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,6 +454,7 @@ class Offer:
     release: ReleaseRef | None = None
     undoes: str = ""  # rollout id: the digest is of the inverse that the endpoint stored itself, of `updates`
     settings: Settings | None = None  # the agent runs by these from now on
+    drill: DrillOrder | None = None  # nothing is done: the end that it names is told
 
 
 @dataclass(frozen=True, slots=True)

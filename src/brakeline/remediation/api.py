@@ -19,7 +19,7 @@ from brakeline.remediation.service import PAGE_MAX, RemediationService
 from brakeline.remediation.words import parsed
 from brakeline.rollout import plans
 from brakeline.rollout.model import Policy
-from brakeline.rollout.pace import BY_RISK
+from brakeline.rollout.pace import BY_RISK, CAREFUL
 from brakeline.rollout.pace_text import HEAD, rows
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import Principal
@@ -96,6 +96,17 @@ def rendered(preview: Preview) -> dict[str, Any]:
 async def policies(who: Who, remediation: Remediation) -> dict[str, Any]:
     """Every policy, oldest first. Age does not matter: of several, the most careful wins."""
     return {"items": to_plain(await remediation.policies(who))}
+
+
+@router.get("/policies/ahead")
+async def look_ahead(
+    who: Who, remediation: Remediation, pace: str = CAREFUL, q: Annotated[str, Query(alias="filter")] = ""
+) -> dict[str, Any]:
+    """What rollouts over the endpoints of a filter would look like: finish, what each ring sees, who would be reached.
+
+    The same figures as on a rollout's own page. Changes nothing.
+    """
+    return to_plain(await remediation.look_ahead(who, q, pace))  # type: ignore[no-any-return]
 
 
 @router.post("/policies", status_code=201)

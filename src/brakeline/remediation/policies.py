@@ -25,6 +25,7 @@ from brakeline.platform.observe import logger
 from brakeline.protocol.codec import to_sparse
 from brakeline.protocol.messages import Mode, Settings, SignedOrder
 from brakeline.remediation import standing, store, store_settings
+from brakeline.remediation.ahead import Ahead, ahead
 from brakeline.remediation.decide import effective, why
 from brakeline.remediation.decide import self_update as self_update_of
 from brakeline.remediation.explaining import SettingsSheet, sheet, zone_of
@@ -32,6 +33,7 @@ from brakeline.remediation.granting import Grants
 from brakeline.remediation.model import SILENT, Had, SelfUpdate, SettingsPolicy, Words
 from brakeline.remediation.remembered import Remembered
 from brakeline.remediation.words import refuse_never_open
+from brakeline.rollout.pace import CAREFUL
 from brakeline.tenancy import audit
 from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal
@@ -40,6 +42,7 @@ from brakeline.trust.artifacts import is_release_id
 REMEMBER_S: Final = 10.0  # how late a changed tag or a policy made by another process may take effect
 WAITS: Final = "What a policy adds comes by a rollout of settings: `brakeline settings plan`."
 NAME_CHARS_MAX: Final = 80
+REGIONS_COUNTED: Final = 16  # a preview asks for each; more regions than these are taken to be concerned
 POLICIES_MAX: Final = 200  # each is one question to the database every REMEMBER_S
 INTERVAL_S: Final = (60, 7 * 86400)
 
@@ -146,6 +149,21 @@ class PolicyUse:
         principal.require("policy.read")
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store.policies(conn)
+
+    async def look_ahead(self, principal: Principal, filter_text: str, pace: str = CAREFUL) -> Ahead:
+        """What rollouts over the endpoints of a filter would look like at this pace. Changes nothing."""
+        principal.require("policy.read")
+        text = render(parse(filter_text))
+        found = await self._fleet.count_matching(principal, text)
+        return ahead(found, await self._regions(principal, text), pace)
+
+    async def _regions(self, principal: Principal, text: str) -> int:
+        """In how many regions endpoints match."""
+        known = await self._fleet.values_of(principal.tenant_id, "region")
+        if not text or len(known) > REGIONS_COUNTED:
+            return len(known)
+        asked = [f"{text} {render(parse(f'region:{region}'))}" for region in known]
+        return sum([bool(await self._fleet.count_matching(principal, q)) for q in asked])
 
     async def create_policy(
         self, principal: Principal, *, name: str, filter_text: str, mode: str,

@@ -48,6 +48,7 @@ WINDOWS_MAX: Final = 50  # each with a filter is a question to the database whil
 REASON_CHARS_MAX: Final = 500
 UNREADABLE: Final = "limits cannot be read, so nothing new is offered"
 SET, REMOVE, END_WINDOW = "set-budget", "remove-budget", "end-window"
+NOTHING_SPENT: Final = Usage(FLEET, Per.HOUR, budget.ENDPOINTS_MAX, 0)
 BUDGET_ID: Final = "budget:"  # of a request about a budget, which has no id of its own
 
 
@@ -115,6 +116,8 @@ class Limits:
         self, conn: Connection, row: RolloutRow, targets: Sequence[Target], limits: TenantLimits
     ) -> Allowance:
         """What the limits leave to one rollout. Releases are leased by name where a range would reach too many."""
+        if row.change.is_drill:  # spends nothing; a freeze window holds it like everything else
+            return Allowance(NOTHING_SPENT, frozen=limits.frozen, notes=notes(targets, limits.partly))
         passes = (limits.frozen or limits.partly) and await windows_store.passes(conn, row.rollout_id)
         partly = () if passes else limits.partly
         by_name: dict[str, int] = {}

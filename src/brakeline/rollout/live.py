@@ -12,8 +12,9 @@ from typing import Final
 
 from brakeline.platform.changed import horizon
 from brakeline.platform.database import Connection
-from brakeline.protocol.messages import Candidate, UpdateRef
+from brakeline.protocol.messages import Candidate, DrillOrder, UpdateRef
 from brakeline.protocol.settings import newer_words
+from brakeline.rollout.drilling import failing
 from brakeline.rollout.model import Phase, Progress
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import changes, rollouts
@@ -40,11 +41,12 @@ class LiveRollout:
     open: dict[str, tuple[str, int]] = field(default_factory=dict)  # of whom `asked` is made, by endpoint
     moment: int = 0  # up to which its subjects were read; 0 = not at all
     whole_ms: int = 0  # when all of them were
+    failing: frozenset[str] = frozenset()  # of a drill: who is told to report a failure
 
     def follows(self, row: RolloutRow) -> LiveRollout:
         """The same rollout as it is now, with what was read of its subjects; a copy, because somebody may look."""
         return LiveRollout(row, self.targets, set(self.through), set(self.treated), self.asked, (), dict(self.open),
-                           self.moment, self.whole_ms)  # fmt: skip
+                           self.moment, self.whole_ms, self.failing)  # fmt: skip
 
     def take(self, found: list[changes.Standing]) -> None:
         """Treated endpoints as they stand now."""
@@ -63,17 +65,20 @@ class LiveRollout:
         if change.takes_back:  # no updates: an agent that does not know of ways back finds nothing to do
             return Candidate(self.row.rollout_id, generation, (), change.conffile_policy, undoes=change.undoes)
         updates = tuple(UpdateRef(p.name, p.version) for p in change.updates)
+        if change.is_drill:
+            return Candidate(self.row.rollout_id, generation, updates, drill=DrillOrder())
         return Candidate(
             self.row.rollout_id, generation, updates, change.conffile_policy, change.release,
             without=() if change.release else self.without, settings=self.targets[endpoint_id].settings,
         )  # fmt: skip
 
-    def takes(self, endpoint_id: str, *, launched: bool, settled: bool, bounded: bool) -> bool:
-        """Whether an agent may hear of it: one without a launcher takes no releases, an old one no settings, and one
-        that knows no bounds none with windows and limits."""
-        settings = self.targets[endpoint_id].settings
-        known = settled and (bounded or settings is None or not newer_words(settings))
-        return (launched or self.row.change.release is None) and (known or self.row.change.kind != SETTINGS)
+    def takes(self, endpoint_id: str, *, launched: bool, settled: bool, bounded: bool, drills: bool) -> bool:
+        """Whether an agent may hear of it: one without a launcher takes no release, an old one no settings or drill,
+        and one that knows no bounds none with windows and limits."""
+        change, settings = self.row.change, self.targets[endpoint_id].settings
+        settles = settled and (bounded or settings is None or not newer_words(settings))
+        known = (settles or change.kind != SETTINGS) and (drills or not change.is_drill)
+        return known and (launched or change.release is None)
 
 
 class LiveRollouts:
@@ -112,7 +117,10 @@ async def _live(conn: Connection, row: RolloutRow, old: LiveRollout | None, now:
     if row.blueprint.phase not in OFFERING:
         return LiveRollout(row, targets)
     since = old.moment if old is not None and old.moment <= now and at_ms - old.whole_ms < REREAD_MS else 0
-    live = old.follows(row) if old is not None and since else LiveRollout(row, targets, whole_ms=at_ms)
+    if old is not None and since:
+        live = old.follows(row)
+    else:
+        live = LiveRollout(row, targets, whole_ms=at_ms, failing=failing(targets.values(), row.change.fails))
     live.take(await changes.standings(conn, row.rollout_id, since))
     live.moment = now
     return live

@@ -41,6 +41,7 @@ class Phase(StrEnum):
 
 
 ROLLBACK: Final = "rollback"
+DRILL: Final = "drill"  # kinds of change
 FINAL: Final = frozenset({Phase.WITHDRAWN})
 EXPOSED_NO_MORE: Final = frozenset({Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN})
 
@@ -64,7 +65,8 @@ class Harmed:
 @dataclass(frozen=True, slots=True)
 class Change:
     """What is rolled out: pinned updates, or a release of ours (then the one pin names it, kind is "release"), or the
-    way back from another rollout's updates (kind is "rollback", the pins are those that are taken back).
+    way back from another rollout's updates (kind is "rollback", the pins are those that are taken back), or a drill
+    (kind is "drill"), which changes nothing: so many endpoints, the lowest draws, are told to report a failure.
 
     `exploited`: closes a finding that is exploited, so nobody is held out.
     """
@@ -77,6 +79,11 @@ class Change:
     release: ReleaseRef | None = None
     undoes: str = ""  # the rollout that a rollback takes back
     harmed: tuple[Harmed, ...] = ()  # who comes first: the lowest draws of each region
+    fails: int = 0  # of a drill
+
+    @property
+    def is_drill(self) -> bool:
+        return self.kind == DRILL
 
     @property
     def takes_back(self) -> bool:

@@ -23,6 +23,7 @@ from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import (
     Candidate,
     CheckIn,
+    DrillOrder,
     NotReady,
     Offer,
     Outcome,
@@ -48,6 +49,7 @@ from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
 TOO_OLD: Final = ("agent_too_old", "its agent takes no settings by an offer yet; it gets them when this is completed")
+NO_DRILLS: Final = ("agent_too_old", "its agent knows no drills yet, so it takes no part")
 TAKEN_BACK: Final = ("taken_back", "a policy has taken away meanwhile what this rollout would bring")
 Wished = Callable[[EndpointIdentity, Settings], Awaitable[bool]]
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
@@ -70,6 +72,7 @@ class Offering:
         self.db, self.clock, self.ids, self.cell, self.journal, self.limits = db, clock, ids, cell, journal, limits
         self.live = LiveRollouts()
         self.on_harm: Callable[[], None] | None = None  # told after a commit of harm: the reconciler looks at once
+        self.told: dict[str, dict[str, int]] = {}  # rollout -> endpoint -> when; whoever measures puts rollouts here
         self.still_wished: Wished | None = None  # whoever knows what policies wish by now (`remediation`)
 
     async def refresh(self, tenant_id: str) -> tuple[LiveRollout, ...]:
@@ -100,13 +103,19 @@ class Offering:
         return min((x.row.policy.check_in_interval_s for x in watching), default=None)
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool = True, settled: bool = True, bounded: bool = True
+        self,
+        identity: EndpointIdentity,
+        *,
+        launched: bool = True,
+        settled: bool = True,
+        bounded: bool = True,
+        drills: bool = True,
     ) -> tuple[Candidate, ...]:
         """Rollouts that the endpoint should get ready for, the oldest first. In memory.
 
         `launched`: a launcher runs its agent; without one it must not even hear of releases (older agents would plan
         them as packages). `settled`: its agent says by which settings it runs; the same with rollouts of these.
-        `bounded`: it knows windows and limits.
+        `bounded`: it knows windows and limits; `drills`: what an order of a drill is.
         """
         if identity.state is not EndpointState.ACTIVE:
             return ()
@@ -114,7 +123,7 @@ class Offering:
             x.candidate(identity.endpoint_id)
             for x in await self._live(identity)
             if x.row.blueprint.phase in OFFERING
-            and x.takes(identity.endpoint_id, launched=launched, settled=settled, bounded=bounded)
+            and x.takes(identity.endpoint_id, launched=launched, settled=settled, bounded=bounded, drills=drills)
             and x.row.wish is Wish.RUN
             and identity.endpoint_id not in x.through
             and not self.journal.pressed(identity.tenant_id, x.row.rollout_id)
@@ -127,6 +136,7 @@ class Offering:
         mine = await self._live(identity)
         tenant_id = identity.tenant_id
         halted = tuple(x.row.rollout_id for x in mine if self._stopped(tenant_id, x))
+        self._note_told(identity.endpoint_id, halted)
         if self.journal.frozen(tenant_id) is not None:  # answered without the database too: what waits there must end
             await self._note_started(identity, check_in)
             return (), halted
@@ -140,8 +150,9 @@ class Offering:
                 await self._not_ready(conn, identity, refusal, open_to)
             for live in open_to.values():
                 known = {"settled": bool(check_in.settings), "bounded": check_in.local is not None}
-                if not live.takes(identity.endpoint_id, launched=True, **known):
-                    await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *TOO_OLD)
+                if not live.takes(identity.endpoint_id, launched=True, drills=check_in.drills, **known):
+                    why = NO_DRILLS if live.row.change.is_drill else TOO_OLD
+                    await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *why)
         asking = [ready for ready in check_in.ready if ready.rollout_id in open_to]
         frozen = await self.limits.frozen_for(identity) if asking else ""
         for ready in asking:
@@ -153,6 +164,12 @@ class Offering:
                 if live.row.change.release is not None:
                     self._asked(tenant_id, ready.rollout_id, live.targets[identity.endpoint_id])
         return await self._orders(identity, open_to), halted
+
+    def _note_told(self, endpoint_id: str, halted: Iterable[str]) -> None:
+        """Of rollouts that somebody follows (`told`): when an endpoint's answer named them as stopped first."""
+        for rollout_id in halted:
+            if (told := self.told.get(rollout_id)) is not None:
+                told.setdefault(endpoint_id, self.clock.now_ms())
 
     async def _taken_back(self, identity: EndpointIdentity, live: LiveRollout) -> bool:
         """Whether policies have narrowed since its settings were planned: then they are not offered, even once."""
@@ -197,7 +214,6 @@ class Offering:
     async def _ready(self, identity: EndpointIdentity, check_in: CheckIn, ready: Ready, live: LiveRollout,
                      frozen: str) -> bool:  # fmt: skip
         """The moment of randomisation, in one transaction that a brake press waits for or prevents. True = offered."""
-        target = live.targets[identity.endpoint_id]
         async with self.db.tenant(identity.tenant_id) as conn:
             row = await rollouts.lock(conn, ready.rollout_id, change=False)
             if row is None or row.wish is not Wish.RUN or not (_rolls(row) or row.blueprint.retry):
@@ -213,11 +229,11 @@ class Offering:
             mine = await arms_store.subjects(conn, row.rollout_id, identity.endpoint_id)
             treated = next((s for s in mine if s.subject.arm is Arm.TREATED), None)
             if treated is not None:
-                return await self._offer_again(conn, identity, ready, row, target, treated)
+                return await self._offer_again(conn, identity, ready, row, live, treated)
             if not _rolls(row):
                 return False
             drawn = {s.subject.ring for s in mine}
-            return await self._randomise(conn, identity, check_in, ready, row, target, drawn)
+            return await self._randomise(conn, identity, check_in, ready, row, live, drawn)
 
     def _asked(self, tenant_id: str, rollout_id: str, target: Target) -> bool:
         """Remember who got its offer of a release just now, where it is leased by name alone: its launcher looks
@@ -256,7 +272,8 @@ class Offering:
         return ""
 
     async def _randomise(self, conn: Connection, identity: EndpointIdentity, check_in: CheckIn, ready: Ready,
-                         row: RolloutRow, target: Target, drawn: set[int]) -> bool:  # fmt: skip
+                         row: RolloutRow, live: LiveRollout, drawn: set[int]) -> bool:  # fmt: skip
+        target = live.targets[identity.endpoint_id]
         gate = row.blueprint.gate(target.region)
         tick = await arms_store.lock_tick(conn, row.rollout_id, gate.region, gate.tick) if gate else None
         now_ms = self.clock.now_ms()
@@ -271,7 +288,7 @@ class Offering:
             return False
         if arm is Arm.CONTROL and gate.ring in drawn:
             return False
-        refused = await self._over_budget(conn, identity, gate.budget - tick.treated)
+        refused = await self._no_room(conn, identity, row, gate.budget - tick.treated)
         if refused is not None:
             if refused.closes:
                 await arms_store.close_tick(conn, row.rollout_id, gate.region, gate.tick, now_ms)
@@ -287,7 +304,7 @@ class Offering:
         )  # fmt: skip
         if arm is Arm.TREATED:
             await arms_store.spend(conn, row.rollout_id, gate.region, gate.tick)
-            await self._offer(conn, identity, ready, row, 1, target.settings)
+            await self._offer(conn, identity, ready, row, 1, live)
         return arm is Arm.TREATED
 
     async def _over_budget(self, conn: Connection, identity: EndpointIdentity, left_in_tick: int) -> Refusal | None:
@@ -295,28 +312,35 @@ class Offering:
         now_ms = self.clock.now_ms()
         return budget.refusal(await budgets.state(conn, identity.endpoint_id, now_ms), left_in_tick, now_ms)
 
+    async def _no_room(
+        self, conn: Connection, identity: EndpointIdentity, row: RolloutRow, left: int
+    ) -> Refusal | None:
+        """The same for a rollout: a drill changes nothing, so it spends nothing (migration 0190)."""
+        return None if row.change.is_drill else await self._over_budget(conn, identity, left)
+
     async def _refuse(self, conn: Connection, row: RolloutRow, target: Target, refused: Refusal | None) -> None:
         """No error, and the endpoint is told nothing: it is in no arm, and its line says why."""
         if refused is not None:
             await arms_store.set_blocked(conn, row.rollout_id, target.endpoint_id, refused.code, refused.reason)
 
     async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
-                           target: Target, treated: SubjectRow) -> bool:  # fmt: skip
+                           live: LiveRollout, treated: SubjectRow) -> bool:  # fmt: skip
         """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
         made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
         if treated.subject.progress not in AGAIN or counted >= ATTEMPTS_MAX:
             return False
-        if refused := await self._over_budget(conn, identity, 1):
-            await self._refuse(conn, row, target, refused)
+        if refused := await self._no_room(conn, identity, row, 1):
+            await self._refuse(conn, row, live.targets[identity.endpoint_id], refused)
             return False
-        await self._offer(conn, identity, ready, row, made + 1, target.settings)
+        await self._offer(conn, identity, ready, row, made + 1, live)
         await arms_store.set_progress(
             conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
         )
         return True
 
     async def _offer(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
-                     attempt: int, settings: Settings | None) -> None:  # fmt: skip
+                     attempt: int, live: LiveRollout) -> None:  # fmt: skip
+        fails = identity.endpoint_id in live.failing
         now_ms = self.clock.now_ms()
         offer = Offer(
             offer_id=self.ids.new("of"),
@@ -331,7 +355,8 @@ class Offering:
             salt=row.salt.hex(),
             conffile_policy=row.change.conffile_policy,
             release=row.change.release,
-            settings=settings,
+            settings=live.targets[identity.endpoint_id].settings,
+            drill=DrillOrder(fails) if row.change.is_drill else None,
         )
         await offers.insert(conn, identity.tenant_id, offer, self.cell.sign_order(offer), attempt)
 

@@ -86,6 +86,8 @@ def there_is_something_to_compare_with(policy: Policy, _c: Change, _n: int) -> I
 
 def rings_say_what_they_do(policy: Policy, _c: Change, size: int) -> Iterator[str]:
     """Names are told apart, and the last ring is everybody, as a rollout's last ring always is."""
+    if not policy.rings:
+        yield "a plan needs at least one ring"
     twice = [name for name, n in Counter(r.name for r in policy.rings).items() if n > 1]
     if twice:
         yield f"two rings are called {twice[0]!r}: give each a name of its own"

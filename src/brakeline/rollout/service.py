@@ -22,7 +22,7 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
-from brakeline.protocol.messages import Settings
+from brakeline.protocol.messages import DRILL_PACKAGE, Settings
 from brakeline.rollout import arms, plan_lint, planner, view
 from brakeline.rollout.executor import Executor
 from brakeline.rollout.following import WHO
@@ -403,11 +403,20 @@ def _plan(policy: Policy, change: Change, size: int) -> None:
         raise Invalid("; ".join(f.text for f in wrong), rules=[f.rule for f in wrong])
 
 
+def _half_a_drill(change: Change) -> bool:
+    """Whether it says that it is a drill and carries more, or is named as one and is none."""
+    named = [p.name == DRILL_PACKAGE for p in change.updates]
+    if not change.is_drill:
+        return any(named)
+    return named != [True] or change.release is not None or bool(change.undoes)
+
+
 def _check(title: str, change: Change, policy: Policy) -> None:
     """What no rollout may be."""
     problems = [
         (not title.strip() or len(title) > TITLE_CHARS_MAX, f"a title has 1 to {TITLE_CHARS_MAX} characters"),
         (not change.updates, "a rollout needs at least one update"),
+        (_half_a_drill(change), "a drill is a drill and nothing else"),
         (not policy.rings, "a policy needs at least one ring"),
         (any(r.count is None and not 0 < (r.share or 0) <= 1 for r in policy.rings), "a ring has a count or a share"),
         (any(r.count is not None and r.count < 1 for r in policy.rings), "a ring's count is at least 1"),

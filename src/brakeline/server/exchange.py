@@ -55,7 +55,7 @@ class OrderSource(Protocol):
     """What `rollout.service.RolloutService` is to a check-in."""
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool, drills: bool
     ) -> tuple[Candidate, ...]: ...
     async def on_check_in(
         self, identity: EndpointIdentity, check_in: CheckIn
@@ -139,7 +139,7 @@ class Exchange:
         running = running_of(check_in)
         settled, bounded = bool(check_in.settings), check_in.local is not None
         candidates = await self._orders.candidates_for(
-            identity, launched=bool(running), settled=settled, bounded=bounded
+            identity, launched=bool(running), settled=settled, bounded=bounded, drills=check_in.drills
         )
         settings = await self._settings(identity, check_in.settings)
         granted = await self._grants(identity) if bounded and self._grants else None
@@ -261,6 +261,7 @@ class NoOrders:
         launched: bool,  # noqa: ARG002
         settled: bool,  # noqa: ARG002
         bounded: bool,  # noqa: ARG002
+        drills: bool,  # noqa: ARG002
     ) -> tuple[Candidate, ...]:
         return ()
 

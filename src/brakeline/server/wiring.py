@@ -20,7 +20,10 @@ from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
 from brakeline.drills.api import router as drills_router
+from brakeline.drills.own_replays import OwnReplays
 from brakeline.drills.pages import DrillPages
+from brakeline.drills.real_api import router as real_drills_router
+from brakeline.drills.replay_api import router as replay_router
 from brakeline.drills.replaying import Replays
 from brakeline.drills.run import Parts as DrillParts
 from brakeline.drills.service import DrillService
@@ -31,6 +34,7 @@ from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.service import FleetService
+from brakeline.fleet.shaping import LOOK_S, HourCount
 from brakeline.platform.bus import Bus, PostgresBus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
@@ -85,6 +89,8 @@ ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
     drills_router,
+    real_drills_router,
+    replay_router,
 )  # fmt: skip
 
 
@@ -198,7 +204,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     for name, part in found.items():
         setattr(api.state, name, part)
     replays = Replays()
-    console = build_console(api.state, lambda kit: DrillPages(kit, drills, replays, clock).routes())
+    api.state.own_replays = own = OwnReplays(fleet, replays)
+    console = build_console(api.state, lambda kit: DrillPages(kit, drills, replays, clock, own).routes())
 
     def measured(inner: Any) -> RequestContext:
         return RequestContext(inner, lambda: ids.new("rq"), clock)
@@ -212,8 +219,18 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
             *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
             Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
             Reconciler("link", linked.reconcile, EXCHANGE_S, clock),
+            Reconciler("fleet-hours", _hours_counted(HourCount(db, clock), tenancy), LOOK_S, clock),
         ),
     )  # fmt: skip
+
+
+def _hours_counted(hours: HourCount, tenancy: TenancyService) -> Callable[[], Awaitable[str]]:
+    """A line an hour and class, for every organisation."""
+
+    async def count() -> str:
+        return await hours.count(list(await tenancy.tenants()))
+
+    return count
 
 
 def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:

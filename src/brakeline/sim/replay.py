@@ -19,10 +19,11 @@ from brakeline.sim.cohorts import Case, End, Outage, run
 from brakeline.sim.incidents import Fault, Incident, Symptom
 from brakeline.sim.peer_rules import RULES
 from brakeline.sim.peers import Fleet, Human
-from brakeline.sim.rates import START_H
+from brakeline.sim.rates import EVERYBODY, START_H, Population
 from brakeline.sim.repair import hand_repairs
 
 REGIONS: Final = 8
+ATTRIBUTES: Final = 200  # values that are tested one by one
 OUTAGE_H: Final = (12.0, 27.0)  # when a telemetry outage begins and ends, hours after the start; 12 to 15 h happened
 OUTCOMES: Final = {Phase.HALTED: "halted", Phase.COMPLETED: "completed"}  # everything else stands still: held
 ENDPOINTS_MIN, ENDPOINTS_MAX, SEEDS_MAX = 1, 20_000_000, 10_000
@@ -35,6 +36,9 @@ class Request:
     endpoints: int
     seeds: int
     policy: Policy | None = None
+    population: Population = EVERYBODY
+    regions: int = REGIONS
+    attributes: int = ATTRIBUTES
 
     def policy_of(self, ours: bool) -> Policy:
         policy = self.policy or policy_for(self.endpoints)
@@ -57,12 +61,23 @@ def replay(incidents: Iterable[Incident], request: Request, say: Say = lambda _:
 def ends_of(fault: Fault | None, request: Request, ours: bool) -> list[End]:
     """One history a seed."""
     dark = fault is not None and fault.symptom is Symptom.TELEMETRY_OUTAGE
-    regions = min(REGIONS, request.endpoints)
+    regions = min(request.regions, request.endpoints)
     count = max(1, round(fault.share * regions)) if fault is not None and dark else 0
     outages = tuple(Outage(i, START_H + OUTAGE_H[0], START_H + OUTAGE_H[1]) for i in range(count))
     policy = request.policy_of(ours)
     return [
-        run(Case(request.endpoints, policy, fault, seed, regions=regions, outages=outages))
+        run(
+            Case(
+                request.endpoints,
+                policy,
+                fault,
+                seed,
+                regions=regions,
+                outages=outages,
+                attributes=request.attributes,
+                population=request.population,
+            )
+        )
         for seed in range(request.seeds)
     ]
 
@@ -99,13 +114,14 @@ def _incident(incident: Incident, request: Request) -> dict[str, Any]:
         "held_hours": spread([e.held_h for e in ends]),
         "hand_repairs": round(hand_repairs(incident, harmed["median"])),
         "why": ends[0].why,
-        "rules": rules_on(incident.fault, request.endpoints, incident),
+        "rules": rules_on(incident.fault, request.endpoints, incident, request.population),
     }
 
 
-def rules_on(fault: Fault | None, endpoints: int, incident: Incident | None = None) -> dict[str, Any]:
+def rules_on(fault: Fault | None, endpoints: int, incident: Incident | None = None,
+             population: Population = EVERYBODY) -> dict[str, Any]:  # fmt: skip
     """The same change under peers' rules: alone for twelve days, and beside a human who never sleeps."""
-    fleet = Fleet(endpoints)
+    fleet = Fleet(endpoints, population)
     found = {}
     for rule in RULES:
         alone = peers.replay(rule, fault, fleet, None)

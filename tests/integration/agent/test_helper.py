@@ -33,6 +33,7 @@ from brakeline.protocol.messages import (
     ORDER_CONTEXT,
     Action,
     ActionKind,
+    DrillOrder,
     Offer,
     Outcome,
     SignedOrder,
@@ -365,6 +366,7 @@ def test_the_way_back_is_told_and_taken_from_the_endpoints_own_store(served: Ser
         (replace(UNDOING, undoes="ro_01JD0000000000000000000007"), "no_way_back"),
         (replace(UNDOING, undoes="../../etc"), "invalid"),
         (replace(UNDOING, undoes=""), "refused"),
+        (replace(UNDOING, drill=DrillOrder()), "refused"),
         (replace(UNDOING, transaction_digest=TRANSACTION.digest), "changed"),
         (replace(UNDOING, endpoint_id="ep_01JD0000000000000000000002"), "wrong_endpoint"),
         (replace(UNDOING, expires_ms=NOW_MS - 1), "offer_expired"),
@@ -402,3 +404,11 @@ def test_it_counts_what_the_system_refused_and_tells_no_record(served: Served, t
     told = served.client.harms()
     assert told == {"ok": True, "refused": 1, "quarantined": None, "named": ["refused: sh"]}
     assert HelperClient(str(tmp_path / "nobody")).harms() is None
+
+
+def test_an_order_of_a_drill_is_none_for_the_helper_whatever_else_it_names(served: Served) -> None:
+    answer = served.client.apply(sign(replace(GENUINE, drill=DrillOrder(fails=True))), TRANSACTION, NOW_MS)
+    assert isinstance(answer, Declined)
+    assert answer.code == "refused"
+    assert "a drill changes nothing" in answer.reason
+    assert served.starter.started == []

@@ -103,6 +103,9 @@ async def test_from_what_is_vulnerable_to_what_was_deployed(fleet: SmallFleet, r
 
     code, out, _ = await run("deployment", "preview")
     assert (code, "assess only, because no policy lets it be patched" in out) == (0, True)
+    code, out, _ = await run("policy", "ahead", "--filter", "os:debian")
+    assert (code, "2 endpoints have it after" in out, "proof decides" in out) == (0, True, True)
+    assert (await run("policy", "ahead", "--pace", "warp"))[0] == 2
     code, out, _ = await run("policy", "create", "everybody", "--filter", "", "--mode", "patch", "--expect-count", "2")
     assert (code, "everybody, patch" in out) == (0, True)
     policies = json.loads((await run("policy", "list", "--json"))[1])["items"]

@@ -168,3 +168,13 @@ def test_at_390_px_brake_is_in_the_viewport_wherever_one_has_scrolled(visit: Cal
     assert box["width"] > 300, "the bar is as wide as the thumb reaches"
     page.locator("#brake").click()
     expect(page.locator("#brake")).to_contain_text("BRAKED")
+
+
+def test_the_preview_of_a_policy_follows_what_is_typed_and_keeps_the_words(visit: Callable[..., Page]) -> None:
+    """Also before it has a name: looking is no wish."""
+    page = visit("/policies")
+    assert page.locator("#ahead").count() == 0
+    page.locator("#policy-filter").fill("os:debian")
+    expect(page.locator("#ahead")).to_contain_text("at the earliest, at pace careful")
+    expect(page.locator("#policy-filter")).to_have_value("os:debian")
+    assert "filter=os%3Adebian" in page.url

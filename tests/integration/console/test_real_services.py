@@ -297,6 +297,13 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert "all are left out" in await house.page("/rollouts/new?filter=os:debian&selection=security")
     looked = await house.page("/policies?name=patch+all&filter=os:debian&mode=patch")
     assert "Would concern 4 endpoints" in looked
+    assert "4 endpoints have it after 3.2 d at the earliest, at pace careful, in 3 rings" in looked
+    assert "Have it when it is found" in looked
+    part = await house.get("/policies?filter=os:debian&mode=patch&pace=fast", hx_request="true")
+    assert "<html" not in part.text, "the preview alone, for a form that is being written"
+    assert "at pace fast" in part.text
+    assert "Give it a name" in part.text
+    assert "there are careful, fast, emergency" in await house.page("/policies?filter=&pace=warp")
     assert (await house.post("/policies", name="patch all", filter="os:debian", mode="patch")).status == 409
     stale = await house.post("/policies", name="patch all", filter="os:debian", mode="patch", expect_count="9")
     assert stale.status == 409

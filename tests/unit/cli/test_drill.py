@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from brakeline.cli.__main__ import main
+from brakeline.fleet.shape import shape
+from brakeline.protocol.codec import to_plain
 
 INCIDENTS = Path(__file__).resolve().parents[2] / "data/incidents/incidents.json"
 
@@ -95,3 +97,46 @@ def test_a_plan_in_yaml_is_used_and_one_that_cannot_work_is_refused(
     plan.write_text("rings:\n- {name: one, size: 40, bake_s: 1 h}\n")
     code, told = drill(capsys, *words)
     assert (code, "There are name, bake_s, share, count" in json.dumps(told)) == (2, True)
+
+
+def shaped(tmp_path: Path, **changes: Any) -> Path:
+    """The shape of four hundred servers, as `fleet shape --json` prints it."""
+    counts = {"class": {"server": 400}, "region": {"eu": 400}, "os": {"debian-12": 400}, "tag": {}}
+    file = tmp_path / "shape.json"
+    file.write_text(json.dumps(to_plain(shape(0, counts, ())) | changes))
+    return file
+
+
+def test_the_fleets_own_shape_and_plan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ("replay", str(few(tmp_path)), "--shape", str(shaped(tmp_path)), "--seeds", "1")
+    code = main(["drill", *words, "--json"])
+    out, said = capsys.readouterr()
+    told = json.loads(out)
+    assert (code, told["endpoints"]) == (0, 400)
+    assert told["incidents"][0]["harmed"]["median"] < 50
+    assert "its history of 0 h is too short (a week is needed), so the defaults of `sim.rates` are used" in said
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("rings:\n  - {name: everybody, bake_s: 26 h, share: 1.0}\n")
+    _, worse = drill(capsys, *words, "--plan", str(plan))
+    assert worse["incidents"][0]["harmed"]["median"] > told["incidents"][0]["harmed"]["median"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--shape", "SHAPE", "--endpoints", "5"], "either --shape or --endpoints"), (["--own"], "--plan and --seeds"),
+        (["--shape", "FILE"], "fleet shape --json"),
+    ],
+)  # fmt: skip
+def test_a_shape_and_what_does_not_go_with_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], says: str
+) -> None:
+    names = {"SHAPE": str(shaped(tmp_path)), "FILE": str(few(tmp_path))}
+    code, told = drill(capsys, "replay", names["FILE"], *(names.get(w, w) for w in words))
+    assert code == 2
+    assert says in json.dumps(told)
+
+
+def test_a_drill_on_real_endpoints_has_no_plan_and_no_size(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("run", "real", "--endpoints", "5"), ("run", "bad-release", "--fail", "2"), ("replay",)):
+        assert drill(capsys, *words)[0] == 2

@@ -42,7 +42,7 @@ class Source:
     asked: int = 0
 
     async def candidates_for(
-        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool
+        self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool, drills: bool
     ) -> tuple[Candidate, ...]:
         return self.candidates
 

@@ -109,10 +109,11 @@ async def subjects(conn: Connection, rollout_id: str, endpoint_id: str | None = 
 
 
 async def watched_elsewhere(conn: Connection, rollout_id: str, endpoint_id: str) -> str:
-    """The other rollout in progress that has this endpoint in an arm; "" = none."""
+    """The other rollout in progress that has this endpoint in an arm; "" = none. Nothing waits for a drill."""
     found: str | None = await conn.fetchval(
         """SELECT s.rollout_id FROM brakeline.rollout_subject s JOIN brakeline.rollout r USING (tenant_id, rollout_id)
-           WHERE s.endpoint_id = $2 AND s.rollout_id <> $1 AND r.phase IN ('rolling', 'holding') LIMIT 1""",
+           WHERE s.endpoint_id = $2 AND s.rollout_id <> $1 AND r.phase IN ('rolling', 'holding')
+             AND r.change ->> 'kind' IS DISTINCT FROM 'drill' LIMIT 1""",
         rollout_id, endpoint_id,
     )  # fmt: skip
     return found or ""

@@ -81,7 +81,8 @@ async def reserved(conn: Connection, rollout_id: str) -> int:
     found: int = await conn.fetchval(
         """SELECT coalesce(sum(t.budget - t.treated), 0) FROM brakeline.rollout_tick t
            JOIN brakeline.rollout r USING (tenant_id, rollout_id)
-           WHERE t.closed_at IS NULL AND t.rollout_id <> $1 AND r.phase = 'rolling' AND r.wish = 'run'""",
+           WHERE t.closed_at IS NULL AND t.rollout_id <> $1 AND r.phase = 'rolling' AND r.wish = 'run'
+             AND r.change ->> 'kind' IS DISTINCT FROM 'drill'""",
         rollout_id,
     )
     return found
@@ -90,6 +91,7 @@ async def reserved(conn: Connection, rollout_id: str) -> int:
 async def sharers(conn: Connection) -> int:
     """Rollouts that go on now."""
     found: int = await conn.fetchval(
-        "SELECT count(*) FROM brakeline.rollout WHERE phase IN ('draft', 'rolling') AND wish = 'run'"
+        """SELECT count(*) FROM brakeline.rollout WHERE phase IN ('draft', 'rolling') AND wish = 'run'
+             AND change ->> 'kind' IS DISTINCT FROM 'drill'"""
     )
     return found
