@@ -36,7 +36,7 @@ class Wire:
     bend: Callable[[str, bytes], bytes] = lambda _, body: body
 
     def post_of(self, caller: str) -> Callable[..., object]:
-        async def post(url: str, path: str, ca_pem: str, body: bytes) -> tuple[int, bytes]:
+        async def post(url: str, path: str, ca_pem: str, body: bytes, within_s: float = 5) -> tuple[int, bytes]:
             callee = url.removeprefix("https://")
             if {caller, callee} & self.cut:
                 raise Unavailable(f"{callee} does not answer: cut off")
@@ -73,6 +73,8 @@ class Cell(SmallFleet):
         """As the server's cell plane does."""
         try:
             found = await (self.conducting.on_exchange if path == EXCHANGE_ROUTE else self.cells.on_join)(body)
+            if callable(found):
+                found = await found()
         except Fault as e:
             return e.status, json.dumps(problem(e, "")).encode()
         return 200, encode(found)

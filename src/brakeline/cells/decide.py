@@ -7,8 +7,10 @@ doubt never widens: whoever is doubted gets no grants, and what has no grant hol
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 from brakeline.cells import residency
@@ -19,6 +21,7 @@ from brakeline.cells.model import (
     EXCHANGE_CONTEXT,
     GRANT_CONTEXT,
     GRANT_MS_MAX,
+    HELD_S_MAX,
     REPORTS_MAX,
     RINGS_MAX,
     SKEW_MAX_MS,
@@ -29,6 +32,7 @@ from brakeline.cells.model import (
     Link,
     Member,
     MemberState,
+    Sent,
     Signed,
     Stand,
 )
@@ -113,6 +117,20 @@ def check_exchange(member: Member, said: Exchange, now_ms: int) -> None:
         raise _doubt("malformed", "its counter is absurdly high")
     if len(said.reports) > REPORTS_MAX or len({r.lead_id for r in said.reports}) != len(said.reports):
         raise _doubt("malformed", "it reports too much, or one lead twice")
+
+
+def held_s(sent: Sent) -> int:
+    """How long the answer may be held open for news: as asked, within bounds, and never where nothing was told yet."""
+    return max(0, min(sent.wait_s, HELD_S_MAX)) if sent.has else 0
+
+
+def essence(grants: Iterable[Grant]) -> str:
+    """What makes a cell act in what it is granted, in one word: not when it ends, nor in which words."""
+    said = [
+        [g.lead_id, g.revision, g.stand.value, [[r.name, r.bake_s, r.upto] for r in g.rings]]
+        for g in sorted(grants, key=lambda g: g.lead_id)
+    ]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def plausible(report: CellReport, last: CellReport | None, granted: int) -> str:

@@ -45,6 +45,7 @@ from brakeline.remediation.service import RemediationService
 from brakeline.remediation.settings_api import router as settings_router
 from brakeline.rollout.acts import Acts
 from brakeline.rollout.api import router as rollout_router
+from brakeline.rollout.calling import Calling
 from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.executor import RECONCILE_S
 from brakeline.rollout.freeze_api import router as freeze_router
@@ -105,6 +106,8 @@ class Services:
     exchange: Exchange
     follower: InventoryFollower
     console: Console
+    calling: Calling
+    conducting: Conducting
     app: App
     flush: Reconciler
     reconcilers: tuple[Reconciler, ...]
@@ -120,10 +123,12 @@ class Services:
         waking = listen_for_wakes(self.bus, self.exchange, self.rollout.refresh)
         self.tasks.append(asyncio.create_task(waking, name="wakes"))
         self.tasks.append(asyncio.create_task(self.follower.run(), name="inventories"))
+        self.tasks.append(asyncio.create_task(self.calling.run(), name="links"))
 
     def on_stop(self) -> None:
         """The server stops: whatever holds connections open must answer now."""
         self.exchange.end_all()
+        self.conducting.waiting.end_all()
         self.console.feed.stop()
 
     async def stop(self) -> None:
@@ -167,7 +172,6 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     releasing = Releasing(rollout, releases)
     follow = FollowOrders(remediation, releases)
     exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout))
-    rollout.on_stop = exchange.stop_tenant
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)
     Acts(rollout, tenancy.approvals)
@@ -177,6 +181,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         Conducting(db, clock, ids, bus, cells, tenancy.approvals, rollout.journal.frozen),
         Linked(rollout, cells),
     )
+    leading = Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock)
+    rollout.on_stop = _stopping(exchange, leading)
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
@@ -203,12 +209,21 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
-        replays, exchange, follower, console, app, flush, (
+        replays, exchange, follower, console, Calling(linked, bus), conducting, app, flush, (
             *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
-            Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
-            Reconciler("link", linked.reconcile, EXCHANGE_S, clock),
+            leading,
         ),
     )  # fmt: skip
+
+
+def _stopping(exchange: Exchange, leading: Reconciler) -> Callable[[str], None]:
+    """A stop is told to endpoints at once, and to the cells that wait for what this one leads."""
+
+    def stopped(tenant_id: str) -> None:
+        exchange.stop_tenant(tenant_id)
+        leading.kick()
+
+    return stopped
 
 
 def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:
