@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from brakeline.core.clock import Clock
 from brakeline.fleet.model import Presence
@@ -24,6 +24,8 @@ from brakeline.rollout.led import Led
 from brakeline.rollout.limit_within import within
 from brakeline.rollout.limits import Limits, TenantLimits
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
+from brakeline.rollout.pooled import Pooled
+from brakeline.rollout.pooled import explained as pooled_explained
 from brakeline.rollout.situation import Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import offers, rollouts
@@ -37,6 +39,13 @@ WATCH_MS: Final = 7 * 86_400_000  # an ended rollout is watched for a week: late
 EXPIRY_SLACK_MS: Final = 5_000  # an endpoint's clock and network may lag: it was heard this long after the expiry
 WHO: Final = "brakeline"
 NOBODY_LEADS: Final = Led("", "", None, trouble="this process hears of no conductor")
+
+
+class PoolsOf(Protocol):
+    """What several organisations know together (`pools.Pools`)."""
+
+    async def judged_by(self, conn: Connection, situation: Situation, now_ms: int) -> Pooled: ...
+
 
 LedOf = Callable[[Connection, str, str], Awaitable[Led]]  # of a tenant's rollout
 
@@ -62,6 +71,7 @@ class Executor:
         self._tallies = Tallies()
         self._samples: dict[str, tuple[int, int, int, int]] = {}
         self.led_of: LedOf | None = None  # `linked.Linked` puts itself here; without it what is led holds
+        self.pools: PoolsOf | None = None  # `pools.Pools` puts itself here; without it each is judged alone
 
     async def tenants(self) -> list[str]:
         """Ids of all tenants."""
@@ -105,7 +115,9 @@ class Executor:
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
-            planned = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
+            pooled = await self._pooled(conn, situation, now_ms)
+            planned = planner.decide(row.policy, row.blueprint, pooled.seen, now_ms)
+            planned = pooled_explained(pooled, row.policy, row.blueprint, *planned, now_ms)
             proposed, report = explained(situation, *planned, freeze)
             leading = await self.leading(conn, tenant_id, row)
             if leading is not None:
@@ -120,6 +132,11 @@ class Executor:
             await self._refresh(tenant_id)
             await self._bus.publish(f"rollout:{tenant_id}", rollout_id)
         return stepped
+
+    async def _pooled(self, conn: Connection, situation: Situation, now_ms: int) -> Pooled:
+        if self.pools is None:
+            return Pooled(situation.summary, situation.summary)
+        return await self.pools.judged_by(conn, situation, now_ms)
 
     async def leading(self, conn: Connection, tenant_id: str, row: RolloutRow) -> Led | None:
         """What a conductor lets this rollout do; None = nobody leads it."""

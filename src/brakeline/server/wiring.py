@@ -53,6 +53,8 @@ from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.lead_api import router as lead_router
 from brakeline.rollout.limits_api import router as limits_router
 from brakeline.rollout.linked import EXCHANGE_S, Linked
+from brakeline.rollout.pool_api import router as pool_router
+from brakeline.rollout.pools import Pools
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.restarting import Restarting
@@ -82,7 +84,7 @@ SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever e
 ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
-    drills_router,
+    drills_router, pool_router,
 )  # fmt: skip
 
 
@@ -175,6 +177,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)
     Acts(rollout, tenancy.approvals)
+    pools = Pools(rollout, tenancy.approvals)
     cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
     CellActs(cells, tenancy.approvals, fleet)
     conducting, linked = (
@@ -193,7 +196,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
-        "drills": drills, "cells": cells, "conducting": conducting, "holding": holding,
+        "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():

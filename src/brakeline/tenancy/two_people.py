@@ -37,6 +37,7 @@ class Act(StrEnum):
     ROLES = "person.set-roles"  # to more than before
     PARDON = "release.pardon"
     CELLS = "cell.trust"  # to believe a conductor, to let a cell take part again
+    POOL = "pool.consent"  # to share evidence with other organisations, and be stopped by theirs
     CONTENT = "content.accept"  # that takes findings away, or a bound of content that is raised
 
 
@@ -44,7 +45,7 @@ APPROVES: Final[Mapping[Act, str]] = {
     Act.RESUME: "rollout.approve", Act.FAST_LANE: "rollout.approve", Act.LIMITS: "rollout.approve",
     Act.UNFREEZE: "rollout.approve", Act.ROLES: "people.manage", Act.PARDON: "rollout.approve",
     Act.CELLS: "rollout.approve",
-    Act.CONTENT: "rollout.approve",
+    Act.CONTENT: "rollout.approve", Act.POOL: "rollout.approve",
 }  # fmt: skip
 
 
