@@ -32,6 +32,8 @@ NOTICES: Final = {
     "policy-gone": "The policy is removed. What follows from the others holds at each endpoint's next check-in.",
     "content": "Accepted. If nothing else is against it, it is live now.",
     "content-refused": "Refused. The last good content stays until newer comes.",
+    "pool": "Shared from now on: the others' evidence counts with the next look of the brake.",
+    "pool-left": "Nothing is shared any more, and nobody else's evidence counts.",
     "budget": "The budget holds from the next offer on.",
     "budget-gone": "The budget is removed.",
     "window": "The freeze window is in the list; while it is in force nobody it is for gets a new offer.",

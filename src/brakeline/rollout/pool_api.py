@@ -1,4 +1,4 @@
-"""People's routes of the pool below `/api/v1/pool`: whether this organisation shares its evidence, and what it hears."""
+"""People's routes of the pool below `/api/v1/pool`: whether this organisation shares its evidence, what it hears."""
 
 from __future__ import annotations
 
