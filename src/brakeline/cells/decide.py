@@ -56,8 +56,9 @@ def _doubt(code: str, text: str) -> Doubt:
     return Doubt(text, why=code)
 
 
-def opened(signed: Signed, context: bytes, key: str, kind: type[T]) -> T:
-    """The message in `signed`. `Doubt` where the key did not sign it or it is not understood whole."""
+def opened(signed: Signed, context: bytes, key: str, kind: type[T], *, counts: bool = False) -> T:
+    """The message in `signed`. `Doubt` where the key did not sign it or it is not understood whole; of one that only
+    `counts`, numbers that a later version added are passed over."""
     payload = signed.payload.encode()
     try:
         public, signature = bytes.fromhex(key), bytes.fromhex(signed.signature)
@@ -67,7 +68,7 @@ def opened(signed: Signed, context: bytes, key: str, kind: type[T]) -> T:
         raise _doubt("signature", "it is not signed by the key that was registered for this link")
     try:
         message = decode(kind, payload)
-        _nothing_unknown(json.loads(payload), to_plain(message), "$")
+        _nothing_unknown(json.loads(payload), to_plain(message), "$", counts)
     except Malformed as e:
         raise _doubt("malformed", f"it is not understood: {e.detail}") from None
     return message
@@ -80,16 +81,19 @@ def whole(kind: type[T], text: str) -> T:
     return found
 
 
-def _nothing_unknown(said: Any, known: Any, where: str) -> None:
-    """What permits must be understood whole, and what counts must hold nothing besides counts."""
+def _nothing_unknown(said: Any, known: Any, where: str, counts: bool = False) -> None:
+    """What permits must be understood whole, and what counts must hold nothing besides counts: more of these are
+    passed over, a text is not."""
     if isinstance(said, dict) and isinstance(known, dict):
         for key, value in said.items():
+            if key not in known and counts and isinstance(value, (int, float)):
+                continue
             if key not in known:
                 raise Malformed(f"{where} has a field {str(key)[:40]!r} that this version does not know")
-            _nothing_unknown(value, known[key], f"{where}.{key}")
+            _nothing_unknown(value, known[key], f"{where}.{key}", counts)
     elif isinstance(said, list):
         for i, (mine, theirs) in enumerate(zip(said, known, strict=True)):
-            _nothing_unknown(mine, theirs, f"{where}[{i}]")
+            _nothing_unknown(mine, theirs, f"{where}[{i}]", counts)
 
 
 # --- at the conductor -------------------------------------------------------------------------------------------------
@@ -97,7 +101,7 @@ def _nothing_unknown(said: Any, known: Any, where: str) -> None:
 
 def heard(member: Member, signed: Signed, now_ms: int) -> Exchange:
     """What a member says. `Doubt` for another's name, a repeated or older message, a clock too far from ours."""
-    said = opened(signed, EXCHANGE_CONTEXT, member.public_key, Exchange)
+    said = opened(signed, EXCHANGE_CONTEXT, member.public_key, Exchange, counts=True)
     check_exchange(member, said, now_ms)
     return said
 

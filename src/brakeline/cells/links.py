@@ -119,7 +119,7 @@ class Links(Base):
         async with self._db.tenant(tenant_id) as conn:
             counter = await store.next_counter(conn, self._clock.now_ms())
         said = Exchange(link.link_id, link.cell, counter, self._clock.now_ms(), __version__, reports)
-        payload = encode(said)
+        payload = encode_sparse(said)  # so a conductor of the version before meets no word that says nothing yet
         message = Signed(payload.decode(), self._cell.sign(EXCHANGE_CONTEXT + payload).hex())
         sent = Sent(link.their_tenant, link.link_id, message, wait_s, has)
         raw = await self._call(link.url, EXCHANGE_ROUTE, link.ca_pem, sent)
