@@ -8,7 +8,7 @@ compared across cells travels as an age.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
@@ -94,10 +94,8 @@ class CellPart:
     excused: int = 0
 
 
-SUMMED: Final = (  # figures of a part that are added up over a cell's regions
-    "treated", "set_aside", "known", "proven", "passed", "passed_known", "passed_proven", "open", "failed",
-    "failed_news", "seen", "baked", "consenting", "restarted", "excused",
-)  # fmt: skip
+NOT_SUMMED: Final = frozenset({"ring", "machine_class", "youngest_age_s"})
+SUMMED: Final = tuple(f.name for f in fields(CellPart) if f.name not in NOT_SUMMED)  # added up over a cell's regions
 
 
 @dataclass(frozen=True, slots=True)

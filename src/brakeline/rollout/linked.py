@@ -175,10 +175,10 @@ class Linked:
 
     async def _halt(self, who: Principal, rollout_id: str) -> None:
         """As a press of the brake: durable before anything else, and told to endpoints at once."""
-        async with self._rollouts.db.tenant(who.tenant_id) as conn:
-            found = await self._rollouts.situation_of(conn, who.tenant_id, rollout_id)
-        stopped = found is None or found.row.blueprint.phase in led.STOPS  # by itself: its own reason stays
-        if not stopped and found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
+        found = await self._rollouts.stands(who.tenant_id, rollout_id)
+        if found is None or found[0] in led.STOPS:  # by itself: its own reason stays
+            return
+        if found[1] not in (Wish.BRAKE, Wish.WITHDRAW):
             await self._rollouts.brake(who, rollout_id)
 
     async def _make(self, who: Principal, grant: Grant) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from brakeline.cells import residency
-from brakeline.cells.model import Cause, Grant, GrantedRing, Stand
+from brakeline.cells.model import SUMMED, Cause, Grant, GrantedRing, Stand
 from brakeline.protocol.codec import encode
 from brakeline.rollout import evidence, led, planner
 from brakeline.rollout.alpha import alpha_table
@@ -30,7 +30,7 @@ from brakeline.rollout.model import (
     Subject,
     Wish,
 )
-from brakeline.rollout.summary import Summary, summarise
+from brakeline.rollout.summary import Part, Summary, summarise
 
 NOW = 1_795_400_000_000
 POLICY = Policy((Ring("one", 60, count=1), Ring("all", 60, share=1.0)), guard=Guard(holdout=0.0))
@@ -150,3 +150,9 @@ def test_a_stop_that_the_conductor_ordered_is_not_told_back_as_the_cell_s_own() 
 def test_a_cell_may_tell_every_signal_and_group_that_has_a_row_of_its_own() -> None:
     assert {*evidence.SIGNALS, evidence.EXPLICIT} == residency.SIGNALS
     assert {row.group for row in alpha_table(Policy((Ring("all", 1, share=1.0),)), ())} == residency.GROUPS
+
+
+def test_a_cell_tells_every_figure_that_the_brake_judges_a_part_by() -> None:
+    """A figure that is added to one of them and not to the other would be judged as 0 by the conductor."""
+    place = {"ring", "region", "machine_class", "youngest_ms"}
+    assert {f.name for f in fields(Part)} - place == set(SUMMED)
