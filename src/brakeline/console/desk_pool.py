@@ -6,7 +6,7 @@ from brakeline.console import present
 from brakeline.console.desk_base import DeskBase
 from brakeline.console.present_cells import STATES
 from brakeline.console.screens import Visitor
-from brakeline.console.views_pool import PooledRow, PoolPage
+from brakeline.console.views_pool import PartnerRow, PooledRow, PoolPage
 from brakeline.rollout.pools import PooledRollout
 
 
@@ -14,10 +14,13 @@ class DeskPool(DeskBase):
     """See the module."""
 
     async def pool(self, who: Visitor) -> PoolPage:
-        view = await self.s.pools.view(who.principal)
-        since = f"since {present.ago(view.given_ms, self.s.clock.now_ms())}, by {view.given_by}"
+        view, now_ms = await self.s.pools.view(who.principal), self.s.clock.now_ms()
+        since = f"since {present.ago(view.given_ms, now_ms)}, by {view.given_by}"
         rows = tuple(PooledRow(r.id, r.title, STATES[r.state], says(r)) for r in view.rollouts)
-        return PoolPage(since if view.given_ms else "", rows, who.may("limits.write"))
+        partners = tuple(
+            PartnerRow(p.name, p.public_key[:16] + "…", present.ago(p.taken_ms, now_ms)) for p in view.partners
+        )
+        return PoolPage(since if view.given_ms else "", rows, partners, view.key, who.may("limits.write"))
 
     async def pool_join(self, who: Visitor) -> str:
         found = await self.s.pools.consent(who.principal)
@@ -25,6 +28,9 @@ class DeskPool(DeskBase):
 
     async def pool_leave(self, who: Visitor) -> None:
         await self.s.pools.withdraw(who.principal)
+
+    async def pool_part(self, who: Visitor, name: str) -> None:
+        await self.s.pools.remove_partner(who.principal, name)
 
 
 def says(r: PooledRollout) -> str:

@@ -33,6 +33,7 @@ NOTICES: Final = {
     "content": "Accepted. If nothing else is against it, it is live now.",
     "content-refused": "Refused. The last good content stays until newer comes.",
     "pool": "Shared from now on: the others' evidence counts with the next look of the brake.",
+    "pool-parted": "What that partner told counts no more.",
     "pool-left": "Nothing is shared any more, and nobody else's evidence counts.",
     "budget": "The budget holds from the next offer on.",
     "budget-gone": "The budget is removed.",

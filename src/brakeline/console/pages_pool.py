@@ -21,6 +21,7 @@ class PoolPages:
             Route(PAGE, self.page),
             Route(f"{PAGE}/join", self.join, methods=["POST"]),
             Route(f"{PAGE}/leave", self.leave, methods=["POST"]),
+            Route(f"{PAGE}/partners/{{name}}/part", self.part, methods=["POST"]),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -35,3 +36,8 @@ class PoolPages:
         who, _ = await self.kit.posted(request)
         await self.screens.pool_leave(who)
         return RedirectResponse(f"{PAGE}?done=pool-left", 303)
+
+    async def part(self, request: Request) -> Response:
+        who, _ = await self.kit.posted(request)
+        await self.screens.pool_part(who, request.path_params["name"])
+        return RedirectResponse(f"{PAGE}?done=pool-parted", 303)

@@ -336,6 +336,10 @@ class Showroom(Screens):
         who.principal.require("limits.write")
         self.presses.append("pool leave")
 
+    async def pool_part(self, who: Visitor, name: str) -> None:
+        who.principal.require("limits.write")
+        self.presses.append(f"pool part {name}")
+
     async def isolate_self(self, who: Visitor, reason: str) -> None:
         who.principal.require("rollout.brake")
         self.presses.append(f"isolate: {reason}")

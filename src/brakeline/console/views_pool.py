@@ -18,9 +18,20 @@ class PooledRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PartnerRow:
+    """An organisation of another installation."""
+
+    name: str
+    key: str
+    taken: str
+
+
+@dataclass(frozen=True, slots=True)
 class PoolPage:
-    """Whether this organisation shares its evidence. `since` "" = it does not."""
+    """Whether this organisation shares its evidence. `since` "" = it does not; `key`: what partners elsewhere pin."""
 
     since: str
     rows: tuple[PooledRow, ...] = ()
+    partners: tuple[PartnerRow, ...] = ()
+    key: str = ""
     may_write: bool = False

@@ -28,6 +28,7 @@ Told = Mapping[Row, Mapping[int, Bets]]  # as in `Summary.table`: by question an
 NOTHING_TOLD: Final = 0.0  # log e-value of whoever has no data
 KINDS: Final = frozenset({"updates", "release", "content"})  # the same for everybody; a way back and settings are not
 RINGS_MAX: Final = 32
+CHECKPOINTS_MAX: Final = 16
 LOG_MAX: Final = 1e7  # no sum of logs of bets comes near
 
 

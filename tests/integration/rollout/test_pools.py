@@ -9,14 +9,20 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support_rollout import CHANGE, OWNER, SmallFleet, quick_policy
 
+from brakeline.cells.decide import Doubt
+from brakeline.cells.model import Signed
 from brakeline.core.clock import ManualClock
-from brakeline.core.errors import Forbidden
+from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
+from brakeline.fleet.cell import CellIdentity
 from brakeline.platform.database import Database
+from brakeline.protocol.codec import encode
 from brakeline.rollout import evalue
 from brakeline.rollout.evidence import SILENT, Counts
 from brakeline.rollout.model import Change, Pin, Policy
+from brakeline.rollout.pool_sheet import CONTEXT, Sheet, SheetRow, read
 from brakeline.rollout.pooling import subject_of
 from brakeline.rollout.pools import Pools
 from brakeline.rollout.store import pools as store
@@ -201,3 +207,98 @@ async def test_the_application_reaches_nobody_s_figures_directly(world: World) -
     async with world.db.tenant("te_2") as conn:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await conn.fetch("SELECT * FROM brakeline.pool_bet")
+
+
+# --- other installations ----------------------------------------------------------------------------------------------
+
+ELSEWHERE = CellIdentity(Ed25519PrivateKey.from_private_bytes(b"e" * 32))
+
+
+def sheet_of(made_ms: int, *rows: SheetRow) -> Signed:
+    payload = encode(Sheet(made_ms, "0.1.0", rows))
+    return Signed(payload.decode(), ELSEWHERE.sign(CONTEXT + payload).hex())
+
+
+def bad_row(ring: int = 0) -> SheetRow:
+    return SheetRow(subject_of(CHANGE, POLICY), *ROW, ring, BAD)
+
+
+async def test_a_partner_s_sheet_halts_and_says_so_until_it_is_parted_from(world: World) -> None:
+    await world.pools.consent(OWNER)
+    assert await world.pools.add_partner(OWNER, "acme", ELSEWHERE.public_hex) is None
+    rollout_id = await world.create(POLICY)
+    await world.rounds(2)
+    await world.pools.take_in(OWNER, "acme", sheet_of(world.clock.now_ms(), bad_row()))
+    await world.round()
+    assert (await world.lines(rollout_id))[0].startswith("halted: evidence of 1 other organisation and this one")
+    await world.pools.remove_partner(OWNER, "acme")
+    assert (await world.pools.view(OWNER)).partners == ()
+    other = await world.create(POLICY, replace(CHANGE, title="again"))
+    await world.rounds(2)
+    assert not any("evidence of 1 other" in x for x in await world.lines(other))
+
+
+async def test_what_one_installation_exports_another_takes_in_and_no_endpoint_is_in_it(world: World) -> None:
+    await world.pools.consent(OWNER)
+    await world.create(POLICY)
+    for t in world.twins[:3]:
+        t.alive = False
+    await world.rounds(30)
+    signed = await world.pools.sheet(OWNER)
+    sheet = read(signed, world.service.cell.public_hex, 0, world.clock.now_ms())
+    assert {r.subject for r in sheet.rows} == {subject_of(CHANGE, POLICY)}
+    assert any(any(r.bets) for r in sheet.rows)
+    for word in ("te_1", "ro_", "libssl3", "os:debian", "Olga", *(t.hostname for t in world.twins),
+                 *(t.identity.endpoint_id for t in world.twins)):  # fmt: skip
+        assert word not in signed.payload
+
+
+async def test_without_consent_there_is_no_sheet_and_a_partner_s_is_not_heard(world: World) -> None:
+    with pytest.raises(Conflict, match="shares nothing"):
+        await world.pools.sheet(OWNER)
+    await world.pools.add_partner(OWNER, "acme", ELSEWHERE.public_hex)
+    await world.pools.take_in(OWNER, "acme", sheet_of(world.clock.now_ms(), bad_row()))
+    rollout_id = await world.create(POLICY)
+    await world.rounds(3)
+    assert await state(world, rollout_id) == "rolling"
+
+
+async def test_a_sheet_that_is_old_repeated_or_of_nobody_changes_nothing(world: World) -> None:
+    await world.pools.add_partner(OWNER, "acme", ELSEWHERE.public_hex)
+    now_ms = world.clock.now_ms()
+    await world.pools.take_in(OWNER, "acme", sheet_of(now_ms))
+    wrong = {
+        "no newer": sheet_of(now_ms, bad_row()),
+        "from the future": sheet_of(now_ms + 3_600_000),
+        "says one thing twice": sheet_of(now_ms + 1, bad_row(), bad_row()),
+        "no evidence of ours": sheet_of(now_ms + 1, replace(bad_row(), group="os:debian-12")),
+        "not signed by the key": replace(sheet_of(now_ms + 1), signature="00" * 64),
+    }
+    for says, signed in wrong.items():
+        with pytest.raises(Doubt, match=says):
+            await world.pools.take_in(OWNER, "acme", signed)
+    with pytest.raises(NotFound):
+        await world.pools.take_in(OWNER, "else", sheet_of(now_ms + 1))
+    (partner,) = (await world.pools.view(OWNER)).partners
+    assert partner.made_ms == now_ms
+
+
+async def test_a_partner_needs_a_name_a_key_of_another_and_after_the_first_week_a_second_person(world: World) -> None:
+    for name, key in (("Acme", ELSEWHERE.public_hex), ("acme", "no key"), ("acme", world.service.cell.public_hex)):
+        with pytest.raises(Invalid):
+            await world.pools.add_partner(OWNER, name, key)
+    await world.pools.add_partner(OWNER, "acme", ELSEWHERE.public_hex)
+    with pytest.raises(Conflict):
+        await world.pools.add_partner(OWNER, "acme", ELSEWHERE.public_hex)
+    world.clock.advance(8 * 86_400)
+    asked = await world.pools.add_partner(OWNER, "other", ELSEWHERE.public_hex)
+    assert isinstance(asked, Request)
+    assert "It can only stop them." in asked.says[0]
+
+
+async def test_another_organisation_has_its_own_partners(world: World) -> None:
+    await world.pools.add_partner(OWNER, "acme", ELSEWHERE.public_hex)
+    await world.pools.take_in(OWNER, "acme", sheet_of(world.clock.now_ms(), bad_row()))
+    async with world.db.tenant("te_2") as conn:
+        assert await store.partners(conn) == ()
+        assert await store.hear_partners(conn, subject_of(CHANGE, POLICY), 0) == []

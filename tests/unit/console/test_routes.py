@@ -81,7 +81,8 @@ POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/r
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/settings/cells/isolate", "/settings/cells/berlin-1/drain",
-         "/settings/cells/leads/ld_1/brake", "/settings/pool/join", "/settings/pool/leave", "/logout")  # fmt: skip
+         "/settings/cells/leads/ld_1/brake", "/settings/pool/join", "/settings/pool/leave",
+         "/settings/pool/partners/acme/part", "/logout")  # fmt: skip
 FEEDS = (
     f"/releases/{GOOD}/feed",
     "/feed",
