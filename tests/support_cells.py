@@ -6,6 +6,7 @@ product: rollout service, executor, cells' service, conducting, link.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Wire:
     cells: dict[str, Cell] = field(default_factory=dict)
     passed: list[tuple[str, bytes]] = field(default_factory=list)  # (from whom, what), both ways
     cut: set[str] = field(default_factory=set)
+    slow_s: float = 0  # what an answer takes on its way
     bend: Callable[[str, bytes], bytes] = lambda _, body: body
 
     def post_of(self, caller: str) -> Callable[..., object]:
@@ -43,6 +45,7 @@ class Wire:
             body = self.bend(caller, body)
             self.passed.append((caller, body))
             status, answer = await self.cells[callee].take(path, body)
+            await asyncio.sleep(self.slow_s)
             self.passed.append((callee, answer))
             return status, answer
 

@@ -1,9 +1,9 @@
 """When a cell calls its conductor: at once when it has news; else it waits there for the conductor's.
 
-One task for each organisation that has a conductor. Invariants: at most one call in `FLOOR_S`, whatever happens; a call
-every `EXCHANGE_S` where the conductor does not hold answers open, or is not believed; while one is held open, figures
-that have changed go out with a call of their own, which ends the waiting of the older. A lost message of the bus costs
-`EXCHANGE_S`. What is told and what comes of it: `linked`.
+One task for each organisation that has a conductor. Invariants: at most one call in `FLOOR_S` and `CALLS_MAX` under
+way, whatever happens and whoever does not answer; a call every `EXCHANGE_S` where the conductor does not hold answers
+open, or is not believed; while one is held open, figures that have changed go out with a call of their own, which ends
+the waiting of the older. A lost message of the bus costs `EXCHANGE_S`. What is told and what comes of it: `linked`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from brakeline.platform.observe import logger
 from brakeline.rollout.linked import EXCHANGE_S, Came, Linked
 
 FLOOR_S: Final = 0.25  # between two calls of one organisation
+CALLS_MAX: Final = 4  # of one organisation, under way at once
 NEWS: Final = "rollout:"
 
 
@@ -68,15 +69,15 @@ class Line:
         self.news = asyncio.Event()
         self._call: asyncio.Task[Came] | None = None
         self._told: tuple[CellReport, ...] = ()
+        self._under_way: set[asyncio.Task[Came]] = set()
         self.task = asyncio.create_task(self._run(), name=f"link of {tenant_id}")
 
     async def stop(self) -> None:
         """End it, with what is under way."""
-        for task in (self.task, self._call):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+        for task in (self.task, *self._under_way):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
 
     async def _run(self) -> None:
         while True:
@@ -96,10 +97,13 @@ class Line:
             return False
         reports = await self._linked.reports(self._tenant_id, link)
         said = tuple(map(ageless, reports))
-        if self._call is None or self._call.done() or said != self._told:
+        idle = self._call is None or self._call.done()
+        if (idle or said != self._told) and len(self._under_way) < CALLS_MAX:
             self._told = said
             call = self._linked.exchange(self._tenant_id, link, reports, HELD_S_MAX)
             self._call = asyncio.create_task(call, name=f"exchange of {self._tenant_id}")
+            self._under_way.add(self._call)
+            self._call.add_done_callback(self._under_way.discard)
         return True
 
     async def _pause(self, begun_s: float) -> None:

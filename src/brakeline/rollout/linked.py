@@ -2,8 +2,8 @@
 
 Invariants: the cell calls (`calling` says when); an exchange that fails changes nothing but what is said of the link,
 so grants run out and what is led holds; a grant makes a rollout over this cell's own matching endpoints, inside its own
-budgets, windows, freeze and brake; a faster pace than the careful one is refused here, whatever the conductor signs; of
-two answers that overlap only the one to the newer message is acted on.
+budgets, windows, freeze and brake; a faster pace than the careful one is refused here, whatever the conductor signs;
+answers are acted on as they come, and none after one to a newer message.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Linked:
         self._waiting: dict[str, str] = {}  # leads that were refused here, and why
         self._has: dict[str, str] = {}  # by organisation: essence of what the conductor told last
         self._sent: dict[str, int] = defaultdict(int)  # exchanges begun
+        self._acted: dict[str, int] = defaultdict(int)  # the newest of them that was acted on
         self._acting: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def led_of(self, conn: Connection, tenant_id: str, rollout_id: str) -> Led:
@@ -105,8 +106,9 @@ class Linked:
         except Fault as e:
             trouble = e.detail or e.title
         async with self._acting[tenant_id]:
-            if number != self._sent[tenant_id]:
+            if number <= self._acted[tenant_id] or (answer is None and number < self._sent[tenant_id]):
                 return Came("overtaken by a newer one")
+            self._acted[tenant_id] = number
             return await self._act(tenant_id, link, answer, trouble)
 
     async def _act(self, tenant_id: str, link: Link, answer: Answer | None, trouble: str) -> Came:

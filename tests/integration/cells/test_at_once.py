@@ -134,3 +134,35 @@ async def test_a_conductor_that_holds_nothing_open_is_called_as_ever(world: Worl
     assert 2 <= calls <= 4
     said = [decode(Signed, body) for who, body in awake.passed if who == "berlin" and b'"tenant_id"' not in body]
     assert not decode(Answer, said[-1].payload.encode()).holds
+
+
+async def test_while_one_call_follows_the_other_each_answer_is_acted_on_as_it_comes(world: World) -> None:
+    """Else a cell that has news without end, and a slow network, would never hear of a halt."""
+    await world.begin()
+    await world.beats(4)
+    await world.berlin.conducting.brake(OWNER, world.lead)
+    linked, tenant_id = world.dallas.linked, OWNER.tenant_id
+    link = await linked.believed(tenant_id)
+    assert link is not None
+    reports = await linked.reports(tenant_id, link)
+    world.wire.slow_s = 1
+    first = asyncio.create_task(linked.exchange(tenant_id, link, reports, HELD_S_MAX))
+    await asyncio.sleep(0.5)
+    second = asyncio.create_task(linked.exchange(tenant_id, link, reports, HELD_S_MAX))
+    assert (await first).text == "heard"
+    assert not second.done()
+    (there,) = await world.dallas.service.list(OWNER)
+    assert there.state == "halted"
+    assert (await second).text == "heard"
+
+
+async def test_to_a_conductor_that_never_answers_few_calls_are_under_way(awake: Awake) -> None:
+    world, before = awake.world, awake.calls("dallas")
+    world.wire.slow_s = 60
+    for _ in range(3 * calling.CALLS_MAX):
+        (there,) = await world.dallas.service.list(OWNER)
+        async with world.dallas.db.tenant(OWNER.tenant_id) as conn:  # each time something else to tell
+            await conn.execute("UPDATE brakeline.rollout SET wish = CASE wish WHEN 'run' THEN 'pause' ELSE 'run' END")
+        await awake.buses["dallas"].publish(f"rollout:{OWNER.tenant_id}", there.id)
+        await asyncio.sleep(calling.FLOOR_S)
+    assert 1 < awake.calls("dallas") - before <= calling.CALLS_MAX
