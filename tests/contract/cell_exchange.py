@@ -37,7 +37,7 @@ from brakeline.cells.model import (
 )
 from brakeline.protocol.codec import encode, encode_sparse
 from brakeline.rollout.conduct import cell_policy
-from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.model import Change, Pin, Policy
 from brakeline.rollout.presets import policy_for
 
 NOW_MS = 1_790_000_000_000
@@ -57,7 +57,7 @@ REPORT = CellReport(
 )  # fmt: skip
 GRANT = Grant(
     LEAD, LINK, CELL, 7, Stand.GO, "ring early: 5 of 10 treated", "libssl3", "os:debian",
-    encode_sparse(CHANGE).decode(), encode_sparse(cell_policy(policy_for(500), 2)).decode(),
+    encode_sparse(CHANGE).decode(), encode_sparse(cell_policy(Policy(policy_for(500).rings), 2)).decode(),
     (GrantedRing("canary", 93_600, 2), GrantedRing("early", 93_600, 6)), NOW_MS - 1000, NOW_MS + 299_000,
 )  # fmt: skip
 

@@ -67,10 +67,12 @@ def size_of(signal: str) -> int:
     return odds * len(evalue.rates(MARGINS[signal])) if MARGINS[signal] else odds
 
 
-def heard(own: Told, others: Told) -> dict[Row, dict[int, Bets]]:
-    """The table of a fleet that listens: where others may tell, what it judges by; all else as it is."""
-    mine = tellable(own)
-    return {row: dict(rings) for row, rings in own.items()} | listening(mine, pooled((mine, others)))
+def heard(own: Told, others: Told, linked: frozenset[int] = frozenset()) -> dict[Row, dict[int, Bets]]:
+    """The table of a fleet that listens: where others may tell, what it judges by; all else as it is. Its own bets are
+    carried on through the rings that are `linked` here, and are in the table so; the pool's are not: which rings of
+    others share controls, nobody tells. So nothing in it is carried on once more."""
+    carried = {row: {n: tuple(bets) for n, bets in evalue.carried(rings, linked).items()} for row, rings in own.items()}
+    return carried | listening(tellable(carried), pooled((tellable(own), others)))
 
 
 def pooled(fleets: Iterable[Told]) -> dict[Row, dict[int, Bets]]:

@@ -213,7 +213,10 @@ class Pools:
             return Pooled(own, own, alone=alone)
         await self._tell(conn, subject, row.rollout_id, own, now_ms)
         fleets, others = await self._heard(conn, subject, now_ms)
-        return Pooled(own, replace(own, table=pooling.heard(own.table, pooling.pooled(fleets))), others)
+        if not others:
+            return Pooled(own, replace(own))
+        table = pooling.heard(own.table, pooling.pooled(fleets), own.linked)
+        return Pooled(own, replace(own, table=table, linked=frozenset()), others)
 
     async def _heard(self, conn: Connection, subject: str, now_ms: int) -> tuple[list[Told], int]:
         """What others say of one change, here and in other installations, and how many they are."""

@@ -18,7 +18,8 @@ from brakeline.rollout import handover
 from brakeline.rollout.conduct import grants
 from brakeline.rollout.model import Arm, Phase, Policy, Wish
 from brakeline.rollout.summary import summarise
-from brakeline.sim.cells import LEAD, START_MS, STEP_MS, Conductor, Scenario, SimCell
+from brakeline.sim.cells import STEP_MS, Conductor, Scenario
+from brakeline.sim.one_cell import LEAD, START_MS, SimCell
 
 RESUME_AFTER: Final = 12  # steps that people take to look at it
 

@@ -14,7 +14,7 @@ from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.evidence import SILENT, Counts, Row
 from brakeline.rollout.model import Change, Pin, Policy
 from brakeline.rollout.pooling import heard, listening, pooled, size_of, sound, subject_of, tellable
-from brakeline.rollout.presets import policy_for
+from brakeline.rollout.presets import LOOKS_S, policy_for
 from brakeline.rollout.signals import RESOURCES
 
 ROW = (SILENT, 0, "all")
@@ -66,11 +66,12 @@ RELEASE = ReleaseRef("agent", "1.1.0", "agent/1.1.0/any/bundle.tar", "ab" * 32, 
 
 
 def test_the_same_change_at_the_same_checkpoints_is_one_subject_and_nothing_else_is() -> None:
-    one = subject_of(UPDATES, Policy(()))
+    usual = Policy((), checkpoints_s=LOOKS_S)
+    one = subject_of(UPDATES, usual)
     assert one == subject_of(replace(UPDATES, updates=UPDATES.updates[::-1], title="other words"), policy_for(500))
     other = (
-        subject_of(replace(UPDATES, updates=UPDATES.updates[:1]), Policy(())),
-        subject_of(replace(UPDATES, release=RELEASE, kind="release"), Policy(())),
+        subject_of(replace(UPDATES, updates=UPDATES.updates[:1]), usual),
+        subject_of(replace(UPDATES, release=RELEASE, kind="release"), usual),
         subject_of(UPDATES, policy_for(500, "rehearsal")),
     )
     assert len({one, *other}) == 4
@@ -103,6 +104,17 @@ def test_others_evidence_counts_in_rings_where_one_has_none_and_one_s_own_is_cou
     found = heard(mine, others)[ROW]
     assert found[0][0] == pytest.approx(listening(mine, mine)[ROW][0][0])
     assert found[1][0] > 3
+
+
+def test_one_s_own_rings_go_on_with_what_earlier_ones_earned_and_the_pool_s_do_not() -> None:
+    block = told(Counts(5, 45, 2, 1))[ROW][0]
+    own, others, linked = {ROW: {0: block, 1: block}}, {ROW: {0: block, 2: block}}, frozenset({1})
+    alone, together = brake.over_rings(own[ROW], linked), brake.over_rings(pooled((own, others))[ROW])
+    found = brake.over_rings(heard(own, others, linked)[ROW])
+    assert found == pytest.approx(evalue.log_mean_exp((alone, together)))
+    attribute = (SILENT, 0, "os:debian-12")
+    stays = heard({attribute: own[ROW]}, others, linked)[attribute]
+    assert brake.over_rings(stays) == pytest.approx(alone)
 
 
 @pytest.mark.parametrize(
