@@ -6,6 +6,7 @@ product: rollout service, executor, cells' service, conducting, link.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,16 +37,18 @@ class Wire:
     cells: dict[str, Cell] = field(default_factory=dict)
     passed: list[tuple[str, bytes]] = field(default_factory=list)  # (from whom, what), both ways
     cut: set[str] = field(default_factory=set)
+    slow_s: float = 0  # what an answer takes on its way
     bend: Callable[[str, bytes], bytes] = lambda _, body: body
 
     def post_of(self, caller: str) -> Callable[..., object]:
-        async def post(url: str, path: str, ca_pem: str, body: bytes) -> tuple[int, bytes]:
+        async def post(url: str, path: str, ca_pem: str, body: bytes, within_s: float = 5) -> tuple[int, bytes]:
             callee = url.removeprefix("https://")
             if {caller, callee} & self.cut:
                 raise Unavailable(f"{callee} does not answer: cut off")
             body = self.bend(caller, body)
             self.passed.append((caller, body))
             status, answer = await self.cells[callee].take(path, body)
+            await asyncio.sleep(self.slow_s)
             self.passed.append((callee, answer))
             return status, answer
 
@@ -87,6 +90,8 @@ class Cell(SmallFleet):
         """As the server's cell plane does."""
         try:
             found = await (self.conducting.on_exchange if path == EXCHANGE_ROUTE else self.cells.on_join)(body)
+            if callable(found):
+                found = await found()
         except Fault as e:
             return e.status, json.dumps(problem(e, "")).encode()
         return 200, encode(found)

@@ -7,9 +7,11 @@ doubt never widens: whoever is doubted gets no grants, and what has no grant hol
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 from brakeline.cells import residency
@@ -21,6 +23,7 @@ from brakeline.cells.model import (
     GENERATION_JUMP_MAX,
     GRANT_CONTEXT,
     GRANT_MS_MAX,
+    HELD_S_MAX,
     REPORTS_MAX,
     RINGS_MAX,
     SKEW_MAX_MS,
@@ -32,6 +35,7 @@ from brakeline.cells.model import (
     Member,
     MemberState,
     Orphan,
+    Sent,
     Signed,
     Stand,
 )
@@ -57,8 +61,9 @@ def _doubt(code: str, text: str) -> Doubt:
     return Doubt(text, why=code)
 
 
-def opened(signed: Signed, context: bytes, key: str, kind: type[T]) -> T:
-    """The message in `signed`. `Doubt` where the key did not sign it or it is not understood whole."""
+def opened(signed: Signed, context: bytes, key: str, kind: type[T], *, counts: bool = False) -> T:
+    """The message in `signed`. `Doubt` where the key did not sign it or it is not understood whole; of one that only
+    `counts`, numbers that a later version added are passed over."""
     payload = signed.payload.encode()
     try:
         public, signature = bytes.fromhex(key), bytes.fromhex(signed.signature)
@@ -68,7 +73,7 @@ def opened(signed: Signed, context: bytes, key: str, kind: type[T]) -> T:
         raise _doubt("signature", "it is not signed by the key that was registered for this link")
     try:
         message = decode(kind, payload)
-        _nothing_unknown(json.loads(payload), to_plain(message), "$")
+        _nothing_unknown(json.loads(payload), to_plain(message), "$", counts)
     except Malformed as e:
         raise _doubt("malformed", f"it is not understood: {e.detail}") from None
     return message
@@ -81,16 +86,19 @@ def whole(kind: type[T], text: str) -> T:
     return found
 
 
-def _nothing_unknown(said: Any, known: Any, where: str) -> None:
-    """What permits must be understood whole, and what counts must hold nothing besides counts."""
+def _nothing_unknown(said: Any, known: Any, where: str, counts: bool = False) -> None:
+    """What permits must be understood whole, and what counts must hold nothing besides counts: more of these are
+    passed over, a text is not."""
     if isinstance(said, dict) and isinstance(known, dict):
         for key, value in said.items():
+            if key not in known and counts and isinstance(value, (int, float)):
+                continue
             if key not in known:
                 raise Malformed(f"{where} has a field {str(key)[:40]!r} that this version does not know")
-            _nothing_unknown(value, known[key], f"{where}.{key}")
+            _nothing_unknown(value, known[key], f"{where}.{key}", counts)
     elif isinstance(said, list):
         for i, (mine, theirs) in enumerate(zip(said, known, strict=True)):
-            _nothing_unknown(mine, theirs, f"{where}[{i}]")
+            _nothing_unknown(mine, theirs, f"{where}[{i}]", counts)
 
 
 # --- at the conductor -------------------------------------------------------------------------------------------------
@@ -98,7 +106,7 @@ def _nothing_unknown(said: Any, known: Any, where: str) -> None:
 
 def heard(member: Member, signed: Signed, now_ms: int) -> Exchange:
     """What a member says. `Doubt` for another's name, a repeated or older message, a clock too far from ours."""
-    said = opened(signed, EXCHANGE_CONTEXT, member.public_key, Exchange)
+    said = opened(signed, EXCHANGE_CONTEXT, member.public_key, Exchange, counts=True)
     check_exchange(member, said, now_ms)
     return said
 
@@ -134,6 +142,22 @@ def _odd(o: Orphan) -> bool:
         or len(o.title) > 200
         or (o.salt != "" and not SALT.fullmatch(o.salt))
     )
+
+
+def held_s(sent: Sent) -> int:
+    """How long the answer may be held open for news: as asked, within bounds, and never where nothing was told yet."""
+    return max(0, min(sent.wait_s, HELD_S_MAX)) if sent.has else 0
+
+
+def essence(grants: Iterable[Grant]) -> str:
+    """What makes a cell act in what it is granted, in one word: all of it but when it ends, its words, and what is
+    signed anew for endpoints each time (`draw_below` says whether there is any)."""
+    said = [
+        [g.lead_id, g.link_id, g.generation, g.revision, g.stand.value, g.change, g.policy, g.filter, g.salt,
+         g.draw_below, [[r.name, r.bake_s, r.upto] for r in g.rings]]
+        for g in sorted(grants, key=lambda g: g.lead_id)
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def plausible(report: CellReport, last: CellReport | None, granted: int) -> str:

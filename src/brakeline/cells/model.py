@@ -8,13 +8,14 @@ compared across cells travels as an age.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
 GRANT_S: Final = 300  # with the offer's own five minutes: nothing starts ten minutes after the conductor's last word
 GRANT_MS_MAX: Final = 600_000  # no cell believes a longer one
 OFFER_S_MAX: Final = 300
+HELD_S_MAX: Final = 10  # an answer is held open for so long at most: far below `SILENT_MS`
 SKEW_MAX_MS: Final = 30_000  # two clocks may differ by so much, the way included
 SILENT_MS: Final = 60_000  # a cell that was not heard for so long is lost: the ring waits for it
 CELLS_MAX: Final = 64
@@ -94,10 +95,8 @@ class CellPart:
     excused: int = 0
 
 
-SUMMED: Final = (  # figures of a part that are added up over a cell's regions
-    "treated", "set_aside", "known", "proven", "passed", "passed_known", "passed_proven", "open", "failed",
-    "failed_news", "seen", "baked", "consenting", "restarted", "excused",
-)  # fmt: skip
+NOT_SUMMED: Final = frozenset({"ring", "machine_class", "youngest_age_s"})
+SUMMED: Final = tuple(f.name for f in fields(CellPart) if f.name not in NOT_SUMMED)  # added up over a cell's regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +234,18 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A signed message with what the conductor needs to find its sender."""
+    """A signed message with what the conductor needs to find its sender.
+
+    `wait_s`: its answer may come so much later, when there is something new by then; `has`: what the cell was told last
+    (`decide.essence`), so that the conductor knows what is new. Both are outside of what is signed, so a conductor of
+    the version before passes them over; whoever bends them delays an answer, which cutting the line does as well.
+    """
 
     tenant_id: str
     link_id: str
     message: Signed
+    wait_s: int = 0
+    has: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +258,7 @@ class Answer:
     version: str
     grants: tuple[Signed, ...] = ()
     trouble: str = ""  # why this cell gets no grants
+    holds: bool = False  # this conductor holds answers open for whoever asks for it
 
 
 @dataclass(frozen=True, slots=True)

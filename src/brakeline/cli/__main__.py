@@ -34,6 +34,7 @@ NOUNS: Final = {
     "rollout": "Rollouts: list, show, start, watch, brake, rollback, resume, withdraw, explain.",
     "cell": "Cells: add, join, drain, isolate, restore, list.",
     "lead": "One change over several cells: create, start, show, pause, resume, brake.",
+    "pool": "Evidence together with other organisations: show, join, leave, export, import, partner, part.",
     "freeze": "Stop everything, now. Never asks.",
     "unfreeze": "Lift a freeze: a reason, and a second person.",
     "approval": "Acts that take two people: list, show, approve, reject.",

@@ -2,8 +2,8 @@
 
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys),
-`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells, leads), `DeskContent`
-(advisory data) and `DeskProof` (audit log, settings).
+`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells, leads), `DeskPool`
+(evidence with others), `DeskContent` (advisory data) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from brakeline.console.desk_change import DeskChange
 from brakeline.console.desk_content import DeskContent
 from brakeline.console.desk_fleet import DeskFleet
 from brakeline.console.desk_limits import DeskLimits
+from brakeline.console.desk_pool import DeskPool
 from brakeline.console.desk_proof import DeskProof
 from brakeline.console.desk_release import DeskRelease
 from brakeline.console.desk_rollback import DeskRollback
 from brakeline.console.desk_stop import DeskStop
 
 
-class Desk(DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskContent, DeskProof):
+class Desk(
+    DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool, DeskContent, DeskProof
+):  # fmt: skip
     """`screens.Screens` over the services."""

@@ -22,6 +22,7 @@ TITLES: Final = {
     Act.LIMITS: "Raise a limit", Act.UNFREEZE: "Lift the freeze", Act.ROLES: "Give somebody more roles",
     Act.PARDON: "Pardon a release", Act.CELLS: "Trust a cell or a conductor",
     Act.CONTENT: "Accept content that flips findings", Act.LEADS: "Lead a change over cells",
+    Act.POOL: "Share evidence with other organisations",
 }  # fmt: skip
 WAITING: Final = ("open", "approved")
 PAGES: Final = {"ro": "/rollouts/", "fz": "/freeze"}

@@ -23,6 +23,7 @@ from brakeline.console.samples_change import (
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_drills import DRILL_PAGES
 from brakeline.console.samples_limits import LIMITS
+from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import STOP_PAGES
@@ -352,6 +353,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "limits": LIMITS,
     "rollback": ROLLBACKS,
     "cells": CELLS,
+    "pool": POOLS,
     "content": CONTENT,
     **DRILL_PAGES,
     "audit": AUDITS,

@@ -17,6 +17,7 @@ from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.freezing import Freezing
+from brakeline.rollout.pools import Pools
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.break_glass import BreakGlass
@@ -39,6 +40,7 @@ class Services:
     freezing: Freezing
     cells: CellsService
     conducting: Conducting
+    pools: Pools
     break_glass: BreakGlass
     clock: Clock
     settings: Settings
@@ -51,7 +53,7 @@ def services_of(state: Any) -> Services:
         importing=state.importing,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
-        freezing=state.freezing, cells=state.cells, conducting=state.conducting,
+        freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,
         break_glass=state.break_glass, clock=state.clock, settings=state.settings,
         one_liner=state.one_liner,
     )  # fmt: skip

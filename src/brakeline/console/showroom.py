@@ -15,6 +15,7 @@ from brakeline.console import samples, samples_change, samples_release, samples_
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_limits import LIMITS
+from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import ASKED
 from brakeline.console.screens import Screens, Visitor
@@ -44,6 +45,7 @@ from brakeline.console.views_change import (
 )
 from brakeline.console.views_content import ContentView
 from brakeline.console.views_limits import BudgetForm, LimitsView
+from brakeline.console.views_pool import PoolPage
 from brakeline.console.views_release import (
     PromotionView,
     ReleaseActView,
@@ -324,6 +326,22 @@ class Showroom(Screens):
         who.principal.require("limits.write")
         self.presses.append(f"{act} {name}: {reason}")
         return ""
+
+    async def pool(self, who: Visitor) -> PoolPage:
+        return POOLS["sharing" if who.may("limits.write") else "viewer"]
+
+    async def pool_join(self, who: Visitor) -> str:
+        who.principal.require("limits.write")
+        self.presses.append("pool join")
+        return ""
+
+    async def pool_leave(self, who: Visitor) -> None:
+        who.principal.require("limits.write")
+        self.presses.append("pool leave")
+
+    async def pool_part(self, who: Visitor, name: str) -> None:
+        who.principal.require("limits.write")
+        self.presses.append(f"pool part {name}")
 
     async def isolate_self(self, who: Visitor, reason: str) -> None:
         who.principal.require("rollout.brake")

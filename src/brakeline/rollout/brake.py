@@ -208,13 +208,9 @@ def over_rings(rings: Mapping[int, Sequence[float]], linked: frozenset[int] = fr
     no data, and on all that are never opened, counts as 1.
     """
     terms, rest = [], 1.0
-    carried: Sequence[float] | None = None  # of the bets that go on from the ring after, backwards
-    for ring in sorted(rings, reverse=True):
-        carried = rings[ring] if carried is None else evalue.add((rings[ring], carried))
-        terms.append(evalue.log_mean_exp(carried) - (ring + 1) * math.log(2))
+    for ring, bets in evalue.carried(rings, linked).items():
+        terms.append(evalue.log_mean_exp(bets) - (ring + 1) * math.log(2))
         rest -= 0.5 ** (ring + 1)
-        if ring not in linked:
-            carried = None
     top = max([*terms, 0.0])
     return top + math.log(sum(math.exp(t - top) for t in terms) + max(rest, 0.0) * math.exp(-top))
 

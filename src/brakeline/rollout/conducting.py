@@ -7,23 +7,26 @@ endpoint. Runs in any cell; a cell that conducts and takes part is linked to its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from brakeline.cells import decide
+from brakeline.cells.decide import essence
 from brakeline.cells.model import CellReport, Exchange, Grant, Member, MemberState, Signed, Stand, superseded
-from brakeline.cells.service import CellsService
+from brakeline.cells.service import CellsService, Heard
 from brakeline.core.clock import Clock
-from brakeline.core.errors import Conflict, Invalid, NotFound
+from brakeline.core.errors import Conflict, Invalid, NotFound, Unavailable
 from brakeline.fleet.query import parse, render
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
+from brakeline.protocol.codec import decode
 from brakeline.releases import signing
-from brakeline.rollout import granted, planner
+from brakeline.rollout import planner
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over, words
 from brakeline.rollout.frozen import Frozen
+from brakeline.rollout.granted import for_endpoints
 from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX
 from brakeline.rollout.lead_acts import FAST, TAKE, LeadActs
@@ -31,6 +34,7 @@ from brakeline.rollout.model import Change, Line, Report, Wish
 from brakeline.rollout.presets import BAKE_S, PACES, for_release, policy_for
 from brakeline.rollout.store import leads
 from brakeline.rollout.taking import Taking
+from brakeline.rollout.waiting import Place, Waiting
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed, Approvals
 from brakeline.tenancy.faults import Overtaken
@@ -38,6 +42,7 @@ from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
 
 LED_KINDS: Final = ("updates", "release")
+Later = Callable[[], Awaitable[Signed]]  # an answer that is held open: called, it waits
 WATCH_MS: Final = 7 * 86_400_000
 SIZE_MAX: Final = 10_000_000  # endpoints that a lead is planned for until its cells have told how many they have
 
@@ -90,6 +95,7 @@ class Conducting:
         self._approvals = approvals
         self._acts = LeadActs(approvals, self._situation, {FAST: self._start_agreed})
         self.taking = Taking(db, clock, cells, self._acts, self._refuse_superseded)
+        self.waiting = Waiting()
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -254,24 +260,47 @@ class Conducting:
 
     # --- cells --------------------------------------------------------------------------------------------------------
 
-    async def on_exchange(self, body: bytes) -> Signed:
-        """Take in what a cell tells, give back how far it may go. `cells.decide.Doubt` for what is not believed."""
-        tenant_id, member, said = await self._cells.on_exchange(body)
-        doubt = member.doubt or await self._take_in(tenant_id, member, said)
+    async def on_exchange(self, body: bytes) -> Signed | Later:
+        """Take in what a cell tells, give back how far it may go; or, where that is nothing new to it, what gives it
+        back as soon as it is. `cells.decide.Doubt` for what is not believed."""
+        heard = await self._cells.on_exchange(body)
+        tenant_id, member = heard.tenant_id, heard.member
+        if self.waiting.too_often(tenant_id, member.cell, self._clock.monotonic_s()):
+            raise Unavailable("this cell calls more often than any exchange of ours does; come again in some seconds")
+        place = self.waiting.take(tenant_id, member.cell)  # before the first look, so that nothing new is missed
+        doubt = member.doubt or await self._take_in(tenant_id, member, heard.said)
         if not doubt:
-            await self.taking.keep(tenant_id, member, said)
+            await self.taking.keep(tenant_id, member, heard.said)
         if doubt and not member.doubt:
             await self._cells.doubt(tenant_id, member.link_id, doubt)
-        given: list[Signed] = []
-        async with self._db.tenant(tenant_id) as conn:
-            ids = await leads.live(conn, self._clock.now_ms() - WATCH_MS)
-        for lead_id in ids:
-            grant = await self._step(tenant_id, lead_id, member.cell)
-            given += [grant] if grant is not None else []
+        given = await self._granted(tenant_id, member.cell)
         trouble = f"the conductor does not believe this cell: {doubt}" if doubt else ""
         if member.state is MemberState.DRAINED:
             trouble = "this cell is drained: the conductor lets it take no part"
-        return self._cells.answer(member, said.counter, tuple(given), trouble)
+        if place is not None and heard.held_s and not trouble and essence(given.values()) == heard.has:
+            place.given = given | place.given  # what it was told meanwhile is newer
+            return lambda: self._held(heard, place)
+        self.waiting.leave(tenant_id, member.cell, place)
+        return self._answer(heard, given, trouble, holds=place is not None)
+
+    async def _held(self, heard: Heard, place: Place) -> Signed:
+        """The answer to a cell that knows all there is, when there is more, or when its waiting is over."""
+        tenant_id, cell = heard.tenant_id, heard.member.cell
+        try:
+            news = await place.until_news(heard.has, heard.held_s)
+        finally:
+            self.waiting.leave(tenant_id, cell, place)
+        return self._answer(heard, place.given if news else await self._granted(tenant_id, cell), "")
+
+    def _answer(self, heard: Heard, given: dict[str, Grant], trouble: str, holds: bool = True) -> Signed:
+        return self._cells.answer(heard, tuple(map(self._signed, given.values())), trouble, holds)
+
+    async def _granted(self, tenant_id: str, cell: str) -> dict[str, Grant]:
+        """A step of every live lead; what the cell is granted by them."""
+        async with self._db.tenant(tenant_id) as conn:
+            ids = await leads.live(conn, self._clock.now_ms() - WATCH_MS)
+        found = {lead_id: (await self._step(tenant_id, lead_id)).get(cell) for lead_id in ids}
+        return {lead_id: grant for lead_id, grant in found.items() if grant is not None}
 
     async def _take_in(self, tenant_id: str, member: Member, said: Exchange) -> str:
         """Keep what can be true; why something cannot, "" = all can."""
@@ -302,36 +331,40 @@ class Conducting:
                 n += 1
         return f"{n} leads"
 
-    async def _step(self, tenant_id: str, lead_id: str, cell: str = "") -> Signed | None:
-        """Decide once; the signed grant of `cell`, if it gets one."""
+    async def _step(self, tenant_id: str, lead_id: str) -> dict[str, Grant]:
+        """Decide once; what each cell is granted by it."""
         now_ms = self._clock.now_ms()
         members = await self._cells.members_of(tenant_id)
         no_more = superseded(members)
         async with self._db.tenant(tenant_id) as conn:
             lead = await leads.lock(conn, lead_id)
             if lead is None:
-                return None
+                return {}
             cells = await self._standings(conn, lead, members)
-            moved, report = conduct(self._held(tenant_id, lead, no_more), cells, now_ms)
+            moved, report = conduct(self._stopped(tenant_id, lead, no_more), cells, now_ms)
             await leads.save(conn, moved, report, now_ms)
         if moved.blueprint != lead.blueprint:
             await self._bus.publish(f"lead:{tenant_id}", lead_id)
-        grant = grants(moved, cells, report, now_ms).get(cell)
-        if grant is None:
-            return None
-        if no_more and grant.stand is not Stand.HALT:
-            grant = replace(grant, stand=Stand.HOLD, why=no_more, draw_below=0)
-        generation = next(m.generation for m in members if m.cell == cell)
-        return self._cells.sign_grant(self._for_endpoints(lead.change, replace(grant, generation=generation)))
+        generations = {m.cell: m.generation for m in members}
+        granted = {
+            cell: _as_of(grant, generations[cell], no_more)
+            for cell, grant in grants(moved, cells, report, now_ms).items()
+        }
+        self.waiting.tell(tenant_id, lead_id, granted)
+        return granted
 
-    def _for_endpoints(self, change: Change, grant: Grant) -> Grant:
-        """With what the launchers of that cell verify themselves, where a release is led and something is granted."""
-        if change.release is None or not grant.draw_below:
-            return grant
-        key, said = self._cells.conductor, granted.for_endpoints(grant, change.release.sha256)
-        return replace(grant, lease=signing.grant_text(said, key.public_hex, key.sign))
+    def _signed(self, grant: Grant) -> Signed:
+        """A grant as it goes out; of a release with what the launchers of that cell verify themselves, where something
+        is granted."""
+        if not grant.draw_below:
+            return self._cells.sign_grant(grant)
+        release = decode(Change, grant.change.encode()).release
+        if release is None:
+            return self._cells.sign_grant(grant)
+        key, said = self._cells.conductor, for_endpoints(grant, release.sha256)
+        return self._cells.sign_grant(replace(grant, lease=signing.grant_text(said, key.public_hex, key.sign)))
 
-    def _held(self, tenant_id: str, lead: Lead, no_more: str) -> Lead:
+    def _stopped(self, tenant_id: str, lead: Lead, no_more: str) -> Lead:
         """While everything is frozen here, a lead that is to run waits for a person in every cell; so it does for good
         where cells believe a newer conductor."""
         if no_more and lead.wish is Wish.RUN:
@@ -354,6 +387,13 @@ def fit(lead: Lead, size: int) -> Lead:
         return lead
     policy = replace(lead.policy, rings=policy_for(size, pace).rings)
     return replace(lead, policy=policy, told=words(lead))
+
+
+def _as_of(grant: Grant, generation: int, no_more: str) -> Grant:
+    """In which generation it is granted; where cells believe a newer conductor, nothing but a hold or a halt is."""
+    if no_more and grant.stand is not Stand.HALT:
+        grant = replace(grant, stand=Stand.HOLD, why=no_more, draw_below=0)
+    return replace(grant, generation=generation)
 
 
 def _moved(lead: Lead) -> str:

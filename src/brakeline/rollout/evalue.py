@@ -10,7 +10,7 @@ controls cannot have. Each bets on several sizes of harm at once and takes the m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -69,6 +69,17 @@ def add(vectors: Iterable[Sequence[float]]) -> tuple[float, ...]:
     """The bets of several independent blocks together. A cell tells no more than such a sum."""
     known = list(vectors)
     return tuple(known[0]) if len(known) == 1 else tuple(map(sum, zip(*known, strict=True)))
+
+
+def carried(rings: Mapping[int, Sequence[float]], linked: frozenset[int]) -> dict[int, Sequence[float]]:
+    """The bets that begin with each ring, through the rings after it while these are `linked`. The last ring first."""
+    found: dict[int, Sequence[float]] = {}
+    on: Sequence[float] | None = None
+    for ring in sorted(rings, reverse=True):
+        on = found[ring] = rings[ring] if on is None else add((rings[ring], on))
+        if ring not in linked:
+            on = None
+    return found
 
 
 @lru_cache

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
 from brakeline.core.clock import Clock
@@ -28,6 +28,8 @@ from brakeline.rollout.led import Led
 from brakeline.rollout.limit_within import within
 from brakeline.rollout.limits import Limits, TenantLimits
 from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
+from brakeline.rollout.pooled import Pooled
+from brakeline.rollout.pooled import explained as pooled_explained
 from brakeline.rollout.situation import Situation, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import offers, rollouts
@@ -39,6 +41,13 @@ RECONCILE_S: Final = 1.0  # also the sampling of presence: far below the shortes
 WATCH_MS: Final = 7 * 86_400_000  # an ended rollout is watched for a week: late defects halt it still
 EXPIRY_SLACK_MS: Final = 5_000  # an endpoint's clock and network may lag: it was heard this long after the expiry
 NOBODY_LEADS: Final = Led("", "", None, trouble="this process hears of no conductor")
+
+
+class PoolsOf(Protocol):
+    """What several organisations know together (`pools.Pools`)."""
+
+    async def judged_by(self, conn: Connection, situation: Situation, now_ms: int) -> Pooled: ...
+
 
 LedOf = Callable[[Connection, str, str], Awaitable[Led]]  # of a tenant's rollout
 
@@ -65,6 +74,7 @@ class Executor:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by tenant
         self._samples: dict[str, tuple[int, int, int, int]] = {}
         self.led_of: LedOf | None = None  # `linked.Linked` puts itself here; without it what is led holds
+        self.pools: PoolsOf | None = None  # `pools.Pools` puts itself here; without it each is judged alone
 
     async def tenants(self) -> list[str]:
         """Ids of all tenants."""
@@ -145,7 +155,9 @@ class Executor:
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
-            planned = planner.decide(row.policy, row.blueprint, situation.summary, now_ms)
+            pooled = await self._pooled(conn, situation, now_ms)
+            planned = planner.decide(row.policy, row.blueprint, pooled.seen, now_ms)
+            planned = pooled_explained(pooled, row.policy, row.blueprint, *planned, now_ms)
             proposed, report = explained(situation, *planned, freeze)
             leading = await self.leading(conn, tenant_id, row)
             if leading is not None:
@@ -157,6 +169,11 @@ class Executor:
             stepped = await self._publish(conn, tenant_id, situation, proposed, report, allowed, now_ms)
             await self._sample(conn, tenant_id, rollout_id, now_ms)
         return stepped
+
+    async def _pooled(self, conn: Connection, situation: Situation, now_ms: int) -> Pooled:
+        if self.pools is None:
+            return Pooled(situation.summary, situation.summary)
+        return await self.pools.judged_by(conn, situation, now_ms)
 
     async def leading(self, conn: Connection, tenant_id: str, row: RolloutRow) -> Led | None:
         """What a conductor lets this rollout do; None = nobody leads it."""

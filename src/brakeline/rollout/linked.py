@@ -1,14 +1,17 @@
 """The cell's end of a lead: tells the conductor its numbers, takes what it grants, makes the rollouts that follow.
 
-Invariants: the cell calls, every `EXCHANGE_S`; an exchange that fails changes nothing but what is said of the link, so
-grants run out and what is led holds; a grant makes a rollout over this cell's own matching endpoints, inside its own
-budgets, windows, freeze and brake; a faster pace than the careful one is refused here, whatever the conductor signs.
+Invariants: the cell calls (`calling` says when); an exchange that fails changes nothing but what is said of the link,
+so grants run out and what is led holds; a grant makes a rollout over this cell's own matching endpoints, inside its own
+budgets, windows, freeze and brake; a faster pace than the careful one is refused here, whatever the conductor signs;
+answers are acted on as they come, and none after one to a newer message.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from prometheus_client import Counter
@@ -35,9 +38,25 @@ from brakeline.tenancy.model import PERMISSIONS, Principal
 from brakeline.trust.statements import SALT_BYTES
 
 EXCHANGES = Counter("brakeline_cell_exchanges", "Exchanges with the conductor", ["outcome"], registry=REGISTRY)
-EXCHANGE_S: Final = 2.0  # a press in one cell is known in the next after two of these at most
+EXCHANGE_S: Final = 2.0  # between two calls where neither end has news and the conductor holds no answer open
 TOLD_MS: Final = 3_600_000  # an ended lead is told of for as long as its conductor speaks of it
 NO_LINK: Final = "this cell has no conductor any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What one exchange came to. `again`: the conductor has told all it has, and holds the next answer open."""
+
+    text: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tells:
+    """What a cell tells. `orphans`: leads of a conductor that it has left."""
+
+    reports: tuple[CellReport, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
 
 
 class Linked:
@@ -48,6 +67,10 @@ class Linked:
         self._rollouts, self._cells, self._releasing = rollouts, cells, releasing
         rollouts.executor.led_of = self.led_of
         self._waiting: dict[str, str] = {}  # leads that were refused here, and why
+        self._has: dict[str, str] = {}  # by organisation: essence of what the conductor told last
+        self._sent: dict[str, int] = defaultdict(int)  # exchanges begun
+        self._acted: dict[str, int] = defaultdict(int)  # the newest of them that was acted on
+        self._acting: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def led_of(self, conn: Connection, tenant_id: str, rollout_id: str) -> Led:
         """For the executor: what the conductor lets a rollout do."""
@@ -82,27 +105,54 @@ class Linked:
         for tenant_id in await self._rollouts.executor.tenants():
             link = await self._cells.link_of(tenant_id)
             if link is not None and not link.isolated:
-                said.append(await self.exchange(tenant_id, link))
-                await self._cells.leaving.tell(tenant_id, link)
+                came = await self.exchange(tenant_id, link, await self.tells(tenant_id, link))
+                said.append(came.text)
+                await self.take_leave(tenant_id, link)
         return "; ".join(said) or "no conductor"
 
-    async def exchange(self, tenant_id: str, link: Link) -> str:
-        """Tell, hear, act; what it came to, in words. Never raises for what the other end does."""
-        answer: Answer | None = None
+    async def believed(self, tenant_id: str) -> Link | None:
+        """The conductor of an organisation, if this cell listens to one."""
+        link = await self._cells.link_of(tenant_id)
+        return link if link is not None and not link.isolated else None
+
+    async def take_leave(self, tenant_id: str, link: Link) -> None:
+        """Tell the conductors that were left for this one. Never raises for what they do."""
+        await self._cells.leaving.tell(tenant_id, link)
+
+    async def tenants(self) -> list[str]:
+        """All organisations of this cell."""
+        return await self._rollouts.executor.tenants()
+
+    async def exchange(self, tenant_id: str, link: Link, tells: Tells, wait_s: int = 0) -> Came:
+        """Tell, hear within `wait_s`, act; what it came to. Never raises for what the other end does."""
+        self._sent[tenant_id] += 1
+        number, answer = self._sent[tenant_id], None
+        has = self._has.get(tenant_id, "") if wait_s else ""
         try:
-            reports, orphans = await self._reports(tenant_id, link)
-            answer = await self._cells.exchange(tenant_id, link, reports, orphans)
+            answer = await self._cells.exchange(tenant_id, link, tells.reports, tells.orphans, wait_s, has)
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
+        async with self._acting[tenant_id]:
+            if number <= self._acted[tenant_id] or (answer is None and number < self._sent[tenant_id]):
+                return Came("overtaken by a newer one")
+            self._acted[tenant_id] = number
+            now = await self.believed(tenant_id)
+            if now is None or now.link_id != link.link_id:
+                return Came("this cell has left that conductor, or is isolated from it, since")
+            return await self._act(tenant_id, link, answer, trouble)
+
+    async def _act(self, tenant_id: str, link: Link, answer: Answer | None, trouble: str) -> Came:
         for signed in answer.grants if answer is not None else ():
             trouble = await self._take(tenant_id, link, signed) or trouble
         await self._cells.settle(tenant_id, trouble, answer)
-        EXCHANGES.labels("heard" if answer is not None and not trouble else "troubled").inc()
-        return trouble or "heard"
+        well = answer is not None and not trouble
+        self._has[tenant_id] = _essence(answer) if answer is not None and well else ""
+        EXCHANGES.labels("heard" if well else "troubled").inc()
+        return Came(trouble or "heard", again=answer is not None and well and answer.holds)
 
-    async def _reports(self, tenant_id: str, link: Link) -> tuple[tuple[CellReport, ...], tuple[Orphan, ...]]:
-        """What the conductor leads here, and what one before it has led and nobody leads now."""
+    async def tells(self, tenant_id: str, link: Link) -> Tells:
+        """What the conductor leads here, in numbers, and what one before it has led and nobody leads now."""
         frozen = self._rollouts.journal.frozen(tenant_id) is not None
         async with self._rollouts.db.tenant(tenant_id) as conn:
             since_ms = self._rollouts.clock.now_ms() - TOLD_MS
@@ -112,7 +162,7 @@ class Linked:
             mine = [r for r in rows if r.link_id == link.link_id]
             told = tuple([await self._report(conn, tenant_id, r, link, frozen) for r in mine])
             others = [r for r in (*rows, *ended) if r.link_id != link.link_id and r.grant.generation < link.generation]
-            return told, tuple([await self._orphan(conn, tenant_id, r) for r in others])
+            return Tells(told, tuple([await self._orphan(conn, tenant_id, r) for r in others]))
 
     async def _orphan(self, conn: Connection, tenant_id: str, row: LedRow) -> Orphan:
         found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
@@ -173,10 +223,10 @@ class Linked:
 
     async def _halt(self, who: Principal, rollout_id: str) -> None:
         """As a press of the brake: durable before anything else, and told to endpoints at once."""
-        async with self._rollouts.db.tenant(who.tenant_id) as conn:
-            found = await self._rollouts.situation_of(conn, who.tenant_id, rollout_id)
-        stopped = found is None or found.row.blueprint.phase in led.STOPS  # by itself: its own reason stays
-        if not stopped and found is not None and found.summary.wish not in (Wish.BRAKE, Wish.WITHDRAW):
+        found = await self._rollouts.stands(who.tenant_id, rollout_id)
+        if found is None or found[0] in led.STOPS:  # by itself: its own reason stays
+            return
+        if found[1] not in (Wish.BRAKE, Wish.WITHDRAW):
             await self._rollouts.brake(who, rollout_id)
 
     async def _make(self, who: Principal, grant: Grant, link: Link) -> str:
@@ -202,6 +252,10 @@ class Linked:
         if size and (why := too_fast(policy, change, size, link.fast)):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._releasing.follow(who, grant.title, change, policy, bytes.fromhex(grant.salt))
+
+
+def _essence(answer: Answer) -> str:
+    return decide.essence(decode(Grant, g.payload.encode()) for g in answer.grants)
 
 
 def _whole(grant: Grant) -> tuple[Change, Policy]:

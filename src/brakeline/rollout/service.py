@@ -221,6 +221,15 @@ class RolloutService(Reading):
         row = await rollouts.get(conn, rollout_id)
         return await self._situation(conn, tenant_id, row) if row is not None else None
 
+    async def stands(self, tenant_id: str, rollout_id: str) -> tuple[Phase, Wish] | None:
+        """For `linked`: where one rollout is and what people want of it, without looking at its endpoints."""
+        async with self.db.tenant(tenant_id) as conn:
+            row = await rollouts.get(conn, rollout_id)
+        if row is None:
+            return None
+        pressed = row.wish is not Wish.WITHDRAW and rollout_id in self.journal.all_pressed(tenant_id)
+        return row.blueprint.phase, Wish.BRAKE if pressed else row.wish
+
     def _second_person(self) -> SecondPerson:
         if self.acts is None:
             raise Bug("nobody is asked for what takes two people")

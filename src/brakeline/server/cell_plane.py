@@ -1,7 +1,8 @@
 """What other cells call: raw ASGI for `/cell/v1/*`, two routes. Everything is signed; nothing is answered unsigned but
 a refusal, which is a problem document.
 
-Promises: bounded bodies, so many at once and no more; a refusal tells what, why and what to do, and nothing of anybody
+Promises: bounded bodies, so many at once and no more (an answer that is held open is no work, and bounded by whoever
+holds it); a refusal tells what, why and what to do, and nothing of anybody
 else; without the database 503, and the cell that asked holds when its grant ends.
 """
 
@@ -25,7 +26,8 @@ PREFIX: Final = "/cell/v1/"
 BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 AT_ONCE_MAX: Final = 64
 
-Take = Callable[[bytes], Awaitable[Signed]]
+Later = Callable[[], Awaitable[Signed]]
+Take = Callable[[bytes], Awaitable[Signed | Later]]
 
 
 class CellPlane:
@@ -55,9 +57,10 @@ class CellPlane:
             raise Unavailable("too many cells call at once; come again")
         self._busy += 1
         try:
-            return await take(await _body(Request(scope, receive)))
+            found = await take(await _body(Request(scope, receive)))
         finally:
             self._busy -= 1
+        return await found() if callable(found) else found
 
 
 async def _body(request: Request) -> bytes:

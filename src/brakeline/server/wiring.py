@@ -51,6 +51,7 @@ from brakeline.remediation.service import RemediationService
 from brakeline.remediation.settings_api import router as settings_router
 from brakeline.rollout.acts import Acts
 from brakeline.rollout.api import router as rollout_router
+from brakeline.rollout.calling import Calling
 from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.executor import RECONCILE_S
 from brakeline.rollout.freeze_api import router as freeze_router
@@ -58,6 +59,8 @@ from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.lead_api import router as lead_router
 from brakeline.rollout.limits_api import router as limits_router
 from brakeline.rollout.linked import EXCHANGE_S, Linked
+from brakeline.rollout.pool_api import router as pool_router
+from brakeline.rollout.pools import Pools
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.restarting import Restarting
@@ -88,9 +91,7 @@ ROUTERS: Final = (
     feeds_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
-    drills_router,
-    real_drills_router,
-    replay_router,
+    drills_router, real_drills_router, replay_router, pool_router,
 )  # fmt: skip
 
 
@@ -114,6 +115,8 @@ class Services:
     exchange: Exchange
     follower: InventoryFollower
     console: Console
+    calling: Calling
+    conducting: Conducting
     app: App
     flush: Reconciler
     reconcilers: tuple[Reconciler, ...]
@@ -129,10 +132,12 @@ class Services:
         waking = listen_for_wakes(self.bus, self.exchange, self.rollout.refresh)
         self.tasks.append(asyncio.create_task(waking, name="wakes"))
         self.tasks.append(asyncio.create_task(self.follower.run(), name="inventories"))
+        self.tasks.append(asyncio.create_task(self.calling.run(), name="links"))
 
     def on_stop(self) -> None:
         """The server stops: whatever holds connections open must answer now."""
         self.exchange.end_all()
+        self.conducting.waiting.end_all()
         self.console.feed.stop()
 
     async def stop(self) -> None:
@@ -177,16 +182,18 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     follow = FollowOrders(remediation, releases)
     exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout),
                         remediation.granted)  # fmt: skip
-    rollout.on_stop = exchange.stop_tenant
     tenancy.approvals.on_change = _approvals_told(bus)
     freezing = Freezing(rollout, tenancy.approvals)
     Acts(rollout, tenancy.approvals)
+    pools = Pools(rollout, tenancy.approvals)
     cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
     CellActs(cells, tenancy.approvals, fleet)
     conducting, linked = (
         Conducting(db, clock, ids, bus, cells, tenancy.approvals, rollout.journal.frozen),
         Linked(rollout, cells, releasing),
     )
+    leading = Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock)
+    rollout.on_stop = _stopping(exchange, leading)
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
@@ -198,7 +205,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
-        "drills": drills, "cells": cells, "conducting": conducting, "holding": holding,
+        "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -215,10 +222,9 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
-        replays, exchange, follower, console, app, flush, (
+        replays, exchange, follower, console, Calling(linked, bus), conducting, app, flush, (
             *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
-            Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock),
-            Reconciler("link", linked.reconcile, EXCHANGE_S, clock),
+            leading,
             Reconciler("fleet-hours", _hours_counted(HourCount(db, clock), tenancy), LOOK_S, clock),
         ),
     )  # fmt: skip
@@ -231,6 +237,16 @@ def _hours_counted(hours: HourCount, tenancy: TenancyService) -> Callable[[], Aw
         return await hours.count(list(await tenancy.tenants()))
 
     return count
+
+
+def _stopping(exchange: Exchange, leading: Reconciler) -> Callable[[str], None]:
+    """A stop is told to endpoints at once, and to the cells that wait for what this one leads."""
+
+    def stopped(tenant_id: str) -> None:
+        exchange.stop_tenant(tenant_id)
+        leading.kick()
+
+    return stopped
 
 
 def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:

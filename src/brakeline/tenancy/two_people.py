@@ -38,6 +38,7 @@ class Act(StrEnum):
     PARDON = "release.pardon"
     CELLS = "cell.trust"  # to believe a conductor, to let a cell take part again
     LEADS = "lead.widen"  # to take a lead over from a lost conductor, to start one in the fast lane
+    POOL = "pool.consent"  # to share evidence with other organisations, and be stopped by theirs
     CONTENT = "content.accept"  # that takes findings away, or a bound of content that is raised
 
 
@@ -46,7 +47,7 @@ APPROVES: Final[Mapping[Act, str]] = {
     Act.UNFREEZE: "rollout.approve", Act.ROLES: "people.manage", Act.PARDON: "rollout.approve",
     Act.CELLS: "rollout.approve",
     Act.LEADS: "rollout.approve",
-    Act.CONTENT: "rollout.approve",
+    Act.CONTENT: "rollout.approve", Act.POOL: "rollout.approve",
 }  # fmt: skip
 
 

@@ -17,7 +17,8 @@ LIVE = ("/", "/endpoints", "/endpoints?q=os:debian", "/endpoints?q=oss:debian", 
         "/rollouts/ro_live", "/rollouts/ro_release", "/releases", "/releases/keys", f"/releases/{GOOD}",
         f"/releases/{GOOD}/promote", f"/releases/{GOOD}/recall", f"/releases/{BAD}/pardon", "/policies", "/content",
         "/audit",
-        "/settings", "/settings/cells", "/settings/limits", "/settings/limits?amount=25%25", "/freeze", "/approvals",
+        "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
+        "/settings/limits?amount=25%25", "/freeze", "/approvals",
         "/approvals/ap_01", "/emergency", "/rollouts/ro_halted/rollback", "/nowhere")  # fmt: skip
 SPECIMENS = tuple(f"/_ui/{page}/{quote(state)}" for page, states in SAMPLES.items() for state in states)
 RULES = {

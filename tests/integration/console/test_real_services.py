@@ -49,6 +49,8 @@ from brakeline.rollout.acts import Acts
 from brakeline.rollout.conducting import Conducting
 from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.pools import Pools
+from brakeline.rollout.presets import policy_for
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
 from brakeline.tenancy.break_glass import BreakGlass
@@ -154,7 +156,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     CellActs(cells, tenancy.approvals, fleet.service)
     conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
     state = SimpleNamespace(
-        holding=holding, cells=cells, conducting=conducting,
+        holding=holding, cells=cells, conducting=conducting, pools=Pools(rollouts, tenancy.approvals),
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
@@ -268,6 +270,7 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
         "/settings",
         "/settings/limits",
         "/settings/cells",
+        "/settings/pool",
     ):
         await house.page(path)
     assert (await house.get("/endpoints/ep_none")).status == 404
@@ -536,6 +539,26 @@ async def test_cells_are_seen_and_taken_out_with_a_reason_and_a_lead_is_braked_i
     assert (await house.post(f"{page}/leads/{lead.id}/brake")).status == 303
     assert "halted: brake pressed by" in await house.page(page)
     assert (await house.post(f"{page}/isolate", reason="x")).status == 404
+
+
+async def test_evidence_is_shared_and_no_more_and_the_page_says_with_whom_each_is_compared(
+    house: House,
+) -> None:
+    page = "/settings/pool"
+    assert "Shares nothing" in await house.page(page)
+    assert (await house.post(f"{page}/join")).headers["location"] == f"{page}?done=pool"  # first week, few endpoints
+    ids = [await house.endpoint(f"web-{i}") for i in range(4)]
+    await house.hear(ids)
+    assert house.owner is not None
+    made = await house.rollouts.create(house.owner, "curl", Change((Pin("curl", "8"),)), policy_for(4), ids)
+    await house.rollouts.start(house.owner, made)
+    seen = await house.page(page)
+    assert "Shares its evidence" in seen
+    assert "no other organisation has told any of this change yet" in seen
+    assert (await house.post(f"{page}/leave")).status == 303
+    assert "Shares nothing" in await house.page(page)
+    log = await house.page("/audit")
+    assert all(a in log for a in ("pool.consent", "pool.withdraw"))
 
 
 async def test_another_tenants_things_are_not_found(house: House) -> None:

@@ -37,6 +37,7 @@ class ServerProcess:
             self.port = int(s.getsockname()[1])
         self.process: subprocess.Popen[bytes] | None = None
         self.output = b""
+        self.environment = dict(os.environ)
 
     def command(self) -> list[str]:
         run = ["server", "run", "--data", str(self.data), "--port", str(self.port)]
@@ -45,8 +46,9 @@ class ServerProcess:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
-            )
+                self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+                env=self.environment,
+            )  # fmt: skip
         assert self.process.stdout is not None
         self.output, deadline = b"", time.monotonic() + START_S
         with selectors.DefaultSelector() as selector:

@@ -71,7 +71,8 @@ PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_
          "/vulnerabilities", "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
          "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
          "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/content", "/audit",
-         "/settings", "/settings/cells", "/settings/limits", "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
+         "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
+         "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
          "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
@@ -80,7 +81,8 @@ POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/r
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/settings/cells/isolate", "/settings/cells/berlin-1/drain",
-         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/logout")  # fmt: skip
+         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/settings/pool/join",
+         "/settings/pool/leave", "/settings/pool/partners/acme/part", "/logout")  # fmt: skip
 FEEDS = (
     f"/releases/{GOOD}/feed",
     "/feed",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from brakeline.cells import residency
-from brakeline.cells.model import Cause, Grant, GrantedRing, Stand
+from brakeline.cells.model import SUMMED, Cause, Grant, GrantedRing, Stand
 from brakeline.protocol.codec import encode
 from brakeline.rollout import evidence, led, planner
 from brakeline.rollout.alpha import alpha_table
@@ -30,7 +30,7 @@ from brakeline.rollout.model import (
     Subject,
     Wish,
 )
-from brakeline.rollout.summary import Summary, summarise
+from brakeline.rollout.summary import Part, Summary, summarise
 
 NOW = 1_795_400_000_000
 POLICY = Policy((Ring("one", 60, count=1), Ring("all", 60, share=1.0)), guard=Guard(holdout=0.0))
@@ -162,3 +162,9 @@ def test_later_signals_are_told_where_an_older_conductor_passes_them_over() -> N
     assert residency.foreign(replace(report, harms=report.bets)) != ""
     assert residency.foreign(replace(report, bets=report.harms)) != ""  # as an older conductor would have it
     assert set(led.table_of((*report.bets, *report.harms))) == {("silent", 0, "all"), ("deletions", 0, "all")}
+
+
+def test_a_cell_tells_every_figure_that_the_brake_judges_a_part_by() -> None:
+    """A figure that is added to one of them and not to the other would be judged as 0 by the conductor."""
+    place = {"ring", "region", "machine_class", "youngest_ms"}
+    assert {f.name for f in fields(Part)} - place == set(SUMMED)

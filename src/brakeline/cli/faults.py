@@ -1,0 +1,11 @@
+"""Faults that several verbs give. A stable code has one home."""
+
+from __future__ import annotations
+
+from brakeline.core.errors import Invalid
+
+
+class CannotRead(Invalid):
+    """A file cannot be read."""
+
+    code = "cannot-read"

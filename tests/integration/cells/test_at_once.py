@@ -1,0 +1,168 @@
+"""What happens in one cell is known in the others at once: calls that are held open, over the real services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from tests.integration.cells.test_leads import World, world
+from tests.support_rollout import OWNER
+
+from brakeline.cells.model import HELD_S_MAX, Answer, Sent, Signed
+from brakeline.platform.bus import MemoryBus
+from brakeline.protocol.codec import decode, encode
+from brakeline.rollout import calling
+from brakeline.rollout.calling import Calling
+from brakeline.rollout.linked import EXCHANGE_S
+
+__all__ = ["world"]
+AT_ONCE_S = HELD_S_MAX / 2  # slow machines are slow; without being woken it would be later
+
+
+class Awake:
+    """Every cell calls by itself, and no clock moves."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.buses = {c.name: MemoryBus() for c in world.cells}
+        self.tasks: list[asyncio.Task[None]] = []
+        for c in world.cells:
+            c.service.bus = self.buses[c.name]
+            self.tasks.append(asyncio.create_task(Calling(c.linked, self.buses[c.name]).run()))
+
+    def calls(self, cell: str) -> int:
+        """Messages of one cell so far."""
+        return sum(who == cell and b'"link_id"' in body and b'"tenant_id"' in body for who, body in self.passed)
+
+    @property
+    def passed(self) -> list[tuple[str, bytes]]:
+        return self.world.wire.passed
+
+    async def held(self) -> None:
+        """Until every cell waits at the conductor."""
+        await within(60, lambda: _true(len(self.world.berlin.conducting.waiting._places) == len(self.world.cells)))
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def _true(value: bool) -> bool:
+    return value
+
+
+async def within(seconds: float, holds: Callable[[], Awaitable[bool]]) -> float:
+    """How long it took."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while not await holds():
+        assert loop.time() - begun < seconds, f"not within {seconds} s"
+        await asyncio.sleep(0.02)
+    return loop.time() - begun
+
+
+@pytest.fixture
+async def awake(world: World) -> AsyncIterator[Awake]:
+    await world.begin()
+    await world.beats(4)
+    found = Awake(world)
+    await found.held()
+    yield found
+    await found.stop()
+
+
+async def test_a_press_in_one_cell_stops_the_other_without_anybody_s_round(awake: Awake) -> None:
+    world = awake.world
+    (mine,) = await world.berlin.service.list(OWNER)
+    await world.berlin.service.brake(OWNER, mine.id)
+
+    async def stopped() -> bool:
+        (there,) = await world.dallas.service.list(OWNER)
+        return there.state == "halted"
+
+    await within(AT_ONCE_S, stopped)
+    assert (await world.view()).state == "halted"
+
+
+async def test_a_press_at_the_conductor_reaches_every_cell_at_once(awake: Awake) -> None:
+    world = awake.world
+    await world.berlin.conducting.brake(OWNER, world.lead)
+
+    async def stopped() -> bool:
+        states = [r.state for c in world.cells for r in await c.service.list(OWNER)]
+        return states == ["halted"] * len(world.cells)
+
+    await within(AT_ONCE_S, stopped)
+
+
+async def test_while_nothing_happens_nobody_calls_and_the_server_s_end_answers_everybody(awake: Awake) -> None:
+    before = awake.calls("dallas")
+    await asyncio.sleep(2 * EXCHANGE_S)
+    assert awake.calls("dallas") == before
+    answers = len(awake.passed)
+    awake.world.berlin.conducting.waiting.end_all()
+    await within(AT_ONCE_S, lambda: _true(len(awake.passed) >= answers + 2))
+
+
+async def test_news_without_an_end_is_told_no_oftener_than_the_floor_allows(awake: Awake) -> None:
+    world, before, seconds = awake.world, awake.calls("dallas"), 2.0
+    (there,) = await world.dallas.service.list(OWNER)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while loop.time() - begun < seconds:
+        await awake.buses["dallas"].publish(f"rollout:{OWNER.tenant_id}", there.id)
+        await asyncio.sleep(0.005)
+    assert awake.calls("dallas") - before <= (loop.time() - begun) / calling.FLOOR_S + 1
+
+
+async def test_a_conductor_that_holds_nothing_open_is_called_as_ever(world: World) -> None:
+    """One of the version before: it passes `wait_s` and `has` over, and says nothing of holding."""
+    await world.begin(start=False)
+
+    def without(_: str, body: bytes) -> bytes:
+        sent = decode(Sent, body)
+        return encode(Sent(sent.tenant_id, sent.link_id, sent.message))
+
+    world.wire.bend = without
+    awake = Awake(world)
+    before = awake.calls("dallas")
+    await asyncio.sleep(3 * EXCHANGE_S)
+    calls = awake.calls("dallas") - before
+    await awake.stop()
+    assert 2 <= calls <= 4
+    said = [decode(Signed, body) for who, body in awake.passed if who == "berlin" and b'"tenant_id"' not in body]
+    assert not decode(Answer, said[-1].payload.encode()).holds
+
+
+async def test_while_one_call_follows_the_other_each_answer_is_acted_on_as_it_comes(world: World) -> None:
+    """Else a cell that has news without end, and a slow network, would never hear of a halt."""
+    await world.begin()
+    await world.beats(4)
+    await world.berlin.conducting.brake(OWNER, world.lead)
+    linked, tenant_id = world.dallas.linked, OWNER.tenant_id
+    link = await linked.believed(tenant_id)
+    assert link is not None
+    tells = await linked.tells(tenant_id, link)
+    world.wire.slow_s = 1
+    first = asyncio.create_task(linked.exchange(tenant_id, link, tells, HELD_S_MAX))
+    await asyncio.sleep(0.5)
+    second = asyncio.create_task(linked.exchange(tenant_id, link, tells, HELD_S_MAX))
+    assert (await first).text == "heard"
+    assert not second.done()
+    (there,) = await world.dallas.service.list(OWNER)
+    assert there.state == "halted"
+    assert (await second).text == "heard"
+
+
+async def test_to_a_conductor_that_never_answers_few_calls_are_under_way(awake: Awake) -> None:
+    world, before = awake.world, awake.calls("dallas")
+    world.wire.slow_s = 60
+    for _ in range(3 * calling.CALLS_MAX):
+        (there,) = await world.dallas.service.list(OWNER)
+        async with world.dallas.db.tenant(OWNER.tenant_id) as conn:  # each time something else to tell
+            await conn.execute("UPDATE brakeline.rollout SET wish = CASE wish WHEN 'run' THEN 'pause' ELSE 'run' END")
+        await awake.buses["dallas"].publish(f"rollout:{OWNER.tenant_id}", there.id)
+        await asyncio.sleep(calling.FLOOR_S)
+    assert 1 < awake.calls("dallas") - before <= calling.CALLS_MAX
