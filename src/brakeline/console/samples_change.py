@@ -330,7 +330,7 @@ POLICIES: Final = {
         POLICY_ROWS, PolicyForm("all", "os:debian"), 5_000, (Link("web-01", "/endpoints/ep_01"),), may_write=True,
         facts=(Fact("Precedence", "assess wins"),), paces=PACES, ahead=AHEAD["careful"],
     ),
-    "overlap": PoliciesView(POLICY_ROWS, PolicyForm("nights", "os:debian", windows="mon-fri 22:00/06:00; tue 05:00/07:00", restart="window"), error="the windows 'mon-fri 22:00/06:00' and 'tue 05:00/07:00' overlap; write what they are together once", may_write=True),
+    "overlap": PoliciesView(POLICY_ROWS, PolicyForm("nights", "os:debian", windows="mon-fri 22:00/06:00; tue 05:00/07:00", restart="window"), error="the windows 'mon-fri 22:00/06:00' and 'tue 05:00/07:00' overlap; write what they are together once", may_write=True, paces=PACES),
     "millions": PoliciesView(POLICY_ROWS, PolicyForm("all", ""), 8_500_000, may_write=True, paces=PACES, ahead=AHEAD["emergency"]),
     "few": PoliciesView((), PolicyForm("", "tag:lab"), 6, may_write=True, paces=PACES, ahead=AHEAD["few"]),
     "nobody": PoliciesView((), PolicyForm("x", "tag:none"), 0, may_write=True, paces=PACES, ahead=AHEAD["nobody"]),

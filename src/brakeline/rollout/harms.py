@@ -32,7 +32,7 @@ PATCH_BIT, BLOCK_BIT, DELETION_BIT = 1, 2, 4  # of `Subject.tells`: the order of
 
 def tells(at_ready: Harms | None, *, dry_runs: bool) -> int:
     """Which of the signals that not everybody tells this endpoint told at ready. `dry_runs`: controls try the change in
-    their minds, which they do with updates and not with releases or settings of ours."""
+    their minds, which they do with updates and not with releases or settings of ours, or drills."""
     found = PATCH_BIT if dry_runs else 0
     if at_ready is None:
         return found

@@ -76,10 +76,10 @@ def untold(policy: Policy, release_id: str, row: SubjectRow, seen: Presence | No
 
 
 def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms: int, release_id: str = "",
-                  settings: str = "", dry_run: str = "") -> Subject:  # fmt: skip
+                  settings: str = "", dry_run: str = "", drill: bool = False) -> Subject:  # fmt: skip
     """A subject with what its endpoint's latest check-in adds. Pure. `release_id`: of a rollout of ours; `settings`:
-    digest of what it was offered, by a rollout of these; `dry_run`: why it could not start now."""
-    tells = harms.tells(row.harms, dry_runs=not (release_id or settings))
+    digest of what it was offered, by a rollout of these; `dry_run`: why it could not start now; `drill`: of a drill."""
+    tells = harms.tells(row.harms, dry_runs=not (release_id or settings or drill))
     s = replace(row.subject, tells=tells)
     if seen is None:
         return replace(s, last_heard_ms=s.ready_ms)
@@ -164,17 +164,18 @@ class Lens:
 
     policy: Policy
     release_id: str
+    drill: bool
 
     @classmethod
     def of(cls, row: RolloutRow) -> Lens:
-        return cls(row.policy, row.change.release.release_id if row.change.release else "")
+        return cls(row.policy, row.change.release.release_id if row.change.release else "", row.change.is_drill)
 
     def subject(self, stored: SubjectRow, target: Target | None, seen: Presence | None, now_ms: int) -> Subject:
         """`target`: the row of the same endpoint."""
         settings = target.settings if target is not None else None
         offered = settings_digest(settings) if settings is not None else ""
         dry_run = target.blocked_code if target is not None else ""
-        return with_presence(self.policy, stored, seen, now_ms, self.release_id, offered, dry_run)
+        return with_presence(self.policy, stored, seen, now_ms, self.release_id, offered, dry_run, self.drill)
 
     def taken(self, stored: SubjectRow, seen: Presence | None) -> bool:
         return taken_by_launcher(self.release_id, stored, seen)

@@ -719,7 +719,9 @@ async def test_when_and_how_is_set_on_the_page_of_policies_and_read_on_the_page_
     assert "no whole number" in await house.page("/policies?name=n&filter=&mode=leave&nice=very")
     form = {"name": "nights", "filter": "", "mode": "leave", "windows": "daily 22:00/06:00", "restart": "never"}
     shown = await house.page("/policies?" + "&".join(f"{k}={v.replace(' ', '+')}" for k, v in form.items()))
-    assert 'name="windows" value="daily 22:00/06:00"' in shown
+    assert 'id="policy-windows" name="windows" value="daily 22:00/06:00"' in shown
+    assert '<input type="hidden" name="windows" value="daily 22:00/06:00">' in shown
+    assert '<input type="hidden" name="restart" value="never">' in shown
     assert (await house.post("/policies", **form, expect_count="1")).status == 303
     assert "maintenance windows: daily 22:00/06:00" in await house.page("/policies")
     clash = await house.post("/policies", name="noon", filter="", mode="leave", windows="daily 12:00/13:00",

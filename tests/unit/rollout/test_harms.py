@@ -119,6 +119,8 @@ def test_a_transaction_that_fails_is_compared_with_a_dry_run_that_fails(
     assert found.patches == int(fails)
     ours = after(row(arm, progress=progress, detail=detail), seen(), dry_run=dry_run, release_id="0.2.0-aaaaaaaaaaaa")
     assert (ours.patches, ours.tells & harms.PATCH_BIT) == (0, 0)  # nobody tries a release in the mind
+    drilled = after(row(arm, progress=progress, detail=detail), seen(), dry_run=dry_run, drill=True)
+    assert (drilled.patches, drilled.tells & harms.PATCH_BIT) == (0, 0)  # nor a drill
 
 
 # --- comparisons ------------------------------------------------------------------------------------------------------
