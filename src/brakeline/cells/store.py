@@ -134,8 +134,8 @@ async def put_link(conn: Connection, tenant_id: str, x: Link) -> None:
     await conn.execute("DELETE FROM brakeline.cell_former_link WHERE link_id = $1", x.link_id)
     await conn.execute(
         """INSERT INTO brakeline.cell_former_link (tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key,
-             generation, left_at)
-           SELECT tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key, generation, $2
+             generation, counter, left_at)
+           SELECT tenant_id, link_id, cell, their_tenant, url, ca_pem, conductor_key, generation, counter, $2
            FROM brakeline.cell_link WHERE conductor_key <> $1""",
         x.conductor_key, at(x.joined_ms),
     )  # fmt: skip

@@ -6,24 +6,27 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from tests.integration.cells import test_hand_over
+from tests.integration.cells.test_hand_over import world as led_from_berlin
 from tests.integration.cells.test_leads import World, world
 from tests.support_rollout import OWNER
 
-from brakeline.cells.model import HELD_S_MAX, Answer, Sent, Signed
+from brakeline.cells.model import HELD_S_MAX, Answer, Sent, Signed, Stand
 from brakeline.platform.bus import MemoryBus
 from brakeline.protocol.codec import decode, encode
 from brakeline.rollout import calling
 from brakeline.rollout.calling import Calling
 from brakeline.rollout.linked import EXCHANGE_S
+from brakeline.rollout.store import leads
 
-__all__ = ["world"]
+__all__ = ["led_from_berlin", "world"]
 AT_ONCE_S = HELD_S_MAX / 2  # slow machines are slow; without being woken it would be later
 
 
 class Awake:
     """Every cell calls by itself, and no clock moves."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World | test_hand_over.World) -> None:
         self.world = world
         self.buses = {c.name: MemoryBus() for c in world.cells}
         self.tasks: list[asyncio.Task[None]] = []
@@ -166,3 +169,58 @@ async def test_to_a_conductor_that_never_answers_few_calls_are_under_way(awake: 
         await awake.buses["dallas"].publish(f"rollout:{OWNER.tenant_id}", there.id)
         await asyncio.sleep(calling.FLOOR_S)
     assert 1 < awake.calls("dallas") - before <= calling.CALLS_MAX
+
+
+async def test_who_moves_while_its_call_is_held_open_is_heard_by_the_new_conductor_and_the_old_at_once(
+    led_from_berlin: test_hand_over.World,
+) -> None:
+    world = led_from_berlin
+    await world.begin()
+    awake = Awake(world)
+    await awake.held()
+    await world.move(world.dallas, world.oslo)
+
+    async def told() -> bool:
+        known = await world.dallas.conducting.taking.orphans(OWNER)
+        old = await world.berlin.conducting.show(OWNER, world.lead)
+        return [set(o.cells) for o in known] == [{"dallas", "oslo"}] and "no longer leads" in old.why
+
+    await within(HELD_S_MAX - 1, told)
+    await awake.stop()
+
+
+async def test_who_has_not_moved_hears_at_once_that_its_conductor_leads_no_more(
+    led_from_berlin: test_hand_over.World,
+) -> None:
+    world = led_from_berlin
+    await world.begin()
+    awake = Awake(world)
+    await awake.held()
+    await world.move(world.dallas)
+
+    async def holds() -> bool:
+        async with world.oslo.db.tenant(OWNER.tenant_id) as conn:
+            kept = await leads.led_by(conn, world.lead)
+        return kept is not None and kept.grant.stand is Stand.HOLD and "no longer leads" in kept.grant.why
+
+    await within(HELD_S_MAX - 1, holds)
+    await awake.stop()
+
+
+async def test_an_answer_that_comes_after_the_conductor_was_left_is_not_acted_on(world: World) -> None:
+    await world.begin()
+    await world.beats(4)
+    await world.berlin.conducting.brake(OWNER, world.lead)
+    linked, tenant_id = world.dallas.linked, OWNER.tenant_id
+    link = await linked.believed(tenant_id)
+    assert link is not None
+    world.wire.slow_s = 1
+    call = asyncio.create_task(linked.exchange(tenant_id, link, await linked.tells(tenant_id, link), HELD_S_MAX))
+    await asyncio.sleep(0.5)
+    await world.dallas.cells.isolate_self(OWNER, "the conductor may be in wrong hands")
+    assert "isolated from it" in (await call).text
+    now = await world.dallas.cells.link_of(tenant_id)
+    assert now is not None
+    assert now.trouble.startswith("isolated by Olga")
+    (there,) = await world.dallas.service.list(OWNER)
+    assert there.state != "halted"

@@ -86,8 +86,8 @@ async def test_a_lead_is_drafted_shown_started_paused_resumed_and_braked(run: Ru
     token = (await run("cell", "add", "berlin", "--region", "eu", "--url", "https://berlin"))[1].strip()
     await run("cell", "join", token)
     made = json.loads((await run("lead", "create", "ssl", "--update", "libssl3=3.0.17", "--json"))[1])
-    code, _, err = await run("lead", "create", "ssl", "--update", "libssl3=3.0.17", "--pace", "fast")
-    assert (code, "fast lane is not led" in err) == (2, True)
+    code, _, _ = await run("lead", "create", "ssl", "--update", "libssl3=3.0.17", "--pace", "fast")
+    assert code == 0, "a draft; to start it takes two people"
     await berlin.linked.reconcile()
     await berlin.linked.reconcile()
     out = (await run("lead", "show", made["id"]))[1]

@@ -20,7 +20,11 @@ def test_time_and_words_are_no_news_and_all_that_a_cell_acts_on_is() -> None:
     other = (
         replace(GRANT, stand=Stand.HALT), replace(GRANT, revision=4), replace(GRANT, lead_id="ld_2"),
         replace(GRANT, rings=(GrantedRing("1", 60, 2),)), replace(GRANT, rings=()),
+        replace(GRANT, link_id="li_2"), replace(GRANT, generation=1), replace(GRANT, salt="ab"),
+        replace(GRANT, draw_below=1), replace(GRANT, change="[]"), replace(GRANT, policy="[]"),
+        replace(GRANT, filter="x"),
     )  # fmt: skip
+    assert essence((replace(GRANT, lease="signed anew"),)) == HAS
     assert len({HAS, essence(()), *(essence((g,)) for g in other)}) == len(other) + 2
     two = (GRANT, replace(GRANT, lead_id="ld_2"))
     assert essence(two) == essence(reversed(two))
