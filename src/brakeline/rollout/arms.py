@@ -140,7 +140,7 @@ def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, contro
     """
     treat_below = untreated.at(places)
     until = U_END if reserve <= 0 or reserve > len(untreated) else untreated.at(len(untreated) - reserve)
-    until = until if apart is None else min(until, apart)
+    until = until if apart is None else max(treat_below, min(until, apart))  # treated beyond it: no room is left
     pool = fresh if apart is not None or 2 * fresh.between(treat_below, until) >= controls else spare
     above = pool.between(treat_below, until)
     if not above or controls <= 0:
