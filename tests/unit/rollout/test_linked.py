@@ -86,7 +86,9 @@ def test_controls_apart_are_fresh_and_below_the_bound() -> None:
     assert arms.thresholds(draws, fresh, draws, 10, 30, 0, apart=80) == (10, 50, 80)
     assert arms.thresholds(draws, fresh, draws, 10, 90, 0, apart=80) == (10, 10, 80), "as many as there are"
     assert arms.thresholds(draws, fresh, draws, 10, 90, 0) == (10, 10, arms.U_END)
-    assert arms.thresholds(draws, fresh, draws, 10, 30, 0, apart=5) == (10, 10, 10), "treated beyond it: no room is left"
+    assert arms.thresholds(draws, fresh, draws, 10, 30, 0, apart=5) == (10, 10, 10), (
+        "treated beyond it: no room is left"
+    )
 
 
 def test_bets_of_linked_rings_multiply_and_a_ring_that_shares_begins_anew() -> None:
