@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = _take_context(list(sys.argv[1:] if arguments is None else arguments))
     if words[:2] == ["exposure", "assess"]:  # works without a server and must start as fast as its rivals do
         return int(_module("assess").main(words[2:]))
+    if words[:2] == ["exposure", "compare-versions"]:  # the same
+        return int(_module("compare").main(words[2:]))
     if not words or words[0] in {"--help", "-h", "help"}:
         sys.stdout.write(_help())
         return 0 if words else USAGE

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from brakeline.cli import assess as offline
+from brakeline.cli import compare as versions
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 
@@ -24,6 +25,15 @@ STATES = {
 def assess(context: typer.Context) -> None:
     """Findings of an inventory file against advisory files; needs no server."""
     raise typer.Exit(offline.main(context.args))
+
+
+@app.command(
+    "compare-versions",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def compare_versions(context: typer.Context) -> None:
+    """Which of two versions an ecosystem calls newer; needs no server."""
+    raise typer.Exit(versions.main(context.args))
 
 
 @app.command()
