@@ -9,3 +9,9 @@ class CannotRead(Invalid):
     """A file cannot be read."""
 
     code = "cannot-read"
+
+
+class BadUsage(Invalid):
+    """The command was not understood; each verb says where its words are explained."""
+
+    code = "usage"
