@@ -24,6 +24,7 @@ from brakeline.agent.providers.dnf import DnfProvider
 from brakeline.agent.providers.model import Bounds, Order, Planned, Refused
 from brakeline.protocol.messages import Transaction, TransactionResult, UpdateRef
 
+ENVIRONMENT = {**os.environ, "HOME": "/root"}  # Debian's rpm has its database there
 SHELL = ("/bin/sh", "/bin/sleep", "/bin/touch")  # what scriptlets of tests need in their root
 QUIET = ("--define", "debug_package %{nil}", "--define", "__os_install_post %{nil}",
          "--define", "_binaries_in_noarch_packages_terminate_build 0", "--define", "_build_id_links none",
@@ -116,12 +117,13 @@ class RpmRepository:
                 "%install", *install, *(f"%{k}\n{v}" for k, v in p.scripts.items()), "%files", *listed]  # fmt: skip
         (top / "p.spec").write_text("\n".join(spec) + "\n")
         run("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}", "--define", f"_rpmdir {self.directory}",
-            "--define", "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm", *QUIET, str(top / "p.spec"))  # fmt: skip
+            "--define", "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm", *QUIET,
+            str(top / "p.spec"))  # fmt: skip
         shutil.rmtree(top)
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert done.returncode == 0, f"{' '.join(command[:3])}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -144,6 +146,11 @@ class Root:
         return DnfProvider(SystemClock(), machine, str(self.work / "tx"), back_dir=str(self.work / "back"),
                            installroot=str(self.path))  # fmt: skip
 
+    @property
+    def lock(self) -> Path:
+        """rpm's own lock in this root."""
+        return self.path / run("rpm", "-E", "%{_dbpath}").strip().lstrip("/") / ".rpm.lock"
+
     def install(self, *packages: Rpm) -> None:
         """By rpm itself, as an administrator would."""
         files = [str(self.repository.directory / f"{p.name}-{p.evr}.noarch.rpm") for p in packages]
@@ -152,7 +159,7 @@ class Root:
     def has(self, name: str) -> list[str]:
         """Versions that rpm itself has recorded."""
         ran = subprocess.run(["rpm", "--root", str(self.path), "-q", "--qf", "%{EVR}\n", name], capture_output=True,
-                             text=True, check=False)  # fmt: skip
+                             text=True, check=False, env=ENVIRONMENT)  # fmt: skip
         return sorted(ran.stdout.split()) if ran.returncode == 0 else []
 
     def plan(self, *updates: tuple[str, str], bounds: Bounds | None = None) -> Transaction:

@@ -1,4 +1,4 @@
-"""The correctness table of dnf: each situation is provoked for real, and what rpm has recorded is set beside what we say.
+"""The correctness table of dnf: each situation is provoked for real, and rpm's records are set beside what we say.
 
 A function takes an empty directory and returns one row; `SITUATIONS` names them all. Real dnf 4 and rpm on a root of
 packages built here: *real manager, synthetic distribution*. dnf5 is not run here.
@@ -73,7 +73,12 @@ def plain(work: Path) -> Row:
     with world(work, Rpm("p", "2")) as root:
         result = root.apply(root.plan(("p", "2-1")))
         back = result.way_back is not None and result.way_back.stored
-        right = root.has("p") == ["2-1"] and result.outcome is Outcome.INSTALLED and back and state_of(root) == "nothing waits"
+        right = (
+            root.has("p") == ["2-1"]
+            and result.outcome is Outcome.INSTALLED
+            and back
+            and state_of(root) == "nothing waits"
+        )
         return row("plain update", root.has("p"), said(result), right)
 
 
@@ -91,7 +96,9 @@ def did_nothing(work: Path) -> Row:
                               "upgrade", "p"], capture_output=True, text=True, check=False)  # fmt: skip
         refused = root.refusal(("p", "2-1"))
         right = ran.returncode == 0 and root.has("p") == ["1-1"] and refused.code == "refused"
-        return row("a run that ends with 0 and did nothing", f"dnf: {ran.returncode}, {root.has('p')}", refused.reason, right)
+        return row(
+            "a run that ends with 0 and did nothing", f"dnf: {ran.returncode}, {root.has('p')}", refused.reason, right
+        )
 
 
 def excluded(work: Path) -> Row:
@@ -201,13 +208,19 @@ def disk_full(work: Path) -> Row:
         run("umount", "-l", str(disk))
 
 
+HOLD = """
+import fcntl, sys, time
+f = open(sys.argv[1], "a+")
+fcntl.lockf(f, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
 def locked(work: Path) -> Row:
     with world(work, Rpm("p", "2")) as root:
         plan = root.plan(("p", "2-1"))
-        path = root.path / "var/lib/rpm/.rpm.lock"
-        holder = subprocess.Popen(["python3", "-c", "import fcntl,sys,time\nf=open(sys.argv[1],'a+')\n"
-                                   "fcntl.lockf(f, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(600)", str(path)],
-                                  stdout=subprocess.PIPE)  # fmt: skip
+        holder = subprocess.Popen(["python3", "-c", HOLD, str(root.lock)], stdout=subprocess.PIPE)
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
@@ -216,7 +229,9 @@ def locked(work: Path) -> Row:
             holder.kill()
             holder.communicate()
         right = (result.outcome, result.code, root.has("p")) == (Outcome.REFUSED, "lock_timeout", ["1-1"])
-        return row("rpm's lock held by another", f"pid {holder.pid}", said(result), right and str(holder.pid) in result.detail)
+        return row(
+            "rpm's lock held by another", f"pid {holder.pid}", said(result), right and str(holder.pid) in result.detail
+        )
 
 
 def removal(work: Path) -> Row:
@@ -226,7 +241,12 @@ def removal(work: Path) -> Row:
         allowed = Bounds(allow_removals=True, disk_reserve_bytes=0)
         result = root.apply(root.plan(("p", "2-1"), bounds=allowed), allowed)
         right = ours.startswith("needs_removal") and result.outcome is Outcome.INSTALLED and root.has("q") == []
-        return row("it needs another package to go", f"p conflicts with q; q: {root.has('q')}", f"{ours}; {said(result)}", right)
+        return row(
+            "it needs another package to go",
+            f"p conflicts with q; q: {root.has('q')}",
+            f"{ours}; {said(result)}",
+            right,
+        )
 
 
 def way_back(work: Path) -> Row:
@@ -254,7 +274,9 @@ def no_way_back(work: Path) -> Row:
         root.provider.refresh()
         result = root.apply(root.plan(("p", "2-1")))
         told = result.way_back.told if result.way_back else "nothing"
-        return row("former version cannot be had", root.has("p"), told, told.startswith("no way back: p 1-1 cannot be had"))
+        return row(
+            "former version cannot be had", root.has("p"), told, told.startswith("no way back: p 1-1 cannot be had")
+        )
 
 
 def vendor(work: Path) -> Row:
@@ -293,7 +315,9 @@ data: {name: m, stream: "STREAM", version: 1, context: "c", arch: noarch, summar
 
 def module_stream(work: Path) -> Row:
     """Stream 1 is enabled and has p 2; stream 2 has p 3, which no plan may bring."""
-    modules = MODULES.replace("STREAM", "1").replace("VERSION", "2") + MODULES.replace("STREAM", "2").replace("VERSION", "3")
+    modules = MODULES.replace("STREAM", "1").replace("VERSION", "2") + MODULES.replace("STREAM", "2").replace(
+        "VERSION", "3"
+    )
     label = tuple(f"ModularityLabel: m:{s}:1:c" for s in ("1", "2"))
     newer = (Rpm("p", "2", head=(label[0],)), Rpm("p", "3", head=(label[1],)))
     with world(work, *newer, modules=modules) as root:
@@ -331,7 +355,9 @@ def interrupted(work: Path) -> Row:
         recovered = root.provider.recover(order(plan), root.said.append)
         right = doubled == ["1-1", "2-1"] and result.outcome is Outcome.FAILED and not unhealthy.healthy
         right = right and root.has("p") == ["2-1"] and recovered.code == "interrupted_repaired"
-        return row("interrupted by kill -9", f"{doubled}, then {root.has('p')}", f"{said(result)} {said(recovered)}", right)
+        return row(
+            "interrupted by kill -9", f"{doubled}, then {root.has('p')}", f"{said(result)} {said(recovered)}", right
+        )
 
 
 def _kill_in_script(root: Root) -> None:
@@ -357,6 +383,31 @@ def moved_on(work: Path) -> Row:
         return row("what would happen is not what was ordered", "p 2 now needs q", said(result), right)
 
 
+BENT = """
+import dnf
+class Bent(dnf.Plugin):
+    name = "bent"
+    def pre_transaction(self):
+        self.base._ts.addErase("q")
+"""
+
+
+def bent(work: Path) -> Row:
+    """Something between dnf's plan and rpm adds a removal: the gate compares rpm's own list."""
+    plugins = work / "plugins"
+    plugins.mkdir()
+    first = (Rpm("p", "1"), Rpm("q", "1"))
+    with world(work, Rpm("p", "2"), first=first, main=f"pluginpath={plugins}") as root:
+        plan = root.plan(("p", "2-1"))
+        (plugins / "bent.py").write_text(BENT)
+        result = root.apply(plan)
+        untouched = (root.has("p"), root.has("q")) == (["1-1"], ["1-1"])
+        right = untouched and (result.outcome, result.code) == (Outcome.REFUSED, "changed")
+        return row(
+            "rpm's list is not the order", "a plugin adds: remove q", said(result), right and "q" in result.detail
+        )
+
+
 def lock_is_ours(work: Path) -> Row:
     """While the transaction runs, nobody else gets rpm's lock: from before the packages were read."""
     with world(work, Rpm("p", "2", scripts={"pre": "touch /tmp/here; sleep 3"}), shell=True) as root:
@@ -366,7 +417,7 @@ def lock_is_ours(work: Path) -> Row:
             deadline = time.monotonic() + 120
             while not (root.path / "tmp/here").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            with open(root.path / "var/lib/rpm/.rpm.lock", "a+") as f:
+            with open(root.lock, "a+") as f:
                 try:
                     fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     free.append(True)
@@ -384,5 +435,5 @@ def lock_is_ours(work: Path) -> Row:
 SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     plain, kept_back, did_nothing, excluded, version_locked, no_network, unavailable_skipped, hash_mismatch, not_signed,
     pre_fails, post_fails, script_hangs, disk_full, locked, removal, way_back, no_way_back, vendor, advisory,
-    module_stream, config_file, interrupted, moved_on, lock_is_ours,
+    module_stream, config_file, interrupted, moved_on, bent, lock_is_ours,
 )  # fmt: skip

@@ -10,7 +10,12 @@ from brakeline.agent.providers.dnf.restarts import newer_than
 from brakeline.agent.providers.model import Inverse, Refused
 from brakeline.protocol.messages import ActionKind, UpdateState
 
-ROWS = [["p", "noarch", "1-1", "2-1"], ["q", "noarch", "", "1-1"], ["r", "x86_64", "1:1-1", ""], ["s", "noarch", "2-1", "1-1"]]
+ROWS = [
+    ["p", "noarch", "1-1", "2-1"],
+    ["q", "noarch", "", "1-1"],
+    ["r", "x86_64", "1:1-1", ""],
+    ["s", "noarch", "2-1", "1-1"],
+]
 
 
 def have(*packages: tuple[str, str], several: bool = False) -> tuple[Installed, ...]:
@@ -32,7 +37,9 @@ def test_twice_inverted_is_the_same() -> None:
 
 
 def test_what_is_left_of_a_way_back() -> None:
-    inverse = Inverse("tx_1", "ro_1", deciding.transaction_of([["p", "noarch", "2-1", "1-1"], ["q", "noarch", "1-1", ""]]), ())
+    inverse = Inverse(
+        "tx_1", "ro_1", deciding.transaction_of([["p", "noarch", "2-1", "1-1"], ["q", "noarch", "1-1", ""]]), ()
+    )
     left = deciding.left_to_do(inverse, deciding.known(have(("p", "1-1"), ("q", "1-1"))))
     assert not isinstance(left, Refused)
     assert [a.name for a in left.actions] == ["q"]
@@ -55,14 +62,16 @@ def test_a_record_that_is_doubled_is_no_proof() -> None:
 
 
 def test_changes_are_paired() -> None:
-    found = deciding.changes_between(deciding.known(have(("p", "1-1"), ("q", "1-1"))), deciding.known(have(("p", "2-1"))))
+    found = deciding.changes_between(
+        deciding.known(have(("p", "1-1"), ("q", "1-1"))), deciding.known(have(("p", "2-1")))
+    )
     assert [(c.name, c.before, c.after, c.state) for c in found] == [("p", "1-1", "2-1", "ii"), ("q", "1-1", "", "un")]
 
 
 def test_answers_are_read_and_nothing_else() -> None:
-    assert answer_of("noise\n\x1ebrakeline-dnf {\"a\": 1}\n") == {"a": 1}
+    assert answer_of('noise\n\x1ebrakeline-dnf {"a": 1}\n') == {"a": 1}
     assert answer_of("noise") is None
-    assert answer_of("\x1ebrakeline-dnf {\"a\": ") is None
+    assert answer_of('\x1ebrakeline-dnf {"a": ') is None
     assert source_of("libfoo-bar-1.0-2.el9.src.rpm", 3) == ("libfoo-bar", "3:1.0-2.el9")
     assert source_of("", 0) == ("", "")
 
@@ -78,9 +87,14 @@ def test_of_several_kernels_the_newest_is_in_the_inventory() -> None:
 
 def test_a_change_of_vendor_is_said() -> None:
     row = {"name": "p", "arch": "noarch", "installed": "1-1", "candidate": "2-1", "repository": "ex", "size": 3,
-           "advisories": ["A"], "security": True, "state": "available", "reason": "", "vendor": ["One", "Two"]}  # fmt: skip
+           "advisories": ["A"], "security": True, "state": "available", "reason": "",
+           "vendor": ["One", "Two"]}  # fmt: skip
     (found,) = pending_of([row])
-    assert (found.state, found.suite, found.reason) == (UpdateState.AVAILABLE, "ex A", "Its vendor changes from One to Two.")
+    assert (found.state, found.suite, found.reason) == (
+        UpdateState.AVAILABLE,
+        "ex A",
+        "Its vendor changes from One to Two.",
+    )
 
 
 def test_files_of_rpm() -> None:

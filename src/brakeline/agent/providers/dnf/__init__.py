@@ -4,7 +4,7 @@
 starts it and reads its answer. Pure: `answers` (what it said), `plan` (what a transaction is and what came of it),
 `conffiles`. Doing: `keep` (ways back), `apply`, `recovery`, `restarts`, `provider` (the contract).
 
-Invariant: no exit code is believed and nothing that dnf printed; what counts is what rpm's records say before and after.
+Invariant: no exit code is believed, nor what dnf printed; what counts is what rpm's records say before and after.
 """
 
 from brakeline.agent.providers.dnf.provider import DnfProvider

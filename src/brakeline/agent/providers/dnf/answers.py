@@ -39,7 +39,7 @@ class Installed:
 
 def answer_of(text: str) -> dict[str, Any] | None:
     """The child's answer out of everything that was printed; None = it never came to one."""
-    head, mark, line = text.rpartition(MARK)
+    _, mark, line = text.rpartition(MARK)
     try:
         found = json.loads(line.splitlines()[0]) if mark else None
     except (ValueError, IndexError):

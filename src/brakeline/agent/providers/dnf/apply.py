@@ -91,7 +91,7 @@ class _Run:
         """All steps; raises `Stop` as long as nothing was changed."""
         transaction = self.order.transaction
         before = self._agreed(transaction)
-        kept = self._fetched(transaction)
+        kept = self._fetched()
         changed = self._changed_conffiles(transaction)
         services = Services(self.applier.runner, self.order.rules)
         whole = self.applier.child.root == "/"  # another root has no processes of its own
@@ -133,7 +133,7 @@ class _Run:
             raise Stop(refused.code, refused.reason)
         return installed
 
-    def _fetched(self, transaction: Transaction) -> WayBack:
+    def _fetched(self) -> WayBack:
         """Everything downloaded and verified, room for it all, and the way back stored."""
         self.staging.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.staging.log.with_name("verdict.json").unlink(missing_ok=True)

@@ -39,7 +39,7 @@ class Said(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.lines: "list[str]" = []
+        self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
@@ -67,11 +67,15 @@ def configured(request: "dict[str, Any]") -> Any:
     base = dnf.Base()
     conf, root = base.conf, request["root"]
     conf.installroot = root
+    if conf.releasever is None:
+        conf.releasever = None  # dnf keeps None under that name otherwise, which no substitution takes
     conf._search_inside_installroot("config_file_path")
     conf.read(priority=dnf.conf.PRIO_MAINCONFIG)
     from_root = conf._search_inside_installroot("reposdir")
     conf.substitutions.update_from_etc(from_root, varsdir=conf._get_value("varsdir"))
-    conf.releasever = conf.releasever or dnf.rpm.detect_releasever(root)
+    release = conf.releasever or dnf.rpm.detect_releasever(root)
+    if release:
+        conf.releasever = release
     for option in ("cachedir", "logdir", "persistdir"):
         if os.geteuid() != 0 and option == "cachedir":
             conf.cachedir = conf.system_cachedir
@@ -142,6 +146,11 @@ def flat(error: object) -> str:
 # --- looking -------------------------------------------------------------------------------------------------------
 
 
+def here(base: Any) -> Any:
+    """Everything that is installed: dnf hides from a plain query what its owner excludes, though it is there."""
+    return base.sack.query(flags=library("hawkey").IGNORE_EXCLUDES).installed()
+
+
 def version_of(p: Any) -> str:
     return ("" if not p.epoch else str(p.epoch) + ":") + p.version + "-" + p.release
 
@@ -149,19 +158,19 @@ def version_of(p: Any) -> str:
 def installed_rows(base: Any) -> "list[dict[str, Any]]":
     """Every installed package, also several versions of one; keys of rpm are no packages."""
     rows = []
-    several = {p.name for p in base._get_installonly_query(base.sack.query().installed())}
-    for p in base.sack.query().installed():
+    several = {p.name for p in base._get_installonly_query(here(base))}
+    for p in here(base):
         if p.name != "gpg-pubkey":
             rows.append({
                 "name": p.name, "arch": p.arch, "version": version_of(p), "source": p.sourcerpm or "",
-                "epoch": p.epoch, "origin": base.history.repo(p) or "", "vendor": p.vendor or "",
+                "epoch": p.epoch, "origin": base.history.repo(p) or "", "vendor": getattr(p, "vendor", "") or "",
                 "several": p.name in several, "installed_s": p.installtime, "size": p.installsize,
             })  # fmt: skip
     return rows
 
 
 def newest(packages: Any) -> "dict[tuple[str, str], Any]":
-    best: "dict[tuple[str, str], Any]" = {}
+    best: dict[tuple[str, str], Any] = {}
     for p in packages:
         if (p.name, p.arch) not in best or best[(p.name, p.arch)] < p:
             best[(p.name, p.arch)] = p
@@ -183,7 +192,7 @@ def look(request: "dict[str, Any]") -> "dict[str, Any]":
 
 def pending(base: Any) -> "list[dict[str, Any]]":
     hawkey = library("hawkey")
-    have = newest(base.sack.query().installed())
+    have = newest(here(base))
     free = newest(base.sack.query().available())
     every = newest(base.sack.query(flags=hawkey.IGNORE_REGULAR_EXCLUDES).available())  # streams of modules stay
     rows, ask = [], []
@@ -214,7 +223,7 @@ def row(p: Any, candidate: Any, state: str, reason: str) -> "dict[str, Any]":
         "name": p.name, "arch": p.arch, "installed": version_of(p), "candidate": version_of(candidate),
         "repository": candidate.reponame, "security": security, "advisories": sorted(set(advisories)),
         "cves": sorted(set(cves)), "state": state, "reason": reason, "size": candidate.downloadsize,
-        "vendor": [p.vendor or "", candidate.vendor or ""],
+        "vendor": [getattr(p, "vendor", "") or "", getattr(candidate, "vendor", "") or ""],
     }  # fmt: skip
 
 
@@ -278,21 +287,26 @@ def plan(request: "dict[str, Any]") -> "dict[str, Any]":
     """The exact transaction of `targets` ([name, arch or "", version]); nothing is changed."""
     base = filled(request)
     packages, skipped = chosen_targets(base, request["targets"])
-    found = resolved(base, packages, request["removals"])
-    wanted = {(p.name, p.arch, version_of(p)) for p in packages}
+    found = brought(base, packages, request["removals"])
     if isinstance(found, str):
         raise Refuse("refused", "dnf finds no way to do this: " + found + ".")
-    if not wanted <= {(a[0], a[1], a[3]) for a in found}:  # dnf itself would end with 0 and have done nothing
-        why = resolved(base, packages, request["removals"], strict=True)
-        raise Refuse("refused", "dnf finds no way to do this: " + (why if isinstance(why, str) else "no reason") + ".")
     return {"actions": found, "skipped": skipped, **figures(base, found)}
+
+
+def brought(base: Any, packages: "list[Any]", erasing: bool) -> Any:
+    """As `resolved`, and all of `packages` are in it: dnf itself leaves out what it cannot do, and ends with 0."""
+    wanted = {(p.name, p.arch, version_of(p)) for p in packages}
+    found = resolved(base, packages, erasing)
+    if isinstance(found, list) and not wanted <= {(a[0], a[1], a[3]) for a in found}:
+        found = resolved(base, packages, erasing, strict=True)
+    return found
 
 
 def chosen_targets(base: Any, targets: "list[list[str]]") -> "tuple[list[Any], list[str]]":
     hawkey = library("hawkey")
     packages, skipped, asked = [], [], 0
     for name, arch, version in targets:
-        for key, p in newest(base.sack.query().installed().filter(name=name)).items():
+        for key, p in newest(here(base).filter(name=name)).items():
             if (arch and key[1] != arch) or base.sack.evr_cmp(version, version_of(p)) <= 0:
                 continue
             asked += 1
@@ -308,7 +322,9 @@ def chosen_targets(base: Any, targets: "list[list[str]]") -> "tuple[list[Any], l
     if not asked:
         raise Refuse("nothing_to_do", "Every update is installed already, or its package is not on this endpoint.")
     if not packages:
-        raise Refuse("held", "Held back on this endpoint by its owner: " + ", ".join(s.split()[0] for s in skipped) + ".")
+        raise Refuse(
+            "held", "Held back on this endpoint by its owner: " + ", ".join(s.split()[0] for s in skipped) + "."
+        )
     return packages, skipped
 
 
@@ -316,7 +332,9 @@ def missing(name: str, version: str, there: "list[Any]") -> Refuse:
     best = max(there) if there else None
     if best is not None and best.base.sack.evr_cmp(version_of(best), version) > 0:
         now = version_of(best)
-        return Refuse("refused", name + " " + version + " cannot be had any more; the repositories now have " + now + ".")
+        return Refuse(
+            "refused", name + " " + version + " cannot be had any more; the repositories now have " + now + "."
+        )
     return Refuse("lists_stale", name + " " + version + " is not in this endpoint's package lists.")
 
 
@@ -365,18 +383,18 @@ def as_ordered(base: Any, request: "dict[str, Any]") -> Any:
         for name, arch, before, after in request["actions"]:
             if before and after:
                 packages.append(exact(base, name, arch, after))
-        several = {p.name for p in base._get_installonly_query(base.sack.query().installed())}
+        several = {p.name for p in base._get_installonly_query(here(base))}
         for name, arch, before, after in request["actions"]:
             if name in several and after and not before:
                 packages.append(exact(base, name, arch, after))
-        return resolved(base, packages, request["removals"])
+        return brought(base, packages, request["removals"])
     for name, arch, before, after in request["actions"]:
         if after:
             chosen = selector.Selector(base.sack)
             chosen.set(pkg=[local[(name, arch, after)]])
             base.goal.install(select=chosen, optional=False)
         else:
-            for p in base.sack.query().installed().filter(name=name, arch=arch):
+            for p in here(base).filter(name=name, arch=arch):
                 if version_of(p) == before:
                     base.goal.erase(p)
     return settled(base, True, dnf)
@@ -417,8 +435,14 @@ def fetch(request: "dict[str, Any]") -> "dict[str, Any]":
 def downloaded(base: Any, packages: "list[Any]") -> None:
     """Fetch, then check each signature as the repository's configuration asks; never imports a key."""
     dnf = library("dnf")
+    callback = library("dnf.callback")
+
+    class Progress(callback.DownloadProgress):  # type: ignore[misc,name-defined]
+        def end(self, payload: Any, status: int, msg: str) -> None:  # noqa: ARG002
+            SAID.lines.append(str(msg or ""))  # what each mirror did wrong is told here alone
+
     try:
-        base.download_packages(packages)
+        base.download_packages(packages, Progress())
     except dnf.exceptions.Error as e:
         raise fetching(flat(e)) from None
     for p in packages:
@@ -481,7 +505,9 @@ def rpm_lock(request: "dict[str, Any]") -> int:
             pid = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack(FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)))[4]
         if time.monotonic() >= deadline:
             waited = str(int(request["lock_wait_s"]))
-            raise Refuse("lock_timeout", path + " has been held by " + named(pid) + " for the " + waited + " s we waited.")
+            raise Refuse(
+                "lock_timeout", path + " has been held by " + named(pid) + " for the " + waited + " s we waited."
+            )
         time.sleep(0.2)
 
 
@@ -579,12 +605,15 @@ def main(text: str) -> int:
     for name in ("dnf", "librepo", "dnf.rpm"):
         logging.getLogger(name).addHandler(SAID)
         logging.getLogger(name).propagate = False
-    request = json.loads(text) if not text.startswith("@") else json.load(open(text[1:], encoding="utf-8"))
+    if text.startswith("@"):
+        with open(text[1:], encoding="utf-8") as f:
+            text = f.read()
+    request = json.loads(text)
     try:
         answer = VERBS[request["verb"]](request)
     except Refuse as e:
         answer = {"refused": [e.code, e.reason]}
-    except Exception as e:  # outermost: what dnf raises is told, and nothing was changed before `apply`'s verdict
+    except Exception as e:  # noqa: BLE001  outermost: what dnf raises is told, and nothing was changed before `apply`'s verdict
         pid = getattr(e, "pid", 0)
         code = "locked" if pid else "failed"
         answer = {"refused": [code, flat(e).rstrip(".") + (", by " + named(pid) if pid else "") + "."]}

@@ -1,4 +1,4 @@
-"""Stores the way back before a transaction begins: its inverse, and the former packages as the repositories signed them.
+"""Stores the way back before a transaction begins: its inverse, and the former packages as repositories have them.
 
 The places, bounds and hashes are those of `apt.keep`; what differs is who fetches: the child, which checks each file
 against the repository's checksum and signature. What no repository has any more has no way back, and that is said.
@@ -37,7 +37,9 @@ class RpmKeeper(Keeper):
         """What the child fetched becomes the stored way back, complete or not at all."""
         try:
             if gone:
-                return WayBack(False, code="gone", reason=f"{named(gone)} cannot be had from this endpoint's repositories.")
+                return WayBack(
+                    False, code="gone", reason=f"{named(gone)} cannot be had from this endpoint's repositories."
+                )
             return self._complete(order, kept, now_ms)
         except OSError as e:
             return WayBack(False, code="no_space", reason=f"The way back could not be stored: {e.strerror}.")

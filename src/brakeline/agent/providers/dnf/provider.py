@@ -140,7 +140,7 @@ class DnfProvider:
         return Recovery(self._applier).recover(order, log)
 
     def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:
-        """What is left to do of the way back that was stored for this rollout; `look`: only if dnf would do just that."""
+        """What is left to do of the way back that was stored for this rollout; `look`: only if dnf would do it."""
         stored = self._keeper.of_rollout(rollout_id)
         if stored is None:
             return Refused("no_way_back", "No way back from that rollout is stored on this endpoint.")

@@ -75,7 +75,9 @@ class Recovery:
         doubled = self._doubled(order, installed)
         for a in doubled:
             log(f"Taking out the record of {a.name} {a.before}: {a.after} is recorded beside it.")
-            self.runner.job("rpm", "--root", self.applier.child.root, "-e", "--nodeps", _nevra(a, a.before), timeout_s=600)
+            self.runner.job(
+                "rpm", "--root", self.applier.child.root, "-e", "--nodeps", _nevra(a, a.before), timeout_s=600
+            )
         installed = self.applier.installed()
         if not self._unsound(order, installed):
             return bool(doubled)
