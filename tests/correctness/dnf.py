@@ -342,6 +342,100 @@ def config_file(work: Path) -> Row:
         return row("configuration file changed by the owner", "kept, .rpmnew beside it", result.conffiles_kept, right)
 
 
+def config_replaced(work: Path) -> Row:
+    """Plain %config: rpm replaces the file and keeps the owner's as .rpmsave."""
+    one, two, plain_config = {"/etc/p.conf": "a\n"}, {"/etc/p.conf": "b\n"}, {"/etc/p.conf": ""}
+    newer, older = Rpm("p", "2", files=two, config=plain_config), Rpm("p", "1", files=one, config=plain_config)
+    with world(work, newer, first=(older,)) as root:
+        (root.path / "etc/p.conf").write_text("mine\n")
+        result = root.apply(root.plan(("p", "2-1")))
+        saved = (root.path / "etc/p.conf.rpmsave").read_text() == "mine\n"
+        right = saved and result.conffiles_kept == () and "replaced /etc/p.conf" in result.detail
+        return row("configuration file replaced by the package", "former beside it as .rpmsave", said(result), right)
+
+
+def kernels(work: Path) -> Row:
+    """Put beside, never replaced; the inventory has the newest."""
+    with world(work, Rpm("kernel", "2"), first=(Rpm("kernel", "1"),)) as root:
+        plan = root.plan(("kernel", "2-1"))
+        result = root.apply(plan)
+        shown = [p.version for p in root.provider.inventory() if p.name == "kernel"]
+        right = root.has("kernel") == ["1-1", "2-1"] and result.outcome is Outcome.INSTALLED and shown == ["2-1"]
+        right = right and plan.actions[0].before == "" and root.provider.health().healthy
+        return row("several kernels", root.has("kernel"), f"{shown}; {said(result)}", right)
+
+
+def protected(work: Path) -> Row:
+    first = (Rpm("p", "1"), Rpm("q", "1"))
+    with world(work, Rpm("p", "2", head=("Conflicts: q",)), first=first, main="protected_packages=q") as root:
+        refused = root.refusal(("p", "2-1"), bounds=Bounds(allow_removals=True, disk_reserve_bytes=0))
+        right = refused.code == "refused" and root.has("q") == ["1-1"]
+        return row("a protected package would have to go", "protected_packages=q", refused.reason, right)
+
+
+def weak_dependency(work: Path) -> Row:
+    """Recommended packages come along, unless the policy allows no new ones."""
+    with world(work, Rpm("p", "2", head=("Recommends: q",)), Rpm("q", "1")) as root:
+        without = root.plan(("p", "2-1"), bounds=Bounds(allow_new_packages=False, disk_reserve_bytes=0))
+        names = [a.name for a in root.plan(("p", "2-1")).actions], [a.name for a in without.actions]
+        return row("weak dependency", "p 2 recommends q", names, names == (["p", "q"], ["p"]))
+
+
+def metadata_not_signed(work: Path) -> Row:
+    with world(work, Rpm("p", "2")) as root:
+        place = root.path / "etc/yum.repos.d/ex.repo"
+        place.write_text(place.read_text() + "repo_gpgcheck=1\n")
+        refreshed = root.provider.refresh()
+        right = isinstance(refreshed, Refused) and refreshed.code == "signature"
+        return row("metadata without a good signature", "not signed, repo_gpgcheck=1", refreshed, right)
+
+
+def interrupted_early(work: Path) -> Row:
+    """kill -9 in the script before unpacking: nothing was changed."""
+    with world(work, Rpm("p", "2", scripts={"pre": "touch /tmp/here; sleep 3597"}), shell=True) as root:
+        plan = root.plan(("p", "2-1"))
+        killer = threading.Thread(target=_kill_in_script, args=(root,))
+        killer.start()
+        root.apply(plan)
+        killer.join()
+        recovered = root.provider.recover(order(plan), root.said.append)
+        right = root.has("p") == ["1-1"] and recovered.code == "interrupted_unchanged"
+        return row("interrupted before unpacking", root.has("p"), said(recovered), right)
+
+
+def interrupted_between(work: Path) -> Row:
+    """kill -9 after one of two packages: sound, and not as ordered."""
+    second = Rpm("q", "2", head=("Requires(pre): p = 2",), scripts={"pre": "touch /tmp/here; sleep 3596"})
+    with world(work, Rpm("p", "2"), second, first=(Rpm("p", "1"), Rpm("q", "1")), shell=True) as root:
+        plan = root.plan(("p", "2-1"), ("q", "2-1"))
+        killer = threading.Thread(target=_kill_in_script, args=(root,))
+        killer.start()
+        root.apply(plan)
+        killer.join()
+        doubled = root.has("p")
+        recovered = root.provider.recover(order(plan), root.said.append)
+        right = (doubled, root.has("p"), root.has("q")) == (["1-1", "2-1"], ["2-1"], ["1-1"])
+        right = right and recovered.code == "interrupted_partial" and root.provider.health().healthy
+        return row("interrupted between two packages", f"p {doubled}, then {root.has('p')}", said(recovered), right)
+
+
+def not_repaired(work: Path) -> Row:
+    """Without leave to repair, the broken state is told, and no later plan is made."""
+    script = {"post": "touch /tmp/here; sleep 3595"}
+    with world(
+        work, Rpm("p", "2", scripts=script), Rpm("q", "2"), first=(Rpm("p", "1"), Rpm("q", "1")), shell=True
+    ) as root:
+        plan = root.plan(("p", "2-1"))
+        killer = threading.Thread(target=_kill_in_script, args=(root,))
+        killer.start()
+        root.apply(plan)
+        killer.join()
+        bounds = Bounds(repair=False, disk_reserve_bytes=0)
+        recovered, later = root.provider.recover(order(plan, bounds), root.said.append), root.refusal(("q", "2-1"))
+        right = root.has("p") == ["1-1", "2-1"] and recovered.code == "interrupted_broken" and later.code == "unhealthy"
+        return row("interrupted, repair not allowed", root.has("p"), f"{said(recovered)} {later.reason}", right)
+
+
 def interrupted(work: Path) -> Row:
     """kill -9 in the script after unpacking: rpm has both versions recorded."""
     script = {"post": "touch /tmp/here; sleep 3598"}
@@ -435,5 +529,6 @@ def lock_is_ours(work: Path) -> Row:
 SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     plain, kept_back, did_nothing, excluded, version_locked, no_network, unavailable_skipped, hash_mismatch, not_signed,
     pre_fails, post_fails, script_hangs, disk_full, locked, removal, way_back, no_way_back, vendor, advisory,
-    module_stream, config_file, interrupted, moved_on, bent, lock_is_ours,
+    module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency, metadata_not_signed,
+    interrupted_early, interrupted_between, not_repaired, lock_is_ours,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from brakeline.agent.providers.apt import plan as rules
+from brakeline.agent.providers.apt.dpkg import Installed as Remembered
 from brakeline.agent.providers.apt.inverse import unlike
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.apt.services import Services
@@ -97,7 +98,7 @@ class _Run:
         whole = self.applier.child.root == "/"  # another root has no processes of its own
         failed_before, stale_before = (services.failed(), {s.pid for s in services.stale()}) if whole else ((), set())
         self._go_on()
-        self.staging.remember_before(before)
+        self.staging.remember_before(Remembered(p.name, p.architecture, p.version, "", "", p.state) for p in before)
         self.log("Installing.")
         ran = self._job("apply", lock_wait_s=max(5, self.order.bounds.lock_wait_s))
         after = self._after(before, ran)

@@ -152,7 +152,7 @@ def here(base: Any) -> Any:
 
 
 def version_of(p: Any) -> str:
-    return ("" if not p.epoch else str(p.epoch) + ":") + p.version + "-" + p.release
+    return str(("" if not p.epoch else str(p.epoch) + ":") + p.version + "-" + p.release)
 
 
 def installed_rows(base: Any) -> "list[dict[str, Any]]":
@@ -341,7 +341,8 @@ def missing(name: str, version: str, there: "list[Any]") -> Refuse:
 def figures(base: Any, actions: "list[list[str]]") -> "dict[str, Any]":
     """Bytes to fetch, growth, largest; and which former versions a repository still has."""
     new, old = base.transaction.install_set, base.transaction.remove_set
-    back, gone = [], []
+    back: list[str] = []
+    gone: list[str] = []
     for name, arch, before, _ in actions:
         if before:
             (back if former(base, name, arch, before) is not None else gone).append(name)
@@ -559,7 +560,8 @@ def apply(request: "dict[str, Any]") -> "dict[str, Any]":
 def compare(transaction: Any, request: "dict[str, Any]") -> None:
     """rpm's own list against the order."""
     rpm = library("rpm")
-    added, removed = set(), set()
+    added: set[Any] = set()
+    removed: set[Any] = set()
     for element in transaction:
         epoch = str(element.E() or "0")
         nevra = (element.N(), element.A(), ("" if epoch == "0" else epoch + ":") + element.V() + "-" + element.R())
