@@ -224,13 +224,17 @@ def locked(work: Path) -> Row:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
+            seen = root.provider.health().lock_holder
             result = root.apply(plan, Bounds(lock_wait_s=5, disk_reserve_bytes=0))
         finally:
             holder.kill()
             holder.communicate()
         right = (result.outcome, result.code, root.has("p")) == (Outcome.REFUSED, "lock_timeout", ["1-1"])
         return row(
-            "rpm's lock held by another", f"pid {holder.pid}", said(result), right and str(holder.pid) in result.detail
+            "rpm's lock held by another",
+            f"pid {holder.pid}",
+            said(result),
+            right and all(str(holder.pid) in x for x in (result.detail, seen)),
         )
 
 
@@ -356,7 +360,8 @@ def config_replaced(work: Path) -> Row:
 
 def kernels(work: Path) -> Row:
     """Put beside, never replaced; the inventory has the newest."""
-    with world(work, Rpm("kernel", "2"), first=(Rpm("kernel", "1"),)) as root:
+    older, newer = (Rpm("kernel", v, files={f"/boot/vmlinuz-{v}": v}) for v in ("1", "2"))
+    with world(work, newer, first=(older,)) as root:
         plan = root.plan(("kernel", "2-1"))
         result = root.apply(plan)
         shown = [p.version for p in root.provider.inventory() if p.name == "kernel"]
@@ -529,6 +534,6 @@ def lock_is_ours(work: Path) -> Row:
 SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     plain, kept_back, did_nothing, excluded, version_locked, no_network, unavailable_skipped, hash_mismatch, not_signed,
     pre_fails, post_fails, script_hangs, disk_full, locked, removal, way_back, no_way_back, vendor, advisory,
-    module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency, metadata_not_signed,
-    interrupted_early, interrupted_between, not_repaired, lock_is_ours,
+    module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency,
+    metadata_not_signed, interrupted_early, interrupted_between, not_repaired, lock_is_ours,
 )  # fmt: skip

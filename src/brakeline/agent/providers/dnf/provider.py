@@ -16,6 +16,7 @@ from typing import Any
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.keep import DIRECTORY
 from brakeline.agent.providers.apt.lists import write_public
+from brakeline.agent.providers.apt.locks import holder
 from brakeline.agent.providers.apt.runner import AnswerLost, Machine, Runner
 from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.apt.space import FileSystem, too_small
@@ -41,6 +42,7 @@ from brakeline.protocol.messages import (
 )
 
 RECORD = "/var/cache/brakeline/dnf-lists.json"  # how the last refresh went, for those who may not refresh
+DATABASES = ("/var/lib/rpm", "/usr/lib/sysimage/rpm", "/root/.rpmdb")  # of most, of newer ones, of Debian's rpm
 POLL_S = 0.5
 LOCK_S_MAX = 120.0
 
@@ -79,13 +81,17 @@ class DnfProvider:
         return packages_of(installed_of(answer["installed"]), held), waiting
 
     def health(self) -> PackageManagerHealth:
-        """Can it work: doubled records, age and trouble of the metadata."""
+        """Can it work: doubled records, who holds rpm's lock, age and trouble of the metadata."""
         answer = self.child.ask("look")
         if isinstance(answer, Refused):
             return PackageManagerHealth(False, (answer.reason,))
         problems = deciding.problems_of(installed_of(answer["installed"]))
         at_ms, problem = self._remembered()
-        return PackageManagerHealth(not problems, problems, "", at_ms, problem or str(answer["lists_problem"]))
+        locks = tuple(f"{self.installroot.rstrip('/')}{place}/.rpm.lock" for place in DATABASES)
+        held_by = holder(self.runner, locks)
+        return PackageManagerHealth(
+            not problems, problems, str(held_by or ""), at_ms, problem or str(answer["lists_problem"])
+        )
 
     def reboot_need(self) -> RebootNeed:
         """Whether a restart is due and why, and which services run old code."""
