@@ -154,6 +154,43 @@ def not_signed(work: Path) -> Row:
         return row("package without a good signature", "not signed, gpgcheck=1", said(result), right)
 
 
+def key_unknown(work: Path) -> Row:
+    """Signed by a key that the repository offers and nobody has imported; then a person imports it."""
+    home, public = work / "gpg", work / "key.asc"
+    with world(work, Rpm("p", "2"), options=f"gpgcheck=1\ngpgkey=file://{public}") as root:
+        _signed(root, home, public, "p-2-1.noarch.rpm")
+        plan = root.plan(("p", "2-1"))
+        first = root.apply(plan)
+        before = root.has("p")
+        run("rpm", "--root", str(root.path), "--import", str(public))
+        second = root.apply(plan, number=2)
+        right = (first.outcome, first.code, before) == (Outcome.REFUSED, "signature", ["1-1"])
+        right = right and second.outcome is Outcome.INSTALLED and root.has("p") == ["2-1"]
+        return row("signed by a key that nobody has imported", f"{before}, then {root.has('p')}", said(first), right)
+
+
+def _signed(root: Root, home: Path, public: Path, file: str) -> None:
+    """Make a key, sign one package with it, and write the metadata anew."""
+    home.mkdir(mode=0o700)
+    gpg = ("gpg", "--homedir", str(home), "--batch", "--no-tty")
+    try:
+        run(*gpg, "--passphrase", "", "--quick-gen-key", "test", "rsa2048", "sign", "never")
+        public.write_text(run(*gpg, "--armor", "--export", "test"))
+        names = (
+            "--define",
+            "_gpg_name test",
+            "--define",
+            f"_gpg_path {home}",
+            "--define",
+            f"__gpg {shutil.which('gpg')}",
+        )
+        run("rpmsign", *names, "--addsign", str(root.repository.directory / file))
+    finally:
+        run("gpgconf", "--homedir", str(home), "--kill", "all")
+    root.repository.index()
+    assert isinstance(root.provider.refresh(), Refreshed)
+
+
 def pre_fails(work: Path) -> Row:
     with world(work, Rpm("p", "2", scripts={"pre": "exit 1"}), shell=True) as root:
         result = root.apply(root.plan(("p", "2-1")))
@@ -533,6 +570,7 @@ def lock_is_ours(work: Path) -> Row:
 
 SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     plain, kept_back, did_nothing, excluded, version_locked, no_network, unavailable_skipped, hash_mismatch, not_signed,
+    key_unknown,
     pre_fails, post_fails, script_hangs, disk_full, locked, removal, way_back, no_way_back, vendor, advisory,
     module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency,
     metadata_not_signed, interrupted_early, interrupted_between, not_repaired, lock_is_ours,
