@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+
 from brakeline.agent.providers.dnf import plan as deciding
-from brakeline.agent.providers.dnf.answers import Installed, answer_of, installed_of, packages_of, pending_of, source_of
+from brakeline.agent.providers.dnf.answers import (
+    MARK,
+    Installed,
+    answer_of,
+    installed_of,
+    packages_of,
+    pending_of,
+    source_of,
+)
+from brakeline.agent.providers.dnf.asking import source
 from brakeline.agent.providers.dnf.conffiles import parse
 from brakeline.agent.providers.dnf.recovery import broken_files
 from brakeline.agent.providers.dnf.restarts import newer_than
@@ -102,3 +113,11 @@ def test_files_of_rpm() -> None:
     assert parse(text) == {"/etc/a": "0" * 64}
     verified = "S.5......    /opt/p/version\nmissing     /opt/q\nS.5......  c /etc/p.conf\n"
     assert broken_files(verified) == ("/opt/p/version", "/opt/q")
+
+
+def test_the_child_is_readable_for_the_oldest_python_that_has_dnf() -> None:
+    text = source()
+    ast.parse(text, feature_version=(3, 6))
+    names = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
+    assert all("brakeline" not in ast.unparse(n) and "__future__" not in ast.unparse(n) for n in names)
+    assert "MARK = " + repr(MARK).replace("'", '"') in text

@@ -64,11 +64,9 @@ def configured(request: "dict[str, Any]") -> Any:
     """dnf as this root has it configured, less what could remove, skip or ask."""
     dnf = library("dnf")
     library("dnf.rpm")
-    base = dnf.Base()
-    conf, root = base.conf, request["root"]
+    conf, root = dnf.conf.Conf(), request["root"]
     conf.installroot = root
-    if conf.releasever is None:
-        conf.releasever = None  # dnf keeps None under that name otherwise, which no substitution takes
+    base = dnf.Base(conf)
     conf._search_inside_installroot("config_file_path")
     conf.read(priority=dnf.conf.PRIO_MAINCONFIG)
     from_root = conf._search_inside_installroot("reposdir")
@@ -76,9 +74,9 @@ def configured(request: "dict[str, Any]") -> Any:
     release = conf.releasever or dnf.rpm.detect_releasever(root)
     if release:
         conf.releasever = release
-    for option in ("cachedir", "logdir", "persistdir"):
-        if os.geteuid() != 0 and option == "cachedir":
-            conf.cachedir = conf.system_cachedir
+    if os.geteuid() != 0:
+        conf.cachedir = conf.system_cachedir  # what root has fetched; logs go where this user may write
+    for option in ("cachedir", "persistdir") if os.geteuid() != 0 else ("cachedir", "logdir", "persistdir"):
         conf.prepend_installroot(option)
     conf.exit_on_lock, conf.clean_requirements_on_remove = True, False
     conf.assumeyes = conf.assumeno = False
@@ -155,6 +153,11 @@ def version_of(p: Any) -> str:
     return str(("" if not p.epoch else str(p.epoch) + ":") + p.version + "-" + p.release)
 
 
+def vendor_of(p: Any) -> str:
+    vendor = str(getattr(p, "vendor", "") or "")
+    return "" if vendor == "<NULL>" else vendor  # so the library says that there is none
+
+
 def installed_rows(base: Any) -> "list[dict[str, Any]]":
     """Every installed package, also several versions of one; keys of rpm are no packages."""
     rows = []
@@ -163,7 +166,7 @@ def installed_rows(base: Any) -> "list[dict[str, Any]]":
         if p.name != "gpg-pubkey":
             rows.append({
                 "name": p.name, "arch": p.arch, "version": version_of(p), "source": p.sourcerpm or "",
-                "epoch": p.epoch, "origin": base.history.repo(p) or "", "vendor": getattr(p, "vendor", "") or "",
+                "epoch": p.epoch, "origin": base.history.repo(p) or "", "vendor": vendor_of(p),
                 "several": p.name in several, "installed_s": p.installtime, "size": p.installsize,
             })  # fmt: skip
     return rows
@@ -223,7 +226,7 @@ def row(p: Any, candidate: Any, state: str, reason: str) -> "dict[str, Any]":
         "name": p.name, "arch": p.arch, "installed": version_of(p), "candidate": version_of(candidate),
         "repository": candidate.reponame, "security": security, "advisories": sorted(set(advisories)),
         "cves": sorted(set(cves)), "state": state, "reason": reason, "size": candidate.downloadsize,
-        "vendor": [getattr(p, "vendor", "") or "", getattr(candidate, "vendor", "") or ""],
+        "vendor": [vendor_of(p), vendor_of(candidate)],
     }  # fmt: skip
 
 
