@@ -445,6 +445,22 @@ def interrupted_early(work: Path) -> Row:
         return row("interrupted before unpacking", root.has("p"), said(recovered), right)
 
 
+def interrupted_in_files(work: Path) -> Row:
+    """As a power cut leaves it that comes while files are laid down: new content, old record."""
+    script = {"pre": "[ -e /tmp/here ] && exit 0; touch /tmp/here; sleep 3594"}
+    with world(work, Rpm("p", "2", scripts=script), shell=True) as root:
+        plan = root.plan(("p", "2-1"))
+        killer = threading.Thread(target=_kill_in_script, args=(root,))
+        killer.start()
+        root.apply(plan)
+        killer.join()
+        (root.path / "opt/p/version").write_text("half of")
+        recovered = root.provider.recover(order(plan), root.said.append)
+        text = (root.path / "opt/p/version").read_text()
+        right = (root.has("p"), text, recovered.code) == (["2-1"], "2", "interrupted_repaired")
+        return row("interrupted while files were laid down", f"{root.has('p')}, {text!r}", said(recovered), right)
+
+
 def interrupted_between(work: Path) -> Row:
     """kill -9 after one of two packages: sound, and not as ordered."""
     second = Rpm("q", "2", head=("Requires(pre): p = 2",), scripts={"pre": "touch /tmp/here; sleep 3596"})
@@ -573,5 +589,6 @@ SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     key_unknown,
     pre_fails, post_fails, script_hangs, disk_full, locked, removal, way_back, no_way_back, vendor, advisory,
     module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency,
-    metadata_not_signed, interrupted_early, interrupted_between, not_repaired, lock_is_ours,
+    metadata_not_signed, interrupted_early,
+    interrupted_in_files, interrupted_between, not_repaired, lock_is_ours,
 )  # fmt: skip

@@ -82,7 +82,7 @@ class Recovery:
         if not self._unsound(order, installed):
             return bool(doubled)
         now = deciding.known(installed)
-        left = [a for a in order.transaction.actions if not a.after or (a.name, a.architecture, a.after) not in now]
+        left = [a for a in order.transaction.actions if not _done(a, now)]
         log("Files are not those of the recorded versions: doing what is left of the order once more.")
         again = replace(order, transaction_id=f"{order.transaction_id}-{AGAIN}", transaction=make_transaction(left))
         self.applier.apply(again, log)
@@ -116,6 +116,10 @@ def broken_files(text: str) -> tuple[str, ...]:
         if path and words and (words[0] == "missing" or "5" in words[0] or "S" in words[0]) and "c" not in words[1:]:
             found.append(f"/{path}")
     return tuple(found)
+
+
+def _done(a: Action, now: deciding.Known) -> bool:
+    return (a.name, a.architecture, a.after) in now if a.after else (a.name, a.architecture, a.before) not in now
 
 
 def _nevra(a: Action, version: str) -> str:
