@@ -79,6 +79,13 @@ def test_changes_are_paired() -> None:
     assert [(c.name, c.before, c.after, c.state) for c in found] == [("p", "1-1", "2-1", "ii"), ("q", "1-1", "", "un")]
 
 
+def test_what_was_not_ordered_is_told() -> None:
+    ordered = deciding.transaction_of([["p", "noarch", "1-1", "2-1"]])
+    before, after = deciding.known(have(("p", "1-1"), ("q", "1-1"))), deciding.known(have(("p", "2-1")))
+    assert deciding.unordered(ordered, before, after) == ("q went from 1-1 to nothing, which was not ordered",)
+    assert deciding.unordered(ordered, before, deciding.known(have(("p", "2-1"), ("q", "1-1")))) == ()
+
+
 def test_answers_are_read_and_nothing_else() -> None:
     assert answer_of('noise\n\x1ebrakeline-dnf {"a": 1}\n') == {"a": 1}
     assert answer_of("noise") is None

@@ -192,6 +192,7 @@ class _Run:
         transaction = self.order.transaction
         changes = deciding.changes_between(deciding.known(before), deciding.known(after))
         wrong = deciding.unproven(transaction, after) + deciding.problems_of(after)
+        wrong += deciding.unordered(transaction, deciding.known(before), deciding.known(after))
         code, why = self._why(ran)
         if not wrong and not code:
             detail = f"All {len(transaction.actions)} changes are as ordered, proven by rpm's records."

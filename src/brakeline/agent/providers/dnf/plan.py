@@ -95,6 +95,17 @@ def changes_between(before: Known, after: Known) -> tuple[PackageChange, ...]:
     return tuple(changes)
 
 
+def unordered(transaction: Transaction, before: Known, after: Known) -> tuple[str, ...]:
+    """What has changed and was not ordered."""
+    keys = {(a.name, a.architecture) for a in transaction.actions}
+    changes = changes_between(before, after)
+    return tuple(
+        f"{c.name} went from {c.before or 'nothing'} to {c.after or 'nothing'}, which was not ordered"
+        for c in changes
+        if (c.name, c.architecture) not in keys
+    )
+
+
 def problems_of(installed: Iterable[Installed]) -> tuple[str, ...]:
     """Two versions of what may be there once: a transaction was lost between the new and the old one."""
     versions: dict[str, list[str]] = {}
