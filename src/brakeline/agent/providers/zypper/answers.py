@@ -15,8 +15,13 @@ from typing import Final
 _TAG: Final = re.compile(r"<(/?)([a-z-]+)((?:\s+[a-z_-]+=\"[^\"]*\"|\s+[a-z_-]+='[^']*')*)\s*(/?)>")
 _ATTRIBUTE: Final = re.compile(r"([a-z_-]+)=(?:\"([^\"]*)\"|'([^']*)')")
 _MESSAGE: Final = re.compile(r'<message type="(\w+)"[^>]*>(.*?)</message>', re.DOTALL)
-_PROMPT: Final = re.compile(r"<description>(.*?)</description>", re.DOTALL)
-_CONFLICT: Final = re.compile(r"^\s+(?:srcpackage:)?(?P<name>\S+?)(?:\.(?P<architecture>\w+))? < (?P<version>\S+)$")
+_PROMPT: Final = re.compile(r"<prompt[^>]*>\s*<description>(.*?)</description>", re.DOTALL)
+_CONFLICT: Final = re.compile(
+    r"^(?:Conflicts\s*:)?\s+(?P<name>\S+?)(?:\.(?:noarch|x86_64|i[3-6]86|aarch64|ppc64le|s390x|armv\w+|riscv64))? < "
+    r"(?P<version>\S+)$"
+)
+_SOLUTION: Final = re.compile(r"\s*Solution \d+:\s*")
+_GOES: Final = re.compile(r"^(?:(?:following actions will be done:\s*)?deinstallation of (?:obsolete )?\S+\s*)+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,19 @@ def messages(text: str, *kinds: str) -> tuple[str, ...]:
 
 def problems(text: str) -> tuple[str, ...]:
     """What the resolver could not solve, in its own words."""
-    words = [" ".join(html.unescape(x).split()) for x in _PROMPT.findall(text)]
+    words = [" ".join(_SOLUTION.split(html.unescape(x))[0].split()) for x in _PROMPT.findall(text)]
     words += [m for m in messages(text, "error", "warning", "info") if "roblem: " in m or "nothing provides" in m]
     return tuple(dict.fromkeys(re.sub(r"^.*?roblem: (?:\d+: )?", "", w) for w in words if w))
+
+
+def to_remove(text: str) -> tuple[str, ...]:
+    """Packages whose removal alone would solve the problem, by the resolver's own proposal; empty = it has none such."""
+    for description in _PROMPT.findall(text):
+        for solution in _SOLUTION.split(html.unescape(description))[1:]:
+            if _GOES.match(solution.strip()):
+                found = re.findall(r"deinstallation of (?:obsolete )?(\S+)", solution)
+                return tuple(x.rsplit("-", 2)[0] for x in found)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,7 @@ class Summary:
     disk_bytes: int = 0
     problems: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    would_remove: tuple[str, ...] = ()  # what would have to go for it, where there is no summary
 
 
 def summary(text: str) -> Summary:
@@ -100,7 +116,7 @@ def summary(text: str) -> Summary:
             steps.append(_step(lists[-1], e))
     told = problems(text), messages(text, "error")
     if head is None:
-        return Summary(False, problems=told[0], errors=told[1])
+        return Summary(False, problems=told[0], errors=told[1], would_remove=to_remove(text))
     return Summary(
         True, tuple(steps), tuple(dict.fromkeys(vendors)), _number(head.get("download-size")),
         _number(head.get("space-usage-diff")), *told,

@@ -30,6 +30,7 @@ from brakeline.core.clock import Clock
 from brakeline.protocol.messages import Action, Outcome, PackageManagerHealth, Transaction, TransactionResult, WayBack
 
 POLL_S: Final = 0.5
+FULL_BYTES: Final = 1024 * 1024  # less is a full disk
 AUTOMATIC: Final = "/var/lib/zypp/AutoInstalled"
 CONFFILE_POLICIES: Final = ("keep", "replace")
 
@@ -43,7 +44,7 @@ class _Stop(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Applier:
+class ZypperApplier:
     """Applies orders on one endpoint, as root."""
 
     clock: Clock
@@ -79,7 +80,7 @@ class Applier:
 class _Run:
     """One application under way. `deadline`: monotonic seconds by which it must have ended."""
 
-    applier: Applier
+    applier: ZypperApplier
     order: Order
     log: Callable[[str], None]
     deadline: float
@@ -120,7 +121,9 @@ class _Run:
     ) -> TransactionResult:
         """From the last look to the end of rpm's run; no resolver can come between."""
         if self.planner.installed() != installed:
-            self._stop("changed", "The situation has changed since the plan: another program changed packages meanwhile.")
+            self._stop(
+                "changed", "The situation has changed since the plan: another program changed packages meanwhile."
+            )
         beside = rules.beside(transaction, installed, self.planner.several())
         install = Install(self.tools, self.staging, transaction, beside)
         tested = install.test(self.left_s())
@@ -259,7 +262,9 @@ class _Run:
         wrong = rules.unproven(transaction, after) + rpmdb.doubled(after, self.planner.several())
         scripts = why.script_failures(ran.text)
         if wrong:
-            cause = self._why(ran) if ran.rc != 0 or ran.timed_out else why.Cause("verify_failed", "rpm reported success.")
+            cause = (
+                self._why(ran) if ran.rc != 0 or ran.timed_out else why.Cause("verify_failed", "rpm reported success.")
+            )
             detail = f"{cause.reason} Now: {'; '.join(wrong[:5])}."
             return replace(blank, outcome=Outcome.FAILED, code=cause.code, detail=detail, changes=changes)
         if scripts or ran.timed_out:
@@ -289,7 +294,10 @@ class _Run:
     # --- small ones ---
 
     def _why(self, ran: Ran) -> why.Cause:
-        return why.blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+        cause = why.blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+        if cause.code == "failed" and self.planner.free_bytes() < FULL_BYTES:
+            return why.Cause("no_space", "The disk is full; not even rpm's own words could be written.")
+        return cause
 
     def _go_on(self) -> None:
         if self.applier.stopping():

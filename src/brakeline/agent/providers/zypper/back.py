@@ -39,7 +39,9 @@ class Back:
     directory: str = DIRECTORY
     bytes_max: int = KEPT_BYTES_MAX
 
-    def keep(self, order: Order, installed: Iterable[Installed], now_ms: int, log: Callable[[str], None], left_s: float) -> WayBack:
+    def keep(
+        self, order: Order, installed: Iterable[Installed], now_ms: int, log: Callable[[str], None], left_s: float
+    ) -> WayBack:
         """Store the inverse of what is about to be done. Never stands in the way of the update itself."""
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
@@ -50,13 +52,21 @@ class Back:
         log(kept.told[0].upper() + kept.told[1:])
         return kept
 
-    def _store(self, order: Order, installed: Mapping[tuple[str, str], Installed], now_ms: int, left_s: float) -> WayBack:
+    def _store(
+        self, order: Order, installed: Mapping[tuple[str, str], Installed], now_ms: int, left_s: float
+    ) -> WayBack:
         wanted = [a for a in order.transaction.actions if a.before]
         found = self._found(wanted, installed, left_s)
         if gone := [f"{a.name} {a.before}" for a in wanted if a not in found]:
-            return WayBack(False, code="gone", reason=f"{named(gone)} cannot be had any more from this endpoint's repositories.")
+            return WayBack(
+                False, code="gone", reason=f"{named(gone)} cannot be had any more from this endpoint's repositories."
+            )
         if (size := sum(p.stat().st_size for p in found.values())) > self.bytes_max:
-            return WayBack(False, code="too_large", reason=f"The former packages have {size >> 20} MiB; {self.bytes_max >> 20} are kept.")
+            return WayBack(
+                False,
+                code="too_large",
+                reason=f"The former packages have {size >> 20} MiB; {self.bytes_max >> 20} are kept.",
+            )
         self._make_room(size)
         aside = self._path("new")
         shutil.rmtree(aside, ignore_errors=True)
@@ -69,7 +79,9 @@ class Back:
         flush_directory(self._path("."))
         return WayBack(True, len(inverse.transaction.actions))
 
-    def _found(self, wanted: list[Action], installed: Mapping[tuple[str, str], Installed], left_s: float) -> dict[Action, Path]:
+    def _found(
+        self, wanted: list[Action], installed: Mapping[tuple[str, str], Installed], left_s: float
+    ) -> dict[Action, Path]:
         """The file of each former package that is proven to be the installed one; fetched if it has to be."""
         found = self._in_cache(wanted, installed)
         if missing := [a for a in wanted if a not in found]:
@@ -92,7 +104,9 @@ class Back:
         shutil.copyfile(path, aside / name)
         with open(aside / name, "rb") as f:
             os.fsync(f.fileno())
-        return Archive(a.name, a.architecture, a.before, f"{self.directory}/{transaction_id}/{name}", sha256(aside / name))
+        return Archive(
+            a.name, a.architecture, a.before, f"{self.directory}/{transaction_id}/{name}", sha256(aside / name)
+        )
 
     # --- what is stored ---
 

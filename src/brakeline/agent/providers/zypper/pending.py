@@ -42,7 +42,8 @@ class Pending:
         plain = is_plain(together, free)
         alone = {} if plain else {w.key: self._dry([w]) for w in free[:ALONE_MAX]}
         return tuple(
-            decide(w, held.get(w.key, ""), together if plain else alone.get(w.key), advised(w, patches, speaks)) for w in waits
+            decide(w, held.get(w.key, ""), together if plain else alone.get(w.key), advised(w, patches, speaks))
+            for w in waits
         )
 
     def _dry(self, waits: list[Waiting]) -> Summary:
@@ -56,7 +57,11 @@ def newer(found: Iterable[Waiting], installed: tuple[Installed, ...]) -> tuple[W
     best: dict[str, Waiting] = {}
     for w in found:
         now = there.get(w.key, ())
-        if now and rpmdb.is_older(now[-1], w.candidate) and (w.key not in best or rpmdb.is_older(best[w.key].candidate, w.candidate)):
+        if (
+            now
+            and rpmdb.is_older(now[-1], w.candidate)
+            and (w.key not in best or rpmdb.is_older(best[w.key].candidate, w.candidate))
+        ):
             best[w.key] = Waiting(w.name, w.architecture, now[-1], w.candidate, w.repository)
     return tuple(best[key] for key in sorted(best))
 
@@ -92,6 +97,8 @@ def _state(w: Waiting, lock: str, found: Summary | None) -> tuple[UpdateState, s
         return UpdateState.HELD, f"Held on this endpoint by its owner (lock {lock})."
     if found is None:
         return UpdateState.KEPT_BACK, "Kept back: not all updates go together, and this one was not tried alone."
+    if found.would_remove:
+        return UpdateState.NEEDS_REMOVAL, f"Needs {named(found.would_remove)} to be removed."
     if not found.found or not found.steps:
         words = found.problems or found.errors or ("zypper would not install it and gives no reason",)
         return UpdateState.KEPT_BACK, f"Kept back: {words[0].rstrip('.')}."

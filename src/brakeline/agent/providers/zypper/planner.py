@@ -40,7 +40,9 @@ class Planner:
 
     def several(self) -> frozenset[str]:
         """Names of packages that are made to be there in several versions at once."""
-        text = self.tools.ask_rpm("-q", "--whatprovides", "multiversion(kernel)", "--queryformat", "@\\t%{NAME}\\n").text
+        text = self.tools.ask_rpm(
+            "-q", "--whatprovides", "multiversion(kernel)", "--queryformat", "@\\t%{NAME}\\n"
+        ).text
         return frozenset(line[2:] for line in text.splitlines() if line.startswith("@\t"))
 
     def held(self, installed: Iterable[Installed]) -> dict[str, str]:
@@ -56,7 +58,10 @@ class Planner:
         """What is broken now: packages recorded twice, requirements that nothing meets, records that cannot be read."""
         answer = self.tools.ask_rpm("--verify", "--all", "--nofiles", "--nodigest", "--nosignature", "--noscripts").text
         broken = re.findall(r"^Unsatisfied dependencies for (\S+):\n((?:\t.*\n?)+)", answer, re.MULTILINE)
-        unmet = tuple(f"{name}: {' '.join(what.split()).replace('is needed by (installed) ', 'needed by ')}" for name, what in broken)
+        unmet = tuple(
+            f"{name}: {' '.join(what.split()).replace('is needed by (installed) ', 'needed by ')}"
+            for name, what in broken
+        )
         records = tuple(line for line in answer.splitlines() if line.startswith("error: ") and "db" in line)
         return rpmdb.doubled(installed, self.several()) + unmet + records[:1]
 
@@ -67,10 +72,14 @@ class Planner:
         installed = self.installed()
         targets = rules.wanted(updates, installed)
         if not targets:
-            return Refused("nothing_to_do", "Every update is installed already, or its package is not on this endpoint.")
+            return Refused(
+                "nothing_to_do", "Every update is installed already, or its package is not on this endpoint."
+            )
         held = self.held(installed)
         free = tuple((p, v) for p, v in targets if p.key not in held)
-        skipped = tuple(f"{p.name} is held on this endpoint by its owner (lock {held[p.key]})" for p, _ in targets if p.key in held)
+        skipped = tuple(
+            f"{p.name} is held on this endpoint by its owner (lock {held[p.key]})" for p, _ in targets if p.key in held
+        )
         if not free:
             return Refused("held", f"Held back on this endpoint by its owner: {named(p.name for p, _ in targets)}.")
         if refused := self.sick(installed, {p.key for p, _ in free}) or self._not_to_be_had(free):
@@ -96,18 +105,24 @@ class Planner:
     def _not_to_be_had(self, targets: tuple[tuple[Installed, str], ...]) -> Refused | None:
         there = self.candidates(p.name for p, _ in targets)
         for p, version in targets:
-            mine = [c.version for c in there if (c.name, c.architecture) == (p.name, p.architecture) and not c.installed]
+            mine = [
+                c.version for c in there if (c.name, c.architecture) == (p.name, p.architecture) and not c.installed
+            ]
             if version in mine:
                 continue
             newer = [v for v in mine if rpmdb.is_older(version, v)]
             if newer:
-                return Refused("refused", f"{p.name} {version} cannot be had any more; the repositories now have {newer[0]}.")
+                return Refused(
+                    "refused", f"{p.name} {version} cannot be had any more; the repositories now have {newer[0]}."
+                )
             return Refused("lists_stale", f"{p.name} {version} is not in this endpoint's package lists.")
         return None
 
     def candidates(self, names: Iterable[str]) -> tuple[answers.Candidate, ...]:
         """All versions of these packages, here and in the repositories."""
-        return answers.candidates(self.tools.ask_zypper("search", "--details", "--match-exact", "-t", "package", *names).text)
+        return answers.candidates(
+            self.tools.ask_zypper("search", "--details", "--match-exact", "-t", "package", *names).text
+        )
 
     def _settled(self, wanted: tuple[str, ...], bounds: Bounds) -> Transaction | Refused:
         first = self.simulate(wanted, bounds)
@@ -122,13 +137,20 @@ class Planner:
 
     def simulate(self, wanted: tuple[str, ...], bounds: Bounds) -> Transaction | Refused:
         """What zypper would do for these arguments now."""
-        found = answers.summary(self.tools.ask_zypper(*INSTALL, "--dry-run", *self.options(bounds), *wanted).text)
+        found = self.ask(wanted, bounds)
+        if gone := found.would_remove:
+            if not bounds.allow_removals:
+                return Refused("refused", f"It would remove {named(gone)}, and the policy allows no removals.")
+            found = self.ask((*wanted, *(f"!{name}" for name in gone)), bounds)
         if not found.found and (words := found.problems or found.errors):
             return Refused("refused", f"zypper finds no way to do this: {words[0].rstrip('.')}.")
         if refused := rules.refuse_vendors(found):
             return refused
         transaction = rules.transaction_of(found)
         return transaction if transaction.actions else Refused("nothing_to_do", "zypper finds nothing to change.")
+
+    def ask(self, wanted: tuple[str, ...], bounds: Bounds) -> answers.Summary:
+        return answers.summary(self.tools.ask_zypper(*INSTALL, "--dry-run", *self.options(bounds), *wanted).text)
 
     @staticmethod
     def options(bounds: Bounds) -> tuple[str, ...]:
@@ -154,9 +176,17 @@ class Planner:
                 )
         return None
 
+    def free_bytes(self) -> int:
+        there = os.statvfs(self.tools.at.path("/"))
+        return there.f_bavail * there.f_frsize
+
     def _ways_back(self, found: Transaction) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Packages whose former version can still be had, and the others."""
         changed = [a for a in found.actions if a.before]
-        there = {(c.name, c.architecture, c.version) for c in self.candidates(a.name for a in changed) if not c.installed} if changed else set()
+        there = (
+            {(c.name, c.architecture, c.version) for c in self.candidates(a.name for a in changed) if not c.installed}
+            if changed
+            else set()
+        )
         back = [a.name for a in changed if (a.name, a.architecture, a.before) in there]
         return tuple(back), tuple(a.name for a in changed if a.name not in back)

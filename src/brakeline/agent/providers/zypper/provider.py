@@ -17,7 +17,7 @@ from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.agent.providers.zypper import answers, pending, rpmdb, why
 from brakeline.agent.providers.zypper import plan as rules
-from brakeline.agent.providers.zypper.apply import Applier
+from brakeline.agent.providers.zypper.apply import ZypperApplier
 from brakeline.agent.providers.zypper.back import DIRECTORY, Back
 from brakeline.agent.providers.zypper.inverse import left_to_do
 from brakeline.agent.providers.zypper.lock import lock_holder
@@ -114,7 +114,9 @@ class ZypperProvider:
         cause = None
         if ran.timed_out:
             minutes = REFRESH_S_MAX / 60
-            cause = why.Cause("no_network", f"Fetching the metadata took longer than {minutes:.0f} minutes and was stopped.")
+            cause = why.Cause(
+                "no_network", f"Fetching the metadata took longer than {minutes:.0f} minutes and was stopped."
+            )
         elif failed or expired:
             cause = why.refresh_failure(words, ran.rc)
         self._remember(now, cause.reason if cause else "")
@@ -148,7 +150,7 @@ class ZypperProvider:
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
-        return Applier(
+        return ZypperApplier(
             self.clock, self.tools, self.work_dir, self.pause, self.health, self.stopping, self._back
         ).apply(order, log)  # fmt: skip
 

@@ -40,7 +40,9 @@ class Reboot:
         return ("requested by an update (/run/reboot-needed)",) if there else ()
 
     def _hinted(self, installed: tuple[Installed, ...]) -> tuple[str, ...]:
-        text = self.tools.ask_rpm("-q", "--whatprovides", "installhint(reboot-needed)", "--queryformat", "@\\t%{NAME}\\n").text
+        text = self.tools.ask_rpm(
+            "-q", "--whatprovides", "installhint(reboot-needed)", "--queryformat", "@\\t%{NAME}\\n"
+        ).text
         named = {line[2:] for line in text.splitlines() if line.startswith("@\t")}
         started = booted_s(self._read("/proc/stat"))
         return tuple(

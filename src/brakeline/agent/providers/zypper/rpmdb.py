@@ -52,7 +52,15 @@ def parse(text: str) -> tuple[Installed, ...]:
             name, architecture, version = cells[1:4]
             found.append(
                 Installed(
-                    name, architecture, version, source or name, source_version or version, cells[5], size, when, cells[8]
+                    name,
+                    architecture,
+                    version,
+                    source or name,
+                    source_version or version,
+                    cells[5],
+                    size,
+                    when,
+                    cells[8],
                 )
             )
     return tuple(found)
@@ -116,5 +124,7 @@ def changed_configuration(text: str) -> tuple[str, ...]:
     """Configuration files in an answer of `rpm --verify` that are gone or not as their package brought them."""
     lines = (line.split(None, 2) for line in text.splitlines())
     return tuple(
-        cells[2] for cells in lines if len(cells) == 3 and cells[1] == "c" and (cells[0] == "missing" or "5" in cells[0])
+        cells[2]
+        for cells in lines
+        if len(cells) == 3 and cells[1] == "c" and (cells[0] == "missing" or "5" in cells[0])
     )

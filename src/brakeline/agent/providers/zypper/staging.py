@@ -97,7 +97,9 @@ def cached(tools: Tools) -> dict[tuple[str, str, str], tuple[Path, str]]:
     found: dict[tuple[str, str, str], tuple[Path, str]] = {}
     paths = sorted(tools.at.path(CACHE).rglob("*.rpm"), key=lambda p: p.stat().st_mtime)
     for path in paths:
-        answer = tools.at.query("rpm", "-qp", "--nosignature", "--queryformat", rpmdb.FORMAT, _outside(tools, path)).text
+        answer = tools.at.query(
+            "rpm", "-qp", "--nosignature", "--queryformat", rpmdb.FORMAT, _outside(tools, path)
+        ).text
         for p in rpmdb.parse(answer):
             found[(p.name, p.version, p.architecture)] = (path, p.identity)
     return found

@@ -69,8 +69,5 @@ class Tools:
 
     @property
     def records(self) -> str:
-        """The directory of rpm's records, as the endpoint names it: /usr/lib/sysimage/rpm on SUSE of today."""
-        for place in ("/usr/lib/sysimage/rpm", "/var/lib/rpm"):
-            if any(self.at.path(f"{place}/{name}").exists() for name in ("rpmdb.sqlite", "Packages.db", "Packages")):
-                return place
-        return "/var/lib/rpm"
+        """The directory of rpm's records, as the endpoint names it: rpm's own word, as every distribution has another."""
+        return self.at.query("rpm", "--eval", "%{_dbpath}").text.strip() or "/usr/lib/sysimage/rpm"

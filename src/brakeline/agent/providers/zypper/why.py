@@ -61,7 +61,9 @@ CAUSES: Final[tuple[tuple[str, str, str], ...]] = (  # code, pattern (searched i
 SCRIPT: Final = re.compile(
     r"(?:error|warning): (?:lua script failed: .*\n.*)?%?(?P<what>\w+)\((?P<package>[^)]+)\) scriptlet failed,?(?P<how>.*)"
 )
-LUA: Final = re.compile(r"error: lua script failed: \[string \"%(?P<what>\w+)\((?P<package>[^)]+)\)\"\]:\d+: (?P<how>.*)")
+LUA: Final = re.compile(
+    r"error: lua script failed: \[string \"%(?P<what>\w+)\((?P<package>[^)]+)\)\"\]:\d+: (?P<how>.*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,17 @@ def download_failure(words: tuple[str, ...], rc: int, name: str) -> Cause:
         if re.search(pattern, text):
             stable = {"no_network": "network", "not_found": "network", "locked": "lock_timeout"}.get(code, code)
             return Cause(stable, f"{name} could not be downloaded: {saying}.")
-    return Cause("network", f"{name} could not be downloaded: zypper ended with {rc} ({EXITS.get(rc, 'unknown to us')}).")
+    return Cause(
+        "network", f"{name} could not be downloaded: zypper ended with {rc} ({EXITS.get(rc, 'unknown to us')})."
+    )
 
 
 def script_failures(text: str) -> tuple[Cause, ...]:
     """Scripts of packages that failed in a run of rpm: rpm counts the package as installed all the same if it ran late."""
-    found = [Cause("maintainer_script_failed", f"{m['package']}: %{m['what']} failed{m['how'].rstrip('.')}.") for m in SCRIPT.finditer(text)]
+    found = [
+        Cause("maintainer_script_failed", f"{m['package']}: %{m['what']} failed{m['how'].rstrip('.')}.")
+        for m in SCRIPT.finditer(text)
+    ]
     return tuple(dict.fromkeys(found))  # fmt: skip
 
 
@@ -114,7 +121,9 @@ def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit
     if rc < 0:
         return Cause("killed", f"rpm was killed (signal {-rc}) in the middle of its work.")
     if "Failed dependencies" in text:
-        return Cause("changed", f"rpm's own check says no: {' '.join(text.partition('Failed dependencies:')[2].split())[:200]}.")
+        return Cause(
+            "changed", f"rpm's own check says no: {' '.join(text.partition('Failed dependencies:')[2].split())[:200]}."
+        )
     return Cause("failed", f"{_first(text, 'error:') or f'rpm ended with {rc} and gave no reason'}."[:300])
 
 
