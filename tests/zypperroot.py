@@ -1,8 +1,8 @@
 """A root directory that the real zypper and rpm manage, and a repository of real .rpm files that a test builds.
 
-*Real manager, synthetic distribution*: Debian's zypper and rpm on packages of ours; no SUSE is here. The root has a shell,
-so that scripts of packages run in it as they would on an endpoint. The repository is served over http on 127.0.0.1, so
-"no network" is a closed port and a wrong checksum is a changed file; `sign()` gives it a key.
+*Real manager, synthetic distribution*: Debian's zypper and rpm on packages of ours; no SUSE is here. The root has a
+shell, so that scripts of packages run in it as they would on an endpoint. The repository is served over http on
+127.0.0.1, so "no network" is a closed port and a wrong checksum is a changed file; `sign()` gives it a key.
 """
 
 from __future__ import annotations
@@ -186,11 +186,12 @@ def _advisory(a: Advisory) -> str:
     reboot = "<reboot_suggested>True</reboot_suggested>" if a.reboot else ""
     return (
         f'<update from="a@b" status="stable" type="{a.type}" version="1"><id>{a.id}</id><title>{a.id}</title>'
-        '<issued date="2026-11-02 00:00:00"/><severity>important</severity><summary>s</summary><description>d</description>'
+        '<issued date="2026-11-02 00:00:00"/><severity>important</severity><summary>s</summary>'
+        "<description>d</description>"
         '<references><reference href="https://example.invalid" id="CVE-2026-123456" type="cve" title="x"/></references>'
         f'<pkglist><collection short="t"><name>t</name><package name="{a.package}" version="{a.version}" release="1" '
-        f'epoch="0" arch="noarch" src="{a.package}-{a.version}-1.src.rpm"><filename>{a.package}-{a.version}-1.noarch.rpm'
-        f"</filename>{reboot}</package></collection></pkglist></update>"
+        f'epoch="0" arch="noarch" src="{a.package}-{a.version}-1.src.rpm"><filename>'
+        f"{a.package}-{a.version}-1.noarch.rpm</filename>{reboot}</package></collection></pkglist></update>"
     )
 
 

@@ -4,8 +4,8 @@ Pure: `answers` (zypper's XML), `rpmdb` (rpm's records), `plan` (what a transact
 (causes and exit codes). Doing: `tools` (commands, and the root they work on), `planner`, `staging`, `apply`, `back`
 (ways back), `recovery`, `reboot`, `provider` (the contract).
 
-Invariants: no exit code is believed, rpm's records are; the resolver is never asked once files are being changed: rpm is
-given exactly the downloaded files of the order (ADR 0042).
+Invariants: no exit code is believed, rpm's records are; the resolver is never asked once files are being changed: rpm
+is given exactly the downloaded files of the order (ADR 0042).
 """
 
 from brakeline.agent.providers.zypper.provider import ZypperProvider

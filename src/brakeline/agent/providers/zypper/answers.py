@@ -65,7 +65,7 @@ def problems(text: str) -> tuple[str, ...]:
 
 
 def to_remove(text: str) -> tuple[str, ...]:
-    """Packages whose removal alone would solve the problem, by the resolver's own proposal; empty = it has none such."""
+    """Packages whose removal alone would solve the problem, as the resolver itself proposes; empty = none such."""
     for description in _PROMPT.findall(text):
         for solution in _SOLUTION.split(html.unescape(description))[1:]:
             if _GOES.match(solution.strip()):
@@ -266,7 +266,7 @@ class Lock:
 
 
 def locks(text: str) -> tuple[Lock, ...]:
-    """The file /etc/zypp/locks: blocks of `key: value`, parted by empty lines. Locks of patches and patterns are left out."""
+    """The file /etc/zypp/locks: blocks of `key: value`, parted by empty lines. Locks of patches are left out."""
     found = []
     for block in re.split(r"\n\s*\n", text):
         pairs = [tuple(x.strip() for x in line.split(":", 1)) for line in block.splitlines() if ":" in line]

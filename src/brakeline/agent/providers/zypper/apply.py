@@ -221,7 +221,8 @@ class _Run:
         there = cached(self.tools)
         files = {a: there[k][0] for a in coming if (k := (a.name, a.after, a.architecture)) in there}
         if missing := [a.name for a in coming if a not in files]:
-            cause = why.download_failure((ran.text,), ran.rc, named(missing))
+            told = answers.messages(ran.text, "warning", "info")
+            cause = why.download_failure(told, ran.rc, named(missing))
             self._stop(cause.code, cause.reason)
         return files
 

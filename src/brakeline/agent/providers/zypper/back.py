@@ -2,7 +2,7 @@
 
 An archive is believed only if its header's SHA-256 is the one that rpm has recorded of the installed package: it is the
 very package that is there now, wherever the file was found (zypper's cache, or downloaded again from the endpoint's
-repositories). `DIR/<transaction id>/` appears complete (flushed, then renamed) or not at all. Bounded; oldest goes first.
+repositories). `DIR/<transaction id>/` appears complete (flushed, then renamed) or not at all. Bounded: the oldest goes.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Install:
     beside: frozenset[str] = frozenset()
 
     def test(self, limit_s: float) -> Ran:
-        """rpm's own check of the whole: requirements, conflicts of files, room on every file system. Changes nothing."""
+        """rpm's own check of the whole: requirements, conflicts of files, room everywhere. Changes nothing."""
         ran = Ran(0, "")
         for command in self._commands("--test"):
             ran = self.tools.at.job(*command, timeout_s=limit_s)  # its words must not need room where there is none

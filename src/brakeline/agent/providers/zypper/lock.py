@@ -1,8 +1,8 @@
 """Who holds the locks of libzypp and rpm, and how we hold libzypp's ourselves while rpm works.
 
 libzypp's lock is a file with a pid: it counts while that process lives. zypper, YaST and PackageKit all respect it, so
-holding it keeps every resolver away between our last look at the records and the end of rpm's run. rpm's own lock is the
-kernel's, on a file beside its records.
+holding it keeps every resolver away between our last look at the records and the end of rpm's run. rpm's own lock is
+the kernel's, on a file beside its records.
 """
 
 from __future__ import annotations

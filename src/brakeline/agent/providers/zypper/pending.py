@@ -52,7 +52,7 @@ class Pending:
 
 
 def newer(found: Iterable[Waiting], installed: tuple[Installed, ...]) -> tuple[Waiting, ...]:
-    """One line for each installed package: the newest version that is offered, with what is installed by rpm's records."""
+    """One line for each installed package: the newest version offered, with what rpm's records have."""
     there = rpmdb.versions(installed)
     best: dict[str, Waiting] = {}
     for w in found:

@@ -38,7 +38,7 @@ def _actions(s: Step) -> tuple[Action, ...]:
 
 
 def wanted(updates: Iterable[UpdateRef], installed: Iterable[Installed]) -> tuple[tuple[Installed, str], ...]:
-    """Which installed packages the updates speak of and are older than asked: (newest that is there, version to go to)."""
+    """Which installed packages the updates speak of and are older than asked: (newest here, version to go to)."""
     asked = {u.name: u.version for u in updates}
     installed = tuple(installed)
     newest = {key: v[-1] for key, v in versions(installed).items()}

@@ -157,7 +157,7 @@ class Planner:
         return ("--oldpackage",) if bounds.allow_downgrades else ()
 
     def too_small(self, found: Transaction, bounds: Bounds) -> Refused | None:
-        """None, or where there is too little room: rpm itself looks once more, at each file system, before it begins."""
+        """None, or where there is too little room: rpm itself looks once more before it begins."""
         need = {"/": max(0, found.disk_bytes), CACHE: found.download_bytes}
         places: dict[int, tuple[str, int, int]] = {}
         for place, size in need.items():
@@ -171,8 +171,9 @@ class Planner:
             if free < size + bounds.disk_reserve_bytes:
                 return Refused(
                     "no_space",
-                    f"Too little disk space: {name} has {free / MIB:.0f} MiB free, {(size + bounds.disk_reserve_bytes) / MIB:.0f} "
-                    f"MiB are needed ({bounds.disk_reserve_bytes / MIB:.0f} of them kept in reserve).",
+                    f"Too little disk space: {name} has {free / MIB:.0f} MiB free, "
+                    f"{(size + bounds.disk_reserve_bytes) / MIB:.0f} MiB are needed "
+                    f"({bounds.disk_reserve_bytes / MIB:.0f} of them kept in reserve).",
                 )
         return None
 

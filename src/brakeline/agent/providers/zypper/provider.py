@@ -83,7 +83,7 @@ class ZypperProvider:
         return rpmdb.packages(installed, planner.held(installed)), pending.Pending(planner).look(installed)
 
     def health(self) -> PackageManagerHealth:
-        """Can it work: records that contradict each other, unmet requirements, who holds a lock, age of the metadata."""
+        """Can it work: records that contradict each other, unmet requirements, lock holder, age of the metadata."""
         problems = self.planner.problems(self.planner.installed())
         who = lock_holder(self.tools)
         record = self._record()

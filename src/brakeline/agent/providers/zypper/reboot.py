@@ -1,8 +1,8 @@
 """Is a restart of the endpoint due, and why: libzypp's own mark, what asks for one when it is installed, the kernel.
 
-`zypper needs-rebooting` answers from the same mark, so the mark is read. As rpm applies our transactions and not libzypp,
-nobody writes it for those: packages that carry the hint (`installhint(reboot-needed)`) and are newer than the last start
-are found in rpm's records instead.
+`zypper needs-rebooting` answers from the same mark, so the mark is read. As rpm applies our transactions and not
+libzypp, nobody writes it for those: packages with the hint (`installhint(reboot-needed)`) that are newer than the last
+start are found in rpm's records instead.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def booted_s(stat: str) -> int:
 
 
 def kernel_reason(release: str, installed: Iterable[Installed]) -> str:
-    """ "" or why a restart is due: a newer kernel of the running flavour is installed. SUSE's package has one number more
-    than `uname -r` (5.14.21-55.49-default is 5.14.21-55.49.1)."""
+    """ "" or why a restart is due: a newer kernel of the running flavour is installed. The package has one number
+    more than `uname -r` (5.14.21-55.49-default is 5.14.21-55.49.1)."""
     running = KERNEL.match(release)
     if running is None:
         return ""

@@ -1,9 +1,9 @@
 """After a lost run (power cut, kill -9, out of memory): what rpm's records say, and the same run once more.
 
 The result is always `INTERRUPTED`: that the run was lost may itself be the update's doing. Whether rpm ever started is
-known from the snapshot that `apply` puts on disk before it. rpm leaves nothing that says "half done": the old version may
-be recorded beside the new one, or new files may lie under the old record. So a run that was begun is repeated whole, with
-the files that were laid ready for it; no network and no resolver are needed.
+known from the snapshot that `apply` puts on disk before it. rpm leaves nothing that says "half done": the old version
+may be recorded beside the new one, or new files may lie under the old record. So a run that was begun is repeated
+whole, with the files that were laid ready for it; no network and no resolver are needed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Recovery:
         return "interrupted_partial", f"The run was lost.{did} {named(wrong)}.", changes
 
     def _again(self, order: Order, staging: Staging, planner: Planner, log: Callable[[str], None]) -> bool:
-        """True if the run was repeated. The copies are dropped when a run was judged: then there is nothing to repeat."""
+        """True if the run was repeated. The copies are dropped once a run was judged: nothing to repeat then."""
         transaction = order.transaction
         if not order.bounds.repair or not staging.whole(transaction.actions):
             return False

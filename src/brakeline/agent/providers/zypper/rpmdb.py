@@ -92,7 +92,7 @@ def versions(installed: Iterable[Installed]) -> dict[str, tuple[str, ...]]:
 
 
 def doubled(installed: Iterable[Installed], several: frozenset[str]) -> tuple[str, ...]:
-    """Packages that are recorded in two versions and are not made for it: an interrupted run. `several`: names that are."""
+    """Packages that are recorded in two versions and not made for it: an interrupted run. `several`: names that are."""
     twice = {k: v for k, v in versions(installed).items() if len(v) > 1 and k.partition(":")[0] not in several}
     return tuple(
         f"{key.partition(':')[0]}: recorded in versions {' and '.join(v)} at once, from an interrupted run"
@@ -103,7 +103,10 @@ def doubled(installed: Iterable[Installed], several: frozenset[str]) -> tuple[st
 def packages(installed: Iterable[Installed], held: Mapping[str, str]) -> tuple[Package, ...]:
     """As the cell is told it. `held`: `name:architecture` -> the lock that holds it."""
     return tuple(
-        Package(p.name, p.architecture, p.version, p.source, p.source_version, "hi" if p.key in held else "ii", p.vendor, "rpm")
+        Package(
+            p.name, p.architecture, p.version, p.source, p.source_version,
+            "hi" if p.key in held else "ii", p.vendor, "rpm",
+        )
         for p in sorted(installed, key=lambda p: (p.name, p.architecture, p.version))
     )  # fmt: skip
 

@@ -93,7 +93,7 @@ def file_name(name: str, version: str, architecture: str) -> str:
 
 
 def cached(tools: Tools) -> dict[tuple[str, str, str], tuple[Path, str]]:
-    """The package files in zypper's cache: (name, version, architecture) -> path and header's SHA-256, newest file first."""
+    """The package files in zypper's cache: (name, version, architecture) -> newest file, header's SHA-256."""
     found: dict[tuple[str, str, str], tuple[Path, str]] = {}
     paths = sorted(tools.at.path(CACHE).rglob("*.rpm"), key=lambda p: p.stat().st_mtime)
     for path in paths:

@@ -69,5 +69,5 @@ class Tools:
 
     @property
     def records(self) -> str:
-        """The directory of rpm's records, as the endpoint names it: rpm's own word, as every distribution has another."""
+        """The directory of rpm's records, as the endpoint names it: rpm's own word, distributions differ."""
         return self.at.query("rpm", "--eval", "%{_dbpath}").text.strip() or "/usr/lib/sysimage/rpm"

@@ -31,7 +31,11 @@ EXITS: Final = {  # zypper(8): what each means, and what we make of it
 }
 CAUSES: Final[tuple[tuple[str, str, str], ...]] = (  # code, pattern (searched in order), what to say
     ("locked", r"System management is locked|ZYppLock|is locked by the application", "another program has it locked"),
-    ("no_space", r"No space left on device|[Dd]isk full|needs \S+ on the .* filesystem|Curl error 23", "the disk is full"),
+    (
+        "no_space",
+        r"No space left on device|[Dd]isk full|needs \S+ (?:more space )?on the .* filesystem|Curl error 23",
+        "the disk is full",
+    ),
     (
         "expired",
         r"metadata expired since|[Ee]xpired on|key has expired|\(EXPIRED\)|outdated since|has expired",
@@ -39,31 +43,34 @@ CAUSES: Final[tuple[tuple[str, str, str], ...]] = (  # code, pattern (searched i
     ),
     (
         "hash_mismatch",
-        r"[Dd]igest verification failed|[Cc]hecksum (?:verification|mismatch|invalid)|wrong checksum|has changed on the server|"
+        r"[Dd]igest verification failed|[Cc]hecksum (?:verification|mismatch|invalid)|wrong checksum|"
         r"digests? SIGNATURES? NOT OK|DIGESTS? .*NOT OK|does not match|expected checksum|Wrong digest|corrupted",
         "what was sent does not fit the checksums (mirror in mid-update, or tampered with)",
     ),
     (
         "signature",
-        r"[Ss]ignature verification failed|unsigned|not signed|NOKEY|NOT OK|unknown (?:GnuPG )?key|signed with an unknown|"
+        r"[Ss]ignature verification failed|unsigned|not signed|NOKEY|NOT OK|unknown (?:GnuPG )?key|signed with an|"
         r"trusted|invalid signature|BAD\b",
         "its signature could not be verified",
     ),
     (
         "no_network",
-        r"Could not resolve|Couldn't resolve|Couldn't connect|Failed to connect|Connection (?:failed|refused|reset|timed out)|"
+        r"Could not resolve|Couldn't resolve|Couldn't connect|Failed to connect|Connection (?:failed|re|timed)|"
         r"Curl error (?:5|6|7|28|35|52|56)\b|[Tt]imeout (?:exceeded|reached)|Network is unreachable|\bTimeout\b",
         "it could not be reached",
     ),
-    ("not_found", r"\b404\b|not found on (?:the )?medium|File '.*' not found|Valid metadata not found", "it is not there"),
-    ("sources", r"No repositories defined|no enabled repositories|Repository type can't be determined|parse error", "the sources are not readable"),
+    (
+        "not_found",
+        r"\b404\b|not found on (?:the )?medium|File '.*' not found|Valid metadata not found",
+        "it is not there",
+    ),
+    (
+        "sources",
+        r"No repositories defined|no enabled repositories|Repository type can't be determined|parse error",
+        "the sources are not readable",
+    ),
 )  # fmt: skip
-SCRIPT: Final = re.compile(
-    r"(?:error|warning): (?:lua script failed: .*\n.*)?%?(?P<what>\w+)\((?P<package>[^)]+)\) scriptlet failed,?(?P<how>.*)"
-)
-LUA: Final = re.compile(
-    r"error: lua script failed: \[string \"%(?P<what>\w+)\((?P<package>[^)]+)\)\"\]:\d+: (?P<how>.*)"
-)
+SCRIPT: Final = re.compile(r"(?:error|warning): %?(?P<what>\w+)\((?P<package>[^)]+)\) scriptlet failed,?(?P<how>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ def download_failure(words: tuple[str, ...], rc: int, name: str) -> Cause:
 
 
 def script_failures(text: str) -> tuple[Cause, ...]:
-    """Scripts of packages that failed in a run of rpm: rpm counts the package as installed all the same if it ran late."""
+    """Scripts of packages that failed in a run of rpm: the package may count as installed all the same."""
     found = [
         Cause("maintainer_script_failed", f"{m['package']}: %{m['what']} failed{m['how'].rstrip('.')}.")
         for m in SCRIPT.finditer(text)
@@ -112,7 +119,7 @@ def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit
     if timed_out:
         hung = ", ".join(dict.fromkeys(killed)) or "nothing of it"
         return Cause("timeout", f"Not finished after {limit_s:.0f} s; ended were: {hung}.")
-    if re.search(r"No space left on device|needs \S+ on the .* filesystem|cpio: write failed", text):
+    if re.search(r"No space left on device|needs \S+ (?:more space )?on the .* filesystem|cpio: write failed", text):
         return Cause("no_space", f"The disk was full: {_first(text, 'space', 'filesystem', 'cpio')}.")
     if scripts := script_failures(text):
         return scripts[0]
