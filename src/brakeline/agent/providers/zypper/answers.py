@@ -38,7 +38,8 @@ class Element:
 
 def elements(text: str) -> tuple[Element, ...]:
     """All tags of an answer in their order. Free text between them is passed over."""
-    found, inside = [], []
+    found: list[Element] = []
+    inside: list[str] = []
     for closing, name, attributes, alone in _TAG.findall(text):
         if closing:
             while inside and inside.pop() != name:
@@ -269,8 +270,8 @@ def locks(text: str) -> tuple[Lock, ...]:
     """The file /etc/zypp/locks: blocks of `key: value`, parted by empty lines. Locks of patches are left out."""
     found = []
     for block in re.split(r"\n\s*\n", text):
-        pairs = [tuple(x.strip() for x in line.split(":", 1)) for line in block.splitlines() if ":" in line]
-        pairs = [p for p in pairs if not p[0].startswith("#")]
+        parted = (line.partition(":") for line in block.splitlines() if ":" in line and not line.startswith("#"))
+        pairs = [(key.strip(), value.strip()) for key, _, value in parted]
         values = dict(pairs)
         kind, mode = values.get("type", "package"), values.get("match_type", "glob")
         names = tuple(p[1] for p in pairs if p[0] in ("solvable_name", "string", "name"))

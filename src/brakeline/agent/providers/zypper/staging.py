@@ -69,7 +69,7 @@ class Staging:
             cells = [line.split("\t") for line in self._path("before").read_text().splitlines()]
         except OSError:
             return None
-        return tuple(Installed(*c) for c in cells if len(c) == 3)
+        return tuple(Installed(c[0], c[1], c[2]) for c in cells if len(c) == 3)
 
     def log_tail(self) -> str:
         """The end of the log, at most LOG_TAIL_BYTES."""
