@@ -29,6 +29,7 @@ from brakeline.agent.providers.zypper import ZypperProvider
 from brakeline.protocol.messages import Transaction, TransactionResult, UpdateRef
 
 TOOLS = ("zypper", "rpm", "rpmbuild", "createrepo_c", "modifyrepo_c", "gpg")
+SEVERAL = ("multiversion(kernel)",)  # such packages stand beside their older versions
 RPM_KEY = "Test <test@example.invalid>"
 
 
@@ -107,9 +108,10 @@ class RpmRepository:
         if self.gpg_home is not None:
             self._sign_metadata()
 
-    def sign(self, expires: str = "0") -> Path:
-        """From now on metadata is signed; answers the file of the public key."""
-        self.gpg_home = self._work / "gpg"
+    def sign(self, *, expired: bool = False) -> Path:
+        """From now on metadata is signed; answers the file of the public key. `expired`: made in 2020, for a year."""
+        self.gpg_home, expires = self._work / "gpg", "1y" if expired else "0"
+        self._gpg_clock = ("--faked-system-time", "20200101T000000!") if expired else ()
         self.gpg_home.mkdir(parents=True, mode=0o700)
         self._gpg("--passphrase", "", "--quick-generate-key", RPM_KEY, "rsa2048", "sign", expires)
         key = self.directory / "key.asc"
@@ -124,7 +126,15 @@ class RpmRepository:
 
     def _gpg(self, *arguments: str) -> str:
         return _run(
-            "gpg", "--homedir", str(self.gpg_home), "--batch", "--yes", "--pinentry-mode", "loopback", *arguments
+            "gpg",
+            *self._gpg_clock,
+            "--homedir",
+            str(self.gpg_home),
+            "--batch",
+            "--yes",
+            "--pinentry-mode",
+            "loopback",
+            *arguments,
         )
 
     def file(self, name: str, version: str) -> Path:
@@ -154,8 +164,9 @@ def build(package: Rpm, work: Path, target: Path) -> None:
     for tag in ("requires", "provides", "conflicts", "obsoletes"):
         lines += [f"{tag.capitalize()}: {x}" for x in getattr(package, tag)]
     lines += ["%description", "built by a test", "%install"]
+    own = f"-{package.version}" if package.provides == SEVERAL else ""
     contents = {
-        f"/opt/{package.name}/version": package.version,
+        f"/opt/{package.name}{own}/version": package.version,
         **package.files,
         **package.config,
         **package.hard_config,

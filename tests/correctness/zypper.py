@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.aptroot import eventually, order
-from tests.zypperroot import Advisory, Root, Rpm, RpmRepository, make_root, outdated, sized
+from tests.zypperroot import SEVERAL, Advisory, Root, Rpm, RpmRepository, make_root, outdated, sized
 
 from brakeline.agent.providers.model import Bounds, Inverse, Refused
+from brakeline.agent.providers.zypper.lock import held
 from brakeline.agent.providers.zypper.tools import CACHE
 from brakeline.protocol.messages import Outcome, UpdateState
 
@@ -146,6 +147,49 @@ def bad_signature(root: Root, repository: RpmRepository) -> tuple[str, str, bool
     answer = root.provider.refresh()
     good = not isinstance(before, Refused) and isinstance(answer, Refused) and answer.code == "signature"
     return "the signature does not fit the file", f"before: {before}; after: {answer}", good
+
+
+@situation("metadata signed by a key that has expired")
+def expired_key(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    repository.publish(Rpm("p", "2"))
+    root.rpm("--import", str(repository.sign(expired=True)))
+    root.use(repository, gpgcheck=True)
+    code, _ = root.zypper("refresh")
+    answer = root.provider.refresh()
+    good = isinstance(answer, Refused) and answer.code == "expired"
+    return f"the key was good until the end of 2020; zypper refresh ends with {code}", str(answer), good
+
+
+@situation("repository moved on since the plan")
+def moved_on(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"),))
+    transaction = root.plan(("p", "2-1"))
+    repository.withdraw("p", "2")
+    repository.publish(Rpm("p", "3"))
+    root.zypper("refresh")
+    result = root.apply(transaction)
+    good = (result.outcome, result.code, root.version("p")) == (Outcome.REFUSED, "changed", "1-1")
+    return f"only p 3 is to be had; p stays {root.version('p')}", f"{result.code}: {result.detail}", good
+
+
+@situation("another resolver while rpm works")
+def kept_away(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"),))
+    with held(root.provider.tools) as mine:
+        code, text = root.zypper("update")
+    after, _ = root.zypper("list-updates")
+    truth = f"zypper ends with {code} while the lock is ours, with {after} afterwards"
+    return truth, f"lock held: {mine}", mine and code == 7 and "locked" in text and after == 0
+
+
+@situation("kernel beside its older version")
+def kernel(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    (root.path / "etc/zypp/zypp.conf").write_text("[main]\nmultiversion = provides:multiversion(kernel)\n")
+    outdated(root, repository, Rpm("k", "2", provides=SEVERAL), first=(Rpm("k", "1", provides=SEVERAL),))
+    result = root.apply(root.plan(("k", "2-1")))
+    both = sorted(root.version("k").split())
+    good = (result.outcome, both, result.health.healthy) == (Outcome.INSTALLED, ["1-1", "2-1"], True)
+    return f"rpm has k {' and '.join(both)}", f"{result.outcome}: {result.detail}", good
 
 
 @situation("package does not fit its checksum")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from brakeline.agent.providers.zypper import answers, why
+from brakeline.agent.providers.zypper.keys import expires_s
 from brakeline.agent.providers.zypper.reboot import booted_s, kernel_reason
 from brakeline.agent.providers.zypper.rpmdb import Installed
 
@@ -58,6 +59,12 @@ def test_conffiles() -> None:
 
 def test_every_exit_code_of_the_manual_is_explained() -> None:
     assert set(why.EXITS) == {*range(9), *range(100, 108)}
+
+
+def test_expiry_of_a_key() -> None:
+    assert expires_s("pub:e:2048:1:F9B46A60A0026103:1577836800:1609372800::-:::scESC::\nuid:e::") == 1_609_372_800
+    assert expires_s("pub:-:2048:1:F9B46A60A0026103:1577836800:::-:::scESC::\n") == 0
+    assert expires_s("gpg: no valid OpenPGP data found.\n") == 0
 
 
 def test_kernel() -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from brakeline.agent.providers.apt.lists import write_public
+from brakeline.agent.providers.apt.plan import named
 from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
-from brakeline.agent.providers.zypper import answers, pending, rpmdb, why
+from brakeline.agent.providers.zypper import answers, keys, pending, rpmdb, why
 from brakeline.agent.providers.zypper import plan as rules
 from brakeline.agent.providers.zypper.apply import ZypperApplier
 from brakeline.agent.providers.zypper.back import DIRECTORY, Back
@@ -119,6 +120,8 @@ class ZypperProvider:
             )
         elif failed or expired:
             cause = why.refresh_failure(words, ran.rc)
+        elif late := keys.expired(self.tools, now):
+            cause = why.Cause("expired", f"{named(late)}: its metadata or the key that signed it has expired.")
         self._remember(now, cause.reason if cause else "")
         return Refused(cause.code, cause.reason) if cause else Refreshed(now)
 

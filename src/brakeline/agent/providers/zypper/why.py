@@ -131,6 +131,8 @@ def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit
         return Cause(
             "changed", f"rpm's own check says no: {' '.join(text.partition('Failed dependencies:')[2].split())[:200]}."
         )
+    if clash := _first(text, "conflicts with file", "conflicts between"):
+        return Cause("package_failed", f"{clash}.")
     return Cause("failed", f"{_first(text, 'error:') or f'rpm ended with {rc} and gave no reason'}."[:300])
 
 
