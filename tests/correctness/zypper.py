@@ -367,9 +367,23 @@ def killed(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
     outdated(root, repository, Rpm("p", "2", scripts={"post": again}), first=(Rpm("p", "1"),))
     transaction = root.plan(("p", "2-1"))
     result = root.apply(transaction, Bounds(repair=False))
-    between = root.version("p")
+    between, verify = root.version("p"), root.zypper("verify", "--dry-run")[0]
     good = (result.outcome, result.code) == (Outcome.FAILED, "killed") and not result.health.healthy
-    return f"rpm has p {between}, and no command of zypper says so", f"{result.code}: {result.detail}", good
+    healed = root.provider.recover(order(transaction), root.said.append)
+    good = good and (healed.code, root.version("p"), healed.health.healthy) == ("interrupted_repaired", "2-1", True)
+    truth = (
+        f"rpm had p {between} at once, zypper verify ended with {verify}; after recovery rpm has p {root.version('p')}"
+    )
+    return truth, f"{result.code}: {result.detail} Recovered: {healed.code}", good
+
+
+@situation("rpm killed in mid-run, repair allowed")
+def killed_repaired(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    again = "if [ -e /tmp/once ]; then exit 0; fi; touch /tmp/once; kill -9 $PPID; sleep 1"
+    outdated(root, repository, Rpm("p", "2", scripts={"post": again}), first=(Rpm("p", "1"),))
+    result = root.apply(root.plan(("p", "2-1")))
+    good = (result.outcome, root.version("p"), result.health.healthy) == (Outcome.INSTALLED, "2-1", True)
+    return f"rpm has p {root.version('p')}", f"{result.outcome}: {result.detail}", good
 
 
 @situation("power cut while rpm works")

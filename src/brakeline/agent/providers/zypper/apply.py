@@ -137,14 +137,16 @@ class _Run:
         self.staging.remember_before(installed)
         self.log("Installing.")
         ran = install.run(self.left_s())
+        repaired = self._repair(install, ran)
         after = self.planner.installed()
         conffiles = why.conffiles(ran.text)
         if self.bounds.conffile_policy == "replace":
             take_new_conffiles(self.tools, conffiles.kept)
             conffiles = why.Conffiles((), conffiles.kept + conffiles.replaced)
         self._mark_automatic(transaction, beside)
-        result = self._judged(blank, ran, installed, after, conffiles)
-        self.staging.drop_packages()
+        result = self._judged(blank, ran, installed, after, conffiles, repaired=repaired)
+        if result.code != "killed":
+            self.staging.drop_packages()
         good, bad = self._restarted(services, stale_before) if services else ((), ())
         failed = [u for u in services.failed() if u not in failed_before] if services else []
         return replace(
@@ -248,6 +250,14 @@ class _Run:
 
     # --- after ---
 
+    def _repair(self, install: Install, ran: Ran) -> bool:
+        """rpm was killed and not by us: the same once more, from the same files. True if that was done."""
+        if ran.rc >= 0 or ran.timed_out or not self.bounds.repair:
+            return False
+        self.log("Repairing: rpm was killed, the run is done once more.")
+        install.run(self.left_s(), again=True)
+        return True
+
     def _judged(
         self,
         blank: TransactionResult,
@@ -255,6 +265,8 @@ class _Run:
         before: tuple[Installed, ...],
         after: tuple[Installed, ...],
         conffiles: why.Conffiles,
+        *,
+        repaired: bool,
     ) -> TransactionResult:
         """What came of it, by rpm's records alone; its words only say why. A failed script is a failure even though rpm
         counts its package as installed."""
@@ -273,7 +285,9 @@ class _Run:
             detail = f"{cause.reason} rpm's records have every package as ordered all the same."
             return replace(blank, outcome=Outcome.FAILED, code=cause.code, detail=detail, changes=changes)
         detail = f"All {len(transaction.actions)} changes are as ordered, proven by rpm's records."
-        if ran.rc != 0:
+        if repaired:
+            detail += f" That took a repair: {self._why(ran).reason}"
+        elif ran.rc != 0:
             detail += f" rpm itself ended with {ran.rc}: {self._why(ran).reason}"
         if conffiles.replaced:
             detail += f" Replaced, with the former one beside it as .rpmsave: {named(conffiles.replaced)}."
