@@ -1,4 +1,4 @@
-"""The table of situations is true: each row is one that `tests/correctness/zypper.py` provokes, and its words are ours."""
+"""The table of situations is true: each row is provoked by `tests/correctness/zypper.py`, and its words are ours."""
 
 from __future__ import annotations
 
