@@ -19,10 +19,11 @@ from pathlib import Path
 from tests.aptroot import eventually, order
 from tests.zypperroot import SEVERAL, Advisory, Root, Rpm, RpmRepository, make_root, outdated, sized
 
+from brakeline.agent.providers.apt.runner import Machine
 from brakeline.agent.providers.model import Bounds, Inverse, Refused
 from brakeline.agent.providers.zypper.lock import held
 from brakeline.agent.providers.zypper.tools import CACHE
-from brakeline.protocol.messages import Outcome, UpdateState
+from brakeline.protocol.messages import Outcome, UpdateRef, UpdateState
 
 MANAGER = "zypper"
 
@@ -285,12 +286,16 @@ def lock_held(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
 def removal(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
     outdated(root, repository, Rpm("p", "2", conflicts=("q",)), first=(Rpm("p", "1"), Rpm("q", "1")))
     state, reason = state_of(root, "p")
-    refused = root.provider.plan(root_updates("p"), Bounds())
-    code = refused.code if isinstance(refused, Refused) else "planned"
-    good = (
-        state in (UpdateState.NEEDS_REMOVAL, UpdateState.KEPT_BACK) and code == "refused" and root.version("q") == "1-1"
+    refused = root.refusal(("p", "2-1"))
+    allowed = Bounds(allow_removals=True)
+    result = root.apply(root.plan(("p", "2-1"), bounds=allowed), allowed)
+    good = (state, refused.code, result.outcome) == (UpdateState.NEEDS_REMOVAL, "refused", Outcome.INSTALLED)
+    good = good and (root.version("p"), root.version("q")) == ("2-1", "")
+    return (
+        "p 2 conflicts with q, which is installed",
+        f"{state}: {reason} {refused.reason} Allowed: {result.detail}",
+        good,
     )
-    return "p 2 conflicts with q, which is installed", f"{state}: {reason} {code}", good
 
 
 @situation("obsoleted package goes only where removals are allowed")
@@ -344,6 +349,18 @@ def reboot_patch(root: Root, repository: RpmRepository) -> tuple[str, str, bool]
     good = good and (result.outcome, root.version("p")) == (Outcome.INSTALLED, "2-1")
     truth = f"patch-check ends with {check}, patch with {code}, p stayed {left}"
     return truth, f"{update.suite}; security {update.security}; {result.detail}", good
+
+
+@situation("package that asks for a restart")
+def restart_due(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    hint = ("installhint(reboot-needed)",)
+    outdated(root, repository, Rpm("p", "2", provides=hint), first=(Rpm("p", "1"),))
+    before = root.provider.reboot_need()
+    root.apply(root.plan(("p", "2-1")))
+    after = root.provider.reboot_need()
+    mark, _ = root.zypper("needs-rebooting")
+    good = (before.required, after.required, after.reasons) == (False, True, ("p changed since the last start",))
+    return f"zypper needs-rebooting ends with {mark}: libzypp marks its own runs alone", "; ".join(after.reasons), good
 
 
 @situation("run ends with 0 and did nothing")
@@ -469,13 +486,9 @@ class Idle:
         return ("env", f"PATH={self.first}:{os.environ['PATH']}", *command)
 
     def query(self, *command: str, timeout_s: float = 60.0):  # type: ignore[no-untyped-def]
-        from brakeline.agent.providers.apt.runner import Machine
-
         return Machine().query(*self._words(command), timeout_s=timeout_s)
 
     def job(self, *command: str, **options):  # type: ignore[no-untyped-def]
-        from brakeline.agent.providers.apt.runner import Machine
-
         return Machine().job(*self._words(command), **options)
 
     def path(self, absolute: str) -> Path:
@@ -483,8 +496,6 @@ class Idle:
 
 
 def root_updates(*names: str):  # type: ignore[no-untyped-def]
-    from brakeline.protocol.messages import UpdateRef
-
     return tuple(UpdateRef(n, "2-1") for n in names)
 
 

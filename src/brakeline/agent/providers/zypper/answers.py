@@ -258,12 +258,11 @@ def repositories(text: str) -> tuple[Repository, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """One lock of the endpoint's owner: names with `*` and `?`, of a kind, from repositories (none = all)."""
+    """One lock of the endpoint's owner: names with `*` and `?`. One of single versions or repositories counts for all."""
 
     names: tuple[str, ...]
     regular: bool = False  # the names are regular expressions
     words: bool = False  # the name must match as a whole word anywhere, not altogether
-    versions: str = ""
 
 
 def locks(text: str) -> tuple[Lock, ...]:
@@ -276,7 +275,7 @@ def locks(text: str) -> tuple[Lock, ...]:
         kind, mode = values.get("type", "package"), values.get("match_type", "glob")
         names = tuple(p[1] for p in pairs if p[0] in ("solvable_name", "string", "name"))
         if names and kind == "package":
-            found.append(Lock(names, mode == "regex", mode in ("substring", "words"), values.get("version", "")))
+            found.append(Lock(names, mode == "regex", mode in ("substring", "words")))
     return tuple(found)
 
 
