@@ -117,6 +117,13 @@ def test_locks_as_addlock_writes_them() -> None:
     assert answers.locks("type: patch\nsolvable_name: x\n") == ()
 
 
+def test_regular_expressions_and_words_in_locks() -> None:
+    found = answers.locks("match_type: regex\nsolvable_name: ^lib.*z$\n\nmatch_type: substring\nsolvable_name: ssl\n")
+    assert [answers.holding(n, found) for n in ("libz", "openssl-3", "p")] == ["^lib.*z$", "ssl", ""]
+    broken = answers.locks("match_type: regex\nsolvable_name: gtk+(\n")
+    assert (answers.holding("gtk+(", broken), answers.holding("p", broken)) == ("gtk+(", "")
+
+
 def test_errors_are_told() -> None:
     (first, *_) = answers.messages(recorded("download-no-network"), "error")
     assert first.startswith("Download (curl) error for")

@@ -258,7 +258,7 @@ def repositories(text: str) -> tuple[Repository, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """One lock of the endpoint's owner: names with `*` and `?`. One of single versions or repositories counts for all."""
+    """One lock of the endpoint's owner: names with `*` and `?`. One of single versions or repositories holds all."""
 
     names: tuple[str, ...]
     regular: bool = False  # the names are regular expressions
@@ -284,7 +284,7 @@ def holding(name: str, held: Iterable[Lock]) -> str:
     for lock in held:
         for words in lock.names:
             if lock.regular:
-                hit = re.search(words, name)
+                hit = _search(words, name)
             elif lock.words:
                 hit = re.search(re.escape(words), name)
             else:
@@ -292,3 +292,11 @@ def holding(name: str, held: Iterable[Lock]) -> str:
             if hit:
                 return words
     return ""
+
+
+def _search(pattern: str, name: str) -> re.Match[str] | None:
+    """What is no regular expression here is looked for as it stands: never a crash."""
+    try:
+        return re.search(pattern, name)
+    except re.error:
+        return re.search(re.escape(pattern), name)
