@@ -142,6 +142,8 @@ class RpmRepository:
 
     def stop(self) -> None:
         """No network: nothing listens any more."""
+        if self.gpg_home is not None:
+            _run("gpgconf", "--homedir", str(self.gpg_home), "--kill", "gpg-agent")
         if self._open:
             self._server.shutdown()
             self._server.server_close()
