@@ -48,6 +48,7 @@ CALLERS = {
     "StartRefresh": {"agent/agenda.py"},
     "Applier": {"agent/providers/apt/provider.py"},
     "DnfApplier": {"agent/providers/dnf/provider.py"},
+    "ZypperApplier": {"agent/providers/zypper/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",
