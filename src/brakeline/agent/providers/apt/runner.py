@@ -34,7 +34,7 @@ BASE_ENVIRONMENT = {
 }
 QUERY_S_MAX = 60.0
 STOP_GRACE_S = 30.0  # what dpkg gets to record the failure of a script that was ended
-SPARED = "apt-get,dpkg"
+SPARED = "apt-get,dpkg,pacman"
 
 
 @dataclass(frozen=True, slots=True)
