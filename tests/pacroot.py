@@ -40,7 +40,7 @@ done
 mount --rbind /dev /mnt/root/dev
 mount -t proc proc /mnt/root/proc
 mount -t tmpfs tmpfs /mnt/root/run
-rm -rf /mnt/root/var/cache/brakeline /mnt/root/var/lib/brakeline-helper /mnt/root/var/lib/pacman
+rm -rf /mnt/root/.dockerenv /mnt/root/var/cache/brakeline /mnt/root/var/lib/brakeline-helper /mnt/root/var/lib/pacman
 mkdir -p /mnt/root/old /mnt/root/var/lib/pacman/sync /mnt/root/var/lib/pacman/local /mnt/root/var/cache/pacman/pkg
 cd /mnt/root
 pivot_root . old

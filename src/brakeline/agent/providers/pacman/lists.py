@@ -24,7 +24,7 @@ from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.pacman.parse import Configuration
 from brakeline.agent.providers.pacman.queries import IMPORT_KEY, PRIVATE
 from brakeline.agent.providers.pacman.records import first, sections_of
-from brakeline.agent.providers.pacman.refresh import Failure, explain
+from brakeline.agent.providers.pacman.refresh import Failure, explain, has_expired, signer
 
 RECORD: Final = "/var/cache/brakeline/pacman-refresh.json"
 REFRESH_S_MAX: Final = 900.0
@@ -51,6 +51,8 @@ class Lists:
         if ran.timed_out:
             return Failure("no_network", f"Fetching the lists took longer than {REFRESH_S_MAX / 60:.0f} minutes.")
         failure = explain(ran.text, ran.rc)
+        if failure is not None and failure.code == "signature":
+            failure = self._expired(ran.text, known) or failure
         missing = [r for r in known.repositories if not (aside / "sync" / f"{r}.db").is_file()]
         if failure is None and missing:
             failure = Failure("refresh_failed", f"pacman ended with success, yet has no database of {missing[0]}.")
@@ -58,6 +60,14 @@ class Lists:
             self._take(aside)
         shutil.rmtree(aside, ignore_errors=True)
         return failure
+
+    def _expired(self, text: str, known: Configuration) -> Failure | None:
+        """pacman says "unknown trust" of an expired key, too; the keyring itself tells which it is."""
+        owner = signer(text)
+        keys = self.runner.query("gpg", "--homedir", known.keyring, "--batch", "--with-colons", "--list-keys").text
+        if not owner or not has_expired(keys, owner):
+            return None
+        return Failure("expired", f"The signing key of {owner} has expired: update the keyring package first.")
 
     def _take(self, aside: Path) -> None:
         place, old = self.runner.path(PRIVATE), self.runner.path(f"{PRIVATE}.old")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-PRINT_FORMAT: Final = "BL\\t%n\\t%v\\t%r\\t%s\\t%l"  # name, version, repository, bytes to download, location
+PRINT_FORMAT: Final = "BL %n %v %r %s %l"  # name, version, repository, bytes to download, location
 _PENDING: Final = re.compile(r"^(\S+) (\S+) -> (\S+?)( \[ignored\])?$")
 _PACNEW: Final = re.compile(r"^warning: (\S+) (?:installed|saved) as (\S+\.pac(?:new|save|orig))$", re.MULTILINE)
 
@@ -21,6 +21,7 @@ class Configuration:
     ignored: tuple[str, ...] = ()
     ignored_groups: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
+    keyring: str = "/etc/pacman.d/gnupg/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def parse_configuration(text: str) -> Configuration:
     return Configuration(
         next(iter(values.get("DBPath", ())), base.db_path), tuple(values.get("CacheDir", base.caches)),
         tuple(values.get("HookDir", base.hooks)), tuple(values.get("IgnorePkg", ())),
-        tuple(values.get("IgnoreGroup", ())), tuple(repositories),
+        tuple(values.get("IgnoreGroup", ())), tuple(repositories), next(iter(values.get("GPGDir", ())), base.keyring),
     )  # fmt: skip
 
 
@@ -87,12 +88,13 @@ def parse_simulation(text: str) -> Simulation:
     """The answer of `pacman -Su --print`."""
     adds, errors = [], []
     for line in text.splitlines():
-        cells = line.split("\t")
+        cells = line.split(" ", 5)
         if cells[0] == "BL" and len(cells) == 6:
             adds.append(Printed(cells[1], cells[2], cells[3], int(cells[4] or 0), cells[5]))
         elif line.startswith((":: ", "error: ")) and " there is nothing to do" not in line:
             errors.append(line.removeprefix(":: ").removeprefix("error: "))
     failed = any(line.startswith("error: ") for line in text.splitlines())
+    errors.sort(key=lambda e: e.startswith("failed to "))  # what is missing says more than that something is
     return Simulation(() if failed else tuple(adds), tuple(errors) if failed else ())
 
 

@@ -50,6 +50,24 @@ def explain(text: str, rc: int) -> Failure | None:
     return Failure("refresh_failed", f"The lists could not be refreshed: {(errors or ['pacman gave no reason'])[0]}.")
 
 
+def signer(text: str) -> str:
+    """Whose signature pacman did not believe; "" = it names nobody."""
+    m = re.search(r'signature from "([^"]+)" is', text)
+    return m[1] if m else ""
+
+
+def has_expired(keys: str, owner: str) -> bool:
+    """Whether every key of this owner is past its date, by `gpg --with-colons --list-keys`."""
+    states, last = [], ""
+    for line in keys.splitlines():
+        cells = line.split(":")
+        if cells[0] == "pub":
+            last = cells[1]
+        elif cells[0] == "uid" and len(cells) > 9 and cells[9] == owner:
+            states.append(last)
+    return bool(states) and set(states) == {"e"}
+
+
 def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit_s: float) -> Failure:
     """The cause in the output of a run."""
     if timed_out:
