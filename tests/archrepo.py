@@ -108,7 +108,17 @@ class Repository:
         signature = path.with_name(path.name + ".sig")
         signature.unlink(missing_ok=True)
         faked = ("--faked-system-time", self.faked_time) if self.faked_time else ()
-        command = ("gpg", "--homedir", self.signed_by, "--batch", *faked, "--detach-sign", "-o", str(signature), str(path))
+        command = (
+            "gpg",
+            "--homedir",
+            self.signed_by,
+            "--batch",
+            *faked,
+            "--detach-sign",
+            "-o",
+            str(signature),
+            str(path),
+        )
         subprocess.run(command, check=True, capture_output=True)
 
 

@@ -176,7 +176,11 @@ class _Run:
     def _only_what_was_kept(self, transaction: Transaction) -> None:
         """A way back is a part of the one that was stored here, with the very archives."""
         inverse = self.applier.keeper.of_transaction(self.order.inverse.transaction_id) if self.order.inverse else None
-        if inverse is None or not transaction.actions or not set(transaction.actions) <= set(inverse.transaction.actions):
+        if (
+            inverse is None
+            or not transaction.actions
+            or not set(transaction.actions) <= set(inverse.transaction.actions)
+        ):
             self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
         if damaged := self.applier.keeper.damaged(inverse):
             self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
@@ -185,7 +189,11 @@ class _Run:
         """Fetch and verify every package first, so that the change itself needs no network."""
         self.log("Downloading.")
         base = self.queries.sync_path(known)
-        ran = self._pacman("--dbpath", base, "--logfile", "/dev/null", "-Suw") if base == PRIVATE else self._pacman("-Suw")
+        ran = (
+            self._pacman("--dbpath", base, "--logfile", "/dev/null", "-Suw")
+            if base == PRIVATE
+            else self._pacman("-Suw")
+        )
         missing = [a for a in self.order.transaction.actions if a.after and not self._fetched(known, a.name, a.after)]
         if ran.timed_out or ran.rc != 0 or missing:
             why = self._why(ran)
@@ -255,14 +263,24 @@ class _Run:
             if ran.rc != 0:
                 detail += f" pacman itself ended with {ran.rc}: {self._why(ran).reason}"
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
-        why = self._why(ran) if ran.rc != 0 or ran.timed_out or script else Failure("verify_failed", "pacman reported success.")
-        now = f"Now: {'; '.join(dict.fromkeys(wrong[:bounded.NAMED_MAX]))}." if wrong else "Its version is installed."
+        why = (
+            self._why(ran)
+            if ran.rc != 0 or ran.timed_out or script
+            else Failure("verify_failed", "pacman reported success.")
+        )
+        now = f"Now: {'; '.join(dict.fromkeys(wrong[: bounded.NAMED_MAX]))}." if wrong else "Its version is installed."
         return replace(blank, outcome=Outcome.FAILED, code=why.code, detail=f"{why.reason} {now}", changes=changes)
 
     # --- small ones ---
 
     def _pacman(self, *arguments: str) -> Ran:
-        words = ("pacman", "--noconfirm", answers(removals=self.bounds.allow_removals), "--noprogressbar", "--color=never")
+        words = (
+            "pacman",
+            "--noconfirm",
+            answers(removals=self.bounds.allow_removals),
+            "--noprogressbar",
+            "--color=never",
+        )
         with open(self.staging.log, "ab+") as log:
             return self.runner.job(*words, *arguments, timeout_s=self.left_s(), log=log)
 

@@ -129,7 +129,9 @@ class Keeper:
         if gone:
             raise _No("gone", f"{named(gone)} is not in pacman's cache, and repositories keep one version only.")
         if unknown:
-            raise _No("unknown_origin", f"No configured repository ever vouched here for the archive of {named(unknown)}.")
+            raise _No(
+                "unknown_origin", f"No configured repository ever vouched here for the archive of {named(unknown)}."
+            )
         self._make_room(sum(self.runner.path(s).stat().st_size for s in sources))
         self._write(order, archives, sources, have, now_ms)
         return WayBack(True, len(order.transaction.actions))

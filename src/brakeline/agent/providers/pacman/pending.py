@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from brakeline.agent.providers.apt.plan import named
 from brakeline.agent.providers.pacman import plan as rules
-from brakeline.agent.providers.pacman.parse import Configuration, Metadata, Pending, Simulation
+from brakeline.agent.providers.pacman.parse import Configuration, Pending, Simulation
 from brakeline.agent.providers.pacman.queries import Queries
 from brakeline.agent.providers.pacman.records import Installed, by_name
 from brakeline.protocol.content import BUILT_IN, Rules
@@ -28,14 +28,17 @@ def found(
     replaced, conflicting = rules.goes_away(simulation, metadata, installed, queries.compare)
     origins = queries.repositories(known)
     gone = {new: p.name for p, new in (*replaced, *conflicting)}
-    return decide(waits, simulation, metadata, installed, gone, origins, content)
+    return decide(waits, simulation, installed, gone, origins, content)
 
 
 def decide(
-    waits: tuple[Pending, ...], simulation: Simulation, metadata: dict[str, Metadata],
-    installed: tuple[Installed, ...], gone: dict[str, str], origins: dict[tuple[str, str], str],
+    waits: tuple[Pending, ...],
+    simulation: Simulation,
+    installed: tuple[Installed, ...],
+    gone: dict[str, str],
+    origins: dict[tuple[str, str], str],
     content: Rules = BUILT_IN,
-) -> tuple[PendingUpdate, ...]:  # fmt: skip
+) -> tuple[PendingUpdate, ...]:
     """Pure: all pending updates, sorted by name. `gone`: new package -> what has to go for it."""
     have, sizes = by_name(installed), {a.name: a.download_bytes for a in simulation.adds}
     new = [a.name for a in simulation.adds if a.name not in have]

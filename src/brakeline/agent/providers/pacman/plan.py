@@ -101,7 +101,9 @@ def refuse_unasked(
         if found == u.version:
             continue
         if found and compare(u.version, found) < 0:
-            return Refused("refused", f"{u.name} {u.version} cannot be had any more; the repositories now have {found}.")
+            return Refused(
+                "refused", f"{u.name} {u.version} cannot be had any more; the repositories now have {found}."
+            )
         return Refused("lists_stale", f"{u.name} {u.version} is not in this endpoint's package lists.")
     return None
 
@@ -109,9 +111,7 @@ def refuse_unasked(
 def due(updates: Iterable[UpdateRef], installed: Iterable[Installed], compare: Compare) -> tuple[Installed, ...]:
     """The installed packages that are older than an update asks for."""
     have = by_name(installed)
-    return tuple(
-        have[u.name] for u in updates if u.name in have and compare(have[u.name].version, u.version) < 0
-    )
+    return tuple(have[u.name] for u in updates if u.name in have and compare(have[u.name].version, u.version) < 0)
 
 
 def refuse_conflicts(conflicting: tuple[tuple[Installed, str], ...], bounds: Bounds) -> Refused | None:

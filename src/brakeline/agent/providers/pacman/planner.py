@@ -42,8 +42,12 @@ class Planner:
         installed = self.queries.installed(known)
         due = rules.due(updates, installed, self.queries.compare)
         if not due:
-            return Refused("nothing_to_do", "Every update is installed already, or its package is not on this endpoint.")
-        held = tuple(f"{p.name} is held on this endpoint by its owner ({rules.held_by(known, p.name)})" for p in due if p.held)
+            return Refused(
+                "nothing_to_do", "Every update is installed already, or its package is not on this endpoint."
+            )
+        held = tuple(
+            f"{p.name} is held on this endpoint by its owner ({rules.held_by(known, p.name)})" for p in due if p.held
+        )
         if all(p.held for p in due):
             return Refused("held", f"Held back on this endpoint by its owner: {bounded.named(p.name for p in due)}.")
         if problems := self.queries.problems(installed):

@@ -111,9 +111,7 @@ def changes_between(before: Iterable[Installed], after: Iterable[Installed]) -> 
             assert either is not None
             state = new.state if new else "un"
             found.append(
-                PackageChange(
-                    name, either.architecture, old.version if old else "", new.version if new else "", state
-                )
+                PackageChange(name, either.architecture, old.version if old else "", new.version if new else "", state)
             )
     return tuple(found)
 

@@ -29,7 +29,9 @@ CAUSES: Final[tuple[tuple[str, str, str], ...]] = (
 )  # fmt: skip
 RUN_CODES: Final = {"no_network": "network", "not_found": "network", "locked": "lock_timeout", "expired": "signature"}
 SCRIPT_FAILED: Final = re.compile(r"^error: command (?:failed to execute correctly|terminated by signal .*)$", re.M)
-_UPGRADING: Final = re.compile(r"^(?:\(\s*\d+/\d+\) )?(?:installing|upgrading|removing|reinstalling|downgrading) (\S+?)(?:\.\.\.)?$", re.M)
+_UPGRADING: Final = re.compile(
+    r"^(?:\(\s*\d+/\d+\) )?(?:installing|upgrading|removing|reinstalling|downgrading) (\S+?)(?:\.\.\.)?$", re.M
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def _errors(text: str) -> list[str]:
 
 
 def _where(text: str) -> str:
-    m = re.search(r"failed retrieving file '[^']+' from (\S+)", text) or re.search(r"^error: (\S+): (?:signature|key)", text, re.M)
+    m = re.search(r"failed retrieving file '[^']+' from (\S+)", text) or re.search(
+        r"^error: (\S+): (?:signature|key)", text, re.M
+    )
     m = m or re.search(r"failed to (?:update|synchronize) (\S+)", text)
     return "" if m is None or m[1] == "all" else m[1]
