@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from brakeline.agent.providers.model import Bounds, Refused
-from brakeline.agent.providers.pacman import hook, plan
+from brakeline.agent.providers.model import Bounds, Provider, Refused
+from brakeline.agent.providers.pacman import PacmanProvider, hook, plan
 from brakeline.agent.providers.pacman.parse import Metadata, Printed, Simulation
 from brakeline.agent.providers.pacman.reboots import kernel_reason
 from brakeline.agent.providers.pacman.records import Installed, changes_between
 from brakeline.protocol.messages import ActionKind, UpdateRef
+
+KEEPS_THE_CONTRACT: type[Provider] = PacmanProvider  # checked by the type checker
 
 
 def compare(left: str, right: str) -> int:
