@@ -46,7 +46,7 @@ CALLERS = {
     "AskRestart": {"agent/restart.py"},
     "StoreFollow": {"agent/releases.py"},
     "StartRefresh": {"agent/agenda.py"},
-    "Applier": {"agent/providers/apt/provider.py"},
+    "Applier": {"agent/providers/apt/provider.py", "agent/providers/pacman/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.archrepo import Built
 from tests.correctness.row import Row
-from tests.pacroot import Arch, arch, order
+from tests.pacroot import WORK_DIR, Arch, arch, order
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refused
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef, UpdateState
@@ -326,6 +326,24 @@ def hook_refuses() -> Row:
         return row("pacman does something else", f"refused changed {e.version('p')}", f"{told(result)} 1-1")
 
 
+def hook_refuses_a_removal() -> Row:
+    """A package that would go, although the order does not name it, stops pacman under its lock."""
+    with arch() as e:
+        e.install(built("p", "1-1"), built("old", "1-1"))
+        e.repository.publish(built("p", "2-1"), built("new", "1-1", replaces=("old",)), withdraw=("old",))
+        e.refresh()
+        bounds = Bounds(allow_removals=True)
+        plan = e.plan(("p", "2-1"), bounds=bounds)
+        e.sh("mv /usr/bin/pacman /usr/bin/pacman.real")
+        forget = f'sed -i \'s/"remove": ."old"./"remove": []/\' {WORK_DIR}/tx_1/expected.json'
+        wrapper = f'#!/bin/sh\ncase " $* " in *" --hookdir "*) {forget};; esac\nexec pacman.real "$@"\n'
+        e.machine.path("/usr/bin/pacman").write_text(wrapper)
+        e.sh("chmod 755 /usr/bin/pacman")
+        result = e.apply(plan, bounds)
+        assert "remove old" in result.detail, result
+        return row("it would remove more", f"refused changed {e.version('old')}", f"{told(result)} 1-1")
+
+
 def pacnew() -> Row:
     """A changed configuration file is kept, the new one laid beside it, and both told."""
     with arch() as e:
@@ -455,6 +473,6 @@ def kernel() -> Row:
 SITUATIONS: Final = (
     update, whole_upgrade, kept_back, held, no_network, live_databases_stay, hash_mismatch, good_signature, expired_key,
     unknown_key, script_fails, script_hangs, disk_full, lock_held, lock_stale, replaced, conflict, dependency,
-    changed_under_us, hook_refuses, pacnew, way_back, no_way_back, killed, entry_half_written, nothing_done_with_zero,
+    changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written, nothing_done_with_zero,
     kernel, foreign,
 )  # fmt: skip

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+from typing import Any
 
 
 def digest(path: str) -> str:
@@ -18,7 +19,7 @@ def digest(path: str) -> str:
         return hashlib.sha256(f.read()).hexdigest()
 
 
-def differences(expected: dict, kind: str, names: set[str]) -> list[str]:
+def differences(expected: dict[str, Any], kind: str, names: set[str]) -> list[str]:
     """Sentences; none = exactly as ordered."""
     wanted = set(expected[kind])
     found = [f"not ordered: {kind} {name}" for name in sorted(names - wanted)]
