@@ -13,6 +13,7 @@ from tests.correctness.row import Row
 from tests.pacroot import WORK_DIR, Arch, arch, order
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refused
+from brakeline.agent.providers.pacman.lists import Lists
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef, UpdateState
 
 MANAGER: Final = "pacman"
@@ -470,9 +471,24 @@ def kernel() -> Row:
         return row("kernel upgraded", f"gone {gone}", f"gone {ours}")
 
 
+def lost_before_it_began() -> Row:
+    """Power lost after the planned databases were lent, before pacman was started: given back, nothing else to do."""
+    with arch() as e:
+        e.install(built("p", "1-1"))
+        e.publish(built("p", "2-1"))
+        plan, before = e.plan(("p", "2-1")), e.sh("sha256sum /var/lib/pacman/sync/test.db")
+        e.sh(f"mkdir -p {WORK_DIR}/tx_1")
+        Lists(e.machine).lend(e.provider.queries.configuration(), f"{WORK_DIR}/tx_1/live-sync")
+        assert e.sh("pacman -Qu").strip() == "p 1-1 -> 2-1"
+        result = e.provider.recover(order(plan), e.said.append)
+        same = e.sh("sha256sum /var/lib/pacman/sync/test.db") == before
+        return row("lost before it began", f"interrupted interrupted_unchanged {e.version('p')} {same}",
+                   f"{told(result)} 1-1 True")  # fmt: skip
+
+
 SITUATIONS: Final = (
     update, whole_upgrade, kept_back, held, no_network, live_databases_stay, hash_mismatch, good_signature, expired_key,
     unknown_key, script_fails, script_hangs, disk_full, lock_held, lock_stale, replaced, conflict, dependency,
-    changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written, nothing_done_with_zero,
-    kernel, foreign,
+    changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written,
+    nothing_done_with_zero, kernel, foreign, lost_before_it_began,
 )  # fmt: skip

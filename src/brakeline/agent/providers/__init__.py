@@ -1,1 +1,1 @@
-"""Adapters for package managers behind one contract, `model.Provider`: `apt` and `pacman` are real, `fake` is the twin of apt."""
+"""Adapters for package managers behind one contract, `model.Provider`: `apt`, `pacman`; `fake` is the twin of apt."""

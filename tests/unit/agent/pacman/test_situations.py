@@ -1,4 +1,4 @@
-"""The table of situations is true: each row's function exists and is in the table of correctness, its words are ours."""
+"""The table of situations is true: each row's function exists and is in the table of correctness; words are ours."""
 
 from __future__ import annotations
 

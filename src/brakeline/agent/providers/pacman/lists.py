@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from brakeline.agent.files import write_durably
+from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.apt.lists import Record, write_public
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.pacman.parse import Configuration
@@ -70,6 +70,8 @@ class Lists:
         return Failure("expired", f"The signing key of {owner} has expired: update the keyring package first.")
 
     def _take(self, aside: Path) -> None:
+        for directory in (aside, aside / "sync"):
+            directory.chmod(0o755)  # whatever root's umask is: the unprivileged agent reads it
         place, old = self.runner.path(PRIVATE), self.runner.path(f"{PRIVATE}.old")
         shutil.rmtree(old, ignore_errors=True)
         if place.exists():
@@ -105,9 +107,13 @@ class Lists:
     def lend(self, known: Configuration, keep: str) -> None:
         """The planned databases become the live ones; what was there is kept in `keep`."""
         live, kept = self.runner.path(f"{known.db_path}/sync"), self.runner.path(keep)
-        shutil.rmtree(kept, ignore_errors=True)
+        aside = kept.with_name(kept.name + ".new")
+        for old in (kept, aside):
+            shutil.rmtree(old, ignore_errors=True)
         live.mkdir(parents=True, exist_ok=True, mode=0o755)
-        shutil.copytree(live, kept)
+        shutil.copytree(live, aside)
+        os.rename(aside, kept)  # whole or not at all: what `give_back` finds is what was there
+        flush_directory(kept.parent)
         self._copy(self.runner.path(f"{PRIVATE}/sync"), live)
 
     def give_back(self, known: Configuration, keep: str) -> None:

@@ -56,6 +56,7 @@ class Recovery:
     ) -> tuple[str, str, tuple[PackageChange, ...]]:
         before, queries = staging.before(), Queries(self.runner)
         if before is None:
+            Lists(self.runner).give_back(queries.configuration(), f"{staging.directory}/live-sync")
             return "interrupted_unchanged", "The run was lost before anything was changed.", ()
         known = queries.configuration()
         if who := self._still_running(order, known, log):
