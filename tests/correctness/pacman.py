@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, Final
 from tests.archrepo import Built
 from tests.correctness.row import Row
 from tests.pacroot import WORK_DIR, Arch, arch, order
+from tests.support import require
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refused
 from brakeline.agent.providers.pacman.lists import Lists
@@ -413,6 +415,28 @@ def killed() -> Row:
                    f"{healed.code} 2-1 2-1 {healthy}")  # fmt: skip
 
 
+def killed_while_writing() -> Row:
+    """kill -9 at the system call that would open the new entry's `desc`: former entry gone, new one not whole."""
+    require(shutil.which("strace"), "strace")
+    with arch() as e:
+        e.install(built("p", "1-1"), built("q", "1-1"))
+        e.publish(built("p", "2-1"), built("q", "2-1"))
+        plan = e.plan(("p", "2-1"))
+        e.sh("mv /usr/bin/pacman /usr/bin/pacman.real")
+        point = "-P /var/lib/pacman/local/q-2-1/desc -e inject=openat:signal=KILL:when=1"
+        traced = f'exec strace -f -qq -o /dev/null {point} pacman.real "$@"'
+        wrapper = f'#!/bin/sh\ncase " $* " in *" --hookdir "*) {traced};; esac\n'
+        e.machine.path("/usr/bin/pacman").write_text(wrapper + 'exec pacman.real "$@"\n')
+        e.sh("chmod 755 /usr/bin/pacman")
+        result = e.apply(plan)
+        assert (result.outcome, result.health.healthy) == (Outcome.FAILED, False), result
+        assert "q" in " ".join(result.health.problems), result.health
+        healed = e.provider.recover(order(plan), e.said.append)
+        healthy = e.provider.health().healthy
+        return row("killed while it wrote its database", f"interrupted_repaired {e.version('p')} {e.version('q')} True",
+                   f"{healed.code} 2-1 2-1 {healthy}")  # fmt: skip
+
+
 def entry_half_written() -> Row:
     """An entry of the local database without its `desc`, made by hand as a power cut leaves it: healed by state."""
     with arch() as e:
@@ -490,5 +514,5 @@ SITUATIONS: Final = (
     update, whole_upgrade, kept_back, held, no_network, live_databases_stay, hash_mismatch, good_signature, expired_key,
     unknown_key, script_fails, script_hangs, disk_full, lock_held, lock_stale, replaced, conflict, dependency,
     changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written,
-    nothing_done_with_zero, kernel, foreign, lost_before_it_began,
+    nothing_done_with_zero, kernel, foreign, killed_while_writing, lost_before_it_began,
 )  # fmt: skip
