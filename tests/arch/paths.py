@@ -46,7 +46,7 @@ CALLERS = {
     "AskRestart": {"agent/restart.py"},
     "StoreFollow": {"agent/releases.py"},
     "StartRefresh": {"agent/agenda.py"},
-    "Applier": {"agent/providers/apt/provider.py"},
+    "Applier": {"agent/providers/apt/provider.py", "agent/providers/pacman/provider.py"},
     "DnfApplier": {"agent/providers/dnf/provider.py"},
     "ZypperApplier": {"agent/providers/zypper/provider.py"},
 }

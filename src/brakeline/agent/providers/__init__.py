@@ -1,1 +1,1 @@
-"""Adapters for package managers behind one contract, `model.Provider`: `apt` is the real one, `fake` its twin."""
+"""Adapters for package managers behind one contract, `model.Provider`: `apt`, `pacman`; `fake` is the twin of apt."""

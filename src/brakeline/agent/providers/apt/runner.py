@@ -33,8 +33,8 @@ BASE_ENVIRONMENT = {
     "NEEDRESTART_SUSPEND": "1",  # restarts are decided after the transaction, not inside it
 }
 QUERY_S_MAX = 60.0
-STOP_GRACE_S = 30.0  # what dpkg or rpm gets to record the failure of a script that was ended
-SPARED = "apt-get,dpkg,rpm,brakeline-dnf"  # they record what became of the scripts that they waited for
+STOP_GRACE_S = 30.0  # what dpkg, rpm or pacman gets to record the failure of a script that was ended
+SPARED = "apt-get,dpkg,rpm,pacman,brakeline-dnf"  # they record what became of the scripts that they waited for
 
 
 @dataclass(frozen=True, slots=True)

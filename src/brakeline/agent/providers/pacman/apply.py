@@ -1,0 +1,302 @@
+"""One transaction: exactly what was ordered, or nothing. What happened is read from the local database, never assumed.
+
+Order of things: wait for the lock (bounded), ask pacman again and compare, check space, download everything, store the
+way back, lend the planned databases to pacman, let it run with the hooks in it, look again. Up to the hooks' yes every
+trouble is `REFUSED` with nothing changed, and the live databases are put back. Next: `recovery`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, NoReturn
+
+from brakeline.agent.providers.apt import plan as bounded
+from brakeline.agent.providers.apt.runner import Ran, Runner
+from brakeline.agent.providers.apt.services import Services
+from brakeline.agent.providers.model import Bounds, Order, Refused
+from brakeline.agent.providers.pacman import parse
+from brakeline.agent.providers.pacman import plan as rules
+from brakeline.agent.providers.pacman.keep import Keeper
+from brakeline.agent.providers.pacman.lists import Lists
+from brakeline.agent.providers.pacman.locks import lock_of
+from brakeline.agent.providers.pacman.parse import Configuration
+from brakeline.agent.providers.pacman.planner import Planner
+from brakeline.agent.providers.pacman.queries import PRIVATE, Queries, answers
+from brakeline.agent.providers.pacman.records import Installed, changes_between
+from brakeline.agent.providers.pacman.refresh import Failure, blame, failed_script
+from brakeline.agent.providers.pacman.staging import Staging, halves
+from brakeline.core.clock import Clock
+from brakeline.protocol.messages import (
+    Outcome,
+    PackageManagerHealth,
+    Transaction,
+    TransactionResult,
+    WayBack,
+)
+
+POLL_S: Final = 0.5
+
+
+class _Stop(Exception):
+    """Ends an application before anything was changed; never leaves this module."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies orders on one endpoint, as root."""
+
+    clock: Clock
+    runner: Runner
+    work_dir: str
+    pause: Callable[[float], None]
+    health: Callable[[], PackageManagerHealth]
+    stopping: Callable[[], bool]  # somebody wants this process to end: nothing new is begun
+    keeper: Keeper
+    python: str = "/usr/bin/python3"  # as the endpoint names it: runs the hook
+
+    def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
+        """Carry out the order. Always a result; `REFUSED` means that nothing was changed."""
+        run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
+        blank = TransactionResult(
+            transaction_id=order.transaction_id, offer_id=order.offer_id, rollout_id=order.rollout_id,
+            generation=order.generation, outcome=Outcome.REFUSED, code="refused", detail="",
+            started_ms=self.clock.now_ms(),
+        )  # fmt: skip
+        try:
+            result = run.carry_out(blank)
+        except _Stop as stop:
+            log(f"Refused, nothing was changed: {stop.reason}")
+            result = replace(blank, code=stop.code, detail=stop.reason)
+        return replace(result, health=self.health(), ended_ms=self.clock.now_ms(), log_tail=run.staging.log_tail())
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One application under way. `deadline`: monotonic seconds by which it must have ended."""
+
+    applier: Applier
+    order: Order
+    log: Callable[[str], None]
+    deadline: float
+
+    @property
+    def runner(self) -> Runner:
+        return self.applier.runner
+
+    @property
+    def queries(self) -> Queries:
+        return Queries(self.runner)
+
+    @property
+    def staging(self) -> Staging:
+        return Staging(self.runner, f"{self.applier.work_dir}/{self.order.transaction_id}", self.applier.python)
+
+    @property
+    def bounds(self) -> Bounds:
+        return self.order.bounds
+
+    def left_s(self) -> float:
+        return max(1.0, self.deadline - self.applier.clock.monotonic_s())
+
+    def carry_out(self, blank: TransactionResult) -> TransactionResult:
+        """All steps; raises `_Stop` as long as nothing was changed."""
+        transaction, known = self.order.transaction, self.queries.configuration()
+        self._wait_for_lock(known)
+        before = self._agreed(transaction, known)
+        self.staging.prepare(transaction, self._local(known), {})
+        if self.order.inverse is None:
+            self._download(known)
+        kept = self._keep_way_back(known, before)
+        services = Services(self.runner, self.order.rules)
+        failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
+        self._go_on()
+        ran = self._run(transaction, known, before)
+        after = self.queries.installed(known)
+        fresh = sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before})
+        good, bad = services.restart(fresh) if self.bounds.restart_services else ((), ())
+        failed = [u for u in services.failed() if u not in failed_before]
+        return replace(
+            self._judged(blank, ran, before, after),
+            way_back=kept,
+            conffiles_kept=parse.kept_conffiles(ran.text),
+            services_restarted=good,
+            services_failed=tuple(dict.fromkeys([*bad, *failed])),
+        )
+
+    # --- before anything is changed ---
+
+    def _wait_for_lock(self, known: Configuration) -> None:
+        """Past the bound it stops and says who holds it; a stale one is nobody's to wait for."""
+        clock, start, said = self.applier.clock, self.applier.clock.monotonic_s(), False
+        while (lock := lock_of(self.runner, known.db_path)) is not None:
+            if lock.stale:
+                self._stop("unhealthy", f"{lock.path} was left behind by a run that was killed: no process has it "
+                                        "open. Look at what that run left, then remove the file.")  # fmt: skip
+            waited = clock.monotonic_s() - start
+            if waited >= self.bounds.lock_wait_s:
+                self._stop("lock_timeout", f"{lock.path} has been held by {lock} for the {waited:.0f} s we waited.")
+            if not said:
+                self.log(f"Waiting for {lock}, which holds {lock.path}.")
+                said = True
+            self._go_on()
+            self.applier.pause(POLL_S)
+
+    def _agreed(self, transaction: Transaction, known: Configuration) -> tuple[Installed, ...]:
+        """What is installed now, once it is certain that the order is still what pacman would do."""
+        if self.bounds.conffile_policy != "keep":
+            self._stop("refused", "pacman always keeps a changed configuration file and lays the new one beside it "
+                                  f"(.pacnew); the policy {self.bounds.conffile_policy!r} cannot be kept.")  # fmt: skip
+        if bounded.make_transaction(transaction.actions).digest != transaction.digest:
+            self._stop("refused", "The order's digest does not fit its actions.")
+        installed = self.queries.installed(known)
+        if not rules.unproven(transaction, installed):
+            self._stop("nothing_to_do", "Everything that was ordered is installed already.")
+        if problems := self.queries.problems(installed):
+            self._stop("unhealthy", f"The package manager is broken: {bounded.named(problems)}.")
+        planner = Planner(self.queries, self.order.rules)
+        if self.order.inverse is not None:
+            self._only_what_was_kept(transaction)
+        else:
+            found = planner.upgrade(known, installed, self.bounds)
+            if isinstance(found, Refused):
+                self._stop("changed", f"The situation has changed since the plan: {found.reason}")
+            if differs := bounded.difference(transaction, found.transaction):
+                self._stop("changed", f"The situation has changed since the plan: {differs}.")
+            if short := planner.shortage(found, installed, self.bounds):
+                self._stop("no_space", f"Too little disk space: {short}.")
+        if refused := planner.refuse(transaction, installed, self.bounds):
+            self._stop(refused.code, refused.reason)
+        return installed
+
+    def _only_what_was_kept(self, transaction: Transaction) -> None:
+        """A way back is a part of the one that was stored here, with the very archives."""
+        inverse = self.applier.keeper.of_transaction(self.order.inverse.transaction_id) if self.order.inverse else None
+        if (
+            inverse is None
+            or not transaction.actions
+            or not set(transaction.actions) <= set(inverse.transaction.actions)
+        ):
+            self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
+        if damaged := self.applier.keeper.damaged(inverse):
+            self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
+
+    def _download(self, known: Configuration) -> None:
+        """Fetch and verify every package first, so that the change itself needs no network."""
+        self.log("Downloading.")
+        base = self.queries.sync_path(known)
+        ran = (
+            self._pacman("--dbpath", base, "--logfile", "/dev/null", "-Suw")
+            if base == PRIVATE
+            else self._pacman("-Suw")
+        )
+        missing = [a for a in self.order.transaction.actions if a.after and not self._fetched(known, a.name, a.after)]
+        if ran.timed_out or ran.rc != 0 or missing:
+            why = self._why(ran)
+            names = bounded.named(f"{a.name} {a.after}" for a in missing)
+            self._stop(why.code, f"{names or 'A package'} could not be downloaded: {why.reason}")
+
+    def _fetched(self, known: Configuration, name: str, version: str) -> bool:
+        architecture = next(a.architecture for a in self.order.transaction.actions if a.name == name)
+        return bool(rules.archive_of(name, version, architecture, self.queries.cached(known)))
+
+    def _keep_way_back(self, known: Configuration, before: tuple[Installed, ...]) -> WayBack:
+        cached, now = self.queries.cached(known), self.applier.clock.now_ms()
+        return self.applier.keeper.keep(self.order, cached, before, now, self.log)
+
+    # --- the run ---
+
+    def _run(self, transaction: Transaction, known: Configuration, before: tuple[Installed, ...]) -> Ran:
+        """pacman with the hooks in it. Live databases are lent for an upgrade, and given back if nothing came of it."""
+        lists, keep = Lists(self.runner), f"{self.staging.directory}/live-sync"
+        lend = self.order.inverse is None and self.queries.sync_path(known) == PRIVATE
+        if lend:
+            lists.lend(known, keep)
+        live = lists.databases(known.db_path)
+        named = {str(f"{known.db_path.rstrip('/')}/sync/{n}"): digest for n, digest in live.items()}
+        self.staging.prepare(transaction, self._local(known), named if self.order.inverse is None else {})
+        self.staging.remember_before(before)
+        self.log("Installing.")
+        ran = self._pacman(*self._hooks(known), "-Su") if self.order.inverse is None else self._taken_back(known)
+        untouched = self.queries.installed(known) == before
+        if untouched and lend:
+            lists.give_back(known, keep)
+        verdict = self.staging.verdict()
+        if verdict.difference and untouched:
+            self._stop("changed", f"What pacman was about to do was not what was ordered: {verdict.difference}.")
+        if untouched and not verdict.asked:
+            why = self._why(ran)
+            self._stop(why.code, f"pacman changed nothing: {why.reason}")
+        return ran
+
+    def _taken_back(self, known: Configuration) -> Ran:
+        """Former versions by their kept files; then what the update had brought is removed, if it is there still."""
+        inverse = self.order.inverse
+        assert inverse is not None
+        puts, goes = halves(self.order.transaction)
+        files = [x.path for x in inverse.archives if x.name in puts]
+        ran = self._pacman(*self._hooks(known), "-U", *files) if files else Ran(0, "")
+        have = {p.name for p in self.queries.installed(known)}
+        left = [n for n in goes if n in have]
+        if left and ran.rc == 0:
+            more = self._pacman(*self._hooks(known), "-R", *left)
+            ran = Ran(more.rc, ran.text + more.text, more.timed_out, more.killed)
+        if again := [n for n in inverse.automatic if n in puts]:
+            self.runner.query("pacman", "-D", "--asdeps", "--noconfirm", *again)
+        return ran
+
+    # --- after ---
+
+    def _judged(
+        self, blank: TransactionResult, ran: Ran, before: tuple[Installed, ...], after: tuple[Installed, ...]
+    ) -> TransactionResult:
+        """What came of it, by the local database; a failed scriptlet leaves its trace in pacman's words alone."""
+        transaction, changes = self.order.transaction, changes_between(before, after)
+        wrong = rules.unproven(transaction, after) + self.queries.problems(after)
+        script = failed_script(ran.text)
+        if not wrong and not script and not ran.timed_out:
+            detail = f"All {len(transaction.actions)} changes are as ordered, proven by the local database."
+            if ran.rc != 0:
+                detail += f" pacman itself ended with {ran.rc}: {self._why(ran).reason}"
+            return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
+        why = (
+            self._why(ran)
+            if ran.rc != 0 or ran.timed_out or script
+            else Failure("verify_failed", "pacman reported success.")
+        )
+        now = f"Now: {'; '.join(dict.fromkeys(wrong[: bounded.NAMED_MAX]))}." if wrong else "Its version is installed."
+        return replace(blank, outcome=Outcome.FAILED, code=why.code, detail=f"{why.reason} {now}", changes=changes)
+
+    # --- small ones ---
+
+    def _pacman(self, *arguments: str) -> Ran:
+        words = (
+            "pacman",
+            "--noconfirm",
+            answers(removals=self.bounds.allow_removals),
+            "--noprogressbar",
+            "--color=never",
+        )
+        with open(self.staging.log, "ab+") as log:
+            return self.runner.job(*words, *arguments, timeout_s=self.left_s(), log=log)
+
+    def _hooks(self, known: Configuration) -> tuple[str, ...]:
+        """Every hook directory that the endpoint has, and ours last."""
+        return tuple(word for d in (*known.hooks, self.staging.hooks) for word in ("--hookdir", d))
+
+    def _local(self, known: Configuration) -> str:
+        return f"{known.db_path.rstrip('/')}/local"
+
+    def _why(self, ran: Ran) -> Failure:
+        return blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+
+    def _go_on(self) -> None:
+        if self.applier.stopping():
+            self._stop("shutdown", "The endpoint is going down, or the transaction was asked to stop.")
+
+    def _stop(self, code: str, reason: str) -> NoReturn:
+        raise _Stop(code, reason)

@@ -1,0 +1,49 @@
+"""The table of situations is true: each row's function exists and is in the table of correctness; words are ours."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+PAGE = ROOT / "docs/reference/pacman-situations.md"
+TABLE = ROOT / "tests/correctness/pacman.py"
+
+
+def rows() -> list[list[str]]:
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ") and "situation in the" not in line]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def functions() -> set[str]:
+    return {n.name for n in ast.walk(ast.parse(TABLE.read_text())) if isinstance(n, ast.FunctionDef)}
+
+
+def listed() -> set[str]:
+    text = TABLE.read_text()
+    return set(re.findall(r"\w+", text[text.index("SITUATIONS: Final") :])) - {"SITUATIONS", "Final", "fmt", "skip"}
+
+
+def our_words() -> str:
+    """The sources, with every run of quotes, line ends and blanks between parts of one string closed up."""
+    files = [*ROOT.glob("src/brakeline/agent/providers/**/*.py"), ROOT / "src/brakeline/protocol/messages.py"]
+    return re.sub(r'"\s*\n\s*f?"', "", "\n".join(f.read_text() for f in files))
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row[4]}/{row[0][:24]}")
+def test_row(row: list[str]) -> None:
+    _, codes, ours, _, situation = row
+    assert situation in functions() & listed(), "the situation does not exist"
+    sources = our_words()
+    for code in re.findall(r"`([^`]+)`", codes):
+        assert re.search(rf"\b{re.escape(code)}\b", sources), f"{code} is no code of ours"
+    for text in re.findall(r"`([^`]+)`", ours):
+        for part in (p.strip(" .") for p in text.split("…")):
+            assert len(part) <= 3 or part == ".pacnew" or part in sources, f"we do not say {part!r}"
+
+
+def test_every_situation_is_on_the_page() -> None:
+    assert listed() == {row[4] for row in rows()}
