@@ -157,7 +157,7 @@ class PipProvider:
             return found
         refused = rules.refuse_broken(found.transaction, self.rules)
         skipped = tuple(f"{p.name} is pinned by the owner" for p in targets if p.held)
-        return refused or Planned(found.transaction, tuple(a.name for a in found.transaction.actions), (), skipped)
+        return refused or Planned(found.transaction, skipped=skipped)  # whether there is a way back shows when it is stored
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
