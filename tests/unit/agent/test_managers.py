@@ -11,11 +11,12 @@ import pytest
 from brakeline.agent import stamp
 from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.fake import FakeProvider, Version
-from brakeline.agent.providers.host import Manager, Managers, asked_of, ecosystem_of
+from brakeline.agent.providers.host import Manager, Managers
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refused
 from brakeline.agent.python_sites import python_sites
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Fault
+from brakeline.protocol.managers import asked_of, ecosystem_of
 from brakeline.protocol.messages import (
     Action,
     ActionKind,
@@ -92,12 +93,12 @@ SYSTEM, BESIDE = UpdateRef("p", "2"), UpdateRef(f"p:{LABEL}", "2")
 
 def test_whose() -> None:
     assert [ecosystem_of(a) for a in ("amd64", "pypi", "pypi-black", "kfreebsd-amd64", "")] == ["", "pypi", "pypi", "", ""]
-    assert [asked_of(u) for u in (SYSTEM, BESIDE, UpdateRef("p:amd64", "2"))] == ["", "pypi", ""]
+    assert [asked_of(u.name) for u in (SYSTEM, BESIDE, UpdateRef("p:amd64", "2"))] == ["", "pypi", ""]
 
 
 def test_the_same_name_twice_is_two_packages(both: Managers) -> None:
     assert {(p.name, p.architecture) for p in both.inventory()} == {("p", "all"), ("p", LABEL)}
-    assert {(u.name, u.architecture) for u in both.available()} == {("p", "all"), ("p", LABEL)}
+    assert {(u.name, u.architecture) for u in both.available()} == {("p", "all"), (f"p:{LABEL}", LABEL)}
 
 
 def test_each_update_goes_to_its_manager_alone(both: Managers, system: FakeProvider, pip: Labelled) -> None:
@@ -109,6 +110,14 @@ def test_each_update_goes_to_its_manager_alone(both: Managers, system: FakeProvi
     assert isinstance(theirs, Planned)
     assert both.apply(order(theirs.transaction, 2), [].append).outcome is Outcome.INSTALLED
     assert system.packages["p:all"].version == "2"
+
+
+def test_quarantined_is_what_is_named_of_that_manager(both: Managers) -> None:
+    other = both.plan((BESIDE,), Bounds(without=(SYSTEM,)))
+    assert isinstance(other, Planned)
+    mine = both.plan((BESIDE,), Bounds(without=(BESIDE,)))
+    assert isinstance(mine, Refused)
+    assert mine.code == "quarantined"
 
 
 def test_one_transaction_is_one_manager_s(both: Managers, pip: Labelled) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from brakeline.agent.providers.host import SYSTEM, Manager, Managers
+from brakeline.agent.providers.host import Manager, Managers
 from brakeline.agent.providers.model import Known
 from brakeline.agent.python_sites import python_sites
 from brakeline.core.clock import Clock
 from brakeline.protocol.content import BUILT_IN, Rules
+from brakeline.protocol.managers import SYSTEM
 
 
 def managers(

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from brakeline.agent.providers.model import Bounds, Inverse, Known, Order, Planned, Provider, Refreshed, Refused
 from brakeline.core.errors import Fault
+from brakeline.protocol.managers import SYSTEM, asked_of, ecosystem_of
 from brakeline.protocol.messages import (
     Outcome,
     Package,
@@ -24,21 +24,6 @@ from brakeline.protocol.messages import (
     TransactionResult,
     UpdateRef,
 )
-
-BESIDE: Final = ("pypi", "npm", "flatpak")  # ecosystems that a manager beside the system's own may have, in this order
-SYSTEM: Final = ""  # the system's own, whatever it is
-
-
-def ecosystem_of(architecture: str) -> str:
-    """Whose a package is, by the label in its architecture: `pypi-black` is pypi's, `amd64` the system's."""
-    first = architecture.partition("-")[0]
-    return first if first in BESIDE else SYSTEM
-
-
-def asked_of(update: UpdateRef) -> str:
-    """Whose an update is: `black:pypi-black` names it, a plain name (or one with a real architecture) is the system's."""
-    return ecosystem_of(update.name.partition(":")[2])
-
 
 @dataclass(frozen=True, slots=True)
 class Manager:
@@ -84,7 +69,7 @@ class Managers:
             except (Fault, OSError, ValueError) as e:  # told by `health`
                 self.lost[m.provider.name] = str(e)
                 more, waiting = tuple(p for p in self.known() if ecosystem_of(p.architecture) == m.ecosystem), ()
-            packages, updates = (*packages, *more), (*updates, *waiting)
+            packages, updates = (*packages, *more), (*updates, *map(_named, waiting))
         return packages, updates
 
     def health(self) -> PackageManagerHealth:
@@ -122,13 +107,13 @@ class Managers:
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The transaction of the one manager that has anything to do."""
         answers: list[tuple[str, Planned | Refused]] = []
-        for ecosystem in dict.fromkeys(asked_of(u) for u in updates):
-            mine = tuple(u for u in updates if asked_of(u) == ecosystem)
+        for ecosystem in dict.fromkeys(asked_of(u.name) for u in updates):
+            mine = tuple(u for u in updates if asked_of(u.name) == ecosystem)
             provider = self._of(ecosystem)
             if provider is None:
                 answers.append((ecosystem, Refused("nothing_to_do", f"This endpoint has no {ecosystem} packages.")))
             else:
-                answers.append((provider.name, provider.plan(mine, bounds)))
+                answers.append((provider.name, provider.plan(mine, _bounds_of(ecosystem, bounds))))
         busy = [a for a in answers if not (isinstance(a[1], Refused) and a[1].code == "nothing_to_do")]
         if len(busy) > 1:
             names = " and ".join(name for name, _ in busy)
@@ -188,6 +173,19 @@ class Managers:
             f"Nothing was changed: no one package manager of this endpoint has packages of {said}.",
             health=self.system.health(),
         )  # fmt: skip
+
+
+def _named(update: PendingUpdate) -> PendingUpdate:
+    """As a deployment names it: with the label that says whose it is."""
+    return replace(update, name=f"{update.name}:{update.architecture}")
+
+
+def _bounds_of(ecosystem: str, bounds: Bounds) -> Bounds:
+    """What is quarantined of this manager's, under the names that it has for its packages."""
+    mine = (u for u in bounds.without if asked_of(u.name) == ecosystem)
+    if ecosystem == SYSTEM:
+        return replace(bounds, without=tuple(mine))
+    return replace(bounds, without=tuple(replace(u, name=u.name.partition(":")[0]) for u in mine))
 
 
 def ecosystems(transaction: Transaction) -> tuple[str, ...]:
