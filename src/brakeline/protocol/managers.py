@@ -22,3 +22,8 @@ def ecosystem_of(architecture: str) -> str:
 def asked_of(name: str) -> str:
     """Whose an update of this name is: `black:pypi-black` says it, a plain name or a real architecture is the system's."""
     return ecosystem_of(name.partition(":")[2])
+
+
+def update_name(name: str, architecture: str) -> str:
+    """The name by which deployments, pins and quarantines know a package."""
+    return f"{name}:{architecture}" if ecosystem_of(architecture) else name

@@ -16,7 +16,7 @@ from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Ref
 from brakeline.agent.python_sites import python_sites
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Fault
-from brakeline.protocol.managers import asked_of, ecosystem_of
+from brakeline.protocol.managers import asked_of, ecosystem_of, update_name
 from brakeline.protocol.messages import (
     Action,
     ActionKind,
@@ -94,6 +94,11 @@ SYSTEM, BESIDE = UpdateRef("p", "2"), UpdateRef(f"p:{LABEL}", "2")
 def test_whose() -> None:
     assert [ecosystem_of(a) for a in ("amd64", "pypi", "pypi-black", "kfreebsd-amd64", "")] == ["", "pypi", "pypi", "", ""]
     assert [asked_of(u.name) for u in (SYSTEM, BESIDE, UpdateRef("p:amd64", "2"))] == ["", "pypi", ""]
+
+
+def test_what_a_deployment_calls_it() -> None:
+    assert (update_name("p", "amd64"), update_name("p", LABEL)) == ("p", f"p:{LABEL}")
+    assert asked_of(update_name("p", LABEL)) == ecosystem_of(LABEL)
 
 
 def test_the_same_name_twice_is_two_packages(both: Managers) -> None:

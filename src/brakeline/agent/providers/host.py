@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from brakeline.agent.providers.model import Bounds, Inverse, Known, Order, Planned, Provider, Refreshed, Refused
 from brakeline.core.errors import Fault
-from brakeline.protocol.managers import SYSTEM, asked_of, ecosystem_of
+from brakeline.protocol.managers import SYSTEM, asked_of, ecosystem_of, update_name
 from brakeline.protocol.messages import (
     Outcome,
     Package,
@@ -177,7 +177,7 @@ class Managers:
 
 def _named(update: PendingUpdate) -> PendingUpdate:
     """As a deployment names it: with the label that says whose it is."""
-    return replace(update, name=f"{update.name}:{update.architecture}")
+    return replace(update, name=update_name(update.name, update.architecture))
 
 
 def _bounds_of(ecosystem: str, bounds: Bounds) -> Bounds:
