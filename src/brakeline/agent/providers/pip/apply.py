@@ -99,9 +99,8 @@ class Applier:
         if differs := rules.difference(order.transaction, found.transaction):
             return Refused("changed", f"The situation has changed since the plan: {differs}.")
         log("Downloading.")
-        return self.resolver.fetch(found.wheels, self.staged(order), deadline - self.clock.monotonic_s()) or self._short(
-            order
-        )
+        left = max(1.0, deadline - self.clock.monotonic_s())
+        return self.resolver.fetch(found.wheels, self.staged(order), left) or self._short(order)
 
     def _short(self, order: Order) -> Refused | None:
         need = unpacked_bytes(self.runner.path(self.staged(order))) + order.bounds.disk_reserve_bytes
@@ -118,7 +117,8 @@ class Applier:
         return kept
 
     def _install(self, order: Order, deadline: float, *more: str) -> Ran:
-        files = self.staged(order) if order.inverse is None else f"{self.keeper.directory}/{order.inverse.rollout_id}"
+        inverse = order.inverse
+        files = self.staged(order) if inverse is None else self.keeper.place(inverse.rollout_id)
         named = [f"{a.name}=={a.after}" for a in order.transaction.actions if a.kind is not ActionKind.REMOVE]
         gone = [a.name for a in order.transaction.actions if a.kind is ActionKind.REMOVE]
         ran = Ran(0, "")

@@ -19,6 +19,7 @@ from brakeline.protocol import codec
 from brakeline.protocol.messages import Action, ActionKind, Transaction, WayBack
 
 RECORD = "inverse.json"
+KEPT_MAX = 20  # ways back; the oldest go
 
 
 def inverse_of(transaction: Transaction) -> Transaction:
@@ -41,7 +42,8 @@ class Keeper:
         """Store the inverse; without it an update may still be done, and the result says that there is no way back."""
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
-        place = f"{self.directory}/{order.rollout_id}"
+        place = self.place(order.rollout_id)
+        self._forget_oldest()
         shutil.rmtree(self.runner.path(place), ignore_errors=True)
         former = [(a.name, a.before) for a in order.transaction.actions if a.before]
         if former and (missing := resolver.fetch_former(former, place, timeout_s)):
@@ -55,10 +57,22 @@ class Keeper:
         write_durably(self.runner.path(place) / RECORD, codec.encode(inverse))
         return WayBack(True, len(back.actions))
 
+    def place(self, rollout_id: str) -> str:
+        """The directory of one way back; whatever an order calls its rollout, it names nothing outside of ours."""
+        return f"{self.directory}/{hashlib.sha256(rollout_id.encode()).hexdigest()[:32]}"
+
+    def _forget_oldest(self) -> None:
+        try:
+            kept = sorted(os.scandir(self.runner.path(self.directory)), key=lambda e: e.stat().st_mtime)
+        except FileNotFoundError:
+            return
+        for entry in kept[: max(0, len(kept) - KEPT_MAX + 1)]:
+            shutil.rmtree(entry.path, ignore_errors=True)
+
     def stored(self, rollout_id: str) -> Inverse | None:
         """The inverse of this rollout; None = there is none that could be read."""
         try:
-            return codec.decode(Inverse, (self.runner.path(self.directory) / rollout_id / RECORD).read_bytes())
+            return codec.decode(Inverse, (self.runner.path(self.place(rollout_id)) / RECORD).read_bytes())
         except (OSError, codec.Malformed):
             return None
 
