@@ -14,7 +14,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -101,7 +101,7 @@ class Under:
     """A real machine whose directories of pip and of the helper lie under `root`: real processes, real files."""
 
     root: Path
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
 
     def path(self, absolute: str) -> Path:
         return self.root / absolute.lstrip("/")

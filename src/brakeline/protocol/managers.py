@@ -20,7 +20,7 @@ def ecosystem_of(architecture: str) -> str:
 
 
 def asked_of(name: str) -> str:
-    """Whose an update of this name is: `black:pypi-black` says it, a plain name or a real architecture is the system's."""
+    """Whose an update is: `black:pypi-black` says it, a plain name or a real architecture is the system's."""
     return ecosystem_of(name.partition(":")[2])
 
 

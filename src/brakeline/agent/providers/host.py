@@ -25,6 +25,7 @@ from brakeline.protocol.messages import (
     UpdateRef,
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Manager:
     """One package manager. `ecosystem`: what its labels begin with, `SYSTEM` for the system's own."""
@@ -60,7 +61,7 @@ class Managers:
         return self.survey()[1]
 
     def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
-        """The system's manager must answer, as ever; of another that does not, packages stay as they were last known."""
+        """The system's manager must answer, as ever; another that does not keeps its packages as last known."""
         packages, updates = self.system.survey()
         for m in self.beside:
             try:
@@ -73,7 +74,7 @@ class Managers:
         return packages, updates
 
     def health(self) -> PackageManagerHealth:
-        """`healthy` is the system's manager's; what is wrong with another is told, under its name, and stops nothing."""
+        """`healthy` is the system's manager's; trouble of another is told, under its name, and stops nothing."""
         found = self.system.health()
         problems, lists = list(found.problems), [found.lists_problem]
         for m in self.beside:

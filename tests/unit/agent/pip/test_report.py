@@ -9,7 +9,9 @@ import pytest
 from brakeline.agent.providers.pip.report import Wheel, actions, newer, normal, unreachable, wheels, why
 from brakeline.protocol.messages import ActionKind
 
-RETRY = "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('x')': /simple/"
+RETRY = (
+    "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('x')': /simple/"
+)
 
 
 def test_names_come_to_one_spelling() -> None:

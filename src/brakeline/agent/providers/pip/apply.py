@@ -94,7 +94,7 @@ class Applier:
         wanted = [(a.name, a.after) for a in order.transaction.actions]
         found = self.resolver.resolve(wanted, before, order.bounds)
         if isinstance(found, Refused):
-            code = found.code if found.code in ("network", "held", "no_space") else "changed"
+            code = found.code if found.code in ("network", "held", "no_space", "hash_mismatch") else "changed"
             return Refused(code, f"The situation has changed since the plan: {found.reason}")
         if differs := rules.difference(order.transaction, found.transaction):
             return Refused("changed", f"The situation has changed since the plan: {differs}.")

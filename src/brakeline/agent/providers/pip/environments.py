@@ -85,7 +85,7 @@ def _named(directory: Path) -> tuple[str, str]:
 
 
 def _pinned(runner: Runner, environment: Environment) -> frozenset[str]:
-    """What the owner has pinned with `pipx pin`. A record that cannot be read pins nothing: pipx would not know either."""
+    """What the owner has pinned with `pipx pin`. An unreadable record pins nothing: pipx would not know either."""
     try:
         main = json.loads(runner.path(f"{environment.home}/pipx_metadata.json").read_text())["main_package"]
         return frozenset([normal(str(main["package"]))]) if main.get("pinned") else frozenset()

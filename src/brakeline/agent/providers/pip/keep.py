@@ -1,4 +1,4 @@
-"""The way back from a transaction of pip: the exact inverse and the former wheels, on disk before anything is changed."""
+"""The way back from a transaction of pip: the exact inverse and the former wheels, on disk beforehand."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class PipProvider:
         return self.inventory(), self.available()
 
     def health(self) -> PackageManagerHealth:
-        """Half-installed distributions, what a killed pip left behind, age and trouble of the lists. pip has no lock."""
+        """Half-installed distributions, what a killed pip left, age and trouble of the lists. pip has no lock."""
         found = problems_of(self._installed())
         found += tuple(line for e in environments(self.runner) for line in leftovers(self.runner, e))
         lists = self._lists()
@@ -145,7 +145,7 @@ class PipProvider:
             return Refused("held", f"Pinned on this endpoint by its owner: {rules.named(p.name for p in targets)}.")
         labels = sorted({p.architecture for p in free})
         if len(labels) > 1:
-            return Refused("several_managers", f"{rules.named(labels)} are environments apart: one deployment for each.")
+            return Refused("several_managers", f"{rules.named(labels)} are environments apart: deploy to each alone.")
         environment = next(e for e in environments(self.runner) if e.label == labels[0])
         if not environment.changeable:
             return Refused("externally_managed", f"{rules.named(p.name for p in free)} stays as it is: {EXTERNAL}.")
@@ -157,7 +157,7 @@ class PipProvider:
             return found
         refused = rules.refuse_broken(found.transaction, self.rules)
         skipped = tuple(f"{p.name} is pinned by the owner" for p in targets if p.held)
-        return refused or Planned(found.transaction, skipped=skipped)  # whether there is a way back shows when it is stored
+        return refused or Planned(found.transaction, skipped=skipped)  # a way back shows when it is stored
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""

@@ -17,7 +17,7 @@ from brakeline.protocol.messages import Action, ActionKind
 
 CAUSES: Final = (
     ("hash_mismatch", "What was sent does not fit its checksum", ("DO NOT MATCH THE HASHES",)),
-    ("network", "The package index could not be reached", ("Retrying (Retry(", "Max retries exceeded", "NewConnection")),
+    ("network", "The package index could not be reached", ("Retrying (Retry(", "Max retries exceeded")),
     ("no_space", "The disk was full", ("No space left on device", "Errno 28")),
     ("refused", "pip finds no way to do this", ("ResolutionImpossible", "conflicting dependencies")),
     ("lists_stale", "The package index does not have it as a wheel that fits here",

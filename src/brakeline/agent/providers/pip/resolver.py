@@ -18,7 +18,7 @@ from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.model import Bounds, Refused
 from brakeline.agent.providers.pip.environments import Environment
-from brakeline.agent.providers.pip.report import Wheel, actions, why, wheels
+from brakeline.agent.providers.pip.report import Wheel, actions, wheels, why
 from brakeline.protocol.messages import Transaction
 
 ASK_S_MAX = 300.0
@@ -60,7 +60,9 @@ class Resolver:
                 return f"{path} can be written by others than root"
         return ""
 
-    def resolve(self, wanted: Iterable[tuple[str, str]], have: tuple[Installed, ...], bounds: Bounds) -> Found | Refused:
+    def resolve(
+        self, wanted: Iterable[tuple[str, str]], have: tuple[Installed, ...], bounds: Bounds
+    ) -> Found | Refused:
         """The exact transaction for these versions, every dependency of the whole environment satisfied."""
         pins = dict(wanted)
         others = sorted(p.name for p in have if p.name not in pins)
