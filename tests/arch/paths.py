@@ -47,6 +47,7 @@ CALLERS = {
     "StoreFollow": {"agent/releases.py"},
     "StartRefresh": {"agent/agenda.py"},
     "Applier": {"agent/providers/apt/provider.py"},
+    "PipApplier": {"agent/providers/pip/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",

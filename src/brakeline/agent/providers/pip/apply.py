@@ -33,7 +33,7 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class Applier:
+class PipApplier:
     """Applies orders to one environment, as root."""
 
     clock: Clock

@@ -17,7 +17,7 @@ from brakeline.agent.providers.apt.inverse import left_to_do
 from brakeline.agent.providers.apt.lists import write_public
 from brakeline.agent.providers.apt.runner import Machine, Runner
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
-from brakeline.agent.providers.pip.apply import Applier
+from brakeline.agent.providers.pip.apply import PipApplier
 from brakeline.agent.providers.pip.environments import Environment, damage, environments, installed, leftovers
 from brakeline.agent.providers.pip.keep import Keeper
 from brakeline.agent.providers.pip.report import newer, unreachable, why
@@ -180,12 +180,12 @@ class PipProvider:
             started_ms=self.clock.now_ms(),
         )  # fmt: skip
 
-    def _applier(self, transaction: Transaction) -> Applier | Refused:
+    def _applier(self, transaction: Transaction) -> PipApplier | Refused:
         found = self._environment(transaction)
         if isinstance(found, Refused):
             return found
         keeper = Keeper(self.runner, self.back_dir)
-        return Applier(self.clock, self.runner, self.work_dir, found, keeper, self.stopping)
+        return PipApplier(self.clock, self.runner, self.work_dir, found, keeper, self.stopping)
 
     def _environment(self, transaction: Transaction) -> Environment | Refused:
         labels = {a.architecture for a in transaction.actions}
