@@ -33,6 +33,14 @@ OURS = ("/opt/pipx", "/var/lib/brakeline-helper")
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    hangs = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.hangs.is_set():
+            threading.Event().wait(60)  # longer than anybody waits in a test; the thread is a daemon
+            return
+        super().do_GET()
+
     def log_message(self, *_: object) -> None:
         return
 
@@ -41,14 +49,19 @@ class Index:
     """PEP 503 pages over wheels; `stop` takes it off the network."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self.directory, self.hangs = directory, threading.Event()
         directory.mkdir()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(directory)))
+        handler = type("Handler", (_Quiet,), {"hangs": self.hangs})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(directory)))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}/"
+
+    def hang(self) -> None:
+        """It takes connections and never answers."""
+        self.hangs.set()
 
     def stop(self) -> None:
         self.server.shutdown()

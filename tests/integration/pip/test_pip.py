@@ -167,6 +167,37 @@ def test_too_little_space_is_known_before_anything_is_changed(box: Tool) -> None
     assert (done.outcome, done.code, box.has("tool")) == (Outcome.REFUSED, "no_space", "1.0")
 
 
+def test_disk_that_fills_up_in_mid_run_is_told_and_done_when_space_is_back(box: Tool) -> None:
+    home = box.root / HOME
+    aside = home.rename(home.with_name("aside"))
+    home.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m,mode=755", "tmpfs", str(home)], check=True)
+    try:
+        shutil.copytree(aside, home, symlinks=True, dirs_exist_ok=True)
+        box.index.publish("tool", "1.1", needs=("part<2",), size=60_000_000)
+        found = planned(box, ("tool", "1.1")).transaction
+        unchecked = Bounds(disk_reserve_bytes=-(1 << 40))  # the space goes after it was looked for
+        full = box.provider.apply(order(found, unchecked), [].append)
+        assert (full.outcome, full.code, box.has("tool")) == (Outcome.FAILED, "no_space", "1.0"), full.detail
+        subprocess.run(["mount", "-o", "remount,size=200m", str(home)], check=True)
+        done = box.provider.apply(order(found, number=2), [].append)
+        assert (done.outcome, box.has("tool")) == (Outcome.INSTALLED, "1.1"), done.detail
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
+        shutil.rmtree(aside)
+
+
+def test_index_that_hangs_is_given_up_with_everything_that_asks_it(box: Tool) -> None:
+    box.index.publish("tool", "1.1", needs=("part<2",))
+    found = planned(box, ("tool", "1.1")).transaction
+    box.index.hang()
+    done = box.provider.apply(order(found, Bounds(run_s_max=4)), [].append)
+    assert (done.outcome, done.code, box.has("tool")) == (Outcome.REFUSED, "network", "1.0"), done.detail
+    assert "pip gave no answer in 4 s" in done.detail
+    listed = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in listed.splitlines() if str(box.root) in line]
+
+
 def test_environment_that_others_can_write_is_never_run_as_root(box: Tool) -> None:
     box.index.publish("tool", "1.1", needs=("part<2",))
     found = planned(box, ("tool", "1.1")).transaction

@@ -19,7 +19,7 @@ from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pip.environments import Environment, damage, installed
 from brakeline.agent.providers.pip.keep import Keeper, unpacked_bytes
 from brakeline.agent.providers.pip.report import why
-from brakeline.agent.providers.pip.resolver import PIP, Resolver
+from brakeline.agent.providers.pip.resolver import ASK_S_MAX, PIP, Resolver
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, Transaction, TransactionResult, WayBack
@@ -92,7 +92,8 @@ class PipApplier:
             self.runner.path(self.staged(order)).mkdir(parents=True, exist_ok=True, mode=0o700)
             return None
         wanted = [(a.name, a.after) for a in order.transaction.actions]
-        found = self.resolver.resolve(wanted, before, order.bounds)
+        left = max(1.0, deadline - self.clock.monotonic_s())
+        found = replace(self.resolver, ask_s_max=min(ASK_S_MAX, left)).resolve(wanted, before, order.bounds)
         if isinstance(found, Refused):
             code = found.code if found.code in ("network", "held", "no_space", "hash_mismatch") else "changed"
             return Refused(code, f"The situation has changed since the plan: {found.reason}")

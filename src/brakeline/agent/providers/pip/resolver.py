@@ -47,6 +47,7 @@ class Resolver:
 
     runner: Runner
     environment: Environment
+    ask_s_max: float = ASK_S_MAX
 
     def foreign(self) -> str:
         """ "" or why root must not run this environment's Python: somebody else could have written it."""
@@ -69,11 +70,13 @@ class Resolver:
         named = [*(f"{n}=={v}" for n, v in sorted(pins.items())), *others]
         ran = self.runner.query(
             self.environment.python, *PIP, "install", *WHEELS_ONLY, "--dry-run", "--report", "-", "-q",
-            "--upgrade-strategy", "only-if-needed", *named, timeout_s=ASK_S_MAX,
+            "--upgrade-strategy", "only-if-needed", *named, timeout_s=self.ask_s_max,
         )  # fmt: skip
         found = None if ran.timed_out else wheels(ran.text)
         if found is None or ran.rc != 0:
-            return Refused("network", f"pip gave no answer in {ASK_S_MAX:.0f} s.") if ran.timed_out else why(ran.text)
+            return (
+                Refused("network", f"pip gave no answer in {self.ask_s_max:.0f} s.") if ran.timed_out else why(ran.text)
+            )
         versions = {p.name: p.version for p in have}
         older = self._older([(w.name, versions[w.name], w.version) for w in found if w.name in versions])
         if isinstance(older, Refused):
@@ -108,7 +111,9 @@ class Resolver:
         lines = [f"{w.name}=={w.version} --hash=sha256:{w.sha256}" for w in found]
         (place / "wanted.txt").write_text("\n".join(lines) + "\n")
         ran = self._download(directory, timeout_s, "--require-hashes", "-r", f"{directory}/wanted.txt")
-        return why(ran.text) if ran.rc != 0 or ran.timed_out else None
+        if ran.timed_out:
+            return Refused("network", f"The wheels could not be fetched in {timeout_s:.0f} s.")
+        return why(ran.text) if ran.rc != 0 else None
 
     def fetch_former(self, versions: Iterable[tuple[str, str]], directory: str, timeout_s: float) -> Refused | None:
         """Fetch the wheels of versions that are installed now, for the way back."""
