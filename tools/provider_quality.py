@@ -88,7 +88,7 @@ def page() -> str:
     lines = [
         "# How good each provider is",
         "",
-        "Made by `tools/provider_quality.py` from the tests that show it; a level is reached when nothing of it or below",
+        "Made by `tools/provider_quality.py` from tests that show it; a level is reached when nothing of it or below",
         "is missing. apt is proven on real Debian 12; of pip: *real manager, synthetic packages*.",
         "",
         "| provider | level | missing for the next |",
