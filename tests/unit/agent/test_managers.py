@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brakeline.agent import stamp
+from brakeline.agent import orders, stamp
 from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.fake import FakeProvider, Version
 from brakeline.agent.providers.host import Manager, Managers
@@ -205,3 +205,11 @@ def test_the_stamp_changes_with_an_environment(tmp_path: Path) -> None:
     before = stamp.take("x", tmp_path)
     (site / "new-1.0.dist-info").mkdir()
     assert stamp.take("x", tmp_path).slow != before.slow
+
+
+def test_the_root_helper_takes_a_label_and_nothing_else_in_its_place() -> None:
+    def acted(architecture: str) -> Transaction:
+        return make_transaction([Action(ActionKind.UPGRADE, "tool", architecture, "1.0", "1.1")])
+
+    assert orders.unsafe(acted(LABEL)) is None
+    assert all(orders.unsafe(acted(bad)) is not None for bad in ("pypi-../..", "pypi-a b", "pypi-A", "--pypi"))

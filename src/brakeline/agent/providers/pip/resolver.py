@@ -72,11 +72,11 @@ class Resolver:
             self.environment.python, *PIP, "install", *WHEELS_ONLY, "--dry-run", "--report", "-", "-q",
             "--upgrade-strategy", "only-if-needed", *named, timeout_s=self.ask_s_max,
         )  # fmt: skip
-        found = None if ran.timed_out else wheels(ran.text)
+        if ran.timed_out:
+            return Refused("network", f"pip gave no answer in {self.ask_s_max:.0f} s.")
+        found = wheels(ran.text)
         if found is None or ran.rc != 0:
-            return (
-                Refused("network", f"pip gave no answer in {self.ask_s_max:.0f} s.") if ran.timed_out else why(ran.text)
-            )
+            return why(ran.text)
         versions = {p.name: p.version for p in have}
         older = self._older([(w.name, versions[w.name], w.version) for w in found if w.name in versions])
         if isinstance(older, Refused):
