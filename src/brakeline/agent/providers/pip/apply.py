@@ -75,7 +75,7 @@ class PipApplier:
         if rules.make_transaction(order.transaction.actions).digest != order.transaction.digest:
             return Refused("refused", "The order's digest does not fit its actions.")
         if foreign := self.resolver.foreign():
-            return Refused("refused", f"Root does not run what others could have written: {foreign}.")
+            return Refused("refused", f"Nothing is run that others could have written: {foreign}.")
         if not rules.unproven(order.transaction, by_key(before)):
             return Refused("nothing_to_do", "Everything that was ordered is installed already.")
         return rules.refuse_broken(order.transaction, order.rules)

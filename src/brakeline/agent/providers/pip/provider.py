@@ -124,7 +124,7 @@ class PipProvider:
 
     def _newer(self, environment: Environment) -> tuple[tuple[str, str], ...] | Refused:
         if foreign := Resolver(self.runner, environment).foreign():
-            return Refused("refused", f"Root does not run what others could have written: {foreign}.")
+            return Refused("refused", f"Nothing is run that others could have written: {foreign}.")
         words = (*PIP, "list", "--outdated", "--format=json")
         ran = self.runner.job(environment.python, *words, timeout_s=REFRESH_S_MAX)
         if ran.timed_out or unreachable(ran.text):
@@ -152,7 +152,10 @@ class PipProvider:
         have = installed(self.runner, environment)
         if problems := problems_of(p for p in have if p.key not in {f.key for f in free}):
             return Refused("unhealthy", f"The environment is broken: {rules.named(problems)}.")
-        found = Resolver(self.runner, environment).resolve([(p.name, asked[p.key]) for p in free], have, bounds)
+        resolver = Resolver(self.runner, environment)
+        if foreign := resolver.foreign():
+            return Refused("refused", f"Nothing is run that others could have written: {foreign}.")
+        found = resolver.resolve([(p.name, asked[p.key]) for p in free], have, bounds)
         if isinstance(found, Refused):
             return found
         refused = rules.refuse_broken(found.transaction, self.rules)

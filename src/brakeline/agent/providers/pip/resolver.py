@@ -50,13 +50,15 @@ class Resolver:
     ask_s_max: float = ASK_S_MAX
 
     def foreign(self) -> str:
-        """ "" or why root must not run this environment's Python: somebody else could have written it."""
+        """ "" or why this environment's Python must not be run, not even to plan: others could have written it."""
         home = self.environment.home
         for path in (home, f"{home}/bin", self.environment.site, f"{self.environment.site}/pip"):
             try:
                 s = os.stat(self.runner.path(path))
             except FileNotFoundError:
                 continue  # pipx may share one pip among its environments
+            except PermissionError:
+                return f"{path} cannot be looked at"
             if s.st_uid != 0 or s.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 return f"{path} can be written by others than root"
         return ""
