@@ -49,6 +49,7 @@ CALLERS = {
     "Applier": {"agent/providers/apt/provider.py", "agent/providers/pacman/provider.py"},
     "DnfApplier": {"agent/providers/dnf/provider.py"},
     "ZypperApplier": {"agent/providers/zypper/provider.py"},
+    "PipApplier": {"agent/providers/pip/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",

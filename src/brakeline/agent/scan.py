@@ -163,6 +163,12 @@ def read_packages(path: Path) -> tuple[int, tuple[Package, ...]] | None:
         return None
 
 
+def acknowledged(state: Path) -> tuple[Package, ...]:
+    """The packages that the cell has acknowledged last; () = none that could be read."""
+    known = read_packages(state / ACKNOWLEDGED)
+    return known[1] if known is not None else ()
+
+
 def write_packages(path: Path, sequence: int, packages: tuple[Package, ...]) -> None:
     """One line a package; the first line has the count, so that a torn file is noticed."""
     lines = ["\t".join(getattr(p, name) for name in FIELDS) for p in packages]

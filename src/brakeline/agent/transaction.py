@@ -21,7 +21,7 @@ from pathlib import Path
 from brakeline.agent import limits
 from brakeline.agent.clock import SystemClock
 from brakeline.agent.files import write_durably
-from brakeline.agent.providers.apt import AptProvider
+from brakeline.agent.providers.detect import managers
 from brakeline.agent.providers.model import Order, Provider
 from brakeline.core.clock import Clock
 from brakeline.protocol.codec import Malformed, decode, encode
@@ -127,8 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     asked: list[int] = []
     # A handler, not SIG_IGN, which apt and every maintainer script would inherit. What dpkg has begun is finished.
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    provider = AptProvider(clock, work_dir=str(state_dir / "tx"), stopping=lambda: bool(asked),
-                           back_dir=str(state_dir / "back"))  # fmt: skip
+    provider = managers(clock, state_dir=state_dir, stopping=lambda: bool(asked))
     place = files(state_dir, options.transaction_id)
     try:
         return execute(place, provider, clock)

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 from brakeline import __version__
@@ -46,7 +47,8 @@ def scan(options: Namespace) -> int:
     given = content.load()
     stamped = stamp.take(given.looker(__version__))
     task = scanning.Task(options.base, options.sequence, __version__, stamped, clock.monotonic_s(), options.full)
-    summary = scanning.scan(wiring.provider(given.rules), state, task)
+    known = partial(scanning.acknowledged, state)
+    summary = scanning.scan(wiring.provider(given.rules, known), state, task)
     sys.stdout.buffer.write(codec.encode(summary) + b"\n")
     return 0
 

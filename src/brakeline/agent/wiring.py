@@ -21,7 +21,7 @@ from brakeline.agent.limits import DiskReserve
 from brakeline.agent.loop import FOLLOW, Collaborators, Loop
 from brakeline.agent.memory import Memory
 from brakeline.agent.model import Self, State
-from brakeline.agent.providers.model import Provider
+from brakeline.agent.providers.model import Known, Provider
 from brakeline.agent.reboots import restarts_a_day
 from brakeline.agent.spool import Spool
 from brakeline.agent.status import StatusFile
@@ -42,15 +42,18 @@ def program() -> list[str]:
     return [sys.executable, "-m", "brakeline.agent"]
 
 
-def provider(rules: Rules | None = None) -> Provider:
-    """The package manager of this machine, under these rules, else those of the content that this process was given."""
+def provider(rules: Rules | None = None, known: Known = tuple) -> Provider:
+    """The package managers of this machine, under these rules, else those of the content that this process was given.
+
+    `known`: packages as the cell has them, for what cannot be looked at now.
+    """
     if sys.platform == "win32":
         from brakeline.agent.windows import NoProvider
 
         raise NoProvider
-    from brakeline.agent.providers.apt.provider import AptProvider  # late: the resident agent never needs it
+    from brakeline.agent.providers.detect import managers  # late: the resident agent never needs it
 
-    return AptProvider(SystemClock(), rules=content.load().rules if rules is None else rules)
+    return managers(SystemClock(), content.load().rules if rules is None else rules, known=known)
 
 
 def not_assessed() -> str:

@@ -2,7 +2,8 @@
 
 A rollout carries one version a package, so that every endpoint's evidence is about the same change. Of the versions
 on offer the newest is pinned; an endpoint that offers another one is left out of that package with the reason. One
-release at a time for the same reason: the one that most endpoints with something to do have.
+release at a time for the same reason: the one that most endpoints with something to do have. And one package manager
+at a time, because one transaction is one manager's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from brakeline.core.debversion import BadVersion, deb_key
+from brakeline.protocol.managers import BESIDE, SYSTEM, asked_of
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 from brakeline.remediation.model import PinnedUpdate, Plan, Selection, Situation, Skipped, Target
 
@@ -28,6 +30,7 @@ def plan(situations: Sequence[Situation], selection: Selection, names: frozenset
     skipped = [_skip(s, *s.blocked) for s in situations if s.blocked]
     rest = [s for s in situations if not s.blocked]
     chosen = {s.endpoint_id: _without(_chosen(s, selection, names), quarantined) for s in rest}
+    chosen = _of_one_manager(chosen)
     release = _main_release(s for s in rest if _installable(chosen[s.endpoint_id]))
     pins = _pins(u for s in rest if s.release == release for u in _installable(chosen[s.endpoint_id]))
     targets = []
@@ -72,6 +75,21 @@ def _without(updates: list[PendingUpdate], quarantined: frozenset[tuple[str, str
         replace(u, state=UpdateState.KEPT_BACK, reason=f"{u.candidate} is quarantined by a halted rollout")
         if (u.name, u.candidate) in quarantined else u for u in updates
     ]  # fmt: skip
+
+
+def _of_one_manager(chosen: dict[str, list[PendingUpdate]]) -> dict[str, list[PendingUpdate]]:
+    """One transaction is one package manager's, so one deployment is: the system's updates first, then the others'."""
+    owners = {asked_of(u.name) for updates in chosen.values() for u in _installable(updates)}
+    first = next((o for o in (SYSTEM, *BESIDE) if o in owners), SYSTEM)
+    return {
+        endpoint_id: [u if asked_of(u.name) == first else _later(u) for u in updates]
+        for endpoint_id, updates in chosen.items()
+    }
+
+
+def _later(update: PendingUpdate) -> PendingUpdate:
+    reason = "is another package manager's: make a deployment of its own for it"
+    return replace(update, state=UpdateState.KEPT_BACK, reason=reason) if update.state in INSTALLABLE else update
 
 
 def _installable(updates: Iterable[PendingUpdate]) -> list[PendingUpdate]:

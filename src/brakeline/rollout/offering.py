@@ -20,6 +20,7 @@ from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.model import EndpointIdentity, EndpointState, Readings
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
+from brakeline.protocol.managers import update_name
 from brakeline.protocol.messages import (
     Candidate,
     CheckIn,
@@ -419,10 +420,11 @@ def _rolls(row: RolloutRow) -> bool:
 
 def _quarantined(ready: Ready, pins: set[Pin]) -> Pin | None:
     """A quarantined version among everything that the transaction would install."""
-    return next((p for a in ready.transaction.actions if (p := Pin(a.name, a.after)) in pins), None)
+    found = (Pin(update_name(a.name, a.architecture), a.after) for a in ready.transaction.actions)
+    return next((p for p in found if p in pins), None)
 
 
 def _fits(ready: Ready, row: RolloutRow) -> bool:
     """Whether the transaction does at least one thing of this rollout."""
     wanted = {(p.name, p.version) for p in row.change.updates}
-    return any((a.name, a.after) in wanted for a in ready.transaction.actions)
+    return any((update_name(a.name, a.architecture), a.after) in wanted for a in ready.transaction.actions)

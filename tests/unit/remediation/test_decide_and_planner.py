@@ -217,3 +217,16 @@ def test_a_quarantined_version_is_pinned_by_no_deployment_and_says_why() -> None
     assert "2 is quarantined by a halted rollout" in skipped.reason
     newer = plan([situation("b", pending("openssl", "3"))], Selection.ALL, quarantined=frozenset({("openssl", "2")}))
     assert [(u.name, u.version) for u in newer.updates] == [("openssl", "3")], "a fixed version goes on"
+
+
+def test_one_package_manager_at_a_time_the_system_s_first() -> None:
+    tool = "tool:pypi-tool"
+    both = [situation("a", pending("openssl", "2"), pending(tool, "1.1")), situation("b", pending(tool, "1.1"))]
+    planned = plan(both, Selection.ALL)
+    assert [u.name for u in planned.updates] == ["openssl"]
+    assert planned.targets[0].left_out == (
+        f"{tool}: is another package manager's: make a deployment of its own for it",
+    )
+    assert "deployment of its own" in planned.skipped[0].reason
+    alone = plan(both, Selection.NAMES, frozenset([tool]))
+    assert ([u.name for u in alone.updates], len(alone.targets)) == ([tool], 2)

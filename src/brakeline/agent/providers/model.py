@@ -110,6 +110,9 @@ class Order:
     taken_back: tuple[UpdateRef, ...] = ()  # versions that nothing but an order may bring back
 
 
+Known = Callable[[], tuple[Package, ...]]  # the packages that the cell has acknowledged last
+
+
 class Provider(Protocol):
     """One package manager. Reading needs no privilege; `refresh` and `apply` run as root (helper, transaction unit)."""
 

@@ -1,0 +1,29 @@
+"""Whose a package is, where one endpoint has several package managers. Both sides agree on these labels.
+
+A package of a manager beside the system's own carries a label for its architecture that begins with its ecosystem:
+`pypi` or `pypi-black`. An update of it is named `black:pypi-black` from the endpoint's offer to the order; a plain name
+is the system's. So names never collide, digests cover the label, and what older programs say means what it meant.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+BESIDE: Final = ("pypi", "npm", "flatpak")  # in the order in which their deployments follow the system's
+SYSTEM: Final = ""  # the system's own, whatever it is
+
+
+def ecosystem_of(architecture: str) -> str:
+    """Whose a package is: `pypi-black` is pypi's, `amd64` the system's."""
+    first = architecture.partition("-")[0]
+    return first if first in BESIDE else SYSTEM
+
+
+def asked_of(name: str) -> str:
+    """Whose an update is: `black:pypi-black` says it, a plain name or a real architecture is the system's."""
+    return ecosystem_of(name.partition(":")[2])
+
+
+def update_name(name: str, architecture: str) -> str:
+    """The name by which deployments, pins and quarantines know a package."""
+    return f"{name}:{architecture}" if ecosystem_of(architecture) else name
