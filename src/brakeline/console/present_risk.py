@@ -25,6 +25,7 @@ STATES: Final = {
     FindingState.REBOOT: Badge("↻", "restart due", Tone.WARN),
     FindingState.NOT_OFFERED: Badge("‖", "not offered", Tone.WARN),
     FindingState.NO_FIX: Badge("○", "no fix yet", Tone.IDLE),
+    FindingState.DEFERRED: Badge("○", "postponed", Tone.IDLE),
     FindingState.UNKNOWN: Badge("?", "not known", Tone.WARN),
 }
 PRIORITIES: Final = {

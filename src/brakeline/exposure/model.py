@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from brakeline.advisories.model import DEBIAN_12
+
 
 class Unit(NamedTuple):
     """What advisories speak of: a source package in one version, in one release of one ecosystem."""
@@ -16,6 +18,7 @@ class Unit(NamedTuple):
     ecosystem: str  # "debian:12"
     source: str
     version: str  # source version
+    module: str = ""  # stream that it was built in, "nodejs:18"; "" = none
 
 
 class Role(StrEnum):
@@ -33,6 +36,7 @@ class FindingState(StrEnum):
     REBOOT = "reboot_due"  # the fix is installed; what runs is older
     NOT_OFFERED = "not_offered"  # a fix exists, the endpoint's repositories do not have it
     NO_FIX = "no_fix"  # the vendor has none yet
+    DEFERRED = "deferred"  # the vendor has none and says that it will not come soon, or not at all (no-dsa, postponed)
     UNKNOWN = "unknown"  # whether a fix is offered is not known (no pending updates were reported)
 
 
@@ -46,6 +50,9 @@ class Installed(NamedTuple):
     architecture: str = ""
     state: str = "ii"
     origin: str = ""  # label of the repository that has this version; "" = none has it (superseded, or by hand)
+    ecosystem: str = ""  # "" or deb, rpm, apk, alpm = the system's own; else the registry's, "pypi"
+    module: str = ""  # rpm's MODULARITYLABEL
+    owner: str = ""  # system package that these files belong to: egg-info inside a deb
 
 
 class NotAssessed(NamedTuple):
@@ -53,8 +60,8 @@ class NotAssessed(NamedTuple):
 
     package: str
     version: str
-    code: str  # third_party | other_lineage | no_data | bad_version | unmapped_source | running_kernel_unknown
-    # | no_provider (then `package` is the whole system)
+    code: str  # third_party | other_lineage | other_manager | owned | no_data | no_order | bad_version
+    # | unmapped_source | running_kernel_unknown | no_provider (then `package` is the whole system)
     reason: str
 
 
@@ -72,6 +79,17 @@ class Finding(NamedTuple):
     version: str  # of the binary package, as the package manager shows it
     role: str = "active"  # a Role
     kev: bool = False
+    ecosystem: str = DEBIAN_12  # whose order `installed` and `fixed` are to be compared in
+
+
+class Dismissed(NamedTuple):
+    """A row that speaks of an installed package and makes no finding, so that silence is explained."""
+
+    package: str
+    source: str
+    cve: str
+    code: str  # not_affected | withdrawn | unreadable
+    reason: str
 
 
 class Assessment(NamedTuple):
@@ -80,6 +98,7 @@ class Assessment(NamedTuple):
     findings: tuple[Finding, ...]
     not_assessed: tuple[NotAssessed, ...]
     packages: int  # installed ones that were looked at
+    dismissed: tuple[Dismissed, ...] = ()
 
     @property
     def assessed(self) -> int:
