@@ -45,7 +45,7 @@ class Advisory(NamedTuple):
     id: str = ""
     aliases: tuple[str, ...] = ()
     last_affected: str = ""  # where a feed knows the last vulnerable version and no fixed one
-    module: str = ""  # module stream that the row is of, "nodejs:18"; "" = of none, or the feed does not say
+    module: str = ""  # module stream that the row is of, "nodejs:18"; "?" = of one that is not named; "" = not said
     reason: str = ""  # why not affected, withdrawn or deferred, in the vendor's words
 
 

@@ -221,7 +221,9 @@ def _text(answer: Assessment) -> str:
     counted = Counter(d.code.replace("_", " ") for d in answer.dismissed)
     if counted:
         kinds = ", ".join(f"{n} {code}" for code, n in sorted(counted.items()))
-        lines.append(f"{counted.total()} rows speak of what is installed and make no finding: {kinds} (--json has each).")
+        told = "One row speaks" if counted.total() == 1 else f"{counted.total()} rows speak"
+        makes = "makes" if counted.total() == 1 else "make"
+        lines.append(f"{told} of what is installed and {makes} no finding: {kinds} (--json has each).")
     lines += [
         f"{len(answer.findings)} findings: {cves} CVEs, {active} of them in what can run here; "
         f"{answer.assessed} of {answer.packages} packages assessed.",

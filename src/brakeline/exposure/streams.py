@@ -9,7 +9,12 @@ first number of the version. That is a rule of thumb, and the only one in this s
 
 from __future__ import annotations
 
+from typing import Final
+
 from brakeline.advisories.model import Advisory
+
+
+SOME: Final = "?"  # a row's module stream: there is one, and which is not said
 
 
 def stream_of(label: str) -> str:
@@ -31,7 +36,7 @@ def speaks_of(row: Advisory, version: str, module: str) -> bool:
         return False
     if not is_modular(version, module):
         return True
-    if row.module and module:
+    if row.module not in ("", SOME) and module:
         return stream_of(row.module) == stream_of(module)
     theirs, ours, stream = _upstream(mark), _upstream(version), stream_of(module).partition(":")[2]
     if stream and _begins(ours, stream):

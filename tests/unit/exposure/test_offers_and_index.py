@@ -68,11 +68,11 @@ def test_new_headers_are_no_offer_for_the_running_kernel_but_a_new_image_is() ->
     meta = item("linux-image-amd64", "6.1.1-1", "linux-signed-amd64", "6.1.1+1")
     kernel = "6.1.0-1-amd64"
     only_headers = found_offers([running, headers, meta], update("linux-libc-dev", "6.1.2-1"), kernel=kernel)
-    assert ("linux", Role.ACTIVE) not in only_headers
-    assert only_headers["linux", Role.CARRIER].state is FindingState.FIXABLE
+    assert (DEBIAN, "linux", Role.ACTIVE) not in only_headers
+    assert only_headers[DEBIAN, "linux", Role.CARRIER].state is FindingState.FIXABLE
     image = update("linux-image-amd64", "6.1.2-1", "needs_new_packages")
     by_meta = found_offers([running, headers, meta], image, kernel=kernel)
-    assert by_meta["linux", Role.ACTIVE].state is FindingState.FIXABLE
+    assert by_meta[DEBIAN, "linux", Role.ACTIVE].state is FindingState.FIXABLE
 
 
 def view(endpoint_id: str, items: list[Installed], book: Book, *pending: PendingUpdate) -> EndpointView:
