@@ -71,7 +71,7 @@ def runs(item: Installed, kernel: str, order: str) -> bool:
 
 def missing(items: Iterable[Installed], kernel: str, order: str) -> NotAssessed | None:
     """A gap that must be said: kernel images are installed, the running kernel is of none of them."""
-    images = [i for i in items if is_image(i.package, order)]
+    images = [i for i in items if i.ecosystem in ("", order) and is_image(i.package, order)]
     if not kernel or not images or any(runs(image, kernel, order) for image in images):
         return None
     reason = f"the running kernel {kernel} belongs to no installed package: whether it is vulnerable is not known"
