@@ -14,7 +14,8 @@ from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 app = noun("What is vulnerable where, and since when.")
 STATES = {
     "fixable_now": "fixable now", "blocked": "fix is held or kept back", "reboot_due": "fixed, restart due",
-    "not_offered": "fix not in its repositories", "no_fix": "no fix yet", "deferred": "the vendor postpones the fix", "unknown": "not known whether fixable",
+    "not_offered": "fix not in its repositories", "no_fix": "no fix yet",
+    "deferred": "the vendor postpones the fix", "unknown": "not known whether fixable",
     "carrier": "carried, does not run",
 }  # fmt: skip
 

@@ -75,6 +75,4 @@ def missing(items: Iterable[Installed], kernel: str, order: str) -> NotAssessed 
     if not kernel or not images or any(runs(image, kernel, order) for image in images):
         return None
     reason = f"the running kernel {kernel} belongs to no installed package: whether it is vulnerable is not known"
-    return NotAssessed(
-        f"{DEB_IMAGE}{kernel}" if order == "deb" else "kernel", kernel, "running_kernel_unknown", reason
-    )
+    return NotAssessed(f"{DEB_IMAGE}{kernel}" if order == "deb" else "kernel", kernel, "running_kernel_unknown", reason)

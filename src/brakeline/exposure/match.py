@@ -199,7 +199,9 @@ def _unit(item: Installed, book: Book, ecosystem: str) -> Unit | NotAssessed:
     unit = unit_of(item, ecosystem)
     if isinstance(unit, Unit):
         try:
-            (key_of(unit.ecosystem) or str)(unit.version)  # also where no row speaks of it: what cannot be judged is said
+            (key_of(unit.ecosystem) or str)(
+                unit.version
+            )  # also where no row speaks of it: what cannot be judged is said
             book.open_rows(unit)
         except BadVersion as e:
             return NotAssessed(item.package, item.version, "bad_version", str(e))

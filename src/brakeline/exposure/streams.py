@@ -13,7 +13,6 @@ from typing import Final
 
 from brakeline.advisories.model import Advisory
 
-
 SOME: Final = "?"  # a row's module stream: there is one, and which is not said
 
 

@@ -11,8 +11,10 @@ from brakeline.core.debversion import BadVersion
 @pytest.mark.parametrize(
     ("written", "name", "order"),
     [
-        ("debian:12", "debian:12", "deb"), ("Debian:12", "debian:12", "deb"), ("Ubuntu:22.04:LTS", "ubuntu:22.04", "deb"),
-        ("almalinux:9.4", "almalinux:9", "rpm"), ("AlmaLinux:9", "almalinux:9", "rpm"), ("Rocky Linux:8", "rocky:8", "rpm"),
+        ("debian:12", "debian:12", "deb"), ("Debian:12", "debian:12", "deb"),
+        ("Ubuntu:22.04:LTS", "ubuntu:22.04", "deb"),
+        ("almalinux:9.4", "almalinux:9", "rpm"), ("AlmaLinux:9", "almalinux:9", "rpm"),
+        ("Rocky Linux:8", "rocky:8", "rpm"),
         ("Red Hat:enterprise_linux:9::appstream", "rhel:9", "rpm"), ("centos:8.5", "centos:8", "rpm"),
         ("openSUSE:Leap 15.5", "opensuse-leap:15.5", "rpm"), ("opensuse-leap:15.5", "opensuse-leap:15.5", "rpm"),
         ("Alpine:v3.19", "alpine:3.19", "apk"), ("alpine:3.19.1", "alpine:3.19", "apk"), ("arch:", "arch", "alpm"),

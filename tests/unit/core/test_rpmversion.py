@@ -105,7 +105,9 @@ def test_rpm_itself_agrees(tmp_path: Path) -> None:
         return draw.choice(("", "", "0:", "1:", "12:")) + part(6) + draw.choice(("", "-" + part(4)))
 
     pairs = [(version(), version()) for _ in range(2000)]
-    pairs += [(a, draw.choice((a + draw.choice("~^.a1"), a.replace("1", "01"), a.replace(".", "..")))) for a, _ in pairs]
+    pairs += [
+        (a, draw.choice((a + draw.choice("~^.a1"), a.replace("1", "01"), a.replace(".", "..")))) for a, _ in pairs
+    ]
     (tmp_path / "pairs").write_text("".join(f"{a}\t{b}\n" for a, b in pairs))
     program = (
         f'%{{lua: for line in io.lines("{tmp_path / "pairs"}") do local a, b = line:match("(.-)\t(.*)"); '

@@ -54,7 +54,10 @@ def test_a_candidate_of_a_release_is_before_it_in_every_order(
 
 @pytest.mark.parametrize("ecosystem", ["pypi", "maven", "arch"])
 def test_several_intervals_a_branch_that_was_fixed_is_not_accused_by_another(ecosystem: str) -> None:
-    rows = [row(ecosystem, "django", "3.2.5-1", introduced="3.2-1"), row(ecosystem, "django", "4.0.2-1", introduced="4.0-1")]
+    rows = [
+        row(ecosystem, "django", "3.2.5-1", introduced="3.2-1"),
+        row(ecosystem, "django", "4.0.2-1", introduced="4.0-1"),
+    ]
     expected = {"3.1-1": 0, "3.2-1": 1, "3.2.4-1": 1, "3.2.5-1": 0, "3.9-1": 0, "4.0-1": 1, "4.0.1-1": 1, "4.0.2-1": 0}
     for version, count in expected.items():
         found = answer([item("django", version, "" if ecosystem == "arch" else ecosystem)], rows, "arch")
@@ -71,7 +74,10 @@ def test_the_last_affected_version_is_affected_and_the_next_is_not() -> None:
 def test_egg_info_inside_a_deb_is_the_deb() -> None:
     """A deb's egg-info counted as a PyPI package accuses what the distribution has patched."""
     rows = [row("pypi", "pyyaml", "6.0.1"), row("debian:12", "pyyaml", "5.0-1")]
-    items = [item("python3-yaml", "6.0-3+deb12u1", source="pyyaml"), item("PyYAML", "6.0", "pypi", owner="python3-yaml")]
+    items = [
+        item("python3-yaml", "6.0-3+deb12u1", source="pyyaml"),
+        item("PyYAML", "6.0", "pypi", owner="python3-yaml"),
+    ]
     found = answer(items, rows, "debian:12")
     assert found.findings == ()
     assert [(n.package, n.code) for n in found.not_assessed] == [("PyYAML", "owned")]
@@ -161,7 +167,8 @@ def test_a_cve_with_two_advisories_is_closed_by_the_later_fix_and_told_once() ->
         (ALMA, item("kernel-core", "5.14.0-427.el9", architecture="x86_64", source="kernel"),
          item("kernel-core", "5.14.0-362.el9", architecture="x86_64", source="kernel"),
          item("kernel-headers", "5.14.0-427.el9", architecture="x86_64", source="kernel"), "5.14.0-427.el9.x86_64"),
-        ("opensuse-leap:15.6", item("kernel-default", "6.4.0-150600.23.7.1"), item("kernel-default", "6.4.0-150600.21.3"),
+        ("opensuse-leap:15.6", item("kernel-default", "6.4.0-150600.23.7.1"),
+         item("kernel-default", "6.4.0-150600.21.3"),
          item("kernel-devel", "6.4.0-150600.23.7.1", source="kernel-default"), "6.4.0-150600.23.7-default"),
         ("alpine:3.19", item("linux-lts", "6.6.31-r0"), item("linux-lts", "6.6.30-r0"),
          item("linux-lts-dev", "6.6.31-r0", source="linux-lts"), "6.6.31-0-lts"),
@@ -185,7 +192,8 @@ def test_the_kernel_is_the_running_one_and_headers_do_not_run(
 
 
 def test_withdrawn_advisories_accuse_nobody_and_are_told() -> None:
-    rows = [row("pypi", "x", "2", id="GHSA-1"), row("pypi", "x", "2", id="GHSA-1", state="withdrawn", reason="a mistake"),
+    rows = [row("pypi", "x", "2", id="GHSA-1"),
+            row("pypi", "x", "2", id="GHSA-1", state="withdrawn", reason="a mistake"),
             row("pypi", "x", "2", "CVE-2", id="GHSA-2")]  # fmt: skip
     found = answer([item("x", "1", "pypi")], rows, "arch")
     assert cves(found) == ["CVE-2"]
@@ -231,7 +239,9 @@ def test_a_version_that_is_none_never_raises(ecosystem: str, version: str) -> No
         assert not found.findings or found.not_assessed == ()
 
 
-@given(st.text(max_size=30), st.sampled_from(["debian:12", ALMA, "alpine:3.19", "arch", "pypi", "npm", "maven", "nuget"]))
+@given(
+    st.text(max_size=30), st.sampled_from(["debian:12", ALMA, "alpine:3.19", "arch", "pypi", "npm", "maven", "nuget"])
+)
 def test_whatever_a_version_says_it_is_judged_or_refused(version: str, ecosystem: str) -> None:
     own = "" if ":" in ecosystem or ecosystem == "arch" else ecosystem
     release = "debian:12" if own else ecosystem
@@ -272,6 +282,8 @@ def test_the_best_offer_of_an_order_without_keys() -> None:
     from brakeline.exposure.match import judge
 
     items = [item("a", "1-1", source="s"), item("b", "1-1", source="s")]
-    pending = [PendingUpdate(p, "", "1-1", v, "core", False, UpdateState.AVAILABLE) for p, v in (("a", "2-1"), ("b", "3-1"))]
+    pending = [
+        PendingUpdate(p, "", "1-1", v, "core", False, UpdateState.AVAILABLE) for p, v in (("a", "2-1"), ("b", "3-1"))
+    ]
     found = offers(judge(items, Book([row("arch", "s", "9-1")]), "arch")[0], pending)
     assert state_of(row("arch", "s", "3-1"), found["arch", "s", Role.ACTIVE], True) is FindingState.FIXABLE

@@ -52,7 +52,9 @@ def test_an_offer_below_the_fix_closes_nothing() -> None:
     assert state_of(row._replace(fixed=""), enough, True) is FindingState.NO_FIX
 
 
-def found_offers(items: list[Installed], *pending: PendingUpdate, kernel: str = "") -> dict[tuple[str, str, Role], Offered]:
+def found_offers(
+    items: list[Installed], *pending: PendingUpdate, kernel: str = ""
+) -> dict[tuple[str, str, Role], Offered]:
     return offers(judge(items, Book((), frozenset(), frozenset({DEBIAN})), DEBIAN, kernel)[0], pending)
 
 
