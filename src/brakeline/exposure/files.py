@@ -47,9 +47,8 @@ def _installed(row: dict[str, Any], name: str, number: int) -> Installed:
     )  # fmt: skip
     if not package or not version or not all(type(field) is str for field in fields):
         raise BadInventory("package and version are needed, all fields are text", file=name, line=number)
-    if not all(map(str.isascii, fields)):
-        try:
-            "".join(fields).encode()
-        except UnicodeEncodeError:
-            raise BadInventory("a field is no valid text", file=name, line=number) from None
+    try:
+        "".join(fields).encode()  # type: ignore[arg-type]
+    except UnicodeEncodeError:
+        raise BadInventory("a field is no valid text", file=name, line=number) from None
     return Installed(*fields)  # type: ignore[arg-type]

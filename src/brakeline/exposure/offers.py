@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from brakeline.advisories.ecosystems import key_of, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, key_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
@@ -95,7 +95,8 @@ def state_of(row: Advisory, offered: Offered | None, lists_known: bool) -> Findi
         return offered.state
     if not row.fixed:
         return FindingState.DEFERRED if row.state == "deferred" else FindingState.NO_FIX
-    return FindingState.NOT_OFFERED if lists_known else FindingState.UNKNOWN
+    asked = lists_known and order_of(row.ecosystem) in SYSTEMS  # what a registry has, no package list says
+    return FindingState.NOT_OFFERED if asked else FindingState.UNKNOWN
 
 
 def _reaches(row: Advisory, key: Any) -> bool:

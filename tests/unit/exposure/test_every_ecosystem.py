@@ -287,3 +287,8 @@ def test_the_best_offer_of_an_order_without_keys() -> None:
     ]
     found = offers(judge(items, Book([row("arch", "s", "9-1")]), "arch")[0], pending)
     assert state_of(row("arch", "s", "3-1"), found["arch", "s", Role.ACTIVE], True) is FindingState.FIXABLE
+
+
+def test_that_a_registry_lacks_a_fix_is_not_claimed_from_the_system_s_package_lists() -> None:
+    assert state_of(row("pypi", "x", "2.0"), None, True) is FindingState.UNKNOWN
+    assert state_of(row(ALMA, "x", "2.0-1"), None, True) is FindingState.NOT_OFFERED
