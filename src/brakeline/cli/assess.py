@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from brakeline.advisories.ecosystems import UNSORTED, canonical, key_of, order_of
 from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
 from brakeline.advisories.model import DEBIAN_12, Advisory
-from brakeline.cli.faults import CannotRead
+from brakeline.cli.faults import CannotRead, Misused
 from brakeline.core.debversion import BadVersion
-from brakeline.core.errors import Fault, Invalid
+from brakeline.core.errors import Fault
 from brakeline.exposure.files import inventory
 from brakeline.exposure.match import Book, assess
 from brakeline.exposure.model import Assessment, Finding, Installed, Unit
@@ -47,10 +47,10 @@ LIMITS = (
 )
 
 
-class BadUsage(Invalid):
+class BadUsage(Misused):
     """The command was not understood."""
 
-    code, hint = "usage", "See: brakeline exposure assess --help"
+    hint = "See: brakeline exposure assess --help"
 
 
 class Options(NamedTuple):

@@ -13,8 +13,9 @@ from io import TextIOWrapper
 from typing import Final, TextIO
 
 from brakeline.advisories.versions import ORDERS
+from brakeline.cli.faults import Misused
 from brakeline.core.debversion import BadVersion
-from brakeline.core.errors import Fault, Invalid
+from brakeline.core.errors import Fault
 
 USAGE: Final = f"""\
 Usage: brakeline exposure compare-versions ECOSYSTEM A B
@@ -30,10 +31,10 @@ EXIT_USAGE: Final = 2
 _SIGNS: Final = {-1: "<", 0: "=", 1: ">"}
 
 
-class BadUsage(Invalid):
+class BadUsage(Misused):
     """The command was not understood."""
 
-    code, hint = "usage", "See: brakeline exposure compare-versions --help"
+    hint = "See: brakeline exposure compare-versions --help"
 
 
 def main(arguments: Sequence[str], pairs: TextIO | None = None) -> int:

@@ -9,3 +9,9 @@ class CannotRead(Invalid):
     """A file cannot be read."""
 
     code = "cannot-read"
+
+
+class Misused(Invalid):
+    """The command was not understood."""
+
+    code = "usage"
