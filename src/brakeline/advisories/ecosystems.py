@@ -14,7 +14,6 @@ from functools import cmp_to_key, lru_cache, partial
 from typing import Any, Final
 
 from brakeline.core.debversion import deb_key
-from brakeline.core.rpmversion import rpm_key
 
 SYSTEMS: Final = frozenset(("deb", "rpm", "apk", "alpm"))  # orders of system packages: they have releases and vendors
 UNSORTED: Final = frozenset(("alpm", "maven"))  # orders that are not always transitive: nothing may be bisected
@@ -34,9 +33,9 @@ _ALIASES: Final = {
 }  # fmt: skip
 _BY_MAJOR: Final = frozenset(("almalinux", "rocky", "rhel", "centos", "ol"))
 _ROLLING: Final = frozenset(("arch", "wolfi", "chainguard", "opensuse-tumbleweed"))
-_NUMBER: Final = re.compile(r"[0-9]+")
-_TWO_NUMBERS: Final = re.compile(r"[0-9]+\.[0-9]+")
-_SEPARATORS: Final = re.compile(r"[-_.]+")
+_NUMBER: Final = r"[0-9]+"  # as text: most runs never ask
+_TWO_NUMBERS: Final = r"[0-9]+\.[0-9]+"
+_SEPARATORS: Final = r"[-_.]+"
 
 Key = Callable[[str], Any]
 
@@ -58,7 +57,7 @@ def _release(head: str, release: str) -> str:
     form = _NUMBER if head in _BY_MAJOR else _TWO_NUMBERS if head in ("alpine", "ubuntu") else None
     if form is None or release.startswith("pro"):
         return release
-    found = form.search(release)
+    found = re.search(form, release)
     return found[0] if found else release
 
 
@@ -75,8 +74,8 @@ def key_of(ecosystem: str) -> Key | None:
     The maker raises `BadVersion`. For `UNSORTED` orders what it makes can be compared by pairs, not sorted or stored.
     """
     order = order_of(ecosystem)
-    if order in ("", "deb", "rpm"):
-        return {"deb": deb_key, "rpm": rpm_key}.get(order)
+    if order in ("", "deb"):
+        return deb_key if order else None
     from brakeline.advisories.versions import KEYS, ORDERS
 
     return KEYS[order] if order in KEYS else partial(_compared, ORDERS[order])
@@ -97,5 +96,5 @@ def stored_key(ecosystem: str, version: str) -> bytes | None:
 def name_of(ecosystem: str, name: str) -> str:
     """The one spelling of a package's name: PyPI and NuGet do not tell `Foo.Bar` from `foo-bar`, or from `foo.bar`."""
     if ecosystem == "pypi":
-        return _SEPARATORS.sub("-", name).lower()
+        return re.sub(_SEPARATORS, "-", name).lower()
     return name.lower() if ecosystem in ("nuget", "winget") else name

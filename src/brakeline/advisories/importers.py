@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from brakeline.advisories.ecosystems import Key, canonical, key_of, name_of
+from brakeline.advisories.ecosystems import SYSTEMS, Key, canonical, key_of, name_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory, AdvisoryState, KnownExploited
 from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Invalid
@@ -128,27 +128,28 @@ _short = itemgetter(*_SHORT)
 def _rows(
     rows: Iterable[dict[str, Any]], name: str, wanted: Mapping[str, Any] | None, ecosystem: str
 ) -> Iterator[Advisory]:
+    key = key_of(ecosystem) if order_of(ecosystem) in SYSTEMS else None  # there names have one spelling
     for number, row in enumerate(rows, 1):
         try:
-            if wanted is not None and not _stands(row, wanted, ecosystem):
-                continue
+            if wanted is not None:
+                if key is not None and "ecosystem" not in row and "id" not in row:  # nearly all rows of nearly all files
+                    source, fixed = row["source"], row["fixed"]
+                    if source not in wanted:
+                        continue
+                    oldest = wanted[source]
+                    if oldest is not None and fixed and key(fixed) <= oldest:
+                        continue
+                elif not _stands(row, wanted, ecosystem):
+                    continue
             yield _advisory(row, ecosystem)
         except (KeyError, TypeError, ValueError, AttributeError, BadVersion) as e:
             raise BadFeed(f"row {number} misses or garbles a field", file=name, error=str(e)[:120]) from None
 
 
 def _stands(row: dict[str, Any], wanted: Mapping[str, Any], ecosystem: str) -> bool:
-    """Whether a row may stand open for something that is wanted; a quick look, which never leaves out too much.
-
-    Rows with an id stay: one of an advisory's several builds closes the others, so the matcher must see them all.
-    """
-    source, own = row["source"], row.get("ecosystem", ecosystem)
-    if own == ecosystem:
-        if source not in wanted:
-            return name_of(canonical(own), source) in wanted
-        oldest = wanted[source]
-        return oldest is None or not row["fixed"] or "id" in row or bool(oldest < _key(ecosystem)(row["fixed"]))
-    return name_of(canonical(own), source) in wanted
+    """Whether a row may stand open for something that is wanted, by its name alone: of an advisory's several builds
+    one closes the others, so the matcher must see them all."""
+    return name_of(canonical(row.get("ecosystem", ecosystem)), row["source"]) in wanted
 
 
 def _key(ecosystem: str) -> Key:

@@ -20,31 +20,32 @@ from typing import Final
 from brakeline.exposure.model import Installed, NotAssessed
 
 DEB_IMAGE: Final = "linux-image-"
+# Patterns as text: `re` compiles those of one family when they are first asked, and one run asks one family.
 _SOURCES: Final = {
-    "deb": re.compile(r"linux"),
-    "rpm": re.compile(r"kernel(-rt|-64k|-uek|-default|-azure)?"),
-    "apk": re.compile(r"linux-(lts|virt|edge|stable|rpi[0-9]*)"),
-    "alpm": re.compile(r"linux(-lts|-zen|-hardened|-rt|-rt-lts)?"),
+    "deb": r"linux",
+    "rpm": r"kernel(-rt|-64k|-uek|-default|-azure)?",
+    "apk": r"linux-(lts|virt|edge|stable|rpi[0-9]*)",
+    "alpm": r"linux(-lts|-zen|-hardened|-rt|-rt-lts)?",
 }
 _IMAGES: Final = {
-    "deb": re.compile(r"linux-image-[0-9].*"),
-    "rpm": re.compile(r"kernel(-rt|-64k|-uek)?(-core)?|kernel-(default|azure)(-base)?"),
+    "deb": r"linux-image-[0-9].*",
+    "rpm": r"kernel(-rt|-64k|-uek)?(-core)?|kernel-(default|azure)(-base)?",
     "apk": _SOURCES["apk"],
     "alpm": _SOURCES["alpm"],
 }
-_SUFFIX: Final = re.compile(r"\+(rt|64k|debug|64k-debug|rt-debug)$")
+_SUFFIX: Final = r"\+(rt|64k|debug|64k-debug|rt-debug)$"
 
 
 def is_of_kernel(source: str, order: str) -> bool:
     """Whether packages of `source` carry the version of a kernel."""
     form = _SOURCES.get(order)
-    return form is not None and form.fullmatch(source) is not None
+    return form is not None and source[:1] == form[0] and re.fullmatch(form, source) is not None
 
 
 def is_image(package: str, order: str) -> bool:
     """Whether a package of a kernel's source is a kernel that can be started."""
     form = _IMAGES.get(order)
-    return form is not None and form.fullmatch(package) is not None
+    return form is not None and package[:1] == form[0] and re.fullmatch(form, package) is not None
 
 
 def draws_image(package: str, order: str) -> bool:
@@ -62,7 +63,7 @@ def runs(item: Installed, kernel: str, order: str) -> bool:
         bare = kernel.removesuffix(f"-{flavour}")
         if bare != kernel:
             return version == bare or version.startswith(f"{bare}.")
-        return _SUFFIX.sub("", kernel) == f"{version}.{item.architecture}"
+        return re.sub(_SUFFIX, "", kernel) == f"{version}.{item.architecture}"
     if order == "apk":
         return kernel == version.replace("-r", "-") + item.package.removeprefix("linux")
     flavour = item.package.removeprefix("linux")
