@@ -132,7 +132,7 @@ def _rows(
     for number, row in enumerate(rows, 1):
         try:
             if wanted is not None:
-                if key is not None and "ecosystem" not in row and "id" not in row:  # nearly all rows of nearly all files
+                if key is not None and "ecosystem" not in row and "id" not in row:  # nearly all rows there are
                     source, fixed = row["source"], row["fixed"]
                     if source not in wanted:
                         continue

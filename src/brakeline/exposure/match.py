@@ -46,23 +46,23 @@ class Shelf:
     `dismissed`: rows that make no finding, each with a code and the reason.
     """
 
-    __slots__ = ("_key", "_modular", "dismissed", "fixed_keys", "others", "simple")
+    __slots__ = ("_key", "_rpm", "dismissed", "fixed_keys", "others", "simple")
 
     def __init__(self, rows: Iterable[Advisory], ecosystem: str = DEBIAN_12) -> None:
         """Raises `BadVersion` if nobody knows how `ecosystem` orders versions."""
         key, order = key_of(ecosystem), order_of(ecosystem)
         if key is None:
             raise BadVersion("how this ecosystem orders its versions is not known", ecosystem=ecosystem)
-        self._key, self._modular = key, order == "rpm"
+        self._key, self._rpm = key, order == "rpm"
         self.dismissed: list[tuple[Advisory, str, str]] = []
         self.others: list[Interval] = []
         simple: list[Interval] = []
         for interval in self._intervals(list(rows)):
             row = interval.row
             plain = interval.fixed is not None and interval.introduced is None and interval.last is None
-            modular = self._modular and is_modular(row.fixed, row.module)
+            modular = self._rpm and is_modular(row.fixed, row.module)
             (simple if plain and not modular and order not in UNSORTED else self.others).append(interval)
-        simple = sorted(_lowest(simple), key=lambda i: (i.fixed, i.row.cve))
+        simple = sorted(_lowest(simple) if self._rpm else simple, key=lambda i: (i.fixed, i.row.cve))
         self.fixed_keys = [i.fixed for i in simple]
         self.simple = [i.row for i in simple]
 
@@ -88,11 +88,12 @@ class Shelf:
     def open_rows(self, version: str, module: str = "") -> list[Advisory]:
         """Every row that stands open for `version`, by CVE; one for each. Raises `BadVersion`."""
         key = self._key(version)
-        modular = self._modular and is_modular(version, module)
+        modular = self._rpm and is_modular(version, module)
         rows = [] if modular else self.simple[bisect_right(self.fixed_keys, key) :]
-        if self.others:
-            spoken = [i for i in self.others if not self._modular or speaks_of(i.row, version, module)]
-            rows += [i.row for i in _lowest(spoken) if i.holds(key)]
+        others = self.others
+        if others and self._rpm:
+            others = _lowest([i for i in others if speaks_of(i.row, version, module)])
+        rows += [i.row for i in others if i.holds(key)]
         rows.sort(key=lambda row: row.cve)
         return rows if len({row.cve for row in rows}) == len(rows) else self._one_for_each(rows)
 
@@ -113,7 +114,10 @@ def interval_of(row: Advisory, key: Key) -> Interval:
 
 
 def _lowest(intervals: list[Interval]) -> list[Interval]:
-    """One advisory that names several builds with its fix (one for each minor release) is closed by any of them."""
+    """An rpm advisory that names several builds with its fix (one for each minor release) is closed by any of them.
+
+    Elsewhere several intervals of an advisory are branches, and a version is vulnerable in any of them.
+    """
     if not any(interval.row.id for interval in intervals):
         return intervals
     found: dict[object, Interval] = {}

@@ -155,6 +155,12 @@ def test_one_of_an_advisory_s_builds_is_enough() -> None:
     assert len(answer([item("umount", "2:2.3.4-1.module_el8.4.0+4")], builds, ALMA).findings) == 1
 
 
+def test_several_intervals_of_a_registry_s_advisory_are_not_builds() -> None:
+    """A version without a fix in one of them is vulnerable, whatever another one says is fixed."""
+    rows = [row("golang", "x", "1.2.0", id="GO-1"), row("golang", "x", "1.5.0", id="GO-1")]
+    assert [f.fixed for f in answer([item("x", "1.3.0", "golang")], rows, "arch").findings] == ["1.5.0"]
+
+
 def test_a_cve_with_two_advisories_is_closed_by_the_later_fix_and_told_once() -> None:
     rows = [row(ALMA, "x", "2-1", id="ALSA-1"), row(ALMA, "x", "3-1", id="ALSA-2")]
     assert [f.fixed for f in answer([item("x", "1-1")], rows, ALMA).findings] == ["3-1"]
