@@ -132,6 +132,9 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
                    "where it stands", "since"]  # fmt: skip
         table(columns, rows, "None known.")
         talk(f"{len(rows)} of {len(answer['findings'])}; {len(answer['not_assessed'])} packages were not assessed.")
+        if answer["dismissed_counts"]:
+            counts = ", ".join(f"{n} {code.replace('_', ' ')}" for code, n in answer["dismissed_counts"].items())
+            talk(f"Advisories that make no finding: {counts}; --json has the first of them with the reason.")
         if answer["unknown_since_ms"] is not None:
             talk(f"Not heard since {when(answer['unknown_since_ms'])}: this may be old.")
         for sentence in answer["limits"]:

@@ -18,7 +18,7 @@ from brakeline.advisories.ecosystems import UNSORTED, Key, canonical, key_of, na
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
-from brakeline.exposure.model import Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
+from brakeline.exposure.model import UNREADABLE, Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import is_modular, speaks_of
 from brakeline.exposure.units import ecosystem_of, is_installed, role_of, unit_of
 
@@ -79,7 +79,7 @@ class Shelf:
                 try:
                     yield interval_of(row, self._key)
                 except BadVersion as e:
-                    self.dismissed.append((row, "unreadable", str(e)))
+                    self.dismissed.append((row, UNREADABLE, str(e)))
 
     def cut(self, version: str) -> int:
         """The number of simple rows that `version` has the fix of; the rest is open. Raises `BadVersion`."""

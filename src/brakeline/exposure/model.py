@@ -7,9 +7,14 @@ decide with them, `service` stores counts of them.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from brakeline.advisories.model import DEBIAN_12
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNREADABLE: Final = "unreadable"
 
 
 class Unit(NamedTuple):
@@ -90,6 +95,15 @@ class Dismissed(NamedTuple):
     cve: str
     code: str  # not_affected | withdrawn | unreadable
     reason: str
+
+
+DISMISSED_SHOWN: Final = 200  # a vendor's list of what a kernel is not affected by has thousands
+
+
+def told(dismissed: Sequence[Dismissed]) -> tuple[tuple[Dismissed, ...], dict[str, int]]:
+    """The first of them, those that nobody could read before the others, and how many there are of each code."""
+    chosen = sorted(dismissed, key=lambda d: (d.code != UNREADABLE, d.code, d.package, d.cve))[:DISMISSED_SHOWN]
+    return tuple(chosen), {code: sum(d.code == code for d in dismissed) for code in sorted({d.code for d in dismissed})}
 
 
 class Assessment(NamedTuple):

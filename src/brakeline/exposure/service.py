@@ -30,7 +30,7 @@ from brakeline.exposure.closing import closing
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import assess, judge
-from brakeline.exposure.model import FindingState, Role
+from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranking import Ranking
@@ -86,6 +86,7 @@ class ExposureService(Ranking):
         return EndpointFindings(
             endpoint_id, tuple(f for _, f in found), (*unprovided(detail), *answer.not_assessed), answer.packages,
             detail.summary.inventory_ms, self._unknown_since(detail.summary), self.limits(known),
+            *told(answer.dismissed),
         )  # fmt: skip
 
     async def summary(self, principal: Principal) -> FleetExposure:

@@ -9,7 +9,10 @@ from tests.support_fleet import OWNER, SmallFleet, deb
 from brakeline.advisories import store
 from brakeline.advisories.model import Advisory, FeedState
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.console.present_risk import findings_note
 from brakeline.core.clock import ManualClock
+from brakeline.exposure.api import plain
+from brakeline.exposure.model import Dismissed
 from brakeline.exposure.service import ExposureService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
@@ -17,6 +20,7 @@ from brakeline.platform.database import Database
 ROWS = [
     Advisory("core", "CVE-2", "2.0", ecosystem="maven", id="GHSA-2"),
     Advisory("curl", "CVE-1", "", ecosystem="debian:12", state="deferred", reason="no-dsa: minor issue"),
+    Advisory("curl", "CVE-6", "", ecosystem="debian:12", state="not_affected", reason="vulnerable code not present"),
     Advisory("lib", "CVE-3", "1.5", introduced="1.0", ecosystem="pypi", id="PYSEC-3"),
     Advisory("lib", "CVE-3", "2.5", introduced="2.0", ecosystem="pypi", id="PYSEC-3"),
     Advisory("lib", "CVE-4", "", ecosystem="pypi", state="open", id="PYSEC-4", last_affected="2.1"),
@@ -51,6 +55,12 @@ async def test_an_endpoint_s_packages_are_judged_each_in_its_own_ecosystem(
     assert found == {
         ("debian:12", "CVE-1", "", "deferred"), ("pypi", "CVE-3", "2.5", "unknown"), ("pypi", "CVE-4", "", "no_fix"),
     }  # fmt: skip
+    assert (answer.dismissed, answer.dismissed_counts) == (
+        (Dismissed("curl", "curl", "CVE-6", "not_affected", "vulnerable code not present"),), {"not_affected": 1},
+    )  # fmt: skip
+    note = findings_note(answer, 9, clock.now_ms())
+    assert note == "Advisories that make no finding: 1 not affected; such as CVE-6 (vulnerable code not present)."
+    assert plain(answer)["dismissed"][0]["code"] == "not_affected"
     corrected = [row for row in ROWS if row.cve != "CVE-4" and row.fixed != "2.5"]
     await load(database, corrected, "b" * 64)
     assert {f.finding.cve for f in (await exposure.findings(OWNER, endpoint)).findings} == {"CVE-1"}

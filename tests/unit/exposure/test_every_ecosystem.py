@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from brakeline.advisories.model import Advisory
 from brakeline.exposure.match import Book, assess
-from brakeline.exposure.model import Assessment, FindingState, Installed, Role
+from brakeline.exposure.model import DISMISSED_SHOWN, Assessment, Dismissed, FindingState, Installed, Role, told
 from brakeline.exposure.offers import Offered, candidate_key, offers, state_of
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
@@ -298,3 +298,11 @@ def test_the_best_offer_of_an_order_without_keys() -> None:
 def test_that_a_registry_lacks_a_fix_is_not_claimed_from_the_system_s_package_lists() -> None:
     assert state_of(row("pypi", "x", "2.0"), None, True) is FindingState.UNKNOWN
     assert state_of(row(ALMA, "x", "2.0-1"), None, True) is FindingState.NOT_OFFERED
+
+
+def test_of_thousands_that_make_no_finding_the_unreadable_are_told_first() -> None:
+    many = [Dismissed("x", "x", f"CVE-{n}", "not_affected", "") for n in range(3000)]
+    shown, counts = told([*many, Dismissed("y", "y", "CVE-9999", "unreadable", "")])
+    assert (shown[0].cve, len(shown)) == ("CVE-9999", DISMISSED_SHOWN)
+    assert counts == {"not_affected": 3000, "unreadable": 1}
+    assert told([]) == ((), {})
