@@ -2,7 +2,7 @@
 
     python -m bench.versions [--json FILE] [--repeat N]
 
-*Fresh*: from two texts that were never seen. *Known*: of two texts whose keys are remembered, which is what a fleet with
+*Fresh*: from two texts that were never seen. *Known*: of two texts whose keys are remembered, which is what a fleet of
 few distinct versions meets (Maven's order has no keys and remembers what it parsed; Arch's remembers nothing).
 CPU-microseconds per comparison, and as multiples of Debian's in the same run. *Bisected* and *asked*: one version
 against 2,000 rows of a package, all from the first version on, in an order with keys (npm) and one without (Maven).
