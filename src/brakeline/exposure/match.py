@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from brakeline.advisories.ecosystems import UNSORTED, Key, canonical, key_of, name_of, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, UNSORTED, Key, canonical, key_of, name_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
@@ -109,8 +109,10 @@ class Shelf:
 
 def interval_of(row: Advisory, key: Key) -> Interval:
     """`row` with the keys of its ends. Raises `BadVersion`."""
-    ends = (key(end) if end else None for end in (row.introduced, row.fixed, row.last_affected))
-    return Interval(row, *ends)
+    return Interval(
+        row, key(row.introduced) if row.introduced else None, key(row.fixed) if row.fixed else None,
+        key(row.last_affected) if row.last_affected else None,
+    )  # fmt: skip
 
 
 def _lowest(intervals: list[Interval]) -> list[Interval]:
@@ -140,8 +142,11 @@ class Book:
     ) -> None:
         """`ecosystems`: releases that are known although no row of theirs is given."""
         self._rows: dict[tuple[str, str], list[Advisory]] = {}
+        plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
         for row in rows:
-            named = _named(row)
+            named = row if row.ecosystem == plain else _named(row)
+            if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
+                plain = row.ecosystem
             self._rows.setdefault((named.ecosystem, named.source), []).append(named)
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}

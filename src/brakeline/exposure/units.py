@@ -78,7 +78,8 @@ def unit_of(item: Installed, ecosystem: str) -> Unit | NotAssessed:
         return _signed(item, own)
     if vendor in BINARY_NAMED:
         return Unit(own, item.package, item.version, stream_of(item.module))
-    return Unit(own, name_of(own, item.source), item.source_version, stream_of(item.module))
+    module = stream_of(item.module) if item.module else ""
+    return Unit(own, item.source if order in SYSTEMS else name_of(own, item.source), item.source_version, module)
 
 
 def _signed(item: Installed, ecosystem: str) -> Unit | NotAssessed:
@@ -112,7 +113,9 @@ def unsigned(source: str, source_version: str, version: str) -> tuple[str, str] 
 def role_of(item: Installed, unit: Unit, kernel: str) -> Role:
     """Whether `item`, judged as `unit`, can run what it carries; `kernel` = `uname -r`, "" = not known."""
     order = order_of(unit.ecosystem)
-    if kernels.is_of_kernel(unit.source, order) or kernels.is_of_kernel(item.source, order):
+    if kernels.is_of_kernel(unit.source, order) or (
+        item.source != unit.source and kernels.is_of_kernel(item.source, order)
+    ):
         image = kernels.is_image(item.package, order)
         return Role.ACTIVE if image and (not kernel or kernels.runs(item, kernel, order)) else Role.CARRIER
     return Role.CARRIER if item.package.endswith(_CARRIER_ENDINGS.get(order, ())) else Role.ACTIVE
