@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from brakeline.advisories.ecosystems import UNSORTED, canonical, key_of, order_of
 from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
 from brakeline.advisories.model import DEBIAN_12, Advisory
-from brakeline.cli.faults import CannotRead, Misused
+from brakeline.cli.faults import BadUsage, CannotRead
 from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Fault
 from brakeline.exposure.files import inventory
@@ -47,7 +47,7 @@ LIMITS = (
 )
 
 
-class BadUsage(Misused):
+class WrongWords(BadUsage):
     """The command was not understood."""
 
     hint = "See: brakeline exposure assess --help"
@@ -89,17 +89,17 @@ def _why(fault: Fault) -> str:
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """The arguments as options; `BadUsage` names what is wrong. Values may follow as `--option VALUE` or `=VALUE`."""
+    """The arguments as options; `WrongWords` names what is wrong. Values may follow as `--option VALUE` or `=VALUE`."""
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
     values: dict[str, list[str]] = {}
     current: list[str] | None = None
     for word in words:
         if word.startswith("-") and word != "-":
             if word not in ("--inventory", "--advisories", "--release", "--kernel", "--json"):
-                raise BadUsage(f"no such option: {word}")
+                raise WrongWords(f"no such option: {word}")
             current = values.setdefault(word, [])
         elif current is None:
-            raise BadUsage(f"unexpected word: {word}")
+            raise WrongWords(f"unexpected word: {word}")
         else:
             current.append(word)
     return Options(
@@ -116,19 +116,19 @@ def _one(values: dict[str, list[str]], option: str, default: str | None = None) 
     if given is None and default is not None:
         return default
     if not given or len(given) > 1:
-        raise BadUsage(f"{option} needs exactly one value")
+        raise WrongWords(f"{option} needs exactly one value")
     return given[0]
 
 
 def _some(values: dict[str, list[str]], option: str) -> tuple[str, ...]:
     if not values.get(option):
-        raise BadUsage(f"{option} needs at least one file")
+        raise WrongWords(f"{option} needs at least one file")
     return tuple(values[option])
 
 
 def _flag(values: dict[str, list[str]], option: str) -> bool:
     if values.get(option):
-        raise BadUsage(f"{option} takes no value")
+        raise WrongWords(f"{option} takes no value")
     return option in values
 
 

@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from typing import Final, TextIO
 
 from brakeline.advisories.versions import ORDERS
-from brakeline.cli.faults import Misused
+from brakeline.cli.faults import BadUsage
 from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Fault
 
@@ -31,7 +31,7 @@ EXIT_USAGE: Final = 2
 _SIGNS: Final = {-1: "<", 0: "=", 1: ">"}
 
 
-class BadUsage(Misused):
+class WrongWords(BadUsage):
     """The command was not understood."""
 
     hint = "See: brakeline exposure compare-versions --help"
@@ -57,12 +57,12 @@ def main(arguments: Sequence[str], pairs: TextIO | None = None) -> int:
 
 
 def run(arguments: Sequence[str], pairs: Iterable[str]) -> Iterator[str]:
-    """The answers; `BadUsage`, or `BadVersion` of a pair that was given as words."""
+    """The answers; `WrongWords`, or `BadVersion` of a pair that was given as words."""
     if len(arguments) not in (2, 3) or (len(arguments) == 2 and arguments[1] != "-"):
-        raise BadUsage("expected an ecosystem and two versions, or an ecosystem and -")
+        raise WrongWords("expected an ecosystem and two versions, or an ecosystem and -")
     order = ORDERS.get(arguments[0])
     if order is None:
-        raise BadUsage(f"no such ecosystem: {arguments[0][:40]}; known are {', '.join(ORDERS)}")
+        raise WrongWords(f"no such ecosystem: {arguments[0][:40]}; known are {', '.join(ORDERS)}")
     if len(arguments) == 3:
         yield _SIGNS[_sign(order(arguments[1], arguments[2]))]
         return

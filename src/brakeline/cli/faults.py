@@ -11,7 +11,7 @@ class CannotRead(Invalid):
     code = "cannot-read"
 
 
-class Misused(Invalid):
-    """The command was not understood."""
+class BadUsage(Invalid):
+    """The command was not understood; each verb says where its words are explained."""
 
     code = "usage"

@@ -21,13 +21,19 @@ from brakeline.exposure import kernels
 from brakeline.exposure.model import Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import stream_of
 
+# The vendor's own names for its repositories, as each package manager tells them: a label of apt, an id of dnf (of
+# "anaconda", the installer, too), a vendor tag of rpm, a repository of pacman.
+_RED_HAT_REPOSITORIES = frozenset((
+    "anaconda", "baseos", "appstream", "crb", "powertools", "extras", "highavailability", "resilientstorage", "nfv", "rt",
+    "sap", "saphana",
+))  # fmt: skip
 VENDOR_ORIGINS = {
     "debian": frozenset(("Debian", "Debian-Security")),
     "ubuntu": frozenset(("Ubuntu",)),
-    "almalinux": frozenset(("AlmaLinux", "AlmaLinux OS Foundation")),
-    "rocky": frozenset(("Rocky", "Rocky Linux", "Rocky Enterprise Software Foundation")),
+    "almalinux": frozenset(("AlmaLinux", "AlmaLinux OS Foundation")) | _RED_HAT_REPOSITORIES,
+    "rocky": frozenset(("Rocky", "Rocky Linux", "Rocky Enterprise Software Foundation")) | _RED_HAT_REPOSITORIES,
     "rhel": frozenset(("Red Hat", "Red Hat, Inc.")),
-    "fedora": frozenset(("Fedora", "Fedora Project")),
+    "fedora": frozenset(("Fedora", "Fedora Project", "fedora", "updates", "anaconda")),
     "opensuse-leap": frozenset(("openSUSE", "SUSE LLC <https://www.suse.com/>")),
     "alpine": frozenset(("Alpine", "Alpine Linux")),
     "arch": frozenset(("Arch", "Arch Linux", "core", "extra", "multilib")),

@@ -105,6 +105,13 @@ def test_a_vendor_s_rows_do_not_speak_of_third_party_rpms(origin: str) -> None:
     assert (found.findings, found.not_assessed[0].code) == ((), "third_party")
 
 
+@pytest.mark.parametrize("origin", ["", "baseos", "appstream", "anaconda", "AlmaLinux"])
+def test_the_vendor_s_repositories_are_the_vendor(origin: str) -> None:
+    """dnf tells a repository's id; taking it for a third party's would leave the whole system unjudged."""
+    found = answer([item("php", "8.1-1.el9", origin=origin)], [row(ALMA, "php", "8.2-1.el9")], ALMA)
+    assert cves(found) == ["CVE-1"]
+
+
 def test_the_epoch_of_an_rpm_is_part_of_its_version() -> None:
     """Lost epochs accused every package that has one."""
     rows = [row(ALMA, "bind", "32:9.16.23-1.el9")]
