@@ -24,8 +24,8 @@ from brakeline.exposure.streams import stream_of
 # The vendor's own names for its repositories, as each package manager tells them: a label of apt, an id of dnf (of
 # "anaconda", the installer, too), a vendor tag of rpm, a repository of pacman.
 _RED_HAT_REPOSITORIES = frozenset((
-    "anaconda", "baseos", "appstream", "crb", "powertools", "extras", "highavailability", "resilientstorage", "nfv", "rt",
-    "sap", "saphana",
+    "anaconda", "baseos", "appstream", "crb", "powertools", "extras", "highavailability", "resilientstorage", "nfv",
+    "rt", "sap", "saphana",
 ))  # fmt: skip
 VENDOR_ORIGINS = {
     "debian": frozenset(("Debian", "Debian-Security")),
