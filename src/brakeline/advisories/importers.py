@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from brakeline.advisories.ecosystems import SYSTEMS, Key, canonical, key_of, name_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory, AdvisoryState, KnownExploited
-from brakeline.core.debversion import BadVersion, deb_key
+from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Invalid
 
 FEED_BYTES_MAX = 512 * 1024 * 1024  # decompressed; today's largest public feed, all of OSV Debian, is below 200 MB
@@ -106,11 +107,12 @@ def is_kev(data: bytes) -> bool:
     return b'"vulnerabilities"' in data[:4096]
 
 
-def advisories(data: bytes, name: str, wanted: Mapping[str, bytes] | None = None, ecosystem: str = DEBIAN_12) -> Rows:
+def advisories(data: bytes, name: str, wanted: Mapping[str, Any] | None = None, ecosystem: str = DEBIAN_12) -> Rows:
     """What a file of advisory lines says. `ecosystem` ("debian:12") is that of rows which name none.
 
-    `wanted` (source package -> key of its oldest installed version) leaves out what cannot stand open: rows of other
-    sources, and rows whose fix is not above that version. For one inventory these are four rows of five.
+    `wanted` (source package -> key of its oldest installed version, in the order of `ecosystem`) leaves out what
+    cannot stand open: rows of other sources, and rows whose fix is not above that version; with None for the key all
+    rows of the source stay. For one inventory these are four rows of five.
     """
     rows = json_lines(data, name)
     if not rows or len(rows) > ROWS_MAX:
@@ -124,24 +126,44 @@ _short = itemgetter(*_SHORT)
 
 
 def _rows(
-    rows: Iterable[dict[str, Any]], name: str, wanted: Mapping[str, bytes] | None, ecosystem: str
+    rows: Iterable[dict[str, Any]], name: str, wanted: Mapping[str, Any] | None, ecosystem: str
 ) -> Iterator[Advisory]:
+    key = key_of(ecosystem) if order_of(ecosystem) in SYSTEMS else None  # there names have one spelling
     for number, row in enumerate(rows, 1):
         try:
             if wanted is not None:
-                oldest = wanted.get(row["source"])
-                if oldest is None or (row["fixed"] and deb_key(row["fixed"]) <= oldest):
+                if key is not None and "ecosystem" not in row and "id" not in row:  # nearly all rows there are
+                    source, fixed = row["source"], row["fixed"]
+                    if source not in wanted:
+                        continue
+                    oldest = wanted[source]
+                    if oldest is not None and fixed and key(fixed) <= oldest:
+                        continue
+                elif not _stands(row, wanted, ecosystem):
                     continue
             yield _advisory(row, ecosystem)
         except (KeyError, TypeError, ValueError, AttributeError, BadVersion) as e:
             raise BadFeed(f"row {number} misses or garbles a field", file=name, error=str(e)[:120]) from None
 
 
+def _stands(row: dict[str, Any], wanted: Mapping[str, Any], ecosystem: str) -> bool:
+    """Whether a row may stand open for something that is wanted, by its name alone: of an advisory's several builds
+    one closes the others, so the matcher must see them all."""
+    return name_of(canonical(row.get("ecosystem", ecosystem)), row["source"]) in wanted
+
+
+def _key(ecosystem: str) -> Key:
+    made = key_of(ecosystem)
+    if made is None:
+        raise ValueError(f"how {ecosystem[:40]} orders its versions is not known")
+    return made
+
+
 def _advisory(row: dict[str, Any], ecosystem: str) -> Advisory:
     if len(row) == len(_SHORT):  # the short form, which nearly all rows of changelogs have
         try:
             source, cve, fixed, date, urgency, dist = texts = _short(row)
-            if "".join(texts) and source and cve and fixed and deb_key(fixed):
+            if "".join(texts) and source and cve and fixed and _key(ecosystem)(fixed):
                 return Advisory(source, cve, fixed, date, urgency, dist, "", ecosystem)
         except KeyError:
             pass  # six other fields
@@ -155,14 +177,27 @@ def _long(row: dict[str, Any], ecosystem: str) -> Advisory:
         source, cve, fixed, get("date", ""), get("urgency", ""), get("dist", ""),
         get("introduced", ""), get("ecosystem", ecosystem), state, get("id", ""),
     )  # fmt: skip
+    more = (get("last_affected", ""), get("module", ""), get("reason", ""))
+    "".join(more)
     "".join(texts)  # the cheapest proof that all are text: TypeError if not
     if not source or not cve or (state == "fixed" and not fixed):
         raise ValueError("source and cve are needed, and in state fixed the version with the fix")
     if state not in _STATES:
         raise ValueError(f"unknown state {state}")
-    if fixed and deb_key(get("introduced") or "0~~") >= deb_key(fixed):
+    _check_ends(_key(texts[7]), texts[6], fixed, more[0])
+    return Advisory(*texts, tuple(map(str, row["aliases"])) if "aliases" in row else (), *more)
+
+
+def _check_ends(key: Key, introduced: str, fixed: str, last_affected: str) -> None:
+    if fixed and last_affected:
+        raise ValueError("an interval ends with fixed or with last_affected, not with both")
+    first = key(introduced) if introduced else None
+    if fixed and not (key(fixed) and (first is None or first < key(fixed))):
         raise ValueError("introduced is not before fixed")
-    return Advisory(*texts, aliases=tuple(map(str, row["aliases"])) if "aliases" in row else ())
+    if last_affected and first is not None and key(last_affected) < first:
+        raise ValueError("last_affected is before introduced")
+    if last_affected:
+        key(last_affected)
 
 
 class Catalogue(NamedTuple):

@@ -1,7 +1,8 @@
 """The words of advisories: one row says from which version to which version a source package is vulnerable.
 
 Invariants: plain frozen values, no I/O. An interval is half open: vulnerable when introduced <= version < fixed;
-introduced "" means "from the first version on", fixed "" means "not fixed yet". The CVE id is an alias that people
+introduced "" means "from the first version on", fixed "" means "not fixed yet"; with `last_affected` it ends there,
+that version included. A CVE may have several rows (intervals) for one package. The CVE id is an alias that people
 search for; `id` is the vendor's own advisory where it has one. `exposure.match` decides with these rows.
 Named tuples, not dataclasses: feeds make 100,000s of them (five times as fast), and `exposure assess` is over sooner
 than the import of `dataclasses` pays.
@@ -20,10 +21,11 @@ SCORES = ("epss", "cvss")  # kinds of feeds that say how likely and how bad; the
 
 
 class AdvisoryState(StrEnum):
-    """What the vendor says. Only FIXED and OPEN make findings; the others are kept so that silence is explained."""
+    """What the vendor says. Only the first three make findings; the others are kept so that silence is explained."""
 
     FIXED = "fixed"
     OPEN = "open"
+    DEFERRED = "deferred"  # open, and no fix is to come soon: Debian's no-dsa, postponed, ignored
     NOT_AFFECTED = "not_affected"
     WITHDRAWN = "withdrawn"
 
@@ -42,6 +44,9 @@ class Advisory(NamedTuple):
     state: str = "fixed"  # an AdvisoryState
     id: str = ""
     aliases: tuple[str, ...] = ()
+    last_affected: str = ""  # where a feed knows the last vulnerable version and no fixed one
+    module: str = ""  # module stream that the row is of, "nodejs:18"; "?" = of one that is not named; "" = not said
+    reason: str = ""  # why not affected, withdrawn or deferred, in the vendor's words
 
 
 class KnownExploited(NamedTuple):

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
+from brakeline.advisories.ecosystems import stored_key
 from brakeline.advisories.model import Advisory, FeedState, KnownExploited
-from brakeline.core.debversion import deb_key
 
 if TYPE_CHECKING:
     from brakeline.platform.database import Connection
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = [
     "feed", "ecosystem", "source", "cve", "introduced", "fixed", "introduced_key", "fixed_key",
-    "state", "day", "urgency", "dist", "advisory_id", "aliases",
+    "state", "day", "urgency", "dist", "advisory_id", "aliases", "last_affected", "module", "reason",
 ]  # fmt: skip
 
 
@@ -28,11 +28,12 @@ async def replace_advisories(conn: Connection, feed: str, rows: Iterable[Advisor
 
 
 def _record(feed: str, row: Advisory) -> tuple[Any, ...]:
-    introduced_key = deb_key(row.introduced) if row.introduced else b""
-    fixed_key = deb_key(row.fixed) if row.fixed else None
+    introduced_key = stored_key(row.ecosystem, row.introduced) or b""
+    fixed_key = stored_key(row.ecosystem, row.fixed)
     return (
         feed, row.ecosystem, row.source, row.cve, row.introduced, row.fixed, introduced_key, fixed_key,
-        row.state, row.date, row.urgency, row.dist, row.id, list(row.aliases),
+        row.state, row.date, row.urgency, row.dist, row.id, list(row.aliases), row.last_affected,
+        row.module, row.reason,
     )  # fmt: skip
 
 
@@ -77,26 +78,28 @@ async def feeds(conn: Connection) -> tuple[FeedState, ...]:
 async def advisories(conn: Connection) -> list[Advisory]:
     """Every row of every feed. Repeated texts are shared: 15,000 rows have 216 sources and 20 suites."""
     rows = await conn.fetch(
-        """SELECT source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases
-           FROM brakeline.advisory ORDER BY ecosystem, source, cve, introduced"""
+        """SELECT source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases,
+             last_affected, module, reason
+           FROM brakeline.advisory ORDER BY ecosystem, source, cve, introduced, module, fixed"""
     )
     return list(map(_advisory, rows))
 
 
 async def advisories_of(conn: Connection, cve: str) -> list[Advisory]:
     rows = await conn.fetch(
-        """SELECT source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases
-           FROM brakeline.advisory WHERE cve = $1 ORDER BY ecosystem, source, introduced""",
+        """SELECT source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases,
+             last_affected, module, reason
+           FROM brakeline.advisory WHERE cve = $1 ORDER BY ecosystem, source, introduced, module, fixed""",
         cve,
     )
     return list(map(_advisory, rows))
 
 
 def _advisory(r: Any) -> Advisory:
-    source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases = r
+    source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases, last, module, why = r
     return Advisory(
         intern(source), intern(cve), intern(fixed), intern(day), intern(urgency), intern(dist), intern(introduced),
-        intern(ecosystem), intern(state), advisory_id, tuple(aliases),
+        intern(ecosystem), intern(state), advisory_id, tuple(aliases), intern(last), intern(module), intern(why),
     )  # fmt: skip
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from brakeline.advisories.ecosystems import UNSORTED, canonical, key_of, order_of
 from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.cli.faults import BadUsage, CannotRead
-from brakeline.core.debversion import BadVersion, deb_key
+from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Fault
 from brakeline.exposure.files import inventory
 from brakeline.exposure.match import Book, assess
@@ -29,11 +31,12 @@ Usage: brakeline exposure assess --inventory FILE --advisories PATH... [--releas
 
 Find the advisories that stand open for an inventory; no server is needed.
 
-  --inventory FILE      packages, one JSON object a line (.jsonl or .jsonl.zst)
+  --inventory FILE      packages, one JSON object a line (.jsonl or .jsonl.zst); those of a registry
+                        say which: "ecosystem": pypi, npm, golang, maven, nuget, crates.io, winget
   --advisories PATH...  advisory rows (.jsonl or .jsonl.zst) and CISA's catalogue of known exploited
                         vulnerabilities (.json or .json.zst); "seed" = what came with Brakeline
-  --release R           ecosystem:release of the inventory, and of rows that name none;
-                        default debian:12
+  --release R           ecosystem:release of the inventory, and of rows that name none:
+                        almalinux:9, alpine:3.19, arch, ...; default debian:12
   --kernel K            `uname -r` of the machine: the kernel is judged by the running one
   --json                one JSON document on standard output
 """
@@ -163,17 +166,23 @@ def _book(items: list[Installed], files: Iterable[str], release: str) -> Book:
     return Book(rows, frozenset(kev), frozenset(covered))
 
 
-def _oldest(items: Iterable[Installed], release: str) -> dict[str, bytes]:
-    """Source (as judged) -> key of its oldest installed version: no row at or below it can stand open."""
-    oldest: dict[str, bytes] = {}
+def _oldest(items: Iterable[Installed], release: str) -> dict[str, Any]:
+    """Source (as judged) -> key of its oldest installed version: no row at or below it can stand open.
+
+    None where keys of the release's order say nothing: another ecosystem's package, or an order without keys.
+    """
+    oldest: dict[str, Any] = {}
+    own, key = canonical(release), key_of(release)
+    sorts = key is not None and order_of(release) not in UNSORTED
     for item in items:
         unit = unit_of(item, release)
         if isinstance(unit, Unit):
             try:
-                key = deb_key(unit.version)
+                made = key(unit.version) if key is not None and sorts and unit.ecosystem == own else None
             except BadVersion:
                 continue  # not assessed, whatever the rows say
-            oldest[unit.source] = min(key, oldest.get(unit.source, key))
+            before = oldest.get(unit.source, made)
+            oldest[unit.source] = None if made is None or before is None else min(made, before)
     return oldest
 
 
@@ -194,6 +203,7 @@ def _document(answer: Assessment, release: str) -> str:
         "assessed": answer.assessed,
         "findings": [dict(zip(Finding._fields, f, strict=True)) for f in answer.findings],
         "not_assessed": [n._asdict() for n in answer.not_assessed],
+        "dismissed": [d._asdict() for d in answer.dismissed],
         "limits": LIMITS,
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), check_circular=False) + "\n"
@@ -208,6 +218,12 @@ def _text(answer: Assessment) -> str:
     lines += [f"not assessed\t{n.package}\t{n.version}\t{n.reason}" for n in answer.not_assessed]
     cves = len({f.cve for f in answer.findings})
     active = len({f.cve for f in answer.findings if f.role != "carrier"})
+    counted = Counter(d.code.replace("_", " ") for d in answer.dismissed)
+    if counted:
+        kinds = ", ".join(f"{n} {code}" for code, n in sorted(counted.items()))
+        told = "One row speaks" if counted.total() == 1 else f"{counted.total()} rows speak"
+        makes = "makes" if counted.total() == 1 else "make"
+        lines.append(f"{told} of what is installed and {makes} no finding: {kinds} (--json has each).")
     lines += [
         f"{len(answer.findings)} findings: {cves} CVEs, {active} of them in what can run here; "
         f"{answer.assessed} of {answer.packages} packages assessed.",

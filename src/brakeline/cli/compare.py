@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import TextIOWrapper
 from typing import Final, TextIO
 
 from brakeline.advisories.versions import ORDERS
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str], pairs: TextIO | None = None) -> int:
     if "--help" in arguments or "-h" in arguments:
         sys.stdout.write(USAGE)
         return 0
+    if pairs is None and isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # bytes that are no text are no version; the other lines are
     try:
         for line in run(arguments, pairs or sys.stdin):
             sys.stdout.write(line + "\n")

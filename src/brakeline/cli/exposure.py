@@ -14,7 +14,8 @@ from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 app = noun("What is vulnerable where, and since when.")
 STATES = {
     "fixable_now": "fixable now", "blocked": "fix is held or kept back", "reboot_due": "fixed, restart due",
-    "not_offered": "fix not in its repositories", "no_fix": "no fix yet", "unknown": "not known whether fixable",
+    "not_offered": "fix not in its repositories", "no_fix": "no fix yet",
+    "deferred": "the vendor postpones the fix", "unknown": "not known whether fixable",
     "carrier": "carried, does not run",
 }  # fmt: skip
 
@@ -131,6 +132,9 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
                    "where it stands", "since"]  # fmt: skip
         table(columns, rows, "None known.")
         talk(f"{len(rows)} of {len(answer['findings'])}; {len(answer['not_assessed'])} packages were not assessed.")
+        if answer["dismissed_counts"]:
+            counts = ", ".join(f"{n} {code.replace('_', ' ')}" for code, n in answer["dismissed_counts"].items())
+            talk(f"Advisories that make no finding: {counts}; --json has the first of them with the reason.")
         if answer["unknown_since_ms"] is not None:
             talk(f"Not heard since {when(answer['unknown_since_ms'])}: this may be old.")
         for sentence in answer["limits"]:

@@ -25,6 +25,7 @@ STATES: Final = {
     FindingState.REBOOT: Badge("↻", "restart due", Tone.WARN),
     FindingState.NOT_OFFERED: Badge("‖", "not offered", Tone.WARN),
     FindingState.NO_FIX: Badge("○", "no fix yet", Tone.IDLE),
+    FindingState.DEFERRED: Badge("○", "postponed", Tone.IDLE),
     FindingState.UNKNOWN: Badge("?", "not known", Tone.WARN),
 }
 PRIORITIES: Final = {
@@ -126,6 +127,10 @@ def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
         rest = len(answer.not_assessed) - 1
         more = f" and {rest:,} more" if rest else ""
         parts.append(f"Not assessed: {first.package} ({first.reason}){more}.")
+    if answer.dismissed:
+        counts = ", ".join(f"{n:,} {code.replace('_', ' ')}" for code, n in answer.dismissed_counts.items())
+        first_row = answer.dismissed[0]
+        parts.append(f"Advisories that make no finding: {counts}; such as {first_row.cve} ({first_row.reason}).")
     if answer.unknown_since_ms:
         parts.append(f"Not heard for {ago(answer.unknown_since_ms, now_ms).removesuffix(' ago')}: this may be old.")
     return " ".join(parts)

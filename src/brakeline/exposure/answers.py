@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from brakeline.advisories.model import Advisory, FeedState
-from brakeline.exposure.model import Finding, FindingState, NotAssessed
+from brakeline.exposure.model import Dismissed, Finding, FindingState, NotAssessed
 from brakeline.exposure.priority import UNJUDGED, Priority
 
 
@@ -33,6 +33,8 @@ class EndpointFindings:
     inventory_ms: int  # 0 = no inventory yet: nothing is known, not "nothing was found"
     unknown_since_ms: int | None
     limits: tuple[str, ...]
+    dismissed: tuple[Dismissed, ...] = ()  # rows that speak of it and make no finding; the first of them
+    dismissed_counts: dict[str, int] = field(default_factory=dict)  # of all of them, by code
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Invariants: standard library only (`zstandard` when such a file is met); bounded; a bad line is named and the whole
 file refused, because a partly read inventory would look safer than the machine is.
 Fields: `package` (or `name`), `version`; optional `source`, `source_version` (else as the binary), `arch` (or
-`architecture`), `state`, `origin`.
+`architecture`), `state`, `origin`, `ecosystem` ("pypi"; none = the system's own), `module` (rpm's MODULARITYLABEL),
+`owner` (the system package that these files belong to).
 """
 
 from __future__ import annotations
@@ -41,8 +42,13 @@ def _installed(row: dict[str, Any], name: str, number: int) -> Installed:
     package, version = get("package") or get("name"), get("version")
     fields = (
         package, get("source") or package, get("source_version") or version, version,
-        get("arch") or get("architecture") or "", get("state") or "ii", get("origin") or "",
+        get("arch") or get("architecture") or "", get("state") or "ii", get("origin") or "", get("ecosystem") or "",
+        get("module") or "", get("owner") or "",
     )  # fmt: skip
     if not package or not version or not all(type(field) is str for field in fields):
         raise BadInventory("package and version are needed, all fields are text", file=name, line=number)
+    try:
+        "".join(fields).encode()  # type: ignore[arg-type]
+    except UnicodeEncodeError:
+        raise BadInventory("a field is no valid text", file=name, line=number) from None
     return Installed(*fields)  # type: ignore[arg-type]

@@ -72,7 +72,7 @@ def counts_of(view: EndpointView, book: Book) -> Counts:
             continue
         active |= cves
         sources[unit.source] = (unit.version, max(len(cves), sources.get(unit.source, ("", 0))[1]))
-        offered = view.offered.get((unit.source, role))
+        offered = view.offered.get((unit.ecosystem, unit.source, role))
         fixable |= {row.cve for row in rows if state_of(row, offered, view.lists_known) is FindingState.FIXABLE}
     return Counts(
         packages=view.packages,
@@ -105,7 +105,7 @@ class Exposed:
         if role is Role.CARRIER:
             self.carriers.add(view.endpoint_id)
             return
-        state = state_of(row, view.offered.get((row.source, role)), view.lists_known)
+        state = state_of(row, view.offered.get((row.ecosystem, row.source, role)), view.lists_known)
         before = self.endpoints.get(view.endpoint_id)
         if before is None or _SEVERITY[state] > _SEVERITY[before]:
             self.endpoints[view.endpoint_id] = state  # where it stands worst: fixing one of two packages is not enough
@@ -117,7 +117,7 @@ class Exposed:
 
 _SEVERITY = {state: rank for rank, state in enumerate((
     FindingState.FIXABLE, FindingState.REBOOT, FindingState.BLOCKED, FindingState.NOT_OFFERED, FindingState.UNKNOWN,
-    FindingState.NO_FIX,
+    FindingState.DEFERRED, FindingState.NO_FIX,
 ))}  # fmt: skip
 
 

@@ -1,53 +1,135 @@
 """The whole decision of exposure, pure: installed packages x advisories -> findings and what was not judged.
 
-Invariants: matched by *source* package and source version within one ecosystem and release; an advisory row is a
-half-open interval of versions; nothing is looked up by version lists (a rebuild or a superseded point release is
-simply a version between others). In distributions nearly every row begins at the first version, so the open rows
-of a unit are a *suffix* of its source's rows sorted by fixed key: one `bisect` answers for all of them.
-`Book` is what a service or a process keeps; `assess` answers for one inventory.
+Invariants: matched by the package that the vendor's advisories name (nearly always the *source*) and its version, in
+that ecosystem's own order; an advisory row is an interval of versions; nothing is looked up by version lists (a rebuild
+or a superseded point release is simply a version between others). In distributions nearly every row begins at the first
+version, so the open rows of a unit are a *suffix* of its source's rows sorted by fixed key: one `bisect` answers for
+all of them. Rows with a beginning, with a last vulnerable version, of a module stream, or in an order that cannot be
+sorted are asked one by one. `Book` is what a service or a process keeps; `assess` answers for one inventory.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from brakeline.advisories.model import Advisory
-from brakeline.core.debversion import BadVersion, deb_key
-from brakeline.exposure.model import Assessment, Finding, Installed, NotAssessed, Role, Unit
-from brakeline.exposure.units import is_installed, role_of, running_kernel_missing, unit_of
+from brakeline.advisories.ecosystems import SYSTEMS, UNSORTED, Key, canonical, key_of, name_of, order_of
+from brakeline.advisories.model import DEBIAN_12, Advisory
+from brakeline.core.debversion import BadVersion
+from brakeline.exposure import kernels
+from brakeline.exposure.model import UNREADABLE, Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
+from brakeline.exposure.streams import is_modular, speaks_of
+from brakeline.exposure.units import ecosystem_of, is_installed, role_of, unit_of
+
+OPEN = frozenset(("fixed", "open", "deferred"))  # states that make findings
+
+
+class Interval(NamedTuple):
+    """A row and the keys of its ends; None = it has no such end."""
+
+    row: Advisory
+    introduced: Any
+    fixed: Any
+    last: Any
+
+    def holds(self, key: Any) -> bool:
+        """Whether the version of `key` lies within."""
+        if self.introduced is not None and key < self.introduced:
+            return False
+        return (self.fixed is None or key < self.fixed) and (self.last is None or not self.last < key)
 
 
 class Shelf:
-    """The rows of one (ecosystem, source): simple ones (from the first version on) by fixed key, and the others."""
+    """The rows of one (ecosystem, source): simple ones (from the first version on) by fixed key, and the others.
 
-    __slots__ = ("fixed_keys", "others", "simple")
+    `dismissed`: rows that make no finding, each with a code and the reason.
+    """
 
-    def __init__(self, rows: Iterable[Advisory]) -> None:
-        simple, self.others = [], []
+    __slots__ = ("_key", "_rpm", "dismissed", "fixed_keys", "others", "simple")
+
+    def __init__(self, rows: Iterable[Advisory], ecosystem: str = DEBIAN_12) -> None:
+        """Raises `BadVersion` if nobody knows how `ecosystem` orders versions."""
+        key, order = key_of(ecosystem), order_of(ecosystem)
+        if key is None:
+            raise BadVersion("how this ecosystem orders its versions is not known", ecosystem=ecosystem)
+        self._key, self._rpm = key, order == "rpm"
+        self.dismissed: list[tuple[Advisory, str, str]] = []
+        self.others: list[Interval] = []
+        simple: list[Interval] = []
+        for interval in self._intervals(list(rows)):
+            row = interval.row
+            plain = interval.fixed is not None and interval.introduced is None and interval.last is None
+            modular = self._rpm and is_modular(row.fixed, row.module)
+            (simple if plain and not modular and order not in UNSORTED else self.others).append(interval)
+        simple = sorted(_lowest(simple) if self._rpm else simple, key=lambda i: (i.fixed, i.row.cve))
+        self.fixed_keys = [i.fixed for i in simple]
+        self.simple = [i.row for i in simple]
+
+    def _intervals(self, rows: list[Advisory]) -> Iterable[Interval]:
+        withdrawn = {(row.id, row.cve): row.reason for row in rows if row.state == "withdrawn"}
         for row in rows:
-            if row.state == "fixed" and not row.introduced:
-                simple.append((deb_key(row.fixed), row.cve, row))
-            elif row.state in ("fixed", "open"):
-                self.others.append(row)
-        simple.sort(key=lambda entry: entry[:2])
-        self.fixed_keys = [key for key, _, _ in simple]
-        self.simple = [row for _, _, row in simple]
+            taken_back = row.state == "withdrawn" or (row.id and (row.id, row.cve) in withdrawn)
+            if taken_back:
+                reason = withdrawn[row.id, row.cve] or "its makers have withdrawn it"
+                self.dismissed.append((row, "withdrawn", reason))
+            elif row.state not in OPEN:
+                self.dismissed.append((row, row.state, row.reason or "the vendor says that it is not affected"))
+            else:
+                try:
+                    yield interval_of(row, self._key)
+                except BadVersion as e:
+                    self.dismissed.append((row, UNREADABLE, str(e)))
 
     def cut(self, version: str) -> int:
         """The number of simple rows that `version` has the fix of; the rest is open. Raises `BadVersion`."""
-        return bisect_right(self.fixed_keys, deb_key(version))
+        return bisect_right(self.fixed_keys, self._key(version))
 
-    def open_rows(self, version: str) -> list[Advisory]:
-        """Every row that stands open for `version`, by CVE."""
-        key = deb_key(version)
-        rows = self.simple[bisect_right(self.fixed_keys, key) :]
-        rows += [row for row in self.others if _within(row, key)]
-        return sorted(rows, key=lambda row: row.cve)
+    def open_rows(self, version: str, module: str = "") -> list[Advisory]:
+        """Every row that stands open for `version`, by CVE; one for each. Raises `BadVersion`."""
+        key = self._key(version)
+        modular = self._rpm and is_modular(version, module)
+        rows = [] if modular else self.simple[bisect_right(self.fixed_keys, key) :]
+        others = self.others
+        if others and self._rpm:
+            others = _lowest([i for i in others if speaks_of(i.row, version, module)])
+        rows += [i.row for i in others if i.holds(key)]
+        rows.sort(key=lambda row: row.cve)
+        return rows if len({row.cve for row in rows}) == len(rows) else self._one_for_each(rows)
+
+    def _one_for_each(self, rows: list[Advisory]) -> list[Advisory]:
+        """Of several rows that hold one CVE open, the one that closes it last: only then is it closed."""
+        found: dict[str, Advisory] = {}
+        for row in rows:
+            other = found.get(row.cve)
+            if other is None or (other.fixed and (not row.fixed or self._key(other.fixed) < self._key(row.fixed))):
+                found[row.cve] = row
+        return list(found.values())
 
 
-def _within(row: Advisory, key: bytes) -> bool:
-    return (not row.introduced or deb_key(row.introduced) <= key) and (not row.fixed or key < deb_key(row.fixed))
+def interval_of(row: Advisory, key: Key) -> Interval:
+    """`row` with the keys of its ends. Raises `BadVersion`."""
+    return Interval(
+        row, key(row.introduced) if row.introduced else None, key(row.fixed) if row.fixed else None,
+        key(row.last_affected) if row.last_affected else None,
+    )  # fmt: skip
+
+
+def _lowest(intervals: list[Interval]) -> list[Interval]:
+    """An rpm advisory that names several builds with its fix (one for each minor release) is closed by any of them.
+
+    Elsewhere several intervals of an advisory are branches, and a version is vulnerable in any of them.
+    """
+    if not any(interval.row.id for interval in intervals):
+        return intervals
+    found: dict[object, Interval] = {}
+    for number, interval in enumerate(intervals):
+        row = interval.row
+        name = (row.id, row.cve, row.introduced, row.module) if row.id and row.fixed else number
+        other = found.get(name)
+        if other is None or interval.fixed < other.fixed:
+            found[name] = interval
+    return list(found.values())
 
 
 class Book:
@@ -60,11 +142,15 @@ class Book:
     ) -> None:
         """`ecosystems`: releases that are known although no row of theirs is given."""
         self._rows: dict[tuple[str, str], list[Advisory]] = {}
+        plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
         for row in rows:
-            self._rows.setdefault((row.ecosystem, row.source), []).append(row)
+            named = row if row.ecosystem == plain else _named(row)
+            if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
+                plain = row.ecosystem
+            self._rows.setdefault((named.ecosystem, named.source), []).append(named)
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}
-        self.ecosystems = ecosystems | {ecosystem for ecosystem, _ in self._rows}
+        self.ecosystems = frozenset(map(canonical, ecosystems)) | {ecosystem for ecosystem, _ in self._rows}
         self.kev = kev
 
     def shelf(self, ecosystem: str, source: str) -> Shelf | None:
@@ -72,16 +158,29 @@ class Book:
         name = (ecosystem, source)
         found = self._shelves.get(name)
         if found is None and name in self._rows:
-            found = self._shelves[name] = Shelf(self._rows[name])
+            found = self._shelves[name] = Shelf(self._rows[name], ecosystem)
         return found
+
+    def rows_of(self, ecosystem: str, source: str) -> list[Advisory]:
+        """Every row of one package, also those that make no finding; names are canonical."""
+        return self._rows.get((ecosystem, source), [])
 
     def open_rows(self, unit: Unit) -> tuple[Advisory, ...]:
         """Rows that stand open for `unit`, by CVE; remembered, because a fleet has few distinct units."""
         found = self._cache.get(unit)
         if found is None:
             shelf = self.shelf(unit.ecosystem, unit.source)
-            found = self._cache[unit] = tuple(shelf.open_rows(unit.version)) if shelf else ()
+            found = self._cache[unit] = tuple(shelf.open_rows(unit.version, unit.module)) if shelf else ()
         return found
+
+
+def _named(row: Advisory) -> Advisory:
+    """`row` under the names that units have."""
+    ecosystem = canonical(row.ecosystem)
+    source = name_of(ecosystem, row.source)
+    if ecosystem == row.ecosystem and source == row.source:
+        return row
+    return row._replace(ecosystem=ecosystem, source=source)
 
 
 Judged = tuple[list[tuple[Installed, Unit, Role]], tuple[NotAssessed, ...]]
@@ -97,17 +196,21 @@ def judge(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str = 
         if isinstance(unit, NotAssessed):
             missing.append(unit)
         else:
-            judged.append((item, unit, role_of(item.package, unit.source, kernel)))
-    gap = running_kernel_missing(present, kernel)
+            judged.append((item, unit, role_of(item, unit, kernel)))
+    gap = kernels.missing(present, kernel, order_of(ecosystem))
     return judged, (*missing, gap) if gap else tuple(missing)
 
 
 def _unit(item: Installed, book: Book, ecosystem: str) -> Unit | NotAssessed:
-    if ecosystem not in book.ecosystems:
-        return NotAssessed(item.package, item.version, "no_data", f"no advisory data for {ecosystem} is loaded")
+    own = ecosystem_of(item, ecosystem)
+    if own not in book.ecosystems and not item.owner:
+        return NotAssessed(item.package, item.version, "no_data", f"no advisory data for {own} is loaded")
     unit = unit_of(item, ecosystem)
     if isinstance(unit, Unit):
         try:
+            (key_of(unit.ecosystem) or str)(
+                unit.version
+            )  # also where no row speaks of it: what cannot be judged is said
             book.open_rows(unit)
         except BadVersion as e:
             return NotAssessed(item.package, item.version, "bad_version", str(e))
@@ -117,13 +220,21 @@ def _unit(item: Installed, book: Book, ecosystem: str) -> Unit | NotAssessed:
 def assess(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str = "") -> Assessment:
     """The findings of one inventory, in order of (package, cve). `kernel` = `uname -r`, "" = not known."""
     judged, missing = judge(items, book, ecosystem, kernel)
+    judged.sort(key=lambda entry: entry[0].package)
     kev, findings = book.kev, []
-    for item, unit, role in sorted(judged, key=lambda entry: entry[0].package):
+    for item, unit, role in judged:
         for row in book.open_rows(unit):
             findings.append(
                 Finding(
                     item.package, unit.source, unit.version, row.cve, row.fixed, row.dist, row.date,
-                    unit.version, item.version, role.value, row.cve in kev,
+                    unit.version, item.version, role.value, row.cve in kev, unit.ecosystem,
                 )
             )  # fmt: skip
-    return Assessment(tuple(findings), missing, len(judged) + len(missing))
+    return Assessment(tuple(findings), missing, len(judged) + len(missing), tuple(_dismissed(judged, book)))
+
+
+def _dismissed(judged: list[tuple[Installed, Unit, Role]], book: Book) -> Iterable[Dismissed]:
+    for item, unit, _ in judged:
+        shelf = book.shelf(unit.ecosystem, unit.source)
+        for row, code, reason in shelf.dismissed if shelf else ():
+            yield Dismissed(item.package, unit.source, row.cve, code, reason)

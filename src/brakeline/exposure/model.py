@@ -7,7 +7,14 @@ decide with them, `service` stores counts of them.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from brakeline.advisories.model import DEBIAN_12
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNREADABLE: Final = "unreadable"
 
 
 class Unit(NamedTuple):
@@ -16,6 +23,7 @@ class Unit(NamedTuple):
     ecosystem: str  # "debian:12"
     source: str
     version: str  # source version
+    module: str = ""  # stream that it was built in, "nodejs:18"; "" = none
 
 
 class Role(StrEnum):
@@ -33,6 +41,7 @@ class FindingState(StrEnum):
     REBOOT = "reboot_due"  # the fix is installed; what runs is older
     NOT_OFFERED = "not_offered"  # a fix exists, the endpoint's repositories do not have it
     NO_FIX = "no_fix"  # the vendor has none yet
+    DEFERRED = "deferred"  # the vendor has none and says that it will not come soon, or not at all (no-dsa, postponed)
     UNKNOWN = "unknown"  # whether a fix is offered is not known (no pending updates were reported)
 
 
@@ -46,6 +55,9 @@ class Installed(NamedTuple):
     architecture: str = ""
     state: str = "ii"
     origin: str = ""  # label of the repository that has this version; "" = none has it (superseded, or by hand)
+    ecosystem: str = ""  # "" or deb, rpm, apk, alpm = the system's own; else the registry's, "pypi"
+    module: str = ""  # rpm's MODULARITYLABEL
+    owner: str = ""  # system package that these files belong to: egg-info inside a deb
 
 
 class NotAssessed(NamedTuple):
@@ -53,8 +65,8 @@ class NotAssessed(NamedTuple):
 
     package: str
     version: str
-    code: str  # third_party | other_lineage | no_data | bad_version | unmapped_source | running_kernel_unknown
-    # | no_provider (then `package` is the whole system)
+    code: str  # third_party | other_lineage | other_manager | owned | no_data | no_order | bad_version
+    # | unmapped_source | running_kernel_unknown | no_provider (then `package` is the whole system)
     reason: str
 
 
@@ -72,6 +84,26 @@ class Finding(NamedTuple):
     version: str  # of the binary package, as the package manager shows it
     role: str = "active"  # a Role
     kev: bool = False
+    ecosystem: str = DEBIAN_12  # whose order `installed` and `fixed` are to be compared in
+
+
+class Dismissed(NamedTuple):
+    """A row that speaks of an installed package and makes no finding, so that silence is explained."""
+
+    package: str
+    source: str
+    cve: str
+    code: str  # not_affected | withdrawn | unreadable
+    reason: str
+
+
+DISMISSED_SHOWN: Final = 200  # a vendor's list of what a kernel is not affected by has thousands
+
+
+def told(dismissed: Sequence[Dismissed]) -> tuple[tuple[Dismissed, ...], dict[str, int]]:
+    """The first of them, those that nobody could read before the others, and how many there are of each code."""
+    chosen = sorted(dismissed, key=lambda d: (d.code != UNREADABLE, d.code, d.package, d.cve))[:DISMISSED_SHOWN]
+    return tuple(chosen), {code: sum(d.code == code for d in dismissed) for code in sorted({d.code for d in dismissed})}
 
 
 class Assessment(NamedTuple):
@@ -80,6 +112,7 @@ class Assessment(NamedTuple):
     findings: tuple[Finding, ...]
     not_assessed: tuple[NotAssessed, ...]
     packages: int  # installed ones that were looked at
+    dismissed: tuple[Dismissed, ...] = ()
 
     @property
     def assessed(self) -> int:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from brakeline.advisories.model import Advisory
-from brakeline.core.debversion import BadVersion, deb_key
+from brakeline.advisories.ecosystems import SYSTEMS, key_of, order_of
+from brakeline.advisories.model import DEBIAN_12, Advisory
+from brakeline.core.debversion import BadVersion
+from brakeline.exposure import kernels
 from brakeline.exposure.model import FindingState, Installed, Role, Unit
-from brakeline.exposure.units import KERNEL_IMAGE, KERNEL_SOURCES
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 _REBUILD = re.compile(r"\+b[0-9]+$")  # a rebuild without a change of the source
@@ -26,7 +27,7 @@ NEWEST = b"\xff"  # key of "newer than installed, by how much is not known"; abo
 class Offered(NamedTuple):
     """The newest version of one source that this endpoint's own repositories have."""
 
-    key: bytes  # of the source version
+    key: Any  # of the source version, in its ecosystem's order; `NEWEST` = above all of them
     state: FindingState  # FIXABLE, BLOCKED or REBOOT
     note: str = ""
 
@@ -41,16 +42,16 @@ def candidate_source(item: Installed, candidate: str) -> str | None:
     return bare[len(prefix) :]
 
 
-def candidate_key(item: Installed, candidate: str) -> bytes:
+def candidate_key(item: Installed, candidate: str, ecosystem: str = DEBIAN_12) -> Any:
     """Key of `candidate_source`; `NEWEST` where it is not known."""
-    source = candidate_source(item, candidate)
+    source, key = candidate_source(item, candidate), key_of(ecosystem)
     try:
-        return NEWEST if source is None else deb_key(source)
+        return NEWEST if source is None or key is None else key(source)
     except BadVersion:
         return NEWEST
 
 
-Offers = dict[tuple[str, Role], Offered]
+Offers = dict[tuple[str, str, Role], Offered]  # by ecosystem, source and role
 
 
 def offers(judged: Iterable[tuple[Installed, Unit, Role]], pending: Iterable[PendingUpdate]) -> Offers:
@@ -62,30 +63,43 @@ def offers(judged: Iterable[tuple[Installed, Unit, Role]], pending: Iterable[Pen
     updates = {(update.name, update.architecture): update for update in pending}
     found: Offers = {}
     for item, unit, role in judged:
-        image = unit.source in KERNEL_SOURCES and item.package.startswith(KERNEL_IMAGE)
+        order = order_of(unit.ecosystem)
+        image = kernels.is_of_kernel(unit.source, order) and kernels.draws_image(item.package, order)
         update = updates.get((item.package, item.architecture))
         if update is not None:
             state = FindingState.FIXABLE if update.state in _INSTALLABLE else FindingState.BLOCKED
-            offered = Offered(candidate_key(item, update.candidate), state, update.reason)
-        elif image and role is Role.CARRIER and item.package[len(KERNEL_IMAGE)].isdigit():
-            offered = Offered(deb_key(unit.version), FindingState.REBOOT, f"{item.package} is installed, not running")
+            offered = Offered(candidate_key(item, update.candidate, unit.ecosystem), state, update.reason)
+        elif image and role is Role.CARRIER and kernels.is_image(item.package, order):
+            key = (key_of(unit.ecosystem) or str)(unit.version)
+            offered = Offered(key, FindingState.REBOOT, f"{item.package} is installed, not running")
         else:
             continue
         for concerned in (Role.ACTIVE, Role.CARRIER) if image else (role,):
-            if _better(offered, found.get((unit.source, concerned))):
-                found[unit.source, concerned] = offered
+            name = (unit.ecosystem, unit.source, concerned)
+            if _better(offered, found.get(name)):
+                found[name] = offered
     return found
 
 
 def _better(new: Offered, old: Offered | None) -> bool:
     rank = {FindingState.BLOCKED: 0, FindingState.REBOOT: 1, FindingState.FIXABLE: 2}
-    return old is None or (rank[new.state], new.key) > (rank[old.state], old.key)
+    if old is None or rank[new.state] != rank[old.state]:
+        return old is None or rank[new.state] > rank[old.state]
+    return old.key is not NEWEST and bool(new.key is NEWEST or old.key < new.key)
 
 
 def state_of(row: Advisory, offered: Offered | None, lists_known: bool) -> FindingState:
     """Where an open row stands. `lists_known`: whether the endpoint's package lists were ever refreshed."""
-    if not row.fixed:
-        return FindingState.NO_FIX
-    if offered is not None and deb_key(row.fixed) <= offered.key:
+    closable = bool(row.fixed or row.last_affected)
+    if closable and offered is not None and (offered.key is NEWEST or _reaches(row, offered.key)):
         return offered.state
-    return FindingState.NOT_OFFERED if lists_known else FindingState.UNKNOWN
+    if not row.fixed:
+        return FindingState.DEFERRED if row.state == "deferred" else FindingState.NO_FIX
+    asked = lists_known and order_of(row.ecosystem) in SYSTEMS  # what a registry has, no package list says
+    return FindingState.NOT_OFFERED if asked else FindingState.UNKNOWN
+
+
+def _reaches(row: Advisory, key: Any) -> bool:
+    """Whether the version of `key` closes `row`."""
+    made = key_of(row.ecosystem) or str
+    return bool(made(row.fixed) <= key if row.fixed else made(row.last_affected) < key)

@@ -30,7 +30,7 @@ from brakeline.exposure.closing import closing
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import assess, judge
-from brakeline.exposure.model import FindingState, Role
+from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranking import Ranking
@@ -67,11 +67,13 @@ class ExposureService(Ranking):
         async with self._db.tenant(tenant_id) as conn:
             times = await store.source_times(conn, endpoint_id)
         refreshed = lists_known(detail, bool(pending))
-        rows = {(row.source, row.cve): row for row in known.rows if row.source in {f.source for f in answer.findings}}
+        sources = {(f.ecosystem, f.source) for f in answer.findings}
+        rows = {(r.ecosystem, r.source, r.cve, r.fixed): r for name in sources for r in self._book.rows_of(*name)}
         now, internet, found = self.known_now(known), INTERNET_TAG in detail.summary.tags, []
         for finding in answer.findings:
-            offer = offered.get((finding.source, Role(finding.role)))
-            state = state_of(rows[finding.source, finding.cve], offer, refreshed)
+            name = (finding.ecosystem, finding.source)
+            offer = offered.get((*name, Role(finding.role)))
+            state = state_of(rows[*name, finding.cve, finding.fixed], offer, refreshed)
             since = times.get(finding.source)
             note = offer.note if offer and state is offer.state else ""
             since_ms = since.first_seen_ms if since and since.resolved_ms is None else None
@@ -84,6 +86,7 @@ class ExposureService(Ranking):
         return EndpointFindings(
             endpoint_id, tuple(f for _, f in found), (*unprovided(detail), *answer.not_assessed), answer.packages,
             detail.summary.inventory_ms, self._unknown_since(detail.summary), self.limits(known),
+            *told(answer.dismissed),
         )  # fmt: skip
 
     async def summary(self, principal: Principal) -> FleetExposure:

@@ -7,20 +7,42 @@ Each rule answers a known class of false alarms or misses:
 - backports are another line of versions than the release that the advisories speak of;
 - `-signed` sources are mapped to the source that was signed, else linux-image would be missed while linux-libc-dev
   is shown;
-- binaries of the kernel's source carry its version but do not run it; the kernel is the image that `uname -r` names.
+- binaries of the kernel's source carry its version but do not run it: `kernels`;
+- a language's metadata whose files a system package owns (egg-info inside a deb) is that package, and is judged there;
+- packages of a registry are judged by the registry's own advisories, whatever system they lie on.
 """
 
 from __future__ import annotations
 
 import re
 
+from brakeline.advisories.ecosystems import SYSTEMS, canonical, name_of, order_of
+from brakeline.exposure import kernels
 from brakeline.exposure.model import Installed, NotAssessed, Role, Unit
+from brakeline.exposure.streams import stream_of
 
-VENDOR_ORIGINS = {"debian": frozenset(("Debian", "Debian-Security"))}
+# The vendor's own names for its repositories, as each package manager tells them: a label of apt, an id of dnf (of
+# "anaconda", the installer, too), a vendor tag of rpm, a repository of pacman.
+_RED_HAT_REPOSITORIES = frozenset((
+    "anaconda", "baseos", "appstream", "crb", "powertools", "extras", "highavailability", "resilientstorage", "nfv",
+    "rt", "sap", "saphana",
+))  # fmt: skip
+VENDOR_ORIGINS = {
+    "debian": frozenset(("Debian", "Debian-Security")),
+    "ubuntu": frozenset(("Ubuntu",)),
+    "almalinux": frozenset(("AlmaLinux", "AlmaLinux OS Foundation")) | _RED_HAT_REPOSITORIES,
+    "rocky": frozenset(("Rocky", "Rocky Linux", "Rocky Enterprise Software Foundation")) | _RED_HAT_REPOSITORIES,
+    "rhel": frozenset(("Red Hat", "Red Hat, Inc.")),
+    "fedora": frozenset(("Fedora", "Fedora Project", "fedora", "updates", "anaconda")),
+    "opensuse-leap": frozenset(("openSUSE", "SUSE LLC <https://www.suse.com/>")),
+    "alpine": frozenset(("Alpine", "Alpine Linux")),
+    "arch": frozenset(("Arch", "Arch Linux", "core", "extra", "multilib")),
+    "pypi": frozenset(("PyPI",)),
+    "npm": frozenset(("npm",)),
+}
+BINARY_NAMED = frozenset(("almalinux",))  # whose advisories name binary packages, not the sources that they come from
 BACKPORT_MARK = "~bpo"
-KERNEL_SOURCES = frozenset(("linux",))
-KERNEL_IMAGE = "linux-image-"
-_CARRIER_ENDINGS = ("-doc", "-dbgsym", "-dbg")
+_CARRIER_ENDINGS = {"deb": ("-doc", "-dbgsym", "-dbg"), "rpm": ("-doc", "-debuginfo", "-debugsource"), "apk": ("-doc",)}
 
 # signed source -> (unsigned source, does its version begin with a template counter "1+").
 # The signing templates of these sources write the unsigned version with "+" for "-" (Debian's secure boot process).
@@ -39,17 +61,34 @@ def is_installed(state: str) -> bool:
     return state[1:2] not in ("n", "c")
 
 
+def ecosystem_of(item: Installed, ecosystem: str) -> str:
+    """The canonical ecosystem that `item` is judged in; `ecosystem` is the system's, "debian:12"."""
+    return canonical(ecosystem if not item.ecosystem or item.ecosystem in SYSTEMS else item.ecosystem)
+
+
 def unit_of(item: Installed, ecosystem: str) -> Unit | NotAssessed:
-    """The unit that `item` is judged as in `ecosystem` ("debian:12")."""
-    vendor = ecosystem.partition(":")[0]
-    known = VENDOR_ORIGINS.get(vendor, frozenset())
-    lineage = "backports" in item.origin.lower() or BACKPORT_MARK in item.source_version
-    if lineage:
-        return _not(item, "other_lineage", f"a backport: advisories of {ecosystem} speak of another line of versions")
-    if item.origin and item.origin not in known:
+    """The unit that `item` is judged as on a system of `ecosystem` ("debian:12")."""
+    if item.owner:
+        return _not(item, "owned", f"its files belong to the package {item.owner}, which is judged in its place")
+    own = ecosystem_of(item, ecosystem)
+    vendor, order = own.partition(":")[0], order_of(own)
+    if not order:
+        return _not(item, "no_order", f"how {own} orders its versions is not known here")
+    if item.ecosystem in SYSTEMS and item.ecosystem != order:
+        return _not(item, "other_manager", f"a package of {item.ecosystem}: advisories of {own} do not speak of it")
+    if "backports" in item.origin.lower() or BACKPORT_MARK in item.source_version:
+        return _not(item, "other_lineage", f"a backport: advisories of {own} speak of another line of versions")
+    if item.origin and item.origin not in VENDOR_ORIGINS.get(vendor, frozenset()):
         return _not(item, "third_party", f"comes from {item.origin}: the advisories of {vendor} do not speak of it")
-    if "-signed" not in item.source:
-        return Unit(ecosystem, item.source, item.source_version)
+    if order == "deb" and "-signed" in item.source:
+        return _signed(item, own)
+    if vendor in BINARY_NAMED:
+        return Unit(own, item.package, item.version, stream_of(item.module))
+    module = stream_of(item.module) if item.module else ""
+    return Unit(own, item.source if order in SYSTEMS else name_of(own, item.source), item.source_version, module)
+
+
+def _signed(item: Installed, ecosystem: str) -> Unit | NotAssessed:
     mapped = unsigned(item.source, item.source_version, item.version)
     if mapped is None:
         return _not(item, "unmapped_source", f"which source {item.source} {item.source_version} signs is not known")
@@ -77,18 +116,12 @@ def unsigned(source: str, source_version: str, version: str) -> tuple[str, str] 
     return None
 
 
-def role_of(package: str, source: str, kernel: str) -> Role:
-    """Whether a package of `source` (unsigned name) can run what it carries; `kernel` = `uname -r`, "" = not known."""
-    if source in KERNEL_SOURCES:
-        image = package.removeprefix(KERNEL_IMAGE).removesuffix("-unsigned")  # headers and tools are never the kernel
-        return Role.ACTIVE if image == kernel or (not kernel and image[:1].isdigit()) else Role.CARRIER
-    return Role.CARRIER if package.endswith(_CARRIER_ENDINGS) else Role.ACTIVE
-
-
-def running_kernel_missing(items: list[Installed], kernel: str) -> NotAssessed | None:
-    """A gap that must be said: kernel images are installed, the running kernel is of none of them."""
-    images = {i.package for i in items if i.package.startswith(KERNEL_IMAGE) and i.package[len(KERNEL_IMAGE)].isdigit()}
-    if not kernel or not images or images & {KERNEL_IMAGE + kernel, KERNEL_IMAGE + kernel + "-unsigned"}:
-        return None
-    reason = f"the running kernel {kernel} belongs to no installed package: whether it is vulnerable is not known"
-    return NotAssessed(KERNEL_IMAGE + kernel, kernel, "running_kernel_unknown", reason)
+def role_of(item: Installed, unit: Unit, kernel: str) -> Role:
+    """Whether `item`, judged as `unit`, can run what it carries; `kernel` = `uname -r`, "" = not known."""
+    order = order_of(unit.ecosystem)
+    if kernels.is_of_kernel(unit.source, order) or (
+        item.source != unit.source and kernels.is_of_kernel(item.source, order)
+    ):
+        image = kernels.is_image(item.package, order)
+        return Role.ACTIVE if image and (not kernel or kernels.runs(item, kernel, order)) else Role.CARRIER
+    return Role.CARRIER if item.package.endswith(_CARRIER_ENDINGS.get(order, ())) else Role.ACTIVE

@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brakeline.advisories.versions import KEYS
+from brakeline.advisories.versions import KEYS, ORDERS
 from brakeline.advisories.versions.maven import compare
 from brakeline.advisories.versions.parts import VERSION_CHARS_MAX
 from brakeline.core.debversion import BadVersion
@@ -131,3 +131,28 @@ def test_maven_s_order_is_not_transitive_which_is_why_it_has_no_key() -> None:
 def test_what_is_no_version_is_refused(ecosystem: str, version: str) -> None:
     with pytest.raises(BadVersion):
         KEYS[ecosystem](version)
+
+
+USUAL = {
+    "maven": st.from_regex(r"(?a:[0-9]{1,2}(\.[0-9]{1,2}){0,2}(-(alpha|beta|rc|sp)-?[1-3])?)", fullmatch=True),
+    "alpm": st.from_regex(r"(?a:([0-2]:)?[0-9]{1,2}(\.[0-9]{1,2}){0,2}(rc|a)?[0-9]?-[1-3])", fullmatch=True),
+}
+
+
+@pytest.mark.parametrize("ecosystem", ORDERS)
+@given(data=st.data())
+def test_the_order_is_reflexive_antisymmetric_and_transitive(ecosystem: str, data: st.DataObject) -> None:
+    """Maven's and Arch's for versions as people write them: for all others it is not, and there is no key."""
+    texts = USUAL.get(ecosystem, st.text("012.-~ab_+r", min_size=1, max_size=8))
+    order, three = ORDERS[ecosystem], [data.draw(texts) for _ in range(3)]
+    try:
+        signs = {(a, b): order(a, b) for a in three for b in three}
+    except BadVersion:
+        return
+    for a, b in signs:
+        assert signs[a, a] == 0
+        assert (signs[a, b] > 0, signs[a, b] < 0) == (signs[b, a] < 0, signs[b, a] > 0)
+    for a, b in signs:
+        for c in three:
+            if signs[a, b] <= 0 and signs[b, c] <= 0:
+                assert signs[a, c] <= 0, (a, b, c)

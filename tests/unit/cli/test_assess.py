@@ -166,3 +166,78 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--help")
     assert code == 0
     assert out.startswith("Usage: brakeline exposure assess")
+
+
+def test_one_inventory_with_packages_of_every_ecosystem(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A system of rpms with Python, npm and Maven packages on it; rows of one file, each in its own order."""
+    items = [
+        {"package": "curl", "version": "7.76.1-26.el9"},
+        {"package": "Py.YAML", "version": "6.0rc1", "ecosystem": "pypi"},
+        {"package": "dnf-lib", "version": "1", "ecosystem": "pypi", "owner": "python3-dnf"},
+        {"package": "left", "version": "1.0.0", "ecosystem": "npm"},
+        {"package": "org:core", "version": "2.0-rc1", "ecosystem": "maven"},
+    ]
+    rows = [
+        {"source": "curl", "cve": "CVE-2025-1", "fixed": "7.76.1-29.el9", "ecosystem": "AlmaLinux:9"},
+        {"source": "curl", "cve": "CVE-2025-2", "fixed": "7.76.1-25.el9"},
+        {"source": "py-yaml", "cve": "CVE-2025-3", "fixed": "6.0", "ecosystem": "PyPI"},
+        {
+            "source": "left",
+            "cve": "CVE-2025-4",
+            "fixed": "",
+            "last_affected": "1.0.0",
+            "state": "open",
+            "ecosystem": "npm",
+        },
+        {
+            "source": "left",
+            "cve": "CVE-2025-5",
+            "fixed": "9.0.0",
+            "state": "withdrawn",
+            "reason": "wrong",
+            "ecosystem": "npm",
+        },
+        {"source": "org:core", "cve": "CVE-2025-6", "fixed": "2.0", "ecosystem": "Maven"},
+        {"source": "other", "cve": "CVE-2025-7", "fixed": "2.0", "ecosystem": "Maven"},
+    ]
+    (tmp_path / "i").write_text("\n".join(map(json.dumps, items)))
+    (tmp_path / "a").write_text("\n".join(map(json.dumps, rows)))
+    words = ("--inventory", str(tmp_path / "i"), "--advisories", str(tmp_path / "a"), "--release", "almalinux:9.4")
+    code, out, _ = run(capsys, *words, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert [(f["ecosystem"], f["cve"]) for f in document["findings"]] == [
+        ("pypi", "CVE-2025-3"), ("almalinux:9", "CVE-2025-1"), ("npm", "CVE-2025-4"), ("maven", "CVE-2025-6"),
+    ]  # fmt: skip
+    assert [n["code"] for n in document["not_assessed"]] == ["owned"]
+    assert [(d["cve"], d["code"], d["reason"]) for d in document["dismissed"]] == [("CVE-2025-5", "withdrawn", "wrong")]
+    assert "1 rows" not in run(capsys, *words)[1]
+    assert "one row speaks of what is installed and makes no finding: 1 withdrawn" in run(capsys, *words)[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"fixed": "2", "last_affected": "1"}, "not with both"),
+        ({"fixed": "", "state": "open", "introduced": "2.0.0", "last_affected": "1.0.0"}, "last_affected is before"),
+        ({"fixed": "1.0.0", "introduced": "1.0.0"}, "introduced is not before fixed"),
+        ({"fixed": "1.0.0", "ecosystem": "hex"}, "orders its versions is not known"),
+        ({"fixed": "one", "ecosystem": "npm"}, "no version"),
+        ({"fixed": "1.0.0", "module": 1}, "row 1 misses or garbles a field"),
+    ],
+)  # fmt: skip
+def test_a_row_that_says_nothing_sensible_refuses_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, row: dict[str, object], says: str
+) -> None:
+    (tmp_path / "i").write_text(json.dumps({"package": "x", "version": "1.0.0", "ecosystem": "npm"}))
+    (tmp_path / "a").write_text(json.dumps({"source": "x", "cve": "CVE-1", "ecosystem": "npm", **row}))
+    code, out, err = run(capsys, "--inventory", str(tmp_path / "i"), "--advisories", str(tmp_path / "a"))
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_an_inventory_with_text_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "i").write_text('{"package":"x","version":"\\ud800"}')
+    (tmp_path / "a").write_text(json.dumps(ROW))
+    code, _, err = run(capsys, "--inventory", str(tmp_path / "i"), "--advisories", str(tmp_path / "a"))
+    assert (code, "no valid text" in err) == (2, True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +49,11 @@ def test_wrong_usage_is_told(capsys: pytest.CaptureFixture[str], words: list[str
 def test_help_names_every_ecosystem(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert "deb, rpm, apk, alpm, pypi, semver, npm, golang, maven, nuget, winget" in capsys.readouterr().out
+
+
+def test_bytes_that_are_no_text_spoil_no_other_line() -> None:
+    lines = b"1.0.0\t2.0.0\n\xff\xfe\t1.0.0\n1.0.0\t\xed\xa0\x80\n2.0.0\t1.0.0\n"
+    for ecosystem, told in (("npm", "<!!>"), ("winget", "<!!>"), ("maven", "<!!>"), ("deb", "<!!>"), ("rpm", "<!!>")):
+        words = [sys.executable, "-m", "brakeline.cli", "exposure", "compare-versions", ecosystem, "-"]
+        done = subprocess.run(words, input=lines, capture_output=True, check=True)
+        assert done.stdout.decode().split() == list(told), ecosystem

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import require
 
 from brakeline.core.debversion import BadVersion
 from brakeline.core.rpmversion import rpm_key, segments_key
@@ -86,3 +91,30 @@ def test_bytes_order_is_the_order_of_the_manual(a: str, b: str) -> None:
 def test_no_key_begins_another(a: str, b: str) -> None:
     left, right = segments_key(a), segments_key(b)
     assert left == right or not left.startswith(right)
+
+
+def test_rpm_itself_agrees(tmp_path: Path) -> None:
+    """4,000 pairs of [epoch:]version[-release], far apart and near, compared by rpm's own library."""
+    require(shutil.which("rpm") is not None, "rpm, the oracle of its version order")
+    draw = random.Random(20261126)
+
+    def part(length: int) -> str:
+        return draw.choice("0129aZ") + "".join(draw.choice("0129abZ.~^_+") for _ in range(draw.randrange(length)))
+
+    def version() -> str:
+        return draw.choice(("", "", "0:", "1:", "12:")) + part(6) + draw.choice(("", "-" + part(4)))
+
+    pairs = [(version(), version()) for _ in range(2000)]
+    pairs += [
+        (a, draw.choice((a + draw.choice("~^.a1"), a.replace("1", "01"), a.replace(".", "..")))) for a, _ in pairs
+    ]
+    (tmp_path / "pairs").write_text("".join(f"{a}\t{b}\n" for a, b in pairs))
+    program = (
+        f'%{{lua: for line in io.lines("{tmp_path / "pairs"}") do local a, b = line:match("(.-)\t(.*)"); '
+        'a, b = rpm.ver(a), rpm.ver(b); io.write(a < b and "<" or (a == b and "=" or ">")) end}'
+    )
+    told = subprocess.run(["rpm", "--eval", program], capture_output=True, check=True, text=True).stdout.strip()
+    ours = ["=<>"[(rpm_key(a) > rpm_key(b)) * 2 + (rpm_key(a) < rpm_key(b))] for a, b in pairs]
+    wrong = [(pair, o, t) for pair, o, t in zip(pairs, ours, told, strict=True) if o != t]
+    assert set(told) == {"<", "=", ">"}
+    assert wrong == []

@@ -52,14 +52,16 @@ def test_an_offer_below_the_fix_closes_nothing() -> None:
     assert state_of(row._replace(fixed=""), enough, True) is FindingState.NO_FIX
 
 
-def found_offers(items: list[Installed], *pending: PendingUpdate, kernel: str = "") -> dict[tuple[str, Role], Offered]:
+def found_offers(
+    items: list[Installed], *pending: PendingUpdate, kernel: str = ""
+) -> dict[tuple[str, str, Role], Offered]:
     return offers(judge(items, Book((), frozenset(), frozenset({DEBIAN})), DEBIAN, kernel)[0], pending)
 
 
 def test_what_can_be_installed_counts_before_what_is_held() -> None:
     items = [item("curl", "1-1"), item("libcurl4", "1-1", "curl")]
     both = found_offers(items, update("curl", "1-3", "held", "held by root"), update("libcurl4", "1-2"))
-    assert both["curl", Role.ACTIVE] == Offered(deb_key("1-2"), FindingState.FIXABLE)
+    assert both[DEBIAN, "curl", Role.ACTIVE] == Offered(deb_key("1-2"), FindingState.FIXABLE)
 
 
 def test_new_headers_are_no_offer_for_the_running_kernel_but_a_new_image_is() -> None:
@@ -68,11 +70,11 @@ def test_new_headers_are_no_offer_for_the_running_kernel_but_a_new_image_is() ->
     meta = item("linux-image-amd64", "6.1.1-1", "linux-signed-amd64", "6.1.1+1")
     kernel = "6.1.0-1-amd64"
     only_headers = found_offers([running, headers, meta], update("linux-libc-dev", "6.1.2-1"), kernel=kernel)
-    assert ("linux", Role.ACTIVE) not in only_headers
-    assert only_headers["linux", Role.CARRIER].state is FindingState.FIXABLE
+    assert (DEBIAN, "linux", Role.ACTIVE) not in only_headers
+    assert only_headers[DEBIAN, "linux", Role.CARRIER].state is FindingState.FIXABLE
     image = update("linux-image-amd64", "6.1.2-1", "needs_new_packages")
     by_meta = found_offers([running, headers, meta], image, kernel=kernel)
-    assert by_meta["linux", Role.ACTIVE].state is FindingState.FIXABLE
+    assert by_meta[DEBIAN, "linux", Role.ACTIVE].state is FindingState.FIXABLE
 
 
 def view(endpoint_id: str, items: list[Installed], book: Book, *pending: PendingUpdate) -> EndpointView:

@@ -9,6 +9,7 @@ it is not unambiguous. For versions as people write them it is; what the vectors
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from brakeline.advisories.versions.parts import bounded
@@ -25,8 +26,9 @@ def compare(a: str, b: str) -> int:
     return _compare(parse(a), parse(b))
 
 
+@lru_cache(maxsize=65536)
 def parse(version: str) -> Item:
-    """The list of a version, normalised."""
+    """The list of a version, normalised; remembered, and never changed afterwards."""
     out: list[Item] = []
     lists, here, start, digits = [out], out, 0, False
     text = bounded(version).lower()

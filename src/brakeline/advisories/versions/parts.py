@@ -24,4 +24,6 @@ def bounded(version: str) -> str:
     """`version`, if it is one at all by its length."""
     if not 0 < len(version) <= VERSION_CHARS_MAX:
         raise BadVersion(f"a version has 1 to {VERSION_CHARS_MAX} characters", version=version[:80])
+    if not version.isascii() and any("\ud800" <= char <= "\udfff" for char in version):
+        raise BadVersion("this is no valid text", version=ascii(version)[:80])
     return version
