@@ -1,0 +1,70 @@
+"""Which feed brings what, and its bytes -> rows: the entrance of everything that is read as OSV rows. Pure but for unpacking.
+
+Invariants: a feed named after an ecosystem ("osv-pypi") speaks of that ecosystem alone, so a poisoned one harms no
+other; an id stands in a file once; whatever is wrong is a `BadFeed` with its place, and no other error comes out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from brakeline.advisories.importers import BadFeed, unpacked
+from brakeline.advisories.osv import documents, rustsec
+from brakeline.advisories.osv.archive import ZIP_MAGIC, zipped
+from brakeline.advisories.osv.archive import documents as documents_of
+from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
+
+KIND: Final = "osv"
+RUSTSEC: Final = "rustsec"
+FEED: Final = re.compile(r"osv-([a-z][a-z0-9.+-]{0,39})")
+LIMITS: Final = {
+    RUSTSEC: "RustSec of {day} knows crates of crates.io that were reported to it, no private ones.",
+    "osv": "{feed} of {day} knows what its database had by then; ranges of commits are left out, and no inventory is "
+    "matched with it: it answers questions (POST /v1/query).",
+}
+
+
+def is_feed(feed: str) -> bool:
+    """Whether a feed of this name is read here."""
+    return feed == RUSTSEC or FEED.fullmatch(feed) is not None
+
+
+def limits_of(feed: str, day: str) -> str:
+    """What it cannot know, in one sentence."""
+    return LIMITS.get(feed, LIMITS["osv"]).format(feed=feed, day=day)
+
+
+def read(feed: str, packed: bytes) -> Said:
+    """The rows of a file of this feed. Raises `BadFeed`. Takes seconds for the largest: call it in a thread."""
+    data = unpacked(packed, feed)
+    if feed == RUSTSEC and data.startswith(ZIP_MAGIC):
+        found = zipped(data, feed, ".md", _front_matter)
+    else:
+        found = documents_of(data, feed)
+    wanted = "crates.io" if feed == RUSTSEC else feed.removeprefix("osv-")
+    rows: list[Span] = []
+    ids, count, elsewhere, issued = set[str](), 0, 0, ""
+    for place, document in found:
+        if document is None:
+            continue
+        try:
+            more, others = (rustsec.spans(document), 0) if feed == RUSTSEC else documents.spans(document, wanted)
+        except (ValueError, RecursionError) as e:
+            raise BadFeed(f"{place}: {str(e)[:160]}", file=feed) from None
+        count, elsewhere = count + 1, elsewhere + others
+        if more and more[0].id in ids:
+            raise BadFeed(f"{place}: {more[0].id} stands there twice", file=feed)
+        ids |= {more[0].id} if more else set()
+        rows += more
+        if len(rows) > SPANS_MAX:
+            raise BadFeed(f"more than {SPANS_MAX} rows", file=feed)
+        issued = max([issued, *(time for row in more[:1] for time in (row.modified, row.published, row.withdrawn))])
+    if not rows:
+        raise BadFeed(f"it says nothing of {wanted}", file=feed, documents=count, elsewhere=elsewhere)
+    return Said(rows, issued, count, elsewhere)
+
+
+def _front_matter(text: str) -> object:
+    """None for pages that are no advisories."""
+    return rustsec.front_matter(text) if text.startswith(rustsec.FENCE) else None

@@ -1,0 +1,43 @@
+"""Use cases of OSV rows: answer OSV's question. It reads; whatever is live is what a feed of the installation brought.
+
+Invariant: where nothing of an ecosystem is loaded the question is refused, because an empty answer would say "not
+vulnerable" of what nobody here knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from brakeline.advisories.osv import store
+from brakeline.advisories.osv.ecosystems import base_of, shown
+from brakeline.advisories.osv.feeds import RUSTSEC
+from brakeline.advisories.osv.questions import NoQuestion, Page, Question, page, question
+from brakeline.advisories.service import AdvisoriesService
+from brakeline.platform.database import Database
+
+
+class Asking:
+    """See the module."""
+
+    def __init__(self, db: Database, advisories: AdvisoriesService) -> None:
+        self._db, self._advisories = db, advisories
+
+    async def ask(self, bodies: Sequence[Any]) -> list[Page]:
+        """The answer to each question, in order. Raises `NoQuestion` for the first that has none."""
+        asked = [question(body) for body in bodies]
+        loaded = {feed.feed for feed in await self._advisories.feeds() if feed.sha256}
+        for each in asked:
+            _known(each, loaded)
+        async with self._db.system() as conn:
+            return [page(each, await store.spans_of(conn, each.ecosystem, each.name)) for each in asked]
+
+
+def _known(asked: Question, loaded: set[str]) -> None:
+    base = base_of(asked.ecosystem)
+    feeds = {f"osv-{base}"} | ({RUSTSEC} if base == "crates.io" else set())
+    if not feeds & loaded:
+        raise NoQuestion(
+            f"nothing of {shown(base)} is loaded, so 'nothing found' would be untrue; "
+            f"brakeline content import {min(feeds)} FILE"
+        )
