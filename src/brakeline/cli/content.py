@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,17 +38,64 @@ def status(as_json: Json = False) -> None:
 
 @app.command("import")
 def import_feed(
-    feed: Annotated[str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025).")],
-    file: Annotated[Path, typer.Argument(help="As it is published: CSV, JSON or lines; also .gz or .zst.")],
+    feed: Annotated[str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025), rustsec, osv-ECOSYSTEM (osv-pypi).")],
+    file: Annotated[Path, typer.Argument(help="As it is published: CSV, JSON, lines or zip; also .gz or .zst; or a bundle.")],
     as_json: Json = False,
 ) -> None:
     """Take a file of a feed, as on a machine without internet; an older or broken one changes nothing."""
-    try:
-        data = file.read_bytes()
-    except OSError as e:
-        raise CannotRead(f"{file}: {e.strerror}") from None
+    data = _read(file)
     made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/import", data, "application/octet-stream")
     emit(made, as_json, lambda: _imported(made))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as e:
+        raise CannotRead(f"{file}: {e.strerror}") from None
+
+
+@app.command()
+def bundle(
+    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    file: Annotated[Path, typer.Argument(help="To be written; it is packed with gzip.")],
+    as_json: Json = False,
+) -> None:
+    """Write a feed's live rows to a file that another server imports, as on a machine without internet."""
+    said = Client.from_context(UPLOAD_S).get(f"/content/{feed}/bundle")
+    data = gzip.compress(json.dumps(said, separators=(",", ":")).encode(), mtime=0)
+    try:
+        file.write_bytes(data)
+    except OSError as e:
+        raise CannotRead(f"{file}: {e.strerror}") from None
+    made = {"feed": feed, "file": str(file), "issued": said["issued"], "rows": len(said["rows"]),
+            "rows_sha256": said["sha256"], "file_sha256": hashlib.sha256(data).hexdigest()}  # fmt: skip
+    emit(made, as_json, lambda: _bundled(made))
+
+
+def _bundled(made: dict[str, Any]) -> None:
+    say(f"{made['feed']}: {made['rows']} rows of {made['issued']} in {made['file']}.")
+    talk(f"It is hashed, not signed. Compare after carrying it: sha256sum says {made['file_sha256']}")
+    talk(f"There: brakeline content diff {made['feed']} FILE, then: brakeline content import {made['feed']} FILE")
+
+
+@app.command()
+def diff(
+    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    file: Annotated[Path, typer.Argument(help="A file or a bundle of the feed.")],
+    as_json: Json = False,
+) -> None:
+    """What a file would change, before it is imported; nothing is changed."""
+    made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/diff", _read(file), "application/octet-stream")
+
+    def human() -> None:
+        say(f"{feed}: adds {made['added']} advisories, takes away {made['removed']}, changes {made['changed']}; "
+            f"{made['same']} stay as they are.")  # fmt: skip
+        for kind, ids in made["samples"].items():
+            if ids:
+                talk(f"  {kind}: {', '.join(ids)}{' …' if len(ids) < made[kind] else ''}")
+
+    emit(made, as_json, human)
 
 
 @app.command()

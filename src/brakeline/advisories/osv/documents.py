@@ -87,7 +87,7 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
         events = _events(each)
         found += () if kind == "GIT" else _walk(events, row)
     if found and not _ordered(found):
-        found = [span._replace(versions=versions if not n else ()) for n, span in enumerate(found)]
+        found = [span._replace(versions=versions) for span in found]
     if not found:
         found = [row._replace(versions=versions)]
     for span in found:

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from brakeline.advisories.importers import BadFeed, unpacked
-from brakeline.advisories.osv import documents, rustsec
+from brakeline.advisories.osv import bundle, documents, rustsec
 from brakeline.advisories.osv.archive import ZIP_MAGIC, zipped
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
@@ -30,6 +30,11 @@ def is_feed(feed: str) -> bool:
     return feed == RUSTSEC or FEED.fullmatch(feed) is not None
 
 
+def wanted_of(feed: str) -> str:
+    """The ecosystem that a feed speaks of."""
+    return "crates.io" if feed == RUSTSEC else feed.removeprefix("osv-")
+
+
 def limits_of(feed: str, day: str) -> str:
     """What it cannot know, in one sentence."""
     return LIMITS.get(feed, LIMITS["osv"]).format(feed=feed, day=day)
@@ -38,11 +43,13 @@ def limits_of(feed: str, day: str) -> str:
 def read(feed: str, packed: bytes) -> Said:
     """The rows of a file of this feed. Raises `BadFeed`. Takes seconds for the largest: call it in a thread."""
     data = unpacked(packed, feed)
+    if bundle.is_bundle(data):
+        return bundle.unpack(data, feed, wanted_of(feed))
     if feed == RUSTSEC and data.startswith(ZIP_MAGIC):
         found = zipped(data, feed, ".md", _front_matter)
     else:
         found = documents_of(data, feed)
-    wanted = "crates.io" if feed == RUSTSEC else feed.removeprefix("osv-")
+    wanted = wanted_of(feed)
     rows: list[Span] = []
     ids, count, elsewhere, issued = set[str](), 0, 0, ""
     for place, document in found:

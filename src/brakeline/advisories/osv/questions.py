@@ -2,13 +2,13 @@
 
 Invariants: a question that cannot be answered truthfully is refused with its reason (a commit, a version that its
 ecosystem does not know, an ecosystem without a name), never answered with "nothing". A row whose bounds have no place
-in the order answers by its list of versions alone. Withdrawn and not-affected rows answer nothing. Within one advisory
+in the order answers by its list of versions; without one it answers always, because a false alarm is seen. Withdrawn and not-affected rows answer nothing. Within one advisory
 the fixes of one rpm are builds of the same update for several minor releases: being at or above one of them is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -95,15 +95,18 @@ def page(asked: Question, rows: Iterable[Span]) -> Page:
     """The advisories that speak of what was asked. `rows`: of this package, in order of their ids."""
     found: list[list[Span]] = []
     for id_, group in groupby(rows, key=lambda row: row.id):
-        if len(found) == PAGE:
-            return Page(found, found[-1][0].id)
-        if id_ > asked.after and (spans := speaking(asked, list(group))):
+        if id_ <= asked.after:
+            continue
+        releases = groupby(group, key=lambda row: row.ecosystem)
+        if spans := [row for _, rows_of in releases for row in speaking(asked, list(rows_of))]:
+            if len(found) == PAGE:
+                return Page(found, found[-1][0].id)
             found.append(spans)
     return Page(found, "")
 
 
 def speaking(asked: Question, rows: list[Span]) -> list[Span]:
-    """The rows of one advisory that answer, or none."""
+    """The rows of one advisory in one release that answer, or none."""
     live = [row for row in rows if row.state in ("fixed", "open")]
     if not asked.version:
         return live
@@ -125,16 +128,23 @@ def _same_build(asked: Question, rows: list[Span]) -> list[Span]:
 def holds(row: Span, version: str) -> bool:
     """Whether `version` is vulnerable by this row."""
     order = order_of(row.ecosystem)
-    if version in row.versions:
-        return True
-    if row.versions or order is None:
-        return False
+    if row.versions:
+        return any(each == version or _same(order, each, version) for each in row.versions)
+    if order is None:
+        return True  # nobody here can say that it is not
     try:
         return (
             (not row.introduced or order(row.introduced, version) <= 0)
             and (not row.fixed or order(version, row.fixed) < 0)
             and (not row.last_affected or order(version, row.last_affected) <= 0)
         )
+    except BadVersion:
+        return True
+
+
+def _same(order: Callable[[str, str], int] | None, a: str, b: str) -> bool:
+    try:
+        return order is not None and order(a, b) == 0
     except BadVersion:
         return False
 
