@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import AdvisoryState
@@ -101,7 +102,8 @@ def _texts(listed: Any, most: int) -> tuple[str, ...]:
     return tuple(listed)
 
 
-class Difference(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Difference:
     """Advisories that a file would add, take away and change; of each kind the first twenty by id."""
 
     added: int
