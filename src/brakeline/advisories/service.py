@@ -30,7 +30,17 @@ from brakeline.advisories.arrivals import (
     settled,
 )
 from brakeline.advisories.importers import BadFeed
-from brakeline.advisories.model import HIGH, LIKELY, SCORES, UNMATCHED, Advisory, Epss, FeedState, KnownExploited, Severity
+from brakeline.advisories.model import (
+    HIGH,
+    LIKELY,
+    SCORES,
+    UNMATCHED,
+    Advisory,
+    Epss,
+    FeedState,
+    KnownExploited,
+    Severity,
+)
 from brakeline.advisories.osv import store as osv_store
 from brakeline.advisories.store_scores import Arrived
 from brakeline.core.clock import Clock

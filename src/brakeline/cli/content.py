@@ -38,8 +38,12 @@ def status(as_json: Json = False) -> None:
 
 @app.command("import")
 def import_feed(
-    feed: Annotated[str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025), rustsec, osv-ECOSYSTEM (osv-pypi).")],
-    file: Annotated[Path, typer.Argument(help="As it is published: CSV, JSON, lines or zip; also .gz or .zst; or a bundle.")],
+    feed: Annotated[
+        str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025), rustsec, osv-ECOSYSTEM (osv-pypi).")
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="As it is published: CSV, JSON, lines or zip; also .gz or .zst; or a bundle.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Take a file of a feed, as on a machine without internet; an older or broken one changes nothing."""

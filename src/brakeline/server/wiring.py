@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from brakeline.advisories.api import router as feeds_router
+from brakeline.advisories.importing import Importing
 from brakeline.advisories.osv.api import router as osv_router
 from brakeline.advisories.osv.carry_api import router as carry_router
 from brakeline.advisories.osv.carrying import Carrying
 from brakeline.advisories.osv.rates import Rates
 from brakeline.advisories.osv.service import Asking
-from brakeline.advisories.importing import Importing
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService

@@ -106,8 +106,10 @@ async def test_a_new_version_takes_the_place_of_the_old_and_assesses_nobody(impo
 
 async def test_almalinux_whole_and_asked_by_its_minor_release(importing: Importing, api: FastAPI) -> None:
     state = await importing.import_file(OWNER, "osv-almalinux", (DATA / "osv-almalinux.jsonl.zst").read_bytes())
-    assert (state.rows, state.content_day) == (71_329, state.issued[:10])
-    found = (await ask(api, {"package": {"ecosystem": "AlmaLinux:9.8", "name": "bind"}, "version": "32:9.16.1-1.el9"})).json()
+    assert (state.rows, state.content_day) == (69_160, state.issued[:10])
+    found = (
+        await ask(api, {"package": {"ecosystem": "AlmaLinux:9.8", "name": "bind"}, "version": "32:9.16.1-1.el9"})
+    ).json()
     assert len(found["vulns"]) > 3
     assert found["vulns"][0]["affected"][0]["package"] == {"ecosystem": "AlmaLinux:9", "name": "bind"}
     purl = "pkg:rpm/almalinux/bind@9.16.1-1.el9?distro=almalinux-9.8&epoch=32"
@@ -133,7 +135,9 @@ async def test_many_at_once_in_their_order_and_a_budget_for_each_address(importi
     ]  # fmt: skip
     assert (await ask(api, {"queries": [demo()] * 1001}, "/v1/querybatch")).status == 422
     for _ in range(BURST // 1000):
-        last = await ask(api, {"queries": [{"package": {"ecosystem": "PyPI", "name": "none"}}] * 1000}, "/v1/querybatch")
+        last = await ask(
+            api, {"queries": [{"package": {"ecosystem": "PyPI", "name": "none"}}] * 1000}, "/v1/querybatch"
+        )
     assert (last.status, last.json()["code"], "retry-after" in last.headers) == (429, "too-many-questions", True)
 
 

@@ -19,7 +19,7 @@ from brakeline.core.debversion import BadVersion
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,99}")
 TIME: Final = re.compile(r"([0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9])(?:\.[0-9]{1,9})?Z")
 MODULE: Final = re.compile(r"\.module[_+]")
-STREAM: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,60}:[A-Za-z0-9][A-Za-z0-9._-]{0,40}) ")
+STREAM: Final = re.compile(r"(?:^|\s)([A-Za-z0-9][A-Za-z0-9._-]{0,60}:[A-Za-z0-9][A-Za-z0-9._-]{0,40})(?=[\s,]|$)")
 AFFECTED_MAX: Final = 20_000  # a rebuild of all of Perl has about 500
 EVENTS_MAX: Final = 1_000
 VERSIONS_MAX: Final = 20_000
@@ -151,10 +151,10 @@ def _ordered(found: list[Span]) -> bool:
 
 
 def module_of(span: Span) -> str:
-    """The module stream that an rpm's fix is of; its advisory names it before everything else."""
+    """The module stream that an rpm's fix is of; its advisory's summary names it."""
     if not MODULE.search(span.fixed):
         return ""
-    found = STREAM.match(span.summary)
+    found = STREAM.search(span.summary)
     return found[1] if found else "?"
 
 
@@ -181,7 +181,7 @@ def time_of(text: Any, what: str, *, needed: bool = True) -> str:
 
 def encodable(text: str, what: str) -> str:
     """Text that every store can keep. Raises `ValueError`."""
-    if "\0" in text or not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+    if "\0" in text or (not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)):
         raise ValueError(f"{what} has signs that are no text")
     return text
 

@@ -1,7 +1,8 @@
-"""Which feed brings what, and its bytes -> rows: the entrance of everything that is read as OSV rows. Pure but for unpacking.
+"""Which feed brings what, and its bytes -> rows: the entrance of everything that is read as OSV rows; pure.
 
 Invariants: a feed named after an ecosystem ("osv-pypi") speaks of that ecosystem alone, so a poisoned one harms no
-other; an id stands in a file once; whatever is wrong is a `BadFeed` with its place, and no other error comes out.
+other; an id that stands in a file twice must say the same (AlmaLinux publishes what is for two releases twice); whatever
+is wrong is a `BadFeed` with its place, and no other error comes out.
 """
 
 from __future__ import annotations
@@ -50,26 +51,29 @@ def read(feed: str, packed: bytes) -> Said:
     else:
         found = documents_of(data, feed)
     wanted = wanted_of(feed)
-    rows: list[Span] = []
-    ids, count, elsewhere, issued = set[str](), 0, 0, ""
+    said: dict[str, list[Span]] = {}
+    count, elsewhere, size, issued = 0, 0, 0, ""
     for place, document in found:
         if document is None:
             continue
-        try:
-            more, others = (rustsec.spans(document), 0) if feed == RUSTSEC else documents.spans(document, wanted)
-        except (ValueError, RecursionError) as e:
-            raise BadFeed(f"{place}: {str(e)[:160]}", file=feed) from None
+        rows, others = _rows(feed, wanted, place, document)
         count, elsewhere = count + 1, elsewhere + others
-        if more and more[0].id in ids:
-            raise BadFeed(f"{place}: {more[0].id} stands there twice", file=feed)
-        ids |= {more[0].id} if more else set()
-        rows += more
-        if len(rows) > SPANS_MAX:
+        if rows and said.setdefault(rows[0].id, rows) != rows:
+            raise BadFeed(f"{place}: {rows[0].id} stands there twice, and not the same", file=feed)
+        size += len(rows)
+        if size > SPANS_MAX:
             raise BadFeed(f"more than {SPANS_MAX} rows", file=feed)
-        issued = max([issued, *(time for row in more[:1] for time in (row.modified, row.published, row.withdrawn))])
-    if not rows:
+        issued = max([issued, *(time for row in rows[:1] for time in (row.modified, row.published, row.withdrawn))])
+    if not said:
         raise BadFeed(f"it says nothing of {wanted}", file=feed, documents=count, elsewhere=elsewhere)
-    return Said(rows, issued, count, elsewhere)
+    return Said([row for rows in said.values() for row in rows], issued, count, elsewhere)
+
+
+def _rows(feed: str, wanted: str, place: str, document: object) -> tuple[list[Span], int]:
+    try:
+        return (rustsec.spans(document), 0) if feed == RUSTSEC else documents.spans(document, wanted)
+    except (ValueError, RecursionError) as e:
+        raise BadFeed(f"{place}: {str(e)[:160]}", file=feed) from None
 
 
 def _front_matter(text: str) -> object:

@@ -35,7 +35,7 @@ class Span(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a file says. `issued`: the newest time in it; `elsewhere`: packages of ecosystems that are not this feed's."""
+    """What a file says. `issued`: the newest time in it; `elsewhere`: packages of other ecosystems, left out."""
 
     spans: list[Span]
     issued: str

@@ -2,8 +2,9 @@
 
 Invariants: a question that cannot be answered truthfully is refused with its reason (a commit, a version that its
 ecosystem does not know, an ecosystem without a name), never answered with "nothing". A row whose bounds have no place
-in the order answers by its list of versions; without one it answers always, because a false alarm is seen. Withdrawn and not-affected rows answer nothing. Within one advisory
-the fixes of one rpm are builds of the same update for several minor releases: being at or above one of them is enough.
+in the order answers by its list of versions; without one it answers always, because a false alarm is seen. Withdrawn
+and not-affected rows answer nothing. Within one advisory the fixes of one rpm are builds of the same update for several
+minor releases: being at or above one of them is enough.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class NoQuestion(Invalid):
     """This question cannot be answered here."""
 
     code = "no-osv-question"
-    hint = 'Ask as in {"package": {"ecosystem": "PyPI", "name": "jinja2"}, "version": "3.1.2"}, or by {"package": {"purl": …}}.'
+    hint = 'Ask as in {"package": {"ecosystem": "PyPI", "name": "jinja2"}, "version": "3.1.2"}, or by package.purl.'
 
 
 class Question(NamedTuple):
@@ -59,7 +60,7 @@ def question(body: Any) -> Question:
         raise NoQuestion("package is missing")
     try:
         return _question(body, said)
-    except (ValueError, TypeError, AttributeError) as e:
+    except (ValueError, TypeError, AttributeError, BadVersion) as e:
         raise NoQuestion(str(e)[:200]) from None
 
 

@@ -2,8 +2,8 @@
 
 RustSec says which versions are patched or never were affected; what is left of all versions is vulnerable. Invariants:
 the complement is computed in the order of versions over half-open intervals, so overlapping statements do no harm; a
-requirement that is not understood raises `ValueError` and the file is refused. An advisory that informs ("unmaintained")
-is kept and says so in its summary.
+requirement that is not understood raises `ValueError` and the file is refused. An advisory that only informs
+("unmaintained") is kept and says so in its summary.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from brakeline.core.debversion import BadVersion
 
 DAY: Final = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
 PART: Final = re.compile(r"\s*(>=|<=|>|<|=|\^|)\s*([0-9][0-9A-Za-z.+-]{0,80})\s*")
-NUMBERS: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:\.([0-9]{1,18}))?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+NUMBERS: Final = re.compile(
+    r"([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:\.([0-9]{1,18}))?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+)
 REQUIREMENTS_MAX: Final = 200
 ECOSYSTEM: Final = "crates.io"
 FENCE: Final = "```"

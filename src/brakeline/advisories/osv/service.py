@@ -12,6 +12,7 @@ from typing import Any
 from brakeline.advisories.osv import store
 from brakeline.advisories.osv.ecosystems import base_of, shown
 from brakeline.advisories.osv.feeds import RUSTSEC
+from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.questions import NoQuestion, Page, Question, page, question
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.platform.database import Database
@@ -29,8 +30,11 @@ class Asking:
         loaded = {feed.feed for feed in await self._advisories.feeds() if feed.sha256}
         for each in asked:
             _known(each, loaded)
+        rows: dict[tuple[str, str], list[Span]] = {}  # a package that is asked of twice is read once
         async with self._db.system() as conn:
-            return [page(each, await store.spans_of(conn, each.ecosystem, each.name)) for each in asked]
+            for name in dict.fromkeys((each.ecosystem, each.name) for each in asked):
+                rows[name] = await store.spans_of(conn, *name)
+        return [page(each, rows[each.ecosystem, each.name]) for each in asked]
 
 
 def _known(asked: Question, loaded: set[str]) -> None:
