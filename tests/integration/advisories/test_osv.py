@@ -143,9 +143,9 @@ async def test_many_at_once_in_their_order_and_a_budget_for_each_address(importi
 
 async def test_only_the_feed_s_role_writes(importing: Importing, database: Database) -> None:
     await importing.import_file(OWNER, "osv-pypi", file_of(document("PYSEC-2023-1")))
-    async with database.system() as conn:
-        for statement in ("DELETE FROM brakeline.advisory_span", "UPDATE brakeline.advisory_span SET fixed = ''"):
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+    for statement in ("DELETE FROM brakeline.advisory_span", "UPDATE brakeline.advisory_span SET fixed = ''"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with database.system() as conn:
                 await conn.execute(statement)
 
 
