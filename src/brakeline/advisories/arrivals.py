@@ -37,7 +37,8 @@ class NotNewer(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Content that somebody or something brings. `version` and `limits` are of the seed; else they follow from it."""
+    """Content that somebody or something brings. `version` and `limits` are of the seed; else they follow from it, or
+    `version` is the day of a file that does not say its own."""
 
     feed: str
     kind: str
@@ -69,14 +70,14 @@ def kind_of(feed: str) -> str:
         return osv.KIND
     raise Invalid(
         f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025), rustsec, "
-        "osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux)"
+        "osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, alpine-RELEASE-REPOSITORY (alpine-v3.20-main)"
     )
 
 
 def content(arrival: Arrival, packed: bytes) -> Content:
     """The content of these bytes. Raises `BadFeed`. Takes a second for the largest: call it in a thread."""
     if arrival.kind == osv.KIND:
-        read = osv.read(arrival.feed, packed)
+        read = osv.read(arrival.feed, packed, arrival.version)
         return Content(read.issued[:10], read.issued, read.issued[:10], read.spans)
     data = importers.unpacked(packed, arrival.file)
     if arrival.kind == "kev":

@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -17,6 +18,7 @@ from brakeline.cli.waiting import emit_or_wait
 
 app = noun("Advisory data: what is live, what is held before it is.")
 Sha = Annotated[str, typer.Option(help="SHA-256 of the content that you saw.")]
+Day = Annotated[str, typer.Option(help="Of the file, where it does not say its own (debian-tracker, alpine-…).")]
 UPLOAD_S = 180.0  # a year of CVSS vectors is read in a minute on a slow machine
 
 
@@ -44,12 +46,17 @@ def import_feed(
     file: Annotated[
         Path, typer.Argument(help="As it is published: CSV, JSON, lines or zip; also .gz or .zst; or a bundle.")
     ],
+    day: Day = "",
     as_json: Json = False,
 ) -> None:
     """Take a file of a feed, as on a machine without internet; an older or broken one changes nothing."""
     data = _read(file)
-    made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/import", data, "application/octet-stream")
+    made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/import{_of(day)}", data, "application/octet-stream")
     emit(made, as_json, lambda: _imported(made))
+
+
+def _of(day: str) -> str:
+    return f"?{urlencode({'day': day})}" if day else ""
 
 
 def _read(file: Path) -> bytes:
@@ -87,10 +94,13 @@ def _bundled(made: dict[str, Any]) -> None:
 def diff(
     feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
     file: Annotated[Path, typer.Argument(help="A file or a bundle of the feed.")],
+    day: Day = "",
     as_json: Json = False,
 ) -> None:
     """What a file would change, before it is imported; nothing is changed."""
-    made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/diff", _read(file), "application/octet-stream")
+    made = Client.from_context(UPLOAD_S).upload(
+        f"/content/{feed}/diff{_of(day)}", _read(file), "application/octet-stream"
+    )
 
     def human() -> None:
         say(f"{feed}: adds {made['added']} advisories, takes away {made['removed']}, changes {made['changed']}; "

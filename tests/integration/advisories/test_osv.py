@@ -141,6 +141,21 @@ async def test_many_at_once_in_their_order_and_a_budget_for_each_address(importi
     assert (last.status, last.json()["code"], "retry-after" in last.headers) == (429, "too-many-questions", True)
 
 
+async def test_a_file_that_does_not_say_its_day_is_taken_with_it(importing: Importing, api: FastAPI) -> None:
+    fixes = {"1.0-r1": ["CVE-2023-1"]}
+    said = {"distroversion": "v3.20", "reponame": "main", "packages": [{"pkg": {"name": "curl", "secfixes": fixes}}]}
+    data, route = json.dumps(said).encode(), "/api/v1/content/alpine-v3.20-main/import"
+    refused = await call(api, "POST", route, body=data)
+    assert (refused.status, "--day" in refused.json()["detail"]) == (422, True)
+    taken = (await call(api, "POST", f"{route}?day=2023-01-02", body=data)).json()
+    assert (taken["outcome"], taken["issued"], taken["rows"]) == ("live", "2023-01-02T00:00:00Z", 1)
+    assert (await call(api, "POST", f"{route}?day=2023-01-01", body=data + b" ")).status == 422  # older
+    purl = {"package": {"purl": "pkg:apk/alpine/curl@1.0-r0?distro=alpine-3.20.3"}}
+    assert [v["id"] for v in (await ask(api, purl)).json()["vulns"]] == ["CVE-2023-1"]
+    other = await ask(api, {"package": {"purl": "pkg:apk/alpine/curl@1.0-r0?distro=alpine-3.19.1"}})
+    assert (other.status, "no feed speaks of Alpine:v3.19" in other.json()["detail"]) == (422, True)
+
+
 async def test_only_the_feed_s_role_writes(importing: Importing, database: Database) -> None:
     await importing.import_file(OWNER, "osv-pypi", file_of(document("PYSEC-2023-1")))
     for statement in ("DELETE FROM brakeline.advisory_span", "UPDATE brakeline.advisory_span SET fixed = ''"):

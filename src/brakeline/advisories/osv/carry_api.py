@@ -31,6 +31,6 @@ async def bundle(feed: str, who: Who, carrying: Carries) -> Response:
 
 
 @router.post("/{feed}/diff", openapi_extra={"requestBody": BODY})
-async def diff(request: Request, feed: str, who: Who, carrying: Carries) -> Difference:
+async def diff(request: Request, feed: str, who: Who, carrying: Carries, day: str = "") -> Difference:
     """Which advisories a file would add, take away and change; nothing is changed."""
-    return await carrying.diff(who, feed, await read_body(request))
+    return await carrying.diff(who, feed, await read_body(request), day)

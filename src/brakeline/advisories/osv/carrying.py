@@ -39,10 +39,10 @@ class Carrying:
             rows = await store.spans_of_feed(conn, feed)
         return await asyncio.to_thread(bundle.pack, feed, state.issued, rows)
 
-    async def diff(self, principal: Principal, feed: str, data: bytes) -> Difference:
+    async def diff(self, principal: Principal, feed: str, data: bytes, day: str = "") -> Difference:
         """What this file would change. Raises `BadFeed` for one that would be refused."""
         _may(principal, feed)
-        new = await asyncio.to_thread(feeds.read, feed, data)
+        new = await asyncio.to_thread(feeds.read, feed, data, day)
         async with self._db.system() as conn:
             live = await store.spans_of_feed(conn, feed)
         return await asyncio.to_thread(bundle.difference, live, new.spans)

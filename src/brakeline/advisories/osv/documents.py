@@ -120,11 +120,10 @@ def _walk(events: list[tuple[str, str]], row: Span) -> Iterator[Span]:
 
 
 def _span(row: Span, begun: str, kind: str, version: str) -> Span:
-    introduced = "" if begun == "0" else begun
-    if kind != "fixed" or row.state == "withdrawn":
-        bounds = {"fixed": version} if kind == "fixed" else {"last_affected": version} if kind else {}
-        return row._replace(introduced=introduced, **bounds)
-    return row._replace(introduced=introduced, fixed=version, state="fixed")
+    row = row._replace(introduced="" if begun == "0" else begun)
+    if kind != "fixed":
+        return row._replace(last_affected=version)
+    return row._replace(fixed=version, state="fixed" if row.state == "open" else row.state)
 
 
 def _sorted(events: list[tuple[str, str]], ecosystem: str) -> list[tuple[str, str]]:

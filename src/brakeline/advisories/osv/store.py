@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from brakeline.advisories.osv.model import Span
@@ -36,6 +36,12 @@ async def spans_of(conn: Connection, ecosystem: str, name: str) -> list[Span]:
     return list(map(_span, rows))
 
 
+async def speaks_of(conn: Connection, feeds: Sequence[str], ecosystem: str) -> bool:
+    """Whether any of these feeds has a row of this ecosystem and release."""
+    query = "SELECT EXISTS (SELECT FROM brakeline.advisory_span WHERE feed = ANY($1) AND ecosystem = $2)"
+    return bool(await conn.fetchval(query, list(feeds), ecosystem))
+
+
 async def spans_of_feed(conn: Connection, feed: str) -> list[Span]:
     """Every row of a feed, in the order that a bundle has them."""
     rows = await conn.fetch(
@@ -48,4 +54,4 @@ async def spans_of_feed(conn: Connection, feed: str) -> list[Span]:
 
 def _span(r: Any) -> Span:
     said = tuple(r)
-    return Span(*said[:7], tuple(said[7]), tuple(said[8]), *said[9:])
+    return Span._make((*said[:7], tuple(said[7]), tuple(said[8]), *said[9:]))
