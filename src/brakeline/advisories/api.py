@@ -67,9 +67,9 @@ async def status(who: Who, feeds: Feeds) -> Standings:
 
 
 @router.post("/{feed}/import", openapi_extra={"requestBody": BODY})
-async def import_feed(request: Request, feed: str, who: Who, feeds: Feeds) -> Imported:
-    """Take a file of a feed: epss, cisa-kev, cvss or cvss-NAME."""
-    return imported(await feeds.import_file(who, feed, await _body(request)))
+async def import_feed(request: Request, feed: str, who: Who, feeds: Feeds, day: str = "") -> Imported:
+    """Take a file of a feed: epss, cisa-kev, cvss or cvss-NAME, rustsec, osv-ECOSYSTEM, or a bundle of the last two."""
+    return imported(await feeds.import_file(who, feed, await read_body(request), day))
 
 
 @router.post("/{feed}/fetch")
@@ -84,7 +84,8 @@ def imported(state: FeedState) -> Imported:
     return Imported(state.feed, outcome, state.version, state.issued, state.rows, state.problem)
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """The body of a request, as far as a feed may be large."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)

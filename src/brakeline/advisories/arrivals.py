@@ -14,6 +14,7 @@ from typing import Any, Final
 from brakeline.advisories import importers, scores
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import FeedState
+from brakeline.advisories.osv import feeds as osv
 from brakeline.core.errors import Invalid
 
 SHRINK_MAX: Final = 0.5  # a new version of a feed that lost more than half of its rows is a broken feed, not good news
@@ -36,7 +37,8 @@ class NotNewer(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Content that somebody or something brings. `version` and `limits` are of the seed; else they follow from it."""
+    """Content that somebody or something brings. `version` and `limits` are of the seed; else they follow from it, or
+    `version` is the day of a file that does not say its own."""
 
     feed: str
     kind: str
@@ -64,11 +66,19 @@ def kind_of(feed: str) -> str:
         return "epss" if feed == "epss" else "kev"
     if CVSS_FEED.fullmatch(feed):
         return "cvss"
-    raise Invalid(f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025)")
+    if osv.is_feed(feed):
+        return osv.KIND
+    raise Invalid(
+        f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025), rustsec, "
+        "osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, alpine-RELEASE-REPOSITORY (alpine-v3.20-main)"
+    )
 
 
 def content(arrival: Arrival, packed: bytes) -> Content:
     """The content of these bytes. Raises `BadFeed`. Takes a second for the largest: call it in a thread."""
+    if arrival.kind == osv.KIND:
+        read = osv.read(arrival.feed, packed, arrival.version)
+        return Content(read.issued[:10], read.issued, read.issued[:10], read.spans)
     data = importers.unpacked(packed, arrival.file)
     if arrival.kind == "kev":
         said = importers.known_exploited(data, arrival.file)
@@ -116,4 +126,6 @@ def settled(arrival: Arrival, known: FeedState | None) -> bool:
 
 def limits_of(arrival: Arrival, new: Content) -> str:
     """What this content cannot know, in one sentence."""
+    if arrival.kind == osv.KIND:
+        return osv.limits_of(arrival.feed, new.issued[:10])
     return arrival.limits or LIMITS.get(arrival.kind, "").format(day=new.issued[:10] or new.day)

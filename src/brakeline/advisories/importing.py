@@ -73,13 +73,14 @@ class Importing:
         return (*found, *(missing(feed, kind, self._addresses.get(feed, ""), asked.get(feed, 0))
                           for feed, kind in KNOWN if kind not in kinds))  # fmt: skip
 
-    async def import_file(self, principal: Principal, feed: str, data: bytes) -> FeedState:
-        """Take a file. Raises `BadFeed` or `NotNewer` where it changed nothing; held content is in the state."""
+    async def import_file(self, principal: Principal, feed: str, data: bytes, day: str = "") -> FeedState:
+        """Take a file; `day` is of one that does not say its own. Raises `BadFeed` or `NotNewer` where it changed
+        nothing; held content is in the state."""
         await self._may(principal)
         kind_of(feed)
         if len(data) > PACKED_BYTES_MAX:
             raise Invalid(f"a feed has at most {PACKED_BYTES_MAX} bytes, packed", got=len(data))
-        state = await self._receive(feed, data, FILE, "", Fetched(None))
+        state = await self._receive(feed, data, FILE, "", Fetched(None), day)
         await self._record(principal, "content.import", feed, hashlib.sha256(data).hexdigest(), state)
         return state
 
@@ -126,9 +127,11 @@ class Importing:
             return await self._receive(feed, found.data, URL, address, found)
         return await self._advisories.note(feed, kind_of(feed), "")
 
-    async def _receive(self, feed: str, data: bytes, origin: str, address: str, found: Fetched) -> FeedState:
+    async def _receive(
+        self, feed: str, data: bytes, origin: str, address: str, found: Fetched, day: str = ""
+    ) -> FeedState:
         now, sha256 = self._clock.now_ms(), hashlib.sha256(data).hexdigest()
-        arrival = Arrival(feed, kind_of(feed), feed, sha256, origin)
+        arrival = Arrival(feed, kind_of(feed), feed, sha256, origin, version=day)
         came = Arrived(feed, sha256, origin, address, found.etag, found.last_modified, now, now)
         return await self._advisories.receive(arrival, data, came)
 

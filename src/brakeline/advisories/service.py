@@ -30,7 +30,18 @@ from brakeline.advisories.arrivals import (
     settled,
 )
 from brakeline.advisories.importers import BadFeed
-from brakeline.advisories.model import HIGH, LIKELY, SCORES, Advisory, Epss, FeedState, KnownExploited, Severity
+from brakeline.advisories.model import (
+    HIGH,
+    LIKELY,
+    SCORES,
+    UNMATCHED,
+    Advisory,
+    Epss,
+    FeedState,
+    KnownExploited,
+    Severity,
+)
+from brakeline.advisories.osv import store as osv_store
 from brakeline.advisories.store_scores import Arrived
 from brakeline.core.clock import Clock
 from brakeline.core.days import DAY_MS, day_of
@@ -183,6 +194,8 @@ class AdvisoriesService:
     ) -> None:
         """Raises `Held`, which takes back what this transaction has written."""
         feed, sha256, kind = arrival.feed, arrival.sha256, arrival.kind
+        if kind == "osv":
+            return  # no inventory is matched with these rows: there is nothing that they could flip
         if kind in SCORES:
             why = await gate.weigh_marks(feed, sha256, version, marked, await _marks(conn, kind), MARKS[kind])
         else:
@@ -224,7 +237,7 @@ async def _nobody() -> None:
 
 def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:
     """Names the rows that are live, whatever was tried since. Scores change no finding, so they are no part of it."""
-    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in SCORES) or "none"
+    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in UNMATCHED) or "none"
 
 
 def scored_of(feeds: tuple[FeedState, ...]) -> str:
@@ -243,6 +256,8 @@ async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
         await store_scores.replace_epss(conn, arrival.feed, new.rows)
     elif arrival.kind == "cvss":
         await store_scores.replace_cvss(conn, arrival.feed, new.rows)
+    elif arrival.kind == "osv":
+        await osv_store.replace_spans(conn, arrival.feed, new.rows)
     else:
         await store.replace_advisories(conn, arrival.feed, new.rows)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -14,6 +18,7 @@ from brakeline.cli.waiting import emit_or_wait
 
 app = noun("Advisory data: what is live, what is held before it is.")
 Sha = Annotated[str, typer.Option(help="SHA-256 of the content that you saw.")]
+Day = Annotated[str, typer.Option(help="Of the file, where it does not say its own (debian-tracker, alpine-…).")]
 UPLOAD_S = 180.0  # a year of CVSS vectors is read in a minute on a slow machine
 
 
@@ -35,17 +40,76 @@ def status(as_json: Json = False) -> None:
 
 @app.command("import")
 def import_feed(
-    feed: Annotated[str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025).")],
-    file: Annotated[Path, typer.Argument(help="As it is published: CSV, JSON or lines; also .gz or .zst.")],
+    feed: Annotated[
+        str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025), rustsec, osv-ECOSYSTEM (osv-pypi).")
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="As it is published: CSV, JSON, lines or zip; also .gz or .zst; or a bundle.")
+    ],
+    day: Day = "",
     as_json: Json = False,
 ) -> None:
     """Take a file of a feed, as on a machine without internet; an older or broken one changes nothing."""
+    data = _read(file)
+    made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/import{_of(day)}", data, "application/octet-stream")
+    emit(made, as_json, lambda: _imported(made))
+
+
+def _of(day: str) -> str:
+    return f"?{urlencode({'day': day})}" if day else ""
+
+
+def _read(file: Path) -> bytes:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as e:
         raise CannotRead(f"{file}: {e.strerror}") from None
-    made = Client.from_context(UPLOAD_S).upload(f"/content/{feed}/import", data, "application/octet-stream")
-    emit(made, as_json, lambda: _imported(made))
+
+
+@app.command()
+def bundle(
+    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    file: Annotated[Path, typer.Argument(help="To be written; it is packed with gzip.")],
+    as_json: Json = False,
+) -> None:
+    """Write a feed's live rows to a file that another server imports, as on a machine without internet."""
+    said = Client.from_context(UPLOAD_S).get(f"/content/{feed}/bundle")
+    data = gzip.compress(json.dumps(said, separators=(",", ":")).encode(), mtime=0)
+    try:
+        file.write_bytes(data)
+    except OSError as e:
+        raise CannotRead(f"{file}: {e.strerror}") from None
+    made = {"feed": feed, "file": str(file), "issued": said["issued"], "rows": len(said["rows"]),
+            "rows_sha256": said["sha256"], "file_sha256": hashlib.sha256(data).hexdigest()}  # fmt: skip
+    emit(made, as_json, lambda: _bundled(made))
+
+
+def _bundled(made: dict[str, Any]) -> None:
+    say(f"{made['feed']}: {made['rows']} rows of {made['issued']} in {made['file']}.")
+    talk(f"It is hashed, not signed. Compare after carrying it: sha256sum says {made['file_sha256']}")
+    talk(f"There: brakeline content diff {made['feed']} FILE, then: brakeline content import {made['feed']} FILE")
+
+
+@app.command()
+def diff(
+    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    file: Annotated[Path, typer.Argument(help="A file or a bundle of the feed.")],
+    day: Day = "",
+    as_json: Json = False,
+) -> None:
+    """What a file would change, before it is imported; nothing is changed."""
+    made = Client.from_context(UPLOAD_S).upload(
+        f"/content/{feed}/diff{_of(day)}", _read(file), "application/octet-stream"
+    )
+
+    def human() -> None:
+        say(f"{feed}: adds {made['added']} advisories, takes away {made['removed']}, changes {made['changed']}; "
+            f"{made['same']} stay as they are.")  # fmt: skip
+        for kind, ids in made["samples"].items():
+            if ids:
+                talk(f"  {kind}: {', '.join(ids)}{' …' if len(ids) < made[kind] else ''}")
+
+    emit(made, as_json, human)
 
 
 @app.command()

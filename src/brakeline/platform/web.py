@@ -45,10 +45,10 @@ def problem(fault: BrakelineError, request_id: str) -> dict[str, Any]:
 
 
 def problem_response(fault: BrakelineError, request_id: str = "") -> JSONResponse:
-    """`fault` as an answer; 401 names the scheme, 503 says when to come again."""
+    """`fault` as an answer; 401 names the scheme, 429 and 503 say when to come again."""
     body = problem(fault, request_id or request_id_now.get())
     headers = {}
-    if body["status"] == 503:
+    if body["status"] in (429, 503):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if body["status"] == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="brakeline"'

@@ -72,7 +72,7 @@ class App:
             await self._cell_plane(scope, receive, send)
         elif path in self._own and scope["method"] in ("GET", "HEAD"):
             await _respond(send, *await self._own[path](_host(scope)), head=scope["method"] == "HEAD")
-        elif path.startswith("/api/"):
+        elif path.startswith(("/api/", "/v1/")):  # the second is OSV's own
             await self._api(scope, receive, send)
         else:
             await self._console(scope, receive, send)

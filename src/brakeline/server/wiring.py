@@ -13,6 +13,11 @@ from typing import Any, Final
 
 from brakeline.advisories.api import router as feeds_router
 from brakeline.advisories.importing import Importing
+from brakeline.advisories.osv.api import router as osv_router
+from brakeline.advisories.osv.carry_api import router as carry_router
+from brakeline.advisories.osv.carrying import Carrying
+from brakeline.advisories.osv.rates import Rates
+from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
@@ -88,7 +93,7 @@ RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
-    feeds_router,
+    feeds_router, osv_router, carry_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
     drills_router, real_drills_router, replay_router, pool_router,
@@ -202,6 +207,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     drills = DrillService(db, ids, tenancy, DrillParts(agent_plane, fleet, rollout, clock), exchange.forget)
     found: dict[str, Any] = {
         "importing": Importing(db, clock, advisories, _first(tenancy), settings.feed_addresses()),
+        "asking": Asking(db, advisories), "osv_rates": Rates(clock), "carrying": Carrying(db, advisories),
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,

@@ -1,0 +1,57 @@
+"""SQL of OSV rows, rows <-> model, nothing else. Reading takes the application's role, writing the feed's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from brakeline.advisories.osv.model import Span
+
+if TYPE_CHECKING:
+    from brakeline.platform.database import Connection
+
+_COLUMNS: Final = [
+    "ecosystem", "name", "id", "part", "introduced", "fixed", "last_affected", "versions", "aliases", "state",
+    "severity", "published", "modified", "withdrawn", "module", "summary",
+]  # fmt: skip
+
+
+async def replace_spans(conn: Connection, feed: str, rows: Iterable[Span]) -> None:
+    """All rows of `feed` are those of `rows` afterwards."""
+    await conn.execute("DELETE FROM brakeline.advisory_span WHERE feed = $1", feed)
+    records = [(feed, *row[:7], list(row.versions), list(row.aliases), *row[9:]) for row in rows]
+    await conn.copy_records_to_table(
+        "advisory_span", schema_name="brakeline", columns=["feed", *_COLUMNS], records=records
+    )
+
+
+async def spans_of(conn: Connection, ecosystem: str, name: str) -> list[Span]:
+    """Rows of one package, by id; without a release in `ecosystem`, of all releases."""
+    rows = await conn.fetch(
+        f"""SELECT {", ".join(_COLUMNS)} FROM brakeline.advisory_span
+            WHERE name = $2 AND (ecosystem = $1 OR starts_with(ecosystem, $1 || ':'))
+            ORDER BY id, ecosystem, feed, part""",  # noqa: S608  # names of columns, from above
+        ecosystem, name,
+    )  # fmt: skip
+    return list(map(_span, rows))
+
+
+async def speaks_of(conn: Connection, feeds: Sequence[str], ecosystem: str) -> bool:
+    """Whether any of these feeds has a row of this ecosystem and release."""
+    query = "SELECT EXISTS (SELECT FROM brakeline.advisory_span WHERE feed = ANY($1) AND ecosystem = $2)"
+    return bool(await conn.fetchval(query, list(feeds), ecosystem))
+
+
+async def spans_of_feed(conn: Connection, feed: str) -> list[Span]:
+    """Every row of a feed, in the order that a bundle has them."""
+    rows = await conn.fetch(
+        f"""SELECT {", ".join(_COLUMNS)} FROM brakeline.advisory_span WHERE feed = $1
+            ORDER BY ecosystem, name, id, part""",  # noqa: S608
+        feed,
+    )
+    return list(map(_span, rows))
+
+
+def _span(r: Any) -> Span:
+    said = tuple(r)
+    return Span._make((*said[:7], tuple(said[7]), tuple(said[8]), *said[9:]))
