@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeVar
 
 from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
@@ -29,6 +30,7 @@ from brakeline.trust import ed25519
 ORDER_BYTES_MAX = 64 * 1024  # an offer of about 500 updates; larger ones are not believed to be sane
 RESTART_BYTES_MAX = 2048  # five short fields
 GRANT_BYTES_MAX = 8192  # settings with as many windows as an agent reads
+_T = TypeVar("_T", RestartOrder, SettingsGrant)
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9\-]{1,31}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}")
@@ -67,29 +69,24 @@ def read_order(order: SignedOrder, cell_key: str, endpoint_id: str) -> Offer | D
 
 def read_restart(order: SignedOrder, cell_key: str, endpoint_id: str) -> RestartOrder | Disbelieved:
     """The order to restart inside, if our cell signed it for this endpoint. Says nothing about time or boot."""
-    payload = order.payload.encode()
-    if len(payload) > RESTART_BYTES_MAX:
-        return Disbelieved("oversized", f"the order has {len(payload)} bytes; at most {RESTART_BYTES_MAX} are read")
-    try:
-        genuine = ed25519.verify(bytes.fromhex(cell_key), RESTART_CONTEXT + payload, bytes.fromhex(order.signature))
-        found = codec.decode(RestartOrder, payload) if genuine else None
-    except (ValueError, Fault) as e:
-        return Disbelieved("malformed", f"the order cannot be read: {e}")
-    if found is None:
-        return Disbelieved("bad_signature", "the order is not signed by the cell that enrolled this endpoint")
-    if found.endpoint_id != endpoint_id:
-        return Disbelieved("wrong_endpoint", f"the order is for {found.endpoint_id}")
-    return found
+    return _genuine(RestartOrder, RESTART_CONTEXT, RESTART_BYTES_MAX, order, cell_key, endpoint_id)
 
 
 def read_grant(order: SignedOrder, cell_key: str, endpoint_id: str) -> SettingsGrant | Disbelieved:
     """The settings that this endpoint may run by at most, if our cell signed them for it. Says nothing about age."""
+    return _genuine(SettingsGrant, SETTINGS_CONTEXT, GRANT_BYTES_MAX, order, cell_key, endpoint_id)
+
+
+def _genuine(
+    kind: type[_T], context: bytes, bytes_max: int, order: SignedOrder, cell_key: str, endpoint_id: str
+) -> _T | Disbelieved:
+    """What is inside, if the cell that enrolled this endpoint signed it, as such, for this endpoint."""
     payload = order.payload.encode()
-    if len(payload) > GRANT_BYTES_MAX:
-        return Disbelieved("oversized", f"the order has {len(payload)} bytes; at most {GRANT_BYTES_MAX} are read")
+    if len(payload) > bytes_max:
+        return Disbelieved("oversized", f"the order has {len(payload)} bytes; at most {bytes_max} are read")
     try:
-        genuine = ed25519.verify(bytes.fromhex(cell_key), SETTINGS_CONTEXT + payload, bytes.fromhex(order.signature))
-        found = codec.decode(SettingsGrant, payload) if genuine else None
+        genuine = ed25519.verify(bytes.fromhex(cell_key), context + payload, bytes.fromhex(order.signature))
+        found = codec.decode(kind, payload) if genuine else None
     except (ValueError, Fault) as e:
         return Disbelieved("malformed", f"the order cannot be read: {e}")
     if found is None:

@@ -67,6 +67,7 @@ class Linked:
         self._rollouts, self._cells, self._releasing = rollouts, cells, releasing
         rollouts.executor.led_of = self.led_of
         self._waiting: dict[str, str] = {}  # leads that were refused here, and why
+        self._plain: set[str] = set()  # links whose conductor is of a version that refuses a report with harms
         self._has: dict[str, str] = {}  # by organisation: essence of what the conductor told last
         self._sent: dict[str, int] = defaultdict(int)  # exchanges begun
         self._acted: dict[str, int] = defaultdict(int)  # the newest of them that was acted on
@@ -128,11 +129,16 @@ class Linked:
         self._sent[tenant_id] += 1
         number, answer = self._sent[tenant_id], None
         has = self._has.get(tenant_id, "") if wait_s else ""
+        reports = without_harms(tells.reports) if link.link_id in self._plain else tells.reports
         try:
-            answer = await self._cells.exchange(tenant_id, link, tells.reports, tells.orphans, wait_s, has)
+            answer = await self._cells.exchange(tenant_id, link, reports, tells.orphans, wait_s, has)
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
+        if answer is not None and answer.holds:
+            self._plain.discard(link.link_id)  # it has been updated since
+        elif refuses_harms(trouble):
+            self._plain.add(link.link_id)
         async with self._acting[tenant_id]:
             if number <= self._acted[tenant_id] or (answer is None and number < self._sent[tenant_id]):
                 return Came("overtaken by a newer one")
@@ -252,6 +258,16 @@ class Linked:
         if size and (why := too_fast(policy, change, size, link.fast)):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._releasing.follow(who, grant.title, change, policy, bytes.fromhex(grant.salt))
+
+
+def without_harms(reports: tuple[CellReport, ...]) -> tuple[CellReport, ...]:
+    """For a conductor of the version before, which refuses what it does not know; this cell's own brake judges them."""
+    return tuple(replace(r, harms=()) for r in reports)
+
+
+def refuses_harms(trouble: str) -> bool:
+    """Whether this is how a conductor says that it does not know the field."""
+    return "has a field 'harms' that this version does not know" in trouble
 
 
 def _essence(answer: Answer) -> str:
