@@ -41,12 +41,12 @@ def library(package: str, version: str, content: str) -> Built:
     return Built(package, version, files={path: content.encode().ljust(8192, b".")})
 
 
-def service(machine: Clone, name: str, package: str, unit_name: str = "") -> str:
-    """A running service that has a library of `package` mapped."""
+def service(machine: Clone, name: str, package: str, unit_name: str = "", more: str = "") -> str:
+    """A running service that has a library of `package` mapped. `more`: lines for its unit."""
     unit_name = unit_name or f"{name}.service"
     script = SCRIPT.replace("libdemo", package)
     machine.machine.path(f"/usr/bin/{name}").write_text(script)
-    machine.machine.path(f"/etc/systemd/system/{unit_name}").write_text(unit(name))
+    machine.machine.path(f"/etc/systemd/system/{unit_name}").write_text(unit(name) + more)
     machine.sh(f"chmod 755 /usr/bin/{name}; systemctl daemon-reload; systemctl restart {unit_name}")
     eventually(lambda: machine.machine.path(f"/run/{name}.ready").exists(), f"{name} runs")
     return unit_name
@@ -92,6 +92,18 @@ def test_service_that_does_not_come_back_is_reported(machine: Clone, repository:
     machine.sh("apt-get -q -eany update")
     later = machine.apply(machine.plan(("libbad", "3")), number=4)
     assert later.services_failed == (), "it had failed before"
+
+
+def test_service_that_is_begun_again_and_again_has_not_come_back(machine: Clone, repository: Repository) -> None:
+    prepare(machine, repository, library("libloop", "2", "broken"), first=(library("libloop", "1", "old"),))
+    name = service(machine, "loopd", "libloop", more="Restart=on-failure\nRestartSec=50ms\n")
+    limits = machine.machine.path(f"/etc/systemd/system/{name}.d")
+    limits.mkdir()
+    (limits / "limit.conf").write_text("[Unit]\nStartLimitIntervalSec=0\n")
+    machine.sh("systemctl daemon-reload")
+    result = machine.apply(machine.plan(("libloop", "2")), number=6)
+    machine.sh(f"systemctl stop {name}")
+    assert (result.services_restarted, result.services_failed) == ((), (name,))
 
 
 def test_service_that_must_not_be_restarted_is_a_reason_to_reboot(machine: Clone, repository: Repository) -> None:

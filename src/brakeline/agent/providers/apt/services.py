@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from brakeline.agent.providers.apt.dpkg import Installed
@@ -22,6 +23,7 @@ from brakeline.protocol.messages import RebootNeed
 
 RECORD = "/var/cache/brakeline/stale-services.json"
 RESTART_S_MAX = 90.0
+SETTLE_S = 5.0  # "started" is said before a simple service has run a line of its own: a second look, this much later
 NAMED_PACKAGES_MAX = 8
 
 
@@ -39,6 +41,7 @@ class Services:
 
     runner: Runner
     rules: Rules = BUILT_IN
+    pause: Callable[[float], None] = time.sleep
 
     def reboot_need(self, installed: Iterable[Installed]) -> RebootNeed:
         """Kernel, the reboot-required file, packages that content names, and old code that no service restart ends."""
@@ -146,19 +149,25 @@ class Services:
         return tuple(line.split()[0] for line in text.splitlines() if line.split()[:1] and ".service" in line)
 
     def restart(self, units: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Restart services that run and may be restarted: (running afterwards, not running afterwards)."""
-        good: list[str] = []
-        bad: list[str] = []
-        for unit in units:
-            if not self.has_systemd or not restartable(unit, self.rules) or not self._active(unit):
-                continue
+        """Restart services that run and may be restarted: (running `SETTLE_S` later, ended or begun anew by then)."""
+        asked = [u for u in units if self.has_systemd and restartable(u, self.rules) and self._active(u)]
+        for unit in asked:
             self.runner.query("systemctl", "restart", unit, timeout_s=RESTART_S_MAX)
-            (good if self._active(unit) else bad).append(unit)
-        return tuple(good), tuple(bad)
+        running = {unit for unit in asked if self._active(unit)}
+        if running:
+            self.pause(SETTLE_S)
+        stayed = [u for u in asked if u in running and self._active(u) and not self._begun_anew(u)]
+        return tuple(stayed), tuple(u for u in asked if u not in stayed)
 
     def _active(self, unit: str) -> bool:
-        state = self.runner.query("systemctl", "show", "--property=ActiveState", "--value", unit).text.strip()
-        return state in ("active", "reloading")
+        return self._shown(unit, "ActiveState") in ("active", "reloading")
+
+    def _begun_anew(self, unit: str) -> bool:
+        """systemd itself has started it again since our restart, which set its count to nought."""
+        return self._shown(unit, "NRestarts") not in ("", "0")
+
+    def _shown(self, unit: str, name: str) -> str:
+        return self.runner.query("systemctl", "show", f"--property={name}", "--value", unit).text.strip()
 
     def _boot_id(self) -> str:
         return self._read("/proc/sys/kernel/random/boot_id").strip()
