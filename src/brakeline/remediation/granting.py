@@ -14,13 +14,14 @@ from brakeline.protocol.messages import SettingsGrant, SignedOrder
 from brakeline.remediation.model import Had
 
 Sign = Callable[[SettingsGrant], SignedOrder]
+KEPT_MAX = 100_000  # a cell's endpoints; one that is dropped is signed anew, to the same bytes (RFC 8032 draws nothing)
 
 
 class Grants:
     """Of all endpoints that have asked this process."""
 
-    def __init__(self, sign: Sign) -> None:
-        self._sign = sign
+    def __init__(self, sign: Sign, kept_max: int = KEPT_MAX) -> None:
+        self._sign, self._kept_max = sign, kept_max
         self._made: dict[str, tuple[Had, SignedOrder]] = {}
 
     def of(self, endpoint_id: str, had: Had | None) -> SignedOrder | None:
@@ -31,4 +32,6 @@ class Grants:
         if known is None or known[0] != had:
             grant = SettingsGrant(endpoint_id, had.settings, had.since_ms)
             known = self._made[endpoint_id] = (had, self._sign(grant))
+            while len(self._made) > self._kept_max:  # retired endpoints among them, oldest first
+                del self._made[next(iter(self._made))]
         return known[1]

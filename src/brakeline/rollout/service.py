@@ -427,6 +427,7 @@ def _check(title: str, change: Change, policy: Policy) -> None:
         (not change.updates, "a rollout needs at least one update"),
         (_half_a_drill(change), "a drill is a drill and nothing else"),
         (not policy.rings, "a policy needs at least one ring"),
+        (policy.led, "only a conductor's grant makes a led policy: its rings are those granted, whole ones are yours"),
         (any(r.count is None and not 0 < (r.share or 0) <= 1 for r in policy.rings), "a ring has a count or a share"),
         (any(r.count is not None and r.count < 1 for r in policy.rings), "a ring's count is at least 1"),
         (policy.guard.no_data != "hold", "no_data can only be hold"),

@@ -394,3 +394,9 @@ async def test_withdrawn_is_for_good(fleet: SmallFleet) -> None:
         await fleet.service.resume(OWNER, rollout, "oops")
     await fleet.rounds(5)
     assert fleet.offered() == []
+
+
+async def test_only_a_conductor_makes_a_led_policy(fleet: SmallFleet) -> None:
+    await fleet.hear()
+    with pytest.raises(Invalid, match="only a conductor's grant"):
+        await fleet.create(replace(quick_policy(1, 3), led=True))
