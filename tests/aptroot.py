@@ -196,7 +196,7 @@ def _leader(holder: int) -> int:
     return int(found[0])
 
 
-def eventually(condition: Callable[[], object], what: str, within_s: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], what: str, within_s: float = 90.0) -> None:
     """Wait for something that another process does."""
     deadline = time.monotonic() + within_s
     while not condition():

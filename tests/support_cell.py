@@ -128,7 +128,7 @@ class Cell:
             self.reply = replace(self.reply, **changes)
             self.changed.notify_all()
 
-    def wait_until(self, condition: Any, seconds: float = 20.0) -> None:
+    def wait_until(self, condition: Any, seconds: float = 60.0) -> None:
         """Until `condition(cell)` holds; AssertionError when it does not within `seconds`."""
         with self.changed:
             assert self.changed.wait_for(lambda: condition(self), seconds), f"did not happen; requests: {self.requests}"

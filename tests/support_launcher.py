@@ -251,7 +251,7 @@ class Endpoint:
     def log(self) -> str:
         return (self.base / "log").read_text(errors="replace")
 
-    def until(self, true: Callable[[], object], seconds: float = 25.0, what: str = "it") -> float:
+    def until(self, true: Callable[[], object], seconds: float = 60.0, what: str = "it") -> float:
         """Wait for something to become true; how long that took."""
         began = time.monotonic()
         while not true():
@@ -260,13 +260,13 @@ class Endpoint:
             time.sleep(0.05)
         return time.monotonic() - began
 
-    def until_confirmed(self, release_id: str, seconds: float = 25.0) -> float:
+    def until_confirmed(self, release_id: str, seconds: float = 60.0) -> float:
         return self.until(lambda: self.report().confirmed == release_id, seconds, f"{release_id} confirmed")
 
-    def until_running(self, release_id: str, seconds: float = 25.0) -> float:
+    def until_running(self, release_id: str, seconds: float = 60.0) -> float:
         return self.until(lambda: self.report().running == release_id, seconds, f"{release_id} running")
 
-    def until_quarantined(self, release_id: str, seconds: float = 40.0) -> float:
+    def until_quarantined(self, release_id: str, seconds: float = 90.0) -> float:
         return self.until(lambda: release_id in self.report().quarantined, seconds, f"{release_id} quarantined")
 
 

@@ -21,7 +21,7 @@ async def bus(request: pytest.FixtureRequest, test_database: TestDatabase) -> As
 
 
 async def next_of(messages: Subscription) -> Message:
-    return await asyncio.wait_for(anext(messages), 10)
+    return await asyncio.wait_for(anext(messages), 60)
 
 
 async def test_subscribers_of_the_topic_get_the_message_and_others_do_not(bus: Bus) -> None:

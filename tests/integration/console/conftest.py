@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.async_api import expect as expect_async
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.support import require
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -24,6 +25,8 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SRC = Path(__file__).parents[3] / "src"
+for one in (expect, expect_async):
+    one.set_options(timeout=30_000)  # a limit for what has failed; what works is seen as soon as it is there
 
 
 def free_port() -> int:

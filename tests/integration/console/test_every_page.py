@@ -109,7 +109,7 @@ def test_add_endpoint_shows_the_line_once_and_ticks_by_itself(visit: Callable[..
     page.locator("#make-command").click()
     expect(page.locator("#command")).to_contain_text("--pinnedpubkey 'sha256//")
     for step in (1, 2, 3):
-        expect(page.locator(f"#step-{step}")).to_have_class("done", timeout=6000)
+        expect(page.locator(f"#step-{step}")).to_have_class("done", timeout=60_000)
     expect(page.locator("#enrolled a")).to_be_visible()
 
 

@@ -21,7 +21,7 @@ def wait_for_updates(page: Page, updates: int) -> None:
     first = page.locator("#rollout-log li").first
     for _ in range(updates):
         before = first.inner_text()
-        expect(first).not_to_have_text(re.compile(re.escape(before.split("\n")[-1])), timeout=5000)
+        expect(first).not_to_have_text(re.compile(re.escape(before.split("\n")[-1])), timeout=60_000)
 
 
 @pytest.mark.parametrize("attempt", range(4))
@@ -62,10 +62,10 @@ def test_a_killed_server_is_shown_as_no_news_and_heals(visit: Callable[..., Page
     mark = page.locator("#feed-state")
     expect(mark).to_have_text("● live")
     twin.end(signal.SIGKILL)
-    expect(mark).to_have_text(re.compile(r"✕ no news for \d+ s"), timeout=9000)
+    expect(mark).to_have_text(re.compile(r"✕ no news for \d+ s"), timeout=60_000)
     expect(page.locator("#stale-note")).to_be_visible()
     twin.start()
-    expect(mark).to_have_text("● live", timeout=10_000)
+    expect(mark).to_have_text("● live", timeout=60_000)
     expect(page.locator("#stale-note")).to_be_hidden()
 
 
@@ -124,7 +124,7 @@ def test_somebody_elses_freeze_appears_on_a_page_that_is_open(visit: Callable[..
     expect(looking.locator("#feed-state")).to_have_text("● live")
     expect(looking.locator("#freeze-alert")).to_have_count(0)
     pressing.locator("#freeze").click()
-    expect(looking.locator("#freeze-alert")).to_contain_text("frozen by Alice", timeout=5000)
+    expect(looking.locator("#freeze-alert")).to_contain_text("frozen by Alice", timeout=60_000)
 
 
 def test_shift_f_focuses_freeze_and_never_presses_it(visit: Callable[..., Page]) -> None:

@@ -196,7 +196,7 @@ async def next_message(house: House, path: str) -> str:
         "client": ("127.0.0.1", 1), "server": ("cell.test", 443),
     }  # fmt: skip
     serving = asyncio.create_task(house.console(scope, receive, send))  # type: ignore[arg-type]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await done.wait()
     await asyncio.gather(serving, return_exceptions=True)
     return "".join(chunks)
@@ -688,7 +688,7 @@ async def test_a_slow_press_on_brake_stops_a_real_rollout_in_a_real_browser(hous
             await page.wait_for_timeout(1500)
             assert await page.locator("#rollout_live").inner_html() != before, "no update during the press"
             await page.mouse.up()
-            await expect(page.locator("#brake")).to_contain_text("BRAKED", timeout=10_000)
+            await expect(page.locator("#brake")).to_contain_text("BRAKED", timeout=60_000)
             await expect(page.locator("#spared li")).to_have_count(4)
             await browser.close()
         moving.cancel()

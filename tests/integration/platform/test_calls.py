@@ -127,7 +127,7 @@ async def test_a_call_that_is_given_up_is_hung_up(there: There) -> None:
         while not there.asked:
             await asyncio.sleep(0.01)
         call.cancel()
-        await asyncio.wait_for(there.gone.wait(), 10)
+        await asyncio.wait_for(there.gone.wait(), 60)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "https://", "berlin"])
