@@ -32,6 +32,7 @@ def test_who_dies_at_its_next_start_is_found_among_the_first_canaries() -> None:
 
 
 @pytest.mark.wide
+@pytest.mark.long
 def test_a_partial_fault_at_the_next_start_is_found_ten_times_earlier() -> None:
     ends = [cohorts.run(Case(ENDPOINTS, POLICY, SOME, seed)) for seed in range(2)]
     blind = [cohorts.run(Case(ENDPOINTS, replace(POLICY, restarts=NO_RESTARTS), SOME, seed)) for seed in range(2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import pytest
 from tests.system.box import Box
 from tests.system.product import Product
 from tests.system.world import Server, wait_for
@@ -12,6 +13,7 @@ from tools.fleetbox import enrol, fleet
 FOUND_WAIT_S = 60.0
 
 
+@pytest.mark.long
 def test_two_machines_with_one_key_are_cloned_until_each_enrols_again(server: Server, box: Box) -> None:
     box.up(1, ("eu",), server.data)
     product = Product(server)

@@ -51,10 +51,9 @@ def world(server: Server, box: Box, work: Path) -> World:
 @pytest.mark.parametrize(
     ("name", "packages", "middle"),
     [
-        ("eu1", (SLOW,), "test -e /root/begun"),
-        ("us1", (), "test $(grep -c 'status half-installed' /var/log/dpkg.log) -gt 12"),
+        pytest.param("eu1", (SLOW,), "test -e /root/begun", marks=pytest.mark.long, id="configuring"),
+        pytest.param("us1", (), "test $(grep -c 'status half-installed' /var/log/dpkg.log) -gt 12", id="unpacking"),
     ],
-    ids=["configuring", "unpacking"],
 )
 def test_a_power_cut_is_repaired_or_truthfully_reported(
     world: World, name: str, packages: tuple[str, ...], middle: str

@@ -100,6 +100,7 @@ def debs(work: Path) -> dict[str, Path]:
     return {version: build(work, version, n) for n, version in enumerate(("1.4.0", "1.5.0"), 4)}
 
 
+@pytest.mark.long
 def test_from_installation_to_purge_and_enrolled_again(host: Host, debs: dict[str, Path]) -> None:
     host.sh("rm -r /etc/brakeline")  # what the fleet in a box lays out for launchers
     product, before = Product(host.server), host.sh(LIST)

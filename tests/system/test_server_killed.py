@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import pytest
 from tests.system.box import Box
 from tests.system.product import ENDED, Product, short_policy
 from tests.system.world import Server, wait_for
@@ -20,6 +21,7 @@ STEP_WAIT_S = 60.0
 ROLLOUT_WAIT_S = 180.0
 
 
+@pytest.mark.long
 def test_nothing_twice_nothing_lost_and_the_rollout_goes_on(server: Server, box: Box, work: Path) -> None:
     box.up(len(NAMES), ("eu", "us"), server.data, enrolled=False)
     repository = Repository(box.place, work / "repository")

@@ -37,7 +37,7 @@ def problems(page: Page) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html'][:160]} ({len(v['nodes'])} nodes)" for v in found]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_is_clean_and_the_policy_is_kept_on_every_page(visit: Callable[..., Page], scheme: str) -> None:
     page = visit("/login", scheme=scheme)
     page.context.add_init_script(WATCH)

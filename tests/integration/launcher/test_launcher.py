@@ -120,8 +120,16 @@ BAD = {
     "eats_memory": SAY + RAN + READY + "x = []\nwhile True:\n    x.append(bytearray(1 << 24))\n",
 }
 
+REQUIRED = (
+    "exits_at_once",
+    "does_not_even_parse",
+    "never_ready",
+    "dies_after_ready",
+    "deaf",
+)  # the others take as long
 
-@pytest.mark.parametrize("name", BAD)
+
+@pytest.mark.parametrize("name", [n if n in REQUIRED else pytest.param(n, marks=pytest.mark.long) for n in BAD])
 def test_a_bad_release_runs_three_times_at_most_and_the_last_good_one_goes_on(host: Endpoint, name: str) -> None:
     host.knobs |= {"ready_s": 1, "healthy_s": 1.5}
     baseline = begin(host)
