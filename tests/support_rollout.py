@@ -85,6 +85,8 @@ class Twin:
     refuses: str = ""
     drills: bool = True  # its agent knows what an order of a drill is
     restarts: list[RestartOrder] = field(default_factory=list)
+    windowed: bool = False  # it keeps orders to restart for a maintenance window that does not come
+    kept: list[SignedOrder] = field(default_factory=list)  # those it was told meanwhile
 
     @property
     def boot_id(self) -> str:
@@ -176,7 +178,7 @@ class SmallFleet:
             await self.service.record_results(t.identity, tuple(t.unsent))
             t.unsent.clear()
         candidates = await self.service.candidates_for(t.identity, drills=t.drills)
-        orders, t.halted = await self.service.on_check_in(t.identity, self.check_in(t, candidates))
+        orders, t.halted = await self.service.on_check_in(t.identity, self.check_in(t, candidates), t.boot_id)
         self._drop(t)
         self._restart(t, await self.restarting.restart_for(t.identity, self.check_in(t, candidates)))
         for order in orders:
@@ -212,6 +214,9 @@ class SmallFleet:
     def _restart(self, t: Twin, signed: SignedOrder | None) -> None:
         """As the helper does: an order for another boot is none."""
         if signed is None:
+            return
+        if t.windowed:
+            t.kept.append(signed)
             return
         order = decode(RestartOrder, signed.payload.encode())
         if order.boot_id == t.boot_id and not t.refuses:

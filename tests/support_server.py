@@ -54,7 +54,7 @@ class ScriptedOrders:
         return self.candidates
 
     async def on_check_in(
-        self, identity: EndpointIdentity, check_in: CheckIn
+        self, identity: EndpointIdentity, check_in: CheckIn, boot_id: str = ""
     ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]:
         self.check_ins.append(check_in)
         return self.offers, self.halted

@@ -1,4 +1,4 @@
-"""`brakeline rollout`: list, show, endpoints, new, start, watch, pause, brake, rollback, resume, withdraw, explain,
+"""`brakeline rollout`: list, show, endpoints, new, start, watch, pause, brake, rollback, restart, resume, withdraw, explain,
 lint, power, forecast.
 
 `brake` takes the id alone and never asks. `watch` prints a line whenever something changed (also when piped) and ends
@@ -16,6 +16,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Exit, Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.restart import restart
 from brakeline.cli.rollback import rollback
 from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
@@ -23,6 +24,7 @@ from brakeline.rollout.wording import of_release, reason
 
 app = noun("Rollouts: a change goes ring by ring, and stops by itself when it does harm.")
 app.command()(rollback)
+app.command()(restart)
 Id = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Id of the rollout (ro_…).")]
 Why = Annotated[str, typer.Option("--reason", help="Kept in the log.")]
 GLYPH = {"ok": "✓", "wait": "○", "hold": "?", "halt": "✕", "unknown": "?"}

@@ -225,7 +225,8 @@ class Executor:
     async def _tell(self, conn: Connection, tenant_id: str, row: RolloutRow, new: Blueprint, now_ms: int) -> None:
         text = f"generation {new.generation}: {new.why}"
         await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, new.phase.value, WHO, text)
-        keeps_out = not (row.change.takes_back or row.change.is_drill)  # neither has brought a version that harms
+        brings_none = row.change.takes_back or row.change.is_drill or row.change.is_restart
+        keeps_out = not brings_none  # no version that harms came with it
         if new.phase is Phase.HALTED and row.blueprint.phase is not Phase.HALTED and keeps_out:
             await rollouts.quarantine(conn, tenant_id, row.rollout_id, row.change.updates, new.why, now_ms)
             names = ", ".join(f"{p.name} {p.version}" for p in row.change.updates)

@@ -42,6 +42,7 @@ class Phase(StrEnum):
 
 ROLLBACK: Final = "rollback"
 DRILL: Final = "drill"  # kinds of change
+RESTART: Final = "restart"
 FINAL: Final = frozenset({Phase.WITHDRAWN})
 EXPOSED_NO_MORE: Final = frozenset({Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN})
 
@@ -66,7 +67,8 @@ class Harmed:
 class Change:
     """What is rolled out: pinned updates, or a release of ours (then the one pin names it, kind is "release"), or the
     way back from another rollout's updates (kind is "rollback", the pins are those that are taken back), or a drill
-    (kind is "drill"), which changes nothing: so many endpoints, the lowest draws, are told to report a failure.
+    (kind is "drill"), which changes nothing: so many endpoints, the lowest draws, are told to report a failure, or
+    restarts (kind is "restart", the one pin names when they were planned).
 
     `exploited`: closes a finding that is exploited, so nobody is held out.
     """
@@ -84,6 +86,10 @@ class Change:
     @property
     def is_drill(self) -> bool:
         return self.kind == DRILL
+
+    @property
+    def is_restart(self) -> bool:
+        return self.kind == RESTART
 
     @property
     def takes_back(self) -> bool:

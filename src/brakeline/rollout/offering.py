@@ -35,7 +35,7 @@ from brakeline.protocol.messages import (
     TransactionResult,
     UpdateRef,
 )
-from brakeline.rollout import arms, budget, evidence, restarts
+from brakeline.rollout import arms, budget, evidence, restart_change, restart_offering, restarts
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
 from brakeline.rollout.journal import BrakeJournal
@@ -124,6 +124,7 @@ class Offering:
             x.candidate(identity.endpoint_id)
             for x in await self._live(identity)
             if x.row.blueprint.phase in OFFERING
+            and not x.row.change.is_restart  # nothing to plan: its check-in says all
             and x.takes(identity.endpoint_id, launched=launched, settled=settled, bounded=bounded, drills=drills)
             and x.row.wish is Wish.RUN
             and identity.endpoint_id not in x.through
@@ -131,13 +132,18 @@ class Offering:
         )
 
     async def on_check_in(
-        self, identity: EndpointIdentity, check_in: CheckIn
+        self, identity: EndpointIdentity, check_in: CheckIn, boot_id: str = ""
     ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]:
-        """(orders that the endpoint may have now, ids of rollouts of which it must start nothing more)."""
+        """(orders that the endpoint may have now, ids of rollouts of which it must start nothing more). `boot_id`: of
+        the boot that speaks; without it nobody is restarted."""
         mine = await self._live(identity)
         tenant_id = identity.tenant_id
         halted = tuple(x.row.rollout_id for x in mine if self._stopped(tenant_id, x))
         self._note_told(identity.endpoint_id, halted)
+        restarting = [x for x in mine if x.row.change.is_restart]
+        for live in restarting:
+            stopped = live.row.rollout_id in halted
+            await restart_offering.settle(self.db, self.clock, identity, check_in, boot_id, live, stopped=stopped)
         if self.journal.frozen(tenant_id) is not None:  # answered without the database too: what waits there must end
             await self._note_started(identity, check_in)
             return (), halted
@@ -155,6 +161,9 @@ class Offering:
                     why = NO_DRILLS if live.row.change.is_drill else TOO_OLD
                     await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *why)
         asking = [ready for ready in check_in.ready if ready.rollout_id in open_to]
+        asking += await self._restarts(
+            identity, check_in, boot_id, [x for x in restarting if x.row.rollout_id in open_to]
+        )
         frozen = await self.limits.frozen_for(identity) if asking else ""
         for ready in asking:
             live = open_to[ready.rollout_id]
@@ -165,6 +174,24 @@ class Offering:
                 if live.row.change.release is not None:
                     self._asked(tenant_id, ready.rollout_id, live.targets[identity.endpoint_id])
         return await self._orders(identity, open_to), halted
+
+    async def _restarts(self, identity: EndpointIdentity, check_in: CheckIn, boot_id: str,
+                        open_to: list[LiveRollout]) -> list[Ready]:  # fmt: skip
+        """Restarts for which this endpoint would go down now; for the others it is written why it would not."""
+        found: list[Ready] = []
+        for live in open_to:
+            if identity.endpoint_id in live.through:
+                continue
+            rollout_id, generation = live.row.rollout_id, live.row.resumed_generation + 1
+            said = restart_change.stands(
+                rollout_id, generation, check_in.restart, boot_id, busy=bool(check_in.in_progress)
+            )
+            if isinstance(said, Ready):
+                found.append(said)
+                continue
+            async with self.db.tenant(identity.tenant_id) as conn:
+                await arms_store.set_blocked(conn, rollout_id, identity.endpoint_id, *said)
+        return found
 
     def _note_told(self, endpoint_id: str, halted: Iterable[str]) -> None:
         """Of rollouts that somebody follows (`told`): when an endpoint's answer named them as stopped first."""
@@ -206,8 +233,11 @@ class Offering:
             offer = await offers.open_for(conn, identity.endpoint_id)
         if offer is None or offer.rollout_id not in open_to or self.clock.now_ms() >= offer.expires_ms:
             return ()
-        if self.journal.pressed(identity.tenant_id, offer.rollout_id):
-            return ()
+        if (
+            self.journal.pressed(identity.tenant_id, offer.rollout_id)
+            or open_to[offer.rollout_id].row.change.is_restart
+        ):
+            return ()  # `restarting` has the order to restart
         return (offer.order,)
 
     # --- ready --------------------------------------------------------------------------------------------------------
@@ -257,7 +287,7 @@ class Offering:
             code, reason = "refused", f"the transaction contains {bad.name} {bad.version}, which is quarantined"
         elif row.change.takes_back:
             code, reason = "refused", await self._more_than_a_way_back(conn, identity, ready, row)
-        elif not _fits(ready, row):
+        elif not row.change.is_restart and not _fits(ready, row):
             code, reason = "refused", "the transaction contains none of the rollout's updates"
         if reason:
             await arms_store.set_blocked(conn, row.rollout_id, identity.endpoint_id, code, reason)
@@ -359,7 +389,14 @@ class Offering:
             settings=live.targets[identity.endpoint_id].settings,
             drill=DrillOrder(fails) if row.change.is_drill else None,
         )
-        await offers.insert(conn, identity.tenant_id, offer, self.cell.sign_order(offer), attempt)
+        await offers.insert(conn, identity.tenant_id, offer, self._signed(ready, row, offer), attempt)
+
+    def _signed(self, ready: Ready, row: RolloutRow, offer: Offer) -> SignedOrder:
+        if not row.change.is_restart:
+            return self.cell.sign_order(offer)
+        return self.cell.sign_restart(
+            restart_change.order_of(offer.endpoint_id, ready, offer.issued_ms, offer.expires_ms)
+        )
 
     # --- results ------------------------------------------------------------------------------------------------------
 

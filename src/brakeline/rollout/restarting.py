@@ -11,7 +11,7 @@ from brakeline.core.errors import Unavailable
 from brakeline.fleet.model import EndpointIdentity, EndpointState
 from brakeline.platform.database import Connection
 from brakeline.protocol.messages import CheckIn, RestartOrder, SignedOrder
-from brakeline.rollout import restarts
+from brakeline.rollout import restart_offering, restarts
 from brakeline.rollout.live import OFFERING, LiveRollout
 from brakeline.rollout.model import Wish
 from brakeline.rollout.offering import Offering
@@ -44,10 +44,16 @@ class Restarting:
         open_to = [x for x in await self._offering.targeted_by(identity) if self._goes_on(identity.tenant_id, x)]
         if not open_to or not (said.allowed or said.refused):
             return None
+        now_ms = self._offering.clock.now_ms()
         if self._offering.journal.frozen(identity.tenant_id) or await self._offering.limits.frozen_for(identity):
             return None
         async with self._offering.db.tenant(identity.tenant_id) as conn:
             for live in open_to:
+                if live.row.change.is_restart:
+                    order = await restart_offering.standing_order(conn, identity.endpoint_id, live, now_ms)
+                    if order is not None:
+                        return order
+                    continue
                 row = await self._due(conn, identity, live, said.refused[:REFUSED_CHARS])
                 if row is not None:
                     return self._order(identity, live, row)
@@ -55,7 +61,8 @@ class Restarting:
 
     def _goes_on(self, tenant_id: str, x: LiveRollout) -> bool:
         row = x.row
-        rolls = row.blueprint.phase in OFFERING and row.wish is Wish.RUN and row.policy.restarts.rings > 0
+        restarts_any = row.policy.restarts.rings > 0 or row.change.is_restart
+        rolls = row.blueprint.phase in OFFERING and row.wish is Wish.RUN and restarts_any
         return rolls and not self._offering.journal.pressed(tenant_id, row.rollout_id)
 
     async def _due(self, conn: Connection, identity: EndpointIdentity, live: LiveRollout,

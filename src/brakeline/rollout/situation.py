@@ -168,7 +168,8 @@ class Lens:
 
     @classmethod
     def of(cls, row: RolloutRow) -> Lens:
-        return cls(row.policy, row.change.release.release_id if row.change.release else "", row.change.is_drill)
+        return cls(row.policy, row.change.release.release_id if row.change.release else "",
+                   row.change.is_drill or row.change.is_restart)  # fmt: skip
 
     def subject(self, stored: SubjectRow, target: Target | None, seen: Presence | None, now_ms: int) -> Subject:
         """`target`: the row of the same endpoint."""

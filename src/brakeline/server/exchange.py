@@ -58,7 +58,7 @@ class OrderSource(Protocol):
         self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool, drills: bool
     ) -> tuple[Candidate, ...]: ...
     async def on_check_in(
-        self, identity: EndpointIdentity, check_in: CheckIn
+        self, identity: EndpointIdentity, check_in: CheckIn, boot_id: str = ""
     ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]: ...
 
 
@@ -135,7 +135,7 @@ class Exchange:
     async def _compose(self, session: Session, check_in: CheckIn) -> Composed:
         identity = session.identity
         epoch, made_s = self._epochs.get(identity.tenant_id, 0), self._clock.monotonic_s()
-        offers, halted = await self._orders.on_check_in(identity, check_in)
+        offers, halted = await self._orders.on_check_in(identity, check_in, session.counter.boot_id)
         running = running_of(check_in)
         settled, bounded = bool(check_in.settings), check_in.local is not None
         candidates = await self._orders.candidates_for(
@@ -269,6 +269,7 @@ class NoOrders:
         self,
         identity: EndpointIdentity,  # noqa: ARG002
         check_in: CheckIn,  # noqa: ARG002
+        boot_id: str = "",  # noqa: ARG002
     ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]:
         return (), ()
 

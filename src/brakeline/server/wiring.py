@@ -68,6 +68,7 @@ from brakeline.rollout.pool_api import router as pool_router
 from brakeline.rollout.pools import Pools
 from brakeline.rollout.release_api import router as promotion_router
 from brakeline.rollout.releasing import Releasing
+from brakeline.rollout.restart_api import router as restart_router
 from brakeline.rollout.restarting import Restarting
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.undo_api import router as rollback_router
@@ -95,8 +96,8 @@ SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever e
 ROUTERS: Final = (
     feeds_router, osv_router, carry_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
-    rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
-    drills_router, real_drills_router, replay_router, pool_router,
+    rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
+    content_router, drills_router, real_drills_router, replay_router, pool_router,
 )  # fmt: skip
 
 

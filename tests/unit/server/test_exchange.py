@@ -47,7 +47,7 @@ class Source:
         return self.candidates
 
     async def on_check_in(
-        self, identity: EndpointIdentity, check_in: CheckIn
+        self, identity: EndpointIdentity, check_in: CheckIn, boot_id: str = ""
     ) -> tuple[tuple[SignedOrder, ...], tuple[str, ...]]:
         self.asked += 1
         return (), ()
