@@ -1,5 +1,5 @@
-"""`brakeline rollout`: list, show, endpoints, new, start, watch, pause, brake, rollback, restart, resume, withdraw, explain,
-lint, power, forecast.
+"""`brakeline rollout`: list, show, endpoints, new, start, watch, pause, brake, rollback, restart, resume, withdraw,
+explain, lint, power, forecast.
 
 `brake` takes the id alone and never asks. `watch` prints a line whenever something changed (also when piped) and ends
 with exit code 6 when the rollout is halted or withdrawn, 7 when waiting took too long. Of endpoints people read the
@@ -117,6 +117,8 @@ def _show(view: dict[str, Any]) -> None:
 def _what(view: dict[str, Any]) -> str:
     if view.get("drill"):
         return "drill, nothing is changed"
+    if view.get("restart"):
+        return "restarts, planned at"
     return "release" if view["release"] else "takes back" if view["undoes"] else "updates"
 
 

@@ -1,9 +1,9 @@
 """The real screens: asks the services and hands what they say to `present*`. No rule of the product lives here.
 
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
-`DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys),
-`DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells, leads), `DeskPool`
-(evidence with others), `DeskContent` (advisory data) and `DeskProof` (audit log, settings).
+`DeskChange` (deployments, rollouts, policies), `DeskRestart` (due restarts), `DeskRollback` (ways back), `DeskRelease`
+(releases, their keys), `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells,
+leads), `DeskPool` (evidence with others), `DeskContent` (advisory data) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from brakeline.console.desk_limits import DeskLimits
 from brakeline.console.desk_pool import DeskPool
 from brakeline.console.desk_proof import DeskProof
 from brakeline.console.desk_release import DeskRelease
+from brakeline.console.desk_restart import DeskRestart
 from brakeline.console.desk_rollback import DeskRollback
 from brakeline.console.desk_stop import DeskStop
 
 
 class Desk(
-    DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool, DeskContent, DeskProof
+    DeskFleet, DeskChange, DeskRestart, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool,
+    DeskContent, DeskProof,
 ):  # fmt: skip
     """`screens.Screens` over the services."""

@@ -139,10 +139,18 @@ def rollout_row(r: RolloutSummary, view: Facts | None, now_ms: int) -> RolloutRo
         said, harm = points(view.now.excess), view.now.low > 0
     return RolloutRow(
         r.id, Link(r.title, rollout_href(r.id)), STATES[r.state],
-        DRILL if r.drill else "release" if r.release else "rollback" if r.undoes else plural(r.updates, "update"),
+        _what(r),
         f"{r.exposed:,} of {r.targets:,}", said,
         Tone.BAD if harm or r.state == "halted" else Tone.IDLE, clock_text(r.created_ms, now_ms),
     )  # fmt: skip
+
+
+def _what(r: RolloutSummary) -> str:
+    if r.drill:
+        return DRILL
+    if r.restart:
+        return "restart"
+    return "release" if r.release else "rollback" if r.undoes else plural(r.updates, "update")
 
 
 def rollout_needs(rows: tuple[RolloutRow, ...]) -> tuple[Need, ...]:
@@ -179,7 +187,7 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
     state = STATES[v.state]
     harmed = [m for m in v.members if m.arm == "treated" and m.state in HARMED]
     names = names_of(v)
-    has_a_way_back = not (v.release or v.undoes or v.drill)
+    has_a_way_back = not (v.release or v.undoes or v.drill or v.restart)
     pairs = sorted(zip(v.spared, v.spared_ids, strict=True))
     return RolloutView(
         id=v.id, name=v.title, sub=_sub(v), policy=None, state=state, state_class=v.state, alert=alert(v),
@@ -193,7 +201,7 @@ def rollout_view(v: Facts, now_ms: int, made: DeploymentView | None, may_resume:
         harmed_total=max(len(harmed), v.failed + v.silent),
         spared=tuple(Link(name, endpoint_href(i)) for name, i in pairs[:SPARED_SHOWN]), spared_total=v.spared_total,
         spared_title=SPARED_TITLES.get(v.state, "Not reached yet"),
-        updates=_pins(v, made), updates_note=RELEASE_NOTE if v.release else BACK_NOTE if v.undoes else _closing(made),
+        updates=_pins(v, made), updates_note=_note(v, made),
         releases=releases(v, may_resume),
         pause_action=f"{rollout_href(v.id)}/pause" if v.state == "rolling" and v.wish == "run" else "",
         withdraw_action=f"{rollout_href(v.id)}/withdraw" if v.state not in ("withdrawn", "completed") else "",
@@ -378,6 +386,12 @@ def _pins(v: Facts, made: DeploymentView | None) -> tuple[PinnedUpdate, ...]:
     if made is not None:
         return tuple(PinnedUpdate(u.name, u.version, u.endpoints, u.security, "") for u in made.deployment.updates)
     return tuple(PinnedUpdate(*text.partition(" ")[::2], v.targets, False, "") for text in v.updates)
+
+
+def _note(v: Facts, made: DeploymentView | None) -> str:
+    if v.restart:
+        return "nothing is installed: each machine is restarted once"
+    return RELEASE_NOTE if v.release else BACK_NOTE if v.undoes else _closing(made)
 
 
 def _closing(made: DeploymentView | None) -> str:

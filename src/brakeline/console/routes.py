@@ -29,6 +29,7 @@ from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_pool import PoolPages
 from brakeline.console.pages_release import ReleasePages
+from brakeline.console.pages_restart import RestartPages
 from brakeline.console.pages_rollback import RollbackPages
 from brakeline.console.pages_stop import StopPages
 from brakeline.console.render import Renderer
@@ -59,7 +60,8 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     assets = load_assets()
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
-        *FleetPages(kit).routes(), *ChangePages(kit).routes(), *RollbackPages(kit).routes(),
+        *FleetPages(kit).routes(), *RestartPages(kit).routes(),  # before ChangePages, whose ids match its path
+        *ChangePages(kit).routes(), *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
         *PoolPages(kit).routes(), *ContentPages(kit).routes(),
         *AccountPages(kit, assets).routes(),

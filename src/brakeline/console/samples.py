@@ -25,6 +25,7 @@ from brakeline.console.samples_drills import DRILL_PAGES
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
+from brakeline.console.samples_restart import RESTARTS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.screens import ENDPOINT_TABS
@@ -351,6 +352,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     **RELEASE_PAGES,
     **STOP_PAGES,
     "limits": LIMITS,
+    "restart": RESTARTS,
     "rollback": ROLLBACKS,
     "cells": CELLS,
     "pool": POOLS,

@@ -42,6 +42,7 @@ from brakeline.console.views_release import (
     ReleasesView,
     ReleaseView,
 )
+from brakeline.console.views_restart import RestartForm, RestartView
 from brakeline.console.views_rollback import RollbackView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.tenancy.model import Principal
@@ -141,6 +142,14 @@ class Screens(Protocol):
         ...
 
     async def make_rollback(self, who: Visitor, rollout_id: str, expect_count: int) -> str:
+        """The id of the draft. Raises Conflict when the number of endpoints has moved."""
+        ...
+
+    async def restarts(self, who: Visitor, form: RestartForm) -> RestartView:
+        """Who would be restarted."""
+        ...
+
+    async def make_restarts(self, who: Visitor, form: RestartForm, expect_count: int) -> str:
         """The id of the draft. Raises Conflict when the number of endpoints has moved."""
         ...
 

@@ -16,6 +16,7 @@ from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
+from brakeline.console.samples_restart import RESTARTS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import ASKED
 from brakeline.console.screens import Screens, Visitor
@@ -53,6 +54,7 @@ from brakeline.console.views_release import (
     ReleasesView,
     ReleaseView,
 )
+from brakeline.console.views_restart import RestartForm, RestartView
 from brakeline.console.views_rollback import RollbackView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.core.clock import Clock
@@ -208,6 +210,17 @@ class Showroom(Screens):
         if expect_count != ROLLBACKS["plan"].expect_count:
             raise Conflict("the plan has moved")
         self.presses.append(f"rollback {rollout_id}: {expect_count}")
+        return "ro_draft"
+
+    async def restarts(self, who: Visitor, form: RestartForm) -> RestartView:
+        state = "plan" if who.may("rollout.create") else "viewer"
+        return replace(RESTARTS["nobody" if form.filter == "tag:nobody" else state], form=form)
+
+    async def make_restarts(self, who: Visitor, form: RestartForm, expect_count: int) -> str:
+        who.principal.require("rollout.create")
+        if expect_count != RESTARTS["plan"].expect_count:
+            raise Conflict("the plan has moved")
+        self.presses.append(f"restart {form.filter}: {expect_count}")
         return "ro_draft"
 
     async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView:

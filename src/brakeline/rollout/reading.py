@@ -60,6 +60,7 @@ class RolloutSummary:
     release: str = ""  # id of the release of ours that it rolls out; "" = updates
     undoes: str = ""  # id of the rollout whose updates it takes back
     drill: bool = False  # on real endpoints: nothing is changed
+    restart: bool = False  # of machines: no update
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,7 @@ def _summary(row: RolloutRow, n: Counted) -> RolloutSummary:
         row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
         row.created_by, row.blueprint.ring, row.blueprint.generation, n.targets, n.treated, n.proven, n.failed,
         row.change.release.release_id if row.change.release else "", row.change.undoes, row.change.is_drill,
+        row.change.is_restart,
     )  # fmt: skip
 
 

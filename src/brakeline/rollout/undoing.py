@@ -95,6 +95,8 @@ def _refuse(row: RolloutRow) -> None:
         raise Invalid("a release of ours goes back by itself: each launcher has kept the last one that worked")
     if row.change.is_drill:
         raise Invalid("a drill has changed nothing, so there is nothing to take back", id=row.rollout_id)
+    if row.change.is_restart:
+        raise Invalid("a restart cannot be taken back; nothing was installed by it", id=row.rollout_id)
     if row.change.takes_back:
         raise Invalid("this is a rollback itself; to take the update again, resume the rollout that it took back")
     if row.blueprint.phase is not Phase.HALTED:

@@ -122,6 +122,7 @@ class RolloutView:
     decided: str = ""  # which signal halted it, in words; "" = none of them did
     spared_total: int = 0  # how many those are, where `spared` has examples only (`brief`)
     drill: bool = False  # on real endpoints: nothing is changed, whatever it says
+    restart: bool = False  # of machines: the one "update" names when it was planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +281,7 @@ def build(
         spared=tuple(t.hostname for t in untouched), spared_ids=tuple(t.endpoint_id for t in untouched),
         release=change.release.release_id if change.release else "", undoes=change.undoes, left_out=left_out,
         signals=signals, decided=telling.decided(signals, lines), spared_total=len(untouched), drill=change.is_drill,
+        restart=change.is_restart,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ LIVE = ("/", "/endpoints", "/endpoints?q=os:debian", "/endpoints?q=oss:debian", 
         "/audit",
         "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
         "/settings/limits?amount=25%25", "/freeze", "/approvals",
-        "/approvals/ap_01", "/emergency", "/rollouts/ro_halted/rollback", "/nowhere")  # fmt: skip
+        "/approvals/ap_01", "/emergency", "/rollouts/ro_halted/rollback", "/rollouts/restart", "/nowhere")  # fmt: skip
 SPECIMENS = tuple(f"/_ui/{page}/{quote(state)}" for page, states in SAMPLES.items() for state in states)
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}

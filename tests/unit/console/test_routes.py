@@ -348,3 +348,19 @@ async def test_the_way_back_is_looked_at_first_and_the_press_carries_the_count()
     assert 'id="make-rollback"' not in looking.text
     halted = await visit("GET", "/rollouts/ro_halted")
     assert 'href="/rollouts/ro_halted/rollback"' in halted.text
+
+
+async def test_restarts_are_looked_at_first_and_the_press_carries_the_count() -> None:
+    visit = Visit()
+    page = await visit("GET", "/rollouts/restart?filter=tag:web&pace=fast")
+    assert page.status == 200
+    for words in ("12 endpoints would be restarted", "web-1", 'value="tag:web"', "only where its root allows"):
+        assert words in page.text
+    assert (await visit.post("/rollouts/restart", filter="tag:web", expect_count="7")).status == 409
+    assert (await visit.post("/rollouts/restart", filter="tag:web", expect_count="many")).status == 422
+    made = await visit.post("/rollouts/restart", filter="tag:web", expect_count="12")
+    assert (made.status, made.headers["location"]) == (303, "/rollouts/ro_draft")
+    assert visit.screens.presses == ["restart tag:web: 12"]
+    assert 'id="make-restarts"' not in (await Visit("viewer")("GET", "/rollouts/restart")).text
+    nobody = await visit("GET", "/rollouts/restart?filter=tag:nobody")
+    assert "No active endpoint that matches has a restart due." in nobody.text
