@@ -38,6 +38,8 @@ class Span(Protocol):
     def published(self) -> str: ...
     @property
     def module(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
 
 
 def rows_of(spans: Iterable[Span]) -> Iterator[Advisory]:
@@ -52,4 +54,5 @@ def rows_of(spans: Iterable[Span]) -> Iterator[Advisory]:
                 yield Advisory(
                     span.name, cve, fixed, span.published[:10], introduced=introduced, ecosystem=span.ecosystem,
                     state=span.state, id=span.id, aliases=span.aliases, last_affected=last_affected, module=span.module,
+                    reason=span.reason,
                 )  # fmt: skip

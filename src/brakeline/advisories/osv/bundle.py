@@ -24,6 +24,7 @@ MARK: Final = b'{"brakeline_bundle":'
 FORMAT: Final = 1
 SAMPLES: Final = 20
 PARTS_MAX: Final = 1_000_000
+FIELDS_BEFORE: Final = 16  # of a row of an older server, which knew no reasons
 _STATES: Final = frozenset(state.value for state in AdvisoryState)
 _BLANK: Final = Span("", "", "")
 
@@ -45,7 +46,7 @@ def is_bundle(data: bytes) -> bool:
     return data[:40].replace(b" ", b"").startswith(MARK)
 
 
-def unpack(data: bytes, feed: str, wanted: str) -> Said:
+def unpack(data: bytes, feed: str, wanted: frozenset[str]) -> Said:
     """What a bundle says. Raises `BadFeed`, which numbers the row that is wrong."""
     try:
         said = json.loads(data)
@@ -67,15 +68,15 @@ def unpack(data: bytes, feed: str, wanted: str) -> Said:
     return Said(spans, issued, len({span.id for span in spans}), 0)
 
 
-def _checked(row: Any, number: int, feed: str, wanted: str) -> Span:
+def _checked(row: Any, number: int, feed: str, wanted: frozenset[str]) -> Span:
     try:
         return _span(row, wanted)
     except (ValueError, TypeError) as e:
         raise BadFeed(f"row {number}: {str(e)[:120]}", file=feed) from None
 
 
-def _span(row: Any, wanted: str) -> Span:
-    if type(row) is not list or len(row) != len(Span._fields):
+def _span(row: Any, wanted: frozenset[str]) -> Span:
+    if type(row) is not list or not FIELDS_BEFORE <= len(row) <= len(Span._fields):
         raise ValueError(f"a row has {len(Span._fields)} fields")
     span = Span(*row)
     span = span._replace(versions=_texts(span.versions, VERSIONS_MAX), aliases=_texts(span.aliases, ALIASES_MAX))
@@ -87,8 +88,8 @@ def _span(row: Any, wanted: str) -> Span:
     times = (span.published, span.modified, span.withdrawn)
     if not ID.fullmatch(span.id) or span.state not in _STATES or any(t and not TIME.fullmatch(t) for t in times):
         raise ValueError("no id, no state or no time")
-    if ecosystem_of(span.ecosystem) != span.ecosystem or base_of(span.ecosystem) != wanted:
-        raise ValueError(f"{span.ecosystem!r} is not {wanted}")
+    if ecosystem_of(span.ecosystem) != span.ecosystem or base_of(span.ecosystem) not in wanted:
+        raise ValueError(f"{span.ecosystem!r} is not {', '.join(sorted(wanted))}")
     if not span.name or name_of(span.ecosystem, span.name) != span.name or (span.fixed and span.last_affected):
         raise ValueError("no name, or two ends")
     return span

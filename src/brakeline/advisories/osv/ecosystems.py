@@ -19,9 +19,9 @@ NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9 .+-]{0,39}")
 RELEASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .:+-]{0,59}")
 MAJOR_ONLY: Final = frozenset(("almalinux", "rocky-linux"))
 ORDER: Final[Mapping[str, str]] = MappingProxyType({
-    "almalinux": "rpm", "rocky-linux": "rpm", "red-hat": "rpm", "suse": "rpm", "opensuse": "rpm", "mageia": "rpm",
-    "openeuler": "rpm", "debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "chainguard": "apk",
-    "pypi": "pypi", "go": "golang", "crates.io": "semver", "npm": "npm", "maven": "maven", "nuget": "nuget",
+    "almalinux": "rpm", "rocky-linux": "rpm", "red-hat": "rpm", "suse": "rpm", "sles": "rpm", "opensuse": "rpm",
+    "mageia": "rpm", "openeuler": "rpm", "debian": "deb", "ubuntu": "deb",
+    "alpine": "apk", "wolfi": "apk", "chainguard": "apk", "pypi": "pypi", "go": "golang", "crates.io": "semver", "npm": "npm", "maven": "maven", "nuget": "nuget",
     "hex": "semver", "pub": "semver", "swifturl": "semver",
 })  # fmt: skip
 SHOWN: Final[Mapping[str, str]] = MappingProxyType({

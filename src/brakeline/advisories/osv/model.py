@@ -25,13 +25,14 @@ class Span(NamedTuple):
     last_affected: str = ""
     versions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    state: str = "fixed"  # fixed | open | not_affected | withdrawn: an AdvisoryState
+    state: str = "fixed"  # an AdvisoryState
     severity: str = ""  # CVSS vector as published
     published: str = ""  # ISO, UTC, whole seconds
     modified: str = ""
     withdrawn: str = ""
     module: str = ""  # module stream of an rpm: "nodejs:12", "?" = a module, and which is not said
     summary: str = ""
+    reason: str = ""  # why not affected, or not to be fixed, in its vendor's words
 
 
 class Said(NamedTuple):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = [
     "ecosystem", "name", "id", "part", "introduced", "fixed", "last_affected", "versions", "aliases", "state",
-    "severity", "published", "modified", "withdrawn", "module", "summary",
+    "severity", "published", "modified", "withdrawn", "module", "summary", "reason",
 ]  # fmt: skip
 
 

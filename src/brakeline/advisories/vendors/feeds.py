@@ -1,0 +1,110 @@
+"""Which feed brings what of the vendors, and its bytes -> rows; the entrance that `osv.feeds` asks. Pure.
+
+Invariants: a feed named after a vendor speaks of that vendor's ecosystems alone; whatever is wrong is a `BadFeed` with
+its place; what no release here is meant by is counted in `Said.elsewhere`, and a file of which nothing is left is
+refused, because it would look like calm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from brakeline.advisories.importers import BadFeed
+from brakeline.advisories.osv.archive import Named
+from brakeline.advisories.osv.archive import documents as documents_of
+from brakeline.advisories.osv.ecosystems import ecosystem_of
+from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
+from brakeline.advisories.vendors import csaf, releases
+from brakeline.core.debversion import BadVersion
+
+CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
+PART: Final = "(-[a-z0-9][a-z0-9._]{0,30})?"  # a vendor's documents may come in several files: csaf-redhat-2025
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """`bases`: the ecosystems that it speaks of; `dayless`: whoever brings it says of which day it is."""
+
+    name: re.Pattern[str]
+    bases: frozenset[str]
+    limits: str
+    read: Callable[[str, bytes, str], Said]
+    dayless: bool = False
+    said: str = ""  # how people are told its name
+
+
+def find(feed: str) -> Feed | None:
+    """The feed of this name, if it is one of a vendor."""
+    return next((each for each in FEEDS if each.name.fullmatch(feed)), None)
+
+
+def numbered(rows: Iterable[Span]) -> list[Span]:
+    """Rows in order, those of one package in one advisory counted."""
+    found: list[Span] = []
+    parts: dict[tuple[str, str, str], int] = {}
+    for row in sorted(rows):
+        name = (row.ecosystem, row.name, row.id)
+        part = parts[name] = parts.get(name, -1) + 1
+        found.append(row._replace(part=part))
+    return found
+
+
+def said(feed: str, rows: Iterable[Span], issued: str, documents: int, elsewhere: int) -> Said:
+    """The rows of a whole file. Raises `BadFeed` for one without any, or with too many."""
+    found = numbered(rows)
+    if not 0 < len(found) <= SPANS_MAX:
+        why = f"expected 1 to {SPANS_MAX} rows" if found else "it says nothing of a release that is assessed here"
+        raise BadFeed(why, file=feed, rows=len(found), documents=documents, elsewhere=elsewhere)
+    return Said(found, issued, documents, elsewhere)
+
+
+def each(feed: str, found: Iterable[Named], one: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:
+    """`one` of every document; what it raises becomes a `BadFeed` with the place."""
+    for place, document in found:
+        try:
+            yield place, one(document)
+        except (ValueError, BadVersion, RecursionError) as e:
+            raise BadFeed(f"{place}: {str(e)[:160]}", file=feed) from None
+
+
+def _csaf(vendor: csaf.Vendor) -> Callable[[str, bytes, str], Said]:
+    def read(feed: str, data: bytes, _: str) -> Said:
+        rows: dict[tuple[str, ...], Span] = {}
+        ids: dict[str, csaf.Document] = {}
+        issued, elsewhere = "", 0
+        for place, document in each(
+            feed, documents_of(data, feed, document_max=CSAF_BYTES_MAX), lambda it: csaf.read(it, vendor)
+        ):
+            if ids.setdefault(document.id, document) != document:
+                raise BadFeed(f"{place}: {document.id} stands there twice, and not the same", file=feed)
+            issued, elsewhere = max(issued, document.modified), elsewhere + document.elsewhere
+            for row in document.rows:
+                csaf.add(rows, row)
+            if len(rows) > SPANS_MAX:
+                raise BadFeed(f"more than {SPANS_MAX} rows", file=feed)
+        return said(feed, rows.values(), issued, len(ids), elsewhere)
+
+    return read
+
+
+def _bases(*names: str) -> frozenset[str]:
+    return frozenset(ecosystem_of(name) for name in names)
+
+
+FEEDS: Final[tuple[Feed, ...]] = (
+    Feed(
+        re.compile(f"csaf-redhat{PART}"), _bases("Red Hat"),
+        "{feed} of {day} knows the ordinary streams of Red Hat Enterprise Linux; extended ones (EUS, AUS, TUS, E4S, "
+        "ELS) and containers are left out, so what they fixed stays open.",
+        _csaf(csaf.Vendor("Red Hat", "https://www.redhat.com", releases.red_hat)), said="csaf-redhat",
+    ),
+    Feed(
+        re.compile(f"csaf-suse{PART}"), _bases("SLES", "openSUSE"),
+        "{feed} of {day} knows SUSE Linux Enterprise by service pack, openSUSE Leap and Tumbleweed; Micro, live "
+        "patches and real time are left out.",
+        _csaf(csaf.Vendor("SUSE", "https://www.suse.com", releases.suse)), said="csaf-suse",
+    ),
+)  # fmt: skip

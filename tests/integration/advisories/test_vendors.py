@@ -1,0 +1,133 @@
+"""Vendors' feeds in a real database: imported, asked over HTTP with the states that they give, carried in bundles."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from tests.asgi import Answer, call
+from tests.support_feeds import importing_of
+from tests.support_fleet import OWNER, TENANT
+
+from brakeline.advisories import api as feeds_api
+from brakeline.advisories.arrivals import NotNewer
+from brakeline.advisories.importers import BadFeed
+from brakeline.advisories.importing import Importing
+from brakeline.advisories.osv import api as osv_api
+from brakeline.advisories.osv import carry_api
+from brakeline.advisories.osv.bundle import digest
+from brakeline.advisories.osv.carrying import Carrying
+from brakeline.advisories.osv.rates import Rates
+from brakeline.advisories.osv.service import Asking
+from brakeline.advisories.service import AdvisoriesService
+from brakeline.core.clock import ManualClock
+from brakeline.platform.database import Database
+from brakeline.server.app import make_api
+from brakeline.tenancy.api import current_principal
+
+SUSE = Path(__file__).resolve().parents[2] / "data" / "vendors" / "suse-su-2015_0011-2.cut.json"
+
+
+@pytest.fixture
+async def importing(database: Database, clock: ManualClock) -> Importing:
+    async with database.system() as conn:
+        await conn.execute("SELECT brakeline.tenant_create($1, 'test', now())", TENANT)
+    return importing_of(database, clock, AdvisoriesService(database, clock), TENANT)
+
+
+@pytest.fixture
+def api(importing: Importing, database: Database, clock: ManualClock) -> FastAPI:
+    made = make_api((feeds_api.router, osv_api.router, carry_api.router))
+    made.dependency_overrides[current_principal] = lambda: OWNER
+    made.state.importing, made.state.osv_rates = importing, Rates(clock)
+    made.state.asking = Asking(database, importing._advisories)
+    made.state.carrying = Carrying(database, importing._advisories)
+    return made
+
+
+async def ask(api: FastAPI, ecosystem: str, name: str, version: str) -> Answer:
+    body = {"package": {"ecosystem": ecosystem, "name": name}, "version": version}
+    return await call(api, "POST", "/v1/query", body=json.dumps(body).encode())
+
+
+async def found(api: FastAPI, *asked: str) -> list[str]:
+    return [each["id"] for each in (await ask(api, *asked)).json().get("vulns", [])]
+
+
+def unfixed(modified: str = "2015-02-01T00:00:00Z") -> bytes:
+    """The advisory as a VEX that says what will not be fixed and what is not affected."""
+    said = json.loads(SUSE.read_text())
+    said["document"]["category"] = "csaf_vex"
+    said["document"]["tracking"] |= {"id": "CVE-2014-0591", "current_release_date": modified}
+    told = said["vulnerabilities"][0]["product_status"].pop("recommended")
+    said["vulnerabilities"] = said["vulnerabilities"][:1]
+    one = said["vulnerabilities"][0]
+    one["product_status"] = {"known_affected": told[:2], "known_not_affected": told[2:3]}
+    one["remediations"] = [{"category": "no_fix_planned", "details": "Will not fix", "product_ids": told[:2]}]
+    one["flags"] = [{"label": "component_not_present", "product_ids": told[2:3]}]
+    return json.dumps(said).encode()
+
+
+async def test_an_advisory_of_suse_answers_by_service_pack(importing: Importing, api: FastAPI) -> None:
+    state = await importing.import_file(OWNER, "csaf-suse", SUSE.read_bytes())
+    assert (state.kind, state.rows, state.issued) == ("osv", 3, "2014-01-27T18:38:10Z")
+    assert "by service pack" in state.limits
+    assert await found(api, "SLES:11.2", "bind", "9.9.4P2-0.5.1") == ["SUSE-SU-2015:0011-2"]
+    assert await found(api, "SLES:11.2", "bind", "9.9.4P2-0.6.1") == []
+    other = await ask(api, "SLES:15.6", "bind", "9.9.4P2-0.5.1")
+    assert (other.status, "no feed speaks of" in other.json()["detail"]) == (422, True)
+
+
+async def test_what_will_not_be_fixed_is_answered_and_what_is_not_affected_is_not(
+    importing: Importing, api: FastAPI, database: Database
+) -> None:
+    await importing.import_file(OWNER, "csaf-suse", unfixed())
+    assert await found(api, "SLES:11.2", "bind", "99") == ["CVE-2014-0591"]
+    assert await found(api, "SLES:11.2", "bind-libs-32bit", "1") == []
+    async with database.system() as conn:
+        rows = await conn.fetch("SELECT name, state, reason FROM brakeline.advisory_span ORDER BY name")
+    assert [tuple(row) for row in rows] == [
+        ("bind", "deferred", "Will not fix"),
+        ("bind-libs-32bit", "not_affected", "the vulnerable component is not in it"),
+    ]  # fmt: skip
+
+
+async def test_a_poisoned_an_older_and_another_vendor_s_file_leave_what_is_live(
+    importing: Importing, api: FastAPI
+) -> None:
+    await importing.import_file(OWNER, "csaf-suse", SUSE.read_bytes())
+    evil = SUSE.read_text().replace("https://www.suse.com/", "https://evil.example/").encode()
+    with pytest.raises(BadFeed, match="not of SUSE"):
+        await importing.import_file(OWNER, "csaf-suse", evil)
+    with pytest.raises(BadFeed, match="not of Red Hat"):
+        await importing.import_file(OWNER, "csaf-redhat", SUSE.read_bytes())
+    with pytest.raises(NotNewer):
+        await importing.import_file(OWNER, "csaf-suse", SUSE.read_bytes() + b" ")
+    with pytest.raises(BadFeed, match="from the future"):
+        await importing.import_file(OWNER, "csaf-suse", unfixed("2999-01-01T00:00:00Z"))
+    assert await found(api, "SLES:11.2", "bind", "9.9.4P2-0.5.1") == ["SUSE-SU-2015:0011-2"]
+
+
+async def test_a_bundle_carries_reasons_and_one_of_an_older_server_is_read(
+    importing: Importing, api: FastAPI, database: Database
+) -> None:
+    await importing.import_file(OWNER, "csaf-suse", unfixed())
+    packed: dict[str, Any] = json.loads((await call(api, "GET", "/api/v1/content/csaf-suse/bundle")).body)
+    assert {row[-1] for row in packed["rows"]} == {"Will not fix", "the vulnerable component is not in it"}
+
+    async def again(rows: list[Any]) -> list[str]:
+        async with database.feed() as conn:
+            await conn.execute("DELETE FROM brakeline.advisory_span")
+            await conn.execute("DELETE FROM brakeline.feed_state WHERE feed = 'csaf-suse'")
+        whole = packed | {"rows": rows, "sha256": digest(rows)}
+        await importing.import_file(OWNER, "csaf-suse", gzip.compress(json.dumps(whole).encode()))
+        async with database.system() as conn:
+            said = await conn.fetch("SELECT DISTINCT reason FROM brakeline.advisory_span ORDER BY reason")
+        return [row["reason"] for row in said]
+
+    assert await again(packed["rows"]) == ["Will not fix", "the vulnerable component is not in it"]
+    assert await again([row[:16] for row in packed["rows"]]) == [""]
