@@ -16,22 +16,23 @@ from typing import Any, Final
 
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import AdvisoryState
-from brakeline.advisories.osv.documents import ALIASES_MAX, ID, TEXT_MAX, TIME, VERSIONS_MAX, encodable
-from brakeline.advisories.osv.ecosystems import base_of, ecosystem_of, name_of
+from brakeline.advisories.osv.documents import ALIASES_MAX, ID, RELATED_MAX, TEXT_MAX, TIME, VERSIONS_MAX, encodable
+from brakeline.advisories.osv.ecosystems import belongs, ecosystem_of, name_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
 
 MARK: Final = b'{"brakeline_bundle":'
 FORMAT: Final = 1
 SAMPLES: Final = 20
 PARTS_MAX: Final = 1_000_000
-FIELDS_BEFORE: Final = 16  # of a row of an older server, which knew no reasons
+FIELDS: Final = len(Span._fields)
+FIRST: Final = 16  # fields that older cells know; those behind are written where they say something
 _STATES: Final = frozenset(state.value for state in AdvisoryState)
 _BLANK: Final = Span("", "", "")
 
 
 def pack(feed: str, issued: str, rows: Iterable[Span]) -> bytes:
     """The bundle of these rows: the same bytes for the same rows."""
-    listed = [list(row) for row in sorted(rows)]
+    listed = [list(row) if row[FIRST:] != _BLANK[FIRST:] else list(row[:FIRST]) for row in sorted(rows)]
     head = {"brakeline_bundle": FORMAT, "feed": feed, "issued": issued, "sha256": digest(listed), "rows": listed}
     return json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -46,7 +47,7 @@ def is_bundle(data: bytes) -> bool:
     return data[:40].replace(b" ", b"").startswith(MARK)
 
 
-def unpack(data: bytes, feed: str, wanted: frozenset[str]) -> Said:
+def unpack(data: bytes, feed: str, wanted: str) -> Said:
     """What a bundle says. Raises `BadFeed`, which numbers the row that is wrong."""
     try:
         said = json.loads(data)
@@ -68,18 +69,21 @@ def unpack(data: bytes, feed: str, wanted: frozenset[str]) -> Said:
     return Said(spans, issued, len({span.id for span in spans}), 0)
 
 
-def _checked(row: Any, number: int, feed: str, wanted: frozenset[str]) -> Span:
+def _checked(row: Any, number: int, feed: str, wanted: str) -> Span:
     try:
         return _span(row, wanted)
     except (ValueError, TypeError) as e:
         raise BadFeed(f"row {number}: {str(e)[:120]}", file=feed) from None
 
 
-def _span(row: Any, wanted: frozenset[str]) -> Span:
-    if type(row) is not list or not FIELDS_BEFORE <= len(row) <= len(Span._fields):
-        raise ValueError(f"a row has {len(Span._fields)} fields")
+def _span(row: Any, wanted: str) -> Span:
+    if type(row) is not list or not FIRST <= len(row) <= FIELDS:
+        raise ValueError(f"a row has {FIRST} to {FIELDS} fields")
     span = Span(*row)
-    span = span._replace(versions=_texts(span.versions, VERSIONS_MAX), aliases=_texts(span.aliases, ALIASES_MAX))
+    span = span._replace(
+        versions=_texts(span.versions, VERSIONS_MAX), aliases=_texts(span.aliases, ALIASES_MAX),
+        related=_texts(span.related, RELATED_MAX),
+    )  # fmt: skip
     if type(span.part) is not int or not 0 <= span.part < PARTS_MAX:
         raise ValueError("part counts from 0")
     for value, default in zip(span, _BLANK, strict=True):
@@ -88,8 +92,8 @@ def _span(row: Any, wanted: frozenset[str]) -> Span:
     times = (span.published, span.modified, span.withdrawn)
     if not ID.fullmatch(span.id) or span.state not in _STATES or any(t and not TIME.fullmatch(t) for t in times):
         raise ValueError("no id, no state or no time")
-    if ecosystem_of(span.ecosystem) != span.ecosystem or base_of(span.ecosystem) not in wanted:
-        raise ValueError(f"{span.ecosystem!r} is not {', '.join(sorted(wanted))}")
+    if ecosystem_of(span.ecosystem) != span.ecosystem or not belongs(span.ecosystem, wanted):
+        raise ValueError(f"{span.ecosystem!r} is not {wanted}")
     if not span.name or name_of(span.ecosystem, span.name) != span.name or (span.fixed and span.last_affected):
         raise ValueError("no name, or two ends")
     return span

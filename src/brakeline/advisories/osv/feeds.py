@@ -44,14 +44,10 @@ def dayless(feed: str) -> bool:
     return vendor.dayless if vendor else feed == TRACKER or SECDB.fullmatch(feed) is not None
 
 
-def bases_of(feed: str) -> frozenset[str]:
-    """The ecosystems that a feed speaks of."""
-    vendor = vendors.find(feed)
-    return vendor.bases if vendor else frozenset((wanted_of(feed),))
-
-
 def wanted_of(feed: str) -> str:
-    """The one ecosystem of a feed that is of no vendor."""
+    """The ecosystem that a feed speaks of."""
+    if vendor := vendors.find(feed):
+        return vendor.base
     if feed == RUSTSEC:
         return "crates.io"
     return feed.partition("-")[0] if dayless(feed) else feed.removeprefix("osv-")
@@ -69,7 +65,7 @@ def read(feed: str, packed: bytes, day: str = "") -> Said:
     Takes seconds for the largest: call it in a thread."""
     data = unpacked(packed, feed)
     if bundle.is_bundle(data):
-        return bundle.unpack(data, feed, bases_of(feed))
+        return bundle.unpack(data, feed, wanted_of(feed))
     if vendor := vendors.find(feed):
         return vendor.read(feed, data, day)
     if dayless(feed):

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from brakeline.advisories.ecosystems import key_of
 from brakeline.advisories.osv.documents import ID, VECTOR_MAX
-from brakeline.advisories.osv.ecosystems import order_of
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.vendors.parts import listed, mapped, moment, prose, text
 from brakeline.advisories.vendors.products import ID_MAX, Build, Tree
@@ -137,9 +137,9 @@ def _keep_best(rows: list[Span], row: Span) -> None:
 def _fixed(row: Span, build: Build, advisory: str, cve: str) -> Span:
     if not build.version:
         raise ValueError(f"{build.name[:60]} of {build.ecosystem} is fixed, and no version says since when")
-    order = order_of(build.ecosystem)
-    if order is not None:
-        order(build.version, build.version)  # BadVersion now
+    key = key_of(build.ecosystem)
+    if key is not None:
+        key(build.version)  # BadVersion now, and not when it is compared
     if advisory and advisory != row.id:
         row = row._replace(id=advisory, aliases=tuple(sorted({*row.aliases, cve})))
     return row._replace(state="fixed", fixed=build.version)

@@ -1,6 +1,6 @@
 """Which feed brings what of the vendors, and its bytes -> rows; the entrance that `osv.feeds` asks. Pure.
 
-Invariants: a feed named after a vendor speaks of that vendor's ecosystems alone; whatever is wrong is a `BadFeed` with
+Invariants: a feed named after a vendor speaks of that vendor's ecosystem alone; whatever is wrong is a `BadFeed` with
 its place; what no release here is meant by is counted in `Said.elsewhere`, and a file of which nothing is left is
 refused, because it would look like calm.
 """
@@ -15,21 +15,21 @@ from typing import Any, Final
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.osv.archive import Named
 from brakeline.advisories.osv.archive import documents as documents_of
-from brakeline.advisories.osv.ecosystems import ecosystem_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
 from brakeline.advisories.vendors import csaf, releases
 from brakeline.core.debversion import BadVersion
 
 CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
+SUSE: Final = "https://www.suse.com"
 PART: Final = "(-[a-z0-9][a-z0-9._]{0,30})?"  # a vendor's documents may come in several files: csaf-redhat-2025
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """`bases`: the ecosystems that it speaks of; `dayless`: whoever brings it says of which day it is."""
+    """`base`: the ecosystem that it speaks of; `dayless`: whoever brings it says of which day it is."""
 
     name: re.Pattern[str]
-    bases: frozenset[str]
+    base: str
     limits: str
     read: Callable[[str, bytes, str], Said]
     dayless: bool = False
@@ -90,21 +90,20 @@ def _csaf(vendor: csaf.Vendor) -> Callable[[str, bytes, str], Said]:
     return read
 
 
-def _bases(*names: str) -> frozenset[str]:
-    return frozenset(ecosystem_of(name) for name in names)
-
-
 FEEDS: Final[tuple[Feed, ...]] = (
     Feed(
-        re.compile(f"csaf-redhat{PART}"), _bases("Red Hat"),
+        re.compile(f"csaf-redhat{PART}"), "rhel",
         "{feed} of {day} knows the ordinary streams of Red Hat Enterprise Linux; extended ones (EUS, AUS, TUS, E4S, "
         "ELS) and containers are left out, so what they fixed stays open.",
         _csaf(csaf.Vendor("Red Hat", "https://www.redhat.com", releases.red_hat)), said="csaf-redhat",
     ),
     Feed(
-        re.compile(f"csaf-suse{PART}"), _bases("SLES", "openSUSE"),
-        "{feed} of {day} knows SUSE Linux Enterprise by service pack, openSUSE Leap and Tumbleweed; Micro, live "
-        "patches and real time are left out.",
-        _csaf(csaf.Vendor("SUSE", "https://www.suse.com", releases.suse)), said="csaf-suse",
+        re.compile(f"csaf-suse{PART}"), "suse",
+        "{feed} of {day} knows SUSE Linux Enterprise by service pack; Micro, live patches and real time are left out.",
+        _csaf(csaf.Vendor("SUSE", SUSE, releases.suse)), said="csaf-suse",
+    ),
+    Feed(
+        re.compile(f"csaf-opensuse{PART}"), "opensuse", "{feed} of {day} knows openSUSE Leap and Tumbleweed alone.",
+        _csaf(csaf.Vendor("SUSE", SUSE, releases.opensuse)), said="csaf-opensuse",
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from brakeline.advisories.osv.ecosystems import ecosystem_of
+from brakeline.advisories.ecosystems import canonical
 
 RED_HAT: Final = re.compile(r"cpe:/[oa]:redhat:enterprise_linux:([0-9]{1,2})(?:\.[0-9]{1,2})?(?::.{0,100})?")
 SUSE: Final = re.compile(r"cpe:/o:suse:((?:suse_)?sle[a-z_-]{0,60}):([0-9]{2})(?::sp([0-9]))?(?::.{0,60})?")
@@ -22,15 +22,19 @@ OTHER_LINES: Final = re.compile(r"teradata|micro|live-patching|_rt|-rt")  # line
 def red_hat(cpe: str) -> str | None:
     """The release of a platform of Red Hat."""
     found = RED_HAT.fullmatch(cpe)
-    return ecosystem_of(f"Red Hat:{found[1]}") if found else None
+    return canonical(f"Red Hat:{found[1]}") if found else None
 
 
 def suse(cpe: str) -> str | None:
-    """The release of a platform of SUSE, as its systems name themselves."""
-    if found := SUSE.fullmatch(cpe):
-        if OTHER_LINES.search(found[1]):
-            return None
-        return ecosystem_of(f"SLES:{found[2]}.{found[3]}" if found[3] else f"SLES:{found[2]}")
+    """The service pack of a platform of SUSE Linux Enterprise."""
+    found = SUSE.fullmatch(cpe)
+    if found is None or OTHER_LINES.search(found[1]):
+        return None
+    return canonical(f"SLES:{found[2]}.{found[3]}" if found[3] else f"SLES:{found[2]}")
+
+
+def opensuse(cpe: str) -> str | None:
+    """The release of a platform of openSUSE."""
     if found := LEAP.fullmatch(cpe):
-        return ecosystem_of(f"openSUSE:Leap {found[1]}")
-    return ecosystem_of("openSUSE:Tumbleweed") if TUMBLEWEED.fullmatch(cpe) else None
+        return canonical(f"openSUSE:Leap {found[1]}")
+    return canonical("openSUSE:Tumbleweed") if TUMBLEWEED.fullmatch(cpe) else None
