@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from brakeline.advisories.importers import BadFeed
+from brakeline.advisories.importers import DAY, BadFeed
 from brakeline.advisories.osv.archive import Named
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
-from brakeline.advisories.vendors import csaf, releases
+from brakeline.advisories.vendors import arch, csaf, dsa, releases, usn
 from brakeline.core.debversion import BadVersion
 
 CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
@@ -90,6 +90,52 @@ def _csaf(vendor: csaf.Vendor) -> Callable[[str, bytes, str], Said]:
     return read
 
 
+def _usn(feed: str, data: bytes, _: str) -> Said:
+    rows: dict[tuple[str, ...], Span] = {}
+    ids: dict[str, list[Span]] = {}
+    count, elsewhere = 0, 0
+    for place, found in each(feed, documents_of(data, feed), lambda it: list(usn.notices(it))):
+        for notice, others in found:
+            count, elsewhere = count + 1, elsewhere + others
+            if notice and ids.setdefault(notice[0].id, notice) != notice:
+                raise BadFeed(f"{place}: {notice[0].id} stands there twice, and not the same", file=feed)
+            for row in notice:
+                csaf.add(rows, row)
+    issued = max((row.modified for row in rows.values()), default="")
+    return said(feed, rows.values(), issued, count, elsewhere)
+
+
+def _arch(feed: str, data: bytes, day: str) -> Said:
+    at, ids, count = at_of(feed, day), set[str](), 0
+    rows: dict[tuple[str, ...], Span] = {}
+    for place, found in each(feed, documents_of(data, feed), lambda it: list(arch.group(it, at))):
+        count += 1
+        if found[0].id in ids:
+            raise BadFeed(f"{place}: {found[0].id} stands there twice", file=feed)
+        ids.add(found[0].id)
+        for row in found:
+            csaf.add(rows, row)
+    return said(feed, rows.values(), at, count, 0)
+
+
+def _dsa(feed: str, data: bytes, _: str) -> Said:
+    try:
+        found = dsa.read(data, feed.removeprefix("debian-").upper())
+    except ValueError as e:  # UnicodeDecodeError is one
+        raise BadFeed(str(e)[:160], file=feed) from None
+    rows: dict[tuple[str, ...], Span] = {}
+    for row in found.rows:
+        csaf.add(rows, row)
+    return said(feed, rows.values(), found.issued, found.advisories, found.elsewhere)
+
+
+def at_of(feed: str, day: str) -> str:
+    """The time of a file that does not say its own. Raises `BadFeed`."""
+    if not DAY.fullmatch(day):
+        raise BadFeed("its makers do not say when it was issued; say of which day it is: --day 2026-11-20", file=feed)
+    return f"{day}T00:00:00Z"
+
+
 FEEDS: Final[tuple[Feed, ...]] = (
     Feed(
         re.compile(f"csaf-redhat{PART}"), "rhel",
@@ -105,5 +151,20 @@ FEEDS: Final[tuple[Feed, ...]] = (
     Feed(
         re.compile(f"csaf-opensuse{PART}"), "opensuse", "{feed} of {day} knows openSUSE Leap and Tumbleweed alone.",
         _csaf(csaf.Vendor("SUSE", SUSE, releases.opensuse)), said="csaf-opensuse",
+    ),
+    Feed(
+        re.compile(f"ubuntu-usn{PART}"), "ubuntu",
+        "{feed} of {day} knows what Ubuntu has fixed by a notice: nothing that is open; for that import osv-ubuntu.",
+        _usn, said="ubuntu-usn",
+    ),
+    Feed(
+        re.compile("arch-security"), "arch", "{feed} of {day} knows what Arch Linux's tracker had by then.", _arch,
+        dayless=True, said="arch-security",
+    ),
+    Feed(
+        re.compile("debian-(dsa|dla)"), "debian",
+        "{feed} of {day} knows what Debian has fixed by an advisory: nothing that is open; for that import "
+        "debian-tracker.",
+        _dsa, said="debian-dsa, debian-dla",
     ),
 )  # fmt: skip
