@@ -15,6 +15,7 @@ from brakeline.advisories import importers, scores
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import FeedState
 from brakeline.advisories.osv import feeds as osv
+from brakeline.advisories.vendors import feeds as vendors
 from brakeline.core.errors import Invalid
 
 SHRINK_MAX: Final = 0.5  # a new version of a feed that lost more than half of its rows is a broken feed, not good news
@@ -70,7 +71,8 @@ def kind_of(feed: str) -> str:
         return osv.KIND
     raise Invalid(
         f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025), rustsec, "
-        "osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, alpine-RELEASE-REPOSITORY (alpine-v3.20-main)"
+        "osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, alpine-RELEASE-REPOSITORY "
+        f"(alpine-v3.20-main), and of vendors {', '.join(feed.said for feed in vendors.FEEDS)}"
     )
 
 

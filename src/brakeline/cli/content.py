@@ -113,6 +113,32 @@ def diff(
 
 
 @app.command()
+def windows(
+    product: Annotated[
+        str, typer.Argument(help="As Microsoft names it: Windows 10 Version 22H2 for x64-based Systems.")
+    ],
+    build: Annotated[str, typer.Option(help="As winver tells it: 10.0.19045.4170.")] = "",
+    kb: Annotated[
+        list[str] | None, typer.Option(help="An installed update (KB5035845); as often as there are.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What stands open for a Windows of this build with these updates; an update closes what it takes the place of."""
+    body = {"product": product, "build": build, "kbs": kb or []}
+    made = Client.from_context().post("/content/windows/check", body)
+
+    def human() -> None:
+        table(
+            ["open", "why"], [(v["cve"], v["because"]) for v in made["open"]],
+            f"Nothing that is loaded stands open; {len(made['closed'])} are closed.",
+        )  # fmt: skip
+        if made["open"]:
+            talk(f"{len(made['open'])} stand open, {len(made['closed'])} are closed.")
+
+    emit(made, as_json, human)
+
+
+@app.command()
 def fetch(feed: Annotated[str, typer.Argument(help="epss, cisa-kev or cvss.")], as_json: Json = False) -> None:
     """Ask the feed's address now (settings epss_url, kev_url, cvss_url); it is asked every six hours anyway."""
     made = Client.from_context(UPLOAD_S).post(f"/content/{feed}/fetch")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from tests.asgi import Answer, call
+from tests.support_cli import served
 from tests.support_feeds import importing_of
 from tests.support_fleet import OWNER, TENANT
+from tests.support_vendors import fix, month
 
 from brakeline.advisories import api as feeds_api
 from brakeline.advisories.arrivals import NotNewer
@@ -24,11 +28,15 @@ from brakeline.advisories.osv.carrying import Carrying
 from brakeline.advisories.osv.rates import Rates
 from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.advisories.vendors import api as vendors_api
+from brakeline.advisories.vendors.checking import Checking
+from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
 from brakeline.platform.database import Database
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import current_principal
 
+Run = Callable[..., Awaitable[tuple[int, str, str]]]
 SUSE = Path(__file__).resolve().parents[2] / "data" / "vendors" / "suse-su-2015_0011-2.cut.json"
 
 
@@ -41,12 +49,24 @@ async def importing(database: Database, clock: ManualClock) -> Importing:
 
 @pytest.fixture
 def api(importing: Importing, database: Database, clock: ManualClock) -> FastAPI:
-    made = make_api((feeds_api.router, osv_api.router, carry_api.router))
+    made = make_api((feeds_api.router, osv_api.router, carry_api.router, vendors_api.router))
     made.dependency_overrides[current_principal] = lambda: OWNER
     made.state.importing, made.state.osv_rates = importing, Rates(clock)
     made.state.asking = Asking(database, importing._advisories)
-    made.state.carrying = Carrying(database, importing._advisories)
+    made.state.carrying, made.state.checking = Carrying(database, importing._advisories), Checking(database)
     return made
+
+
+@pytest.fixture
+async def run(
+    api: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> AsyncIterator[Run]:
+    async def command(*words: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(main, words)
+        return code, *capsys.readouterr()
+
+    async with served(api, tmp_path, monkeypatch):
+        yield command
 
 
 async def ask(api: FastAPI, ecosystem: str, name: str, version: str) -> Answer:
@@ -131,3 +151,23 @@ async def test_a_bundle_carries_reasons_and_one_of_an_older_server_is_read(
 
     assert await again(packed["rows"]) == ["Will not fix", "the vulnerable component is not in it"]
     assert await again([row[:16] for row in packed["rows"]]) == [""]
+
+
+async def test_a_windows_is_checked_against_the_months_that_are_loaded(importing: Importing, run: Run) -> None:
+    product = "Windows Server 2012 R2"
+    code, _, err = await run("content", "windows", product)
+    assert (code != 0, "Import Microsoft's months" in err) == (True, True)
+    for name, day, kb, build, old in (("2024-Mar", "2024-03-12", "5035885", "6.3.9600.21871", ""),
+                                      ("2024-Apr", "2024-04-09", "5036960", "6.3.9600.21924", "5035885")):  # fmt: skip
+        said = month(name, day, fix(kb, build, old, "10483"), CVE=f"CVE-{name[:4]}-{kb}")
+        await importing.import_file(OWNER, f"msrc-{name.lower()}", json.dumps(said).encode())
+    made = json.loads((await run("content", "windows", product, "--build", "6.3.9600.21871", "--json"))[1])
+    assert ([v["cve"] for v in made["open"]], [v["cve"] for v in made["closed"]]) == (
+        ["CVE-2024-5036960"], ["CVE-2024-5035885"],
+    )  # fmt: skip
+    code, out, _ = await run("content", "windows", product, "--kb", "KB5036960")
+    assert (code, "Nothing that is loaded stands open; 2 are closed." in out) == (0, True)
+    code, _, err = await run("content", "windows", "Windows Server 2012 R3")
+    assert (code != 0, f"like it: {product}" in err) == (True, True)
+    code, _, err = await run("content", "windows", product, "--kb", "5")
+    assert (code != 0, "updates look like KB5035845" in err) == (True, True)

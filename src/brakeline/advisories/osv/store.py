@@ -45,6 +45,12 @@ async def speaks_of(conn: Connection, feeds: Sequence[str], ecosystem: str) -> b
     return bool(await conn.fetchval(query, list(feeds), ecosystem))
 
 
+async def names_of(conn: Connection, ecosystem: str) -> list[str]:
+    """The packages of an ecosystem that any feed names."""
+    query = "SELECT DISTINCT name FROM brakeline.advisory_span WHERE ecosystem = $1 ORDER BY name"
+    return [row["name"] for row in await conn.fetch(query, ecosystem)]
+
+
 async def spans_of_feed(conn: Connection, feed: str) -> list[Span]:
     """Every row of a feed, in the order that a bundle has them."""
     rows = await conn.fetch(

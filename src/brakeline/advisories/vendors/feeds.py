@@ -16,12 +16,12 @@ from brakeline.advisories.importers import DAY, BadFeed
 from brakeline.advisories.osv.archive import Named
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
-from brakeline.advisories.vendors import arch, csaf, dsa, releases, usn
+from brakeline.advisories.vendors import arch, csaf, dsa, msrc, releases, usn
 from brakeline.core.debversion import BadVersion
 
 CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
 SUSE: Final = "https://www.suse.com"
-PART: Final = "(-[a-z0-9][a-z0-9._]{0,30})?"  # a vendor's documents may come in several files: csaf-redhat-2025
+PART: Final = "(-[a-z0-9][a-z0-9._-]{0,30})?"  # a vendor's documents may come in several files: csaf-redhat-2025
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,19 @@ def _dsa(feed: str, data: bytes, _: str) -> Said:
     return said(feed, rows.values(), found.issued, found.advisories, found.elsewhere)
 
 
+def _msrc(feed: str, data: bytes, _: str) -> Said:
+    rows: dict[tuple[str, ...], Span] = {}
+    months: dict[str, msrc.Month] = {}
+    for place, month in each(feed, documents_of(data, feed, document_max=CSAF_BYTES_MAX), msrc.read):
+        if months.setdefault(month.id, month) != month:
+            raise BadFeed(f"{place}: {month.id} stands there twice, and not the same", file=feed)
+        for row in month.rows:
+            csaf.add(rows, row)
+    issued = max((month.issued for month in months.values()), default="")
+    elsewhere = sum(month.elsewhere for month in months.values())
+    return said(feed, rows.values(), issued, len(months), elsewhere)
+
+
 def at_of(feed: str, day: str) -> str:
     """The time of a file that does not say its own. Raises `BadFeed`."""
     if not DAY.fullmatch(day):
@@ -156,6 +169,12 @@ FEEDS: Final[tuple[Feed, ...]] = (
         re.compile(f"ubuntu-usn{PART}"), "ubuntu",
         "{feed} of {day} knows what Ubuntu has fixed by a notice: nothing that is open; for that import osv-ubuntu.",
         _usn, said="ubuntu-usn",
+    ),
+    Feed(
+        re.compile(f"msrc{PART}"), "windows",
+        "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here, and "
+        "no inventory is matched with it yet (brakeline content windows).",
+        _msrc, said="msrc",
     ),
     Feed(
         re.compile("arch-security"), "arch", "{feed} of {day} knows what Arch Linux's tracker had by then.", _arch,
