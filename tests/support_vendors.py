@@ -35,3 +35,17 @@ def month(id_: str = "2024-Mar", day: str = "2024-03-12", *fixes: dict[str, Any]
         "ProductTree": {"FullProductName": [{"ProductID": i, "Value": v} for i, v in products]},
         "Vulnerability": [one | changed],
     }  # fmt: skip
+
+
+def release(name: str, ended: str | None, extended: str | None = None, build: str = "") -> dict[str, Any]:
+    """One release as endoflife.date tells it."""
+    latest = {"name": build, "date": "2020-01-01", "link": None} if build else None
+    return {"name": name, "codename": None, "label": name, "releaseDate": "2020-01-01", "isLts": False,
+            "isEol": None, "eolFrom": ended, "isEoes": None, "eoesFrom": extended, "isMaintained": True,
+            "latest": latest, "custom": None}  # fmt: skip
+
+
+def ends(product: str, *releases: Any) -> dict[str, Any]:
+    """A file of one product in the shape of all of them."""
+    one = {"name": product, "label": product.title(), "aliases": [], "category": "os", "releases": list(releases)}
+    return {"schema_version": "1.2.0", "generated_at": "2026-11-01T00:53:29+00:00", "total": 1, "result": [one]}

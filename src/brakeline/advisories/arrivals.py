@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from brakeline.advisories import importers, scores
+from brakeline.advisories import importers, scores, support
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import FeedState
 from brakeline.advisories.osv import feeds as osv
@@ -25,6 +25,7 @@ SEED, FILE, URL = "seed", "file", "url"
 LIMITS: Final = {
     "kev": "Knows only what CISA had listed by {day}.",
     "epss": "EPSS of {day} speaks of attempts anywhere within 30 days, not in this fleet.",
+    "eol": "Ends of support are those that endoflife.date had by {day}.",
     "cvss": "CVSS of {day} says how bad a flaw would be, never how likely.",
 }  # fmt: skip
 
@@ -67,12 +68,15 @@ def kind_of(feed: str) -> str:
         return "epss" if feed == "epss" else "kev"
     if CVSS_FEED.fullmatch(feed):
         return "cvss"
+    if feed == support.FEED:
+        return support.KIND
     if osv.is_feed(feed):
         return osv.KIND
     raise Invalid(
-        f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025), rustsec, "
-        "osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, alpine-RELEASE-REPOSITORY "
-        f"(alpine-v3.20-main), and of vendors {', '.join(feed.said for feed in vendors.FEEDS)}"
+        f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025), "
+        "end-of-life, rustsec, osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, "
+        "alpine-RELEASE-REPOSITORY (alpine-v3.20-main), and of vendors "
+        f"{', '.join(feed.said for feed in vendors.FEEDS)}"
     )
 
 
@@ -82,6 +86,9 @@ def content(arrival: Arrival, packed: bytes) -> Content:
         read = osv.read(arrival.feed, packed, arrival.version)
         return Content(read.issued[:10], read.issued, read.issued[:10], read.spans)
     data = importers.unpacked(packed, arrival.file)
+    if arrival.kind == support.KIND:
+        ends = support.read(data, arrival.file)
+        return Content(ends.issued[:10], ends.issued, ends.issued[:10], ends.rows)
     if arrival.kind == "kev":
         said = importers.known_exploited(data, arrival.file)
         day = max(entry.added for entry in said.entries)

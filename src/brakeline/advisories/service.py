@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from brakeline.advisories import seed, store, store_scores
+from brakeline.advisories import seed, store, store_scores, store_support, support
 from brakeline.advisories.arrivals import (
     SEED,
     URL,
@@ -194,6 +194,8 @@ class AdvisoriesService:
     ) -> None:
         """Raises `Held`, which takes back what this transaction has written."""
         feed, sha256, kind = arrival.feed, arrival.sha256, arrival.kind
+        if kind == support.KIND:
+            return  # it says whom to believe no longer, and flips no finding
         if kind == "osv":
             return  # no inventory is matched with these rows: there is nothing that they could flip
         if kind in SCORES:
@@ -224,6 +226,12 @@ class AdvisoriesService:
                 await store_scores.epss_of_advisories(conn), await store_scores.cvss_of_advisories(conn),
                 scored_of(feeds),
             )  # fmt: skip
+
+    async def support_ended(self, os_id: str, os_version: str) -> str:
+        """Why the vendor of a system no longer assesses it, in one sentence; "" = it does, or nothing is known."""
+        async with self._db.system() as conn:
+            rows = await store_support.releases_of(conn, support.candidates(os_id))
+        return support.ended(rows, os_id, os_version, day_of(self._clock.now_ms()))
 
     async def advisories_of(self, cve: str) -> list[Advisory]:
         """The rows that speak of one CVE."""
@@ -256,6 +264,8 @@ async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
         await store_scores.replace_epss(conn, arrival.feed, new.rows)
     elif arrival.kind == "cvss":
         await store_scores.replace_cvss(conn, arrival.feed, new.rows)
+    elif arrival.kind == support.KIND:
+        await store_support.replace_support(conn, arrival.feed, new.rows)
     elif arrival.kind == "osv":
         await osv_store.replace_spans(conn, arrival.feed, new.rows)
     else:

@@ -15,7 +15,7 @@ from brakeline.advisories.model import FeedState
 from brakeline.core.days import days_since
 
 EPSS_DAYS_MAX: Final = 30
-OLD_DAYS: Final = {"advisories": 7, "kev": 7, "epss": 3, "cvss": 45, "osv": 30}
+OLD_DAYS: Final = {"advisories": 7, "kev": 7, "epss": 3, "cvss": 45, "osv": 30, "eol": 180}
 KNOWN: Final = (("epss", "epss"), ("cisa-kev", "kev"), ("cvss", "cvss"))  # those that can be imported, and their kinds
 
 
@@ -57,6 +57,7 @@ WITHOUT: Final = {
     "cvss": "Nothing says how bad a flaw would be. ",
     "kev": "Nothing says what is exploited already. ",
     "advisories": "Nothing can be assessed. ",
+    "eol": "Nothing says which releases their vendors no longer look after. ",
     "osv": "Questions about its packages are refused. ",
 }  # fmt: skip
 

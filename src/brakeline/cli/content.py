@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 import typer
 
+from brakeline.advisories.changelogs import lines
+from brakeline.cli import changelog_files
 from brakeline.cli.client import Client
 from brakeline.cli.faults import CannotRead
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
@@ -18,7 +20,13 @@ from brakeline.cli.waiting import emit_or_wait
 
 app = noun("Advisory data: what is live, what is held before it is.")
 Sha = Annotated[str, typer.Option(help="SHA-256 of the content that you saw.")]
-Day = Annotated[str, typer.Option(help="Of the file, where it does not say its own (debian-tracker, alpine-…).")]
+Day = Annotated[str, typer.Option(help="Of a file that does not say its own: debian-tracker, alpine-…, arch-security.")]
+FEEDS = (
+    "epss, cisa-kev, cvss or cvss-NAME (cvss-2025), end-of-life, rustsec, osv-ECOSYSTEM (osv-pypi), or of a vendor: "
+    "csaf-redhat, csaf-suse, csaf-opensuse, ubuntu-usn, msrc, arch-security, debian-dsa, debian-dla, "
+    "changelogs-debian-12 (made by: brakeline content changelogs)."
+)
+SHOWN = 10
 UPLOAD_S = 180.0  # a year of CVSS vectors is read in a minute on a slow machine
 
 
@@ -40,9 +48,7 @@ def status(as_json: Json = False) -> None:
 
 @app.command("import")
 def import_feed(
-    feed: Annotated[
-        str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025), rustsec, osv-ECOSYSTEM (osv-pypi).")
-    ],
+    feed: Annotated[str, typer.Argument(help=FEEDS)],
     file: Annotated[
         Path, typer.Argument(help="As it is published: CSV, JSON, lines or zip; also .gz or .zst; or a bundle.")
     ],
@@ -110,6 +116,32 @@ def diff(
                 talk(f"  {kind}: {', '.join(ids)}{' …' if len(ids) < made[kind] else ''}")
 
     emit(made, as_json, human)
+
+
+@app.command()
+def changelogs(
+    paths: Annotated[list[Path], typer.Argument(help="Packages (.deb, .debian.tar.xz), changelogs, or directories.")],
+    out: Annotated[Path, typer.Option(help="File to write; import it as changelogs-debian-12.")],
+    as_json: Json = False,
+) -> None:
+    """What changelogs say was fixed, as a file to import: where no other feed can be had, any apt mirror suffices."""
+    made, skipped = changelog_files.derive(paths)
+    try:
+        out.write_text("".join(f"{line}\n" for line in lines(made)), encoding="utf-8")
+    except OSError as e:
+        raise CannotRead(f"{out}: {e.strerror}") from None
+    said = {"file": str(out), "rows": len(made), "sources": len({row.source for row in made}),
+            "skipped": [{"file": str(path), "reason": why} for path, why in skipped]}  # fmt: skip
+
+    def human() -> None:
+        say(f"{said['rows']} fixes of {said['sources']} sources in {out}.")
+        talk(f"Next: brakeline content import changelogs-debian-12 {out}   # or the release that these packages are of")
+        for path, why in skipped[:SHOWN]:
+            talk(f"  skipped: {path}: {why}")
+        if len(skipped) > SHOWN:
+            talk(f"  and {len(skipped) - SHOWN} more were skipped")
+
+    emit(said, as_json, human)
 
 
 @app.command()

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from brakeline.advisories.importers import DAY, BadFeed
+from brakeline.advisories import changelogs
+from brakeline.advisories.ecosystems import canonical
+from brakeline.advisories.importers import DAY, BadFeed, json_lines
 from brakeline.advisories.osv.archive import Named
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
@@ -21,6 +23,7 @@ from brakeline.core.debversion import BadVersion
 
 CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
 SUSE: Final = "https://www.suse.com"
+CHANGELOGS: Final = re.compile(r"changelogs-(debian|ubuntu)-([0-9]{1,2}(?:\.[0-9]{2})?)")
 PART: Final = "(-[a-z0-9][a-z0-9._-]{0,30})?"  # a vendor's documents may come in several files: csaf-redhat-2025
 
 
@@ -142,6 +145,22 @@ def _msrc(feed: str, data: bytes, _: str) -> Said:
     return said(feed, rows.values(), issued, len(months), elsewhere)
 
 
+def _changelogs(feed: str, data: bytes, _: str) -> Said:
+    named = CHANGELOGS.fullmatch(feed)
+    ecosystem = canonical(f"{named[1]}:{named[2]}") if named else ""
+    found = ((f"line {number}", line) for number, line in enumerate(json_lines(data, feed), 1))
+    rows: dict[tuple[str, ...], Span] = {}
+    count = 0
+    for place, row in each(feed, found, changelogs.row_of):
+        at = f"{row.date}T00:00:00Z" if row.date else ""
+        span = Span(ecosystem, row.source, row.cve, fixed=row.fixed, published=at, modified=at)
+        if rows.setdefault((row.source, row.cve), span) is not span:
+            raise BadFeed(f"{place}: {row.cve} of {row.source} stands there twice", file=feed)
+        count += 1
+    issued = max((row.modified for row in rows.values()), default="")
+    return said(feed, rows.values(), issued, count, 0)
+
+
 def at_of(feed: str, day: str) -> str:
     """The time of a file that does not say its own. Raises `BadFeed`."""
     if not DAY.fullmatch(day):
@@ -185,5 +204,14 @@ FEEDS: Final[tuple[Feed, ...]] = (
         "{feed} of {day} knows what Debian has fixed by an advisory: nothing that is open; for that import "
         "debian-tracker.",
         _dsa, said="debian-dsa, debian-dla",
+    ),
+    *(
+        Feed(
+            re.compile(f"changelogs-{name}-[0-9]{{1,2}}(\\.[0-9]{{2}})?"), name,
+            "{feed} of {day} knows fixes that the changelogs name: nothing that is open, was fixed without a word, or "
+            "never was affected.",
+            _changelogs, said=f"changelogs-{name}-RELEASE",
+        )
+        for name in ("debian", "ubuntu")
     ),
 )  # fmt: skip
