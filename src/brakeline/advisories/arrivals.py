@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from brakeline.advisories import importers, scores, support
@@ -16,6 +17,7 @@ from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import FeedState
 from brakeline.advisories.osv import feeds as osv
 from brakeline.advisories.vendors import feeds as vendors
+from brakeline.core.days import day_of
 from brakeline.core.errors import Invalid
 
 SHRINK_MAX: Final = 0.5  # a new version of a feed that lost more than half of its rows is a broken feed, not good news
@@ -105,6 +107,16 @@ def content(arrival: Arrival, packed: bytes) -> Content:
     if len({(row.ecosystem, row.source, row.cve, row.introduced) for row in rows}) < len(rows):
         raise BadFeed("a row stands there twice", file=arrival.file, rows=len(rows))
     return Content(arrival.version, "", max(row.date for row in rows), rows)
+
+
+def issued_on(feed: str, last_modified: str, now_ms: int) -> str:
+    """The day of a fetched file that does not say its own: the address's word, else today; "" for all others."""
+    if not osv.dayless(feed):
+        return ""
+    try:
+        return parsedate_to_datetime(last_modified).date().isoformat()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return day_of(now_ms)
 
 
 def check(arrival: Arrival, new: Content, known: FeedState | None, tomorrow: str) -> None:

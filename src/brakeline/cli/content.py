@@ -171,8 +171,10 @@ def windows(
 
 
 @app.command()
-def fetch(feed: Annotated[str, typer.Argument(help="epss, cisa-kev or cvss.")], as_json: Json = False) -> None:
-    """Ask the feed's address now (settings epss_url, kev_url, cvss_url); it is asked every six hours anyway."""
+def fetch(
+    feed: Annotated[str, typer.Argument(help="One with an address: brakeline content status.")], as_json: Json = False
+) -> None:
+    """Ask the feed's address now (settings epss_url, kev_url, cvss_url, feed_urls); every six hours it is anyway."""
     made = Client.from_context(UPLOAD_S).post(f"/content/{feed}/fetch")
     emit(made, as_json, lambda: _imported(made))
 

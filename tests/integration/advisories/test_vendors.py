@@ -33,6 +33,7 @@ from brakeline.advisories.vendors.checking import Checking
 from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
 from brakeline.platform.database import Database
+from brakeline.platform.fetching import Fetched
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import current_principal
 
@@ -171,3 +172,18 @@ async def test_a_windows_is_checked_against_the_months_that_are_loaded(importing
     assert (code != 0, f"like it: {product}" in err) == (True, True)
     code, _, err = await run("content", "windows", product, "--kb", "5")
     assert (code != 0, "updates look like KB5035845" in err) == (True, True)
+
+
+async def test_a_fetched_file_that_does_not_say_its_day_is_of_the_day_that_its_address_says(
+    importing: Importing, api: FastAPI
+) -> None:
+    group = {"name": "AVG-1", "packages": ["curl"], "status": "Fixed", "type": "x", "fixed": "2-1", "issues": []}
+    importing._addresses["arch-security"] = "https://mirror.example/all.json"
+
+    async def get(*_: object) -> Fetched:
+        return Fetched(json.dumps([group]).encode(), last_modified="Tue, 05 Dec 2023 10:00:00 GMT")
+
+    importing._get = get
+    state = await importing.fetch(OWNER, "arch-security")
+    assert (state.issued, state.rows, state.problem) == ("2023-12-05T00:00:00Z", 1, "")
+    assert await found(api, "arch", "curl", "1-1") == ["AVG-1"]
