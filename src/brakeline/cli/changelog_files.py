@@ -109,7 +109,7 @@ def _data_member(stream: IO[bytes]) -> tuple[str, bytes]:
     raise NoChangelog("it has no data.tar")
 
 
-def _unpacking(name: str, data: bytes) -> IO[bytes]:
+def _unpacking(name: str, data: bytes) -> IO[bytes] | gzip.GzipFile:
     packed = io.BytesIO(data)
     if name.endswith(".xz"):
         return lzma.LZMAFile(packed)
@@ -118,7 +118,7 @@ def _unpacking(name: str, data: bytes) -> IO[bytes]:
     if name.endswith(".zst"):
         import zstandard
 
-        return zstandard.ZstdDecompressor().stream_reader(packed)  # type: ignore[return-value]
+        return zstandard.ZstdDecompressor().stream_reader(packed)
     if name == "data.tar":
         return packed
     raise NoChangelog(f"it is packed in a way that is not read: {name[:20]}")

@@ -38,8 +38,8 @@ def group(document: Any, at: str) -> Iterator[Span]:
     head = Span("arch", "", id_, aliases=aliases, state=state, modified=at,
                 summary=text(said.get("type"), "type"), reason=INVESTIGATED if status == "Unknown" else "")  # fmt: skip
     if state == "fixed":
-        (key_of("arch") or str)(text(fixed, f"the version with the fix of {id_}"))
-        head = head._replace(fixed=fixed)
+        head = head._replace(fixed=text(fixed, f"the version with the fix of {id_}"))
+        (key_of("arch") or str)(head.fixed)
     packages = listed(said.get("packages"), "packages", GROUP_MAX)
     if not packages:
         raise ValueError(f"{id_} is of no package")

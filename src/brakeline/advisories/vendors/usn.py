@@ -45,7 +45,7 @@ def notices(document: Any) -> Iterator[tuple[list[Span], int]]:
 
 def _of_team(said: dict[str, Any]) -> tuple[list[Span], int]:
     stamp = said.get("timestamp")
-    if type(stamp) not in (int, float) or not 0 < stamp < 10**11:
+    if not isinstance(stamp, (int, float)) or not 0 < stamp < 10**11:
         raise ValueError("timestamp is a number of seconds")
     at = datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     head = _head(said, at, said.get("cves"))
