@@ -9,11 +9,11 @@ release says nothing of it. Where one package stands under several advisories, e
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import Final, NamedTuple
 
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.purl import CODENAMES
+from brakeline.advisories.vendors.parts import day
 from brakeline.core.debversion import BadVersion, deb_key
 
 HEAD: Final = re.compile(r"\[([0-9]{1,2}) ([A-Z][a-z]{2}) ([12][0-9]{3})\] (D[SL]A-[0-9]{1,5}(?:-[0-9]{1,3})?)\s(.*)")
@@ -65,7 +65,7 @@ def _head(line: str, kind: str) -> Span:
     found = HEAD.fullmatch(line[:LINE_MAX])
     if found is None or not found[4].startswith(kind) or found[2] not in MONTHS:
         raise ValueError(f"no head of a {kind}: {line[:60]!r}")
-    time = f"{date(int(found[3]), MONTHS.index(found[2]) + 1, int(found[1])).isoformat()}T00:00:00Z"
+    time = f"{day(f'{found[3]}-{MONTHS.index(found[2]) + 1:02}-{int(found[1]):02}')}T00:00:00Z"
     return Span("", "", found[4], published=time, modified=time, summary=" ".join(found[5].split())[:200])
 
 

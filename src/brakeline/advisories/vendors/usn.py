@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from brakeline.advisories.osv.model import Span
-from brakeline.advisories.vendors.parts import listed, mapped, moment, prose, text
+from brakeline.advisories.vendors.parts import at, listed, mapped, moment, prose, text
 from brakeline.core.debversion import deb_key
 
 ID: Final = re.compile(r"(?:USN-)?([0-9]{1,5}-[0-9]{1,3})")
@@ -47,8 +46,7 @@ def _of_team(said: dict[str, Any]) -> tuple[list[Span], int]:
     stamp = said.get("timestamp")
     if not isinstance(stamp, (int, float)) or not 0 < stamp < 10**11:
         raise ValueError("timestamp is a number of seconds")
-    at = datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    head = _head(said, at, said.get("cves"))
+    head = _head(said, at(int(stamp)), said.get("cves"))
     fixes = (
         (codename, name, mapped(source, "a source").get("version"))
         for codename, release in mapped(said.get("releases"), "releases").items()
@@ -74,14 +72,14 @@ def _package(said: Any) -> dict[str, Any]:
     return mapped(said, "a package")
 
 
-def _head(said: dict[str, Any], at: str, cves: Any) -> Span:
+def _head(said: dict[str, Any], time: str, cves: Any) -> Span:
     id_ = ID.fullmatch(text(said.get("id"), "id"))
     if id_ is None:
         raise ValueError(f"no id: {said.get('id')!r:.60}")
     names = [text(cve, "a CVE") for cve in listed(cves, "cves", CVES_MAX)]
     found = tuple(sorted({cve for cve in names if CVE.fullmatch(cve)}))  # bugs of Launchpad stand there, too
     return Span(
-        "", "", f"USN-{id_[1]}", aliases=found, published=at, modified=at, summary=prose(said.get("title"), "t")
+        "", "", f"USN-{id_[1]}", aliases=found, published=time, modified=time, summary=prose(said.get("title"), "t")
     )
 
 

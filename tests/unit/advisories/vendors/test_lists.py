@@ -163,7 +163,7 @@ def test_debian_s_advisories_by_release_with_what_its_old_lines_look_like() -> N
         ("\t{CVE-2025-1}\n", "line 1: it belongs to no advisory"),
         (DSA + "\tfoo\n", "line 13: nothing known"),
         (DSA.replace("DSA-6061-1", "DLA-6061-1"), "line 1: no head of a DSA"),
-        (DSA.replace("21 Nov", "31 Nov"), "line 1: day is out of range"),
+        (DSA.replace("21 Nov", "31 Nov"), "line 1: no day of the calendar"),
         (DSA.replace("<end-of-life>", "<gone>"), "line 9: no state"),
         (DSA.replace("142.0.7444.175-1~deb12u1", "1_0:x"), "line 3"),
         ("", "nothing of a release"),
