@@ -18,7 +18,7 @@ from brakeline.advisories.importers import DAY, BadFeed, json_lines
 from brakeline.advisories.osv.archive import Named
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
-from brakeline.advisories.vendors import arch, csaf, dsa, msrc, releases, usn
+from brakeline.advisories.vendors import apple, arch, csaf, dsa, msrc, releases, usn
 from brakeline.core.debversion import BadVersion
 
 CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
@@ -145,6 +145,13 @@ def _msrc(feed: str, data: bytes, _: str) -> Said:
     return said(feed, rows.values(), issued, len(months), elsewhere)
 
 
+def _apple(feed: str, data: bytes, _: str) -> Said:
+    found = [document for _, document in each(feed, documents_of(data, feed), apple.read)]
+    if len(found) != 1:
+        raise BadFeed("expected one document", file=feed, documents=len(found))
+    return said(feed, found[0].rows, found[0].issued, found[0].releases, 0)
+
+
 def _changelogs(feed: str, data: bytes, _: str) -> Said:
     named = CHANGELOGS.fullmatch(feed)
     ecosystem = canonical(f"{named[1]}:{named[2]}") if named else ""
@@ -194,6 +201,12 @@ FEEDS: Final[tuple[Feed, ...]] = (
         "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here, and "
         "no inventory is matched with it yet (brakeline content windows).",
         _msrc, said="msrc",
+    ),
+    Feed(
+        re.compile("apple-macos"), "macos",
+        "{feed} of {day} knows what releases of macOS have fixed, as Mac Admins (SOFA) read it in Apple's pages; no "
+        "inventory is matched with it yet.",
+        _apple, said="apple-macos",
     ),
     Feed(
         re.compile("arch-security"), "arch", "{feed} of {day} knows what Arch Linux's tracker had by then.", _arch,
