@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from brakeline.advisories import seed, store, store_scores, store_support, support
+from brakeline.advisories import seed, store, store_scores
 from brakeline.advisories.arrivals import (
     SEED,
     URL,
@@ -43,6 +43,9 @@ from brakeline.advisories.model import (
 )
 from brakeline.advisories.osv import store as osv_store
 from brakeline.advisories.store_scores import Arrived
+from brakeline.advisories.store_support import releases_of, replace_support
+from brakeline.advisories.support import KIND as SUPPORT
+from brakeline.advisories.support import candidates, ended
 from brakeline.core.clock import Clock
 from brakeline.core.days import DAY_MS, day_of
 from brakeline.core.errors import Invalid
@@ -194,8 +197,6 @@ class AdvisoriesService:
     ) -> None:
         """Raises `Held`, which takes back what this transaction has written."""
         feed, sha256, kind = arrival.feed, arrival.sha256, arrival.kind
-        if kind == support.KIND:
-            return  # it says whom to believe no longer, and flips no finding
         if kind == "osv":
             return  # no inventory is matched with these rows: there is nothing that they could flip
         if kind in SCORES:
@@ -216,6 +217,12 @@ class AdvisoriesService:
         """Changes whenever rows do; cheap enough to ask before each use of remembered rows."""
         return fingerprint_of(await self.feeds())
 
+    async def support_ended(self, os_id: str, os_version: str) -> str:
+        """Why the vendor of a system no longer assesses it, in one sentence; "" = it does, or nothing is known."""
+        async with self._db.system() as conn:
+            rows = await releases_of(conn, candidates(os_id))
+        return ended(rows, os_id, os_version, day_of(self._clock.now_ms()))
+
     async def knowledge(self) -> Knowledge:
         """All rows, the catalogue and the state of the feeds, read in one transaction."""
         async with self._db.system() as conn:
@@ -226,12 +233,6 @@ class AdvisoriesService:
                 await store_scores.epss_of_advisories(conn), await store_scores.cvss_of_advisories(conn),
                 scored_of(feeds),
             )  # fmt: skip
-
-    async def support_ended(self, os_id: str, os_version: str) -> str:
-        """Why the vendor of a system no longer assesses it, in one sentence; "" = it does, or nothing is known."""
-        async with self._db.system() as conn:
-            rows = await store_support.releases_of(conn, support.candidates(os_id))
-        return support.ended(rows, os_id, os_version, day_of(self._clock.now_ms()))
 
     async def advisories_of(self, cve: str) -> list[Advisory]:
         """The rows that speak of one CVE."""
@@ -260,12 +261,12 @@ def _of_seed(entry: seed.SeedFeed) -> Arrival:
 async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
     if arrival.kind == "kev":
         await store.replace_kev(conn, arrival.feed, new.rows)
+    elif arrival.kind == SUPPORT:
+        await replace_support(conn, arrival.feed, new.rows)
     elif arrival.kind == "epss":
         await store_scores.replace_epss(conn, arrival.feed, new.rows)
     elif arrival.kind == "cvss":
         await store_scores.replace_cvss(conn, arrival.feed, new.rows)
-    elif arrival.kind == support.KIND:
-        await store_support.replace_support(conn, arrival.feed, new.rows)
     elif arrival.kind == "osv":
         await osv_store.replace_spans(conn, arrival.feed, new.rows)
     else:

@@ -30,14 +30,14 @@ from brakeline.exposure.closing import closing
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import assess, judge
-from brakeline.exposure.model import FindingState, NotAssessed, Role, told
+from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranking import Ranking
 from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.store import EndpointExposure
-from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_of, unprovided
-from brakeline.fleet.model import EndpointDetail, EndpointSummary
+from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_ended, release_of, unprovided
+from brakeline.fleet.model import EndpointSummary
 from brakeline.tenancy.model import Principal, system_principal
 
 SILENT_AFTER_MS: Final = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S * 1000
@@ -64,6 +64,7 @@ class ExposureService(Ranking):
         release, kernel = release_of(detail), detail.facts.kernel
         answer = assess(items, self._book, release, kernel)
         offered = offers(judge(items, self._book, release, kernel)[0], pending)
+        past = await self._advisories.support_ended(detail.facts.os_id, detail.facts.os_version)
         async with self._db.tenant(tenant_id) as conn:
             times = await store.source_times(conn, endpoint_id)
         refreshed = lists_known(detail, bool(pending))
@@ -85,15 +86,10 @@ class ExposureService(Ranking):
         found.sort(key=lambda f: (f[0].key, f[1].finding.package, f[1].finding.cve))
         return EndpointFindings(
             endpoint_id, tuple(f for _, f in found),
-            (*unprovided(detail), *await self._ended(detail), *answer.not_assessed), answer.packages,
+            (*unprovided(detail), *release_ended(detail, past), *answer.not_assessed), answer.packages,
             detail.summary.inventory_ms, self._unknown_since(detail.summary), self.limits(known),
             *told(answer.dismissed),
         )  # fmt: skip
-
-    async def _ended(self, detail: EndpointDetail) -> tuple[NotAssessed, ...]:
-        f = detail.facts
-        why = await self._advisories.support_ended(f.os_id, f.os_version)
-        return (NotAssessed(f.os_name or f.os_id, f.os_version, "release_ended", why),) if why else ()
 
     async def summary(self, principal: Principal) -> FleetExposure:
         """The fleet in figures, with what is not known beside what is."""
