@@ -20,7 +20,7 @@ RELEASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .:+-]{0,59}")
 MAJOR_ONLY: Final = frozenset(("almalinux", "rocky-linux"))
 ORDER: Final[Mapping[str, str]] = MappingProxyType({
     "almalinux": "rpm", "rocky-linux": "rpm", "red-hat": "rpm", "suse": "rpm", "sles": "rpm", "opensuse": "rpm",
-    "opensuse-leap": "rpm", "opensuse-tumbleweed": "rpm", "rhel": "rpm", "arch": "alpm", "windows": "winget",
+    "opensuse-leap": "rpm", "opensuse-tumbleweed": "rpm", "rhel": "rpm", "arch": "alpm", "microsoft": "winget",
     "macos": "winget", "mageia": "rpm", "openeuler": "rpm", "debian": "deb", "ubuntu": "deb",
     "alpine": "apk", "wolfi": "apk", "chainguard": "apk",
     "pypi": "pypi", "go": "golang", "crates.io": "semver", "npm": "npm", "maven": "maven", "nuget": "nuget",

@@ -197,7 +197,7 @@ FEEDS: Final[tuple[Feed, ...]] = (
         _usn, said="ubuntu-usn",
     ),
     Feed(
-        re.compile(f"msrc{PART}"), "windows",
+        re.compile(f"msrc{PART}"), "microsoft",
         "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here, and "
         "no inventory is matched with it yet (brakeline content windows).",
         _msrc, said="msrc",

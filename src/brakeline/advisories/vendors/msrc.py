@@ -1,4 +1,4 @@
-"""Microsoft's monthly document (CVRF as JSON) -> rows of windows, by product, with the KBs that close them; pure.
+"""Microsoft's monthly document (CVRF as JSON) -> rows of microsoft, by product, with the KBs that close them; pure.
 
 A row is a CVE in a product: `fixed` is the build from which on it is closed, `aliases` the KBs that bring that build,
 `related` the KBs which those take the place of; `kb` decides by them. Invariants: documents of others raise
@@ -17,7 +17,7 @@ from brakeline.advisories.osv.model import Span
 from brakeline.advisories.vendors.parts import listed, mapped, moment, prose, text
 from brakeline.advisories.versions.winget import winget_key
 
-ECOSYSTEM: Final = "windows"
+ECOSYSTEM: Final = "microsoft"
 CONTACT: Final = re.compile(r"secure@microsoft\.com")
 CVE: Final = re.compile(r"(CVE-[0-9]{4}-[0-9]{1,19}|ADV[0-9]{6,8})")
 KB: Final = re.compile(r"(?:KB)?([0-9]{6,8})", re.IGNORECASE)

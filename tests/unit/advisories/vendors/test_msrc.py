@@ -24,8 +24,8 @@ def rows(*months: Any) -> list[Span]:
 def test_rows_by_product_with_their_build_and_kbs() -> None:
     found = read("msrc-2024-mar", json.dumps(month()).encode())
     assert [(r.ecosystem, r.name, r.id, r.fixed, r.aliases, r.related) for r in found.spans] == [
-        ("windows", WIN, "CVE-2024-21407", "10.0.19045.4170", ("KB5035845",), ("KB5034763",)),
-        ("windows", SERVER, "CVE-2024-21407", "6.3.9600.21871", ("KB5035885", "KB5035888"), ("KB5034819",)),
+        ("microsoft", WIN, "CVE-2024-21407", "10.0.19045.4170", ("KB5035845",), ("KB5034763",)),
+        ("microsoft", SERVER, "CVE-2024-21407", "6.3.9600.21871", ("KB5035885", "KB5035888"), ("KB5034819",)),
     ]
     assert (found.issued, found.elsewhere) == ("2024-03-12T07:00:00Z", 1)  # Microsoft's Linux
     assert found.spans[0].severity.startswith("CVSS:3.1/")
@@ -94,7 +94,7 @@ def test_a_month_twice_must_say_the_same() -> None:
 KBS = st.sampled_from([f"KB500000{n}" for n in range(6)])
 ROWS = st.lists(
     st.builds(
-        lambda cve, kb, old, build: Span("windows", WIN, f"CVE-2024-{cve}", fixed=f"10.0.1.{build}", aliases=(kb,),
+        lambda cve, kb, old, build: Span("microsoft", WIN, f"CVE-2024-{cve}", fixed=f"10.0.1.{build}", aliases=(kb,),
                                          related=tuple(sorted(old))),
         st.integers(1, 3), KBS, st.sets(KBS, max_size=3), st.integers(1, 9),
     ), max_size=8,
