@@ -74,7 +74,7 @@ def _read(file: Path) -> bytes:
 
 @app.command()
 def bundle(
-    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    feed: Annotated[str, typer.Argument(help="rustsec, osv-ECOSYSTEM, or one of a vendor.")],
     file: Annotated[Path, typer.Argument(help="To be written; it is packed with gzip.")],
     as_json: Json = False,
 ) -> None:
@@ -98,7 +98,7 @@ def _bundled(made: dict[str, Any]) -> None:
 
 @app.command()
 def diff(
-    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    feed: Annotated[str, typer.Argument(help="rustsec, osv-ECOSYSTEM, or one of a vendor.")],
     file: Annotated[Path, typer.Argument(help="A file or a bundle of the feed.")],
     day: Day = "",
     as_json: Json = False,
