@@ -35,6 +35,7 @@ class Standing:
     asked_ms: int  # when it was last asked there
     problem: str
     says: str
+    limits: str = ""  # what it cannot know, and what of it was left out
 
 
 def standing(state: FeedState, address: str, asked_ms: int, now_ms: int) -> Standing:
@@ -43,7 +44,7 @@ def standing(state: FeedState, address: str, asked_ms: int, now_ms: int) -> Stan
     old = age is None or age > OLD_DAYS[state.kind]
     return Standing(
         state.feed, state.kind, state.version, age_of(state), state.rows, age, old, state.origin, address, asked_ms,
-        state.problem, _says(state, age, old),
+        state.problem, _says(state, age, old), state.limits if age is not None else "",
     )  # fmt: skip
 
 

@@ -42,6 +42,9 @@ def status(as_json: Json = False) -> None:
              for f in answer["feeds"]],
             "No feed is loaded.",
         )  # fmt: skip
+        for feed in answer["feeds"]:
+            if feed["limits"]:
+                talk(f"{feed['feed']}: {feed['limits']}")
 
     emit(answer, as_json, human)
 

@@ -25,6 +25,7 @@ from brakeline.advisories.osv import api as osv_api
 from brakeline.advisories.osv import carry_api
 from brakeline.advisories.osv.bundle import digest
 from brakeline.advisories.osv.carrying import Carrying
+from brakeline.advisories.osv.feeds import read
 from brakeline.advisories.osv.rates import Rates
 from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
@@ -93,10 +94,22 @@ def unfixed(modified: str = "2015-02-01T00:00:00Z") -> bytes:
     return json.dumps(said).encode()
 
 
+def on_leap() -> dict[str, Any]:
+    """The same advisory with one of its two products on openSUSE Leap."""
+    text = SUSE.read_text().replace("cpe:/o:suse:suse_sles_ltss:11:sp2", "cpe:/o:opensuse:leap:15.6")
+    said: dict[str, Any] = json.loads(text)
+    return said
+
+
 async def test_an_advisory_of_suse_answers_by_service_pack(importing: Importing, api: FastAPI) -> None:
     state = await importing.import_file(OWNER, "csaf-suse", SUSE.read_bytes())
     assert (state.kind, state.rows, state.issued) == ("osv", 3, "2014-01-27T18:38:10Z")
-    assert "by service pack" in state.limits
+    standing = next(s for s in await importing.status(OWNER) if s.feed == "csaf-suse")
+    assert standing.limits == state.limits
+    assert state.limits.startswith("csaf-suse of 2014-01-27 knows SUSE Linux Enterprise by service pack")
+    both = read("csaf-opensuse", leap := json.dumps(on_leap()).encode())
+    state = await importing.import_file(OWNER, "csaf-opensuse", leap)
+    assert (both.elsewhere > 0, state.limits.endswith(f" {both.elsewhere} statements on others.")) == (True, True)
     assert await found(api, "SLES:11.2", "bind", "9.9.4P2-0.5.1") == ["SUSE-SU-2015:0011-2"]
     assert await found(api, "SLES:11.2", "bind", "9.9.4P2-0.6.1") == []
     other = await ask(api, "SLES:15.6", "bind", "9.9.4P2-0.5.1")
