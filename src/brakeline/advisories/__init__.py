@@ -6,6 +6,6 @@ older or bad feed leaves the last good content in place and says so, with the ag
 changes no endpoint: it is server content. Start with `model`, then `importers`, `scores`, `severity` (bytes -> rows,
 pure), `arrivals` (is it newer?), then `service`; `importing` is what people and addresses bring. `osv/` has rows of
 many ecosystems, which answer questions and make no findings; `vendors/` reads what vendors publish in shapes of their
-own as such rows; `support` says until when they look after a release; `changelogs` what packages say of themselves. `seed/` is
-what an installation knows on its first offline day; its README says what that cannot include.
+own as such rows; `support` says until when they look after a release; `changelogs` what packages say of themselves.
+`seed/` is what an installation knows on its first offline day; its README says what that cannot include.
 """
