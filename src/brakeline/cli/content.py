@@ -23,8 +23,8 @@ Sha = Annotated[str, typer.Option(help="SHA-256 of the content that you saw.")]
 Day = Annotated[str, typer.Option(help="Of a file that does not say its own: debian-tracker, alpine-…, arch-security.")]
 FEEDS = (
     "epss, cisa-kev, cvss or cvss-NAME (cvss-2025), end-of-life, rustsec, osv-ECOSYSTEM (osv-pypi), or of a vendor: "
-    "csaf-redhat, csaf-suse, csaf-opensuse, ubuntu-usn, msrc, apple-macos, arch-security, debian-dsa, debian-dla, "
-    "changelogs-debian-12 (made by: brakeline content changelogs)."
+    "csaf-redhat, csaf-suse, csaf-opensuse, csaf-microsoft, ubuntu-usn, msrc, apple-macos, arch-security, "
+    "debian-dsa, debian-dla, changelogs-debian-12 (made by: brakeline content changelogs)."
 )
 SHOWN = 10
 UPLOAD_S = 180.0  # a year of CVSS vectors is read in a minute on a slow machine

@@ -26,6 +26,7 @@ STATUSES: Final = frozenset(("final", "interim"))
 VULNERABILITIES_MAX: Final = 5_000
 PRODUCTS_MAX: Final = 500_000
 CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{1,19}")
+KB: Final = re.compile(r"support\.microsoft\.com/(?:[a-z-]{1,10}/)?(?:help|kb)/(?:kb)?([0-9]{6,8})\b", re.IGNORECASE)
 ADVISORY: Final = re.compile(r"(RH[SBE]A-[0-9]{4}:[0-9]{1,9})\b")
 GROUPS: Final[Mapping[str, str]] = MappingProxyType({  # of a product's status -> what is kept of it
     "fixed": "fixed", "first_fixed": "fixed", "recommended": "fixed",
@@ -44,11 +45,11 @@ JUSTIFICATIONS: Final[Mapping[str, str]] = MappingProxyType({
 
 
 class Vendor(NamedTuple):
-    """Whose documents are read: `namespace` as the standard has it, and how it names its releases by CPE."""
+    """Whose documents are read: `namespace` as the standard has it, and how its tree of products is read."""
 
     name: str
     namespace: str
-    release_of: Callable[[str], str | None]
+    tree: Callable[[Any], Tree]
 
 
 class Document(NamedTuple):
@@ -63,7 +64,7 @@ class Document(NamedTuple):
 def read(said: Any, vendor: Vendor) -> Document:
     """Raises `ValueError`."""
     head = _head(mapped(mapped(said, "the document").get("document"), "document"), vendor)
-    tree = Tree(said.get("product_tree"), vendor.release_of)
+    tree = vendor.tree(said.get("product_tree"))
     rows: dict[tuple[str, ...], Span] = {}
     elsewhere = 0
     for each in listed(said.get("vulnerabilities"), "vulnerabilities", VULNERABILITIES_MAX):
@@ -72,6 +73,19 @@ def read(said: Any, vendor: Vendor) -> Document:
         for row in found:
             add(rows, row)
     return Document(head.id, head.modified, list(rows.values()), elsewhere)
+
+
+def kbs(said: Any, tree: Tree) -> dict[tuple[str, str], set[str]]:
+    """(CVE, product) -> the KBs that its remediations lead to; of Microsoft's documents."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for each in listed(said.get("vulnerabilities"), "vulnerabilities", VULNERABILITIES_MAX):
+        vulnerability = mapped(each, "a vulnerability")
+        for remediation in _objects(vulnerability, "remediations"):
+            kb = KB.search(str(remediation.get("url", ""))[:ID_MAX])
+            for build in map(tree.build, _ids(remediation)) if kb else ():
+                if build is not None and kb:
+                    found.setdefault((str(vulnerability.get("cve")), build.name), set()).add(f"KB{kb[1]}")
+    return found
 
 
 def _head(document: dict[str, Any], vendor: Vendor) -> Span:

@@ -19,12 +19,16 @@ from brakeline.advisories.osv.archive import Named
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
 from brakeline.advisories.vendors import apple, arch, csaf, dsa, msrc, releases, usn
+from brakeline.advisories.vendors.products import Tree
 from brakeline.core.debversion import BadVersion
 
 CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
 SUSE: Final = "https://www.suse.com"
 CHANGELOGS: Final = re.compile(r"changelogs-(debian|ubuntu)-([0-9]{1,2}(?:\.[0-9]{2})?)")
 PART: Final = "(-[a-z0-9][a-z0-9._-]{0,30})?"  # a vendor's documents may come in several files: csaf-redhat-2025
+
+
+Reader = Callable[[str, bytes, str], Said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Feed:
     name: re.Pattern[str]
     base: str
     limits: str
-    read: Callable[[str, bytes, str], Said]
+    read: Reader
     dayless: bool = False
     said: str = ""  # how people are told its name
 
@@ -73,13 +77,13 @@ def each(feed: str, found: Iterable[Named], one: Callable[[Any], Any]) -> Iterat
             raise BadFeed(f"{place}: {str(e)[:160]}", file=feed) from None
 
 
-def _csaf(vendor: csaf.Vendor) -> Callable[[str, bytes, str], Said]:
+def _csaf(vendor: csaf.Vendor, one: Callable[[Any, csaf.Vendor], csaf.Document] = csaf.read) -> Reader:
     def read(feed: str, data: bytes, _: str) -> Said:
         rows: dict[tuple[str, ...], Span] = {}
         ids: dict[str, csaf.Document] = {}
         issued, elsewhere = "", 0
         for place, document in each(
-            feed, documents_of(data, feed, document_max=CSAF_BYTES_MAX), lambda it: csaf.read(it, vendor)
+            feed, documents_of(data, feed, document_max=CSAF_BYTES_MAX), lambda it: one(it, vendor)
         ):
             if ids.setdefault(document.id, document) != document:
                 raise BadFeed(f"{place}: {document.id} stands there twice, and not the same", file=feed)
@@ -180,21 +184,27 @@ FEEDS: Final[tuple[Feed, ...]] = (
         re.compile(f"csaf-redhat{PART}"), "rhel",
         "{feed} of {day} knows the ordinary streams of Red Hat Enterprise Linux; extended ones (EUS, AUS, TUS, E4S, "
         "ELS) and containers are left out, so what they fixed stays open.",
-        _csaf(csaf.Vendor("Red Hat", "https://www.redhat.com", releases.red_hat)), said="csaf-redhat",
+        _csaf(csaf.Vendor("Red Hat", "https://www.redhat.com", lambda it: Tree(it, releases.red_hat))),
+        said="csaf-redhat",
     ),
     Feed(
         re.compile(f"csaf-suse{PART}"), "suse",
         "{feed} of {day} knows SUSE Linux Enterprise by service pack; Micro, live patches and real time are left out.",
-        _csaf(csaf.Vendor("SUSE", SUSE, releases.suse)), said="csaf-suse",
+        _csaf(csaf.Vendor("SUSE", SUSE, lambda it: Tree(it, releases.suse))), said="csaf-suse",
     ),
     Feed(
         re.compile(f"csaf-opensuse{PART}"), "opensuse", "{feed} of {day} knows openSUSE Leap and Tumbleweed alone.",
-        _csaf(csaf.Vendor("SUSE", SUSE, releases.opensuse)), said="csaf-opensuse",
+        _csaf(csaf.Vendor("SUSE", SUSE, lambda it: Tree(it, releases.opensuse))), said="csaf-opensuse",
     ),
     Feed(
         re.compile(f"ubuntu-usn{PART}"), "ubuntu",
         "{feed} of {day} knows what Ubuntu has fixed by a notice: nothing that is open; for that import osv-ubuntu.",
         _usn, said="ubuntu-usn",
+    ),
+    Feed(
+        re.compile(f"csaf-microsoft{PART}"), msrc.ECOSYSTEM,
+        "{feed} of {day} knows builds and KBs, and not which KB takes the place of which: for that import msrc, too.",
+        _csaf(csaf.Vendor("Microsoft", "https://msrc.microsoft.com", msrc.tree), msrc.of_csaf), said="csaf-microsoft",
     ),
     Feed(
         re.compile(f"msrc{PART}"), "microsoft",

@@ -14,7 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from brakeline.advisories.osv.documents import VECTOR_MAX
 from brakeline.advisories.osv.model import Span
+from brakeline.advisories.vendors import csaf
 from brakeline.advisories.vendors.parts import listed, mapped, moment, prose, text
+from brakeline.advisories.vendors.products import NamedTree
 from brakeline.advisories.versions.winget import winget_key
 
 ECOSYSTEM: Final = "microsoft"
@@ -68,6 +70,23 @@ def read(document: Any) -> Month:
             else:
                 rows.append(row)
     return Month(id_, issued, rows, len(elsewhere))
+
+
+def tree(said: Any) -> NamedTree:
+    """The products of one of Microsoft's CSAF documents."""
+    return NamedTree(said, ECOSYSTEM)
+
+
+def of_csaf(said: Any, vendor: csaf.Vendor) -> csaf.Document:
+    """The same of a CSAF document, which knows one CVE and no supersedence. Raises `ValueError`."""
+    document = csaf.read(said, vendor)
+    found = csaf.kbs(said, vendor.tree(said.get("product_tree")))
+    rows = []
+    for row in document.rows:
+        cves = [cve for cve in (row.id, *row.aliases) if CVE.fullmatch(cve)]
+        kbs = {kb for cve in cves for kb in found.get((cve, row.name), ())}
+        rows += [row._replace(id=cve, aliases=tuple(sorted(kbs))) for cve in cves if not ELSEWHERE.fullmatch(row.name)]
+    return document._replace(rows=rows, elsewhere=document.elsewhere + len(document.rows) - len(rows))
 
 
 def _products(said: dict[str, Any]) -> dict[str, str]:

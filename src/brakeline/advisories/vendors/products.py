@@ -127,6 +127,34 @@ class Tree:
         return of_name(text(name, "a product's name", ID_MAX))
 
 
+class NamedTree(Tree):
+    """The tree of a vendor whose products are no packages: a product is named, and its branches are its versions."""
+
+    def __init__(self, said: Any, ecosystem: str) -> None:
+        self._ecosystem = ecosystem
+        self._named: dict[str, tuple[str, str]] = {}
+        super().__init__(said, lambda _: None)
+
+    def _walk(self, branches: list[Any]) -> None:
+        super()._walk(branches)
+        left = [(each, "") for each in branches]
+        while left:  # as deep and as many as were just counted
+            each, name = left.pop()
+            branch = mapped(each, "a branch")
+            category, said = branch.get("category"), branch.get("name")
+            if category == "product_name":
+                name = text(said, "a product's name")
+            if name and "product" in branch:
+                version = text(said, "a version") if category == "product_version" else ""
+                self._named[str(branch["product"].get("product_id"))] = (name, version)
+            left += [(inner, name) for inner in listed(branch.get("branches"), "branches", BRANCHES_MAX)]
+
+    def build(self, id_: str) -> Build | None:
+        """What an id names; None for a part of another product."""
+        named = self._named.get(id_)
+        return Build(self._ecosystem, *named, source=True) if named else None
+
+
 def of_purl(purl: str) -> Component | None:
     """The package or module stream of a package URL; None for what is neither (a container image)."""
     found = PURL.fullmatch(purl)

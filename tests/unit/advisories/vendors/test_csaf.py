@@ -21,6 +21,7 @@ from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.questions import page, question
 from brakeline.advisories.vendors import releases
 
+RED_HAT = Path(__file__).resolve().parents[3] / "data" / "vendors" / "redhat-cve-2023-6238.cut.json"
 REAL = Path(__file__).resolve().parents[3] / "data" / "vendors" / "suse-su-2015_0011-2.cut.json"
 
 
@@ -107,6 +108,17 @@ def test_a_real_advisory_of_suse_by_service_pack() -> None:
     mine = [r for r in found if (r.ecosystem, r.name) == (asked.ecosystem, asked.name)]
     assert [f[0].id for f in page(asked, mine).found] == ["SUSE-SU-2015:0011-2"]
     assert not page(asked._replace(version="9.9.4P2-0.6.1"), mine).found
+
+
+def test_a_real_vex_of_red_hat_says_why_nothing_is_affected() -> None:
+    found = rows(json.loads(RED_HAT.read_text()))
+    assert [(r.ecosystem, r.name) for r in found] == [
+        ("rhel:6", "kernel"), ("rhel:7", "kernel"), ("rhel:7", "kernel-rt"), ("rhel:8", "kernel"),
+        ("rhel:8", "kernel-rt"), ("rhel:9", "kernel"), ("rhel:9", "kernel-rt"),
+    ]  # fmt: skip
+    assert {(r.id, r.state, r.reason) for r in found} == {
+        ("CVE-2023-6238", "not_affected", "the vulnerable code is not in it")
+    }
 
 
 @pytest.mark.parametrize(

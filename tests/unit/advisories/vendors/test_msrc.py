@@ -130,3 +130,67 @@ def test_whatever_stands_anywhere_gives_rows_or_a_bad_feed(what: Any, place: str
     for document in (month() | {place: what}, month(**{inner: what}), what):
         with contextlib.suppress(BadFeed):
             rows(document)
+    placed = csaf()
+    placed["product_tree"]["branches"][0]["branches"] = [
+        what,
+        {"category": "product_name", "name": "x", "product": what},
+    ]
+    for document in (placed, csaf(remediations=what), csaf() | {"product_tree": what}):
+        with contextlib.suppress(BadFeed):
+            read("csaf-microsoft", json.dumps(document).encode())
+
+
+def csaf(name: str = WIN, build: str = "10.0.19045.5608", **changed: Any) -> dict[str, Any]:
+    """One of Microsoft's CSAF documents, in its published shape: a product's branches are its versions."""
+    affected = {"category": "product_version_range", "name": f"<{build}", "product": {"name": "x", "product_id": "1"}}
+    fixed = {"category": "product_version", "name": build, "product": {"name": "y", "product_id": "11929"}}
+    named = {"category": "product_name", "name": name, "branches": [affected, fixed]}
+    help_ = "https://support.microsoft.com/help/5053606"
+    one = {
+        "cve": "CVE-2025-24059", "product_status": {"fixed": ["11929"], "known_affected": ["1"]},
+        "remediations": [{"category": "vendor_fix", "date": "2025-03-11T07:00:00.000Z", "product_ids": ["1"],
+                          "details": f"{build}:Security Update:{help_}", "url": help_}],
+    }  # fmt: skip
+    tracking = {
+        "id": "msrc_CVE-2025-24059",
+        "status": "final",
+        "version": "1",
+        "initial_release_date": "2025-03-11T07:00:00.000Z",
+        "current_release_date": "2025-03-11T07:00:00.000Z",
+    }
+    return {
+        "document": {"category": "csaf_security_advisory", "csaf_version": "2.0", "title": "CLFS", "tracking": tracking,
+                     "publisher": {"category": "vendor", "name": "MSRC", "namespace": "https://msrc.microsoft.com"}},
+        "product_tree": {"branches": [{"category": "vendor", "name": "Microsoft", "branches": [named]}]},
+        "vulnerabilities": [one | changed],
+    }  # fmt: skip
+
+
+def test_microsoft_s_csaf_by_product_with_build_and_kb() -> None:
+    found = read(
+        "csaf-microsoft-2025",
+        json.dumps(
+            [
+                csaf(),
+                csaf("azl3 kernel 6.6.1-1")
+                | {
+                    "document": csaf()["document"]
+                    | {"tracking": csaf()["document"]["tracking"] | {"id": "msrc_CVE-2025-1"}}
+                },
+            ]
+        ).encode(),
+    )
+    assert [(r.ecosystem, r.name, r.id, r.fixed, r.aliases) for r in found.spans] == [
+        ("microsoft", WIN, "CVE-2025-24059", "10.0.19045.5608", ("KB5053606",))
+    ]
+    assert found.elsewhere == 1
+    assert not judge(found.spans, "10.0.19045.5608", [])[0].open
+    assert not judge(found.spans, "", ["KB5053606"])[0].open
+    assert judge(found.spans, "10.0.19045.5487", [])[0].open
+
+
+def test_a_csaf_product_without_a_fix_is_open_and_another_vendor_s_is_refused() -> None:
+    (row,) = read("csaf-microsoft", json.dumps(csaf(product_status={"known_affected": ["1"]})).encode()).spans
+    assert (row.state, row.fixed) == ("open", "")
+    with pytest.raises(BadFeed, match="not of Red Hat"):
+        read("csaf-redhat", json.dumps(csaf()).encode())
