@@ -18,7 +18,9 @@ from brakeline.advisories.vendors.parts import listed, mapped, text
 BRANCHES_MAX: Final = 500_000  # a document of the kernel has about 100,000
 DEPTH_MAX: Final = 20
 ID_MAX: Final = 1_000
-PURL: Final = re.compile(r"pkg:(rpm|rpmmod)/[a-z]{1,20}/([^@?#/]{1,300})(?:@([^?#]{1,300}))?(?:\?([^#]{1,500}))?")
+PURL: Final = re.compile(
+    r"pkg:(rpm|rpmmod)/[A-Za-z0-9._-]{1,40}/([^@?#/]{1,300})(?:@([^?#]{1,300}))?(?:\?([^#]{1,500}))?"
+)
 NEVRA: Final = re.compile(
     r"(?P<name>.{1,200})-(?:(?P<epoch>[0-9]{1,9}):)?(?P<version>[^-:\s]{1,100})-(?P<release>[^-:\s]{1,100}?)"
     r"(?:\.(?P<arch>src|nosrc|noarch|x86_64|i[3-6]86|aarch64|aarch64_ilp32|armv[5-8]h?l|ppc|ppc64|ppc64le|s390|s390x|ia64))?"
@@ -156,9 +158,11 @@ class NamedTree(Tree):
 
 
 def of_purl(purl: str) -> Component | None:
-    """The package or module stream of a package URL; None for what is neither (a container image)."""
+    """The package or module stream of a package URL; None for another. Raises `ValueError` for a garbled one."""
     found = PURL.fullmatch(purl)
     if found is None:
+        if purl.startswith("pkg:rpm"):
+            raise ValueError(f"no package URL of an rpm: {purl[:80]!r}")
         return None
     kind, name, version = found[1], unquote(found[2]), unquote(found[3] or "")
     said = dict(pair.partition("=")[::2] for pair in (found[4] or "").split("&"))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support_vendors import EUS, MAIN, vex
 
 from brakeline.advisories.importers import BadFeed
+from brakeline.advisories.osv.archive import documents
 from brakeline.advisories.osv.feeds import dayless, limits_of, read, wanted_of
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.questions import page, question
@@ -165,6 +166,32 @@ def test_what_cannot_be_believed_refuses_the_file_with_its_place(document: Any, 
     assert says in str(e.value)
 
 
+def with_version(version: str) -> dict[str, Any]:
+    text = json.dumps(vex()).replace("@7.76.1-29.el9_4.1?arch=src", f"@{version}?arch=src")
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "version", ["1." + "9" * 280 + "-1", "9" * 400, "1%20 2-3", "", "1-1\u00e9", "99999999999:1-1"]
+)
+def test_versions_that_are_none_refuse_the_file(version: str) -> None:
+    with pytest.raises(BadFeed, match="document 1: "):
+        rows(with_version(version))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_archive_of_tar_with_one_too_large_or_twice(times: int) -> None:
+    tape = io.BytesIO()
+    data = json.dumps(vex()).encode()
+    with tarfile.open(fileobj=tape, mode="w") as archive:
+        for _ in range(times):
+            entry = tarfile.TarInfo("a.json")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    with pytest.raises(BadFeed, match="twice" if times == 2 else "more than"):
+        list(documents(tape.getvalue(), "x", document_max=len(data) - (times == 1)))
+
+
 def test_circles_and_towers_are_bounded() -> None:
     circle = vex()
     circle["product_tree"]["relationships"] = [
@@ -213,7 +240,7 @@ PLACES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from(PLACES), ANYTHING)
 def test_whatever_stands_anywhere_gives_rows_or_a_bad_feed(where: tuple[str, ...], what: Any) -> None:
     document: Any = vex()

@@ -184,7 +184,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 WORDS = st.sampled_from([*DSA.splitlines(), "\t{CVE-2025-1}", "\t[bookworm] - a 1", "[01 Jan 2020] DSA-1-1 a - b", ""])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(WORDS | st.text(max_size=20), max_size=8), st.sampled_from(["debian-dsa", "debian-dla"]))
 def test_any_lines_are_rows_or_a_bad_feed(said: list[str], feed: str) -> None:
     with contextlib.suppress(BadFeed):
@@ -199,7 +199,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(JSON, st.sampled_from([NOTICE, SITE["notices"][0], AVG]), st.data())
 def test_any_document_is_rows_or_a_bad_feed(anything: Any, base: dict[str, Any], data: st.DataObject) -> None:
     changed = base | {data.draw(st.sampled_from(sorted(base))): anything}

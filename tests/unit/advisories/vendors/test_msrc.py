@@ -101,7 +101,7 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ROWS, st.sets(KBS), KBS, st.integers(1, 9))
 def test_in_circles_and_all_more_updates_and_newer_builds_never_open_anything(
     said: list[Span], there: set[str], more: str, build: int
@@ -122,7 +122,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(JSON, st.sampled_from(["DocumentTracking", "ProductTree", "Vulnerability", "DocumentPublisher"]), st.data())
 def test_whatever_stands_anywhere_gives_rows_or_a_bad_feed(what: Any, place: str, data: st.DataObject) -> None:
     one = month()["Vulnerability"][0]
