@@ -1,11 +1,13 @@
 """Advisories: published statements that versions of a product are vulnerable, what is exploited, how likely, how bad.
 
-Owns the shared tables `advisory`, `kev`, `epss`, `cvss`, `support_end`, `feed_state`, `feed_arrival`; written by the
-feed role alone, read by every tenant. Promises: interval rows (introduced, fixed), never lists of versions; a broken,
-older or bad feed leaves the last good content in place and says so, with the age of what is there. Advisory data
-changes no endpoint: it is server content. Start with `model`, then `importers`, `scores`, `severity` (bytes -> rows,
-pure), `arrivals` (is it newer?), then `service`; `importing` is what people and addresses bring. `osv/` has rows of
-many ecosystems, which answer questions and make no findings; `vendors/` reads what vendors publish in shapes of their
-own as such rows; `support` says until when they look after a release; `changelogs` what packages say of themselves.
-`seed/` is what an installation knows on its first offline day; its README says what that cannot include.
+Owns the shared tables `advisory`, `kev`, `epss`, `cvss`, `feed_state`, `feed_arrival`; written by the feed role alone,
+read by every tenant. Promises: interval rows (introduced, fixed), never lists of versions; a broken, older or bad feed
+leaves the last good content in place and says so, with the age of what is there. Advisory data changes no endpoint: it
+is server content. Start with `model`, then `importers`, `scores`, `severity` (bytes -> rows, pure), `arrivals` (is it
+newer?), then `service`; `importing` is what people and addresses bring. `osv/` has rows of many ecosystems, which
+answer questions and make no findings. `seed/` is what an installation knows on its first offline day; its README says
+what that cannot include.
+
+`vendors/` reads what vendors publish in shapes of their own, as such rows. `support` (table `support_end`) says until
+when they look after a release; `changelogs` what packages say of themselves.
 """
