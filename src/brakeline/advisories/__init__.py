@@ -7,7 +7,4 @@ is server content. Start with `model`, then `importers`, `scores`, `severity` (b
 newer?), then `service`; `importing` is what people and addresses bring. `osv/` has rows of many ecosystems, which
 answer questions and make no findings. `seed/` is what an installation knows on its first offline day; its README says
 what that cannot include.
-
-`vendors/` reads what vendors publish in shapes of their own, as such rows. `support` (table `support_end`) says until
-when they look after a release; `changelogs` what packages say of themselves.
 """
