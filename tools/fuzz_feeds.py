@@ -17,9 +17,10 @@ import atheris
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 with atheris.instrument_imports(include=["brakeline"]):
+    from tests.support_vendors import ends, month, release, vex
+
     from brakeline.advisories.arrivals import Arrival, content
     from brakeline.advisories.importers import BadFeed
-    from tests.support_vendors import ends, month, release, vex
 
 FEEDS = (
     "csaf-redhat", "csaf-suse", "csaf-opensuse", "csaf-microsoft", "msrc", "ubuntu-usn", "arch-security", "debian-dsa",
