@@ -134,7 +134,7 @@ class Importing:
     ) -> FeedState:
         now, sha256 = self._clock.now_ms(), hashlib.sha256(data).hexdigest()
         arrival = Arrival(feed, kind_of(feed), feed, sha256, origin, version=day)
-        came = Arrived(feed, sha256, origin, address, found.etag, found.last_modified, now, now)
+        came = Arrived(feed, sha256, origin, address, found.etag, found.last_modified, now, now, day=day)
         return await self._advisories.receive(arrival, data, came)
 
     async def _asked(self) -> dict[str, int]:

@@ -146,7 +146,7 @@ class AdvisoriesService:
         return state
 
     async def _again(self, a: Arrived) -> None:
-        arrival = Arrival(a.feed, kind_of(a.feed), a.feed, a.sha256, a.origin)
+        arrival = Arrival(a.feed, kind_of(a.feed), a.feed, a.sha256, a.origin, version=a.day)
         _, fault = await self._take(arrival, lambda: a.data or b"")
         if not isinstance(fault, Held):
             async with self._db.feed() as conn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.support_fleet import OWNER, TENANT
 from tests.support_vendors import fix, month
 
 from brakeline.advisories import api as feeds_api
+from brakeline.advisories import store_scores
 from brakeline.advisories.arrivals import NotNewer
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.importing import Importing
@@ -29,6 +31,7 @@ from brakeline.advisories.osv.feeds import read
 from brakeline.advisories.osv.rates import Rates
 from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.advisories.store_scores import Arrived
 from brakeline.advisories.vendors import api as vendors_api
 from brakeline.advisories.vendors.checking import Checking
 from brakeline.cli.__main__ import main
@@ -185,6 +188,22 @@ async def test_a_windows_is_checked_against_the_months_that_are_loaded(importing
     assert (code != 0, f"like it: {product}" in err) == (True, True)
     code, _, err = await run("content", "windows", product, "--kb", "5")
     assert (code != 0, "updates look like KB5035845" in err) == (True, True)
+
+
+async def test_a_held_file_that_does_not_say_its_day_keeps_it_until_it_is_live(
+    importing: Importing, api: FastAPI, database: Database, clock: ManualClock
+) -> None:
+    data = json.dumps(
+        [{"name": "AVG-1", "packages": ["curl"], "status": "Fixed", "type": "x", "fixed": "2-1"}]
+    ).encode()
+    now = clock.now_ms()
+    held = Arrived("arch-security", hashlib.sha256(data).hexdigest(), "file", "", "", "", now, now, data, "2023-01-05")
+    async with database.feed() as conn:
+        await store_scores.save_arrival(conn, held)
+    state = next(f for f in await importing._advisories.reload() if f.feed == "arch-security")
+    assert (state.issued, state.rows, state.problem) == ("2023-01-05T00:00:00Z", 1, "")
+    async with database.system() as conn:
+        assert not await store_scores.arrivals(conn, waiting=True)
 
 
 async def test_a_fetched_file_that_does_not_say_its_day_is_of_the_day_that_its_address_says(
