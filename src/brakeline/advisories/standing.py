@@ -55,10 +55,10 @@ def missing(feed: str, kind: str, address: str, asked_ms: int) -> Standing:
 
 WITHOUT: Final = {
     "epss": "Nothing says how likely exploitation is, except the catalogue of what is exploited already. ",
+    "eol": "Nothing says which releases their vendors no longer look after. ",
     "cvss": "Nothing says how bad a flaw would be. ",
     "kev": "Nothing says what is exploited already. ",
     "advisories": "Nothing can be assessed. ",
-    "eol": "Nothing says which releases their vendors no longer look after. ",
     "osv": "Questions about its packages are refused. ",
 }  # fmt: skip
 
