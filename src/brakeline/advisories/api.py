@@ -68,7 +68,7 @@ async def status(who: Who, feeds: Feeds) -> Standings:
 
 @router.post("/{feed}/import", openapi_extra={"requestBody": BODY})
 async def import_feed(request: Request, feed: str, who: Who, feeds: Feeds, day: str = "") -> Imported:
-    """Take a file of a feed: epss, cisa-kev, cvss or cvss-NAME, rustsec, osv-ECOSYSTEM, or a bundle of the last two."""
+    """Take a file of a feed: epss, cisa-kev, cvss, end-of-life, rustsec, osv-ECOSYSTEM, a vendor's, or a bundle."""
     return imported(await feeds.import_file(who, feed, await read_body(request), day))
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from brakeline.advisories import importers, scores
+from brakeline.advisories import importers, scores, support
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import FeedState
 from brakeline.advisories.osv import feeds as osv
+from brakeline.advisories.vendors import feeds as vendors
+from brakeline.core.days import day_of
 from brakeline.core.errors import Invalid
 
 SHRINK_MAX: Final = 0.5  # a new version of a feed that lost more than half of its rows is a broken feed, not good news
@@ -24,6 +27,7 @@ SEED, FILE, URL = "seed", "file", "url"
 LIMITS: Final = {
     "kev": "Knows only what CISA had listed by {day}.",
     "epss": "EPSS of {day} speaks of attempts anywhere within 30 days, not in this fleet.",
+    "eol": "Ends of support are those that endoflife.date had by {day}.",
     "cvss": "CVSS of {day} says how bad a flaw would be, never how likely.",
 }  # fmt: skip
 
@@ -58,6 +62,7 @@ class Content:
     issued: str  # a time or a day; "" = its makers did not say
     day: str  # of the newest entry
     rows: list[Any]
+    elsewhere: int = 0  # what it says of other ecosystems and releases, which was left out
 
 
 def kind_of(feed: str) -> str:
@@ -66,11 +71,15 @@ def kind_of(feed: str) -> str:
         return "epss" if feed == "epss" else "kev"
     if CVSS_FEED.fullmatch(feed):
         return "cvss"
+    if feed == support.FEED:
+        return support.KIND
     if osv.is_feed(feed):
         return osv.KIND
     raise Invalid(
-        f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025), rustsec, "
-        "osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, alpine-RELEASE-REPOSITORY (alpine-v3.20-main)"
+        f"no feed {feed[:40]!r} can be imported; there are epss, cisa-kev, cvss and cvss-NAME (cvss-2025), "
+        "end-of-life, rustsec, osv-ECOSYSTEM (osv-pypi, osv-go, osv-almalinux), debian-tracker, "
+        "alpine-RELEASE-REPOSITORY (alpine-v3.20-main), and of vendors "
+        f"{', '.join(feed.said for feed in vendors.FEEDS)}"
     )
 
 
@@ -78,8 +87,11 @@ def content(arrival: Arrival, packed: bytes) -> Content:
     """The content of these bytes. Raises `BadFeed`. Takes a second for the largest: call it in a thread."""
     if arrival.kind == osv.KIND:
         read = osv.read(arrival.feed, packed, arrival.version)
-        return Content(read.issued[:10], read.issued, read.issued[:10], read.spans)
+        return Content(read.issued[:10], read.issued, read.issued[:10], read.spans, read.elsewhere)
     data = importers.unpacked(packed, arrival.file)
+    if arrival.kind == support.KIND:
+        ends = support.read(data, arrival.file)
+        return Content(ends.issued[:10], ends.issued, ends.issued[:10], ends.rows)
     if arrival.kind == "kev":
         said = importers.known_exploited(data, arrival.file)
         day = max(entry.added for entry in said.entries)
@@ -96,6 +108,16 @@ def content(arrival: Arrival, packed: bytes) -> Content:
     if len({(row.ecosystem, row.source, row.cve, row.introduced) for row in rows}) < len(rows):
         raise BadFeed("a row stands there twice", file=arrival.file, rows=len(rows))
     return Content(arrival.version, "", max(row.date for row in rows), rows)
+
+
+def issued_on(feed: str, last_modified: str, now_ms: int) -> str:
+    """The day of a fetched file that does not say its own: the address's word, else today; "" for all others."""
+    if not osv.dayless(feed):
+        return ""
+    try:
+        return parsedate_to_datetime(last_modified).date().isoformat()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return day_of(now_ms)
 
 
 def check(arrival: Arrival, new: Content, known: FeedState | None, tomorrow: str) -> None:
@@ -127,5 +149,6 @@ def settled(arrival: Arrival, known: FeedState | None) -> bool:
 def limits_of(arrival: Arrival, new: Content) -> str:
     """What this content cannot know, in one sentence."""
     if arrival.kind == osv.KIND:
-        return osv.limits_of(arrival.feed, new.issued[:10])
+        said = osv.limits_of(arrival.feed, new.issued[:10])
+        return f"{said} Left out of this file: {new.elsewhere:,} statements on others." if new.elsewhere else said
     return arrival.limits or LIMITS.get(arrival.kind, "").format(day=new.issued[:10] or new.day)

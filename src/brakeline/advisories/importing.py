@@ -16,7 +16,7 @@ from typing import Final
 from prometheus_client import Gauge
 
 from brakeline.advisories import store_scores
-from brakeline.advisories.arrivals import FILE, PACKED_BYTES_MAX, URL, Arrival, kind_of
+from brakeline.advisories.arrivals import FILE, PACKED_BYTES_MAX, URL, Arrival, issued_on, kind_of
 from brakeline.advisories.model import FeedState
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.advisories.standing import KNOWN, Standing, missing, standing
@@ -116,7 +116,8 @@ class Importing:
         if address is None:
             there = ", ".join(sorted(self._addresses)) or "none"
             raise Invalid(
-                f"no address is set for {feed[:40]}; there are: {there}. Settings: epss_url, kev_url, cvss_url"
+                f"no address is set for {feed[:40]}; there are: {there}. Settings: epss_url, kev_url, cvss_url, "
+                "feed_urls"
             )
         last = (await self._last()).get(feed) or Arrived(feed, "", URL)
         same = last.address == address
@@ -124,7 +125,8 @@ class Importing:
             address, last.etag if same else "", last.last_modified if same else "", PACKED_BYTES_MAX
         )  # fmt: skip
         if found.data is not None:
-            return await self._receive(feed, found.data, URL, address, found)
+            day = issued_on(feed, found.last_modified, self._clock.now_ms())
+            return await self._receive(feed, found.data, URL, address, found, day)
         return await self._advisories.note(feed, kind_of(feed), "")
 
     async def _receive(
@@ -132,7 +134,7 @@ class Importing:
     ) -> FeedState:
         now, sha256 = self._clock.now_ms(), hashlib.sha256(data).hexdigest()
         arrival = Arrival(feed, kind_of(feed), feed, sha256, origin, version=day)
-        came = Arrived(feed, sha256, origin, address, found.etag, found.last_modified, now, now)
+        came = Arrived(feed, sha256, origin, address, found.etag, found.last_modified, now, now, day=day)
         return await self._advisories.receive(arrival, data, came)
 
     async def _asked(self) -> dict[str, int]:

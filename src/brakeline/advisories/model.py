@@ -92,7 +92,7 @@ class FeedState(NamedTuple):
     attempted_ms: int
     problem: str = ""
     limits: str = ""  # what this feed cannot know, in one sentence for people
-    kind: str = "advisories"  # advisories | kev | epss | cvss | osv
+    kind: str = "advisories"  # advisories | kev | epss | cvss | osv | eol
     issued: str = ""  # when its makers issued it, ISO; "" = they did not say
     origin: str = "seed"  # of what is live: seed | file | url
     tried: str = "seed"  # origin of the last attempt, which `problem` is of

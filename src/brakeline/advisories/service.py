@@ -43,6 +43,9 @@ from brakeline.advisories.model import (
 )
 from brakeline.advisories.osv import store as osv_store
 from brakeline.advisories.store_scores import Arrived
+from brakeline.advisories.store_support import releases_of, replace_support
+from brakeline.advisories.support import KIND as SUPPORT
+from brakeline.advisories.support import candidates, ended
 from brakeline.core.clock import Clock
 from brakeline.core.days import DAY_MS, day_of
 from brakeline.core.errors import Invalid
@@ -143,7 +146,7 @@ class AdvisoriesService:
         return state
 
     async def _again(self, a: Arrived) -> None:
-        arrival = Arrival(a.feed, kind_of(a.feed), a.feed, a.sha256, a.origin)
+        arrival = Arrival(a.feed, kind_of(a.feed), a.feed, a.sha256, a.origin, version=a.day)
         _, fault = await self._take(arrival, lambda: a.data or b"")
         if not isinstance(fault, Held):
             async with self._db.feed() as conn:
@@ -214,6 +217,12 @@ class AdvisoriesService:
         """Changes whenever rows do; cheap enough to ask before each use of remembered rows."""
         return fingerprint_of(await self.feeds())
 
+    async def support_ended(self, os_id: str, os_version: str) -> str:
+        """Why the vendor of a system no longer assesses it, in one sentence; "" = it does, or nothing is known."""
+        async with self._db.system() as conn:
+            rows = await releases_of(conn, candidates(os_id))
+        return ended(rows, os_id, os_version, day_of(self._clock.now_ms()))
+
     async def knowledge(self) -> Knowledge:
         """All rows, the catalogue and the state of the feeds, read in one transaction."""
         async with self._db.system() as conn:
@@ -252,6 +261,8 @@ def _of_seed(entry: seed.SeedFeed) -> Arrival:
 async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
     if arrival.kind == "kev":
         await store.replace_kev(conn, arrival.feed, new.rows)
+    elif arrival.kind == SUPPORT:
+        await replace_support(conn, arrival.feed, new.rows)
     elif arrival.kind == "epss":
         await store_scores.replace_epss(conn, arrival.feed, new.rows)
     elif arrival.kind == "cvss":

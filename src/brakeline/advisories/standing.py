@@ -15,7 +15,7 @@ from brakeline.advisories.model import FeedState
 from brakeline.core.days import days_since
 
 EPSS_DAYS_MAX: Final = 30
-OLD_DAYS: Final = {"advisories": 7, "kev": 7, "epss": 3, "cvss": 45, "osv": 30}
+OLD_DAYS: Final = {"advisories": 7, "kev": 7, "epss": 3, "cvss": 45, "osv": 30, "eol": 180}
 KNOWN: Final = (("epss", "epss"), ("cisa-kev", "kev"), ("cvss", "cvss"))  # those that can be imported, and their kinds
 
 
@@ -35,6 +35,7 @@ class Standing:
     asked_ms: int  # when it was last asked there
     problem: str
     says: str
+    limits: str = ""  # what it cannot know, and what of it was left out
 
 
 def standing(state: FeedState, address: str, asked_ms: int, now_ms: int) -> Standing:
@@ -43,7 +44,7 @@ def standing(state: FeedState, address: str, asked_ms: int, now_ms: int) -> Stan
     old = age is None or age > OLD_DAYS[state.kind]
     return Standing(
         state.feed, state.kind, state.version, age_of(state), state.rows, age, old, state.origin, address, asked_ms,
-        state.problem, _says(state, age, old),
+        state.problem, _says(state, age, old), state.limits if age is not None else "",
     )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def missing(feed: str, kind: str, address: str, asked_ms: int) -> Standing:
 
 WITHOUT: Final = {
     "epss": "Nothing says how likely exploitation is, except the catalogue of what is exploited already. ",
+    "eol": "Nothing says which releases their vendors no longer look after. ",
     "cvss": "Nothing says how bad a flaw would be. ",
     "kev": "Nothing says what is exploited already. ",
     "advisories": "Nothing can be assessed. ",

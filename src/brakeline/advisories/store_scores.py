@@ -26,6 +26,7 @@ class Arrived:
     asked_ms: int = 0
     arrived_ms: int = 0
     data: bytes | None = None
+    day: str = ""  # of a file that does not say its own
 
 
 async def replace_epss(conn: Connection, feed: str, rows: Iterable[Epss]) -> None:
@@ -77,12 +78,12 @@ async def cvss_of_advisories(conn: Connection) -> dict[str, Severity]:
 async def save_arrival(conn: Connection, a: Arrived) -> None:
     await conn.execute(
         """INSERT INTO brakeline.feed_arrival
-             (feed, sha256, data, origin, address, etag, last_modified, asked_at, arrived_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             (feed, sha256, data, origin, address, etag, last_modified, asked_at, arrived_at, day)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
            ON CONFLICT (feed) DO UPDATE SET sha256 = $2, data = $3, origin = $4, address = $5, etag = $6,
-             last_modified = $7, asked_at = $8, arrived_at = $9""",
+             last_modified = $7, asked_at = $8, arrived_at = $9, day = $10""",
         a.feed, a.sha256, a.data, a.origin, a.address, a.etag, a.last_modified, stamp(a.asked_ms),
-        stamp(a.arrived_ms) if a.arrived_ms else None,
+        stamp(a.arrived_ms) if a.arrived_ms else None, a.day,
     )  # fmt: skip
 
 
@@ -105,14 +106,14 @@ async def arrivals(conn: Connection, *, waiting: bool = False) -> list[Arrived]:
     """What came last of each feed; `waiting`: those that are held, with their bytes."""
     data = "data" if waiting else "NULL::bytea AS data"
     rows = await conn.fetch(
-        f"""SELECT feed, sha256, origin, address, etag, last_modified, asked_at, arrived_at, {data}
+        f"""SELECT feed, sha256, origin, address, etag, last_modified, asked_at, arrived_at, day, {data}
             FROM brakeline.feed_arrival WHERE NOT $1 OR data IS NOT NULL ORDER BY feed""",  # noqa: S608 -- our own words
         waiting,
     )
     return [
         Arrived(
             r["feed"], r["sha256"], r["origin"], r["address"], r["etag"], r["last_modified"], millis(r["asked_at"]),
-            millis(r["arrived_at"]) if r["arrived_at"] else 0, r["data"],
+            millis(r["arrived_at"]) if r["arrived_at"] else 0, r["data"], r["day"],
         )
         for r in rows
     ]  # fmt: skip

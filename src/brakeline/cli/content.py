@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 import typer
 
+from brakeline.advisories.changelogs import lines
+from brakeline.cli import changelog_files
 from brakeline.cli.client import Client
 from brakeline.cli.faults import CannotRead
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
@@ -18,7 +20,13 @@ from brakeline.cli.waiting import emit_or_wait
 
 app = noun("Advisory data: what is live, what is held before it is.")
 Sha = Annotated[str, typer.Option(help="SHA-256 of the content that you saw.")]
-Day = Annotated[str, typer.Option(help="Of the file, where it does not say its own (debian-tracker, alpine-…).")]
+Day = Annotated[str, typer.Option(help="Of a file that does not say its own: debian-tracker, alpine-…, arch-security.")]
+FEEDS = (
+    "epss, cisa-kev, cvss or cvss-NAME (cvss-2025), end-of-life, rustsec, osv-ECOSYSTEM (osv-pypi), or of a vendor: "
+    "csaf-redhat, csaf-suse, csaf-opensuse, csaf-microsoft, ubuntu-usn, msrc, apple-macos, arch-security, "
+    "debian-dsa, debian-dla, changelogs-debian-12 (made by: brakeline content changelogs)."
+)
+SHOWN = 10
 UPLOAD_S = 180.0  # a year of CVSS vectors is read in a minute on a slow machine
 
 
@@ -34,15 +42,16 @@ def status(as_json: Json = False) -> None:
              for f in answer["feeds"]],
             "No feed is loaded.",
         )  # fmt: skip
+        for feed in answer["feeds"]:
+            if feed["limits"]:
+                talk(f"{feed['feed']}: {feed['limits']}")
 
     emit(answer, as_json, human)
 
 
 @app.command("import")
 def import_feed(
-    feed: Annotated[
-        str, typer.Argument(help="epss, cisa-kev, cvss or cvss-NAME (cvss-2025), rustsec, osv-ECOSYSTEM (osv-pypi).")
-    ],
+    feed: Annotated[str, typer.Argument(help=FEEDS)],
     file: Annotated[
         Path, typer.Argument(help="As it is published: CSV, JSON, lines or zip; also .gz or .zst; or a bundle.")
     ],
@@ -68,7 +77,7 @@ def _read(file: Path) -> bytes:
 
 @app.command()
 def bundle(
-    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    feed: Annotated[str, typer.Argument(help="rustsec, osv-ECOSYSTEM, or one of a vendor.")],
     file: Annotated[Path, typer.Argument(help="To be written; it is packed with gzip.")],
     as_json: Json = False,
 ) -> None:
@@ -92,7 +101,7 @@ def _bundled(made: dict[str, Any]) -> None:
 
 @app.command()
 def diff(
-    feed: Annotated[str, typer.Argument(help="rustsec or osv-ECOSYSTEM.")],
+    feed: Annotated[str, typer.Argument(help="rustsec, osv-ECOSYSTEM, or one of a vendor.")],
     file: Annotated[Path, typer.Argument(help="A file or a bundle of the feed.")],
     day: Day = "",
     as_json: Json = False,
@@ -113,8 +122,62 @@ def diff(
 
 
 @app.command()
-def fetch(feed: Annotated[str, typer.Argument(help="epss, cisa-kev or cvss.")], as_json: Json = False) -> None:
-    """Ask the feed's address now (settings epss_url, kev_url, cvss_url); it is asked every six hours anyway."""
+def changelogs(
+    paths: Annotated[list[Path], typer.Argument(help="Packages (.deb, .debian.tar.xz), changelogs, or directories.")],
+    out: Annotated[Path, typer.Option(help="File to write; import it as changelogs-debian-12.")],
+    as_json: Json = False,
+) -> None:
+    """What changelogs say was fixed, as a file to import: where no other feed can be had, any apt mirror suffices."""
+    made, skipped = changelog_files.derive(paths)
+    try:
+        out.write_text("".join(f"{line}\n" for line in lines(made)), encoding="utf-8")
+    except OSError as e:
+        raise CannotRead(f"{out}: {e.strerror}") from None
+    said = {"file": str(out), "rows": len(made), "sources": len({row.source for row in made}),
+            "skipped": [{"file": str(path), "reason": why} for path, why in skipped]}  # fmt: skip
+
+    def human() -> None:
+        say(f"{said['rows']} fixes of {said['sources']} sources in {out}.")
+        talk(f"Next: brakeline content import changelogs-debian-12 {out}   # or the release that these packages are of")
+        for path, why in skipped[:SHOWN]:
+            talk(f"  skipped: {path}: {why}")
+        if len(skipped) > SHOWN:
+            talk(f"  and {len(skipped) - SHOWN} more were skipped")
+
+    emit(said, as_json, human)
+
+
+@app.command()
+def windows(
+    product: Annotated[
+        str, typer.Argument(help="As Microsoft names it: Windows 10 Version 22H2 for x64-based Systems.")
+    ],
+    build: Annotated[str, typer.Option(help="As winver tells it: 10.0.19045.4170.")] = "",
+    kb: Annotated[
+        list[str] | None, typer.Option(help="An installed update (KB5035845); as often as there are.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What stands open for a Windows of this build with these updates; an update closes what it takes the place of."""
+    body = {"product": product, "build": build, "kbs": kb or []}
+    made = Client.from_context().post("/content/windows/check", body)
+
+    def human() -> None:
+        table(
+            ["open", "why"], [(v["cve"], v["because"]) for v in made["open"]],
+            f"Nothing that is loaded stands open; {len(made['closed'])} are closed.",
+        )  # fmt: skip
+        if made["open"]:
+            talk(f"{len(made['open'])} stand open, {len(made['closed'])} are closed.")
+
+    emit(made, as_json, human)
+
+
+@app.command()
+def fetch(
+    feed: Annotated[str, typer.Argument(help="One with an address: brakeline content status.")], as_json: Json = False
+) -> None:
+    """Ask the feed's address now (settings epss_url, kev_url, cvss_url, feed_urls); every six hours it is anyway."""
     made = Client.from_context(UPLOAD_S).post(f"/content/{feed}/fetch")
     emit(made, as_json, lambda: _imported(made))
 

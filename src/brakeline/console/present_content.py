@@ -34,7 +34,9 @@ def feed_row(s: Standing, loaded_ms: int, now_ms: int) -> FeedRow:
         badge = Badge("▲", "old", Tone.WARN) if s.old else Badge("●", "live", Tone.OK)
     loaded = ago(loaded_ms, now_ms) if loaded_ms and s.age_days is not None else ""
     origin = ORIGINS.get(s.origin, "") + (f", asks {s.address}" if s.address else "")
-    return FeedRow(s.feed, badge, s.version, s.issued[:10], loaded, s.rows, s.problem, s.says, origin, bool(s.address))
+    return FeedRow(
+        s.feed, badge, s.version, s.issued[:10], loaded, s.rows, s.problem, s.says, origin, bool(s.address), s.limits
+    )
 
 
 def held_card(h: HeldRow, now_ms: int) -> HeldCard:

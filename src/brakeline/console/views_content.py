@@ -21,6 +21,7 @@ class FeedRow:
     how_old: str = ""  # or that it is missing, and what that means
     origin: str = ""
     fetch: bool = False  # its address can be asked now
+    limits: str = ""  # what it cannot know
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class NotAssessed(NamedTuple):
     package: str
     version: str
     code: str  # third_party | other_lineage | other_manager | owned | no_data | no_order | bad_version
-    # | unmapped_source | running_kernel_unknown | no_provider (then `package` is the whole system)
+    # | unmapped_source | running_kernel_unknown | no_provider | release_ended (then `package` is the whole system)
     reason: str
 
 

@@ -36,7 +36,7 @@ from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranking import Ranking
 from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.store import EndpointExposure
-from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_of, unprovided
+from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_ended, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
 from brakeline.tenancy.model import Principal, system_principal
 
@@ -64,6 +64,7 @@ class ExposureService(Ranking):
         release, kernel = release_of(detail), detail.facts.kernel
         answer = assess(items, self._book, release, kernel)
         offered = offers(judge(items, self._book, release, kernel)[0], pending)
+        past = await self._advisories.support_ended(detail.facts.os_id, detail.facts.os_version)
         async with self._db.tenant(tenant_id) as conn:
             times = await store.source_times(conn, endpoint_id)
         refreshed = lists_known(detail, bool(pending))
@@ -84,7 +85,8 @@ class ExposureService(Ranking):
             found.append((rank, OpenFinding(finding, state, note, since_ms, rank.priority, *_scores(rank))))
         found.sort(key=lambda f: (f[0].key, f[1].finding.package, f[1].finding.cve))
         return EndpointFindings(
-            endpoint_id, tuple(f for _, f in found), (*unprovided(detail), *answer.not_assessed), answer.packages,
+            endpoint_id, tuple(f for _, f in found),
+            (*unprovided(detail), *release_ended(detail, past), *answer.not_assessed), answer.packages,
             detail.summary.inventory_ms, self._unknown_since(detail.summary), self.limits(known),
             *told(answer.dismissed),
         )  # fmt: skip

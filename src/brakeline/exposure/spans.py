@@ -38,6 +38,8 @@ class Span(Protocol):
     def published(self) -> str: ...
     @property
     def module(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
 
 
 def rows_of(spans: Iterable[Span]) -> Iterator[Advisory]:
@@ -47,9 +49,11 @@ def rows_of(spans: Iterable[Span]) -> Iterator[Advisory]:
         if span.versions and ends == [("", "", "")]:
             ends = [(version, "", version) for version in span.versions]
         cves = tuple(alias for alias in span.aliases if alias.startswith("CVE-")) or (span.id,)
+        reason = span.reason
         for cve in cves:
             for introduced, fixed, last_affected in ends:
                 yield Advisory(
                     span.name, cve, fixed, span.published[:10], introduced=introduced, ecosystem=span.ecosystem,
                     state=span.state, id=span.id, aliases=span.aliases, last_affected=last_affected, module=span.module,
+                    reason=reason,
                 )  # fmt: skip

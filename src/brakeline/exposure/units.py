@@ -35,12 +35,15 @@ VENDOR_ORIGINS = {
     "rhel": frozenset(("Red Hat", "Red Hat, Inc.")),
     "fedora": frozenset(("Fedora", "Fedora Project", "fedora", "updates", "anaconda")),
     "opensuse-leap": frozenset(("openSUSE", "SUSE LLC <https://www.suse.com/>")),
+    "sles": frozenset(("SUSE", "SUSE LLC <https://www.suse.com/>")),
     "alpine": frozenset(("Alpine", "Alpine Linux")),
     "arch": frozenset(("Arch", "Arch Linux", "core", "extra", "multilib")),
     "pypi": frozenset(("PyPI",)),
     "npm": frozenset(("npm",)),
 }
-BINARY_NAMED = frozenset(("almalinux",))  # whose advisories name binary packages, not the sources that they come from
+BINARY_NAMED = frozenset((  # whose advisories name binary packages, not the sources that they come from
+    "almalinux", "sles", "opensuse-leap", "opensuse-tumbleweed",
+))  # fmt: skip
 BACKPORT_MARK = "~bpo"
 _CARRIER_ENDINGS = {"deb": ("-doc", "-dbgsym", "-dbg"), "rpm": ("-doc", "-debuginfo", "-debugsource"), "apk": ("-doc",)}
 

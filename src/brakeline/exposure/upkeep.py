@@ -154,6 +154,12 @@ def unprovided(detail: EndpointDetail) -> tuple[NotAssessed, ...]:
     return (NotAssessed(f.os_name or f.os_id, f.os_version, "no_provider", "there is no provider for this system yet"),)
 
 
+def release_ended(detail: EndpointDetail, why: str) -> tuple[NotAssessed, ...]:
+    """The gap that must be said where its vendor assesses the whole system no longer; `why` "" = it does."""
+    f = detail.facts
+    return (NotAssessed(f.os_name or f.os_id, f.os_version, "release_ended", why),) if why else ()
+
+
 def as_installed(package: Package) -> Installed:
     return Installed(
         package.name, package.source or package.name, package.source_version or package.version, package.version,

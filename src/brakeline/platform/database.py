@@ -98,6 +98,8 @@ class Database:
             raise Bug("this Database was opened without a feed address")
         async with _transaction(self._feed) as conn:
             await conn.execute("SET LOCAL statement_timeout = '10min'")
+            # a large feed is read between two statements, for seconds, and on a busy machine for minutes
+            await conn.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
             yield conn
 
     async def ping(self) -> None:

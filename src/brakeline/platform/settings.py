@@ -9,6 +9,7 @@ against it.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -67,6 +68,7 @@ class Settings:
     epss_url: str | None = _setting(None, "Where EPSS is fetched from every six hours; empty = it is imported by hand.")
     kev_url: str | None = _setting(None, "The same for the catalogue of known exploited vulnerabilities.")
     cvss_url: str | None = _setting(None, "The same for CVSS vectors.")
+    feed_urls: tuple[str, ...] = _setting((), "Further feeds and their addresses, as FEED=https://….")
     log_format: str = _setting("console", "How to log to stderr: console or json.")
     log_level: str = _setting("info", "Least important events to log: debug, info, warning or error.")
     specimens: bool = _setting(False, "Serve /_ui: every component of the console in every state, for its developers.")
@@ -74,9 +76,11 @@ class Settings:
     def feed_addresses(self) -> dict[str, str]:
         """Feed -> where it is fetched from."""
         named = {"epss": self.epss_url, "cisa-kev": self.kev_url, "cvss": self.cvss_url}
-        return {feed: url for feed, url in named.items() if url}
+        further = dict(each.partition("=")[::2] for each in self.feed_urls)
+        return {feed: url for feed, url in (*named.items(), *further.items()) if url}
 
 
+FEED_URL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}=https?://\S{1,2000}")
 WANTED: Final = {"int": "a whole number", "bool": "true or false", "tuple[str, ...]": "a list of names"}
 CHOICES: Final = {"log_format": ("console", "json"), "log_level": ("debug", "info", "warning", "error")}
 SECRET: Final = frozenset({"dsn", "dsn_app", "dsn_feed"})  # may hold a password: shown without it
@@ -114,6 +118,9 @@ def load_settings(
     settings = Settings(**values)
     if settings.dsn_app and not settings.dsn:
         raise SettingsWrong("dsn_app is set without dsn; the embedded database makes its own roles")
+    for each in settings.feed_urls:
+        if not FEED_URL.fullmatch(each):
+            raise SettingsWrong(f"{origins['feed_urls']}: feed_urls: expected FEED=https://…, not {each[:60]!r}")
     return Loaded(settings, origins)
 
 

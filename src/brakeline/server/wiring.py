@@ -19,6 +19,8 @@ from brakeline.advisories.osv.carrying import Carrying
 from brakeline.advisories.osv.rates import Rates
 from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.advisories.vendors.api import router as vendors_router
+from brakeline.advisories.vendors.checking import Checking
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
@@ -94,7 +96,7 @@ RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
-    feeds_router, osv_router, carry_router,
+    feeds_router, osv_router, carry_router, vendors_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
     content_router, drills_router, real_drills_router, replay_router, pool_router,
@@ -209,6 +211,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     found: dict[str, Any] = {
         "importing": Importing(db, clock, advisories, _first(tenancy), settings.feed_addresses()),
         "asking": Asking(db, advisories), "osv_rates": Rates(clock), "carrying": Carrying(db, advisories),
+        "checking": Checking(db),
         "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,

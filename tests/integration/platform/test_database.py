@@ -39,6 +39,16 @@ async def test_the_feed_cannot_touch_tenants_rows(database: Database) -> None:
             await conn.fetch("SELECT * FROM brakeline.person")
 
 
+async def test_the_feed_may_think_for_long_between_two_statements_and_nobody_else(database: Database) -> None:
+    asked = "SELECT current_setting('idle_in_transaction_session_timeout')"
+    async with database.feed() as conn:
+        assert await conn.fetchval(asked) == "10min"
+    async with database.tenant("te_a") as conn:
+        assert await conn.fetchval(asked) == "1min"
+    async with database.feed() as conn:  # the setting was of that transaction alone, and is made anew
+        assert await conn.fetchval(asked) == "10min"
+
+
 async def test_no_database_at_all_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         await Database.open(f"postgresql:///brakeline?host={tmp_path}&user=brakeline_app")

@@ -23,6 +23,8 @@ class Said(NamedTuple):
     state: str = "fixed"
     published: str = "2026-11-20T10:00:00Z"
     module: str = ""
+    related: tuple[str, ...] = ()
+    reason: str = ""
 
 
 def found(version: str, *spans: Said) -> list[tuple[str, str]]:

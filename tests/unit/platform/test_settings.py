@@ -36,6 +36,7 @@ def test_later_origins_win_and_are_named(tmp_path: Path) -> None:
         ("region = 3", "must be a text"),
         ('log_format = "xml"', "must be one of console, json"),
         ('dsn_app = "postgresql://x"', "without dsn"),
+        ('feed_urls = ["csaf-redhat"]', "expected FEED=https://"),
         ("port 3", "is not TOML"),
     ],
 )
@@ -62,6 +63,14 @@ def test_variables_are_parsed_by_the_type_of_the_setting() -> None:
     loaded = load_settings(environment={"BRAKELINE_PUBLIC_NAMES": "a.example, 10.0.0.1,", "BRAKELINE_PORT": "0"})
     assert loaded.settings.public_names == ("a.example", "10.0.0.1")
     assert loaded.settings.port == 0
+
+
+def test_further_feeds_have_addresses_of_their_own() -> None:
+    arch = "arch-security=https://a.example/all.json"
+    given = {"BRAKELINE_FEED_URLS": arch, "BRAKELINE_EPSS_URL": "https://b.example/e"}
+    assert load_settings(environment=given).settings.feed_addresses() == {
+        "epss": "https://b.example/e", "arch-security": "https://a.example/all.json",
+    }  # fmt: skip
 
 
 def test_passwords_are_not_shown() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,20 +20,26 @@ from brakeline.advisories.importers import FEED_BYTES_MAX, BadFeed, json_lines
 from brakeline.advisories.osv.model import DOCUMENTS_MAX
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
+TAR_MAGIC: Final = (257, b"ustar")  # where it stands
 DOCUMENT_BYTES_MAX: Final = 8 * 1024 * 1024  # a kernel advisory with all its versions has about 1 MB
 PACKINGS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 DAMAGED: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError,
-    OSError, ValueError, OverflowError,
+    OSError, ValueError, OverflowError, tarfile.TarError,
 )  # fmt: skip
 Named = tuple[str, Any]  # where it stands, the document
 Parse = Callable[[str], Any]
 
 
-def documents(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> Iterator[Named]:
-    """Every document of unpacked bytes or of a zip archive, with its place. Raises `BadFeed`."""
+def documents(
+    data: bytes, name: str, limit: int = FEED_BYTES_MAX, document_max: int = DOCUMENT_BYTES_MAX
+) -> Iterator[Named]:
+    """Every document of unpacked bytes or of an archive (zip, tar), with its place. Raises `BadFeed`."""
     if data.startswith(ZIP_MAGIC):
-        yield from zipped(data, name, ".json", json.loads, limit)
+        yield from zipped(data, name, ".json", json.loads, limit, document_max)
+        return
+    if data[TAR_MAGIC[0] : TAR_MAGIC[0] + len(TAR_MAGIC[1])] == TAR_MAGIC[1]:
+        yield from tarred(data, name, ".json", json.loads, document_max)
         return
     found = _listed(data)
     if found is None:
@@ -52,7 +59,10 @@ def _listed(data: bytes) -> list[Any] | None:
     return said if type(said) is list else [said]
 
 
-def zipped(data: bytes, name: str, suffix: str, parse: Parse, limit: int = FEED_BYTES_MAX) -> Iterator[Named]:
+def zipped(
+    data: bytes, name: str, suffix: str, parse: Parse, limit: int = FEED_BYTES_MAX,
+    document_max: int = DOCUMENT_BYTES_MAX,
+) -> Iterator[Named]:  # fmt: skip
     """Every entry of an archive whose name ends so, parsed. Raises `BadFeed`."""
     left, names = limit, set[str]()
     try:
@@ -66,11 +76,33 @@ def zipped(data: bytes, name: str, suffix: str, parse: Parse, limit: int = FEED_
                     raise BadFeed(f"{place} stands there twice, or is packed in a way that is not read", file=name)
                 names.add(entry.filename)
                 if entry.filename.endswith(suffix):
-                    text = _entry(archive, entry, min(left, DOCUMENT_BYTES_MAX), name)
+                    text = _entry(archive, entry, min(left, document_max), name)
                     left -= len(text)
                     yield place, _parsed(text, parse, place, name)
     except DAMAGED as e:
         raise BadFeed("the archive is damaged or encrypted", file=name, error=str(e)[:80]) from None
+
+
+def tarred(
+    data: bytes, name: str, suffix: str, parse: Parse, document_max: int = DOCUMENT_BYTES_MAX
+) -> Iterator[Named]:
+    """The same of a tar archive that is unpacked already, so its size is bounded. Raises `BadFeed`."""
+    names = set[str]()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for entry in archive:
+                place = f"entry {entry.name[:80]!r}"
+                if entry.name in names or len(names) > DOCUMENTS_MAX:
+                    raise BadFeed(f"{place} stands there twice, or there are over {DOCUMENTS_MAX}", file=name)
+                names.add(entry.name)
+                if entry.isfile() and entry.name.endswith(suffix):
+                    stream = archive.extractfile(entry)
+                    text = stream.read(document_max + 1) if stream else b""
+                    if len(text) > document_max:
+                        raise BadFeed(f"{place} has more than {document_max} bytes", file=name)
+                    yield place, _parsed(text, parse, place, name)
+    except DAMAGED as e:
+        raise BadFeed("the archive is damaged", file=name, error=str(e)[:80]) from None
 
 
 def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int, name: str) -> bytes:

@@ -26,7 +26,7 @@ Carries = Annotated[Carrying, Depends(_carrying)]
 
 @router.get("/{feed}/bundle", response_class=Response)
 async def bundle(feed: str, who: Who, carrying: Carries) -> Response:
-    """The live rows of rustsec or osv-ECOSYSTEM as one document that another cell imports."""
+    """The live rows of rustsec, osv-ECOSYSTEM or a vendor's feed as one document that another cell imports."""
     return Response(await carrying.bundle(who, feed), media_type="application/json")
 
 

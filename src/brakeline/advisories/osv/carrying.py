@@ -20,7 +20,7 @@ class NotCarried(Invalid):
     """This feed has no bundles."""
 
     code = "not-carried"
-    hint = "Carry its file as it is published: brakeline content import FEED FILE. Bundles: rustsec, osv-ECOSYSTEM."
+    hint = "Carry its file as it is published: brakeline content import FEED FILE. Bundles: rustsec, osv-…, vendors'."
 
 
 class Carrying:

@@ -24,6 +24,7 @@ AFFECTED_MAX: Final = 20_000  # a rebuild of all of Perl has about 500
 EVENTS_MAX: Final = 1_000
 VERSIONS_MAX: Final = 20_000
 ALIASES_MAX: Final = 500
+RELATED_MAX: Final = 5_000  # a year of a kernel
 TEXT_MAX: Final = 300  # of a name or a version
 SUMMARY_MAX: Final = 200  # kept of it; the whole text stays with its maker
 VECTOR_MAX: Final = 300

@@ -19,8 +19,10 @@ NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9 .+-]{0,39}")
 RELEASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .:+-]{0,59}")
 MAJOR_ONLY: Final = frozenset(("almalinux", "rocky-linux"))
 ORDER: Final[Mapping[str, str]] = MappingProxyType({
-    "almalinux": "rpm", "rocky-linux": "rpm", "red-hat": "rpm", "suse": "rpm", "opensuse": "rpm", "mageia": "rpm",
-    "openeuler": "rpm", "debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "chainguard": "apk",
+    "almalinux": "rpm", "rocky-linux": "rpm", "red-hat": "rpm", "suse": "rpm", "sles": "rpm", "opensuse": "rpm",
+    "opensuse-leap": "rpm", "opensuse-tumbleweed": "rpm", "rhel": "rpm", "arch": "alpm", "microsoft": "winget",
+    "macos": "winget", "mageia": "rpm", "openeuler": "rpm", "debian": "deb", "ubuntu": "deb",
+    "alpine": "apk", "wolfi": "apk", "chainguard": "apk",
     "pypi": "pypi", "go": "golang", "crates.io": "semver", "npm": "npm", "maven": "maven", "nuget": "nuget",
     "hex": "semver", "pub": "semver", "swifturl": "semver",
 })  # fmt: skip
@@ -30,6 +32,9 @@ SHOWN: Final[Mapping[str, str]] = MappingProxyType({
     "maven": "Maven", "nuget": "NuGet", "rubygems": "RubyGems", "packagist": "Packagist", "hex": "Hex", "pub": "Pub",
     "swifturl": "SwiftURL", "wolfi": "Wolfi", "chainguard": "Chainguard", "mageia": "Mageia",
     "openeuler": "openEuler",
+})  # fmt: skip
+MEMBERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({  # of a feed's one name
+    "opensuse": ("opensuse-leap", "opensuse-tumbleweed"), "suse": ("sles",),
 })  # fmt: skip
 _PYPI_SIGNS: Final = re.compile(r"[-_.]+")
 
@@ -48,6 +53,12 @@ def ecosystem_of(text: str) -> str:
 def base_of(ecosystem: str) -> str:
     """Without the release."""
     return ecosystem.partition(":")[0]
+
+
+def belongs(ecosystem: str, base: str) -> bool:
+    """Whether a feed of `base` ("suse") may speak of `ecosystem` ("sles:15.5")."""
+    head = base_of(ecosystem)
+    return head == base or head in MEMBERS.get(base, ())
 
 
 def shown(ecosystem: str) -> str:

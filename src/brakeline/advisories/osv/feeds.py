@@ -16,6 +16,7 @@ from brakeline.advisories.osv import bundle, documents, rustsec, secdb, tracker
 from brakeline.advisories.osv.archive import ZIP_MAGIC, zipped
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
+from brakeline.advisories.vendors import feeds as vendors
 
 KIND: Final = "osv"
 RUSTSEC: Final = "rustsec"
@@ -34,16 +35,19 @@ LIMITS: Final = {
 
 def is_feed(feed: str) -> bool:
     """Whether a feed of this name is read here."""
-    return feed == RUSTSEC or dayless(feed) or FEED.fullmatch(feed) is not None
+    return feed == RUSTSEC or dayless(feed) or FEED.fullmatch(feed) is not None or vendors.find(feed) is not None
 
 
 def dayless(feed: str) -> bool:
     """Whether its makers do not say in the file when it was issued, so that whoever brings it must."""
-    return feed == TRACKER or SECDB.fullmatch(feed) is not None
+    vendor = vendors.find(feed)
+    return vendor.dayless if vendor else feed == TRACKER or SECDB.fullmatch(feed) is not None
 
 
 def wanted_of(feed: str) -> str:
     """The ecosystem that a feed speaks of."""
+    if vendor := vendors.find(feed):
+        return vendor.base
     if feed == RUSTSEC:
         return "crates.io"
     return feed.partition("-")[0] if dayless(feed) else feed.removeprefix("osv-")
@@ -51,6 +55,8 @@ def wanted_of(feed: str) -> str:
 
 def limits_of(feed: str, day: str) -> str:
     """What it cannot know, in one sentence."""
+    if vendor := vendors.find(feed):
+        return vendor.limits.format(feed=feed, day=day)
     return LIMITS.get(feed, LIMITS["alpine" if dayless(feed) else "osv"]).format(feed=feed, day=day)
 
 
@@ -60,6 +66,8 @@ def read(feed: str, packed: bytes, day: str = "") -> Said:
     data = unpacked(packed, feed)
     if bundle.is_bundle(data):
         return bundle.unpack(data, feed, wanted_of(feed))
+    if vendor := vendors.find(feed):
+        return vendor.read(feed, data, day)
     if dayless(feed):
         return _of_day(feed, data, day)
     if feed == RUSTSEC and data.startswith(ZIP_MAGIC):

@@ -25,13 +25,15 @@ class Span(NamedTuple):
     last_affected: str = ""
     versions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    state: str = "fixed"  # fixed | open | not_affected | withdrawn: an AdvisoryState
+    state: str = "fixed"  # fixed | open | deferred | not_affected | withdrawn: an AdvisoryState
     severity: str = ""  # CVSS vector as published
     published: str = ""  # ISO, UTC, whole seconds
     modified: str = ""
     withdrawn: str = ""
     module: str = ""  # module stream of an rpm: "nodejs:12", "?" = a module, and which is not said
     summary: str = ""
+    related: tuple[str, ...] = ()  # what it repairs or follows from, without being the same: a distribution's CVEs
+    reason: str = ""  # why not affected, withdrawn or deferred, in the vendor's words
 
 
 class Said(NamedTuple):

@@ -108,7 +108,7 @@ def page(asked: Question, rows: Iterable[Span]) -> Page:
 
 def speaking(asked: Question, rows: list[Span]) -> list[Span]:
     """The rows of one advisory in one release that answer, or none."""
-    live = [row for row in rows if row.state in ("fixed", "open")]
+    live = [row for row in rows if row.state in ("fixed", "open", "deferred")]
     if not asked.version:
         return live
     if ORDER.get(base_of(asked.ecosystem)) == "rpm":

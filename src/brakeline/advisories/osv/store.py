@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = [
     "ecosystem", "name", "id", "part", "introduced", "fixed", "last_affected", "versions", "aliases", "state",
-    "severity", "published", "modified", "withdrawn", "module", "summary",
+    "severity", "published", "modified", "withdrawn", "module", "summary", "related", "reason",
 ]  # fmt: skip
 
 
 async def replace_spans(conn: Connection, feed: str, rows: Iterable[Span]) -> None:
     """All rows of `feed` are those of `rows` afterwards."""
     await conn.execute("DELETE FROM brakeline.advisory_span WHERE feed = $1", feed)
-    records = [(feed, *row[:7], list(row.versions), list(row.aliases), *row[9:]) for row in rows]
+    records = [
+        (feed, *row[:7], list(row.versions), list(row.aliases), *row[9:-2], list(row.related), row.reason)
+        for row in rows
+    ]
     await conn.copy_records_to_table(
         "advisory_span", schema_name="brakeline", columns=["feed", *_COLUMNS], records=records
     )
@@ -42,6 +45,12 @@ async def speaks_of(conn: Connection, feeds: Sequence[str], ecosystem: str) -> b
     return bool(await conn.fetchval(query, list(feeds), ecosystem))
 
 
+async def names_of(conn: Connection, ecosystem: str) -> list[str]:
+    """The packages of an ecosystem that any feed names."""
+    query = "SELECT DISTINCT name FROM brakeline.advisory_span WHERE ecosystem = $1 ORDER BY name"
+    return [row["name"] for row in await conn.fetch(query, ecosystem)]
+
+
 async def spans_of_feed(conn: Connection, feed: str) -> list[Span]:
     """Every row of a feed, in the order that a bundle has them."""
     rows = await conn.fetch(
@@ -54,4 +63,4 @@ async def spans_of_feed(conn: Connection, feed: str) -> list[Span]:
 
 def _span(r: Any) -> Span:
     said = tuple(r)
-    return Span._make((*said[:7], tuple(said[7]), tuple(said[8]), *said[9:]))
+    return Span._make((*said[:7], tuple(said[7]), tuple(said[8]), *said[9:-2], tuple(said[-2]), said[-1]))

@@ -1,0 +1,60 @@
+"""Use case: what stands open for a Windows of this product and build, with these updates, by what is live here.
+
+Invariant: a product of which nothing is loaded is refused with those that are like it, never answered with "nothing".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from brakeline.advisories.osv import store
+from brakeline.advisories.vendors import kb
+from brakeline.advisories.vendors.kb import Verdict
+from brakeline.advisories.vendors.msrc import BUILD, ECOSYSTEM, KB
+from brakeline.core.errors import Invalid, NotFound
+from brakeline.platform.database import Database
+from brakeline.tenancy.model import Principal
+
+KBS_MAX = 2_000  # an old server has some hundred
+
+
+class NoSuchWindows(NotFound):
+    """No advisory that is loaded speaks of this product."""
+
+    code = "no-such-windows"
+    hint = "Import Microsoft's months: brakeline content import msrc-2026-11 FILE. Then say the product as it names it."
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`open` first, then what is closed and by what."""
+
+    product: str
+    build: str
+    open: tuple[Verdict, ...]
+    closed: tuple[Verdict, ...]
+
+
+class Checking:
+    """See the module."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def windows(self, principal: Principal, product: str, build: str, kbs: Sequence[str]) -> Checked:
+        """Raises `NoSuchWindows` or `Invalid`."""
+        principal.require("exposure.read")
+        if build and not BUILD.fullmatch(build):
+            raise Invalid("a build looks like 10.0.19045.4170", got=build[:40])
+        if len(kbs) > KBS_MAX or not all(KB.fullmatch(each) for each in kbs):
+            raise Invalid(f"updates look like KB5035845, at most {KBS_MAX}", got=next(iter(kbs), "")[:40])
+        async with self._db.system() as conn:
+            rows = await store.spans_of(conn, ECOSYSTEM, product)
+            if not rows:
+                like = get_close_matches(product, await store.names_of(conn, ECOSYSTEM), 3)
+                raise NoSuchWindows(f"like it: {', '.join(like)}" if like else "", product=product[:80])
+        installed = [f"KB{found[1]}" for each in kbs if (found := KB.fullmatch(each))]
+        said = kb.judge(rows, build, installed)
+        return Checked(product, build, tuple(v for v in said if v.open), tuple(v for v in said if not v.open))
