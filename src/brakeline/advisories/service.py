@@ -10,8 +10,8 @@ addresses bring is `importing`; it goes the same way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -34,14 +34,15 @@ from brakeline.advisories.model import (
     HIGH,
     LIKELY,
     SCORES,
-    UNMATCHED,
     Advisory,
     Epss,
     FeedState,
     KnownExploited,
     Severity,
 )
+from brakeline.advisories.osv import feeds as osv
 from brakeline.advisories.osv import store as osv_store
+from brakeline.advisories.osv.model import Span
 from brakeline.advisories.store_scores import Arrived
 from brakeline.core.clock import Clock
 from brakeline.core.days import DAY_MS, day_of
@@ -61,8 +62,9 @@ class Gate(Protocol):
     """Weighs new content against fleets (`exposure.holding.Holding`)."""
 
     async def weigh(
-        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool
-    ) -> str: ...
+        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool,
+        spans: Sequence[Span] = (),
+    ) -> str: ...  # fmt: skip
     async def weigh_marks(
         self, feed: str, sha256: str, version: str, before: frozenset[str], after: frozenset[str], what: str
     ) -> str: ...
@@ -80,6 +82,7 @@ class Knowledge:
     epss: dict[str, Epss]  # of CVEs that some advisory names; so are `cvss`
     cvss: dict[str, Severity]
     scored: str
+    spans: list[Span] = field(default_factory=list)  # rows of other ecosystems, and of a vendor's own records
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -182,7 +185,7 @@ class AdvisoriesService:
         async with conn.transaction():
             marked = await _marks(conn, arrival.kind)
             await _write(conn, arrival, new)
-            if known is not None and known.sha256 and self.gate is not None:
+            if self.gate is not None and (arrival.kind == osv.KIND or (known is not None and known.sha256)):
                 await self._weigh(conn, self.gate, arrival, new.version, marked)
         return FeedState(
             arrival.feed, new.version, arrival.sha256, len(new.rows), new.day, now, now, "", limits_of(arrival, new),
@@ -194,14 +197,12 @@ class AdvisoriesService:
     ) -> None:
         """Raises `Held`, which takes back what this transaction has written."""
         feed, sha256, kind = arrival.feed, arrival.sha256, arrival.kind
-        if kind == "osv":
-            return  # no inventory is matched with these rows: there is nothing that they could flip
         if kind in SCORES:
             why = await gate.weigh_marks(feed, sha256, version, marked, await _marks(conn, kind), MARKS[kind])
         else:
             kev = frozenset(e.cve for e in await store.known_exploited(conn))
-            rows = await store.advisories(conn)
-            why = await gate.weigh(feed, sha256, version, rows, kev, catalogue=kind == "kev")
+            rows, spans = await store.advisories(conn), await osv_store.matched(conn)
+            why = await gate.weigh(feed, sha256, version, rows, kev, catalogue=kind == "kev", spans=spans)
         if why:
             raise Held(why)
 
@@ -222,13 +223,13 @@ class AdvisoriesService:
             return Knowledge(
                 await store.advisories(conn), exploited, feeds, fingerprint_of(feeds),
                 await store_scores.epss_of_advisories(conn), await store_scores.cvss_of_advisories(conn),
-                scored_of(feeds),
+                scored_of(feeds), await osv_store.matched(conn),
             )  # fmt: skip
 
-    async def advisories_of(self, cve: str) -> list[Advisory]:
-        """The rows that speak of one CVE."""
+    async def advisories_of(self, cve: str) -> tuple[list[Advisory], list[Span]]:
+        """The rows, and the spans, that speak of one CVE, or of an advisory by its own id."""
         async with self._db.system() as conn:
-            return await store.advisories_of(conn, cve)
+            return await store.advisories_of(conn, cve), await osv_store.spans_naming(conn, cve)
 
 
 async def _nobody() -> None:
@@ -237,7 +238,7 @@ async def _nobody() -> None:
 
 def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:
     """Names the rows that are live, whatever was tried since. Scores change no finding, so they are no part of it."""
-    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in UNMATCHED) or "none"
+    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in SCORES) or "none"
 
 
 def scored_of(feeds: tuple[FeedState, ...]) -> str:
@@ -256,7 +257,7 @@ async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
         await store_scores.replace_epss(conn, arrival.feed, new.rows)
     elif arrival.kind == "cvss":
         await store_scores.replace_cvss(conn, arrival.feed, new.rows)
-    elif arrival.kind == "osv":
+    elif arrival.kind == osv.KIND:
         await osv_store.replace_spans(conn, arrival.feed, new.rows)
     else:
         await store.replace_advisories(conn, arrival.feed, new.rows)

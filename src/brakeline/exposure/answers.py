@@ -53,6 +53,7 @@ class Vulnerability:
     epss: float | None = None  # None = not known, or too old to be used
     cvss: float | None = None
     cvss_vector: str = ""
+    ecosystems: tuple[str, ...] = ()  # in which it stands open here: "debian:12", "pypi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Affected:
     source: str
     version: str
     fixed: str
+    ecosystem: str = ""
+    advisory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ class FleetExposure:
     feeds: tuple[FeedState, ...]
     limits: tuple[str, ...]
     priorities: dict[str, int] = field(default_factory=dict)  # distinct CVEs by level, the most urgent first
+    ecosystems: dict[str, int] = field(default_factory=dict)  # distinct CVEs in what can run, by ecosystem
+    not_assessed: dict[str, int] = field(default_factory=dict)  # packages, by the code of why
 
 
 @dataclass(frozen=True, slots=True)

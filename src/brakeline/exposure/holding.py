@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.advisories.model import Advisory, FeedState
+from brakeline.advisories.osv.model import Span
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
@@ -58,11 +59,12 @@ class Holding:
     # --- for the loader ----------------------------------------------------------------------------------------------
 
     async def weigh(
-        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool
-    ) -> str:
-        """Why this content must wait, for everybody to read; "" = nothing is against it. `rows` and `kev`: all that
-        would be known then."""
-        before, after = await self._upkeep.book(), Book(rows, kev)
+        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool,
+        spans: Sequence[Span] = (),
+    ) -> str:  # fmt: skip
+        """Why this content must wait, for everybody to read; "" = nothing is against it. `rows`, `spans` and `kev`:
+        all that would be known then."""
+        before, after = await self._upkeep.book(), Book(rows, kev, spans=spans)
 
         def moved(units: set[Unit]) -> dict[Unit, Moved]:
             return changes(units, before, after, only_kev=catalogue)

@@ -18,7 +18,9 @@ from brakeline.advisories.ecosystems import SYSTEMS, UNSORTED, Key, canonical, k
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
+from brakeline.exposure.authority import settled
 from brakeline.exposure.model import UNREADABLE, Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
+from brakeline.exposure.spans import Span, rows_of
 from brakeline.exposure.streams import is_modular, speaks_of
 from brakeline.exposure.units import ecosystem_of, is_installed, role_of, unit_of
 
@@ -57,7 +59,7 @@ class Shelf:
         self.dismissed: list[tuple[Advisory, str, str]] = []
         self.others: list[Interval] = []
         simple: list[Interval] = []
-        for interval in self._intervals(list(rows)):
+        for interval in self._intervals(settled(list(rows), order)):
             row = interval.row
             plain = interval.fixed is not None and interval.introduced is None and interval.last is None
             modular = self._rpm and is_modular(row.fixed, row.module)
@@ -133,14 +135,21 @@ def _lowest(intervals: list[Interval]) -> list[Interval]:
 
 
 class Book:
-    """All rows that are known, by (ecosystem, source); shelves are sorted when first used."""
+    """All rows that are known, by (ecosystem, source); shelves are sorted when first used.
 
-    __slots__ = ("_cache", "_rows", "_shelves", "ecosystems", "kev")
+    Spans become rows when somebody has their package: of a registry's hundred thousands a fleet has a few hundred.
+    """
+
+    __slots__ = ("_cache", "_rows", "_shelves", "_spans", "ecosystems", "kev")
 
     def __init__(
-        self, rows: Iterable[Advisory], kev: frozenset[str] = frozenset(), ecosystems: frozenset[str] = frozenset()
+        self,
+        rows: Iterable[Advisory],
+        kev: frozenset[str] = frozenset(),
+        ecosystems: frozenset[str] = frozenset(),
+        spans: Iterable[Span] = (),
     ) -> None:
-        """`ecosystems`: releases that are known although no row of theirs is given."""
+        """`ecosystems`: releases that are known although no row of theirs is given. `spans`: under canonical names."""
         self._rows: dict[tuple[str, str], list[Advisory]] = {}
         plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
         for row in rows:
@@ -148,21 +157,29 @@ class Book:
             if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
                 plain = row.ecosystem
             self._rows.setdefault((named.ecosystem, named.source), []).append(named)
+        self._spans: dict[tuple[str, str], list[Span]] = {}
+        for span in spans:
+            self._spans.setdefault((span.ecosystem, span.name), []).append(span)
         self._shelves: dict[tuple[str, str], Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}
-        self.ecosystems = frozenset(map(canonical, ecosystems)) | {ecosystem for ecosystem, _ in self._rows}
+        self.ecosystems = frozenset(map(canonical, ecosystems)).union(
+            {ecosystem for ecosystem, _ in self._rows}, {ecosystem for ecosystem, _ in self._spans}
+        )
         self.kev = kev
 
     def shelf(self, ecosystem: str, source: str) -> Shelf | None:
         """The rows of one source package; None if no advisory speaks of it."""
         name = (ecosystem, source)
         found = self._shelves.get(name)
-        if found is None and name in self._rows:
-            found = self._shelves[name] = Shelf(self._rows[name], ecosystem)
+        if found is None and (rows := self.rows_of(*name)):
+            found = self._shelves[name] = Shelf(rows, ecosystem)
         return found
 
     def rows_of(self, ecosystem: str, source: str) -> list[Advisory]:
         """Every row of one package, also those that make no finding; names are canonical."""
+        spans = self._spans.pop((ecosystem, source), None)
+        if spans is not None:
+            self._rows.setdefault((ecosystem, source), []).extend(rows_of(spans))
         return self._rows.get((ecosystem, source), [])
 
     def open_rows(self, unit: Unit) -> tuple[Advisory, ...]:
@@ -189,6 +206,10 @@ Judged = tuple[list[tuple[Installed, Unit, Role]], tuple[NotAssessed, ...]]
 def judge(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str = "") -> Judged:
     """Each installed package as its unit and role, or as not assessed; the step before the rows are looked up."""
     present = [item for item in items if is_installed(item.state)]
+    gap = kernels.missing(present, kernel, order_of(ecosystem))
+    runs = kernels.running(present, kernel, order_of(ecosystem)) if gap else None
+    if runs is not None:  # judged by what it says of itself
+        present, gap = [*present, runs], None
     judged: list[tuple[Installed, Unit, Role]] = []
     missing: list[NotAssessed] = []
     for item in present:
@@ -197,7 +218,6 @@ def judge(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str = 
             missing.append(unit)
         else:
             judged.append((item, unit, role_of(item, unit, kernel)))
-    gap = kernels.missing(present, kernel, order_of(ecosystem))
     return judged, (*missing, gap) if gap else tuple(missing)
 
 
@@ -227,7 +247,7 @@ def assess(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str =
             findings.append(
                 Finding(
                     item.package, unit.source, unit.version, row.cve, row.fixed, row.dist, row.date,
-                    unit.version, item.version, role.value, row.cve in kev, unit.ecosystem,
+                    unit.version, item.version, role.value, row.cve in kev, unit.ecosystem, row.id,
                 )
             )  # fmt: skip
     return Assessment(tuple(findings), missing, len(judged) + len(missing), tuple(_dismissed(judged, book)))

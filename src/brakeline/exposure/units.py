@@ -56,6 +56,11 @@ _SIGNED = (
 _SHIM_IN_SHIM_SIGNED = re.compile(r"\+([0-9]+(?:\.[0-9]+)*-.+)$")  # 1.44~1+deb12u1+15.8-1~deb12u1
 
 
+def names_binaries(ecosystem: str) -> bool:
+    """Whether the advisories of `ecosystem[:release]` name binary packages and their versions."""
+    return ecosystem.partition(":")[0] in BINARY_NAMED
+
+
 def is_installed(state: str) -> bool:
     """Whether files of the package are there to run: dpkg's second letter, "n" and "c" mean that none is."""
     return state[1:2] not in ("n", "c")
@@ -82,7 +87,7 @@ def unit_of(item: Installed, ecosystem: str) -> Unit | NotAssessed:
         return _not(item, "third_party", f"comes from {item.origin}: the advisories of {vendor} do not speak of it")
     if order == "deb" and "-signed" in item.source:
         return _signed(item, own)
-    if vendor in BINARY_NAMED:
+    if names_binaries(own):
         return Unit(own, item.package, item.version, stream_of(item.module))
     module = stream_of(item.module) if item.module else ""
     return Unit(own, item.source if order in SYSTEMS else name_of(own, item.source), item.source_version, module)

@@ -22,7 +22,10 @@ class Said(NamedTuple):
     aliases: tuple[str, ...] = ()
     state: str = "fixed"
     published: str = "2026-11-20T10:00:00Z"
+    withdrawn: str = ""
     module: str = ""
+    related: tuple[str, ...] = ()
+    reason: str = ""
 
 
 def found(version: str, *spans: Said) -> list[tuple[str, str]]:
@@ -31,9 +34,9 @@ def found(version: str, *spans: Said) -> list[tuple[str, str]]:
 
 
 def test_each_cve_that_a_span_names_is_found_else_its_own_id() -> None:
-    two = Said("pypi", "lib", "PYSEC-1", fixed="2", aliases=("CVE-1", "CVE-2", "GHSA-x"))
+    two = Said("pypi", "lib", "PYSEC-1", fixed="2", aliases=("CVE-2026-1", "CVE-2026-2", "GHSA-x"))
     none = Said("pypi", "lib", "PYSEC-2", fixed="3", aliases=("GHSA-y",))
-    assert found("1", two, none) == [("CVE-1", "2026-11-20"), ("CVE-2", "2026-11-20"), ("PYSEC-2", "2026-11-20")]
+    assert found("1", two, none) == [(cve, "2026-11-20") for cve in ("CVE-2026-1", "CVE-2026-2", "PYSEC-2")]
     assert [cve for cve, _ in found("2", two, none)] == ["PYSEC-2"]
 
 

@@ -14,23 +14,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from brakeline.advisories.ecosystems import belongs, ecosystem_of, name_of
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import AdvisoryState
-from brakeline.advisories.osv.documents import ALIASES_MAX, ID, TEXT_MAX, TIME, VERSIONS_MAX, encodable
-from brakeline.advisories.osv.ecosystems import base_of, ecosystem_of, name_of
+from brakeline.advisories.osv.documents import ALIASES_MAX, ID, RELATED_MAX, TEXT_MAX, TIME, VERSIONS_MAX, encodable
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
 
 MARK: Final = b'{"brakeline_bundle":'
 FORMAT: Final = 1
 SAMPLES: Final = 20
 PARTS_MAX: Final = 1_000_000
+FIELDS: Final = len(Span._fields)
+FIRST: Final = 16  # fields that older cells know; those behind are written where they say something
 _STATES: Final = frozenset(state.value for state in AdvisoryState)
 _BLANK: Final = Span("", "", "")
 
 
 def pack(feed: str, issued: str, rows: Iterable[Span]) -> bytes:
     """The bundle of these rows: the same bytes for the same rows."""
-    listed = [list(row) for row in sorted(rows)]
+    listed = [list(row) if row[FIRST:] != _BLANK[FIRST:] else list(row[:FIRST]) for row in sorted(rows)]
     head = {"brakeline_bundle": FORMAT, "feed": feed, "issued": issued, "sha256": digest(listed), "rows": listed}
     return json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -75,10 +77,13 @@ def _checked(row: Any, number: int, feed: str, wanted: str) -> Span:
 
 
 def _span(row: Any, wanted: str) -> Span:
-    if type(row) is not list or len(row) != len(Span._fields):
-        raise ValueError(f"a row has {len(Span._fields)} fields")
+    if type(row) is not list or not FIRST <= len(row) <= FIELDS:
+        raise ValueError(f"a row has {FIRST} to {FIELDS} fields")
     span = Span(*row)
-    span = span._replace(versions=_texts(span.versions, VERSIONS_MAX), aliases=_texts(span.aliases, ALIASES_MAX))
+    span = span._replace(
+        versions=_texts(span.versions, VERSIONS_MAX), aliases=_texts(span.aliases, ALIASES_MAX),
+        related=_texts(span.related, RELATED_MAX),
+    )  # fmt: skip
     if type(span.part) is not int or not 0 <= span.part < PARTS_MAX:
         raise ValueError("part counts from 0")
     for value, default in zip(span, _BLANK, strict=True):
@@ -87,7 +92,8 @@ def _span(row: Any, wanted: str) -> Span:
     times = (span.published, span.modified, span.withdrawn)
     if not ID.fullmatch(span.id) or span.state not in _STATES or any(t and not TIME.fullmatch(t) for t in times):
         raise ValueError("no id, no state or no time")
-    if ecosystem_of(span.ecosystem) != span.ecosystem or base_of(span.ecosystem) != wanted:
+    span = span._replace(ecosystem=ecosystem_of(span.ecosystem))  # older cells wrote other names
+    if not belongs(span.ecosystem, wanted):
         raise ValueError(f"{span.ecosystem!r} is not {wanted}")
     if not span.name or name_of(span.ecosystem, span.name) != span.name or (span.fixed and span.last_affected):
         raise ValueError("no name, or two ends")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brakeline.advisories.osv.ecosystems import base_of, ecosystem_of, name_of, order_of, sorter
+from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of
 from brakeline.advisories.osv.model import Span
 from brakeline.core.debversion import BadVersion
 
@@ -24,6 +24,7 @@ AFFECTED_MAX: Final = 20_000  # a rebuild of all of Perl has about 500
 EVENTS_MAX: Final = 1_000
 VERSIONS_MAX: Final = 20_000
 ALIASES_MAX: Final = 500
+RELATED_MAX: Final = 5_000  # a year of a kernel
 TEXT_MAX: Final = 300  # of a name or a version
 SUMMARY_MAX: Final = 200  # kept of it; the whole text stays with its maker
 VECTOR_MAX: Final = 300
@@ -41,7 +42,7 @@ def spans(document: Any, wanted: str) -> tuple[list[Span], int]:
     for affected in _list(document.get("affected", []), "affected", AFFECTED_MAX):
         package = _dict(_dict(affected, "affected").get("package"), "package")
         ecosystem = ecosystem_of(_text(package.get("ecosystem"), "ecosystem"))
-        if base_of(ecosystem) != wanted:
+        if not belongs(ecosystem, wanted):
             elsewhere += 1
             continue
         name = name_of(ecosystem, _text(package.get("name"), "name"))
@@ -55,14 +56,20 @@ def _head(document: dict[str, Any]) -> Span:
     id_ = _text(document.get("id"), "id")
     if not ID.fullmatch(id_):
         raise ValueError(f"no id: {id_[:60]!r}")
-    aliases = [_text(a, "alias") for a in _list(document.get("aliases") or [], "aliases", ALIASES_MAX)]
+    aliases = {_text(a, "alias") for a in _list(document.get("aliases") or [], "aliases", ALIASES_MAX)} - {id_}
+    related = {
+        _text(each, "related")
+        for of in ("related", "upstream")
+        for each in _list(document.get(of) or [], of, RELATED_MAX)
+    }
     withdrawn = document.get("withdrawn")
     return Span(
-        "", "", id_, aliases=tuple(sorted({a for a in aliases if a != id_})),
+        "", "", id_, aliases=tuple(sorted(aliases)),
         state="withdrawn" if withdrawn is not None else "open", severity=vector(document.get("severity")),
         published=time_of(document.get("published"), "published", needed=False),
         modified=time_of(document.get("modified"), "modified"),
         withdrawn=time_of(withdrawn, "withdrawn", needed=False), summary=_summary(document),
+        related=tuple(sorted(related - aliases - {id_})),
     )  # fmt: skip
 
 
@@ -127,7 +134,7 @@ def _span(row: Span, begun: str, kind: str, version: str) -> Span:
 
 
 def _sorted(events: list[tuple[str, str]], ecosystem: str) -> list[tuple[str, str]]:
-    key = sorter(ecosystem)
+    key = key_of(ecosystem)
     if key is None or len(events) <= 2:
         return sorted(events, key=lambda e: e[0] != "introduced") if len(events) <= 2 else events
     try:
@@ -140,7 +147,7 @@ def _sorted(events: list[tuple[str, str]], ecosystem: str) -> list[tuple[str, st
 
 def _ordered(found: list[Span]) -> bool:
     """Whether every bound has a place in its ecosystem's order."""
-    order = order_of(found[0].ecosystem)
+    order = compare_of(found[0].ecosystem)
     try:
         return order is not None and all(
             order(v, v) == 0 for span in found for v in (span.introduced, span.fixed, span.last_affected) if v

@@ -16,7 +16,7 @@ DOCUMENTS_MAX: Final = 400_000  # npm, today's largest, is about 220,000
 class Span(NamedTuple):
     """One row: advisory x package x interval."""
 
-    ecosystem: str  # "pypi", "almalinux:9": OSV's name in small letters, with the release where there is one
+    ecosystem: str  # "pypi", "almalinux:9": by `advisories.ecosystems`, with the release where there is one
     name: str
     id: str  # of the advisory, in its maker's words: "PYSEC-2024-1"
     part: int = 0  # intervals of one package in one advisory are counted
@@ -25,13 +25,15 @@ class Span(NamedTuple):
     last_affected: str = ""
     versions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    state: str = "fixed"  # fixed | open | not_affected | withdrawn: an AdvisoryState
+    state: str = "fixed"  # fixed | open | deferred | not_affected | withdrawn: an AdvisoryState
     severity: str = ""  # CVSS vector as published
     published: str = ""  # ISO, UTC, whole seconds
     modified: str = ""
     withdrawn: str = ""
     module: str = ""  # module stream of an rpm: "nodejs:12", "?" = a module, and which is not said
     summary: str = ""
+    related: tuple[str, ...] = ()  # what it repairs or follows from, without being the same: a distribution's CVEs
+    reason: str = ""  # why not affected, withdrawn or deferred, in the vendor's words
 
 
 class Said(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from brakeline.advisories.osv.model import Span
@@ -12,14 +13,17 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = [
     "ecosystem", "name", "id", "part", "introduced", "fixed", "last_affected", "versions", "aliases", "state",
-    "severity", "published", "modified", "withdrawn", "module", "summary",
+    "severity", "published", "modified", "withdrawn", "module", "summary", "related", "reason",
 ]  # fmt: skip
 
 
 async def replace_spans(conn: Connection, feed: str, rows: Iterable[Span]) -> None:
     """All rows of `feed` are those of `rows` afterwards."""
     await conn.execute("DELETE FROM brakeline.advisory_span WHERE feed = $1", feed)
-    records = [(feed, *row[:7], list(row.versions), list(row.aliases), *row[9:]) for row in rows]
+    records = [
+        (feed, *row[:7], list(row.versions), list(row.aliases), *row[9:-2], list(row.related), row.reason)
+        for row in rows
+    ]
     await conn.copy_records_to_table(
         "advisory_span", schema_name="brakeline", columns=["feed", *_COLUMNS], records=records
     )
@@ -34,6 +38,34 @@ async def spans_of(conn: Connection, ecosystem: str, name: str) -> list[Span]:
         ecosystem, name,
     )  # fmt: skip
     return list(map(_span, rows))
+
+
+_MATCHED: Final = """SELECT ecosystem, name, id, part, introduced, fixed, last_affected, versions, aliases, state,
+    published, withdrawn, module, related, reason FROM brakeline.advisory_span"""
+
+
+async def matched(conn: Connection) -> list[Span]:
+    """Every row of every feed, as a match needs it. Repeated texts are shared: one advisory names 500 packages."""
+    rows = await conn.fetch(f"{_MATCHED} ORDER BY ecosystem, name, id, feed, part")
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    return [_slim(r, shared) for r in rows]
+
+
+async def spans_naming(conn: Connection, name: str) -> list[Span]:
+    """Rows that name a CVE, or are of the advisory with this id."""
+    query = (
+        f"{_MATCHED} WHERE aliases @> ARRAY[$1] OR related @> ARRAY[$1] OR id = $1 ORDER BY ecosystem, name, id, part"
+    )
+    return [_slim(r, {}) for r in await conn.fetch(query, name)]
+
+
+def _slim(r: Any, shared: dict[tuple[str, ...], tuple[str, ...]]) -> Span:
+    ecosystem, name, id_, part, introduced, fixed, last, *lists, state, published, withdrawn, module, related, why = r
+    versions, aliases, others = (shared.setdefault(each, each) for each in map(tuple, (*lists, related)))
+    return Span(
+        intern(ecosystem), intern(name), intern(id_), part, intern(introduced), intern(fixed), intern(last), versions,
+        aliases, intern(state), "", intern(published), "", intern(withdrawn), intern(module), "", others, intern(why),
+    )  # fmt: skip
 
 
 async def speaks_of(conn: Connection, feeds: Sequence[str], ecosystem: str) -> bool:
@@ -54,4 +86,4 @@ async def spans_of_feed(conn: Connection, feed: str) -> list[Span]:
 
 def _span(r: Any) -> Span:
     said = tuple(r)
-    return Span._make((*said[:7], tuple(said[7]), tuple(said[8]), *said[9:]))
+    return Span._make((*said[:7], tuple(said[7]), tuple(said[8]), *said[9:-2], tuple(said[-2]), said[-1]))
