@@ -94,9 +94,9 @@ class Exposed:
     sources: set[str] = field(default_factory=set)
     fixed: dict[str, str] = field(default_factory=dict)  # source -> version with the fix
     dated: dict[str, str] = field(default_factory=dict)  # source -> day of the fix: it was not open before
-    ecosystems: set[str] = field(default_factory=set)
     endpoints: dict[str, FindingState] = field(default_factory=dict)  # active ones only
     carriers: set[str] = field(default_factory=set)
+    ecosystems: set[str] = field(default_factory=set)
 
     def add(self, view: EndpointView, row: Advisory, role: Role) -> None:
         """Note that `row` stands open on an endpoint."""
