@@ -74,11 +74,11 @@ def _of_documents(data: bytes, name: str, ecosystems: Collection[str]) -> Iterat
 
 
 def _of_document(document: Any, ecosystems: Collection[str]) -> Iterator[Span]:
-    if "affected" in document or "id" in document:
+    if "advisory" in document:
+        yield from rustsec.spans(document)
+    elif "affected" in document or "id" in document:
         for base in sorted(set(map(base_of, ecosystems))):
             yield from documents.spans(document, base)[0]
-    elif "advisory" in document:
-        yield from rustsec.spans(document)
     elif "distroversion" in document:
         yield from secdb.spans(document, document["distroversion"], document["reponame"], "")
     else:
