@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from brakeline.advisories import seed, store, store_scores
+from brakeline.advisories import seed, store, store_corrections, store_scores
 from brakeline.advisories.arrivals import (
     SEED,
     URL,
@@ -29,6 +29,7 @@ from brakeline.advisories.arrivals import (
     limits_of,
     settled,
 )
+from brakeline.advisories.corrections import Correction, corrections
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import (
     HIGH,
@@ -184,6 +185,8 @@ class AdvisoriesService:
         check(arrival, new, known, day_of(now + DAY_MS))
         async with conn.transaction():
             marked = await _marks(conn, arrival.kind)
+            if known is not None and known.sha256:
+                await _correct(conn, arrival, new, now)
             await _write(conn, arrival, new)
             if self.gate is not None and (arrival.kind == osv.KIND or (known is not None and known.sha256)):
                 await self._weigh(conn, self.gate, arrival, new.version, marked)
@@ -226,6 +229,11 @@ class AdvisoriesService:
                 scored_of(feeds), await osv_store.matched(conn),
             )  # fmt: skip
 
+    async def corrections_of(self, names: Sequence[str]) -> list[Correction]:
+        """What feeds have corrected of advisories with these ids or CVEs, the newest first."""
+        async with self._db.system() as conn:
+            return await store_corrections.naming(conn, names)
+
     async def advisories_of(self, cve: str) -> tuple[list[Advisory], list[Span]]:
         """The rows, and the spans, that speak of one CVE, or of an advisory by its own id."""
         async with self._db.system() as conn:
@@ -248,6 +256,17 @@ def scored_of(feeds: tuple[FeedState, ...]) -> str:
 
 def _of_seed(entry: seed.SeedFeed) -> Arrival:
     return Arrival(entry.feed, entry.kind, entry.file, entry.sha256, SEED, entry.ecosystem, entry.version, entry.limits)
+
+
+async def _correct(conn: Connection, arrival: Arrival, new: Content, now: int) -> None:
+    """Keep what is said otherwise than before."""
+    old: Sequence[Advisory | Span] = ()
+    if arrival.kind == osv.KIND:
+        old = await osv_store.spans_of_feed(conn, arrival.feed)
+    elif arrival.kind == "advisories":
+        old = await store.advisories_of_feed(conn, arrival.feed)
+    found = await asyncio.to_thread(corrections, old, new.rows if old else ())
+    await store_corrections.keep(conn, arrival.feed, arrival.sha256, found, now)
 
 
 async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:

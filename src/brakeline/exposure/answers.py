@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from brakeline.advisories.corrections import Correction
 from brakeline.advisories.model import Advisory, FeedState
 from brakeline.exposure.model import Dismissed, Finding, FindingState, NotAssessed
 from brakeline.exposure.priority import UNJUDGED, Priority
@@ -86,6 +87,7 @@ class VulnerabilityDetail:
     advisories: tuple[Advisory, ...]
     affected: tuple[Affected, ...]
     limits: tuple[str, ...]
+    corrections: tuple[Correction, ...] = ()  # what feeds have said otherwise since, the newest first
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,13 +134,16 @@ def _lowest(intervals: list[Interval]) -> list[Interval]:
     return list(found.values())
 
 
+Name = tuple[str, str]  # ecosystem, and source as units have it
+
+
 class Book:
     """All rows that are known, by (ecosystem, source); shelves are sorted when first used.
 
     Spans become rows when somebody has their package: of a registry's hundred thousands a fleet has a few hundred.
     """
 
-    __slots__ = ("_cache", "_rows", "_shelves", "_spans", "ecosystems", "kev")
+    __slots__ = ("_cache", "_merged", "_rows", "_shelves", "_spans", "ecosystems", "kev")
 
     def __init__(
         self,
@@ -150,17 +153,18 @@ class Book:
         spans: Iterable[Span] = (),
     ) -> None:
         """`ecosystems`: releases that are known although no row of theirs is given. `spans`: under canonical names."""
-        self._rows: dict[tuple[str, str], list[Advisory]] = {}
+        self._rows: dict[Name, list[Advisory]] = {}
         plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
         for row in rows:
             named = row if row.ecosystem == plain else _named(row)
             if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
                 plain = row.ecosystem
             self._rows.setdefault((named.ecosystem, named.source), []).append(named)
-        self._spans: dict[tuple[str, str], list[Span]] = {}
+        self._spans: dict[Name, list[Span]] = {}
         for span in spans:
             self._spans.setdefault((span.ecosystem, span.name), []).append(span)
-        self._shelves: dict[tuple[str, str], Shelf] = {}
+        self._merged: dict[Name, list[Advisory]] = {}  # of names with spans
+        self._shelves: dict[Name, Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}
         self.ecosystems = frozenset(map(canonical, ecosystems)).union(
             {ecosystem for ecosystem, _ in self._rows}, {ecosystem for ecosystem, _ in self._spans}
@@ -177,10 +181,34 @@ class Book:
 
     def rows_of(self, ecosystem: str, source: str) -> list[Advisory]:
         """Every row of one package, also those that make no finding; names are canonical."""
-        spans = self._spans.pop((ecosystem, source), None)
-        if spans is not None:
-            self._rows.setdefault((ecosystem, source), []).extend(rows_of(spans))
-        return self._rows.get((ecosystem, source), [])
+        name = (ecosystem, source)
+        spans = self._spans.get(name)
+        if spans is None:
+            return self._rows.get(name, [])
+        found = self._merged.get(name)
+        if found is None:
+            found = self._merged[name] = [*self._rows.get(name, ()), *rows_of(spans)]
+        return found
+
+    def differing(self, before: Book) -> frozenset[Name]:
+        """Names of packages that the two do not say the same of."""
+        return frozenset(
+            name
+            for mine, theirs in ((self._rows, before._rows), (self._spans, before._spans))
+            for name in mine.keys() | theirs.keys()
+            if mine.get(name) != theirs.get(name)  # type: ignore[attr-defined]  # two dicts of one kind each
+        )
+
+    def keep(self, before: Book) -> frozenset[Name]:
+        """Take over what `before` has worked out of every name that says the same; gives the others.
+
+        So a corrected range costs what its one package costs, whatever else is known.
+        """
+        changed = self.differing(before)
+        self._merged |= {name: rows for name, rows in before._merged.items() if name not in changed}
+        self._shelves |= {name: shelf for name, shelf in before._shelves.items() if name not in changed}
+        self._cache |= {u: rows for u, rows in before._cache.items() if (u.ecosystem, u.source) not in changed}
+        return changed
 
     def open_rows(self, unit: Unit) -> tuple[Advisory, ...]:
         """Rows that stand open for `unit`, by CVE; remembered, because a fleet has few distinct units."""

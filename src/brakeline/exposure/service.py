@@ -142,14 +142,15 @@ class ExposureService(Ranking):
         principal.require("exposure.read")
         cve = cve.strip().upper() if cve.strip()[:4].upper() == "CVE-" else cve.strip()
         rows = await self._said_of(cve)
-        if not rows:
+        corrected = await self._advisories.corrections_of(sorted({cve, *(row.id for row in rows if row.id)}))
+        if not rows and not corrected:
             raise NotFound("no advisory that is loaded names it", cve=cve[:40])
         known, entries, ranks = await self._ranked(principal.tenant_id)
         entry = entries.get(cve) or Exposed(cve, cve in known.exploited)
         rank = ranks.get(cve) or ranked([entry], self.known_now(known), frozenset(), {})[cve]
         return VulnerabilityDetail(
             _vulnerability(entry, known, rank), tuple(rows), tuple(await self._affected(principal.tenant_id, entry)),
-            self.limits(known),
+            self.limits(known), tuple(corrected),
         )  # fmt: skip
 
     async def _said_of(self, cve: str) -> list[Advisory]:

@@ -50,7 +50,9 @@ class Upkeep:
             before, self._known = self._known, await self._advisories.knowledge()
             if before is not None and before.fingerprint == self._known.fingerprint:
                 return self._known  # only scores are new: no finding moved
-            self._book = Book(self._known.rows, frozenset(self._known.exploited), spans=self._known.spans)
+            book = Book(self._known.rows, frozenset(self._known.exploited), spans=self._known.spans)
+            book.keep(self._book)
+            self._book = book
         elif feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
             self._known = replace(self._known, feeds=feeds)
         return self._known

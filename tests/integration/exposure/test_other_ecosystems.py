@@ -235,3 +235,31 @@ async def test_the_vendor_s_advisory_closes_what_its_record_calls_open(
         answer = await exposure.findings(OWNER, endpoint)
         found[version] = [(f.finding.cve, f.finding.advisory) for f in answer.findings]
     assert found == {"7.88.1-10+deb12u98": [("CVE-2026-4", "DLA-9000-1")], "7.88.1-10+deb12u99": []}
+
+
+async def test_a_corrected_range_is_kept_beside_the_old_one(
+    fleet: SmallFleet, exposure: ExposureService, importing: Importing, database: Database
+) -> None:
+    endpoint = await fleet.enrol("app")
+    await fleet.inventory(endpoint, [of_registry("pypi", "flask", "1.0"), of_registry("pypi", "jinja2", "1.0")])
+    flask = said("PYSEC-1", "PyPI", "flask", "2.0", "CVE-2026-8")
+    jinja = said("PYSEC-2", "PyPI", "jinja2", "2.0", "CVE-2026-9")
+    await importing.import_file(OWNER, "osv-pypi", file_of(flask, jinja))
+    first = await exposure.book()
+    assert len((await exposure.findings(OWNER, endpoint)).findings) == 2
+    kept = first.shelf("pypi", "jinja2")
+
+    flask["affected"][0]["ranges"][0]["events"] = [{"introduced": "1.1"}, {"fixed": "2.0"}]
+    await importing.import_file(OWNER, "osv-pypi", file_of(flask | {"modified": "2026-11-02T00:00:00Z"}, jinja))
+    second = await exposure.book()
+    assert second.differing(first) == {("pypi", "flask")}
+    assert second.shelf("pypi", "jinja2") is kept  # only that name is worked out anew
+    assert [f.finding.cve for f in (await exposure.findings(OWNER, endpoint)).findings] == ["CVE-2026-9"]
+    detail = await exposure.vulnerability(OWNER, "CVE-2026-8")
+    assert [(c.id, c.kind, c.before, c.after, c.feed) for c in detail.corrections] == [
+        ("PYSEC-1", "corrected", "fixed: below 2.0", "fixed: from 1.1 below 2.0", "osv-pypi")
+    ]
+
+    await importing.import_file(OWNER, "osv-pypi", file_of(jinja | {"modified": "2026-11-03T00:00:00Z"}))
+    gone = await exposure.vulnerability(OWNER, "CVE-2026-8")
+    assert (gone.advisories, gone.affected, gone.corrections[0].kind) == ((), (), "removed")

@@ -26,7 +26,7 @@ SECDB: Final = re.compile(r"alpine-(v[0-9]{1,2}\.[0-9]{1,2}|edge)-(main|communit
 DAY: Final = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
 LIMITS: Final = {
     RUSTSEC: "RustSec of {day} knows crates of crates.io that were reported to it, no private ones.",
-    TRACKER: "Debian's tracker of {day} knows what was judged by then; what is ignored or postponed is open here.",
+    TRACKER: "Debian's tracker of {day} knows what was judged by then.",
     "alpine": "{feed} of {day} knows fixes of Alpine alone: nothing that is open, and no other repository.",
     "osv": "{feed} of {day} knows what its database had by then; ranges of commits are left out.",
 }
