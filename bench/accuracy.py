@@ -1,7 +1,7 @@
 """How true `brakeline exposure assess` is: real inventories against the vendors' own data, by source package.
 
 For each inventory the findings of the command (a whole run on the file as its makers publish it) are compared, set by
-set, with what `bench.vendor` reads in the same file a second way, and for Debian with debsecan's answer. Precision =
+set, with what `bench._vendor` reads in the same file a second way, and for Debian with debsecan's answer. Precision =
 share of ours that the vendor says, recall = share of the vendor's that are ours. Differences are listed by package;
 nothing here says that a vendor's data is right. Needs `rpm`. `--json FILE`, `--sources` (one line a source package).
 """
@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import vendor
-from bench.vendor import Pairs
+from bench import _vendor as vendor
+from bench._vendor import Pairs
 from brakeline.advisories.seed import seed_paths
 from brakeline.cli import assess
 

@@ -39,4 +39,10 @@ async def naming(conn: Connection, ids: Sequence[str]) -> list[Correction]:
            WHERE advisory_id = ANY($1) OR names && $1 ORDER BY number DESC LIMIT 200""",
         list(ids),
     )
-    return [Correction(*tuple(r)[:6], tuple(r["names"]), r["feed"], millis(r["at"])) for r in rows]
+    return [
+        Correction(
+            r["ecosystem"], r["name"], r["advisory_id"], r["kind"], r["before"], r["after"], tuple(r["names"]),
+            r["feed"], millis(r["at"]),
+        )
+        for r in rows
+    ]  # fmt: skip

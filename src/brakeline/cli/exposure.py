@@ -142,8 +142,8 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
         table(columns, rows, "None known.")
         talk(f"{len(rows)} of {len(answer['findings'])}; {len(answer['not_assessed'])} packages were not assessed.")
         firsts = {n["code"]: n for n in reversed(answer["not_assessed"])}
-        counts = Counter(n["code"] for n in answer["not_assessed"])
-        for code, count in counts.most_common():
+        codes = Counter(n["code"] for n in answer["not_assessed"])
+        for code, count in codes.most_common():
             talk(f"  {count} {code}: {firsts[code]['package']}: {firsts[code]['reason']}")
         if answer["dismissed_counts"]:
             counts = ", ".join(f"{n} {code.replace('_', ' ')}" for code, n in answer["dismissed_counts"].items())

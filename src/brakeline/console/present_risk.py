@@ -82,12 +82,17 @@ def ecosystem_links(summary: FleetExposure) -> tuple[Link, ...]:
 
 
 GAPS: Final = {
-    "no_data": "without advisory data for their ecosystem or release", "third_party": "built by somebody else",
-    "other_lineage": "backports", "unmapped_source": "signed from a source that is not known",
-    "bad_version": "of a version that its ecosystem does not know", "owned": "judged as the system package that owns them",
-    "other_manager": "of another package manager than the system's", "no_order": "of an ecosystem whose order of versions is not known",
-    "running_kernel_unknown": "running kernels of no installed package", "no_provider": "of a system that has no provider yet",
-}  # fmt: skip
+    "no_data": "without advisory data for their ecosystem or release",
+    "third_party": "built by somebody else",
+    "other_lineage": "backports",
+    "unmapped_source": "signed from a source that is not known",
+    "bad_version": "of a version that its ecosystem does not know",
+    "owned": "judged as the system package that owns them",
+    "other_manager": "of another package manager than the system's",
+    "no_order": "of an ecosystem whose order of versions is not known",
+    "running_kernel_unknown": "running kernels of no installed package",
+    "no_provider": "of a system that has no provider yet",
+}
 
 
 def gap_lines(counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -156,9 +161,9 @@ def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
     if len(answer.findings) > shown:
         parts.append(f"{len(answer.findings) - shown:,} more are not shown here.")
     if answer.not_assessed:
-        counts = Counter(n.code for n in answer.not_assessed)
+        codes = Counter(n.code for n in answer.not_assessed)
         firsts = {n.code: n for n in reversed(answer.not_assessed)}
-        told = (_gap(firsts[code], count - 1) for code, count in counts.most_common(GAPS_SHOWN))
+        told = (_gap(firsts[code], count - 1) for code, count in codes.most_common(GAPS_SHOWN))
         parts.append(f"Not assessed: {'; '.join(told)}.")
     if answer.dismissed:
         counts = ", ".join(f"{n:,} {code.replace('_', ' ')}" for code, n in answer.dismissed_counts.items())

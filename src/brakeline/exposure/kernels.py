@@ -77,7 +77,8 @@ def running(items: Iterable[Installed], kernel: str, order: str) -> Installed | 
     Arch and Alpine replace a kernel in place, and of several kernels a package manager may tell the newest alone.
     """
     for image in items:
-        version = _version_of(image, kernel, order) if is_image(image.package, order) else ""
+        own = image.ecosystem in ("", order)  # and not of a container image
+        version = _version_of(image, kernel, order) if own and is_image(image.package, order) else ""
         if version and runs(image._replace(version=version), kernel, order):
             return image._replace(version=version, source_version=version)
     return None

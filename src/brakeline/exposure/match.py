@@ -196,7 +196,7 @@ class Book:
             name
             for mine, theirs in ((self._rows, before._rows), (self._spans, before._spans))
             for name in mine.keys() | theirs.keys()
-            if mine.get(name) != theirs.get(name)  # type: ignore[attr-defined]  # two dicts of one kind each
+            if mine.get(name) != theirs.get(name)
         )
 
     def keep(self, before: Book) -> frozenset[Name]:

@@ -22,7 +22,8 @@ from brakeline.exposure.model import Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import stream_of
 
 # The vendor's own names for its repositories, as each package manager tells them: a label of apt, an id of dnf (of
-# "anaconda", the installer, too), a vendor tag of rpm, a repository of pacman.
+# "anaconda", the installer, too), a vendor tag of rpm, a repository of pacman. pip and npm say no more than that it was
+# them: they do not keep from which index a package came.
 _RED_HAT_REPOSITORIES = frozenset((
     "anaconda", "baseos", "appstream", "crb", "powertools", "extras", "highavailability", "resilientstorage", "nfv",
     "rt", "sap", "saphana",
@@ -37,7 +38,7 @@ VENDOR_ORIGINS = {
     "opensuse-leap": frozenset(("openSUSE", "SUSE LLC <https://www.suse.com/>")),
     "alpine": frozenset(("Alpine", "Alpine Linux")),
     "arch": frozenset(("Arch", "Arch Linux", "core", "extra", "multilib")),
-    "pypi": frozenset(("PyPI",)),
+    "pypi": frozenset(("PyPI", "pip")),
     "npm": frozenset(("npm",)),
 }
 BINARY_NAMED = frozenset(("almalinux",))  # whose advisories name binary packages, not the sources that they come from

@@ -94,6 +94,19 @@ def test_a_namesake_of_another_ecosystem_is_not_accused() -> None:
     assert answer([item("requests", "2.0-1")], rows, "debian:12").findings == ()
 
 
+@pytest.mark.parametrize(("ecosystem", "origin"), [("pypi", "pip"), ("pypi", "PyPI"), ("pypi", ""), ("npm", "npm")])
+def test_what_pip_and_npm_have_installed_is_judged_by_the_registry(ecosystem: str, origin: str) -> None:
+    found = answer([item("lib", "1.0.0", ecosystem, origin=origin)], [row(ecosystem, "lib", "2.0.0")], "debian:12")
+    assert cves(found) == ["CVE-1"]
+
+
+def test_packages_of_a_container_image_are_judged_by_their_own_release() -> None:
+    rows = [row("debian:12", "curl", "2.0-1"), row("alpine:3.20", "curl", "8.9.1-r1"), row(ALMA, "curl", "9-1")]
+    items = [item("curl", "1.9-1", "debian:12"), item("curl", "8.9.0-r0", "alpine:3.20"), item("curl", "9-1")]
+    found = answer(items, rows, ALMA)
+    assert [(f.ecosystem, f.fixed) for f in found.findings] == [("debian:12", "2.0-1"), ("alpine:3.20", "8.9.1-r1")]
+
+
 def test_a_private_registry_s_namesake_is_third_party() -> None:
     found = answer([item("internal", "1.0", "pypi", origin="our-index")], [row("pypi", "internal", "9")], "debian:12")
     assert ([*found.findings], found.not_assessed[0].code) == ([], "third_party")

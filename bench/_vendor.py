@@ -66,7 +66,7 @@ def _named(document: dict[str, Any], key: str) -> list[str]:
 
 def of_registry(items: list[Item], documents: list[dict[str, Any]], ecosystem: str, compare: Compare) -> Pairs:
     """OSV's documents of a language's registry."""
-    wanted = {_spelt(ecosystem, item["package"]): item for item in items}
+    wanted: dict[str, Item] = {_spelt(ecosystem, item["package"]): item for item in items}
     found: Pairs = set()
     for document in documents:
         if document.get("withdrawn"):
@@ -87,10 +87,11 @@ def _spelt(ecosystem: str, name: str) -> str:
 
 def _within(version: str, events: list[dict[str, str]], compare: Compare) -> bool:
     """The schema's own algorithm."""
-    told = [(kind, at) for event in events for kind, at in event.items()]
+    told: list[tuple[str, str]] = [(kind, at) for event in events for kind, at in event.items()]
     zero = [(kind, at) for kind, at in told if at == "0"]
     rest = [(kind, at) for kind, at in told if at != "0"]
-    rest.sort(key=functools.cmp_to_key(lambda a, b: compare(a[1], b[1])))
+    by_version = functools.cmp_to_key(compare)
+    rest.sort(key=lambda event: by_version(event[1]))
     vulnerable = bool(zero)
     for kind, at in rest:
         if kind == "introduced" and compare(version, at) >= 0:
