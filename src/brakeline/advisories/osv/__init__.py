@@ -5,5 +5,6 @@ stay text (introduced, fixed, last_affected) in the words of their ecosystem; li
 are all that the document says or where the ecosystem's order is not known here; what is withdrawn is kept and never
 answers. `exposure` matches inventories with these rows.
 Start with `model`, then `documents` (one OSV document -> rows, pure), `archive` (a file -> documents), `rustsec`,
-`tracker`, `secdb` (other shapes), `anyfile` (without a feed's name), `feeds` (which feed is which), `questions` (pure), then `service` and `api`.
+`tracker`, `secdb` (other shapes), `feeds` (which feed is which; `anyfile` without its name), `questions` (pure), then
+`service` and `api`.
 """
