@@ -40,15 +40,22 @@ async def spans_of(conn: Connection, ecosystem: str, name: str) -> list[Span]:
     return list(map(_span, rows))
 
 
+AT_ONCE: Final = 2_000  # rows read without giving way: some 25 ms
 _MATCHED: Final = """SELECT ecosystem, name, id, part, introduced, fixed, last_affected, versions, aliases, state,
     published, withdrawn, module, related, reason FROM brakeline.advisory_span"""
 
 
 async def matched(conn: Connection) -> list[Span]:
-    """Every row of every feed, as a match needs it. Repeated texts are shared: one advisory names 500 packages."""
-    rows = await conn.fetch(f"{_MATCHED} ORDER BY ecosystem, name, id, feed, part")
+    """Every row of every feed, as a match needs it. Repeated texts are shared: one advisory names 500 packages.
+
+    Read a few at a time, because a registry's hundred thousands take seconds and others want to be served meanwhile.
+    """
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    return [_slim(r, shared) for r in rows]
+    found: list[Span] = []
+    cursor = await conn.cursor(f"{_MATCHED} ORDER BY ecosystem, name, id, feed, part")
+    while rows := await cursor.fetch(AT_ONCE):
+        found += [_slim(r, shared) for r in rows]
+    return found
 
 
 async def spans_naming(conn: Connection, name: str) -> list[Span]:
