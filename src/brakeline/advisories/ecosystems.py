@@ -57,6 +57,8 @@ TABLE: Final = (
     Ecosystem("maven", "maven", "Maven"),
     Ecosystem("nuget", "nuget", "NuGet"),
     Ecosystem("winget", "winget", "winget"),
+    Ecosystem("microsoft", "winget", "Microsoft"),
+    Ecosystem("macos", "winget", "macOS", "major"),
     Ecosystem("hex", "semver", "Hex"),
     Ecosystem("pub", "semver", "Pub"),
     Ecosystem("swifturl", "semver", "SwiftURL"),
@@ -66,6 +68,7 @@ TABLE: Final = (
 _BY_NAME: Final = {row.name: row for row in TABLE}
 _NAMES: Final = {name: row.name for row in TABLE for name in (row.name, *row.also)}
 _MEMBERS: Final = {"opensuse": ("opensuse-leap", "opensuse-tumbleweed"), "suse": ("sles",)}  # of a feed's one name
+_BINARY_NAMED: Final = frozenset(("almalinux", "sles", "opensuse-leap", "opensuse-tumbleweed"))
 # Forms as text: most runs never ask.
 _NUMBER: Final = r"[0-9]+"
 _TWO_NUMBERS: Final = r"[0-9]+\.[0-9]+"
@@ -121,6 +124,11 @@ def belongs(ecosystem: str, base: str) -> bool:
     """Whether a feed of `base` ("suse") may speak of `ecosystem` ("sles:15.5"); both canonical."""
     head = base_of(ecosystem)
     return head == base or head in _MEMBERS.get(base, ())
+
+
+def names_binaries(ecosystem: str) -> bool:
+    """Whether the advisories of `ecosystem[:release]` name binary packages and their versions, not their sources."""
+    return base_of(ecosystem) in _BINARY_NAMED
 
 
 def shown(ecosystem: str) -> str:

@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from brakeline.advisories.ecosystems import SYSTEMS, key_of, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, key_of, names_binaries, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
 from brakeline.exposure.model import FindingState, Installed, Role, Unit
-from brakeline.exposure.units import names_binaries
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 _REBUILD = re.compile(r"\+b[0-9]+$")  # a rebuild without a change of the source

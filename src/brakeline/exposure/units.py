@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-from brakeline.advisories.ecosystems import SYSTEMS, canonical, name_of, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, canonical, name_of, names_binaries, order_of
 from brakeline.exposure import kernels
 from brakeline.exposure.model import Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import stream_of
@@ -36,12 +36,13 @@ VENDOR_ORIGINS = {
     "rhel": frozenset(("Red Hat", "Red Hat, Inc.")),
     "fedora": frozenset(("Fedora", "Fedora Project", "fedora", "updates", "anaconda")),
     "opensuse-leap": frozenset(("openSUSE", "SUSE LLC <https://www.suse.com/>")),
+    "opensuse-tumbleweed": frozenset(("openSUSE",)),
+    "sles": frozenset(("SUSE", "SUSE LLC <https://www.suse.com/>")),
     "alpine": frozenset(("Alpine", "Alpine Linux")),
     "arch": frozenset(("Arch", "Arch Linux", "core", "extra", "multilib")),
     "pypi": frozenset(("PyPI", "pip")),
     "npm": frozenset(("npm",)),
 }
-BINARY_NAMED = frozenset(("almalinux",))  # whose advisories name binary packages, not the sources that they come from
 BACKPORT_MARK = "~bpo"
 _CARRIER_ENDINGS = {"deb": ("-doc", "-dbgsym", "-dbg"), "rpm": ("-doc", "-debuginfo", "-debugsource"), "apk": ("-doc",)}
 
@@ -55,11 +56,6 @@ _SIGNED = (
     (re.compile(r"systemd-boot-efi-\w+-signed"), "systemd", False),
 )
 _SHIM_IN_SHIM_SIGNED = re.compile(r"\+([0-9]+(?:\.[0-9]+)*-.+)$")  # 1.44~1+deb12u1+15.8-1~deb12u1
-
-
-def names_binaries(ecosystem: str) -> bool:
-    """Whether the advisories of `ecosystem[:release]` name binary packages and their versions."""
-    return ecosystem.partition(":")[0] in BINARY_NAMED
 
 
 def is_installed(state: str) -> bool:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of
+from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries
 from brakeline.advisories.osv.model import Span
 from brakeline.core.debversion import BadVersion
 
@@ -46,8 +46,9 @@ def spans(document: Any, wanted: str) -> tuple[list[Span], int]:
             elsewhere += 1
             continue
         name = name_of(ecosystem, _text(package.get("name"), "name"))
-        for row in _intervals(affected, head._replace(ecosystem=ecosystem, name=name)):
-            part = parts[ecosystem, name] = parts.get((ecosystem, name), -1) + 1
+        found = list(_intervals(affected, head._replace(ecosystem=ecosystem, name=name)))
+        for row in _binaries(affected, found) if names_binaries(ecosystem) else found:
+            part = parts[ecosystem, row.name] = parts.get((ecosystem, row.name), -1) + 1
             rows.append(row._replace(part=part))
     return rows, elsewhere
 
@@ -99,6 +100,23 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
         found = [row._replace(versions=versions)]
     for span in found:
         yield span._replace(module=module_of(span))
+
+
+def _binaries(affected: dict[str, Any], found: list[Span]) -> Iterator[Span]:
+    """SUSE's documents name a source and list its binaries with their versions: these are what is installed."""
+    specific = affected.get("ecosystem_specific")
+    listed = specific.get("binaries") if type(specific) is dict else None
+    versions = [
+        (_text(name, "binary"), _text(version, "version"))
+        for each in _list(listed or [], "binaries", AFFECTED_MAX)
+        for name, version in _dict(each, "binaries").items()
+    ]
+    row = found[0]
+    if not versions or not row.fixed:
+        yield from found
+        return
+    for name, version in dict.fromkeys(versions):
+        yield row._replace(name=name, introduced="", fixed=version)
 
 
 def _events(each: dict[str, Any]) -> list[tuple[str, str]]:
