@@ -62,7 +62,7 @@ TABLE: Final = (
     Ecosystem("hex", "semver", "Hex"),
     Ecosystem("pub", "semver", "Pub"),
     Ecosystem("swifturl", "semver", "SwiftURL"),
-    Ecosystem("rubygems", "", "RubyGems", "none", ("gem",)),
+    Ecosystem("rubygems", "rubygems", "RubyGems", "none", ("gem",)),
     Ecosystem("packagist", "", "Packagist", "none", ("composer",)),
 )
 _BY_NAME: Final = {row.name: row for row in TABLE}

@@ -24,8 +24,8 @@ from brakeline.core.debversion import BadVersion
         ("Alpine:v3.19", "alpine:3.19", "apk"), ("alpine:3.19.1", "alpine:3.19", "apk"), ("arch:", "arch", "alpm"),
         ("Arch Linux", "arch", "alpm"), ("PyPI", "pypi", "pypi"), ("npm", "npm", "npm"), ("Go", "golang", "golang"),
         ("crates.io", "crates.io", "semver"), ("Maven:somewhere", "maven", "maven"), ("NuGet", "nuget", "nuget"),
-        ("winget", "winget", "winget"), ("Hex", "hex", "semver"), ("RubyGems", "rubygems", ""),
-        ("windows:10.0", "windows:10.0", ""),
+        ("winget", "winget", "winget"), ("Hex", "hex", "semver"), ("RubyGems", "rubygems", "rubygems"),
+        ("Packagist", "packagist", ""), ("windows:10.0", "windows:10.0", ""),
     ],
 )  # fmt: skip
 def test_names_and_orders(written: str, name: str, order: str) -> None:

@@ -263,7 +263,7 @@ def test_a_row_that_cannot_be_read_silences_no_other_row() -> None:
 
 
 def test_an_order_that_nobody_knows_is_not_assessed_rather_than_clean() -> None:
-    found = answer([item("plug", "1.0", "rubygems")], [row("rubygems", "plug", "2.0")], "debian:12")
+    found = answer([item("plug", "1.0", "packagist")], [row("packagist", "plug", "2.0")], "debian:12")
     assert (found.findings, [n.code for n in found.not_assessed]) == ((), ["no_order"])
 
 
