@@ -1,4 +1,4 @@
-"""The filter of the list of vulnerabilities: `priority:act kev:yes state:fixable_now source:curl CVE-2025`. Pure.
+"""The filter of the list of vulnerabilities: `priority:act kev:yes source:curl ecosystem:pypi CVE-2025`. Pure.
 
 Terms are joined by *and*; a word without a key is part of a CVE id or of a source's name; unknown keys and values are
 errors with a suggestion, because a filter that is silently ignored reads as an answer.

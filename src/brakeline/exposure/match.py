@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brakeline.advisories.ecosystems import SYSTEMS, UNSORTED, Key, canonical, key_of, name_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory
@@ -20,10 +20,13 @@ from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
 from brakeline.exposure.authority import settled
 from brakeline.exposure.model import UNREADABLE, Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
-from brakeline.exposure.spans import Span, rows_of
 from brakeline.exposure.streams import is_modular, speaks_of
 from brakeline.exposure.units import ecosystem_of, is_installed, role_of, unit_of
 
+if TYPE_CHECKING:
+    from brakeline.advisories.osv.model import Span
+
+KEPT_MAX = 500_000  # units whose answers go from book to book; more are versions that nobody has any more
 OPEN = frozenset(("fixed", "open", "deferred"))  # states that make findings
 
 
@@ -187,6 +190,8 @@ class Book:
             return self._rows.get(name, [])
         found = self._merged.get(name)
         if found is None:
+            from brakeline.exposure.spans import rows_of  # most runs of `exposure assess` have none
+
             found = self._merged[name] = [*self._rows.get(name, ()), *rows_of(spans)]
         return found
 
@@ -207,7 +212,8 @@ class Book:
         changed = self.differing(before)
         self._merged |= {name: rows for name, rows in before._merged.items() if name not in changed}
         self._shelves |= {name: shelf for name, shelf in before._shelves.items() if name not in changed}
-        self._cache |= {u: rows for u, rows in before._cache.items() if (u.ecosystem, u.source) not in changed}
+        if len(before._cache) < KEPT_MAX:
+            self._cache |= {u: rows for u, rows in before._cache.items() if (u.ecosystem, u.source) not in changed}
         return changed
 
     def open_rows(self, unit: Unit) -> tuple[Advisory, ...]:

@@ -14,46 +14,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from brakeline.advisories.ecosystems import SYSTEMS, order_of
 from brakeline.advisories.model import Advisory
 
+if TYPE_CHECKING:
+    from brakeline.advisories.osv.model import Span
+
 CVE: Final = re.compile(r"(?:[A-Z]+-)?(CVE-[0-9]{4}-[0-9]{1,19})")  # OSV's DEBIAN-CVE-2024-1 is CVE-2024-1
 NO_SECURITY: Final = ("ALBA-", "ALEA-", "RHBA-", "RHEA-", "RLBA-", "RLEA-", "SUSE-RU-", "SUSE-FU-")
-
-
-class Span(Protocol):
-    """What is needed of an OSV row. `state`: fixed | open | deferred | not_affected | withdrawn."""
-
-    @property
-    def ecosystem(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def introduced(self) -> str: ...
-    @property
-    def fixed(self) -> str: ...
-    @property
-    def last_affected(self) -> str: ...
-    @property
-    def versions(self) -> tuple[str, ...]: ...
-    @property
-    def aliases(self) -> tuple[str, ...]: ...
-    @property
-    def related(self) -> tuple[str, ...]: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def published(self) -> str: ...
-    @property
-    def withdrawn(self) -> str: ...
-    @property
-    def module(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
 
 
 def rows_of(spans: Sequence[Span]) -> Iterator[Advisory]:
