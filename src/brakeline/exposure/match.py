@@ -210,10 +210,11 @@ class Book:
         So a corrected range costs what its one package costs, whatever else is known.
         """
         changed = self.differing(before)
-        self._merged |= {name: rows for name, rows in before._merged.items() if name not in changed}
-        self._shelves |= {name: shelf for name, shelf in before._shelves.items() if name not in changed}
-        if len(before._cache) < KEPT_MAX:
-            self._cache |= {u: rows for u, rows in before._cache.items() if (u.ecosystem, u.source) not in changed}
+        # Copies first: somebody may be asking `before` in another thread, which adds to it.
+        self._merged |= {name: rows for name, rows in before._merged.copy().items() if name not in changed}
+        self._shelves |= {name: shelf for name, shelf in before._shelves.copy().items() if name not in changed}
+        answers = before._cache.copy() if len(before._cache) < KEPT_MAX else {}
+        self._cache |= {u: rows for u, rows in answers.items() if (u.ecosystem, u.source) not in changed}
         return changed
 
     def open_rows(self, unit: Unit) -> tuple[Advisory, ...]:

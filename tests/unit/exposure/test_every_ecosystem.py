@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakeline.advisories.model import Advisory
+from brakeline.advisories.osv.model import Span
+from brakeline.exposure.closing import closing
 from brakeline.exposure.match import Book, assess
-from brakeline.exposure.model import DISMISSED_SHOWN, Assessment, Dismissed, FindingState, Installed, Role, told
+from brakeline.exposure.model import DISMISSED_SHOWN, Assessment, Dismissed, FindingState, Installed, Role, Unit, told
 from brakeline.exposure.offers import Offered, candidate_key, offers, state_of
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
@@ -231,6 +233,25 @@ def test_a_kernel_that_was_replaced_in_place_is_judged_by_what_it_says_of_itself
     for strange in ("6.9.0", "x", "-", "6.9.0-arch1-1-zen", "a" * 500, "6.8.0-xanmod"):
         found = answer(items, rows, "arch", strange)
         assert found.findings or [n.code for n in found.not_assessed] == ["running_kernel_unknown"], strange
+
+
+def test_an_update_of_a_kernel_closes_what_stands_open_in_the_running_one() -> None:
+    book = Book([row("arch", "linux", "6.9.1.arch1-1")])
+    inventories = {"e": ([item("linux", "6.9.0.arch1-1")], "arch", "6.9.0-arch1-1")}
+    found = closing(inventories, {"e": {"linux": "6.9.1.arch1-1"}}, book)
+    assert (found.before, found.after, found.by_update) == (1, 0, {"linux": 1})
+    assert closing(inventories, {"e": {"linux": "6.9.0.arch1-2"}}, book).after == 1
+
+
+def test_a_book_takes_over_what_says_the_same_and_works_out_the_rest() -> None:
+    first = Book([row("npm", "a", "2.0.0"), row("npm", "b", "2.0.0")], spans=[Span("npm", "c", "X", fixed="2.0.0")])
+    units = [Unit("npm", name, "1.0.0") for name in "abcd"]
+    assert [len(first.open_rows(u)) for u in units] == [1, 1, 1, 0]
+    second = Book([row("npm", "a", "2.0.0"), row("npm", "b", "0.5.0"), row("npm", "d", "2.0.0")],
+                  spans=[Span("npm", "c", "X", fixed="2.0.0")])  # fmt: skip
+    assert second.keep(first) == {("npm", "b"), ("npm", "d")}
+    assert [len(second.open_rows(u)) for u in units] == [1, 0, 1, 1]
+    assert second.shelf("npm", "c") is first.shelf("npm", "c")
 
 
 def test_withdrawn_advisories_accuse_nobody_and_are_told() -> None:
