@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+from hypothesis import settings
 from tests.postgres_clusters import BINDIRS, Cluster, TestDatabase, sweep
 
 from brakeline.core.clock import ManualClock
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 
+settings.register_profile("patient", deadline=None)  # a loaded machine is no finding
+settings.load_profile("patient")
 SUITES = ("unit", "sim", "scenarios", "contract", "integration", "migration", "system", "stress", "arch")
 
 

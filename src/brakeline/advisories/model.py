@@ -18,7 +18,6 @@ LIKELY = 0.1  # EPSS: probability of attempts within 30 days from which on it co
 VERY_LIKELY = 0.5  # and as very likely
 HIGH, CRITICAL = 7.0, 9.0  # CVSS, as its standard names them
 SCORES = ("epss", "cvss")  # kinds of feeds that say how likely and how bad; the others say what is vulnerable
-UNMATCHED = (*SCORES, "osv")  # kinds whose rows make no findings: no inventory is matched with them
 
 
 class AdvisoryState(StrEnum):

@@ -10,12 +10,12 @@ addresses bring is `importing`; it goes the same way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from brakeline.advisories import seed, store, store_scores
+from brakeline.advisories import seed, store, store_corrections, store_scores
 from brakeline.advisories.arrivals import (
     SEED,
     URL,
@@ -29,19 +29,21 @@ from brakeline.advisories.arrivals import (
     limits_of,
     settled,
 )
+from brakeline.advisories.corrections import Correction, corrections
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import (
     HIGH,
     LIKELY,
     SCORES,
-    UNMATCHED,
     Advisory,
     Epss,
     FeedState,
     KnownExploited,
     Severity,
 )
+from brakeline.advisories.osv import feeds as osv
 from brakeline.advisories.osv import store as osv_store
+from brakeline.advisories.osv.model import Span
 from brakeline.advisories.store_scores import Arrived
 from brakeline.advisories.store_support import releases_of, replace_support
 from brakeline.advisories.support import KIND as SUPPORT
@@ -64,8 +66,9 @@ class Gate(Protocol):
     """Weighs new content against fleets (`exposure.holding.Holding`)."""
 
     async def weigh(
-        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool
-    ) -> str: ...
+        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool,
+        spans: Sequence[Span] = (),
+    ) -> str: ...  # fmt: skip
     async def weigh_marks(
         self, feed: str, sha256: str, version: str, before: frozenset[str], after: frozenset[str], what: str
     ) -> str: ...
@@ -83,6 +86,7 @@ class Knowledge:
     epss: dict[str, Epss]  # of CVEs that some advisory names; so are `cvss`
     cvss: dict[str, Severity]
     scored: str
+    spans: list[Span] = field(default_factory=list)  # rows of other ecosystems, and of a vendor's own records
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -184,8 +188,10 @@ class AdvisoriesService:
         check(arrival, new, known, day_of(now + DAY_MS))
         async with conn.transaction():
             marked = await _marks(conn, arrival.kind)
+            if known is not None and known.sha256:
+                await _correct(conn, arrival, new, now)
             await _write(conn, arrival, new)
-            if known is not None and known.sha256 and self.gate is not None:
+            if self.gate is not None and (arrival.kind == osv.KIND or (known is not None and known.sha256)):
                 await self._weigh(conn, self.gate, arrival, new.version, marked)
         return FeedState(
             arrival.feed, new.version, arrival.sha256, len(new.rows), new.day, now, now, "", limits_of(arrival, new),
@@ -197,14 +203,12 @@ class AdvisoriesService:
     ) -> None:
         """Raises `Held`, which takes back what this transaction has written."""
         feed, sha256, kind = arrival.feed, arrival.sha256, arrival.kind
-        if kind == "osv":
-            return  # no inventory is matched with these rows: there is nothing that they could flip
         if kind in SCORES:
             why = await gate.weigh_marks(feed, sha256, version, marked, await _marks(conn, kind), MARKS[kind])
         else:
             kev = frozenset(e.cve for e in await store.known_exploited(conn))
-            rows = await store.advisories(conn)
-            why = await gate.weigh(feed, sha256, version, rows, kev, catalogue=kind == "kev")
+            rows, spans = await store.advisories(conn), await osv_store.matched(conn)
+            why = await gate.weigh(feed, sha256, version, rows, kev, catalogue=kind == "kev", spans=spans)
         if why:
             raise Held(why)
 
@@ -231,13 +235,18 @@ class AdvisoriesService:
             return Knowledge(
                 await store.advisories(conn), exploited, feeds, fingerprint_of(feeds),
                 await store_scores.epss_of_advisories(conn), await store_scores.cvss_of_advisories(conn),
-                scored_of(feeds),
+                scored_of(feeds), await osv_store.matched(conn),
             )  # fmt: skip
 
-    async def advisories_of(self, cve: str) -> list[Advisory]:
-        """The rows that speak of one CVE."""
+    async def corrections_of(self, names: Sequence[str]) -> list[Correction]:
+        """What feeds have corrected of advisories with these ids or CVEs, the newest first."""
         async with self._db.system() as conn:
-            return await store.advisories_of(conn, cve)
+            return await store_corrections.naming(conn, names)
+
+    async def advisories_of(self, cve: str) -> tuple[list[Advisory], list[Span]]:
+        """The rows, and the spans, that speak of one CVE, or of an advisory by its own id."""
+        async with self._db.system() as conn:
+            return await store.advisories_of(conn, cve), await osv_store.spans_naming(conn, cve)
 
 
 async def _nobody() -> None:
@@ -246,7 +255,7 @@ async def _nobody() -> None:
 
 def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:
     """Names the rows that are live, whatever was tried since. Scores change no finding, so they are no part of it."""
-    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in UNMATCHED) or "none"
+    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in SCORES) or "none"
 
 
 def scored_of(feeds: tuple[FeedState, ...]) -> str:
@@ -258,6 +267,17 @@ def _of_seed(entry: seed.SeedFeed) -> Arrival:
     return Arrival(entry.feed, entry.kind, entry.file, entry.sha256, SEED, entry.ecosystem, entry.version, entry.limits)
 
 
+async def _correct(conn: Connection, arrival: Arrival, new: Content, now: int) -> None:
+    """Keep what is said otherwise than before."""
+    old: Sequence[Advisory | Span] = ()
+    if arrival.kind == osv.KIND:
+        old = await osv_store.spans_of_feed(conn, arrival.feed)
+    elif arrival.kind == "advisories":
+        old = await store.advisories_of_feed(conn, arrival.feed)
+    found = await asyncio.to_thread(corrections, old, new.rows if old else ())
+    await store_corrections.keep(conn, arrival.feed, arrival.sha256, found, now)
+
+
 async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
     if arrival.kind == "kev":
         await store.replace_kev(conn, arrival.feed, new.rows)
@@ -267,7 +287,7 @@ async def _write(conn: Connection, arrival: Arrival, new: Content) -> None:
         await store_scores.replace_epss(conn, arrival.feed, new.rows)
     elif arrival.kind == "cvss":
         await store_scores.replace_cvss(conn, arrival.feed, new.rows)
-    elif arrival.kind == "osv":
+    elif arrival.kind == osv.KIND:
         await osv_store.replace_spans(conn, arrival.feed, new.rows)
     else:
         await store.replace_advisories(conn, arrival.feed, new.rows)

@@ -59,7 +59,7 @@ WITHOUT: Final = {
     "cvss": "Nothing says how bad a flaw would be. ",
     "kev": "Nothing says what is exploited already. ",
     "advisories": "Nothing can be assessed. ",
-    "osv": "Questions about its packages are refused. ",
+    "osv": "Its packages are not assessed, and questions about them are refused. ",
 }  # fmt: skip
 
 

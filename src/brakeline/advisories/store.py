@@ -85,6 +85,16 @@ async def advisories(conn: Connection) -> list[Advisory]:
     return list(map(_advisory, rows))
 
 
+async def advisories_of_feed(conn: Connection, feed: str) -> list[Advisory]:
+    rows = await conn.fetch(
+        """SELECT source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases,
+             last_affected, module, reason
+           FROM brakeline.advisory WHERE feed = $1""",
+        feed,
+    )
+    return list(map(_advisory, rows))
+
+
 async def advisories_of(conn: Connection, cve: str) -> list[Advisory]:
     rows = await conn.fetch(
         """SELECT source, cve, fixed, day, urgency, dist, introduced, ecosystem, state, advisory_id, aliases,

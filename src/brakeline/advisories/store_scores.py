@@ -12,6 +12,9 @@ from brakeline.advisories.store import millis, stamp
 if TYPE_CHECKING:
     from brakeline.platform.database import Connection
 
+_NAMED = """SELECT cve FROM brakeline.advisory UNION SELECT id FROM brakeline.advisory_span
+  UNION SELECT unnest(aliases) FROM brakeline.advisory_span UNION SELECT unnest(related) FROM brakeline.advisory_span"""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
@@ -59,8 +62,8 @@ async def severe(conn: Connection, bound: float) -> frozenset[str]:
 async def epss_of_advisories(conn: Connection) -> dict[str, Epss]:
     """The scores of CVEs that some advisory names: of 300,000 the few that can stand open here."""
     rows = await conn.fetch(
-        """SELECT e.cve, e.score, e.percentile FROM brakeline.epss e
-           WHERE EXISTS (SELECT FROM brakeline.advisory a WHERE a.cve = e.cve)"""
+        f"""SELECT e.cve, e.score, e.percentile FROM brakeline.epss e
+           WHERE e.cve IN ({_NAMED})"""  # noqa: S608 -- our own words
     )
     return {r["cve"]: Epss(*r) for r in rows}
 
@@ -68,9 +71,9 @@ async def epss_of_advisories(conn: Connection) -> dict[str, Epss]:
 async def cvss_of_advisories(conn: Connection) -> dict[str, Severity]:
     """The same for severities. Where several feeds speak: newest version of the standard, then the highest score."""
     rows = await conn.fetch(
-        """SELECT DISTINCT ON (c.cve) c.cve, c.vector, c.version, c.score, c.source FROM brakeline.cvss c
-           WHERE EXISTS (SELECT FROM brakeline.advisory a WHERE a.cve = c.cve)
-           ORDER BY c.cve, c.version DESC, c.score DESC, c.vector"""
+        f"""SELECT DISTINCT ON (c.cve) c.cve, c.vector, c.version, c.score, c.source FROM brakeline.cvss c
+           WHERE c.cve IN ({_NAMED})
+           ORDER BY c.cve, c.version DESC, c.score DESC, c.vector"""  # noqa: S608 -- our own words
     )
     return {r["cve"]: Severity(*r) for r in rows}
 

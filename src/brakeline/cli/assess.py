@@ -13,7 +13,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brakeline.advisories.ecosystems import UNSORTED, canonical, key_of, order_of
 from brakeline.advisories.importers import advisories, is_kev, known_exploited, unpacked
@@ -24,7 +24,10 @@ from brakeline.core.errors import Fault
 from brakeline.exposure.files import inventory
 from brakeline.exposure.match import Book, assess
 from brakeline.exposure.model import Assessment, Finding, Installed, Unit
-from brakeline.exposure.units import unit_of
+from brakeline.exposure.units import ecosystem_of, unit_of
+
+if TYPE_CHECKING:
+    from brakeline.advisories.osv.model import Span
 
 USAGE = """\
 Usage: brakeline exposure assess --inventory FILE --advisories PATH... [--release R] [--kernel K] [--json]
@@ -33,8 +36,10 @@ Find the advisories that stand open for an inventory; no server is needed.
 
   --inventory FILE      packages, one JSON object a line (.jsonl or .jsonl.zst); those of a registry
                         say which: "ecosystem": pypi, npm, golang, maven, nuget, crates.io, winget
-  --advisories PATH...  advisory rows (.jsonl or .jsonl.zst) and CISA's catalogue of known exploited
-                        vulnerabilities (.json or .json.zst); "seed" = what came with Brakeline
+  --advisories PATH...  advisory rows (.jsonl or .jsonl.zst), CISA's catalogue of known exploited
+                        vulnerabilities (.json or .json.zst), OSV's and RustSec's documents (lines,
+                        JSON, all.zip), Debian's tracker, Alpine's secdb, a bundle of another cell;
+                        "seed" = what came with Brakeline
   --release R           ecosystem:release of the inventory, and of rows that name none:
                         almalinux:9, alpine:3.19, arch, ...; default debian:12
   --kernel K            `uname -r` of the machine: the kernel is judged by the running one
@@ -155,15 +160,31 @@ def _book(items: list[Installed], files: Iterable[str], release: str) -> Book:
     rows: list[Advisory] = []
     kev: set[str] = set()
     covered: set[str] = set()
+    spans: list[Span] = []
     for path in _expanded(files):
         data = unpacked(_read(path), path)
         if is_kev(data):
             kev.update(entry.cve for entry in known_exploited(data, path).entries)
+        elif _is_foreign(data):
+            from brakeline.advisories.osv import anyfile
+
+            found = anyfile.read(data, path, {ecosystem_of(item, release) for item in items}, wanted)
+            spans += found.spans
+            covered |= found.ecosystems
         else:
             said = advisories(data, path, wanted, release)
             rows += said.advisories
             covered |= said.ecosystems
-    return Book(rows, frozenset(kev), frozenset(covered))
+    return Book(rows, frozenset(kev), frozenset(covered), spans)
+
+
+def _is_foreign(data: bytes) -> bool:
+    """Whether somebody else's form may be in it; rows of our own are known by their first line, without an import."""
+    if data.startswith(b'{"source"') or data.startswith(b'{"cve"'):
+        return False
+    from brakeline.advisories.osv import anyfile
+
+    return anyfile.is_foreign(data)
 
 
 def _oldest(items: Iterable[Installed], release: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -51,7 +52,10 @@ def summary(as_json: Json = False) -> None:
             "known exploited": answer["kev"],
             "what first": ", ".join(f"{n} {level}" for level, n in answer["priorities"].items()) or _nothing(answer),
             "where they stand": ", ".join(f"{n} {STATES[s]}" for s, n in answer["states"].items()) or _nothing(answer),
-            "packages not assessed": answer["packages_not_assessed"],
+            "in each ecosystem": ", ".join(f"{n} in {name}" for name, n in answer["ecosystems"].items())
+                                 or _nothing(answer),
+            "packages not assessed": f"{answer['packages_not_assessed']}"
+                                     + "".join(f"; {n} {code}" for code, n in answer["not_assessed"].items()),
         })  # fmt: skip
         _sources(answer)
 
@@ -61,7 +65,7 @@ def summary(as_json: Json = False) -> None:
 @app.command("list")
 def list_vulnerabilities(
     query: Annotated[
-        str, typer.Argument(help="Such as: priority:act kev:yes state:fixable_now source:curl CVE-2025")
+        str, typer.Argument(help="Such as: priority:act kev:yes state:fixable_now source:curl ecosystem:pypi CVE-2025")
     ] = "",
     as_json: Json = False,
     endpoint: Annotated[str, typer.Option(help="Findings of this endpoint instead of the fleet's.")] = "",
@@ -76,9 +80,9 @@ def list_vulnerabilities(
 
     def human() -> None:
         table(
-            ["priority", "CVE", "exploited", "EPSS", "CVSS", "endpoints", "sources", "where it stands"],
+            ["priority", "CVE", "exploited", "EPSS", "CVSS", "endpoints", "sources", "ecosystem", "where it stands"],
             [(v["priority"]["level"], v["cve"], "yes" if v["kev"] else "", *_scores(v), v["endpoints"],
-              " ".join(v["sources"]), _states(v))
+              " ".join(v["sources"]), " ".join(v["ecosystems"]), _states(v))
              for v in page["items"]],
             "Nothing open that is known.",
         )  # fmt: skip
@@ -102,12 +106,17 @@ def show(cve: str, as_json: Json = False) -> None:
         pairs({"priority": found["priority"]["level"], "CVSS vector": found["cvss_vector"] or "none known"})
         for reason in found["priority"]["reasons"]:
             say(f"  {reason['text']}")
-        rows = [(a["ecosystem"], a["source"], a["fixed"] or "no fix yet", a["dist"], a["date"])
-                for a in answer["advisories"]]  # fmt: skip
-        table(["release", "source", "fixed in", "suite", "day"], rows)
+        rows = [(a["ecosystem"], a["source"], a["id"] or "-", a["state"], a["introduced"] or "-",
+                 a["fixed"] or (f"after {a['last_affected']}" if a["last_affected"] else "no fix yet"),
+                 a["dist"], a["date"], a["reason"]) for a in answer["advisories"]]  # fmt: skip
+        table(["ecosystem", "source", "advisory", "state", "from", "fixed in", "suite", "day", "reason"], rows)
+        for c in answer["corrections"]:
+            now = f"says now: {c['after']}" if c["after"] else "is no longer there"
+            say(f"{when(c['at_ms'])} {c['feed']} {c['kind']} {c['id']} of {c['name']}: it said {c['before']}; it {now}")
         table(
-            ["endpoint", "host", "region", "installed", "fixed in", "where it stands"],
-            [(a["endpoint_id"], a["hostname"], a["region"], f"{a['source']} {a['version']}", a["fixed"] or "-",
+            ["endpoint", "host", "region", "ecosystem", "installed", "fixed in", "where it stands"],
+            [(a["endpoint_id"], a["hostname"], a["region"], a["ecosystem"], f"{a['source']} {a['version']}",
+              a["fixed"] or "-",
               STATES[a["state"]]) for a in answer["affected"]],
             "On no endpoint that is assessed.",
         )  # fmt: skip
@@ -124,14 +133,18 @@ def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
         if not answer["inventory_ms"]:
             why = [f"{n['package']}: {n['reason']}" for n in answer["not_assessed"]]
             say(f"Nothing is known of this endpoint: {(why or ['it has sent no inventory yet'])[0]}.")
-        rows = [(f["priority"]["level"], f["cve"], "yes" if f["kev"] else "", *_scores(f), f["package"],
+        rows = [(f["priority"]["level"], f["cve"], "yes" if f["kev"] else "", *_scores(f), f["ecosystem"], f["package"],
                  f["installed"], f["fixed"] or "-",
                  STATES["carrier" if f["role"] == "carrier" else f["state"]], when(f["since_ms"]))
                 for f in answer["findings"][:limit]]  # fmt: skip
-        columns = ["priority", "CVE", "exploited", "EPSS", "CVSS", "package", "installed", "fixed in",
+        columns = ["priority", "CVE", "exploited", "EPSS", "CVSS", "ecosystem", "package", "installed", "fixed in",
                    "where it stands", "since"]  # fmt: skip
         table(columns, rows, "None known.")
         talk(f"{len(rows)} of {len(answer['findings'])}; {len(answer['not_assessed'])} packages were not assessed.")
+        firsts = {n["code"]: n for n in reversed(answer["not_assessed"])}
+        codes = Counter(n["code"] for n in answer["not_assessed"])
+        for code, count in codes.most_common():
+            talk(f"  {count} {code}: {firsts[code]['package']}: {firsts[code]['reason']}")
         if answer["dismissed_counts"]:
             counts = ", ".join(f"{n} {code.replace('_', ' ')}" for code, n in answer["dismissed_counts"].items())
             talk(f"Advisories that make no finding: {counts}; --json has the first of them with the reason.")

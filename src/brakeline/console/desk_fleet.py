@@ -240,13 +240,15 @@ class DeskFleet(DeskBase):
             raise
         except Invalid as wrong:
             return VulnerabilitiesView(present.refused_query(action, query, wrong, present_risk.QUERY_HELP), (), "")
-        total = page.total if not query else (await self.s.exposure.summary(who.principal)).cves
+        risk = await self.s.exposure.summary(who.principal)
+        total = page.total if not query else risk.cves
         bar = QueryBar(action, query, matched=page.total, total=total, help=present_risk.QUERY_HELP)
         today = _today(self.s.clock.now_ms())
         return VulnerabilitiesView(
             bar, tuple(present_risk.exposure_row(v, today) for v in page.items), present_risk.sources_text(page.feeds),
             first_href=f"{action}?{urlencode({'q': query})}" if after else "",
             next_href=f"{action}?{urlencode({'q': query, 'after': page.next})}" if page.next else "",
+            ecosystems=present_risk.ecosystem_links(risk), gaps=present_risk.gap_lines(risk.not_assessed),
         )  # fmt: skip
 
     async def cve(self, who: Visitor, cve: str) -> CveView:

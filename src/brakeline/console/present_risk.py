@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
-from brakeline.advisories.model import FeedState
+from brakeline.advisories.ecosystems import shown
+from brakeline.advisories.model import Advisory, FeedState
 from brakeline.console.present import ago, cve_link, endpoint_href, plural, span
 from brakeline.console.views import AffectedRow, Badge, CveView, ExposureRow, Fact, FindingRow, Link, Need, Tone
+from brakeline.core.days import day_of
 from brakeline.exposure.answers import (
     Affected,
     EndpointFindings,
@@ -16,7 +20,7 @@ from brakeline.exposure.answers import (
     Vulnerability,
     VulnerabilityDetail,
 )
-from brakeline.exposure.model import FindingState, Role
+from brakeline.exposure.model import FindingState, NotAssessed, Role
 from brakeline.exposure.priority import Level
 
 STATES: Final = {
@@ -35,7 +39,8 @@ PRIORITIES: Final = {
 }  # fmt: skip
 CARRIER: Final = Badge("–", "carried only", Tone.IDLE)
 QUERY_HELP: Final = (
-    "Words: priority:act, kev:yes, state:fixable_now, source:curl, role:active, or part of an id or a name."
+    "Words: priority:act, kev:yes, state:fixable_now, source:curl, ecosystem:pypi, role:active, or part of an id or a "
+    "name."
 )
 SHOWN_ENDPOINT_ROWS: Final = 200
 
@@ -59,8 +64,41 @@ def exposure_row(v: Vulnerability, today: str) -> ExposureRow:
     return ExposureRow(
         v.cve, cve_link(v.cve), ", ".join(v.sources), v.kev, worst_state(v), v.endpoints, href,
         ", ".join(fixed) if fixed else "none yet", due, Tone.BAD if late else Tone.IDLE,
-        PRIORITIES[v.priority.level], scores(v.epss, v.cvss),
+        PRIORITIES[v.priority.level], scores(v.epss, v.cvss), ", ".join(map(named, v.ecosystems)),
     )  # fmt: skip
+
+
+def named(ecosystem: str) -> str:
+    """An ecosystem for people: "AlmaLinux 9", "PyPI"."""
+    return shown(ecosystem).replace(":", " ", 1)
+
+
+def ecosystem_links(summary: FleetExposure) -> tuple[Link, ...]:
+    """How many CVEs stand open in each ecosystem, each a link to these."""
+    return tuple(
+        Link(f"{count:,} in {named(name)}", f"/vulnerabilities?{urlencode({'q': f'ecosystem:{name}'})}")
+        for name, count in summary.ecosystems.items()
+    )
+
+
+GAPS: Final = {
+    "no_data": "without advisory data for their ecosystem or release",
+    "third_party": "built by somebody else",
+    "other_lineage": "backports",
+    "unmapped_source": "signed from a source that is not known",
+    "bad_version": "of a version that its ecosystem does not know",
+    "owned": "judged as the system package that owns them",
+    "other_manager": "of another package manager than the system's",
+    "no_order": "of an ecosystem whose order of versions is not known",
+    "running_kernel_unknown": "running kernels of no installed package",
+    "no_provider": "of a system that has no provider yet",
+}
+
+
+def gap_lines(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What was not assessed, by reason, the most first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(f"{count:,} {GAPS.get(code, code.replace('_', ' '))}" for code, count in ordered)
 
 
 def scores(epss: float | None, cvss: float | None) -> str:
@@ -106,7 +144,7 @@ def finding_row(f: OpenFinding, now_ms: int) -> FindingRow:
     note = "; ".join(n for n in notes if n)
     return FindingRow(
         cve_link(found.cve), found.package, found.installed, found.fixed or "none yet", found.kev, badge, note,
-        PRIORITIES[f.priority.level],
+        PRIORITIES[f.priority.level], named(found.ecosystem),
     )  # fmt: skip
 
 
@@ -123,10 +161,10 @@ def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
     if len(answer.findings) > shown:
         parts.append(f"{len(answer.findings) - shown:,} more are not shown here.")
     if answer.not_assessed:
-        first = answer.not_assessed[0]
-        rest = len(answer.not_assessed) - 1
-        more = f" and {rest:,} more" if rest else ""
-        parts.append(f"Not assessed: {first.package} ({first.reason}){more}.")
+        codes = Counter(n.code for n in answer.not_assessed)
+        firsts = {n.code: n for n in reversed(answer.not_assessed)}
+        told = (_gap(firsts[code], count - 1) for code, count in codes.most_common(GAPS_SHOWN))
+        parts.append(f"Not assessed: {'; '.join(told)}.")
     if answer.dismissed:
         counts = ", ".join(f"{n:,} {code.replace('_', ' ')}" for code, n in answer.dismissed_counts.items())
         first_row = answer.dismissed[0]
@@ -134,6 +172,13 @@ def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
     if answer.unknown_since_ms:
         parts.append(f"Not heard for {ago(answer.unknown_since_ms, now_ms).removesuffix(' ago')}: this may be old.")
     return " ".join(parts)
+
+
+GAPS_SHOWN: Final = 4
+
+
+def _gap(first: NotAssessed, rest: int) -> str:
+    return f"{first.package} ({first.reason})" + (f" and {rest:,} more like it" if rest else "")
 
 
 def closes(answer: EndpointFindings) -> dict[str, tuple[str, ...]]:
@@ -148,8 +193,22 @@ def closes(answer: EndpointFindings) -> dict[str, tuple[str, ...]]:
 def affected_row(a: Affected) -> AffectedRow:
     return AffectedRow(
         Link(a.hostname or a.endpoint_id, endpoint_href(a.endpoint_id)), a.region, a.source, a.version,
-        a.fixed or "none yet", state_badge(a.state),
+        a.fixed or "none yet", state_badge(a.state), named(a.ecosystem),
     )  # fmt: skip
+
+
+SHOWN_CORRECTIONS: Final = 8
+
+
+def said_of(a: Advisory) -> str:
+    """One row, in words."""
+    module = f" in {a.module}" if a.module not in ("", "?") else ""
+    why = f": {a.reason}" if a.reason else ""
+    if a.state in ("not_affected", "withdrawn", "deferred"):
+        return f"{'postponed' if a.state == 'deferred' else a.state.replace('_', ' ')}{module}{why}"
+    since = f"from {a.introduced} on, " if a.introduced else ""
+    end = f"up to {a.last_affected}" if a.last_affected else "no fix yet"
+    return f"{since}fixed in {a.fixed}{module}" if a.fixed else f"{since}{end}{module}"
 
 
 def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
@@ -160,9 +219,13 @@ def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
     badges.append(worst_state(v) if v.endpoints else CARRIER if v.carriers else Badge("✓", "nowhere open", Tone.OK))
     facts = [Fact("Source packages", ", ".join(sorted({a.source for a in d.advisories})))]
     for a in d.advisories[:8]:
-        said = f"fixed in {a.fixed}" if a.fixed else "no fix yet"
         where = f", {a.dist}" if a.dist else ""
-        facts.append(Fact(f"{a.source}, {a.ecosystem}", f"{said}{where}{f' ({a.date})' if a.date else ''}"))
+        by = f"{a.id}: " if a.id and a.id != v.cve else ""
+        facts.append(Fact(f"{a.source}, {named(a.ecosystem)}",
+                          f"{by}{said_of(a)}{where}{f' ({a.date})' if a.date else ''}"))  # fmt: skip
+    for c in d.corrections[:SHOWN_CORRECTIONS]:
+        now = f"says now “{c.after}”" if c.after else "is no longer there"
+        facts.append(Fact(f"{c.kind} {day_of(c.at_ms)}", f"{c.id} of {c.name} said “{c.before}” and {now} ({c.feed})"))
     if v.kev_due:
         facts.append(Fact("Exploited: to be closed by", v.kev_due, Tone.BAD))
     vector = f" ({v.cvss_vector})" if v.cvss_vector else ""

@@ -74,7 +74,7 @@ EXPOSURE: Final = (
     ExposureRow(
         "CVE-2026-31337", Link("CVE-2026-31337", "/vulnerabilities/CVE-2026-31337"), "openssl", True,
         Badge("!", "fixable now", Tone.BAD), 4, "/vulnerabilities/CVE-2026-31337", "fix available", "in 19 h", Tone.BAD,
-        Badge("!", "act", Tone.BAD), "EPSS 94.4%, CVSS 9.8",
+        Badge("!", "act", Tone.BAD), "EPSS 94.4%, CVSS 9.8", "Debian 12, AlmaLinux 9",
     ),
     ExposureRow(
         "CVE-2026-2781", Link("CVE-2026-2781", "/vulnerabilities/CVE-2026-2781"), "libxml2, python3-libxml2", False,
@@ -210,7 +210,11 @@ FINDINGS: Final = (
     ),
     FindingRow(
         Link("CVE-2025-11477", "/vulnerabilities/CVE-2025-11477"), "p7zip-full", "16.02+dfsg-8", "none yet", False,
-        Badge("○", "no fix yet", Tone.IDLE), "vendor: minor issue",
+        Badge("○", "no fix yet", Tone.IDLE), "vendor: minor issue", ecosystem="Debian 12",
+    ),
+    FindingRow(
+        Link("CVE-2026-4412", "/vulnerabilities/CVE-2026-4412"), "jinja2", "3.1.2", "3.1.6", False,
+        Badge("?", "not known", Tone.WARN), "open for 3 d", ecosystem="PyPI",
     ),
 )  # fmt: skip
 TIMELINE: Final = (
@@ -271,6 +275,10 @@ VULNERABILITIES: Final = {
         QueryBar("/vulnerabilities", matched=3, total=3, help="Words: kev, package, fix, endpoints."), EXPOSURE,
         "Debian security tracker of 2026-11-20 · known exploited (KEV) of 2026-11-19",
         next_href="/vulnerabilities?after=x",
+        ecosystems=(Link("214 in AlmaLinux 9", "/vulnerabilities?q=ecosystem%3Aalmalinux%3A9"),
+                    Link("1,022 in Debian 12", "/vulnerabilities?q=ecosystem%3Adebian%3A12"),
+                    Link("12 in PyPI", "/vulnerabilities?q=ecosystem%3Apypi")),
+        gaps=("31 built by somebody else", "2 without advisory data for their ecosystem or release"),
     ),
     "none": VulnerabilitiesView(QueryBar("/vulnerabilities", matched=0, total=0, help=""), (), "no advisory data loaded"),
     "no match": VulnerabilitiesView(QueryBar("/vulnerabilities", "kev:yes", (), 0, 3, help=""), (), "today"),

@@ -157,6 +157,7 @@ class ExposureRow:
     due_tone: Tone
     priority: Badge = Badge("?", "unrated", Tone.WARN)
     scores: str = ""  # "EPSS 94.4%, CVSS 9.8"; "not scored" where nothing says
+    ecosystems: str = ""  # "Debian:12, PyPI"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ class FindingRow:
     state: Badge
     note: str = ""
     priority: Badge = Badge("?", "unrated", Tone.WARN)
+    ecosystem: str = ""  # "PyPI"; whose advisory it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +325,8 @@ class VulnerabilitiesView:
     sources: str  # "Debian security tracker of 2026-11-20, KEV of 2026-11-19"
     first_href: str = ""
     next_href: str = ""
+    ecosystems: tuple[Link, ...] = ()  # "PyPI: 12", to the list of these alone
+    gaps: tuple[str, ...] = ()  # what was not assessed, by reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +337,7 @@ class AffectedRow:
     installed: str
     fixed: str
     state: Badge
+    ecosystem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from brakeline.advisories.corrections import Correction
 from brakeline.advisories.model import Advisory, FeedState
 from brakeline.exposure.model import Dismissed, Finding, FindingState, NotAssessed
 from brakeline.exposure.priority import UNJUDGED, Priority
@@ -53,6 +54,7 @@ class Vulnerability:
     epss: float | None = None  # None = not known, or too old to be used
     cvss: float | None = None
     cvss_vector: str = ""
+    ecosystems: tuple[str, ...] = ()  # in which it stands open here: "debian:12", "pypi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Affected:
     source: str
     version: str
     fixed: str
+    ecosystem: str = ""
+    advisory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class VulnerabilityDetail:
     advisories: tuple[Advisory, ...]
     affected: tuple[Affected, ...]
     limits: tuple[str, ...]
+    corrections: tuple[Correction, ...] = ()  # what feeds have said otherwise since, the newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,8 @@ class FleetExposure:
     feeds: tuple[FeedState, ...]
     limits: tuple[str, ...]
     priorities: dict[str, int] = field(default_factory=dict)  # distinct CVEs by level, the most urgent first
+    ecosystems: dict[str, int] = field(default_factory=dict)  # distinct CVEs in what can run, by ecosystem
+    not_assessed: dict[str, int] = field(default_factory=dict)  # packages, by the code of why
 
 
 @dataclass(frozen=True, slots=True)

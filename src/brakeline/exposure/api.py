@@ -1,7 +1,7 @@
 """People's routes of exposure below `/api/v1`: parse, authorise (in the service), call, render.
 
-`?q=` of the vulnerabilities: `kev:yes state:fixable_now role:active source:curl words`. Answers are the dataclasses of
-`exposure.answers`; figures never hide what is not known.
+`?q=` of the vulnerabilities: `kev:yes state:fixable_now role:active source:curl ecosystem:pypi words`. Answers are the
+dataclasses of `exposure.answers`; figures never hide what is not known.
 """
 
 from __future__ import annotations

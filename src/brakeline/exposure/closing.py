@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from brakeline.advisories.ecosystems import order_of
+from brakeline.exposure import kernels
 from brakeline.exposure.answers import Closing
 from brakeline.exposure.match import Book, judge
 from brakeline.exposure.model import Installed, Role
@@ -30,6 +32,15 @@ def _open(items: list[Installed], book: Book, release: str, kernel: str) -> dict
     return found
 
 
+def _restarted(kernel: str, wanted: Mapping[str, str], release: str) -> str:
+    """`uname -r` after the update and the restart that it asks for: not known, where the kernel is among the updates.
+
+    Debian's images have names of their own and stay beside the new one: what runs there until the restart is told.
+    """
+    order = order_of(release)
+    return "" if order != "deb" and any(kernels.is_image(name, order) for name in wanted) else kernel
+
+
 NO_SCORES: Final[tuple[Mapping[str, float], Mapping[str, float]]] = ({}, {})
 
 
@@ -47,7 +58,7 @@ def closing(
         wanted = pins.get(endpoint_id, {})
         changed = [updated(item, wanted[item.package]) if item.package in wanted else item for item in items]
         was = _open(items, book, release, kernel)
-        left = _open([item for item in changed if item is not None], book, release, kernel)
+        left = _open([item for item in changed if item is not None], book, release, _restarted(kernel, wanted, release))
         before |= was.keys()
         after |= left.keys()
         findings += len(was.keys() - left.keys())

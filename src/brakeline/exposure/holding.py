@@ -14,18 +14,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.advisories.model import Advisory, FeedState
+from brakeline.advisories.osv.model import Span
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.exposure import store_flips
-from brakeline.exposure.flips import LOSSES, SHARES, Bound, HeldRow, Hold, Moved, changes, flips, marks, verdict
+from brakeline.exposure.flips import LOSSES, SHARES, Bound, Flips, HeldRow, Hold, Moved, changes, flips, marks, verdict
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Role, Unit
 from brakeline.exposure.upkeep import Upkeep
 from brakeline.platform.database import Database
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed, Approvals
-from brakeline.tenancy.model import Principal
+from brakeline.tenancy.model import Principal, system_principal
 from brakeline.tenancy.two_people import Act, Request
 
 BOUND: Final = "bound"  # object of a request to raise it
@@ -44,6 +45,15 @@ class Content:
     bound: Bound
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Content that nothing is against, and what it moves in the fleet of each organisation where it moves anything."""
+
+    sha256: str
+    version: str
+    flips: dict[str, Flips]
+
+
 class Holding:
     """See the module. Puts itself before the loader of advisories, and into the approvals."""
 
@@ -51,6 +61,7 @@ class Holding:
                  tenants: Callable[[], Awaitable[Sequence[str]]]) -> None:  # fmt: skip
         self._db, self._clock, self._upkeep, self._advisories = db, clock, upkeep, advisories
         self._approvals, self._tenants = approvals, tenants
+        self._weighed: dict[str, Weighed] = {}
         self.reload: Callable[[], Awaitable[object]] = advisories.reload  # what was accepted is live at once
         advisories.gate = self
         approvals.register(Act.CONTENT, self)
@@ -58,11 +69,13 @@ class Holding:
     # --- for the loader ----------------------------------------------------------------------------------------------
 
     async def weigh(
-        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool
-    ) -> str:
-        """Why this content must wait, for everybody to read; "" = nothing is against it. `rows` and `kev`: all that
-        would be known then."""
-        before, after = await self._upkeep.book(), Book(rows, kev)
+        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool,
+        spans: Sequence[Span] = (),
+    ) -> str:  # fmt: skip
+        """Why this content must wait, for everybody to read; "" = nothing is against it. `rows`, `spans` and `kev`:
+        all that would be known then."""
+        before, after = await self._upkeep.book(), Book(rows, kev, spans=spans)
+        after.keep(before)
 
         def moved(units: set[Unit]) -> dict[Unit, Moved]:
             return changes(units, before, after, only_kev=catalogue)
@@ -77,14 +90,17 @@ class Holding:
         return await self._against(feed, sha256, version, lambda units: marks(units, book, before, after), what)
 
     async def _against(self, feed: str, sha256: str, version: str, moved: Moves, what: str) -> str:
-        kinds = set[str]()
+        kinds, weighed = set[str](), dict[str, Flips]()
         for tenant_id in await self._tenants():
             holders = await self._upkeep.holders(tenant_id)
             units = {unit for unit, role in holders if role is Role.ACTIVE}
             found = flips(holders, await asyncio.to_thread(moved, units))  # half a second of looking up
+            if what == FINDINGS and (found.gained or found.lost):
+                weighed[tenant_id] = found
             hold = await self._judge(tenant_id, HeldRow(feed, sha256, version, found, "", "", 0), what)
             kinds |= {hold.kind} if hold else set()
         if not kinds:
+            self._weighed[feed] = Weighed(sha256, version, weighed)
             return ""
         does = "take away" if LOSSES in kinds else "add"
         return f"held: version {version} would {does} more {what} at once than an organisation allows here"
@@ -104,10 +120,18 @@ class Holding:
         return hold
 
     async def live(self, feed: str) -> None:
-        """This feed's newest content is live."""
+        """This feed's newest content is live; what it moved in each fleet is kept in that organisation's audit log."""
+        weighed = self._weighed.pop(feed, None)
         for tenant_id in await self._tenants():
             async with self._db.tenant(tenant_id) as conn:
                 await store_flips.set_live(conn, feed, self._clock.now_ms())
+                found = weighed.flips.get(tenant_id) if weighed else None
+                if weighed and found:
+                    facts = {"sha256": weighed.sha256, "version": weighed.version,
+                             "after": found.before + found.gained - found.lost, "gained": found.gained,
+                             "lost": found.lost}  # fmt: skip
+                    me = system_principal(tenant_id, "exposure")
+                    await audit.append(conn, self._clock, me, "content.live", feed, {"before": found.before}, facts)
 
     # --- for people --------------------------------------------------------------------------------------------------
 

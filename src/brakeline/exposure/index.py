@@ -96,10 +96,12 @@ class Exposed:
     dated: dict[str, str] = field(default_factory=dict)  # source -> day of the fix: it was not open before
     endpoints: dict[str, FindingState] = field(default_factory=dict)  # active ones only
     carriers: set[str] = field(default_factory=set)
+    ecosystems: set[str] = field(default_factory=set)
 
     def add(self, view: EndpointView, row: Advisory, role: Role) -> None:
         """Note that `row` stands open on an endpoint."""
         self.sources.add(row.source)
+        self.ecosystems.add(row.ecosystem)
         self.fixed[row.source] = row.fixed
         self.dated[row.source] = row.date
         if role is Role.CARRIER:

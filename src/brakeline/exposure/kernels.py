@@ -70,6 +70,33 @@ def runs(item: Installed, kernel: str, order: str) -> bool:
     return kernel.removesuffix(flavour).replace("-", ".") == version.replace("-", ".")
 
 
+def running(items: Iterable[Installed], kernel: str, order: str) -> Installed | None:
+    """The kernel that runs although its package is gone or only the newest is told; None where `uname -r` does not say
+    its version (Debian's does not, and SUSE's leaves out the rebuild).
+
+    Arch and Alpine replace a kernel in place, and of several kernels a package manager may tell the newest alone.
+    """
+    for image in items:
+        own = image.ecosystem in ("", order)  # and not of a container image
+        version = _version_of(image, kernel, order) if own and is_image(image.package, order) else ""
+        if version and runs(image._replace(version=version), kernel, order):
+            return image._replace(version=version, source_version=version)
+    return None
+
+
+def _version_of(image: Installed, kernel: str, order: str) -> str:
+    """The version that `uname -r` tells of a kernel of this package; "" = none."""
+    if order == "rpm":
+        return re.sub(_SUFFIX, "", kernel).removesuffix(f".{image.architecture}")
+    if order == "apk":
+        version, _, revision = kernel.removesuffix(image.package.removeprefix("linux")).rpartition("-")
+        return f"{version}-r{revision}" if version else ""
+    if order == "alpm":
+        version, _, release = kernel.removesuffix(image.package.removeprefix("linux")).rpartition("-")
+        return f"{version.replace('-', '.')}-{release}" if version else ""
+    return ""
+
+
 def missing(items: Iterable[Installed], kernel: str, order: str) -> NotAssessed | None:
     """A gap that must be said: kernel images are installed, the running kernel is of none of them."""
     images = [i for i in items if i.ecosystem in ("", order) and is_image(i.package, order)]

@@ -1,4 +1,4 @@
-"""The filter of the list of vulnerabilities: `priority:act kev:yes state:fixable_now source:curl CVE-2025`. Pure.
+"""The filter of the list of vulnerabilities: `priority:act kev:yes source:curl ecosystem:pypi CVE-2025`. Pure.
 
 Terms are joined by *and*; a word without a key is part of a CVE id or of a source's name; unknown keys and values are
 errors with a suggestion, because a filter that is silently ignored reads as an answer.
@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from brakeline.advisories.ecosystems import base_of, canonical
 from brakeline.core.errors import Invalid
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.model import FindingState
@@ -21,7 +22,7 @@ _VALUES = {
     "kev": ("yes", "no"), "state": tuple(s.value for s in FindingState), "role": ("active", "carrier"),
     "priority": tuple(level.value for level in Level),
 }  # fmt: skip
-KEYS = (*_VALUES, "source")
+KEYS = (*_VALUES, "source", "ecosystem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Wanted:
     role: str = ""
     source: str = ""
     priority: str = ""
+    ecosystem: str = ""  # with or without its release
 
 
 def parse(query: str) -> Wanted:
@@ -50,7 +52,7 @@ def parse(query: str) -> Wanted:
         elif key in _VALUES and value not in _VALUES[key]:
             raise Invalid(f"{key}: cannot be {value!r}{_meant(value, _VALUES[key])}")
         else:
-            terms[key] = value
+            terms[key] = canonical(value) if key == "ecosystem" else value
     return Wanted(tuple(words), **terms)
 
 
@@ -74,7 +76,12 @@ def _matches(entry: Exposed, wanted: Wanted) -> bool:
     return (
         (not wanted.kev or entry.kev == (wanted.kev == "yes"))
         and (not wanted.source or wanted.source in entry.sources)
+        and (not wanted.ecosystem or any(_is_in(name, wanted.ecosystem) for name in entry.ecosystems))
         and (not wanted.role or bool(entry.endpoints) == (wanted.role == "active"))
         and (not wanted.state or any(state.value == wanted.state for state in entry.endpoints.values()))
         and all(word in entry.cve.lower() or any(word in source for source in entry.sources) for word in wanted.words)
     )
+
+
+def _is_in(ecosystem: str, wanted: str) -> bool:
+    return wanted in (ecosystem, base_of(ecosystem))

@@ -12,16 +12,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brakeline.advisories.ecosystems import SYSTEMS, UNSORTED, Key, canonical, key_of, name_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
+from brakeline.exposure.authority import settled
 from brakeline.exposure.model import UNREADABLE, Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import is_modular, speaks_of
 from brakeline.exposure.units import ecosystem_of, is_installed, role_of, unit_of
 
+if TYPE_CHECKING:
+    from brakeline.advisories.osv.model import Span
+
+KEPT_MAX = 500_000  # units whose answers go from book to book; more are versions that nobody has any more
 OPEN = frozenset(("fixed", "open", "deferred"))  # states that make findings
 
 
@@ -57,7 +62,7 @@ class Shelf:
         self.dismissed: list[tuple[Advisory, str, str]] = []
         self.others: list[Interval] = []
         simple: list[Interval] = []
-        for interval in self._intervals(list(rows)):
+        for interval in self._intervals(settled(list(rows), order)):
             row = interval.row
             plain = interval.fixed is not None and interval.introduced is None and interval.last is None
             modular = self._rpm and is_modular(row.fixed, row.module)
@@ -132,38 +137,85 @@ def _lowest(intervals: list[Interval]) -> list[Interval]:
     return list(found.values())
 
 
-class Book:
-    """All rows that are known, by (ecosystem, source); shelves are sorted when first used."""
+Name = tuple[str, str]  # ecosystem, and source as units have it
 
-    __slots__ = ("_cache", "_rows", "_shelves", "ecosystems", "kev")
+
+class Book:
+    """All rows that are known, by (ecosystem, source); shelves are sorted when first used.
+
+    Spans become rows when somebody has their package: of a registry's hundred thousands a fleet has a few hundred.
+    """
+
+    __slots__ = ("_cache", "_merged", "_rows", "_shelves", "_spans", "ecosystems", "kev")
 
     def __init__(
-        self, rows: Iterable[Advisory], kev: frozenset[str] = frozenset(), ecosystems: frozenset[str] = frozenset()
+        self,
+        rows: Iterable[Advisory],
+        kev: frozenset[str] = frozenset(),
+        ecosystems: frozenset[str] = frozenset(),
+        spans: Iterable[Span] = (),
     ) -> None:
-        """`ecosystems`: releases that are known although no row of theirs is given."""
-        self._rows: dict[tuple[str, str], list[Advisory]] = {}
+        """`ecosystems`: releases that are known although no row of theirs is given. `spans`: under canonical names."""
+        self._rows: dict[Name, list[Advisory]] = {}
         plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
         for row in rows:
             named = row if row.ecosystem == plain else _named(row)
             if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
                 plain = row.ecosystem
             self._rows.setdefault((named.ecosystem, named.source), []).append(named)
-        self._shelves: dict[tuple[str, str], Shelf] = {}
+        self._spans: dict[Name, list[Span]] = {}
+        for span in spans:
+            self._spans.setdefault((span.ecosystem, span.name), []).append(span)
+        self._merged: dict[Name, list[Advisory]] = {}  # of names with spans
+        self._shelves: dict[Name, Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}
-        self.ecosystems = frozenset(map(canonical, ecosystems)) | {ecosystem for ecosystem, _ in self._rows}
+        self.ecosystems = frozenset(map(canonical, ecosystems)).union(
+            {ecosystem for ecosystem, _ in self._rows}, {ecosystem for ecosystem, _ in self._spans}
+        )
         self.kev = kev
 
     def shelf(self, ecosystem: str, source: str) -> Shelf | None:
         """The rows of one source package; None if no advisory speaks of it."""
         name = (ecosystem, source)
         found = self._shelves.get(name)
-        if found is None and name in self._rows:
-            found = self._shelves[name] = Shelf(self._rows[name], ecosystem)
+        if found is None and (rows := self.rows_of(*name)):
+            found = self._shelves[name] = Shelf(rows, ecosystem)
         return found
 
     def rows_of(self, ecosystem: str, source: str) -> list[Advisory]:
         """Every row of one package, also those that make no finding; names are canonical."""
-        return self._rows.get((ecosystem, source), [])
+        name = (ecosystem, source)
+        spans = self._spans.get(name)
+        if spans is None:
+            return self._rows.get(name, [])
+        found = self._merged.get(name)
+        if found is None:
+            from brakeline.exposure.spans import rows_of  # most runs of `exposure assess` have none
+
+            found = self._merged[name] = [*self._rows.get(name, ()), *rows_of(spans)]
+        return found
+
+    def differing(self, before: Book) -> frozenset[Name]:
+        """Names of packages that the two do not say the same of."""
+        return frozenset(
+            name
+            for mine, theirs in ((self._rows, before._rows), (self._spans, before._spans))
+            for name in mine.keys() | theirs.keys()
+            if mine.get(name) != theirs.get(name)
+        )
+
+    def keep(self, before: Book) -> frozenset[Name]:
+        """Take over what `before` has worked out of every name that says the same; gives the others.
+
+        So a corrected range costs what its one package costs, whatever else is known.
+        """
+        changed = self.differing(before)
+        # Copies first: somebody may be asking `before` in another thread, which adds to it.
+        self._merged |= {name: rows for name, rows in before._merged.copy().items() if name not in changed}
+        self._shelves |= {name: shelf for name, shelf in before._shelves.copy().items() if name not in changed}
+        answers = before._cache.copy() if len(before._cache) < KEPT_MAX else {}
+        self._cache |= {u: rows for u, rows in answers.items() if (u.ecosystem, u.source) not in changed}
+        return changed
 
     def open_rows(self, unit: Unit) -> tuple[Advisory, ...]:
         """Rows that stand open for `unit`, by CVE; remembered, because a fleet has few distinct units."""
@@ -189,6 +241,10 @@ Judged = tuple[list[tuple[Installed, Unit, Role]], tuple[NotAssessed, ...]]
 def judge(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str = "") -> Judged:
     """Each installed package as its unit and role, or as not assessed; the step before the rows are looked up."""
     present = [item for item in items if is_installed(item.state)]
+    gap = kernels.missing(present, kernel, order_of(ecosystem))
+    runs = kernels.running(present, kernel, order_of(ecosystem)) if gap else None
+    if runs is not None:  # judged by what it says of itself
+        present, gap = [*present, runs], None
     judged: list[tuple[Installed, Unit, Role]] = []
     missing: list[NotAssessed] = []
     for item in present:
@@ -197,7 +253,6 @@ def judge(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str = 
             missing.append(unit)
         else:
             judged.append((item, unit, role_of(item, unit, kernel)))
-    gap = kernels.missing(present, kernel, order_of(ecosystem))
     return judged, (*missing, gap) if gap else tuple(missing)
 
 
@@ -227,7 +282,7 @@ def assess(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str =
             findings.append(
                 Finding(
                     item.package, unit.source, unit.version, row.cve, row.fixed, row.dist, row.date,
-                    unit.version, item.version, role.value, row.cve in kev, unit.ecosystem,
+                    unit.version, item.version, role.value, row.cve in kev, unit.ecosystem, row.id,
                 )
             )  # fmt: skip
     return Assessment(tuple(findings), missing, len(judged) + len(missing), tuple(_dismissed(judged, book)))

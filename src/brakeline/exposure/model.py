@@ -85,6 +85,7 @@ class Finding(NamedTuple):
     role: str = "active"  # a Role
     kev: bool = False
     ecosystem: str = DEBIAN_12  # whose order `installed` and `fixed` are to be compared in
+    advisory: str = ""  # the vendor's own advisory, where it has one: "ALSA-2024:1234", "GHSA-…"
 
 
 class Dismissed(NamedTuple):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from brakeline.advisories.ecosystems import SYSTEMS, key_of, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, key_of, names_binaries, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
@@ -42,9 +42,10 @@ def candidate_source(item: Installed, candidate: str) -> str | None:
     return bare[len(prefix) :]
 
 
-def candidate_key(item: Installed, candidate: str, ecosystem: str = DEBIAN_12) -> Any:
-    """Key of `candidate_source`; `NEWEST` where it is not known."""
-    source, key = candidate_source(item, candidate), key_of(ecosystem)
+def candidate_key(item: Installed, candidate: str, ecosystem: str = DEBIAN_12, *, binary: bool = False) -> Any:
+    """Key of `candidate_source`; `NEWEST` where it is not known. `binary`: advisories speak of the binary's version,
+    which is the candidate itself, with its epoch."""
+    source, key = candidate if binary else candidate_source(item, candidate), key_of(ecosystem)
     try:
         return NEWEST if source is None or key is None else key(source)
     except BadVersion:
@@ -68,7 +69,9 @@ def offers(judged: Iterable[tuple[Installed, Unit, Role]], pending: Iterable[Pen
         update = updates.get((item.package, item.architecture))
         if update is not None:
             state = FindingState.FIXABLE if update.state in _INSTALLABLE else FindingState.BLOCKED
-            offered = Offered(candidate_key(item, update.candidate, unit.ecosystem), state, update.reason)
+            binary = names_binaries(unit.ecosystem)
+            key = candidate_key(item, update.candidate, unit.ecosystem, binary=binary)
+            offered = Offered(key, state, update.reason)
         elif image and role is Role.CARRIER and kernels.is_image(item.package, order):
             key = (key_of(unit.ecosystem) or str)(unit.version)
             offered = Offered(key, FindingState.REBOOT, f"{item.package} is installed, not running")

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Final
 
+from brakeline.advisories.model import Advisory
 from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import epss_note
 from brakeline.core.errors import NotFound
@@ -29,12 +31,13 @@ from brakeline.exposure.answers import (
 from brakeline.exposure.closing import closing
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.listing import parse, selected
-from brakeline.exposure.match import assess, judge
+from brakeline.exposure.match import OPEN, assess, judge
 from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranking import Ranking
 from brakeline.exposure.ranks import Rank, of_finding, ranked
+from brakeline.exposure.spans import rows_of
 from brakeline.exposure.store import EndpointExposure
 from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_ended, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
@@ -69,7 +72,8 @@ class ExposureService(Ranking):
             times = await store.source_times(conn, endpoint_id)
         refreshed = lists_known(detail, bool(pending))
         sources = {(f.ecosystem, f.source) for f in answer.findings}
-        rows = {(r.ecosystem, r.source, r.cve, r.fixed): r for name in sources for r in self._book.rows_of(*name)}
+        said = (r for name in sources for r in self._book.rows_of(*name) if r.state in OPEN)
+        rows = {(r.ecosystem, r.source, r.cve, r.fixed): r for r in said}
         now, internet, found = self.known_now(known), INTERNET_TAG in detail.summary.tags, []
         for finding in answer.findings:
             name = (finding.ecosystem, finding.source)
@@ -117,6 +121,8 @@ class ExposureService(Ranking):
             feeds=known.feeds,
             limits=self.limits(known),
             priorities=_by_level(ranks[entry.cve].priority.level for entry in active),
+            ecosystems=dict(sorted(Counter(name for entry in active for name in entry.ecosystems).items())),
+            not_assessed=dict(sorted(Counter(n.code for view in views.values() for n in view.not_assessed).items())),
         )
 
     async def vulnerabilities(
@@ -136,17 +142,25 @@ class ExposureService(Ranking):
     async def vulnerability(self, principal: Principal, cve: str) -> VulnerabilityDetail:
         """One CVE: what is said about it, and every endpoint that has it. `NotFound` if no advisory names it."""
         principal.require("exposure.read")
-        cve = cve.strip().upper()
-        rows = await self._advisories.advisories_of(cve)
-        if not rows:
+        cve = cve.strip().upper() if cve.strip()[:4].upper() == "CVE-" else cve.strip()
+        rows = await self._said_of(cve)
+        corrected = await self._advisories.corrections_of(sorted({cve, *(row.id for row in rows if row.id)}))
+        if not rows and not corrected:
             raise NotFound("no advisory that is loaded names it", cve=cve[:40])
         known, entries, ranks = await self._ranked(principal.tenant_id)
         entry = entries.get(cve) or Exposed(cve, cve in known.exploited)
         rank = ranks.get(cve) or ranked([entry], self.known_now(known), frozenset(), {})[cve]
         return VulnerabilityDetail(
             _vulnerability(entry, known, rank), tuple(rows), tuple(await self._affected(principal.tenant_id, entry)),
-            self.limits(known),
+            self.limits(known), tuple(corrected),
         )  # fmt: skip
+
+    async def _said_of(self, cve: str) -> list[Advisory]:
+        """Every row that speaks of one CVE, or of a vulnerability by its advisory's id."""
+        rows, spans = await self._advisories.advisories_of(cve)
+        packages = groupby(spans, key=lambda span: (span.ecosystem, span.name))
+        said = [row for _, of in packages for row in rows_of(list(of)) if cve in (row.cve, row.id, *row.aliases)]
+        return [*rows, *(row._replace(cve=cve) for row in dict.fromkeys(said))]
 
     async def closing(self, tenant_id: str, pins: Mapping[str, Mapping[str, str]]) -> Closing:
         """What updates would close: `pins` = endpoint id -> {package: version}. For other slices."""
@@ -188,11 +202,14 @@ class ExposureService(Ranking):
                 continue
             state = entry.endpoints.get(endpoint_id)
             for unit, role in sorted(views[endpoint_id].keys):
-                if unit.source in entry.sources and (role is Role.ACTIVE or state is None):
+                if unit.source not in entry.sources or not (role is Role.ACTIVE or state is None):
+                    continue
+                row = next((row for row in self._book.open_rows(unit) if row.cve == entry.cve), None)
+                if row is not None:
                     found.append(
                         Affected(
                             endpoint_id, endpoint.hostname, endpoint.region, state.value if state else "carrier",
-                            unit.source, unit.version, entry.fixed[unit.source],
+                            unit.source, unit.version, row.fixed, unit.ecosystem, row.id,
                         )
                     )  # fmt: skip
         return sorted(found, key=lambda a: (a.hostname, a.endpoint_id, a.source))
@@ -225,7 +242,7 @@ def _vulnerability(entry: Exposed, known: Knowledge, rank: Rank) -> Vulnerabilit
     return Vulnerability(
         entry.cve, entry.kev, exploited.due if exploited else "", tuple(sorted(entry.sources)), dict(entry.fixed),
         len(entry.endpoints), len(entry.carriers - entry.endpoints.keys()), states, rank.priority, *_scores(rank),
-        rank.facts.severity.vector if rank.facts.severity else "",
+        rank.facts.severity.vector if rank.facts.severity else "", tuple(sorted(entry.ecosystems)),
     )  # fmt: skip
 
 

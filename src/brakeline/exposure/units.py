@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 
-from brakeline.advisories.ecosystems import SYSTEMS, canonical, name_of, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, canonical, name_of, names_binaries, order_of
 from brakeline.exposure import kernels
 from brakeline.exposure.model import Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import stream_of
 
 # The vendor's own names for its repositories, as each package manager tells them: a label of apt, an id of dnf (of
-# "anaconda", the installer, too), a vendor tag of rpm, a repository of pacman.
+# "anaconda", the installer, too), a vendor tag of rpm, a repository of pacman. pip and npm say no more than that it was
+# them: they do not keep from which index a package came.
 _RED_HAT_REPOSITORIES = frozenset((
     "anaconda", "baseos", "appstream", "crb", "powertools", "extras", "highavailability", "resilientstorage", "nfv",
     "rt", "sap", "saphana",
@@ -35,15 +36,13 @@ VENDOR_ORIGINS = {
     "rhel": frozenset(("Red Hat", "Red Hat, Inc.")),
     "fedora": frozenset(("Fedora", "Fedora Project", "fedora", "updates", "anaconda")),
     "opensuse-leap": frozenset(("openSUSE", "SUSE LLC <https://www.suse.com/>")),
+    "opensuse-tumbleweed": frozenset(("openSUSE",)),
     "sles": frozenset(("SUSE", "SUSE LLC <https://www.suse.com/>")),
     "alpine": frozenset(("Alpine", "Alpine Linux")),
     "arch": frozenset(("Arch", "Arch Linux", "core", "extra", "multilib")),
-    "pypi": frozenset(("PyPI",)),
+    "pypi": frozenset(("PyPI", "pip")),
     "npm": frozenset(("npm",)),
 }
-BINARY_NAMED = frozenset((  # whose advisories name binary packages, not the sources that they come from
-    "almalinux", "sles", "opensuse-leap", "opensuse-tumbleweed",
-))  # fmt: skip
 BACKPORT_MARK = "~bpo"
 _CARRIER_ENDINGS = {"deb": ("-doc", "-dbgsym", "-dbg"), "rpm": ("-doc", "-debuginfo", "-debugsource"), "apk": ("-doc",)}
 
@@ -85,7 +84,7 @@ def unit_of(item: Installed, ecosystem: str) -> Unit | NotAssessed:
         return _not(item, "third_party", f"comes from {item.origin}: the advisories of {vendor} do not speak of it")
     if order == "deb" and "-signed" in item.source:
         return _signed(item, own)
-    if vendor in BINARY_NAMED:
+    if names_binaries(own):
         return Unit(own, item.package, item.version, stream_of(item.module))
     module = stream_of(item.module) if item.module else ""
     return Unit(own, item.source if order in SYSTEMS else name_of(own, item.source), item.source_version, module)

@@ -50,7 +50,9 @@ class Upkeep:
             before, self._known = self._known, await self._advisories.knowledge()
             if before is not None and before.fingerprint == self._known.fingerprint:
                 return self._known  # only scores are new: no finding moved
-            self._book = Book(self._known.rows, frozenset(self._known.exploited))
+            book = Book(self._known.rows, frozenset(self._known.exploited), spans=self._known.spans)
+            book.keep(self._book)
+            self._book = book
         elif feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
             self._known = replace(self._known, feeds=feeds)
         return self._known
@@ -163,5 +165,5 @@ def release_ended(detail: EndpointDetail, why: str) -> tuple[NotAssessed, ...]:
 def as_installed(package: Package) -> Installed:
     return Installed(
         package.name, package.source or package.name, package.source_version or package.version, package.version,
-        package.architecture, package.state, package.origin, package.ecosystem,
+        package.architecture, package.state, package.origin, package.ecosystem, package.module, package.owner,
     )  # fmt: skip

@@ -32,6 +32,7 @@ from brakeline.advisories.osv.carrying import Carrying
 from brakeline.advisories.osv.rates import BURST, Rates
 from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.cli import assess
 from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
 from brakeline.platform.database import Database
@@ -95,13 +96,14 @@ async def test_a_broken_an_older_and_a_shrunken_file_leave_what_is_live(importin
     assert len((await ask(api, demo())).json()["vulns"]) == 10
 
 
-async def test_a_new_version_takes_the_place_of_the_old_and_assesses_nobody(importing: Importing, api: FastAPI) -> None:
-    before = await importing._advisories.fingerprint()
+async def test_a_new_version_takes_the_place_of_the_old_for_findings_too(importing: Importing, api: FastAPI) -> None:
+    before = [await importing._advisories.fingerprint()]
     await importing.import_file(OWNER, "osv-pypi", file_of(document("PYSEC-2023-1")))
+    before.append(await importing._advisories.fingerprint())
     await importing.import_file(OWNER, "osv-pypi", file_of(document("PYSEC-2023-1", fixed="0.5", day="2023-02-01")))
     assert (await ask(api, demo())).json() == {}
     assert (await ask(api, demo("0.4"))).json()["vulns"][0]["modified"] == "2023-02-01T00:00:00Z"
-    assert await importing._advisories.fingerprint() == before
+    assert len({*before, await importing._advisories.fingerprint()}) == 3
 
 
 async def test_almalinux_whole_and_asked_by_its_minor_release(importing: Importing, api: FastAPI) -> None:
@@ -210,10 +212,11 @@ async def test_a_bundle_of_one_cell_is_imported_by_another(
     assert (await ask(api, demo())).json() == before
 
 
-async def test_the_real_pip_audit_asks_this_server(run: Run, tmp_path: Path) -> None:
+async def audited(run: Run, tmp_path: Path, requirements: str) -> dict[str, dict[str, Any]]:
+    """What the real pip-audit finds in pinned requirements, asking this server: package -> advisory -> what it says."""
     require(find_spec("pip_audit") is not None, "pip-audit (requirements/dev.lock)")
     assert (await run("content", "import", "osv-pypi", str(DATA / "osv-pypi.jsonl.zst")))[0] == 0
-    (tmp_path / "old.txt").write_text("jinja2==2.10\nflask==0.12\nrequests==2.19.0\nidna==3.10\n")
+    (tmp_path / "old.txt").write_text(requirements)
     context = json.loads((tmp_path / "context.json").read_text())
     command = [
         sys.executable, "-m", "pip_audit", "-s", "osv", "--osv-url", f"{context['url']}/v1/query", "--no-deps",
@@ -225,9 +228,31 @@ async def test_the_real_pip_audit_asks_this_server(run: Run, tmp_path: Path) -> 
         subprocess.run, command, capture_output=True, text=True, env=environment, check=False, timeout=240
     )
     assert done.returncode == 1, done.stderr  # vulnerabilities were found
-    found = {d["name"]: {v["id"]: v for v in d["vulns"]} for d in json.loads(done.stdout)["dependencies"]}
+    return {d["name"]: {v["id"]: v for v in d["vulns"]} for d in json.loads(done.stdout)["dependencies"]}
+
+
+async def test_the_real_pip_audit_asks_this_server(run: Run, tmp_path: Path) -> None:
+    found = await audited(run, tmp_path, "jinja2==2.10\nflask==0.12\nrequests==2.19.0\nidna==3.10\n")
     assert found["jinja2"]["PYSEC-2019-217"]["fix_versions"] == ["2.10.1"]
     assert "CVE-2019-10906" in found["jinja2"]["PYSEC-2019-217"]["aliases"]
     assert len(found["requests"]) >= 1
     assert len(found["flask"]) >= 1
     assert found["idna"] == {}
+
+
+@pytest.mark.long
+async def test_pip_audit_and_the_matcher_find_the_same_in_a_real_application(run: Run, tmp_path: Path) -> None:
+    """Whole sets: what pip-audit says of Salt's 243 pins, and what `exposure assess` says of them by the same file."""
+    inventory, feed = DATA.parent / "exposure/inventory-salt-pypi.jsonl", DATA / "osv-pypi.jsonl.zst"
+    pins = [json.loads(line) for line in inventory.read_text().splitlines()]
+    found = await audited(run, tmp_path, "".join(f"{p['package']}=={p['version']}\n" for p in pins))
+    theirs = set()
+    for name, vulns in found.items():
+        for id_, vuln in vulns.items():
+            cves = {each for each in (id_, *vuln["aliases"]) if each.startswith("CVE-")}
+            theirs |= {(name.lower(), cve) for cve in cves or {id_}}
+    document = json.loads(
+        assess.run(assess.parse(["--inventory", str(inventory), "--advisories", str(feed), "--json"]))
+    )
+    ours = {(f["package"].lower(), f["cve"]) for f in document["findings"]}
+    assert (ours - theirs, theirs - ours, len(ours)) == (set(), set(), 28)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support_feeds import importing_of
 from tests.support_fleet import SmallFleet, deb
 from tests.support_people import House, new_house
 
@@ -21,6 +22,7 @@ from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
+from brakeline.protocol.messages import Package
 from brakeline.tenancy.model import Principal, system_principal
 
 Row = dict[str, str]
@@ -229,4 +231,52 @@ async def test_acts_are_in_the_audit_log(world: World, database: Database) -> No
     await world.holding.accept(world.owner, "small", held.sha256)
     async with database.tenant(world.owner.tenant_id) as conn:
         rows = await conn.fetch("SELECT action FROM brakeline.audit_entry WHERE action LIKE 'content.%' ORDER BY 1")
-    assert [r["action"] for r in rows] == ["content.accept", "content.refuse"]
+    assert [r["action"] for r in rows] == ["content.accept", "content.live", "content.refuse"]
+
+
+def pypi(count: int, day: int, *, withdrawn: bool = False) -> bytes:
+    """A registry's file with as many advisories of one package."""
+    at = f"2026-11-{day:02}T00:00:00Z"
+    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0"}]}]
+    affected = [{"package": {"ecosystem": "PyPI", "name": "flask"}, "ranges": ranges}]
+    more = {"modified": at, "affected": affected, **({"withdrawn": at} if withdrawn else {})}
+    return "\n".join(
+        json.dumps({"id": f"PYSEC-{n}", "aliases": [f"CVE-2026-{n}"], **more}) for n in range(count)
+    ).encode()
+
+
+async def test_a_vendor_s_record_that_calls_everything_harmless_is_held_even_the_first_time(
+    world: World, database: Database
+) -> None:
+    """A new source beside the old one takes findings away as a new version of the old one would."""
+    importing = importing_of(database, world.clock, world.advisories, world.owner.tenant_id)
+    harmless = {"releases": {"bookworm": {"status": "resolved", "fixed_version": "0"}}}
+    tracker = json.dumps({"curl": {row["cve"]: harmless for row in CURL}}).encode()
+    state = await importing.import_file(world.owner, "debian-tracker", tracker, "2026-11-20")
+    assert "held" in state.problem
+    assert await world.open_cves() == 200
+    (held,) = (await world.holding.content(world.owner)).held
+    assert (held.feed, held.kind, held.flips.lost) == ("debian-tracker", LOSSES, 600)
+
+
+async def test_what_a_registry_withdraws_all_at_once_is_held_and_what_it_adds_to_nothing_known_is_not(
+    world: World, database: Database
+) -> None:
+    importing = importing_of(database, world.clock, world.advisories, world.owner.tenant_id)
+    endpoints = await world.fleet.service.list_endpoints(world.owner, limit=9)
+    for each in endpoints.items:
+        flask = Package("flask", "pypi-x", "1.0", "flask", "1.0", ecosystem="pypi")
+        await world.fleet.inventory(each.id, [deb("curl", "1.0-1"), flask])
+    assert not (await importing.import_file(world.owner, "osv-pypi", pypi(100, 1))).problem
+    await world.exposure.reconcile([world.owner.tenant_id])
+    assert await world.open_cves() == 300
+    state = await importing.import_file(world.owner, "osv-pypi", pypi(100, 2, withdrawn=True))
+    assert "take away more findings" in state.problem
+    assert await world.open_cves() == 300
+
+    few = pypi(95, 3) + b"\n" + b"\n".join(pypi(100, 3, withdrawn=True).splitlines()[95:])
+    assert not (await importing.import_file(world.owner, "osv-pypi", few)).problem
+    assert await world.open_cves() == 295
+    async with database.tenant(world.owner.tenant_id) as conn:
+        told = await conn.fetch("SELECT before, after FROM brakeline.audit_entry WHERE action = 'content.live'")
+    assert [(json.loads(t["before"])["before"], json.loads(t["after"])["lost"]) for t in told] == [(900, 15)]

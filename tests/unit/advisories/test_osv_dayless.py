@@ -50,14 +50,32 @@ def secdb(document: Any, day: str = DAY) -> list[tuple[str, str, str]]:
 def test_debian_s_releases_by_number_with_what_is_open_and_what_never_was_affected() -> None:
     assert tracker(TRACKER) == [
         ("debian:12", "CVE-2024-1", "fixed", "7.88.1-10+deb12u5"),
-        ("debian:11", "CVE-2024-1", "open", ""),
+        ("debian:11", "CVE-2024-1", "deferred", ""),
         ("debian:12", "CVE-2024-2", "not_affected", ""),
         ("debian:12", "TEMP-0000000-ABCDEF", "open", ""),
     ]
     rows = read("debian-tracker", json.dumps(TRACKER).encode(), DAY).spans
+    assert [r.reason for r in rows if r.state == "deferred"] == ["no-dsa: Minor"]
     asked = question({"package": {"purl": "pkg:deb/debian/curl@7.88.1-10+deb12u5?distro=bookworm"}})
     mine = [r for r in rows if r.ecosystem == asked.ecosystem]
     assert [found[0].id for found in page(asked, mine).found] == ["TEMP-0000000-ABCDEF"]
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "reason"),
+    [
+        ({"nodsa": "Minor issue", "nodsa_reason": "postponed"}, "deferred", "no-dsa, postponed: Minor issue"),
+        ({"nodsa": "Too intrusive", "nodsa_reason": "ignored"}, "deferred", "no-dsa, ignored: Too intrusive"),
+        ({"urgency": "unimportant"}, "deferred", "unimportant: no security impact"),
+        ({"urgency": "low"}, "open", ""),
+    ],
+)
+def test_what_debian_does_not_mean_to_repair_soon_is_deferred_with_its_reason(
+    said: dict[str, str], state: str, reason: str
+) -> None:
+    document = {"curl": {"CVE-2024-1": {"releases": {"bookworm": {"status": "open", **said}}}}}
+    (row,) = read("debian-tracker", json.dumps(document).encode(), DAY).spans
+    assert (row.state, row.reason) == (state, reason)
 
 
 def test_alpine_s_fixes_the_highest_of_one_flaw_closes_it() -> None:

@@ -250,3 +250,23 @@ def test_bytes_and_damaged_archives_are_refused(feed: str, junk: bytes, at: int,
         read(feed, bytes(packed))
     with contextlib.suppress(BadFeed):
         read(feed, b'{"brakeline_bundle":' + junk)
+
+
+def test_suse_s_documents_are_rows_of_the_binaries_that_they_list() -> None:
+    """Built from the shape that SUSE publishes; else `libcurl4` would be safe because its source is named `curl`."""
+    affected = {
+        "package": {"ecosystem": "SUSE:Linux Enterprise Server 15 SP5", "name": "curl"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "8.0.1-150400.5.26.1"}]}],
+        "ecosystem_specific": {"binaries": [{"curl": "8.0.1-150400.5.26.1", "libcurl4": "8.0.1-150400.5.26.1"}]},
+    }
+    head = {"id": "SUSE-SU-2023:4044-1", "modified": "2023-10-11T00:00:00Z", "related": ["CVE-2023-38545"]}
+    rows, _ = spans({**head, "affected": [affected]}, "suse")
+    assert [(r.ecosystem, r.name, r.fixed, r.part, r.related) for r in rows] == [
+        ("sles:15.5", "curl", "8.0.1-150400.5.26.1", 0, ("CVE-2023-38545",)),
+        ("sles:15.5", "libcurl4", "8.0.1-150400.5.26.1", 0, ("CVE-2023-38545",)),
+    ]
+    for strange in ({"binaries": 7}, {"binaries": [7]}, {"binaries": [{"": "1"}]}, {"binaries": [{"x": ""}]}):
+        with pytest.raises(ValueError, match=r"binar|version|object"):
+            spans({**head, "affected": [{**affected, "ecosystem_specific": strange}]}, "suse")
+    plain, _ = spans({**head, "affected": [{**affected, "ecosystem_specific": "x"}]}, "suse")
+    assert [r.name for r in plain] == ["curl"]

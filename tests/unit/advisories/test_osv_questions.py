@@ -98,7 +98,7 @@ def test_lists_answer_by_equality_and_what_has_no_place_answers_always() -> None
     listed = ROW._replace(fixed="", versions=("1.0", "1.1"))
     assert [holds(listed, v) for v in ("1.0", "1.0.0", "1.2")] == [True, True, False]
     assert holds(ROW._replace(fixed="no version"), "99")
-    assert holds(ROW._replace(ecosystem="rubygems"), "99")
+    assert holds(ROW._replace(ecosystem="packagist"), "99")
 
 
 def test_withdrawn_and_not_affected_answer_nothing() -> None:

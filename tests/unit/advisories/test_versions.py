@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_every_vector(ecosystem: str) -> None:
 
 ALPHABET = {
     "npm": "0123.-ab+", "golang": "v0123.-ab+", "nuget": "0123.-aB+", "pypi": "012.!abrcdevpost+",
-    "winget": "012.-ab <>",
+    "winget": "012.-ab <>", "rubygems": "012.-abr",
 }  # fmt: skip
 
 
@@ -108,6 +109,42 @@ def test_winget_s_parts_as_its_source_compares_them(a: list[str], b: list[str]) 
         return
     left, right = map(KEYS["winget"], texts)
     assert (left < right, left == right) == (plain[0] < plain[1], plain[0] == plain[1])
+
+
+GEMS = st.lists(st.sampled_from(["0", "1", "2", "10", "00", "a", "b", "rc", "a1"]), min_size=1, max_size=5)
+
+
+@given(GEMS, GEMS)
+def test_gems_as_ruby_compares_them(a: list[str], b: list[str]) -> None:
+    """The key against the plain rule: segment by segment, what is missing is 0, a word is older than a number."""
+
+    def segments(parts: list[str]) -> list[int | str]:
+        found = [int(s) if s.isdigit() else s for s in re.findall("[0-9]+|[a-z]+", ".".join(["1", *parts]))]
+        first = next((i for i, s in enumerate(found) if isinstance(s, str)), len(found))
+        numbers, words = found[:first], found[first:]
+        for part in (numbers, words):
+            while part and part[-1] == 0:
+                part.pop()
+        return [*numbers, *words]
+
+    one, two = segments(a), segments(b)
+    for n in range(max(len(one), len(two))):
+        x, y = (s[n] if n < len(s) else 0 for s in (one, two))
+        if x != y:
+            plain = (isinstance(x, str) < isinstance(y, str)) - (isinstance(x, str) > isinstance(y, str))
+            plain = plain or ((x > y) - (x < y) if type(x) is type(y) else 0)  # type: ignore[operator]
+            break
+    else:
+        plain = 0
+    left, right = (KEYS["rubygems"](".".join(["1", *parts])) for parts in (a, b))
+    assert (left > right) - (left < right) == plain
+
+
+def test_gems_in_order() -> None:
+    """By the rule of `Gem::Version`; a hyphen is `.pre.`."""
+    texts = ["1.0.a", "1.0.a.2", "1.0.a10", "1.0-alpha", "1.0.rc1", "1.0", "1.0.1", "1.9.3", "1.10", "2"]
+    assert sorted(texts, key=KEYS["rubygems"]) == texts
+    assert KEYS["rubygems"]("1.0.0") == KEYS["rubygems"]("1")
 
 
 @given(st.text("0123456789.-abmrcs", min_size=1, max_size=10), st.text("0123456789.-abmrcs", min_size=1, max_size=10))

@@ -221,7 +221,7 @@ def test_one_inventory_with_packages_of_every_ecosystem(capsys: pytest.CaptureFi
         ({"fixed": "2", "last_affected": "1"}, "not with both"),
         ({"fixed": "", "state": "open", "introduced": "2.0.0", "last_affected": "1.0.0"}, "last_affected is before"),
         ({"fixed": "1.0.0", "introduced": "1.0.0"}, "introduced is not before fixed"),
-        ({"fixed": "1.0.0", "ecosystem": "hex"}, "orders its versions is not known"),
+        ({"fixed": "1.0.0", "ecosystem": "packagist"}, "orders its versions is not known"),
         ({"fixed": "one", "ecosystem": "npm"}, "no version"),
         ({"fixed": "1.0.0", "module": 1}, "row 1 misses or garbles a field"),
     ],

@@ -48,7 +48,7 @@ def test_wrong_usage_is_told(capsys: pytest.CaptureFixture[str], words: list[str
 
 def test_help_names_every_ecosystem(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert "deb, rpm, apk, alpm, pypi, semver, npm, golang, maven, nuget, winget" in capsys.readouterr().out
+    assert "deb, rpm, apk, alpm, pypi, semver, npm, golang, maven, nuget, winget, rubygems" in capsys.readouterr().out
 
 
 def test_bytes_that_are_no_text_spoil_no_other_line() -> None:

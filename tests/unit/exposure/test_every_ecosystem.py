@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakeline.advisories.model import Advisory
+from brakeline.advisories.osv.model import Span
+from brakeline.exposure.closing import closing
 from brakeline.exposure.match import Book, assess
-from brakeline.exposure.model import DISMISSED_SHOWN, Assessment, Dismissed, FindingState, Installed, Role, told
+from brakeline.exposure.model import DISMISSED_SHOWN, Assessment, Dismissed, FindingState, Installed, Role, Unit, told
 from brakeline.exposure.offers import Offered, candidate_key, offers, state_of
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
@@ -92,6 +94,19 @@ def test_egg_info_of_nobody_is_judged_by_the_registry_whatever_its_spelling() ->
 def test_a_namesake_of_another_ecosystem_is_not_accused() -> None:
     rows = [row("pypi", "requests", "99"), row("debian:12", "other", "1")]
     assert answer([item("requests", "2.0-1")], rows, "debian:12").findings == ()
+
+
+@pytest.mark.parametrize(("ecosystem", "origin"), [("pypi", "pip"), ("pypi", "PyPI"), ("pypi", ""), ("npm", "npm")])
+def test_what_pip_and_npm_have_installed_is_judged_by_the_registry(ecosystem: str, origin: str) -> None:
+    found = answer([item("lib", "1.0.0", ecosystem, origin=origin)], [row(ecosystem, "lib", "2.0.0")], "debian:12")
+    assert cves(found) == ["CVE-1"]
+
+
+def test_packages_of_a_container_image_are_judged_by_their_own_release() -> None:
+    rows = [row("debian:12", "curl", "2.0-1"), row("alpine:3.20", "curl", "8.9.1-r1"), row(ALMA, "curl", "9-1")]
+    items = [item("curl", "1.9-1", "debian:12"), item("curl", "8.9.0-r0", "alpine:3.20"), item("curl", "9-1")]
+    found = answer(items, rows, ALMA)
+    assert [(f.ecosystem, f.fixed) for f in found.findings] == [("debian:12", "2.0-1"), ("alpine:3.20", "8.9.1-r1")]
 
 
 def test_a_private_registry_s_namesake_is_third_party() -> None:
@@ -200,8 +215,43 @@ def test_the_kernel_is_the_running_one_and_headers_do_not_run(
         (image.package, image.version): "active", (other.package, other.version): "carrier",
         (headers.package, headers.version): "carrier",
     }  # fmt: skip
-    gap = answer([other], rows, release, kernel)
-    assert [n.code for n in gap.not_assessed] == ["running_kernel_unknown"]
+    alone = answer([other], rows, release, kernel)
+    if release.startswith("opensuse"):  # `uname -r` leaves out the rebuild
+        assert [n.code for n in alone.not_assessed] == ["running_kernel_unknown"]
+    else:
+        assert {(f.version, f.role) for f in alone.findings} == {(image.version, "active"), (other.version, "carrier")}
+
+
+def test_a_kernel_that_was_replaced_in_place_is_judged_by_what_it_says_of_itself() -> None:
+    """The package is at the fix, the machine runs what was there before: that is open until it restarts."""
+    rows = [row("arch", "linux", "6.9.1.arch1-1")]
+    items = [item("linux", "6.9.1.arch1-1")]
+    assert [(f.version, f.role) for f in answer(items, rows, "arch", "6.9.0-arch1-1").findings] == [
+        ("6.9.0.arch1-1", "active")
+    ]
+    assert answer(items, rows, "arch", "6.9.1-arch1-1").findings == ()
+    for strange in ("6.9.0", "x", "-", "6.9.0-arch1-1-zen", "a" * 500, "6.8.0-xanmod"):
+        found = answer(items, rows, "arch", strange)
+        assert found.findings or [n.code for n in found.not_assessed] == ["running_kernel_unknown"], strange
+
+
+def test_an_update_of_a_kernel_closes_what_stands_open_in_the_running_one() -> None:
+    book = Book([row("arch", "linux", "6.9.1.arch1-1")])
+    inventories = {"e": ([item("linux", "6.9.0.arch1-1")], "arch", "6.9.0-arch1-1")}
+    found = closing(inventories, {"e": {"linux": "6.9.1.arch1-1"}}, book)
+    assert (found.before, found.after, found.by_update) == (1, 0, {"linux": 1})
+    assert closing(inventories, {"e": {"linux": "6.9.0.arch1-2"}}, book).after == 1
+
+
+def test_a_book_takes_over_what_says_the_same_and_works_out_the_rest() -> None:
+    first = Book([row("npm", "a", "2.0.0"), row("npm", "b", "2.0.0")], spans=[Span("npm", "c", "X", fixed="2.0.0")])
+    units = [Unit("npm", name, "1.0.0") for name in "abcd"]
+    assert [len(first.open_rows(u)) for u in units] == [1, 1, 1, 0]
+    second = Book([row("npm", "a", "2.0.0"), row("npm", "b", "0.5.0"), row("npm", "d", "2.0.0")],
+                  spans=[Span("npm", "c", "X", fixed="2.0.0")])  # fmt: skip
+    assert second.keep(first) == {("npm", "b"), ("npm", "d")}
+    assert [len(second.open_rows(u)) for u in units] == [1, 0, 1, 1]
+    assert second.shelf("npm", "c") is first.shelf("npm", "c")
 
 
 def test_withdrawn_advisories_accuse_nobody_and_are_told() -> None:
@@ -234,7 +284,7 @@ def test_a_row_that_cannot_be_read_silences_no_other_row() -> None:
 
 
 def test_an_order_that_nobody_knows_is_not_assessed_rather_than_clean() -> None:
-    found = answer([item("plug", "1.0", "hex")], [row("hex", "plug", "2.0")], "debian:12")
+    found = answer([item("plug", "1.0", "packagist")], [row("packagist", "plug", "2.0")], "debian:12")
     assert (found.findings, [n.code for n in found.not_assessed]) == ((), ["no_order"])
 
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from brakeline.advisories.ecosystems import belongs, ecosystem_of, name_of
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import AdvisoryState
 from brakeline.advisories.osv.documents import ALIASES_MAX, ID, RELATED_MAX, TEXT_MAX, TIME, VERSIONS_MAX, encodable
-from brakeline.advisories.osv.ecosystems import belongs, ecosystem_of, name_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
 
 MARK: Final = b'{"brakeline_bundle":'
@@ -92,7 +92,8 @@ def _span(row: Any, wanted: str) -> Span:
     times = (span.published, span.modified, span.withdrawn)
     if not ID.fullmatch(span.id) or span.state not in _STATES or any(t and not TIME.fullmatch(t) for t in times):
         raise ValueError("no id, no state or no time")
-    if ecosystem_of(span.ecosystem) != span.ecosystem or not belongs(span.ecosystem, wanted):
+    span = span._replace(ecosystem=ecosystem_of(span.ecosystem))  # older cells wrote other names
+    if not belongs(span.ecosystem, wanted):
         raise ValueError(f"{span.ecosystem!r} is not {wanted}")
     if not span.name or name_of(span.ecosystem, span.name) != span.name or (span.fixed and span.last_affected):
         raise ValueError("no name, or two ends")

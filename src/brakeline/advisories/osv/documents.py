@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brakeline.advisories.osv.ecosystems import base_of, ecosystem_of, name_of, order_of, sorter
+from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries
 from brakeline.advisories.osv.model import Span
 from brakeline.core.debversion import BadVersion
 
@@ -42,12 +42,13 @@ def spans(document: Any, wanted: str) -> tuple[list[Span], int]:
     for affected in _list(document.get("affected", []), "affected", AFFECTED_MAX):
         package = _dict(_dict(affected, "affected").get("package"), "package")
         ecosystem = ecosystem_of(_text(package.get("ecosystem"), "ecosystem"))
-        if base_of(ecosystem) != wanted:
+        if not belongs(ecosystem, wanted):
             elsewhere += 1
             continue
         name = name_of(ecosystem, _text(package.get("name"), "name"))
-        for row in _intervals(affected, head._replace(ecosystem=ecosystem, name=name)):
-            part = parts[ecosystem, name] = parts.get((ecosystem, name), -1) + 1
+        found = list(_intervals(affected, head._replace(ecosystem=ecosystem, name=name)))
+        for row in _binaries(affected, found) if names_binaries(ecosystem) else found:
+            part = parts[ecosystem, row.name] = parts.get((ecosystem, row.name), -1) + 1
             rows.append(row._replace(part=part))
     return rows, elsewhere
 
@@ -56,14 +57,20 @@ def _head(document: dict[str, Any]) -> Span:
     id_ = _text(document.get("id"), "id")
     if not ID.fullmatch(id_):
         raise ValueError(f"no id: {id_[:60]!r}")
-    aliases = [_text(a, "alias") for a in _list(document.get("aliases") or [], "aliases", ALIASES_MAX)]
+    aliases = {_text(a, "alias") for a in _list(document.get("aliases") or [], "aliases", ALIASES_MAX)} - {id_}
+    related = {
+        _text(each, "related")
+        for of in ("related", "upstream")
+        for each in _list(document.get(of) or [], of, RELATED_MAX)
+    }
     withdrawn = document.get("withdrawn")
     return Span(
-        "", "", id_, aliases=tuple(sorted({a for a in aliases if a != id_})),
+        "", "", id_, aliases=tuple(sorted(aliases)),
         state="withdrawn" if withdrawn is not None else "open", severity=vector(document.get("severity")),
         published=time_of(document.get("published"), "published", needed=False),
         modified=time_of(document.get("modified"), "modified"),
         withdrawn=time_of(withdrawn, "withdrawn", needed=False), summary=_summary(document),
+        related=tuple(sorted(related - aliases - {id_})),
     )  # fmt: skip
 
 
@@ -93,6 +100,23 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
         found = [row._replace(versions=versions)]
     for span in found:
         yield span._replace(module=module_of(span))
+
+
+def _binaries(affected: dict[str, Any], found: list[Span]) -> Iterator[Span]:
+    """SUSE's documents name a source and list its binaries with their versions: these are what is installed."""
+    specific = affected.get("ecosystem_specific")
+    listed = specific.get("binaries") if type(specific) is dict else None
+    versions = [
+        (_text(name, "binary"), _text(version, "version"))
+        for each in _list(listed or [], "binaries", AFFECTED_MAX)
+        for name, version in _dict(each, "binaries").items()
+    ]
+    row = found[0]
+    if not versions or not row.fixed:
+        yield from found
+        return
+    for name, version in dict.fromkeys(versions):
+        yield row._replace(name=name, introduced="", fixed=version)
 
 
 def _events(each: dict[str, Any]) -> list[tuple[str, str]]:
@@ -128,7 +152,7 @@ def _span(row: Span, begun: str, kind: str, version: str) -> Span:
 
 
 def _sorted(events: list[tuple[str, str]], ecosystem: str) -> list[tuple[str, str]]:
-    key = sorter(ecosystem)
+    key = key_of(ecosystem)
     if key is None or len(events) <= 2:
         return sorted(events, key=lambda e: e[0] != "introduced") if len(events) <= 2 else events
     try:
@@ -141,7 +165,7 @@ def _sorted(events: list[tuple[str, str]], ecosystem: str) -> list[tuple[str, st
 
 def _ordered(found: list[Span]) -> bool:
     """Whether every bound has a place in its ecosystem's order."""
-    order = order_of(found[0].ecosystem)
+    order = compare_of(found[0].ecosystem)
     try:
         return order is not None and all(
             order(v, v) == 0 for span in found for v in (span.introduced, span.fixed, span.last_affected) if v

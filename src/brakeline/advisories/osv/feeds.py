@@ -11,6 +11,7 @@ import json
 import re
 from typing import Final
 
+from brakeline.advisories.ecosystems import canonical
 from brakeline.advisories.importers import BadFeed, unpacked
 from brakeline.advisories.osv import bundle, documents, rustsec, secdb, tracker
 from brakeline.advisories.osv.archive import ZIP_MAGIC, zipped
@@ -26,10 +27,9 @@ SECDB: Final = re.compile(r"alpine-(v[0-9]{1,2}\.[0-9]{1,2}|edge)-(main|communit
 DAY: Final = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
 LIMITS: Final = {
     RUSTSEC: "RustSec of {day} knows crates of crates.io that were reported to it, no private ones.",
-    TRACKER: "Debian's tracker of {day} knows what was judged by then; what is ignored or postponed is open here.",
+    TRACKER: "Debian's tracker of {day} knows what was judged by then.",
     "alpine": "{feed} of {day} knows fixes of Alpine alone: nothing that is open, and no other repository.",
-    "osv": "{feed} of {day} knows what its database had by then; ranges of commits are left out, and no inventory is "
-    "matched with it: it answers questions (POST /v1/query).",
+    "osv": "{feed} of {day} knows what its database had by then; ranges of commits are left out.",
 }
 
 
@@ -50,7 +50,7 @@ def wanted_of(feed: str) -> str:
         return vendor.base
     if feed == RUSTSEC:
         return "crates.io"
-    return feed.partition("-")[0] if dayless(feed) else feed.removeprefix("osv-")
+    return canonical(feed.partition("-")[0] if dayless(feed) else feed.removeprefix("osv-"))
 
 
 def limits_of(feed: str, day: str) -> str:

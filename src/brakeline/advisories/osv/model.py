@@ -16,7 +16,7 @@ DOCUMENTS_MAX: Final = 400_000  # npm, today's largest, is about 220,000
 class Span(NamedTuple):
     """One row: advisory x package x interval."""
 
-    ecosystem: str  # "pypi", "almalinux:9": OSV's name in small letters, with the release where there is one
+    ecosystem: str  # "pypi", "almalinux:9": by `advisories.ecosystems`, with the release where there is one
     name: str
     id: str  # of the advisory, in its maker's words: "PYSEC-2024-1"
     part: int = 0  # intervals of one package in one advisory are counted

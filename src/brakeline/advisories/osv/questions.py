@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+from brakeline.advisories.ecosystems import compare_of, ecosystem_of, name_of, order_of, shown
 from brakeline.advisories.osv.documents import MODULE, TEXT_MAX, encodable
-from brakeline.advisories.osv.ecosystems import ORDER, base_of, ecosystem_of, name_of, order_of, shown
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.purl import package
 from brakeline.core.debversion import BadVersion
@@ -78,7 +78,7 @@ def _question(body: Mapping[str, Any], said: Mapping[str, Any]) -> Question:
     if not ecosystem or not name:
         raise ValueError("ecosystem and name are needed, or purl")
     ecosystem = ecosystem_of(ecosystem)
-    order = order_of(ecosystem)
+    order = compare_of(ecosystem)
     if version and order is not None:
         order(version, version)
     return Question(ecosystem, name_of(ecosystem, name), version, module, after)
@@ -111,7 +111,7 @@ def speaking(asked: Question, rows: list[Span]) -> list[Span]:
     live = [row for row in rows if row.state in ("fixed", "open", "deferred")]
     if not asked.version:
         return live
-    if ORDER.get(base_of(asked.ecosystem)) == "rpm":
+    if order_of(asked.ecosystem) == "rpm":
         live = _same_build(asked, live)
         fixes = [row for row in live if row.fixed and not row.introduced]
         if fixes and not all(holds(row, asked.version) for row in fixes):
@@ -128,7 +128,7 @@ def _same_build(asked: Question, rows: list[Span]) -> list[Span]:
 
 def holds(row: Span, version: str) -> bool:
     """Whether `version` is vulnerable by this row."""
-    order = order_of(row.ecosystem)
+    order = compare_of(row.ecosystem)
     if row.versions:
         return any(each == version or _same(order, each, version) for each in row.versions)
     if order is None:
@@ -171,6 +171,8 @@ def document(rows: list[Span]) -> dict[str, Any]:
         "schema_version": SCHEMA, "id": first.id, "modified": first.modified, "aliases": list(first.aliases),
         "summary": first.summary, "affected": [_affected(row) for row in rows],
     }  # fmt: skip
+    if first.related:
+        said["related"] = list(first.related)
     if first.published:
         said["published"] = first.published
     if first.severity:
@@ -182,7 +184,7 @@ def _affected(row: Span) -> dict[str, Any]:
     events = [{"introduced": row.introduced or "0"}]
     events += [{kind: v} for kind, v in (("fixed", row.fixed), ("last_affected", row.last_affected)) if v]
     listed = not (row.introduced or row.fixed or row.last_affected) and bool(row.versions)
-    kind = "SEMVER" if ORDER.get(base_of(row.ecosystem)) in ("semver", "npm", "golang") else "ECOSYSTEM"
+    kind = "SEMVER" if order_of(row.ecosystem) in ("semver", "npm", "golang") else "ECOSYSTEM"
     said: dict[str, Any] = {
         "package": {"ecosystem": shown(row.ecosystem), "name": row.name},
         "ranges": [] if listed else [{"type": kind, "events": events}],

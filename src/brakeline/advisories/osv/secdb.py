@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from brakeline.advisories.ecosystems import canonical
 from brakeline.advisories.osv.documents import TEXT_MAX, encodable
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.versions.alpine import apk_key
@@ -28,7 +29,7 @@ def spans(document: Any, release: str, repository: str, at: str) -> list[Span]:
         if said != (release, repository):
             raise ValueError(f"it is of {said[0]!r:.20} {said[1]!r:.20}, not of {release} {repository}")
         rows: dict[tuple[str, str], Span] = {}
-        for row in _rows(document["packages"], f"alpine:{release}", at):
+        for row in _rows(document["packages"], canonical(f"alpine:{release}"), at):
             known = rows.get((row.name, row.id))
             if known is None or _key(row) > _key(known):
                 rows[row.name, row.id] = row

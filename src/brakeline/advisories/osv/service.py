@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from brakeline.advisories.ecosystems import base_of, belongs, shown
 from brakeline.advisories.osv import store
-from brakeline.advisories.osv.ecosystems import base_of, belongs, shown
 from brakeline.advisories.osv.feeds import is_feed, wanted_of
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.questions import NoQuestion, Page, Question, page, question
@@ -45,5 +45,5 @@ def _known(asked: Question, loaded: set[str]) -> None:
     if not any(belongs(base, wanted_of(feed)) for feed in loaded if is_feed(feed)):
         raise NoQuestion(
             f"nothing of {shown(base)} is loaded, so 'nothing found' would be untrue; "
-            f"brakeline content import osv-{base} FILE"
+            f"brakeline content import osv-{shown(base).casefold().replace(' ', '-')} FILE"
         )

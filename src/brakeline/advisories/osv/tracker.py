@@ -2,7 +2,8 @@
 
 Invariants: releases whose number is not known here are left out (sid, experimental, and those to come); "0" as the
 fixed version means that the release never was affected; undetermined counts as open, because nobody said that it is
-not. One garbled entry raises `ValueError` and the file is refused.
+not; what is no-dsa (postponed, ignored) or unimportant is deferred, with the tracker's reason. One garbled entry
+raises `ValueError` and the file is refused.
 """
 
 from __future__ import annotations
@@ -42,10 +43,19 @@ def _rows(document: dict[str, dict[str, Any]], at: str) -> Iterator[Span]:
                     yield _row(head._replace(ecosystem=f"debian:{CODENAMES[codename]}"), said)
 
 
+def _deferred(said: dict[str, Any]) -> str:
+    """Why no fix is to come soon, in the tracker's words; "" = it does not say so."""
+    if "nodsa" not in said:
+        return "unimportant: no security impact" if said.get("urgency") == "unimportant" else ""
+    why, kind = str(said["nodsa"])[:200], str(said.get("nodsa_reason", ""))[:20]
+    return encodable(f"no-dsa{f', {kind}' if kind else ''}: {why}", "nodsa")
+
+
 def _row(head: Span, said: dict[str, Any]) -> Span:
     state, fixed = STATES[said["status"]], said.get("fixed_version", "")
     if state == "open":
-        return head._replace(state="open")
+        deferred = _deferred(said)
+        return head._replace(state="deferred", reason=deferred) if deferred else head._replace(state="open")
     if fixed == NEVER:
         return head._replace(state="not_affected")
     if type(fixed) is not str or not 0 < len(fixed) <= TEXT_MAX:

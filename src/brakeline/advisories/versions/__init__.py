@@ -15,6 +15,7 @@ from typing import Final
 from brakeline.advisories.versions import arch, maven
 from brakeline.advisories.versions.alpine import apk_key
 from brakeline.advisories.versions.pep440 import pep440_key
+from brakeline.advisories.versions.rubygems import gem_key
 from brakeline.advisories.versions.semver import go_key, nuget_key, semver_key
 from brakeline.advisories.versions.winget import winget_key
 from brakeline.core.debversion import deb_key
@@ -22,7 +23,7 @@ from brakeline.core.rpmversion import rpm_key
 
 KEYS: Final[Mapping[str, Callable[[str], bytes]]] = MappingProxyType({
     "deb": deb_key, "rpm": rpm_key, "npm": semver_key, "golang": go_key, "nuget": nuget_key, "pypi": pep440_key,
-    "winget": winget_key, "apk": apk_key,
+    "winget": winget_key, "apk": apk_key, "rubygems": gem_key,
 })  # fmt: skip
 
 
@@ -38,4 +39,5 @@ ORDERS: Final[Mapping[str, Callable[[str, str], int]]] = MappingProxyType({
     "deb": _by_key(deb_key), "rpm": _by_key(rpm_key), "apk": _by_key(apk_key), "alpm": arch.compare,
     "pypi": _by_key(pep440_key), "semver": _by_key(semver_key), "npm": _by_key(semver_key), "golang": _by_key(go_key),
     "maven": maven.compare, "nuget": _by_key(nuget_key), "winget": _by_key(winget_key),
+    "rubygems": _by_key(gem_key),
 })  # fmt: skip

@@ -10,7 +10,7 @@ from brakeline.protocol.codec import encode
 from brakeline.protocol.digests import package_key
 from brakeline.protocol.messages import Facts, Package, PendingUpdate, Status, UpdateState
 
-_PACKAGE = "name, architecture, version, source, source_version, state, origin, ecosystem"
+_PACKAGE = "name, architecture, version, source, source_version, state, origin, ecosystem, owner, module"
 _PENDING = "name, architecture, installed, candidate, suite, security, state, reason, download_bytes"
 
 
@@ -45,10 +45,11 @@ async def write_packages(conn: Connection, tenant_id: str, endpoint_id: str, cha
         await conn.execute(
             f"INSERT INTO brakeline.endpoint_package (tenant_id, endpoint_id, {_PACKAGE})"  # noqa: S608
             " SELECT $1, $2, u.* FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-            " $9::text[], $10::text[]) AS u"
+            " $9::text[], $10::text[], $11::text[], $12::text[]) AS u"
             " ON CONFLICT (tenant_id, endpoint_id, name, architecture) DO UPDATE SET version = excluded.version,"
             " source = excluded.source, source_version = excluded.source_version, state = excluded.state,"
-            " origin = excluded.origin, ecosystem = excluded.ecosystem",
+            " origin = excluded.origin, ecosystem = excluded.ecosystem, owner = excluded.owner,"
+            " module = excluded.module",
             tenant_id, endpoint_id, *_columns(change.upserts, _PACKAGE),
         )  # fmt: skip
 
