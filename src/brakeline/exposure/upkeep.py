@@ -157,5 +157,5 @@ def unprovided(detail: EndpointDetail) -> tuple[NotAssessed, ...]:
 def as_installed(package: Package) -> Installed:
     return Installed(
         package.name, package.source or package.name, package.source_version or package.version, package.version,
-        package.architecture, package.state, package.origin, package.ecosystem,
+        package.architecture, package.state, package.origin, package.ecosystem, package.module, package.owner,
     )  # fmt: skip
