@@ -6,16 +6,17 @@ import struct
 from typing import IO, Final
 
 from brakeline.agent.software import elf
-from brakeline.agent.software.model import FOUND_PER_FILE_MAX, Found, Unreadable, found
+from brakeline.agent.software.model import FOUND_PER_FILE_MAX, Found, Told, Unreadable, found
 
 SECTION: Final = ".go.buildinfo"
 MAGIC: Final = b"\xff Go buildinf:"
 _INLINE, _BIG_ENDIAN = 2, 1
 _SENTINEL: Final = 16  # bytes of a mark before and after the list of modules
+UNTOLD: Final = "a Go program that was built without modules: what it was linked with cannot be told, only its Go"
 _DEVELOPMENT: Final = ("(devel)", "")
 
 
-def read(file: IO[bytes], program: elf.Elf, where: str) -> tuple[Found, ...]:
+def read(file: IO[bytes], program: elf.Elf, where: str) -> Told:
     """The main module, its dependencies as they were linked, and Go's own library. Raises `Unreadable`."""
     section = program.sections[SECTION]
     head = elf.some(file, section.offset, min(section.size, 64))
@@ -27,7 +28,8 @@ def read(file: IO[bytes], program: elf.Elf, where: str) -> tuple[Found, ...]:
         modules, _ = _text(data, at)
     else:
         version, modules = (_pointed(file, program, head, at) for at in (16, 16 + head[14]))
-    return _found(version.decode("utf-8", "replace"), modules, where)
+    items = _found(version.decode("utf-8", "replace"), modules, where)
+    return Told(items, untold="" if b"\nmod\t" in modules or b"\ndep\t" in modules else UNTOLD)
 
 
 def _text(data: bytes, at: int) -> tuple[bytes, int]:

@@ -42,7 +42,7 @@ def _by_ending(directory: str, base: str, name: str) -> str:
         return PYTHON  # a file: what distutils wrote
     if name.endswith(".gemspec"):
         return RUBY if "specifications" in directory.rsplit("/", 2)[-2:] else ""
-    if name in (".crates2.json", "oci-layout"):
+    if name in (".crates2.json", "index.json"):
         return CARGO if name == ".crates2.json" else IMAGE
     if name == "images.json":
         return STORE if base.endswith("-images") else ""

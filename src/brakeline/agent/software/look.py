@@ -7,6 +7,7 @@ of one full look. Called by the scan child, which has the lowest priority and li
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Any, Final
 
 from brakeline.agent.clock import cpu_clocks
 from brakeline.agent.software import kinds, mounts, owners, readers
-from brakeline.agent.software.model import Bounds, Found, packages
-from brakeline.agent.software.walk import Clocks, Directory, Memory, Seen, Walk, Walked, items_of
+from brakeline.agent.software.model import Bounds, Found, Told, packages, shown
+from brakeline.agent.software.walk import Clocks, Directory, Memory, Seen, Walk, Walked, items_of, untold
 from brakeline.protocol.messages import Package, SoftwareLook
 
 BOUNDS: Final = Bounds()
 REMEMBERED: Final = "software.json"
 FORMAT: Final = 1  # of what is remembered, and of what parsers find: a newer agent looks anew
+IMAGES_OF_ROOT: Final = ("/var/lib/docker", "/var/lib/containers")
 MANAGED: Final = (
     "/usr/local/lib/",
     "/opt/pipx/",
@@ -38,11 +40,18 @@ def look(
     walked = Walk(readers.read, bounds, clocks or Clocks(*cpu_clocks()), mounted, root).go(roots, memory)
     items = dict.fromkeys(items_of(walked.memory))
     now_mark = owners.mark(root)
-    paths = frozenset(path for path, _ in items)
+    silent = untold(walked.memory)
+    paths = frozenset(path for path, _ in items) | silent.keys()
     if mark != now_mark or paths - owned.keys():
         found = owners.owners(paths, root)
         owned = {path: found.get(path, "") for path in paths}
     _remember(work / REMEMBERED, walked.memory, {p: owned[p] for p in paths}, now_mark)
+    for path, why in silent.items():
+        if not owned[path]:
+            walked.gap(f"{shown(path)}: {why}")
+    for place in IMAGES_OF_ROOT:
+        if os.path.isdir(root + place) and not os.access(root + place, os.R_OK | os.X_OK):
+            walked.gap(f"{place}: only root may read it, so the container images there are not known")
     told = packages(tuple(beside((replace(item, owner=owned[path]) for path, item in items), known)))
     return told, SoftwareLook(len(told), len(walked.memory), not walked.ended, *_gaps(walked))
 
@@ -83,25 +92,23 @@ def remembered(path: Path) -> tuple[Memory, dict[str, str], str]:
 def _directory(row: list[Any]) -> Directory:
     mark, below, files = row
     seen = {
-        name: Seen(kind, mark_, tuple(Found(**item) for item in items), tuple(gaps))
-        for name, (kind, mark_, items, gaps) in files.items()
+        name: Seen(str(of), Told(tuple(Found(**item) for item in items), tuple(gaps), str(untold)))
+        for name, (of, items, gaps, untold) in files.items()
     }
     return Directory(str(mark), tuple(map(str, below)), seen)
 
 
 def _remember(path: Path, memory: Memory, owned: dict[str, str], mark: str) -> None:
-    rows = {
-        name: [
-            d.mark,
-            d.below,
-            {n: [s.kind, s.mark, [_plain_of(i) for i in s.items], s.gaps] for n, s in d.files.items()},
-        ]
-        for name, d in memory.items()
-    }
+    rows = {name: [d.mark, d.below, {n: _row(s) for n, s in d.files.items()}] for name, d in memory.items()}
     text = json.dumps({"format": FORMAT, "mark": mark, "owners": owned, "directories": rows}, separators=(",", ":"))
     aside = path.with_suffix(".new")
     aside.write_text(text, encoding="ascii")  # surrogates of undecodable names are written as escapes
     aside.replace(path)
+
+
+def _row(seen: Seen) -> list[Any]:
+    told = seen.told
+    return [seen.mark, [_plain_of(item) for item in told.items], told.gaps, told.untold]
 
 
 def _plain_of(item: Found) -> dict[str, str]:

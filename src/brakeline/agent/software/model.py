@@ -44,6 +44,18 @@ class Found:
     owner: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one file says. `untold`: why more is in it than can be told; no news where a system package owns it."""
+
+    items: tuple[Found, ...] = ()
+    gaps: tuple[str, ...] = ()
+    untold: str = ""
+
+
+NOTHING: Final = Told()
+
+
 class Unreadable(ValueError):
     """A file that is not what its name says, or that goes beyond a bound; the text is for people."""
 

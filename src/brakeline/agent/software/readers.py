@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from typing import IO, Final
 
-from brakeline.agent.software import elf, golang, java, kinds, node, python, ruby, rust
-from brakeline.agent.software.model import Found, Unreadable, shown
+from brakeline.agent.software import elf, golang, images, java, kinds, node, python, ruby, rust
+from brakeline.agent.software.model import Told, Unreadable, shown
 
 TEXT_BYTES_MAX: Final = 512 * 1024
-Answer = tuple[tuple[Found, ...], tuple[str, ...]]  # what it says, and what of it could not be read
 
 
-def read(kind: str, file: IO[bytes], path: str) -> Answer:
-    """The software that a file tells of, and gaps. Raises `Unreadable`."""
+def read(kind: str, file: IO[bytes], path: str) -> Told:
+    """The software that a file tells of. Raises `Unreadable`."""
     where = shown(place_of(kind, path))
     match kind:
         case kinds.PYTHON:
-            return (python.read(file.read(python.HEAD_BYTES_MAX) or b"", where),), ()
+            return Told((python.read(file.read(python.HEAD_BYTES_MAX) or b"", where),))
         case kinds.NODE:
-            return node.read(_text(file), where), ()
+            return Told(node.read(_text(file), where))
         case kinds.RUBY:
-            return (ruby.read(_text(file), where),), ()
+            return Told((ruby.read(_text(file), where),))
         case kinds.JAVA:
-            return java.read(file, where)
+            return Told(*java.read(file, where))
         case kinds.CARGO:
-            return rust.installed(_text(file), where), ()
+            return Told(rust.installed(_text(file), where))
+        case kinds.IMAGE:
+            return Told(*images.layout(file, where))
+        case kinds.STORE:
+            return Told(*images.store(file, where))
         case kinds.PROGRAM:
             return _program(file, where)
         case _:
-            return (), ()
+            return Told()
 
 
 def place_of(kind: str, path: str) -> str:
@@ -39,7 +42,7 @@ def place_of(kind: str, path: str) -> str:
             return above if path.endswith(".egg-info") else above.rpartition("/")[0]
         case kinds.RUBY:
             return above.rpartition("/")[0]
-        case kinds.NODE | kinds.CARGO:
+        case kinds.NODE | kinds.CARGO | kinds.IMAGE | kinds.STORE:
             return above
         case _:
             return path
@@ -53,13 +56,13 @@ def _text(file: IO[bytes]) -> bytes:
     return data
 
 
-def _program(file: IO[bytes], where: str) -> Answer:
+def _program(file: IO[bytes], where: str) -> Told:
     """A program of Go or Rust; of any other nothing can be told, and nothing is expected."""
     program = elf.read(file)
     if program is None:
-        return (), ()
+        return Told()
     if golang.SECTION in program.sections:
-        return golang.read(file, program, where), ()
+        return golang.read(file, program, where)
     if rust.SECTION in program.sections:
-        return rust.read(file, program, where), ()
-    return (), (f"{where}: {rust.UNTOLD}",) if rust.is_untold(file, program) else ()
+        return Told(rust.read(file, program, where))
+    return Told(untold=rust.UNTOLD if rust.is_untold(file, program) else "")

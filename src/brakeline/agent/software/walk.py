@@ -17,21 +17,19 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 
 from brakeline.agent.software import kinds, mounts
-from brakeline.agent.software.model import Bounds, Found, Unreadable, shown
+from brakeline.agent.software.model import NOTHING, Bounds, Found, Told, Unreadable, shown
 
 RACY_NS: Final = 2_000_000_000
 GAPS_MAX: Final = 40
-Read = Callable[[str, IO[bytes], str], tuple[tuple[Found, ...], tuple[str, ...]]]  # kind, file, path
+Read = Callable[[str, IO[bytes], str], Told]  # kind, file, path
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A file that tells of software: what identified it, and what it said."""
 
-    kind: str
     mark: str
-    items: tuple[Found, ...] = ()
-    gaps: tuple[str, ...] = ()
+    told: Told = NOTHING
 
 
 @dataclass(slots=True)
@@ -187,10 +185,10 @@ class Walk:
         mark, kind = _mark(status), kinds.kind_of(directory, name)
         seen = before if before is not None and before.mark == mark else self._opened(path, kind, mark)
         if self._clocks.now_ns() - status.st_mtime_ns < RACY_NS:
-            seen = Seen(seen.kind, "", seen.items, seen.gaps)
-        for gap in seen.gaps:
+            seen = Seen("", seen.told)
+        for gap in seen.told.gaps:
             self._out.gap(gap)
-        self._items += len(seen.items)
+        self._items += len(seen.told.items)
         return seen
 
     def _opened(self, path: str, kind: str, mark: str) -> Seen:
@@ -198,12 +196,12 @@ class Walk:
         try:
             with open(self._root + path, "rb", opener=_opener, buffering=0) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # replaced since it was listed
-                    return Seen(kind, "")
-                return Seen(kind, mark, *self._read(kind, file, path))
+                    return Seen("")
+                return Seen(mark, self._read(kind, file, path))
         except Unreadable as e:
-            return Seen(kind, mark, gaps=(f"{shown(path)}: {e}",))
+            return Seen(mark, Told(gaps=(f"{shown(path)}: {e}",)))
         except OSError as e:
-            return Seen(kind, mark, gaps=(f"{shown(path)}: {e.strerror}",))
+            return Seen(mark, Told(gaps=(f"{shown(path)}: {e.strerror}",)))
 
     def _stat(self, path: str) -> os.stat_result | None:
         try:
@@ -216,8 +214,18 @@ def items_of(memory: Memory) -> Iterator[tuple[str, Found]]:
     """Everything that was found, with the file that says so."""
     for path, directory in memory.items():
         for name, seen in directory.files.items():
-            for item in seen.items:
+            for item in seen.told.items:
                 yield f"{path}/{name}", item
+
+
+def untold(memory: Memory) -> dict[str, str]:
+    """Files with more in them than can be told, and why."""
+    return {
+        f"{path}/{name}": seen.told.untold
+        for path, directory in memory.items()
+        for name, seen in directory.files.items()
+        if seen.told.untold
+    }
 
 
 def _mark(status: os.stat_result) -> str:

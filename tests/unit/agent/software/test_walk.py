@@ -147,7 +147,8 @@ def test_mounts_are_read_as_the_kernel_writes_them() -> None:
         ("/g/specifications/default", "a-1.gemspec", kinds.RUBY), ("/g/a", "a.gemspec", ""),
         ("/x", "a.war", kinds.JAVA),
         ("/usr/bin", "tool", kinds.PROGRAM), ("/usr/lib/x", "tool", ""), ("/opt/x", "tool", kinds.PROGRAM),
-        ("/root/.cargo", ".crates2.json", kinds.CARGO), ("/i", "oci-layout", kinds.IMAGE),
+        ("/root/.cargo", ".crates2.json", kinds.CARGO), ("/i", "index.json", kinds.IMAGE),
+        ("/i/overlay-images", "images.json", kinds.STORE),
     ],
 )  # fmt: skip
 def test_names_say_what_a_file_tells(directory: str, name: str, kind: str) -> None:
