@@ -27,7 +27,7 @@ from brakeline.agent.software.look import look
 from brakeline.protocol import codec
 from brakeline.protocol.messages import KEPT_FIELDS, Inventory, Package
 
-DEBS = ("age", "fd-find", "rake")
+DEBS = ("age", "fd-find", "rake", "libslf4j-java")
 ROOTS = ("/opt", "/usr", "/srv")
 
 
@@ -99,8 +99,7 @@ def _debs(root: Path, aside: Path) -> None:
         listed = subprocess.run(["dpkg-deb", "--fsys-tarfile", path], capture_output=True, check=True).stdout
         names = subprocess.run(["tar", "-t"], input=listed, capture_output=True, check=True).stdout.decode()
         (info / f"{name}.list").write_text("".join(f"{n.removeprefix('.').rstrip('/')}\n" for n in names.splitlines()))
-    jar = Path("/usr/share/java/slf4j-api.jar")
-    require(jar.exists(), "libslf4j-java")
+    jar = root / "usr/share/java/slf4j-api.jar"
     (root / "opt/billing").mkdir()
     shutil.copy(jar, root / "opt/billing/slf4j-api.jar")
     with zipfile.ZipFile(root / "opt/billing/app.war", "w") as war:
@@ -126,7 +125,10 @@ def test_a_go_program_of_debian_is_debians_and_its_copy_is_not(system: System) -
         "/usr/bin/age": "age", "/usr/bin/age-keygen": "age", "/opt/billing/age": ""
     }  # fmt: skip
     assert {p.version.split(".")[0] for p in found.values()} == {"1"}
-    assert len([p for p in rows if p.name == "org.slf4j:slf4j-api"]) == 2
+    assert sorted((p.owner, p.where) for p in rows if p.name == "org.slf4j:slf4j-api") == [
+        ("", "/opt/billing/app.war!/WEB-INF/lib/slf4j-api.jar"), ("", "/opt/billing/slf4j-api.jar"),
+        ("libslf4j-java", "/usr/share/java/slf4j-api.jar"),
+    ]  # fmt: skip
 
 
 def test_an_inventory_tells_it_and_then_only_what_changed(system: System, tmp_path: Path) -> None:
