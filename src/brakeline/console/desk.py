@@ -3,7 +3,8 @@
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRollback` (ways back), `DeskRelease` (releases, their keys),
 `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells, leads), `DeskPool`
-(evidence with others), `DeskContent` (advisory data) and `DeskProof` (audit log, settings).
+(evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of
+materials) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from brakeline.console.desk_pool import DeskPool
 from brakeline.console.desk_proof import DeskProof
 from brakeline.console.desk_release import DeskRelease
 from brakeline.console.desk_rollback import DeskRollback
+from brakeline.console.desk_sbom import DeskSbom
 from brakeline.console.desk_stop import DeskStop
 
 
 class Desk(
-    DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool, DeskContent, DeskProof
+    DeskFleet, DeskChange, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool, DeskContent, DeskSbom,
+    DeskProof,
 ):  # fmt: skip
     """`screens.Screens` over the services."""

@@ -26,6 +26,7 @@ from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_rollback import ROLLBACKS
+from brakeline.console.samples_sbom import ASSET, ASSETS
 from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
@@ -360,6 +361,8 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "cells": CELLS,
     "pool": POOLS,
     "content": CONTENT,
+    "assets": ASSETS,
+    "asset": ASSET,
     **DRILL_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,

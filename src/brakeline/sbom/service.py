@@ -233,7 +233,7 @@ class SbomService:
 
 def write(bill: Bill, form: Format) -> dict[str, Any]:
     """A bill in one of the forms."""
-    return (cyclonedx if form is Format.CYCLONEDX else spdx).write(bill, __version__)
+    return cyclonedx.write(bill, __version__) if form is Format.CYCLONEDX else spdx.write(bill, __version__)
 
 
 def _by_person(principal: Principal) -> None:

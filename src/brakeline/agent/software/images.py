@@ -111,7 +111,7 @@ def store(file: IO[bytes], place: str) -> Answer:
 
 def _chain(top: str, parents: dict[str, str]) -> list[str]:
     """Layers from the uppermost down; a loop ends at the bound."""
-    found = []
+    found: list[str] = []
     while top and len(found) < LAYERS_MAX:
         if not _ID.fullmatch(top):
             raise Unreadable("it names a layer that is none")

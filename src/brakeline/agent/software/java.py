@@ -27,7 +27,8 @@ _TAIL: Final = 22 + 65_535  # end of central directory, with the longest comment
 
 def read(file: IO[bytes], where: str) -> tuple[tuple[Found, ...], tuple[str, ...]]:
     """What lies in the archive, and what of it could not be read. Raises `Unreadable` if nothing can be."""
-    items, gaps = [], []
+    items: list[Found] = []
+    gaps: list[str] = []
     with _opened(file) as archive:
         items += _own(archive, where)
         left = NESTED_TOTAL_BYTES_MAX

@@ -21,6 +21,7 @@ ENTRIES_MAX: Final = 400_000
 _LONG: Final = 64 * 1024
 _SKIP: Final = 1024 * 1024
 _PLAIN: Final = (b"0", b"\0", b"")
+Stream = IO[bytes] | gzip.GzipFile
 
 
 @dataclass(slots=True)
@@ -38,12 +39,15 @@ def read(file: IO[bytes], wanted: Callable[[str], bool]) -> Layer:
     if head[:4] == b"\x28\xb5\x2f\xfd":
         raise Unreadable("it is compressed by zstd, which is not read here")
     try:
-        return _through(gzip.GzipFile(fileobj=file) if head[:2] == b"\x1f\x8b" else file, wanted)
+        if head[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                return _through(unpacked, wanted)
+        return _through(file, wanted)
     except (OSError, EOFError, zlib.error) as e:
         raise Unreadable(f"it is damaged ({str(e)[:60]})") from None
 
 
-def _through(stream: IO[bytes], wanted: Callable[[str], bool]) -> Layer:
+def _through(stream: Stream, wanted: Callable[[str], bool]) -> Layer:
     layer, total, long = Layer(), 0, ""
     for _ in range(ENTRIES_MAX):
         header = stream.read(BLOCK)
@@ -78,7 +82,7 @@ def _whiteout(layer: Layer, path: str) -> None:
         layer.gone |= {gone, f"{gone}/"}
 
 
-def _data(stream: IO[bytes], size: int, most: int) -> bytes:
+def _data(stream: Stream, size: int, most: int) -> bytes:
     if size > most:
         raise Unreadable(f"a file in it has {size} bytes")
     data = stream.read(size)
@@ -88,7 +92,7 @@ def _data(stream: IO[bytes], size: int, most: int) -> bytes:
     return data
 
 
-def _skip(stream: IO[bytes], size: int) -> None:
+def _skip(stream: Stream, size: int) -> None:
     while size > 0:
         got = len(stream.read(min(size, _SKIP)))
         if not got:

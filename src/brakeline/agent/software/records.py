@@ -5,7 +5,7 @@ What they tell is judged in the ecosystem of *their* os-release, whatever system
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from brakeline.agent.software.model import FOUND_PER_FILE_MAX, Found, Unreadable, found
@@ -47,7 +47,7 @@ def read(files: dict[str, bytes], where: str) -> tuple[tuple[Found, ...], tuple[
     return tuple(items), gaps
 
 
-def _rpm(files: dict[str, bytes]) -> list[str]:
+def _rpm(files: dict[str, bytes]) -> Sequence[str]:
     return [path for path in RPM if path in files][:1]
 
 
