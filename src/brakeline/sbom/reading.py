@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from brakeline.advisories.osv import purl as purls
+from brakeline.sbom import recorded
 from brakeline.sbom.model import (
     BILL_BYTES_MAX,
     COMPONENTS_MAX,
@@ -51,7 +52,22 @@ def read(data: bytes) -> ReadBill:
         return _cyclonedx(said)
     if str(said.get("spdxVersion", "")).startswith("SPDX-2."):
         return _spdx(said)
+    if recorded.is_recorded(said):
+        return _recorded(said)
     raise BadBill("it is neither CycloneDX nor SPDX 2, by its first words")
+
+
+def _recorded(said: dict[str, Any]) -> ReadBill:
+    form, system, rows = recorded.rows(said)
+    components = [
+        Component(text(name), text(version), ecosystem, where=text(where))
+        for name, version, ecosystem, where in rows
+        if name
+    ]
+    if not components or len(components) > COMPONENTS_MAX:
+        raise BadBill(f"it names no program, or more than {COMPONENTS_MAX}")
+    why = "no advisories of this system's programs are matched yet: told, not assessed"
+    return ReadBill(form, "", text(system), "", "", tuple(dict.fromkeys(components)), (why,))
 
 
 def _cyclonedx(said: dict[str, Any]) -> ReadBill:

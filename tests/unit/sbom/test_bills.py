@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from cyclonedx.model.bom import Bom
 
-from brakeline.sbom import cyclonedx, reading, spdx, vex
+from brakeline.exposure.match import Book
+from brakeline.sbom import cyclonedx, decide, reading, spdx, vex
 from brakeline.sbom.model import BadBill, Bill, Component, Mention, Status
 
 NGINX = Component(
@@ -142,3 +143,43 @@ def test_a_statement_that_would_hide_too_much_is_refused(change: dict[str, Any],
     said["statements"][0] |= change
     with pytest.raises(BadBill, match=why):
         vex.read(encoded(said))
+
+
+MAC = {  # in the documented form; not recorded on a real Mac
+    "SPApplicationsDataType": [
+        {"_name": "Firefox", "version": "133.0", "path": "/Applications/Firefox.app"},
+        {"_name": "No Version", "path": "/Applications/No Version.app"},
+    ],
+    "SPInstallHistoryDataType": [
+        {"_name": "Firefox", "install_version": "133.0", "package_source": "package_source_other"},
+        {"_name": "XProtectPlistConfigData", "install_version": "5281", "package_source": "package_source_apple"},
+    ],
+    "SPSoftwareDataType": [{"os_version": "macOS 14.5 (23F79)"}],
+}
+WINDOWS = {  # in the documented form; not recorded on a real Windows
+    "System": "Windows Server 2022 21H2 20348.2700",
+    "Programs": [
+        {"DisplayName": "7-Zip 24.08 (x64)", "DisplayVersion": "24.08", "InstallLocation": "C:\\Program Files\\7-Zip\\"},
+        {"DisplayName": "7-Zip 24.08 (x64)", "DisplayVersion": "24.08"},
+        {"DisplayName": "A part of the system", "DisplayVersion": "1", "SystemComponent": 1},
+        {"DisplayName": "Update for 7-Zip", "ParentKeyName": "7-Zip"}, {"DisplayVersion": "1"},
+    ],
+    "HotFixes": [{"HotFixID": "KB5044281", "Description": "Security Update"}, {"HotFixID": "File 1"}],
+}  # fmt: skip
+
+
+def test_what_a_mac_and_a_windows_say_of_themselves_is_a_bill_that_nothing_assesses_yet() -> None:
+    mac, windows = reading.read(encoded(MAC)), reading.read(encoded(WINDOWS))
+    assert [(c.name, c.version, c.where) for c in mac.components] == [
+        ("Firefox", "133.0", "/Applications/Firefox.app"), ("No Version", "", "/Applications/No Version.app"),
+        ("XProtectPlistConfigData", "5281", "receipt of package_source_apple"),
+    ]  # fmt: skip
+    assert [(c.name, c.version) for c in windows.components] == [
+        ("7-Zip 24.08 (x64)", "24.08"), ("KB5044281", "installed")
+    ]  # fmt: skip
+    assert (mac.format, mac.version, windows.version) == (
+        "macOS, recorded", "macOS 14.5 (23F79)", "Windows Server 2022 21H2 20348.2700"
+    )  # fmt: skip
+    assert "not assessed" in mac.left_out[0]
+    found, missing = decide.assessed(mac.components + windows.components, Book(()))
+    assert (found, len(missing)) == ([], 5)

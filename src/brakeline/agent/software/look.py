@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 from brakeline.agent.clock import cpu_clocks
-from brakeline.agent.software import kinds, mounts, owners, readers
+from brakeline.agent.software import firmware, kinds, mounts, owners, readers
 from brakeline.agent.software.model import Bounds, Found, Told, packages, shown
 from brakeline.agent.software.walk import Clocks, Directory, Memory, Seen, Walk, Walked, items_of, untold
 from brakeline.protocol.messages import Package, SoftwareLook
@@ -32,7 +32,7 @@ MANAGED: Final = (
 
 def look(
     work: Path, known: Iterable[Package] = (), roots: tuple[str, ...] = kinds.ROOTS, *, root: str = "",
-    bounds: Bounds = BOUNDS, clocks: Clocks | None = None,
+    bounds: Bounds = BOUNDS, clocks: Clocks | None = None, devices: Callable[[], Told] = firmware.ask,
 ) -> tuple[tuple[Package, ...], SoftwareLook]:  # fmt: skip
     """What lies below `roots` beside `known`, which package managers have told. `root`: a system in a directory."""
     mounted = mounts.kinds(_text(Path("/proc/self/mountinfo")))
@@ -52,7 +52,11 @@ def look(
     for place in IMAGES_OF_ROOT:
         if os.path.isdir(root + place) and not os.access(root + place, os.R_OK | os.X_OK):
             walked.gap(f"{place}: only root may read it, so the container images there are not known")
-    told = packages(tuple(beside((replace(item, owner=owned[path]) for path, item in items), known)))
+    of_devices = Told() if root else devices()
+    for gap in of_devices.gaps:
+        walked.gap(gap)
+    own = beside((replace(item, owner=owned[path]) for path, item in items), known)
+    told = packages((*own, *of_devices.items))
     return told, SoftwareLook(len(told), len(walked.memory), not walked.ended, *_gaps(walked))
 
 
