@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support_fleet import SmallFleet, deb
 
 from brakeline.core.clock import ManualClock
+from brakeline.exposure.service import ExposureService
 from brakeline.exposure.upkeep import as_installed
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
@@ -40,6 +41,19 @@ async def test_a_full_inventory_and_a_delta_keep_every_word(
     assert (ack.resync, ack.keeps) == (False, KEPT_FIELDS)
     assert set(await fleet.service.packages(fleet.owner, endpoint_id)) == set(after)
     assert await fleet.service.packages(system_principal("te_other", "test"), endpoint_id) == ()
+
+
+async def test_what_a_system_package_owns_is_no_gap_and_no_finding(
+    database: Database, clock: ManualClock, ids: IdMaker
+) -> None:
+    fleet = SmallFleet(database, clock, ids)
+    exposure = ExposureService(database, clock, fleet.bus, fleet.service)
+    endpoint_id = await fleet.enrol("web")
+    owned = found("jinja2", "3.1.2", "/usr/lib/python3", "python3-jinja2")
+    await fleet.inventory(endpoint_id, [owned, found("flask", "1", "/opt/a")])
+    answer = await exposure.findings(fleet.owner, endpoint_id)
+    assert [n.package for n in answer.not_assessed] == ["flask"]  # and nobody takes it for looked at
+    assert answer.packages == 1
 
 
 def test_the_matcher_hears_owner_and_module() -> None:
