@@ -6,16 +6,16 @@ What runs in a device is no package of anybody's: it is told with the device's p
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Final
 
+from brakeline.agent.providers.apt.runner import AnswerLost, Attentive, Machine
 from brakeline.agent.software.model import Found, Told, Unreadable, found, shown
 
 PROGRAM: Final = "/usr/bin/fwupdmgr"
 BUS: Final = "/run/dbus/system_bus_socket"
 ASK_S_MAX: Final = 30.0  # the daemon is started for the question and looks at every bus
-ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+ANSWER_CHARS_MAX: Final = 4 * 1024 * 1024
 DEVICES_MAX: Final = 500
 
 
@@ -47,13 +47,7 @@ def ask(program: str = PROGRAM, bus: str = BUS) -> Told:
     if not Path(bus).exists():
         return Told(gaps=("firmware: fwupd is installed, and no system bus runs to ask it over",))
     try:
-        done = subprocess.run(
-            [program, "get-devices", "--json"],
-            capture_output=True,
-            timeout=ASK_S_MAX,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        return Told(read(done.stdout[:ANSWER_BYTES_MAX]))
-    except (OSError, subprocess.SubprocessError, Unreadable) as e:
+        text = Attentive(Machine()).query(program, "get-devices", "--json", timeout_s=ASK_S_MAX).text[:ANSWER_CHARS_MAX]
+        return Told(read(text[max(0, text.find("{")) :].encode()))  # what it complains of comes before the answer
+    except (AnswerLost, OSError, Unreadable) as e:
         return Told(gaps=(f"firmware: fwupd gave no answer that can be read ({str(e)[:80]})",))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from brakeline.agent.clock import cpu_clocks
 from brakeline.agent.software import firmware, kinds, mounts, owners, readers
-from brakeline.agent.software.model import Bounds, Found, Told, packages, shown
+from brakeline.agent.software.model import Bounds, Found, Told, Unreadable, packages, shown
 from brakeline.agent.software.walk import Clocks, Directory, Memory, Seen, Walk, Walked, items_of, untold
 from brakeline.protocol.messages import Package, SoftwareLook
 
@@ -43,11 +43,14 @@ def look(
     silent = untold(walked.memory)
     paths = frozenset(path for path, _ in items) | silent.keys()
     if mark != now_mark or paths - owned.keys():
-        found = owners.owners(paths, root)
-        owned = {path: found.get(path, "") for path in paths}
-    _remember(work / REMEMBERED, walked.memory, {p: owned[p] for p in paths}, now_mark)
+        try:
+            found = owners.owners(paths, root)
+            owned, mark = {path: found.get(path, "") for path in paths}, now_mark
+        except Unreadable as e:  # without an owner a file could be taken for a registry's: it is left out instead
+            walked.gap(f"{e}; what is new is left out until they can be")
+    _remember(work / REMEMBERED, walked.memory, {p: owned[p] for p in paths & owned.keys()}, mark)
     for path, why in silent.items():
-        if not owned[path]:
+        if owned.get(path) == "":
             walked.gap(f"{shown(path)}: {why}")
     for place in IMAGES_OF_ROOT:
         if os.path.isdir(root + place) and not os.access(root + place, os.R_OK | os.X_OK):
@@ -55,7 +58,7 @@ def look(
     of_devices = Told() if root else devices()
     for gap in of_devices.gaps:
         walked.gap(gap)
-    own = beside((replace(item, owner=owned[path]) for path, item in items), known)
+    own = beside((replace(item, owner=owned[path]) for path, item in items if path in owned), known)
     told = packages((*own, *of_devices.items))
     return told, SoftwareLook(len(told), len(walked.memory), not walked.ended, *_gaps(walked))
 

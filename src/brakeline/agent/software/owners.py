@@ -6,17 +6,21 @@ of Django, so PyPI's advisories would be wrong about it. dpkg, pacman and apk ha
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from brakeline.agent.providers.apt.runner import AnswerLost, Attentive, Machine
+from brakeline.agent.software.model import Unreadable
+
+RPM: Final = "usr/bin/rpm"
 RPM_S_MAX: Final = 60.0
+FORMAT: Final = "[%{=NAME}\\t%{FILENAMES}\\n]"  # rpm understands the two-character escapes itself
 _MERGED: Final = ("/lib/", "/bin/", "/sbin/", "/lib64/")  # directories that are links below /usr on a merged system
 
 
 def owners(paths: frozenset[str], root: str = "") -> dict[str, str]:
-    """Path -> name of the package that has it; paths that no package has are missing."""
+    """Path -> name of the package that has it; paths of none are missing. Raises `Unreadable`: it is not known."""
     wanted = {_canonical(path): path for path in paths}
     found: dict[str, str] = {}
     if wanted:
@@ -45,7 +49,7 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
     yield from _dpkg(root / "var/lib/dpkg/info")
     yield from _pacman(root / "var/lib/pacman/local")
     yield from _apk(root / "lib/apk/db/installed")
-    if (root / "usr/bin/rpm").exists() and any((root / p).is_dir() for p in ("var/lib/rpm", "usr/lib/sysimage/rpm")):
+    if (root / RPM).exists() and any((root / p).is_dir() for p in ("var/lib/rpm", "usr/lib/sysimage/rpm")):
         yield from _rpm(root)
 
 
@@ -77,18 +81,12 @@ def _apk(installed: Path) -> Iterator[tuple[str, str]]:
 
 def _rpm(root: Path) -> Iterator[tuple[str, str]]:
     """rpm is asked for everything at once: a question for each path would start it as often."""
-    command = [
-        "rpm",
-        *(["--root", str(root)] if str(root) != "/" else []),
-        "-qa",
-        "--qf",
-        "[%{=NAME}\\t%{FILENAMES}\\n]",
-    ]
+    where = ("--root", str(root)) if str(root) != "/" else ()
     try:
-        done = subprocess.run(command, capture_output=True, timeout=RPM_S_MAX, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return
-    for line in done.stdout.decode("utf-8", "surrogateescape").splitlines():
+        ran = Attentive(Machine()).query(str(root / RPM), *where, "-qa", "--qf", FORMAT, timeout_s=RPM_S_MAX)
+    except (AnswerLost, OSError) as e:
+        raise Unreadable(f"which packages own these files could not be asked: {e}") from None
+    for line in ran.text.splitlines():
         name, _, path = line.partition("\t")
         yield name, path
 

@@ -178,6 +178,25 @@ def test_a_look_marks_what_a_system_package_owns(system: Path, work: Path) -> No
     assert [p.owner for p in look(work, roots=("/opt",), root=str(system), clocks=Time().clocks())[0]] == ["", ""]
 
 
+def test_without_an_answer_of_the_package_manager_nothing_is_taken_for_nobodys(system: Path, work: Path) -> None:
+    """An rpm that is ended must not turn the system's own Python packages into PyPI's."""
+    assert len(look(work, roots=("/opt",), root=str(system), clocks=Time().clocks())[0]) == 2
+    for place in ("usr/bin", "var/lib/rpm", "opt/app/lib/python3.11/site-packages/new-1.dist-info"):
+        (system / place).mkdir(parents=True)
+    (system / "var/lib/rpm/rpmdb.sqlite").touch()
+    (system / "opt/app/lib/python3.11/site-packages/new-1.dist-info/METADATA").write_text("Name: new\nVersion: 1\n")
+    (system / "usr/bin/rpm").write_text("#!/bin/sh\nkill -9 $$\n")
+    (system / "usr/bin/rpm").chmod(0o755)
+    found, told = look(work, roots=("/opt",), root=str(system), clocks=Time().clocks())
+    assert {p.name for p in found} == {"jinja2", "requests"}
+    assert "could not be asked" in told.gaps[0]
+    (system / "usr/bin/rpm").write_text("#!/bin/sh\nprintf 'new-package\\t/opt/app/lib/python3.11/site-packages/"
+                                      "new-1.dist-info/METADATA\\n'\n")  # fmt: skip
+    found, told = look(work, roots=("/opt",), root=str(system), clocks=Time().clocks())
+    assert {p.name: p.owner for p in found} == {"jinja2": "", "requests": "", "new": "new-package"}
+    assert told.gaps == ()
+
+
 def test_what_a_provider_has_told_is_not_told_twice(system: Path, work: Path) -> None:
     site = system / "usr/local/lib/python3.11/dist-packages/Foo_Bar-1.dist-info"
     site.mkdir(parents=True)
