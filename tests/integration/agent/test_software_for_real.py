@@ -7,6 +7,7 @@ network; the programs and jars are Debian's.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.rpmrepo import Rpm, RpmRepository
 from tests.support import require
 from tests.unit.agent.software.test_images import ALPINE, APK, Layout, tar
 
@@ -129,6 +131,30 @@ def test_a_go_program_of_debian_is_debians_and_its_copy_is_not(system: System) -
         ("", "/opt/billing/app.war!/WEB-INF/lib/slf4j-api.jar"), ("", "/opt/billing/slf4j-api.jar"),
         ("libslf4j-java", "/usr/share/java/slf4j-api.jar"),
     ]  # fmt: skip
+
+
+def test_what_an_rpm_has_is_the_rpms(tmp_path: Path) -> None:
+    """A real package in a real database of rpm, asked by the real rpm."""
+    require(os.geteuid() == 0 and shutil.which("rpmbuild"), "root and rpmbuild (see tools/debian-packages.txt)")
+    site, root = "/usr/lib/python3/site-packages", tmp_path / "root"
+    metadata = {f"{site}/six-1.dist-info/METADATA": "Name: six\nVersion: 1\n"}
+    repository = RpmRepository(tmp_path)
+    try:
+        repository._build(Rpm("python3-six", "1", files=metadata))
+    finally:
+        repository.stop()
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "var/lib/rpm").mkdir(parents=True)
+    rpm = ("rpm", "--root", str(root), "--define", "_dbpath /var/lib/rpm")
+    ran(*rpm, "-i", "--nodeps", *repository.directory.glob("*.rpm"), cwd=tmp_path)
+    (root / "usr/bin/rpm").write_text('#!/bin/sh\nexec /usr/bin/rpm --define "_dbpath /var/lib/rpm" "$@"\n')
+    (root / "usr/bin/rpm").chmod(0o755)
+    mine = root / "opt/app/site-packages/six-1.dist-info"
+    mine.mkdir(parents=True)
+    (mine / "METADATA").write_text("Name: six\nVersion: 1\n")
+    found, told = look(tmp_path, roots=("/usr", "/opt"), root=str(root))
+    assert {p.where: p.owner for p in found} == {site: "python3-six", "/opt/app/site-packages": ""}
+    assert told.gaps == ()
 
 
 def test_an_inventory_tells_it_and_then_only_what_changed(system: System, tmp_path: Path) -> None:
