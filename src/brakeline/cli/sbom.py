@@ -30,6 +30,7 @@ def export(
     form: Annotated[str, typer.Option("--format", help="cyclonedx (1.6) or spdx (2.3), both JSON.")] = "cyclonedx",
     with_vex: Annotated[bool, typer.Option("--vex", help="With what stands open (an endpoint, CycloneDX).")] = False,
     out: Out = None,
+    as_json: Json = False,
 ) -> None:
     """Write the bill of materials of an endpoint, or of a group."""
     client = Client.from_context(UPLOAD_S)
@@ -37,7 +38,7 @@ def export(
         found = client.get(f"/endpoints/{quote(endpoint)}/sbom", format=form, vex=str(with_vex).lower())
     else:
         found = client.get("/sbom", q=query, format=form)
-    _written(found, out)
+    _written(found, out, as_json)
 
 
 @app.command("import")
@@ -103,9 +104,9 @@ def forget(asset: str, as_json: Json = False) -> None:
 
 
 @vex.command("export")
-def export_vex(endpoint: str, out: Out = None) -> None:
+def export_vex(endpoint: str, out: Out = None, as_json: Json = False) -> None:
     """What is known of the vulnerabilities of an endpoint, as OpenVEX."""
-    _written(Client.from_context().get(f"/endpoints/{quote(endpoint)}/vex"), out)
+    _written(Client.from_context().get(f"/endpoints/{quote(endpoint)}/vex"), out, as_json)
 
 
 @vex.command("import")
@@ -153,7 +154,8 @@ def _line(row: dict[str, Any]) -> tuple[object, ...]:
     return f["cve"], f["package"], f["version"], f["fixed"] or "no fix", told
 
 
-def _written(found: dict[str, Any], out: Path | None) -> None:
+def _written(found: dict[str, Any], out: Path | None, as_json: bool) -> None:
+    """The document itself on standard output, or in a file; then what was written is told."""
     text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -162,7 +164,7 @@ def _written(found: dict[str, Any], out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
     except OSError as e:
         raise CannotRead(f"{out}: {e.strerror}") from None
-    talk(f"{out} is written.")
+    emit({"file": str(out), "bytes": len(text.encode())}, as_json, lambda: say(f"{out} is written."))
 
 
 def _read(file: Path) -> bytes:
