@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support_fleet import SmallFleet, deb
+from tests.support_fleet import TENANT, SmallFleet, deb, update
 
+from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import ManualClock
 from brakeline.exposure.service import ExposureService
 from brakeline.exposure.upkeep import as_installed
@@ -59,3 +60,20 @@ async def test_what_a_system_package_owns_is_no_gap_and_no_finding(
 def test_the_matcher_hears_owner_and_module() -> None:
     made = as_installed(Package("n", "a", "1", "n", "1", ecosystem="rpm", owner="o", module="m"))
     assert (made.owner, made.module) == ("o", "m")
+
+
+async def test_an_update_of_the_system_reaches_no_image_on_it(
+    database: Database, clock: ManualClock, ids: IdMaker
+) -> None:
+    """The same package in an image is as open as before, and no offer of the system's is taken for its."""
+    await AdvisoriesService(database, clock).load_seed()
+    fleet = SmallFleet(database, clock, ids)
+    exposure = ExposureService(database, clock, fleet.bus, fleet.service)
+    endpoint_id = await fleet.enrol("web")
+    old, older, new = "7.88.1-10+deb12u14", "7.88.1-10+deb12u13", "7.88.1-10+deb12u15"
+    image = found("curl", older, "image web:1 in /srv", ecosystem="debian:12")
+    await fleet.inventory(endpoint_id, [deb("curl", old), image], [update("curl", old, new)])
+    states = {f.finding.version: f.state.value for f in (await exposure.findings(fleet.owner, endpoint_id)).findings}
+    assert states == {old: "fixable_now", older: "not_offered"}
+    closing = await exposure.closing(TENANT, {endpoint_id: {"curl": new}})
+    assert (closing.before > 0, closing.closed) == (True, ())  # what is open in the image stays open

@@ -24,7 +24,7 @@ class Bounds:
     """What one look may cost at most. Each of them ends the look in order; what was known of the rest stays."""
 
     cpu_s: float = 30.0  # of the 120 s that a scan child has
-    wall_s: float = 120.0  # of the 300 s
+    wall_s: float = 90.0  # of the 300 s, in which a package manager wants to answer too
     directories: int = 60_000
     entries: int = 20_000  # of one directory: where more lie, it is a store of data
     depth: int = 24
