@@ -159,7 +159,7 @@ MAC = {  # in the documented form; not recorded on a real Mac
 WINDOWS = {  # in the documented form; not recorded on a real Windows
     "System": "Windows Server 2022 21H2 20348.2700",
     "Programs": [
-        {"DisplayName": "7-Zip 24.08 (x64)", "DisplayVersion": "24.08", "InstallLocation": "C:\\Program Files\\7-Zip\\"},
+        {"DisplayName": "7-Zip 24.08 (x64)", "DisplayVersion": "24.08", "InstallLocation": "C:\\7-Zip\\"},
         {"DisplayName": "7-Zip 24.08 (x64)", "DisplayVersion": "24.08"},
         {"DisplayName": "A part of the system", "DisplayVersion": "1", "SystemComponent": 1},
         {"DisplayName": "Update for 7-Zip", "ParentKeyName": "7-Zip"}, {"DisplayVersion": "1"},
