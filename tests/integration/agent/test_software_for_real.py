@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,3 +207,33 @@ def test_an_inventory_tells_it_and_then_only_what_changed(system: System, tmp_pa
     assert again is not None  # an older cell has kept neither place nor owner: they are told again
     assert {p.name for p in again.changed} >= {"rake", "demo-lib"}
     assert all(p.where for p in acknowledged(tmp_path) if p.name != "bash")
+
+
+@pytest.mark.long
+def test_a_program_built_with_modules_names_them(tmp_path: Path) -> None:
+    """esbuild of npm's registry: a package of node with a program of Go in it, as its makers built it."""
+    require(shutil.which("npm"), "npm")
+    words = ("npm", "install", "-g", "--silent", "--prefix", str(tmp_path / "root/opt/node"), "esbuild@0.21.5")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)
+    require(done.returncode == 0, "npm's registry")
+    found, told = look(tmp_path, roots=("/opt",), root=str(tmp_path / "root"))
+    assert {(p.ecosystem, p.name, p.version) for p in found} >= {
+        ("npm", "esbuild", "0.21.5"), ("golang", "stdlib", "1.20.12"),
+        ("golang", "golang.org/x/sys", "v0.0.0-20220715151400-c0bba94af5f8"),
+    }  # fmt: skip
+    assert told.gaps == ()
+
+
+@pytest.mark.long
+def test_a_list_of_crates_is_read_from_a_real_program(system: System, tmp_path: Path) -> None:
+    """Debian's fd, with a list added by binutils as `cargo auditable` would have put it there."""
+    require(shutil.which("objcopy"), "objcopy (binutils)")
+    listed = {"packages": [{"name": "regex", "version": "1.6.0", "source": "crates.io"}]}
+    (tmp_path / "list").write_bytes(zlib.compress(json.dumps(listed).encode()))
+    (tmp_path / "root/opt/bin").mkdir(parents=True)
+    ran("objcopy", "--add-section", f".dep-v0={tmp_path}/list", system.root / "usr/lib/cargo/bin/fd",
+        tmp_path / "root/opt/bin/fd", cwd=tmp_path)  # fmt: skip
+    found, _ = look(tmp_path, roots=("/opt",), root=str(tmp_path / "root"))
+    assert [(p.ecosystem, p.name, p.version, p.where) for p in found] == [
+        ("crates.io", "regex", "1.6.0", "/opt/bin/fd")
+    ]
