@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.system.world import CHECK_IN_S, Server, wait_for
 
+from brakeline.protocol.managers import is_found
+
 ENROL_WAIT_S = 90.0
 STOPPED = ("holding", "halted")
 ENDED = ("completed", "halted", "withdrawn")
@@ -79,7 +81,8 @@ class Product:
     def packages(self, endpoint_id: str) -> dict[str, str]:
         """Installed packages as the server has them: name -> version."""
         items = self.server.cli("endpoint", "packages", endpoint_id)["items"]
-        return {item["name"]: item["version"] for item in items if item["state"].strip() in ("ii", "hi")}
+        there = (item for item in items if item["state"].strip() in ("ii", "hi") and not is_found(item["architecture"]))
+        return {item["name"]: item["version"] for item in there}
 
     def findings(self, endpoint_id: str) -> list[dict[str, Any]]:
         """Open findings of one endpoint: cve, source, package, installed, fixed, ..."""
@@ -127,4 +130,5 @@ class Product:
     def states(self, endpoint_id: str) -> dict[str, tuple[str, str]]:
         """Every package that the server knows of, in whatever state: name -> (dpkg's letters, version)."""
         items = self.server.cli("endpoint", "packages", endpoint_id)["items"]
-        return {item["name"]: (item["state"].strip(), item["version"]) for item in items}
+        managed = (item for item in items if not is_found(item["architecture"]))
+        return {item["name"]: (item["state"].strip(), item["version"]) for item in managed}

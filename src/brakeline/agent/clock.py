@@ -9,6 +9,7 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from brakeline.agent.model import Instant
@@ -44,6 +45,11 @@ def up_s() -> float:
     if sys.platform == "win32":  # GetTickCount64 is what Python's clock reads there: it starts with the machine
         return time.monotonic()
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def cpu_clocks() -> tuple[Callable[[], float], Callable[[], float], Callable[[], int]]:
+    """Seconds of processor that this process has used, seconds that have passed, and wall time in ns (of files)."""
+    return time.process_time, time.monotonic, time.time_ns
 
 
 def entropy(nbytes: int) -> bytes:

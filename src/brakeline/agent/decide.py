@@ -235,7 +235,7 @@ def _inventory_acknowledged(state: State, event: InventoryAcknowledged) -> Step:
     removed = state.durable.packages_removed + (state.to_send.removed if state.to_send is not None else 0)
     durable = replace(state.durable, inventory_sequence=event.ack.sequence, inventory_digest=event.ack.digest,
                       packages_removed=removed)  # fmt: skip
-    return replace(state, durable=durable, to_send=None, resync=False, news=True), (AdoptInventory(),)
+    return replace(state, durable=durable, to_send=None, resync=False, news=True), (AdoptInventory(event.ack.keeps),)
 
 
 def _stop_asked(state: State, event: StopAsked) -> Step:

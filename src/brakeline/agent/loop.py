@@ -200,8 +200,8 @@ class Loop:
                 self._interruptible(lambda: self._check_in(command))
             case model.SendInventory(summary=summary, created_ms=created_ms):
                 self._send_inventory(Path(summary.body_path), created_ms)
-            case model.AdoptInventory():
-                self._adopt()
+            case model.AdoptInventory(keeps=keeps):
+                self._adopt(keeps)
             case model.SendResults(transaction_ids=ids, created_ms=created_ms):
                 self._send_results(ids, created_ms)
             case model.StartScan():
@@ -274,11 +274,11 @@ class Loop:
         else:
             self._heard(model.InventoryAcknowledged(self._now(), answer))
 
-    def _adopt(self) -> None:
+    def _adopt(self, keeps: tuple[str, ...]) -> None:
         from brakeline.agent.scan import adopt
 
         try:
-            adopt(self._out.state_dir)
+            adopt(self._out.state_dir, keeps)
         except OSError as e:
             self._out.log(f"the inventory could not be remembered and will be sent in full next time: {e.strerror}")
 

@@ -464,7 +464,9 @@ class SendInventory:
 
 @dataclass(frozen=True, slots=True)
 class AdoptInventory:
-    """The cell has the last scan: the next one is compared with it."""
+    """The cell has the last scan: the next one is compared with it. `keeps`: later fields of packages that it keeps."""
+
+    keeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ changed (`rescan`), packages and updates are taken from there, and only the quic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -21,7 +22,17 @@ from brakeline.agent.providers.model import Bounds, Planned, Provider, Refused
 from brakeline.agent.rescan import Depth, Look, Stamp
 from brakeline.protocol import codec
 from brakeline.protocol.digests import inventory_digest, package_key
-from brakeline.protocol.messages import Candidate, Conffiles, Inventory, Package, PendingUpdate, Status
+from brakeline.protocol.managers import is_found
+from brakeline.protocol.messages import (
+    KEPT_FIELDS,
+    Candidate,
+    Conffiles,
+    Inventory,
+    Package,
+    PendingUpdate,
+    SoftwareLook,
+    Status,
+)
 
 FIELDS = tuple(f.name for f in fields(Package))
 BODY, PACKAGES, STATUS, ACKNOWLEDGED = "inventory.json", "packages.tsv", "status.json", "acknowledged.tsv"
@@ -48,15 +59,19 @@ class Looked:
     look: Look
     packages: tuple[Package, ...]
     updates: tuple[PendingUpdate, ...]
+    software: SoftwareLook | None = None  # of what lies beside package managers, which is among the packages
 
 
-def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
-    """Look at what is due; write the message that says what is new."""
-    found, full_look = look(provider, state / "work" / LOOKED, task)
+Beside = Callable[[tuple[Package, ...]], tuple[tuple[Package, ...], SoftwareLook]]
+
+
+def scan(provider: Provider, state: Path, task: Task, beside: Beside | None = None) -> ScanSummary:
+    """Look at what is due; write the message that says what is new. `beside`: software that no provider knows."""
+    found, full_look = look(provider, state / "work" / LOOKED, task, beside)
     packages, base_sequence, sequence = found.packages, task.base_sequence, task.sequence
     health = provider.health()
     reboot = provider.reboot_need()
-    status = Status(facts.gather(task.agent_version), found.updates, reboot, health)
+    status = Status(facts.gather(task.agent_version), found.updates, reboot, health, found.software)
     known = read_packages(state / ACKNOWLEDGED) if base_sequence else None
     full = known is None or known[0] != base_sequence
     before = {} if known is None or full else {package_key(p.name, p.architecture): p for p in known[1]}
@@ -69,7 +84,7 @@ def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
     work = state / "work"
     if not silent:
         message = Inventory(0 if full else base_sequence, sequence, digest, changed, removed, status)
-        (work / BODY).write_bytes(codec.encode(message))
+        (work / BODY).write_bytes(codec.encode_sparse(message))
         (work / STATUS).write_bytes(status_bytes)
         write_packages(work / PACKAGES, sequence, packages)
     return ScanSummary(
@@ -81,12 +96,12 @@ def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
         lists_refreshed_ms=health.lists_refreshed_ms,
         look=found.look,
         full=full_look,
-        removed=len(removed),
+        removed=sum(not is_found(key.rpartition(":")[2]) for key in removed),
         restart_required=reboot.required,
     )
 
 
-def look(provider: Provider, kept: Path, task: Task) -> tuple[Looked, bool]:
+def look(provider: Provider, kept: Path, task: Task, beside: Beside | None = None) -> tuple[Looked, bool]:
     """Packages and updates: looked up (True), or those of the last full look if they still hold (False)."""
     last = _looked(kept)
     depth = rescan.depth(last.look if last else None, task.stamp, task.now_s, asked=task.full)
@@ -94,6 +109,9 @@ def look(provider: Provider, kept: Path, task: Task) -> tuple[Looked, bool]:
         return replace(last, look=Look(task.stamp, last.look.full_s, task.now_s)), False
     kept.unlink(missing_ok=True)  # a look that fails half-way leaves nothing behind that could be believed
     found = Looked(Look(task.stamp, task.now_s, task.now_s), *provider.survey())
+    if beside is not None:
+        more, told = beside(found.packages)
+        found = replace(found, packages=(*found.packages, *more), software=told)
     aside = kept.with_suffix(".new")
     aside.write_bytes(codec.encode(found))
     aside.replace(kept)
@@ -107,12 +125,18 @@ def _looked(kept: Path) -> Looked | None:
         return None
 
 
-def adopt(state: Path) -> None:
-    """The cell has the last scan: what comes next is compared with it."""
+def adopt(state: Path, keeps: tuple[str, ...] = KEPT_FIELDS) -> None:
+    """The cell has the last scan: what comes next is compared with it.
+
+    An older cell keeps less of each package than was sent; that is sent again until a cell says that it keeps it.
+    """
     for name, kept in ((STATUS, "acknowledged-status.json"), (PACKAGES, ACKNOWLEDGED)):
         source = state / "work" / name
         if source.exists():
             write_durably(state / kept, source.read_bytes())
+    forgotten = {name: "" for name in KEPT_FIELDS if name not in keeps}
+    if forgotten and (known := read_packages(state / ACKNOWLEDGED)) is not None:
+        write_packages(state / ACKNOWLEDGED, known[0], tuple(replace(p, **forgotten) for p in known[1]))
 
 
 def plan(

@@ -48,7 +48,7 @@ def scan(options: Namespace) -> int:
     stamped = stamp.take(given.looker(__version__))
     task = scanning.Task(options.base, options.sequence, __version__, stamped, clock.monotonic_s(), options.full)
     known = partial(scanning.acknowledged, state)
-    summary = scanning.scan(wiring.provider(given.rules, known), state, task)
+    summary = scanning.scan(wiring.provider(given.rules, known), state, task, wiring.software(state / "work"))
     sys.stdout.buffer.write(codec.encode(summary) + b"\n")
     return 0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brakeline import __version__
 from brakeline.agent import content, local_limits, stamp
@@ -27,6 +29,9 @@ from brakeline.agent.spool import Spool
 from brakeline.agent.status import StatusFile
 from brakeline.agent.transport import Transport
 from brakeline.protocol.content import Rules
+
+if TYPE_CHECKING:
+    from brakeline.agent.scan import Beside
 
 COMES_BACK = ("reboot.target", "kexec.target", "soft-reboot.target")  # jobs of a machine that goes down to come up
 PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/update-success-stamp"))
@@ -54,6 +59,15 @@ def provider(rules: Rules | None = None, known: Known = tuple) -> Provider:
     from brakeline.agent.providers.detect import managers  # late: the resident agent never needs it
 
     return managers(SystemClock(), content.load().rules if rules is None else rules, known=known)
+
+
+def software(work: Path) -> Beside | None:
+    """The search for what no package manager has installed; None = not on this system."""
+    if sys.platform == "win32":
+        return None
+    from brakeline.agent.software.look import look  # late: the resident agent never needs it
+
+    return partial(look, work)
 
 
 def not_assessed() -> str:

@@ -26,6 +26,7 @@ NOUNS: Final = {
     "endpoint": "Endpoints: list, show, tag, retire.",
     "fleet": "The fleet as a whole: its shape.",
     "exposure": "What is vulnerable where, and since when.",
+    "sbom": "Bills of materials and VEX: export, import, list, show.",
     "policy": "What may be patched, when and how.",
     "content": "Advisory data: what is live, what is held.",
     "settings": "What policies add, brought to endpoints by rollouts: show, plan, start.",

@@ -167,7 +167,7 @@ class Client:
 
     def upload(self, path: str, data: bytes, kind: str) -> Any:
         """POST bytes of the content type `kind` to "/api/v1" + `path`. Raises as `request` does."""
-        sent = {"Authorization": f"Bearer {self._context.token}", "Accept": "application/json", "Content-Type": kind}
+        sent = {**self._speaks(), "Accept": "application/json", "Content-Type": kind}
         return _accepted(*self._exchange("POST", "/api/v1" + path, data, sent))
 
     def _speaks(self) -> dict[str, str]:

@@ -65,8 +65,12 @@ def show(endpoint_id: str, as_json: Json = False) -> None:
 def packages(endpoint_id: str, as_json: Json = False) -> None:
     """Installed packages of one endpoint."""
     found = Client.from_context().get(f"/endpoints/{endpoint_id}/packages")
-    rows = [(p["name"], p["architecture"], p["version"], p["source"], p["state"], p["origin"]) for p in found]
-    columns = ["package", "architecture", "version", "source", "state", "origin"]
+    rows = [
+        (p["name"], p["where"] or p["architecture"], p["version"], p["ecosystem"], p["source"], p["state"],
+         f"part of {p['owner']}" if p["owner"] else p["origin"])
+        for p in found
+    ]  # fmt: skip
+    columns = ["package", "architecture or place", "version", "ecosystem", "source", "state", "origin"]
     emit({"items": found}, as_json, lambda: table(columns, rows, "No inventory yet."))
 
 

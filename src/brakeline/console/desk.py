@@ -3,7 +3,8 @@
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRestart` (due restarts), `DeskRollback` (ways back), `DeskRelease`
 (releases, their keys), `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells,
-leads), `DeskPool` (evidence with others), `DeskContent` (advisory data) and `DeskProof` (audit log, settings).
+leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of
+materials) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from brakeline.console.desk_proof import DeskProof
 from brakeline.console.desk_release import DeskRelease
 from brakeline.console.desk_restart import DeskRestart
 from brakeline.console.desk_rollback import DeskRollback
+from brakeline.console.desk_sbom import DeskSbom
 from brakeline.console.desk_stop import DeskStop
 
 
 class Desk(
     DeskFleet, DeskChange, DeskRestart, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool,
-    DeskContent, DeskProof,
+    DeskContent, DeskSbom, DeskProof,
 ):  # fmt: skip
     """`screens.Screens` over the services."""

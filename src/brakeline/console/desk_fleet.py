@@ -130,7 +130,7 @@ class DeskFleet(DeskBase):
             return replace(view, launcher=await self.launcher(who, detail), sheet=sheet)
         view = await self._rows(who, view, detail, pending, answer, mode)
         if tab == "software":
-            return await self._software(who, view, query)
+            return await self._software(who, view, detail, query)
         return replace(view, timeline=await self._timeline(who, detail)) if tab in ("summary", "timeline") else view
 
     async def _rows(
@@ -158,14 +158,16 @@ class DeskFleet(DeskBase):
             findings_note=present_risk.findings_note(answer, limit, now),
         )
 
-    async def _software(self, who: Visitor, view: EndpointView, query: str) -> EndpointView:
+    async def _software(self, who: Visitor, view: EndpointView, detail: EndpointDetail, query: str) -> EndpointView:
         packages = await self.s.fleet.packages(who.principal, view.id)
-        wanted = query.strip().lower()
-        chosen = [p for p in packages if wanted in p.name.lower() or wanted in p.source.lower()]
+        chosen = present.software_chosen(packages, query)
+        look = detail.software
         rest = f", the first {TAB_ROWS}" if len(chosen) > TAB_ROWS else ""
         return replace(
             view, software=tuple(map(present.software_row, chosen[:TAB_ROWS])), software_query=query,
             software_note=f"{len(chosen):,} of {len(packages):,} packages{rest}",
+            ecosystems=present.ecosystem_links(view.id, packages), software_looked=present.looked_text(look),
+            software_gaps=(*look.gaps, *([f"and {look.more_gaps:,} more"] if look.more_gaps else [])) if look else (),
         )  # fmt: skip
 
     async def _timeline(self, who: Visitor, detail: EndpointDetail) -> tuple[LogRow, ...]:

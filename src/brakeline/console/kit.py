@@ -241,6 +241,7 @@ def navigation(path: str, counts: NavCounts, *, drills: bool = False) -> tuple[N
             "Risk",
             (
                 item("Vulnerabilities", "/vulnerabilities", noted(counts.vulnerabilities)),
+                item("Bills of materials", "/assets"),
                 item("Advisory data", "/content"),
             ),
         ),

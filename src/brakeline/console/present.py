@@ -7,7 +7,8 @@ says so, and every update that is not installed says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -32,7 +33,8 @@ from brakeline.core.errors import Fault
 from brakeline.core.limits import SILENCE_GRACE_INTERVALS
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary, EnrolToken, FleetCounts
 from brakeline.fleet.query import KEYS, Query, parse, render
-from brakeline.protocol.messages import Mode, Package, PendingUpdate, UpdateState
+from brakeline.protocol.managers import is_found
+from brakeline.protocol.messages import Mode, Package, PendingUpdate, SoftwareLook, UpdateState
 
 TAB_LABELS: Final = {"agent": "Agent and launcher"}
 QUERY_HELP: Final = f"Words: {', '.join(KEYS)}. A leading - means not; seen:<1h and seen:>3d compare times."
@@ -205,7 +207,42 @@ def why_not_yet(update: PendingUpdate, mode: Mode | None, waiting: str) -> tuple
 
 
 def software_row(p: Package) -> SoftwareRow:
-    return SoftwareRow(p.name, p.version, p.architecture, p.source, p.origin or "no repository has it", p.state)
+    """One line; what was found on the disk has a place, and the system package that has it, if any."""
+    if is_found(p.architecture):
+        origin = f"part of the package {p.owner}" if p.owner else "found on the disk"
+        return SoftwareRow(p.name, p.version, "", p.source, origin, "", p.ecosystem, p.where)
+    return SoftwareRow(
+        p.name, p.version, p.architecture, p.source, p.origin or "no repository has it", p.state, p.ecosystem, p.where
+    )
+
+
+def software_chosen(packages: Sequence[Package], query: str) -> list[Package]:
+    """What matches `ecosystem:pypi words`; words are looked for in names, sources and places."""
+    words = query.lower().split()
+    ecosystems = [w.partition(":")[2] for w in words if w.startswith("ecosystem:")]
+    parts = [w for w in words if not w.startswith("ecosystem:")]
+    return [
+        p for p in packages
+        if (not ecosystems or p.ecosystem.lower() in ecosystems)
+        and all(any(part in text.lower() for text in (p.name, p.source, p.where)) for part in parts)
+    ]  # fmt: skip
+
+
+def ecosystem_links(endpoint_id: str, packages: Sequence[Package]) -> tuple[Link, ...]:
+    """A filter for each ecosystem that is there, the largest first; () where there is but one."""
+    counts = Counter(p.ecosystem for p in packages)
+    href = f"{endpoint_href(endpoint_id)}/software"
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    made = (Link(f"{name} {n:,}", f"{href}?{urlencode({'q': f'ecosystem:{name}'})}") for name, n in rows)
+    return (Link(f"all {len(packages):,}", href), *made) if len(counts) > 1 else ()
+
+
+def looked_text(look: SoftwareLook | None) -> str:
+    """How far the search beside package managers came; never silent about what it left out."""
+    if look is None:
+        return "Only what package managers know: its agent looks for nothing beside them."
+    extent = "everything within its bounds" if look.complete else "not everything"
+    return f"Beside package managers: {look.found:,} found in {look.directories:,} directories; {extent} was looked at."
 
 
 def endpoint_alerts(d: EndpointDetail) -> tuple[str, ...]:

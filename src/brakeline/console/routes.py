@@ -31,6 +31,7 @@ from brakeline.console.pages_pool import PoolPages
 from brakeline.console.pages_release import ReleasePages
 from brakeline.console.pages_restart import RestartPages
 from brakeline.console.pages_rollback import RollbackPages
+from brakeline.console.pages_sbom import SbomPages
 from brakeline.console.pages_stop import StopPages
 from brakeline.console.render import Renderer
 from brakeline.console.screens import Doors, Screens
@@ -63,7 +64,7 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
         *FleetPages(kit).routes(), *RestartPages(kit).routes(),  # before ChangePages, whose ids match its path
         *ChangePages(kit).routes(), *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
-        *PoolPages(kit).routes(), *ContentPages(kit).routes(),
+        *PoolPages(kit).routes(), *ContentPages(kit).routes(), *SbomPages(kit).routes(),
         *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if drills is not None:

@@ -27,6 +27,7 @@ from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_restart import RESTARTS
 from brakeline.console.samples_rollback import ROLLBACKS
+from brakeline.console.samples_sbom import ASSET, ASSETS
 from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
@@ -239,7 +240,7 @@ ENDPOINT_KPIS: Final = (
 
 def endpoint_sample(tab: str = "summary", **changes: Any) -> EndpointView:
     """web-01 on `tab`."""
-    notes = {"missing": "15", "findings": "7", "software": "412"}
+    notes = {"missing": "15", "findings": "7", "software": "489"}
     fields: dict[str, Any] = {
         "id": "ep_01", "name": "web-01.corp.example", "tab": tab, "sub": "Debian 12 · eu-north · agent 0.1.0",
         "state": HERE, "seen": "12 s ago", "kpis": ENDPOINT_KPIS,
@@ -247,8 +248,13 @@ def endpoint_sample(tab: str = "summary", **changes: Any) -> EndpointView:
         "facts": (Fact("Kernel", "6.1.0-32-amd64"), Fact("Package lists", "2 h old, refreshed without error")),
         "missing": UPDATES, "missing_note": "12 more that are no security updates.", "findings": FINDINGS,
         "findings_note": "", "timeline": TIMELINE, "deploy_href": "/rollouts/new?filter=id:ep_01",
-        "software": (SoftwareRow("libssl3", "3.0.15-1~deb12u1", "amd64", "openssl", "Debian-Security", "ii"),),
-        "software_note": "1 of 412 packages", "software_query": "libssl", "launcher": LAUNCHER if tab == "agent" else None,
+        "software": (SoftwareRow("libssl3", "3.0.15-1~deb12u1", "amd64", "openssl", "Debian-Security", "ii"),
+            SoftwareRow("org.apache.logging.log4j:log4j-core", "2.14.1", "", "org.apache.logging.log4j:log4j-core", "found on the disk", "", "maven", "/opt/billing/app.war!/WEB-INF/lib/log4j-core-2.14.1.jar"),
+            SoftwareRow("certifi", "2022.9.24", "", "certifi", "part of the package python3-certifi", "", "pypi", "/usr/lib/python3/dist-packages")),
+        "ecosystems": (Link("all 489", "/endpoints/ep_01/software"), Link("deb 412", "/endpoints/ep_01/software?q=ecosystem:deb"), Link("maven 71", "/endpoints/ep_01/software?q=ecosystem:maven"), Link("pypi 6", "/endpoints/ep_01/software?q=ecosystem:pypi")),
+        "software_looked": "Beside package managers: 77 found in 5,204 directories; everything within its bounds was looked at.",
+        "software_gaps": ("/srv/share: not looked at, its file system is no local one (nfs4)", "/usr/local/bin/rg: a Rust program that was built without a list of its crates: which are in it cannot be told"),
+        "software_note": "3 of 489 packages", "software_query": "", "launcher": LAUNCHER if tab == "agent" else None,
     }  # fmt: skip
     return EndpointView(**{**fields, **changes})
 
@@ -365,6 +371,8 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "cells": CELLS,
     "pool": POOLS,
     "content": CONTENT,
+    "assets": ASSETS,
+    "asset": ASSET,
     **DRILL_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,

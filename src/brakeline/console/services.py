@@ -20,6 +20,7 @@ from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.pools import Pools
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.sbom.service import SbomService
 from brakeline.tenancy.break_glass import BreakGlass
 from brakeline.tenancy.service import TenancyService
 
@@ -33,6 +34,7 @@ class Services:
     exposure: ExposureService
     holding: Holding
     importing: Importing
+    sbom: SbomService
     rollout: RolloutService
     remediation: RemediationService
     releases: ReleasesService
@@ -50,7 +52,7 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        importing=state.importing,
+        importing=state.importing, sbom=state.sbom,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,

@@ -18,6 +18,7 @@ from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_restart import RESTARTS
 from brakeline.console.samples_rollback import ROLLBACKS
+from brakeline.console.samples_sbom import ASSET, ASSETS
 from brakeline.console.samples_stop import ASKED
 from brakeline.console.screens import Screens, Visitor
 from brakeline.console.views import (
@@ -56,6 +57,7 @@ from brakeline.console.views_release import (
 )
 from brakeline.console.views_restart import RestartForm, RestartView
 from brakeline.console.views_rollback import RollbackView
+from brakeline.console.views_sbom import AssetsView, AssetView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -317,6 +319,12 @@ class Showroom(Screens):
 
     async def content(self, who: Visitor) -> ContentView:
         return CONTENT["held" if who.may("policy.write") else "calm"]
+
+    async def assets(self, who: Visitor) -> AssetsView:
+        return ASSETS["some"]
+
+    async def asset(self, who: Visitor, asset_id: str) -> AssetView:
+        return ASSET["nothing open" if asset_id == "as_box" else "open and said"]
 
     async def fetch_content(self, who: Visitor, feed: str) -> None:
         """Nothing to ask here."""

@@ -260,6 +260,8 @@ class SoftwareRow:
     source: str
     origin: str
     state: str
+    ecosystem: str = "deb"
+    where: str = ""  # path or container image; "" = installed by a package manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,9 @@ class EndpointView:
     software: tuple[SoftwareRow, ...] = ()
     software_query: str = ""
     software_note: str = ""
+    software_looked: str = ""  # how far the agent looked beside package managers, in one sentence
+    software_gaps: tuple[str, ...] = ()  # what it left out, and why
+    ecosystems: tuple[Link, ...] = ()  # filters of that tab, each with how many
     timeline: tuple[LogRow, ...] = ()
     deploy_href: str = ""
     launcher: LauncherView | None = None  # of the tab "agent" only

@@ -11,6 +11,7 @@ from brakeline.exposure.answers import Closing
 from brakeline.exposure.match import Book, judge
 from brakeline.exposure.model import Installed, Role
 from brakeline.exposure.offers import candidate_source
+from brakeline.protocol.managers import is_found
 
 Inventory = tuple[list[Installed], str, str]  # packages, release, running kernel
 
@@ -20,6 +21,11 @@ def updated(item: Installed, version: str) -> Installed | None:
     the update is taken to bring the newest fixes."""
     source_version = candidate_source(item, version)
     return None if source_version is None else item._replace(version=version, source_version=source_version)
+
+
+def _is_meant(item: Installed, wanted: Mapping[str, str]) -> bool:
+    """Whether an update reaches it: what was found on the disk or in an image, nobody here updates."""
+    return item.package in wanted and not is_found(item.architecture)
 
 
 def _open(items: list[Installed], book: Book, release: str, kernel: str) -> dict[str, set[str]]:
@@ -56,7 +62,7 @@ def closing(
     exposed: dict[str, frozenset[str]] = {}
     for endpoint_id, (items, release, kernel) in inventories.items():
         wanted = pins.get(endpoint_id, {})
-        changed = [updated(item, wanted[item.package]) if item.package in wanted else item for item in items]
+        changed = [updated(item, wanted[item.package]) if _is_meant(item, wanted) else item for item in items]
         was = _open(items, book, release, kernel)
         left = _open([item for item in changed if item is not None], book, release, _restarted(kernel, wanted, release))
         before |= was.keys()

@@ -41,6 +41,7 @@ from brakeline.exposure.spans import rows_of
 from brakeline.exposure.store import EndpointExposure
 from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_ended, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
+from brakeline.protocol.managers import is_found
 from brakeline.tenancy.model import Principal, system_principal
 
 SILENT_AFTER_MS: Final = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S * 1000
@@ -74,10 +75,11 @@ class ExposureService(Ranking):
         sources = {(f.ecosystem, f.source) for f in answer.findings}
         said = (r for name in sources for r in self._book.rows_of(*name) if r.state in OPEN)
         rows = {(r.ecosystem, r.source, r.cve, r.fixed): r for r in said}
+        ours = {(i.package, i.version) for i in items if not is_found(i.architecture)}  # what an update can reach
         now, internet, found = self.known_now(known), INTERNET_TAG in detail.summary.tags, []
         for finding in answer.findings:
             name = (finding.ecosystem, finding.source)
-            offer = offered.get((*name, Role(finding.role)))
+            offer = offered.get((*name, Role(finding.role))) if (finding.package, finding.version) in ours else None
             state = state_of(rows[*name, finding.cve, finding.fixed], offer, refreshed)
             since = times.get(finding.source)
             note = offer.note if offer and state is offer.state else ""

@@ -127,7 +127,8 @@ class Upkeep:
         )  # fmt: skip
 
     async def _installed(self, tenant_id: str, endpoint_id: str) -> list[Installed]:
-        return list(map(as_installed, await self._fleet.packages_of(tenant_id, endpoint_id)))
+        """What is judged: files that a system package owns are that package, which is in the list itself."""
+        return [as_installed(p) for p in await self._fleet.packages_of(tenant_id, endpoint_id) if not p.owner]
 
     async def _all(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed]]:
         """Every open CVE of a tenant, remembered until inventory or advisories change."""

@@ -19,7 +19,7 @@ from brakeline.fleet.store import identities, inventories
 from brakeline.fleet.store.rows import Connection
 from brakeline.protocol.codec import Malformed
 from brakeline.protocol.digests import inventory_digest, package_key
-from brakeline.protocol.messages import Inventory, InventoryAck
+from brakeline.protocol.messages import KEPT_FIELDS, Inventory, InventoryAck
 
 OnInventory = Callable[[str, str], Awaitable[None]]  # tenant id, endpoint id
 
@@ -64,7 +64,7 @@ class InventoryUse(FleetParts):
         await self.announce(identity.tenant_id, identity.endpoint_id)
         if self.on_inventory is not None:
             await self.on_inventory(identity.tenant_id, identity.endpoint_id)
-        return InventoryAck(held.sequence, held.digest)
+        return InventoryAck(held.sequence, held.digest, keeps=KEPT_FIELDS)
 
     async def _apply(self, conn: Connection, session: Session, sent: Inventory) -> Held | Resync:
         tenant_id, endpoint_id = session.identity.tenant_id, session.identity.endpoint_id

@@ -17,6 +17,7 @@ from brakeline.protocol.messages import (
     LocalLimits,
     PackageManagerHealth,
     RebootNeed,
+    SoftwareLook,
 )
 
 
@@ -196,6 +197,7 @@ class EndpointDetail:
     launcher: LauncherReport | None = None  # what its launcher last said; None = no launcher runs its agent
     local: LocalLimits | None = None  # limits of its own; None = an agent that knows none
     settings: str = ""  # digest of the settings that its agent runs by
+    software: SoftwareLook | None = None  # how far its agent looked beside package managers; None = it does not
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ _DEFAULT = Settings()
 def inventory_digest(packages: Iterable[Package]) -> str:
     """Hex SHA-256 over one line a package, sorted; every field counts that the first version of the protocol had.
 
-    Later fields are left out, so that either side may be the older one.
+    Later fields are left out, so that either side may be the older one: `where` is in the label that stands for the
+    architecture of what was found, `owner` is told by an origin of its own, and `module` changes with the version.
     """
     lines = sorted(
         "\t".join((p.ecosystem, p.name, p.architecture, p.version, p.source, p.source_version, p.state, p.origin))

@@ -7,10 +7,12 @@ is the system's. So names never collide, digests cover the label, and what older
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 BESIDE: Final = ("pypi", "npm", "flatpak")  # in the order in which their deployments follow the system's
 SYSTEM: Final = ""  # the system's own, whatever it is
+FOUND: Final = "at"  # label of what was found on the disk: nobody here installs it, so no order can change it
 
 
 def ecosystem_of(architecture: str) -> str:
@@ -27,3 +29,14 @@ def asked_of(name: str) -> str:
 def update_name(name: str, architecture: str) -> str:
     """The name by which deployments, pins and quarantines know a package."""
     return f"{name}:{architecture}" if ecosystem_of(architecture) else name
+
+
+def found_label(ecosystem: str, where: str, again: int = 0) -> str:
+    """What stands for the architecture of something found at `where`; `again` tells equal names there apart."""
+    said = f"{ecosystem}\n{where}\n{again}" if again else f"{ecosystem}\n{where}"
+    return f"{FOUND}-{hashlib.sha256(said.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def is_found(architecture: str) -> bool:
+    """Whether this is the label of something found on the disk."""
+    return architecture.partition("-")[0] == FOUND

@@ -57,6 +57,7 @@ class Package:
     # Words of agents since 0.2; "" says nothing more than older agents do.
     owner: str = ""  # system package that these files belong to: an egg-info inside a deb is judged as that deb
     module: str = ""  # stream of an rpm module
+    where: str = ""  # path, or container image, of what no package manager of the endpoint has installed
 
 
 class UpdateState(StrEnum):
@@ -121,6 +122,17 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftwareLook:
+    """How far the search for software that no package manager knows has come; what it left out is told, not hidden."""
+
+    found: int = 0
+    directories: int = 0
+    complete: bool = False  # everything within its bounds was looked at
+    gaps: tuple[str, ...] = ()  # what was left out, and why: "/srv/data: not looked at, it is a network file system"
+    more_gaps: int = 0  # that are not named
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The small part of an inventory: sent whole whenever it changes."""
 
@@ -128,6 +140,7 @@ class Status:
     pending: tuple[PendingUpdate, ...]
     reboot: RebootNeed
     health: PackageManagerHealth
+    software: SoftwareLook | None = None  # None = an agent that looks for nothing beside package managers
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +166,10 @@ class InventoryAck:
     sequence: int
     digest: str
     resync: bool = False
+    keeps: tuple[str, ...] = ()  # fields of packages, later than the first version, that this cell keeps
+
+
+KEPT_FIELDS = ("owner", "module", "where")
 
 
 # --- enrolment -----------------------------------------------------------------------------------------------------

@@ -74,6 +74,8 @@ from brakeline.rollout.restart_api import router as restart_router
 from brakeline.rollout.restarting import Restarting
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.undo_api import router as rollback_router
+from brakeline.sbom.api import router as sbom_router
+from brakeline.sbom.service import SbomService
 from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
 from brakeline.server.cell_plane import CellPlane
@@ -99,7 +101,7 @@ ROUTERS: Final = (
     feeds_router, osv_router, carry_router, vendors_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
-    content_router, drills_router, real_drills_router, replay_router, pool_router,
+    content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router,
 )  # fmt: skip
 
 
@@ -217,6 +219,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
         "one_liner": installer.one_liner,
+        "sbom": SbomService(db, clock, ids, fleet, exposure),
     }  # fmt: skip
     for name, part in found.items():
         setattr(api.state, name, part)

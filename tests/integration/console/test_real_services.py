@@ -34,12 +34,14 @@ from brakeline.fleet.model import Presence
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.settings import Settings
+from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import (
     CheckIn,
     EnrolRequest,
     Facts,
     Health,
     LauncherReport,
+    Package,
     TrialReport,
     UpdateState,
 )
@@ -53,6 +55,7 @@ from brakeline.rollout.pools import Pools
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.sbom.service import SbomService
 from brakeline.tenancy.break_glass import BreakGlass
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.service import TenancyService
@@ -83,6 +86,7 @@ class House:
     advisories: AdvisoriesService
     cells: CellsService
     conducting: Conducting
+    bills: SbomService
     cookie: str = ""
     csrf: str = ""
     owner: Principal | None = None
@@ -161,10 +165,22 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}", importing=importing,
+        sbom=SbomService(database, clock, ids, fleet.service, exposure),
     )  # fmt: skip
     console = build_console(state)
     made = House(
-        console, fleet, rollouts, tenancy, remediation, releases, clock, database, advisories, cells, conducting
+        console,
+        fleet,
+        rollouts,
+        tenancy,
+        remediation,
+        releases,
+        clock,
+        database,
+        advisories,
+        cells,
+        conducting,
+        state.sbom,
     )
     await made.sign_in()
     yield made
@@ -410,6 +426,39 @@ async def test_held_content_is_shown_with_its_figures_and_refused_with_a_reason(
     assert (await house.post("/content/debian-changelog/refuse", sha256=str(sha256), reason="poison")).status == 303
     assert "refused by" in await house.page("/content")
     assert "held: version poisoned" in await house.page("/vulnerabilities")
+
+
+async def test_software_is_shown_with_its_place_and_bills_with_what_vex_says(house: House) -> None:
+    assert house.owner is not None
+    made = await house.fleet.enrol("web-1", owner=house.owner)
+    where = "/opt/app/site-packages"
+    jinja = Package("jinja2", found_label("pypi", where), "3.1.2", "jinja2", "3.1.2", "ii", "", "pypi", "", "", where)
+    owned = replace(jinja, name="owned", architecture=found_label("pypi", "/usr"), owner="python3-owned", where="/usr")
+    await house.fleet.inventory(made, [deb("curl", "7.88.1-10+deb12u14"), jinja, owned])
+    page = (await house.page(f"/endpoints/{made}/software")).replace("<wbr>", "")
+    assert where in page
+    assert "part of the package python3-owned" in page
+    assert "pypi 2" in page
+    assert "its agent looks for nothing beside them" in page
+    only = await house.page(f"/endpoints/{made}/software?q=ecosystem:deb")
+    assert "curl" in only
+    assert where not in only
+    url = "pkg:deb/debian/curl@7.88.1-10%2Bdeb12u14?distro=debian-12"
+    bill = {"bomFormat": "CycloneDX", "components": [{"name": "curl", "purl": url}, {"name": "boot"}]}
+    asset = await house.bills.take_bill(house.owner, json.dumps(bill).encode(), name="web:1")
+    cve = (await house.bills.asset(house.owner, asset.asset_id)).findings[0].finding.cve
+    said = {"@context": "https://openvex.dev/ns/v0.2.0", "author": "Example GmbH", "statements": [
+        {"vulnerability": cve, "status": "not_affected", "impact_statement": "not built in",
+         "products": [{"@id": url}]},
+    ]}  # fmt: skip
+    await house.bills.take_vex(house.owner, json.dumps(said).encode(), reason="they say so", file_name="v.json")
+    assert "Example GmbH" in await house.page("/assets")
+    shown = await house.page(f"/assets/{asset.asset_id}")
+    assert cve in shown
+    assert "not affected, says VEX" in shown
+    assert f"v.json of Example GmbH, taken in by {house.owner.name}" in shown
+    assert "its bill does not say which package it is" in shown
+    assert (await house.get("/assets/as_none")).status == 404
 
 
 async def test_from_freeze_to_unfreeze_page_by_page(house: House) -> None:

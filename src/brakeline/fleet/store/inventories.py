@@ -10,7 +10,7 @@ from brakeline.protocol.codec import encode
 from brakeline.protocol.digests import package_key
 from brakeline.protocol.messages import Facts, Package, PendingUpdate, Status, UpdateState
 
-_PACKAGE = "name, architecture, version, source, source_version, state, origin, ecosystem, owner, module"
+_PACKAGE = 'name, architecture, version, source, source_version, state, origin, ecosystem, owner, module, "where"'
 _PENDING = "name, architecture, installed, candidate, suite, security, state, reason, download_bytes"
 
 
@@ -45,11 +45,11 @@ async def write_packages(conn: Connection, tenant_id: str, endpoint_id: str, cha
         await conn.execute(
             f"INSERT INTO brakeline.endpoint_package (tenant_id, endpoint_id, {_PACKAGE})"  # noqa: S608
             " SELECT $1, $2, u.* FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-            " $9::text[], $10::text[], $11::text[], $12::text[]) AS u"
+            " $9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) AS u"
             " ON CONFLICT (tenant_id, endpoint_id, name, architecture) DO UPDATE SET version = excluded.version,"
             " source = excluded.source, source_version = excluded.source_version, state = excluded.state,"
             " origin = excluded.origin, ecosystem = excluded.ecosystem, owner = excluded.owner,"
-            " module = excluded.module",
+            ' module = excluded.module, "where" = excluded."where"',
             tenant_id, endpoint_id, *_columns(change.upserts, _PACKAGE),
         )  # fmt: skip
 
@@ -70,9 +70,10 @@ async def write_status(
     await _write_facts(conn, endpoint_id, status.facts)
     await conn.execute(
         "UPDATE brakeline.endpoint_status SET pending_total = $2, pending_security = $3, reboot_required = $4,"
-        " healthy = $5, reboot = $6, health = $7 WHERE endpoint_id = $1",
+        " healthy = $5, reboot = $6, health = $7, software = $8 WHERE endpoint_id = $1",
         endpoint_id, len(status.pending), sum(p.security for p in status.pending), status.reboot.required,
         status.health.healthy, encode(status.reboot).decode(), encode(status.health).decode(),
+        "" if status.software is None else encode(status.software).decode(),
     )  # fmt: skip
     await _write_pending(conn, tenant_id, endpoint_id, status.pending)
 
@@ -113,4 +114,4 @@ async def pending(conn: Connection, endpoint_id: str) -> tuple[PendingUpdate, ..
 
 def _columns(items: Iterable[object], names: str) -> list[list[object]]:
     """One list a column, in the order of `names`."""
-    return [[getattr(item, name) for item in items] for name in names.split(", ")]
+    return [[getattr(item, name.strip('"')) for item in items] for name in names.split(", ")]

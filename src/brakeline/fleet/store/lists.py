@@ -19,12 +19,12 @@ from brakeline.fleet.model import (
 from brakeline.fleet.query import Query
 from brakeline.fleet.store.filters import AGENT_VERSION, LAST_SEEN, TABLES, Parameters, where
 from brakeline.fleet.store.rows import Connection, limits_said, millis, said, stamp
-from brakeline.protocol.messages import Facts, PackageManagerHealth, RebootNeed
+from brakeline.protocol.messages import Facts, PackageManagerHealth, RebootNeed, SoftwareLook
 
 _COLUMNS = (
     f"e.*, {AGENT_VERSION} AS agent_now, p.last_seen, p.asleep, p.boot_id, p.failed_services, s.sequence, s.digest,"
     " s.committed_at, s.packages, s.pending_total, s.pending_security, s.reboot_required, s.healthy, s.reboot,"
-    " s.health, p.launcher, p.local_limits, p.settings AS runs_by"
+    " s.health, s.software, p.launcher, p.local_limits, p.settings AS runs_by"
 )
 
 
@@ -163,6 +163,7 @@ async def endpoint(conn: Connection, endpoint_id: str) -> EndpointDetail | None:
         tuple(r["failed_services"] or ()), r["boot_id"] or "", r["packages"] or 0, r["sequence"] or 0,
         r["digest"] or "", r["enrolled_by"], tuple(t["endpoint_id"] for t in twins), said(r["launcher"]),
         limits_said(r["local_limits"]), r["runs_by"] or "",
+        msgspec.json.decode(r["software"], type=SoftwareLook) if r["software"] else None,
     )  # fmt: skip
 
 
