@@ -1,6 +1,7 @@
 """Which package managers this endpoint has, cheaply, and the provider of each, imported only when it is made.
 
-A handful of directory reads decide (`python_sites`): no manager is started to find out whether it is there.
+A handful of directory reads decide (`python_sites`, `npm_sites`): no manager is started to find out whether it is
+there.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from brakeline.agent.npm_sites import npm_folders
 from brakeline.agent.providers.host import Manager, Managers
 from brakeline.agent.providers.model import Known
 from brakeline.agent.python_sites import python_sites
@@ -33,4 +35,9 @@ def managers(
 
         pip = PipProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-pip")
         found.append(Manager("pypi", pip))
+    if next(npm_folders(Path("/")), None) is not None:
+        from brakeline.agent.providers.npm import NpmProvider
+
+        npm = NpmProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-npm")
+        found.append(Manager("npm", npm))
     return Managers(tuple(found), known)
