@@ -17,6 +17,8 @@ from brakeline.core.clock import Clock
 from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.managers import SYSTEM
 
+FLATPAK = "/var/lib/flatpak/repo/config"  # there once anything has been added to the system-wide installation
+
 
 def managers(
     clock: Clock,
@@ -40,4 +42,9 @@ def managers(
 
         npm = NpmProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-npm")
         found.append(Manager("npm", npm))
+    if Path(FLATPAK).exists():
+        from brakeline.agent.providers.flatpak import FlatpakProvider
+
+        flatpak = FlatpakProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-flatpak")
+        found.append(Manager("flatpak", flatpak))
     return Managers(tuple(found), known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from brakeline.agent.providers.npm.answers import labelled
 
 HOLDS = "/etc/brakeline/npm.hold"  # names of packages that their owner keeps as they are, one a line
 DEPTH_MAX = 40  # trees deeper than this are no trees
+_ASIDE = re.compile(r"\.[^/]+-[A-Za-z0-9]{8}|\.brakeline-(new|old)-.+")  # the first is how npm names it
 OWNERS = (("dpkg-query", "-S"), ("rpm", "-qf"), ("pacman", "-Qo"))
 
 
@@ -116,14 +118,14 @@ def manifest(directory: Path) -> dict[str, object]:
 
 
 def leftovers(runner: Runner, folder: Folder) -> tuple[str, ...]:
-    """Directories that npm has put aside (`.NAME-XXXXXXXX`) and never taken away: it was ended in the middle."""
+    """Directories that npm, or a way back, has put aside and never taken away: it was ended in the middle."""
     modules = runner.path(folder.modules)
     places = [modules, *(modules / n for n in os.listdir(modules) if n.startswith("@"))]
     return tuple(
         f"{folder.modules}/{(place / name).relative_to(modules).as_posix()}"
         for place in places
         for name in sorted(os.listdir(place))
-        if name.startswith(".") and (place / name / "package.json").exists()
+        if _ASIDE.fullmatch(name)
     )
 
 
