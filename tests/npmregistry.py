@@ -50,7 +50,7 @@ class Registry:
     def __init__(self) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
         self.archives: dict[str, bytes] = {}
-        self.hangs, self.asked = threading.Event(), []
+        self.hangs = threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"registry": self}))
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -17,7 +17,7 @@ from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_betwee
 from brakeline.agent.providers.apt.inverse import inverse_of
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.flatpak.lists import Lists
-from brakeline.agent.providers.flatpak.refs import Offer, Ref, is_of, runtime_of, why
+from brakeline.agent.providers.flatpak.refs import Head, Ref, is_of, runtime_of, why
 from brakeline.agent.providers.flatpak.store import HOME, Store
 from brakeline.agent.providers.model import Inverse, Order, Refused
 from brakeline.agent.providers.pip.apply import Before
@@ -100,14 +100,14 @@ class FlatpakApplier:
         """Every commit lies in the local repository afterwards, or the reason why not."""
         if order.inverse is not None:
             return self._unkept(order, order.inverse)
-        pairs = [(a, self._offer(a)) for a in order.transaction.actions]
+        pairs = [(a, self._head(a)) for a in order.transaction.actions]
         if unknown := [a.name for a, found in pairs if found is None]:
             return Refused("changed", f"The lists of this endpoint do not have the ordered {rules.named(unknown)}.")
-        offers = [found for _, found in pairs if found is not None]
-        if short := self._short(offers, order.bounds.disk_reserve_bytes):
+        heads = [found for _, found in pairs if found is not None]
+        if short := self._short(heads, order.bounds.disk_reserve_bytes):
             return short
         log("Downloading.")
-        for action, found in zip(order.transaction.actions, offers, strict=True):
+        for action, found in zip(order.transaction.actions, heads, strict=True):
             if refused := self._pull(action, found, deadline):
                 return refused
         return None
@@ -125,23 +125,21 @@ class FlatpakApplier:
     def _ref(self, action: Action) -> Ref:
         return self.store.ref_of(action.name, action.architecture)
 
-    def _offer(self, action: Action) -> Offer | None:
-        offers = Lists(self.runner).offers().get(str(self._ref(action)), ())
-        return next((o for o in offers if is_of(action.after, o.commit)), None)
+    def _head(self, action: Action) -> Head | None:
+        heads = Lists(self.runner).heads().get(str(self._ref(action)), ())
+        return next((o for o in heads if is_of(action.after, o.commit)), None)
 
-    def _short(self, offers: list[Offer], reserve_bytes: int) -> Refused | None:
-        need = sum(o.installed_bytes + o.download_bytes for o in offers) + reserve_bytes
+    def _short(self, heads: list[Head], reserve_bytes: int) -> Refused | None:
+        need = sum(o.installed_bytes + o.download_bytes for o in heads) + reserve_bytes
         s = os.statvfs(self.runner.path(HOME))
         if s.f_bavail * s.f_frsize >= need:
             return None
         return Refused("no_space", f"Too little disk space: {need >> 20} MiB are needed on {HOME}.")
 
-    def _pull(self, action: Action, found: Offer, deadline: float) -> Refused | None:
-        if action.kind is ActionKind.INSTALL:
-            words = ("install", *ALONE, "--no-auto-pin", "--no-deploy", found.remote, found.ref)
-        else:
-            words = ("update", *ALONE, "--no-deploy", f"--commit={found.commit}", found.ref)
-        ran = self._flatpak(deadline, *words)
+    def _pull(self, action: Action, found: Head, deadline: float) -> Refused | None:
+        new = ("install", *ALONE, "--no-auto-pin", "--no-deploy", found.remote, found.ref)
+        newer = ("update", *ALONE, "--no-deploy", f"--commit={found.commit}", found.ref)
+        ran = self._flatpak(deadline, *(new if action.kind is ActionKind.INSTALL else newer))
         if self.store.pulled(found.remote, self._ref(action)) == found.commit and self._whole(found.commit):
             return None
         if ran.timed_out:
@@ -191,7 +189,7 @@ class FlatpakApplier:
     def _commit(self, order: Order, action: Action) -> str:
         if order.inverse is not None:
             return self._kept(order, action)
-        found = self._offer(action)
+        found = self._head(action)
         return found.commit if found is not None else ""
 
     def _go(self, action: Action, commit: str, deadline: float) -> Ran:
@@ -199,7 +197,7 @@ class FlatpakApplier:
         if action.kind is ActionKind.REMOVE:
             return self._flatpak(deadline, "uninstall", *ALWAYS, str(ref))
         if action.kind is ActionKind.INSTALL:
-            found = self._offer(action)
+            found = self._head(action)
             remote = found.remote if found is not None else self.store.origin(ref)
             return self._flatpak(deadline, "install", *ALONE, "--no-auto-pin", "--no-pull", remote, str(ref))
         self.store.point(self.store.origin(ref), ref, commit)

@@ -12,7 +12,7 @@ from typing import Any
 
 from brakeline.agent.providers.apt.lists import write_public
 from brakeline.agent.providers.apt.runner import Runner
-from brakeline.agent.providers.flatpak.refs import Offer, Ref, info, listing, offer, why
+from brakeline.agent.providers.flatpak.refs import Head, Ref, head, info, listing, why
 from brakeline.agent.providers.flatpak.store import Store
 from brakeline.agent.providers.model import Refreshed, Refused
 
@@ -38,17 +38,17 @@ class Lists:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def offers(self) -> Mapping[str, tuple[Offer, ...]]:
+    def heads(self) -> Mapping[str, tuple[Head, ...]]:
         """By ref, the newest last."""
         try:
-            known = self.read().get("offers", {}).items()
-            return {ref: tuple(Offer(**values) for values in rows) for ref, rows in known}
+            known = self.read().get("heads", {}).items()
+            return {ref: tuple(Head(**values) for values in rows) for ref, rows in known}
         except (TypeError, AttributeError):
             return {}
 
     def refresh(self, now_ms: int) -> Refreshed | Refused:
         """Ask each remote that something here comes from; what could not be asked keeps its last answer."""
-        last, found, trouble = self.read(), dict(self.offers()), []
+        last, found, trouble = self.read(), dict(self.heads()), []
         by_remote: dict[str, list[Ref]] = {}
         for ref in self.store.refs():
             if remote := self.store.origin(ref):
@@ -61,12 +61,12 @@ class Lists:
             for new in () if isinstance(answer, Refused) else answer:
                 found[new.ref] = (*(o for o in found.get(new.ref, ()) if o.commit != new.commit), new)[-KEPT_MAX:]
         succeeded = int(last.get("succeeded_ms", 0)) if trouble else now_ms
-        rows = {ref: [asdict(o) for o in offers] for ref, offers in found.items()}
-        record = {"tried_ms": now_ms, "succeeded_ms": succeeded, "offers": rows}
+        rows = {ref: [asdict(o) for o in heads] for ref, heads in found.items()}
+        record = {"tried_ms": now_ms, "succeeded_ms": succeeded, "heads": rows}
         write_public(self.runner, LISTS, json.dumps(record | {"problem": trouble[0].reason if trouble else ""}))
         return trouble[0] if trouble else Refreshed(now_ms)
 
-    def _asked(self, remote: str, refs: Iterable[Ref]) -> tuple[Offer, ...] | Refused:
+    def _asked(self, remote: str, refs: Iterable[Ref]) -> tuple[Head, ...] | Refused:
         words = ("remote-ls", "--all", "--arch=*", "--columns=ref,commit", remote)
         ran = self.runner.job("flatpak", *words[:1], "--system", *words[1:], timeout_s=ASK_S_MAX)
         has = listing(ran.text)
@@ -74,21 +74,21 @@ class Lists:
             return Refused("network", "The remote gave no answer in time.")
         if ran.rc != 0 or not has:
             return why(ran.text)
-        found: dict[str, Offer] = {}
+        found: dict[str, Head] = {}
         for ref in refs:
             short = has.get(str(ref), "")
             if short and not self.store.active(ref).startswith(short):
-                new = self._offer(remote, str(ref))
+                new = self._head(remote, str(ref))
                 if new is None:
                     return Refused("flatpak_failed", f"The remote does not say what it has of {ref}.")
                 found[new.ref] = new
-                if new.runtime in has and (needed := self._offer(remote, new.runtime)):
+                if new.runtime in has and (needed := self._head(remote, new.runtime)):
                     found.setdefault(needed.ref, needed)
         return tuple(found.values())
 
-    def _offer(self, remote: str, ref: str) -> Offer | None:
+    def _head(self, remote: str, ref: str) -> Head | None:
         """Its exit code says nothing: flatpak 1.14 ends itself after it has answered where there is no store data."""
         words = ("flatpak", "remote-info", "--system")
         said = self.runner.job(*words, remote, ref, timeout_s=ASK_S_MAX)
         metadata = self.runner.job(*words, "--show-metadata", remote, ref, timeout_s=ASK_S_MAX)
-        return offer(ref, remote, info(said.text), metadata.text)
+        return head(ref, remote, info(said.text), metadata.text)

@@ -16,7 +16,7 @@ from brakeline.agent.providers.apt.inverse import left_to_do
 from brakeline.agent.providers.apt.runner import Machine, Runner
 from brakeline.agent.providers.flatpak.apply import FlatpakApplier
 from brakeline.agent.providers.flatpak.lists import Lists
-from brakeline.agent.providers.flatpak.refs import Offer, older, parse_ref
+from brakeline.agent.providers.flatpak.refs import Head, older, parse_ref
 from brakeline.agent.providers.flatpak.store import Store
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.agent.providers.pip.keep import Keeper
@@ -72,24 +72,24 @@ class FlatpakProvider:
         return self._waits(self.store.installed())
 
     def _waits(self, have: tuple[Installed, ...]) -> tuple[PendingUpdate, ...]:
-        offers, waits = Lists(self.runner).offers(), []
+        heads, waits = Lists(self.runner).heads(), []
         for p in have:
             ref = str(self.store.ref_of(p.name, p.architecture))
-            newest = offers[ref][-1] if offers.get(ref) else None
+            newest = heads[ref][-1] if heads.get(ref) else None
             if newest is not None and older(p.version, newest.version):
-                state, reason = self._state(p, newest, offers)
+                state, reason = self._state(p, newest, heads)
                 waits.append(
                     PendingUpdate(p.name, p.architecture, p.version, newest.version, newest.remote, False, state,
                                   reason, newest.download_bytes)
                 )  # fmt: skip
         return tuple(waits)
 
-    def _state(self, p: Installed, newest: Offer, offers: Mapping[str, tuple[Offer, ...]]) -> tuple[UpdateState, str]:
+    def _state(self, p: Installed, newest: Head, heads: Mapping[str, tuple[Head, ...]]) -> tuple[UpdateState, str]:
         if p.held:
             return UpdateState.HELD, MASKED
         if not newest.runtime or self._has(newest.runtime):
             return UpdateState.AVAILABLE, ""
-        if offers.get(newest.runtime):
+        if heads.get(newest.runtime):
             return UpdateState.NEEDS_NEW, f"Needs {newest.runtime} to be installed."
         return UpdateState.KEPT_BACK, f"Needs {newest.runtime}, which its remote does not have."
 
@@ -143,16 +143,16 @@ class FlatpakProvider:
         return refused or rules.refuse_broken(made, self.rules) or Planned(made, rollback=names, skipped=skipped)
 
     def _actions(self, free: list[Installed], asked: Mapping[str, str]) -> list[Action] | Refused:
-        offers, made = Lists(self.runner).offers(), dict[str, Action]()
+        heads, made = Lists(self.runner).heads(), dict[str, Action]()
         for p in free:
             ref = str(self.store.ref_of(p.name, p.architecture))
-            found = next((o for o in offers.get(ref, ()) if o.version == asked[p.key]), None)
+            found = next((o for o in heads.get(ref, ()) if o.version == asked[p.key]), None)
             if found is None:
                 return Refused("lists_stale", f"The lists of this endpoint do not have {p.name} {asked[p.key]}.")
             kind = ActionKind.DOWNGRADE if older(found.version, p.version) else ActionKind.UPGRADE
             made[ref] = Action(kind, p.name, p.architecture, p.version, found.version)
             if found.runtime and not self._has(found.runtime):
-                needed, known = parse_ref(found.runtime), offers.get(found.runtime, ())
+                needed, known = parse_ref(found.runtime), heads.get(found.runtime, ())
                 if needed is None or not known:
                     return Refused("refused", f"{p.name} needs {found.runtime}, which its remote does not have.")
                 made[found.runtime] = Action(ActionKind.INSTALL, needed.id, needed.label, "", known[-1].version)

@@ -52,7 +52,7 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Head:
     """One commit of one ref that a remote had when it was asked; `runtime` is what it needs, "" = nothing."""
 
     ref: str
@@ -115,13 +115,13 @@ def info(text: str) -> Mapping[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def offer(ref: str, remote: str, said: Mapping[str, str], metadata: str) -> Offer | None:
+def head(ref: str, remote: str, said: Mapping[str, str], metadata: str) -> Head | None:
     """What `remote-info` and the metadata say of a commit; None = they do not say enough."""
     commit, made = said.get("Commit", ""), re.sub(r"\D", "", said.get("Date", "")[:19])
     if not re.fullmatch(r"[0-9a-f]{64}", commit) or len(made) != 14:
         return None
     sizes = amount(said.get("Installed", "")), amount(said.get("Download", ""))
-    return Offer(ref, commit, version_of(commit, made), remote, runtime_of(metadata), *sizes)
+    return Head(ref, commit, version_of(commit, made), remote, runtime_of(metadata), *sizes)
 
 
 def amount(text: str) -> int:

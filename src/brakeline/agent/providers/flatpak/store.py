@@ -119,7 +119,7 @@ class Store:
                 shutil.rmtree(self.repo / KEPT / name, ignore_errors=True)
 
     def lock_holder(self) -> str:
-        """Who holds flatpak's lock; "" = nobody. For this kind the kernel names no pid: we ask who has the file open."""
+        """Who holds flatpak's lock; "" = nobody. The kernel names no pid of this kind: who has it open is asked."""
         path = self.runner.path(f"{HOME}/lock")
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)

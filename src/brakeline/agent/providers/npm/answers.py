@@ -126,7 +126,7 @@ def belongs(app: str, label: str, named: tuple[str, str]) -> bool:
 def labelled(app: str, label: str, pieces: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Versions by (name, label) of one application's tree. Of several versions of one name the lowest comes first."""
     versions: dict[str, set[str]] = {}
-    tops = []
+    tops: list[str] = []
     for name, version in pieces:
         if name == app and not tops:
             tops.append(version)
