@@ -60,6 +60,7 @@ def test_inventory_update_and_way_back(box: Endpoint) -> None:
     assert {k: (p.version, p.ecosystem) for k, p in here.items()} == {
         ("app", "npm"): ("1.0.0", "npm"), ("part", "npm-in-app"): ("1.0.0", "npm"),
     }  # fmt: skip
+    assert here[("app", "npm")].origin == "registry of your own"  # the public one's advisories do not speak of it
     waits = box.provider.available()
     assert [(u.name, u.candidate, u.state) for u in waits] == [("app", "1.10.0", UpdateState.AVAILABLE)]
     found = planned(box, "1.10.0")

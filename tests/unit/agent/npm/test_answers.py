@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakeline.agent.providers.model import Refused
-from brakeline.agent.providers.npm.answers import actions, belongs, key, labelled, lock, newer, older, slug, why
+from brakeline.agent.providers.npm.answers import (
+    actions,
+    belongs,
+    key,
+    labelled,
+    lock,
+    newer,
+    older,
+    origin,
+    own_registries,
+    slug,
+    why,
+)
 from brakeline.protocol.messages import ActionKind
 
 ENGINE = """npm error code EBADENGINE
@@ -38,7 +50,7 @@ OUTDATED = json.dumps({
     [(ENGINE, "refused", '{"node":">=99"}'), (GONE, "lists_stale", "app@9"), (OLD_NPM, "lists_stale", "app@9"),
      (REFUSED, "network", "could not be reached"), (FULL, "no_space", "disk was full"),
      ("npm error code EINTEGRITY", "hash_mismatch", "checksum"),
-     ("npm error code 7\nnpm error command failed\nnpm error command sh -c exit 7\n", "maintainer_script_failed", "script"),
+     ("npm error code 7\nnpm error command failed\nnpm error command sh\n", "maintainer_script_failed", "script"),
      ("?", "npm_failed", "npm failed")],
 )  # fmt: skip
 def test_why(text: str, code: str, part: str) -> None:
@@ -90,6 +102,17 @@ def test_every_version_of_one_name_has_a_label_of_its_own() -> None:
     assert all(belongs("@a/b", "npm", named) for named in tree)
     assert not belongs("b", "npm", ("x", "npm-in-a+b"))
     assert slug("@a/b") != slug("a-b")
+
+
+def test_only_what_the_public_registry_has_is_judged_by_its_advisories() -> None:
+    plain = '; "global" config from /usr/etc/npmrc\n\naudit = false \n\n; "cli" config from command line options\n'
+    scoped = f'{plain}@acme:registry = "http://127.0.0.1:1/" \n//127.0.0.1:1/:_authToken = (protected)\n'
+    assert [own_registries(t) for t in (plain, scoped, f'{plain}registry = "http://x/"\n')] == [(), ("@acme",), ("",)]
+    assert [origin(n, ["@acme"]) for n in ("@acme/tool", "typescript")] == ["registry of your own", "npm"]
+    assert (origin("typescript", [""]), origin("typescript", None)) == (
+        "registry of your own",
+        "registry not known yet",
+    )
 
 
 def test_actions_between_trees() -> None:

@@ -113,6 +113,19 @@ def document(text: str) -> dict[str, Any] | None:
     return {} if not text.strip() else None
 
 
+def own_registries(text: str) -> tuple[str, ...]:
+    """Of `npm config list`, which names only what was set: scopes with a registry of their own, "" = all packages."""
+    return tuple(sorted({m[1] or "" for m in re.finditer(r"^(?:(@[^:\s]+):)?registry = ", text, re.MULTILINE)}))
+
+
+def origin(name: str, owned: Iterable[str] | None) -> str:
+    """Where a package comes from: `npm` is the public registry, whose advisories speak of it. None = not known yet."""
+    if owned is None:
+        return "registry not known yet"
+    own = frozenset(owned)
+    return "registry of your own" if "" in own or name.partition("/")[0] in own else "npm"
+
+
 def slug(name: str) -> str:
     """A package's name as a part of a label: `@angular/cli` is `angular+cli` (no name of npm's has a plus in it)."""
     return name.removeprefix("@").replace("/", "+")

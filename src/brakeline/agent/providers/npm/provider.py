@@ -17,7 +17,7 @@ from brakeline.agent.providers.apt.inverse import left_to_do
 from brakeline.agent.providers.apt.lists import write_public
 from brakeline.agent.providers.apt.runner import Machine, Runner
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
-from brakeline.agent.providers.npm.answers import belongs, older
+from brakeline.agent.providers.npm.answers import belongs, older, origin, own_registries
 from brakeline.agent.providers.npm.apply import NpmApplier
 from brakeline.agent.providers.npm.folders import Folder, folders, foreign, installed, leftovers
 from brakeline.agent.providers.npm.keep import Trees
@@ -37,8 +37,8 @@ from brakeline.protocol.messages import (
     UpdateState,
 )
 
+CONFIG_S_MAX = 60.0
 LISTS = "/var/cache/brakeline/npm-lists.json"  # also in `agent.stamp`
-ORIGIN = "npm"
 HELD = "Held on this endpoint by its owner (/etc/brakeline/npm.hold, or a link of npm's)."
 
 
@@ -56,8 +56,9 @@ class NpmProvider:
 
     def inventory(self) -> tuple[Package, ...]:
         """Every global package and everything in the trees below them."""
+        owned = self._lists().get("registries")
         return tuple(
-            Package(p.name, p.architecture, p.version, p.name, p.version, p.state, ORIGIN, "npm")
+            Package(p.name, p.architecture, p.version, p.name, p.version, p.state, origin(p.name, owned), "npm")
             for p in self._installed()
         )
 
@@ -120,7 +121,8 @@ class NpmProvider:
                 lists[f.label] = answer
         succeeded = int(last.get("succeeded_ms", 0)) if trouble else now
         problem = trouble[0].reason if trouble else ""
-        record = {"tried_ms": now, "succeeded_ms": succeeded, "problem": problem, "newer": lists}
+        owned = own_registries(self.runner.job("npm", "config", "list", timeout_s=CONFIG_S_MAX).text)
+        record = {"tried_ms": now, "succeeded_ms": succeeded, "problem": problem, "newer": lists, "registries": owned}
         write_public(self.runner, LISTS, json.dumps(record))
         return trouble[0] if trouble else Refreshed(now)
 
