@@ -51,6 +51,36 @@ ELSEWHERE: Final = (
         "is pip's provider: environments of `pipx --global`, `pipx pin`",
         "pipx itself is not started: Debian 12's 1.1 knows no `--global`",
     ),
+    (
+        "Windows: winget",
+        "a reader of its tables: *not run on the real system*",
+        "tables made up after those of winget 1.29, several languages and wide characters",
+    ),
+    (
+        "Windows: Windows Update",
+        "readers of answers, overtaken updates, errors: *not run on the real system*",
+        "answers made up after the documented properties of `IUpdate`",
+    ),
+    (
+        "Windows: MSI",
+        "a reader of installed programs and of exit codes; nothing installs packages yet",
+        "wine 8: built, installed, upgraded, taken away, read (`system/test_windows_msi.py`)",
+    ),
+    (
+        "Windows: EXE installers",
+        "silent words for Inno Setup, NSIS, WiX Burn, InstallShield: *not run on the real system*",
+        "entries of the registry made up after their formats; an unknown installer is never started",
+    ),
+    (
+        "Windows: pending restart",
+        "a reader of fourteen places of the registry: *not run on the real system*",
+        "each place by itself; two of them in wine's registry",
+    ),
+    (
+        "macOS: softwareupdate, pkgutil",
+        "readers of their lists: *not run on the real system*",
+        "lists made up after the two published forms",
+    ),
     ("snap", "none", "snapd is in Debian 12, its store cannot be reached: nothing could be installed or updated"),
     ("fwupd", "none", "fwupd is in Debian 12; no machine here has firmware that it could update"),
     ("apk, Homebrew, Chocolatey", "none", "not to be had here"),
