@@ -186,6 +186,24 @@ def test_what_cannot_be_deployed_takes_the_rest_back(box: Endpoint) -> None:
 
 
 @long
+def test_what_is_kept_is_everybody_s_to_read(box: Endpoint) -> None:
+    box.remote.publish("1.1")
+    mask = os.umask(0o077)  # as the root helper has it
+    try:
+        assert isinstance(done := apply(box), TransactionResult)
+        assert done.code == "ok", done.detail
+    finally:
+        os.umask(mask)
+    summaries = box.root / "var/lib/flatpak/repo/tmp/cache/summaries"
+    closed = [
+        p
+        for p in (*summaries.rglob("*"), *(box.root / "var/lib/flatpak/app").rglob("*"))
+        if not p.lstat().st_mode & 0o004
+    ]
+    assert closed == []
+
+
+@long
 def test_deployed_half_is_told(box: Endpoint) -> None:
     place = box.root / f"var/lib/flatpak/{REF}"
     (place / "active").unlink()

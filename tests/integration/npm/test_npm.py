@@ -245,6 +245,17 @@ def kill_all(child: int) -> None:
     os.waitpid(child, 0)
 
 
+def test_what_is_installed_is_everybody_s_to_run(box: Endpoint) -> None:
+    box.registry.publish("app", "1.1.0", NEEDS)
+    mask = os.umask(0o077)  # as the root helper has it
+    try:
+        assert done(box, "1.1.0").code == "ok"
+    finally:
+        os.umask(mask)
+    closed = [p for p in (box.modules / "app").rglob("*") if not p.lstat().st_mode & 0o004]
+    assert closed == []
+
+
 def test_several_global_packages_in_one_transaction(box: Endpoint) -> None:
     box.registry.publish("other", "1.0.0")
     box.npm("install", "other@1.0.0")

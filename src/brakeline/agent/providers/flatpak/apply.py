@@ -16,7 +16,7 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.inverse import inverse_of
 from brakeline.agent.providers.apt.runner import Ran, Runner
-from brakeline.agent.providers.flatpak.lists import Lists
+from brakeline.agent.providers.flatpak.lists import FLATPAK, Lists
 from brakeline.agent.providers.flatpak.refs import Head, Ref, is_of, runtime_of, why
 from brakeline.agent.providers.flatpak.store import HOME, Store
 from brakeline.agent.providers.model import Inverse, Order, Refused
@@ -157,7 +157,7 @@ class FlatpakApplier:
 
     def _flatpak(self, deadline: float, *words: str) -> Ran:
         left = max(1.0, deadline - self.clock.monotonic_s())
-        return self.runner.job("flatpak", *words, timeout_s=left)
+        return self.runner.job(*FLATPAK, *words, timeout_s=left)
 
     def _keep(self, order: Order) -> WayBack:
         if order.inverse is not None:

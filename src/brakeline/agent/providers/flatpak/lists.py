@@ -19,6 +19,7 @@ from brakeline.agent.providers.model import Refreshed, Refused
 LISTS = "/var/cache/brakeline/flatpak-lists.json"  # also in `agent.stamp`
 KEPT_MAX = 5  # commits of one ref
 ASK_S_MAX = 120.0
+FLATPAK = ("sh", "-c", 'umask 022; exec "$0" "$@"', "flatpak")  # what it keeps is everybody's to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Lists:
 
     def _asked(self, remote: str, refs: Iterable[Ref]) -> tuple[Head, ...] | Refused:
         words = ("remote-ls", "--all", "--arch=*", "--columns=ref,commit", remote)
-        ran = self.runner.job("flatpak", *words[:1], "--system", *words[1:], timeout_s=ASK_S_MAX)
+        ran = self.runner.job(*FLATPAK, *words[:1], "--system", *words[1:], timeout_s=ASK_S_MAX)
         has = listing(ran.text)
         if ran.timed_out:
             return Refused("network", "The remote gave no answer in time.")
@@ -88,7 +89,7 @@ class Lists:
 
     def _head(self, remote: str, ref: str) -> Head | None:
         """Its exit code says nothing: flatpak 1.14 ends itself after it has answered where there is no store data."""
-        words = ("flatpak", "remote-info", "--system")
+        words = (*FLATPAK, "remote-info", "--system")
         said = self.runner.job(*words, remote, ref, timeout_s=ASK_S_MAX)
         metadata = self.runner.job(*words, "--show-metadata", remote, ref, timeout_s=ASK_S_MAX)
         return head(ref, remote, info(said.text), metadata.text)

@@ -151,9 +151,14 @@ def _text(path: Path) -> str:
 
 
 def _write(path: Path, commit: str) -> None:
+    """Replace a ref in one step. Everybody reads refs, whatever our mask is."""
+    fresh = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
+    for directory in fresh:
+        directory.chmod(0o755)
     scratch = path.with_name(f".{path.name}.new")
     with open(scratch, "w", encoding="ascii") as f:
+        os.fchmod(f.fileno(), 0o644)
         f.write(f"{commit}\n")
         f.flush()
         os.fsync(f.fileno())

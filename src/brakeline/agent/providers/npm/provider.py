@@ -21,7 +21,7 @@ from brakeline.agent.providers.npm.answers import belongs, older, origin, own_re
 from brakeline.agent.providers.npm.apply import NpmApplier
 from brakeline.agent.providers.npm.folders import Folder, folders, foreign, installed, leftovers
 from brakeline.agent.providers.npm.keep import Trees
-from brakeline.agent.providers.npm.resolver import Resolver
+from brakeline.agent.providers.npm.resolver import NPM, Resolver
 from brakeline.core.clock import Clock
 from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.managers import inside
@@ -121,7 +121,7 @@ class NpmProvider:
                 lists[f.label] = answer
         succeeded = int(last.get("succeeded_ms", 0)) if trouble else now
         problem = trouble[0].reason if trouble else ""
-        owned = own_registries(self.runner.job("npm", "config", "list", timeout_s=CONFIG_S_MAX).text)
+        owned = own_registries(self.runner.job(*NPM, "config", "list", timeout_s=CONFIG_S_MAX).text)
         record = {"tried_ms": now, "succeeded_ms": succeeded, "problem": problem, "newer": lists, "registries": owned}
         write_public(self.runner, LISTS, json.dumps(record))
         return trouble[0] if trouble else Refreshed(now)

@@ -33,6 +33,7 @@ QUIET = ("--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--
 PATIENCE = ("--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-mintimeout=500")
 NPM = ("npm", *QUIET, *PATIENCE)
 LOCK_ONLY = ("--package-lock-only", "--ignore-scripts", "--engine-strict", "--install-strategy=shallow")
+OPEN = ("sh", "-c", 'umask 022; exec "$0" "$@"')  # what is installed is everybody's to run, whatever our mask is
 IN = ("sh", "-c", 'cd "$0" && exec "$@"')  # npm's own words for another directory would also move its settings
 
 
@@ -125,7 +126,7 @@ class Resolver:
 
     def settings(self) -> tuple[str, ...]:
         """Where this endpoint's npm has its settings; not said, another prefix would mean other settings."""
-        asked = self.runner.query("npm", "config", "get", "globalconfig")
+        asked = self.runner.query(*NPM, "config", "get", "globalconfig")
         lines = asked.text.strip().splitlines()
         return ("--globalconfig", lines[-1]) if asked.rc == 0 and lines else ()
 
@@ -143,7 +144,7 @@ class Resolver:
             *self.settings(),
             *more,
         )
-        return self.runner.job(*NPM, *words, *(f"{n}@{v}" for n, v in wanted), timeout_s=timeout_s)
+        return self.runner.job(*OPEN, *NPM, *words, *(f"{n}@{v}" for n, v in wanted), timeout_s=timeout_s)
 
 
 @contextlib.contextmanager
