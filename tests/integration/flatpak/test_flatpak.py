@@ -194,12 +194,9 @@ def test_what_is_kept_is_everybody_s_to_read(box: Endpoint) -> None:
         assert done.code == "ok", done.detail
     finally:
         os.umask(mask)
-    summaries = box.root / "var/lib/flatpak/repo/tmp/cache/summaries"
-    closed = [
-        p
-        for p in (*summaries.rglob("*"), *(box.root / "var/lib/flatpak/app").rglob("*"))
-        if not p.lstat().st_mode & 0o004
-    ]
+    home = box.root / "var/lib/flatpak"
+    places = (home / "repo/tmp/cache/summaries", home / "repo/refs", home / "app")
+    closed = [p for place in places for p in place.rglob("*") if not p.lstat().st_mode & 0o004]
     assert closed == []
 
 
