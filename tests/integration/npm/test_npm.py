@@ -140,7 +140,22 @@ def test_no_way_back_is_told_and_does_not_stop_the_update(box: Endpoint) -> None
     result = done(box, "1.1.0")
     assert result.outcome is Outcome.INSTALLED
     assert result.way_back is not None
-    assert (result.way_back.stored, result.way_back.code) == (False, "not_kept")
+    assert (result.way_back.stored, result.way_back.code) == (False, "no_space")
+
+
+def test_where_there_is_no_room_to_keep_the_former_packages_it_is_told(box: Endpoint) -> None:
+    """What is kept lies on a disk of its own here, and that one is full."""
+    box.registry.publish("app", "1.1.0", NEEDS)
+    state = box.root / "var/lib/brakeline-helper/back-npm"
+    state.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(state)], check=True)
+    try:
+        result = done(box, "1.1.0")
+    finally:
+        subprocess.run(["umount", str(state)], check=True)
+    assert (result.code, box.runs()) == ("ok", "1.1.0 part 1.0.0")
+    assert result.way_back is not None
+    assert (result.way_back.stored, result.way_back.code) == (False, "no_space")
 
 
 def test_folder_that_others_can_write_is_left_alone(box: Endpoint) -> None:

@@ -174,7 +174,7 @@ class FlatpakApplier:
             write_durably(self.runner.path(place) / RECORD, codec.encode(inverse))
             self.store.forget_all_but(set(os.listdir(self.runner.path(self.keeper.directory))))
         except OSError as e:
-            return WayBack(False, code="not_kept", reason=f"The former commits could not be kept: {e.strerror}.")
+            return WayBack(False, code="no_space", reason=f"The former commits could not be kept: {e.strerror}.")
         return WayBack(True, len(back.actions))
 
     def _deploy(self, order: Order, deadline: float) -> Ran:

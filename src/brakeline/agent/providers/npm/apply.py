@@ -20,7 +20,16 @@ from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_betwee
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.npm.answers import actions, belongs, why
-from brakeline.agent.providers.npm.folders import Folder, below, damage, foreign, installed, leftovers, manifest
+from brakeline.agent.providers.npm.folders import (
+    Folder,
+    below,
+    damage,
+    foreign,
+    installed,
+    leftovers,
+    manifest,
+    size_of,
+)
 from brakeline.agent.providers.npm.keep import Trees
 from brakeline.agent.providers.npm.resolver import ASK_S_MAX, Resolver
 from brakeline.agent.providers.pip.apply import Before
@@ -60,7 +69,7 @@ class NpmApplier:
         if refused is not None:
             log(f"Refused, nothing was changed: {refused.reason}")
             return replace(blank, code=refused.code, detail=refused.reason)
-        kept = self.trees.keep(order, self.clock.now_ms())
+        kept = self.trees.keep(order, self.clock.now_ms(), self._need(order))
         if not kept.stored:
             log(kept.reason)
         if self.stopping():
@@ -113,8 +122,12 @@ class NpmApplier:
         differs = rules.difference(order.transaction, found)
         return Refused("changed", f"What npm has fetched is not what was ordered: {differs}.") if differs else None
 
+    def _need(self, order: Order) -> int:
+        """Bytes that must be free for the run itself, and afterwards."""
+        return size_of(self.runner.path(f"{self.place(order)}/prefix")) + order.bounds.disk_reserve_bytes
+
     def _short(self, order: Order) -> Refused | None:
-        need = size_of(self.runner.path(f"{self.place(order)}/prefix")) + order.bounds.disk_reserve_bytes
+        need = self._need(order)
         s = os.statvfs(self.runner.path(self.folder.modules))
         if s.f_bavail * s.f_frsize >= need:
             return None
@@ -219,13 +232,4 @@ def scripted(home: Path) -> bool:
     found = (manifest(d).get("scripts") for d in trees)
     return any(isinstance(s, dict) and s.keys() & {"preinstall", "install", "postinstall"} for s in found) or any(
         (d / "binding.gyp").exists() for d in trees
-    )
-
-
-def size_of(directory: Path) -> int:
-    """What the files below a directory come to, in whole blocks."""
-    return sum(
-        -(-os.lstat(os.path.join(place, name)).st_size // 4096) * 4096
-        for place, _, names in os.walk(directory)
-        for name in names
     )

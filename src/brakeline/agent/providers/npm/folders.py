@@ -155,3 +155,12 @@ def damage(stage: Path, live: Path) -> str:
             if not same:
                 return f"{here.relative_to(stage)} is missing or not what was unpacked"
     return ""
+
+
+def size_of(directory: Path) -> int:
+    """What the files below a directory come to, in whole blocks."""
+    return sum(
+        -(-os.lstat(os.path.join(place, name)).st_size // 4096) * 4096
+        for place, _, names in os.walk(directory)
+        for name in names
+    )

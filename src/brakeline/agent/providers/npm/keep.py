@@ -18,10 +18,12 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.model import Archive, Inverse, Order
 from brakeline.agent.providers.npm.answers import actions, slug
-from brakeline.agent.providers.npm.folders import Folder, manifest
-from brakeline.agent.providers.pip.keep import RECORD, Keeper
+from brakeline.agent.providers.npm.folders import Folder, manifest, size_of
+from brakeline.agent.providers.pip.keep import KEPT_MAX, RECORD, Keeper
 from brakeline.protocol import codec
 from brakeline.protocol.messages import Transaction, WayBack
+
+KEPT_BYTES_MAX = 1 << 30  # of all ways back of npm together; the oldest go
 
 
 def tops(transaction: Transaction, label: str) -> tuple[tuple[str, str, str], ...]:
@@ -48,23 +50,35 @@ class Trees:
     def keeper(self) -> Keeper:
         return Keeper(self.runner, self.directory)
 
-    def keep(self, order: Order, now_ms: int) -> WayBack:
+    def keep(self, order: Order, now_ms: int, spare_bytes: int) -> WayBack:
         """Store the inverse; without it an update may still be done, and the result says that there is no way back."""
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
         place = self.keeper.place(order.rollout_id)
         try:
-            self.keeper.forget_oldest()
             shutil.rmtree(self.runner.path(place), ignore_errors=True)
             self.runner.path(place).mkdir(parents=True, mode=0o700)
+            if self._make_room(place, order) < spare_bytes:
+                shutil.rmtree(self.runner.path(place), ignore_errors=True)
+                return WayBack(False, code="no_space", reason="There is too little room to keep the former packages.")
             kept = tuple(self._pack(app, before, place) for app, before, _ in self.tops(order))
             back = inverse_of(order.transaction)
             inverse = Inverse(order.transaction_id, order.rollout_id, back, kept, made_ms=now_ms)
             write_durably(self.runner.path(place) / RECORD, codec.encode(inverse))
         except OSError as e:
             shutil.rmtree(self.runner.path(place), ignore_errors=True)
-            return WayBack(False, code="not_kept", reason=f"The former packages could not be kept: {e.strerror}.")
+            return WayBack(False, code="no_space", reason=f"The former packages could not be kept: {e.strerror}.")
         return WayBack(True, len(back.actions))
+
+    def _make_room(self, place: str, order: Order) -> int:
+        """Forget the oldest until this one fits into what all may take; bytes that would be free afterwards."""
+        mine = sum(size_of(self.runner.path(self.folder.home(app))) for app, _, _ in self.tops(order))
+        here = self.runner.path(place)
+        others = sorted((p for p in here.parent.iterdir() if p != here), key=lambda p: p.stat().st_mtime)
+        while others and (len(others) >= KEPT_MAX or sum(map(size_of, others)) + mine > KEPT_BYTES_MAX):
+            shutil.rmtree(others.pop(0), ignore_errors=True)
+        s = os.statvfs(here)
+        return s.f_bavail * s.f_frsize - mine
 
     def tops(self, order: Order) -> tuple[tuple[str, str, str], ...]:
         return tops(order.transaction, self.folder.label)
