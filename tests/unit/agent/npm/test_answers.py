@@ -50,6 +50,7 @@ OUTDATED = json.dumps({
     [(ENGINE, "refused", '{"node":">=99"}'), (GONE, "lists_stale", "app@9"), (OLD_NPM, "lists_stale", "app@9"),
      (REFUSED, "network", "could not be reached"), (FULL, "no_space", "disk was full"),
      ("npm error code EINTEGRITY", "hash_mismatch", "checksum"),
+     ("npm ERR! zlib: incorrect header check\n", "hash_mismatch", "damaged"),
      ("npm error code 7\nnpm error command failed\nnpm error command sh\n", "maintainer_script_failed", "script"),
      ("?", "npm_failed", "npm failed")],
 )  # fmt: skip

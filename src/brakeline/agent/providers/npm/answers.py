@@ -18,6 +18,7 @@ from brakeline.protocol.messages import Action, ActionKind
 CAUSES: Final = (
     ("hash_mismatch", "What was sent does not fit its checksum", ("EINTEGRITY",)),
     ("no_space", "The disk was full", ("ENOSPC",)),
+    ("hash_mismatch", "What was sent is damaged", ("Z_DATA_ERROR", "zlib: ", "TAR_BAD_ARCHIVE")),  # npm 9 says it so
     ("network", "The registry could not be reached",
      ("ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT", "ENETUNREACH",
       "EIDLETIMEOUT", "UNABLE_TO_VERIFY", "SELF_SIGNED", "CERT_HAS_EXPIRED", "E500", "E502", "E503")),
