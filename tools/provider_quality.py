@@ -9,8 +9,10 @@ for that manager, with the reason). `tests/unit/agent/test_provider_quality.py` 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from tools import quality_beside
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/reference/providers.md"
@@ -68,6 +70,9 @@ CRITERIA = (
 )  # fmt: skip
 
 
+CRITERIA = tuple(replace(c, shown=c.shown | quality_beside.shown(c.text)) for c in CRITERIA)
+
+
 def level_of(provider: str) -> str:
     """The highest level of which nothing is missing."""
     reached = "none"
@@ -101,7 +106,7 @@ def page() -> str:
     for c in CRITERIA:
         cells = " | ".join(c.shown.get(name, "**missing**") for name in names)
         lines.append(f"| {c.level} | {c.text} | {cells} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *quality_beside.NOTES]) + "\n"
 
 
 def main(arguments: list[str]) -> int:

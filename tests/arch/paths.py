@@ -50,6 +50,8 @@ CALLERS = {
     "DnfApplier": {"agent/providers/dnf/provider.py"},
     "ZypperApplier": {"agent/providers/zypper/provider.py"},
     "PipApplier": {"agent/providers/pip/provider.py"},
+    "NpmApplier": {"agent/providers/npm/provider.py"},
+    "FlatpakApplier": {"agent/providers/flatpak/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",

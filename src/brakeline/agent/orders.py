@@ -14,6 +14,7 @@ from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
 from brakeline.protocol import codec
 from brakeline.protocol.digests import transaction_digest
+from brakeline.protocol.managers import ecosystem_of, inside
 from brakeline.protocol.messages import (
     ORDER_CONTEXT,
     RESTART_CONTEXT,
@@ -34,6 +35,13 @@ _T = TypeVar("_T", RestartOrder, SettingsGrant)
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9\-]{1,31}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}")
+# Of managers beside the system's: (name, label). None begins like an option, none has a `..` or a blank in it.
+_BESIDE = {
+    "npm": (re.compile(r"(@[a-z0-9~][a-z0-9._~\-]{0,99}/)?[A-Za-z0-9~_][A-Za-z0-9._~\-]{0,127}"),
+            re.compile(r"npm(-usr)?(-in-[A-Za-z0-9~_][A-Za-z0-9._+~\-]{0,127})?")),
+    "flatpak": (re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*(\.[A-Za-z0-9_][A-Za-z0-9_\-]*){1,20}"),
+                re.compile(r"flatpak-[a-z0-9_]{1,20}-[A-Za-z0-9_][A-Za-z0-9._\-]{0,60}")),
+}  # fmt: skip
 ACTIONS_MAX = 2_000  # a distribution upgrade is larger, and is not what an offer is for
 
 
@@ -110,6 +118,8 @@ def unfit(offer: Offer, transaction: Transaction) -> Disbelieved | None:
     if offer.undoes:
         return None  # which versions those are, the helper alone decides: by what it stored itself
     for action in transaction.actions:
+        if inside(action.architecture):
+            continue  # what an application of npm has below itself comes and goes with it, and is nobody else's
         if action.kind is ActionKind.DOWNGRADE:
             return Disbelieved("refused", f"{action.name}: an offer never downgrades", offer)
         if action.kind is ActionKind.REMOVE and not offer.allow_removals:
@@ -123,7 +133,8 @@ def unsafe(transaction: Transaction) -> Disbelieved | None:
     """Names and versions that are none (Debian policy 5.6.1, 5.6.12): nothing else may reach a root command line."""
     for a in transaction.actions:
         versions = [v for v in (a.before, a.after) if v]
-        if not _NAME.fullmatch(a.name) or not _ARCHITECTURE.fullmatch(a.architecture):
+        name, label = _BESIDE.get(ecosystem_of(a.architecture), (_NAME, _ARCHITECTURE))
+        if not name.fullmatch(a.name) or not label.fullmatch(a.architecture) or ".." in a.name + a.architecture:
             return Disbelieved("refused", f"{a.name[:60]!r} is not the name of a package")
         if not versions or not all(_VERSION.fullmatch(v) for v in versions):
             return Disbelieved("refused", f"{a.name}: the version is not one")

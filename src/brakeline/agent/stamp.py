@@ -14,11 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brakeline.agent.clock import boot_id
+from brakeline.agent.npm_sites import npm_places
 from brakeline.agent.python_sites import python_sites
 from brakeline.agent.rescan import Stamp
 
 LISTS = "var/lib/apt/lists"
 PIP_LISTS = "var/cache/brakeline/pip-lists.json"  # what the last refresh found newer, per Python environment
+NPM_FILES = ("var/cache/brakeline/npm-lists.json", "etc/brakeline/npm.hold")
+FLATPAK_FILES = (  # flatpak touches the first whenever anything is deployed
+    "var/lib/flatpak/.changed", "var/lib/flatpak/repo/config", "var/cache/brakeline/flatpak-lists.json",
+)  # fmt: skip
 SLOW_FILES = (
     "var/lib/dpkg/status", "var/lib/dpkg/arch", "var/lib/apt/extended_states",
     "etc/apt/sources.list", "etc/apt/preferences", "etc/apt/apt.conf", "etc/machine-id", "usr/bin/apt-get",
@@ -41,6 +46,8 @@ def take(program: str, root: Path = Path("/")) -> Stamp:
     slow += [_file(root / name) for name in SLOW_FILES]
     slow += [line for name in SLOW_DIRECTORIES for line in _directory(root / name)]
     slow += [_file(root / PIP_LISTS), *(_file(root / site.lstrip("/")) for _, site in python_sites(root))]
+    slow += [_file(root / name) for name in (*NPM_FILES, *FLATPAK_FILES)]
+    slow += [_file(root / place.lstrip("/")) for place in npm_places(root)]
     quick = [socket.gethostname(), _text(root / "proc/sys/kernel/osrelease")]
     quick += [_file(root / name) for name in QUICK_FILES]
     quick += _refreshed(root / LISTS)

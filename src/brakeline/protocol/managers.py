@@ -21,6 +21,11 @@ def ecosystem_of(architecture: str) -> str:
     return first if first in BESIDE else SYSTEM
 
 
+def inside(architecture: str) -> bool:
+    """Whether a package is a part of one application's own tree, and nobody else's: `npm-in-typescript`."""
+    return ecosystem_of(architecture) == "npm" and "-in-" in architecture
+
+
 def asked_of(name: str) -> str:
     """Whose an update is: `black:pypi-black` says it, a plain name or a real architecture is the system's."""
     return ecosystem_of(name.partition(":")[2])

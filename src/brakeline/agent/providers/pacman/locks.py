@@ -38,6 +38,16 @@ def lock_of(runner: Runner, db_path: str) -> Lock | None:
         wanted = os.stat(runner.path(path))
     except OSError:
         return None
+    pid, hidden = opened_by(wanted)
+    if pid:
+        return Lock(path, pid, command_of(str(pid)))
+    if not runner.path(path).exists():
+        return None  # released while we looked
+    return Lock(path, -1 if hidden else 0, "")
+
+
+def opened_by(wanted: os.stat_result) -> tuple[int, bool]:
+    """Pid of a process that has this file open, 0 = none was seen; whether there are processes that we may not see."""
     hidden = False
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -50,10 +60,8 @@ def lock_of(runner: Runner, db_path: str) -> Lock | None:
         except OSError:
             continue  # it has ended meanwhile
         if any(_same(f"/proc/{entry}/fd/{h}", wanted) for h in handles):
-            return Lock(path, int(entry), _command(entry))
-    if not runner.path(path).exists():
-        return None  # released while we looked
-    return Lock(path, -1 if hidden else 0, "")
+            return int(entry), hidden
+    return 0, hidden
 
 
 def _same(handle: str, wanted: os.stat_result) -> bool:
@@ -64,7 +72,8 @@ def _same(handle: str, wanted: os.stat_result) -> bool:
     return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
 
 
-def _command(pid: str) -> str:
+def command_of(pid: str) -> str:
+    """What a process calls itself."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:

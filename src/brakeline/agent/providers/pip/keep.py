@@ -43,7 +43,7 @@ class Keeper:
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
         place = self.place(order.rollout_id)
-        self._forget_oldest()
+        self.forget_oldest()
         shutil.rmtree(self.runner.path(place), ignore_errors=True)
         former = [(a.name, a.before) for a in order.transaction.actions if a.before]
         if former and (missing := resolver.fetch_former(former, place, timeout_s)):
@@ -61,7 +61,8 @@ class Keeper:
         """The directory of one way back; whatever an order calls its rollout, it names nothing outside of ours."""
         return f"{self.directory}/{hashlib.sha256(rollout_id.encode()).hexdigest()[:32]}"
 
-    def _forget_oldest(self) -> None:
+    def forget_oldest(self) -> None:
+        """Make room for one more way back."""
         try:
             kept = sorted(os.scandir(self.runner.path(self.directory)), key=lambda e: e.stat().st_mtime)
         except FileNotFoundError:
