@@ -13,37 +13,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
+from tests.correctness.plain import RpmRecords
+from tests.correctness.row import Row
+from tests.correctness.standin import Trait, staged
 from tests.rpmrepo import Root, Rpm, RpmRepository, needed, order, run
 
 from brakeline.agent.providers.model import Bounds, Refreshed, Refused
 from brakeline.protocol.messages import Outcome, TransactionResult
 
+MANAGER: Final = "dnf"
 ROOMY = Bounds(disk_reserve_bytes=0)
 
 
-@dataclass(frozen=True)
-class Row:
-    """`truth`: what rpm has recorded, or what the repository really is; `ours`: what we say of it."""
-
-    manager: str
-    situation: str
-    truth: str
-    ours: str
-    right: bool
-
-
 def row(situation: str, truth: object, ours: object, right: bool) -> Row:
-    return Row("dnf", situation, str(truth), str(ours), right)
+    return Row(MANAGER, situation, str(truth), str(ours), right)
 
 
 @contextmanager
 def world(
     work: Path, *newer: Rpm, first: tuple[Rpm, ...] = (Rpm("p", "1"),), shell: bool = False, options: str = "",
     main: str = "", advisories: str = "", modules: str = "",
-) -> Iterator[Root]:  # fmt: skip
+) -> Iterator[Any]:  # fmt: skip
     """`first` is installed, the repository also has `newer`, and the metadata is fresh."""
     needed()
     repository = RpmRepository(work)
@@ -54,7 +47,7 @@ def world(
         root.install(*base, *first)
         answer = root.provider.refresh()
         assert isinstance(answer, Refreshed), answer
-        yield root
+        yield staged(root, RpmRecords(root.path, repository.directory))
     finally:
         repository.stop()
 
@@ -592,3 +585,23 @@ SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     metadata_not_signed, interrupted_early,
     interrupted_in_files, interrupted_between, not_repaired, lock_is_ours,
 )  # fmt: skip
+AIMED = "the kill is aimed at our own processes"
+TRAITS: Final = {
+    "kept_back": Trait(impossible=True),
+    "excluded": Trait(hidden=True),
+    "version_locked": Trait(hidden=True),
+    "post_fails": Trait(unwell=True),
+    "script_hangs": Trait(alone="dnf has no bound for a script: it would wait for ever"),
+    "locked": Trait(alone="dnf waits for rpm's lock for ever, and names nobody"),
+    "way_back": Trait(alone="nobody is asked for a way back but us"),
+    "no_way_back": Trait(alone="dnf does not say beforehand whether there is a way back"),
+    "weak_dependency": Trait(alone="only we are given a policy that allows no new packages"),
+    "moved_on": Trait(alone="only we have an order from before"),
+    "bent": Trait(alone="only we have an order with which rpm's list could be compared"),
+    "lock_is_ours": Trait(alone="it asks how we hold rpm's lock"),
+    **dict.fromkeys(
+        ("interrupted", "interrupted_early", "interrupted_in_files", "interrupted_between", "not_repaired"),
+        Trait(alone=AIMED),
+    ),
+}
+QUICK: Final = frozenset({"plain", "post_fails", "hash_mismatch"})

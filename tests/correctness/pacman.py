@@ -5,13 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from tests.archrepo import Built
+from tests.correctness.plain import PacmanRecords
 from tests.correctness.row import Row
-from tests.pacroot import WORK_DIR, Arch, arch, order
+from tests.correctness.standin import Trait, staged
+from tests.pacroot import WORK_DIR, Arch, order
+from tests.pacroot import arch as fresh_arch
 from tests.support import require
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refused
@@ -24,6 +29,13 @@ MANAGER: Final = "pacman"
 def built(name: str, version: str, files: dict[str, bytes] | None = None, **more: Any) -> Built:
     """A package with a file that says its version, and these."""
     return Built(name, version, files={f"usr/share/{name}/version": f"{version}\n".encode(), **(files or {})}, **more)
+
+
+@contextmanager
+def arch(**options: Any) -> Iterator[Any]:
+    """A fresh root; while a peer plays, with that in our provider's place."""
+    with fresh_arch(**options) as made:
+        yield staged(made, PacmanRecords(made.machine.root, made.repository.directory))
 
 
 def row(situation: str, truth: str, ours: str) -> Row:
@@ -516,3 +528,20 @@ SITUATIONS: Final = (
     changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written,
     nothing_done_with_zero, kernel, foreign, killed_while_writing, lost_before_it_began,
 )  # fmt: skip
+BENT: Final = "the wrapper bends our call alone"
+TRAITS: Final = {
+    "kept_back": Trait(impossible=True),
+    "held": Trait(hidden=True),
+    "good_signature": Trait(renewed=True),
+    "script_fails": Trait(unwell=True),
+    "script_hangs": Trait(alone="pacman has no bound for a scriptlet: it would wait for ever"),
+    "changed_under_us": Trait(alone="only we have an order from before"),
+    "way_back": Trait(alone="nobody is asked for a way back but us"),
+    "no_way_back": Trait(alone="pacman does not say beforehand whether there is a way back"),
+    "entry_half_written": Trait(alone="the entry is broken after our own run"),
+    "lost_before_it_began": Trait(alone="the run that is lost is ours"),
+    **dict.fromkeys(
+        ("hook_refuses", "hook_refuses_a_removal", "killed_while_writing", "nothing_done_with_zero"), Trait(alone=BENT)
+    ),
+}
+QUICK: Final = frozenset({"update", "script_fails", "nothing_done_with_zero"})

@@ -15,8 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tests.aptroot import eventually, order
+from tests.correctness.plain import RpmRecords
+from tests.correctness.row import Row
+from tests.correctness.standin import Trait, staged
 from tests.zypperroot import SEVERAL, Advisory, Root, Rpm, RpmRepository, make_root, outdated, sized
 
 from brakeline.agent.providers.apt.runner import Machine
@@ -28,31 +32,21 @@ from brakeline.protocol.messages import Outcome, UpdateRef, UpdateState
 MANAGER = "zypper"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    manager: str
-    situation: str
-    truth: str
-    ours: str
-    right: bool
-
-
 SITUATIONS: dict[str, Callable[[Path], Row]] = {}
 Body = Callable[[Root, RpmRepository], tuple[str, str, bool]]
 
 
 @contextmanager
-def world(work: Path, mib: int = 0) -> Iterator[tuple[Root, RpmRepository]]:
+def world(work: Path, mib: int = 0) -> Iterator[tuple[Any, RpmRepository]]:
     """A root (of a limited size, if one is given) and a repository."""
     repository = RpmRepository(work)
     try:
         if mib:
             with sized(work / "root", mib) as path:
-                yield make_root(path), repository
+                yield staged(make_root(path), RpmRecords(path, repository.directory)), repository
         else:
-            yield make_root(work / "root"), repository
+            root = make_root(work / "root")
+            yield staged(root, RpmRecords(root.path, repository.directory)), repository
     finally:
         repository.stop()
 
@@ -65,6 +59,7 @@ def situation(name: str, mib: int = 0) -> Callable[[Body], Callable[[Path], Row]
             with world(work, mib) as (root, repository):
                 return Row(MANAGER, name, *body(root, repository))
 
+        run.__name__ = body.__name__
         SITUATIONS[name] = run
         return run
 
@@ -518,3 +513,20 @@ def _kill_all_below(root: Root) -> None:
             continue
         if inside or (f"{root.path}" in words and "rpm" in words):
             os.kill(int(entry.name), signal.SIGKILL)
+
+
+TRAITS: dict[str, Trait] = {
+    "kept_back": Trait(impossible=True),
+    "locked": Trait(hidden=True),
+    "vendor": Trait(hidden=True),
+    "bad_signature": Trait(first=1),
+    "post_fails": Trait(unwell=True),
+    "moved_on": Trait(alone="only we have an order from before"),
+    "kept_away": Trait(alone="it asks how we hold zypp's lock"),
+    "script_hangs": Trait(alone="zypper has no bound for a script: it would wait for ever"),
+    "did_nothing": Trait(alone="the idle rpm stands in our path alone"),
+    "power_cut": Trait(alone="the kill is aimed at our own processes"),
+    "downgrade": Trait(alone="nobody is asked for a way back but us"),
+    "no_way_back": Trait(alone="zypper does not say beforehand whether there is a way back"),
+}
+QUICK = frozenset({"plain", "post_fails", "reboot_patch"})
