@@ -68,7 +68,7 @@ def hangs(e: Any, r: Repository) -> tuple[str, str, bool]:
 
 @situation("a package asks a question")
 def asks(e: Any, r: Repository) -> tuple[str, str, bool]:
-    ask = "if read answer; then echo \"$answer\" > /answered; else touch /unanswered; fi"
+    ask = 'if read answer; then echo "$answer" > /answered; else touch /unanswered; fi'
     outdated(e, r, deb("p", "2", scripts={"postinst": ask}))
     result = e.apply(e.plan(("p", "2")), Bounds(run_s_max=60))
     asked = e.machine.path("/unanswered").exists() and not e.machine.path("/answered").exists()

@@ -80,7 +80,9 @@ def _wrongs(rows: Sequence[Row]) -> str:
 def _cell(text: str, most: int = CELL_MAX) -> str:
     """On one line, harmless in Markdown, and not endless."""
     flat = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
-    flat = flat.replace("|", "/").replace("<", "‹").replace(">", "›").replace("`", "'").replace("[", "(").replace("]", ")")
+    flat = (
+        flat.replace("|", "/").replace("<", "‹").replace(">", "›").replace("`", "'").replace("[", "(").replace("]", ")")
+    )
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 

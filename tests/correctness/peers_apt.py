@@ -134,15 +134,19 @@ class Unattended:
         return Said(claim, f"ends with {code}: {_last(text)}")
 
 
+def salt_command(*words: str) -> tuple[str, ...]:
+    """`salt-call --local` of the layer, with the root's own Python."""
+    call = "import sys; sys.argv[0] = 'salt-call'; from salt.scripts import salt_call; salt_call()"
+    python = ("env", "PYTHONPATH=/opt/salt", "/usr/bin/python3", "-W", "ignore", "-c", call)
+    return (*python, "--local", "--out=json", "--retcode-passthrough", *words)
+
+
 @dataclass(frozen=True)
 class Salt:
     name: str = "Salt"
 
     def _call(self, root: Any, *words: str) -> tuple[int, Any, str]:
-        call = "import sys; sys.argv[0] = 'salt-call'; from salt.scripts import salt_call; salt_call()"
-        python = ("env", "PYTHONPATH=/opt/salt", "/usr/bin/python3", "-W", "ignore", "-c", call)
-        options = ("--local", "--out=json", "--retcode-passthrough")
-        ran = root.machine.query(*python, *options, *words, timeout_s=LIMIT_S)
+        ran = root.machine.query(*salt_command(*words), timeout_s=LIMIT_S)
         begin = ran.text.find("{")
         try:
             return ran.rc, json.loads(ran.text[begin : ran.text.rfind("}") + 1])["local"], ran.text
