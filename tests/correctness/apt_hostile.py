@@ -92,9 +92,9 @@ def mixed_package(e: Any, r: Repository) -> tuple[str, str, bool]:
 def mixed_gone(e: Any, r: Repository) -> tuple[str, str, bool]:
     outdated(e, r, deb("p", "2"), deb("q", "2"), first=(deb("p", "1"), deb("q", "1")))
     plan = e.plan(("p", "2"), ("q", "2"))
-    next(r.directory.glob("q_2_*.deb")).rename(r.directory.parent / "kept.deb")
+    there = next(r.directory.glob("q_2_*.deb"))
+    there.rename(there.with_suffix(".away"))
     result = e.apply(plan)
-    (r.directory.parent / "kept.deb").rename(r.directory / "q_2_all.deb")
     right = result.outcome is Outcome.REFUSED and has(e, "p", "1") and has(e, "q", "1")
     return truth(e, "p", "q"), said(result), right
 

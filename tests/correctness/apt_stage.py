@@ -23,7 +23,7 @@ from brakeline.agent.providers.model import Refreshed, Refused
 from brakeline.protocol.messages import TransactionResult
 
 MANAGER: Final = "apt"
-DEB_FILE = re.compile(r"(.+)_([^_]+)_[^_]+\.deb")
+DEB_FILE = re.compile(r"(.+)_([^_]+)_[^_]+\.(?:deb|away)")
 Body = Callable[[Any, Repository], tuple[object, object, bool]]
 Register = dict[str, Callable[[Path], Row]]
 
@@ -45,7 +45,7 @@ class DebRecords:
 
     def waiting(self) -> frozenset[str]:
         there: dict[str, int] = {}
-        for path in self.directory.glob("*.deb"):
+        for path in self.directory.iterdir():
             if m := DEB_FILE.fullmatch(path.name):
                 there[m[1]] = max(there.get(m[1], 0), int(m[2]))
         installed = self.versions()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tests.archrepo import Built
+from tests.archrepo import Built, Repository
+from tests.correctness import hostile
 from tests.correctness.plain import PacmanRecords
 from tests.correctness.row import Row
 from tests.correctness.standin import Trait, staged
@@ -522,14 +523,56 @@ def lost_before_it_began() -> Row:
                    f"{told(result)} 1-1 True")  # fmt: skip
 
 
+def mixed_origins() -> Row:
+    """p is in one repository, q in another: each is told with its own."""
+    with tempfile.TemporaryDirectory() as work, arch() as e:
+        other = Repository(Path(work), "vendor")
+        try:
+            e.install(built("p", "1-1"), built("q", "1-1"))
+            e.repository.publish(built("p", "2-1"))
+            other.publish(built("q", "2-1"))
+            e.configure(repository=f"Server = {e.repository.server}\n[vendor]\nServer = {other.server}\n[unused]")
+            e.sh("sed -i '/^.unused.$/,$d' /etc/pacman.conf")
+            e.refresh()
+            ours = {u.name: u.suite for u in e.provider.available()}
+            return row("mixed origins", str({"p": e.repository.name, "q": "vendor"}), str(ours))
+        finally:
+            other.stop()
+
+
+def _make(name: str, version: str, post: str = "", needs: tuple[str, ...] = ()) -> Built:
+    script = f"post_upgrade() {{\n{post}\n}}\n" if post else ""
+    return built(name, f"{version}-1", depends=needs, script=script)
+
+
+@contextmanager
+def _place(_: Path, newer: tuple[Built, ...], first: tuple[Built, ...]) -> Iterator[hostile.Place]:
+    with arch() as e:
+        e.install(*first)
+        e.publish(*newer)
+        yield hostile.Place(e, e.version, e.machine.path,
+                            lambda n, v: Path(e.repository.directory / f"{n}-{v}-1-any.pkg.tar.gz"))  # fmt: skip
+
+
+def _without_work(run: Callable[[Path], Row]) -> Callable[[], Row]:
+    def situation() -> Row:
+        return run(Path("/nonexistent"))
+
+    situation.__name__ = run.__name__
+    return situation
+
+
+HOSTILE: Final = tuple(_without_work(f) for f in hostile.rows(hostile.Manager(MANAGER, _make, _place)))
 SITUATIONS: Final = (
     update, whole_upgrade, kept_back, held, no_network, live_databases_stay, hash_mismatch, good_signature, expired_key,
     unknown_key, script_fails, script_hangs, disk_full, lock_held, lock_stale, replaced, conflict, dependency,
     changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written,
     nothing_done_with_zero, kernel, foreign, killed_while_writing, lost_before_it_began,
+    mixed_origins, *HOSTILE,
 )  # fmt: skip
 BENT: Final = "the wrapper bends our call alone"
 TRAITS: Final = {
+    **hostile.ALONE,
     "kept_back": Trait(impossible=True),
     "held": Trait(hidden=True),
     "good_signature": Trait(renewed=True),

@@ -16,12 +16,12 @@ from tests.correctness.standin import Claim, Said
 from tests.rpmrepo import ENVIRONMENT
 
 LIMIT_S = 120
-RPM_FILE = re.compile(r"(.+)-([^-]+)-([^-]+)\.noarch\.rpm")
-ARCH_FILE = re.compile(r"(.+)-([^-]+)-([^-]+)-any\.pkg\.tar\.gz")
+RPM_FILE = re.compile(r"(.+)-([^-]+)-([^-]+)\.noarch\.(?:rpm|away)")
+ARCH_FILE = re.compile(r"(.+)-([^-]+)-([^-]+)-any\.pkg\.tar\.(?:gz|away)")
 
 
 def newest(directory: Path, pattern: re.Pattern[str]) -> dict[str, str]:
-    """By the names of the files that the repository serves; the tests' versions are whole numbers."""
+    """By the names of the files that the repository has, `.away` where its index alone still names it."""
     found: dict[str, str] = {}
     for path in directory.iterdir():
         if m := pattern.fullmatch(path.name):

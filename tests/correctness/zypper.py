@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.aptroot import eventually, order
+from tests.correctness import hostile
 from tests.correctness.plain import RpmRecords
 from tests.correctness.row import Row
 from tests.correctness.standin import Trait, staged
@@ -266,12 +267,15 @@ def disk_full(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
 def lock_held(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
     outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"),))
     transaction = root.plan(("p", "2-1"))
-    with subprocess.Popen(["sleep", "60"]) as other:
+    other = subprocess.Popen(["sleep", "600"])
+    try:
         (root.path / "run/zypp.pid").write_text(str(other.pid))
         code, _ = root.zypper("update")
         told = root.provider.health().lock_holder
         result = root.apply(transaction, Bounds(lock_wait_s=1))
+    finally:
         other.kill()
+        other.wait()
     good = (result.outcome, result.code, told) == (Outcome.REFUSED, "lock_timeout", f"sleep (pid {other.pid})")
     good = good and root.apply(transaction, number=2).outcome is Outcome.INSTALLED
     return f"pid {other.pid} holds it; zypper ends with {code}", f"{result.code}: {result.detail}", good
@@ -515,7 +519,55 @@ def _kill_all_below(root: Root) -> None:
             os.kill(int(entry.name), signal.SIGKILL)
 
 
+@situation("mixed origins: each update is told with its own")
+def mixed_origins(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    other = RpmRepository(repository.directory.parent, "vendor")
+    try:
+        outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"), Rpm("q", "1")))
+        other.publish(Rpm("q", "2"))
+        root.use(repository, other)
+        root.zypper("refresh")
+        found = {u.name: u.suite for u in root.provider.available()}
+        return "p 2 is in test, q 2 in vendor", str(found), found == {"p": "test", "q": "vendor"}
+    finally:
+        other.stop()
+
+
+@situation("told to upgrade where a patch wants a restart")
+def reboot_patch_run(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    advisory = Advisory("EX-2026-1", "p", "2", reboot=True)
+    outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"),), advisories=(advisory,))
+    result = root.apply(root.plan(("p", "2-1")))
+    good = (result.outcome, root.version("p")) == (Outcome.INSTALLED, "2-1")
+    return f"rpm has p {root.version('p')}", f"{result.outcome}: {result.detail}", good
+
+
+@situation("told to upgrade where a requirement cannot be had")
+def kept_back_run(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    outdated(root, repository, Rpm("p", "2", requires=("nowhere >= 3",)), first=(Rpm("p", "1"),))
+    refused = root.refusal(("p", "2-1"))
+    good = "nowhere" in refused.reason and root.version("p") == "1-1"
+    return f"rpm has p {root.version('p')}", f"{refused.code}: {refused.reason}", good
+
+
+def _make(name: str, version: str, post: str = "", needs: tuple[str, ...] = ()) -> Rpm:
+    return Rpm(name, version, requires=needs, scripts={"post": post} if post else {})
+
+
+@contextmanager
+def _place(work: Path, newer: tuple[Rpm, ...], first: tuple[Rpm, ...]) -> Iterator[hostile.Place]:
+    with world(work) as (root, repository):
+        outdated(root, repository, *newer, first=first)
+        yield hostile.Place(root, root.version, lambda p: Path(root.path / p.lstrip("/")), repository.file)
+
+
+HOSTILE = hostile.rows(hostile.Manager(MANAGER, _make, _place))
+SITUATIONS.update({f.__name__: f for f in HOSTILE})
+
 TRAITS: dict[str, Trait] = {
+    "expired_key": Trait(alone="zypper believes such a key with a warning: a question of policy"),
+    "kept_back_run": Trait(impossible=True),
+    **hostile.ALONE,
     "kept_back": Trait(impossible=True),
     "locked": Trait(hidden=True),
     "vendor": Trait(hidden=True),
