@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,6 +10,11 @@ from tests.correctness.row import NOT_APPLICABLE, RIGHT, WRONG, Row
 
 SIGN = {RIGHT: "right", WRONG: "**wrong**", NOT_APPLICABLE: "–"}
 CELL_MAX = 150
+PASSING = (
+    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1"),
+    (re.compile(r"\bpid \d+"), "pid …"),
+    (re.compile(r"/tmp/correctness-\w+/?"), "…/"),
+)
 HEAD = """# What we say, against what the package manager itself says
 
 Written by `./dev correctness` on {date}; do not edit. Each situation was provoked on the real manager; *real manager,
@@ -29,7 +35,8 @@ by the same code, asked at the very moment at which we are asked. The rules (`te
 A manager's own command is judged by its exit code: what a script around it believes, not what its text would tell a
 person. unattended-upgrades is judged by its log's words and its exit code, Salt by what `pkg.refresh_db`,
 `pkg.list_upgrades` and `pkg.upgrade` return and by their return code. dnf-automatic is not in Debian 12, so it is not
-here; Salt and unattended-upgrades are asked on apt alone, because the roots of the other managers have no Python.
+here. In pacman's rows both columns are in our own codes, the versions in *truth* being pacman's. Salt and
+unattended-upgrades are asked on apt alone, because the roots of the other managers have no Python.
 """
 
 
@@ -78,11 +85,12 @@ def _wrongs(rows: Sequence[Row]) -> str:
 
 
 def _cell(text: str, most: int = CELL_MAX) -> str:
-    """On one line, harmless in Markdown, and not endless."""
+    """On one line, harmless in Markdown, not endless, and without what another run would have otherwise."""
+    for pattern, instead in PASSING:
+        text = pattern.sub(instead, text)
     flat = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
-    flat = (
-        flat.replace("|", "/").replace("<", "‹").replace(">", "›").replace("`", "'").replace("[", "(").replace("]", ")")
-    )
+    for sign, instead in (("|", "/"), ("<", "‹"), (">", "›"), ("`", "'"), ("[", "("), ("]", ")")):
+        flat = flat.replace(sign, instead)
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 

@@ -155,7 +155,7 @@ class Salt:
 
     def refresh(self, root: Any) -> Said:
         code, answer, text = self._call(root, "pkg.refresh_db")
-        told = isinstance(answer, dict) and answer and all(v is not False for v in answer.values())
+        told = isinstance(answer, dict) and _renewed(answer)
         claim = Claim.DONE if code == 0 and told else Claim.FAILED
         return Said(claim, f"pkg.refresh_db ends with {code}: {_brief(answer, text)}")
 
@@ -170,6 +170,15 @@ class Salt:
         if code or not isinstance(answer, dict):
             return Said(Claim.FAILED, words)
         return Said(Claim.DONE if answer else Claim.NOTHING, words, changed=frozenset(answer))
+
+
+def _renewed(answer: dict[str, object]) -> bool:
+    """Every source has a file that is not False: it is so of files that a source need not have, InRelease and such."""
+    sources: dict[str, bool] = {}
+    for file, state in answer.items():
+        source = file.rpartition(" ")[0]
+        sources[source] = sources.get(source, False) or state is not False
+    return bool(sources) and all(sources.values())
 
 
 def _last(text: str) -> str:

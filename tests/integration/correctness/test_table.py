@@ -32,7 +32,9 @@ def test_a_peer_is_judged_by_the_manager_s_records(manager: str) -> None:
     """The command alone is right about a plain update, and wrong where it ends with 0 and a script has failed."""
     require(shutil.which("dnf"), "dnf")
     plain = {"apt": "plain", "dnf": "plain", "zypper": "plain", "pacman": "whole_upgrade", "pip": ""}[manager]
-    wrong = {"apt": "kept_back_run", "dnf": "post_fails", "zypper": "kept_back_run", "pacman": "script_fails"}.get(manager)
+    wrong = {"apt": "kept_back_run", "dnf": "post_fails", "zypper": "kept_back_run", "pacman": "script_fails"}.get(
+        manager
+    )
     chosen = {s.key: s for s in ALL if s.manager == manager}
     for peer in PEERS[manager][:1]:
         assert verdict(chosen[plain], peer).word == "right"

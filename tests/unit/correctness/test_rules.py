@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from tests.correctness import registry, runner
 from tests.correctness.document import document, sums
 from tests.correctness.missing import MISSING
 from tests.correctness.row import Row
-from tests.correctness.standin import Claim, Said, Trait, judged_refresh, judged_run, judged_waits
+from tests.correctness.standin import (
+    Answered,
+    Claim,
+    Said,
+    Trait,
+    judged_refresh,
+    judged_run,
+    judged_waits,
+    playing,
+    staged,
+)
 
 P = frozenset({"p"})
 NONE: frozenset[str] = frozenset()
@@ -81,3 +94,52 @@ def test_the_page_says_who_was_right_and_why_not() -> None:
 def test_without_a_word_of_its_own_a_row_is_right_where_both_are_the_same() -> None:
     assert Row("m", "s", "x", "x").right
     assert not Row("m", "s", "x", "y").right
+
+
+class Fake:
+    """A root, its records and a peer in one."""
+
+    name, path = "fake", "/root"
+
+    def __init__(self) -> None:
+        self.installed, self.provider = {"p": "1"}, self
+
+    def versions(self) -> dict[str, str]:
+        return dict(self.installed)
+
+    def waiting(self) -> frozenset[str]:
+        return P if self.installed["p"] == "1" else NONE
+
+    def sound(self) -> bool:
+        return True
+
+    def refresh(self, _: object = None) -> Said | None:
+        return None
+
+    def waits(self, _: object) -> Said:
+        return Said(Claim.DONE, "", P)
+
+    def run(self, _: object) -> Said:
+        self.installed["p"] = "2"
+        return Said(Claim.DONE, "")
+
+
+@pytest.mark.parametrize(
+    ("ask", "word"),
+    [
+        (lambda root: root.apply(root.plan(("p", "2"))), "right"),
+        (lambda root: root.provider.available(), "right"),
+        (lambda root: root.provider.refresh(), "not applicable"),
+        (lambda root: root.provider.recover(), "not applicable"),
+    ],
+    ids=["run", "waits", "refresh", "own"],
+)
+def test_the_first_question_to_the_provider_goes_to_the_peer(ask: Callable[[Any], object], word: str) -> None:
+    fake = Fake()
+    assert staged(fake, fake) is fake, "nobody plays"
+    with playing(fake, PLAIN):
+        root = staged(fake, fake)
+        assert root.path == "/root"
+        with pytest.raises(Answered) as answered:
+            ask(root)
+    assert answered.value.verdict.word == word
