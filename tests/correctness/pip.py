@@ -107,7 +107,7 @@ SITUATIONS: tuple[Callable[[Tool], Row], ...] = (
 )  # fmt: skip
 MANAGER: Final = "pip"
 TRAITS: Final[dict[str, Trait]] = {}  # no peer claims to manage applications' environments
-QUICK: Final = frozenset({"plain_update", "kept_back"})
+QUICK: Final = frozenset({"plain_update"})
 _TEMPLATE: list[Path] = []
 
 

@@ -65,6 +65,7 @@ def test_a_planted_lie_turns_its_row_wrong(lie: str, tmp_path: Path, monkeypatch
     plant(monkeypatch)
     try:
         found = situation.run(tmp_path)
-    except AssertionError:
-        return  # it breaks off: the runner counts that as a wrong row
+    except AssertionError as e:  # it breaks off, over our lie: the runner counts that as a wrong row
+        assert "It ended with" in str(e)
+        return
     assert not found.right, found
