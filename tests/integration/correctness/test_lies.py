@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.correctness.registry import situations
+from tests.correctness.registry import Situation, situations
 
 from brakeline.agent.providers.apt import apply as apt_apply
 from brakeline.agent.providers.apt import provider as apt_provider
@@ -63,9 +63,14 @@ def test_a_planted_lie_turns_its_row_wrong(lie: str, tmp_path: Path, monkeypatch
     plant, row = LIES[lie]
     situation = next(s for s in situations() if s.id == row)
     plant(monkeypatch)
+    assert not judged(situation, tmp_path)
+
+
+def judged(situation: Situation, work: Path) -> bool:
+    """Whether its row is right; broken off over our lie, it is not: so counts the runner."""
     try:
-        found = situation.run(tmp_path)
-    except AssertionError as e:  # it breaks off, over our lie: the runner counts that as a wrong row
-        assert "It ended with" in str(e)
-        return
-    assert not found.right, found
+        return bool(situation.run(work).right)
+    except AssertionError as e:
+        if "It ended with" in str(e):
+            return False
+        raise
