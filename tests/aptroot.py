@@ -123,10 +123,15 @@ def order(transaction: Transaction, bounds: Bounds | None = None, number: int = 
 
 
 @contextmanager
-def clone(*, with_lists: bool = False, size_mib: int = 600, stop_grace_s: float = 5.0) -> Iterator[Clone]:
-    """A fresh clone. `with_lists`: Debian's main and security sources with their lists; else no sources at all."""
+def clone(
+    *, with_lists: bool = False, size_mib: int = 600, stop_grace_s: float = 5.0, more: tuple[str, ...] = ()
+) -> Iterator[Clone]:
+    """A fresh clone. `with_lists`: Debian's main and security sources with their lists; else no sources at all.
+
+    `more`: directories of files that lie above the root's own.
+    """
     built = layers().directories
-    lower = ":".join(built if with_lists else built[-1:])
+    lower = ":".join((*more, *(built if with_lists else built[-1:])))
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
     holder = subprocess.Popen(
         [*command, "sh", "-euc", START, "sh", lower, f"{size_mib}m", str(SOURCE)],

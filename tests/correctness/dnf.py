@@ -13,37 +13,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
+from tests.correctness import hostile
+from tests.correctness.plain import RpmRecords
+from tests.correctness.row import Row
+from tests.correctness.standin import Trait, staged
 from tests.rpmrepo import Root, Rpm, RpmRepository, needed, order, run
 
 from brakeline.agent.providers.model import Bounds, Refreshed, Refused
 from brakeline.protocol.messages import Outcome, TransactionResult
 
+MANAGER: Final = "dnf"
 ROOMY = Bounds(disk_reserve_bytes=0)
 
 
-@dataclass(frozen=True)
-class Row:
-    """`truth`: what rpm has recorded, or what the repository really is; `ours`: what we say of it."""
-
-    manager: str
-    situation: str
-    truth: str
-    ours: str
-    right: bool
-
-
 def row(situation: str, truth: object, ours: object, right: bool) -> Row:
-    return Row("dnf", situation, str(truth), str(ours), right)
+    return Row(MANAGER, situation, str(truth), str(ours), right)
 
 
 @contextmanager
 def world(
     work: Path, *newer: Rpm, first: tuple[Rpm, ...] = (Rpm("p", "1"),), shell: bool = False, options: str = "",
     main: str = "", advisories: str = "", modules: str = "",
-) -> Iterator[Root]:  # fmt: skip
+) -> Iterator[Any]:  # fmt: skip
     """`first` is installed, the repository also has `newer`, and the metadata is fresh."""
     needed()
     repository = RpmRepository(work)
@@ -54,7 +48,7 @@ def world(
         root.install(*base, *first)
         answer = root.provider.refresh()
         assert isinstance(answer, Refreshed), answer
-        yield root
+        yield staged(root, RpmRecords(root.path, repository.directory))
     finally:
         repository.stop()
 
@@ -584,6 +578,32 @@ def lock_is_ours(work: Path) -> Row:
         return row("another program wants to install meanwhile", f"lock: {words}", said(result), right)
 
 
+def mixed_origins(work: Path) -> Row:
+    """p is in one repository, q in another: each is told with its own."""
+    other = RpmRepository(work / "other")
+    try:
+        with world(work, Rpm("p", "2"), first=(Rpm("p", "1"), Rpm("q", "1"))) as root:
+            other.publish(Rpm("q", "2"))
+            source = f"[vendor]\nname=vendor\nbaseurl=http://127.0.0.1:{other.port}/\nenabled=1\n"
+            (root.path / "etc/yum.repos.d/vendor.repo").write_text(source)
+            root.provider.refresh()
+            found = {u.name: u.suite for u in root.provider.available()}
+            return row("mixed origins", "p 2 is in ex, q 2 in vendor", found, found == {"p": "ex", "q": "vendor"})
+    finally:
+        other.stop()
+
+
+def _make(name: str, version: str, post: str = "", needs: tuple[str, ...] = ()) -> Rpm:
+    return Rpm(name, version, head=tuple(f"Requires: {n}" for n in needs), scripts={"post": post} if post else {})
+
+
+@contextmanager
+def _place(work: Path, newer: tuple[Rpm, ...], first: tuple[Rpm, ...]) -> Iterator[hostile.Place]:
+    with world(work, *newer, first=first, shell=True) as root:
+        yield hostile.Place(root, lambda n: " ".join(root.has(n)), lambda p: Path(root.path / p.lstrip("/")),
+                            lambda n, v: Path(root.repository.directory / f"{n}-{v}-1.noarch.rpm"))  # fmt: skip
+
+
 SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     plain, kept_back, did_nothing, excluded, version_locked, no_network, unavailable_skipped, hash_mismatch, not_signed,
     key_unknown,
@@ -591,4 +611,28 @@ SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency,
     metadata_not_signed, interrupted_early,
     interrupted_in_files, interrupted_between, not_repaired, lock_is_ours,
+    mixed_origins, *hostile.rows(hostile.Manager(MANAGER, _make, _place)),
 )  # fmt: skip
+AIMED = "the kill is aimed at our own processes"
+TRAITS: Final = {
+    **hostile.ALONE,
+    "mixed_origins": Trait(first=1),
+    "key_unknown": Trait(first=1),
+    "kept_back": Trait(impossible=True),
+    "excluded": Trait(hidden=True),
+    "version_locked": Trait(hidden=True),
+    "post_fails": Trait(unwell=True),
+    "script_hangs": Trait(alone="dnf has no bound for a script: it would wait for ever"),
+    "locked": Trait(alone="dnf waits for rpm's lock for ever, and names nobody"),
+    "way_back": Trait(alone="nobody is asked for a way back but us"),
+    "no_way_back": Trait(alone="dnf does not say beforehand whether there is a way back"),
+    "weak_dependency": Trait(alone="only we are given a policy that allows no new packages"),
+    "moved_on": Trait(alone="only we have an order from before"),
+    "bent": Trait(alone="only we have an order with which rpm's list could be compared"),
+    "lock_is_ours": Trait(alone="it asks how we hold rpm's lock"),
+    **dict.fromkeys(
+        ("interrupted", "interrupted_early", "interrupted_in_files", "interrupted_between", "not_repaired"),
+        Trait(alone=AIMED),
+    ),
+}
+QUICK: Final = frozenset({"plain", "post_fails", "hash_mismatch"})

@@ -5,13 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tests.archrepo import Built
+from tests.archrepo import Built, Repository
+from tests.correctness import hostile
+from tests.correctness.plain import PacmanRecords
 from tests.correctness.row import Row
-from tests.pacroot import WORK_DIR, Arch, arch, order
+from tests.correctness.standin import Trait, staged
+from tests.pacroot import WORK_DIR, Arch, order
+from tests.pacroot import arch as fresh_arch
 from tests.support import require
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refused
@@ -24,6 +30,13 @@ MANAGER: Final = "pacman"
 def built(name: str, version: str, files: dict[str, bytes] | None = None, **more: Any) -> Built:
     """A package with a file that says its version, and these."""
     return Built(name, version, files={f"usr/share/{name}/version": f"{version}\n".encode(), **(files or {})}, **more)
+
+
+@contextmanager
+def arch(**options: Any) -> Iterator[Any]:
+    """A fresh root; while a peer plays, with that in our provider's place."""
+    with fresh_arch(**options) as made:
+        yield staged(made, PacmanRecords(made.machine.root, made.repository.directory))
 
 
 def row(situation: str, truth: str, ours: str) -> Row:
@@ -510,9 +523,68 @@ def lost_before_it_began() -> Row:
                    f"{told(result)} 1-1 True")  # fmt: skip
 
 
+def mixed_origins() -> Row:
+    """p is in one repository, q in another: each is told with its own."""
+    with tempfile.TemporaryDirectory() as work, arch() as e:
+        other = Repository(Path(work), "vendor")
+        try:
+            e.install(built("p", "1-1"), built("q", "1-1"))
+            e.repository.publish(built("p", "2-1"), withdraw=("q",))  # else the first repository's q counts
+            other.publish(built("q", "2-1"))
+            e.configure(repository=f"Server = {e.repository.server}\n[vendor]\nServer = {other.server}\n[unused]")
+            e.sh("sed -i '/^.unused.$/,$d' /etc/pacman.conf")
+            e.refresh()
+            ours = {u.name: u.suite for u in e.provider.available()}
+            return row("mixed origins", str({"p": e.repository.name, "q": "vendor"}), str(ours))
+        finally:
+            other.stop()
+
+
+def _make(name: str, version: str, post: str = "", needs: tuple[str, ...] = ()) -> Built:
+    script = f"post_upgrade() {{\n{post}\n}}\n" if post else ""
+    return built(name, f"{version}-1", depends=needs, script=script)
+
+
+@contextmanager
+def _place(_: Path, newer: tuple[Built, ...], first: tuple[Built, ...]) -> Iterator[hostile.Place]:
+    with arch() as e:
+        e.install(*first)
+        e.publish(*newer)
+        yield hostile.Place(e, e.version, e.machine.path,
+                            lambda n, v: Path(e.repository.directory / f"{n}-{v}-1-any.pkg.tar.gz"))  # fmt: skip
+
+
+def _without_work(run: Callable[[Path], Row]) -> Callable[[], Row]:
+    def situation() -> Row:
+        return run(Path("/nonexistent"))
+
+    situation.__name__ = run.__name__
+    return situation
+
+
+HOSTILE: Final = tuple(_without_work(f) for f in hostile.rows(hostile.Manager(MANAGER, _make, _place)))
 SITUATIONS: Final = (
     update, whole_upgrade, kept_back, held, no_network, live_databases_stay, hash_mismatch, good_signature, expired_key,
     unknown_key, script_fails, script_hangs, disk_full, lock_held, lock_stale, replaced, conflict, dependency,
     changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written,
     nothing_done_with_zero, kernel, foreign, killed_while_writing, lost_before_it_began,
+    mixed_origins, *HOSTILE,
 )  # fmt: skip
+BENT: Final = "the wrapper bends our call alone"
+TRAITS: Final = {
+    **hostile.ALONE,
+    "kept_back": Trait(impossible=True),
+    "held": Trait(hidden=True),
+    "good_signature": Trait(renewed=True),
+    "script_fails": Trait(unwell=True),
+    "script_hangs": Trait(alone="pacman has no bound for a scriptlet: it would wait for ever"),
+    "changed_under_us": Trait(alone="only we have an order from before"),
+    "way_back": Trait(alone="nobody is asked for a way back but us"),
+    "no_way_back": Trait(alone="pacman does not say beforehand whether there is a way back"),
+    "entry_half_written": Trait(alone="the entry is broken after our own run"),
+    "lost_before_it_began": Trait(alone="the run that is lost is ours"),
+    **dict.fromkeys(
+        ("hook_refuses", "hook_refuses_a_removal", "killed_while_writing", "nothing_done_with_zero"), Trait(alone=BENT)
+    ),
+}
+QUICK: Final = frozenset({"update", "script_fails", "nothing_done_with_zero"})

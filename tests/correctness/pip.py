@@ -4,11 +4,19 @@ imports; each function takes a fresh endpoint (`tests.pipindex.Tool`) on which `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 from tests.aptroot import order
-from tests.correctness.rows import Row
-from tests.pipindex import LABEL, Tool
+from tests.correctness.row import Row
+from tests.correctness.standin import Trait
+from tests.pipindex import LABEL, Index, Tool, template, tool
 
 from brakeline.agent.providers.model import Bounds, Planned, Refused
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef
@@ -97,3 +105,35 @@ SITUATIONS: tuple[Callable[[Tool], Row], ...] = (
     plain_update, dependency_comes_along, kept_back, dependency_missing, no_network, disk_too_small, downgrade,
     source_only, done_already,
 )  # fmt: skip
+MANAGER: Final = "pip"
+TRAITS: Final[dict[str, Trait]] = {}  # no peer claims to manage applications' environments
+QUICK: Final = frozenset({"plain_update"})
+_TEMPLATE: list[Path] = []
+
+
+def provoked(work: Path, situation: Callable[[Tool], Row]) -> Row:
+    """One situation on a fresh endpoint; the environment is made once and copied."""
+    if not _TEMPLATE or not _TEMPLATE[0].exists():
+        made = template(Path(tempfile.mkdtemp(prefix="pip-rows-")) / "venv")
+        atexit.register(shutil.rmtree, made.parent, ignore_errors=True)
+        _TEMPLATE[:] = [made]
+    index = Index(work / "index")
+    try:
+        with without_proxies():
+            index.publish("tool", "1.0", needs=NEEDS)
+            index.publish("part", "1.0")
+            box = tool(work / "root", _TEMPLATE[0], index)
+            box.pip("install", "tool==1.0")
+            return situation(box)
+    finally:
+        index.stop()
+
+
+@contextmanager
+def without_proxies() -> Iterator[None]:
+    """The loopback is asked directly."""
+    kept = {n: os.environ.pop(n) for n in list(os.environ) if n.lower() in ("http_proxy", "https_proxy", "all_proxy")}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

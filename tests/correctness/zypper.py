@@ -15,8 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tests.aptroot import eventually, order
+from tests.correctness import hostile
+from tests.correctness.plain import RpmRecords
+from tests.correctness.row import Row
+from tests.correctness.standin import Trait, staged
 from tests.zypperroot import SEVERAL, Advisory, Root, Rpm, RpmRepository, make_root, outdated, sized
 
 from brakeline.agent.providers.apt.runner import Machine
@@ -28,31 +33,21 @@ from brakeline.protocol.messages import Outcome, UpdateRef, UpdateState
 MANAGER = "zypper"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    manager: str
-    situation: str
-    truth: str
-    ours: str
-    right: bool
-
-
 SITUATIONS: dict[str, Callable[[Path], Row]] = {}
 Body = Callable[[Root, RpmRepository], tuple[str, str, bool]]
 
 
 @contextmanager
-def world(work: Path, mib: int = 0) -> Iterator[tuple[Root, RpmRepository]]:
+def world(work: Path, mib: int = 0) -> Iterator[tuple[Any, RpmRepository]]:
     """A root (of a limited size, if one is given) and a repository."""
     repository = RpmRepository(work)
     try:
         if mib:
             with sized(work / "root", mib) as path:
-                yield make_root(path), repository
+                yield staged(make_root(path), RpmRecords(path, repository.directory)), repository
         else:
-            yield make_root(work / "root"), repository
+            root = make_root(work / "root")
+            yield staged(root, RpmRecords(root.path, repository.directory)), repository
     finally:
         repository.stop()
 
@@ -65,6 +60,7 @@ def situation(name: str, mib: int = 0) -> Callable[[Body], Callable[[Path], Row]
             with world(work, mib) as (root, repository):
                 return Row(MANAGER, name, *body(root, repository))
 
+        run.__name__ = body.__name__
         SITUATIONS[name] = run
         return run
 
@@ -271,12 +267,15 @@ def disk_full(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
 def lock_held(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
     outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"),))
     transaction = root.plan(("p", "2-1"))
-    with subprocess.Popen(["sleep", "60"]) as other:
+    other = subprocess.Popen(["sleep", "600"])
+    try:
         (root.path / "run/zypp.pid").write_text(str(other.pid))
         code, _ = root.zypper("update")
         told = root.provider.health().lock_holder
         result = root.apply(transaction, Bounds(lock_wait_s=1))
+    finally:
         other.kill()
+        other.wait()
     good = (result.outcome, result.code, told) == (Outcome.REFUSED, "lock_timeout", f"sleep (pid {other.pid})")
     good = good and root.apply(transaction, number=2).outcome is Outcome.INSTALLED
     return f"pid {other.pid} holds it; zypper ends with {code}", f"{result.code}: {result.detail}", good
@@ -518,3 +517,68 @@ def _kill_all_below(root: Root) -> None:
             continue
         if inside or (f"{root.path}" in words and "rpm" in words):
             os.kill(int(entry.name), signal.SIGKILL)
+
+
+@situation("mixed origins: each update is told with its own")
+def mixed_origins(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    other = RpmRepository(repository.directory.parent, "vendor")
+    try:
+        outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"), Rpm("q", "1")))
+        other.publish(Rpm("q", "2"))
+        root.use(repository, other)
+        root.zypper("refresh")
+        found = {u.name: u.suite for u in root.provider.available()}
+        return "p 2 is in test, q 2 in vendor", str(found), found == {"p": "test", "q": "vendor"}
+    finally:
+        other.stop()
+
+
+@situation("told to upgrade where a patch wants a restart")
+def reboot_patch_run(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    advisory = Advisory("EX-2026-1", "p", "2", reboot=True)
+    outdated(root, repository, Rpm("p", "2"), first=(Rpm("p", "1"),), advisories=(advisory,))
+    result = root.apply(root.plan(("p", "2-1")))
+    good = (result.outcome, root.version("p")) == (Outcome.INSTALLED, "2-1")
+    return f"rpm has p {root.version('p')}", f"{result.outcome}: {result.detail}", good
+
+
+@situation("told to upgrade where a requirement cannot be had")
+def kept_back_run(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    outdated(root, repository, Rpm("p", "2", requires=("nowhere >= 3",)), first=(Rpm("p", "1"),))
+    refused = root.refusal(("p", "2-1"))
+    good = "nowhere" in refused.reason and root.version("p") == "1-1"
+    return f"rpm has p {root.version('p')}", f"{refused.code}: {refused.reason}", good
+
+
+def _make(name: str, version: str, post: str = "", needs: tuple[str, ...] = ()) -> Rpm:
+    return Rpm(name, version, requires=needs, scripts={"post": post} if post else {})
+
+
+@contextmanager
+def _place(work: Path, newer: tuple[Rpm, ...], first: tuple[Rpm, ...]) -> Iterator[hostile.Place]:
+    with world(work) as (root, repository):
+        outdated(root, repository, *newer, first=first)
+        yield hostile.Place(root, root.version, lambda p: Path(root.path / p.lstrip("/")), repository.file)
+
+
+HOSTILE = hostile.rows(hostile.Manager(MANAGER, _make, _place))
+SITUATIONS.update({f.__name__: f for f in HOSTILE})
+
+TRAITS: dict[str, Trait] = {
+    "expired_key": Trait(alone="zypper believes such a key with a warning: a question of policy"),
+    "kept_back_run": Trait(impossible=True),
+    **hostile.ALONE,
+    "kept_back": Trait(impossible=True),
+    "locked": Trait(hidden=True),
+    "vendor": Trait(hidden=True),
+    "bad_signature": Trait(first=1),
+    "post_fails": Trait(unwell=True),
+    "moved_on": Trait(alone="only we have an order from before"),
+    "kept_away": Trait(alone="it asks how we hold zypp's lock"),
+    "script_hangs": Trait(alone="zypper has no bound for a script: it would wait for ever"),
+    "did_nothing": Trait(alone="the idle rpm stands in our path alone"),
+    "power_cut": Trait(alone="the kill is aimed at our own processes"),
+    "downgrade": Trait(alone="nobody is asked for a way back but us"),
+    "no_way_back": Trait(alone="zypper does not say beforehand whether there is a way back"),
+}
+QUICK = frozenset({"plain", "post_fails", "reboot_patch"})

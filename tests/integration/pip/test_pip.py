@@ -8,14 +8,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.aptroot import order
-from tests.correctness.pip import SITUATIONS
-from tests.correctness.rows import Row
 from tests.pipindex import HOME, LABEL, Index, Tool, template, tool
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
@@ -263,9 +261,3 @@ def kill_all(child: int, mark: str) -> None:
                 os.kill(int(pid), signal.SIGKILL)
             except ProcessLookupError:
                 continue
-
-
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.__name__)
-def test_row_of_the_correctness_table(box: Tool, situation: Callable[[Tool], Row]) -> None:
-    row = situation(box)
-    assert row.right, row

@@ -21,6 +21,8 @@ CAUSES: Final[tuple[tuple[str, str, str], ...]] = (
      "its signature could not be verified"),
     ("hash_mismatch", r"invalid or corrupted package|\(checksum\)|Unrecognized archive format|is corrupted",
      "what was sent does not fit its checksum (mirror in mid-update, or tampered with)"),
+    ("hash_mismatch", r"Maximum file size exceeded",
+     "more was sent than its database says, as an error page is (mirror in mid-update, or tampered with)"),
     ("not_found", r"error: 404|404 Not Found|The requested URL returned error: 40[34]|Couldn't open file|"
      r"could not find or read|no servers configured", "it is not there"),
     ("no_network", r"Could not resolve|Couldn't connect|Failed to connect|Connection refused|Connection timed out|"

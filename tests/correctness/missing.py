@@ -1,0 +1,36 @@
+"""What was not provoked, for each manager, with the reason: the page lists it beside what was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+NO_SYSTEMD = "a service that does not come back: services are the host's; provoked for apt, by the same code"
+MISSING: Final[Mapping[str, Sequence[str]]] = {
+    "apt": (
+        "module streams, a change of vendor: dpkg has neither",
+        "a real kernel from Debian's archive: the row installs a package of that name; the kernel itself is the host's",
+        "an expired key of a signed repository: apt's own verdict on it is read by the parser's unit tests",
+    ),
+    "dnf": (
+        "phased updates: dnf has none",
+        "a signing key past its date, a full disk in the middle of unpacking, a service that maps replaced code",
+        "dnf5 (Fedora 41 and later): it has another library and is not in Debian 12",
+        NO_SYSTEMD,
+    ),
+    "zypper": (
+        "phased updates, module streams: zypper has neither",
+        "a clock that is years off: metadata of rpm repositories has no date by which it expires",
+        NO_SYSTEMD,
+    ),
+    "pacman": (
+        "phased updates, security by advisory, module streams, a change of vendor: pacman has none of them",
+        "a disk that fills up in mid-run: pacman checks the room itself before it begins",
+        "dependencies that nobody needs any more: pacman never removes them by itself",
+        NO_SYSTEMD,
+    ),
+    "pip": (
+        "locks, signatures, modules, scripts, configuration files, restarts: pip has none of them",
+        "interrupted runs and a disk that fills up: provoked by `tests/integration/pip/test_pip.py`",
+    ),
+}
