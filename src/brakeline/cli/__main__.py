@@ -26,6 +26,7 @@ NOUNS: Final = {
     "endpoint": "Endpoints: list, show, tag, retire.",
     "fleet": "The fleet as a whole: its shape.",
     "exposure": "What is vulnerable where, and since when.",
+    "vuln": "Vulnerabilities: list, show, accept, accepted, end, terms, plan.",
     "policy": "What may be patched, when and how.",
     "content": "Advisory data: what is live, what is held.",
     "settings": "What policies add, brought to endpoints by rollouts: show, plan, start.",

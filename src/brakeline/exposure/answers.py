@@ -20,6 +20,10 @@ class OpenFinding:
     priority: Priority = UNJUDGED
     epss: float | None = None  # None = not known, or too old to be used
     cvss: float | None = None
+    accepted_until_ms: int | None = None
+    due: str = ""  # ISO day, "" = none
+    overdue_days: int = 0
+    due_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,12 @@ class Vulnerability:
     epss: float | None = None  # None = not known, or too old to be used
     cvss: float | None = None
     cvss_vector: str = ""
+    accepted: int = 0  # of `endpoints`, those on which it is accepted; they stay in all other figures
+    accepted_until_ms: int | None = None  # when the first of these acceptances ends
+    accepted_whole: bool = False  # on every endpoint on which it can run
+    due: str = ""  # ISO day until which it is to be closed, "" = none
+    overdue_days: int = 0
+    due_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class Affected:
     source: str
     version: str
     fixed: str
+    accepted_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,10 @@ class FleetExposure:
     feeds: tuple[FeedState, ...]
     limits: tuple[str, ...]
     priorities: dict[str, int] = field(default_factory=dict)  # distinct CVEs by level, the most urgent first
+    accepted: int = 0  # of `cves`, those that are accepted wherever they can run
+    partly_accepted: int = 0  # those that are accepted on some endpoints
+    overdue: int = 0  # of `cves`, those past their day and not accepted everywhere
+    due_soon: int = 0  # those whose day comes within a week
 
 
 @dataclass(frozen=True, slots=True)

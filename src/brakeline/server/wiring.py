@@ -32,8 +32,10 @@ from brakeline.drills.replay_api import router as replay_router
 from brakeline.drills.replaying import Replays
 from brakeline.drills.run import Parts as DrillParts
 from brakeline.drills.service import DrillService
+from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.api import router as exposure_router
 from brakeline.exposure.content_api import router as content_router
+from brakeline.exposure.findings_api import router as findings_router
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.api import router as fleet_router
@@ -96,7 +98,7 @@ ROUTERS: Final = (
     feeds_router, osv_router, carry_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
-    drills_router, real_drills_router, replay_router, pool_router,
+    drills_router, real_drills_router, replay_router, pool_router, findings_router,
 )  # fmt: skip
 
 
@@ -200,6 +202,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     leading = Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock)
     rollout.on_stop = _stopping(exchange, leading)
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
+    accepting = Accepting(db, clock, ids, fleet, exposure, tenancy.approvals)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
@@ -212,6 +215,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
+        "accepting": accepting,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
