@@ -25,6 +25,7 @@ from brakeline.console.pages_account import AccountPages
 from brakeline.console.pages_cells import CellPages
 from brakeline.console.pages_change import ChangePages
 from brakeline.console.pages_content import ContentPages
+from brakeline.console.pages_findings import FindingPages
 from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_pool import PoolPages
@@ -59,7 +60,8 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     assets = load_assets()
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
-        *FleetPages(kit).routes(), *ChangePages(kit).routes(), *RollbackPages(kit).routes(),
+        *FindingPages(kit).routes(), *FleetPages(kit).routes(), *ChangePages(kit).routes(),
+        *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
         *PoolPages(kit).routes(), *ContentPages(kit).routes(),
         *AccountPages(kit, assets).routes(),

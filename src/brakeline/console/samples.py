@@ -22,6 +22,7 @@ from brakeline.console.samples_change import (
 )
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_drills import DRILL_PAGES
+from brakeline.console.samples_findings import ACCEPTANCES, FORCE, TERMS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
@@ -287,6 +288,7 @@ CVES: Final = {
         ("exploited: in CISA's catalogue since 2026-11-19, due 2026-12-10; used by ransomware",
          "CVSS 3.1 9.8: critical, by NVD", "an endpoint is tagged internet-facing", "open here for 3 days",
          "act: what is exploited is closed now, wherever it can run"),
+        (FORCE,), "/vulnerabilities/CVE-2026-31337/accept",
     ),
     "nobody": CveView("CVE-2020-1", "not in this fleet", (), (Fact("Source", "Debian"),), (), "no endpoint"),
 }  # fmt: skip
@@ -355,6 +357,8 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "cells": CELLS,
     "pool": POOLS,
     "content": CONTENT,
+    "accepted": ACCEPTANCES,
+    "terms": TERMS,
     **DRILL_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,

@@ -9,6 +9,7 @@ from typing import Any
 from brakeline.advisories.importing import Importing
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
+from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.service import FleetService
@@ -32,6 +33,7 @@ class Services:
     fleet: FleetService
     exposure: ExposureService
     holding: Holding
+    accepting: Accepting
     importing: Importing
     rollout: RolloutService
     remediation: RemediationService
@@ -50,7 +52,7 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        importing=state.importing,
+        importing=state.importing, accepting=state.accepting,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,

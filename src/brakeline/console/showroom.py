@@ -14,6 +14,7 @@ from typing import Any
 from brakeline.console import samples, samples_change, samples_release, samples_stop
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
+from brakeline.console.samples_findings import ACCEPTANCES, TERMS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_rollback import ROLLBACKS
@@ -44,6 +45,7 @@ from brakeline.console.views_change import (
     RolloutView,
 )
 from brakeline.console.views_content import ContentView
+from brakeline.console.views_findings import AcceptancesView, TermsView
 from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.console.views_pool import PoolPage
 from brakeline.console.views_release import (
@@ -301,6 +303,22 @@ class Showroom(Screens):
         if expect_count != samples_release.PLAN.endpoints:
             raise Conflict("another number of endpoints is concerned now")
         return "ro_live"
+
+    async def acceptances(self, who: Visitor, *, every: bool) -> AcceptancesView:
+        return ACCEPTANCES["some" if who.may("policy.write") else "viewer"]
+
+    async def accept_cve(self, who: Visitor, cve: str, reason: str, days: str, filter_text: str) -> str:
+        self.presses.append(f"accept {cve} for {days}: {reason}")
+        return ""
+
+    async def end_acceptance(self, who: Visitor, acceptance_id: str, reason: str) -> None:
+        self.presses.append(f"end {acceptance_id}: {reason}")
+
+    async def terms(self, who: Visitor) -> TermsView:
+        return TERMS["owner" if who.may("policy.write") else "viewer"]
+
+    async def set_terms(self, who: Visitor, form: dict[str, str]) -> str:
+        return "ap_01"
 
     async def content(self, who: Visitor) -> ContentView:
         return CONTENT["held" if who.may("policy.write") else "calm"]

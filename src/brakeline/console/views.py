@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from brakeline.console.views_findings import AcceptanceRow
     from brakeline.console.views_release import LauncherView
     from brakeline.console.views_settings import SheetView
 
@@ -333,6 +334,7 @@ class AffectedRow:
     installed: str
     fixed: str
     state: Badge
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +347,8 @@ class CveView:
     affected_note: str
     deploy_href: str = ""
     why: tuple[str, ...] = ()  # the answers that led to its priority
+    accepted: tuple[AcceptanceRow, ...] = ()
+    accept_action: str = ""
 
 
 # --- proof, settings, account --------------------------------------------------------------------------------------

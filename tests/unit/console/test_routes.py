@@ -68,7 +68,8 @@ class Visit:
 RELEASE = f"/releases/{GOOD}"
 RELEASE_PAGES = tuple(f"{RELEASE}/{verb}" for verb in ("promote", "withdraw", "recall", "pardon"))
 PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/endpoints/ep_1/agent",
-         "/vulnerabilities", "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
+         "/vulnerabilities", "/vulnerabilities/CVE-1", "/vulnerabilities/accepted",
+         "/vulnerabilities/terms", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
          "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
          "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/content", "/audit",
          "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
@@ -77,6 +78,7 @@ POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/r
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
          "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
          "/policies", "/policies/po_1/delete", "/policies/settings", *RELEASE_PAGES,
+         "/vulnerabilities/CVE-1/accept", "/vulnerabilities/accepted/ac_1/end", "/vulnerabilities/terms",
          "/content/small/fetch", "/content/small/accept", "/content/small/refuse",
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",

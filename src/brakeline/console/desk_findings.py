@@ -1,0 +1,47 @@
+"""Accepted risk and terms: over `exposure.accepting`."""
+
+from __future__ import annotations
+
+from brakeline.console import present_findings
+from brakeline.console.desk_base import DeskBase
+from brakeline.console.screens import Visitor
+from brakeline.console.views_findings import AcceptancesView, TermsView
+from brakeline.core.errors import Invalid
+from brakeline.exposure.acceptance import Acceptance
+from brakeline.exposure.accepting import terms_of
+from brakeline.exposure.due import CLASSES
+
+
+class DeskFindings(DeskBase):
+    """See the module."""
+
+    async def acceptances(self, who: Visitor, *, every: bool) -> AcceptancesView:
+        found = await self.s.accepting.acceptances(who.principal, every=every)
+        now_ms, may = self.s.clock.now_ms(), who.may("policy.write")
+        return present_findings.acceptances_view(found, now_ms, every=every, may_write=may)
+
+    async def accept_cve(self, who: Visitor, cve: str, reason: str, days: str, filter_text: str) -> str:
+        """The id of the request where it takes a second person, else ""."""
+        made = await self.s.accepting.accept(
+            who.principal, cve, reason=reason, days=_days(days), filter_text=filter_text
+        )
+        return "" if isinstance(made, Acceptance) else made.approval_id
+
+    async def end_acceptance(self, who: Visitor, acceptance_id: str, reason: str) -> None:
+        await self.s.accepting.end(who.principal, acceptance_id, reason)
+
+    async def terms(self, who: Visitor) -> TermsView:
+        found, summary = await self.s.accepting.terms(who.principal), await self.s.exposure.summary(who.principal)
+        return present_findings.terms_view(found, summary, may_write=who.may("policy.write"))
+
+    async def set_terms(self, who: Visitor, form: dict[str, str]) -> str:
+        plain = {name: _days(form.get(name, "")) for name in CLASSES}
+        wanted = terms_of({**plain, "catalogue": "catalogue" in form, "two_people": form.get("two_people", "")})
+        asked = await self.s.accepting.set_terms(who.principal, wanted)
+        return asked.approval_id if asked is not None else ""
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 4:
+        raise Invalid("a number of days is needed, such as 30", got=text[:20])
+    return int(text)
