@@ -38,6 +38,7 @@ from brakeline.exposure.content_api import router as content_router
 from brakeline.exposure.findings_api import router as findings_router
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.trend import Trend
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.service import FleetService
@@ -202,6 +203,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     leading = Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock)
     rollout.on_stop = _stopping(exchange, leading)
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
+    exposure.ring_of = rollout.ring_of
+    trend = Trend(db, clock, exposure)
     accepting = Accepting(db, clock, ids, fleet, exposure, tenancy.approvals)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
@@ -215,7 +218,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
-        "accepting": accepting,
+        "accepting": accepting, "trend": trend,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -233,7 +236,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
         replays, exchange, follower, console, Calling(linked, bus), conducting, app, flush, (
-            *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+            *_reconcilers(tenancy, advisories, exposure, trend, releases, rollout, shipping, clock),
             leading,
             Reconciler("fleet-hours", _hours_counted(HourCount(db, clock), tenancy), LOOK_S, clock),
         ),
@@ -291,11 +294,14 @@ def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | No
 
 
 def _reconcilers(
-    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, releases: ReleasesService,
-    rollout: RolloutService, shipping: Shipping, clock: Clock,
+    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, trend: Trend,
+    releases: ReleasesService, rollout: RolloutService, shipping: Shipping, clock: Clock,
 ) -> tuple[Reconciler, ...]:  # fmt: skip
     async def assess() -> str:
-        return await exposure.reconcile(await tenancy.tenants())
+        tenants = await tenancy.tenants()
+        report = await exposure.reconcile(tenants)
+        await trend.look(tenants)
+        return report
 
     assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
 
