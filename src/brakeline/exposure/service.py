@@ -30,11 +30,11 @@ from brakeline.exposure.answers import (
 )
 from brakeline.exposure.closing import closing
 from brakeline.exposure.due import SOON_DAYS, due_of, due_within
-from brakeline.exposure.index import Exposed
+from brakeline.exposure.index import Exposed, TenantIndex
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.marking import Marked, Marking
 from brakeline.exposure.marks import UNMARKED, Mark, marked
-from brakeline.exposure.match import assess, judge
+from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
@@ -143,6 +143,18 @@ class ExposureService(Marking):
         items = tuple(_one(entry, beside) for entry in page)
         limits = self.limits(known) + beside.limits
         return VulnerabilityPage(items, len(chosen), page[-1].cve if more else None, known.feeds, limits)
+
+    async def every(self, principal: Principal, query: str = "") -> tuple[list[Vulnerability], tuple[str, ...]]:
+        """All of them that match, worst first, and what this cannot know: for files and for other parts."""
+        principal.require("exposure.read")
+        wanted, beside = parse(query), await self._marked(principal.tenant_id)
+        chosen = selected(beside.entries, wanted, beside.ranks, beside.marks, day_of(self._clock.now_ms()))
+        return [_one(entry, beside) for entry in chosen], self.limits(beside.known) + beside.limits
+
+    async def indexed(self, tenant_id: str) -> tuple[TenantIndex, Book]:
+        """Who has what, and the advisories in use: for other parts, up to date."""
+        await self._ensure(tenant_id)
+        return self._indexes[tenant_id], self._book
 
     async def vulnerability(self, principal: Principal, cve: str) -> VulnerabilityDetail:
         """One CVE: what is said about it, and every endpoint that has it. `NotFound` if no advisory names it."""

@@ -39,6 +39,8 @@ from brakeline.exposure.findings_api import router as findings_router
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
 from brakeline.exposure.trend import Trend
+from brakeline.exposure.trend_api import router as trend_router
+from brakeline.exposure.updates import Updates
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.service import FleetService
@@ -100,6 +102,7 @@ ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
     drills_router, real_drills_router, replay_router, pool_router, findings_router,
+    trend_router,
 )  # fmt: skip
 
 
@@ -204,7 +207,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     rollout.on_stop = _stopping(exchange, leading)
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     exposure.ring_of = rollout.ring_of
-    trend = Trend(db, clock, exposure)
+    trend, updates = Trend(db, clock, exposure), Updates(fleet, exposure)
     accepting = Accepting(db, clock, ids, fleet, exposure, tenancy.approvals)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
@@ -218,7 +221,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
-        "accepting": accepting, "trend": trend,
+        "accepting": accepting, "trend": trend, "updates": updates,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
