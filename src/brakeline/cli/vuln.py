@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import hashlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 
 from brakeline.cli import exposure
 from brakeline.cli.client import Client
+from brakeline.cli.faults import CannotRead
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.cli.waiting import emit_or_wait
 
 app = noun("Vulnerabilities: list, accept until a day, by when they are due, plan the updates that close one.")
 app.command("list")(exposure.list_vulnerabilities)
 app.command("show")(exposure.show)
+EXPORT_S: Final = 120.0  # a VEX document of a large fleet
 Filter = Annotated[str, typer.Option("--filter", help='Of endpoints, such as "tag:lab"; without: every endpoint.')]
 
 
@@ -91,6 +96,26 @@ def terms(
         talk(f"Defaults: {made['default_sources']}")
 
     emit_or_wait(made, as_json, human)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="To be written; - is stdout.")],
+    query: Annotated[str, typer.Argument(help="As of list: such as priority:act due:overdue")] = "",
+    as_format: Annotated[str, typer.Option("--format", help="csv, ndjson or vex (CycloneDX, JSON).")] = "csv",
+    as_json: Json = False,
+) -> None:
+    """Write every vulnerability that matches to a file, as CSV, a JSON document a line, or CycloneDX VEX."""
+    data = Client.from_context(EXPORT_S).download("/exposure/export", format=as_format, q=query)
+    if str(file) == "-":
+        sys.stdout.write(data.decode())
+        return
+    try:
+        file.write_bytes(data)
+    except OSError as e:
+        raise CannotRead(f"{file}: {e.strerror}") from None
+    made = {"file": str(file), "format": as_format, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    emit(made, as_json, lambda: say(f"{made['file']}: {made['bytes']} bytes, sha256 {made['sha256']}"))
 
 
 @app.command()

@@ -1,15 +1,19 @@
-"""Accepted risk and terms: over `exposure.accepting`."""
+"""Accepted risk, terms, exposure over time, updates: over `exposure`."""
 
 from __future__ import annotations
 
-from brakeline.console import present_findings
+from typing import Final
+
+from brakeline.console import present_findings, present_updates
 from brakeline.console.desk_base import DeskBase
 from brakeline.console.screens import Visitor
-from brakeline.console.views_findings import AcceptancesView, TermsView
+from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
 from brakeline.core.errors import Invalid
 from brakeline.exposure.acceptance import Acceptance
 from brakeline.exposure.accepting import terms_of
 from brakeline.exposure.due import CLASSES
+
+UPDATES_SHOWN: Final = 200
 
 
 class DeskFindings(DeskBase):
@@ -39,6 +43,18 @@ class DeskFindings(DeskBase):
         wanted = terms_of({**plain, "catalogue": "catalogue" in form, "two_people": form.get("two_people", "")})
         asked = await self.s.accepting.set_terms(who.principal, wanted)
         return asked.approval_id if asked is not None else ""
+
+    async def trend(self, who: Visitor, days: int) -> TrendView:
+        found = await self.s.trend.days(who.principal, days)
+        return present_updates.trend_view(found, await self.s.trend.times(who.principal, days), days)
+
+    async def updates(self, who: Visitor, name: str) -> UpdatesView:
+        found = await self.s.updates.pending(who.principal, name=name.strip(), limit=UPDATES_SHOWN)
+        return present_updates.updates_view(found, name.strip())
+
+    async def update(self, who: Visitor, name: str) -> UpdateView:
+        found = await self.s.updates.show(who.principal, name)
+        return present_updates.update_view(found, may_deploy=who.may("rollout.create"))
 
 
 def _days(text: str) -> int:

@@ -244,6 +244,7 @@ def navigation(path: str, counts: NavCounts, *, drills: bool = False) -> tuple[N
             "Risk",
             (
                 item("Vulnerabilities", "/vulnerabilities", noted(counts.vulnerabilities)),
+                item("Updates", "/updates"),
                 item("Advisory data", "/content"),
             ),
         ),

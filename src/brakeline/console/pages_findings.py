@@ -1,4 +1,4 @@
-"""Routes of accepted risk and of terms, below the vulnerabilities.
+"""Routes of accepted risk, terms and trend below the vulnerabilities, and of updates.
 
 The danger ladder: to take an acceptance back takes a reason; to accept takes a reason and an end, and a second person
 where the terms say so; to loosen the terms takes a second person always.
@@ -13,6 +13,7 @@ from starlette.routing import Route
 from brakeline.console.kit import Kit, asked
 
 ROOT = "/vulnerabilities"
+DAYS = ("30", "90", "365")
 
 
 class FindingPages:
@@ -25,6 +26,9 @@ class FindingPages:
         return [
             Route(f"{ROOT}/accepted", self.acceptances),
             Route(f"{ROOT}/accepted/{{id}}/end", self.end, methods=["POST"]),
+            Route(f"{ROOT}/trend", self.trend),
+            Route("/updates", self.updates),
+            Route("/updates/{name:path}", self.update),
             Route(f"{ROOT}/terms", self.terms, methods=["GET"]),
             Route(f"{ROOT}/terms", self.set_terms, methods=["POST"]),
             Route(f"{ROOT}/{{cve}}/accept", self.accept, methods=["POST"]),
@@ -49,6 +53,22 @@ class FindingPages:
     async def terms(self, request: Request) -> Response:
         who = await self.kit.enter(request)
         return await self.kit.page(request, who, "terms", await self.screens.terms(who), "Terms")
+
+    async def trend(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        text = request.query_params.get("days", "90")
+        days = int(text) if text in DAYS else 90
+        return await self.kit.page(request, who, "trend", await self.screens.trend(who, days), "Over time")
+
+    async def updates(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        view = await self.screens.updates(who, request.query_params.get("name", ""))
+        return await self.kit.page(request, who, "updates", view, "Updates")
+
+    async def update(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        view = await self.screens.update(who, request.path_params["name"])
+        return await self.kit.page(request, who, "update", view, view.name)
 
     async def set_terms(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)

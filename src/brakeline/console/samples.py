@@ -28,6 +28,7 @@ from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import STOP_PAGES
+from brakeline.console.samples_updates import TRENDS, UPDATE, UPDATE_LISTS
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
     NO_DATA,
@@ -359,6 +360,9 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "content": CONTENT,
     "accepted": ACCEPTANCES,
     "terms": TERMS,
+    "trend": TRENDS,
+    "updates": UPDATE_LISTS,
+    "update": UPDATE,
     **DRILL_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,

@@ -12,6 +12,8 @@ from brakeline.core.clock import Clock
 from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.trend import Trend
+from brakeline.exposure.updates import Updates
 from brakeline.fleet.service import FleetService
 from brakeline.platform.settings import Settings
 from brakeline.releases.service import ReleasesService
@@ -34,6 +36,8 @@ class Services:
     exposure: ExposureService
     holding: Holding
     accepting: Accepting
+    trend: Trend
+    updates: Updates
     importing: Importing
     rollout: RolloutService
     remediation: RemediationService
@@ -52,7 +56,7 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        importing=state.importing, accepting=state.accepting,
+        importing=state.importing, accepting=state.accepting, trend=state.trend, updates=state.updates,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,

@@ -19,6 +19,7 @@ from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_stop import ASKED
+from brakeline.console.samples_updates import TRENDS, UPDATE, UPDATE_LISTS
 from brakeline.console.screens import Screens, Visitor
 from brakeline.console.views import (
     AddEndpointView,
@@ -45,7 +46,7 @@ from brakeline.console.views_change import (
     RolloutView,
 )
 from brakeline.console.views_content import ContentView
-from brakeline.console.views_findings import AcceptancesView, TermsView
+from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
 from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.console.views_pool import PoolPage
 from brakeline.console.views_release import (
@@ -316,6 +317,15 @@ class Showroom(Screens):
 
     async def terms(self, who: Visitor) -> TermsView:
         return TERMS["owner" if who.may("policy.write") else "viewer"]
+
+    async def trend(self, who: Visitor, days: int) -> TrendView:
+        return TRENDS["months"]
+
+    async def updates(self, who: Visitor, name: str) -> UpdatesView:
+        return UPDATE_LISTS["some"]
+
+    async def update(self, who: Visitor, name: str) -> UpdateView:
+        return UPDATE["held"]
 
     async def set_terms(self, who: Visitor, form: dict[str, str]) -> str:
         return "ap_01"

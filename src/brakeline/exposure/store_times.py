@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from brakeline.exposure.times import Key, Span, Spread, Way
+from brakeline.exposure.times import ExposureDay, Key, Span, Spread, Way
 from brakeline.platform.database import Connection
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,20 +21,6 @@ class Standing:
     version: str
     first_seen_ms: int
     offered_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExposureDay:
-    """One line of the trend: what stood open when this day was looked at last."""
-
-    day: str
-    endpoints: int
-    assessed: int
-    vulnerable: int
-    cves: int
-    kev: int
-    overdue: int
-    accepted: int
 
 
 async def standing(conn: Connection, endpoint_id: str) -> tuple[Standing, ...]:

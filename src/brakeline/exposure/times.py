@@ -62,6 +62,19 @@ class Stood(NamedTuple):
     way: Way
 
 
+class ExposureDay(NamedTuple):
+    """One line of the trend: what stood open when this day was looked at last."""
+
+    day: str
+    endpoints: int
+    assessed: int
+    vulnerable: int
+    cves: int
+    kev: int
+    overdue: int
+    accepted: int
+
+
 class Spread(NamedTuple):
     """A histogram over `LIMITS_H`, and the sum of all hours."""
 

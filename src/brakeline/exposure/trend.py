@@ -14,8 +14,7 @@ from brakeline.core.clock import Clock
 from brakeline.core.days import DAY_MS, day_of
 from brakeline.exposure import store_times
 from brakeline.exposure.service import ExposureService
-from brakeline.exposure.store_times import ExposureDay
-from brakeline.exposure.times import EMPTY, Key, Span, Spread, Way
+from brakeline.exposure.times import EMPTY, ExposureDay, Key, Span, Spread, Way
 from brakeline.platform.database import Database
 from brakeline.tenancy.model import Principal, system_principal
 

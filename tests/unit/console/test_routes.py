@@ -69,7 +69,8 @@ RELEASE = f"/releases/{GOOD}"
 RELEASE_PAGES = tuple(f"{RELEASE}/{verb}" for verb in ("promote", "withdraw", "recall", "pardon"))
 PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/endpoints/ep_1/agent",
          "/vulnerabilities", "/vulnerabilities/CVE-1", "/vulnerabilities/accepted",
-         "/vulnerabilities/terms", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
+         "/vulnerabilities/terms", "/vulnerabilities/trend?days=30", "/updates", "/updates/libssl3",
+         "/rollouts", "/rollouts/new", "/rollouts/ro_live",
          "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
          "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/content", "/audit",
          "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
