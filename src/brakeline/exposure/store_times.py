@@ -69,14 +69,17 @@ async def closings(conn: Connection, since: str) -> dict[Key, Spread]:
     return found
 
 
-async def set_day(conn: Connection, tenant_id: str, line: ExposureDay, now_ms: int) -> None:
-    await conn.execute(
+async def set_day(conn: Connection, tenant_id: str, line: ExposureDay, now_ms: int) -> bool:
+    """Gives whether this day had no line yet."""
+    new: bool = await conn.fetchval(
         """INSERT INTO brakeline.exposure_day VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
            ON CONFLICT (tenant_id, day) DO UPDATE SET endpoints = $3, assessed = $4, vulnerable = $5, cves = $6,
-             kev = $7, overdue = $8, accepted = $9, looked_at = $10""",
+             kev = $7, overdue = $8, accepted = $9, looked_at = $10
+           RETURNING xmax = 0""",
         tenant_id, line.day, line.endpoints, line.assessed, line.vulnerable, line.cves, line.kev, line.overdue,
         line.accepted, _stamp(now_ms),
     )  # fmt: skip
+    return new
 
 
 async def days(conn: Connection, since: str) -> tuple[ExposureDay, ...]:

@@ -12,12 +12,14 @@ from typing import Final
 
 from brakeline.core.clock import Clock
 from brakeline.core.days import DAY_MS, day_of
+from brakeline.events import outbox
 from brakeline.exposure import store_times
 from brakeline.exposure.service import ExposureService
 from brakeline.exposure.times import EMPTY, ExposureDay, Key, Span, Spread, Way
 from brakeline.platform.database import Database
 from brakeline.tenancy.model import Principal, system_principal
 
+DAY: Final = "exposure.day"  # the event of a day that begins
 DAYS_MAX: Final = 730
 KEPT_DAYS: Final = 730
 LOOK_MS: Final = 10 * 60_000  # how often the line of today is written anew
@@ -62,7 +64,8 @@ class Trend:
                 day_of(now_ms), s.endpoints, s.assessed, s.vulnerable, s.cves, s.kev, s.overdue, s.accepted
             )  # fmt: skip
             async with self._db.tenant(tenant_id) as conn:
-                await store_times.set_day(conn, tenant_id, line, now_ms)
+                if await store_times.set_day(conn, tenant_id, line, now_ms):
+                    await outbox.emit(conn, tenant_id, DAY, line.day, line._asdict(), now_ms)
                 await store_times.forget_before(conn, day_of(now_ms - KEPT_DAYS * DAY_MS))
             self._looked[tenant_id] = (line.day, now_ms)
             done += 1

@@ -12,7 +12,7 @@ from typing import Final
 
 from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
-from brakeline.exposure import store, timing
+from brakeline.exposure import store, telling, timing
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
@@ -74,11 +74,13 @@ class Upkeep:
         counts = counts_of(view, self._book)
         now_ms = self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
+            kev_before = await telling.exploited_before(conn, endpoint_id)
             gone = await timing.note(conn, view, self._book, known, self.ring_of, now_ms)
             changed = await store.save(
                 conn, tenant_id, endpoint_id, counts, known.fingerprint, now_ms, view.inventory_ms
             )
             await timing.write(conn, tenant_id, view, self._book, gone, now_ms)
+            await telling.tell(conn, tenant_id, endpoint_id, kev_before, counts, gone, now_ms)
         if changed:
             await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
 

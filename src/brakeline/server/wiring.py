@@ -7,6 +7,7 @@ their constructors and find nothing by themselves. Routes find the services on `
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,6 +33,10 @@ from brakeline.drills.replay_api import router as replay_router
 from brakeline.drills.replaying import Replays
 from brakeline.drills.run import Parts as DrillParts
 from brakeline.drills.service import DrillService
+from brakeline.events.api import router as events_router
+from brakeline.events.decide import networks_of
+from brakeline.events.delivering import Delivering
+from brakeline.events.service import Events
 from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.api import router as exposure_router
 from brakeline.exposure.content_api import router as content_router
@@ -92,6 +97,7 @@ from brakeline.tenancy.service import TenancyService
 
 FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash, nothing else
 STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for the others
+EVENTS_S: Final = 2.0  # how late an event may be at a receiver
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
@@ -102,7 +108,7 @@ ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, freeze_router, limits_router, lead_router, remediation_router, settings_router, content_router,
     drills_router, real_drills_router, replay_router, pool_router, findings_router,
-    trend_router,
+    trend_router, events_router,
 )  # fmt: skip
 
 
@@ -128,6 +134,7 @@ class Services:
     console: Console
     calling: Calling
     conducting: Conducting
+    events: Events
     app: App
     flush: Reconciler
     reconcilers: tuple[Reconciler, ...]
@@ -150,6 +157,7 @@ class Services:
         self.exchange.end_all()
         self.conducting.waiting.end_all()
         self.console.feed.stop()
+        self.events.stop()
 
     async def stop(self) -> None:
         """End the background, write down what was coalesced, close the engines; within `STOP_S`.
@@ -208,6 +216,11 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     exposure.ring_of = rollout.ring_of
     trend, updates = Trend(db, clock, exposure), Updates(fleet, exposure)
+    server_key = hashlib.sha256(b"brakeline events" + (settings.data_dir / "cell.key").read_bytes()).digest()
+    delivering = Delivering(
+        db, clock, tenancy.tenants, server_key, settings.cell, networks_of(settings.event_networks)
+    )  # fmt: skip
+    events = Events(db, clock, ids, delivering, server_key)
     accepting = Accepting(db, clock, ids, fleet, exposure, tenancy.approvals)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
@@ -221,7 +234,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
-        "accepting": accepting, "trend": trend, "updates": updates,
+        "accepting": accepting, "trend": trend, "updates": updates, "events": events,
         "one_liner": installer.one_liner,
     }  # fmt: skip
     for name, part in found.items():
@@ -238,9 +251,10 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
-        replays, exchange, follower, console, Calling(linked, bus), conducting, app, flush, (
+        replays, exchange, follower, console, Calling(linked, bus), conducting, events, app, flush, (
             *_reconcilers(tenancy, advisories, exposure, trend, releases, rollout, shipping, clock),
             leading,
+            Reconciler("events", delivering.reconcile, EVENTS_S, clock),
             Reconciler("fleet-hours", _hours_counted(HourCount(db, clock), tenancy), LOOK_S, clock),
         ),
     )  # fmt: skip
