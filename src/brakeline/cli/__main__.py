@@ -43,6 +43,7 @@ NOUNS: Final = {
     "drill": "Drills: a bad change on purpose, simulated or harmless; what others' would have cost.",
     "budget": "How many endpoints may be changed, over all rollouts together.",
     "freeze-window": "Spans in which endpoints get no new offers.",
+    "event": "What happened, told to other programs: sinks, add, test, dead, replay, list.",
     "audit": "Who did what: list and verify the chain.",
     "auth": "Sign in, people, API tokens.",
     "config": "Settings with their origin.",

@@ -25,6 +25,7 @@ from brakeline.console.pages_account import AccountPages
 from brakeline.console.pages_cells import CellPages
 from brakeline.console.pages_change import ChangePages
 from brakeline.console.pages_content import ContentPages
+from brakeline.console.pages_events import EventPages
 from brakeline.console.pages_findings import FindingPages
 from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
@@ -63,7 +64,7 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
         *FindingPages(kit).routes(), *FleetPages(kit).routes(), *ChangePages(kit).routes(),
         *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
-        *PoolPages(kit).routes(), *ContentPages(kit).routes(),
+        *EventPages(kit).routes(), *PoolPages(kit).routes(), *ContentPages(kit).routes(),
         *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if drills is not None:

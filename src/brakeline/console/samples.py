@@ -22,6 +22,7 @@ from brakeline.console.samples_change import (
 )
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_drills import DRILL_PAGES
+from brakeline.console.samples_events import EVENTS
 from brakeline.console.samples_findings import ACCEPTANCES, FORCE, TERMS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
@@ -360,6 +361,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "content": CONTENT,
     "accepted": ACCEPTANCES,
     "terms": TERMS,
+    "events": EVENTS,
     "trend": TRENDS,
     "updates": UPDATE_LISTS,
     "update": UPDATE,

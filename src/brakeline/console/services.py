@@ -9,6 +9,7 @@ from typing import Any
 from brakeline.advisories.importing import Importing
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
+from brakeline.events.service import Events
 from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
@@ -37,6 +38,7 @@ class Services:
     holding: Holding
     accepting: Accepting
     trend: Trend
+    events: Events
     updates: Updates
     importing: Importing
     rollout: RolloutService
@@ -56,7 +58,8 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        importing=state.importing, accepting=state.accepting, trend=state.trend, updates=state.updates,
+        importing=state.importing, accepting=state.accepting, trend=state.trend, events=state.events,
+        updates=state.updates,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,

@@ -14,6 +14,7 @@ from typing import Any
 from brakeline.console import samples, samples_change, samples_release, samples_stop
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
+from brakeline.console.samples_events import EVENTS
 from brakeline.console.samples_findings import ACCEPTANCES, TERMS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
@@ -46,6 +47,7 @@ from brakeline.console.views_change import (
     RolloutView,
 )
 from brakeline.console.views_content import ContentView
+from brakeline.console.views_events import EventsView
 from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
 from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.console.views_pool import PoolPage
@@ -317,6 +319,15 @@ class Showroom(Screens):
 
     async def terms(self, who: Visitor) -> TermsView:
         return TERMS["owner" if who.may("policy.write") else "viewer"]
+
+    async def events(self, who: Visitor) -> EventsView:
+        return EVENTS["some" if who.may("token.manage") else "viewer"]
+
+    async def add_sink(self, who: Visitor, name: str, address: str, kinds: str) -> EventsView:
+        return EVENTS["fresh"]
+
+    async def sink_act(self, who: Visitor, sink_id: str, act: str) -> None:
+        self.presses.append(f"{act} {sink_id}")
 
     async def trend(self, who: Visitor, days: int) -> TrendView:
         return TRENDS["months"]

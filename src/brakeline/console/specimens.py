@@ -44,7 +44,7 @@ def shell_for(page: str) -> Shell:
                 "release_act": "/releases", "freeze": "/", "pressed": "/", "promotion": "/releases",
                  "release_keys": "/releases", "limits": "/settings", "cells": "/settings", "pool": "/settings",
                  "accepted": "/vulnerabilities", "terms": "/vulnerabilities", "trend": "/vulnerabilities",
-                 "update": "/updates",
+                 "events": "/settings", "update": "/updates",
                 "rollback": "/rollouts", "content": "/content", "incidents": "/drills",
                  "real_drill": "/drills", "own_incidents": "/drills"}  # fmt: skip
     path = sections.get(page, "/" + page.removeprefix("add_").rstrip("s") + "s")

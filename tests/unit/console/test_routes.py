@@ -73,7 +73,7 @@ PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_
          "/rollouts", "/rollouts/new", "/rollouts/ro_live",
          "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
          "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/content", "/audit",
-         "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
+         "/settings", "/settings/cells", "/settings/pool", "/settings/events", "/settings/limits",
          "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
@@ -84,7 +84,8 @@ POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/r
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/settings/cells/isolate", "/settings/cells/berlin-1/drain",
-         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/settings/pool/join",
+         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/settings/events",
+         "/settings/events/sk_1/test", "/settings/events/sk_1/remove", "/settings/pool/join",
          "/settings/pool/leave", "/settings/pool/partners/acme/part", "/logout")  # fmt: skip
 FEEDS = (
     f"/releases/{GOOD}/feed",
