@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from brakeline.core.errors import Invalid
 from brakeline.exposure.due import due_within
@@ -69,7 +70,8 @@ def _meant(word: str, known: tuple[str, ...]) -> str:
 
 
 def selected(
-    entries: Mapping[str, Exposed], wanted: Wanted, ranks: Mapping[str, Rank], marks: Mapping[str, Mark], today: str
+    entries: Mapping[str, Exposed], wanted: Wanted, ranks: Mapping[str, Rank],
+    marks: Mapping[str, Mark] = MappingProxyType({}), today: str = "",
 ) -> list[Exposed]:  # fmt: skip
     """Those that match, worst first: by priority, then as `priority.sort_key` says, then by id, newest first."""
     found = [
