@@ -43,11 +43,11 @@ class Delivering:
 
     def __init__(
         self, db: Database, clock: Clock, tenants: Callable[[], Awaitable[Sequence[str]]], server_key: bytes, host: str,
-        networks: Sequence[Network] = (), trust: ssl.SSLContext | None = None,
+        networks: Sequence[Network] = (), trust: ssl.SSLContext | None = None, patience_s: float = sending.SEND_S,
     ) -> None:  # fmt: skip
         self._db, self._clock, self._tenants = db, clock, tenants
         self._server_key, self._host = server_key, host
-        self._networks, self._trust = tuple(networks), trust
+        self._networks, self._trust, self._patience_s = tuple(networks), trust, patience_s
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._forgot: dict[str, int] = {}
 
@@ -161,7 +161,7 @@ class Delivering:
     async def send(self, sink: Sink, event: Event) -> None:
         """Once, now. Raises `Unavailable` unless it was taken."""
         scheme, host, port = decide.checked_address(sink.address)
-        target = sending.Target(host, port, scheme in ("https", "syslog+tls"))
+        target = sending.Target(host, port, scheme in ("https", "syslog+tls"), self._patience_s)
 
         def allowed(address: str) -> str:
             return decide.refused(address, self._networks, plain=not target.tls)

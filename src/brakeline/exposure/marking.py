@@ -47,8 +47,11 @@ class Marking(Ranking):
     async def _marked(self, tenant_id: str) -> Marked:
         known, entries, ranks = await self._ranked(tenant_id)
         decided = await self._decided(tenant_id, known)
-        marks = await asyncio.to_thread(_marks, entries, ranks, by_cve(decided.reaches), decided.terms)
-        return Marked(known, entries, ranks, marks, *decided)
+        kept = self._marks.get(tenant_id)
+        if kept is None or kept[0] is not ranks or kept[1] != (decided.reaches, decided.terms):  # ranks are of a day
+            marks = await asyncio.to_thread(_marks, entries, ranks, by_cve(decided.reaches), decided.terms)
+            kept = self._marks[tenant_id] = (ranks, (decided.reaches, decided.terms), marks)
+        return Marked(known, entries, ranks, kept[2], *decided)
 
     async def _decided(self, tenant_id: str, known: Knowledge, among: Sequence[str] | None = None) -> Decided:
         """Terms, and acceptances in force with whom they are for; `among`: only these endpoints are asked about."""

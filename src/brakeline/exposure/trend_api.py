@@ -5,6 +5,7 @@ Files have the same filter and the same rows as the list: `?format=csv`, `ndjson
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from fastapi.responses import StreamingResponse
 
 from brakeline import __version__
 from brakeline.exposure import exports
+from brakeline.exposure.answers import Vulnerability
 from brakeline.exposure.api import Exposure, plain
 from brakeline.exposure.times import LIMITS_H
 from brakeline.exposure.trend import DAYS_MAX, Trend
@@ -79,12 +81,16 @@ async def export(
     now_ms = request.app.state.clock.now_ms()
     if format == "vex":
         now = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        lines: Iterable[str] = [json.dumps(exports.vex(items, limits, now, __version__), indent=1) + "\n"]
+        lines: Iterable[str] = [await asyncio.to_thread(_document, items, limits, now)]  # of 15,000: half a second
     else:
         lines = exports.csv_lines(items) if format == "csv" else exports.json_lines(items, plain)
     name = f"vulnerabilities.{NAMES[format]}"
     headers = {"content-disposition": f'attachment; filename="{name}"', "x-content-type-options": "nosniff"}
     return StreamingResponse(_blocks(lines), media_type=KINDS[format], headers=headers)
+
+
+def _document(items: list[Vulnerability], limits: tuple[str, ...], now: str) -> str:
+    return json.dumps(exports.vex(items, limits, now, __version__), indent=1) + "\n"
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[bytes]:

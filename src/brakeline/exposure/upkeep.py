@@ -14,6 +14,7 @@ from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
 from brakeline.exposure import store, telling, timing
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
+from brakeline.exposure.marks import Mark
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.exposure.priority import INTERNET_TAG
@@ -42,6 +43,7 @@ class Upkeep:
         self._internet: dict[str, frozenset[str]] = {}  # tenant -> endpoints that are tagged so
         self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
+        self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
         self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:

@@ -18,7 +18,7 @@ from typing import Final
 
 from brakeline.core.errors import Unavailable
 
-SEND_S: Final = 10.0  # to connect, and without a byte
+SEND_S: Final = 10.0
 ANSWER_BYTES_MAX: Final = 4096  # nobody reads more of it
 DRAIN_S: Final = 3.0  # how long a receiver of lines may take to close after us
 Allowed = Callable[[str], str]  # IP address -> why nothing is sent to it, "" = it may be
@@ -26,11 +26,12 @@ Allowed = Callable[[str], str]  # IP address -> why nothing is sent to it, "" = 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to: `tls` by the name of `host`."""
+    """Where to: `tls` by the name of `host`. `patience_s`: to connect, and without a byte."""
 
     host: str
     port: int
     tls: bool
+    patience_s: float = SEND_S
 
 
 async def post(
@@ -49,7 +50,7 @@ def _post(
     target: Target, path: str, body: bytes, headers: Mapping[str, str], allowed: Allowed, trust: ssl.SSLContext | None
 ) -> int:
     sock = _connected(target, allowed, trust)
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=SEND_S)
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=target.patience_s)
     connection.sock = sock
     try:
         connection.request("POST", path, body, {**headers, "Connection": "close"})
@@ -92,7 +93,7 @@ def _connected(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -
     last: OSError = OSError("it has no address")
     for address in addresses:
         try:
-            plain = socket.create_connection((address, target.port), SEND_S)
+            plain = socket.create_connection((address, target.port), target.patience_s)
             return _wrapped(plain, target, trust) if target.tls else plain
         except OSError as e:
             last = e

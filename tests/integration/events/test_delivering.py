@@ -95,7 +95,7 @@ async def world(
     async def tenants() -> list[str]:
         return [owner.tenant_id]
 
-    delivering = Delivering(database, clock, tenants, KEY, "cell-1", networks_of(["127.0.0.0/8"]))
+    delivering = Delivering(database, clock, tenants, KEY, "cell-1", networks_of(["127.0.0.0/8"]), patience_s=60)
     events = Events(database, clock, ids, delivering, KEY)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -196,7 +196,9 @@ async def test_nothing_is_sent_to_a_private_address_that_settings_do_not_name(wo
 async def test_a_slow_receiver_holds_nobody_up_and_two_processes_deliver_once(hooked: tuple[World, str]) -> None:
     world, _ = hooked
     world.receiver()
-    other = Delivering(world.db, world.clock, world.delivering._tenants, KEY, "cell-1", networks_of(["127.0.0.0/8"]))
+    other = Delivering(
+        world.db, world.clock, world.delivering._tenants, KEY, "cell-1", networks_of(["127.0.0.0/8"]), patience_s=60
+    )
     await world.happen("test.a", "test.b", "test.c")
     await world.delivering.number(world.tenant)
     done = await asyncio.gather(world.delivering.deliver(world.tenant), other.deliver(world.tenant))

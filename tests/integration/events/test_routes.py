@@ -143,7 +143,7 @@ async def test_https_is_checked_by_name_with_an_authority(world: World, tmp_path
     threading.Thread(target=server.serve_forever, daemon=True).start()
     networks, tenants = networks_of(["127.0.0.0/8", "::1/128"]), world.delivering._tenants
     trusting = Delivering(
-        world.db, world.clock, tenants, KEY, "c", networks, ssl.create_default_context(cafile=str(tls.ca_file))
+        world.db, world.clock, tenants, KEY, "c", networks, ssl.create_default_context(cafile=str(tls.ca_file)), 60
     )
     distrusting = Delivering(world.db, world.clock, tenants, KEY, "c", networks)
     await world.events.add(world.owner, "siem", f"https://localhost:{server.server_address[1]}/", ["test.*"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +77,8 @@ def test_more_days_never_make_anything_due_earlier(age: int, days: int, kind: st
     score = {"critical": 9.5, "high": 8.0, "moderate": 5.0, "low": 1.0}.get(kind)
     asked = facts(score, age, known)
     assert class_of(asked) == kind
-    shorter, longer = (due_of(asked, DEFAULTS._replace(**{kind: d})) for d in (days, days + 1))
+    terms: list[dict[str, Any]] = [{kind: days}, {kind: days + 1}]
+    shorter, longer = (due_of(asked, DEFAULTS._replace(**changed)) for changed in terms)
     assert shorter.day <= longer.day
     assert shorter.late >= longer.late
 
