@@ -80,7 +80,7 @@ class Marking(Ranking):
 def _marks(
     entries: Mapping[str, Exposed], ranks: Mapping[str, Rank], accepted: Mapping[str, tuple[Reach, ...]], terms: Terms
 ) -> dict[str, Mark]:  # fmt: skip
-    """15,000 in a tenth of a second: called in a thread."""
+    """A quarter of what ranking costs, so called in a thread; see docs/measurements/2026-11-26-findings.md."""
     return {
         cve: Mark(
             counted(entry.endpoints, accepted[cve]) if cve in accepted else NOBODY, due_of(ranks[cve].facts, terms)

@@ -81,7 +81,7 @@ async def export(
     now_ms = request.app.state.clock.now_ms()
     if format == "vex":
         now = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        lines: Iterable[str] = [await asyncio.to_thread(_document, items, limits, now)]  # of 15,000: half a second
+        lines: Iterable[str] = [await asyncio.to_thread(_document, items, limits, now)]
     else:
         lines = exports.csv_lines(items) if format == "csv" else exports.json_lines(items, plain)
     name = f"vulnerabilities.{NAMES[format]}"
