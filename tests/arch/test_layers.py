@@ -33,6 +33,7 @@ PLANTED = {
     "Simulation drives the pure parts and does no I/O": ("sim/__init__.py", "import brakeline.rollout.store"),
     "tenancy's store is private": ("fleet/service.py", "import brakeline.tenancy.store"),
     "fleet's store is private": ("exposure/service.py", "import brakeline.fleet.store"),
+    "events' store is private": ("exposure/service.py", "import brakeline.events.store"),
     "cells' store is private": ("rollout/conducting.py", "import brakeline.cells.store"),
     "advisories' store is private": ("exposure/service.py", "import brakeline.advisories.store"),
     "releases' store is private": ("rollout/service.py", "import brakeline.releases.store"),

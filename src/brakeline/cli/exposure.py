@@ -50,6 +50,8 @@ def summary(as_json: Json = False) -> None:
             "open CVEs": f"{answer['cves']} in what can run, on {answer['vulnerable']} endpoints; "
                          f"{answer['carrier_cves']} more only carried",
             "known exploited": answer["kev"],
+            "due": f"{answer['overdue']} overdue, {answer['due_soon']} due within a week",
+            "accepted": f"{answer['accepted']} wherever they can run, {answer['partly_accepted']} on some endpoints",
             "what first": ", ".join(f"{n} {level}" for level, n in answer["priorities"].items()) or _nothing(answer),
             "where they stand": ", ".join(f"{n} {STATES[s]}" for s, n in answer["states"].items()) or _nothing(answer),
             "in each ecosystem": ", ".join(f"{n} in {name}" for name, n in answer["ecosystems"].items())
@@ -65,7 +67,7 @@ def summary(as_json: Json = False) -> None:
 @app.command("list")
 def list_vulnerabilities(
     query: Annotated[
-        str, typer.Argument(help="Such as: priority:act kev:yes state:fixable_now source:curl ecosystem:pypi CVE-2025")
+        str, typer.Argument(help="Such as: priority:act due:overdue accepted:no source:curl ecosystem:pypi CVE-2025")
     ] = "",
     as_json: Json = False,
     endpoint: Annotated[str, typer.Option(help="Findings of this endpoint instead of the fleet's.")] = "",
@@ -80,8 +82,9 @@ def list_vulnerabilities(
 
     def human() -> None:
         table(
-            ["priority", "CVE", "exploited", "EPSS", "CVSS", "endpoints", "sources", "ecosystem", "where it stands"],
-            [(v["priority"]["level"], v["cve"], "yes" if v["kev"] else "", *_scores(v), v["endpoints"],
+            ["priority", "CVE", "exploited", "EPSS", "CVSS", "due", "endpoints", "sources", "ecosystem",
+             "where it stands"],
+            [(v["priority"]["level"], v["cve"], "yes" if v["kev"] else "", *_scores(v), _due(v), v["endpoints"],
               " ".join(v["sources"]), " ".join(v["ecosystems"]), _states(v))
              for v in page["items"]],
             "Nothing open that is known.",
@@ -104,6 +107,7 @@ def show(cve: str, as_json: Json = False) -> None:
         exploited = f"known exploited, to be closed by {found['kev_due']}" if found["kev"] else "not in the catalogue"
         say(f"{found['cve']}: {exploited}; open on {found['endpoints']} endpoints, carried by {found['carriers']}.")
         pairs({"priority": found["priority"]["level"], "CVSS vector": found["cvss_vector"] or "none known"})
+        say(f"  due: {_due(found) or 'no date'}; {found['due_why'] or 'it stands open nowhere'}")
         for reason in found["priority"]["reasons"]:
             say(f"  {reason['text']}")
         rows = [(a["ecosystem"], a["source"], a["id"] or "-", a["state"], a["introduced"] or "-",
@@ -117,13 +121,44 @@ def show(cve: str, as_json: Json = False) -> None:
             ["endpoint", "host", "region", "ecosystem", "installed", "fixed in", "where it stands"],
             [(a["endpoint_id"], a["hostname"], a["region"], a["ecosystem"], f"{a['source']} {a['version']}",
               a["fixed"] or "-",
-              STATES[a["state"]]) for a in answer["affected"]],
+              STATES[a["state"]] + _accepted(a)) for a in answer["affected"]],
             "On no endpoint that is assessed.",
         )  # fmt: skip
         for sentence in answer["limits"]:
             talk(sentence)
 
     emit(answer, as_json, human)
+
+
+@app.command()
+def trend(days: Annotated[int, typer.Option(min=1, max=730)] = 30, as_json: Json = False) -> None:
+    """What stood open, a line a day; a day on which nobody looked is missing."""
+    answer = Client.from_context().get("/exposure/trend", days=days)
+    columns = ["day", "cves", "kev", "overdue", "accepted", "vulnerable", "assessed", "endpoints"]
+    names = ["day", "open", "exploited", "overdue", "accepted", "vulnerable endpoints", "assessed", "of"]
+    emit(answer, as_json, lambda: table(names, [[d[c] for c in columns] for d in answer["days"]], "No day is known."))
+
+
+@app.command()
+def times(days: Annotated[int, typer.Option(min=1, max=730)] = 90, as_json: Json = False) -> None:
+    """How long closing took, by class and ring; closed is what an inventory shows."""
+    answer = Client.from_context().get("/exposure/times", days=days)
+
+    def human() -> None:
+        table(
+            ["class", "ring", "closed", "mean h", "half within h", "9 of 10 within h", "published to known h",
+             "to fixable h", "to closed h", "package went away"],
+            [(r["kind"], "none" if r["ring"] < 0 else r["ring"] + 1, r["closed"], *map(_hours, (
+                r["mean_h"], r["median_h"], r["p90_h"], r["published_known_h"], r["known_fixable_h"],
+                r["fixable_closed_h"])), r["removed"]) for r in answer["rows"]],
+            "Nothing was closed in this time, as far as inventories show.",
+        )  # fmt: skip
+
+    emit(answer, as_json, human)
+
+
+def _hours(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _of_endpoint(endpoint: str, as_json: bool, limit: int) -> None:
@@ -164,6 +199,18 @@ def _scores(scored: dict[str, Any]) -> tuple[str, str]:
     """EPSS and CVSS; "?" where nothing says."""
     epss, cvss = scored["epss"], scored["cvss"]
     return "?" if epss is None else f"{epss:.1%}", "?" if cvss is None else f"{cvss:.1f}"
+
+
+def _accepted(a: dict[str, Any]) -> str:
+    return f", accepted until {when(a['accepted_until_ms'])}" if a["accepted_until_ms"] else ""
+
+
+def _due(v: dict[str, Any]) -> str:
+    """The last day in time, how late it is, and on how many endpoints it is accepted."""
+    if v["accepted_whole"]:
+        return f"accepted until {when(v['accepted_until_ms'])[:10]}"
+    late = f" ({v['overdue_days']} d over)" if v["overdue_days"] else ""
+    return f"{v['due']}{late}" + (f", accepted on {v['accepted']}" if v["accepted"] else "")
 
 
 def _states(vulnerability: dict[str, Any]) -> str:

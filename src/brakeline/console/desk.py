@@ -3,8 +3,8 @@
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRestart` (due restarts), `DeskRollback` (ways back), `DeskRelease`
 (releases, their keys), `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells,
-leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of
-materials) and `DeskProof` (audit log, settings).
+leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of materials),
+`DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and `DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 from brakeline.console.desk_cells import DeskCells
 from brakeline.console.desk_change import DeskChange
 from brakeline.console.desk_content import DeskContent
+from brakeline.console.desk_events import DeskEvents
+from brakeline.console.desk_findings import DeskFindings
 from brakeline.console.desk_fleet import DeskFleet
 from brakeline.console.desk_limits import DeskLimits
 from brakeline.console.desk_pool import DeskPool
@@ -25,6 +27,6 @@ from brakeline.console.desk_stop import DeskStop
 
 class Desk(
     DeskFleet, DeskChange, DeskRestart, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool,
-    DeskContent, DeskSbom, DeskProof,
+    DeskContent, DeskSbom, DeskFindings, DeskEvents, DeskProof,
 ):  # fmt: skip
     """`screens.Screens` over the services."""

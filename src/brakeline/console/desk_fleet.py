@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
 from brakeline.console import present, present_risk, present_rollout
 from brakeline.console.desk_base import DeskBase
+from brakeline.console.present_findings import acceptance_row
 from brakeline.console.present_settings import sheet_view
 from brakeline.console.screens import Visitor
 from brakeline.console.views import (
@@ -74,7 +74,7 @@ class DeskFleet(DeskBase):
                 *present_risk.risk_needs(summary, exploited[:5]), *present.fleet_needs(counts),
             ),
             kpis=present.overview_kpis(counts, summary.kev, on), rollouts=rollouts,
-            exposure=tuple(present_risk.exposure_row(v, _today(now)) for v in worst.items if v.endpoints),
+            exposure=tuple(present_risk.exposure_row(v) for v in worst.items if v.endpoints),
             checked_at=present.moment(now),
         )  # fmt: skip
 
@@ -245,9 +245,8 @@ class DeskFleet(DeskBase):
         risk = await self.s.exposure.summary(who.principal)
         total = page.total if not query else risk.cves
         bar = QueryBar(action, query, matched=page.total, total=total, help=present_risk.QUERY_HELP)
-        today = _today(self.s.clock.now_ms())
         return VulnerabilitiesView(
-            bar, tuple(present_risk.exposure_row(v, today) for v in page.items), present_risk.sources_text(page.feeds),
+            bar, tuple(present_risk.exposure_row(v) for v in page.items), present_risk.sources_text(page.feeds),
             first_href=f"{action}?{urlencode({'q': query})}" if after else "",
             next_href=f"{action}?{urlencode({'q': query, 'after': page.next})}" if page.next else "",
             ecosystems=present_risk.ecosystem_links(risk), gaps=present_risk.gap_lines(risk.not_assessed),
@@ -255,11 +254,9 @@ class DeskFleet(DeskBase):
 
     async def cve(self, who: Visitor, cve: str) -> CveView:
         detail = await self.s.exposure.vulnerability(who.principal, cve)
-        return present_risk.cve_view(detail, who.may("rollout.create"))
-
-
-def _today(now_ms: int) -> str:
-    return datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
+        now_ms, held = self.s.clock.now_ms(), await self.s.accepting.acceptances(who.principal, cve=cve)
+        rows = tuple(acceptance_row(one, now_ms) for one in held)
+        return present_risk.cve_view(detail, who.may("rollout.create"), rows, may_accept=who.may("policy.write"))
 
 
 def _audit_row(e: Entry) -> tuple[int, Badge, str, str]:

@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 from brakeline.advisories.ecosystems import shown
 from brakeline.advisories.model import Advisory, FeedState
 from brakeline.console.present import ago, cve_link, endpoint_href, plural, span
+from brakeline.console.present_findings import day, due_text, finding_notes, overdue_needs
 from brakeline.console.views import AffectedRow, Badge, CveView, ExposureRow, Fact, FindingRow, Link, Need, Tone
+from brakeline.console.views_findings import AcceptanceRow
 from brakeline.core.days import day_of
 from brakeline.exposure.answers import (
     Affected,
@@ -39,8 +41,8 @@ PRIORITIES: Final = {
 }  # fmt: skip
 CARRIER: Final = Badge("–", "carried only", Tone.IDLE)
 QUERY_HELP: Final = (
-    "Words: priority:act, kev:yes, state:fixable_now, source:curl, ecosystem:pypi, role:active, or part of an id or a "
-    "name."
+    "Words: priority:act, kev:yes, due:overdue, due:<7d, accepted:yes, state:fixable_now, source:curl, ecosystem:pypi, "
+    "role:active, or part of an id or a name."
 )
 SHOWN_ENDPOINT_ROWS: Final = 200
 
@@ -55,15 +57,14 @@ def worst_state(v: Vulnerability) -> Badge:
     return next((STATES[s] for s in FindingState if v.states.get(s.value)), CARRIER)
 
 
-def exposure_row(v: Vulnerability, today: str) -> ExposureRow:
-    """One line of the list. A due date is only what the catalogue of exploited vulnerabilities names."""
+def exposure_row(v: Vulnerability) -> ExposureRow:
+    """One line of the list."""
     href = f"/vulnerabilities/{v.cve}"
-    late = bool(v.kev_due) and v.kev_due < today
     fixed = sorted({f for f in v.fixed.values() if f})
-    due = f"since {v.kev_due}" if late else v.kev_due or "none set"
+    due, tone = due_text(v)
     return ExposureRow(
         v.cve, cve_link(v.cve), ", ".join(v.sources), v.kev, worst_state(v), v.endpoints, href,
-        ", ".join(fixed) if fixed else "none yet", due, Tone.BAD if late else Tone.IDLE,
+        ", ".join(fixed) if fixed else "none yet", due, tone,
         PRIORITIES[v.priority.level], scores(v.epss, v.cvss), ", ".join(map(named, v.ecosystems)),
     )  # fmt: skip
 
@@ -123,8 +124,9 @@ def risk_needs(summary: FleetExposure, exploited: tuple[Vulnerability, ...]) -> 
             f"in {', '.join(v.sources)}: exploited in the wild, on {plural(v.endpoints, 'endpoint')}, "
             + worst_state(v).word,
         )
-        for v in exploited if v.endpoints
+        for v in exploited if v.endpoints > v.accepted
     ]  # fmt: skip
+    needs += overdue_needs(summary)
     if summary.no_data:
         needs.append(Need(
             Badge("?", "not assessed", Tone.WARN), Link(plural(summary.no_data, "endpoint"), "/endpoints"),
@@ -139,6 +141,7 @@ def finding_row(f: OpenFinding, now_ms: int) -> FindingRow:
     carried = found.role == Role.CARRIER.value
     badge = CARRIER if carried else STATES[f.state]
     notes = [f.note, "headers or documents, does not run" if carried else ""]
+    notes += [] if carried else finding_notes(f)
     if f.since_ms:
         notes.append(f"open for {span((now_ms - f.since_ms) / 1000)}")
     note = "; ".join(n for n in notes if n)
@@ -194,6 +197,7 @@ def affected_row(a: Affected) -> AffectedRow:
     return AffectedRow(
         Link(a.hostname or a.endpoint_id, endpoint_href(a.endpoint_id)), a.region, a.source, a.version,
         a.fixed or "none yet", state_badge(a.state), named(a.ecosystem),
+        f"accepted until {day(a.accepted_until_ms)}" if a.accepted_until_ms else "",
     )  # fmt: skip
 
 
@@ -211,7 +215,8 @@ def said_of(a: Advisory) -> str:
     return f"{since}fixed in {a.fixed}{module}" if a.fixed else f"{since}{end}{module}"
 
 
-def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
+def cve_view(d: VulnerabilityDetail, may_deploy: bool, accepted: tuple[AcceptanceRow, ...] = (), *,
+             may_accept: bool = False) -> CveView:  # fmt: skip
     """One CVE: what advisories say, where it is, and the way to close it."""
     v = d.vulnerability
     badges = [PRIORITIES[v.priority.level]]
@@ -227,7 +232,8 @@ def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
         now = f"says now “{c.after}”" if c.after else "is no longer there"
         facts.append(Fact(f"{c.kind} {day_of(c.at_ms)}", f"{c.id} of {c.name} said “{c.before}” and {now} ({c.feed})"))
     if v.kev_due:
-        facts.append(Fact("Exploited: to be closed by", v.kev_due, Tone.BAD))
+        facts.append(Fact("Exploited: CISA's own date", v.kev_due, Tone.BAD))
+    facts.append(Fact("Due", f"{due_text(v)[0]}: {v.due_why}" if v.due_why else due_text(v)[0], due_text(v)[1]))
     vector = f" ({v.cvss_vector})" if v.cvss_vector else ""
     facts.append(Fact("How likely and how bad", scores(v.epss, v.cvss) + vector))
     facts += [Fact("Not known", limit) for limit in d.limits]
@@ -238,5 +244,6 @@ def cve_view(d: VulnerabilityDetail, may_deploy: bool) -> CveView:
     return CveView(
         v.cve, f"in {sources}" if sources else "not in this fleet", tuple(badges), tuple(facts),
         tuple(map(affected_row, d.affected[:SHOWN_ENDPOINT_ROWS])), note, href if fixable and may_deploy else "",
-        tuple(reason.text for reason in v.priority.reasons),
+        tuple(reason.text for reason in v.priority.reasons), accepted,
+        f"/vulnerabilities/{v.cve}/accept" if may_accept and v.endpoints else "",
     )  # fmt: skip

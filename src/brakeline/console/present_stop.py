@@ -23,6 +23,7 @@ TITLES: Final = {
     Act.PARDON: "Pardon a release", Act.CELLS: "Trust a cell or a conductor",
     Act.CONTENT: "Accept content that flips findings", Act.LEADS: "Lead a change over cells",
     Act.POOL: "Share evidence with other organisations",
+    Act.ACCEPT: "Accept a vulnerability, or loosen the terms for closing",
 }  # fmt: skip
 WAITING: Final = ("open", "approved")
 PAGES: Final = {"ro": "/rollouts/", "fz": "/freeze"}

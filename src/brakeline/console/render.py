@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from brakeline.console.assets import Asset
 from brakeline.console.charts import excess_chart
+from brakeline.console.trend_charts import day_chart
 from brakeline.console.views import Shell
 
 # One payload line per region: htmx replaces the children of `target` by morphing, so nodes keep focus and presses.
@@ -32,7 +33,9 @@ class Renderer:
             loader=FunctionLoader(_source), undefined=StrictUndefined, autoescape=True, trim_blocks=True,
             lstrip_blocks=True, extensions=["jinja2.ext.do"],
         )  # fmt: skip
-        self.environment.globals.update(static=self._static, excess_chart=excess_chart, version=version)
+        self.environment.globals.update(
+            static=self._static, excess_chart=excess_chart, day_chart=day_chart, version=version
+        )
         self.environment.filters["n"] = number
 
     def page(self, name: str, view: Any, shell: Shell) -> str:

@@ -25,6 +25,8 @@ from brakeline.console.pages_account import AccountPages
 from brakeline.console.pages_cells import CellPages
 from brakeline.console.pages_change import ChangePages
 from brakeline.console.pages_content import ContentPages
+from brakeline.console.pages_events import EventPages
+from brakeline.console.pages_findings import FindingPages
 from brakeline.console.pages_fleet import FleetPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_pool import PoolPages
@@ -61,10 +63,11 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     assets = load_assets()
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
-        *FleetPages(kit).routes(), *RestartPages(kit).routes(),  # before ChangePages, whose ids match its path
-        *ChangePages(kit).routes(), *RollbackPages(kit).routes(),
+        *FindingPages(kit).routes(), *FleetPages(kit).routes(),
+        *RestartPages(kit).routes(), *ChangePages(kit).routes(),  # in this order: ids match the other's path
+        *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
-        *PoolPages(kit).routes(), *ContentPages(kit).routes(), *SbomPages(kit).routes(),
+        *EventPages(kit).routes(), *PoolPages(kit).routes(), *ContentPages(kit).routes(), *SbomPages(kit).routes(),
         *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if drills is not None:

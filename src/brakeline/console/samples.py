@@ -22,6 +22,8 @@ from brakeline.console.samples_change import (
 )
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_drills import DRILL_PAGES
+from brakeline.console.samples_events import EVENTS
+from brakeline.console.samples_findings import ACCEPTANCES, FORCE, TERMS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
@@ -29,6 +31,7 @@ from brakeline.console.samples_restart import RESTARTS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_sbom import ASSET, ASSETS
 from brakeline.console.samples_stop import STOP_PAGES
+from brakeline.console.samples_updates import TRENDS, UPDATE, UPDATE_LISTS
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.console.views import (
     NO_DATA,
@@ -302,6 +305,7 @@ CVES: Final = {
         ("exploited: in CISA's catalogue since 2026-11-19, due 2026-12-10; used by ransomware",
          "CVSS 3.1 9.8: critical, by NVD", "an endpoint is tagged internet-facing", "open here for 3 days",
          "act: what is exploited is closed now, wherever it can run"),
+        (FORCE,), "/vulnerabilities/CVE-2026-31337/accept",
     ),
     "nobody": CveView("CVE-2020-1", "not in this fleet", (), (Fact("Source", "Debian"),), (), "no endpoint"),
 }  # fmt: skip
@@ -373,6 +377,12 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "content": CONTENT,
     "assets": ASSETS,
     "asset": ASSET,
+    "accepted": ACCEPTANCES,
+    "terms": TERMS,
+    "events": EVENTS,
+    "trend": TRENDS,
+    "updates": UPDATE_LISTS,
+    "update": UPDATE,
     **DRILL_PAGES,
     "audit": AUDITS,
     "settings": SETTINGS,

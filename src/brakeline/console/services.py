@@ -9,8 +9,12 @@ from typing import Any
 from brakeline.advisories.importing import Importing
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
+from brakeline.events.service import Events
+from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.trend import Trend
+from brakeline.exposure.updates import Updates
 from brakeline.fleet.service import FleetService
 from brakeline.platform.settings import Settings
 from brakeline.releases.service import ReleasesService
@@ -33,6 +37,10 @@ class Services:
     fleet: FleetService
     exposure: ExposureService
     holding: Holding
+    accepting: Accepting
+    trend: Trend
+    events: Events
+    updates: Updates
     importing: Importing
     sbom: SbomService
     rollout: RolloutService
@@ -52,7 +60,8 @@ class Services:
 def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
-        importing=state.importing, sbom=state.sbom,
+        importing=state.importing, accepting=state.accepting, trend=state.trend, events=state.events,
+        updates=state.updates, sbom=state.sbom,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,

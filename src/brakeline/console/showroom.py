@@ -14,12 +14,15 @@ from typing import Any
 from brakeline.console import samples, samples_change, samples_release, samples_stop
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
+from brakeline.console.samples_events import EVENTS
+from brakeline.console.samples_findings import ACCEPTANCES, TERMS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_restart import RESTARTS
 from brakeline.console.samples_rollback import ROLLBACKS
 from brakeline.console.samples_sbom import ASSET, ASSETS
 from brakeline.console.samples_stop import ASKED
+from brakeline.console.samples_updates import TRENDS, UPDATE, UPDATE_LISTS
 from brakeline.console.screens import Screens, Visitor
 from brakeline.console.views import (
     AddEndpointView,
@@ -46,6 +49,8 @@ from brakeline.console.views_change import (
     RolloutView,
 )
 from brakeline.console.views_content import ContentView
+from brakeline.console.views_events import EventsView
+from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
 from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.console.views_pool import PoolPage
 from brakeline.console.views_release import (
@@ -316,6 +321,40 @@ class Showroom(Screens):
         if expect_count != samples_release.PLAN.endpoints:
             raise Conflict("another number of endpoints is concerned now")
         return "ro_live"
+
+    async def acceptances(self, who: Visitor, *, every: bool) -> AcceptancesView:
+        return ACCEPTANCES["some" if who.may("policy.write") else "viewer"]
+
+    async def accept_cve(self, who: Visitor, cve: str, reason: str, days: str, filter_text: str) -> str:
+        self.presses.append(f"accept {cve} for {days}: {reason}")
+        return ""
+
+    async def end_acceptance(self, who: Visitor, acceptance_id: str, reason: str) -> None:
+        self.presses.append(f"end {acceptance_id}: {reason}")
+
+    async def terms(self, who: Visitor) -> TermsView:
+        return TERMS["owner" if who.may("policy.write") else "viewer"]
+
+    async def events(self, who: Visitor) -> EventsView:
+        return EVENTS["some" if who.may("token.manage") else "viewer"]
+
+    async def add_sink(self, who: Visitor, name: str, address: str, kinds: str) -> EventsView:
+        return EVENTS["fresh"]
+
+    async def sink_act(self, who: Visitor, sink_id: str, act: str) -> None:
+        self.presses.append(f"{act} {sink_id}")
+
+    async def trend(self, who: Visitor, days: int) -> TrendView:
+        return TRENDS["months"]
+
+    async def updates(self, who: Visitor, name: str) -> UpdatesView:
+        return UPDATE_LISTS["some"]
+
+    async def update(self, who: Visitor, name: str) -> UpdateView:
+        return UPDATE["held"]
+
+    async def set_terms(self, who: Visitor, form: dict[str, str]) -> str:
+        return "ap_01"
 
     async def content(self, who: Visitor) -> ContentView:
         return CONTENT["held" if who.may("policy.write") else "calm"]

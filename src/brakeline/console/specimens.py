@@ -43,7 +43,9 @@ def shell_for(page: str) -> Shell:
     sections = {"rollout": "/rollouts", "cve": "/vulnerabilities", "overview": "/", "new_deployment": "/rollouts/new",
                 "release_act": "/releases", "freeze": "/", "pressed": "/", "promotion": "/releases",
                  "release_keys": "/releases", "limits": "/settings", "cells": "/settings", "pool": "/settings",
-                 "rollback": "/rollouts", "content": "/content", "incidents": "/drills",
+                 "accepted": "/vulnerabilities", "terms": "/vulnerabilities", "trend": "/vulnerabilities",
+                 "events": "/settings", "update": "/updates",
+                "rollback": "/rollouts", "content": "/content", "incidents": "/drills",
                  "real_drill": "/drills", "own_incidents": "/drills"}  # fmt: skip
     path = sections.get(page, "/" + page.removeprefix("add_").rstrip("s") + "s")
     nav = navigation(path, NavCounts(100_000, 312, 1, 2), drills=True)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from brakeline.console.views_findings import AcceptanceRow
     from brakeline.console.views_release import LauncherView
     from brakeline.console.views_settings import SheetView
 
@@ -343,6 +344,7 @@ class AffectedRow:
     fixed: str
     state: Badge
     ecosystem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +357,8 @@ class CveView:
     affected_note: str
     deploy_href: str = ""
     why: tuple[str, ...] = ()  # the answers that led to its priority
+    accepted: tuple[AcceptanceRow, ...] = ()
+    accept_action: str = ""
 
 
 # --- proof, settings, account --------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ PREFIXES = {
     "te": "tenant", "pe": "person", "se": "session", "to": "API token", "et": "enrolment token", "ep": "endpoint",
     "ro": "rollout", "de": "deployment", "po": "policy", "of": "offer", "tx": "transaction", "ev": "event",
     "au": "audit entry", "rq": "request", "fw": "freeze window", "fz": "freeze", "ap": "approval", "dr": "drill",
-    "ld": "lead", "li": "link of a cell", "as": "asset",
+    "ld": "lead", "li": "link of a cell", "as": "asset", "ac": "acceptance", "sk": "event sink",
 }  # fmt: skip
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32: no I, L, O, U

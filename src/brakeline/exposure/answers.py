@@ -21,6 +21,10 @@ class OpenFinding:
     priority: Priority = UNJUDGED
     epss: float | None = None  # None = not known, or too old to be used
     cvss: float | None = None
+    accepted_until_ms: int | None = None
+    due: str = ""  # ISO day, "" = none
+    overdue_days: int = 0
+    due_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,12 @@ class Vulnerability:
     cvss: float | None = None
     cvss_vector: str = ""
     ecosystems: tuple[str, ...] = ()  # in which it stands open here: "debian:12", "pypi"
+    accepted: int = 0  # of `endpoints`, those on which it is accepted; they stay in all other figures
+    accepted_until_ms: int | None = None  # when the first of these acceptances ends
+    accepted_whole: bool = False  # on every endpoint on which it can run
+    due: str = ""  # ISO day until which it is to be closed, "" = none
+    overdue_days: int = 0
+    due_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Affected:
     fixed: str
     ecosystem: str = ""
     advisory: str = ""
+    accepted_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,10 @@ class FleetExposure:
     priorities: dict[str, int] = field(default_factory=dict)  # distinct CVEs by level, the most urgent first
     ecosystems: dict[str, int] = field(default_factory=dict)  # distinct CVEs in what can run, by ecosystem
     not_assessed: dict[str, int] = field(default_factory=dict)  # packages, by the code of why
+    accepted: int = 0  # of `cves`, those that are accepted wherever they can run
+    partly_accepted: int = 0  # those that are accepted on some endpoints
+    overdue: int = 0  # of `cves`, those past their day and not accepted everywhere
+    due_soon: int = 0  # those whose day comes within a week
 
 
 @dataclass(frozen=True, slots=True)

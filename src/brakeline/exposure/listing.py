@@ -1,4 +1,4 @@
-"""The filter of the list of vulnerabilities: `priority:act kev:yes source:curl ecosystem:pypi CVE-2025`. Pure.
+"""The filter of the list of vulnerabilities: `priority:act due:overdue accepted:no ecosystem:pypi CVE-2025`. Pure.
 
 Terms are joined by *and*; a word without a key is part of a CVE id or of a source's name; unknown keys and values are
 errors with a suggestion, because a filter that is silently ignored reads as an answer.
@@ -7,12 +7,16 @@ errors with a suggestion, because a filter that is silently ignored reads as an 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from brakeline.advisories.ecosystems import base_of, canonical
 from brakeline.core.errors import Invalid
+from brakeline.exposure.due import due_within
 from brakeline.exposure.index import Exposed
+from brakeline.exposure.marks import UNMARKED, Mark
 from brakeline.exposure.model import FindingState
 from brakeline.exposure.priority import Level
 from brakeline.exposure.ranks import Rank
@@ -20,9 +24,11 @@ from brakeline.exposure.ranks import Rank
 QUERY_CHARS_MAX = 500
 _VALUES = {
     "kev": ("yes", "no"), "state": tuple(s.value for s in FindingState), "role": ("active", "carrier"),
-    "priority": tuple(level.value for level in Level),
+    "priority": tuple(level.value for level in Level), "accepted": ("yes", "no", "partly"),
 }  # fmt: skip
-KEYS = (*_VALUES, "source", "ecosystem")
+KEYS = (*_VALUES, "source", "ecosystem", "due")
+OVERDUE, NO_DAY = "overdue", "none"
+_WITHIN = re.compile(r"<([0-9]{1,3})d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Wanted:
     source: str = ""
     priority: str = ""
     ecosystem: str = ""  # with or without its release
+    accepted: str = ""
+    due: str = ""  # "overdue", "none" or "<7d"; what is past its day is within any number of days
 
 
 def parse(query: str) -> Wanted:
@@ -51,6 +59,8 @@ def parse(query: str) -> Wanted:
             raise Invalid(f"unknown key {key!r}{_meant(key, KEYS)}")
         elif key in _VALUES and value not in _VALUES[key]:
             raise Invalid(f"{key}: cannot be {value!r}{_meant(value, _VALUES[key])}")
+        elif key == "due" and value not in (OVERDUE, NO_DAY) and not _WITHIN.fullmatch(value):
+            raise Invalid(f"due: cannot be {value!r}; it is {OVERDUE}, {NO_DAY} or within days, such as <7d")
         else:
             terms[key] = canonical(value) if key == "ecosystem" else value
     return Wanted(tuple(words), **terms)
@@ -61,15 +71,33 @@ def _meant(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
 
 
-def selected(entries: dict[str, Exposed], wanted: Wanted, ranks: Mapping[str, Rank]) -> list[Exposed]:
+def selected(
+    entries: Mapping[str, Exposed], wanted: Wanted, ranks: Mapping[str, Rank],
+    marks: Mapping[str, Mark] = MappingProxyType({}), today: str = "",
+) -> list[Exposed]:  # fmt: skip
     """Those that match, worst first: by priority, then as `priority.sort_key` says, then by id, newest first."""
     found = [
         entry for entry in entries.values()
         if _matches(entry, wanted) and wanted.priority in ("", ranks[entry.cve].priority.level)
+        and beside(marks.get(entry.cve, UNMARKED), wanted, today)
     ]  # fmt: skip
     found.sort(key=lambda entry: entry.cve, reverse=True)
     found.sort(key=lambda entry: (*ranks[entry.cve].key, -len(entry.carriers)))
     return found
+
+
+def beside(mark: Mark, wanted: Wanted, today: str) -> bool:
+    """Whether what is beside a vulnerability matches. What is accepted everywhere is never overdue."""
+    accepted, due = mark
+    share = "yes" if accepted.whole else "partly" if accepted.endpoints else "no"
+    if wanted.accepted not in ("", share):
+        return False
+    if not wanted.due or wanted.due == NO_DAY:
+        return not wanted.due or not due.day
+    if accepted.whole:
+        return False
+    within = _WITHIN.fullmatch(wanted.due)
+    return due_within(due, today, int(within[1])) if within else due.overdue
 
 
 def _matches(entry: Exposed, wanted: Wanted) -> bool:

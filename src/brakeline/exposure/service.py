@@ -15,9 +15,11 @@ from typing import Final
 from brakeline.advisories.model import Advisory
 from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import epss_note
+from brakeline.core.days import day_of
 from brakeline.core.errors import NotFound
 from brakeline.core.limits import CHECK_IN_INTERVAL_S, SILENCE_GRACE_INTERVALS
 from brakeline.exposure import store
+from brakeline.exposure.acceptance import accepted_on, counted
 from brakeline.exposure.answers import (
     Affected,
     Closing,
@@ -29,13 +31,15 @@ from brakeline.exposure.answers import (
     VulnerabilityPage,
 )
 from brakeline.exposure.closing import closing
-from brakeline.exposure.index import Exposed
+from brakeline.exposure.due import SOON_DAYS, due_of, due_within
+from brakeline.exposure.index import Exposed, TenantIndex
 from brakeline.exposure.listing import parse, selected
-from brakeline.exposure.match import OPEN, assess, judge
+from brakeline.exposure.marking import Marked, Marking
+from brakeline.exposure.marks import UNMARKED, Mark, marked
+from brakeline.exposure.match import OPEN, Book, assess, judge
 from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
-from brakeline.exposure.ranking import Ranking
 from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.spans import rows_of
 from brakeline.exposure.store import EndpointExposure
@@ -47,7 +51,7 @@ from brakeline.tenancy.model import Principal, system_principal
 SILENT_AFTER_MS: Final = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S * 1000
 
 
-class ExposureService(Ranking):
+class ExposureService(Marking):
     """What stands open where."""
 
     async def counts(
@@ -77,6 +81,7 @@ class ExposureService(Ranking):
         rows = {(r.ecosystem, r.source, r.cve, r.fixed): r for r in said}
         ours = {(i.package, i.version) for i in items if not is_found(i.architecture)}  # what an update can reach
         now, internet, found = self.known_now(known), INTERNET_TAG in detail.summary.tags, []
+        beside = await self._decided(tenant_id, known, [endpoint_id])
         for finding in answer.findings:
             name = (finding.ecosystem, finding.source)
             offer = offered.get((*name, Role(finding.role))) if (finding.package, finding.version) in ours else None
@@ -88,19 +93,24 @@ class ExposureService(Ranking):
                 finding.cve, now, internet=internet, runs=finding.role == Role.ACTIVE, since_ms=since_ms,
                 dated=finding.date,
             )  # fmt: skip
-            found.append((rank, OpenFinding(finding, state, note, since_ms, rank.priority, *_scores(rank))))
+            until, due = accepted_on(finding.cve, endpoint_id, beside.reaches), due_of(rank.facts, beside.terms)
+            found.append((rank, OpenFinding(
+                finding, state, note, since_ms, rank.priority, *_scores(rank), until or None, due.day,
+                0 if until else due.late, due.why,
+            )))  # fmt: skip
         found.sort(key=lambda f: (f[0].key, f[1].finding.package, f[1].finding.cve))
         return EndpointFindings(
             endpoint_id, tuple(f for _, f in found),
             (*unprovided(detail), *release_ended(detail, past), *answer.not_assessed), answer.packages,
-            detail.summary.inventory_ms, self._unknown_since(detail.summary), self.limits(known),
+            detail.summary.inventory_ms, self._unknown_since(detail.summary), self.limits(known) + beside.limits,
             *told(answer.dismissed),
         )  # fmt: skip
 
     async def summary(self, principal: Principal) -> FleetExposure:
         """The fleet in figures, with what is not known beside what is."""
         principal.require("exposure.read")
-        known, entries, ranks = await self._ranked(principal.tenant_id)
+        beside = await self._marked(principal.tenant_id)
+        known, entries, ranks = beside.known, beside.entries, beside.ranks
         endpoints = await self._endpoints(principal.tenant_id)
         views = self._indexes[principal.tenant_id].views
         assessed = [e for e in endpoints if e.id in views and views[e.id].packages > len(views[e.id].not_assessed)]
@@ -121,10 +131,11 @@ class ExposureService(Ranking):
             states=states,
             packages_not_assessed=sum(len(view.not_assessed) for view in views.values()),
             feeds=known.feeds,
-            limits=self.limits(known),
+            limits=self.limits(known) + beside.limits,
             priorities=_by_level(ranks[entry.cve].priority.level for entry in active),
             ecosystems=dict(sorted(Counter(name for entry in active for name in entry.ecosystems).items())),
             not_assessed=dict(sorted(Counter(n.code for view in views.values() for n in view.not_assessed).items())),
+            **_beside(active, beside.marks, day_of(self._clock.now_ms())),
         )
 
     async def vulnerabilities(
@@ -133,13 +144,27 @@ class ExposureService(Ranking):
         """CVEs across the fleet, worst first. `query`: `priority:act kev:yes state:fixable_now source:curl CVE-2`."""
         principal.require("exposure.read")
         wanted = parse(query)
-        known, entries, ranks = await self._ranked(principal.tenant_id)
-        chosen = selected(entries, wanted, ranks)
+        beside = await self._marked(principal.tenant_id)
+        known = beside.known
+        chosen = selected(beside.entries, wanted, beside.ranks, beside.marks, day_of(self._clock.now_ms()))
         start = next((i + 1 for i, entry in enumerate(chosen) if entry.cve == after), 0) if after else 0
         page = chosen[start : start + min(max(limit, 1), PAGE_MAX)]
         more = start + len(page) < len(chosen)
-        items = tuple(_vulnerability(entry, known, ranks[entry.cve]) for entry in page)
-        return VulnerabilityPage(items, len(chosen), page[-1].cve if more else None, known.feeds, self.limits(known))
+        items = tuple(_one(entry, beside) for entry in page)
+        limits = self.limits(known) + beside.limits
+        return VulnerabilityPage(items, len(chosen), page[-1].cve if more else None, known.feeds, limits)
+
+    async def every(self, principal: Principal, query: str = "") -> tuple[list[Vulnerability], tuple[str, ...]]:
+        """All of them that match, worst first, and what this cannot know: for files and for other parts."""
+        principal.require("exposure.read")
+        wanted, beside = parse(query), await self._marked(principal.tenant_id)
+        chosen = selected(beside.entries, wanted, beside.ranks, beside.marks, day_of(self._clock.now_ms()))
+        return [_one(entry, beside) for entry in chosen], self.limits(beside.known) + beside.limits
+
+    async def indexed(self, tenant_id: str) -> tuple[TenantIndex, Book]:
+        """Who has what, and the advisories in use: for other parts, up to date."""
+        await self._ensure(tenant_id)
+        return self._indexes[tenant_id], self._book
 
     async def vulnerability(self, principal: Principal, cve: str) -> VulnerabilityDetail:
         """One CVE: what is said about it, and every endpoint that has it. `NotFound` if no advisory names it."""
@@ -149,12 +174,16 @@ class ExposureService(Ranking):
         corrected = await self._advisories.corrections_of(sorted({cve, *(row.id for row in rows if row.id)}))
         if not rows and not corrected:
             raise NotFound("no advisory that is loaded names it", cve=cve[:40])
-        known, entries, ranks = await self._ranked(principal.tenant_id)
-        entry = entries.get(cve) or Exposed(cve, cve in known.exploited)
-        rank = ranks.get(cve) or ranked([entry], self.known_now(known), frozenset(), {})[cve]
+        beside = await self._marked(principal.tenant_id)
+        known, entry = beside.known, beside.entries.get(cve) or Exposed(cve, cve in beside.known.exploited)
+        if cve not in beside.ranks:
+            beside = beside._replace(ranks=ranked([entry], self.known_now(known), frozenset(), {}))
+        affected = await self._affected(principal.tenant_id, entry)
+        until = {e: accepted_on(cve, e, beside.reaches) for e in entry.endpoints}
         return VulnerabilityDetail(
-            _vulnerability(entry, known, rank), tuple(rows), tuple(await self._affected(principal.tenant_id, entry)),
-            self.limits(known), tuple(corrected),
+            _one(entry, beside), tuple(rows),
+            tuple(replace(a, accepted_until_ms=until.get(a.endpoint_id) or None) for a in affected),
+            self.limits(known) + beside.limits, tuple(corrected),
         )  # fmt: skip
 
     async def _said_of(self, cve: str) -> list[Advisory]:
@@ -163,6 +192,20 @@ class ExposureService(Ranking):
         packages = groupby(spans, key=lambda span: (span.ecosystem, span.name))
         said = [row for _, of in packages for row in rows_of(list(of)) if cve in (row.cve, row.id, *row.aliases)]
         return [*rows, *(row._replace(cve=cve) for row in dict.fromkeys(said))]
+
+    async def endpoints_with(self, tenant_id: str, cve: str) -> frozenset[str]:
+        """Endpoints on which a CVE stands open in what can run: for other parts."""
+        entry = (await self._all(tenant_id))[1].get(cve)
+        return frozenset(entry.endpoints) if entry else frozenset()
+
+    async def accepted_reach(self, tenant_id: str) -> dict[str, int]:
+        """Acceptance in force -> on how many endpoints on which its CVE can run it says something now."""
+        beside = await self._marked(tenant_id)
+        return {
+            one.id: counted(beside.entries[one.cve].endpoints, [(one, ids)]).endpoints
+            if one.cve in beside.entries else 0
+            for one, ids in beside.reaches
+        }  # fmt: skip
 
     async def closing(self, tenant_id: str, pins: Mapping[str, Mapping[str, str]]) -> Closing:
         """What updates would close: `pins` = endpoint id -> {package: version}. For other slices."""
@@ -234,6 +277,24 @@ def _by_level(levels: Iterable[Level]) -> dict[str, int]:
     """How many of each level, the most urgent first."""
     counts = Counter(levels)
     return {level.value: counts[level] for level in ORDER if counts[level]}
+
+
+def _one(entry: Exposed, beside: Marked) -> Vulnerability:
+    found = _vulnerability(entry, beside.known, beside.ranks[entry.cve])
+    return marked(found, beside.marks.get(entry.cve, UNMARKED))
+
+
+def _beside(active: Sequence[Exposed], marks: Mapping[str, Mark], today: str) -> dict[str, int]:
+    """What of the open ones is accepted, late, or due within a week."""
+    found = [marks.get(entry.cve, UNMARKED) for entry in active]
+    open_ones = [mark for mark in found if not mark.accepted.whole]
+    soon = [m.due for m in open_ones if m.due.day and not m.due.overdue and due_within(m.due, today, SOON_DAYS)]
+    return {
+        "accepted": len(found) - len(open_ones),
+        "partly_accepted": sum(bool(m.accepted.endpoints) for m in open_ones),
+        "overdue": sum(m.due.overdue for m in open_ones),
+        "due_soon": len(soon),
+    }
 
 
 def _vulnerability(entry: Exposed, known: Knowledge, rank: Rank) -> Vulnerability:

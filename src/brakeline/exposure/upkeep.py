@@ -12,8 +12,9 @@ from typing import Final
 
 from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
-from brakeline.exposure import store
+from brakeline.exposure import store, telling, timing
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
+from brakeline.exposure.marks import Mark
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.exposure.priority import INTERNET_TAG
@@ -41,6 +42,8 @@ class Upkeep:
         self._indexes: dict[str, TenantIndex] = {}
         self._internet: dict[str, frozenset[str]] = {}  # tenant -> endpoints that are tagged so
         self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
+        self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
+        self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
         self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:
@@ -73,10 +76,15 @@ class Upkeep:
         view = await self._view(tenant_id, endpoint_id)
         self._indexes.setdefault(tenant_id, TenantIndex()).put(view)
         counts = counts_of(view, self._book)
+        now_ms = self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
+            kev_before = await telling.exploited_before(conn, endpoint_id)
+            gone = await timing.note(conn, view, self._book, known, self.ring_of, now_ms)
             changed = await store.save(
-                conn, tenant_id, endpoint_id, counts, known.fingerprint, self._clock.now_ms(), view.inventory_ms
+                conn, tenant_id, endpoint_id, counts, known.fingerprint, now_ms, view.inventory_ms
             )
+            await timing.write(conn, tenant_id, view, self._book, gone, now_ms)
+            await telling.tell(conn, tenant_id, endpoint_id, kev_before, counts, gone, now_ms)
         if changed:
             await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
 

@@ -13,6 +13,7 @@ from brakeline.fleet.model import (
     EndpointSummary,
     FleetCounts,
     FleetUpdate,
+    HeldUpdate,
     Presence,
     ReleaseStandings,
     ReleaseTrials,
@@ -115,6 +116,12 @@ class ListUse(FleetParts):
         principal.require("endpoint.read")
         async with self.db.tenant(principal.tenant_id) as conn:
             return await lists.updates(conn, security_only, name, min(limit, LIST_ITEMS_MAX))
+
+    async def pending_named(self, principal: Principal, name: str, *, limit: int = 200) -> tuple[HeldUpdate, ...]:
+        """Where an update of one package is pending, those endpoints that hold it back first."""
+        principal.require("endpoint.read")
+        async with self.db.tenant(principal.tenant_id) as conn:
+            return await lists.pending_named(conn, name, min(limit, LIST_ITEMS_MAX))
 
     async def software(self, principal: Principal, name: str, *, limit: int = 200) -> list[SoftwareHit]:
         """Installed versions of packages whose name contains `name`."""

@@ -254,6 +254,19 @@ class FleetUpdate:
     security: bool
     endpoints: int
     available: int  # endpoints on which it would be installed now (the others hold it back, with a reason)
+    source: str = ""  # package that it is built from, as the installed one says; "" = not known
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUpdate:
+    """A pending update on one endpoint: where it stands, and why it is not installed where that is known."""
+
+    endpoint_id: str
+    hostname: str
+    installed: str
+    candidate: str
+    state: str  # an UpdateState
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,9 @@ class Settings:
     kev_url: str | None = _setting(None, "The same for the catalogue of known exploited vulnerabilities.")
     cvss_url: str | None = _setting(None, "The same for CVSS vectors.")
     feed_urls: tuple[str, ...] = _setting((), "Further feeds and their addresses, as FEED=https://….")
+    event_networks: tuple[str, ...] = _setting(
+        (), "Private networks that events may be sent to, such as 10.2.0.0/16; public addresses need none."
+    )
     log_format: str = _setting("console", "How to log to stderr: console or json.")
     log_level: str = _setting("info", "Least important events to log: debug, info, warning or error.")
     specimens: bool = _setting(False, "Serve /_ui: every component of the console in every state, for its developers.")

@@ -62,6 +62,9 @@ class BrakeAck:
     at_ms: int
 
 
+RING_MS: Final = 3 * 86_400_000  # an inventory follows an update within the day; a weekend may be in between
+
+
 class Settling(Protocol):
     """Leases and recalls of releases, which follow every change of a rollout."""
 
@@ -112,6 +115,11 @@ class RolloutService(Reading):
         if self.releasing is not None:
             await self.releasing.settle()
         return report
+
+    async def ring_of(self, conn: Connection, endpoint_id: str) -> int | None:
+        """The ring in which an endpoint was treated within RING_MS: what its inventory shows now came by it. Asked
+        inside a transaction of whoever assesses."""
+        return await arms_store.treated_ring(conn, endpoint_id, self.clock.now_ms() - RING_MS)
 
     # --- making -------------------------------------------------------------------------------------------------------
 

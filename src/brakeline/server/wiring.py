@@ -7,6 +7,7 @@ their constructors and find nothing by themselves. Routes find the services on `
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,10 +35,19 @@ from brakeline.drills.replay_api import router as replay_router
 from brakeline.drills.replaying import Replays
 from brakeline.drills.run import Parts as DrillParts
 from brakeline.drills.service import DrillService
+from brakeline.events.api import router as events_router
+from brakeline.events.decide import networks_of
+from brakeline.events.delivering import Delivering
+from brakeline.events.service import Events
+from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.api import router as exposure_router
 from brakeline.exposure.content_api import router as content_router
+from brakeline.exposure.findings_api import router as findings_router
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.trend import Trend
+from brakeline.exposure.trend_api import router as trend_router
+from brakeline.exposure.updates import Updates
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.service import FleetService
@@ -92,6 +102,7 @@ from brakeline.tenancy.service import TenancyService
 
 FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash, nothing else
 STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for the others
+EVENTS_S: Final = 2.0  # how late an event may be at a receiver
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
@@ -102,6 +113,7 @@ ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
     content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router,
+    findings_router, trend_router, events_router,
 )  # fmt: skip
 
 
@@ -127,6 +139,7 @@ class Services:
     console: Console
     calling: Calling
     conducting: Conducting
+    events: Events
     app: App
     flush: Reconciler
     reconcilers: tuple[Reconciler, ...]
@@ -149,6 +162,7 @@ class Services:
         self.exchange.end_all()
         self.conducting.waiting.end_all()
         self.console.feed.stop()
+        self.events.stop()
 
     async def stop(self) -> None:
         """End the background, write down what was coalesced, close the engines; within `STOP_S`.
@@ -205,6 +219,14 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     leading = Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock)
     rollout.on_stop = _stopping(exchange, leading)
     holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
+    exposure.ring_of = rollout.ring_of
+    trend, updates = Trend(db, clock, exposure), Updates(fleet, exposure)
+    server_key = hashlib.sha256(b"brakeline events" + (settings.data_dir / "cell.key").read_bytes()).digest()
+    delivering = Delivering(
+        db, clock, tenancy.tenants, server_key, settings.cell, networks_of(settings.event_networks)
+    )  # fmt: skip
+    events = Events(db, clock, ids, delivering, server_key)
+    accepting = Accepting(db, clock, ids, fleet, exposure, tenancy.approvals)
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
@@ -218,6 +240,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
+        "accepting": accepting, "trend": trend, "updates": updates, "events": events,
         "one_liner": installer.one_liner,
         "sbom": SbomService(db, clock, ids, fleet, exposure),
     }  # fmt: skip
@@ -235,9 +258,10 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
     return Services(
         settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
-        replays, exchange, follower, console, Calling(linked, bus), conducting, app, flush, (
-            *_reconcilers(tenancy, advisories, exposure, releases, rollout, shipping, clock),
+        replays, exchange, follower, console, Calling(linked, bus), conducting, events, app, flush, (
+            *_reconcilers(tenancy, advisories, exposure, trend, releases, rollout, shipping, clock),
             leading,
+            Reconciler("events", delivering.reconcile, EVENTS_S, clock),
             Reconciler("fleet-hours", _hours_counted(HourCount(db, clock), tenancy), LOOK_S, clock),
         ),
     )  # fmt: skip
@@ -294,11 +318,14 @@ def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | No
 
 
 def _reconcilers(
-    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, releases: ReleasesService,
-    rollout: RolloutService, shipping: Shipping, clock: Clock,
+    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, trend: Trend,
+    releases: ReleasesService, rollout: RolloutService, shipping: Shipping, clock: Clock,
 ) -> tuple[Reconciler, ...]:  # fmt: skip
     async def assess() -> str:
-        return await exposure.reconcile(await tenancy.tenants())
+        tenants = await tenancy.tenants()
+        report = await exposure.reconcile(tenants)
+        await trend.look(tenants)
+        return report
 
     assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
 

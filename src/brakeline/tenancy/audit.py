@@ -119,6 +119,14 @@ async def entries_before(conn: Connection, sequence: int | None, limit: int) -> 
     return tuple(map(_entry, rows))
 
 
+async def entries_after(conn: Connection, sequence: int, limit: int) -> tuple[Entry, ...]:
+    """Up to `limit` entries newer than `sequence`, oldest first: for whoever follows the log."""
+    rows = await conn.fetch(
+        "SELECT * FROM brakeline.audit_entry WHERE sequence > $1 ORDER BY sequence LIMIT $2", sequence, limit
+    )
+    return tuple(map(_entry, rows))
+
+
 def _entry(row: Any) -> Entry:
     since = row["at"] - datetime(1970, 1, 1, tzinfo=UTC)
     at_ms = (since.days * 86_400_000) + since.seconds * 1000 + since.microseconds // 1000

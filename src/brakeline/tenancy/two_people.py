@@ -40,6 +40,7 @@ class Act(StrEnum):
     LEADS = "lead.widen"  # to take a lead over from a lost conductor, to start one in the fast lane
     POOL = "pool.consent"  # to share evidence with other organisations, and be stopped by theirs
     CONTENT = "content.accept"  # that takes findings away, or a bound of content that is raised
+    ACCEPT = "risk.accept"  # a finding, where the terms ask for two; terms that are loosened
 
 
 APPROVES: Final[Mapping[Act, str]] = {
@@ -47,7 +48,7 @@ APPROVES: Final[Mapping[Act, str]] = {
     Act.UNFREEZE: "rollout.approve", Act.ROLES: "people.manage", Act.PARDON: "rollout.approve",
     Act.CELLS: "rollout.approve",
     Act.LEADS: "rollout.approve",
-    Act.CONTENT: "rollout.approve", Act.POOL: "rollout.approve",
+    Act.CONTENT: "rollout.approve", Act.POOL: "rollout.approve", Act.ACCEPT: "rollout.approve",
 }  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from brakeline.console.samples import SAMPLES
 from brakeline.console.samples_release import BAD, GOOD
 
 LIVE = ("/", "/endpoints", "/endpoints?q=os:debian", "/endpoints?q=oss:debian", "/endpoints/add", "/endpoints/ep_01",
-        "/endpoints/ep_01/agent", "/vulnerabilities", "/vulnerabilities/CVE-2026-31337", "/rollouts", "/rollouts/new",
+        "/endpoints/ep_01/agent", "/vulnerabilities", "/vulnerabilities/CVE-2026-31337", "/vulnerabilities/accepted",
+        "/vulnerabilities/terms", "/vulnerabilities/trend", "/updates", "/updates/libssl3", "/settings/events",
+        "/rollouts", "/rollouts/new",
         "/rollouts/ro_live", "/rollouts/ro_release", "/releases", "/releases/keys", f"/releases/{GOOD}",
         f"/releases/{GOOD}/promote", f"/releases/{GOOD}/recall", f"/releases/{BAD}/pardon", "/policies", "/content",
         "/assets", "/assets/as_web", "/endpoints/ep_01/software",

@@ -28,8 +28,13 @@ from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import ManualClock
+from brakeline.events.delivering import Delivering
+from brakeline.events.service import Events
+from brakeline.exposure.accepting import Accepting
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.trend import Trend
+from brakeline.exposure.updates import Updates
 from brakeline.fleet.model import Presence
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
@@ -159,7 +164,11 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     cells = CellsService(database, clock, ids, fleet.cell, tmp_path, "")
     CellActs(cells, tenancy.approvals, fleet.service)
     conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
+    delivering = Delivering(database, clock, tenancy.tenants, b"key", "cell-1")
     state = SimpleNamespace(
+        accepting=Accepting(database, clock, ids, fleet.service, exposure, tenancy.approvals),
+        trend=Trend(database, clock, exposure), updates=Updates(fleet.service, exposure),
+        events=Events(database, clock, ids, delivering, b"key"),
         holding=holding, cells=cells, conducting=conducting, pools=Pools(rollouts, tenancy.approvals),
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,

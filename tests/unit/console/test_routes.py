@@ -68,21 +68,25 @@ class Visit:
 RELEASE = f"/releases/{GOOD}"
 RELEASE_PAGES = tuple(f"{RELEASE}/{verb}" for verb in ("promote", "withdraw", "recall", "pardon"))
 PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/endpoints/ep_1/agent",
-         "/vulnerabilities", "/vulnerabilities/CVE-1", "/rollouts", "/rollouts/new", "/rollouts/ro_live",
+         "/vulnerabilities", "/vulnerabilities/CVE-1", "/vulnerabilities/accepted",
+         "/vulnerabilities/terms", "/vulnerabilities/trend?days=30", "/updates", "/updates/libssl3",
+         "/rollouts", "/rollouts/new", "/rollouts/ro_live",
          "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
          "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/content", "/audit",
          "/assets", "/assets/as_web",
-         "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
+         "/settings", "/settings/cells", "/settings/pool", "/settings/events", "/settings/limits",
          "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
 POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
          "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
          "/policies", "/policies/po_1/delete", "/policies/settings", *RELEASE_PAGES,
+         "/vulnerabilities/CVE-1/accept", "/vulnerabilities/accepted/ac_1/end", "/vulnerabilities/terms",
          "/content/small/fetch", "/content/small/accept", "/content/small/refuse",
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/settings/cells/isolate", "/settings/cells/berlin-1/drain",
-         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/settings/pool/join",
+         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/settings/events",
+         "/settings/events/sk_1/test", "/settings/events/sk_1/remove", "/settings/pool/join",
          "/settings/pool/leave", "/settings/pool/partners/acme/part", "/logout")  # fmt: skip
 FEEDS = (
     f"/releases/{GOOD}/feed",

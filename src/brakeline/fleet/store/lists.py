@@ -14,6 +14,7 @@ from brakeline.fleet.model import (
     EndpointSummary,
     FleetCounts,
     FleetUpdate,
+    HeldUpdate,
     SoftwareHit,
 )
 from brakeline.fleet.query import Query
@@ -182,13 +183,28 @@ async def updates(conn: Connection, security_only: bool, name_part: str, limit: 
     rows = await conn.fetch(
         "SELECT u.name, u.candidate, min(u.suite) AS suite, bool_or(u.security) AS security,"
         " count(DISTINCT u.endpoint_id) AS endpoints,"
-        " count(DISTINCT u.endpoint_id) FILTER (WHERE u.state = 'available') AS available"
+        " count(DISTINCT u.endpoint_id) FILTER (WHERE u.state = 'available') AS available,"
+        " coalesce(min(k.source), u.name) AS source"
         " FROM brakeline.pending_update u JOIN brakeline.endpoint e USING (tenant_id, endpoint_id)"
+        " LEFT JOIN brakeline.endpoint_package k ON (k.tenant_id, k.endpoint_id, k.name, k.architecture) ="
+        " (u.tenant_id, u.endpoint_id, u.name, u.architecture)"
         " WHERE e.state = 'active' AND (u.security OR NOT $1) AND u.name LIKE '%' || $2 || '%'"
         " GROUP BY u.name, u.candidate ORDER BY security DESC, endpoints DESC, u.name, u.candidate LIMIT $3",
         security_only, name_part, limit,
     )  # fmt: skip
     return [FleetUpdate(**r) for r in rows]
+
+
+async def pending_named(conn: Connection, name: str, limit: int) -> tuple[HeldUpdate, ...]:
+    """Active endpoints that have an update of this package pending, those that hold it back first."""
+    rows = await conn.fetch(
+        "SELECT e.endpoint_id, e.hostname, u.installed, u.candidate, u.state, u.reason"
+        " FROM brakeline.pending_update u JOIN brakeline.endpoint e USING (tenant_id, endpoint_id)"
+        " WHERE e.state = 'active' AND u.name = $1"
+        " ORDER BY u.state = 'available', e.hostname, e.endpoint_id, u.architecture LIMIT $2",
+        name, limit,
+    )  # fmt: skip
+    return tuple(HeldUpdate(*tuple(r)) for r in rows)
 
 
 async def software(conn: Connection, name_part: str, limit: int) -> list[SoftwareHit]:

@@ -30,6 +30,16 @@ class Target:
     settings: Settings | None = None  # of a rollout of settings: what this endpoint would run by
 
 
+async def treated_ring(conn: Connection, endpoint_id: str, since_ms: int) -> int | None:
+    """The ring in which this endpoint was treated last, since then; None = in none."""
+    ring: int | None = await conn.fetchval(
+        """SELECT ring FROM brakeline.rollout_subject WHERE endpoint_id = $1 AND arm = 'treated' AND ready_at >= $2
+           ORDER BY ready_at DESC LIMIT 1""",
+        endpoint_id, at(since_ms),
+    )  # fmt: skip
+    return ring
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
     """A subject, and what the executor needs to bring its evidence up to date."""

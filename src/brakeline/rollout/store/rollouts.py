@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from brakeline.events import outbox
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import encode, from_plain
 from brakeline.rollout.model import Blueprint, Change, Line, Phase, Pin, Policy, Report, State, Wish
@@ -241,6 +242,7 @@ async def add_event(conn: Connection, tenant_id: str, rollout_id: str, now_ms: i
         "INSERT INTO brakeline.rollout_event (tenant_id, rollout_id, at, kind, who, text) VALUES ($1,$2,$3,$4,$5,$6)",
         tenant_id, rollout_id, at(now_ms), kind, who, text,
     )  # fmt: skip
+    await outbox.emit(conn, tenant_id, f"rollout.state.{kind}", rollout_id, {"who": who, "text": text}, now_ms)
 
 
 async def events(conn: Connection, rollout_id: str, limit: int = LOG_MAX) -> list[EventRow]:

@@ -1,0 +1,76 @@
+"""`brakeline update`: pending updates of the fleet, what each one closes, where it is held back, the way to install."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from brakeline.cli.client import Client
+from brakeline.cli.output import Json, emit, noun, say, table, talk
+from brakeline.cli.vuln import Filter, plan_of
+
+app = noun("Updates: list, show, plan a deployment of one.")
+
+
+@app.command("list")
+def list_updates(
+    name: Annotated[str, typer.Option(help="Part of a package's name.")] = "",
+    security: Annotated[bool, typer.Option("--security", help="Only what the suite calls a security update.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 200,
+    as_json: Json = False,
+) -> None:
+    """What endpoints could install, with what each one closes; the most urgent first."""
+    answer = Client.from_context().get(
+        "/exposure/updates", name=name or None, security=str(security).lower(), limit=limit
+    )
+
+    def human() -> None:
+        table(
+            ["update", "to", "closes", "exploited", "overdue", "most urgent", "endpoints", "could now"],
+            [(u["update"]["name"], u["update"]["candidate"], u["closes"] or "", u["kev"] or "", u["overdue"] or "",
+              u["worst"], u["update"]["endpoints"], u["update"]["available"]) for u in answer["items"]],
+            "No endpoint has an update pending that is known.",
+        )  # fmt: skip
+
+    emit(answer, as_json, human)
+
+
+@app.command()
+def show(name: str, as_json: Json = False) -> None:
+    """One package: versions on offer, what they close, where it is held back and why."""
+    answer = Client.from_context().get(f"/exposure/updates/{quote(name)}")
+
+    def human() -> None:
+        for v in answer["versions"]:
+            u = v["update"]
+            say(f"{u['name']} {u['candidate']} of {u['source']}: on {u['endpoints']} endpoints, {u['available']} could "
+                f"install it now; closes {v['closes']} CVEs.")  # fmt: skip
+        table(
+            ["CVE", "priority", "exploited", "due", "endpoints"],
+            [(c["cve"], c["priority"]["level"], "yes" if c["kev"] else "", c["due"], c["endpoints"])
+             for c in answer["closes"]],
+            "It closes nothing that is known.",
+        )  # fmt: skip
+        table(
+            ["endpoint", "host", "from", "to", "state", "why not yet"],
+            [(e["endpoint_id"], e["hostname"], e["installed"], e["candidate"], e["state"].replace("_", " "),
+              e["reason"]) for e in answer["endpoints"]],
+        )  # fmt: skip
+        if answer["total"] > len(answer["closes"]):
+            talk(f"{len(answer['closes'])} of {answer['total']} CVEs are shown.")
+        talk(f"Plan it: brakeline update plan {name}")
+
+    emit(answer, as_json, human)
+
+
+@app.command()
+def plan(
+    name: str,
+    filter_text: Filter = "",
+    title: Annotated[str, typer.Option(help="Of the deployment.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make a draft of a deployment of one package: pinned versions, rings, nothing started."""
+    plan_of("names", name, filter_text, title, as_json=as_json)

@@ -1,0 +1,63 @@
+"""Samples of exposure over time and of updates."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from brakeline.console.present_risk import exposure_row
+from brakeline.console.present_updates import HOLDS, gain_row, trend_view
+from brakeline.console.views import Link
+from brakeline.console.views_findings import PendingRow, UpdatesView, UpdateView
+from brakeline.exposure.answers import Vulnerability
+from brakeline.exposure.times import ExposureDay
+from brakeline.exposure.trend import TimeRow
+from brakeline.exposure.updates import UpdateGain
+from brakeline.fleet.model import FleetUpdate
+from brakeline.protocol.messages import UpdateState
+
+DAYS: Final = tuple(
+    ExposureDay(f"2026-{10 + i // 30:02}-{1 + i % 30:02}", 1200, 1190 + i % 9, 700 - 8 * i, 420 - 5 * i + (i % 7) * 6,
+                max(0, 5 - i // 8), max(0, 40 - i), 3 + i // 12)
+    for i in range(57)
+)  # fmt: skip
+TIMES: Final = (
+    TimeRow("exploited", 0, 12, 20.5, 24.0, 48.0, 3.0, 6.5, 14.0, 0),
+    TimeRow("exploited", 2, 880, 61.0, 96.0, 168.0, 3.0, 7.1, 53.9, 2),
+    TimeRow("high", -1, 41, 900.0, 1440.0, None, 400.0, None, None, 5),
+    TimeRow("low", 0, 0, None, None, None, None, None, None, 1),
+)
+TRENDS: Final = {
+    "months": trend_view(DAYS, TIMES, 90),
+    "first day": trend_view(DAYS[:1], (), 30),
+    "empty": trend_view((), (), 90),
+}
+OPENSSL: Final = UpdateGain(
+    FleetUpdate("libssl3", "3.0.17-1~deb12u3", "Debian-Security:12/oldstable-security", True, 1204, 1190, "openssl"),
+    4, 1, 1, 1190, 4, "act",
+)  # fmt: skip
+BASH: Final = UpdateGain(
+    FleetUpdate("bash", "5.2.15-2+b9", "Debian:12.15/oldstable", False, 40, 40, "bash"), 0, 0, 0, 0, 0
+)
+UPDATE_LISTS: Final = {
+    "some": UpdatesView(
+        (gain_row(OPENSSL), gain_row(BASH)), "", "2 updates, 1 of them closes something that stands open"
+    ),
+    "no match": UpdatesView((), "nginx", "0 updates"),
+    "none": UpdatesView((), "", "0 updates"),
+}
+CLOSED: Final = Vulnerability(
+    "CVE-2026-31337", True, "2026-12-10", ("openssl",), {"openssl": "3.0.17-1~deb12u3"}, 1204, 0,
+    {"fixable_now": 1190, "blocked": 14}, epss=0.944, cvss=9.8, due="2026-12-03",
+)  # fmt: skip
+UPDATE: Final = {
+    "held": UpdateView(
+        "libssl3", "pending on 1,204 endpoints", (gain_row(OPENSSL),), (exposure_row(CLOSED),),
+        "4 CVEs. The updates of openssl close them together.",
+        (PendingRow(Link("web-01.corp.example", "/endpoints/ep_01"), "3.0.15-1~deb12u1 → 3.0.17-1~deb12u3",
+                    HOLDS[UpdateState.HELD], "held by the administrator"),
+         PendingRow(Link("db-02.corp.example", "/endpoints/ep_02"), "3.0.15-1~deb12u1 → 3.0.17-1~deb12u3",
+                    HOLDS[UpdateState.AVAILABLE], "")),
+        "/rollouts/new?selection=names&names=libssl3",
+    ),
+    "no cve": UpdateView("bash", "pending on 40 endpoints", (gain_row(BASH),), (), "0 CVEs.", ()),
+}  # fmt: skip

@@ -1,0 +1,114 @@
+"""View-models of accepted risk, terms, exposure over time and updates; see `views` for what holds of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brakeline.console.trend_charts import DayChart
+from brakeline.console.views import Badge, ExposureRow, Link
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceRow:
+    """One acceptance. `ends`: whoever looks may take it back."""
+
+    id: str
+    cve: Link
+    standing: Badge
+    until: str
+    whom: Link
+    endpoints: str
+    by: str
+    reason: str
+    note: str = ""
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptancesView:
+    rows: tuple[AcceptanceRow, ...]
+    every: bool = False  # also what is over
+    may_write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TermRow:
+    name: str
+    label: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class TermsView:
+    rows: tuple[TermRow, ...]
+    catalogue: bool
+    two_people: str
+    sources: str
+    sentence: str  # what is overdue and due soon
+    may_write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRowView:
+    """How long closing took, for one class and one ring; texts such as "3 d" or "none"."""
+
+    kind: str
+    ring: str
+    closed: str
+    mean: str
+    median: str
+    p90: str
+    known: str
+    fixable: str
+    patched: str
+    removed: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrendView:
+    charts: tuple[DayChart, ...]
+    times: tuple[TimeRowView, ...]
+    days: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateGainRow:
+    """One pending update and what it closes."""
+
+    id: str
+    name: Link
+    version: str
+    security: bool
+    source: str
+    closes: str
+    worst: Badge
+    kev: bool
+    endpoints: int
+    held: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatesView:
+    rows: tuple[UpdateGainRow, ...]
+    name: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    endpoint: Link
+    versions: str
+    state: Badge
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateView:
+    name: str
+    headline: str
+    versions: tuple[UpdateGainRow, ...]
+    closes: tuple[ExposureRow, ...]
+    closes_note: str
+    endpoints: tuple[PendingRow, ...]
+    deploy_href: str = ""

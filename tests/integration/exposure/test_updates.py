@@ -1,0 +1,69 @@
+"""Updates on a real database: what each closes, where it is held back, and the same rows as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.support_feeds import kev_file
+from tests.support_findings import CURL, CVES, FIXED, OLD, World, new_world
+from tests.support_fleet import deb, update
+
+from brakeline.core.clock import ManualClock
+from brakeline.core.errors import NotFound
+from brakeline.exposure.updates import Updates
+from brakeline.platform.clock import IdMaker
+from brakeline.platform.database import Database
+from brakeline.protocol.messages import UpdateState
+from brakeline.tenancy.model import system_principal
+
+LIBS = [*CURL, deb("libcurl4", OLD, "curl")]
+
+
+@pytest.fixture
+async def world(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: Path) -> World:
+    return await new_world(database, clock, ids, tmp_path)
+
+
+async def test_an_update_says_what_it_closes_and_where_it_is_held_back(world: World) -> None:
+    updates = Updates(world.fleet.service, world.exposure)
+    held = update("curl", OLD, FIXED, state=UpdateState.HELD, reason="held by the administrator")
+    await world.fleet.inventory(world.lab, LIBS, [update("curl", OLD, FIXED), update("libcurl4", OLD, FIXED)])
+    await world.fleet.inventory(world.office, [*CURL, deb("bash", "5.1-1")], [held, update("bash", "5.1-1", "5.2-1")])
+    await world.importing.import_file(world.owner, "cisa-kev", kev_file(world.clock, [CVES[1]]))
+    found = {u.update.name: u for u in await updates.pending(world.owner)}
+    assert list(found) == ["curl", "libcurl4", "bash"]
+    curl, lib, bash = found.values()
+    assert (curl.closes, curl.kev, curl.endpoints, curl.held, curl.worst) == (len(CVES), 1, 1, len(CVES), "act")
+    assert (curl.update.source, curl.update.endpoints, curl.update.available) == ("curl", 2, 1)
+    assert (lib.closes, lib.update.source) == (len(CVES), "curl")
+    assert (bash.closes, bash.worst) == (0, "")
+    detail = await updates.show(world.owner, "curl")
+    assert (detail.total, detail.closes[0].cve) == (len(CVES), CVES[1])
+    assert [(e.hostname, e.state, e.reason) for e in detail.endpoints] == [
+        ("office1", "held", "held by the administrator"), ("lab1", "available", ""),
+    ]  # fmt: skip
+    with pytest.raises(NotFound, match="no endpoint has an update of it pending"):
+        await updates.show(world.owner, "cur")
+
+
+async def test_another_organisation_has_updates_of_its_own(world: World, database: Database) -> None:
+    await world.fleet.inventory(world.lab, CURL, [update("curl", OLD, FIXED)])
+    async with database.system() as conn:
+        await conn.execute("SELECT brakeline.tenant_create('te_other', 'other', now())")
+    updates, other = Updates(world.fleet.service, world.exposure), system_principal("te_other", "test")
+    assert await updates.pending(other) == ()
+    with pytest.raises(NotFound):
+        await updates.show(other, "curl")
+
+
+async def test_files_have_the_rows_of_the_list(world: World) -> None:
+    await world.accepting.accept(world.owner, world.cve, reason="x", days=5)
+    every, limits = await world.exposure.every(world.owner)
+    page = await world.exposure.vulnerabilities(world.owner, limit=500)
+    assert tuple(every) == page.items
+    assert limits == page.limits
+    only, _ = await world.exposure.every(world.owner, "accepted:yes")
+    assert [v.cve for v in only] == [world.cve]
+    assert json.dumps(only[0].states)
