@@ -108,7 +108,8 @@ def show(lines: tuple[fleet.Line, ...], *, as_json: bool) -> None:
     for one in lines:
         cut = "cut off" if one.partitioned else ""
         sys.stdout.write(
-            f"{one.name:<10} {one.region:<8} {one.address:<12} {one.manager:<7} {one.condition:<9} {one.memory_mib:>5} MiB  {cut}\n"
+            f"{one.name:<10} {one.region:<8} {one.address:<12} {one.manager:<7} {one.condition:<9} "
+            f"{one.memory_mib:>5} MiB  {cut}\n"
         )
 
 

@@ -28,6 +28,11 @@ INSTALL: Final = {
     "zypper": "zypper -nq refresh && zypper -nq install {}",
     "pacman": "pacman -Sy --noconfirm --noprogressbar {}",
 }
+# whoever holds a lock at this moment, as an agent that refreshes, is waited for
+AGAIN: Final = "n=0; until {{ {}; }}; do n=$((n + 1)); [ $n -lt 5 ] || exit 1; sleep 2; done"
+REFRESH: Final = {
+    "dnf": "dnf -q makecache --refresh", "zypper": "zypper -nq refresh", "pacman": "pacman -Sy --noprogressbar",
+}  # fmt: skip
 HAS: Final = {
     "apt": "dpkg-query -W -f '${{Version}}' {}",
     "dnf": "rpm -q --qf '%{{EVR}}' {}", "zypper": "rpm -q --qf '%{{EVR}}' {}",
@@ -75,7 +80,14 @@ class Beside:
 
     def install(self, name: str, manager: str, *packages: str) -> None:
         """By the endpoint's own manager, as an administrator would."""
-        done = execute(self.place, name, ["bash", "-c", INSTALL[manager].format(" ".join(packages))])
+        self._inside(name, manager, INSTALL[manager].format(" ".join(packages)))
+
+    def refresh(self, name: str, manager: str) -> None:
+        """Have the endpoint's manager ask its repository again, so that it knows what was published since."""
+        self._inside(name, manager, REFRESH[manager])
+
+    def _inside(self, name: str, manager: str, line: str) -> None:
+        done = execute(self.place, name, ["bash", "-c", AGAIN.format(line)])
         if done.returncode:
             raise FleetError(f"{name}: {manager} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-800:]}")
 

@@ -1,4 +1,4 @@
-"""Endpoints of another package manager: a layer over the Debian root in which the real dnf, zypper or pacman manages `/`.
+"""Endpoints of another package manager: a layer over Debian's root in which the real dnf, zypper or pacman manages `/`.
 
 *Real manager, synthetic distribution*: no archive of rpm or Arch packages can be had, so what such an endpoint has is
 what a repository built here has, and nothing else: its os-release says so. The agent decides by that file which manager
@@ -21,8 +21,8 @@ RPM_DATABASE: Final = "/var/lib/rpm"  # where most distributions have it; Debian
 # Debian's rpm wants to be told that it is meant to install packages here.
 RPM_FILES: Final = {
     "etc/rpm/macros": f"%_dbpath {RPM_DATABASE}\n",
-    "etc/popt": "".join(f"rpm alias {v} {long} --force-debian\n" for v, long in (("-U", "--upgrade"), ("-i", "--install"),
-                                                                              ("-e", "--erase"))),
+    "etc/popt": "rpm alias -U --upgrade --force-debian\nrpm alias -i --install --force-debian\n"
+                "rpm alias -e --erase --force-debian\n",
 }  # fmt: skip
 YUM_SOURCE: Final = f"[fleet]\nname=fleet\nbaseurl={SOURCE}/rpm/\nenabled=1\ngpgcheck=0\n"
 

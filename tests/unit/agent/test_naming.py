@@ -35,7 +35,8 @@ def test_what_is_legal_there_is_taken(system: str, name: str, architecture: str,
 
 
 ATTACKS = [
-    "--root=/", "-e", "p;reboot", "p\nq", "p q", "p/../../x", "../p", "/etc/passwd", "p*", "p?", "p[0]", "p`id`", "$(id)",
+    "--root=/", "-e", "p;reboot", "p\nq", "p q", "p/../../x", "../p", "/etc/passwd", "p*", "p?", "p[0]", "p`id`",
+    "$(id)",
     "p\x00", "p'", 'p"', "p%{lua:x}", "p{a}", "p|q", "p&q", "p>q", "p\\q", "", "p" * 129, "p\u00e9", "p\u202e", "~root",
 ]  # fmt: skip
 
