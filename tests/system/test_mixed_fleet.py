@@ -1,4 +1,4 @@
-"""Endpoints of four package managers in one fleet: enrolled, scanned, patched by one deployment, and saved from bad ones.
+"""Endpoints of four package managers in one fleet: enrolled, patched by one deployment, and saved from bad updates.
 
 *Real manager, synthetic distribution*: dnf, zypper and pacman as Debian 12 has them manage the `/` of their endpoints,
 which have packages built here and no others. Each package brings a real service, which systemd really runs. What an
@@ -34,9 +34,7 @@ UNIT = "[Unit]\nDescription=demonstration\n[Service]\nExecStart=/bin/sh /usr/sha
 
 def service(name: str, version: str, runs: str = RUNS) -> Built:
     """A package whose service is restarted by its script, as services of distributions are."""
-    script = (
-        f"systemctl daemon-reload\nsystemctl --quiet enable {name}.service\nsystemctl restart {name}.service || true"
-    )
+    script = "\n".join(f"systemctl {do}" for do in ("daemon-reload", f"-q enable {name}", f"restart {name} || true"))
     files = ((f"usr/lib/systemd/system/{name}.service", UNIT.format(name=name)), (f"usr/share/{name}/run", runs))
     return Built(name, version, script, files)
 
@@ -73,9 +71,17 @@ class World:
 
     def refreshed(self, version: str, managers: tuple[str, ...] = DEALT) -> None:
         concerned = [name for name in self.ids if self.managers[name] in managers]
-        for name in concerned:
-            self.product.server.cli("endpoint", "refresh", self.ids[name])
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(self._refresh, concerned))
         wait_for("every endpoint to know of it", lambda: not self._ignorant(concerned, version), STOP_S, 2.0)
+
+    def _refresh(self, name: str) -> None:
+        manager = self.managers[name]
+        if manager == "apt":
+            self.apt.refresh(name)
+        else:
+            self.beside.refresh(name, manager)
+        self.product.server.cli("endpoint", "scan", self.ids[name])
 
     def _ignorant(self, concerned: list[str], version: str) -> list[str]:
         return [name for name in concerned if not self.offered(name).startswith(version)]

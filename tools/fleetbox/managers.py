@@ -50,7 +50,7 @@ RECIPES: Final = {
         "rpm --initdb",
     ),
     "pacman": Recipe(
-        "arch", ("pacman-package-manager",),
+        "arch", ("pacman-package-manager", "makepkg"),  # which brings vercmp there
         {"etc/pacman.conf": f"[options]\nArchitecture = auto\nSigLevel = Never\n[fleet]\nServer = {SOURCE}/alpm\n"},
         "mkdir -p /var/lib/pacman/local /var/lib/pacman/sync /var/cache/pacman/pkg",
     ),
