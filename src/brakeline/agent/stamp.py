@@ -70,9 +70,10 @@ def take(program: str, root: Path = Path("/")) -> Stamp:
 
     `program`: who looks, its version and content.
     """
-    manager = system_manager.here(facts.os_release(root), root)
-    watched = WATCHED[manager if isinstance(manager, str) else "apt"]
-    slow = [program, str(manager), boot_id(root / "proc")]
+    found = system_manager.here(facts.os_release(root), root)
+    manager = found if isinstance(found, str) else "apt"
+    watched = WATCHED[manager]
+    slow = [program, str(found), boot_id(root / "proc")]
     slow += [_file(root / name) for name in watched.slow_files]
     slow += [line for name in watched.slow_directories for line in _directory(root / name)]
     slow += [line for name, file in watched.nested for line in _nested(root / name, file)]
