@@ -19,7 +19,7 @@ from tests.contract.worlds import RELEASE, WORLDS, World
 from brakeline.agent.providers.fake import Version
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
 from brakeline.protocol.digests import transaction_digest
-from brakeline.protocol.messages import ActionKind, Outcome, Package, PendingUpdate, UpdateRef, UpdateState
+from brakeline.protocol.messages import ActionKind, Outcome, Package, PendingUpdate, Transaction, UpdateRef, UpdateState
 
 PHASING: Final = "no phased updates: a repository's newest version is for everybody"
 NOT_OFFERED: dict[tuple[str, str], str] = {
@@ -31,6 +31,12 @@ NOT_OFFERED |= {
     ("test_failing_script_blocks_others", m): "rpm and pacman count the package as installed, and go on with others"
     for m in ("dnf", "zypper", "pacman")
 }
+NOT_OFFERED |= {
+    ("test_what_was_taken_back_is_not_brought_by_the_endpoint_itself", "memory"): "nobody else changes it",
+    ("test_what_was_taken_back_is_not_brought_by_the_endpoint_itself", "dnf"):
+        "dnf itself keeps the list with its versionlock plugin alone, which is told where it is missing",
+    ("test_what_was_taken_back_comes_again_by_an_order_for_it", "memory"): "it forbids nothing",
+}  # fmt: skip
 ALWAYS: Final = "test_inventory_then_update_then_inventory"
 
 
@@ -264,3 +270,36 @@ def test_quarantined_versions_are_in_no_plan(world: World) -> None:
     outdated(world, Version("p", "2", needs=(UpdateRef("q", "1"),)), Version("q", "1"))
     answer = refused(world, ("p", "2"), bounds=Bounds(without=(UpdateRef("q", world.v("1")),)))
     assert (answer.code, f"q {world.v('1')}" in answer.reason) == ("quarantined", True)
+
+
+def taken_back(world: World) -> Transaction:
+    """Version 2 of p was installed by an order and taken back by another; gives what the first one was."""
+    outdated(world, Version("p", "2"))
+    first = planned(world, ("p", "2")).transaction
+    world.provider.apply(order(first), [].append)
+    left = world.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    bounds = Bounds(allow_downgrades=True, allow_removals=True)
+    back = replace(order(left.transaction, bounds, 2), inverse=left, taken_back=(UpdateRef("p", world.v("2")),))
+    assert world.provider.apply(back, [].append).outcome is Outcome.INSTALLED
+    assert world.really_has("p") == "1"
+    return first
+
+
+def test_what_was_taken_back_is_not_brought_by_the_endpoint_itself(world: World) -> None:
+    taken_back(world)
+    world.upgrades_itself()
+    assert world.really_has("p") == "1"
+    world.publish(Version("p", "3"))
+    assert isinstance(world.provider.refresh(), Refreshed)
+    world.upgrades_itself()
+    assert world.really_has("p") == "3"
+
+
+def test_what_was_taken_back_comes_again_by_an_order_for_it(world: World) -> None:
+    first = taken_back(world)
+    assert "p" not in pending(world) or pending(world)["p"].state is UpdateState.HELD
+    again = planned(world, ("p", "2")).transaction
+    assert again.digest == first.digest
+    done = world.provider.apply(replace(order(again, number=3), rollout_id="ro_2"), [].append)
+    assert (done.outcome, world.really_has("p")) == (Outcome.INSTALLED, "2"), done

@@ -1,7 +1,7 @@
 """What a test of the contract may do to an endpoint, whatever its provider: in memory, apt, dnf, zypper, pacman.
 
-Versions are the test's words ("1", "2"): rpm and pacman have a release behind it, which `v` adds. dnf, zypper and pacman
-manage roots of packages built here: *real manager, synthetic distribution*.
+Versions are the test's words ("1", "2"): rpm and pacman have a release behind it, which `v` adds. dnf, zypper and
+pacman manage roots of packages built here: *real manager, synthetic distribution*.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class World(Protocol):
     def install(self, *names: str) -> None: ...
     def hold(self, name: str) -> None: ...
     def cut_network(self) -> None: ...
+    def upgrades_itself(self) -> None:
+        """The endpoint's own manager takes everything that is newer, as a nightly run of its owner does."""
+        ...
+
     def really_has(self, name: str) -> str:
         """The version that the manager itself has recorded, "" = none."""
         ...
@@ -58,6 +62,9 @@ class Memory:
 
     def cut_network(self) -> None:
         self.provider.network = False
+
+    def upgrades_itself(self) -> None:
+        raise AssertionError("declared as not offered")
 
     def really_has(self, name: str) -> str:
         found = self.provider.packages.get(f"{name}:all")
@@ -95,6 +102,9 @@ class Apt:
     def cut_network(self) -> None:
         self.repository.stop()
 
+    def upgrades_itself(self) -> None:
+        self.endpoint.sh("apt-get -qy upgrade")
+
     def really_has(self, name: str) -> str:
         state, _, version = self.endpoint.version(name).partition(" ")
         assert state in ("", "ii", "hi"), f"{name} is {state}"
@@ -120,7 +130,11 @@ class Dnf:
         self.repository.publish(*made)
 
     def _built(self, v: Version) -> rpmrepo.Rpm:
-        head = ("Vendor: Test", *(f"Requires: {n.name} >= {n.version}" for n in v.needs), *(f"Conflicts: {n}" for n in v.breaks))
+        head = (
+            "Vendor: Test",
+            *(f"Requires: {n.name} >= {n.version}" for n in v.needs),
+            *(f"Conflicts: {n}" for n in v.breaks),
+        )
         return rpmrepo.Rpm(v.name, v.version, head=head, scripts={"post": "exit 1"} if v.script_fails else {})
 
     def install(self, *names: str) -> None:
@@ -133,6 +147,9 @@ class Dnf:
 
     def cut_network(self) -> None:
         self.repository.stop()
+
+    def upgrades_itself(self) -> None:
+        raise AssertionError("declared as not offered")
 
     def really_has(self, name: str) -> str:
         return " ".join(self.root.has(name)).removesuffix(RELEASE)
@@ -166,6 +183,9 @@ class Zypper:
     def cut_network(self) -> None:
         self.repository.stop()
 
+    def upgrades_itself(self) -> None:
+        self.root.zypper("update", "--no-recommends")
+
     def really_has(self, name: str) -> str:
         return self.root.version(name).removesuffix(RELEASE)
 
@@ -194,6 +214,9 @@ class Pacman:
 
     def cut_network(self) -> None:
         self.endpoint.repository.stop()
+
+    def upgrades_itself(self) -> None:
+        self.endpoint.machine.query("pacman", "-Syu", "--noconfirm")
 
     def really_has(self, name: str) -> str:
         return self.endpoint.version(name).removesuffix(RELEASE)

@@ -7,6 +7,7 @@ endpoint has is read from its own package manager, never from the server.
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.system.box import Box
-from tests.system.product import ENDED, Product, short_policy
+from tests.system.product import ENDED, STOPPED, Product, short_policy
 from tests.system.world import Server, wait_for
 from tools.fleetbox import beside
 from tools.fleetbox.beside import Beside
@@ -28,13 +29,16 @@ SERVICE = "demo-service"
 ROLL_S, STOP_S = 420.0, 240.0
 ECOSYSTEM = {"apt": "deb", "dnf": "rpm", "zypper": "rpm", "pacman": "alpm"}
 RUNS, ENDS = "exec sleep infinity\n", "exit 3\n"
+SLOW_S = 6  # of a script, so that a power cut comes in the middle of it
+FINAL = ("installed", "proven", "failed", "interrupted", "unhealthy", "refused", "expired")
 UNIT = "[Unit]\nDescription=demonstration\n[Service]\nExecStart=/bin/sh /usr/share/{name}/run\n" \
        "[Install]\nWantedBy=multi-user.target\n"  # fmt: skip
 
 
-def service(name: str, version: str, runs: str = RUNS) -> Built:
+def service(name: str, version: str, runs: str = RUNS, slow_s: int = 0) -> Built:
     """A package whose service is restarted by its script, as services of distributions are."""
     script = "\n".join(f"systemctl {do}" for do in ("daemon-reload", f"-q enable {name}", f"restart {name} || true"))
+    script += f"\nsleep {slow_s}" if slow_s else ""
     files = ((f"usr/lib/systemd/system/{name}.service", UNIT.format(name=name)), (f"usr/share/{name}/run", runs))
     return Built(name, version, script, files)
 
@@ -57,10 +61,10 @@ class World:
     def package(self, name: str) -> str:
         return f"{SERVICE}-{self.managers[name]}"
 
-    def publish(self, version: str, runs: str = RUNS, managers: tuple[str, ...] = DEALT) -> None:
+    def publish(self, version: str, runs: str = RUNS, managers: tuple[str, ...] = DEALT, slow_s: int = 0) -> None:
         """A newer version for these managers, of which every endpoint then knows."""
         for manager in managers:
-            built = service(f"{SERVICE}-{manager}", version, runs)
+            built = service(f"{SERVICE}-{manager}", version, runs, slow_s)
             if manager == "apt":
                 self.apt.publish(built)
             elif manager == "pacman":
@@ -159,3 +163,86 @@ def test_one_deployment_patches_all_of_them_ring_by_ring(world: World) -> None:
     assert view["state"] == "completed", view["why"]
     assert world.versions() == dict.fromkeys(world.ids, "1.1")
     assert all(world.active(name) for name in world.ids)
+
+
+@pytest.mark.parametrize("manager", DEALT)
+def test_a_bad_update_is_stopped_in_its_first_ring_and_taken_back(world: World, manager: str) -> None:
+    """Its package installs well; its service does not run any more."""
+    product, mine = world.product, world.of(manager)
+    before = {name: world.has(name) for name in mine}
+    world.publish("2.0", ENDS, (manager,))
+    rollout = product.deploy(world.work, policy(1), *everywhere(world, (manager,)), across=True)
+    view = product.await_state(rollout, STOPPED, STOP_S)
+    harmed = {name for name in mine if world.has(name) == "2.0"}
+    assert len(harmed) == 1, view["why"]
+    (victim,) = harmed
+    assert not world.active(victim)
+    assert set(view["spared"]) == set(mine) - harmed
+    assert {name: world.has(name) for name in set(mine) - harmed} == {n: v for n, v in before.items() if n != victim}
+    assert all(world.active(name) for name in set(mine) - harmed)
+    assert world.ids[victim] in view["why"]
+    _taken_back(world, rollout, victim, before[victim])
+
+
+def _taken_back(world: World, rollout: str, victim: str, former: str) -> None:
+    """The harmed endpoint has its former version again, and its service runs."""
+    cli = world.product.server.cli
+    cli("rollout", "brake", rollout)
+    world.product.await_state(rollout, ("halted",), STOP_S)
+    back = cli("rollout", "rollback", rollout, "--yes", "--pace", "rehearsal", "--start")["id"]
+    wait_for("its way back", lambda: world.has(victim) == former and world.active(victim), ROLL_S, 1.0)
+    for done in (back, rollout):  # until then its endpoints are in no other rollout
+        if world.product.rollout(done)["state"] != "completed":
+            cli("rollout", "withdraw", done, "--reason", "it was a bad update")
+
+
+def test_power_cuts_in_each_ring_are_healed_or_truthfully_told(world: World) -> None:
+    """One endpoint of each ring loses its power in the middle of its transaction."""
+    box, product, cut = world.box, world.product, list[str]()
+    world.publish("3.0", slow_s=SLOW_S)
+    rollout = product.deploy(world.work, policy(3), *everywhere(world), across=True)
+    for _ in range(3):  # rings
+        victim = wait_for("a transaction in this ring", lambda: _in_the_middle(world, cut), ROLL_S, 0.2)
+        boot = box.boot_id(victim)
+        box.power_cut(victim)
+        box.start(victim)
+        assert box.boot_id(victim) != boot
+        cut.append(victim)
+        done = wait_for("the ring to go on, or to say why not", lambda: _goes_on(world, rollout, cut), ROLL_S, 1.0)
+        if done["state"] in STOPPED:  # a person has looked: what was cut short is mended, or named
+            assert any(world.ids[name] in done["why"] or name in done["why"] for name in cut), done["why"]
+            break
+    for name in world.ids:
+        wait_for(f"{name} to be told truly", lambda name=name: _true(world, name), STOP_S, 2.0)
+    members = {m["hostname"]: m for m in product.rollout(rollout)["members"]}
+    for name in cut:
+        healed = world.has(name) == "3.0" and world.active(name)
+        assert healed or members[name]["note"], members[name]
+
+
+def _in_the_middle(world: World, but: list[str]) -> str:
+    """An endpoint whose package manager changes something at this moment, chosen at random."""
+    look = (
+        "for t in /var/lib/brakeline-helper/tx/tx_*; do test -e $t/before -a ! -e $t/result.json && exit 0; done; false"
+    )
+    names = [name for name in world.ids if name not in but]
+    random.shuffle(names)
+    for name in names:
+        if world.box.execute(name, look).returncode == 0:
+            return name
+    return ""
+
+
+def _goes_on(world: World, rollout: str, cut: list[str]) -> dict[str, Any]:
+    """The rollout, once the cut endpoint's result is there and another ring's endpoint works, or it has ended."""
+    view = world.product.rollout(rollout)
+    known = {m["hostname"]: m["state"] for m in view["members"]}
+    if view["state"] in (*STOPPED, *ENDED):
+        return view
+    return view if known[cut[-1]] in FINAL and _in_the_middle(world, cut) else {}
+
+
+def _true(world: World, name: str) -> bool:
+    """The server says of the package what its own manager has recorded."""
+    told = world.product.packages(world.ids[name]).get(world.package(name), "")
+    return told.removesuffix("-1") == world.has(name)

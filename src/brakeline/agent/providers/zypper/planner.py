@@ -186,7 +186,11 @@ class Planner:
         """Packages whose former version can still be had, and the others."""
         changed = [a for a in found.actions if a.before]
         there = (
-            {(c.name, c.architecture, c.version) for c in self.candidates(a.name for a in changed) if c.repository != OWN}
+            {
+                (c.name, c.architecture, c.version)
+                for c in self.candidates(a.name for a in changed)
+                if c.repository != OWN
+            }
             if changed
             else set()
         )
