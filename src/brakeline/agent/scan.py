@@ -10,6 +10,7 @@ changed (`rescan`), packages and updates are taken from there, and only the quic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Task:
     stamp: Stamp
     now_s: float
     full: bool = False  # look at everything, whatever the stamp says
+    manager_version: Callable[[], str] = str  # of the system's package manager; a full look asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Looked:
     look: Look
     packages: tuple[Package, ...]
     updates: tuple[PendingUpdate, ...]
+    manager_version: str = ""
 
 
 def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
@@ -56,7 +59,8 @@ def scan(provider: Provider, state: Path, task: Task) -> ScanSummary:
     packages, base_sequence, sequence = found.packages, task.base_sequence, task.sequence
     health = provider.health()
     reboot = provider.reboot_need()
-    status = Status(facts.gather(task.agent_version), found.updates, reboot, health)
+    told = replace(facts.gather(task.agent_version), package_manager_version=found.manager_version)
+    status = Status(told, found.updates, reboot, health)
     known = read_packages(state / ACKNOWLEDGED) if base_sequence else None
     full = known is None or known[0] != base_sequence
     before = {} if known is None or full else {package_key(p.name, p.architecture): p for p in known[1]}
@@ -93,7 +97,7 @@ def look(provider: Provider, kept: Path, task: Task) -> tuple[Looked, bool]:
     if last is not None and depth is not Depth.FULL:
         return replace(last, look=Look(task.stamp, last.look.full_s, task.now_s)), False
     kept.unlink(missing_ok=True)  # a look that fails half-way leaves nothing behind that could be believed
-    found = Looked(Look(task.stamp, task.now_s, task.now_s), *provider.survey())
+    found = Looked(Look(task.stamp, task.now_s, task.now_s), *provider.survey(), task.manager_version())
     aside = kept.with_suffix(".new")
     aside.write_bytes(codec.encode(found))
     aside.replace(kept)
