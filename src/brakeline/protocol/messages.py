@@ -54,6 +54,9 @@ class Package:
     state: str = "ii"  # dpkg's desired+status+error letters: "ii", "hi", "iF", "iHR", "rc" …
     origin: str = ""  # label of the repository that has this version: "Debian", "nodesource", "" = none has it
     ecosystem: str = "deb"
+    # Words of agents since 0.2; "" says nothing more than older agents do.
+    owner: str = ""  # system package that these files belong to: an egg-info inside a deb is judged as that deb
+    module: str = ""  # stream of an rpm module
 
 
 class UpdateState(StrEnum):

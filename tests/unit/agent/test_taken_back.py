@@ -82,16 +82,17 @@ def test_the_child_tells_ours_from_the_owners(tmp_path: Path) -> None:
 def test_zypper_plans_around_its_locks_without_touching_them(tmp_path: Path) -> None:
     one = zypper.TakenBack(Tools(Rooted(Machine(root=tmp_path))))
     (tmp_path / "etc/zypp").mkdir(parents=True)
-    (tmp_path / "etc/zypp/zypp.conf").write_text("[main]\nsolver.onlyRequires = true\nlocksfile.path = /etc/zypp/locks\n")
+    conf = "[main]\nsolver.onlyRequires = true\nlocksfile.path = /etc/zypp/locks\n"
+    (tmp_path / "etc/zypp/zypp.conf").write_text(conf)
     (tmp_path / "etc/zypp/locks").write_text(OWNERS["zypper"])
     one.forbid([P, Q])
     before = (tmp_path / "etc/zypp/locks").read_text()
     with one.lifted([UpdateRef("other", "1-1")]) as tools:
         assert tools.conf == ""
     with one.lifted([P]) as tools:
-        conf = Path(tools.conf).read_text().splitlines()
-        assert "solver.onlyRequires = true" in conf
-        (seen,) = [line.split(" = ")[1] for line in conf if line.startswith("locksfile.path")]
+        lines = Path(tools.conf).read_text().splitlines()
+        assert "solver.onlyRequires = true" in lines
+        (seen,) = [line.split(" = ")[1] for line in lines if line.startswith("locksfile.path")]
         text = Path(seen).read_text()
         assert "solvable_name: p\n" not in text
         assert "kernel*" in text

@@ -195,6 +195,20 @@ def installed_rows(base: Any) -> "list[dict[str, Any]]":
     return rows
 
 
+def module_labels(root: str) -> "dict[tuple[str, str, str], str]":
+    """Label of each package that was built in a module, from rpm's records: dnf's library does not say it."""
+    rpm = library("rpm")
+    transaction = rpm.TransactionSet(root)
+    transaction.setVSFlags(rpm._RPMVSF_NOSIGNATURES | rpm._RPMVSF_NODIGESTS)
+    found = {}
+    for h in transaction.dbMatch():
+        label = h["modularitylabel"]
+        if label:
+            epoch = "" if not h["epoch"] else str(h["epoch"]) + ":"
+            found[(h["name"], h["arch"], epoch + h["version"] + "-" + h["release"])] = label
+    return found
+
+
 def newest(packages: Any) -> "dict[tuple[str, str], Any]":
     best: dict[tuple[str, str], Any] = {}
     for p in packages:
@@ -213,6 +227,9 @@ def look(request: "dict[str, Any]") -> "dict[str, Any]":
     answer = {"installed": installed_rows(base), "pending": [], "lists_problem": lists}
     if request.get("pending"):
         answer["pending"] = pending(base)
+        labels = module_labels(request["root"])
+        for found in answer["installed"]:
+            found["module"] = labels.get((found["name"], found["arch"], found["version"]), "")
     return answer
 
 
