@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from brakeline.agent import facts, stamp, system_manager
+from brakeline.agent.providers import detect
+from brakeline.agent.providers.apt.runner import Machine, Ran
+from brakeline.agent.providers.version import version_of
 from brakeline.agent.system_manager import PROGRAMS, Unknown, choose
+from brakeline.core.clock import ManualClock
+from brakeline.protocol.content import BUILT_IN
 
 ALL = {"apt": "apt-get", "dnf": "dnf-3", "zypper": "zypper", "pacman": "pacman"}
 
@@ -85,3 +90,33 @@ def test_facts_and_stamp_are_of_the_systems_manager(tmp_path: Path, identity: st
 def test_an_endpoint_with_nothing_to_drive_says_none(tmp_path: Path) -> None:
     assert facts.gather("x", tmp_path).package_manager == "none"
     assert isinstance(system_manager.here({}, tmp_path), Unknown)
+
+
+@pytest.mark.parametrize("name", list(PROGRAMS))
+def test_each_manager_has_its_provider(name: str) -> None:
+    made = detect._system(name, ManualClock(), "/work", bool, BUILT_IN, "/back")
+    assert (made.name, made.work_dir, made.back_dir) == (name, "/work", "/back")  # type: ignore[attr-defined]
+
+
+def test_without_one_a_look_fails_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(detect.NoManager, match="none that is known"):
+        detect.system_name(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("manager", "answer", "version"),
+    [
+        ("apt", "apt 2.6.1 (amd64)", "2.6.1"),
+        ("dnf", "4.14.0\n  Installed: dnf-0:4.14.0-8.fc37.noarch", "4.14.0"),
+        ("zypper", "zypper 1.14.42", "1.14.42"),
+        ("pacman", " .--.                  Pacman v6.0.2 - libalpm v13.0.2", "6.0.2"),
+        ("pacman", "no idea", ""),
+        ("fake", "1.2.3", ""),
+    ],
+)
+def test_the_managers_own_word_of_its_version(manager: str, answer: str, version: str) -> None:
+    class Said(Machine):
+        def query(self, *_: str, timeout_s: float = 0) -> Ran:
+            return Ran(0, answer)
+
+    assert version_of(manager, Said()) == version

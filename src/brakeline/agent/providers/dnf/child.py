@@ -224,11 +224,12 @@ def look(request: "dict[str, Any]") -> "dict[str, Any]":
     except Refuse as e:
         base, lists = configured(request), e.reason
         base.fill_sack(load_system_repo=True, load_available_repos=False)
-    answer = {"installed": installed_rows(base), "pending": [], "lists_problem": lists}
+    rows: list[dict[str, Any]] = installed_rows(base)
+    answer: dict[str, Any] = {"installed": rows, "pending": [], "lists_problem": lists}
     if request.get("pending"):
         answer["pending"] = pending(base)
         labels = module_labels(request["root"])
-        for found in answer["installed"]:
+        for found in rows:
             found["module"] = labels.get((found["name"], found["arch"], found["version"]), "")
     return answer
 
