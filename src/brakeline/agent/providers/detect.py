@@ -22,7 +22,7 @@ from brakeline.protocol.managers import SYSTEM
 class NoManager(Fault):
     """This system's packages cannot be looked at."""
 
-    code = "no-provider"
+    code = "no-manager"
 
 
 def system_name(root: Path = Path("/")) -> str:
