@@ -196,7 +196,7 @@ class _Lists:
 
 def test_no_verb_of_the_root_helper_begins_anything_without_a_signed_order() -> None:
     ledger, config = _Ledger(), Config("https://x", "", ME.endpoint_id, ME.cell_key)
-    serving = Helper(config, ledger, _Lists, frozenset({0}), threading.Lock(), threading.Lock())  # type: ignore[arg-type]
+    serving = Helper(config, ledger, _Lists, frozenset({0}), threading.Lock(), threading.Lock(), system="apt")  # type: ignore[arg-type]
     transaction = codec.to_plain(PLAN.transaction)
     forged = codec.to_plain(sign(OFFERED, b"x" * 32))
     for verb in (*helper_wire.VERBS, "shell", "", None):

@@ -27,9 +27,12 @@ class Box:
 
     place: Place
 
-    def up(self, endpoints: int, regions: tuple[str, ...], data: Path | None, *, enrolled: bool = True) -> None:
+    def up(
+        self, endpoints: int, regions: tuple[str, ...], data: Path | None, *, enrolled: bool = True, managers: str = ""
+    ) -> None:
         """Boot (and with `data`: enrol) endpoints; what `up` says goes to the test's output."""
-        fleet.up(self.place, fleet.Wish(endpoints, regions, data, "systemd", DISK_MIB, enrolled), print)
+        wish = fleet.Wish(endpoints, regions, data, "systemd", DISK_MIB, enrolled, managers)
+        fleet.up(self.place, wish, print)
 
     def enrol(self, data: Path) -> None:
         """Enrol all endpoints at the server on `data`, by the one-liner."""
@@ -108,6 +111,10 @@ class Box:
         lines = self.run(name, "apt-get -s -o Debug::NoLocking=1 dist-upgrade").splitlines()
         rows = [line.split() for line in lines if line.startswith("Inst ") and "Debian-Security" in line]
         return {row[1]: next(word for word in row if word.startswith("("))[1:] for row in rows}
+
+    def managers(self) -> dict[str, str]:
+        """Endpoint -> the package manager of its system."""
+        return {line.name: line.manager for line in fleet.listing(self.place)}
 
     def boot_id(self, name: str) -> str:
         return self.run(name, "cat /proc/sys/kernel/random/boot_id").strip()

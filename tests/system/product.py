@@ -98,10 +98,13 @@ class Product:
         """A policy that lets these endpoints be patched."""
         self.server.cli("policy", "create", f"patch {filter_text}", "--filter", filter_text, "--mode", "patch")
 
-    def deploy(self, work: Path, policy: dict[str, Any], *names: str, filter_text: str = "") -> str:
+    def deploy(
+        self, work: Path, policy: dict[str, Any], *names: str, filter_text: str = "", across: bool = False
+    ) -> str:
         """Preview, then start exactly that; the rollout's id. Without names: every security update."""
         chosen = ["--filter", filter_text, "--select", "names" if names else "security"]
         chosen += [word for name in names for word in ("--name", name)]
+        chosen += ["--across"] if across else []
         seen = self.server.cli("deployment", "preview", *chosen)
         file = work / "policy.json"
         file.write_text(json.dumps(policy))

@@ -25,6 +25,16 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--data", type=Path, default=REPOSITORY / "var", help="the server's data directory (default: var)")
     up.add_argument("--no-enrol", action="store_true", help="endpoints without a server")
     up.add_argument("--mode", choices=("auto", "systemd", "plain"), default="auto", help="PID 1 of the endpoints")
+    up.add_argument(
+        "--managers", default="", metavar="A,B", help="package managers, dealt in turn: apt,dnf,zypper,pacman"
+    )
+    up.add_argument(
+        "--mixed",
+        action="store_const",
+        dest="managers",
+        const="mixed",
+        help="of eight: 4 apt, 2 dnf, 1 zypper, 1 pacman",
+    )
     up.add_argument("--disk", type=int, default=DISK_MIB, metavar="MIB", help="size of an endpoint's disk")
     listing = verbs.add_parser("ls", help="the endpoints and their condition")
     listing.add_argument("--json", action="store_true")
@@ -64,7 +74,7 @@ def act(where: Place, chosen: argparse.Namespace) -> int:
         case "up":
             count, regions = fleet.checked(chosen.endpoints, chosen.regions)
             data = None if chosen.no_enrol else chosen.data
-            fleet.up(where, fleet.Wish(count, regions, data, chosen.mode, chosen.disk), say)
+            fleet.up(where, fleet.Wish(count, regions, data, chosen.mode, chosen.disk, managers=chosen.managers), say)
         case "ls":
             show(fleet.listing(where), as_json=chosen.json)
         case "run":
@@ -98,7 +108,8 @@ def show(lines: tuple[fleet.Line, ...], *, as_json: bool) -> None:
     for one in lines:
         cut = "cut off" if one.partitioned else ""
         sys.stdout.write(
-            f"{one.name:<10} {one.region:<8} {one.address:<12} {one.condition:<9} {one.memory_mib:>5} MiB  {cut}\n"
+            f"{one.name:<10} {one.region:<8} {one.address:<12} {one.manager:<7} {one.condition:<9} "
+            f"{one.memory_mib:>5} MiB  {cut}\n"
         )
 
 

@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import IO
 
 from tools.fleetbox import cgroups
+from tools.fleetbox.managers import APT
 from tools.fleetbox.process import children, run
-from tools.fleetbox.settings import LAUNCHER_KNOBS, NETNS_ROOT, PROXY_PORT, FleetError, Place
+from tools.fleetbox.settings import (
+    LAUNCHER_KNOBS,
+    LOCAL_REPOSITORY_HOST,
+    NETNS_ROOT,
+    PROXY_PORT,
+    FleetError,
+    Place,
+)
 from tools.fleetbox.state import EndpointState
 
 BOOT_WAIT_S = 60.0
@@ -37,10 +45,11 @@ def make_disk(place: Place, endpoint: EndpointState) -> None:
     upper = directory / "disk/upper"
     (upper / "etc/apt/apt.conf.d").mkdir(parents=True)
     (upper / "etc/brakeline").mkdir()
+    named = "" if endpoint.manager == APT else f"{endpoint.gateway} {LOCAL_REPOSITORY_HOST}\n"
     machine_id = hashlib.sha256(f"{place.name}/{endpoint.name}".encode()).hexdigest()[:32]
     files = {
         "etc/hostname": f"{endpoint.name}\n",
-        "etc/hosts": f"127.0.0.1 localhost\n{endpoint.address} {endpoint.name}\n",
+        "etc/hosts": f"127.0.0.1 localhost\n{endpoint.address} {endpoint.name}\n{named}",
         "etc/machine-id": f"{machine_id}\n",
         "etc/apt/apt.conf.d/92proxy": f'Acquire::http::Proxy "http://{endpoint.gateway}:{PROXY_PORT}";\n',
         "etc/brakeline/launcher.json": json.dumps({"knobs": LAUNCHER_KNOBS}),

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tools.fleetbox import cgroups, endpoint, enrol, network, rootfs, services, sweep
+from tools.fleetbox import cgroups, endpoint, enrol, managers, network, rootfs, services, sweep
 from tools.fleetbox.settings import DISK_MIB, ENDPOINTS_MAX, INOTIFY_INSTANCES, FleetError, Place
 from tools.fleetbox.sources import archive
 from tools.fleetbox.state import EndpointState, FleetState, load, locked, save
@@ -36,6 +36,7 @@ class Wish:
     mode: str = "auto"
     disk_mib: int = DISK_MIB
     enrol: bool = True  # with a server: False = only the way to it, `enrol_all` comes later
+    managers: str = ""  # as `managers.dealt` reads it: "" = apt everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Line:
     partitioned: bool
     memory_mib: int
     pid: int
+    manager: str = "apt"
 
 
 def missing() -> tuple[str, ...]:
@@ -72,7 +74,7 @@ def up(place: Place, wish: Wish, say: Say) -> FleetState:
             raise FleetError(f"A fleet '{place.name}' is up already: `./dev fleet down` first.")
         if left := sweep.down(place):
             raise FleetError(f"An earlier fleet could not be removed; left: {', '.join(left)}.")
-        layers = rootfs.ensure(place, say)
+        layers = rootfs.ensure(place, say, dict.fromkeys(managers.dealt(wish.endpoints, wish.managers)))
         if layers.note:
             say(layers.note)
         state = _build(place, wish, layers, server.port if server else 0)
@@ -82,16 +84,18 @@ def up(place: Place, wish: Wish, say: Say) -> FleetState:
         return state
 
 
-def plan(wish: Wish, layers: tuple[str, ...]) -> dict[str, EndpointState]:
-    """Names, regions and addresses: endpoints are dealt to regions in turn, listed region by region."""
+def plan(wish: Wish, layers: rootfs.Layers) -> dict[str, EndpointState]:
+    """Names, regions and addresses: endpoints are dealt to regions in turn, listed region by region; the managers
+    are dealt in that order."""
+    managed = managers.dealt(wish.endpoints, wish.managers)
     share = {index: range(index, wish.endpoints, len(wish.regions)) for index in range(len(wish.regions))}
     planned = (
         EndpointState(
             f"{region}{number + 1}", region, network.address(index, number), network.gateway(index),
-            "plain" if wish.mode == "plain" else "systemd", layers, wish.disk_mib,
+            "plain" if wish.mode == "plain" else "systemd", layers.of(managed[place]), wish.disk_mib, managed[place],
         )
         for index, region in enumerate(wish.regions)
-        for number in range(len(share[index]))
+        for number, place in enumerate(share[index])
     )  # fmt: skip
     return {one.name: one for one in planned}
 
@@ -156,14 +160,14 @@ def listing(place: Place) -> tuple[Line, ...]:
     return tuple(
         Line(
             one.name, one.region, one.address, condition, one.name in cut,
-            cgroups.memory_mib(place.namespace(one.name)), endpoint.init_pid(place, one.name),
+            cgroups.memory_mib(place.namespace(one.name)), endpoint.init_pid(place, one.name), one.manager,
         )
         for one, condition in zip(known, conditions, strict=True)
     )  # fmt: skip
 
 
 def _build(place: Place, wish: Wish, layers: rootfs.Layers, server_port: int) -> FleetState:
-    planned = plan(wish, layers.directories)
+    planned = plan(wish, layers)
     state = FleetState(
         place.name, wish.regions, planned, server_port=server_port,
         server_data=str(wish.data.resolve()) if wish.data else "", inotify_before=_raise_inotify(wish),

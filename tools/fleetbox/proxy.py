@@ -138,8 +138,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """One line per request is of no use to anybody."""
 
+    def do_HEAD(self) -> None:
+        """zypper asks so what kind of repository it has before it."""
+        self._answer(with_body=False)
+
     def do_GET(self) -> None:
-        answer = self.server.cache.get(self.path)
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        answer = self.server.cache.get(self._url())
         since = self.headers.get("If-Modified-Since")
         if answer.status == 200 and since and since == answer.headers.get("Last-Modified"):
             answer = Answer(304, answer.headers)
@@ -150,8 +157,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             size = os.fstat(body.fileno()).st_size if body else 0
             self.send_header("Content-Length", str(size))
             self.end_headers()
-            while body and (chunk := body.read(CHUNK)):
+            while with_body and body and (chunk := body.read(CHUNK)):
                 self.wfile.write(chunk)
+
+    def _url(self) -> str:
+        """What is asked for: of a proxy a whole address; of the repository built here, by its own name, a path."""
+        if not self.path.startswith("/"):
+            return self.path
+        host = str(self.headers.get("Host", "")).partition(":")[0]
+        return f"http://{host}{self.path}" if host == LOCAL_REPOSITORY_HOST else self.path
 
 
 def _opened(path: Path | None) -> AbstractContextManager[IO[bytes] | None]:

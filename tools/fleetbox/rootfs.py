@@ -12,12 +12,13 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.fleetbox import cgroups, services
+from tools.fleetbox.managers import RECIPES, os_release
 from tools.fleetbox.settings import FleetError, Place
 from tools.fleetbox.sources import Archive, archive, date_check_lines
 from tools.fleetbox.state import locked
@@ -53,10 +54,16 @@ class Layers:
     directories: tuple[str, ...]
     built_s: float
     note: str = ""
+    managers: dict[str, str] = field(default_factory=dict)  # the layer of an endpoint whose manager is another
+
+    def of(self, manager: str) -> tuple[str, ...]:
+        """The lower directories of an endpoint with this package manager."""
+        return (*([self.managers[manager]] if manager in self.managers else []), *self.directories)
 
 
-def ensure(place: Place, say: Callable[[str], None]) -> Layers:
-    """The layers for this machine's archive as it is now, built if they are not cached."""
+def ensure(place: Place, say: Callable[[str], None], managers: Iterable[str] = ()) -> Layers:
+    """The layers for this machine's archive as it is now, built if they are not cached; beside apt's those of
+    `managers`."""
     store = place.cache / "layers"
     store.mkdir(parents=True, exist_ok=True)
     source, started = archive(), time.monotonic()
@@ -73,12 +80,59 @@ def ensure(place: Place, say: Callable[[str], None]) -> Layers:
             if not lists.exists():
                 say(f"fetching the package lists: {lists.name}")
                 _build(place, lists, lambda target: _fetch_lists(place, source, proxy, base, target))
-        os.utime(base)
-        os.utime(lists)
-        _prune(place, store, keep={base, lists})
+            others = {m: _manager_layer(place, store, m, base, lists, proxy, say) for m in managers if m in RECIPES}
+        for layer in (base, lists, *others.values()):
+            os.utime(layer)
+        _prune(place, store, keep={base, lists, *others.values()})
     took = time.monotonic() - started
     note = "" if current else "The package archive cannot be reached: going on with what is cached."
-    return Layers((str(lists), str(base)), took, note)
+    return Layers((str(lists), str(base)), took, note, {m: str(layer) for m, layer in others.items()})
+
+
+def _manager_layer(
+    place: Place, store: Path, manager: str, base: Path, lists: Path, proxy: str, say: Callable[[str], None]
+) -> Path:
+    """The layer that makes the system's package manager `manager`; built if it is not cached."""
+    recipe = RECIPES[manager]
+    layer = store / f"manager-{manager}-{_digest(lists.name, repr(recipe), os_release(manager, recipe))}"
+    if not layer.exists():
+        say(f"installing {manager} into a root file system (once): {layer.name}")
+        _build(place, layer, lambda target: _install_manager(place, manager, base, lists, proxy, target))
+    return layer
+
+
+def _install_manager(place: Place, manager: str, base: Path, lists: Path, proxy: str, target: Path) -> None:
+    """Become the upper layer in which apt has installed another manager, and the system says that it is that one's."""
+    recipe = RECIPES[manager]
+    files = {**recipe.files, "etc/os-release": os_release(manager, recipe)}
+    writes = "".join(
+        f"mkdir -p /{Path(name).parent}; rm -f /{name}; cat > /{name} <<'END'\n{text}END\n"
+        for name, text in files.items()
+    )
+    masks = "".join(f"ln -sf /dev/null /etc/systemd/system/{unit}\n" for unit in recipe.masked)
+    inside = f"set -eu\nexport NEEDRESTART_SUSPEND=1\napt-get -qy -o Acquire::http::Proxy={proxy} install " \
+             f"{' '.join(recipe.packages)}\napt-get clean\n{writes}{masks}{recipe.finish}\n"  # fmt: skip
+    _over(place, (lists, base), target, 'chroot "$M" sh -euc "$1"', inside)
+
+
+def _over(place: Place, lower: tuple[Path, ...], target: Path, work: str, *arguments: str) -> None:
+    """Run `work` over the layers `lower`, seen at $M; what it changes becomes `target`."""
+    upper, scratch, merged = (target / name for name in ("upper", "work", "merged"))
+    for directory in (upper, scratch, merged):
+        directory.mkdir(parents=True, exist_ok=True)
+    script = f"""
+        M="$3"; mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$4" "$M"; shift 4
+        mount -t proc proc "$M/proc"; mount --bind /dev "$M/dev"
+        {work}
+        umount "$M/dev" "$M/proc"; umount "$M"
+    """
+    joined = ":".join(map(str, lower))
+    _isolated(place.namespace("build"), script, joined, str(upper), str(merged), str(scratch), *arguments)
+    shutil.rmtree(scratch)
+    merged.rmdir()
+    for entry in upper.iterdir():
+        entry.rename(target / entry.name)
+    upper.rmdir()
 
 
 def sources_text(source: Archive) -> str:
@@ -168,31 +222,23 @@ def _settle(root: Path) -> None:
 
 def _fetch_lists(place: Place, source: Archive, proxy: str, base: Path, target: Path) -> None:
     """Become the upper layer over `base` in which apt has fetched its lists, and the cache that apt makes of them."""
-    upper, work, merged = (target / name for name in ("upper", "work", "merged"))
-    for directory in (upper / "etc/apt/sources.list.d", upper / "etc/apt/apt.conf.d", work, merged):
-        directory.mkdir(parents=True)
-    (upper / "etc/apt/sources.list.d/debian.sources").write_text(sources_text(source))
+    (target / "upper/etc/apt/sources.list.d").mkdir(parents=True)
+    (target / "upper/etc/apt/apt.conf.d").mkdir()
+    (target / "upper/etc/apt/sources.list.d/debian.sources").write_text(sources_text(source))
     if dates := date_check_lines():
-        (upper / "etc/apt/apt.conf.d/91dates").write_text(f"// as on the machine that the fleet runs on\n{dates}")
-    script = """
-        mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4"
-        mount -t proc proc "$4/proc"; mount --bind /dev "$4/dev"
-        chroot "$4" apt-get -q -eany -o "Acquire::http::Proxy=$5" update
-        chroot "$4" apt-get -q check
-        umount "$4/dev" "$4/proc"; umount "$4"
+        text = f"// as on the machine that the fleet runs on\n{dates}"
+        (target / "upper/etc/apt/apt.conf.d/91dates").write_text(text)
+    work = """
+        chroot "$M" apt-get -q -eany -o "Acquire::http::Proxy=$1" update
+        chroot "$M" apt-get -q check
     """
-    _isolated(place.namespace("build"), script, str(base), str(upper), str(work), str(merged), proxy)
-    shutil.rmtree(work)
-    merged.rmdir()
-    for entry in upper.iterdir():
-        entry.rename(target / entry.name)
-    upper.rmdir()
+    _over(place, (base,), target, work, proxy)
 
 
 def _prune(place: Place, store: Path, keep: set[Path]) -> None:
     """Remove layers that nobody has asked for in a week and that no running endpoint has mounted."""
     mounted = "".join(path.read_text() for path in place.run_root.glob("*/state.json"))
-    for layer in (*store.glob("root-*"), *store.glob("lists-*")):
+    for layer in (*store.glob("root-*"), *store.glob("lists-*"), *store.glob("manager-*")):
         old = time.time() - layer.stat().st_mtime > UNUSED_LAYER_AGE_S
         if old and layer not in keep and layer.name not in mounted:
             shutil.rmtree(layer)

@@ -32,6 +32,7 @@ class EndpointState:
     mode: str  # systemd | plain
     layers: tuple[str, ...]
     disk_mib: int
+    manager: str = "apt"  # of its system
 
 
 @dataclass(frozen=True, slots=True)

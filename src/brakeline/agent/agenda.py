@@ -35,6 +35,7 @@ from brakeline.protocol.digests import settings_digest
 from brakeline.protocol.messages import Candidate, CheckIn, Mode, NotReady, Ready
 
 RENEW_BEFORE_MS = SECRET_LIFETIME_S * 1000 // 7  # a good two minutes: a poll begun with the secret ends before it does
+LOOK_S = 0.05  # from the end of a poll to the next check-in, at least
 GAP_S_MIN = 1.0  # between two check-ins, whatever the cell answers: a confused cell must not make us spin
 BACK_OFF_S_FIRST = 1.0
 RETRY_AFTER_S_MAX = 3600.0  # a cell may ask for rest, not for retirement
@@ -89,10 +90,14 @@ def _exchange_due_s(state: State, at: Instant) -> float:
 
 
 def after_check_in(link: Link, state: State, event: CheckedIn) -> Link:
-    """When to check in next: at the interval after silence, soon after news (the poll should stand open)."""
+    """When to check in next: at the interval after silence, soon after news (the poll should stand open).
+
+    Never within this very event, however long the poll stood open: a tick comes first, and with it a new look at the
+    endpoint's health. Else intervals as short as the poll would tell the same old health for ever.
+    """
     interval = state.durable.settings.check_in_interval_s
     after = GAP_S_MIN if event.reply is not None else float(interval)
-    return replace(link, next_check_in_s=event.started_s + after)
+    return replace(link, next_check_in_s=max(event.started_s + after, event.at.monotonic_s + LOOK_S))
 
 
 def after_failure(link: Link, state: State, event: ExchangeFailed) -> Link:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from brakeline.agent import system_manager
 from brakeline.protocol.messages import Facts
 
 _DEBIAN_ARCHITECTURES = {
@@ -26,6 +27,7 @@ def gather(agent_version: str, root: Path = Path("/")) -> Facts:
         known = windows.system()
         return of_windows(known, socket.gethostname(), architecture, windows.has_battery(), agent_version)
     release = os_release(root)
+    manager = system_manager.here(release, root)
     kernel = os.uname()
     return Facts(
         hostname=socket.gethostname(),
@@ -36,7 +38,7 @@ def gather(agent_version: str, root: Path = Path("/")) -> Facts:
         architecture=_DEBIAN_ARCHITECTURES.get(kernel.machine, kernel.machine),
         machine_class=machine_class(root),
         agent_version=agent_version,
-        package_manager="apt" if (root / "var/lib/dpkg/status").exists() else "none",
+        package_manager=manager if isinstance(manager, str) else "none",
     )
 
 

@@ -71,6 +71,7 @@ class Helper:
     refusals: Callable[[], Refusals] | None = None  # None = this helper counts none
     local: LocalLimits = NO_LIMITS  # root's own, whatever the agent and its cell say
     local_minute: Callable[[], int] = lambda: weekly.minute_of(SystemClock().now_ms() + zone_s() * 1000)
+    system: str = ""  # the system's own package manager, "" = none that could be driven
 
     def answer(self, uid: int, request: dict[str, Any]) -> Reply:  # noqa: C901 - a table: one line a verb
         """One reply to one request of a process that runs as `uid`."""
@@ -129,7 +130,7 @@ class Helper:
             return refuse("refused", "settings are the agent's own; the helper has no part in them")
         if offer.drill is not None:
             return refuse("refused", "a drill changes nothing; the helper has no part in it")
-        unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction)
+        unfit = orders.unfit(offer, transaction) or orders.unsafe(transaction, self.system)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)
         bounds = self._bounds(request)
@@ -185,7 +186,7 @@ class Helper:
         found = self.provider().undo(parse_id(offer.undoes, "ro"), look=False)
         if isinstance(found, Refused):
             return refuse(found.code, found.reason)
-        unfit = orders.unfit(offer, found.transaction) or orders.unsafe(found.transaction)
+        unfit = orders.unfit(offer, found.transaction) or orders.unsafe(found.transaction, self.system)
         if unfit is not None:
             return refuse(unfit.code, unfit.reason)
         order = self._order(offer, found.transaction, self._bounds(request))
@@ -263,6 +264,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         reboots=Reboots(state_dir, restarts_a_day(config_path), Machine(boot_id(), up_s, reboot)),
         refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
         local=local_limits.load(config_path),
+        system=wiring.system_name(),
     )
     passed = _passed_socket()
     listener = passed or _listen(socket_path, config.agent_user)

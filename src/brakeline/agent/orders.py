@@ -6,15 +6,15 @@ for this endpoint, its time has not run out, and the transaction is exactly the 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TypeVar
 
+from brakeline.agent import naming
 from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
 from brakeline.protocol import codec
 from brakeline.protocol.digests import transaction_digest
-from brakeline.protocol.managers import ecosystem_of, inside
+from brakeline.protocol.managers import inside
 from brakeline.protocol.messages import (
     ORDER_CONTEXT,
     RESTART_CONTEXT,
@@ -32,16 +32,6 @@ ORDER_BYTES_MAX = 64 * 1024  # an offer of about 500 updates; larger ones are no
 RESTART_BYTES_MAX = 2048  # five short fields
 GRANT_BYTES_MAX = 8192  # settings with as many windows as an agent reads
 _T = TypeVar("_T", RestartOrder, SettingsGrant)
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
-_ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9\-]{1,31}")
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}")
-# Of managers beside the system's: (name, label). None begins like an option, none has a `..` or a blank in it.
-_BESIDE = {
-    "npm": (re.compile(r"(@[a-z0-9~][a-z0-9._~\-]{0,99}/)?[A-Za-z0-9~_][A-Za-z0-9._~\-]{0,127}"),
-            re.compile(r"npm(-usr)?(-in-[A-Za-z0-9~_][A-Za-z0-9._+~\-]{0,127})?")),
-    "flatpak": (re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*(\.[A-Za-z0-9_][A-Za-z0-9_\-]*){1,20}"),
-                re.compile(r"flatpak-[a-z0-9_]{1,20}-[A-Za-z0-9_][A-Za-z0-9._\-]{0,60}")),
-}  # fmt: skip
 ACTIONS_MAX = 2_000  # a distribution upgrade is larger, and is not what an offer is for
 
 
@@ -129,13 +119,12 @@ def unfit(offer: Offer, transaction: Transaction) -> Disbelieved | None:
     return None
 
 
-def unsafe(transaction: Transaction) -> Disbelieved | None:
-    """Names and versions that are none (Debian policy 5.6.1, 5.6.12): nothing else may reach a root command line."""
+def unsafe(transaction: Transaction, system: str) -> Disbelieved | None:
+    """Names and versions that are none for the managers of this endpoint: nothing else may reach a root command line.
+
+    `system`: the system's own manager, "" = there is none, and nothing of it is believed.
+    """
     for a in transaction.actions:
-        versions = [v for v in (a.before, a.after) if v]
-        name, label = _BESIDE.get(ecosystem_of(a.architecture), (_NAME, _ARCHITECTURE))
-        if not name.fullmatch(a.name) or not label.fullmatch(a.architecture) or ".." in a.name + a.architecture:
-            return Disbelieved("refused", f"{a.name[:60]!r} is not the name of a package")
-        if not versions or not all(_VERSION.fullmatch(v) for v in versions):
-            return Disbelieved("refused", f"{a.name}: the version is not one")
+        if why := naming.illegal(system, a.name, a.architecture, [v for v in (a.before, a.after) if v]):
+            return Disbelieved("refused", why)
     return None

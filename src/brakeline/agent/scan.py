@@ -50,6 +50,7 @@ class Task:
     stamp: Stamp
     now_s: float
     full: bool = False  # look at everything, whatever the stamp says
+    manager_version: Callable[[], str] = str  # of the system's package manager; a full look asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Looked:
     packages: tuple[Package, ...]
     updates: tuple[PendingUpdate, ...]
     software: SoftwareLook | None = None  # of what lies beside package managers, which is among the packages
+    manager_version: str = ""
 
 
 Beside = Callable[[tuple[Package, ...]], tuple[tuple[Package, ...], SoftwareLook]]
@@ -71,7 +73,8 @@ def scan(provider: Provider, state: Path, task: Task, beside: Beside | None = No
     packages, base_sequence, sequence = found.packages, task.base_sequence, task.sequence
     health = provider.health()
     reboot = provider.reboot_need()
-    status = Status(facts.gather(task.agent_version), found.updates, reboot, health, found.software)
+    told = replace(facts.gather(task.agent_version), package_manager_version=found.manager_version)
+    status = Status(told, found.updates, reboot, health, found.software)
     known = read_packages(state / ACKNOWLEDGED) if base_sequence else None
     full = known is None or known[0] != base_sequence
     before = {} if known is None or full else {package_key(p.name, p.architecture): p for p in known[1]}
@@ -108,7 +111,7 @@ def look(provider: Provider, kept: Path, task: Task, beside: Beside | None = Non
     if last is not None and depth is not Depth.FULL:
         return replace(last, look=Look(task.stamp, last.look.full_s, task.now_s)), False
     kept.unlink(missing_ok=True)  # a look that fails half-way leaves nothing behind that could be believed
-    found = Looked(Look(task.stamp, task.now_s, task.now_s), *provider.survey())
+    found = Looked(Look(task.stamp, task.now_s, task.now_s), *provider.survey(), manager_version=task.manager_version())
     if beside is not None:
         more, told = beside(found.packages)
         found = replace(found, packages=(*found.packages, *more), software=told)

@@ -1,8 +1,8 @@
 """Reads the stamp of everything that a scan depends on: calls of stat and four tiny files, about a millisecond.
 
 The resident agent takes it before each periodic scan, the scan itself before it looks. What the two parts are for
-is told in `rescan`. Phased updates need no clock here: apt decides them by machine-id, version and the percentage
-that the lists say, and all three are in the stamp.
+is told in `rescan`. Which files those are, `WATCHED` says of each manager of a system. Phased updates need no clock
+here: apt decides them by machine-id, version and the percentage that the lists say, and all three are in the stamp.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from brakeline.agent import facts, system_manager
 from brakeline.agent.clock import boot_id
 from brakeline.agent.npm_sites import npm_places
 from brakeline.agent.python_sites import python_sites
@@ -24,16 +26,47 @@ NPM_FILES = ("var/cache/brakeline/npm-lists.json", "etc/brakeline/npm.hold")
 FLATPAK_FILES = (  # flatpak touches the first whenever anything is deployed
     "var/lib/flatpak/.changed", "var/lib/flatpak/repo/config", "var/cache/brakeline/flatpak-lists.json",
 )  # fmt: skip
-SLOW_FILES = (
-    "var/lib/dpkg/status", "var/lib/dpkg/arch", "var/lib/apt/extended_states",
-    "etc/apt/sources.list", "etc/apt/preferences", "etc/apt/apt.conf", "etc/machine-id", "usr/bin/apt-get",
-)  # fmt: skip
-SLOW_DIRECTORIES = (
-    LISTS, "var/lib/dpkg/updates", "etc/apt/sources.list.d", "etc/apt/preferences.d", "etc/apt/apt.conf.d",
-)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What packages and updates of a manager follow from (slow), and its health (quick). `nested`: of each directory
+    in the first, the file that the second names."""
+
+    slow_files: tuple[str, ...]
+    slow_directories: tuple[str, ...]
+    quick_files: tuple[str, ...]
+    nested: tuple[tuple[str, str], ...] = ()
+
+
+RPM = tuple(f"{d}/{f}" for d in ("var/lib/rpm", "usr/lib/sysimage/rpm")
+            for f in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages"))  # fmt: skip
+WATCHED = {
+    "apt": Watched(
+        ("var/lib/dpkg/status", "var/lib/dpkg/arch", "var/lib/apt/extended_states", "etc/apt/sources.list",
+         "etc/apt/preferences", "etc/apt/apt.conf", "etc/machine-id", "usr/bin/apt-get"),
+        (LISTS, "var/lib/dpkg/updates", "etc/apt/sources.list.d", "etc/apt/preferences.d", "etc/apt/apt.conf.d"),
+        ("usr/sbin/needrestart", "var/lib/dpkg/info", "var/cache/brakeline/apt-refresh.json"),
+    ),
+    "dnf": Watched(
+        (*RPM, "etc/dnf/dnf.conf", "etc/dnf/plugins/versionlock.list", "usr/bin/dnf"),
+        ("var/cache/dnf", "etc/yum.repos.d", "etc/dnf/vars", "etc/yum/vars", "etc/dnf/modules.d"),
+        ("var/cache/brakeline/dnf-lists.json",),
+    ),
+    "zypper": Watched(
+        (*RPM, "etc/zypp/zypp.conf", "etc/zypp/zypper.conf", "etc/zypp/locks", "usr/bin/zypper"),
+        ("etc/zypp/repos.d", "etc/zypp/services.d", "etc/zypp/vendors.d", "etc/zypp/multiversion.d"),
+        ("var/cache/brakeline/zypper-refresh.json",),
+        (("var/cache/zypp/solv", "cookie"),),
+    ),
+    "pacman": Watched(
+        ("var/lib/pacman/local", "etc/pacman.conf", "usr/bin/pacman"),  # an entry is a directory: a change renames it
+        ("var/lib/pacman/sync", "var/cache/brakeline/pacman/sync", "etc/pacman.d"),
+        ("var/cache/brakeline/pacman-refresh.json", "var/lib/pacman/db.lck"),
+    ),
+}  # fmt: skip
 QUICK_FILES = (
-    "run/reboot-required", "run/reboot-required.pkgs", "etc/os-release", "usr/sbin/needrestart", "var/lib/dpkg/info",
-    "var/cache/brakeline/apt-refresh.json", "var/cache/brakeline/stale-services.json",
+    "run/reboot-required", "run/reboot-required.pkgs", "etc/os-release", "var/cache/brakeline/stale-services.json",
 )  # fmt: skip
 
 
@@ -42,20 +75,24 @@ def take(program: str, root: Path = Path("/")) -> Stamp:
 
     `program`: who looks, its version and content.
     """
-    slow = [program, boot_id(root / "proc")]
-    slow += [_file(root / name) for name in SLOW_FILES]
-    slow += [line for name in SLOW_DIRECTORIES for line in _directory(root / name)]
+    found = system_manager.here(facts.os_release(root), root)
+    manager = found if isinstance(found, str) else "apt"
+    watched = WATCHED[manager]
+    slow = [program, str(found), boot_id(root / "proc")]
+    slow += [_file(root / name) for name in watched.slow_files]
+    slow += [line for name in watched.slow_directories for line in _directory(root / name)]
+    slow += [line for name, file in watched.nested for line in _nested(root / name, file)]
     slow += [_file(root / PIP_LISTS), *(_file(root / site.lstrip("/")) for _, site in python_sites(root))]
     slow += [_file(root / name) for name in (*NPM_FILES, *FLATPAK_FILES)]
     slow += [_file(root / place.lstrip("/")) for place in npm_places(root)]
     quick = [socket.gethostname(), _text(root / "proc/sys/kernel/osrelease")]
-    quick += [_file(root / name) for name in QUICK_FILES]
-    quick += _refreshed(root / LISTS)
+    quick += [_file(root / name) for name in (*QUICK_FILES, *watched.quick_files)]
+    quick += _refreshed(root / LISTS) if manager == "apt" else ()
     return Stamp(_digest(slow), _digest(quick))
 
 
 def _file(path: Path) -> str:
-    """Inode, size and time of writing: dpkg and apt replace files by renaming, so the inode changes nearly always."""
+    """Inode, size and time of writing: managers replace files by renaming, so the inode changes nearly always."""
     try:
         s = path.stat()
     except OSError as e:
@@ -64,7 +101,7 @@ def _file(path: Path) -> str:
 
 
 def _directory(path: Path) -> Iterator[str]:
-    """All files right in it. Directories in it are apt's workshop (partial, auxfiles) and count for nothing."""
+    """All files right in it. Directories in it are a manager's workshop (partial, auxfiles) and count for nothing."""
     try:
         with os.scandir(path) as entries:
             names = sorted(e.name for e in entries if not e.is_dir() and e.name != "lock")
@@ -74,6 +111,18 @@ def _directory(path: Path) -> Iterator[str]:
     yield f"{path.name}/"
     for name in names:
         yield _file(path / name)
+
+
+def _nested(path: Path, file: str) -> Iterator[str]:
+    """`file` of each directory in it."""
+    try:
+        with os.scandir(path) as entries:
+            names = sorted(e.name for e in entries if e.is_dir())
+    except OSError as e:
+        yield f"{path.name}// {e.errno}"
+        return
+    for name in names:
+        yield f"{name}/{_file(path / name / file)}"
 
 
 def _refreshed(lists: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brakeline import __version__
-from brakeline.agent import content, local_limits, stamp
+from brakeline.agent import content, facts, local_limits, stamp, system_manager
 from brakeline.agent.cell import Cell
 from brakeline.agent.clock import BUILT_MS, SystemClock, boot_id
 from brakeline.agent.config import Config
@@ -27,6 +27,7 @@ from brakeline.agent.providers.model import Known, Provider
 from brakeline.agent.reboots import restarts_a_day
 from brakeline.agent.spool import Spool
 from brakeline.agent.status import StatusFile
+from brakeline.agent.system_manager import Unknown
 from brakeline.agent.transport import Transport
 from brakeline.protocol.content import Rules
 
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
     from brakeline.agent.scan import Beside
 
 COMES_BACK = ("reboot.target", "kexec.target", "soft-reboot.target")  # jobs of a machine that goes down to come up
-PACKAGE_RECORDS = (Path("/var/lib/dpkg/status"), Path("/var/lib/apt/periodic/update-success-stamp"))
+PACKAGE_RECORDS = {
+    "apt": ("/var/lib/dpkg/status", "/var/lib/apt/periodic/update-success-stamp"),
+    "dnf": ("/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite", "/var/lib/rpm/Packages"),
+    "zypper": ("/usr/lib/sysimage/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/Packages.db", "/var/lib/rpm/rpmdb.sqlite"),
+    "pacman": ("/var/lib/pacman/local",),
+}  # of a manager of the system, in the places that distributions have them
 
 
 def program() -> list[str]:
@@ -70,13 +76,19 @@ def software(work: Path) -> Beside | None:
     return partial(look, work)
 
 
-def not_assessed() -> str:
-    """Why this system cannot be looked at, "" = it can."""
+def system() -> str | Unknown:
+    """The system's own package manager, or why this system cannot be looked at."""
     if sys.platform == "win32":
         from brakeline.agent.windows import NoProvider
 
-        return str(NoProvider())
-    return ""
+        return Unknown(str(NoProvider()))
+    return system_manager.here(facts.os_release())
+
+
+def system_name() -> str:
+    """The system's own package manager, "" = none that could be driven."""
+    found = system()
+    return found if isinstance(found, str) else ""
 
 
 def end_with_launcher() -> None:
@@ -92,12 +104,12 @@ def log(line: str) -> None:
     print(line, flush=True)
 
 
-def package_stamp() -> int:
-    """Changes when the package manager's records do; three calls of stat, so it is looked at often."""
+def package_stamp(manager: str) -> int:
+    """Changes when the system's package manager's records do; a few calls of stat, so it is looked at often."""
     stamp = 0
-    for path in PACKAGE_RECORDS:
+    for path in PACKAGE_RECORDS.get(manager, ()):
         try:
-            stamp = stamp * 31 + path.stat().st_mtime_ns
+            stamp = stamp * 31 + os.stat(path).st_mtime_ns
         except OSError:
             continue
     return stamp
@@ -138,7 +150,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
     reserve.keep()
     identity = Identity.load(state_dir)
     memory = Memory(state_dir / "state.json")
-    launcher = LauncherLink()
+    launcher, manager = LauncherLink(), system()
     me = Self(
         endpoint_id=config.endpoint_id,
         cell_key=config.cell_key,
@@ -165,11 +177,11 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             status=StatusFile(state_dir / "status.json"),
             state_dir=state_dir,
             child_options=("--state", str(state_dir), "--config", str(config_path)),
-            package_stamp=package_stamp,
+            package_stamp=partial(package_stamp, str(manager)),
             stamp=lambda: stamp.take(given.looker(__version__)),
             stop_reason=stop_reason,
             log=log,
-            not_assessed=not_assessed(),
+            not_assessed=manager.reason if isinstance(manager, Unknown) else "",
             harms=_harms_probe(state_dir, config, clock),
         ),
     )

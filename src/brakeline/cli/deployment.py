@@ -16,29 +16,32 @@ app = noun("Updates over endpoints: preview and create.")
 Filter = Annotated[str, typer.Option("--filter", help="Endpoints, such as: os:debian tag:web. Empty = everybody.")]
 Select = Annotated[str, typer.Option("--select", help="security, all, names or cve")]
 Names = Annotated[list[str] | None, typer.Option("--name", help="Package (or CVE with --select cve); repeatable.")]
+Across = Annotated[bool, typer.Option("--across", help="Over several distributions: each gets its own versions.")]
 CVES_SHOWN = 8
 PINS_SHOWN = 4
 
 
-def _body(filter_text: str, selection: str, names: list[str] | None) -> dict[str, Any]:
-    return {"filter": filter_text, "selection": selection, "names": names or []}
+def _body(filter_text: str, selection: str, names: list[str] | None, across: bool) -> dict[str, Any]:
+    return {"filter": filter_text, "selection": selection, "names": names or [], "across": across}
 
 
 @app.command()
 def preview(
-    filter_text: Filter = "", selection: Select = "security", names: Names = None, as_json: Json = False
-) -> None:
+    filter_text: Filter = "", selection: Select = "security", names: Names = None, across: Across = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
     """What would be updated where, who is left out, which findings close. Changes nothing.
 
     With --json, .count and .digest are what `create` takes as --expect and --digest.
     """
-    answer = Client.from_context().post("/deployments/preview", _body(filter_text, selection, names))
+    answer = Client.from_context().post("/deployments/preview", _body(filter_text, selection, names, across))
 
     def human() -> None:
         plan, closing = answer["plan"], answer["closing"]
         pairs({
             "endpoints": f"{answer['count']} of {answer['matched']} that match",
             "updates": f"{len(plan['updates'])} packages, pinned (digest {answer['digest'][:16]})",
+            "for": plan["release"],
             "findings": f"{closing['before']} CVEs open there, {closing['after']} afterwards; "
                         f"closes {len(closing['closed'])}, {len(closing['kev'])} of them known exploited",
         })  # fmt: skip
@@ -74,6 +77,7 @@ def create(
     filter_text: Filter = "",
     selection: Select = "security",
     names: Names = None,
+    across: Across = False,
     digest: Annotated[str, typer.Option(help="Digest of the preview; refused if the pins moved.")] = "",
     title: Annotated[str, typer.Option(help="For people's eyes.")] = "",
     pace: Annotated[str, typer.Option(help="risk (as previewed), careful, fast, emergency, rehearsal.")] = "risk",
@@ -83,7 +87,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make the deployment that was previewed, as a rollout."""
-    body = _body(filter_text, selection, names) | {
+    body = _body(filter_text, selection, names, across) | {
         "expect_count": expect, "digest": digest, "title": title, "start": start, "pace": pace, "pace_reason": why,
     }  # fmt: skip
     if policy is not None:

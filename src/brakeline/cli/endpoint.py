@@ -50,7 +50,8 @@ def show(endpoint_id: str, as_json: Json = False) -> None:
             "tags": ", ".join(e["tags"]) or "-", "agent": e["agent_version"], "last seen": _seen(e),
             "packages": found["packages"], "inventory": when(e["inventory_ms"] or None) or "none yet",
             "reboot": "; ".join(found["reboot"]["reasons"]) or "not due",
-            "package manager": "; ".join(found["health"]["problems"]) or "healthy",
+            "package manager": f"{facts['package_manager']} {facts['package_manager_version']}".strip(),
+            "its state": "; ".join(found["health"]["problems"]) or "healthy",
             "same host name": ", ".join(found["same_hostname"]) or "-",
         })  # fmt: skip
         say()

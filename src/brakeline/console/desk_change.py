@@ -158,7 +158,9 @@ class DeskChange(DeskBase):
         if not ask or (form.selection in ("names", "cve") and not form.names):
             return view
         try:
-            planned = await self.s.remediation.preview(who.principal, form.filter, form.selection, _names(form))
+            planned = await self.s.remediation.preview(
+                who.principal, form.filter, form.selection, _names(form), across=form.across
+            )  # fmt: skip
         except InvalidQuery as wrong:
             bar = present.refused_query("/rollouts/new", form.filter, wrong, "", "filter")
             return NewDeploymentView(form, selections, policies, None, bar.error, bar.suggestion)
@@ -171,7 +173,7 @@ class DeskChange(DeskBase):
     async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
         made = await self.s.remediation.create(
             who.principal, form.filter, form.selection, _names(form), title=form.name, expect_count=expect_count,
-            digest=digest, pace=form.policy or BY_RISK, pace_reason=form.pace_reason, start=True,
+            digest=digest, pace=form.policy or BY_RISK, pace_reason=form.pace_reason, start=True, across=form.across,
         )  # fmt: skip
         return made.rollout_id
 
@@ -253,6 +255,7 @@ def preview(planned: Planned, pace: str, now_ms: int) -> Preview:
         statistics=power.power(policy_for(count, pace), change, count, regions).sentences if count else (),
         earliest_finish=_finish(closing.closed, closing.kev, now_ms, seen.finish_s),
         empty_reason=_empty(planned), digest=plan.digest, pace=pace_view(advice, pace) if count else None,
+        across=plan.release if plan.across else "",
     )  # fmt: skip
 
 

@@ -149,6 +149,7 @@ def _deployment(fields: dict[str, str]) -> DeploymentForm:
         name=fields.get("name", "").strip(), filter=fields.get("filter", "").strip(),
         selection=fields.get("selection", "security"), names=fields.get("names", "").strip(),
         policy=fields.get("policy", ""), pace_reason=fields.get("pace_reason", "").strip(),
+        across=fields.get("across") == "yes",
     )  # fmt: skip
 
 

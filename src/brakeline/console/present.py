@@ -34,7 +34,7 @@ from brakeline.core.limits import SILENCE_GRACE_INTERVALS
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary, EnrolToken, FleetCounts
 from brakeline.fleet.query import KEYS, Query, parse, render
 from brakeline.protocol.managers import is_found
-from brakeline.protocol.messages import Mode, Package, PendingUpdate, SoftwareLook, UpdateState
+from brakeline.protocol.messages import Facts, Mode, Package, PendingUpdate, SoftwareLook, UpdateState
 
 TAB_LABELS: Final = {"agent": "Agent and launcher"}
 QUERY_HELP: Final = f"Words: {', '.join(KEYS)}. A leading - means not; seen:<1h and seen:>3d compare times."
@@ -266,11 +266,19 @@ def endpoint_facts(d: EndpointDetail, now_ms: int, mode: Mode | None) -> tuple[F
     s = d.summary
     return (
         Fact("System", d.facts.os_name or "not known"), Fact("Kernel", f"{d.facts.kernel} · {d.facts.architecture}"),
+        Fact("Package manager", manager_words(d.facts)),
         Fact("Class", s.machine_class), Fact("Region", s.region), Fact("Tags", " ".join(s.tags) or "none"),
         Fact("Mode", mode.value if mode else "not known"), Fact("Package lists", f"refreshed {lists}"),
         Fact("Inventory", f"{d.packages:,} packages, {ago(s.inventory_ms, now_ms)}" if s.inventory_ms else "none yet"),
         Fact("Enrolled", ago(s.enrolled_ms, now_ms)), Fact("Id", s.id), Fact("Key", d.public_key[:16] + "…"),
     )  # fmt: skip
+
+
+def manager_words(facts: Facts) -> str:
+    """The system's package manager, in the version that it says it has."""
+    if facts.package_manager == "none":
+        return "none that could be driven: not assessed"
+    return f"{facts.package_manager} {facts.package_manager_version}".strip()
 
 
 def endpoint_kpis(d: EndpointDetail, findings: int | None, exploited: int, agent: Badge) -> tuple[Kpi, ...]:

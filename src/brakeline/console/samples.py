@@ -248,7 +248,10 @@ def endpoint_sample(tab: str = "summary", **changes: Any) -> EndpointView:
         "id": "ep_01", "name": "web-01.corp.example", "tab": tab, "sub": "Debian 12 · eu-north · agent 0.1.0",
         "state": HERE, "seen": "12 s ago", "kpis": ENDPOINT_KPIS,
         "tabs": tuple(Tab(TAB_LABELS.get(t, t.capitalize()), f"/endpoints/ep_01/{t}", t == tab, notes.get(t, "")) for t in ENDPOINT_TABS),
-        "facts": (Fact("Kernel", "6.1.0-32-amd64"), Fact("Package lists", "2 h old, refreshed without error")),
+        "facts": (
+            Fact("Kernel", "6.1.0-32-amd64"), Fact("Package manager", "apt 2.6.1"),
+            Fact("Package lists", "2 h old, refreshed without error"),
+        ),
         "missing": UPDATES, "missing_note": "12 more that are no security updates.", "findings": FINDINGS,
         "findings_note": "", "timeline": TIMELINE, "deploy_href": "/rollouts/new?filter=id:ep_01",
         "software": (SoftwareRow("libssl3", "3.0.15-1~deb12u1", "amd64", "openssl", "Debian-Security", "ii"),

@@ -283,6 +283,9 @@ PREVIEW: Final = Preview(
 DEPLOYMENTS: Final = {
     "blank": NewDeploymentView(DeploymentForm(), SELECTIONS, (Choice("standard", "Standard", "3 rings", True),), None),
     "preview": NewDeploymentView(DeploymentForm(filter="os:debian"), SELECTIONS, (), PREVIEW),
+    "across distributions": NewDeploymentView(
+        DeploymentForm(across=True), SELECTIONS, (), replace(PREVIEW, across="debian:12, fedora:40"),
+    ),
     "nothing to do": NewDeploymentView(
         DeploymentForm(), SELECTIONS, (), Preview(0, 0, (), (), 0, (), 0, PREVIEW.skipped, 0, (), "", "No endpoint that may patch misses such an update."),
     ),

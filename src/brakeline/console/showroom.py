@@ -232,6 +232,7 @@ class Showroom(Screens):
 
     async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView:
         state = "unknown key" if form.filter.startswith("oss:") else "preview" if ask else "blank"
+        state = "across distributions" if state == "preview" and form.across else state
         selections = tuple(replace(s, chosen=s.value == form.selection) for s in samples_change.SELECTIONS)
         blank = samples_change.DEPLOYMENTS["blank"]
         return replace(samples_change.DEPLOYMENTS[state], form=form, selections=selections, policies=blank.policies)

@@ -80,6 +80,7 @@ class Preview:
     empty_reason: str = ""  # why nothing would happen
     digest: str = ""  # of the pinned updates, where the service gives one
     pace: PaceView | None = None
+    across: str = ""  # "debian:12, fedora:40": the distributions that it goes over, "" = one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class DeploymentForm:
     names: str = ""
     policy: str = ""
     pace_reason: str = ""
+    across: bool = False  # over several distributions
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ class Facts:
     machine_class: str = "server"  # server | desktop | laptop: the brake's strata
     agent_version: str = ""
     package_manager: str = "apt"
+    package_manager_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,11 +59,12 @@ class PolicyBody:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`selection`: security | all | names | cve; `names` for the last two."""
+    """`selection`: security | all | names | cve; `names` for the last two. `across`: over several distributions."""
 
     filter: str = ""
     selection: str = "security"
     names: tuple[str, ...] = ()
+    across: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class NewDeployment:
     pace: str = BY_RISK  # risk = as the preview suggests | careful | fast | emergency | rehearsal
     pace_reason: str = ""  # why, where it is not the suggested one
     policy: dict[str, Any] | None = None  # one of one's own instead, as `rollout.model.Policy`
+    across: bool = False  # over every distribution that has something to do, each endpoint with its own versions
 
 
 def rendered(preview: Preview) -> dict[str, Any]:
@@ -144,7 +146,7 @@ async def settings(endpoint_id: str, who: Who, remediation: Remediation) -> dict
 @router.post("/deployments/preview")
 async def preview(body: Wanted, who: Who, remediation: Remediation) -> dict[str, Any]:
     """What would be updated where, who is left out, which findings close. Changes nothing."""
-    return rendered(await remediation.preview(who, body.filter, body.selection, body.names))
+    return rendered(await remediation.preview(who, body.filter, body.selection, body.names, across=body.across))
 
 
 @router.post("/deployments", status_code=201, response_model=None, responses=WAITS)
@@ -159,6 +161,7 @@ async def create(
     made = await remediation.create(
         who, body.filter, body.selection, body.names, title=body.title, expect_count=body.expect_count,
         digest=body.digest, pace=body.pace, pace_reason=body.pace_reason, policy=policy, start=body.start,
+        across=body.across,
     )  # fmt: skip
     waits = await remediation.waiting(who, made) if body.start else None
     plain: dict[str, Any] = to_plain(made)

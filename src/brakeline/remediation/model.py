@@ -92,6 +92,7 @@ class Situation:
     pending: tuple[PendingUpdate, ...]
     blocked: tuple[str, str] | None = None
     wanted: frozenset[str] = frozenset()  # packages that close the asked CVEs here, for Selection.CVE
+    manager: str = "apt"  # of its system: how its versions are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ class Plan:
     targets: tuple[Target, ...]
     skipped: tuple[Skipped, ...]
     digest: str
-    release: str = ""
+    release: str = ""  # of several, all of them
+    across: bool = False  # over several distributions: each endpoint has the pins of its own
 
 
 @dataclass(frozen=True, slots=True)

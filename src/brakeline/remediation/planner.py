@@ -4,35 +4,42 @@ A rollout carries one version a package, so that every endpoint's evidence is ab
 on offer the newest is pinned; an endpoint that offers another one is left out of that package with the reason. One
 release at a time for the same reason: the one that most endpoints with something to do have. And one package manager
 at a time, because one transaction is one manager's.
+
+Asked to go `across`, it takes every release that has something to do: each has pins of its own, and an endpoint gets
+those of its release and no others. Versions are compared as their own package manager does.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from brakeline.core.debversion import BadVersion, deb_key
+from brakeline.advisories.versions import ORDERS
+from brakeline.core.debversion import BadVersion
 from brakeline.protocol.managers import BESIDE, SYSTEM, asked_of
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 from brakeline.remediation.model import PinnedUpdate, Plan, Selection, Situation, Skipped, Target
 
 INSTALLABLE = frozenset((UpdateState.AVAILABLE, UpdateState.NEEDS_NEW))
+ORDER_OF = {"apt": "deb", "dnf": "rpm", "zypper": "rpm", "pacman": "alpm"}  # of a system's manager
+Pins = dict[str, str]  # package -> version
 LEFT_OUT_SHOWN = 20  # reasons told per endpoint
 TITLE_NAMES = 3
 TITLE_NAME_CHARS = 26  # of one name, so that the count at the end is never cut off
 
 
 def plan(situations: Sequence[Situation], selection: Selection, names: frozenset[str] = frozenset(),
-         quarantined: frozenset[tuple[str, str]] = frozenset()) -> Plan:  # fmt: skip
+         quarantined: frozenset[tuple[str, str]] = frozenset(), *, across: bool = False) -> Plan:  # fmt: skip
     """The pins of a deployment over these endpoints (all that match its filter). No quarantined version is pinned."""
     skipped = [_skip(s, *s.blocked) for s in situations if s.blocked]
     rest = [s for s in situations if not s.blocked]
     chosen = {s.endpoint_id: _without(_chosen(s, selection, names), quarantined) for s in rest}
     chosen = _of_one_manager(chosen)
-    release = _main_release(s for s in rest if _installable(chosen[s.endpoint_id]))
-    pins = _pins(u for s in rest if s.release == release for u in _installable(chosen[s.endpoint_id]))
+    able = [s for s in rest if _installable(chosen[s.endpoint_id])]
+    release = _main_release(able)
+    pins = _pins_by_release(able if across else [s for s in able if s.release == release], chosen)
     targets = []
     for situation in rest:
         found = _target(situation, chosen[situation.endpoint_id], pins, release, selection)
@@ -40,10 +47,13 @@ def plan(situations: Sequence[Situation], selection: Selection, names: frozenset
             targets.append(found)
         else:
             skipped.append(found)
-    counts = Counter(name for target in targets for name in target.updates)
-    security = {u.name for updates in chosen.values() for u in updates if u.security}
-    updates = tuple(PinnedUpdate(name, pins[name], count, name in security) for name, count in sorted(counts.items()))
-    return Plan(updates, tuple(targets), tuple(skipped), digest(targets), release)
+    counts = Counter(pin for target in targets for pin in target.updates.items())
+    security = {(u.name, u.candidate) for updates in chosen.values() for u in updates if u.security}
+    updates = tuple(PinnedUpdate(*pin, count, pin in security) for pin, count in sorted(counts.items()))
+    there = {s.endpoint_id: s.release for s in rest}
+    reached = sorted({there[t.endpoint_id] for t in targets})
+    release = ", ".join(reached) if len(reached) > 1 else release
+    return Plan(updates, tuple(targets), tuple(skipped), digest(targets), release, len(reached) > 1)
 
 
 def default_title(selection: Selection, names: Sequence[str], count: int) -> str:
@@ -101,30 +111,44 @@ def _main_release(situations: Iterable[Situation]) -> str:
     return max(counts, key=lambda release: (counts[release], release), default="")
 
 
-def _pins(updates: Iterable[PendingUpdate]) -> dict[str, str]:
-    pins: dict[str, str] = {}
-    for update in updates:
-        if update.name not in pins or _key(update.candidate) > _key(pins[update.name]):
-            pins[update.name] = update.candidate
-    return pins
+def _pins_by_release(situations: Iterable[Situation], chosen: dict[str, list[PendingUpdate]]) -> dict[str, Pins]:
+    """Of each release the newest version of each package that is on offer there."""
+    found: dict[str, Pins] = {}
+    for s in situations:
+        pins = found.setdefault(s.release, {})
+        for u in _installable(chosen[s.endpoint_id]):
+            if u.name not in pins or newer(s.manager, u.name, u.candidate, pins[u.name]):
+                pins[u.name] = u.candidate
+    return found
 
 
-def _key(version: str) -> bytes:
+def newer(manager: str, name: str, version: str, than: str) -> bool:
+    """As the package's own manager says; what nobody understands is never the newest, and pins nothing for others."""
+    order = ORDERS[asked_of(name) if asked_of(name) in ORDERS else ORDER_OF.get(manager, "deb")]
     try:
-        return deb_key(version)
+        return order(version, than) > 0
     except BadVersion:
-        return b""  # never the newest: a version that nobody understands pins nothing for others
+        return _understood(order, version) and not _understood(order, than)
+
+
+def _understood(order: Callable[[str, str], int], version: str) -> bool:
+    try:
+        order(version, version)
+    except BadVersion:
+        return False
+    return True
 
 
 def _target(
-    situation: Situation, chosen: list[PendingUpdate], pins: dict[str, str], release: str, selection: Selection
+    situation: Situation, chosen: list[PendingUpdate], by_release: dict[str, Pins], release: str, selection: Selection
 ) -> Target | Skipped:
-    installable = _installable(chosen)
+    installable, pins = _installable(chosen), by_release.get(situation.release, {})
     if not chosen:
         kind = {"security": "no security update", "all": "no update"}.get(selection.value, "none of these updates")
         return _skip(situation, "nothing_pending", f"{kind} is pending")
-    if installable and situation.release != release:
-        return _skip(situation, "other_release", f"runs {situation.release}, this is for {release}: deploy separately")
+    if installable and situation.release not in by_release:
+        text = f"runs {situation.release}, this is for {release}: deploy separately, or across distributions"
+        return _skip(situation, "other_release", text)
     left_out = [f"{u.name}: {u.reason or u.state.value.replace('_', ' ')}" for u in chosen if u not in installable]
     left_out += [
         f"{u.name}: offers {u.candidate}, not {pins[u.name]} (are its package lists old?)"

@@ -66,9 +66,13 @@ class RemediationService(SettingsUse):
             return None
 
     async def preview(
-        self, principal: Principal, filter_text: str, selection: str = "security", names: Sequence[str] = ()
-    ) -> Preview:
-        """What would be updated where, who is left out, and which findings close. Changes nothing."""
+        self, principal: Principal, filter_text: str, selection: str = "security", names: Sequence[str] = (), *,
+        across: bool = False,
+    ) -> Preview:  # fmt: skip
+        """What would be updated where, who is left out, and which findings close. Changes nothing.
+
+        `across`: over every distribution that has something to do, each endpoint with its own one's versions.
+        """
         principal.require("rollout.read")
         chosen, asked = _selection(selection, names)
         text = render(parse(filter_text))
@@ -77,9 +81,8 @@ class RemediationService(SettingsUse):
         endpoint_ids = await self._fleet.matching(principal.tenant_id, text)
         situations = await self._situations(principal, endpoint_ids, asked if chosen is Selection.CVE else ())
         quarantined = await self._rollouts.quarantined(principal)
-        planned = plan(
-            situations, chosen, frozenset(asked), frozenset((q.pin.name, q.pin.version) for q in quarantined)
-        )  # fmt: skip
+        without = frozenset((q.pin.name, q.pin.version) for q in quarantined)
+        planned = plan(situations, chosen, frozenset(asked), without, across=across)
         closing = await self._exposure.closing(
             principal.tenant_id, {target.endpoint_id: target.updates for target in planned.targets}
         )
@@ -89,7 +92,7 @@ class RemediationService(SettingsUse):
     async def create(
         self, principal: Principal, filter_text: str, selection: str = "security", names: Sequence[str] = (), *,
         title: str = "", expect_count: int | None = None, digest: str = "", pace: str = BY_RISK, pace_reason: str = "",
-        policy: RolloutPolicy | None = None, start: bool = False,
+        policy: RolloutPolicy | None = None, start: bool = False, across: bool = False,
     ) -> Deployment:  # fmt: skip
         """Make the rollout of what `preview` shows now. Raises CountMoved when it is not what was seen.
 
@@ -99,7 +102,7 @@ class RemediationService(SettingsUse):
         principal.require("rollout.create")
         if start:
             self._rollouts.refuse_if_frozen(principal.tenant_id)
-        seen = await self.preview(principal, filter_text, selection, names)
+        seen = await self.preview(principal, filter_text, selection, names, across=across)
         _unmoved(seen, expect_count, digest)
         title = title.strip()[:TITLE_CHARS_MAX] or default_title(seen.selection, seen.names, seen.count)
         change, targets = _change(seen.plan, seen.closing, title), seen.plan.targets
@@ -107,7 +110,7 @@ class RemediationService(SettingsUse):
         rings = policy if chosen is None else policy_for(len(targets), chosen.pace)
         assert rings is not None
         rollout_id = await self._rollouts.create(
-            principal, title, change, rings, [t.endpoint_id for t in targets], chosen=chosen
+            principal, title, change, rings, [t.endpoint_id for t in targets], chosen=chosen, pins=_pins(seen.plan)
         )  # fmt: skip
         made = Deployment(
             id=self._ids.new("de"), rollout_id=rollout_id, title=title, filter=seen.filter, selection=seen.selection,
@@ -160,7 +163,7 @@ class RemediationService(SettingsUse):
             facts = {
                 "rollout": made.rollout_id, "title": made.title, "filter": made.filter,
                 "selection": made.selection.value, "names": list(made.names), "endpoints": made.endpoints,
-                "updates": len(made.updates), "digest": made.digest,
+                "updates": len(made.updates), "digest": made.digest, "release": planned.release,
             }  # fmt: skip
             await audit.append(conn, self._clock, principal, "deployment.create", made.id, None, facts)
 
@@ -184,13 +187,21 @@ class RemediationService(SettingsUse):
             blocked = ("unhealthy", "its package manager is broken: " + "; ".join(detail.health.problems[:2]))
         wanted = await self._exposure.packages_closing(principal.tenant_id, endpoint_id, cves) if cves else frozenset()
         return Situation(
-            endpoint_id, detail.summary.hostname, detail.summary.region, release_of(detail), pending, blocked, wanted
-        )
+            endpoint_id, detail.summary.hostname, detail.summary.region, release_of(detail), pending, blocked, wanted,
+            detail.facts.package_manager,
+        )  # fmt: skip
 
 
 def _change(planned: Plan, closing: Closing, title: str = "") -> Change:
     pins = tuple(Pin(update.name, update.version) for update in planned.updates)
     return Change(pins, exploited=bool(closing.kev), title=title)
+
+
+def _pins(planned: Plan) -> dict[str, tuple[Pin, ...]] | None:
+    """Whose pins are which, where a plan goes over several distributions; None = all are everybody's."""
+    if not planned.across:
+        return None
+    return {t.endpoint_id: tuple(Pin(*u) for u in sorted(t.updates.items())) for t in planned.targets}
 
 
 def _risk(closing: Closing) -> Risk:

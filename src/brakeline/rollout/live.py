@@ -64,13 +64,19 @@ class LiveRollout:
         change, generation = self.row.change, self.row.resumed_generation + 1
         if change.takes_back:  # no updates: an agent that does not know of ways back finds nothing to do
             return Candidate(self.row.rollout_id, generation, (), change.conffile_policy, undoes=change.undoes)
-        updates = tuple(UpdateRef(p.name, p.version) for p in change.updates)
+        updates = self.updates(endpoint_id)
         if change.is_drill:
             return Candidate(self.row.rollout_id, generation, updates, drill=DrillOrder())
         return Candidate(
             self.row.rollout_id, generation, updates, change.conffile_policy, change.release,
             without=() if change.release else self.without, settings=self.targets[endpoint_id].settings,
         )  # fmt: skip
+
+    def updates(self, endpoint_id: str) -> tuple[UpdateRef, ...]:
+        """What of the change is this endpoint's: all of it, or what its distribution has of it."""
+        target = self.targets.get(endpoint_id)
+        pins = target.pins if target is not None and target.pins else self.row.change.updates
+        return tuple(UpdateRef(p.name, p.version) for p in pins)
 
     def takes(self, endpoint_id: str, *, launched: bool, settled: bool, bounded: bool, drills: bool) -> bool:
         """Whether an agent may hear of it: one without a launcher takes no release, an old one no settings or drill,

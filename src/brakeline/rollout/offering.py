@@ -33,7 +33,6 @@ from brakeline.protocol.messages import (
     Settings,
     SignedOrder,
     TransactionResult,
-    UpdateRef,
 )
 from brakeline.rollout import arms, budget, evidence, restart_change, restart_offering, restarts
 from brakeline.rollout.budget import Refusal
@@ -379,7 +378,7 @@ class Offering:
             rollout_id=row.rollout_id,
             generation=row.blueprint.generation,
             transaction_digest=ready.transaction.digest,
-            updates=tuple(UpdateRef(p.name, p.version) for p in row.change.updates),
+            updates=live.updates(identity.endpoint_id),
             undoes=row.change.undoes,
             issued_ms=now_ms,
             expires_ms=now_ms + row.policy.offer_lifetime_s * 1000,

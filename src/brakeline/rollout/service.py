@@ -29,7 +29,7 @@ from brakeline.rollout.following import WHO
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits
-from brakeline.rollout.model import Change, Phase, Policy, Progress, Report, Subject, Wish
+from brakeline.rollout.model import Change, Phase, Pin, Policy, Progress, Report, Subject, Wish
 from brakeline.rollout.pace import Chosen
 from brakeline.rollout.reading import PAGE, Reading, SecondPerson
 from brakeline.rollout.situation import Situation
@@ -126,12 +126,14 @@ class RolloutService(Reading):
     async def create(self, principal: Principal, title: str, change: Change, policy: Policy,
                      endpoint_ids: Sequence[str], *, first: frozenset[str] = frozenset(),
                      left_out: Sequence[Exposed] = (), settings: Mapping[str, Settings] | None = None,
-                     chosen: Chosen | None = None, salt: bytes = b"") -> str:  # fmt: skip
+                     chosen: Chosen | None = None, salt: bytes = b"",
+                     pins: Mapping[str, tuple[Pin, ...]] | None = None) -> str:  # fmt: skip
         """A draft for exactly these endpoints; its id. `Invalid` says what does not make sense.
 
         Of a rollback: who comes `first`, and who was reached by the update and has no way back. `settings`: what each
         of them would run by, for a change of kind "settings". `chosen`: the pace behind the policy, where somebody was
-        advised; it is shown and audited. `salt`: of a release that a conductor leads, which drew it.
+        advised; it is shown and audited. `pins`: which of the change's are whose, where it goes over several
+        distributions. `salt`: of a release that a conductor leads, which drew it.
         """
         principal.require("rollout.create")
         _check(title, change, policy)
@@ -145,7 +147,12 @@ class RolloutService(Reading):
             )
         now_ms, rollout_id = self.clock.now_ms(), self.ids.new("ro")
         salt = salt or os.urandom(32)
-        targets = [replace(_target(e, salt, change, first), settings=(settings or {}).get(e.id)) for e in found]
+        targets = [
+            replace(
+                _target(e, salt, change, first), settings=(settings or {}).get(e.id), pins=(pins or {}).get(e.id, ())
+            )
+            for e in found
+        ]
         values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
         row = RolloutRow(
             rollout_id, title, change, policy, salt, tuple(values), now_ms, principal.name, Wish.DRAFT,

@@ -111,7 +111,7 @@ class Served:
         self.helper = serving.Helper(
             Config("https://h", "", ENDPOINT, CELL.public_key().public_bytes_raw().hex()),
             self.transactions, NoProvider, uids, threading.Lock(), threading.Lock(), RULES,  # type: ignore[arg-type]
-            refusals=lambda: refusals.count(self.state, directory, "boot", directory / "root"),
+            system="apt", refusals=lambda: refusals.count(self.state, directory, "boot", directory / "root"),
         )  # fmt: skip
         self.path = directory / "s"
         listener = socket.socket(socket.AF_UNIX)

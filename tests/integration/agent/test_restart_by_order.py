@@ -77,7 +77,7 @@ def client(tmp_path: Path, fake: Fake) -> Iterator[HelperClient]:
     helper = serving.Helper(
         Config("https://x", "", ENDPOINT, CELL.public_key().public_bytes_raw().hex()),
         Transactions(tmp_path / "helper", NeverStarts()), no_provider, frozenset({os.getuid()}), threading.Lock(),
-        threading.Lock(), reboots=Reboots(tmp_path / "helper", 2, fake.machine()),
+        threading.Lock(), system="apt", reboots=Reboots(tmp_path / "helper", 2, fake.machine()),
     )  # fmt: skip
     path = tmp_path / "helper.sock"
     listener = serving._listen(path, "nobody-of-this-name")

@@ -106,7 +106,7 @@ class RealFleet(SmallFleet):
             config = Config("https://h", "", twin.identity.endpoint_id, self.cell.public_hex)
             helper = serving.Helper(
                 config, Transactions(state, Runner(state, endpoint)), lambda e=endpoint: e.provider, frozenset({0}),
-                threading.Lock(), threading.Lock(),
+                threading.Lock(), threading.Lock(), system="apt",
             )  # fmt: skip
             self.real[twin.hostname] = Real(endpoint, helper)
 

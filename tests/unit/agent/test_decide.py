@@ -142,6 +142,20 @@ def test_first_a_secret_then_a_check_in_then_a_scan() -> None:
     assert story.the(model.StartScan) == model.StartScan(0, 1)
 
 
+def test_health_is_looked_at_between_two_polls_however_short_the_interval() -> None:
+    """A poll that stood open for the whole interval ends; the next begins at a tick, which brings health with it."""
+    short = replace(PATCH, check_in_interval_s=2)
+    story = idle(settings=short)
+    story.reply(settings=short)
+    story.passes(1.2)
+    story.the(model.DoCheckIn)
+    began_s, story.now_s = story.now_s, story.now_s + 2
+    story.happens(model.CheckedIn, began_s, None, '"e"')
+    assert story.none(model.DoCheckIn)
+    story.passes(0.1)
+    story.the(model.DoCheckIn)
+
+
 def test_being_heard_comes_before_scanning() -> None:
     assert begun().secret().none(model.StartScan)
 

@@ -87,7 +87,7 @@ def helper(local: Settings | None, problem: str = "", minute: int = 0) -> tuple[
     ledger, config = Ledger(), Config("https://x", "", ME.endpoint_id, ME.cell_key)
     provider = FakeProvider(ManualClock())
     made = Helper(config, ledger, lambda: provider, frozenset({0}), threading.Lock(), threading.Lock(),  # type: ignore[arg-type]
-                  local=LocalLimits(local, problem=problem), local_minute=lambda: minute)  # fmt: skip
+                  system="apt", local=LocalLimits(local, problem=problem), local_minute=lambda: minute)  # fmt: skip
     return made, ledger, provider
 
 

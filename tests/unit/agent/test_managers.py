@@ -211,5 +211,5 @@ def test_the_root_helper_takes_a_label_and_nothing_else_in_its_place() -> None:
     def acted(architecture: str) -> Transaction:
         return make_transaction([Action(ActionKind.UPGRADE, "tool", architecture, "1.0", "1.1")])
 
-    assert orders.unsafe(acted(LABEL)) is None
-    assert all(orders.unsafe(acted(bad)) is not None for bad in ("pypi-../..", "pypi-a b", "pypi-A", "--pypi"))
+    assert orders.unsafe(acted(LABEL), "apt") is None
+    assert all(orders.unsafe(acted(bad), "apt") is not None for bad in ("pypi-../..", "pypi-a b", "pypi-A", "--pypi"))

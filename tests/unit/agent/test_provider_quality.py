@@ -24,3 +24,4 @@ def test_what_shows_it_exists(where: str) -> None:
 
 def test_a_missing_criterion_keeps_a_provider_below() -> None:
     assert (level_of("apt"), level_of("pip"), level_of("nobody")) == ("gold", "gold", "none")
+    assert {level_of(name) for name in ("dnf", "zypper", "pacman")} == {"silver"}  # no disk that fills up in the middle

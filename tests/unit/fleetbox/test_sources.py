@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tools.fleetbox import enrol
 from tools.fleetbox.fleet import Wish, checked, plan
+from tools.fleetbox.rootfs import Layers
 from tools.fleetbox.settings import FleetError, Place, place
 from tools.fleetbox.sources import Source, choose, read_deb822, read_one_line, read_sources
 from tools.fleetbox.state import EndpointState, FleetState, load, save
@@ -78,7 +79,7 @@ def test_a_missing_security_suite_is_said() -> None:
 
 
 def test_endpoints_are_dealt_to_regions_in_turn() -> None:
-    planned = plan(Wish(5, ("eu", "us"), None), ("/upper", "/lower"))
+    planned = plan(Wish(5, ("eu", "us"), None), Layers(("/upper", "/lower"), 0.0))
     assert list(planned) == ["eu1", "eu2", "eu3", "us1", "us2"]
     assert planned["us2"].address == "10.91.2.11"
     assert planned["us2"].gateway == "10.91.2.1"
@@ -111,3 +112,13 @@ def test_only_the_address_of_the_one_liner_changes() -> None:
     assert changed == line.replace("127.0.0.1", "10.91.1.1")
     with pytest.raises(FleetError):
         enrol.with_address("sh install", "10.91.1.1", 8443)
+
+
+def test_package_managers_are_dealt_in_turn_each_with_its_layer() -> None:
+    layers = Layers(("/lists", "/base"), 0.0, "", {"dnf": "/dnf", "zypper": "/zypper", "pacman": "/pacman"})
+    planned = plan(Wish(8, ("eu", "us"), None, managers="mixed"), layers)
+    assert sorted(one.manager for one in planned.values()) == ["apt"] * 4 + ["dnf"] * 2 + ["pacman", "zypper"]
+    assert {one.layers for one in planned.values() if one.manager == "apt"} == {("/lists", "/base")}
+    assert {one.layers for one in planned.values() if one.manager == "dnf"} == {("/dnf", "/lists", "/base")}
+    with pytest.raises(FleetError, match="brew"):
+        plan(Wish(2, ("eu",), None, managers="apt,brew"), layers)

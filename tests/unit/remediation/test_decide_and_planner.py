@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -125,6 +126,55 @@ def test_one_release_at_a_time() -> None:
         ["2"],
         {"c": "other_release"},
     )
+
+
+def fedora(host: str, *updates: PendingUpdate) -> Situation:
+    return replace(situation(host, *updates, release="fedora:40"), manager="dnf")
+
+
+def test_across_distributions_each_endpoint_gets_its_own_ones_versions() -> None:
+    endpoints = [
+        situation("a", pending("curl", "8.5.0-2"), pending("dpkg", "2")),
+        situation("b", pending("curl", "8.5.0-2")),
+        fedora("c", pending("curl", "8.9.1-2.fc40"), pending("NetworkManager", "1:1.44-2.fc40")),
+        fedora("d", pending("curl", "8.6.0-1.fc40")),
+    ]
+    planned = plan(endpoints, Selection.ALL, across=True)
+    assert {t.hostname: t.updates for t in planned.targets} == {
+        "a": {"curl": "8.5.0-2", "dpkg": "2"},
+        "b": {"curl": "8.5.0-2"},
+        "c": {"curl": "8.9.1-2.fc40", "NetworkManager": "1:1.44-2.fc40"},
+    }
+    assert [(u.name, u.version, u.endpoints) for u in planned.updates if u.name == "curl"] == [
+        ("curl", "8.5.0-2", 2),
+        ("curl", "8.9.1-2.fc40", 1),
+    ]
+    assert (planned.across, planned.release) == (True, "debian:12, fedora:40")
+    assert left_out(planned) == {"d": "other_version"}  # one version a package and distribution, as ever
+    assert not plan(endpoints[:2], Selection.ALL, across=True).across
+
+
+@pytest.mark.parametrize(
+    ("manager", "name", "newer", "older"),
+    [
+        ("apt", "p", "1.0", "1.0~rc1"),
+        ("dnf", "p", "1.0^git1-1", "1.0-1"),  # after it, as rpm has it; Debian knows no ^
+        ("zypper", "p", "1:1.0-1", "2.0-1"),
+        ("dnf", "p", "1.0-1", "1.0~rc1-1"),
+        ("pacman", "p", "1.0-2", "1.0-1"),
+        ("apt", "black:pypi-black", "1.0", "1.0rc1"),  # PEP 440, on an endpoint of apt
+    ],
+)
+def test_versions_are_compared_as_their_own_manager_does(manager: str, name: str, newer: str, older: str) -> None:
+    for order in ((newer, older), (older, newer)):
+        endpoints = [replace(situation(v, pending(name, v)), manager=manager) for v in order]
+        assert [u.version for u in plan(endpoints, Selection.ALL).updates] == [newer]
+
+
+def test_what_nobody_understands_is_never_the_newest() -> None:
+    for order in (("1.0-1", "a b"), ("a b", "1.0-1")):
+        endpoints = [replace(situation(v, pending("p", v)), manager="dnf") for v in order]
+        assert [u.version for u in plan(endpoints, Selection.ALL).updates] == ["1.0-1"]
 
 
 @pytest.mark.parametrize("state", ["held", "kept_back", "phased", "needs_removal"])

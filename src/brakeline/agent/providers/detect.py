@@ -1,7 +1,7 @@
 """Which package managers this endpoint has, cheaply, and the provider of each, imported only when it is made.
 
-A handful of directory reads decide (`python_sites`, `npm_sites`): no manager is started to find out whether it is
-there.
+A handful of names and directory reads decide (`system_manager`, `python_sites`, `npm_sites`): no manager is started to
+find out whether it is there. Every import is late: the agent loads the managers that this system has.
 """
 
 from __future__ import annotations
@@ -9,15 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from brakeline.agent import facts, system_manager
 from brakeline.agent.npm_sites import npm_folders
 from brakeline.agent.providers.host import Manager, Managers
-from brakeline.agent.providers.model import Known
+from brakeline.agent.providers.model import Known, Provider
 from brakeline.agent.python_sites import python_sites
 from brakeline.core.clock import Clock
+from brakeline.core.errors import Fault
 from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.managers import SYSTEM
 
 FLATPAK = "/var/lib/flatpak/repo/config"  # there once anything has been added to the system-wide installation
+
+
+class NoManager(Fault):
+    """This system's packages cannot be looked at."""
+
+    code = "no-manager"
+
+
+def system_name(root: Path = Path("/")) -> str:
+    """The system's manager; `NoManager` says why there is none that could be driven."""
+    found = system_manager.here(facts.os_release(root), root)
+    if isinstance(found, system_manager.Unknown):
+        raise NoManager(found.reason)
+    return found
 
 
 def managers(
@@ -28,10 +44,8 @@ def managers(
     known: Known = tuple,
 ) -> Managers:
     """Every manager of this endpoint, the system's first. `state_dir` is root's."""
-    from brakeline.agent.providers.apt import AptProvider
-
     work, back = str(state_dir / "tx"), str(state_dir / "back")
-    found = [Manager(SYSTEM, AptProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back))]
+    found = [Manager(SYSTEM, _system(system_name(), clock, work, stopping, rules, back))]
     if next(python_sites(Path("/")), None) is not None:
         from brakeline.agent.providers.pip import PipProvider
 
@@ -48,3 +62,21 @@ def managers(
         flatpak = FlatpakProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-flatpak")
         found.append(Manager("flatpak", flatpak))
     return Managers(tuple(found), known)
+
+
+def _system(name: str, clock: Clock, work: str, stopping: Callable[[], bool], rules: Rules, back: str) -> Provider:
+    if name == "dnf":
+        from brakeline.agent.providers.dnf import DnfProvider
+
+        return DnfProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
+    if name == "zypper":
+        from brakeline.agent.providers.zypper import ZypperProvider
+
+        return ZypperProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
+    if name == "pacman":
+        from brakeline.agent.providers.pacman import PacmanProvider
+
+        return PacmanProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
+    from brakeline.agent.providers.apt import AptProvider
+
+    return AptProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)

@@ -110,6 +110,7 @@ class Order:
     taken_back: tuple[UpdateRef, ...] = ()  # versions that nothing but an order may bring back
 
 
+WAS_TAKEN_BACK = "Taken back on this endpoint: an order for it, or a newer version, brings the package again."
 Known = Callable[[], tuple[Package, ...]]  # the packages that the cell has acknowledged last
 
 

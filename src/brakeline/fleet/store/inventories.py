@@ -83,9 +83,10 @@ async def _write_facts(conn: Connection, endpoint_id: str, facts: Facts) -> None
     await conn.execute(
         "UPDATE brakeline.endpoint SET hostname = $2, os_id = $3, os_version = $4, os_name = $5, kernel = $6,"
         " architecture = $7, machine_class = $8, package_manager = $9,"
+        " package_manager_version = $11,"
         " agent_version = CASE WHEN $10 = '' THEN agent_version ELSE $10 END WHERE endpoint_id = $1",
         endpoint_id, f.hostname, f.os_id, f.os_version, f.os_name, f.kernel, f.architecture, f.machine_class,
-        f.package_manager, f.agent_version,
+        f.package_manager, f.agent_version, f.package_manager_version,
     )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ async def endpoint(conn: Connection, endpoint_id: str) -> EndpointDetail | None:
     key = await conn.fetchrow("SELECT public_key FROM brakeline.endpoint_identity($1)", endpoint_id)
     assert key is not None, "every endpoint has a key"
     facts = Facts(r["hostname"], r["os_id"], r["os_version"], r["os_name"], r["kernel"], r["architecture"],
-                  r["machine_class"], r["agent_now"], r["package_manager"])  # fmt: skip
+                  r["machine_class"], r["agent_now"], r["package_manager"], r["package_manager_version"])  # fmt: skip
     known = r["reboot"] not in (None, "{}")
     return EndpointDetail(
         _summary(r), facts, bytes(key["public_key"]).hex(), r["state_reason"],

@@ -11,7 +11,7 @@ from brakeline.fleet.model import Readings
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Harms, Settings
-from brakeline.rollout.model import Arm, Gate, Progress, Subject, TickState
+from brakeline.rollout.model import Arm, Gate, Pin, Progress, Subject, TickState
 from brakeline.rollout.store.rollouts import at, ms
 
 
@@ -28,6 +28,7 @@ class Target:
     blocked_code: str = ""
     blocked_reason: str = ""
     settings: Settings | None = None  # of a rollout of settings: what this endpoint would run by
+    pins: tuple[Pin, ...] = ()  # which of the change's are this endpoint's; () = all of them
 
 
 async def treated_ring(conn: Connection, endpoint_id: str, since_ms: int) -> int | None:
@@ -54,10 +55,11 @@ class SubjectRow:
 async def add_targets(conn: Connection, tenant_id: str, rollout_id: str, targets: Iterable[Target]) -> None:
     await conn.executemany(  # COPY does not work through row-level security
         """INSERT INTO brakeline.rollout_target
-             (tenant_id, rollout_id, endpoint_id, hostname, region, machine_class, attributes, u, settings)
-           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)""",
+             (tenant_id, rollout_id, endpoint_id, hostname, region, machine_class, attributes, u, settings, pins)
+           VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)""",
         [(tenant_id, rollout_id, t.endpoint_id, t.hostname, t.region, t.machine_class, list(t.attributes), t.u,
-          encode(t.settings).decode() if t.settings else "") for t in targets],
+          encode(t.settings).decode() if t.settings else "", "\n".join(f"{p.name} {p.version}" for p in t.pins))
+         for t in targets],
     )  # fmt: skip
 
 
@@ -70,11 +72,15 @@ async def targets(conn: Connection, rollout_id: str) -> list[Target]:
 def as_target(r: Any) -> Target:
     """A row of `rollout_target`."""
     return Target(r["endpoint_id"], r["hostname"], r["region"], r["machine_class"], tuple(r["attributes"]), r["u"],
-                  r["blocked_code"], r["blocked_reason"], _settings(r["settings"]))  # fmt: skip
+                  r["blocked_code"], r["blocked_reason"], _settings(r["settings"]), _pins(r["pins"]))  # fmt: skip
 
 
 def _settings(text: str) -> Settings | None:
     return decode(Settings, text.encode()) if text else None
+
+
+def _pins(text: str) -> tuple[Pin, ...]:
+    return tuple(Pin(*line.split(" ")) for line in text.splitlines())
 
 
 async def count_targets(conn: Connection, rollout_id: str) -> int:

@@ -31,6 +31,7 @@ class Installed:
     several: bool = False  # versions of it lie beside each other: kernels
     installed_s: int = 0
     state: str = "ii"
+    module: str = ""  # label of the module that it was built in, where somebody asked for it
 
     @property
     def key(self) -> str:
@@ -57,6 +58,7 @@ def _installed(row: Mapping[str, Any]) -> Installed:
     return Installed(
         row["name"], row["arch"], row["version"], source or row["name"], version or row["version"],
         row["origin"] or row["vendor"], bool(row["several"]), int(row["installed_s"]),
+        module=str(row.get("module", "")),
     )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ def packages_of(installed: Iterable[Installed], held: frozenset[str]) -> tuple[P
     newest = {p.key: p for p in installed}  # they come in rising order
     return tuple(
         Package(p.name, p.architecture, p.version, p.source, p.source_version, "hi" if p.key in held else p.state,
-                p.origin, ECOSYSTEM)
+                p.origin, ECOSYSTEM, module=p.module)
         for p in newest.values()
     )  # fmt: skip
 

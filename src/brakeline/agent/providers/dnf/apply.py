@@ -25,9 +25,17 @@ from brakeline.agent.providers.dnf import plan as deciding
 from brakeline.agent.providers.dnf.answers import Installed, installed_of
 from brakeline.agent.providers.dnf.asking import Child, understood
 from brakeline.agent.providers.dnf.keep import RpmKeeper
+from brakeline.agent.providers.dnf.taken_back import TakenBack
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
-from brakeline.protocol.messages import Outcome, PackageManagerHealth, Transaction, TransactionResult, WayBack
+from brakeline.protocol.messages import (
+    Outcome,
+    PackageManagerHealth,
+    Transaction,
+    TransactionResult,
+    UpdateRef,
+    WayBack,
+)
 
 LOCK_BYTES: Final = 1024 * 1024  # what rpm's database may grow by, per transaction
 
@@ -98,6 +106,7 @@ class _Run:
         whole = self.applier.child.root == "/"  # another root has no processes of its own
         failed_before, stale_before = (services.failed(), {s.pid for s in services.stale()}) if whole else ((), set())
         self._go_on()
+        self._forbid(transaction)
         self.staging.remember_before(Remembered(p.name, p.architecture, p.version, "", "", p.state) for p in before)
         self.log("Installing.")
         ran = self._job("apply", lock_wait_s=max(5, self.order.bounds.lock_wait_s))
@@ -167,6 +176,16 @@ class _Run:
 
     def _changed_conffiles(self, transaction: Transaction) -> tuple[str, ...]:
         return changed_conffiles(self.applier.runner, self.applier.child.root, transaction)
+
+    def _forbid(self, transaction: Transaction) -> None:
+        """Before anything is changed: what is taken back stays away, what is ordered may come."""
+        taken = TakenBack(self.applier.runner, self.applier.child.root)
+        try:
+            taken.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
+            if self.order.taken_back and (less := taken.forbid(self.order.taken_back)):
+                self.log(less)
+        except OSError as e:
+            raise Stop("no_space", f"versionlock's list cannot be written: {e.strerror}.") from None
 
     # --- after ---
 

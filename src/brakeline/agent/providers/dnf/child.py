@@ -24,6 +24,11 @@ COMM = "brakeline-dnf"  # what this process calls itself: a time-out lets it rec
 ALONE_MAX = 12  # updates that are resolved one by one to say why they wait
 FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
 LOCKLIST = "etc/dnf/plugins/versionlock.list"
+TAKEN_BACK = "# Brakeline took this version back"  # begins the line above one of ours (`taken_back`)
+
+
+HELD = "Held on this endpoint by its owner (exclude or versionlock)."
+WAS_TAKEN_BACK = "Taken back on this endpoint: an order for it, or a newer version, brings the package again."
 
 
 class Refuse(Exception):
@@ -86,7 +91,7 @@ def configured(request: "dict[str, Any]") -> Any:
         conf.throttle = str(request["download_kib_s"]) + "k"
     if not request.get("new", True):
         conf.install_weak_deps = False
-    base.init_plugins()
+    base.init_plugins(disabled_glob=["versionlock"])  # its list is kept here, as this request needs it
     base.pre_configure_plugins()
     base.read_all_repos()
     base.configure_plugins()
@@ -103,15 +108,19 @@ def filled(request: "dict[str, Any]") -> Any:
         base.fill_sack_from_repos_in_cache(load_system_repo=True)
     except dnf.exceptions.RepoError as e:
         raise Refuse("lists_stale", "The metadata of a repository is not there: " + flat(e)) from None
-    lock_versions(base, request["root"])
+    lock_versions(base, request)
     return base
 
 
-def lock_versions(base: Any, root: str) -> None:
-    """What the owner has written into versionlock's list holds, whether dnf has that plugin or not."""
+def lock_versions(base: Any, request: "dict[str, Any]") -> None:
+    """What the owner has written into versionlock's list holds, whether dnf has that plugin or not; what was taken back
+    does too, unless this very request asks for it."""
+    asked = {(t[0], t[2]) for t in request.get("targets", ())} | {(a[0], a[3]) for a in request.get("actions", ())}
     hawkey, subject = library("hawkey"), library("dnf.subject")
     locked, excluded, names = base.sack.query().filter(empty=True), base.sack.query().filter(empty=True), []
-    for line in read_lines(os.path.join(root, LOCKLIST)):
+    lines, ours = read_locks(os.path.join(request["root"], LOCKLIST))
+    lines += [line for line, pair in ours.items() if pair not in asked]
+    for line in lines:
         forms = [hawkey.FORM_NEVRA, hawkey.FORM_NEVR, hawkey.FORM_NEV, hawkey.FORM_NA, hawkey.FORM_NAME]
         for nevra in subject.Subject(line.lstrip("!")).get_nevra_possibilities(forms=forms):
             found = nevra.to_query(base.sack)
@@ -129,12 +138,26 @@ def lock_versions(base: Any, root: str) -> None:
         base.sack.add_excludes(excluded)
 
 
-def read_lines(path: str) -> "list[str]":
+def read_locks(path: str) -> "tuple[list[str], dict[str, tuple[str, str]]]":
+    """Lines of the owner; lines of ours -> name and version."""
+    others: list[str] = []
+    ours: dict[str, tuple[str, str]] = {}
+    marked = False
     try:
         with open(path, encoding="utf-8") as f:
-            return [line.strip() for line in f if line.strip() and not line.startswith("#")]
+            text = f.read()
     except OSError:
-        return []
+        text = ""
+    for line in (raw.strip() for raw in text.splitlines()):
+        if line and not line.startswith("#"):
+            name, version, release = [*line[1:-2].rsplit("-", 2), "", ""][:3]
+            if marked and release and line.startswith("!"):
+                epoch, _, bare = version.rpartition(":")
+                ours[line] = (name, ("" if epoch in ("", "0") else epoch + ":") + bare + "-" + release)
+            else:
+                others.append(line)
+        marked = line.startswith(TAKEN_BACK)
+    return others, ours
 
 
 def flat(error: object) -> str:
@@ -172,6 +195,20 @@ def installed_rows(base: Any) -> "list[dict[str, Any]]":
     return rows
 
 
+def module_labels(root: str) -> "dict[tuple[str, str, str], str]":
+    """Label of each package that was built in a module, from rpm's records: dnf's library does not say it."""
+    rpm = library("rpm")
+    transaction = rpm.TransactionSet(root)
+    transaction.setVSFlags(rpm._RPMVSF_NOSIGNATURES | rpm._RPMVSF_NODIGESTS)
+    found = {}
+    for h in transaction.dbMatch():
+        label = h["modularitylabel"]
+        if label:
+            epoch = "" if not h["epoch"] else str(h["epoch"]) + ":"
+            found[(h["name"], h["arch"], epoch + h["version"] + "-" + h["release"])] = label
+    return found
+
+
 def newest(packages: Any) -> "dict[tuple[str, str], Any]":
     best: dict[tuple[str, str], Any] = {}
     for p in packages:
@@ -187,9 +224,13 @@ def look(request: "dict[str, Any]") -> "dict[str, Any]":
     except Refuse as e:
         base, lists = configured(request), e.reason
         base.fill_sack(load_system_repo=True, load_available_repos=False)
-    answer = {"installed": installed_rows(base), "pending": [], "lists_problem": lists}
+    rows: list[dict[str, Any]] = installed_rows(base)
+    answer: dict[str, Any] = {"installed": rows, "pending": [], "lists_problem": lists}
     if request.get("pending"):
         answer["pending"] = pending(base)
+        labels = module_labels(request["root"])
+        for found in rows:
+            found["module"] = labels.get((found["name"], found["arch"], found["version"]), "")
     return answer
 
 
@@ -199,13 +240,15 @@ def pending(base: Any) -> "list[dict[str, Any]]":
     free = newest(base.sack.query().available())
     every = newest(base.sack.query(flags=hawkey.IGNORE_REGULAR_EXCLUDES).available())  # streams of modules stay
     rows, ask = [], []
+    back = set(read_locks(os.path.join(str(base.conf.installroot), LOCKLIST))[1].values())
     for key, p in sorted(have.items(), key=lambda item: item[0]):
         candidate, best = free.get(key), every.get(key)
         if candidate is not None and candidate > p:
             rows.append(row(p, candidate, "available", ""))
             ask.append((rows[-1], candidate))
         elif best is not None and best > p:
-            rows.append(row(p, best, "held", "Held on this endpoint by its owner (exclude or versionlock)."))
+            ours = (best.name, version_of(best)) in back
+            rows.append(row(p, best, "held", WAS_TAKEN_BACK if ours else HELD))
     together = resolved(base, [c for _, c in ask], False)
     if isinstance(together, str) or any(not a[2] or not a[3] for a in together) or len(together) < len(ask):
         for found, candidate in ask[:ALONE_MAX]:

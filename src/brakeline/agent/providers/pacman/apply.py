@@ -26,12 +26,14 @@ from brakeline.agent.providers.pacman.queries import PRIVATE, Queries, answers
 from brakeline.agent.providers.pacman.records import Installed, changes_between
 from brakeline.agent.providers.pacman.refresh import Failure, blame, failed_script
 from brakeline.agent.providers.pacman.staging import Staging, halves
+from brakeline.agent.providers.pacman.taken_back import VARIABLE, TakenBack
 from brakeline.core.clock import Clock
 from brakeline.protocol.messages import (
     Outcome,
     PackageManagerHealth,
     Transaction,
     TransactionResult,
+    UpdateRef,
     WayBack,
 )
 
@@ -115,6 +117,7 @@ class _Run:
         services = Services(self.runner, self.order.rules)
         failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
         self._go_on()
+        self._forbid(transaction)
         ran = self._run(transaction, known, before)
         after = self.queries.installed(known)
         fresh = sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before})
@@ -208,6 +211,16 @@ class _Run:
         cached, now = self.queries.cached(known), self.applier.clock.now_ms()
         return self.applier.keeper.keep(self.order, cached, before, now, self.log)
 
+    def _forbid(self, transaction: Transaction) -> None:
+        """Before anything is changed: what is taken back stays away, what is ordered may come."""
+        taken = TakenBack(self.runner)
+        try:
+            taken.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
+            if self.order.taken_back:
+                taken.forbid(self.order.taken_back)
+        except OSError as e:
+            self._stop("no_space", f"pacman's hooks cannot be written: {e.strerror}.")
+
     # --- the run ---
 
     def _run(self, transaction: Transaction, known: Configuration, before: tuple[Installed, ...]) -> Ran:
@@ -282,7 +295,8 @@ class _Run:
             "--color=never",
         )
         with open(self.staging.log, "ab+") as log:
-            return self.runner.job(*words, *arguments, timeout_s=self.left_s(), log=log)
+            passes = {VARIABLE: "order"}  # what an order brings is compared with the order
+            return self.runner.job(*words, *arguments, timeout_s=self.left_s(), log=log, environment=passes)
 
     def _hooks(self, known: Configuration) -> tuple[str, ...]:
         """Every hook directory that the endpoint has, and ours last."""

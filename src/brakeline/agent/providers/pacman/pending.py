@@ -6,13 +6,17 @@ Next: `provider` shows them; `planner` plans the whole.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from brakeline.agent.providers.apt.plan import named
+from brakeline.agent.providers.model import WAS_TAKEN_BACK
 from brakeline.agent.providers.pacman import plan as rules
 from brakeline.agent.providers.pacman.parse import Configuration, Pending, Simulation
 from brakeline.agent.providers.pacman.queries import Queries
 from brakeline.agent.providers.pacman.records import Installed, by_name
+from brakeline.agent.providers.pacman.taken_back import TakenBack
 from brakeline.protocol.content import BUILT_IN, Rules
-from brakeline.protocol.messages import PendingUpdate, UpdateState
+from brakeline.protocol.messages import PendingUpdate, UpdateRef, UpdateState
 
 
 def found(
@@ -28,7 +32,12 @@ def found(
     replaced, conflicting = rules.goes_away(simulation, metadata, installed, queries.compare)
     origins = queries.repositories(known)
     gone = {new: p.name for p, new in (*replaced, *conflicting)}
-    return decide(waits, simulation, installed, gone, origins, content)
+    found = decide(waits, simulation, installed, gone, origins, content)
+    back = frozenset(TakenBack(queries.runner).known())
+    return tuple(
+        replace(u, state=UpdateState.HELD, reason=WAS_TAKEN_BACK) if UpdateRef(u.name, u.candidate) in back else u
+        for u in found
+    )
 
 
 def decide(

@@ -79,9 +79,10 @@ class PacmanProvider:
 
     def _packages(self, known: Configuration, installed: tuple[Installed, ...]) -> tuple[Package, ...]:
         origins = self.queries.repositories(known)
+        by_name = {name: origin for (name, _), origin in origins.items()}  # lists have one version: the newest
         return tuple(
             Package(p.name, p.architecture, p.version, p.source, p.version, p.state,
-                    origins.get((p.name, p.version), ""), ECOSYSTEM)
+                    origins.get((p.name, p.version)) or by_name.get(p.name, ""), ECOSYSTEM)
             for p in installed
         )  # fmt: skip
 

@@ -274,7 +274,7 @@ def locks(text: str) -> tuple[Lock, ...]:
         values = dict(pairs)
         kind, mode = values.get("type", "package"), values.get("match_type", "glob")
         names = tuple(p[1] for p in pairs if p[0] in ("solvable_name", "string", "name"))
-        if names and kind == "package":
+        if names and kind == "package" and "version" not in values:  # of one version: zypper itself goes around it
             found.append(Lock(names, mode == "regex", mode in ("substring", "words")))
     return tuple(found)
 

@@ -25,9 +25,18 @@ from brakeline.agent.providers.zypper.lock import held, lock_holder
 from brakeline.agent.providers.zypper.planner import INSTALL, Planner
 from brakeline.agent.providers.zypper.rpmdb import Installed
 from brakeline.agent.providers.zypper.staging import Staging, cached
+from brakeline.agent.providers.zypper.taken_back import TakenBack
 from brakeline.agent.providers.zypper.tools import Tools
 from brakeline.core.clock import Clock
-from brakeline.protocol.messages import Action, Outcome, PackageManagerHealth, Transaction, TransactionResult, WayBack
+from brakeline.protocol.messages import (
+    Action,
+    Outcome,
+    PackageManagerHealth,
+    Transaction,
+    TransactionResult,
+    UpdateRef,
+    WayBack,
+)
 
 POLL_S: Final = 0.5
 FULL_BYTES: Final = 1024 * 1024  # less is a full disk
@@ -68,8 +77,10 @@ class ZypperApplier:
             detail="",
             started_ms=self.clock.now_ms(),
         )
+        ordered = [UpdateRef(a.name, a.after) for a in order.transaction.actions if a.after]
         try:
-            result = run.carry_out(blank)
+            with TakenBack(self.tools).lifted(ordered) as tools:
+                result = replace(run, applier=replace(self, tools=tools)).carry_out(blank)
         except _Stop as stop:
             log(f"Refused, nothing was changed: {stop.reason}")
             result = replace(blank, code=stop.code, detail=stop.reason)
@@ -134,6 +145,7 @@ class _Run:
         failed_before = services.failed() if services else ()
         stale_before = {s.pid for s in services.stale()} if services else set()
         self._go_on()
+        self._forbid(transaction)
         self.staging.remember_before(installed)
         self.log("Installing.")
         ran = install.run(self.left_s())
@@ -247,6 +259,16 @@ class _Run:
         if bad or checked.text.count(": digests") < len(files):
             code = "signature" if "SIGNATURES NOT OK" in checked.text else "hash_mismatch"
             self._stop(code, f"rpm does not accept {named(bad) or 'a file'}: {' '.join(checked.text.split())[-200:]}.")
+
+    def _forbid(self, transaction: Transaction) -> None:
+        """Before anything is changed: what is taken back stays away, what is ordered may come."""
+        locks = TakenBack(self.tools)
+        try:
+            locks.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
+            if self.order.taken_back:
+                locks.forbid(self.order.taken_back)
+        except OSError as e:
+            self._stop("no_space", f"zypper's locks cannot be written: {e.strerror}.")
 
     # --- after ---
 

@@ -8,16 +8,18 @@ named in `suite`: `zypper --non-interactive patch` would leave it out without a 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.agent.providers.apt.plan import named
+from brakeline.agent.providers.model import WAS_TAKEN_BACK
 from brakeline.agent.providers.zypper import answers, rpmdb
 from brakeline.agent.providers.zypper import plan as rules
 from brakeline.agent.providers.zypper.answers import Fixed, Patch, Summary, Waiting
 from brakeline.agent.providers.zypper.planner import INSTALL, Planner
 from brakeline.agent.providers.zypper.rpmdb import Installed
-from brakeline.protocol.messages import ActionKind, PendingUpdate, UpdateState
+from brakeline.agent.providers.zypper.taken_back import TakenBack
+from brakeline.protocol.messages import ActionKind, PendingUpdate, UpdateRef, UpdateState
 
 ALONE_MAX: Final = 12  # updates that are resolved one by one to say why they wait
 
@@ -36,14 +38,19 @@ class Pending:
             return ()
         patches = answers.patches(ask("list-patches").text)
         speaks = answers.fixed(ask("info", "-t", "patch", *(p.name for p in patches)).text) if patches else ()
-        held = self.planner.held(installed)
+        back = frozenset(TakenBack(self.planner.tools).known())
+        taken = {w.key: "" for w in waits if UpdateRef(w.name, w.candidate) in back}
+        held = self.planner.held(installed) | taken
         free = [w for w in waits if w.key not in held]
         together = self._dry(free) if free else Summary(True)
         plain = is_plain(together, free)
         alone = {} if plain else {w.key: self._dry([w]) for w in free[:ALONE_MAX]}
         return tuple(
-            decide(w, held.get(w.key, ""), together if plain else alone.get(w.key), advised(w, patches, speaks))
+            replace(u, state=UpdateState.HELD, reason=WAS_TAKEN_BACK) if w.key in taken else u
             for w in waits
+            for u in (
+                decide(w, held.get(w.key, ""), together if plain else alone.get(w.key), advised(w, patches, speaks)),
+            )
         )
 
     def _dry(self, waits: list[Waiting]) -> Summary:

@@ -23,6 +23,7 @@ from brakeline.protocol.messages import Transaction, UpdateRef
 
 LOCKS: Final = "/etc/zypp/locks"
 INSTALL: Final = ("install", "--no-recommends", "--auto-agree-with-licenses")
+OWN: Final = "(System Packages)"  # what no repository has: so zypper calls the place of it
 MIB: Final = 1024 * 1024
 
 
@@ -185,7 +186,11 @@ class Planner:
         """Packages whose former version can still be had, and the others."""
         changed = [a for a in found.actions if a.before]
         there = (
-            {(c.name, c.architecture, c.version) for c in self.candidates(a.name for a in changed) if not c.installed}
+            {
+                (c.name, c.architecture, c.version)
+                for c in self.candidates(a.name for a in changed)
+                if c.repository != OWN
+            }
             if changed
             else set()
         )

@@ -25,6 +25,7 @@ from brakeline.agent.providers.zypper.lock import lock_holder
 from brakeline.agent.providers.zypper.planner import Planner
 from brakeline.agent.providers.zypper.reboot import Reboot
 from brakeline.agent.providers.zypper.recovery import Recovery
+from brakeline.agent.providers.zypper.taken_back import TakenBack
 from brakeline.agent.providers.zypper.tools import Rooted, Tools
 from brakeline.core.clock import Clock
 from brakeline.protocol.content import BUILT_IN, Rules
@@ -149,7 +150,8 @@ class ZypperProvider:
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact transaction, from zypper's own dry run with every version named."""
-        return self.planner.plan(updates, bounds)
+        with TakenBack(self.tools).lifted(updates) as tools:
+            return Planner(tools, self.rules).plan(updates, bounds)
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""

@@ -6,6 +6,7 @@ lock of libzypp is kept inside the root as well (`ZYPP_LOCKFILE_ROOT`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +51,15 @@ class Tools:
     """zypper and rpm of one endpoint."""
 
     at: Rooted
+    conf: str = ""  # another zypp.conf than the endpoint's, where one of its settings must be different
 
     def zypper(self, *arguments: str, refresh: bool = False) -> tuple[str, ...]:
         """A command line of zypper that can neither prompt nor, unless told, fetch metadata."""
-        root = () if self.at.root == "/" else ("--root", self.at.root)
+        # It lets nobody but root resolve anything, not even in a dry run, unless it is told of a root.
+        root = () if self.at.root == "/" and os.geteuid() == 0 else ("--root", self.at.root)
         fresh = () if refresh else ("--no-refresh",)
-        return ("env", f"ZYPP_LOCKFILE_ROOT={self.at.root}", "zypper", *root, *ANSWER_ONLY, *fresh, *arguments)
+        conf = (f"ZYPP_CONF={self.conf}",) if self.conf else ()
+        return ("env", f"ZYPP_LOCKFILE_ROOT={self.at.root}", *conf, "zypper", *root, *ANSWER_ONLY, *fresh, *arguments)
 
     def rpm(self, *arguments: str, program: str = "rpm") -> tuple[str, ...]:
         root = () if self.at.root == "/" else ("--root", self.at.root)
