@@ -32,7 +32,8 @@ CALLERS = {
     "sign_order": {"rollout/offering.py"},  # orders are signed where an offer is made, and nowhere else
     "Offer": {"rollout/offering.py"},
     "DrillOrder": {"rollout/offering.py", "rollout/live.py"},  # the second names it to those who may get ready
-    "sign_restart": {"rollout/restarting.py"},  # of canaries and their controls, in the rings of a rollout
+    # of canaries and their controls, in the rings of a rollout; and of a rollout of restarts, where offers are made
+    "sign_restart": {"rollout/restarting.py", "rollout/offering.py"},
     "LeaseWish": {"rollout/releasing.py"},  # what may be leased follows the blueprints of rollouts
     "set_leases": {"rollout/releasing.py"},
     "follow_order": {"server/following.py"},

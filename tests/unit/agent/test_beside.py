@@ -33,13 +33,13 @@ def one(name: str, label: str, kind: ActionKind = ActionKind.UPGRADE) -> Transac
 
 @pytest.mark.parametrize(("name", "label"), TAKEN)
 def test_names_that_reach_a_command_line(name: str, label: str) -> None:
-    assert orders.unsafe(one(name, label)) is None
+    assert orders.unsafe(one(name, label), "apt") is None
     assert asked_of(update_name(name, label)) == label.partition("-")[0]
 
 
 @pytest.mark.parametrize(("name", "label"), REFUSED)
 def test_names_that_never_do(name: str, label: str) -> None:
-    assert orders.unsafe(one(name, label)) is not None
+    assert orders.unsafe(one(name, label), "apt") is not None
 
 
 @pytest.mark.parametrize("kind", [ActionKind.DOWNGRADE, ActionKind.REMOVE, ActionKind.INSTALL])
