@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from tests.aptroot import order
-from tests.correctness.rows import Row
+from tests.correctness.row import Row
 from tests.flatpakrepo import APP, LABEL, REF, Endpoint
 
 from brakeline.agent.providers.model import Bounds, Planned, Refused

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.aptroot import order
-from tests.correctness.rows import Row
+from tests.correctness.row import Row
 from tests.npmregistry import Endpoint
 
 from brakeline.agent.providers.model import Bounds, Planned, Refused

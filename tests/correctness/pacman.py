@@ -57,12 +57,8 @@ def update() -> Row:
         e.install(built("p", "1-1", base="source"))
         e.publish(built("p", "2-1", base="source"))
         package = {p.name: p for p in e.provider.inventory()}["p"]
-        assert (package.ecosystem, package.source, package.origin, package.architecture) == (
-            "alpm",
-            "source",
-            "",
-            "any",
-        )
+        said = package.ecosystem, package.source, package.origin, package.architecture
+        assert said == ("alpm", "source", "test", "any"), "the repository that has its name, in whatever version"
         plan = e.plan(("p", "2-1"))
         assert e.provider.verify(plan) == ("p should be 2-1, but is 1-1 (ii)",)
         result = e.apply(plan)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.aptroot import order
 from tests.correctness.flatpak import SITUATIONS, apply, newest, planned
-from tests.correctness.rows import Row
+from tests.correctness.row import Row
 from tests.flatpakrepo import APP, LABEL, REF, RUNTIME, Endpoint, Remote, endpoint
 from tests.integration.npm.test_npm import kill_all
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.aptroot import order
 from tests.correctness.npm import NEEDS, SITUATIONS, apply, plan
-from tests.correctness.rows import Row
+from tests.correctness.row import Row
 from tests.npmregistry import Endpoint, Registry, endpoint
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused

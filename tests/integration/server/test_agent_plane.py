@@ -361,7 +361,8 @@ async def test_deltas_follow_a_full_inventory_and_a_gap_asks_for_all_of_it(plane
     answer = await run(
         lambda: twin.send_inventory((changed,), base=1, removed=(f"{gone.name}:{gone.architecture}",), total=now)
     )
-    assert answer.json == {"sequence": 2, "digest": twin.digest, "resync": False}
+    said = {"sequence": 2, "digest": twin.digest, "resync": False, "keeps": ["owner", "module", "where"]}
+    assert answer.json == said
     assert set(await plane.fleet.packages(OWNER, twin.endpoint_id)) == set(now)
 
     gap = await run(lambda: twin.send_inventory((have[3],), base=7, total=have))
