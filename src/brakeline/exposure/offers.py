@@ -30,6 +30,7 @@ class Offered(NamedTuple):
     key: Any  # of the source version, in its ecosystem's order; `NEWEST` = above all of them
     state: FindingState  # FIXABLE, BLOCKED or REBOOT
     note: str = ""
+    version: str = ""  # that `key` is made of; "" for `NEWEST`
 
 
 def candidate_source(item: Installed, candidate: str) -> str | None:
@@ -51,6 +52,13 @@ def candidate_key(item: Installed, candidate: str, ecosystem: str = DEBIAN_12) -
         return NEWEST
 
 
+def offer_of(item: Installed, candidate: str, ecosystem: str, state: FindingState, note: str) -> Offered:
+    """`candidate` of `item` as an offer."""
+    key = candidate_key(item, candidate, ecosystem)
+    version = "" if key is NEWEST else candidate_source(item, candidate) or ""
+    return Offered(key, state, note, version)
+
+
 Offers = dict[tuple[str, str, Role], Offered]  # by ecosystem, source and role
 
 
@@ -68,10 +76,10 @@ def offers(judged: Iterable[tuple[Installed, Unit, Role]], pending: Iterable[Pen
         update = updates.get((item.package, item.architecture))
         if update is not None:
             state = FindingState.FIXABLE if update.state in _INSTALLABLE else FindingState.BLOCKED
-            offered = Offered(candidate_key(item, update.candidate, unit.ecosystem), state, update.reason)
+            offered = offer_of(item, update.candidate, unit.ecosystem, state, update.reason)
         elif image and role is Role.CARRIER and kernels.is_image(item.package, order):
             key = (key_of(unit.ecosystem) or str)(unit.version)
-            offered = Offered(key, FindingState.REBOOT, f"{item.package} is installed, not running")
+            offered = Offered(key, FindingState.REBOOT, f"{item.package} is installed, not running", unit.version)
         else:
             continue
         for concerned in (Role.ACTIVE, Role.CARRIER) if image else (role,):
@@ -91,7 +99,7 @@ def _better(new: Offered, old: Offered | None) -> bool:
 def state_of(row: Advisory, offered: Offered | None, lists_known: bool) -> FindingState:
     """Where an open row stands. `lists_known`: whether the endpoint's package lists were ever refreshed."""
     closable = bool(row.fixed or row.last_affected)
-    if closable and offered is not None and (offered.key is NEWEST or _reaches(row, offered.key)):
+    if closable and offered is not None and reaches(row, offered):
         return offered.state
     if not row.fixed:
         return FindingState.DEFERRED if row.state == "deferred" else FindingState.NO_FIX
@@ -99,7 +107,9 @@ def state_of(row: Advisory, offered: Offered | None, lists_known: bool) -> Findi
     return FindingState.NOT_OFFERED if asked else FindingState.UNKNOWN
 
 
-def _reaches(row: Advisory, key: Any) -> bool:
-    """Whether the version of `key` closes `row`."""
-    made = key_of(row.ecosystem) or str
+def reaches(row: Advisory, offered: Offered) -> bool:
+    """Whether what is on offer closes `row`, which has an end."""
+    key, made = offered.key, key_of(row.ecosystem) or str
+    if key is NEWEST:
+        return True
     return bool(made(row.fixed) <= key if row.fixed else made(row.last_affected) < key)

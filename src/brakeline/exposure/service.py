@@ -35,6 +35,7 @@ from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranking import Ranking
 from brakeline.exposure.ranks import Rank, of_finding, ranked
+from brakeline.exposure.standing import everywhere
 from brakeline.exposure.store import EndpointExposure
 from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
@@ -94,8 +95,9 @@ class ExposureService(Ranking):
         principal.require("exposure.read")
         known, entries, ranks = await self._ranked(principal.tenant_id)
         endpoints = await self._endpoints(principal.tenant_id)
-        views = self._indexes[principal.tenant_id].views
-        assessed = [e for e in endpoints if e.id in views and views[e.id].packages > len(views[e.id].not_assessed)]
+        index = self._indexes[principal.tenant_id]
+        known_ids = index.assessed
+        assessed = [e for e in endpoints if e.id in known_ids]
         active = [entry for entry in entries.values() if entry.endpoints]
         states: dict[str, int] = {}
         for entry in active:
@@ -106,12 +108,12 @@ class ExposureService(Ranking):
             assessed=len(assessed),
             no_data=len(endpoints) - len(assessed),
             silent=sum(self._unknown_since(e) is not None for e in assessed),
-            vulnerable=len({endpoint_id for entry in active for endpoint_id in entry.endpoints}),
+            vulnerable=everywhere(active),
             cves=len(active),
             kev=sum(entry.kev for entry in active),
             carrier_cves=len(entries) - len(active),
             states=states,
-            packages_not_assessed=sum(len(view.not_assessed) for view in views.values()),
+            packages_not_assessed=index.not_assessed(),
             feeds=known.feeds,
             limits=self.limits(known),
             priorities=_by_level(ranks[entry.cve].priority.level for entry in active),
@@ -172,8 +174,8 @@ class ExposureService(Ranking):
     async def standing(self, tenant_id: str, endpoint_ids: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
         """CVE -> on how many of these endpoints it stands open in what can run; and what this cannot know."""
         known, entries = await self._all(tenant_id)
-        among = frozenset(endpoint_ids)
-        counts = {cve: len(entry.endpoints.keys() & among) for cve, entry in entries.items()}
+        among = self._indexes[tenant_id].roll.members(endpoint_ids)
+        counts = {cve: entry.among(among) for cve, entry in entries.items()}
         return {cve: count for cve, count in counts.items() if count}, known.limits
 
     async def _affected(self, tenant_id: str, entry: Exposed) -> list[Affected]:
@@ -216,13 +218,11 @@ def _by_level(levels: Iterable[Level]) -> dict[str, int]:
 
 
 def _vulnerability(entry: Exposed, known: Knowledge, rank: Rank) -> Vulnerability:
-    states: dict[str, int] = {}
-    for state in entry.endpoints.values():
-        states[state.value] = states.get(state.value, 0) + 1
+    states = {state.value: count for state, count in entry.states().items()}
     exploited = known.exploited.get(entry.cve)
     return Vulnerability(
         entry.cve, entry.kev, exploited.due if exploited else "", tuple(sorted(entry.sources)), dict(entry.fixed),
-        len(entry.endpoints), len(entry.carriers - entry.endpoints.keys()), states, rank.priority, *_scores(rank),
+        len(entry.endpoints), entry.only_carried(), states, rank.priority, *_scores(rank),
         rank.facts.severity.vector if rank.facts.severity else "",
     )  # fmt: skip
 

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from pyroaring import BitMap
+
 from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
 from brakeline.exposure import store
+from brakeline.exposure.across import exposed
 from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Installed, NotAssessed
@@ -60,7 +63,7 @@ class Upkeep:
         await self.knowledge()
         return self._book
 
-    async def holders(self, tenant_id: str) -> Mapping[Key, set[str]]:
+    async def holders(self, tenant_id: str) -> Mapping[Key, BitMap]:
         """Who has what in a tenant's fleet, up to date."""
         await self._ensure(tenant_id)
         return self._indexes[tenant_id].holders
@@ -133,7 +136,7 @@ class Upkeep:
         known, index = await self.knowledge(), self._indexes[tenant_id]
         remembered = self._exposed.get(tenant_id)
         if remembered is None or remembered[:2] != (index.version, known.fingerprint):
-            remembered = self._exposed[tenant_id] = (index.version, known.fingerprint, index.exposed(self._book))
+            remembered = self._exposed[tenant_id] = (index.version, known.fingerprint, exposed(index, self._book))
         return known, remembered[2]
 
 
