@@ -163,6 +163,15 @@ class TenantIndex:
             self.lists_known.discard(number)
         self.version += 1
 
+    def fill(self, endpoint_ids: Iterable[str], figures: Iterable[tuple[int, int, int]], known: BitMap) -> None:
+        """Take all endpoints at once, by number; the postings were filled with their rows before."""
+        for endpoint_id in endpoint_ids:
+            self.roll.add(endpoint_id)
+        self.figures = list(figures)
+        self.present, self.lists_known = BitMap(range(len(self.figures))), known
+        self.note()
+        self.version += 1
+
     def note(self) -> None:
         """Put values that are new into their name's order. Raises `BadVersion` for a unit that cannot be ordered."""
         for one in range(self._noted[0], len(self.keys.values)):

@@ -95,7 +95,7 @@ class ExposureService(Ranking):
         principal.require("exposure.read")
         known, entries, ranks = await self._ranked(principal.tenant_id)
         endpoints = await self._endpoints(principal.tenant_id)
-        index = self._indexes[principal.tenant_id]
+        index = self._index(principal.tenant_id)
         known_ids = index.assessed
         assessed = [e for e in endpoints if e.id in known_ids]
         active = [entry for entry in entries.values() if entry.endpoints]
@@ -174,13 +174,13 @@ class ExposureService(Ranking):
     async def standing(self, tenant_id: str, endpoint_ids: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
         """CVE -> on how many of these endpoints it stands open in what can run; and what this cannot know."""
         known, entries = await self._all(tenant_id)
-        among = self._indexes[tenant_id].roll.members(endpoint_ids)
+        among = self._index(tenant_id).roll.members(endpoint_ids)
         counts = {cve: entry.among(among) for cve, entry in entries.items()}
         return {cve: count for cve, count in counts.items() if count}, known.limits
 
     async def _affected(self, tenant_id: str, entry: Exposed) -> list[Affected]:
         endpoints = {e.id: e for e in await self._endpoints(tenant_id)}
-        views = self._indexes[tenant_id].views
+        views = self._index(tenant_id).views
         found = []
         for endpoint_id in sorted(entry.endpoints.keys() | entry.carriers):
             endpoint = endpoints.get(endpoint_id)

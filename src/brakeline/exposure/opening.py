@@ -1,0 +1,79 @@
+"""Opens a tenant's index: from its snapshot, else from packed rows, else empty, to be filled from inventories.
+
+Invariants: whatever was kept is compared with the database before anybody reads it; a row of other rules or another
+inventory than the database's is left out; a snapshot that cannot be used is refused with the reason, dropped, and the
+index made of rows: nothing is ever half believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from brakeline.exposure import store_index
+from brakeline.exposure.index import TenantIndex
+from brakeline.exposure.packed import Damaged
+from brakeline.exposure.packing import Codes, index_of
+from brakeline.exposure.snapshot import unpacked
+from brakeline.exposure.snapshot_files import SnapshotFiles
+from brakeline.platform.database import Connection, Database
+from brakeline.platform.observe import logger
+
+SNAPSHOT, DATABASE, INVENTORIES = "snapshot", "database", "inventories"
+
+
+@dataclass(slots=True)
+class Kept:
+    """What one process keeps of one tenant."""
+
+    index: TenantIndex
+    codes: Codes
+    rules: str
+    origin: str  # snapshot | database | inventories
+    refused: str = ""  # why the snapshot was not used
+    moment: int = 0  # up to which inventories were seen (`platform.changed`)
+    inventories: dict[str, int] = field(default_factory=dict)  # endpoint -> time of its newest
+    internet: set[str] = field(default_factory=set)  # endpoints that are tagged so
+    counted: str = ""  # advisories that every figure in the database is of
+    snapshot_version: int = -1  # of the index, when it was last written down
+    snapshot_ms: int = 0
+
+
+async def opened(db: Database, tenant_id: str, rules: str, files: SnapshotFiles | None) -> Kept:
+    """The index as it can be had soonest."""
+    refused, snapshot, made_ms = "", None, 0
+    data = await asyncio.to_thread(files.read, tenant_id) if files else None
+    if data is not None and files is not None:
+        try:
+            snapshot, made_ms = await asyncio.to_thread(unpacked, data, tenant_id, rules)
+        except Damaged as e:
+            refused = str(e)
+            logger.warning("index-snapshot-refused", tenant_id=tenant_id, reason=refused)
+            await asyncio.to_thread(files.drop, tenant_id)
+    codes = Codes()
+    async with db.tenant(tenant_id) as conn:
+        try:
+            found = codes.load(await store_index.values(conn))
+            if snapshot is not None:
+                await _caught_up(conn, snapshot, found, rules)
+                kept = Kept(snapshot, codes, rules, SNAPSHOT, snapshot_ms=made_ms, snapshot_version=snapshot.version)
+                return kept
+            rows = [row for row in await store_index.rows(conn) if row.rules == rules]
+            index = await asyncio.to_thread(index_of, found, rows)
+        except Damaged as e:
+            logger.warning("index-rows-refused", tenant_id=tenant_id, reason=str(e))
+            return Kept(TenantIndex(), Codes(), rules, INVENTORIES, refused or str(e))
+    return Kept(index, codes, rules, DATABASE if rows else INVENTORIES, refused)
+
+
+async def _caught_up(conn: Connection, index: TenantIndex, found: store_index.Found, rules: str) -> None:
+    """Make the index of a snapshot what the database's rows say by now."""
+    stamps = await store_index.stamps(conn)
+    fresh = {one for one, stamp in stamps.items() if stamp == (index.inventory_ms(one), rules)}
+    for endpoint_id in [one for one in index.roll.numbers if one not in fresh]:
+        index.drop(endpoint_id)
+    other = [one for one, (_, by) in stamps.items() if one not in fresh and by == rules]
+    if other:
+        newer = index_of(found, await store_index.rows(conn, other))
+        for endpoint_id in other:
+            index.put(newer.view(endpoint_id))
