@@ -8,13 +8,13 @@ from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import too_old, usable
 from brakeline.core.days import day_of
 from brakeline.exposure import store
+from brakeline.exposure.checking import Checking
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.ranks import Known, Rank, ranked
-from brakeline.exposure.upkeep import Upkeep
 
 
-class Ranking(Upkeep):
-    """Base of `service.ExposureService`, above `Upkeep`."""
+class Ranking(Checking):
+    """Base of `service.ExposureService`, above `Checking`."""
 
     def known_now(self, known: Knowledge) -> Known:
         """What is known of CVEs today; EPSS that is too old is not."""

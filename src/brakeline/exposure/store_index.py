@@ -1,4 +1,4 @@
-"""SQL of the packed index: values by id, a short row per endpoint, what advisories did. Rows and bytes, nothing else."""
+"""SQL of the packed index: values by id, a row per endpoint, what advisories did. Rows and bytes, nothing else."""
 
 from __future__ import annotations
 

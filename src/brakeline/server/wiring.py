@@ -7,6 +7,7 @@ their constructors and find nothing by themselves. Routes find the services on `
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,6 +37,7 @@ from brakeline.exposure.api import router as exposure_router
 from brakeline.exposure.content_api import router as content_router
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.snapshot_files import SnapshotFiles
 from brakeline.fleet.api import router as fleet_router
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.service import FleetService
@@ -87,6 +89,7 @@ from brakeline.tenancy.service import TenancyService
 
 FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash, nothing else
 STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for the others
+COMPARE_S: Final = 60.0  # a sample of the index of exposure with the database
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
@@ -176,7 +179,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     tenancy = TenancyService(db, clock, ids)
     fleet = FleetService(db, clock, ids, bus, cell)
     advisories = AdvisoriesService(db, clock)
-    exposure = ExposureService(db, clock, bus, fleet, advisories)
+    exposure = ExposureService(db, clock, bus, fleet, advisories, SnapshotFiles(settings.data_dir / "index"))
     releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
@@ -294,6 +297,10 @@ def _reconcilers(
         return await exposure.reconcile(await tenancy.tenants())
 
     assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
+    draw = random.Random(clock.now_ms())  # noqa: S311 - which endpoints are compared is no secret
+
+    async def compare() -> str:
+        return "; ".join([await exposure.check(tenant_id, draw) for tenant_id in await tenancy.tenants()])
 
     async def load_advisories() -> str:
         feeds = await advisories.reload()
@@ -314,4 +321,5 @@ def _reconcilers(
         Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
         assessing,
+        Reconciler("exposure-index", compare, COMPARE_S, clock),
     )
