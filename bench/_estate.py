@@ -1,9 +1,9 @@
 """A fleet for `bench.exposure`: real names, versions with their days, and advisories; who has what is drawn.
 
-Debian 12 (lineage of uploads to bookworm, by source) and AlmaLinux 9 (the builds that its advisories name, by binary, as
-its OSV data does). 40 images, each a choice of names; an endpoint has its image at the versions of some day, a tail of
-names of its own, and 3 % of its packages held at an older day. Days behind: 60 % of the endpoints up to two weeks, 30 %
-up to half a year, 10 % up to three years. Synthetic: who has what. Real: names, versions, days, CVEs.
+Debian 12 (lineage of uploads to bookworm, by source) and AlmaLinux 9 (the builds that its advisories name, by binary,
+as its OSV data does). 40 images, each a choice of names; an endpoint has its image at the versions of some day, a tail
+of names of its own, and 3 % of its packages held at an older day. Days behind: 60 % of the endpoints up to two weeks,
+30 % up to half a year, 10 % up to three years. Synthetic: who has what. Real: names, versions, days, CVEs.
 """
 
 from __future__ import annotations

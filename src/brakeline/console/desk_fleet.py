@@ -242,11 +242,13 @@ class DeskFleet(DeskBase):
             return VulnerabilitiesView(present.refused_query(action, query, wrong, present_risk.QUERY_HELP), (), "")
         total = page.total if not query else (await self.s.exposure.summary(who.principal)).cves
         bar = QueryBar(action, query, matched=page.total, total=total, help=present_risk.QUERY_HELP)
-        today = _today(self.s.clock.now_ms())
+        status, now_ms = await self.s.exposure.index_status(who.principal), self.s.clock.now_ms()
+        today = _today(now_ms)
         return VulnerabilitiesView(
             bar, tuple(present_risk.exposure_row(v, today) for v in page.items), present_risk.sources_text(page.feeds),
             first_href=f"{action}?{urlencode({'q': query})}" if after else "",
             next_href=f"{action}?{urlencode({'q': query, 'after': page.next})}" if page.next else "",
+            index=present_risk.index_facts(status, now_ms), news=present_risk.arrival_rows(status.arrivals, now_ms),
         )  # fmt: skip
 
     async def cve(self, who: Visitor, cve: str) -> CveView:

@@ -317,12 +317,26 @@ class EndpointView:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrivalRow:
+    """What a change of advisories did here, by CVE."""
+
+    link: Link
+    packages: str
+    opened: int
+    patchable: int
+    closed: int
+    ago: str
+
+
+@dataclass(frozen=True, slots=True)
 class VulnerabilitiesView:
     query: QueryBar
     rows: tuple[ExposureRow, ...]
     sources: str  # "Debian security tracker of 2026-11-20, KEV of 2026-11-19"
     first_href: str = ""
     next_href: str = ""
+    index: tuple[Fact, ...] = ()  # of what answers: size, comparisons with the database
+    news: tuple[ArrivalRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

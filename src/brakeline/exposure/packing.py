@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from brakeline.core.debversion import BadVersion
 from brakeline.exposure import store_index
 from brakeline.exposure.index import EndpointView, TenantIndex
 from brakeline.exposure.packed import GAP, KINDS, OFFER, READERS, UNIT, Damaged, text_of
@@ -80,7 +81,10 @@ def index_of(found: Found, rows: Sequence[Row]) -> TenantIndex:
     for kind, postings in ((UNIT, index.keys), (OFFER, index.offers), (GAP, index.gaps)):
         _fill(postings, *found[kind], [getattr(row, FIELDS[kind]) for row in rows])
     known = BitMap(number for number, row in enumerate(rows) if row.lists_known)
-    index.fill((r.endpoint_id for r in rows), ((r.packages, r.missing, r.inventory_ms) for r in rows), known)
+    try:
+        index.fill((r.endpoint_id for r in rows), ((r.packages, r.missing, r.inventory_ms) for r in rows), known)
+    except BadVersion as e:
+        raise Damaged("a unit of the index cannot be ordered", reason=str(e)[:80]) from e
     return index
 
 

@@ -8,6 +8,8 @@ A value that nobody has keeps its id and costs an empty bitmap.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -66,10 +68,15 @@ class Postings(Generic[T]):
         return True
 
     def exchange(self, number: int, gone: int, come: int) -> None:
-        """One value of an endpoint for another, by ids: what an update of one package does."""
-        row = unpacked(self.rows[number])
-        kept = row[row != gone]
-        self.rows[number] = np.insert(kept, int(np.searchsorted(kept, come)), come).tobytes()
+        """One value that an endpoint has for one that it has not, by ids: what an update of one package does."""
+        row = self.rows[number]
+        ids = memoryview(row).cast("I")
+        out, at = 4 * bisect_left(ids, gone), 4 * bisect_left(ids, come)
+        new = come.to_bytes(4, sys.byteorder)
+        if at > out:
+            self.rows[number] = row[:out] + row[out + 4 : at] + new + row[at:]
+        else:
+            self.rows[number] = row[:at] + new + row[at:out] + row[out + 4 :]
         self._own(gone).discard(number)
         self._own(come).add(number)
 

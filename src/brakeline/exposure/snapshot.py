@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from pyroaring import BitMap
 
+from brakeline.core.debversion import BadVersion
 from brakeline.exposure.index import TenantIndex
 from brakeline.exposure.packed import GAP, KINDS, OFFER, READERS, UNIT, Damaged, text_of
 from brakeline.exposure.postings import Postings, joined_of
@@ -81,7 +82,7 @@ def unpacked(data: bytes, tenant_id: str, rules: str) -> tuple[TenantIndex, int]
             raise Damaged(f"the snapshot is of another {what}")
     try:
         return _read(parts), int(head["made_ms"])
-    except (ValueError, TypeError, IndexError, KeyError) as e:
+    except (ValueError, TypeError, IndexError, KeyError, BadVersion) as e:
         raise Damaged("the snapshot cannot be read", reason=str(e)[:80]) from e
 
 

@@ -7,6 +7,8 @@ hundreds of millions of findings.
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,10 @@ from brakeline.advisories.ecosystems import UNSORTED, order_of
 from brakeline.exposure.index import Name, TenantIndex
 from brakeline.exposure.match import Book, Shelf
 from brakeline.exposure.model import Role
-from brakeline.exposure.postings import Postings
+from brakeline.exposure.postings import Postings, joined_of
 from brakeline.exposure.streams import is_modular
+
+PIECE: Final = 1000  # rows: 1.2 MB of ids
 
 
 def weights(index: TenantIndex, book: Book, role: Role = Role.ACTIVE) -> NDArray[np.int32]:
@@ -37,10 +41,13 @@ def _open(index: TenantIndex, book: Book, shelf: Shelf, name: Name, key: object,
     return len(shelf.simple) - shelf.cut_at(key)
 
 
-def findings(postings: Postings[object], weight: NDArray[np.int32]) -> NDArray[np.int64]:
-    """By number of the endpoint: the sum of its units' weights."""
-    flat, lengths = postings.joined()
-    ends = np.concatenate(([0], np.cumsum(weight[flat], dtype=np.int64)))
-    stops = np.cumsum(lengths)
-    sums: NDArray[np.int64] = ends[stops] - ends[stops - lengths]
+def findings(postings: Postings[Any], weight: NDArray[np.int32]) -> NDArray[np.int64]:
+    """By number of the endpoint: the sum of its units' weights. Rows are taken in pieces that stay in a cache."""
+    rows, sums = postings.rows, np.zeros(len(postings.rows), np.int64)
+    for begun in range(0, len(rows), PIECE):
+        flat, lengths = joined_of(rows[begun : begun + PIECE])
+        some = np.flatnonzero(lengths)
+        starts = (np.cumsum(lengths) - lengths)[some]
+        if len(some):
+            sums[begun + some] = np.add.reduceat(weight.take(flat), starts)
     return sums

@@ -27,6 +27,12 @@ OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
 CURL = [deb("curl", OLD), deb("libcurl4", OLD, "curl"), deb("nodejs", "20.1-1nodesource1", origin="Node Source")]
 UPDATES = [update("curl", OLD, NEW), update("libcurl4", OLD, NEW)]
 
+ANOTHER = """INSERT INTO brakeline.advisory (feed, ecosystem, source, cve, introduced, fixed, introduced_key,
+               fixed_key, state, day, urgency, dist, advisory_id, aliases)
+             SELECT feed, $1, source, 'CVE-2031-1', introduced, $2, introduced_key, fixed_key, state, day, urgency,
+               dist, advisory_id, aliases
+             FROM brakeline.advisory WHERE source = 'curl' AND fixed_key IS NOT NULL ORDER BY cve LIMIT 1"""
+
 
 class Site:
     """A fleet, and servers over it that start one after another."""
@@ -98,21 +104,15 @@ async def test_without_a_snapshot_the_index_is_made_of_rows_and_without_rows_of_
     assert (status.origin, "names a value" in status.refused, site.views() == before) == ("inventories", True, True)
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "foreign", "of another release"])
-async def test_a_snapshot_that_cannot_be_trusted_is_refused_and_dropped(site: Site, damage: str) -> None:
+async def test_a_snapshot_that_cannot_be_trusted_is_refused_and_dropped(site: Site) -> None:
     before, whole = site.views(), site.path.read_bytes()
-    data = {
-        "cut": whole[:-100], "changed": whole.replace(b"curl", b"curx", 1), "foreign": whole,
-        "of another release": b"BLINDEX\x00" + whole[8:],
-    }[damage]  # fmt: skip
-    if damage == "foreign":
-        with pytest.raises(Damaged, match="another tenant"):
-            unpacked(whole, "te_other", site.server._rules())
-        return
-    site.path.write_bytes(data)
-    status = await site.started().index_status(OWNER)
-    assert (status.origin, bool(status.refused), site.path.exists()) == ("database", True, False)
-    assert site.views() == before
+    for data in (whole[:-100], whole.replace(b"curl", b"curx", 1), b"BLINDEX\x00" + whole[8:], b""):
+        site.path.write_bytes(data)
+        status = await site.started().index_status(OWNER)
+        assert (status.origin, bool(status.refused), site.path.exists()) == ("database", True, False)
+        assert site.views() == before
+    with pytest.raises(Damaged, match="another tenant"):
+        unpacked(whole, "te_other", site.server._rules())
 
 
 def test_a_write_that_breaks_off_leaves_the_file_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,10 +173,7 @@ async def test_new_advisories_read_no_inventory_and_what_they_did_is_told(site: 
     await site.fleet.inventory(second, [deb("bash", "5.2.15-2")])
     async with site.database.feed() as conn:
         await conn.execute("DELETE FROM brakeline.advisory WHERE source = 'curl' AND cve > 'CVE-2025'")
-        await conn.execute(
-            """INSERT INTO brakeline.advisory (ecosystem, source, cve, fixed, date)
-               VALUES ('debian:12', 'curl', 'CVE-2031-1', $1, '2031-01-01')""", NEW,
-        )  # fmt: skip
+        await conn.execute(ANOTHER, "debian:12", NEW)  # one is withdrawn by its vendor, as it were, and one is new
         await conn.execute("UPDATE brakeline.feed_state SET sha256 = 'another' WHERE feed = 'debian-changelog'")
 
     async def none(*_: object) -> None:
@@ -199,10 +196,7 @@ async def test_an_ecosystem_that_becomes_known_judges_anew_what_had_no_data(site
     await site.fleet.inventory(other, [deb("curl", "8.14.1-2")])
     assert (await site.server.counts(OWNER))[other].not_assessed == 1
     async with site.database.feed() as conn:
-        await conn.execute(
-            """INSERT INTO brakeline.advisory (ecosystem, source, cve, fixed, date)
-               VALUES ('debian:13', 'curl', 'CVE-2031-1', '8.14.1-3', '2031-01-01')"""
-        )
+        await conn.execute(ANOTHER, "debian:13", "8.14.1-3")
         await conn.execute("UPDATE brakeline.feed_state SET sha256 = 'another' WHERE feed = 'debian-changelog'")
     await site.server.reconcile([TENANT])
     found = (await site.server.counts(OWNER))[other]
