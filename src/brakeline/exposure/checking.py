@@ -74,6 +74,7 @@ class Checking(Upkeep):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._checks: dict[str, Checks] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}  # tenant -> version of the index, bytes
 
     async def check(self, tenant_id: str, draw: random.Random) -> str:
         """One round; says what it came to."""
@@ -159,10 +160,17 @@ class Checking(Upkeep):
         index = kept.index
         return IndexStatus(
             len(index.views), sum(map(bool, index.keys.maps)), sum(map(len, index.keys.maps)),
-            sum(postings.size() for _, postings in _postings(index)), kept.origin, kept.refused, kept.snapshot_ms,
+            self._bytes(tenant_id, index), kept.origin, kept.refused, kept.snapshot_ms,
             checks.rounds, checks.endpoints, checks.units, checks.differences, checks.last_ms, checks.last_difference,
             checks.last_difference_ms, tuple(arrivals),
         )  # fmt: skip
+
+    def _bytes(self, tenant_id: str, index: TenantIndex) -> int:
+        known = self._sizes.get(tenant_id)
+        if known is None or known[0] != index.version:
+            size = sum(postings.size() for _, postings in _postings(index))
+            known = self._sizes[tenant_id] = (index.version, size)
+        return known[1]
 
 
 def differences(index: TenantIndex, truth: EndpointView) -> list[str]:
