@@ -209,7 +209,8 @@ def pypi(folder: Path, peers: Path, times: int) -> list[tuple[str, Any, str]]:
     packed = (DATA / "osv" / "osv-pypi.jsonl.zst").read_bytes()
     with (folder / "pypi.jsonl").open("w") as file:
         for row in rows_of(read("osv-pypi", packed).spans):
-            file.write(json.dumps({name: value for name, value in row._asdict().items() if value}) + "\n")
+            fields = {name: value for name, value in row._asdict().items() if value or name == "fixed"}
+            file.write(json.dumps(fields) + "\n")
     (folder / "pins.jsonl").write_text(
         "".join(json.dumps({"package": n, "version": v, "ecosystem": "pypi"}) + "\n" for n, v in PINS.items())
     )
@@ -280,6 +281,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bl-peers-") as name:
         folder = Path(name)
         table = debian(folder, options.peers, options.repetitions)
+        sys.stdout.flush()
         table += pypi(folder, options.peers, options.repetitions)
     report(table + agent(), sys.argv)
     return 0

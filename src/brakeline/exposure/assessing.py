@@ -44,7 +44,8 @@ class Assessing:
         self._before: tuple[str, Book] | None = None  # the advisories before these, and their name
         self._code = rules.code()
         self._kept: dict[str, Kept] = {}
-        self._opening = asyncio.Lock()
+        self._gone: set[str] = set()  # organisations that the last reconcile did not find
+        self._opening, self._reading = asyncio.Lock(), asyncio.Lock()
         self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
         self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
 
@@ -52,14 +53,18 @@ class Assessing:
         """The advisories in use; read again when a feed has brought others."""
         feeds = await self._advisories.feeds()
         if self._known is None or scored_of(feeds) != self._known.scored:
-            before, self._known = self._known, await self._advisories.knowledge()
-            if before is not None and before.fingerprint == self._known.fingerprint:
-                return self._known  # only scores are new: no finding moved
-            self._before = (before.fingerprint, self._book) if before is not None else None
-            self._book = Book(self._known.rows, frozenset(self._known.exploited))
-        elif feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
+            async with self._reading:  # of two that look at once, the second must not take new rows for those before
+                return self._known_anew(await self._advisories.knowledge())
+        if feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
             self._known = replace(self._known, feeds=feeds)
         return self._known
+
+    def _known_anew(self, known: Knowledge) -> Knowledge:
+        before, self._known = self._known, known
+        if before is None or before.fingerprint != known.fingerprint:  # else only scores are new: no finding moved
+            self._before = (before.fingerprint, self._book) if before is not None else None
+            self._book = Book(known.rows, frozenset(known.exploited))
+        return known
 
     async def book(self) -> Book:
         """The advisories in use, as a book."""

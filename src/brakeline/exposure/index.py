@@ -156,11 +156,12 @@ class TenantIndex:
     def drop(self, endpoint_id: str) -> None:
         """Forget one endpoint. Its number is not given again: somebody may still be reading it."""
         number = self.roll.numbers.pop(endpoint_id, None)
-        if number is not None:
-            for postings in (self.keys, self.offers, self.gaps):
-                postings.put_row(number, EMPTY)
-            self.present.discard(number)
-            self.lists_known.discard(number)
+        if number is None:
+            return
+        for postings in (self.keys, self.offers, self.gaps):
+            postings.put_row(number, EMPTY)
+        self.present.discard(number)
+        self.lists_known.discard(number)
         self.version += 1
 
     def fill(self, endpoint_ids: Iterable[str], figures: Iterable[tuple[int, int, int]], known: BitMap) -> None:

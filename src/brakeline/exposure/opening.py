@@ -35,6 +35,7 @@ class Kept:
     inventories: dict[str, int] = field(default_factory=dict)  # endpoint -> time of its newest
     internet: set[str] = field(default_factory=set)  # endpoints that are tagged so
     counted: str = ""  # advisories that every figure in the database is of
+    told: str = ""  # advisories of which was written down what they did
     snapshot_version: int = -1  # of the index, when it was last written down
     snapshot_ms: int = 0
 

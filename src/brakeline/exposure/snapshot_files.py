@@ -56,6 +56,13 @@ class SnapshotFiles:
         with suppress(OSError):
             self._path(tenant_id).unlink(missing_ok=True)
 
+    def keep(self, tenants: frozenset[str]) -> None:
+        """Remove snapshots of organisations that are no more."""
+        with suppress(OSError):
+            for path in self._directory.glob("*.index"):
+                if path.stem not in tenants:
+                    path.unlink(missing_ok=True)
+
     def _path(self, tenant_id: str) -> Path:
         if not _NAME.fullmatch(tenant_id):
             raise ValueError("no tenant id")

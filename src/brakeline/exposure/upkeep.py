@@ -42,6 +42,12 @@ class Upkeep(Assessing):
     async def reconcile(self, tenants: Sequence[str]) -> str:
         """Assess every endpoint whose inventory or whose advisories are newer than its figures. Idempotent."""
         done = 0
+        gone = self._kept.keys() - set(tenants)
+        for tenant_id in gone & self._gone:  # one that has just come may not be in `tenants` yet
+            del self._kept[tenant_id]
+        self._gone = gone
+        if self._snapshots is not None:
+            await asyncio.to_thread(self._snapshots.keep, frozenset(tenants))
         for tenant_id in tenants:
             done += await self._ensure(tenant_id, whole=True)
             await self._write_down(tenant_id)
@@ -96,6 +102,8 @@ class Upkeep(Assessing):
     async def _recount(self, tenant_id: str, kept: Kept, known: Knowledge) -> int:
         """Figures of older advisories, from the index: no inventory is read. Gives how many endpoints had such."""
         index, before = kept.index, self._before
+        if self._known is not None and self._known.fingerprint != known.fingerprint:
+            return 0  # newer ones have come meanwhile: the next run's
         async with self._db.tenant(tenant_id) as conn:
             standing = await store_index.standing(conn)
         none = ("", 0)
@@ -105,7 +113,7 @@ class Upkeep(Assessing):
         ]  # fmt: skip
         if stale and before is not None:
             news = moved(index, before[1], self._book)
-            await self._tell(tenant_id, news)
+            await self._tell(tenant_id, kept, news, known)
             same = [
                 one for one in stale
                 if standing.get(one, none) == (before[0], kept.inventories[one])
@@ -125,13 +133,16 @@ class Upkeep(Assessing):
         kept.counted = known.fingerprint
         return len(stale)
 
-    async def _tell(self, tenant_id: str, news: Moved) -> None:
-        """Write down what new advisories did here, before any figure is counted anew: this is known first."""
+    async def _tell(self, tenant_id: str, kept: Kept, news: Moved, known: Knowledge) -> None:
+        """Write down what new advisories did here, once, before any figure is counted anew: this is known first."""
         now_ms, found = self._clock.now_ms(), arrivals(news)
+        if kept.told == known.fingerprint:
+            return
         if found:
             async with self._db.tenant(tenant_id) as conn:
                 await store_index.save_arrivals(conn, tenant_id, [replace(one, at_ms=now_ms) for one in found])
             await self._bus.publish(f"finding:{tenant_id}", "")
+        kept.told = known.fingerprint
 
     async def _write_down(self, tenant_id: str) -> None:
         """A snapshot, where the index changed since the last and that is long enough ago."""

@@ -215,5 +215,6 @@ async def test_tenants_are_apart_and_permission_is_asked(site: Site) -> None:
             assert await conn.fetchval(f"SELECT count(*) FROM brakeline.{table}") == 0
     with pytest.raises(Forbidden):
         await site.server.index_status(Principal(TENANT, "x", "token", "x", frozenset({"endpoint.read"})))
-    await site.server.reconcile(["te_other"])
-    assert site.files.read("te_other") is None
+    assert site.path.exists()
+    await site.server.reconcile(["te_other"])  # the first organisation is no more
+    assert (site.files.read("te_other"), site.path.exists()) == (None, False)
