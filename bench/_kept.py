@@ -42,7 +42,8 @@ from brakeline.tenancy.model import system_principal
 
 TENANT = "te_bench"
 COMMITS, PIECE = 200, 2000
-NEWS = ("curl", "CVE-2031-1")
+NEWS = "CVE-2031-1"
+MOVED = 500  # about so many endpoints does the new advisory concern
 
 
 class Given(AdvisoriesService):
@@ -131,8 +132,10 @@ class Bench:
 
     async def feed(self, server: ExposureService) -> dict[str, Any]:
         """A feed brings one more row: everything from there to the figures of every endpoint."""
-        source, cve = NEWS
-        self.advisories.rows = [*self.advisories.rows, Advisory(source, cve, "9:0-1", "2031-01-01")]
+        index = server._index(TENANT)
+        name = min(index.orders, key=lambda n: abs(len(index.keys.union(one for _, one in index.orders[n])) - MOVED))
+        news = Advisory(name[1], NEWS, "99:0-1", "2031-01-01", ecosystem=name[0])
+        self.advisories.rows = [*self.advisories.rows, news]
         async with self.db.feed() as conn:
             await conn.execute("UPDATE brakeline.feed_state SET sha256 = 'one more' WHERE kind = 'advisories'")
         spent: dict[str, float] = {}

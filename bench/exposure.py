@@ -144,7 +144,10 @@ def main() -> int:
         print(json.dumps(in_memory(options.part)))
         return 0
     sizes = [int(n) for n in options.growth.split(",") if n]
-    made = {n: child("bench.exposure", "--part", str(n)) for n in sorted({*sizes, options.endpoints})}
+    made = {}
+    for n in sorted({*sizes, options.endpoints}):
+        made[n] = child("bench.exposure", "--part", str(n))
+        print(f"{n:,} endpoints: {json.dumps(made[n])}", file=sys.stderr, flush=True)
     main_one = made[options.endpoints]
     table = lines_of(main_one)
     if not options.memory_only:
