@@ -45,5 +45,5 @@ def chart(title: str, across: str, up: str, lines: Mapping[str, Sequence[tuple[f
                 *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in (place(*p) for p in line)),
                 f"<text {label}>{name}</text>"]  # fmt: skip
     out += [f'<text x="{LEFT}" y="{HEIGHT - 8}">{across}</text>',
-            f'<text x="12" y="{TOP - 6}">{up}</text>', "</svg>"]  # fmt: skip
+            f'<text x="12" y="{TOP - 12}">{up}</text>', "</svg>"]  # fmt: skip
     return "\n".join(out) + "\n"

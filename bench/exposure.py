@@ -188,6 +188,7 @@ def kept_lines(k: dict[str, Any]) -> list[tuple[str, Any, str]]:
         ("open by snapshot, CPU-s", k["open"], "loaded, and compared with the database's rows"),
         ("advisory -> committed, p50, ms", k["committed"]["p50"] * 1000, f"{k['commits']} advisories, clock"),
         ("advisory -> committed, p99, ms", k["committed"]["p99"] * 1000, "budget 50"),
+        ("any commit of one row, p50, ms", k["bare"]["p50"] * 1000, f"between them; p99 {k['bare']['p99'] * 1000:.0f}"),
         ("advisory -> a subscriber's line, p99, ms", k["told"]["p99"] * 1000, "through NOTIFY; budget 1,000"),
         ("a feed accepted -> all told, CPU-s", k["feed"], "rows read anew, difference by name, arrivals committed"),
         ("figures that did not move, CPU-s", k["same"], f"{k['endpoints'] - k['moved']:,} endpoints' rows marked"),

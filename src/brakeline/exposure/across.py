@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyroaring import BitMap
 
@@ -17,11 +18,11 @@ from brakeline.advisories.model import Advisory
 from brakeline.exposure.index import Name, TenantIndex
 from brakeline.exposure.match import Book, Shelf
 from brakeline.exposure.model import FindingState, Role
-from brakeline.exposure.offers import Offered, reaches
+from brakeline.exposure.offers import NEWEST, Offered, reaches
 from brakeline.exposure.standing import Exposed, Members, Standing, Where, worst_of
 from brakeline.exposure.streams import is_modular
 
-Held = tuple[Advisory, BitMap]
+Held = tuple[Advisory, Any, BitMap]  # a row, the key of its fix where that is known already, who has it open
 
 
 @dataclass(slots=True)
@@ -39,8 +40,8 @@ def exposed(index: TenantIndex, book: Book, sources: frozenset[str] | None = Non
     for name in index.orders:
         if sources is None or name[1] in sources:
             splitting = Splitting(index, name)
-            for row, held in open_in(index, book, name):
-                _add(entries.setdefault(row.cve, _Entry()), row, held, splitting)
+            for row, key, held in open_in(index, book, name):
+                _add(entries.setdefault(row.cve, _Entry()), row, key, held, splitting)
     roll = index.roll
     return {
         cve: Exposed(cve, cve in book.kev, e.sources, e.fixed, e.dated, Standing(roll, e.where),
@@ -49,14 +50,14 @@ def exposed(index: TenantIndex, book: Book, sources: frozenset[str] | None = Non
     }  # fmt: skip
 
 
-def _add(entry: _Entry, row: Advisory, held: BitMap, splitting: Splitting) -> None:
+def _add(entry: _Entry, row: Advisory, key: Any, held: BitMap, splitting: Splitting) -> None:
     entry.sources.add(row.source)
     entry.fixed[row.source] = row.fixed
     entry.dated[row.source] = row.date
     if splitting.role is Role.CARRIER:
         entry.carriers = held if entry.carriers is None else entry.carriers | held
     else:
-        where = splitting.of(row, held)
+        where = splitting.of(row, held, key)
         entry.where = worst_of(entry.where, where) if entry.where else where
 
 
@@ -81,8 +82,8 @@ def _by_cut(index: TenantIndex, shelf: Shelf, name: Name) -> Iterator[Held]:
     held, places = BitMap(), sorted(cuts)
     for place, end in zip(places, [*places[1:], len(shelf.simple)], strict=bool(places)):
         held = held | index.keys.union(cuts[place])
-        for row in shelf.simple[place:end]:
-            yield row, held
+        for row, key in zip(shelf.simple[place:end], shelf.fixed_keys[place:end], strict=True):
+            yield row, key, held
 
 
 def _by_unit(index: TenantIndex, book: Book, name: Name) -> Iterator[Held]:
@@ -97,7 +98,7 @@ def _by_unit(index: TenantIndex, book: Book, name: Name) -> Iterator[Held]:
         held = shared.get(key)
         if held is None:
             held = shared[key] = index.keys.union(ids)
-        yield row, held
+        yield row, None, held
 
 
 class Splitting:
@@ -113,10 +114,14 @@ class Splitting:
         ]
         self._known: dict[tuple[int, tuple[int, ...], FindingState | None], tuple[BitMap, Where]] = {}
 
-    def of(self, row: Advisory, held: BitMap) -> Where:
-        """`held` by state."""
+    def of(self, row: Advisory, held: BitMap, fixed_key: Any = None) -> Where:
+        """`held` by state. `fixed_key`: of the row's fix, from whoever has it."""
         closing: tuple[int, ...] = ()
-        if row.fixed or row.last_affected:
+        if fixed_key is not None:
+            closing = tuple(
+                i for i, (offered, _) in enumerate(self._offers) if offered.key is NEWEST or fixed_key <= offered.key
+            )
+        elif row.fixed or row.last_affected:
             closing = tuple(i for i, (offered, _) in enumerate(self._offers) if reaches(row, offered))
         key = (id(held), closing, _left(row))
         found = self._known.get(key)
