@@ -16,7 +16,7 @@ from brakeline.exposure.packed import Damaged
 from brakeline.exposure.packing import Codes, index_of
 from brakeline.exposure.snapshot import unpacked
 from brakeline.exposure.snapshot_files import SnapshotFiles
-from brakeline.platform.database import Connection, Database
+from brakeline.platform.database import Database
 from brakeline.platform.observe import logger
 
 SNAPSHOT, DATABASE, INVENTORIES = "snapshot", "database", "inventories"
@@ -51,30 +51,29 @@ async def opened(db: Database, tenant_id: str, rules: str, files: SnapshotFiles 
             refused = str(e)
             logger.warning("index-snapshot-refused", tenant_id=tenant_id, reason=refused)
             await asyncio.to_thread(files.drop, tenant_id)
-    codes = Codes()
-    async with db.tenant(tenant_id) as conn:
-        try:
-            found = codes.load(await store_index.values(conn))
-            if snapshot is not None:
-                await _caught_up(conn, snapshot, found, rules)
-                kept = Kept(snapshot, codes, rules, SNAPSHOT, snapshot_ms=made_ms, snapshot_version=snapshot.version)
-                return kept
-            rows = [row for row in await store_index.rows(conn) if row.rules == rules]
-            index = await asyncio.to_thread(index_of, found, rows)
-        except Damaged as e:
-            logger.warning("index-rows-refused", tenant_id=tenant_id, reason=str(e))
-            return Kept(TenantIndex(), Codes(), rules, INVENTORIES, refused or str(e))
-    return Kept(index, codes, rules, DATABASE if rows else INVENTORIES, refused)
+    codes, fresh, wanted = Codes(), set[str](), None
+    async with db.tenant(tenant_id) as conn:  # only read: what is worked out meanwhile would hold the transaction open
+        values = await store_index.values(conn)
+        if snapshot is not None:
+            stamps = await store_index.stamps(conn)
+            fresh = {one for one, stamp in stamps.items() if stamp == (snapshot.inventory_ms(one), rules)}
+            wanted = [one for one in stamps if one not in fresh]
+        rows = [row for row in await store_index.rows(conn, wanted) if row.rules == rules]
+    try:
+        found = await asyncio.to_thread(codes.load, values)
+        index = await asyncio.to_thread(index_of, found, rows)
+    except Damaged as e:
+        logger.warning("index-rows-refused", tenant_id=tenant_id, reason=str(e))
+        return Kept(TenantIndex(), Codes(), rules, INVENTORIES, refused or str(e))
+    if snapshot is None:
+        return Kept(index, codes, rules, DATABASE if rows else INVENTORIES, refused)
+    _catch_up(snapshot, fresh, index)
+    return Kept(snapshot, codes, rules, SNAPSHOT, snapshot_ms=made_ms, snapshot_version=snapshot.version)
 
 
-async def _caught_up(conn: Connection, index: TenantIndex, found: store_index.Found, rules: str) -> None:
-    """Make the index of a snapshot what the database's rows say by now."""
-    stamps = await store_index.stamps(conn)
-    fresh = {one for one, stamp in stamps.items() if stamp == (index.inventory_ms(one), rules)}
+def _catch_up(index: TenantIndex, fresh: set[str], newer: TenantIndex) -> None:
+    """Make the index of a snapshot what the database's rows say by now: `fresh` are the same there."""
     for endpoint_id in [one for one in index.roll.numbers if one not in fresh]:
         index.drop(endpoint_id)
-    other = [one for one, (_, by) in stamps.items() if one not in fresh and by == rules]
-    if other:
-        newer = index_of(found, await store_index.rows(conn, other))
-        for endpoint_id in other:
-            index.put(newer.view(endpoint_id))
+    for endpoint_id in newer.roll.numbers:
+        index.put(newer.view(endpoint_id))
