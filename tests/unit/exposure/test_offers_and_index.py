@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from brakeline.advisories.model import Advisory, KnownExploited
 from brakeline.core.debversion import deb_key
 from brakeline.core.errors import Invalid
+from brakeline.exposure.across import exposed
 from brakeline.exposure.closing import closing
-from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of, view_of
+from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Installed, Role
@@ -61,7 +62,7 @@ def found_offers(
 def test_what_can_be_installed_counts_before_what_is_held() -> None:
     items = [item("curl", "1-1"), item("libcurl4", "1-1", "curl")]
     both = found_offers(items, update("curl", "1-3", "held", "held by root"), update("libcurl4", "1-2"))
-    assert both[DEBIAN, "curl", Role.ACTIVE] == Offered(deb_key("1-2"), FindingState.FIXABLE)
+    assert both[DEBIAN, "curl", Role.ACTIVE] == Offered(deb_key("1-2"), FindingState.FIXABLE, version="1-2")
 
 
 def test_new_headers_are_no_offer_for_the_running_kernel_but_a_new_image_is() -> None:
@@ -104,7 +105,7 @@ def test_the_index_says_what_asking_every_endpoint_says_after_any_history(
     for endpoint_id, packages in history[-1].items():
         for found in assess([item(name, f"{v}-1") for name, v in packages.items()], book, DEBIAN).findings:
             expected.setdefault(found.cve, set()).add(endpoint_id)
-    assert {cve: set(entry.endpoints) for cve, entry in index.exposed(book).items()} == expected
+    assert {cve: set(entry.endpoints) for cve, entry in exposed(index, book).items()} == expected
     for endpoint_id, one in index.views.items():
         assert counts_of(one, book).cves == sum(endpoint_id in ids for ids in expected.values())
 
@@ -117,7 +118,7 @@ def test_carried_only_is_counted_apart() -> None:
     assert counts.sources == {"curl": ("6-1", 1)}
     index = TenantIndex()
     index.put(both)
-    entries = index.exposed(book)
+    entries = exposed(index, book)
     assert (entries["CVE-1"].endpoints, entries["CVE-1"].carriers) == ({}, {"ep_1"})
     known = Known({"CVE-2": KnownExploited("CVE-2", "2026-01-01", "2026-02-01")}, {}, {}, "2026-11-20", 0)
     ranks = ranked(entries.values(), known, frozenset(), {})
@@ -132,10 +133,10 @@ def test_an_endpoint_counts_where_a_cve_stands_worst_on_it(order: tuple[str, ...
     """Two sources carry the same CVE; the fix of only one of them is on offer."""
     book = Book([Advisory(source, "CVE-1", "7-1") for source in order])
     one = view("ep_1", [item(source, "6-1") for source in order], book, update("curl", "7-1"))
-    entry = Exposed("CVE-1", False)
-    for source in order:
-        entry.add(one, Advisory(source, "CVE-1", "7-1"), Role.ACTIVE)
-    assert (entry.endpoints, entry.worst()) == ({"ep_1": FindingState.NOT_OFFERED}, FindingState.NOT_OFFERED)
+    index = TenantIndex()
+    index.put(one)
+    entry = exposed(index, book)["CVE-1"]
+    assert (dict(entry.endpoints), entry.worst()) == ({"ep_1": FindingState.NOT_OFFERED}, FindingState.NOT_OFFERED)
     assert sorted(entry.sources) == ["curl", "rust-curl"]
 
 
