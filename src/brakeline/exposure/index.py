@@ -75,12 +75,16 @@ def view_of(
     )  # fmt: skip
 
 
+def _managed_first(unit: Unit) -> tuple[bool, Unit]:
+    return unit.found, unit
+
+
 def counts_of(view: EndpointView, book: Book) -> Counts:
     """The figures of one endpoint."""
     active: set[str] = set()
     carried: set[str] = set()
     fixable: set[str] = set()
-    sources: dict[str, tuple[str, int]] = {}
+    sources: dict[str, tuple[Unit, int]] = {}
     for unit, role in view.keys:
         rows = book.open_rows(unit)
         if not rows:
@@ -90,7 +94,8 @@ def counts_of(view: EndpointView, book: Book) -> Counts:
             carried |= cves
             continue
         active |= cves
-        sources[unit.source] = (unit.version, max(len(cves), sources.get(unit.source, ("", 0))[1]))
+        other, most = sources.get(unit.source, (unit, 0))  # of several versions: one that an update reaches, if any
+        sources[unit.source] = (min(unit, other, key=_managed_first), max(len(cves), most))
         offered = view.offer(unit, role)
         fixable |= {row.cve for row in rows if state_of(row, offered, view.lists_known) is FindingState.FIXABLE}
     return Counts(
@@ -100,7 +105,7 @@ def counts_of(view: EndpointView, book: Book) -> Counts:
         carrier_cves=len(carried - active),
         kev=len(active & book.kev),
         fixable=len(fixable),
-        sources=sources,
+        sources={source: (unit.version, most) for source, (unit, most) in sources.items()},
     )
 
 

@@ -18,6 +18,7 @@ from brakeline.exposure.model import FindingState, NotAssessed, Role, Unit
 from brakeline.exposure.offers import NEWEST, Offered
 
 UNIT, OFFER, GAP = "unit", "offer", "gap"
+FOUND: Final = "found"  # of a unit that no update reaches
 KINDS: Final = (UNIT, OFFER, GAP)
 
 
@@ -31,7 +32,7 @@ def text_of(kind: str, value: Any) -> str:
     """One value."""
     if kind == UNIT:
         unit, role = value
-        parts = [*unit[:4], "found" if unit.found else "", role.value]
+        parts = [*unit[:4], FOUND if unit.found else "", role.value]
     elif kind == OFFER:
         (ecosystem, source, role), offered = value
         parts = [ecosystem, source, role.value, offered.version, offered.state.value, offered.note]
@@ -42,11 +43,11 @@ def text_of(kind: str, value: Any) -> str:
 
 def unit_of(text: str) -> Key:
     """A unit and its role; whether its version can be ordered is seen when it is. Raises `Damaged`."""
-    *unit, found, role = _parts(text, 6)
-    if found not in ("", "found"):
+    ecosystem, source, version, module, found, role = _parts(text, 6)
+    if found not in ("", FOUND):
         raise Damaged("a unit cannot be read", text=text[:80])
     try:
-        return Unit(*unit, found=bool(found)), Role(role)
+        return Unit(ecosystem, source, version, module, bool(found)), Role(role)
     except ValueError as e:
         raise Damaged("a unit cannot be read", text=text[:80]) from e
 

@@ -44,13 +44,7 @@ async def note(
     return added(gone, known.exploited, known.cvss, OUTSIDE if ring is None else ring, now_ms)
 
 
-async def write(
-    conn: Connection,
-    tenant_id: str,
-    noted: Sequence[tuple[EndpointView, Mapping[Key, Spread]]],
-    book: Book,
-    now_ms: int,
-) -> None:
+async def write(conn: Connection, tenant_id: str, noted: Sequence[Noted], book: Book, now_ms: int) -> None:
     """After the new counts of all are written, because everybody adds to the same rows: what `note` found of each, and
     what is on offer since when."""
     together: dict[Key, Spread] = {}

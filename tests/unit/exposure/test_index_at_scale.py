@@ -22,6 +22,7 @@ from brakeline.exposure.reach import affected, reach
 from brakeline.exposure.snapshot import freeze, packed, unpacked
 from brakeline.exposure.standing import SEVERITY
 from brakeline.exposure.tallies import findings, weights
+from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 SYSTEMS = ("debian:12", "almalinux:9", "pypi")
@@ -54,27 +55,28 @@ books = st.lists(st.sampled_from(SYSTEMS[:1] * 3 + SYSTEMS).flatmap(rows_of), mi
 packages = st.lists(
     st.tuples(
         st.sampled_from((*NAMES, "linux-libc-dev")), st.integers(1, 7), st.sampled_from((False, False, True)),
-        st.booleans(),
+        st.booleans(), st.sampled_from((False, False, True)),
     ),
-    min_size=2, max_size=4, unique_by=lambda p: p[0],
+    min_size=2, max_size=4, unique_by=lambda p: (p[0], p[4]),
 )  # fmt: skip
 offered = st.dictionaries(st.sampled_from(NAMES), st.tuples(st.integers(1, 7), st.booleans()), max_size=2)
 inventories = st.tuples(st.sampled_from(("debian:12", "debian:12", "almalinux:9")), packages, offered, st.booleans())
 
 
 def view(
-    endpoint_id: str, system: str, items: list[tuple[str, int, bool, bool]],
+    endpoint_id: str, system: str, items: list[tuple[str, int, bool, bool, bool]],
     pending: dict[str, tuple[int, bool]], known: bool, book: Book, when: int,
 ) -> EndpointView:  # fmt: skip
-    """An inventory of `system`; a package may be PyPI's, or of a module."""
+    """An inventory of `system`; a package may be PyPI's, of a module, or of an image that lies there."""
     installed = []
-    for name, version, python, module in items:
+    for name, version, python, module, found in items:
         text = f"{version}-1.module_el9+{version}" if module and system == "almalinux:9" else f"{version}-1"
         source = "linux" if name == "linux-libc-dev" else name
         if python:
             installed.append(Installed(name, name, str(version), str(version), "", "ii", "", "pypi"))
         else:
-            installed.append(Installed(name, source, text, text, "amd64"))
+            architecture = found_label("deb", "/image") if found else "amd64"
+            installed.append(Installed(name, source, text, text, architecture))
     updates = [
         PendingUpdate(n, "amd64", "", f"{v}-1", "", True, UpdateState.HELD if held else UpdateState.AVAILABLE, "")
         for n, (v, held) in pending.items()
@@ -89,8 +91,7 @@ def naive(views: dict[str, EndpointView], book: Book) -> dict[str, dict[str, Fin
     for endpoint_id, one in views.items():
         for unit, role in one.keys:
             for row in book.open_rows(unit) if role is Role.ACTIVE else ():
-                offer = one.offered.get((unit.ecosystem, unit.source, role))
-                state = state_of(row, offer, one.lists_known)
+                state = state_of(row, one.offer(unit, role), one.lists_known)
                 before = found.setdefault(row.cve, {}).get(endpoint_id)
                 if before is None or SEVERITY[state] > SEVERITY[before]:
                     found[row.cve][endpoint_id] = state
@@ -208,7 +209,9 @@ class TestManyFleets(Fleets.TestCase):  # type: ignore[name-defined,misc]
 def small() -> tuple[TenantIndex, bytes]:
     book, index = Book([Advisory("curl", "CVE-1", "7-1")]), TenantIndex()
     for n in range(4):
-        index.put(view(f"ep_{n}", "debian:12", [("curl", n + 1, False, False)], {"curl": (7, False)}, True, book, n))
+        index.put(
+            view(f"ep_{n}", "debian:12", [("curl", n + 1, False, False, n == 3)], {"curl": (7, False)}, True, book, n)
+        )
     index.drop("ep_1")
     return index, packed(freeze(index), "te_1", RULES, 7)
 

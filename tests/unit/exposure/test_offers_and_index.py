@@ -11,12 +11,16 @@ from brakeline.core.debversion import deb_key
 from brakeline.core.errors import Invalid
 from brakeline.exposure.across import exposed
 from brakeline.exposure.closing import closing
+from brakeline.exposure.gains import gains
 from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Installed, Role
 from brakeline.exposure.offers import NEWEST, Offered, candidate_key, offers, state_of
 from brakeline.exposure.ranks import Known, ranked
+from brakeline.exposure.reach import reach
+from brakeline.exposure.standing import Members
+from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 DEBIAN = "debian:12"
@@ -126,6 +130,27 @@ def test_carried_only_is_counted_apart() -> None:
     assert [e.cve for e in selected(entries, parse("role:carrier"), ranks)] == ["CVE-1"]
     assert [e.cve for e in selected(entries, parse("priority:act kev:yes state:fixable_now cur"), ranks)] == ["CVE-2"]
     assert selected(entries, parse("source:bash"), ranks) == []
+
+
+def test_an_offer_of_the_system_reaches_nothing_in_an_image_of_the_same_source() -> None:
+    """The image has an older version: what updates the system leaves it as it is, and so does no count say otherwise."""
+    book = Book([Advisory("curl", "CVE-1", "7-1"), Advisory("curl", "CVE-2", "5-1")])
+    inside = item("curl", "4-1")._replace(architecture=found_label("deb", "/image"))
+    one, index = view("ep_1", [item("curl", "6-1"), inside], book, update("curl", "7-1")), TenantIndex()
+    index.put(one)
+    index.put(view("ep_2", [item("curl", "4-1")], book, update("curl", "7-1")))
+    states = {cve: dict(entry.endpoints) for cve, entry in exposed(index, book).items()}
+    fixable, left = FindingState.FIXABLE, FindingState.NOT_OFFERED
+    assert states == {"CVE-1": {"ep_1": left, "ep_2": fixable}, "CVE-2": {"ep_1": left, "ep_2": fixable}}
+    assert (counts_of(one, book).cves, counts_of(one, book).fixable) == (2, 1)
+    assert index.view("ep_1").keys == one.keys
+    closes = gains(index, book, ["curl", "bash"])
+    assert {cve: set(index.roll.ids[n] for n in held) for cve, held in closes["curl"].closes.items()} == {
+        "CVE-1": {"ep_1", "ep_2"}, "CVE-2": {"ep_2"},
+    }  # fmt: skip
+    assert (set(closes["curl"].endpoints), set(closes["bash"].endpoints)) == ({"ep_1", "ep_2"}, set())
+    ids = [Members(index.roll, held) for held in reach(index, [Advisory("curl", "CVE-2", "5-1")])]
+    assert [set(some) for some in ids] == [{"ep_1", "ep_2"}, set(), {"ep_2"}]
 
 
 @pytest.mark.parametrize("order", [("curl", "rust-curl"), ("rust-curl", "curl")])
