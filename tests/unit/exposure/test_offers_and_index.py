@@ -133,7 +133,7 @@ def test_carried_only_is_counted_apart() -> None:
 
 
 def test_an_offer_of_the_system_reaches_nothing_in_an_image_of_the_same_source() -> None:
-    """The image has an older version: what updates the system leaves it as it is, and so does no count say otherwise."""
+    """The image has an older version: what updates the system leaves it as it is, and no count says otherwise."""
     book = Book([Advisory("curl", "CVE-1", "7-1"), Advisory("curl", "CVE-2", "5-1")])
     inside = item("curl", "4-1")._replace(architecture=found_label("deb", "/image"))
     one, index = view("ep_1", [item("curl", "6-1"), inside], book, update("curl", "7-1")), TenantIndex()
@@ -145,7 +145,7 @@ def test_an_offer_of_the_system_reaches_nothing_in_an_image_of_the_same_source()
     assert (counts_of(one, book).cves, counts_of(one, book).fixable) == (2, 1)
     assert index.view("ep_1").keys == one.keys
     closes = gains(index, book, ["curl", "bash"])
-    assert {cve: set(index.roll.ids[n] for n in held) for cve, held in closes["curl"].closes.items()} == {
+    assert {cve: {index.roll.ids[n] for n in held} for cve, held in closes["curl"].closes.items()} == {
         "CVE-1": {"ep_1", "ep_2"}, "CVE-2": {"ep_2"},
     }  # fmt: skip
     assert (set(closes["curl"].endpoints), set(closes["bash"].endpoints)) == ({"ep_1", "ep_2"}, set())
