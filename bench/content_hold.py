@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pyroaring import BitMap
+
 from bench._proc import report
 from brakeline.advisories import importers, seed
 from brakeline.advisories.model import Advisory
@@ -35,18 +37,18 @@ def shipped() -> list[Advisory]:
     return importers.advisories(data, entry.file, ecosystem=entry.ecosystem).advisories
 
 
-def fleet(rows: list[Advisory], endpoints: int, images: int, draw: random.Random) -> dict[Key, set[str]]:
+def fleet(rows: list[Advisory], endpoints: int, images: int, draw: random.Random) -> dict[Key, BitMap]:
     """unit -> endpoints: each image has units of sources that rows speak of, each a fix or some behind."""
     sources: dict[str, list[str]] = {}
     for row in rows:
         if row.fixed:
             sources.setdefault(row.source, []).append(row.fixed)
-    holders: dict[Key, set[str]] = {}
+    holders: dict[Key, BitMap] = {}
     for image in range(images):
-        mine = {f"ep_{i}" for i in range(image, endpoints, images)}
+        mine = BitMap(range(image, endpoints, images))
         for source in draw.choices(sorted(sources), k=PACKAGES):
             unit = Unit(rows[0].ecosystem, source, draw.choice(sources[source]))
-            holders.setdefault((unit, Role.ACTIVE), set()).update(mine)
+            holders.setdefault((unit, Role.ACTIVE), BitMap()).update(mine)
     return holders
 
 
@@ -56,7 +58,7 @@ def cpu_s(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def weighed(rows: list[Advisory], after: list[Advisory], holders: dict[Key, set[str]]) -> tuple[float, Flips]:
+def weighed(rows: list[Advisory], after: list[Advisory], holders: dict[Key, BitMap]) -> tuple[float, Flips]:
     """CPU-seconds of both books and the difference, as `exposure.holding` does it; and what it came to."""
     begun = time.process_time()
     found = flips(holders, changes({unit for unit, _ in holders}, Book(rows), Book(after)))

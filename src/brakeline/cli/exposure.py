@@ -64,6 +64,41 @@ def summary(as_json: Json = False) -> None:
     emit(answer, as_json, human)
 
 
+@app.command("index")
+def show_index(as_json: Json = False) -> None:
+    """The index that answers: size, origin, what comparing it with the database found, what new advisories did."""
+    answer = Client.from_context().get("/exposure/index")
+
+    def human() -> None:
+        pairs({
+            "holds": f"{answer['endpoints']} endpoints, {answer['units']} distinct versions of packages, "
+                     f"{answer['rows']} rows, {answer['bytes']} bytes",
+            "opened from": answer["origin"],
+            "snapshot": when(answer["snapshot_ms"]) if answer["snapshot_ms"] else "none was written yet",
+            "compared with the database": _compared(answer),
+            "differences": f"{answer['differences']}, each mended" if answer["differences"] else "none",
+        })  # fmt: skip
+        if answer["refused"]:
+            talk(f"What was kept could not be used, and was made anew: {answer['refused']}")
+        if answer["last_difference"]:
+            talk(f"The last difference, {when(answer['last_difference_ms'])}: {answer['last_difference']}")
+        table(
+            ["when", "CVE", "sources", "opened on", "of these patchable", "closed on"],
+            [(when(a["at_ms"]), a["cve"], " ".join(a["sources"]), a["opened"], a["patchable"], a["closed"])
+             for a in answer["arrivals"]],
+            "No advisory has changed anything here yet.",
+        )  # fmt: skip
+
+    emit(answer, as_json, human)
+
+
+def _compared(answer: dict[str, Any]) -> str:
+    if not answer["rounds"]:
+        return "not yet: the server has just started"
+    return (f"{when(answer['last_check_ms'])}; {answer['checked_endpoints']} endpoints and {answer['checked_units']} "
+            f"units in {answer['rounds']} rounds")  # fmt: skip
+
+
 @app.command("list")
 def list_vulnerabilities(
     query: Annotated[

@@ -245,11 +245,13 @@ class DeskFleet(DeskBase):
         risk = await self.s.exposure.summary(who.principal)
         total = page.total if not query else risk.cves
         bar = QueryBar(action, query, matched=page.total, total=total, help=present_risk.QUERY_HELP)
+        status, now_ms = await self.s.exposure.index_status(who.principal), self.s.clock.now_ms()
         return VulnerabilitiesView(
             bar, tuple(present_risk.exposure_row(v) for v in page.items), present_risk.sources_text(page.feeds),
             first_href=f"{action}?{urlencode({'q': query})}" if after else "",
             next_href=f"{action}?{urlencode({'q': query, 'after': page.next})}" if page.next else "",
             ecosystems=present_risk.ecosystem_links(risk), gaps=present_risk.gap_lines(risk.not_assessed),
+            index=present_risk.index_facts(status, now_ms), news=present_risk.arrival_rows(status.arrivals, now_ms),
         )  # fmt: skip
 
     async def cve(self, who: Visitor, cve: str) -> CveView:

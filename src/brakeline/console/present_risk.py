@@ -11,7 +11,18 @@ from brakeline.advisories.ecosystems import shown
 from brakeline.advisories.model import Advisory, FeedState
 from brakeline.console.present import ago, cve_link, endpoint_href, plural, span
 from brakeline.console.present_findings import day, due_text, finding_notes, overdue_needs
-from brakeline.console.views import AffectedRow, Badge, CveView, ExposureRow, Fact, FindingRow, Link, Need, Tone
+from brakeline.console.views import (
+    AffectedRow,
+    ArrivalRow,
+    Badge,
+    CveView,
+    ExposureRow,
+    Fact,
+    FindingRow,
+    Link,
+    Need,
+    Tone,
+)
 from brakeline.console.views_findings import AcceptanceRow
 from brakeline.core.days import day_of
 from brakeline.exposure.answers import (
@@ -22,7 +33,9 @@ from brakeline.exposure.answers import (
     Vulnerability,
     VulnerabilityDetail,
 )
+from brakeline.exposure.checking import IndexStatus
 from brakeline.exposure.model import FindingState, NotAssessed, Role
+from brakeline.exposure.news import Arrival
 from brakeline.exposure.priority import Level
 
 STATES: Final = {
@@ -45,6 +58,7 @@ QUERY_HELP: Final = (
     "role:active, or part of an id or a name."
 )
 SHOWN_ENDPOINT_ROWS: Final = 200
+SHOWN_ARRIVALS: Final = 10
 
 
 def state_badge(state: str) -> Badge:
@@ -114,6 +128,32 @@ def sources_text(feeds: tuple[FeedState, ...]) -> str:
     if not feeds:
         return "No advisory data is loaded: nothing can be assessed."
     return " · ".join(f"{f.feed} of {f.content_day}" + (f" ({f.problem})" if f.problem else "") for f in feeds)
+
+
+def index_facts(s: IndexStatus, now_ms: int) -> tuple[Fact, ...]:
+    """What answers here, and whether it was compared with the database."""
+    compared = "not yet: the server has just started" if not s.rounds else (
+        f"{ago(s.last_check_ms, now_ms)}; {plural(s.checked_endpoints, 'endpoint')} so far"
+    )  # fmt: skip
+    facts = [
+        Fact("Index", f"{plural(s.endpoints, 'endpoint')}, {plural(s.units, 'version')} of packages"),
+        Fact("Opened from", s.origin + (f" ({s.refused})" if s.refused else ""), Tone.WARN if s.refused else None),
+        Fact("Compared with the database", compared),
+    ]
+    if s.differences:
+        text = f"{s.differences:,}, mended; the last {ago(s.last_difference_ms, now_ms)}: {s.last_difference}"
+        facts.append(Fact("Differences", text, Tone.WARN))
+    else:
+        facts.append(Fact("Differences", "none found" if s.rounds else "not known yet"))
+    return tuple(facts)
+
+
+def arrival_rows(arrivals: tuple[Arrival, ...], now_ms: int) -> tuple[ArrivalRow, ...]:
+    """What the newest advisories did, the newest first."""
+    return tuple(
+        ArrivalRow(cve_link(a.cve), ", ".join(a.sources), a.opened, a.patchable, a.closed, ago(a.at_ms, now_ms))
+        for a in arrivals[:SHOWN_ARRIVALS]
+    )
 
 
 def risk_needs(summary: FleetExposure, exploited: tuple[Vulnerability, ...]) -> tuple[Need, ...]:

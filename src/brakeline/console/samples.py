@@ -37,6 +37,7 @@ from brakeline.console.views import (
     NO_DATA,
     AddEndpointView,
     AffectedRow,
+    ArrivalRow,
     AuditRow,
     AuditView,
     Badge,
@@ -291,6 +292,15 @@ VULNERABILITIES: Final = {
                     Link("1,022 in Debian 12", "/vulnerabilities?q=ecosystem%3Adebian%3A12"),
                     Link("12 in PyPI", "/vulnerabilities?q=ecosystem%3Apypi")),
         gaps=("31 built by somebody else", "2 without advisory data for their ecosystem or release"),
+        index=(
+            Fact("Index", "1,204 endpoints, 8,113 versions of packages"), Fact("Opened from", "snapshot"),
+            Fact("Compared with the database", "31 s ago; 4,180 endpoints so far"),
+            Fact("Differences", "1, mended; the last 2 h ago: ep_01: other updates on offer", Tone.WARN),
+        ),
+        news=(
+            ArrivalRow(Link("CVE-2026-31337", "/vulnerabilities/CVE-2026-31337"), "openssl", 812, 790, 0, "4 min ago"),
+            ArrivalRow(Link("CVE-2025-4096", "/vulnerabilities/CVE-2025-4096"), "nginx", 0, 0, 31, "2 d ago"),
+        ),
     ),
     "none": VulnerabilitiesView(QueryBar("/vulnerabilities", matched=0, total=0, help=""), (), "no advisory data loaded"),
     "no match": VulnerabilitiesView(QueryBar("/vulnerabilities", "kev:yes", (), 0, 3, help=""), (), "today"),

@@ -325,6 +325,18 @@ class EndpointView:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrivalRow:
+    """What a change of advisories did here, by CVE."""
+
+    link: Link
+    packages: str
+    opened: int
+    patchable: int
+    closed: int
+    ago: str
+
+
+@dataclass(frozen=True, slots=True)
 class VulnerabilitiesView:
     query: QueryBar
     rows: tuple[ExposureRow, ...]
@@ -333,6 +345,8 @@ class VulnerabilitiesView:
     next_href: str = ""
     ecosystems: tuple[Link, ...] = ()  # "PyPI: 12", to the list of these alone
     gaps: tuple[str, ...] = ()  # what was not assessed, by reason
+    index: tuple[Fact, ...] = ()  # of what answers: size, comparisons with the database
+    news: tuple[ArrivalRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,13 @@ async def summary(who: Who, exposure: Exposure) -> dict[str, Any]:
     return plain(await exposure.summary(who))  # type: ignore[no-any-return]
 
 
+@router.get("/exposure/index")
+async def index(who: Who, exposure: Exposure) -> dict[str, Any]:
+    """The index that answers: its size, where it came from, what comparing it with the database found, and what the
+    newest advisories did."""
+    return plain(await exposure.index_status(who))  # type: ignore[no-any-return]
+
+
 @router.get("/vulnerabilities")
 async def vulnerabilities(
     who: Who, exposure: Exposure, q: str = "", after: str = "",

@@ -14,9 +14,10 @@ exploited never counts as an addition, and is named while the content waits. Nex
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
+
+from pyroaring import BitMap
 
 from brakeline.exposure.index import Key
 from brakeline.exposure.match import Book
@@ -129,11 +130,11 @@ def _open(book: Book, unit: Unit, *, only_kev: bool) -> frozenset[str]:
     return found & book.kev if only_kev else found
 
 
-def flips(holders: Mapping[Key, AbstractSet[str]], moved: Mapping[Unit, Moved]) -> Flips:
+def flips(holders: Mapping[Key, BitMap], moved: Mapping[Unit, Moved]) -> Flips:
     """The same for the fleet that `holders` says."""
     before = gained = lost = exploited = 0
-    gaining, losing = set[str](), set[str]()
-    named: dict[str, set[str]] = {}
+    gaining, losing = BitMap(), BitMap()
+    named: dict[str, BitMap] = {}
     for (unit, role), mine in holders.items():
         change = moved.get(unit) if role is Role.ACTIVE else None
         if change is None:
@@ -142,10 +143,10 @@ def flips(holders: Mapping[Key, AbstractSet[str]], moved: Mapping[Unit, Moved]) 
         gained += change.new * len(mine)
         lost += change.gone * len(mine)
         exploited += len(change.exploited) * len(mine)
-        gaining |= mine if change.new else set()
-        losing |= mine if change.gone else set()
+        gaining |= mine if change.new else BitMap()
+        losing |= mine if change.gone else BitMap()
         for cve in change.exploited:
-            named.setdefault(cve, set()).update(mine)
+            named.setdefault(cve, BitMap()).update(mine)
     worst = sorted((Named(cve, len(ids)) for cve, ids in named.items()), key=lambda n: (-n.endpoints, n.cve))
     return Flips(before, gained, lost, exploited, len(gaining), len(losing), tuple(worst[:NAMED_MAX]))
 

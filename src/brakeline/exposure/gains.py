@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pyroaring import BitMap
+
+from brakeline.exposure.across import Splitting, open_in
 from brakeline.exposure.index import TenantIndex
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import FindingState, Role
-from brakeline.exposure.offers import state_of
+from brakeline.exposure.standing import Members, Roll
 
 
 @dataclass(slots=True)
@@ -20,35 +23,35 @@ class Gain:
     """Of one source: CVE -> endpoints on which its update would close it, and on which it is held back."""
 
     source: str
-    closes: dict[str, set[str]] = field(default_factory=dict)
-    held: dict[str, set[str]] = field(default_factory=dict)
+    roll: Roll
+    closes: dict[str, BitMap] = field(default_factory=dict)
+    held: dict[str, BitMap] = field(default_factory=dict)
 
     @property
     def cves(self) -> set[str]:
         return self.closes.keys() | self.held.keys()
 
     @property
-    def endpoints(self) -> set[str]:
+    def endpoints(self) -> Members:
         """On which anything would be closed now."""
-        return set().union(*self.closes.values()) if self.closes else set()
+        return Members(self.roll, BitMap.union(BitMap(), BitMap(), *self.closes.values()))
 
 
 def gains(index: TenantIndex, book: Book, sources: Iterable[str]) -> dict[str, Gain]:
     """Source -> what its updates close, for these sources."""
-    wanted = frozenset(sources)
-    found: dict[str, Gain] = {source: Gain(source) for source in wanted}
-    for (unit, role), holders in index.holders.items():
-        if role is not Role.ACTIVE or unit.source not in wanted:
+    found: dict[str, Gain] = {source: Gain(source, index.roll) for source in sources}
+    for name in index.orders:
+        gain = found.get(name[1])
+        if gain is None or name[2] is not Role.ACTIVE or name[3]:
             continue
-        rows = book.open_rows(unit)
-        for endpoint_id in holders if rows else ():
-            view = index.views[endpoint_id]
-            offered = view.offered.get((unit.ecosystem, unit.source, role))
-            for row in rows if offered is not None else ():
-                state = state_of(row, offered, view.lists_known)
-                gain = found[unit.source]
-                if state is FindingState.FIXABLE:
-                    gain.closes.setdefault(row.cve, set()).add(endpoint_id)
-                elif state is FindingState.BLOCKED:
-                    gain.held.setdefault(row.cve, set()).add(endpoint_id)
+        splitting = Splitting(index, name)
+        for row, key, held in open_in(index, book, name):
+            where = splitting.of(row, held, key)
+            _note(gain.closes, row.cve, where.get(FindingState.FIXABLE))
+            _note(gain.held, row.cve, where.get(FindingState.BLOCKED))
     return found
+
+
+def _note(found: dict[str, BitMap], cve: str, mine: BitMap | None) -> None:
+    if mine:
+        found[cve] = found[cve] | mine if cve in found else mine

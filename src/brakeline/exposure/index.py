@@ -1,21 +1,32 @@
 """Who has what, per tenant, in memory: unit -> endpoints. Rebuilt from inventories; holds no truth of its own. Pure.
 
-Invariants: an endpoint's entry is replaced whole; a unit that nobody has is forgotten; the answers of `Book` are per
-unit, so a fleet of thousands asks it a few thousand times. Findings are never stored per (endpoint, CVE).
+Invariants: an endpoint's entry is replaced whole; the answers of `Book` are per unit, so a fleet of thousands asks it
+a few thousand times. Findings are never stored per (endpoint, CVE). What is on offer and what is not assessed are
+indexed in the same way, because a fleet has few distinct ones; versions of a name are kept in their own order, so that
+an advisory finds whom it concerns by one `bisect` (`reach`). `across` answers for every CVE at once.
 """
 
 from __future__ import annotations
 
+from bisect import insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from brakeline.advisories.model import Advisory
+from pyroaring import BitMap
+
+from brakeline.advisories.ecosystems import UNSORTED, key_of, order_of
 from brakeline.exposure.match import Book, judge
 from brakeline.exposure.model import FindingState, Installed, NotAssessed, Role, Unit
-from brakeline.exposure.offers import Offers, offers, state_of
+from brakeline.exposure.offers import Offered, Offers, is_reached, offers, reachable, state_of
+from brakeline.exposure.postings import EMPTY, Postings
+from brakeline.exposure.standing import Exposed, Members, Roll
 from brakeline.protocol.messages import PendingUpdate
 
 Key = tuple[Unit, Role]
+Name = tuple[str, str, Role, bool]  # ecosystem, source, role, whether what is managed has it (see `Unit.found`)
+Offer = tuple[tuple[str, str, Role], Offered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +37,14 @@ class EndpointView:
     keys: frozenset[Key]
     offered: Offers
     packages: int
-    not_assessed: tuple[NotAssessed, ...]
+    not_assessed: tuple[NotAssessed, ...]  # as `view_of` makes it: each package; as the index gives it: each once
     lists_known: bool
     inventory_ms: int
+    missing: int  # packages that were not assessed
+
+    def offer(self, unit: Unit, role: Role) -> Offered | None:
+        """What the endpoint's own repositories offer for a unit: nothing, where no update reaches it."""
+        return None if unit.found else self.offered.get((unit.ecosystem, unit.source, role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +65,18 @@ def view_of(
     ecosystem: str, kernel: str, lists_known: bool, inventory_ms: int,
 ) -> EndpointView:  # fmt: skip
     """An endpoint's inventory, judged."""
+    items = list(items)
     judged, missing = judge(items, book, ecosystem, kernel)
+    ours = reachable(items)
+    keys = ((unit if is_reached(item, ours) else unit._replace(found=True), role) for item, unit, role in judged)
     return EndpointView(
-        endpoint_id, frozenset((unit, role) for _, unit, role in judged), offers(judged, pending),
-        len(judged) + len(missing), missing, lists_known, inventory_ms,
+        endpoint_id, frozenset(keys), offers(judged, pending),
+        len(judged) + len(missing), missing, lists_known, inventory_ms, len(missing),
     )  # fmt: skip
+
+
+def _managed_first(unit: Unit) -> tuple[bool, Unit]:
+    return unit.found, unit
 
 
 def counts_of(view: EndpointView, book: Book) -> Counts:
@@ -61,7 +84,7 @@ def counts_of(view: EndpointView, book: Book) -> Counts:
     active: set[str] = set()
     carried: set[str] = set()
     fixable: set[str] = set()
-    sources: dict[str, tuple[str, int]] = {}
+    sources: dict[str, tuple[Unit, int]] = {}
     for unit, role in view.keys:
         rows = book.open_rows(unit)
         if not rows:
@@ -71,104 +94,145 @@ def counts_of(view: EndpointView, book: Book) -> Counts:
             carried |= cves
             continue
         active |= cves
-        sources[unit.source] = (unit.version, max(len(cves), sources.get(unit.source, ("", 0))[1]))
-        offered = view.offered.get((unit.ecosystem, unit.source, role))
+        other, most = sources.get(unit.source, (unit, 0))  # of several versions: one that an update reaches, if any
+        sources[unit.source] = (min(unit, other, key=_managed_first), max(len(cves), most))
+        offered = view.offer(unit, role)
         fixable |= {row.cve for row in rows if state_of(row, offered, view.lists_known) is FindingState.FIXABLE}
     return Counts(
         packages=view.packages,
-        not_assessed=len(view.not_assessed),
+        not_assessed=view.missing,
         cves=len(active),
         carrier_cves=len(carried - active),
         kev=len(active & book.kev),
         fixable=len(fixable),
-        sources=sources,
+        sources={source: (unit.version, most) for source, (unit, most) in sources.items()},
     )
-
-
-@dataclass(slots=True)
-class Exposed:
-    """One CVE across a fleet. Endpoints by the state in which it stands there; an endpoint is in one of them."""
-
-    cve: str
-    kev: bool
-    sources: set[str] = field(default_factory=set)
-    fixed: dict[str, str] = field(default_factory=dict)  # source -> version with the fix
-    dated: dict[str, str] = field(default_factory=dict)  # source -> day of the fix: it was not open before
-    endpoints: dict[str, FindingState] = field(default_factory=dict)  # active ones only
-    carriers: set[str] = field(default_factory=set)
-    ecosystems: set[str] = field(default_factory=set)
-
-    def add(self, view: EndpointView, row: Advisory, role: Role) -> None:
-        """Note that `row` stands open on an endpoint."""
-        self.sources.add(row.source)
-        self.ecosystems.add(row.ecosystem)
-        self.fixed[row.source] = row.fixed
-        self.dated[row.source] = row.date
-        if role is Role.CARRIER:
-            self.carriers.add(view.endpoint_id)
-            return
-        state = state_of(row, view.offered.get((row.ecosystem, row.source, role)), view.lists_known)
-        before = self.endpoints.get(view.endpoint_id)
-        if before is None or _SEVERITY[state] > _SEVERITY[before]:
-            self.endpoints[view.endpoint_id] = state  # where it stands worst: fixing one of two packages is not enough
-
-    def worst(self) -> FindingState:
-        """Where it stands worst; only for one that some endpoint can run."""
-        return max(self.endpoints.values(), key=lambda state: _SEVERITY[state])
-
-
-_SEVERITY = {state: rank for rank, state in enumerate((
-    FindingState.FIXABLE, FindingState.REBOOT, FindingState.BLOCKED, FindingState.NOT_OFFERED, FindingState.UNKNOWN,
-    FindingState.DEFERRED, FindingState.NO_FIX,
-))}  # fmt: skip
 
 
 class TenantIndex:
     """All endpoints of one tenant."""
 
     def __init__(self) -> None:
-        self.views: dict[str, EndpointView] = {}
-        self._holders: dict[Key, set[str]] = {}
+        self.roll = Roll()
+        self.keys: Postings[Key] = Postings()
+        self.offers: Postings[Offer] = Postings()
+        self.gaps: Postings[NotAssessed] = Postings()
+        self.present = BitMap()
+        self.lists_known = BitMap()
+        self.figures: list[tuple[int, int, int]] = []  # by number: packages, not assessed, time of the inventory
+        self.orders: dict[Name, list[tuple[Any, int]]] = {}  # units of a name by version, where it can be sorted
+        self.offered: dict[tuple[str, str, Role], list[int]] = {}  # ids of offers
         self.version = 0  # rises with every change, so that readers know whether what they remember still holds
+        self._noted = [0, 0]
 
     @property
-    def holders(self) -> Mapping[Key, set[str]]:
-        """Endpoints by what they have."""
-        return self._holders
+    def views(self) -> Mapping[str, EndpointView]:
+        """Every endpoint by id, put together when it is asked for."""
+        return _Views(self)
 
-    def put(self, view: EndpointView) -> None:
-        """Replace what is known of one endpoint."""
-        self.drop(view.endpoint_id)
-        self.views[view.endpoint_id] = view
-        for key in view.keys:
-            self._holders.setdefault(key, set()).add(view.endpoint_id)
-        self.version += 1
+    @property
+    def holders(self) -> dict[Key, BitMap]:
+        """Endpoints by what they have, as it is now."""
+        return {key: held for key, held in zip(self.keys.values, self.keys.view(), strict=True) if held}
+
+    @property
+    def assessed(self) -> Members:
+        """Endpoints of which at least one package was judged."""
+        return Members(self.roll, BitMap(n for n in self.present if self.figures[n][0] > self.figures[n][1]))
+
+    def not_assessed(self) -> int:
+        """Packages that were not judged, on all endpoints."""
+        return sum(self.figures[number][1] for number in self.present)
+
+    def gap_codes(self) -> dict[str, int]:
+        """The same by why; a package that lies on an endpoint several times in one version counts once here."""
+        found = Counter[str]()
+        for gap, held in self.gaps.held():
+            found[gap.code] += len(held)
+        return dict(sorted(found.items()))
+
+    def inventory_ms(self, endpoint_id: str) -> int | None:
+        """Of which inventory an endpoint's entry is; None = it has none."""
+        number = self.roll.numbers.get(endpoint_id)
+        return self.figures[number][2] if number is not None else None
+
+    def put(self, view: EndpointView) -> bool:
+        """Replace what is known of one endpoint; gives whether anything but the time of its inventory changed."""
+        number = self.roll.add(view.endpoint_id)
+        known = number in self.lists_known
+        changed = self.keys.put(number, view.keys) | self.offers.put(number, view.offered.items())
+        changed |= self.gaps.put(number, view.not_assessed) | (number not in self.present) | (known != view.lists_known)
+        self.present.add(number)
+        (self.lists_known.add if view.lists_known else self.lists_known.discard)(number)
+        figures = (view.packages, view.missing, view.inventory_ms)
+        if number == len(self.figures):
+            self.figures.append(figures)
+        changed |= self.figures[number][:2] != figures[:2]
+        self.figures[number] = figures
+        self.note()
+        self.version += changed
+        return changed
 
     def drop(self, endpoint_id: str) -> None:
-        """Forget one endpoint."""
-        view = self.views.pop(endpoint_id, None)
-        for key in view.keys if view else ():
-            holders = self._holders[key]
-            holders.discard(endpoint_id)
-            if not holders:
-                del self._holders[key]
+        """Forget one endpoint. Its number is not given again: somebody may still be reading it."""
+        number = self.roll.numbers.pop(endpoint_id, None)
+        if number is None:
+            return
+        for postings in (self.keys, self.offers, self.gaps):
+            postings.put_row(number, EMPTY)
+        self.present.discard(number)
+        self.lists_known.discard(number)
         self.version += 1
 
-    def exposed(self, book: Book, sources: frozenset[str] | None = None) -> dict[str, Exposed]:
-        """Every CVE that stands open anywhere, by id; with `sources`, only through these source packages."""
-        found: dict[str, Exposed] = {}
-        for (unit, role), holders in self._open(book, sources):
-            views = [self.views[endpoint_id] for endpoint_id in holders]
-            for row in book.open_rows(unit):
-                entry = found.get(row.cve)
-                if entry is None:
-                    entry = found[row.cve] = Exposed(row.cve, row.cve in book.kev)
-                for view in views:
-                    entry.add(view, row, role)
-        return found
+    def fill(self, endpoint_ids: Iterable[str], figures: Iterable[tuple[int, int, int]], known: BitMap) -> None:
+        """Take all endpoints at once, by number; the postings were filled with their rows before."""
+        for endpoint_id in endpoint_ids:
+            self.roll.add(endpoint_id)
+        self.figures = list(figures)
+        self.present, self.lists_known = BitMap(range(len(self.figures))), known
+        self.note()
+        self.version += 1
 
-    def _open(self, book: Book, sources: frozenset[str] | None) -> Iterator[tuple[Key, set[str]]]:
-        for key, holders in self._holders.items():
-            unit = key[0]
-            if (sources is None or unit.source in sources) and book.open_rows(unit):
-                yield key, holders
+    def note(self) -> None:
+        """Put values that are new into their name's order. Raises `BadVersion` for a unit that cannot be ordered."""
+        for one in range(self._noted[0], len(self.keys.values)):
+            unit, role = self.keys.values[one]
+            line = self.orders.setdefault((unit.ecosystem, unit.source, role, unit.found), [])
+            if order_of(unit.ecosystem) in UNSORTED:
+                line.append((unit.version, one))
+            else:
+                insort(line, ((key_of(unit.ecosystem) or str)(unit.version), one))
+        for one in range(self._noted[1], len(self.offers.values)):
+            self.offered.setdefault(self.offers.values[one][0], []).append(one)
+        self._noted = [len(self.keys.values), len(self.offers.values)]
+
+    def view(self, endpoint_id: str) -> EndpointView:
+        """One endpoint. `KeyError` if it is not here."""
+        number = self.roll.numbers[endpoint_id]
+        packages, missing, inventory_ms = self.figures[number]
+        return EndpointView(
+            endpoint_id, frozenset(self.keys.of(number)), dict(self.offers.of(number)), packages,
+            tuple(sorted(self.gaps.of(number))), number in self.lists_known, inventory_ms, missing,
+        )  # fmt: skip
+
+
+class _Views(Mapping[str, EndpointView]):
+    __slots__ = ("_index",)
+
+    def __init__(self, index: TenantIndex) -> None:
+        self._index = index
+
+    def __getitem__(self, endpoint_id: str) -> EndpointView:
+        return self._index.view(endpoint_id)
+
+    def __contains__(self, endpoint_id: object) -> bool:
+        return endpoint_id in self._index.roll.numbers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index.roll.numbers)
+
+    def __len__(self) -> int:
+        return len(self._index.roll.numbers)
+
+
+__all__ = ["Counts", "EndpointView", "Exposed", "Key", "Name", "Offer", "TenantIndex", "counts_of", "view_of"]

@@ -106,7 +106,7 @@ def _matches(entry: Exposed, wanted: Wanted) -> bool:
         and (not wanted.source or wanted.source in entry.sources)
         and (not wanted.ecosystem or any(_is_in(name, wanted.ecosystem) for name in entry.ecosystems))
         and (not wanted.role or bool(entry.endpoints) == (wanted.role == "active"))
-        and (not wanted.state or any(state.value == wanted.state for state in entry.endpoints.values()))
+        and (not wanted.state or any(state.value == wanted.state for state in entry.states()))
         and all(word in entry.cve.lower() or any(word in source for source in entry.sources) for word in wanted.words)
     )
 

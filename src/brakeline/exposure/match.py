@@ -51,7 +51,7 @@ class Shelf:
     `dismissed`: rows that make no finding, each with a code and the reason.
     """
 
-    __slots__ = ("_key", "_rpm", "dismissed", "fixed_keys", "others", "simple")
+    __slots__ = ("_key", "_rpm", "dismissed", "fixed_keys", "others", "repeats", "simple")
 
     def __init__(self, rows: Iterable[Advisory], ecosystem: str = DEBIAN_12) -> None:
         """Raises `BadVersion` if nobody knows how `ecosystem` orders versions."""
@@ -70,6 +70,7 @@ class Shelf:
         simple = sorted(_lowest(simple) if self._rpm else simple, key=lambda i: (i.fixed, i.row.cve))
         self.fixed_keys = [i.fixed for i in simple]
         self.simple = [i.row for i in simple]
+        self.repeats = len({row.cve for row in self.simple}) != len(self.simple)  # one unit may have two of a CVE open
 
     def _intervals(self, rows: list[Advisory]) -> Iterable[Interval]:
         withdrawn = {(row.id, row.cve): row.reason for row in rows if row.state == "withdrawn"}
@@ -89,6 +90,10 @@ class Shelf:
     def cut(self, version: str) -> int:
         """The number of simple rows that `version` has the fix of; the rest is open. Raises `BadVersion`."""
         return bisect_right(self.fixed_keys, self._key(version))
+
+    def cut_at(self, key: Any) -> int:
+        """The same for the key of a version."""
+        return bisect_right(self.fixed_keys, key)
 
     def open_rows(self, version: str, module: str = "") -> list[Advisory]:
         """Every row that stands open for `version`, by CVE; one for each. Raises `BadVersion`."""
@@ -159,7 +164,7 @@ class Book:
         self._rows: dict[Name, list[Advisory]] = {}
         plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
         for row in rows:
-            named = row if row.ecosystem == plain else _named(row)
+            named = row if row.ecosystem == plain else named_as(row)
             if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
                 plain = row.ecosystem
             self._rows.setdefault((named.ecosystem, named.source), []).append(named)
@@ -226,7 +231,7 @@ class Book:
         return found
 
 
-def _named(row: Advisory) -> Advisory:
+def named_as(row: Advisory) -> Advisory:
     """`row` under the names that units have."""
     ecosystem = canonical(row.ecosystem)
     source = name_of(ecosystem, row.source)

@@ -24,6 +24,7 @@ class Unit(NamedTuple):
     source: str
     version: str  # source version
     module: str = ""  # stream that it was built in, "nodejs:18"; "" = none
+    found: bool = False  # only on the disk or in an image, where no update of the endpoint's managers reaches it
 
 
 class Role(StrEnum):

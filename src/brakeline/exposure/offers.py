@@ -17,6 +17,7 @@ from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
 from brakeline.exposure.model import FindingState, Installed, Role, Unit
+from brakeline.protocol.managers import is_found
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 _REBUILD = re.compile(r"\+b[0-9]+$")  # a rebuild without a change of the source
@@ -30,6 +31,7 @@ class Offered(NamedTuple):
     key: Any  # of the source version, in its ecosystem's order; `NEWEST` = above all of them
     state: FindingState  # FIXABLE, BLOCKED or REBOOT
     note: str = ""
+    version: str = ""  # that `key` is made of; "" for `NEWEST`
 
 
 def candidate_source(item: Installed, candidate: str) -> str | None:
@@ -52,6 +54,24 @@ def candidate_key(item: Installed, candidate: str, ecosystem: str = DEBIAN_12, *
         return NEWEST
 
 
+def offer_of(item: Installed, candidate: str, ecosystem: str, state: FindingState, note: str) -> Offered:
+    """`candidate` of `item` as an offer."""
+    binary = names_binaries(ecosystem)
+    key = candidate_key(item, candidate, ecosystem, binary=binary)
+    version = "" if key is NEWEST else candidate if binary else candidate_source(item, candidate) or ""
+    return Offered(key, state, note, version)
+
+
+def reachable(items: Iterable[Installed]) -> frozenset[tuple[str, str]]:
+    """(package, version) that an update can reach: what was found on the disk or in an image, nobody here updates."""
+    return frozenset((item.package, item.version) for item in items if not is_found(item.architecture))
+
+
+def is_reached(item: Installed, ours: frozenset[tuple[str, str]]) -> bool:
+    """Whether `item` is among them, or the same package in the same version is; `ours`: as `reachable` gives it."""
+    return (item.package, item.version) in ours
+
+
 Offers = dict[tuple[str, str, Role], Offered]  # by ecosystem, source and role
 
 
@@ -64,17 +84,17 @@ def offers(judged: Iterable[tuple[Installed, Unit, Role]], pending: Iterable[Pen
     updates = {(update.name, update.architecture): update for update in pending}
     found: Offers = {}
     for item, unit, role in judged:
+        if is_found(item.architecture):
+            continue
         order = order_of(unit.ecosystem)
         image = kernels.is_of_kernel(unit.source, order) and kernels.draws_image(item.package, order)
         update = updates.get((item.package, item.architecture))
         if update is not None:
             state = FindingState.FIXABLE if update.state in _INSTALLABLE else FindingState.BLOCKED
-            binary = names_binaries(unit.ecosystem)
-            key = candidate_key(item, update.candidate, unit.ecosystem, binary=binary)
-            offered = Offered(key, state, update.reason)
+            offered = offer_of(item, update.candidate, unit.ecosystem, state, update.reason)
         elif image and role is Role.CARRIER and kernels.is_image(item.package, order):
             key = (key_of(unit.ecosystem) or str)(unit.version)
-            offered = Offered(key, FindingState.REBOOT, f"{item.package} is installed, not running")
+            offered = Offered(key, FindingState.REBOOT, f"{item.package} is installed, not running", unit.version)
         else:
             continue
         for concerned in (Role.ACTIVE, Role.CARRIER) if image else (role,):
@@ -94,7 +114,7 @@ def _better(new: Offered, old: Offered | None) -> bool:
 def state_of(row: Advisory, offered: Offered | None, lists_known: bool) -> FindingState:
     """Where an open row stands. `lists_known`: whether the endpoint's package lists were ever refreshed."""
     closable = bool(row.fixed or row.last_affected)
-    if closable and offered is not None and (offered.key is NEWEST or _reaches(row, offered.key)):
+    if closable and offered is not None and reaches(row, offered):
         return offered.state
     if not row.fixed:
         return FindingState.DEFERRED if row.state == "deferred" else FindingState.NO_FIX
@@ -102,7 +122,9 @@ def state_of(row: Advisory, offered: Offered | None, lists_known: bool) -> Findi
     return FindingState.NOT_OFFERED if asked else FindingState.UNKNOWN
 
 
-def _reaches(row: Advisory, key: Any) -> bool:
-    """Whether the version of `key` closes `row`."""
-    made = key_of(row.ecosystem) or str
+def reaches(row: Advisory, offered: Offered) -> bool:
+    """Whether what is on offer closes `row`, which has an end."""
+    key, made = offered.key, key_of(row.ecosystem) or str
+    if key is NEWEST:
+        return True
     return bool(made(row.fixed) <= key if row.fixed else made(row.last_affected) < key)

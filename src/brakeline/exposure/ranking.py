@@ -8,13 +8,13 @@ from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import too_old, usable
 from brakeline.core.days import day_of
 from brakeline.exposure import store
+from brakeline.exposure.checking import Checking
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.ranks import Known, Rank, ranked
-from brakeline.exposure.upkeep import Upkeep
 
 
-class Ranking(Upkeep):
-    """Base of `service.ExposureService`, above `Upkeep`."""
+class Ranking(Checking):
+    """Base of `service.ExposureService`, above `Checking`."""
 
     def known_now(self, known: Knowledge) -> Known:
         """What is known of CVEs today; EPSS that is too old is not."""
@@ -30,8 +30,9 @@ class Ranking(Upkeep):
     async def _ranked(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed], dict[str, Rank]]:
         """Every open CVE of a tenant, with its rank."""
         known, entries = await self._all(tenant_id)
-        internet, now = self._internet[tenant_id], self.known_now(known)
-        key = (self._indexes[tenant_id].version, known.scored, now.today, internet)
+        index, now = self._index(tenant_id), self.known_now(known)
+        internet = index.roll.members(self._kept[tenant_id].internet)
+        key = (index.version, known.scored, now.today, internet.held)
         remembered = self._ranks.get(tenant_id)
         if remembered is None or remembered[0] != key:
             async with self._db.tenant(tenant_id) as conn:

@@ -43,7 +43,7 @@ def ranked(
     for entry in entries:
         facts = Facts(
             known.exploited.get(entry.cve), known.epss.get(entry.cve), known.cvss.get(entry.cve),
-            not internet.isdisjoint(entry.endpoints), bool(entry.endpoints) or not entry.carriers,
+            entry.among(internet) > 0, bool(entry.endpoints) or not entry.carriers,
             _longest(entry, oldest, known.now_ms), known.today,
         )  # fmt: skip
         priority = prioritise(facts)

@@ -38,14 +38,14 @@ from brakeline.exposure.marking import Marked, Marking
 from brakeline.exposure.marks import UNMARKED, Mark, marked
 from brakeline.exposure.match import OPEN, Book, assess, judge
 from brakeline.exposure.model import FindingState, Role, told
-from brakeline.exposure.offers import offers, state_of
+from brakeline.exposure.offers import offers, reachable, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.spans import rows_of
+from brakeline.exposure.standing import everywhere
 from brakeline.exposure.store import EndpointExposure
 from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_ended, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
-from brakeline.protocol.managers import is_found
 from brakeline.tenancy.model import Principal, system_principal
 
 SILENT_AFTER_MS: Final = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S * 1000
@@ -79,7 +79,7 @@ class ExposureService(Marking):
         sources = {(f.ecosystem, f.source) for f in answer.findings}
         said = (r for name in sources for r in self._book.rows_of(*name) if r.state in OPEN)
         rows = {(r.ecosystem, r.source, r.cve, r.fixed): r for r in said}
-        ours = {(i.package, i.version) for i in items if not is_found(i.architecture)}  # what an update can reach
+        ours = reachable(items)
         now, internet, found = self.known_now(known), INTERNET_TAG in detail.summary.tags, []
         beside = await self._decided(tenant_id, known, [endpoint_id])
         for finding in answer.findings:
@@ -112,8 +112,9 @@ class ExposureService(Marking):
         beside = await self._marked(principal.tenant_id)
         known, entries, ranks = beside.known, beside.entries, beside.ranks
         endpoints = await self._endpoints(principal.tenant_id)
-        views = self._indexes[principal.tenant_id].views
-        assessed = [e for e in endpoints if e.id in views and views[e.id].packages > len(views[e.id].not_assessed)]
+        index = self._index(principal.tenant_id)
+        known_ids = index.assessed
+        assessed = [e for e in endpoints if e.id in known_ids]
         active = [entry for entry in entries.values() if entry.endpoints]
         states: dict[str, int] = {}
         for entry in active:
@@ -124,17 +125,17 @@ class ExposureService(Marking):
             assessed=len(assessed),
             no_data=len(endpoints) - len(assessed),
             silent=sum(self._unknown_since(e) is not None for e in assessed),
-            vulnerable=len({endpoint_id for entry in active for endpoint_id in entry.endpoints}),
+            vulnerable=everywhere(active),
             cves=len(active),
             kev=sum(entry.kev for entry in active),
             carrier_cves=len(entries) - len(active),
             states=states,
-            packages_not_assessed=sum(len(view.not_assessed) for view in views.values()),
+            packages_not_assessed=index.not_assessed(),
             feeds=known.feeds,
             limits=self.limits(known) + beside.limits,
             priorities=_by_level(ranks[entry.cve].priority.level for entry in active),
             ecosystems=dict(sorted(Counter(name for entry in active for name in entry.ecosystems).items())),
-            not_assessed=dict(sorted(Counter(n.code for view in views.values() for n in view.not_assessed).items())),
+            not_assessed=index.gap_codes(),
             **_beside(active, beside.marks, day_of(self._clock.now_ms())),
         )
 
@@ -164,7 +165,7 @@ class ExposureService(Marking):
     async def indexed(self, tenant_id: str) -> tuple[TenantIndex, Book]:
         """Who has what, and the advisories in use: for other parts, up to date."""
         await self._ensure(tenant_id)
-        return self._indexes[tenant_id], self._book
+        return self._index(tenant_id), self._book
 
     async def vulnerability(self, principal: Principal, cve: str) -> VulnerabilityDetail:
         """One CVE: what is said about it, and every endpoint that has it. `NotFound` if no advisory names it."""
@@ -233,13 +234,13 @@ class ExposureService(Marking):
     async def standing(self, tenant_id: str, endpoint_ids: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
         """CVE -> on how many of these endpoints it stands open in what can run; and what this cannot know."""
         known, entries = await self._all(tenant_id)
-        among = frozenset(endpoint_ids)
-        counts = {cve: len(entry.endpoints.keys() & among) for cve, entry in entries.items()}
+        among = self._index(tenant_id).roll.members(endpoint_ids)
+        counts = {cve: entry.among(among) for cve, entry in entries.items()}
         return {cve: count for cve, count in counts.items() if count}, known.limits
 
     async def _affected(self, tenant_id: str, entry: Exposed) -> list[Affected]:
         endpoints = {e.id: e for e in await self._endpoints(tenant_id)}
-        views = self._indexes[tenant_id].views
+        views = self._index(tenant_id).views
         found = []
         for endpoint_id in sorted(entry.endpoints.keys() | entry.carriers):
             endpoint = endpoints.get(endpoint_id)
@@ -298,13 +299,11 @@ def _beside(active: Sequence[Exposed], marks: Mapping[str, Mark], today: str) ->
 
 
 def _vulnerability(entry: Exposed, known: Knowledge, rank: Rank) -> Vulnerability:
-    states: dict[str, int] = {}
-    for state in entry.endpoints.values():
-        states[state.value] = states.get(state.value, 0) + 1
+    states = {state.value: count for state, count in entry.states().items()}
     exploited = known.exploited.get(entry.cve)
     return Vulnerability(
         entry.cve, entry.kev, exploited.due if exploited else "", tuple(sorted(entry.sources)), dict(entry.fixed),
-        len(entry.endpoints), len(entry.carriers - entry.endpoints.keys()), states, rank.priority, *_scores(rank),
+        len(entry.endpoints), entry.only_carried(), states, rank.priority, *_scores(rank),
         rank.facts.severity.vector if rank.facts.severity else "", tuple(sorted(entry.ecosystems)),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ is tried again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from brakeline.advisories.service import Knowledge
@@ -22,6 +22,7 @@ from brakeline.exposure.times import OUTSIDE, Key, Spread, Stood, Way, added, cl
 from brakeline.platform.database import Connection
 
 RingOf = Callable[[Connection, str], Awaitable[int | None]]  # endpoint -> ring in which it was treated lately
+Noted = tuple[EndpointView, Mapping[Key, Spread]]  # what `note` found of one endpoint
 Gone = list[tuple[Stood, dict[str, str]]]
 NOTHING: Final[Mapping[Key, Spread]] = {}
 
@@ -43,13 +44,15 @@ async def note(
     return added(gone, known.exploited, known.cvss, OUTSIDE if ring is None else ring, now_ms)
 
 
-async def write(
-    conn: Connection, tenant_id: str, view: EndpointView, book: Book, gone: Mapping[Key, Spread], now_ms: int
-) -> None:
-    """After the new counts are written, because everybody adds to the same rows: what `note` found, and what is on
-    offer since when."""
-    await store_times.set_offered(conn, view.endpoint_id, fixable(view, book), now_ms)
-    await store_times.add(conn, tenant_id, day_of(now_ms), gone)
+async def write(conn: Connection, tenant_id: str, noted: Sequence[Noted], book: Book, now_ms: int) -> None:
+    """After the new counts of all are written, because everybody adds to the same rows: what `note` found of each, and
+    what is on offer since when."""
+    together: dict[Key, Spread] = {}
+    for view, gone in noted:
+        await store_times.set_offered(conn, view.endpoint_id, fixable(view, book), now_ms)
+        for key, spread in gone.items():
+            together[key] = together[key].plus(spread) if key in together else spread
+    await store_times.add(conn, tenant_id, day_of(now_ms), together)
 
 
 def closings(before: tuple[Standing, ...], view: EndpointView, book: Book) -> Gone:
@@ -85,7 +88,7 @@ def fixable(view: EndpointView, book: Book) -> set[str]:
     """Sources that have a fix on offer here."""
     found = set()
     for unit, role in view.keys:
-        offered = view.offered.get((unit.ecosystem, unit.source, role))
+        offered = view.offer(unit, role)
         if role is Role.ACTIVE and offered is not None and unit.source not in found:
             states = (state_of(row, offered, view.lists_known) for row in book.open_rows(unit))
             if any(state is FindingState.FIXABLE for state in states):

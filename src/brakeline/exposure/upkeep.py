@@ -1,178 +1,185 @@
 """Keeps exposure in step with inventories and advisories: the index in memory, counts and times in the database.
 
 Invariants: an inventory's effect on the counts is committed before the event `finding:<tenant>` is published; every
-step may run twice; the index holds no truth of its own and is rebuilt from inventories after a start.
+step may run twice; the index holds no truth of its own. After a start it is opened from what was kept (`opening`), and
+endpoints with newer inventories are judged anew. New advisories read no inventory: what moves is told by the index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
-from brakeline.core.clock import Clock
-from brakeline.exposure import store, telling, timing
-from brakeline.exposure.index import EndpointView, Exposed, Key, TenantIndex, counts_of, view_of
-from brakeline.exposure.marks import Mark
-from brakeline.exposure.match import Book
-from brakeline.exposure.model import Installed, NotAssessed
+from pyroaring import BitMap
+
+from brakeline.advisories.service import Knowledge
+from brakeline.exposure import store_index
+from brakeline.exposure.across import exposed
+from brakeline.exposure.assessing import (
+    PAGE_MAX,
+    Assessing,
+    as_installed,
+    lists_known,
+    release_ended,
+    release_of,
+    unprovided,
+)
+from brakeline.exposure.index import Exposed, Key
+from brakeline.exposure.news import Moved, arrivals, moved
+from brakeline.exposure.opening import Kept
 from brakeline.exposure.priority import INTERNET_TAG
-from brakeline.exposure.ranks import Rank
-from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
-from brakeline.fleet.service import FleetService
-from brakeline.platform.bus import Bus
-from brakeline.platform.database import Database
-from brakeline.protocol.messages import Package
-from brakeline.tenancy.model import system_principal
+from brakeline.exposure.snapshot import freeze, packed
+from brakeline.platform.observe import logger
 
-PAGE_MAX: Final = 500
+AT_ONCE_MAX: Final = 200  # endpoints that whoever looks waits for when advisories are new
+COUNTED_AT_ONCE: Final = 50  # endpoints in one transaction: 0.1 s
+SAME_AT_ONCE: Final = 5000
+SNAPSHOT_EVERY_MS: Final = 5 * 60 * 1000
 
 
-class Upkeep:
+class Upkeep(Assessing):
     """Base of `service.ExposureService`."""
 
-    def __init__(
-        self, db: Database, clock: Clock, bus: Bus, fleet: FleetService, advisories: AdvisoriesService | None = None
-    ) -> None:
-        self._db, self._clock, self._bus, self._fleet = db, clock, bus, fleet
-        self._advisories = advisories or AdvisoriesService(db, clock)
-        self._known: Knowledge | None = None
-        self._book = Book(())
-        self._indexes: dict[str, TenantIndex] = {}
-        self._internet: dict[str, frozenset[str]] = {}  # tenant -> endpoints that are tagged so
-        self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
-        self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
-        self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
-        self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
-
-    async def knowledge(self) -> Knowledge:
-        """The advisories in use; read again when a feed has brought others."""
-        feeds = await self._advisories.feeds()
-        if self._known is None or scored_of(feeds) != self._known.scored:
-            before, self._known = self._known, await self._advisories.knowledge()
-            if before is not None and before.fingerprint == self._known.fingerprint:
-                return self._known  # only scores are new: no finding moved
-            book = Book(self._known.rows, frozenset(self._known.exploited), spans=self._known.spans)
-            book.keep(self._book)
-            self._book = book
-        elif feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
-            self._known = replace(self._known, feeds=feeds)
-        return self._known
-
-    async def book(self) -> Book:
-        """The advisories in use, as a book."""
-        await self.knowledge()
-        return self._book
-
-    async def holders(self, tenant_id: str) -> Mapping[Key, set[str]]:
+    async def holders(self, tenant_id: str) -> Mapping[Key, BitMap]:
         """Who has what in a tenant's fleet, up to date."""
         await self._ensure(tenant_id)
-        return self._indexes[tenant_id].holders
-
-    async def on_inventory(self, tenant_id: str, endpoint_id: str) -> None:
-        """Assess one endpoint anew; called after its inventory was committed. May run twice."""
-        known = await self.knowledge()
-        view = await self._view(tenant_id, endpoint_id)
-        self._indexes.setdefault(tenant_id, TenantIndex()).put(view)
-        counts = counts_of(view, self._book)
-        now_ms = self._clock.now_ms()
-        async with self._db.tenant(tenant_id) as conn:
-            kev_before = await telling.exploited_before(conn, endpoint_id)
-            gone = await timing.note(conn, view, self._book, known, self.ring_of, now_ms)
-            changed = await store.save(
-                conn, tenant_id, endpoint_id, counts, known.fingerprint, now_ms, view.inventory_ms
-            )
-            await timing.write(conn, tenant_id, view, self._book, gone, now_ms)
-            await telling.tell(conn, tenant_id, endpoint_id, kev_before, counts, gone, now_ms)
-        if changed:
-            await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
+        return self._index(tenant_id).holders
 
     async def reconcile(self, tenants: Sequence[str]) -> str:
         """Assess every endpoint whose inventory or whose advisories are newer than its figures. Idempotent."""
         done = 0
+        gone = self._kept.keys() - set(tenants)
+        for tenant_id in gone & self._gone:  # one that has just come may not be in `tenants` yet
+            del self._kept[tenant_id]
+        self._gone = gone
+        if self._snapshots is not None:
+            await asyncio.to_thread(self._snapshots.keep, frozenset(tenants))
         for tenant_id in tenants:
-            done += await self._ensure(tenant_id)
+            done += await self._ensure(tenant_id, whole=True)
+            await self._write_down(tenant_id)
         return f"{done} endpoints assessed"
 
-    async def _ensure(self, tenant_id: str) -> int:
-        """Bring the index and the counts of a tenant up to date; gives how many endpoints were assessed."""
-        known, index = await self.knowledge(), self._indexes.setdefault(tenant_id, TenantIndex())
-        endpoints = {e.id: e for e in await self._endpoints(tenant_id) if e.inventory_ms}
-        self._internet[tenant_id] = frozenset(e.id for e in endpoints.values() if INTERNET_TAG in e.tags)
-        async with self._db.tenant(tenant_id) as conn:
-            stored = await store.exposures(conn)
-        for endpoint_id in index.views.keys() - endpoints.keys():
+    async def _ensure(self, tenant_id: str, *, whole: bool = False) -> int:
+        """Bring the index and the counts of a tenant up to date; gives how many endpoints were assessed.
+
+        `whole`: look at every endpoint and count everything anew that new advisories moved. Else only at what was
+        written since, and large fleets are counted by the next reconcile: whoever looks does not wait for it.
+        """
+        known, kept = await self.knowledge(), await self._keep(tenant_id)
+        judged = await self._by_these_rules(tenant_id, kept)
+        found, moment, everything = await self._fleet.inventoried(tenant_id, 0 if whole else kept.moment)
+        if everything:
+            kept.inventories, kept.internet = {}, set()
+        for one in found:
+            kept.inventories.pop(one.endpoint_id, None)
+            kept.internet.discard(one.endpoint_id)
+            if one.inventory_ms and not one.retired:
+                kept.inventories[one.endpoint_id] = one.inventory_ms
+                kept.internet |= {one.endpoint_id} if INTERNET_TAG in one.tags else set()
+        index = kept.index
+        looked = kept.inventories if everything else [one.endpoint_id for one in found]
+        for endpoint_id in [one for one in (index.views if everything else looked) if one not in kept.inventories]:
             index.drop(endpoint_id)
-        done = 0
-        for endpoint_id, endpoint in endpoints.items():
-            row, view = stored.get(endpoint_id), index.views.get(endpoint_id)
-            if row and row.advisories == known.fingerprint and row.inventory_ms >= endpoint.inventory_ms:
-                if view is None:
-                    index.put(await self._view(tenant_id, endpoint_id))
-                continue
+        stale = [one for one in looked if (index.inventory_ms(one) or 0) < kept.inventories.get(one, 0)]
+        for endpoint_id in stale:
             await self.on_inventory(tenant_id, endpoint_id)
-            done += 1
-        return done
+        kept.moment = moment
+        if whole or (kept.counted != known.fingerprint and len(index.views) <= AT_ONCE_MAX):
+            judged += await self._recount(tenant_id, kept, known)
+        return judged + len(stale)
 
-    async def _endpoints(self, tenant_id: str) -> list[EndpointSummary]:
-        me, after = system_principal(tenant_id, "exposure"), None
-        found: list[EndpointSummary] = []
-        while True:
-            page = await self._fleet.list_endpoints(me, after=after, limit=PAGE_MAX)
-            found += page.items
-            after = page.next
-            if after is None:
-                return [e for e in found if e.state is not EndpointState.RETIRED]
+    async def _by_these_rules(self, tenant_id: str, kept: Kept) -> int:
+        """Judge anew whom other ecosystems than before concern: what had no data, and what has none now."""
+        text = self._rules()
+        if kept.rules == text:
+            return 0
+        gaps = [one for one, gap in enumerate(kept.index.gaps.values) if gap.code == "no_data"]
+        known = self._book.ecosystems
+        gone = [one for one, (unit, _) in enumerate(kept.index.keys.values) if unit.ecosystem not in known]
+        ids = kept.index.roll.ids
+        suspects = [ids[n] for n in kept.index.gaps.union(gaps) | kept.index.keys.union(gone)]
+        for endpoint_id in suspects:
+            await self.on_inventory(tenant_id, endpoint_id)
+        async with self._db.tenant(tenant_id) as conn:
+            await store_index.set_rules(conn, kept.rules, text)
+        kept.rules = text
+        return len(suspects)
 
-    async def _view(self, tenant_id: str, endpoint_id: str) -> EndpointView:
-        detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)
-        pending = await self._fleet.pending_of(tenant_id, endpoint_id)
-        return view_of(
-            endpoint_id, await self._installed(tenant_id, endpoint_id), pending, self._book,
-            ecosystem=release_of(detail), kernel=detail.facts.kernel, lists_known=lists_known(detail, bool(pending)),
-            inventory_ms=detail.summary.inventory_ms,
-        )  # fmt: skip
+    async def _recount(self, tenant_id: str, kept: Kept, known: Knowledge) -> int:
+        """Figures of older advisories, from the index: no inventory is read. Gives how many endpoints had such."""
+        index, before = kept.index, self._before
+        if self._known is not None and self._known.fingerprint != known.fingerprint:
+            return 0  # newer ones have come meanwhile: the next run's
+        async with self._db.tenant(tenant_id) as conn:
+            standing = await store_index.standing(conn)
+        none = ("", 0)
+        stale = [
+            one for one, ms in kept.inventories.items()
+            if one in index.views and standing.get(one, none) != (known.fingerprint, ms)
+        ]  # fmt: skip
+        if stale and before is not None:
+            news = moved(index, before[1], self._book)
+            await self._tell(tenant_id, kept, news, known)
+            same = [
+                one for one in stale
+                if standing.get(one, none) == (before[0], kept.inventories[one])
+                and index.roll.numbers[one] not in news.endpoints
+            ]  # fmt: skip
+            for some in batches(same, SAME_AT_ONCE):
+                async with self._db.tenant(tenant_id) as conn:
+                    await store_index.still_true(conn, some, before[0], known.fingerprint, self._clock.now_ms())
+            done = frozenset(same)
+        else:
+            done = frozenset()
+        for some in batches([one for one in stale if one not in done], COUNTED_AT_ONCE):
+            async with self._db.tenant(tenant_id) as conn:
+                changed = await self._save(conn, tenant_id, [index.view(one) for one in some], known)
+            for endpoint_id in changed:
+                await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
+        kept.counted = known.fingerprint
+        return len(stale)
 
-    async def _installed(self, tenant_id: str, endpoint_id: str) -> list[Installed]:
-        """What is judged: files that a system package owns are that package, which is in the list itself."""
-        return [as_installed(p) for p in await self._fleet.packages_of(tenant_id, endpoint_id) if not p.owner]
+    async def _tell(self, tenant_id: str, kept: Kept, news: Moved, known: Knowledge) -> None:
+        """Write down what new advisories did here, once, before any figure is counted anew: this is known first."""
+        now_ms, found = self._clock.now_ms(), arrivals(news)
+        if kept.told == known.fingerprint:
+            return
+        if found:
+            async with self._db.tenant(tenant_id) as conn:
+                await store_index.save_arrivals(conn, tenant_id, [replace(one, at_ms=now_ms) for one in found])
+            await self._bus.publish(f"finding:{tenant_id}", "")
+        kept.told = known.fingerprint
+
+    async def _write_down(self, tenant_id: str) -> None:
+        """A snapshot, where the index changed since the last and that is long enough ago."""
+        kept, now_ms = self._kept[tenant_id], self._clock.now_ms()
+        unchanged = kept.snapshot_version == kept.index.version or not kept.index.views
+        if self._snapshots is None or unchanged or now_ms - kept.snapshot_ms < SNAPSHOT_EVERY_MS:
+            return
+        frozen, version = freeze(kept.index), kept.index.version
+        data = await asyncio.to_thread(packed, frozen, tenant_id, kept.rules, now_ms)
+        try:
+            await asyncio.to_thread(self._snapshots.write, tenant_id, data)
+        except OSError as e:
+            logger.warning("index-snapshot-not-written", tenant_id=tenant_id, reason=str(e))
+            return
+        kept.snapshot_version, kept.snapshot_ms = version, now_ms
 
     async def _all(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed]]:
         """Every open CVE of a tenant, remembered until inventory or advisories change."""
         await self._ensure(tenant_id)
-        known, index = await self.knowledge(), self._indexes[tenant_id]
+        known, index = await self.knowledge(), self._index(tenant_id)
         remembered = self._exposed.get(tenant_id)
         if remembered is None or remembered[:2] != (index.version, known.fingerprint):
-            remembered = self._exposed[tenant_id] = (index.version, known.fingerprint, index.exposed(self._book))
+            remembered = self._exposed[tenant_id] = (index.version, known.fingerprint, exposed(index, self._book))
         return known, remembered[2]
 
 
-def release_of(detail: EndpointDetail) -> str:
-    """ecosystem:release of an endpoint: "debian:12"."""
-    return f"{detail.facts.os_id}:{detail.facts.os_version}"
+def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """`items` in pieces."""
+    return (items[begun : begun + size] for begun in range(0, len(items), size))
 
 
-def lists_known(detail: EndpointDetail, pending: bool) -> bool:
-    return pending or detail.health.lists_refreshed_ms > 0
-
-
-def unprovided(detail: EndpointDetail) -> tuple[NotAssessed, ...]:
-    """The gap that must be said when nothing on an endpoint can look at it: it is no endpoint without packages."""
-    f = detail.facts
-    if detail.summary.inventory_ms or f.package_manager != "none":
-        return ()
-    return (NotAssessed(f.os_name or f.os_id, f.os_version, "no_provider", "there is no provider for this system yet"),)
-
-
-def release_ended(detail: EndpointDetail, why: str) -> tuple[NotAssessed, ...]:
-    """The gap that must be said where its vendor assesses the whole system no longer; `why` "" = it does."""
-    f = detail.facts
-    return (NotAssessed(f.os_name or f.os_id, f.os_version, "release_ended", why),) if why else ()
-
-
-def as_installed(package: Package) -> Installed:
-    return Installed(
-        package.name, package.source or package.name, package.source_version or package.version, package.version,
-        package.architecture, package.state, package.origin, package.ecosystem, package.module, package.owner,
-    )  # fmt: skip
+__all__ = ["PAGE_MAX", "Upkeep", "as_installed", "batches", "lists_known", "release_ended", "release_of", "unprovided"]

@@ -14,6 +14,7 @@ from brakeline.fleet.model import (
     FleetCounts,
     FleetUpdate,
     HeldUpdate,
+    Inventoried,
     Presence,
     ReleaseStandings,
     ReleaseTrials,
@@ -24,6 +25,7 @@ from brakeline.fleet.presence import Since
 from brakeline.fleet.query import Query, parse
 from brakeline.fleet.store import inventories, lists, standing
 from brakeline.fleet.store.lists import After
+from brakeline.platform.changed import horizon
 from brakeline.protocol.messages import Package, PendingUpdate
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
@@ -155,6 +157,14 @@ class ListUse(FleetParts):
     async def presence_since(self, tenant_id: str, moment: int, after: str, again: int) -> Since:
         """What is new since `moment`, for whoever looks every second: `PresenceBuffer.read_since`."""
         return await self.presences.read_since(tenant_id, moment, after, again)
+
+    async def inventoried(self, tenant_id: str, since: int = 0) -> tuple[list[Inventoried], int, bool]:
+        """Endpoints by their newest inventory, the moment to ask with the next time, and whether these are all of
+        them. For other slices."""
+        async with self.db.tenant(tenant_id) as conn:
+            now = await horizon(conn)
+            whole = not 0 < since <= now  # a number of another database is none
+            return await lists.inventoried(conn, None if whole else since), now, whole
 
     async def set_tags(self, principal: Principal, endpoint_id: str, tags: tuple[str, ...]) -> tuple[str, ...]:
         """Replace the tags of an endpoint; gives them as stored."""

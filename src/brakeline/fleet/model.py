@@ -178,6 +178,16 @@ class EndpointSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Inventoried:
+    """When the newest inventory of an endpoint was committed (0 = none yet), for whoever follows inventories."""
+
+    endpoint_id: str
+    inventory_ms: int
+    retired: bool
+    tags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointDetail:
     """Everything about one endpoint that is not a list of packages."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -45,6 +46,7 @@ from brakeline.exposure.content_api import router as content_router
 from brakeline.exposure.findings_api import router as findings_router
 from brakeline.exposure.holding import Holding
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.snapshot_files import SnapshotFiles
 from brakeline.exposure.trend import Trend
 from brakeline.exposure.trend_api import router as trend_router
 from brakeline.exposure.updates import Updates
@@ -103,6 +105,7 @@ from brakeline.tenancy.service import TenancyService
 FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash, nothing else
 STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for the others
 EVENTS_S: Final = 2.0  # how late an event may be at a receiver
+COMPARE_S: Final = 60.0  # a sample of the index of exposure with the database
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
@@ -195,7 +198,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     tenancy = TenancyService(db, clock, ids)
     fleet = FleetService(db, clock, ids, bus, cell)
     advisories = AdvisoriesService(db, clock)
-    exposure = ExposureService(db, clock, bus, fleet, advisories)
+    exposure = ExposureService(db, clock, bus, fleet, advisories, SnapshotFiles(settings.data_dir / "index"))
     releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
@@ -328,6 +331,10 @@ def _reconcilers(
         return report
 
     assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
+    draw = random.Random(clock.now_ms())  # noqa: S311 - which endpoints are compared is no secret
+
+    async def compare() -> str:
+        return "; ".join([await exposure.check(tenant_id, draw) for tenant_id in await tenancy.tenants()])
 
     async def load_advisories() -> str:
         feeds = await advisories.reload()
@@ -348,4 +355,5 @@ def _reconcilers(
         Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
         assessing,
+        Reconciler("exposure-index", compare, COMPARE_S, clock),
     )

@@ -85,6 +85,14 @@ async def test_from_what_is_vulnerable_to_what_was_deployed(fleet: SmallFleet, r
     summary = json.loads((await run("exposure", "summary", "--json"))[1])
     assert summary["vulnerable"] == 2
 
+    code, out, _ = await run("exposure", "index")
+    assert code == 0
+    assert "2 endpoints, 1 distinct versions" in out
+    assert "not yet: the server has just started" in out  # nothing is called checked that was not
+    assert "No advisory has changed anything here yet." in out
+    status = json.loads((await run("exposure", "index", "--json"))[1])
+    assert (status["endpoints"], status["rows"], status["differences"], status["arrivals"]) == (2, 2, 0, [])
+
     code, out, _ = await run("exposure", "list", "source:curl", "--limit", "1")
     assert (code, len(out.splitlines())) == (0, 2)
     page = json.loads((await run("exposure", "list", "--limit", "1", "--json"))[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from tests.support_fleet import deb, update
 
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import NotFound
+from brakeline.exposure.model import FindingState
 from brakeline.exposure.updates import Updates
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
+from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import UpdateState
 from brakeline.tenancy.model import system_principal
 
+OLDER = "1-0"  # than every fix
 LIBS = [*CURL, deb("libcurl4", OLD, "curl")]
 
 
@@ -46,6 +50,21 @@ async def test_an_update_says_what_it_closes_and_where_it_is_held_back(world: Wo
     ]  # fmt: skip
     with pytest.raises(NotFound, match="no endpoint has an update of it pending"):
         await updates.show(world.owner, "cur")
+
+
+async def test_figures_and_page_agree_that_no_update_reaches_an_image(world: World) -> None:
+    """The same source in an image, older than the system's: judged, and closed by no update of the system's manager."""
+    image = replace(deb("curl", OLDER), architecture=found_label("deb", "/image"), where="image-1")
+    await world.fleet.inventory(world.lab, [*CURL, image], [update("curl", OLD, FIXED)])
+    page = (await world.exposure.findings(world.owner, world.lab)).findings
+    states = {v.finding.version: {w.state for w in page if w.finding.version == v.finding.version} for v in page}
+    assert states == {OLD: {FindingState.FIXABLE}, OLDER: {FindingState.NOT_OFFERED}}
+    counts = (await world.exposure.counts(world.owner))[world.lab]
+    assert counts.fixable == len({f.finding.cve for f in page if f.state is FindingState.FIXABLE})
+    worst = {f.finding.cve: f.state.value for f in page if f.state is not FindingState.FIXABLE}
+    listed = {v.cve: v.states for v in (await world.exposure.every(world.owner, "source:curl"))[0]}
+    assert worst.keys() == set(CVES)
+    assert all(listed[cve].get("not_offered") for cve in CVES)
 
 
 async def test_another_organisation_has_updates_of_its_own(world: World, database: Database) -> None:

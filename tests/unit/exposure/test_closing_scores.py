@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyroaring import BitMap
 
 from brakeline.advisories.model import Advisory
 from brakeline.exposure.closing import closing, likeliest
@@ -37,7 +38,7 @@ def test_nothing_said_is_nothing_counted() -> None:
 
 def test_marks_flip_by_what_is_installed_and_none_is_exempt() -> None:
     unit = Unit(DEBIAN, "curl", "1-1")
-    holders = {(unit, Role.ACTIVE): {f"ep_{i}" for i in range(30)}}
+    holders = {(unit, Role.ACTIVE): BitMap(range(30))}
     gone = flips(holders, marks({unit}, BOOK, frozenset({"CVE-1", "CVE-2", "CVE-8"}), frozenset()))
     assert (gone.before, gone.lost, gone.gained) == (60, 60, 0)
     hold = verdict(gone, Bound(), "", 0, 0, "marks of high severity")

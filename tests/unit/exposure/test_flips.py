@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyroaring import BitMap
 
 from brakeline.advisories.model import Advisory
 from brakeline.exposure.flips import (
@@ -29,8 +30,8 @@ def unit(source: str, version: str = "1.0-1") -> Unit:
     return Unit("debian:12", source, version)
 
 
-def fleet(count: int, *sources: str, role: Role = Role.ACTIVE) -> dict[Key, set[str]]:
-    return {(unit(s), role): {f"ep_{i}" for i in range(count)} for s in sources}
+def fleet(count: int, *sources: str, role: Role = Role.ACTIVE) -> dict[Key, BitMap]:
+    return {(unit(s), role): BitMap(range(count)) for s in sources}
 
 
 def book(*rows: tuple[str, str, str], kev: tuple[str, ...] = ()) -> Book:
@@ -41,7 +42,7 @@ def many(source: str, count: int, fixed: str = "2.0-1") -> list[tuple[str, str, 
     return [(source, f"CVE-{source}-{i}", fixed) for i in range(count)]
 
 
-def weigh(holders: dict[Key, set[str]], before: Book, after: Book, *, only_kev: bool = False) -> Flips:
+def weigh(holders: dict[Key, BitMap], before: Book, after: Book, *, only_kev: bool = False) -> Flips:
     return flips(holders, changes({unit for unit, _ in holders}, before, after, only_kev=only_kev))
 
 
@@ -54,7 +55,7 @@ def test_the_difference_is_counted_in_endpoints_and_states_and_both_directions()
 
 def test_a_fix_that_moves_flips_only_whom_it_moves_across() -> None:
     before, after = book(("curl", "CVE-1", "2.0-1")), book(("curl", "CVE-1", "0.9-1"))
-    two = {(unit("curl", "1.0-1"), Role.ACTIVE): {"a"}, (unit("curl", "0.5-1"), Role.ACTIVE): {"b", "c"}}
+    two = {(unit("curl", "1.0-1"), Role.ACTIVE): BitMap({1}), (unit("curl", "0.5-1"), Role.ACTIVE): BitMap({2, 3})}
     found = weigh(two, before, after)
     assert (found.before, found.lost, found.losing) == (3, 1, 1)
 

@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 from brakeline.advisories.model import Advisory, KnownExploited
 from brakeline.core.debversion import deb_key
 from brakeline.core.errors import Invalid
+from brakeline.exposure.across import exposed
 from brakeline.exposure.closing import closing
-from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of, view_of
+from brakeline.exposure.gains import gains
+from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
 from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Installed, Role
 from brakeline.exposure.offers import NEWEST, Offered, candidate_key, offers, state_of
 from brakeline.exposure.ranks import Known, ranked
+from brakeline.exposure.reach import reach
+from brakeline.exposure.standing import Members
+from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 DEBIAN = "debian:12"
@@ -61,7 +66,7 @@ def found_offers(
 def test_what_can_be_installed_counts_before_what_is_held() -> None:
     items = [item("curl", "1-1"), item("libcurl4", "1-1", "curl")]
     both = found_offers(items, update("curl", "1-3", "held", "held by root"), update("libcurl4", "1-2"))
-    assert both[DEBIAN, "curl", Role.ACTIVE] == Offered(deb_key("1-2"), FindingState.FIXABLE)
+    assert both[DEBIAN, "curl", Role.ACTIVE] == Offered(deb_key("1-2"), FindingState.FIXABLE, version="1-2")
 
 
 def test_new_headers_are_no_offer_for_the_running_kernel_but_a_new_image_is() -> None:
@@ -104,7 +109,7 @@ def test_the_index_says_what_asking_every_endpoint_says_after_any_history(
     for endpoint_id, packages in history[-1].items():
         for found in assess([item(name, f"{v}-1") for name, v in packages.items()], book, DEBIAN).findings:
             expected.setdefault(found.cve, set()).add(endpoint_id)
-    assert {cve: set(entry.endpoints) for cve, entry in index.exposed(book).items()} == expected
+    assert {cve: set(entry.endpoints) for cve, entry in exposed(index, book).items()} == expected
     for endpoint_id, one in index.views.items():
         assert counts_of(one, book).cves == sum(endpoint_id in ids for ids in expected.values())
 
@@ -117,7 +122,7 @@ def test_carried_only_is_counted_apart() -> None:
     assert counts.sources == {"curl": ("6-1", 1)}
     index = TenantIndex()
     index.put(both)
-    entries = index.exposed(book)
+    entries = exposed(index, book)
     assert (entries["CVE-1"].endpoints, entries["CVE-1"].carriers) == ({}, {"ep_1"})
     known = Known({"CVE-2": KnownExploited("CVE-2", "2026-01-01", "2026-02-01")}, {}, {}, "2026-11-20", 0)
     ranks = ranked(entries.values(), known, frozenset(), {})
@@ -127,15 +132,36 @@ def test_carried_only_is_counted_apart() -> None:
     assert selected(entries, parse("source:bash"), ranks) == []
 
 
+def test_an_offer_of_the_system_reaches_nothing_in_an_image_of_the_same_source() -> None:
+    """The image has an older version: what updates the system leaves it as it is, and no count says otherwise."""
+    book = Book([Advisory("curl", "CVE-1", "7-1"), Advisory("curl", "CVE-2", "5-1")])
+    inside = item("curl", "4-1")._replace(architecture=found_label("deb", "/image"))
+    one, index = view("ep_1", [item("curl", "6-1"), inside], book, update("curl", "7-1")), TenantIndex()
+    index.put(one)
+    index.put(view("ep_2", [item("curl", "4-1")], book, update("curl", "7-1")))
+    states = {cve: dict(entry.endpoints) for cve, entry in exposed(index, book).items()}
+    fixable, left = FindingState.FIXABLE, FindingState.NOT_OFFERED
+    assert states == {"CVE-1": {"ep_1": left, "ep_2": fixable}, "CVE-2": {"ep_1": left, "ep_2": fixable}}
+    assert (counts_of(one, book).cves, counts_of(one, book).fixable) == (2, 1)
+    assert index.view("ep_1").keys == one.keys
+    closes = gains(index, book, ["curl", "bash"])
+    assert {cve: {index.roll.ids[n] for n in held} for cve, held in closes["curl"].closes.items()} == {
+        "CVE-1": {"ep_1", "ep_2"}, "CVE-2": {"ep_2"},
+    }  # fmt: skip
+    assert (set(closes["curl"].endpoints), set(closes["bash"].endpoints)) == ({"ep_1", "ep_2"}, set())
+    ids = [Members(index.roll, held) for held in reach(index, [Advisory("curl", "CVE-2", "5-1")])]
+    assert [set(some) for some in ids] == [{"ep_1", "ep_2"}, set(), {"ep_2"}]
+
+
 @pytest.mark.parametrize("order", [("curl", "rust-curl"), ("rust-curl", "curl")])
 def test_an_endpoint_counts_where_a_cve_stands_worst_on_it(order: tuple[str, ...]) -> None:
     """Two sources carry the same CVE; the fix of only one of them is on offer."""
     book = Book([Advisory(source, "CVE-1", "7-1") for source in order])
     one = view("ep_1", [item(source, "6-1") for source in order], book, update("curl", "7-1"))
-    entry = Exposed("CVE-1", False)
-    for source in order:
-        entry.add(one, Advisory(source, "CVE-1", "7-1"), Role.ACTIVE)
-    assert (entry.endpoints, entry.worst()) == ({"ep_1": FindingState.NOT_OFFERED}, FindingState.NOT_OFFERED)
+    index = TenantIndex()
+    index.put(one)
+    entry = exposed(index, book)["CVE-1"]
+    assert (dict(entry.endpoints), entry.worst()) == ({"ep_1": FindingState.NOT_OFFERED}, FindingState.NOT_OFFERED)
     assert sorted(entry.sources) == ["curl", "rust-curl"]
 
 

@@ -43,7 +43,7 @@ def group(document: Any, at: str) -> Iterator[Span]:
     packages = listed(said.get("packages"), "packages", GROUP_MAX)
     if not packages:
         raise ValueError(f"{id_} is of no package")
-    for name in dict.fromkeys(packages):
-        if not NAME.fullmatch(text(name, "a package")):
+    for name in dict.fromkeys(text(package, "a package") for package in packages):
+        if not NAME.fullmatch(name):
             raise ValueError(f"no package: {name[:60]!r}")
         yield head._replace(name=name)

@@ -175,8 +175,8 @@ def _products(said: dict[str, Any], tree: Tree) -> Iterator[tuple[str, str, str]
     for group, ids in status.items():
         if group not in GROUPS:
             raise ValueError(f"no status of a product: {group[:40]!r}")
-        for id_ in dict.fromkeys(listed(ids, group, PRODUCTS_MAX)):
-            if not tree.known(text(id_, "a product id", ID_MAX)):
+        for id_ in dict.fromkeys(text(each, "a product id", ID_MAX) for each in listed(ids, group, PRODUCTS_MAX)):
+            if not tree.known(id_):
                 raise ValueError(f"a status of a product that the tree has not: {id_[:80]!r}")
             yield group, GROUPS[group], id_
 

@@ -105,14 +105,18 @@ def _head(said: dict[str, Any], published: str, issued: str) -> Span:
     return Span(ECOSYSTEM, "", cve, published=published, modified=issued, summary=prose(_value(said.get("Title")), "t"))
 
 
+def _ids(status: dict[str, Any]) -> list[str]:
+    return [text(each, "ProductID", 60) for each in listed(status.get("ProductID"), "ProductID", PRODUCTS_MAX)]
+
+
 def _rows(said: dict[str, Any], head: Span, products: dict[str, str]) -> Iterator[tuple[str, Span | None]]:
     fixes, vectors = _fixes(said), _vectors(said)
     for status in listed(said.get("ProductStatuses"), "ProductStatuses", 50):
         affected = mapped(status, "a status")
         if affected.get("Type") not in AFFECTED:
             continue
-        for id_ in dict.fromkeys(listed(affected.get("ProductID"), "ProductID", PRODUCTS_MAX)):
-            name = products.get(text(id_, "ProductID", 60))
+        for id_ in dict.fromkeys(_ids(affected)):
+            name = products.get(id_)
             if name is None:
                 raise ValueError(f"{head.id} speaks of a product that the tree has not: {id_[:60]!r}")
             if ELSEWHERE.fullmatch(name):

@@ -15,11 +15,13 @@ from brakeline.fleet.model import (
     FleetCounts,
     FleetUpdate,
     HeldUpdate,
+    Inventoried,
     SoftwareHit,
 )
 from brakeline.fleet.query import Query
 from brakeline.fleet.store.filters import AGENT_VERSION, LAST_SEEN, TABLES, Parameters, where
 from brakeline.fleet.store.rows import Connection, limits_said, millis, said, stamp
+from brakeline.platform.changed import low
 from brakeline.protocol.messages import Facts, PackageManagerHealth, RebootNeed, SoftwareLook
 
 _COLUMNS = (
@@ -112,6 +114,25 @@ async def count(conn: Connection, query: Query, now_ms: int) -> int:
     p = Parameters()
     condition = where(query, now_ms, p.bind)
     return int(await conn.fetchval(f"SELECT count(*) FROM {TABLES} WHERE {condition}", *p.values))  # noqa: S608
+
+
+async def inventoried(conn: Connection, since: int | None) -> list[Inventoried]:
+    """Endpoints by their newest inventory; `since` a moment (`platform.changed`): those written since then."""
+    condition, values = "", []
+    if since is not None:
+        mark = low(since)
+        age = "(SELECT age($1::text::xid))"
+        condition = f" WHERE age(e.xmin) <= {age} OR age(s.xmin) <= {age}"
+        values = [mark]
+    rows = await conn.fetch(
+        "SELECT e.endpoint_id, e.state, e.tags, s.committed_at FROM brakeline.endpoint e"  # noqa: S608 - constants only
+        f" LEFT JOIN brakeline.endpoint_status s USING (tenant_id, endpoint_id){condition}",
+        *values,
+    )
+    return [
+        Inventoried(r["endpoint_id"], millis(r["committed_at"]), r["state"] == "retired", frozenset(r["tags"]))
+        for r in rows
+    ]
 
 
 _VALUES = {

@@ -1,0 +1,219 @@
+"""The part of `bench.exposure` that needs PostgreSQL: a cluster of its own, durable, with a fleet in its tables.
+
+Endpoints, packed rows and figures are written as a server would have left them; inventories themselves are not, because
+nothing that is measured here reads one. The service under test is the real one. Called with the number of endpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bench import _estate
+from bench.exposure import percentiles
+from brakeline.advisories.model import Advisory
+from brakeline.advisories.service import AdvisoriesService, Knowledge
+from brakeline.exposure import store_index
+from brakeline.exposure.index import TenantIndex
+from brakeline.exposure.news import Arrival
+from brakeline.exposure.packed import GAP, OFFER, UNIT, text_of
+from brakeline.exposure.postings import joined_of
+from brakeline.exposure.reach import reach
+from brakeline.exposure.service import ExposureService
+from brakeline.exposure.snapshot_files import SnapshotFiles
+from brakeline.exposure.store_index import Row
+from brakeline.fleet.cell import CellIdentity
+from brakeline.fleet.service import FleetService
+from brakeline.platform.bus import PostgresBus
+from brakeline.platform.clock import IdMaker, SystemClock
+from brakeline.platform.database import Database
+from brakeline.platform.migrate import migrate
+from brakeline.platform.postgres import start_postgres
+from brakeline.platform.postgres_layout import APP, FEED
+from brakeline.tenancy.model import system_principal
+
+TENANT = "te_bench"
+COMMITS, PIECE = 200, 2000
+NEWS = "CVE-2031-1"
+MOVED = 500  # about so many endpoints does the new advisory concern
+
+
+class Given(AdvisoriesService):
+    """Advisories as the table would give them: AlmaLinux's are no findings' rows in the shipped feeds yet."""
+
+    rows: list[Advisory]
+
+    async def knowledge(self) -> Knowledge:
+        known = await super().knowledge()
+        known.rows.clear()
+        known.rows.extend(self.rows)
+        return known
+
+
+async def write_fleet(db: Database, index: TenantIndex, rules: str, fingerprint: str) -> None:
+    """What a server would have left of this fleet."""
+    ids = index.roll.ids
+    packed = {}
+    for kind, postings in ((UNIT, index.keys), (OFFER, index.offers), (GAP, index.gaps)):
+        said = [(kind, text_of(kind, value)) for value in postings.values]
+        async with db.tenant(TENANT) as conn:
+            given = await store_index.ids_of(conn, TENANT, said) if said else {}
+        places = np.array([given[one] for one in said] or [0], "<u4")
+        flat, lengths = joined_of(postings.rows)
+        data, ends = places[flat].tobytes(), np.cumsum(lengths) * 4
+        packed[kind] = [data[end - 4 * n : end] for end, n in zip(ends.tolist(), lengths.tolist(), strict=True)]
+    for begun in range(0, len(ids), PIECE):
+        some = range(begun, min(begun + PIECE, len(ids)))
+        names = [ids[n] for n in some]
+        async with db.tenant(TENANT) as conn:
+            await conn.execute(
+                """INSERT INTO brakeline.endpoint (tenant_id, endpoint_id, region, hostname, os_id, os_version, os_name,
+                     kernel, architecture, machine_class, agent_version, package_manager, enrolled_at, enrolled_by)
+                   SELECT $1, id, 'eu', id, 'debian', '12', 'Debian 12', '', 'amd64', 'vm', '0.1', 'apt', now(), 'bench'
+                   FROM unnest($2::text[]) AS x (id)""", TENANT, names)  # fmt: skip
+            await conn.execute(
+                """INSERT INTO brakeline.endpoint_status (tenant_id, endpoint_id, sequence, digest, committed_at)
+                   SELECT $1, id, 1, '', 'epoch'::timestamptz + interval '1 ms' FROM unnest($2::text[]) AS x (id)""",
+                TENANT, names)  # fmt: skip
+            await store_index.save_rows(conn, TENANT, [
+                Row(ids[n], 1, rules, index.figures[n][0], 0, n in index.lists_known, packed[UNIT][n],
+                    packed[OFFER][n], packed[GAP][n]) for n in some
+            ])  # fmt: skip
+            await conn.execute(
+                """INSERT INTO brakeline.endpoint_exposure
+                   SELECT $1, id, now(), 'epoch'::timestamptz + interval '1 ms', $3, 300, 0, 9, 0, 0, 0, 5
+                   FROM unnest($2::text[]) AS x (id)""", TENANT, names, fingerprint)  # fmt: skip
+
+
+class Bench:
+    """A database with a fleet, and servers over it."""
+
+    def __init__(self, db: Database, bus: PostgresBus, directory: Path) -> None:
+        self.db, self.bus, self.clock = db, bus, SystemClock()
+        self.fleet = FleetService(db, self.clock, IdMaker(self.clock), bus, CellIdentity(Ed25519PrivateKey.generate()))
+        self.advisories = Given(db, self.clock)
+        self.files = SnapshotFiles(directory / "index")
+
+    def server(self) -> ExposureService:
+        return ExposureService(self.db, self.clock, self.bus, self.fleet, self.advisories, self.files)
+
+    async def opened(self) -> tuple[ExposureService, float]:
+        """A server that has just opened its index, and the CPU-seconds of this process for it."""
+        server = self.server()
+        await server.knowledge()
+        begun = time.process_time()
+        await server._ensure(TENANT)
+        return server, time.process_time() - begun
+
+    async def commits(self, server: ExposureService) -> tuple[list[float], list[float], list[float]]:
+        """New advisories one after another: whom each concerns, committed, and told to a subscriber. Each after the
+        commit of one row that says nothing, which is what the disk and the scheduler ask of everybody."""
+        index, committed, told, bare = server._index(TENANT), [], [], []
+        rows = [row for row in self.advisories.rows if row.fixed][:: len(self.advisories.rows) // COMMITS][:COMMITS]
+        async with self.bus.subscribe(f"finding:{TENANT}") as messages:
+            for number, row in enumerate(rows):
+                begun = time.perf_counter()
+                async with self.db.tenant(TENANT) as conn:
+                    await conn.execute("UPDATE brakeline.exposure_row SET missing = 0 WHERE endpoint_id = $1",
+                                       index.roll.ids[number])  # fmt: skip
+                bare.append(time.perf_counter() - begun)
+                begun = time.perf_counter()
+                found = reach(index, [row])
+                line = Arrival(number, row.cve, (row.source,), len(found.affected), 0, len(found.patchable))
+                async with self.db.tenant(TENANT) as conn:
+                    await store_index.save_arrivals(conn, TENANT, [line])
+                committed.append(time.perf_counter() - begun)
+                await self.bus.publish(f"finding:{TENANT}", "")
+                await anext(messages)
+                told.append(time.perf_counter() - begun)
+        return committed, told, bare
+
+    async def feed(self, server: ExposureService) -> dict[str, Any]:
+        """A feed brings one more row: everything from there to the figures of every endpoint."""
+        index = server._index(TENANT)
+        name = min(index.orders, key=lambda n: abs(len(index.keys.union(one for _, one in index.orders[n])) - MOVED))
+        news = Advisory(name[1], NEWS, "99:0-1", "2031-01-01", ecosystem=name[0])
+        self.advisories.rows = [*self.advisories.rows, news]
+        async with self.db.feed() as conn:
+            await conn.execute("UPDATE brakeline.feed_state SET sha256 = 'one more' WHERE kind = 'advisories'")
+        spent: dict[str, float] = {}
+        tell, recount = server._tell, server._recount
+        at: list[float] = []
+
+        async def noted(*given: Any) -> None:
+            await tell(*given)
+            at.append(time.process_time())
+
+        server._tell = noted  # type: ignore[method-assign]
+        begun = time.process_time()
+        await server.knowledge()
+        known, kept = await server.knowledge(), server._kept[TENANT]
+        counted = 0
+        save = server._save
+
+        async def saved(*given: Any) -> bool:
+            nonlocal counted
+            counted += 1
+            if counted == 1:
+                at.append(time.process_time())
+            return await save(*given)
+
+        server._save = saved  # type: ignore[method-assign]
+        await recount(TENANT, kept, known)
+        ended = time.process_time()
+        spent["feed"], spent["same"] = at[0] - begun, at[1] - at[0]
+        begun = time.process_time()
+        await server.vulnerabilities(system_principal(TENANT, "bench"), "", limit=50)
+        page = time.process_time() - begun
+        return spent | {"count": (ended - at[1]) / counted, "moved": counted, "page": page}
+
+
+async def measured(endpoints: int) -> dict[str, Any]:
+    rows = _estate.advisories()
+    units, made, newest = _estate.estates(rows)
+    index = _estate.index_for(endpoints, units, made, newest, 7)
+    with tempfile.TemporaryDirectory(prefix="bl-kept-") as name:
+        Path(name).chmod(0o755)
+        running = await start_postgres(Path(name) / "data")
+        try:
+            await migrate(running.dsn_owner)
+            db = await Database.open(running.layout.dsn(APP, "brakeline"), running.layout.dsn(FEED, "brakeline"))
+            bus = await PostgresBus.open(running.layout.dsn(APP, "brakeline"))
+            await AdvisoriesService(db, SystemClock()).load_seed()
+            bench = Bench(db, bus, Path(name))
+            bench.advisories.rows = rows
+            first = bench.server()
+            fingerprint = (await first.knowledge()).fingerprint
+            await write_fleet(db, index, first._rules(), fingerprint)
+            del first
+            server, rebuild = await bench.opened()
+            assert server._kept[TENANT].origin == "database", "made of rows"
+            assert server._index(TENANT).keys.size() == index.keys.size(), "as it was drawn"
+            await server._write_down(TENANT)
+            server, opening = await bench.opened()
+            assert server._kept[TENANT].origin == "snapshot", server._kept[TENANT].refused
+            await server.vulnerabilities(
+                system_principal(TENANT, "bench"), "", limit=50
+            )  # others were looked at before
+            committed, told, bare = await bench.commits(server)
+            found = await bench.feed(server)
+            await bus.close()
+            await db.close()
+        finally:
+            await running.stop()
+    return found | {
+        "endpoints": endpoints, "rebuild": rebuild, "open": opening, "commits": len(committed),
+        "committed": percentiles(committed), "bare": percentiles(bare), "told": percentiles(told),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(measured(int(sys.argv[1])))))
