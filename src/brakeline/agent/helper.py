@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +262,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         refreshing=threading.Lock(),
         beginning=threading.Lock(),
         rules=rules,
-        reboots=Reboots(state_dir, restarts_a_day(config_path), Machine(boot_id(), up_s, reboot)),
+        reboots=Reboots(state_dir, partial(restarts_a_day, config_path), Machine(boot_id(), up_s, reboot)),
         refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
         local=local_limits.load(config_path),
         system=wiring.system_name(),

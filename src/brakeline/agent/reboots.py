@@ -53,9 +53,12 @@ class Machine:
 
 
 class Reboots:
-    """Orders that were followed, newest last: `reboots` in the helper's state directory, a line each."""
+    """Orders that were followed, newest last: `reboots` in the helper's state directory, a line each.
 
-    def __init__(self, state_dir: Path, a_day: int, machine: Machine) -> None:
+    `a_day`: root's own number, asked at each order: who writes it need not know that a helper may be waiting.
+    """
+
+    def __init__(self, state_dir: Path, a_day: Callable[[], int], machine: Machine) -> None:
         self._record, self._a_day, self._machine = state_dir / "reboots", a_day, machine
 
     def follow(self, order: RestartOrder, now_ms: int, *, busy: bool, a_day: int = A_DAY_MAX) -> No | None:
@@ -63,8 +66,11 @@ class Reboots:
 
         `a_day`: what the endpoint's settings allow; root's own number stands below it.
         """
-        done, most = self._done(), min(self._a_day, a_day)
+        done, allowed = self._done(), self._a_day()
+        most = min(allowed, a_day)
         again = bool(done) and done[-1][1] == order.boot_id
+        if not allowed:
+            return No("not_allowed", f"this machine allows no restart by order ({RESTART_FILE} beside its agent.json)")
         refused = self._judge(order, now_ms, busy, [ms for ms, _ in done], most=None if again else most)
         if refused is not None:
             return refused
@@ -75,8 +81,6 @@ class Reboots:
 
     def _judge(self, order: RestartOrder, now_ms: int, busy: bool, done: list[int], most: int | None) -> No | None:
         """`most` None = it was counted already."""
-        if not self._a_day:
-            return No("not_allowed", f"this machine allows no restart by order ({RESTART_FILE} beside its agent.json)")
         if order.boot_id != self._machine.boot_id:
             return No("other_boot", "the order is for another start of this machine: it was restarted meanwhile")
         if now_ms >= order.expires_ms:

@@ -77,7 +77,7 @@ def client(tmp_path: Path, fake: Fake) -> Iterator[HelperClient]:
     helper = serving.Helper(
         Config("https://x", "", ENDPOINT, CELL.public_key().public_bytes_raw().hex()),
         Transactions(tmp_path / "helper", NeverStarts()), no_provider, frozenset({os.getuid()}), threading.Lock(),
-        threading.Lock(), system="apt", reboots=Reboots(tmp_path / "helper", 2, fake.machine()),
+        threading.Lock(), system="apt", reboots=Reboots(tmp_path / "helper", lambda: 2, fake.machine()),
     )  # fmt: skip
     path = tmp_path / "helper.sock"
     listener = serving._listen(path, "nobody-of-this-name")
@@ -120,7 +120,7 @@ def test_no_other_order_restarts_anything(client: HelperClient, fake: Fake, orde
 
 def follow(tmp_path: Path, fake: Fake, order: RestartOrder = ORDER, now_ms: int = NOW_MS, a_day: int = 2,
            busy: bool = False) -> No | None:  # fmt: skip
-    return Reboots(tmp_path, a_day, fake.machine()).follow(order, now_ms, busy=busy)
+    return Reboots(tmp_path, lambda: a_day, fake.machine()).follow(order, now_ms, busy=busy)
 
 
 def code(answer: No | None) -> str:
@@ -176,3 +176,12 @@ def test_without_a_clear_word_of_root_nothing_is_allowed(tmp_path: Path, text: s
     if text is not None:
         (tmp_path / "restart.json").write_text(text)
     assert restarts_a_day(tmp_path / "agent.json") == number
+
+
+def test_roots_number_is_asked_at_each_order(tmp_path: Path, fake: Fake) -> None:
+    numbers = [0]
+    reboots = Reboots(tmp_path, lambda: numbers[0], fake.machine())
+    assert code(reboots.follow(ORDER, NOW_MS, busy=False)) == "not_allowed"
+    numbers[0] = 1
+    assert reboots.follow(ORDER, NOW_MS, busy=False) is None
+    assert fake.reboots == [1]
