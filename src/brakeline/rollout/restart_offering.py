@@ -7,7 +7,10 @@ tells no result: that it was heard from another boot is one. Pure part: `restart
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from brakeline.core.clock import Clock
+from brakeline.core.errors import Unavailable
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.codec import decode
@@ -32,9 +35,16 @@ async def standing_order(conn: Connection, endpoint_id: str, live: LiveRollout, 
 
 async def settle(db: Database, clock: Clock, identity: EndpointIdentity, check_in: CheckIn, boot_id: str,
                  live: LiveRollout, *, stopped: bool) -> None:  # fmt: skip
-    """Write down what became of this endpoint's order, if anything has."""
+    """Write down what became of this endpoint's order, if anything has. Without the database it is looked at again at
+    the next check-in: whoever is told of a stop must hear it without it too."""
     if identity.endpoint_id in live.through or not (stopped or identity.endpoint_id in live.treated):
         return  # of what has stopped nobody keeps in memory who was treated
+    with suppress(Unavailable):
+        await _settle(db, clock, identity, check_in, boot_id, live, stopped=stopped)
+
+
+async def _settle(db: Database, clock: Clock, identity: EndpointIdentity, check_in: CheckIn, boot_id: str,
+                  live: LiveRollout, *, stopped: bool) -> None:  # fmt: skip
     async with db.tenant(identity.tenant_id) as conn:
         offer = await offers.open_for(conn, identity.endpoint_id)
         if offer is None or offer.rollout_id != live.row.rollout_id:

@@ -9,7 +9,7 @@ import pytest
 from tests.support_rollout import OWNER, SmallFleet, Twin, quick_policy
 
 from brakeline.core.clock import ManualClock
-from brakeline.core.errors import Conflict
+from brakeline.core.errors import Conflict, Unavailable
 from brakeline.platform.database import Database
 from brakeline.protocol.messages import ORDER_CONTEXT, RESTART_CONTEXT
 from brakeline.rollout.model import NO_RESTARTS, Policy
@@ -148,3 +148,21 @@ async def test_it_is_planned_by_filter_and_made_with_the_count_that_was_seen(fle
     assert (await view(fleet, made)).title == "Restart 8 endpoints"
     with pytest.raises(Conflict, match="one at a time"):
         await planning.create(OWNER, "", expect_count=8, any_=True)
+
+
+async def test_a_freeze_is_told_to_those_who_have_an_order_while_the_database_is_away(
+    fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for t in fleet.twins:
+        t.windowed = True
+    rollout = await begin(fleet, 8)
+    await rounds(fleet, 2)
+    await fleet.service.brake(OWNER, rollout)
+    await fleet.freezing.freeze(OWNER)
+    t = next(t for t in fleet.twins if t.kept)
+
+    def away(_: str) -> None:
+        raise Unavailable("the database is away")
+
+    monkeypatch.setattr(fleet.db, "tenant", away)
+    assert await fleet.service.on_check_in(t.identity, fleet.check_in(t, ()), t.boot_id) == ((), (rollout,))
