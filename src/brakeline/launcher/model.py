@@ -7,8 +7,9 @@ Next: `decide` (the machine), `records` (the two slots), `__main__` (the shell).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from brakeline.core.frozen import dataclass
 from brakeline.trust.model import Floors
 
 AGENT, CONTENT = "agent", "content"  # products that this launcher puts on probation, one release at a time

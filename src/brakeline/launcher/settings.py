@@ -9,10 +9,11 @@ import dataclasses
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from brakeline.core.frozen import dataclass
 from brakeline.launcher.model import Knobs
 from brakeline.trust.model import Who
 

@@ -9,8 +9,9 @@ ones find nothing new. What came of it travels back as a `TransactionResult`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from brakeline.core.frozen import dataclass
 
 RESTARTS_A_DAY_MAX = 4  # by order, whatever anybody sets
 
