@@ -20,6 +20,7 @@ from brakeline.trust.model import Who
 WINDOWS: Final = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "Brakeline" if os.name == "nt" else None
 ROOT: Final = WINDOWS / "launcher" if WINDOWS else Path("/var/lib/brakeline-launcher")
 ETC: Final = WINDOWS / "etc" if WINDOWS else Path("/etc/brakeline")
+REPORT: Final = "report.json"  # in the root: what the launcher has written down about itself
 AGENT_HOME: Final = WINDOWS / "agent" if WINDOWS else Path("/var/lib/brakeline")
 
 
