@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 __all__ = ["dataclass"]
 
@@ -31,8 +31,8 @@ else:
 
 def _made(cls: type) -> type:
     cls.__doc__ = cls.__doc__ or cls.__name__  # else a signature is made up for it, which costs more than the class
-    made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    fields = dataclasses.fields(made)  # type: ignore[arg-type]
+    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    fields = dataclasses.fields(made)
     compared = _values([f.name for f in fields if f.compare])
     hashed = _values([f.name for f in fields if (f.compare if f.hash is None else f.hash)])
     methods = {"__init__": _init(made, fields), "__eq__": _eq(compared), "__hash__": _hash(hashed), "__repr__": _repr,
@@ -41,7 +41,7 @@ def _made(cls: type) -> type:
     for name, method in methods.items():
         if made.__dict__.get(name) is None:  # a class that defines `__eq__` alone has the hash None
             setattr(made, name, method)
-    return made
+    return cast("type", made)
 
 
 def _values(names: list[str]) -> Any:

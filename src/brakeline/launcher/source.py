@@ -16,6 +16,7 @@ import stat
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from brakeline.launcher import clock, install
@@ -87,7 +88,11 @@ def check(settings: Settings, question: str) -> int:
     """One look; its `Found` as a JSON line. `question`: a `Question` in JSON."""
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    asked = Question(**{name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(question).items()})
+    plain: dict[str, Any] = json.loads(question)
+    asked = Question(
+        tuple(plain.get("damaged", ())), bool(plain.get("launchers")), tuple(plain.get("settled", ())),
+        int(plain.get("sequence", 0)),
+    )  # fmt: skip
     also = tuple(p for p in settings.who.also if p != "launcher" or asked.launchers)
     settings = replace(settings, who=replace(settings.who, also=also))
     floors = replace(record.floors, launcher_sequence=max(record.floors.launcher_sequence, asked.sequence))

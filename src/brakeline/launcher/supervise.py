@@ -24,7 +24,7 @@ if sys.platform != "win32":  # what follows is for Unix; `windows` uses what is 
     import resource
 
 TAIL_BYTES = 1024
-NO_WINDOW = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # of Windows
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
 SCRIPT_S = 20  # of a little program that keeps or gives back
 WORDS = ("READY", "HEALTHY")
