@@ -1,14 +1,16 @@
-"""What the launcher costs: start to READY with and without it, hashing before exec, a look, idling, and its size.
+"""What the launcher costs: start to first check-in with and without it, hashing before exec, a look, idling, its size.
 
-The real launcher and the real agent, as zipapps under `/usr/bin/python3 -I`, root and a user for the release; a cell
-over real TLS serves signed documents. READY is seen in the launcher's own record, or in the pipe where the agent is
-started directly. Times are medians, CPU means (kernel ticks of 10 ms); ratios inside one run are what can be compared.
-`--json FILE`. Needs root.
+The real stub, launcher and agent, as zipapps under `/usr/bin/python3 -I`, root and a user for the release; a cell over
+real TLS serves signed documents and takes check-ins. CPU is the scheduler's count, of children that have ended the
+kernel's in ticks of 10 ms; medians. `--before PACKAGE`: also the starts of the launcher and agent of another source
+tree (its `src/brakeline`), in turns with these, so that both have the same neighbours. `--starts`: nothing but starts
+and sizes. `--json FILE`. Needs root.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import json
 import os
@@ -16,21 +18,23 @@ import pwd
 import resource
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import tokenize
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 from tests.support_cell import TOKEN, Pki, serving
 from tests.support_cell import Cell as AgentPlane
 from tests.support_launcher import Endpoint, endpoint, user
 
-from bench._proc import cpu_s, pss_mib, report
+from bench._proc import TICKS_PER_S, pss_mib, report, stat
 from brakeline.launcher import install
 from brakeline.launcher.disk import RealDisk
 from brakeline.releases import zipapp
@@ -77,37 +81,67 @@ def sizes() -> list[tuple[str, object, str]]:
 # --- an endpoint ----------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Measured:
+    """An endpoint with the real agent as its confirmed release, enrolled, and the cell that it talks to."""
+
+    host: Endpoint
+    plane: AgentPlane
+
+    @property
+    def places(self) -> list[str]:
+        return ["--root", str(self.host.root), "--etc", str(self.host.etc), "--home", str(self.host.home)]
+
+    @property
+    def agent(self) -> list[str]:
+        """The agent's command line without its verb."""
+        return [PYTHON, "-I", str(self.host.root / install.VERSIONS / self.host.record().current / "agent.pyz")]
+
+
 @contextmanager
-def enrolled(folder: Path) -> Iterator[Endpoint]:
-    """An endpoint with the real agent as its confirmed release, enrolled; its server has signed documents only."""
-    with user(f"bl-bench-{os.getpid() % 100_000}") as name, endpoint(folder / "endpoint", folder / "tls", name) as host:
+def enrolled(folder: Path, package: Path | None = None) -> Iterator[Measured]:
+    """`package`: the source that launcher and agent are built from; without it this one."""
+    folder.mkdir(exist_ok=True)
+    name = f"bl-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    with user(name), endpoint(folder / "endpoint", folder / "tls", name) as host:
         host.base.mkdir()
         host.knobs = {"check_every_s": 3600}
-        host.prepare(build_release("agent", "1.0.0", 1).bundle)
-        agent = host.root / install.VERSIONS / host.record().current / "agent.pyz"
+        host.prepare(build_release("agent", "1.0.0", 1, package=package).bundle)
+        host.program.write_bytes(zipapp.build(package, product="launcher"))
+        host.under_a_stub()
         pki = Pki(folder)
-        with serving(AgentPlane(), pki) as plane:
-            command = [PYTHON, "-I", str(agent), "enrol", "--server", plane.url, "--token", TOKEN, "--ca"]
-            where = ["--config", str(folder / "agent.json"), "--state", str(host.home)]
-            subprocess.run([*command, str(pki.ca_file), *where], check=True, capture_output=True)
-        known = json.loads((folder / "agent.json").read_text())
-        ours = json.loads((host.etc / "agent.json").read_text())
-        merged = known | {name: ours[name] for name in ("server_url", "ca_pem")}
-        (host.etc / "agent.json").write_text(json.dumps(merged))
-        (host.etc / "agent.json").chmod(0o644)
-        own = json.loads((host.etc / "launcher.json").read_text())
-        own["arguments"] = ["run", "--config", str(host.etc / "agent.json"), "--state", str(host.home)]
-        (host.etc / "launcher.json").write_text(json.dumps(own))
-        account = pwd.getpwnam(name)
-        for path in (host.home, *host.home.rglob("*")):
-            os.chown(path, account.pw_uid, account.pw_gid)
-        yield host
+        with serving(AgentPlane(), pki, get=host.cell.answer) as plane:
+            made = Measured(host, plane)
+            where = ["--config", str(host.etc / "agent.json"), "--state", str(host.home)]
+            asked = ["enrol", "--server", plane.url, "--token", TOKEN, "--ca", str(pki.ca_file), "--force", *where]
+            subprocess.run([*made.agent, *asked], check=True, capture_output=True)
+            (host.etc / "agent.json").chmod(0o644)
+            own = json.loads((host.etc / "launcher.json").read_text())
+            own["arguments"] = ["run", *where]
+            (host.etc / "launcher.json").write_text(json.dumps(own))
+            account = pwd.getpwnam(name)
+            for path in (host.home, *host.home.rglob("*")):
+                os.chown(path, account.pw_uid, account.pw_gid)
+            yield made
 
 
-def direct(host: Endpoint) -> tuple[float, float]:
-    """(ms, CPU ms) from exec to READY without the launcher."""
-    agent = host.root / install.VERSIONS / host.record().current / "agent.pyz"
-    command = [PYTHON, "-I", str(agent), "run", "--config", str(host.etc / "agent.json"), "--state", str(host.home)]
+@dataclass(frozen=True)
+class Start:
+    """One start, from exec to the first check-in's arrival."""
+
+    ms: float
+    agent_cpu_ms: float
+    above_cpu_ms: float = 0.0  # of stub, launcher and look
+
+    @property
+    def cpu_ms(self) -> float:
+        return self.agent_cpu_ms + self.above_cpu_ms
+
+
+def direct(made: Measured) -> Start:
+    """Without the launcher."""
+    host, known = made.host, len(made.plane.check_ins)
+    command = [*made.agent, "run", "--config", str(host.etc / "agent.json"), "--state", str(host.home)]
     read_end, write_end = os.pipe()
     began = time.monotonic()
     process = subprocess.Popen(
@@ -116,53 +150,58 @@ def direct(host: Endpoint) -> tuple[float, float]:
     )  # fmt: skip
     os.close(write_end)
     word = os.read(read_end, 6)
-    took, spent = time.monotonic() - began, cpu_s([process.pid])
     assert word.startswith(b"READY"), word
+    made.plane.wait_until(lambda c: len(c.check_ins) > known)
+    took, spent = time.monotonic() - began, on_cpu_s(process.pid)
     os.close(read_end)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    return took * 1000, spent * 1000
+    return Start(took * 1000, spent * 1000)
 
 
-def is_ready(host: Endpoint) -> bool:
-    """Whether the release of this very start has said READY; what was ended in order is marked clean."""
-    run = host.record().run
-    return run is not None and run.ready and not run.clean
-
-
-def launched(host: Endpoint) -> tuple[float, float, float]:
-    """(ms to the exec of the agent, ms to READY, CPU ms of launcher and look) from exec of the launcher."""
+def launched(made: Measured, *, stubbed: bool) -> Start:
+    """From exec of the launcher, or of the stub, which becomes the launcher."""
+    host, known = made.host, len(made.plane.check_ins)
     (host.base / "log").write_bytes(b"")
+    program = [str(host.lib / "stub.py"), "--root", str(host.root)] if stubbed else [str(host.program)]
     began = time.monotonic()
-    host.start()
-    assert host.process is not None
-    executed = 0.0
-    while not is_ready(host):
-        if not executed and "is being executed" in host.log():
-            executed = time.monotonic() - began
-        time.sleep(0.002)
-    took, spent = time.monotonic() - began, cpu_s([host.process.pid])
+    with (host.base / "log").open("ab") as out:
+        host.process = subprocess.Popen(
+            [PYTHON, "-I", *program, "run", *made.places], stdout=out, stderr=out, start_new_session=True
+        )
+    launcher = host.process.pid
+    made.plane.wait_until(lambda c: len(c.check_ins) > known)
+    took, (agent,) = time.monotonic() - began, [int(pid) for pid in _children(launcher)]
+    spent, above = on_cpu_s(agent), on_cpu_s(launcher) + children_cpu_s(launcher)
     host.stop()
-    return (executed or took) * 1000, took * 1000, spent * 1000
+    return Start(took * 1000, spent * 1000, above * 1000)
 
 
-def starts(host: Endpoint) -> list[tuple[str, object, str]]:
-    alone, through = [], []
-    for _ in range(STARTS):  # in turns, so that both have the same neighbours
-        alone.append(direct(host))
-        through.append(launched(host))
-    alone_ms = statistics.median(t for t, _ in alone)
-    executed_ms, ready_ms = (statistics.median(x[n] for x in through) for n in (0, 1))
-    spent_ms, alone_spent_ms = statistics.mean(x[2] for x in through), statistics.mean(s for _, s in alone)
-    return [
-        ("agent alone: exec to READY, ms", alone_ms, f"median of {STARTS}"),
-        ("with launcher: exec to READY, ms", ready_ms, "the look for recalls and releases included"),
-        ("of that: until the agent is executed, ms", executed_ms, ""),
-        ("of that: exec of the agent to READY, ms", ready_ms - executed_ms, ""),
-        ("ratio", ready_ms / alone_ms, ""),
-        ("agent alone: CPU to READY, ms", alone_spent_ms, "mean"),
-        ("launcher and its look: CPU to READY, ms", spent_ms, "mean; comes on top"),
-    ]
+KINDS: dict[str, Callable[[Measured], Start]] = {
+    "agent alone": direct,
+    "with the launcher": partial(launched, stubbed=False),
+    "with stub and launcher": partial(launched, stubbed=True),
+}
+
+
+def starts(made: Measured, before: Measured | None) -> list[tuple[str, object, str]]:
+    """In turns, so that all have the same neighbours: of this source, and of the one before if there is one."""
+    worlds = {"": made} | ({"before: ": before} if before else {})
+    found: dict[str, list[Start]] = {}
+    for _ in range(STARTS):
+        for word, world in worlds.items():
+            for kind, start in KINDS.items():
+                found.setdefault(word + kind, []).append(start(world))
+    rows: list[tuple[str, object, str]] = []
+    for kind, some in found.items():
+        above = median(s.above_cpu_ms for s in some)
+        note = f"median of {STARTS}" + (
+            f"; of that the agent {median(s.agent_cpu_ms for s in some):.0f}" if above else ""
+        )
+        rows.append((f"{kind}: CPU to the first check-in, ms", median(s.cpu_ms for s in some), note))
+        rows.append((f"{kind}: exec to the first check-in, ms", median(s.ms for s in some), "wall clock"))
+    alone, through = (median(s.cpu_ms for s in found[kind]) for kind in ("agent alone", "with the launcher"))
+    return [*rows, ("ratio of the CPU, launcher to agent alone", through / alone, "")]
 
 
 # --- what it does while it runs ---------------------------------------------------------------------------------------
@@ -178,7 +217,7 @@ def look_ms(host: Endpoint, times: int) -> float:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert json.loads(done.stdout)["fresh"], done.stdout
-    return statistics.median(spent) * 1000
+    return median(spent) * 1000
 
 
 def looks(host: Endpoint) -> list[tuple[str, object, str]]:
@@ -196,10 +235,10 @@ def looks(host: Endpoint) -> list[tuple[str, object, str]]:
         ("a look without news, CPU ms", quiet_ms, "a process of its own, TLS included; each hour and at each start"),
         (
             "a look with a new release, CPU ms",
-            statistics.median(news),
+            median(news),
             f"{len(two.bundle) >> 10} KiB fetched, unpacked",
         ),
-        ("of both: Python that does nothing, CPU ms", statistics.median(python_ms), "python3 -I -c pass"),
+        ("of both: Python that does nothing, CPU ms", median(python_ms), "python3 -I -c pass"),
         ("looks of a day, % of a core", quiet_ms * 24 / 86_400_000 * 100, ""),
         ("a look's share of a check-in, CPU ms", quiet_ms / 60, "60 check-ins in an hour"),
     ]
@@ -223,11 +262,13 @@ def hashing(host: Endpoint) -> list[tuple[str, object, str]]:
     return [("hash of every file before exec, CPU ms", spent_ms, f"{octets >> 10} KiB")]
 
 
-def idle(host: Endpoint) -> list[tuple[str, object, str]]:
+def idle(made: Measured) -> list[tuple[str, object, str]]:
+    host, known = made.host, len(made.plane.check_ins)
+    host.stubbed = False  # the stub has become the launcher by then
     host.start()
     assert host.process is not None
     launcher = host.process.pid
-    host.until(lambda: is_ready(host))
+    made.plane.wait_until(lambda c: len(c.check_ins) > known)
     time.sleep(5)
     (agent,) = [int(pid) for pid in _children(launcher)]
     before = on_cpu_s(launcher)
@@ -249,16 +290,28 @@ def on_cpu_s(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
+def children_cpu_s(pid: int) -> float:
+    """Of children that have ended and been waited for."""
+    fields = stat(pid)
+    return sum(int(ticks) for ticks in fields[13:15]) / TICKS_PER_S
+
+
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def main(argv: list[str]) -> None:
-    with tempfile.TemporaryDirectory(prefix="bl-launcher-") as name:
+    with tempfile.TemporaryDirectory(prefix="bl-launcher-") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        with enrolled(folder) as host:
-            rows = [*sizes(), *starts(host), *hashing(host), *looks(host), *idle(host)]
+        made = stack.enter_context(enrolled(folder / "now"))
+        before = None
+        if "--before" in argv:
+            package = Path(argv[argv.index("--before") + 1])
+            before = stack.enter_context(enrolled(folder / "before", package))
+        rows = [*sizes(), *starts(made, before)]
+        if "--starts" not in argv:
+            rows += [*hashing(made.host), *looks(made.host), *idle(made)]
     report(rows, argv)
 
 

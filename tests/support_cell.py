@@ -12,7 +12,7 @@ import http.server
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -220,13 +220,22 @@ class Cell:
         return f'"{hashlib.sha256(codec.encode(self.reply)).hexdigest()[:16]}"'
 
 
-def _handler(cell: Cell) -> type[http.server.BaseHTTPRequestHandler]:
+Get = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+def _handler(cell: Cell, get: Get | None) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def setup(self) -> None:
             super().setup()
             cell.connections += 1
+
+        def do_GET(self) -> None:
+            if get is None:
+                self.send_error(404)
+            else:
+                get(self)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
@@ -259,11 +268,11 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(cell: Cell, pki: Pki, port: int = 0) -> Iterator[Cell]:
-    """`cell` behind TLS on 127.0.0.1; its address is in `cell.url`."""
+def serving(cell: Cell, pki: Pki, port: int = 0, get: Get | None = None) -> Iterator[Cell]:
+    """`cell` behind TLS on 127.0.0.1; its address is in `cell.url`. `get` answers what is asked for with GET."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki.leaf_file)
-    server = _Server(("127.0.0.1", port), _handler(cell))
+    server = _Server(("127.0.0.1", port), _handler(cell, get))
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     cell.url = f"https://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

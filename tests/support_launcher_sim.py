@@ -1,7 +1,7 @@
 """A small world around `launcher.decide`: boots, a disk that may refuse, releases with a character, a cell with moods.
 
 `World` is what outlives the launcher's process and what really happened; `Life` is one process of the launcher: the
-shell of `launcher.__main__` in short, with the same order of commits and commands. Every promise is asserted where it
+shell of `launcher.shell` in short, with the same order of commits and commands. Every promise is asserted where it
 could be broken; the world keeps its own books (`executed`, `proven`), so no lie of a record can hide anything.
 Torn writes are not here but in tools/crashtest; here a commit happens or is refused. Next: sim/test_launcher_sim.py.
 """

@@ -56,8 +56,8 @@ CALLERS = {
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",
-    "agent/transaction_unit.py", "agent/wiring.py", "launcher/__main__.py", "launcher/stub.py",
-    "launcher/supervise.py", "launcher/windows.py",
+    "agent/transaction_unit.py", "agent/wiring.py", "launcher/stub.py",
+    "launcher/supervise.py", "launcher/verbs.py", "launcher/windows.py",
 }  # fmt: skip
 
 

@@ -76,8 +76,8 @@ class SimDisk:
     def list(self, path: str) -> list[str]:
         return sorted({p[len(path) + 1 :].split("/")[0] for p in self.entries if p.startswith(path + "/")})
 
-    def create(self, path: str, data: bytes, *, executable: bool = False) -> None:
-        del executable
+    def create(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        del mode
         self._step()
         if path not in self.entries:
             inode = max([*self.data, *self.durable_data, 0]) + 1

@@ -6,11 +6,12 @@ in `Durable`; the shell writes it to disk before it runs a command. Next: `decid
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.agent.rescan import Look
+from brakeline.core.frozen import dataclass
 from brakeline.protocol.messages import (
     NO_LIMITS,
     Candidate,

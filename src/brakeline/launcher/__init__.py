@@ -2,5 +2,5 @@
 
 Owns `/var/lib/brakeline-launcher` (versions, state, trusted metadata); nothing else writes there. Promises: no lack of
 an update, key, clock, network or disk stops the last good agent; a bad release runs at most three times; no state waits
-for a person. Standard library only. Start at `model` (words), then `decide` (the machine), `__main__` (the shell).
+for a person. Standard library only. Start at `model` (words), then `decide` (the machine), `shell`.
 """

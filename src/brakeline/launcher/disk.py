@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,7 +25,7 @@ class Disk(Protocol):
         """Names in a directory, sorted; [] if there is none."""
         ...
 
-    def create(self, path: str, data: bytes, *, executable: bool = False) -> None:
+    def create(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """A new file (or the old one emptied) with `data`; not durable before `sync`."""
         ...
 
@@ -50,6 +50,25 @@ class Disk(Protocol):
     def free_bytes(self) -> int: ...
 
 
+def allocate(disk: Disk, files: Mapping[str, bytes]) -> None:
+    """Make what is missing of these files, durably; later they are only overwritten in place. Raises `OSError`."""
+    made = [path for path in files if not disk.exists(path)]
+    for path in made:
+        disk.create(path, files[path])
+        disk.sync(path)
+    for folder in sorted({path.rpartition("/")[0] for path in made}):
+        disk.sync_dir(folder)
+
+
+def replace_file(disk: Disk, path: str, data: bytes, mode: int = 0o644) -> None:
+    """The old bytes or these, whole, whenever the power goes; durable when it returns. Raises `OSError`."""
+    beside = path + ".new"
+    disk.create(beside, data, mode=mode)
+    disk.sync(beside)
+    disk.rename(beside, path)
+    disk.sync_dir(path.rpartition("/")[0])
+
+
 class RealDisk:
     """`Disk` on the file system below `root`."""
 
@@ -68,10 +87,8 @@ class RealDisk:
         except FileNotFoundError:
             return []
 
-    def create(self, path: str, data: bytes, *, executable: bool = False) -> None:
-        handle = os.open(
-            self.root / path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o755 if executable else 0o644
-        )
+    def create(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        handle = os.open(self.root / path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, mode)
         with os.fdopen(handle, "wb") as f:
             f.write(data)
 
@@ -109,9 +126,13 @@ class RealDisk:
     def remove_tree(self, path: str) -> None:
         target = self.root / path
         if target.is_dir() and not target.is_symlink():
+            import shutil
+
             shutil.rmtree(target)
         else:
             target.unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
+        import shutil
+
         return shutil.disk_usage(self.root).free

@@ -7,9 +7,7 @@ that holds, and it is hashed again before every start: so data that a power cut 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from dataclasses import replace
 from typing import Final
 
@@ -58,6 +56,9 @@ def adopt(disk: Disk, bundle: bytes, record: Record, platform: str) -> Record:
 
 def unpack(bundle: bytes) -> tuple[Tree, artifacts.About]:
     """All files of a bundle in memory. Raises `Distrust` for anything but plain files with plain names."""
+    import io
+    import tarfile  # here, because most looks and every start unpack nothing
+
     files: Tree = {}
     size = 0
     try:
@@ -89,7 +90,7 @@ def write_tree(disk: Disk, release_id: str, files: Tree, said: artifacts.About) 
         disk.mkdir(f"{beside}/{folder}")
     for name, data in files.items():
         program = said.product != CONTENT and name == said.entry[0].removeprefix("./")  # content has no programs
-        disk.create(f"{beside}/{name}", data, executable=program)
+        disk.create(f"{beside}/{name}", data, mode=0o755 if program else 0o644)
         disk.sync(f"{beside}/{name}")
     hashes = {name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in files.items()}
     disk.create(f"{beside}/{artifacts.MANIFEST}", artifacts.manifest(hashes, said).encode())

@@ -14,10 +14,10 @@ import json
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from brakeline.launcher import supervise
+from brakeline.launcher.disk import RealDisk, replace_file
 from brakeline.launcher.model import Record
 from brakeline.launcher.settings import Settings
 
@@ -139,26 +139,10 @@ def _load(settings: Settings) -> dict[str, Any]:
 
 
 def _store(settings: Settings, keepsake: dict[str, Any], log: Callable[[str], None]) -> bool:
-    """Whether it is durable."""
-    beside = settings.root / (FILE + ".new")
+    """Whether it is durable. Readable by root alone: the endpoint's key is in it."""
     try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as f:
-            f.write(json.dumps(keepsake).encode())
-            f.flush()
-            os.fsync(handle)
-        os.replace(beside, settings.root / FILE)
-        if os.name != "nt":
-            _sync(settings.root)
+        replace_file(RealDisk(settings.root), FILE, json.dumps(keepsake).encode(), mode=0o600)
     except OSError as e:
         log(f"{FILE} cannot be written: {e.strerror}")
         return False
     return True
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,13 +2,14 @@
 
 Invariants: only the launcher writes the record; a commit overwrites the older of two slots and is synced before the
 command that relies on it runs; times are monotonic seconds of one boot or signed time, never the wall clock.
-Next: `decide` (the machine), `records` (the two slots), `__main__` (the shell).
+Next: `decide` (the machine), `records` (the two slots), `shell`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from brakeline.core.frozen import dataclass
 from brakeline.trust.model import Floors
 
 AGENT, CONTENT = "agent", "content"  # products that this launcher puts on probation, one release at a time
@@ -68,7 +69,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TrialEnd:
-    """How the newest trial ended; shown to the agent as `protocol.messages.TrialReport`."""
+    """How the newest trial ended; shown to the agent as `protocol.launcher_report.TrialReport`."""
 
     release_id: str
     outcome: str  # confirmed | reverted | refused
@@ -118,6 +119,16 @@ class Staged:
     product: str
     release_id: str
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a look is asked, beside what stands on the disk."""
+
+    damaged: tuple[str, ...] = ()  # releases of our own record that are to be fetched again
+    launchers: bool = False  # newer launchers are looked for too: a stub is there to try them
+    settled: tuple[str, ...] = ()  # launchers that need no staging: in use already, or failed here
+    sequence: int = 0  # of the confirmed launcher
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import hashlib
 import json
 from typing import Any, Final
 
-from brakeline.launcher.disk import Disk
+from brakeline.launcher.disk import Disk, allocate
 from brakeline.launcher.model import Attempt, Record, Run, TrialEnd
 from brakeline.trust.model import Floors
 
@@ -34,12 +34,7 @@ class Records:
         before us may have failed to sync it, and then it would only be thought to be on the disk.
         """
         self._disk.mkdir("state")
-        made = [slot for slot in SLOTS if not self._disk.exists(slot)]
-        for slot in made:
-            self._disk.create(slot, b"\0" * SLOT_BYTES)
-            self._disk.sync(slot)
-        if made:
-            self._disk.sync_dir("state")
+        allocate(self._disk, dict.fromkeys(SLOTS, bytes(SLOT_BYTES)))
         newest = self._newest()
         if newest:
             self._disk.overwrite(newest, self._disk.read(newest))

@@ -1,6 +1,6 @@
 """What the launcher tells the agent about itself and about the release on trial. Pure.
 
-`protocol.messages.LauncherReport` as canonical JSON in report.json: evidence from one that is not on trial.
+`protocol.launcher_report.LauncherReport` as canonical JSON in report.json: evidence from one that is not on trial.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from brakeline.launcher.model import Running, State, TrialEnd
 from brakeline.launcher.selector import Update
 from brakeline.launcher.settings import Settings
 from brakeline.protocol.codec import encode
-from brakeline.protocol.messages import LauncherReport, TrialReport
+from brakeline.protocol.launcher_report import LauncherReport, TrialReport
 
 VERSION = "0.1.0"
 PROBLEMS_MAX = 12

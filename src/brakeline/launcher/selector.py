@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brakeline.launcher import install, model, slots, stub
-from brakeline.launcher.disk import Disk
+from brakeline.launcher.disk import Disk, allocate
 from brakeline.launcher.model import Found, Knobs, Running, Staged, TrialEnd
 from brakeline.launcher.slots import Me, Seen, Selector, Slot, State
 
@@ -203,17 +203,10 @@ def calm(launcher: model.State) -> bool:
 
 
 def prepare(disk: Disk) -> None:
-    """Allocate both copies of the selector, once."""
-    disk.mkdir("launcher")
-    files = {path: bytes(stub.SELECTOR_BYTES) for path in stub.SELECTORS} | {stub.STARTS: b"0".ljust(STARTS_BYTES)}
-    made = [path for path in files if not disk.exists(path)]
-    for path in made:
-        disk.create(path, files[path])
-        disk.sync(path)
-    for slot in stub.SLOTS:
-        disk.mkdir(f"launcher/{slot}")
-    if made:
-        disk.sync_dir("launcher")
+    """Allocate both copies of the selector and the number of starts, once."""
+    for folder in ("launcher", *(f"launcher/{slot}" for slot in stub.SLOTS)):
+        disk.mkdir(folder)
+    allocate(disk, dict.fromkeys(stub.SELECTORS, bytes(stub.SELECTOR_BYTES)) | {stub.STARTS: b"0".ljust(STARTS_BYTES)})
 
 
 def load(disk: Disk) -> Selector:

@@ -9,16 +9,18 @@ import dataclasses
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from brakeline.core.frozen import dataclass
 from brakeline.launcher.model import Knobs
 from brakeline.trust.model import Who
 
 WINDOWS: Final = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "Brakeline" if os.name == "nt" else None
 ROOT: Final = WINDOWS / "launcher" if WINDOWS else Path("/var/lib/brakeline-launcher")
 ETC: Final = WINDOWS / "etc" if WINDOWS else Path("/etc/brakeline")
+REPORT: Final = "report.json"  # in the root: what the launcher has written down about itself
 AGENT_HOME: Final = WINDOWS / "agent" if WINDOWS else Path("/var/lib/brakeline")
 
 

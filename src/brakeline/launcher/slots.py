@@ -9,9 +9,10 @@ falls back by itself; what it did is read here at the next start. Next: `selecto
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
+from brakeline.core.frozen import dataclass
 from brakeline.launcher.model import Knobs, Staged, TrialEnd
 from brakeline.launcher.stub import SLOTS
 

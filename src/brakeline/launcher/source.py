@@ -2,12 +2,11 @@
 
 Run by the launcher as `check`, killed by it after `check_s`; so nothing that a network or a server does can hold the
 launcher up, and the resident process never loads TLS. Needs no identity: everything asked for is public and signed.
-What the agent has left in its staging directory is used only after it was hashed and verified like anything else.
+Of what is the agent's, only the order `follow.json` is read, and it is verified like anything else.
 """
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
@@ -15,13 +14,15 @@ import socket
 import ssl
 import stat
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from brakeline.launcher import clock, install
-from brakeline.launcher.disk import Disk
-from brakeline.launcher.model import Found, Record, Staged
+from brakeline.launcher.disk import BINARY, Disk, RealDisk, replace_file
+from brakeline.launcher.model import Found, Question, Record, Staged
+from brakeline.launcher.records import Records
 from brakeline.launcher.settings import Settings
 from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
 from brakeline.trust import wire
@@ -30,7 +31,6 @@ from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Offered
 
 CACHE = "tuf/documents.json"
-BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: a wrong clock must not keep the right time away
 
 
@@ -45,18 +45,16 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     `settled`: releases that need no staging, because they are in use already or have failed here.
     """
     problems: list[str] = []
-    cached = _cached(disk)
-    nonce = clock.nonce()
-    follow = _from_home(settings.home / "follow.json").decode(errors="replace")
+    pinned, cached, nonce = _read(settings.etc / "root.json"), _cached(disk), clock.nonce()
+    follow = _from_home(settings.home / "follow.json")
     fetched: Documents | None
     try:
-        channel = _channel(settings, cached, follow, record.floors)
-        fetched = _fetch(settings, nonce, _newest_root(settings, cached), channel, timeout_s)
+        channel = _channel(settings, pinned, cached, follow, record.floors)
+        fetched = _fetch(settings, nonce, _newest_root(pinned, cached), channel, timeout_s)
     except (Unreachable, Distrust) as e:
         problems.append(f"unreachable: {e}")
-        fetched = _staged_documents(settings)
+        fetched = None
     fetched = replace(fetched or Documents(), follow=follow)
-    pinned = _read(settings.etc / "root.json")
     seen = assess(pinned, cached, fetched, settings.who, ClockReading(clock.wall_ms(), nonce), record.floors)
     problems += [f"{p.code}: {p.text}" for p in seen.problems]
     problems += _remember(disk, seen.documents, cached)
@@ -86,6 +84,24 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     )  # fmt: skip
 
 
+def check(settings: Settings, question: str) -> int:
+    """One look; its `Found` as a JSON line. `question`: a `Question` in JSON."""
+    disk = RealDisk(settings.root)
+    record, _ = Records(disk).load()
+    plain: dict[str, Any] = json.loads(question)
+    asked = Question(
+        tuple(plain.get("damaged", ())), bool(plain.get("launchers")), tuple(plain.get("settled", ())),
+        int(plain.get("sequence", 0)),
+    )  # fmt: skip
+    also = tuple(p for p in settings.who.also if p != "launcher" or asked.launchers)
+    settings = replace(settings, who=replace(settings.who, also=also))
+    floors = replace(record.floors, launcher_sequence=max(record.floors.launcher_sequence, asked.sequence))
+    record = replace(record, floors=floors)
+    found = look(settings, disk, record, asked.damaged, settings.knobs.check_s * 0.9, asked.settled)
+    print(json.dumps(asdict(found)), flush=True)
+    return 0
+
+
 def _offers(seen: Assessment) -> list[Offered]:
     return [o for o in (seen.offered, *seen.also) if o is not None]
 
@@ -98,11 +114,10 @@ def _wanted(seen: Assessment, record: Record, damaged: Sequence[str], settled: C
     return [o for o in offered if o.release_id not in (record.current, record.content)] + mending
 
 
-def _channel(settings: Settings, cached: Documents, follow: str, floors: Floors) -> str:
+def _channel(settings: Settings, pinned: str, cached: Documents, follow: str, floors: Floors) -> str:
     """Which stream to ask for: what a genuine order says. The agent brings orders, and a forged one must not lead the
     look to where nothing is told."""
     known = Documents(roots=cached.roots, follow=cached.follow)
-    pinned = _read(settings.etc / "root.json")
     seen = assess(pinned, known, Documents(follow=follow), settings.who, ClockReading(clock.wall_ms()), floors)
     return seen.follow.channel or settings.who.channel
 
@@ -117,15 +132,16 @@ class _Connection(http.client.HTTPSConnection):
         parts = urlsplit(settings.server_url)
         if parts.scheme != "https" or not parts.hostname:
             raise Unreachable(f"the server's address {settings.server_url!r} is not https://HOST:PORT")
-        super().__init__(parts.hostname, parts.port or 443, timeout=timeout_s)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.verify_flags |= NO_CHECK_TIME
-        self._context.load_verify_locations(cadata=settings.ca_pem)
-        self._name = settings.server_name
+        ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        ours.verify_flags |= NO_CHECK_TIME
+        ours.load_verify_locations(cadata=settings.ca_pem)
+        # Given at once: without one, a context is made first that reads every authority of this system, for nothing.
+        super().__init__(parts.hostname, parts.port or 443, timeout=timeout_s, context=ours)
+        self._ours, self._name = ours, settings.server_name
 
     def connect(self) -> None:
         plain = socket.create_connection((self.host, self.port), self.timeout)
-        self.sock = self._context.wrap_socket(plain, server_hostname=self._name)
+        self.sock = self._ours.wrap_socket(plain, server_hostname=self._name)
 
 
 def _get(settings: Settings, path: str, bytes_max: int, timeout_s: float) -> tuple[int, bytes]:
@@ -143,10 +159,10 @@ def _get(settings: Settings, path: str, bytes_max: int, timeout_s: float) -> tup
     return answer.status, body
 
 
-def _newest_root(settings: Settings, cached: Documents) -> int:
+def _newest_root(pinned: str, cached: Documents) -> int:
     """Version of the newest root that is here: the pinned one's, and one more for each successor that was verified."""
     try:
-        return int(json.loads(_read(settings.etc / "root.json"))["signed"]["version"]) + len(cached.roots)
+        return int(json.loads(pinned)["signed"]["version"]) + len(cached.roots)
     except (ValueError, KeyError, TypeError):
         return 1
 
@@ -160,10 +176,6 @@ def _fetch(settings: Settings, nonce: str, root: int, channel: str, timeout_s: f
 
 
 def _bundle(settings: Settings, wanted: Offered, timeout_s: float) -> bytes:
-    """The release's bytes: what the agent has downloaded if it is that, else from the cell."""
-    data = _from_home(settings.home / "staging" / f"{wanted.sha256}.tar", min(wanted.length, RELEASE_BYTES_MAX) + 1)
-    if len(data) == wanted.length and hashlib.sha256(data).hexdigest() == wanted.sha256:
-        return data
     status, body = _get(settings, TRUST_TARGET + wanted.sha256, min(wanted.length, RELEASE_BYTES_MAX), timeout_s)
     if status != 200:
         raise Unreachable(f"{settings.server_url} answers {status} instead of the release")
@@ -180,15 +192,16 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _from_home(path: Path, bytes_max: int = wire.TEXT_BYTES_MAX) -> bytes:
-    """A plain file of the agent's, b"" without one. It may be hostile: a pipe that nobody writes to would hold up every
+def _from_home(path: Path) -> str:
+    """A plain file of the agent's, "" without one. It may be hostile: a pipe that nobody writes to would hold up every
     look, and with it every recall; a link would show it, in a problem's words, the beginning of a file of root's."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | BINARY)
         with os.fdopen(handle, "rb") as file:
-            return file.read(bytes_max) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+            data = file.read(wire.TEXT_BYTES_MAX) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+        return data.decode(errors="replace")
     except OSError:
-        return b""
+        return ""
 
 
 def _cached(disk: Disk) -> Documents:
@@ -198,25 +211,13 @@ def _cached(disk: Disk) -> Documents:
         return Documents()
 
 
-def _staged_documents(settings: Settings) -> Documents | None:
-    """What the agent has fetched, for launchers that reach nobody themselves."""
-    text = _from_home(settings.home / "staging" / "trust.json").decode(errors="replace")
-    try:
-        return wire.from_text(text) if text else None
-    except Distrust:
-        return None
-
-
 def _remember(disk: Disk, documents: Documents, cached: Documents) -> list[str]:
     """The verified documents, in one file, replaced whole; a torn one costs only the next look's bytes."""
     if documents == cached:
         return []
     try:
         disk.mkdir("tuf")
-        disk.create(CACHE + ".new", wire.to_text(documents).encode())
-        disk.sync(CACHE + ".new")
-        disk.rename(CACHE + ".new", CACHE)
-        disk.sync_dir("tuf")
+        replace_file(disk, CACHE, wire.to_text(documents).encode())
     except OSError as e:
         return [f"disk: trusted metadata cannot be kept: {e.strerror}"]
     return []

@@ -12,22 +12,22 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from brakeline.launcher.settings import Budget, Settings
+from brakeline.launcher.settings import REPORT, Budget, Settings
 
-if sys.platform != "win32":  # what follows is for Unix; of it, `windows` uses `Child`, `listen` and `size_of`
+if sys.platform != "win32":  # what follows is for Unix; `windows` uses what is not about users and signals
     import fcntl
     import pwd
     import resource
 
 TAIL_BYTES = 1024
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # of Windows
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
 SCRIPT_S = 20  # of a little program that keeps or gives back
 WORDS = ("READY", "HEALTHY")
-REPORT = "report.json"
 CONTENT = "BRAKELINE_CONTENT"  # where the release finds its content; not set: it has defaults of its own
 
 
@@ -55,38 +55,46 @@ class Child:
         self.words = self.stderr = -1
 
 
-def start_release(settings: Settings, command: tuple[str, ...], folder: Path, content: str = "") -> Child:
+def start_release(settings: Settings, entry: tuple[str, ...], folder: Path, content: str = "") -> Child:
     """Execute a release. Raises `OSError` when the system refuses (no such file, wrong architecture, no processes)."""
-    read_end, write_end = os.pipe()
-    log_read, log_write = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [*_program(settings, command, folder), *settings.arguments],
+
+    def start(words: int, log: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*command(settings, entry, folder), *settings.arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=log_write,
-            stderr=log_write,
-            pass_fds=(write_end,),
-            env=_environment(settings, write_end) | told(settings, folder, content),
+            stdout=log,
+            stderr=log,
+            pass_fds=(words,),
+            env=_environment(settings, words) | told(settings, folder, content),
             preexec_fn=lambda: _become(settings.user, settings.budget),
             start_new_session=True,
         )
+
+    return piped(start)
+
+
+def piped(start: Callable[[int, int], subprocess.Popen[bytes]]) -> Child:
+    """What `start` starts, given the write ends of two pipes: one for its words, one for its log."""
+    (words, words_end), (log, log_end) = os.pipe(), os.pipe()
+    try:
+        child = Child(start(words_end, log_end), words, log)
     except (OSError, subprocess.SubprocessError):
-        os.close(read_end)
-        os.close(log_read)
+        os.close(words)
+        os.close(log)
         raise
     finally:
-        os.close(write_end)
-        os.close(log_write)
-    for fd in (read_end, log_read):
+        os.close(words_end)
+        os.close(log_end)
+    for fd in child.watched():
         os.set_blocking(fd, False)
-    return Child(process, read_end, log_read)
+    return child
 
 
-def _program(settings: Settings, command: tuple[str, ...], folder: Path) -> list[str]:
-    """The command with the interpreter filled in; a program of the release's own is never looked for elsewhere."""
-    first = settings.python if command[0] == "@python" else str(folder / command[0])
-    return [first, *command[1:]]
+def command(settings: Settings, entry: tuple[str, ...], folder: Path) -> list[str]:
+    """The interpreter filled in, the release's own files by their whole path: none is ever looked for elsewhere."""
+    first = settings.python if entry[0] == "@python" else str(folder / entry[0])
+    return [first, *(str(folder / word) if (folder / word).is_file() else word for word in entry[1:])]
 
 
 def told(settings: Settings, folder: Path, content: str) -> dict[str, str]:
@@ -207,13 +215,16 @@ def over_budget(settings: Settings, child: Child) -> str:
             return f"memory: {pages * os.sysconf('SC_PAGE_SIZE') >> 20} MiB resident"
     except (OSError, IndexError, ValueError):
         pass
-    used = size_of(settings.home)
-    if used > budget.home_bytes:
-        return f"disk: {used >> 20} MiB in its directory"
-    return ""
+    return over_disk(settings)
 
 
-def size_of(folder: Path, most: int = 20_000) -> int:
+def over_disk(settings: Settings) -> str:
+    """Whether its directory is too large; "" = it is not."""
+    used = _size_of(settings.home)
+    return f"disk: {used >> 20} MiB in its directory" if used > settings.budget.home_bytes else ""
+
+
+def _size_of(folder: Path, most: int = 20_000) -> int:
     """Bytes below a directory; stops counting after `most` files, which is too many anyway."""
     total = 0
     waiting = [folder]
@@ -259,7 +270,7 @@ def as_release(settings: Settings, script: str, arguments: list[str], data: byte
 def start_check(arguments: list[str]) -> Child:
     """The look, as a child whose answer is one line on its standard output."""
     process = subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, close_fds=True
+        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, creationflags=NO_WINDOW
     )
     assert process.stdout is not None
     fd = os.dup(process.stdout.fileno())

@@ -1,6 +1,6 @@
 """What `supervise` does, on Windows: a job object instead of a session and a user of its own, handles instead of fds.
 
-Same names and meanings as in `supervise`; `__main__` takes one of the two. The release is told to end by the end of its
+Same names and meanings as in `supervise`; `shell` takes one of the two. The release is told to end by the end of its
 standard input and is ended, with all that it has started, by its job; the job ends with the launcher. Weaker than
 elsewhere: the release runs as the launcher's own account (docs/explanation/windows.md).
 Next: tests/system/test_windows_launcher.py.
@@ -21,7 +21,7 @@ from ctypes import wintypes
 from pathlib import Path
 
 from brakeline.launcher.settings import Settings
-from brakeline.launcher.supervise import Child, size_of, told
+from brakeline.launcher.supervise import NO_WINDOW, Child, command, over_disk, piped, told
 
 assert sys.platform == "win32"
 import msvcrt  # noqa: E402 - must come after the assertion, which tells type checkers what this file is for
@@ -71,42 +71,28 @@ class _Release(subprocess.Popen[bytes]):
     job: int = 0
 
 
-def start_release(settings: Settings, command: tuple[str, ...], folder: Path, content: str = "") -> Child:
+def start_release(settings: Settings, entry: tuple[str, ...], folder: Path, content: str = "") -> Child:
     """Execute a release in a job of its own. Raises `OSError`."""
-    read_end, write_end = os.pipe()
-    log_read, log_write = os.pipe()
-    handle = msvcrt.get_osfhandle(write_end)
-    os.set_handle_inheritable(handle, True)
-    startup = subprocess.STARTUPINFO()
-    startup.lpAttributeList = {"handle_list": [handle]}
-    try:
+
+    def start(words: int, log: int) -> _Release:
+        handle = msvcrt.get_osfhandle(words)
+        os.set_handle_inheritable(handle, True)
+        startup = subprocess.STARTUPINFO()
+        startup.lpAttributeList = {"handle_list": [handle]}
         process = _Release(
-            [settings.python if c == "@python" else _program(folder, c) for c in command] + list(settings.arguments),
+            [*command(settings, entry, folder), *settings.arguments],
             cwd=folder,
             stdin=subprocess.PIPE,
-            stdout=log_write,
-            stderr=log_write,
+            stdout=log,
+            stderr=log,
             env=_environment(settings, handle) | told(settings, folder, content),
             startupinfo=startup,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP
-            | subprocess.CREATE_NO_WINDOW
-            | subprocess.BELOW_NORMAL_PRIORITY_CLASS,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS,
         )
-    except OSError:
-        os.close(read_end)
-        os.close(log_read)
-        raise
-    finally:
-        os.close(write_end)
-        os.close(log_write)
-    process.job = _job(settings, process)
-    for fd in (read_end, log_read):
-        os.set_blocking(fd, False)
-    return Child(process, read_end, log_read)
+        process.job = _job(settings, process)
+        return process
 
-
-def _program(folder: Path, word: str) -> str:
-    return str(folder / word) if word.startswith("./") else word
+    return piped(start)
 
 
 def _environment(settings: Settings, handle: int) -> dict[str, str]:
@@ -171,26 +157,13 @@ def over_budget(settings: Settings, child: Child) -> str:
     known = _kernel.K32GetProcessMemoryInfo(handle, ctypes.byref(memory), memory.size)
     if known and memory.working_set > settings.budget.resident_bytes:
         return f"memory: {memory.working_set >> 20} MiB resident"
-    used = size_of(settings.home)
-    return f"disk: {used >> 20} MiB in its directory" if used > settings.budget.home_bytes else ""
+    return over_disk(settings)
 
 
 def purge(settings: Settings) -> None:
     """Empty what the release may fill: staging and work. `rmtree` follows neither links nor junctions."""
     for name in ("staging", "work", "tmp"):
         shutil.rmtree(settings.home / name, ignore_errors=True)
-
-
-def start_check(arguments: list[str]) -> Child:
-    """The look, as a child whose answer is one line on its standard output."""
-    process = subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, creationflags=subprocess.CREATE_NO_WINDOW
-    )
-    assert process.stdout is not None
-    fd = os.dup(process.stdout.fileno())
-    process.stdout.close()
-    os.set_blocking(fd, False)
-    return Child(process, words=-1, stderr=fd)
 
 
 def wake_by_signals() -> int:

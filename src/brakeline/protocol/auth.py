@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+
+from brakeline.core.frozen import dataclass
 
 H_ENDPOINT = "brakeline-endpoint"
 H_BOOT = "brakeline-boot"

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from brakeline.core.frozen import dataclass
 from brakeline.protocol import codec
 
 FORMAT: Final = 1  # another number is another meaning: refused

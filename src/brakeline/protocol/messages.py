@@ -9,8 +9,11 @@ ones find nothing new. What came of it travels back as a `TransactionResult`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from brakeline.core.frozen import dataclass
+from brakeline.protocol.launcher_report import LauncherReport as LauncherReport
+from brakeline.protocol.launcher_report import TrialReport as TrialReport
 
 RESTARTS_A_DAY_MAX = 4  # by order, whatever anybody sets
 
@@ -385,45 +388,6 @@ class Harms:
     accounts_closed: int | None = None  # that had a shell to log in with, and have none now or are gone
     ports: tuple[int, ...] | None = None  # TCP ports below the ephemeral ones that system accounts listen on
     named: tuple[str, ...] = ()  # the newest of these by name, for people: "gone: /usr/bin/curl"
-
-
-@dataclass(frozen=True, slots=True)
-class TrialReport:
-    """How the newest trial of a release ended, told by the launcher, never by the release itself."""
-
-    release_id: str
-    outcome: str  # confirmed | reverted | refused
-    code: str  # ok, exited, killed, not_ready, not_healthy, over_budget, manifest, recalled, quarantined, no_space, …
-    detail: str  # one or two sentences for people
-    runs: int = 0  # how often it was executed
-    log_tail: str = ""  # the last of what it wrote, at most 1 KiB
-
-
-@dataclass(frozen=True, slots=True)
-class LauncherReport:
-    """`report.json` on the endpoint: what the launcher last wrote down about itself, who is not on trial."""
-
-    version: str = ""
-    running: str = ""  # release_id that is executed now
-    confirmed: str = ""  # release_id that passed its probation last
-    last_known_good: str = ""  # what would be run if `confirmed` fails
-    trial: str = ""  # release_id on probation, of the agent or of its content, "" = none
-    quarantined: tuple[str, ...] = ()
-    recalled: tuple[str, ...] = ()  # of those on this disk
-    last_trial: TrialReport | None = None
-    host_guard: str = ""  # why the launcher waits after an unclean death of the host; "" = it does not
-    problems: tuple[str, ...] = ()  # "metadata_expired: …", "clock_skew: …", "state_lost: …"
-    trust_versions: tuple[int, ...] = ()  # root, timestamp, snapshot, targets, recall: what the launcher has verified
-    follow_generation: int = 0
-    running_content: str = ""  # release_id of the content that `running` was given, "" = its own defaults
-    content: str = ""  # release_id of the content that passed its probation last
-    content_last_known_good: str = ""  # what would be given if `content` fails
-    launcher_slot: str = ""  # a | b | factory: where the launcher itself lies; "" = no stub starts it: no updates of it
-    launcher_release: str = ""  # release_id of the launcher itself; "" = the one that came with its package
-    launcher_trial: str = ""  # release_id of a launcher that is on trial, "" = none
-    launcher_last_trial: TrialReport | None = None
-    launcher_failed: tuple[str, ...] = ()  # releases of the launcher that are not tried here again
-    launcher_waits: str = ""  # why no newer launcher would be tried now; "" = one would be
 
 
 @dataclass(frozen=True, slots=True)

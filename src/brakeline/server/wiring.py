@@ -189,12 +189,104 @@ class Services:
         await self.db.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every part stands on."""
+
+    settings: Settings
+    port: int
+    tls: TlsFiles
+    clock: Clock
+    ids: IdMaker
+    db: Database
+    bus: Bus
+    cell: CellIdentity
+    events_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Slices:
+    """The slices' main services. What only routes, pages or reconcilers use is made where that is."""
+
+    tenancy: TenancyService
+    fleet: FleetService
+    advisories: AdvisoriesService
+    exposure: ExposureService
+    releases: ReleasesService
+    rollout: RolloutService
+    remediation: RemediationService
+    releasing: Releasing
+
+
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """Rollouts over several cells: this cell as the conductor, and as one that is led."""
+
+    cells: CellsService
+    conducting: Conducting
+    linked: Linked
+    leading: Reconciler
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoints:
+    """What endpoints speak with."""
+
+    exchange: Exchange
+    plane: AgentPlane
+    shipping: Shipping
+    installer: Installer
+
+
+@dataclass(frozen=True, slots=True)
+class _Watching:
+    """What runs beside all requests, and is asked by some."""
+
+    trend: Trend
+    delivering: Delivering
+    events: Events
+
+
 async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock: Clock) -> Services:
     """Every part, put together and not yet started."""
-    ids = IdMaker(clock)
+    ground = await _ground(settings, port, dsns, tls, clock)
+    slices = _slices(ground)
+    ends = _endpoints(ground, slices)
+    led = _led(ground, slices)
+    watching = _watching(ground, slices)
+    slices.rollout.on_stop = _stopping(ends.exchange, led.leading)
+    slices.tenancy.approvals.on_change = _approvals_told(ground.bus)
+    follower = InventoryFollower(slices.exposure.on_inventory)
+    slices.fleet.on_inventory = follower.put
+    drilled = DrillParts(ends.plane, slices.fleet, slices.rollout, clock)
+    drills = DrillService(ground.db, ground.ids, slices.tenancy, drilled, ends.exchange.forget)
+    replays = Replays()
+    api = make_api(ROUTERS)
+    for name, part in _for_routes(ground, slices, ends, led, watching, drills, replays).items():
+        setattr(api.state, name, part)
+    own = api.state.own_replays
+    console = build_console(api.state, lambda kit: DrillPages(kit, drills, replays, clock, own).routes())
+    return Services(
+        settings, clock, ground.db, ground.bus, slices.tenancy, slices.fleet, slices.advisories, slices.exposure,
+        slices.releases, slices.rollout, slices.remediation, drills, replays, ends.exchange, follower, console,
+        Calling(led.linked, ground.bus), led.conducting, watching.events, _app(ground, slices, ends, led, api, console),
+        Reconciler("presence-flush", slices.fleet.flush, FLUSH_S, clock),
+        _reconcilers(ground, slices, ends, led, watching),
+    )  # fmt: skip
+
+
+async def _ground(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock: Clock) -> _Ground:
     db = await Database.open(dsns.dsn_app, dsns.dsn_feed)
     bus = await PostgresBus.open(dsns.dsn_app)
     cell = CellIdentity.load(settings.data_dir / "cell.key", settings.cell, settings.region)
+    events_key = hashlib.sha256(b"brakeline events" + (settings.data_dir / "cell.key").read_bytes()).digest()
+    return _Ground(settings, port, tls, clock, IdMaker(clock), db, bus, cell, events_key)
+
+
+def _slices(ground: _Ground) -> _Slices:
+    settings, clock, ids, db, bus, cell = (
+        ground.settings, ground.clock, ground.ids, ground.db, ground.bus, ground.cell,
+    )  # fmt: skip
     tenancy = TenancyService(db, clock, ids)
     fleet = FleetService(db, clock, ids, bus, cell)
     advisories = AdvisoriesService(db, clock)
@@ -202,72 +294,72 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
-    follower = InventoryFollower(exposure.on_inventory)
-    fleet.on_inventory = follower.put
-    glass = BreakGlass(settings.data_dir / "break-glass.json", db, clock, ids)
-    releasing = Releasing(rollout, releases)
-    follow = FollowOrders(remediation, releases)
-    exchange = Exchange(clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout),
-                        remediation.granted)  # fmt: skip
-    tenancy.approvals.on_change = _approvals_told(bus)
-    freezing = Freezing(rollout, tenancy.approvals)
-    Acts(rollout, tenancy.approvals)
-    pools = Pools(rollout, tenancy.approvals)
-    cells = CellsService(db, clock, ids, cell, settings.data_dir, tls.ca_pem())
-    CellActs(cells, tenancy.approvals, fleet)
-    conducting, linked = (
-        Conducting(db, clock, ids, bus, cells, tenancy.approvals, rollout.journal.frozen),
-        Linked(rollout, cells, releasing),
-    )
-    leading = Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock)
-    rollout.on_stop = _stopping(exchange, leading)
-    holding = Holding(db, clock, exposure, advisories, tenancy.approvals, tenancy.tenants)
     exposure.ring_of = rollout.ring_of
-    trend, updates = Trend(db, clock, exposure), Updates(fleet, exposure)
-    server_key = hashlib.sha256(b"brakeline events" + (settings.data_dir / "cell.key").read_bytes()).digest()
-    delivering = Delivering(
-        db, clock, tenancy.tenants, server_key, settings.cell, networks_of(settings.event_networks)
-    )  # fmt: skip
-    events = Events(db, clock, ids, delivering, server_key)
-    accepting = Accepting(db, clock, ids, fleet, exposure, tenancy.approvals)
-    shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
-    installer = Installer(settings, port, tls, shipping.kit)
-    api = make_api(ROUTERS)
-    agent_plane = AgentPlane(fleet, exchange, rollout, clock)
-    drills = DrillService(db, ids, tenancy, DrillParts(agent_plane, fleet, rollout, clock), exchange.forget)
-    found: dict[str, Any] = {
+    Acts(rollout, tenancy.approvals)
+    releasing = Releasing(rollout, releases)
+    return _Slices(tenancy, fleet, advisories, exposure, releases, rollout, remediation, releasing)
+
+
+def _endpoints(ground: _Ground, slices: _Slices) -> _Endpoints:
+    rollout, releases, remediation = slices.rollout, slices.releases, slices.remediation
+    follow = FollowOrders(remediation, releases)
+    exchange = Exchange(ground.clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout),
+                        remediation.granted)  # fmt: skip
+    shipping = Shipping(releases, _publisher(slices.tenancy), slices.releasing.completed)
+    installer = Installer(ground.settings, ground.port, ground.tls, shipping.kit)
+    return _Endpoints(exchange, AgentPlane(slices.fleet, exchange, rollout, ground.clock), shipping, installer)
+
+
+def _led(ground: _Ground, slices: _Slices) -> _Led:
+    clock, ids, db, approvals = ground.clock, ground.ids, ground.db, slices.tenancy.approvals
+    cells = CellsService(db, clock, ids, ground.cell, ground.settings.data_dir, ground.tls.ca_pem())
+    CellActs(cells, approvals, slices.fleet)
+    conducting = Conducting(db, clock, ids, ground.bus, cells, approvals, slices.rollout.journal.frozen)
+    linked = Linked(slices.rollout, cells, slices.releasing)
+    return _Led(cells, conducting, linked, Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock))
+
+
+def _watching(ground: _Ground, slices: _Slices) -> _Watching:
+    clock, db, key, settings = ground.clock, ground.db, ground.events_key, ground.settings
+    networks = networks_of(settings.event_networks)
+    delivering = Delivering(db, clock, slices.tenancy.tenants, key, settings.cell, networks)
+    return _Watching(Trend(db, clock, slices.exposure), delivering, Events(db, clock, ground.ids, delivering, key))
+
+
+def _for_routes(
+    ground: _Ground, slices: _Slices, ends: _Endpoints, led: _Led, watching: _Watching,
+    drills: DrillService, replays: Replays,
+) -> dict[str, Any]:  # fmt: skip
+    """What routes and pages find on `request.app.state`, by name."""
+    settings, clock, ids, db = ground.settings, ground.clock, ground.ids, ground.db
+    tenancy, fleet, advisories, exposure = slices.tenancy, slices.fleet, slices.advisories, slices.exposure
+    rollout, approvals = slices.rollout, slices.tenancy.approvals
+    return {
         "importing": Importing(db, clock, advisories, _first(tenancy), settings.feed_addresses()),
         "asking": Asking(db, advisories), "osv_rates": Rates(clock), "carrying": Carrying(db, advisories),
         "checking": Checking(db),
-        "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": bus, "tenancy": tenancy, "fleet": fleet,
-        "advisories": advisories, "exposure": exposure, "releases": releases, "rollout": rollout,
-        "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
-        "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
-        "accepting": accepting, "trend": trend, "updates": updates, "events": events,
-        "one_liner": installer.one_liner,
+        "settings": settings, "clock": clock, "ids": ids, "db": db, "bus": ground.bus,
+        "tenancy": tenancy, "fleet": fleet, "advisories": advisories, "exposure": exposure,
+        "releases": slices.releases, "rollout": rollout, "remediation": slices.remediation,
+        "releasing": slices.releasing, "freezing": Freezing(rollout, approvals), "pools": Pools(rollout, approvals),
+        "break_glass": BreakGlass(settings.data_dir / "break-glass.json", db, clock, ids),
+        "drills": drills, "own_replays": OwnReplays(fleet, replays),
+        "cells": led.cells, "conducting": led.conducting,
+        "holding": Holding(db, clock, exposure, advisories, approvals, tenancy.tenants),
+        "accepting": Accepting(db, clock, ids, fleet, exposure, approvals),
+        "trend": watching.trend, "updates": Updates(fleet, exposure), "events": watching.events,
+        "one_liner": ends.installer.one_liner,
         "sbom": SbomService(db, clock, ids, fleet, exposure),
     }  # fmt: skip
-    for name, part in found.items():
-        setattr(api.state, name, part)
-    replays = Replays()
-    api.state.own_replays = own = OwnReplays(fleet, replays)
-    console = build_console(api.state, lambda kit: DrillPages(kit, drills, replays, clock, own).routes())
 
+
+def _app(ground: _Ground, slices: _Slices, ends: _Endpoints, led: _Led, api: Any, console: Console) -> App:
     def measured(inner: Any) -> RequestContext:
-        return RequestContext(inner, lambda: ids.new("rq"), clock)
+        return RequestContext(inner, lambda: ground.ids.new("rq"), ground.clock)
 
-    cell_plane = CellPlane(cells.on_join, conducting.on_exchange)
-    app = App(agent_plane, TrustPlane(releases), cell_plane, measured(api), measured(console), db.ping, installer)
-    flush = Reconciler("presence-flush", fleet.flush, FLUSH_S, clock)
-    return Services(
-        settings, clock, db, bus, tenancy, fleet, advisories, exposure, releases, rollout, remediation, drills,
-        replays, exchange, follower, console, Calling(linked, bus), conducting, events, app, flush, (
-            *_reconcilers(tenancy, advisories, exposure, trend, releases, rollout, shipping, clock),
-            leading,
-            Reconciler("events", delivering.reconcile, EVENTS_S, clock),
-            Reconciler("fleet-hours", _hours_counted(HourCount(db, clock), tenancy), LOOK_S, clock),
-        ),
-    )  # fmt: skip
+    cell_plane = CellPlane(led.cells.on_join, led.conducting.on_exchange)
+    return App(ends.plane, TrustPlane(slices.releases), cell_plane, measured(api), measured(console), ground.db.ping,
+               ends.installer)  # fmt: skip
 
 
 def _hours_counted(hours: HourCount, tenancy: TenancyService) -> Callable[[], Awaitable[str]]:
@@ -321,9 +413,31 @@ def _publisher(tenancy: TenancyService) -> Callable[[], Awaitable[Principal | No
 
 
 def _reconcilers(
-    tenancy: TenancyService, advisories: AdvisoriesService, exposure: ExposureService, trend: Trend,
-    releases: ReleasesService, rollout: RolloutService, shipping: Shipping, clock: Clock,
-) -> tuple[Reconciler, ...]:  # fmt: skip
+    ground: _Ground, slices: _Slices, ends: _Endpoints, led: _Led, watching: _Watching
+) -> tuple[Reconciler, ...]:
+    clock, tenancy = ground.clock, slices.tenancy
+    rolling = Reconciler("rollouts", slices.rollout.reconcile, RECONCILE_S, clock)
+    slices.rollout.on_harm = rolling.kick
+
+    async def ship() -> str:
+        await asyncio.sleep(SHIPPING_AFTER_S)
+        return await ends.shipping.reconcile()
+
+    return (
+        Reconciler("shipping", ship, SHIPPING_S, clock),
+        rolling,
+        Reconciler("releases", slices.releases.reconcile, RELEASES_S, clock),
+        *_assessing(slices, watching.trend, clock),
+        led.leading,
+        Reconciler("events", watching.delivering.reconcile, EVENTS_S, clock),
+        Reconciler("fleet-hours", _hours_counted(HourCount(ground.db, clock), tenancy), LOOK_S, clock),
+    )
+
+
+def _assessing(slices: _Slices, trend: Trend, clock: Clock) -> tuple[Reconciler, ...]:
+    """New advisories, what they mean for the inventories, and whether the index says the same as the database."""
+    tenancy, advisories, exposure = slices.tenancy, slices.advisories, slices.exposure
+
     async def assess() -> str:
         tenants = await tenancy.tenants()
         report = await exposure.reconcile(tenants)
@@ -343,16 +457,7 @@ def _reconcilers(
         assessing.kick()
         return f"{len(feeds)} feeds"
 
-    async def ship() -> str:
-        await asyncio.sleep(SHIPPING_AFTER_S)
-        return await shipping.reconcile()
-
-    rolling = Reconciler("rollouts", rollout.reconcile, RECONCILE_S, clock)
-    rollout.on_harm = rolling.kick
     return (
-        Reconciler("shipping", ship, SHIPPING_S, clock),
-        rolling,
-        Reconciler("releases", releases.reconcile, RELEASES_S, clock),
         Reconciler("advisories", load_advisories, ADVISORIES_S, clock),
         assessing,
         Reconciler("exposure-index", compare, COMPARE_S, clock),

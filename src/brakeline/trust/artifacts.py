@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from brakeline.core.frozen import dataclass
 from brakeline.trust.envelope import is_count, text_of
 from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Offered

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from brakeline.core.frozen import dataclass
 from brakeline.trust import ed25519
 from brakeline.trust.canonical import canonical
 from brakeline.trust.errors import Distrust

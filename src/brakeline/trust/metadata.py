@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from brakeline.core.frozen import dataclass
 from brakeline.trust import shape
 from brakeline.trust.envelope import (
     TARGETS_BYTES_MAX,

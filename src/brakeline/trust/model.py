@@ -6,7 +6,9 @@ canonical JSON of `signed`. Everything in `Documents` is untrusted until `assess
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from brakeline.core.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ releases here: this cell's own, or that of a conductor elsewhere. Each function 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from brakeline.core.draw import U_END, draw
+from brakeline.core.frozen import dataclass
 from brakeline.core.ids import ALPHABET
 from brakeline.trust.envelope import Envelope, count_of, from_plain, is_count, parse, text_of, verify
 from brakeline.trust.errors import Distrust

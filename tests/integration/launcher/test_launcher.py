@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
-from tests.support_launcher import GOOD, HEALTHY, RAN, READY, SAY, STAY, Endpoint, release_bytes
+from tests.support_launcher import GOOD, HEALTHY, PYTHON, RAN, READY, SAY, STAY, Endpoint, release_bytes
 from tests.support_trust import bundle
 
 CRASHES = SAY + RAN + 'sys.exit("it crashed")\n'
@@ -36,6 +38,29 @@ def test_a_good_release_is_tried_and_confirmed(host: Endpoint) -> None:
     assert report.last_trial is not None
     assert (report.last_trial.outcome, report.last_trial.runs) == ("confirmed", 1)
     assert host.record().floors.sequence == 2
+
+
+WITHOUT_AUTHORITIES = """
+import ssl, sys
+sys.path.insert(0, sys.argv[1])
+
+def never(*_, **__):
+    sys.exit("the authorities of this system were to be read")
+
+ssl._create_default_https_context = ssl.create_default_context = ssl.SSLContext.load_default_certs = never
+from brakeline.launcher.__main__ import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_look_reads_no_authority_of_the_system(host: Endpoint) -> None:
+    """They cost a fifth of a look, and none of them counts."""
+    host.prepare(release_bytes("1.0.0"))
+    places = ["--root", str(host.root), "--etc", str(host.etc), "--home", str(host.home)]
+    command = [PYTHON, "-I", "-c", WITHOUT_AUTHORITIES, str(host.program), "check", *places]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fresh"]
 
 
 DESTROYS = (

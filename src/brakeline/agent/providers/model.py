@@ -7,9 +7,9 @@ suite says; `plan` gives the exact transaction and `apply` does exactly that or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from brakeline.core.frozen import dataclass
 from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import (
     Package,
