@@ -15,6 +15,7 @@ VALUES = {
     "mode": tuple(Mode), "inventory_interval_s": (10, 900, 3600), "refresh_interval_s": (900, 86400),
     "windows": ((), ("sat 00:00/sun 24:00",), ("daily 22:00/06:00",), (NEVER,)), "restart": tuple(RestartConsent),
     "conffiles": tuple(Conffiles), "restarts_a_day": (0, 1, 4), "download_kib_s": (0, 64, 5000), "nice": (0, 10, 19),
+    "probes": ((), ("web http://127.0.0.1/",), ("db /usr/lib/checks/db",), ("/usr/lib/checks/db", "http:80")),
 }  # fmt: skip
 
 
