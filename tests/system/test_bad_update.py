@@ -40,10 +40,14 @@ HTTPServer(("127.0.0.1", 8088), Handler).serve_forever()
 """
 RESTART = "systemctl daemon-reload; systemctl restart answers.service"
 COMPLAIN = "systemd-run --quiet --unit=complains sh -c 'while sleep 0.2; do echo \"<3>no database\"; done'"
+WORKS_NOT = (  # where it goes, and what its victim says
+    (ANSWERS, "eu", "probe web (HTTP 500) failed"),
+    (COMPLAINS, "us", "errors: complains.service ("),
+)
 WATCHED_S = 3600  # longer than the test: nothing but what is wrong stops the ring
 STOP_WAIT_S = 90.0
 CALM_CHECK_INS = 4
-TELLING_WAIT_S = 180.0  # root is asked for the journal every ten check-ins
+TELLING_WAIT_S = 480.0  # root is asked for the journal every ten check-ins, and a crowded machine is slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,29 +135,33 @@ def test_the_first_ring_is_all_that_a_bad_update_gets(world: World, package: str
         _comes_back(world, victim)
 
 
-@pytest.mark.parametrize(
-    ("package", "tells"), [(ANSWERS, "probe web (HTTP 500) failed"), (COMPLAINS, "errors: complains.service (")]
-)
-def test_an_update_whose_services_run_and_do_not_work_stops_in_its_first_ring(
-    world: World, package: str, tells: str
-) -> None:
-    box, product = world.box, world.product
+def test_updates_whose_services_run_and_do_not_work_stop_in_their_first_rings(world: World) -> None:
+    """One in each region, at once."""
     for name in NAMES:
         wait_for(f"the probe of {name}", functools.partial(_probed, world, name), STOP_WAIT_S)
-    rollout = product.deploy(world.work, short_policy(bake_s=WATCHED_S, first_checkpoint_s=16), package)
+    policy = short_policy(bake_s=WATCHED_S, first_checkpoint_s=16)
+    rollouts = [
+        world.product.deploy(world.work, policy, package, filter_text=f"tag:fleet-in-a-box region:{region}")
+        for package, region, _ in WORKS_NOT
+    ]
+    for rollout, (package, region, tells) in zip(rollouts, WORKS_NOT, strict=True):
+        _stops_and_says(world, rollout, package, {name for name in NAMES if name.startswith(region)}, tells)
 
+
+def _stops_and_says(world: World, rollout: str, package: str, targets: set[str], tells: str) -> None:
     def told() -> dict[str, Any] | None:
-        view = product.rollout(rollout)
+        view = world.product.rollout(rollout)
         said = any(tells in member["note"] for member in view["members"])
         return view if said and view["state"] in STOPPED else None
 
     view = wait_for(f"a stop that says {tells!r}", told, TELLING_WAIT_S)
-    (victim,) = (name for name in NAMES if box.version(name, package) != "1.0")
+    assert {member["hostname"] for member in view["members"]} == targets
+    (victim,) = (name for name in targets if world.box.version(name, package) != "1.0")
     assert [member["hostname"] for member in view["members"] if tells in member["note"]] == [victim]
     assert world.ids[victim] in view["why"]
     assert world.healthy(victim)  # no service of it has failed
-    _nothing_more_happens(world, rollout, package, set(NAMES) - {victim})
-    product.server.cli("rollout", "withdraw", rollout, "--reason", "a bad update")
+    _nothing_more_happens(world, rollout, package, targets - {victim})
+    world.product.server.cli("rollout", "withdraw", rollout, "--reason", "a bad update")
 
 
 def _probed(world: World, name: str) -> bool:
