@@ -33,15 +33,20 @@ BASE: Final = {**BASES, SLOW: 0.001, PROBES: 0.001}  # own assumptions, as in th
 MARGIN: Final = {**MARGINS, SLOW: MARGINS[STARTS], PROBES: MARGINS[UNHEALTHY]}
 
 
-def ways() -> dict[str, tuple[Mapping[str, float], Mapping[str, float]]]:
-    """By way: the shares of alpha, and the share of healthy endpoints that are bad by chance."""
+Way = tuple[Mapping[str, float], Mapping[str, float]]  # shares of alpha; shares of healthy endpoints bad by chance
+
+
+def ways() -> dict[str, Way]:
+    """What may be asked how."""
     alone = {RESOURCES: 0.03, UNHEALTHY: 0.02} | dict.fromkeys(OTHERS, 0.01)
     chosen = {s: SHARES[s] for s in (RESOURCES, UNHEALTHY, *OTHERS, ERRORS)}
     three = {RESOURCES: 0.02, UNHEALTHY: 0.02} | dict.fromkeys((*OTHERS, ERRORS, SLOW, PROBES), 0.0075)
     joined = {UNHEALTHY: BASE[UNHEALTHY] + BASE[PROBES] + BASE[ERRORS], STARTS: BASE[STARTS] + BASE[SLOW]}
     beside = {UNHEALTHY: BASE[UNHEALTHY] + BASE[PROBES], STARTS: BASE[STARTS] + BASE[SLOW]}
-    found = {"before": (alone, BASE), "chosen": (chosen, {**BASE, **beside}), "three": (three, BASE),
-             "joined": (alone, {**BASE, **joined})}  # fmt: skip
+    found: dict[str, Way] = {
+        "before": (alone, BASE), "chosen": (chosen, {**BASE, **beside}), "three": (three, BASE),
+        "joined": (alone, {**BASE, **joined}),
+    }  # fmt: skip
     spent = {name: SHARES[SILENT] + 0.10 + 0.28 + math.fsum(shares.values()) for name, (shares, _) in found.items()}
     assert all(total <= 1 + 1e-9 for total in spent.values()), spent
     return found
@@ -67,8 +72,9 @@ def measure() -> list[dict[str, Any]]:
     for way, (shares, bases) in ways().items():
         for signal, share in shares.items():
             at = bar(share)
-            rows.append({"way": way, "signal": signal, "share": share, "bar": round(at, 2), "by chance": bases[signal]}
-                        | {f"of {n_t}": halts_at(n_t, n_c, bases[signal], MARGIN[signal], at) for n_t, n_c in RINGS})  # fmt: skip
+            few = {f"of {n_t}": halts_at(n_t, n_c, bases[signal], MARGIN[signal], at) for n_t, n_c in RINGS}
+            row = {"way": way, "signal": signal, "share": share, "bar": round(at, 2), "by chance": bases[signal]}
+            rows.append(row | few)
     return rows
 
 

@@ -149,10 +149,10 @@ def test_updates_whose_services_run_and_do_not_work_stop_in_their_first_rings(wo
 
 
 def _stops_and_says(world: World, rollout: str, package: str, targets: set[str], tells: str) -> None:
-    def told() -> dict[str, Any] | None:
+    def told() -> dict[str, Any]:
         view = world.product.rollout(rollout)
         said = any(tells in member["note"] for member in view["members"])
-        return view if said and view["state"] in STOPPED else None
+        return view if said and view["state"] in STOPPED else {}
 
     view = wait_for(f"a stop that says {tells!r}", told, TELLING_WAIT_S)
     assert {member["hostname"] for member in view["members"]} == targets
