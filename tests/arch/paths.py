@@ -55,9 +55,9 @@ CALLERS = {
     "FlatpakApplier": {"agent/providers/flatpak/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
-    "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",
-    "agent/transaction_unit.py", "agent/wiring.py", "launcher/stub.py",
-    "launcher/supervise.py", "launcher/verbs.py", "launcher/windows.py",
+    "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/journal.py", "agent/probes.py",
+    "agent/providers/apt/runner.py", "agent/reboots.py", "agent/transaction_unit.py", "agent/wiring.py",
+    "launcher/stub.py", "launcher/supervise.py", "launcher/verbs.py", "launcher/windows.py",
 }  # fmt: skip
 
 

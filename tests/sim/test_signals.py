@@ -12,7 +12,7 @@ from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.evidence import SILENT, Counts
 from brakeline.rollout.model import Phase
 from brakeline.rollout.presets import for_release, policy_for
-from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, ERRORS, PATCHES, RESOURCES, STARTS
 from brakeline.sim import batch, cohorts
 from brakeline.sim.cohorts import Case
 from brakeline.sim.incidents import Creep, Fault, Immediate, Symptom
@@ -61,6 +61,7 @@ def test_an_excess_far_above_the_margin_is_found(signal: str) -> None:
         (Symptom.MEMORY_CREEP, RESOURCES), (Symptom.CPU_SATURATED, RESOURCES), (Symptom.ACTION_STORM, ACTIONS),
         (Symptom.SERVICE_FAILED, "unhealthy"), (Symptom.REBOOT_LOOP, STARTS), (Symptom.BLOCKS, BLOCKS),
         (Symptom.DELETES, DELETIONS), (Symptom.PATCH_FAILURE, PATCHES),
+        (Symptom.JOURNAL_ERRORS, ERRORS), (Symptom.PROBE_FAILS, "unhealthy"),
     ],
 )  # fmt: skip
 def test_each_fault_that_hits_a_fifth_is_found_by_its_signal_in_the_first_rings(symptom: Symptom, signal: str) -> None:
@@ -77,7 +78,7 @@ def test_each_fault_that_hits_a_fifth_is_found_by_its_signal_in_the_first_rings(
 
 
 def test_one_in_a_thousand_more_of_everything_halts_nothing() -> None:
-    more = dict.fromkeys((RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS), 0.001)
+    more = dict.fromkeys((RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS, ERRORS), 0.001)
     end = cohorts.run(Case(100_000, POLICY, None, 5, harmless=more))
     assert end.phase is Phase.COMPLETED, end.why
 

@@ -1,6 +1,8 @@
-"""Two bad updates, built here, let loose on real endpoints: the brake stops each within its first ring.
+"""Bad updates, built here, let loose on real endpoints: the brake stops each within its first ring.
 
-One fails in its postinst; the other cuts its endpoint off the network for good, so that nothing more is heard of it.
+One fails in its postinst; one cuts its endpoint off the network for good, so that nothing more is heard of it. Two
+leave an endpoint whose services all run: one answers with errors, which people's own probe tells, one floods the
+journal.
 Which endpoints kept their version is read from dpkg, on the endpoints.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.system.box import Box
@@ -21,13 +24,36 @@ from tools.fleetbox.repository import Built, Repository
 NAMES = ("eu1", "eu2", "eu3", "us1", "us2", "us3")
 FIRST_RING = 1
 FAILS, CUTS = "fails-in-postinst", "cuts-the-network"
+ANSWERS, COMPLAINS = "answers", "complains"
+WEB = "http://127.0.0.1:8088/health"
+UNIT = "[Service]\nExecStart=/usr/bin/python3 /usr/lib/answers/serve.py\nDynamicUser=yes\n"
+SERVE = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        print(f"<6>asked by {self.headers['User-Agent']}", flush=True)
+        self.send_response(%d)
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+HTTPServer(("127.0.0.1", 8088), Handler).serve_forever()
+"""
+RESTART = "systemctl daemon-reload; systemctl restart answers.service"
+COMPLAIN = "systemd-run --quiet --unit=complains sh -c 'while sleep 0.2; do echo \"<3>no database\"; done'"
+WORKS_NOT = (  # where it goes, and what its victim says
+    (ANSWERS, "eu", "probe web (HTTP 500) failed"),
+    (COMPLAINS, "us", "errors: complains.service ("),
+)
+WATCHED_S = 3600  # longer than the test: nothing but what is wrong stops the ring
 STOP_WAIT_S = 90.0
 CALM_CHECK_INS = 4
+TELLING_WAIT_S = 480.0  # root is asked for the journal every ten check-ins, and a crowded machine is slow
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Six enrolled endpoints that have both packages in version 1.0, and a source that has 2.0."""
+    """Six enrolled endpoints that have all packages in version 1.0, and a source that has 2.0. Root of each allows
+    probes, and a policy sets one."""
 
     box: Box
     product: Product
@@ -47,15 +73,31 @@ def world(server: Server, box: Box, work: Path) -> World:
         Built(FAILS, "2.0", postinst="echo 'this update breaks on every machine' >&2; exit 7"),
         Built(CUTS, "1.0"),
         Built(CUTS, "2.0", postinst="ip link set dev eth0 down"),
+        answering("1.0", 200),
+        answering("2.0", 500),
+        Built(COMPLAINS, "1.0"),
+        Built(COMPLAINS, "2.0", postinst=COMPLAIN),
     )
     repository.close()
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda name: repository.introduce(name, f"{FAILS}=1.0", f"{CUTS}=1.0"), NAMES))
+        list(pool.map(lambda name: _prepare(box, repository, name), NAMES))
     box.enrol(server.data)
     product = Product(server)
     ids = product.await_inventories(NAMES)
-    product.allow_patching("tag:fleet-in-a-box")
+    policy = ["policy", "create", "patch and probe", "--filter", "tag:fleet-in-a-box", "--mode", "patch"]
+    server.cli(*policy, "--probe", f"web {WEB}")
     return World(box, product, ids, work)
+
+
+def answering(version: str, code: int) -> Built:
+    """A web service whose every answer has this code."""
+    files = (("usr/lib/answers/serve.py", SERVE % code), ("usr/lib/systemd/system/answers.service", UNIT))
+    return Built(ANSWERS, version, postinst=RESTART, files=files)
+
+
+def _prepare(box: Box, repository: Repository, name: str) -> None:
+    repository.introduce(name, *(f"{package}=1.0" for package in (FAILS, CUTS, ANSWERS, COMPLAINS)))
+    box.run(name, """mkdir -p /etc/brakeline; echo '{"probes": ["http:8088"]}' > /etc/brakeline/limits.json""")
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +133,41 @@ def test_the_first_ring_is_all_that_a_bad_update_gets(world: World, package: str
     product.server.cli("rollout", "withdraw", rollout, "--reason", "a bad update")
     if harm == "silent":
         _comes_back(world, victim)
+
+
+def test_updates_whose_services_run_and_do_not_work_stop_in_their_first_rings(world: World) -> None:
+    """One in each region, at once."""
+    for name in NAMES:
+        wait_for(f"the probe of {name}", functools.partial(_probed, world, name), STOP_WAIT_S)
+    policy = short_policy(bake_s=WATCHED_S, first_checkpoint_s=16)
+    rollouts = [
+        world.product.deploy(world.work, policy, package, filter_text=f"tag:fleet-in-a-box region:{region}")
+        for package, region, _ in WORKS_NOT
+    ]
+    for rollout, (package, region, tells) in zip(rollouts, WORKS_NOT, strict=True):
+        _stops_and_says(world, rollout, package, {name for name in NAMES if name.startswith(region)}, tells)
+
+
+def _stops_and_says(world: World, rollout: str, package: str, targets: set[str], tells: str) -> None:
+    def told() -> dict[str, Any]:
+        view = world.product.rollout(rollout)
+        said = any(tells in member["note"] for member in view["members"])
+        return view if said and view["state"] in STOPPED else {}
+
+    view = wait_for(f"a stop that says {tells!r}", told, TELLING_WAIT_S)
+    assert {member["hostname"] for member in view["members"]} == targets
+    (victim,) = (name for name in targets if world.box.version(name, package) != "1.0")
+    assert [member["hostname"] for member in view["members"] if tells in member["note"]] == [victim]
+    assert world.ids[victim] in view["why"]
+    assert world.healthy(victim)  # no service of it has failed
+    _nothing_more_happens(world, rollout, package, targets - {victim})
+    world.product.server.cli("rollout", "withdraw", rollout, "--reason", "a bad update")
+
+
+def _probed(world: World, name: str) -> bool:
+    """Whether it has tried its probe twice, so that what it tells next says that it passes."""
+    asked = world.box.run(name, "journalctl --quiet --no-pager -u answers.service -o cat")
+    return asked.count("asked by brakeline-probe") > 1
 
 
 def _comes_back(world: World, victim: str) -> None:

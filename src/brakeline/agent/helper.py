@@ -25,6 +25,7 @@ from brakeline.agent import content, helper_wire, local_limits, orders
 from brakeline.agent.clock import SystemClock, boot_id, up_s, zone_s
 from brakeline.agent.config import Config
 from brakeline.agent.helper_wire import BadFrame
+from brakeline.agent.journal import Errors
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
 from brakeline.agent.reboots import A_DAY_MAX, Machine, Reboots, reboot, restarts_a_day
 from brakeline.agent.refusals import Refusals
@@ -70,6 +71,7 @@ class Helper:
     rules: Rules = BUILT_IN  # from the launcher, never from the agent that asks
     reboots: Reboots | None = None
     refusals: Callable[[], Refusals] | None = None  # None = this helper counts none
+    errors: Callable[[], Errors] | None = None  # the same of the journal's errors
     local: LocalLimits = NO_LIMITS  # root's own, whatever the agent and its cell say
     local_minute: Callable[[], int] = lambda: weekly.minute_of(SystemClock().now_ms() + zone_s() * 1000)
     system: str = ""  # the system's own package manager, "" = none that could be driven
@@ -215,10 +217,11 @@ class Helper:
         return refuse(refused.code, refused.reason) if refused is not None else {"ok": True}
 
     def _harms(self) -> Reply:
-        """Counts of what the system refused, and no record itself; changes nothing."""
+        """Counts of what the system refused and of its errors, and no record itself; changes nothing."""
         if self.refusals is None:
             return refuse("not_counted", "this helper counts no refusals")
-        return {"ok": True, **codec.to_plain(self.refusals())}
+        found, journal = self.refusals(), self.errors() if self.errors is not None else Errors(None)
+        return {"ok": True, **codec.to_plain(found), "errors": journal.errors, "loud": list(journal.named)}
 
     def _order(self, offer: Offer, transaction: Transaction, bounds: Settings = WIDEST) -> Order:
         replaces = offer.conffile_policy == "replace" and bounds.conffiles is Conffiles.REPLACE
@@ -249,7 +252,7 @@ def _transaction_id(request: dict[str, Any]) -> str:
 
 def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
     """Answer until idle (socket-activated) or told to end. Exit code 0."""
-    from brakeline.agent import refusals, wiring
+    from brakeline.agent import journal, refusals, wiring
     from brakeline.agent.transaction_unit import starter
 
     config = configuration.load(config_path)
@@ -264,6 +267,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         rules=rules,
         reboots=Reboots(state_dir, partial(restarts_a_day, config_path), Machine(boot_id(), up_s, reboot)),
         refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
+        errors=journal.count,
         local=local_limits.load(config_path),
         system=wiring.system_name(),
     )

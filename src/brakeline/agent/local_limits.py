@@ -17,11 +17,13 @@ from brakeline.core import weekly
 from brakeline.core.errors import Fault, Invalid
 from brakeline.protocol.codec import from_plain, to_plain
 from brakeline.protocol.messages import RESTARTS_A_DAY_MAX, LocalLimits, Mode, RestartConsent, Settings
-from brakeline.protocol.settings import NICE_MAX, WIDEST
+from brakeline.protocol.probes import allowance
+from brakeline.protocol.settings import NICE_MAX, UNSAID
 
 LIMITS_FILE: Final = "limits.json"
-KEYS: Final = ("mode", "windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice")
+KEYS: Final = ("mode", "windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice", "probes")
 WINDOWS_MAX: Final = 14  # two a day
+ALLOWANCES_MAX: Final = 50
 BYTES_MAX: Final = 16 * 1024
 RANGES: Final = {
     "restarts_a_day": (0, RESTARTS_A_DAY_MAX), "download_kib_s": (KIB_S_MIN, 10_000_000), "nice": (0, NICE_MAX),
@@ -61,14 +63,20 @@ def read(raw: bytes) -> Settings:
     for key, (least, most) in RANGES.items():
         if key in plain and not (type(plain[key]) is int and least <= plain[key] <= most):
             raise Invalid(f"{key} is {least} to {most}, not {str(plain[key])[:40]!r}")
-    found: Settings = from_plain(Settings, to_plain(WIDEST) | plain, LIMITS_FILE)
+    found: Settings = from_plain(Settings, to_plain(UNSAID) | plain, LIMITS_FILE)
     if "windows" in plain and not 0 < len(found.windows) <= WINDOWS_MAX:
         raise Invalid(f"windows are 1 to {WINDOWS_MAX}; without the key an endpoint may be changed at any time")
     return Settings(
         found.mode, found.check_in_interval_s, found.inventory_interval_s, found.refresh_interval_s,
         weekly.canonical(found.windows), found.restart, found.conffiles, found.restarts_a_day, found.download_kib_s,
-        found.nice,
+        found.nice, _probes(found.probes),
     )  # fmt: skip
+
+
+def _probes(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if len(texts) > ALLOWANCES_MAX:
+        raise Invalid(f"at most {ALLOWANCES_MAX} probes may be allowed")
+    return tuple(sorted({allowance(text) for text in texts}))
 
 
 def _unreadable(path: Path, why: str) -> LocalLimits:

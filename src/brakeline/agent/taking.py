@@ -19,6 +19,8 @@ from brakeline.agent.model import Instant, Session, State, Trial
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.agent.sessions import Step
 from brakeline.core import weekly
+from brakeline.core.errors import Invalid
+from brakeline.protocol import probes
 from brakeline.protocol.digests import settings_digest, transaction_digest
 from brakeline.protocol.messages import (
     RESTARTS_A_DAY_MAX,
@@ -52,7 +54,16 @@ def bounded(settings: Settings) -> Settings:
         restarts_a_day=max(0, min(settings.restarts_a_day, RESTARTS_A_DAY_MAX)),
         download_kib_s=max(settings.download_kib_s, KIB_S_MIN) if settings.download_kib_s else 0,
         nice=max(0, min(settings.nice, NICE_MAX)),
+        probes=_readable(settings.probes),
     )
+
+
+def _readable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """None where one makes no sense here: an agent does not guess what it is to try."""
+    try:
+        return probes.canonical(texts)
+    except Invalid:
+        return ()
 
 
 def answer(state: State, candidate: Candidate) -> Planned | Refused:
@@ -61,7 +72,8 @@ def answer(state: State, candidate: Candidate) -> Planned | Refused:
     running = settings_digest(state.durable.settings)
     if settings_digest(candidate.settings) == running:
         return Refused("nothing_to_do", "this endpoint runs by these settings already")
-    if beyond := wider(candidate.settings, within(state.me.local)):
+    wanted = replace(candidate.settings, probes=())  # which root does not allow are not tried, and hold up nothing
+    if beyond := wider(wanted, within(state.me.local)):
         names = ", ".join(NAMES[name] for name in beyond)
         return Refused("local_limits", f"limits that root has set on this endpoint allow less: {names}")
     if sessions.running(state):

@@ -26,6 +26,7 @@ from brakeline.agent.model import Self, State
 from brakeline.agent.providers.model import Known, Provider
 from brakeline.agent.reboots import restarts_a_day
 from brakeline.agent.spool import Spool
+from brakeline.agent.starting import StartProbe
 from brakeline.agent.status import StatusFile
 from brakeline.agent.system_manager import Unknown
 from brakeline.agent.transport import Transport
@@ -191,7 +192,8 @@ def _harms_probe(state_dir: Path, config: Config, clock: SystemClock) -> HarmsPr
     """Windows has neither the files nor a helper."""
     if sys.platform == "win32":
         return None
-    return HarmsProbe(state_dir, HelperClient(config.helper_socket).harms, clock.monotonic_s)
+    helper = HelperClient(config.helper_socket)
+    return HarmsProbe(state_dir, helper.harms, clock.monotonic_s, start_s=StartProbe().seconds)
 
 
 def _follow(path: Path) -> str:

@@ -198,8 +198,8 @@ def _numbers(report: CellReport) -> str:
         return "a count is negative or absurdly high"
     if any(c.heard > c.controls for c in report.controls) or any(e.failed > e.ended for e in report.ended):
         return "a part is larger than its whole"
-    if len(report.bets) + len(report.harms) > BETS_MAX or any(
-        not math.isfinite(x) or abs(x) > LOG_MAX for b in (*report.bets, *report.harms) for x in b.bets
+    if len(report.bets) + len(report.harms) + len(report.vitals) > BETS_MAX or any(
+        not math.isfinite(x) or abs(x) > LOG_MAX for b in (*report.bets, *report.harms, *report.vitals) for x in b.bets
     ):
         return "a bet is no number that evidence could give"
     return ""

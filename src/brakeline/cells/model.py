@@ -146,6 +146,7 @@ class CellReport:
     data_age_s: int = 0
     compared: bool = False
     harms: tuple[CellBets, ...] = ()  # of signals that conductors did not know at first, who would refuse the report
+    vitals: tuple[CellBets, ...] = ()  # of signals that came later still
 
     @property
     def treated(self) -> int:

@@ -13,7 +13,8 @@ from brakeline.cells.model import CellReport
 
 CLASSES: Final = ("server", "desktop", "laptop")
 SIGNALS: Final = frozenset({"silent", "unhealthy", "resources", "actions", "starts", "explicit"})
-LATER_SIGNALS: Final = frozenset({"patches", "blocks", "deletions"})  # in a field that older conductors pass over
+LATER_SIGNALS: Final = frozenset({"patches", "blocks", "deletions"})  # in `CellReport.harms`, which came later
+LATEST_SIGNALS: Final = frozenset({"errors"})  # and in `vitals`, which came after that
 GROUPS: Final = frozenset({"all", "class:stationary", *(f"class:{c}" for c in CLASSES)})
 LEAD_ID: Final = re.compile(r"ld_[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -31,6 +32,7 @@ def foreign(report: CellReport) -> str:
     groups = {*(b.group for b in report.bets), *(e.group for e in report.ended)}
     if words - {*CLASSES} or groups - GROUPS or {b.signal for b in report.bets} - SIGNALS:
         return "it names a class, signal or group that is none of ours"
-    if {b.group for b in report.harms} - GROUPS or {b.signal for b in report.harms} - LATER_SIGNALS:
-        return "it names a class, signal or group that is none of ours"
+    for bets, known in ((report.harms, LATER_SIGNALS), (report.vitals, LATEST_SIGNALS)):
+        if {b.group for b in bets} - GROUPS or {b.signal for b in bets} - known:
+            return "it names a class, signal or group that is none of ours"
     return ""

@@ -50,6 +50,10 @@ def create(
     restarts_a_day: Annotated[int | None, typer.Option(help="Restarts by order in a day, at most (0 to 4).")] = None,
     download_kib_s: Annotated[int | None, typer.Option(help="KiB a second of downloads, at most.")] = None,
     nice: Annotated[int | None, typer.Option(help="Nice of package transactions (0 to 19).")] = None,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(help='What they try of themselves: "web http://127.0.0.1/health". May be given again.'),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Let the endpoints that match be patched (or forbid it with --mode assess)."""
@@ -57,7 +61,7 @@ def create(
         "name": name, "filter": filter_text, "mode": mode, "refresh_interval_s": refresh_interval_s,
         "inventory_interval_s": inventory_interval_s, "expect_count": expect_count,
         "self_update": self_update, "pin": pin, "windows": window or [], "restart": restart, "conffiles": conffiles,
-        "restarts_a_day": restarts_a_day, "download_kib_s": download_kib_s, "nice": nice,
+        "restarts_a_day": restarts_a_day, "download_kib_s": download_kib_s, "nice": nice, "probes": probe or [],
     }  # fmt: skip
     made = Client.from_context().post("/policies", body)
 

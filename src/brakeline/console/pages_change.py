@@ -20,7 +20,7 @@ BRAKED = (
     "Braked. The press is on the disk and in force: nothing more of it is offered. The database does not answer; what "
     "was pressed is written down when it does."
 )
-WORD_FIELDS = ("windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice")
+WORD_FIELDS = ("windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice", "probes")
 ASK_FIELDS = ("selection", "names", "filter", "policy", "name")
 
 

@@ -29,7 +29,8 @@ def policy_words(form: PolicyForm) -> Words:
     """What the form says of when and how. `Invalid` names the field that is wrong."""
     numbers = {name: _number(name, getattr(form, name)) for name in ("restarts_a_day", "download_kib_s", "nice")}
     windows = form.windows.replace(";", "\n").split("\n")
-    return parsed(windows=windows, restart=form.restart, conffiles=form.conffiles, **numbers)
+    probes = form.probes.replace(";", "\n").split("\n")
+    return parsed(windows=windows, restart=form.restart, conffiles=form.conffiles, probes=probes, **numbers)
 
 
 def _number(name: str, text: str) -> int | None:

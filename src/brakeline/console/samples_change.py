@@ -158,6 +158,10 @@ ROLLING_VIEW: Final = RolloutView(
         SignalLine("actions", "three packages or more went away", "0.00 %", "0.00 %", ""),
         SignalLine("deletions", "a file of another package went away, or three units were masked, or three accounts closed",
                    "0.45 %", "0.00 %", "2.1 of 12.2", "gone: /usr/bin/curl (1)", "told by 1,420 of 2,210"),
+        SignalLine("unhealthy", "a service or a probe failed that had not failed before, or a port is listened on no more",
+                   "0.90 %", "0.00 %", "4.0 of 11.0", "probe web (HTTP 500) failed (2)"),
+        SignalLine("errors", "its journal takes sixty errors more in ten minutes, and four times as many as before",
+                   "0.45 %", "0.30 %", "0.2 of 11.7", "errors: app.service (1)", "told by 1,420 of 2,210"),
     ),
 )  # fmt: skip
 HALTED_VIEW: Final = replace(
@@ -309,7 +313,7 @@ SHEET: Final = SheetView(
 )
 
 POLICY_ROWS: Final = (
-    PolicyRow("po_01", "servers patch", Link("os:debian -tag:lab", "/endpoints?q=os:debian+-tag:lab"), Badge("▶", "patch", Tone.INFO), 5, "alice, 2026-11-22", "/policies/po_01/delete", words=("maintenance windows: sat 00:00/sun 24:00", "changed configuration files: keep")),
+    PolicyRow("po_01", "servers patch", Link("os:debian -tag:lab", "/endpoints?q=os:debian+-tag:lab"), Badge("▶", "patch", Tone.INFO), 5, "alice, 2026-11-22", "/policies/po_01/delete", words=("maintenance windows: sat 00:00/sun 24:00", "changed configuration files: keep", "probes: web http://127.0.0.1:8080/health")),
     PolicyRow("po_02", "lab", Link("tag:lab", "/endpoints?q=tag:lab"), Badge("○", "assess", Tone.IDLE), None, "alice, 2026-11-20"),
 )  # fmt: skip
 SETTINGS: Final = {

@@ -313,6 +313,7 @@ class PolicyForm:
     restarts_a_day: str = ""
     download_kib_s: str = ""
     nice: str = ""
+    probes: str = ""  # one a line, or separated by semicolons
     pace: str = ""  # at which rollouts are foreseen; "" = careful
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from brakeline.protocol.messages import Action, Package, Settings
 
-SINCE_0_2 = ("windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice")
+SINCE_0_2 = ("windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice", "probes")
 _DEFAULT = Settings()
 
 

@@ -229,6 +229,7 @@ class Settings:
     restarts_a_day: int = RESTARTS_A_DAY_MAX  # by order
     download_kib_s: int = 0  # of a package transaction; 0 = no bound
     nice: int = 0  # of a package transaction, 0 to 19: how far everything else on the machine goes first
+    probes: tuple[str, ...] = ()  # what the endpoint tries of itself, `protocol.probes`; () = nothing, the narrowest
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +389,11 @@ class Harms:
     accounts_closed: int | None = None  # that had a shell to log in with, and have none now or are gone
     ports: tuple[int, ...] | None = None  # TCP ports below the ephemeral ones that system accounts listen on
     named: tuple[str, ...] = ()  # the newest of these by name, for people: "gone: /usr/bin/curl"
+    # How it does its work: words of agents that came later, which older cells pass over.
+    errors: int | None = None  # messages of priority `err` and worse in its journal, of the last ten minutes
+    boot_s: int | None = None  # how long the system that runs took to start; still rising while it does
+    probes: tuple[str, ...] | None = None  # names of people's own probes that pass
+    probes_failed: tuple[str, ...] = ()  # of those that fail, with why: "web: HTTP 500"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from brakeline.core import weekly
+from brakeline.protocol import probes
 from brakeline.protocol.digests import settings_digest
 from brakeline.protocol.messages import Conffiles, LocalLimits, Mode, RestartConsent, Settings
 
 W = TypeVar("W", bound=StrEnum)
 NONE: Final = Settings()  # what an endpoint runs by for which nobody has spoken: it assesses
-WIDEST: Final = Settings(Mode.PATCH, 1, 1, 1)
+WIDEST: Final = Settings(Mode.PATCH, 1, 1, 1, probes=(probes.ANY,))
+UNSAID: Final = replace(WIDEST, probes=())  # what root lets be where it says nothing: no probe is tried unasked
 RESTARTS: Final = tuple(RestartConsent)  # most careful first, as they are declared
 CONFFILES: Final = tuple(Conffiles)
 NICE_MAX: Final = 19
@@ -26,7 +28,7 @@ NAMES: Final = {
     "refresh_interval_s": "seconds between looks for newer package lists", "windows": "maintenance windows",
     "restart": "restarts by order", "conffiles": "changed configuration files",
     "restarts_a_day": "restarts by order a day", "download_kib_s": "KiB a second of downloads, at most",
-    "nice": "nice of package transactions",
+    "nice": "nice of package transactions", "probes": "probes",
 }  # fmt: skip
 
 
@@ -43,12 +45,13 @@ def narrowest(one: Settings, other: Settings) -> Settings:
         restarts_a_day=min(one.restarts_a_day, other.restarts_a_day),
         download_kib_s=min(filter(None, (one.download_kib_s, other.download_kib_s)), default=0),
         nice=max(one.nice, other.nice),
+        probes=probes.common(one.probes, other.probes),
     )
 
 
 def within(local: LocalLimits) -> Settings:
     """The widest settings that limits of an endpoint's own allow."""
-    return local.settings or WIDEST
+    return local.settings or UNSAID
 
 
 def _first(order: tuple[W, ...], one: W, other: W) -> W:
@@ -67,9 +70,10 @@ def wider(settings: Settings, bound: Settings) -> tuple[str, ...]:
 
 
 def newer_words(settings: Settings) -> bool:
-    """Whether they say anything that an agent before 0.2 does not know, and so would not keep to."""
+    """Whether they bound anything that an agent before 0.2 does not know, and so would not keep to. Probes bound
+    nothing."""
     former = Settings(settings.mode, settings.check_in_interval_s, settings.inventory_interval_s,
-                      settings.refresh_interval_s)  # fmt: skip
+                      settings.refresh_interval_s, probes=settings.probes)  # fmt: skip
     return settings != former
 
 
@@ -82,6 +86,8 @@ def shown(name: str, value: object) -> str:
     """A value of a setting, for people."""
     if name == "windows":
         return ", ".join(value) if isinstance(value, tuple) and value else "always"
+    if name == "probes":
+        return "; ".join(value) if isinstance(value, tuple) and value else "none"
     if name == "download_kib_s":
         return str(value or "no bound")
     if name == "conffiles" and value == Conffiles.REPLACE:

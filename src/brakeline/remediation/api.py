@@ -55,6 +55,7 @@ class PolicyBody:
     restarts_a_day: int | None = None
     download_kib_s: int | None = None
     nice: int | None = None
+    probes: tuple[str, ...] = ()  # "web http://127.0.0.1:8080/health"; what root of an endpoint allows is tried there
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ async def create_policy(body: PolicyBody, who: Who, remediation: Remediation) ->
         pin=body.pin,
         words=parsed(
             windows=body.windows, restart=body.restart, conffiles=body.conffiles, restarts_a_day=body.restarts_a_day,
-            download_kib_s=body.download_kib_s, nice=body.nice,
+            download_kib_s=body.download_kib_s, nice=body.nice, probes=body.probes,
         ),
     )  # fmt: skip
     plain: dict[str, Any] = to_plain(made)

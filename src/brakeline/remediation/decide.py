@@ -3,7 +3,8 @@
 The most careful wins, whatever their age: an endpoint is patched only if a policy says `patch` and none says `assess`;
 of several intervals the shortest counts; it is changed only in windows that all of them have in common. So a policy
 that protects databases cannot be undone by a later one for everybody, and the order in which policies were made need
-not be known to know what they do. Without any policy an endpoint is assessed and nothing is changed on it.
+not be known to know what they do. Probes alone add up: each is evidence more, and what may be tried root of the
+endpoint says. Without any policy an endpoint is assessed and nothing is changed on it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from brakeline.core.limits import CHECK_IN_INTERVAL_S
 from brakeline.protocol.messages import Mode, Settings
+from brakeline.protocol.probes import PROBES_MAX
 from brakeline.protocol.settings import NAMES, narrowest
 from brakeline.remediation.model import SelfUpdate, SettingsPolicy, Words
 
@@ -35,7 +37,15 @@ def effective(matching: Iterable[SettingsPolicy], check_in_interval_s: int = CHE
     )
     for policy in policies:
         found = narrowest(said(policy, found), found)
-    return found
+    return replace(found, probes=_probes(policies))
+
+
+def _probes(policies: Iterable[SettingsPolicy]) -> tuple[str, ...]:
+    """Of all policies; of two with one name the first by its text, and no more than an endpoint takes."""
+    named: dict[str, str] = {}
+    for text in sorted({t for policy in policies for t in policy.words.probes or ()}):
+        named.setdefault(text.partition(" ")[0], text)
+    return tuple(named.values())[:PROBES_MAX]
 
 
 def said(policy: SettingsPolicy, others: Settings) -> Settings:

@@ -8,7 +8,7 @@ Whoever looks at an endpoint is told which of them decided.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.core import weekly
@@ -95,8 +95,10 @@ def _notes(told: Settings, older: Settings, local: LocalLimits | None, force: Se
         notes.append("Its agent is too old to keep windows and limits, so it is told to assess only: update the agent.")
     if local is not None and local.problem:
         notes.append(f"It only assesses: {local.problem}.")
-    elif local is not None and local.settings is not None and wider(told, local.settings):
+    elif local is not None and local.settings is not None and wider(replace(told, probes=()), local.settings):
         notes.append("Root of this endpoint has set limits (limits.json) that are narrower; they hold.")
+    if kept := [p.partition(" ")[0] for p in told.probes if p not in force.probes]:
+        notes.append(f"Probes that its root does not allow (limits.json, key probes), so not tried: {', '.join(kept)}.")
     if local is not None and local.wider:
         names = ", ".join(NAMES.get(name, name) for name in local.wider[:9])
         notes.append(f"Its agent does not follow this cell in: {names}. No order that it believes allows it yet.")

@@ -30,6 +30,7 @@ class Words:
     restarts_a_day: int | None = None
     download_kib_s: int | None = None
     nice: int | None = None
+    probes: tuple[str, ...] | None = None
 
 
 SILENT: Final = Words()

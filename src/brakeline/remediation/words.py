@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from brakeline.core import weekly
 from brakeline.core.errors import Conflict, Invalid
 from brakeline.protocol.messages import RESTARTS_A_DAY_MAX, Conffiles, RestartConsent
+from brakeline.protocol.probes import canonical
 from brakeline.protocol.settings import NICE_MAX
 from brakeline.remediation.decide import effective
 from brakeline.remediation.model import SettingsPolicy, Words
@@ -29,7 +30,7 @@ class NeverOpen(Conflict):
 
 def parsed(
     *, windows: Iterable[str] = (), restart: str = "", conffiles: str = "", restarts_a_day: int | None = None,
-    download_kib_s: int | None = None, nice: int | None = None,
+    download_kib_s: int | None = None, nice: int | None = None, probes: Iterable[str] = (),
 ) -> Words:  # fmt: skip
     """From what people type; empty = says nothing of it. `Invalid` says what is wrong and what can be written."""
     texts = tuple(t.strip() for t in windows if t.strip())
@@ -40,7 +41,7 @@ def parsed(
             raise Invalid(f"{name} is {least} to {most}", got=number)
     return Words(
         _windows(texts), _one_of(RestartConsent, "restart", restart), _one_of(Conffiles, "conffiles", conffiles),
-        restarts_a_day, download_kib_s, nice,
+        restarts_a_day, download_kib_s, nice, canonical(t for t in probes if t.strip()) or None,
     )  # fmt: skip
 
 

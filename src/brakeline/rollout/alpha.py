@@ -17,11 +17,11 @@ from typing import Final
 
 from brakeline.rollout.evidence import EXPLICIT, SIGNALS, SILENT, STATIONARY, UNHEALTHY
 from brakeline.rollout.model import Policy
-from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, ERRORS, PATCHES, RESOURCES, STARTS
 
 # Parts of alpha, in hundredths; silence is the one signal that a dead endpoint still sends.
-SHARES: Final = {SILENT: 0.52, UNHEALTHY: 0.02, RESOURCES: 0.03, EXPLICIT: 0.10} | dict.fromkeys(
-    (ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS), 0.01
+SHARES: Final = {SILENT: 0.52, UNHEALTHY: 0.02, RESOURCES: 0.025, EXPLICIT: 0.10, ERRORS: 0.01} | dict.fromkeys(
+    (ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS), 0.009
 )
 # Of a signal's part, by checkpoint: the first stops before a ring has gone far; what shows late has the others.
 FIRST: Final = {SILENT: 0.4}
@@ -30,13 +30,13 @@ GROUPS: Final = {"all": 0.4, STATIONARY: 0.15, "class:server": 0.15, "class:desk
 SILENT_GROUPS: Final = {"all": 0.15, STATIONARY: 0.25, "class:server": 0.4, "class:desktop": 0.1, "class:laptop": 0.1}
 # The same for attributes, of 0.28: a question of silence costs as much as the one of explicit failures.
 ATTRIBUTE_SHARES: Final = {SILENT: 0.28 * 4 / 9, EXPLICIT: 0.28 / 9} | dict.fromkeys(
-    (UNHEALTHY, RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS), 0.28 * 4 / 63
+    (UNHEALTHY, RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS, ERRORS), 0.28 * 4 / 72
 )
 # Harmless excess; silence has none. A change may be a little hungry: it may not make one machine in two hundred short.
 # Of patches it is what controls' dry runs cannot have: the ordinary failure rate of the provider (apt).
 MARGINS: Final = {
     SILENT: 0.0, UNHEALTHY: 0.002, RESOURCES: 0.005, ACTIONS: 0.002, STARTS: 0.005, PATCHES: 0.01, BLOCKS: 0.005,
-    DELETIONS: 0.002,
+    DELETIONS: 0.002, ERRORS: 0.005,
 }  # fmt: skip
 ATTRIBUTES_MAX: Final = 200
 

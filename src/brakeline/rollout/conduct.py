@@ -140,7 +140,7 @@ def merged(lead: Lead, cells: Iterable[Standing], now_ms: int) -> Summary:
     )
     return Summary(
         lead.change, _Cells({c.cell: r.eligible for c, r in taking}), tuple(parts), tuple(controls),
-        table_of(tuple(b for _, r in told for b in (*r.bets, *r.harms))), ended,
+        table_of(tuple(b for _, r in told for b in (*r.bets, *r.harms, *r.vitals))), ended,
         compared=any(r.compared for _, r in told), wish=wish, wish_by=by, wish_reason=lead.wish_reason,
         data_ms=max(heard, default=0),
     )  # fmt: skip

@@ -16,14 +16,15 @@ from typing import Final
 
 from brakeline.rollout import arms
 from brakeline.rollout.model import Arm, Policy, Subject, Turn
-from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, ERRORS, PATCHES, RESOURCES, STARTS
 
 SILENT: Final = "silent"
 UNHEALTHY: Final = "unhealthy"
 EXPLICIT: Final = "explicit"
 STATIONARY: Final = "class:stationary"  # servers and desktops together: nearly half of a fleet, with few closed lids
 SILENCE_CHECKPOINTS: Final = 2  # passed since ready before one silent endpoint halts a release in a small ring
-TOLD_BY_SOME: Final = (PATCHES, BLOCKS, DELETIONS)  # bit k of `Subject.tells`: what it did not tell at ready is no zero
+# Bit k of `Subject.tells`: what an endpoint did not tell at ready is no zero.
+TOLD_BY_SOME: Final = (PATCHES, BLOCKS, DELETIONS, ERRORS)
 SIGNALS: Final = (SILENT, UNHEALTHY, RESOURCES, ACTIONS, STARTS, *TOLD_BY_SOME)  # EXPLICIT has no control arm
 
 # Failures that can come from the endpoint's own situation. Every other failure of a transaction that was started is
@@ -129,7 +130,7 @@ def compared(members: Sequence[Subject], j: int, c_ms: int) -> Mapping[tuple[str
         if (s.asleep & bit and not heard) or (s.crossed_ms and s.crossed_ms <= s.ready_ms + c_ms):
             continue
         told = (s.unhealthy & bit, s.resources & bit, s.actions & bit, s.often & bit, s.patches & bit, s.blocks & bit,
-                s.deletions & bit)  # fmt: skip
+                s.deletions & bit, s.errors & bit)  # fmt: skip
         kinds[(s.arm is Arm.TREATED, heard, s.tells, told, groups(s))] += 1
     tallies: dict[str, list[int]] = {}
     for (treated, heard, tells, ills, mine), n in kinds.items():

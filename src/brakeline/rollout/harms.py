@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from brakeline.protocol.messages import Harms
+from brakeline.rollout import vitals
 from brakeline.rollout.model import Arm, Progress, Subject
 
 REFUSED: Final = 10  # accesses refused since ready: a profile that meets its programs once a day stays below
@@ -27,7 +28,7 @@ NAMES_MAX: Final = 5  # examples by name
 # starting (locks, lists, network, windows, budgets) is nobody's harm, and only one of the arms would meet it.
 CANNOT: Final = frozenset({"no_space", "unhealthy"})
 NO_END: Final = "runner_died"  # three starts without a result; any other interruption may be a power cut, of one arm
-PATCH_BIT, BLOCK_BIT, DELETION_BIT = 1, 2, 4  # of `Subject.tells`: the order of `evidence.TOLD_BY_SOME`
+PATCH_BIT, BLOCK_BIT, DELETION_BIT, ERROR_BIT = 1, 2, 4, 8  # of `Subject.tells`: the order of `evidence.TOLD_BY_SOME`
 
 
 def tells(at_ready: Harms | None, *, dry_runs: bool) -> int:
@@ -39,7 +40,8 @@ def tells(at_ready: Harms | None, *, dry_runs: bool) -> int:
     blocks = (at_ready.refused, at_ready.quarantined)
     deletions = (at_ready.files_gone, at_ready.units_masked, at_ready.accounts_closed)
     found |= BLOCK_BIT if any(x is not None for x in blocks) else 0
-    return found | (DELETION_BIT if any(x is not None for x in deletions) else 0)
+    found |= DELETION_BIT if any(x is not None for x in deletions) else 0
+    return found | (ERROR_BIT if at_ready.errors is not None else 0)
 
 
 def patch_fails(s: Subject, dry_run: str) -> bool:
@@ -83,10 +85,10 @@ def in_words(before: Harms | None, now: Harms | None, failed_services: Iterable[
     if before is None or now is None:
         return tuple(found)
     found += [f"port {p} closed" for p in ports_closed(before, now)[:NAMES_MAX]]
-    fresh = [n for n in now.named if n not in before.named][:NAMES_MAX]
+    fresh = [n for n in now.named if n not in before.named and not n.startswith(vitals.ERRORS_OF)][:NAMES_MAX]
     if blocked(before, now) or deleted(before, now):
         found += fresh or [_counted(before, now)]
-    return tuple(found)
+    return (*found, *vitals.in_words(before, now))
 
 
 def _counted(before: Harms, now: Harms) -> str:

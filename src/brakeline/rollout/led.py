@@ -179,7 +179,7 @@ def told(policy: Policy, current: Blueprint, seen: Summary, led: Led, cause: Cau
         _bets(seen, offset, residency.SIGNALS),
         tuple(CellEnded(g, n, x) for g, (n, x) in sorted(seen.ended.items()) if residency.may_cross(g)),
         max(0, now_ms - seen.data_ms) // 1000 if seen.data_ms else 0, seen.compared,
-        _bets(seen, offset, residency.LATER_SIGNALS),
+        _bets(seen, offset, residency.LATER_SIGNALS), _bets(seen, offset, residency.LATEST_SIGNALS),
     )  # fmt: skip
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import Counter
 
@@ -40,6 +41,8 @@ from brakeline.trust.statements import SALT_BYTES
 EXCHANGES = Counter("brakeline_cell_exchanges", "Exchanges with the conductor", ["outcome"], registry=REGISTRY)
 EXCHANGE_S: Final = 2.0  # between two calls where neither end has news and the conductor holds no answer open
 TOLD_MS: Final = 3_600_000  # an ended lead is told of for as long as its conductor speaks of it
+LATER_FIELDS: Final = ("harms", "vitals")  # of a report: signals that came after the first
+TRIED_AGAIN: Final = 500  # exchanges after which a conductor that refused a field may have been updated
 NO_LINK: Final = "this cell has no conductor any more"
 
 
@@ -67,7 +70,7 @@ class Linked:
         self._rollouts, self._cells, self._releasing = rollouts, cells, releasing
         rollouts.executor.led_of = self.led_of
         self._waiting: dict[str, str] = {}  # leads that were refused here, and why
-        self._plain: set[str] = set()  # links whose conductor is of a version that refuses a report with harms
+        self._plain: dict[str, dict[str, int]] = defaultdict(dict)  # by link: fields its conductor refuses, since when
         self._has: dict[str, str] = {}  # by organisation: essence of what the conductor told last
         self._sent: dict[str, int] = defaultdict(int)  # exchanges begun
         self._acted: dict[str, int] = defaultdict(int)  # the newest of them that was acted on
@@ -79,6 +82,11 @@ class Linked:
         found = self._led(row, await self._cells.link_in(conn), tenant_id)
         self._lease(tenant_id, rollout_id, None if found.isolated else found.grant)
         return found
+
+    def _left_out(self, link_id: str, number: int) -> tuple[str, ...]:
+        """Fields that its conductor does not know, unless it may have been updated since: then it is tried again."""
+        self._plain[link_id] = {f: n for f, n in self._plain[link_id].items() if number - n < TRIED_AGAIN}
+        return tuple(self._plain[link_id])
 
     def _lease(self, tenant_id: str, rollout_id: str, grant: Grant | None) -> None:
         """What may be leased of a release, from now on."""
@@ -129,16 +137,14 @@ class Linked:
         self._sent[tenant_id] += 1
         number, answer = self._sent[tenant_id], None
         has = self._has.get(tenant_id, "") if wait_s else ""
-        reports = without_harms(tells.reports) if link.link_id in self._plain else tells.reports
+        reports = without(tells.reports, self._left_out(link.link_id, number))
         try:
             answer = await self._cells.exchange(tenant_id, link, reports, tells.orphans, wait_s, has)
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
-        if answer is not None and answer.holds:
-            self._plain.discard(link.link_id)  # it has been updated since
-        elif refuses_harms(trouble):
-            self._plain.add(link.link_id)
+        if field := refused_field(trouble):
+            self._plain[link.link_id][field] = number
         async with self._acting[tenant_id]:
             if number <= self._acted[tenant_id] or (answer is None and number < self._sent[tenant_id]):
                 return Came("overtaken by a newer one")
@@ -260,14 +266,16 @@ class Linked:
         return await self._releasing.follow(who, grant.title, change, policy, bytes.fromhex(grant.salt))
 
 
-def without_harms(reports: tuple[CellReport, ...]) -> tuple[CellReport, ...]:
-    """For a conductor of the version before, which refuses what it does not know; this cell's own brake judges them."""
-    return tuple(replace(r, harms=()) for r in reports)
+def without(reports: tuple[CellReport, ...], fields: Iterable[str]) -> tuple[CellReport, ...]:
+    """For a conductor of a version before, which refuses what it does not know; this cell's own brake judges them."""
+    nothing: dict[str, Any] = dict.fromkeys(fields, ())
+    return tuple(replace(r, **nothing) for r in reports) if nothing else reports
 
 
-def refuses_harms(trouble: str) -> bool:
-    """Whether this is how a conductor says that it does not know the field."""
-    return "has a field 'harms' that this version does not know" in trouble
+def refused_field(trouble: str) -> str:
+    """The field of later versions that a conductor says it does not know; "" = it says something else."""
+    said = (f for f in LATER_FIELDS if f"has a field '{f}' that this version does not know" in trouble)
+    return next(said, "")
 
 
 def _essence(answer: Answer) -> str:

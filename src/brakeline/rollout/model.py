@@ -241,6 +241,7 @@ class Subject:
     patches: int = 0  # masks too: see `harms`
     blocks: int = 0
     deletions: int = 0
+    errors: int = 0  # a mask too: see `vitals`
     tells: int = 0  # which of `evidence.TOLD_BY_SOME` it told at ready, a bit each
     harms: tuple[str, ...] = ()  # what was done to it since ready, in words and by name, now
     often: int = 0

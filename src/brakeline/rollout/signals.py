@@ -18,6 +18,7 @@ STARTS = "starts"
 PATCHES = "patches"  # what these three mean is in `harms`
 BLOCKS = "blocks"
 DELETIONS = "deletions"
+ERRORS = "errors"  # what this means is in `vitals`
 MEMORY_DROP = 0.25  # of all memory, no longer available
 MEMORY_LEFT = 0.10  # less than this available, and more was
 LOAD_RISE = 1.0  # a processor, more than at ready, is busy all the time

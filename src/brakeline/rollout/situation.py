@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
 from brakeline.protocol.digests import settings_digest
-from brakeline.rollout import evidence, harms, signals
+from brakeline.rollout import evidence, harms, signals, vitals
 from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, TickState, Wish
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
@@ -84,8 +84,8 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
     if seen is None:
         return replace(s, last_heard_ms=s.ready_ms)
     failed_services = set(seen.failed_services) - row.baseline_failed
-    unhealthy = bool(failed_services)
-    closed = harms.ports_closed(row.harms, seen.harms)
+    unhealthy = bool(failed_services) or vitals.ails(row.harms, seen.harms)
+    ill = failed_services or harms.ports_closed(row.harms, seen.harms) or vitals.probes_failing(row.harms, seen.harms)
     heard_ms = max(seen.last_check_in_ms, s.ready_ms)
     after_ready = seen.last_check_in_ms > s.ready_ms
     hit = evidence.heard_now(policy, s.machine_class, s.ready_ms, heard_ms) if after_ready else 0
@@ -97,7 +97,7 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
         explicit=s.explicit or bool(harm),
         detail=harm or s.detail,
         heard=s.heard | hit,
-        unhealthy=s.unhealthy | (hit if unhealthy or closed else 0),
+        unhealthy=s.unhealthy | (hit if ill else 0),
         asleep=s.asleep | slept,
         last_heard_ms=heard_ms,
         asleep_now=seen.asleep,
@@ -108,6 +108,7 @@ def with_presence(policy: Policy, row: SubjectRow, seen: Presence | None, now_ms
         patches=s.patches | (hit if tells & harms.PATCH_BIT and harms.patch_fails(s, dry_run) else 0),
         blocks=s.blocks | (hit if harms.blocked(row.harms, seen.harms) else 0),
         deletions=s.deletions | (hit if harms.deleted(row.harms, seen.harms) else 0),
+        errors=s.errors | (hit if vitals.flooded(row.harms, seen.harms) else 0),
         harms=harms.in_words(row.harms, seen.harms, failed_services) if after_ready else (),
     )
 
@@ -122,6 +123,7 @@ def _told(policy: Policy, row: SubjectRow, seen: Presence, hit: int) -> dict[str
     since_ms = (s.troubled_ms or seen.last_check_in_ms) if troubles else 0
     lasts = bool(since_ms) and signals.lasts(policy, seen.last_check_in_ms - since_ms)
     often = sum(1 << j for j in range(hit.bit_length()) if hit >> j & 1 and signals.starts_too_often(starts, j))
+    often |= hit if vitals.slow_start(row.harms, seen.harms) else 0
     return {
         "resources": s.resources | (hit if lasts else 0),
         "actions": s.actions | (hit if signals.removals(row.readings, seen.readings) else 0),
@@ -242,7 +244,7 @@ def differs(new: Subject, old: Subject) -> bool:
 def _kept(s: Subject) -> tuple[object, ...]:
     return (
         s.heard, s.unhealthy, s.asleep, s.proven_ms, s.boot_id, s.restarted_ms, s.resources, s.actions, s.often,
-        s.starts, s.last_boot, s.troubled_ms, s.patches, s.blocks, s.deletions,
+        s.starts, s.last_boot, s.troubled_ms, s.patches, s.blocks, s.deletions, s.errors,
     )  # fmt: skip
 
 

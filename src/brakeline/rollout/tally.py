@@ -39,7 +39,8 @@ from brakeline.rollout.summary import (
 
 # What comparisons read: masks with a bit a checkpoint, and all fields but those that are only counted. A field that
 # nobody has put here yet makes every comparison of the subject's block be made anew: slow, never wrong.
-MASK_NAMES: Final = ("heard", "unhealthy", "asleep", "resources", "actions", "often", "patches", "blocks", "deletions")
+MASK_NAMES: Final = ("heard", "unhealthy", "asleep", "resources", "actions", "often", "patches", "blocks", "deletions",
+                     "errors")  # fmt: skip
 COUNTED_NAMES: Final = ("last_heard_ms", "asleep_now", "unhealthy_now", "progress", "explicit", "proven_ms",
                         "set_aside_ms", "detail", "consents", "restarted_ms", "restart_refused", "boot_id", "starts",
                         "last_boot", "troubles", "troubled_ms", "harms")  # fmt: skip

@@ -11,22 +11,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from brakeline.rollout import vitals
 from brakeline.rollout.evidence import EXPLICIT, SILENT, TOLD_BY_SOME, UNHEALTHY, due
 from brakeline.rollout.model import Arm, Line, Policy, State, Subject
-from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, ERRORS, PATCHES, RESOURCES, STARTS
 
 WHAT: Final = {
     SILENT: "not heard at a checkpoint",
-    UNHEALTHY: "a service failed that had not failed before, or a port is listened on no more",
+    UNHEALTHY: "a service or a probe failed that had not failed before, or a port is listened on no more",
     RESOURCES: "memory, processor or disk short for ten minutes, or the agent itself greedy",
     ACTIONS: "three packages or more went away",
-    STARTS: "started more than once an interval",
+    STARTS: "started more than once an interval, or a minute more slowly than before",
     PATCHES: "the transaction failed, or (controls) could not be done now",
     BLOCKS: "ten accesses more were refused, or a file more is in quarantine",
     DELETIONS: "a file of another package went away, or three units were masked, or three accounts closed",
+    ERRORS: "its journal takes sixty errors more in ten minutes, and four times as many as before",
 }
 WHICH_MAX: Final = 3  # things by name in a row
-ILL: Final = (" failed", " closed")  # how the words of services and ports end (`harms.in_words`)
+ILL: Final = (" failed", " closed")  # how the words of services, probes and ports end (`harms.in_words`)
+BEGINS: Final = {ERRORS: vitals.ERRORS_OF, STARTS: vitals.SLOW}  # and how those of these begin
 Bad = Callable[[Policy, Subject, int], bool]
 
 
@@ -60,6 +63,7 @@ BAD: Final[dict[str, Bad]] = {
     PATCHES: lambda _p, s, _n: s.patches > 0,
     BLOCKS: lambda _p, s, _n: s.blocks > 0,
     DELETIONS: lambda _p, s, _n: s.deletions > 0,
+    ERRORS: lambda _p, s, _n: s.errors > 0,
 }
 
 
@@ -94,7 +98,11 @@ def _named(signal: str, s: Subject) -> Sequence[str]:
         return (s.detail.partition(":")[0] or "failed",)
     if signal == UNHEALTHY:
         return [x for x in s.harms if x.endswith(ILL)]
-    return [x for x in s.harms if not x.endswith(ILL)] if signal in (BLOCKS, DELETIONS) else ()
+    if signal in BEGINS:  # how many errors somebody wrote is each endpoint's own
+        return [x.partition(" (")[0] for x in s.harms if x.startswith(BEGINS[signal])]
+    if signal not in (BLOCKS, DELETIONS):
+        return ()
+    return [x for x in s.harms if not x.endswith(ILL) and not x.startswith(tuple(BEGINS.values()))]
 
 
 def _told(signal: str, subjects: Sequence[Subject]) -> int:

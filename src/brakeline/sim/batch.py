@@ -42,6 +42,10 @@ HARMS: Final = {
     "blocks, a subset of 0.2 %": _fault(Symptom.BLOCKS, 1.0, NOW, Subset("os_build", 0.002)),
     "patch failure, 5 %": _fault(Symptom.PATCH_FAILURE, 0.05, NOW),
     "patch failure, a subset of 0.2 %": _fault(Symptom.PATCH_FAILURE, 1.0, NOW, Subset("os_build", 0.002)),
+    "journal errors, 100 %": _fault(Symptom.JOURNAL_ERRORS, 1.0, NOW),
+    "journal errors, 5 %": _fault(Symptom.JOURNAL_ERRORS, 0.05, NOW),
+    "journal errors, a subset of 0.2 %": _fault(Symptom.JOURNAL_ERRORS, 1.0, NOW, Subset("os_build", 0.002)),
+    "probe fails, 5 %": _fault(Symptom.PROBE_FAILS, 0.05, NOW),
 }
 FAULTS: Final = ROWS | HARMS
 PAGE: Final = {

@@ -1,8 +1,8 @@
 """What a fault does to those who took the change, in numbers: who is bitten by when, and what can be seen of it. Pure.
 
 `bitten_share` gives, of the endpoints that the fault will hit, the share on which it shows by a time; `SHOWS` says
-by which signal: silence, a failed service, resources, actions, starts, blocks, deletions, patches, or an explicit
-report. Next: `cohorts`, which draws from both.
+by which signal: silence, a failed service, resources, actions, starts, blocks, deletions, patches, errors, or an
+explicit report. Next: `cohorts`, which draws from both.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Shows(StrEnum):
     BLOCKS = "blocks"
     DELETIONS = "deletions"
     PATCHES = "patches"  # the transaction fails for a reason that could be the endpoint's own
+    ERRORS = "errors"  # in the journal
     REPORT = "report"
     LOOP = "loop"  # heard now and then, and then unhealthy
     NOTHING = "nothing"
@@ -64,6 +65,8 @@ SHOWS: Final = {
     Symptom.BLOCKS: Shows.BLOCKS,
     Symptom.DELETES: Shows.DELETIONS,
     Symptom.PATCH_FAILURE: Shows.PATCHES,
+    Symptom.JOURNAL_ERRORS: Shows.ERRORS,
+    Symptom.PROBE_FAILS: Shows.HEALTH,
     Symptom.TELEMETRY_OUTAGE: Shows.NOTHING,
 }
 

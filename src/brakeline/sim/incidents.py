@@ -43,6 +43,8 @@ class Symptom(StrEnum):
     BLOCKS = "blocks"
     DELETES = "deletes"
     PATCH_FAILURE = "patch_failure"
+    JOURNAL_ERRORS = "journal_errors"
+    PROBE_FAILS = "probe_fails"
     TELEMETRY_OUTAGE = "telemetry_outage"
 
 

@@ -52,6 +52,8 @@ OURS: Final = {
     Symptom.BLOCKS: _heals("the recall brings the release before, which lets pass what this one refused"),
     Symptom.DELETES: _hands("the recall stops it, but brings back nothing of what was deleted"),
     Symptom.PATCH_FAILURE: _heals("the last good release is there, and puts on what the new one could not"),
+    Symptom.JOURNAL_ERRORS: _heals("the recall brings the release before, which does not complain"),
+    Symptom.PROBE_FAILS: _heals("the recall brings the release before, with which the probe passed"),
     Symptom.TELEMETRY_OUTAGE: FINE,
 }
 VENDORS: Final = {
@@ -67,6 +69,8 @@ VENDORS: Final = {
     Symptom.BLOCKS: _heals("the agent is reached: the corrected update takes the same way"),
     Symptom.DELETES: _hands("the corrected update stops it, but brings back nothing of what was deleted"),
     Symptom.PATCH_FAILURE: _heals("the package manager reports and works: the corrected update takes the same way"),
+    Symptom.JOURNAL_ERRORS: _heals("the agent is reached: the corrected update takes the same way"),
+    Symptom.PROBE_FAILS: _heals("the agent is reached: the corrected update takes the same way"),
     Symptom.TELEMETRY_OUTAGE: FINE,
 }
 BEFORE_LAUNCHER: Final = _hands(

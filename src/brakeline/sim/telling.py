@@ -17,22 +17,24 @@ import numpy as np
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.evidence import SIGNALS, SILENT, STATIONARY, TOLD_BY_SOME, UNHEALTHY, Row
 from brakeline.rollout.model import CLASSES
-from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, ERRORS, PATCHES, RESOURCES, STARTS
 from brakeline.rollout.summary import Bets
 from brakeline.sim import bets
 from brakeline.sim.blocks import Blocks, Floats, Ints
 from brakeline.sim.harm import LOOP_HEARD, Shows
 
 # Of healthy endpoints, at a checkpoint, by signal: a failed service, a machine short for other reasons, packages
-# that people removed, repeated starts; a dry run that fails, a machine that refuses much, files deleted by people. Own
-# assumptions.
+# that people removed, repeated starts; a dry run that fails, a machine that refuses much, files deleted by people, a
+# journal that complains by itself. Own assumptions.
 BASES: Final = {
     UNHEALTHY: 0.001, RESOURCES: 0.002, ACTIONS: 0.0005, STARTS: 0.002, PATCHES: 0.002, BLOCKS: 0.01, DELETIONS: 0.001,
+    ERRORS: 0.01,
 }  # fmt: skip
 UNFORESEEN: Final = {PATCHES: 0.003}  # of the treated: what no dry run sees, as a package manager fails on any day
 SHOWN_BY: Final = {  # what an endpoint that is hit and heard tells
     Shows.HEALTH: (UNHEALTHY,), Shows.RESOURCES: (RESOURCES,), Shows.ACTIONS: (ACTIONS, BLOCKS, DELETIONS),
     Shows.BLOCKS: (BLOCKS,), Shows.DELETIONS: (DELETIONS,), Shows.PATCHES: (PATCHES,),
+    Shows.ERRORS: (ERRORS,),
     Shows.LOOP: (UNHEALTHY, STARTS),
 }  # fmt: skip
 GROUPS: Final = ("all", *(f"class:{c}" for c in CLASSES), STATIONARY)

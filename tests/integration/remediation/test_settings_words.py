@@ -160,3 +160,36 @@ async def test_without_the_database_nothing_is_granted_anew(world: World, databa
     await database.close()
     assert await world.remediation.granted(one) is None
     assert (await world.remediation.effective_settings(one)).mode is Mode.ASSESS
+
+
+async def test_probes_of_all_policies_count_and_are_tried_where_root_allows_them(world: World) -> None:
+    one = world.fleet.twins[0].identity
+    await says(world, "web", probes=["web http://127.0.0.1:8080/health"])
+    await says(world, "db", probes=["db /usr/lib/checks/db -w 10", "web http://127.0.0.1:9/"])
+    with pytest.raises(Invalid, match="two probes are called a"):
+        await says(world, "twice", probes=["a /bin/true", "a /bin/false"])
+    assert (await world.remediation.settings_standing(OWNER)).waiting == len(world.fleet.twins)
+    started = await world.start()
+    for _ in range(200):
+        await world.round()
+        if await world.state(started) == "completed":
+            break
+    world.fleet.clock.advance(11)
+    await world.round()
+    both = ("db /usr/lib/checks/db -w 10", "web http://127.0.0.1:8080/health")  # of two called web the first by text
+    assert {s.probes for s in world.runs.values()} == {both}
+
+    def sheet_under(*allowed: str) -> LocalLimits:
+        return LocalLimits(replace(WIDEST, probes=allowed))
+
+    for allowed, tried, kept in (((), "none", "db, web"), (("http",), both[1], "db")):
+        world.fleet.clock.advance(1)
+        world.fleet.fleet.presences.record(
+            OWNER.tenant_id, one.endpoint_id,
+            Presence(world.fleet.clock.now_ms() + 1, "boot", settings="x", local=sheet_under(*allowed)),
+        )  # fmt: skip
+        await world.fleet.fleet.flush()
+        sheet = await world.remediation.settings_sheet(OWNER, one.endpoint_id)
+        (line,) = [x for x in sheet.lines if x.name == "probes"]
+        assert (line.value, line.by) == (tried, "root's own limits")
+        assert any(note.endswith(f"not tried: {kept}.") for note in sheet.notes)

@@ -111,3 +111,45 @@ async def test_failed_transactions_stand_beside_dry_runs_that_fail(fleet: SmallF
     await fleet.rounds(12)
     found = (await rows(fleet, rollout))["patches"]
     assert (found.bad_treated, found.bad_controls, found.which) == (1, 1, ("killed (1)",))
+
+
+async def test_a_flood_a_failing_probe_and_a_slow_start_are_told_by_signal_and_by_name(fleet: SmallFleet) -> None:
+    working = replace(UNHARMED, errors=3, boot_s=20, probes=("web",))
+    for t in fleet.twins:
+        t.harms = working
+    rollout = await fleet.create(quick_policy(2))
+    await fleet.round()
+    canaries = [t for t in fleet.twins if t.applied]
+    canaries[0].harms = replace(working, errors=300, named=("errors: app.service (297)",))
+    canaries[1].harms = replace(working, boot_s=110, probes=(), probes_failed=("web: HTTP 500",))
+    await fleet.rounds(12)
+    found = await rows(fleet, rollout)
+    told = {s: (found[s].bad_treated, found[s].bad_controls, found[s].which) for s in ("errors", "starts", "unhealthy")}
+    assert told == {
+        "errors": (1, 0, ("errors: app.service (1)",)),
+        "starts": (1, 0, ("start took 110 s instead of 20 s (1)",)),
+        "unhealthy": (1, 0, ("probe web (HTTP 500) failed (1)",)),
+    }
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding", view.why  # neither canary is a proof, and the next ring waits for two
+    assert {m.note for m in view.members if m.hostname in {t.hostname for t in canaries}} == {
+        "ok; errors: app.service (297)", "ok; probe web (HTTP 500) failed; start took 110 s instead of 20 s",
+    }  # fmt: skip
+    for t in canaries:
+        t.harms = replace(working, boot_s=110)
+    await fleet.rounds(40)
+    assert (await fleet.service.show(OWNER, rollout)).state == "completed"  # what was wrong passed by itself
+
+
+async def test_agents_of_before_tell_none_of_these_and_are_judged_as_before(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.harms = UNHARMED
+    rollout = await fleet.create(quick_policy(2))
+    await fleet.round()
+    for t in fleet.twins:  # the update brought an agent that tells them
+        t.harms = replace(UNHARMED, errors=900, boot_s=900, probes=(), probes_failed=("web: HTTP 500",))
+    await fleet.rounds(40)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "completed", view.why
+    found = {r.signal: r for r in view.signals}
+    assert {found[s].bad_treated for s in ("errors", "starts", "unhealthy")} == {0}

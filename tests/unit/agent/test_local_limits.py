@@ -21,7 +21,7 @@ from brakeline.core.errors import Fault
 from brakeline.core.weekly import DAY_MIN, NEVER
 from brakeline.protocol import codec
 from brakeline.protocol.messages import NO_LIMITS, Conffiles, LocalLimits, Mode, RestartConsent, Settings
-from brakeline.protocol.settings import WIDEST, within
+from brakeline.protocol.settings import UNSAID, WIDEST, within
 
 
 def written(tmp_path: Path, plain: Any) -> LocalLimits:
@@ -31,7 +31,7 @@ def written(tmp_path: Path, plain: Any) -> LocalLimits:
 
 def test_without_a_file_there_are_no_limits(tmp_path: Path) -> None:
     assert local_limits.load(tmp_path / "agent.json") == NO_LIMITS
-    assert within(NO_LIMITS) == WIDEST
+    assert within(NO_LIMITS) == UNSAID
 
 
 def test_what_root_writes_is_what_holds_and_the_rest_stays_open(tmp_path: Path) -> None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+from typing import Any
 
 from brakeline.core.weekly import NEVER
 from brakeline.protocol.digests import SINCE_0_2, settings_digest
 from brakeline.protocol.messages import Conffiles, Mode, RestartConsent, Settings
 from brakeline.protocol.settings import NAMES, NONE, WIDEST, allows, for_older, narrowest, newer_words, shown, wider
 
-VALUES = {
+VALUES: dict[str, tuple[Any, ...]] = {
     "mode": tuple(Mode), "inventory_interval_s": (10, 900, 3600), "refresh_interval_s": (900, 86400),
     "windows": ((), ("sat 00:00/sun 24:00",), ("daily 22:00/06:00",), (NEVER,)), "restart": tuple(RestartConsent),
     "conffiles": tuple(Conffiles), "restarts_a_day": (0, 1, 4), "download_kib_s": (0, 64, 5000), "nice": (0, 10, 19),
+    "probes": ((), ("web http://127.0.0.1/",), ("db /usr/lib/checks/db",), ("/usr/lib/checks/db", "http:80")),
 }  # fmt: skip
 
 
 def some(count: int) -> list[Settings]:
     chance = random.Random(3)
-    return [Settings(**{k: chance.choice(v) for k, v in VALUES.items()}) for _ in range(count)]  # type: ignore[arg-type]
+    return [Settings(**{k: chance.choice(v) for k, v in VALUES.items()}) for _ in range(count)]
 
 
 def test_every_word_of_settings_is_named_bounded_and_in_the_digest() -> None:
@@ -28,7 +30,7 @@ def test_every_word_of_settings_is_named_bounded_and_in_the_digest() -> None:
     assert words == set(NAMES) == set(VALUES)
     assert set(SINCE_0_2) == words - {"mode", "inventory_interval_s", "refresh_interval_s"}
     for name, values in VALUES.items():
-        one, other = (dataclasses.replace(NONE, **{name: v}) for v in values[:2])  # type: ignore[arg-type]
+        one, other = (dataclasses.replace(NONE, **{name: v}) for v in values[:2])
         assert settings_digest(one) != settings_digest(other), name
         assert wider(one, other) or wider(other, one), name
 

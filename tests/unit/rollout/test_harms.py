@@ -13,7 +13,7 @@ from brakeline.protocol.messages import Harms
 from brakeline.rollout import evidence, harms, telling
 from brakeline.rollout.evidence import TOLD_BY_SOME, UNHEALTHY, Counts
 from brakeline.rollout.model import Arm, Line, Policy, Progress, Ring, State, Subject
-from brakeline.rollout.signals import BLOCKS, DELETIONS, PATCHES
+from brakeline.rollout.signals import BLOCKS, DELETIONS, ERRORS, PATCHES
 from brakeline.rollout.situation import with_presence
 from brakeline.rollout.store.arms import SubjectRow
 
@@ -58,7 +58,7 @@ def test_not_told_is_not_zero() -> None:
     assert harms.tells(Harms(ports=(22,)), dry_runs=True) == harms.PATCH_BIT
     assert harms.tells(Harms(refused=0), dry_runs=False) == harms.BLOCK_BIT
     assert harms.tells(Harms(units_masked=0), dry_runs=False) == harms.DELETION_BIT
-    bits = {PATCHES: harms.PATCH_BIT, BLOCKS: harms.BLOCK_BIT, DELETIONS: harms.DELETION_BIT}
+    bits = {PATCHES: harms.PATCH_BIT, BLOCKS: harms.BLOCK_BIT, DELETIONS: harms.DELETION_BIT, ERRORS: harms.ERROR_BIT}
     assert bits == {signal: 1 << k for k, signal in enumerate(TOLD_BY_SOME)}
 
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_is_not_told_and_the_rest_comes_back_from_storage() -> No
     kept = told.bounded(wild)
     assert kept is not None
     assert (kept.refused, kept.quarantined, kept.files_gone, kept.units_masked) == (None, None, 3, None)
-    assert (kept.ports, kept.named[0], len(kept.named[1]), len(kept.named)) == ((22,), "ab|c", 120, 10)
+    assert (kept.ports, kept.named[0], len(kept.named[1]), len(kept.named)) == ((22,), "ab|c", 120, 12)
     assert told.read(told.text(kept)) == kept
     for one in (Harms(), Harms(ports=()), Harms(0, 0, 0, 0, 0, (22, 443), ("gone: /usr/bin/[", "refused: a b"))):
         assert told.read(told.text(one)) == one

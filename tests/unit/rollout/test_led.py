@@ -148,18 +148,21 @@ def test_a_stop_that_the_conductor_ordered_is_not_told_back_as_the_cell_s_own() 
 
 
 def test_a_cell_may_tell_every_signal_and_group_that_has_a_row_of_its_own() -> None:
-    assert {*evidence.SIGNALS, evidence.EXPLICIT} == residency.SIGNALS | residency.LATER_SIGNALS
+    later = residency.LATER_SIGNALS | residency.LATEST_SIGNALS
+    assert {*evidence.SIGNALS, evidence.EXPLICIT} == residency.SIGNALS | later
     assert {row.group for row in alpha_table(Policy((Ring("all", 1, share=1.0),)), ())} == residency.GROUPS
 
 
 def test_later_signals_are_told_where_an_older_conductor_passes_them_over() -> None:
     rows = {("silent", 0, "all"): {0: (1.0,) * 6}, ("deletions", 0, "all"): {0: (2.0,) * 42},
-            ("blocks", 1, "os:debian-12"): {0: (3.0,) * 42}}  # fmt: skip
+            ("blocks", 1, "os:debian-12"): {0: (3.0,) * 42}, ("errors", 0, "all"): {0: (4.0,) * 42}}  # fmt: skip
     report = led.told(led.policy_of(POLICY, GRANT), FIRST, replace(seen(), table=rows), LED, Cause.NONE, NOW)
     assert [b.signal for b in report.bets] == ["silent"]
     assert [b.signal for b in report.harms] == ["deletions"]  # what is tied to an attribute stays in the cell
+    assert [b.signal for b in report.vitals] == ["errors"]
     assert residency.foreign(report) == ""
     assert residency.foreign(replace(report, harms=report.bets)) != ""
+    assert residency.foreign(replace(report, harms=report.vitals)) != ""
     assert residency.foreign(replace(report, bets=report.harms)) != ""  # as an older conductor would have it
     assert set(led.table_of((*report.bets, *report.harms))) == {("silent", 0, "all"), ("deletions", 0, "all")}
 

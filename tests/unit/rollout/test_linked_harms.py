@@ -1,4 +1,4 @@
-"""A conductor of the version before knows no harms: what it refuses is told without them from then on."""
+"""A conductor of a version before knows no later signals: what it refuses is told without them from then on."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ import pytest
 from brakeline.cells import decide
 from brakeline.cells.model import CellBets, CellPhase, CellReport
 from brakeline.protocol.codec import Malformed, encode
-from brakeline.rollout.linked import refuses_harms, without_harms
+from brakeline.rollout.linked import LATER_FIELDS, refused_field, without
 
 BETS = CellBets("deletions", 0, "all", 0, (0.5,))
 
 
-def test_the_refusal_is_known_by_what_a_conductor_says() -> None:
-    said = json.loads(encode(BETS)) | {"harms": []}
+@pytest.mark.parametrize("field", LATER_FIELDS)
+def test_the_refusal_is_known_by_what_a_conductor_says(field: str) -> None:
+    said = json.loads(encode(BETS)) | {field: []}
     with pytest.raises(Malformed) as refused:
         decide.whole(CellBets, json.dumps(said))
-    assert refuses_harms(f"the conductor refuses: What came over the link of a cell is not believed. {refused.value}")
+    told = f"the conductor refuses: What came over the link of a cell is not believed. {refused.value}"
+    assert refused_field(told) == field
 
 
 @pytest.mark.parametrize("trouble", ["", "the conductor refuses with status 503", "it has a field 'salt' that this"])
 def test_other_trouble_is_not_taken_for_it(trouble: str) -> None:
-    assert not refuses_harms(trouble)
+    assert not refused_field(trouble)
 
 
 def test_nothing_else_is_left_out() -> None:
-    report = CellReport("ld_1", 3, CellPhase.NOBODY, bets=(BETS,), harms=(BETS,))
-    assert without_harms((report,)) == (CellReport("ld_1", 3, CellPhase.NOBODY, bets=(BETS,)),)
+    report = CellReport("ld_1", 3, CellPhase.NOBODY, bets=(BETS,), harms=(BETS,), vitals=(BETS,))
+    assert without((report,), ()) == (report,)
+    assert without((report,), ("vitals",)) == (CellReport("ld_1", 3, CellPhase.NOBODY, bets=(BETS,), harms=(BETS,)),)
+    assert without((report,), LATER_FIELDS) == (CellReport("ld_1", 3, CellPhase.NOBODY, bets=(BETS,)),)

@@ -12,7 +12,7 @@ from brakeline.protocol.messages import Health
 from brakeline.rollout import alpha, evidence, signals
 from brakeline.rollout.model import Arm, Policy, Ring, Subject
 from brakeline.rollout.presets import policy_for
-from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, PATCHES, RESOURCES, STARTS
+from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, ERRORS, PATCHES, RESOURCES, STARTS
 from brakeline.rollout.situation import with_presence
 from brakeline.rollout.store.arms import SubjectRow
 
@@ -130,7 +130,7 @@ def test_every_signal_is_asked_in_every_class_and_attribute_and_the_sum_stays(at
     rows = alpha.alpha_table(policy, attributes)
     assert alpha.alpha_sum(rows) <= policy.guard.alpha * (1 + 1e-9)
     groups = {"all", "class:server", "class:desktop", "class:laptop", evidence.STATIONARY, *attributes}
-    for signal in (RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS, evidence.UNHEALTHY, evidence.SILENT):
+    for signal in (RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS, ERRORS, evidence.UNHEALTHY, evidence.SILENT):
         assert {(r.group, r.checkpoint) for r in rows if r.signal == signal} == {
             (g, j) for g in groups for j in range(len(policy.checkpoints_s))
         }

@@ -81,6 +81,7 @@ class History:
             "resources": s.resources | rng.choice((0, 0, 2)), "actions": s.actions | rng.choice((0, 0, 1)),
             "often": s.often | rng.choice((0, 0, 8)), "patches": s.patches | rng.choice((0, 0, 1)),
             "blocks": s.blocks | rng.choice((0, 0, 2)), "deletions": s.deletions | rng.choice((0, 0, 4)),
+            "errors": s.errors | rng.choice((0, 0, 1)),
             "asleep": s.asleep | rng.choice((0, 0, 2)), "asleep_now": rng.random() < 0.1,
             "unhealthy_now": rng.random() < 0.1,
             "restarted_ms": s.restarted_ms or rng.choice((0, 0, self.now_ms)),

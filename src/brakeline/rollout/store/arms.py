@@ -106,7 +106,7 @@ def as_subject(r: Any) -> SubjectRow:
         consents=r["consents"], boot_id=r["boot_id"], restarted_ms=ms(r["restarted_at"]),
         restart_refused=r["restart_refused"], resources=r["resources"], actions=r["actions"], often=r["often"],
         starts=r["starts"], last_boot=r["last_boot"], troubled_ms=ms(r["troubled_at"]), patches=r["patches"],
-        blocks=r["blocks"], deletions=r["deletions"],
+        blocks=r["blocks"], deletions=r["deletions"], errors=r["errors"],
     )  # fmt: skip
     return SubjectRow(
         subject, frozenset(r["baseline_failed"]), ms(r["ended_at"]), Readings.read(r["readings"]),
@@ -155,12 +155,13 @@ async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Sub
              proven_at = coalesce(proven_at, $8), boot_id = CASE boot_id WHEN '' THEN $9 ELSE boot_id END,
              restarted_at = coalesce(restarted_at, $10), resources = resources | $11, actions = actions | $12,
              often = often | $13, starts = greatest(starts, $14), last_boot = $15, troubled_at = $16,
-             patches = patches | $17, blocks = blocks | $18, deletions = deletions | $19
+             patches = patches | $17, blocks = blocks | $18, deletions = deletions | $19,
+             errors = errors | $20
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = $3 AND tick = $4""",
         [(rollout_id, s.endpoint_id, s.arm.value, s.tick, s.heard, s.unhealthy, s.asleep,
           at(s.proven_ms) if s.proven_ms else None, s.boot_id, at(s.restarted_ms) if s.restarted_ms else None,
           s.resources, s.actions, s.often, s.starts, s.last_boot, at(s.troubled_ms) if s.troubled_ms else None,
-          s.patches, s.blocks, s.deletions)
+          s.patches, s.blocks, s.deletions, s.errors)
          for s in changed],
     )  # fmt: skip
 
