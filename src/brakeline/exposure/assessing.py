@@ -17,6 +17,7 @@ from brakeline.exposure import rules, store, store_index, telling, timing
 from brakeline.exposure.index import Counts, EndpointView, Exposed, TenantIndex, counts_of, view_of
 from brakeline.exposure.marks import Mark
 from brakeline.exposure.match import Book
+from brakeline.exposure.memo import Memo
 from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.exposure.opening import Kept, opened
 from brakeline.exposure.ranks import Rank
@@ -52,7 +53,7 @@ class Assessing:
         self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
         self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
-        self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
+        self._exposed: dict[str, tuple[TenantIndex, int, str, Memo, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:
         """The advisories in use; read again when a feed has brought others."""

@@ -163,6 +163,8 @@ class TenantIndex:
         changed = self.keys.put(number, view.keys) | self.offers.put(number, view.offered.items())
         changed |= self.gaps.put(number, view.not_assessed) | (number not in self.present) | (known != view.lists_known)
         self.present.add(number)
+        if known != view.lists_known:
+            self.keys.moved.update(self.keys.ids_of_row(number))
         (self.lists_known.add if view.lists_known else self.lists_known.discard)(number)
         figures = (view.packages, view.missing, view.inventory_ms)
         if number == len(self.figures):
@@ -183,6 +185,17 @@ class TenantIndex:
         self.present.discard(number)
         self.lists_known.discard(number)
         self.version += 1
+
+    def touched(self) -> frozenset[Name]:
+        """Names of which somebody has another version, or is offered another, than when this was asked last."""
+        found = set[Name]()
+        for one in self.keys.moved:
+            unit, role = self.keys.values[one]
+            found.add((unit.ecosystem, unit.source, role, unit.found))
+        for one in self.offers.moved:
+            found.add((*self.offers.values[one][0], False))
+        self.keys.moved, self.offers.moved, self.gaps.moved = set(), set(), set()
+        return frozenset(found)
 
     def fill(self, endpoint_ids: Iterable[str], figures: Iterable[tuple[int, int, int]], known: BitMap) -> None:
         """Take all endpoints at once, by number; the postings were filled with their rows before."""

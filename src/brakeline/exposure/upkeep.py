@@ -16,7 +16,6 @@ from pyroaring import BitMap
 
 from brakeline.advisories.service import Knowledge
 from brakeline.exposure import store_index
-from brakeline.exposure.across import exposed
 from brakeline.exposure.assessing import (
     PAGE_MAX,
     Assessing,
@@ -27,6 +26,7 @@ from brakeline.exposure.assessing import (
     unprovided,
 )
 from brakeline.exposure.index import Exposed, Key
+from brakeline.exposure.memo import Memo
 from brakeline.exposure.news import Moved, arrivals, moved
 from brakeline.exposure.opening import Kept
 from brakeline.exposure.priority import INTERNET_TAG
@@ -168,13 +168,15 @@ class Upkeep(Assessing):
         kept.snapshot_version, kept.snapshot_ms = version, now_ms
 
     async def _all(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed]]:
-        """Every open CVE of a tenant, remembered until inventory or advisories change."""
+        """Every open CVE of a tenant, remembered until inventory or advisories change, and then but for what moved."""
         await self._ensure(tenant_id)
         known, index = await self.knowledge(), self._index(tenant_id)
         remembered = self._exposed.get(tenant_id)
-        if remembered is None or remembered[:2] != (index.version, known.fingerprint):
-            remembered = self._exposed[tenant_id] = (index.version, known.fingerprint, exposed(index, self._book))
-        return known, remembered[2]
+        if remembered is None or remembered[0] is not index or remembered[1:3] != (index.version, known.fingerprint):
+            memo = remembered[3] if remembered is not None and remembered[0] is index else Memo()
+            remembered = (index, index.version, known.fingerprint, memo, memo.entries(index, self._book))
+            self._exposed[tenant_id] = remembered
+        return known, remembered[4]
 
 
 def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -233,9 +233,14 @@ def test_it_is_unicode_whatever_it_claims() -> None:
         assert read("oval-redhat", red_hat().replace(b"utf-8", claimed)) == read("oval-redhat", red_hat())
 
 
+PACKS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"BZh9": bz2.compress, b"\xfd7zXZ\x00": lzma.compress, b"\x1f\x8b\x08": gzip.compress,
+}  # fmt: skip
+
+
 def test_packed_by_bzip2_and_xz_within_bounds() -> None:
     data = red_hat()
-    for pack in (bz2.compress, lzma.compress, gzip.compress):
+    for pack in PACKS.values():
         half = len(data) // 2
         assert read("oval-redhat", pack(data)) == read("oval-redhat", pack(data[:half]) + pack(data[half:]))
         assert unpacked(pack(b"x" * 99), "x", 99) == b"x" * 99
@@ -253,13 +258,9 @@ def test_packed_by_bzip2_and_xz_within_bounds() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=60), st.sampled_from([b"BZh9", b"\xfd7zXZ\x00", b"\x1f\x8b\x08"]), st.data())
+@given(st.binary(max_size=60), st.sampled_from(sorted(PACKS)), st.data())
 def test_whatever_is_packed_comes_out_or_is_refused(tail: bytes, magic: bytes, data: st.DataObject) -> None:
-    pack: Callable[[bytes], bytes] = {
-        b"BZh9": bz2.compress,
-        b"\xfd7zXZ\x00": lzma.compress,
-        b"\x1f\x8b\x08": gzip.compress,
-    }[magic]
+    pack = PACKS[magic]
     whole = bytearray(pack(b"abc" * 100))
     whole[data.draw(st.integers(len(magic), len(whole) - 1))] ^= data.draw(st.integers(1, 255))
     for file in (magic + tail, bytes(whole), bytes(whole) + tail):
