@@ -23,7 +23,7 @@ from brakeline.exposure.opening import Kept, opened
 from brakeline.exposure.ranks import Rank
 from brakeline.exposure.snapshot_files import SnapshotFiles
 from brakeline.exposure.times import Key, Spread
-from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
+from brakeline.fleet.model import EndpointDetail
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
@@ -132,16 +132,6 @@ class Assessing:
         for view, kev_before, counts, gone in done:
             await telling.tell(conn, tenant_id, view.endpoint_id, kev_before, counts, gone, now_ms)
         return moved
-
-    async def _endpoints(self, tenant_id: str) -> list[EndpointSummary]:
-        me, after = system_principal(tenant_id, "exposure"), None
-        found: list[EndpointSummary] = []
-        while True:
-            page = await self._fleet.list_endpoints(me, after=after, limit=PAGE_MAX)
-            found += page.items
-            after = page.next
-            if after is None:
-                return [e for e in found if e.state is not EndpointState.RETIRED]
 
     async def _view(self, tenant_id: str, endpoint_id: str) -> EndpointView:
         detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)

@@ -15,7 +15,8 @@ from typing import Final
 from pyroaring import BitMap
 
 from brakeline.advisories.service import Knowledge
-from brakeline.exposure import store_index
+from brakeline.core.days import DAY_MS
+from brakeline.exposure import store_index, store_values
 from brakeline.exposure.assessing import (
     PAGE_MAX,
     Assessing,
@@ -37,6 +38,7 @@ AT_ONCE_MAX: Final = 200  # endpoints that whoever looks waits for when advisori
 COUNTED_AT_ONCE: Final = 50  # endpoints in one transaction: 0.1 s
 SAME_AT_ONCE: Final = 5000
 SNAPSHOT_EVERY_MS: Final = 5 * 60 * 1000
+PRUNE_EVERY_MS: Final = DAY_MS
 
 
 class Upkeep(Assessing):
@@ -59,6 +61,7 @@ class Upkeep(Assessing):
         for tenant_id in tenants:
             done += await self._ensure(tenant_id, whole=True)
             await self._write_down(tenant_id)
+            await self._prune(tenant_id)
         return f"{done} endpoints assessed"
 
     async def _ensure(self, tenant_id: str, *, whole: bool = False) -> int:
@@ -151,6 +154,15 @@ class Upkeep(Assessing):
                 await store_index.save_arrivals(conn, tenant_id, [replace(one, at_ms=now_ms) for one in found])
             await self._bus.publish(f"finding:{tenant_id}", "")
         kept.told = known.fingerprint
+
+    async def _prune(self, tenant_id: str) -> None:
+        """Once a day: values that no endpoint has any more go. The index in memory gives them up at the next start."""
+        async with self._db.tenant(tenant_id) as conn:
+            due = await store_values.is_due(conn, self._clock.now_ms(), PRUNE_EVERY_MS)
+        if due:
+            async with self._db.tenant(tenant_id) as conn:
+                gone = await store_values.prune(conn, tenant_id, self._clock.now_ms())
+            logger.info("exposure-values-pruned", tenant_id=tenant_id, values=gone)
 
     async def _write_down(self, tenant_id: str) -> None:
         """A snapshot, where the index changed since the last and that is long enough ago."""

@@ -240,14 +240,14 @@ FEEDS: Final[tuple[Feed, ...]] = (
     ),
     Feed(
         re.compile(f"msrc{PART}"), "microsoft",
-        "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here, and "
-        "no inventory is matched with it yet (brakeline content windows).",
+        "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here; a "
+        "recorded Windows is matched with it by build and KBs (brakeline sbom import, brakeline content windows).",
         _msrc, said="msrc",
     ),
     Feed(
         re.compile("apple-macos"), "macos",
-        "{feed} of {day} knows what releases of macOS have fixed, as Mac Admins (SOFA) read it in Apple's pages; no "
-        "inventory is matched with it yet.",
+        "{feed} of {day} knows what releases of macOS have fixed, as Mac Admins (SOFA) read it in Apple's pages; a "
+        "recorded Mac is matched with it by its version, its programs are not.",
         _apple, said="apple-macos",
     ),
     Feed(
