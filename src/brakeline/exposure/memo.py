@@ -1,4 +1,4 @@
-"""Every CVE of a fleet, remembered name by name: what neither advisories nor inventories moved is not asked again. Pure.
+"""Every CVE of a fleet, remembered by name: what neither advisories nor inventories moved is not asked again. Pure.
 
 `across` answers for a whole fleet; here its answer is kept for each name, with the rows and the holders that it is of.
 Invariants: what is given equals `across.exposed` of the same index and book (tested against it); a name is asked anew
@@ -39,27 +39,31 @@ class Memo:
         self._of: dict[str, dict[Name, None]] = {}  # CVE -> names that have it open
         self._entries: dict[str, Exposed] = {}
         self._kev = frozenset[str]()
+        self._touched, self._moved = set[Name](), set[str]()  # still to be done, should a look not come to its end
         self.asked = 0  # names that the last look asked anew
 
     def entries(self, index: TenantIndex, book: Book) -> dict[str, Exposed]:
         """Every CVE that stands open anywhere, by id; the same objects where nothing moved."""
-        touched, moved, self.asked = index.touched(), set[str](), 0
+        self._touched |= index.touched()
+        self._moved |= (book.kev ^ self._kev) & self._entries.keys()
+        self._kev, self.asked = book.kev, 0
         for name in index.orders:
             kept, shelf = self._names.get(name), book.shelf(name[0], name[1])
-            if kept is None or kept.shelf is not shelf or name in touched:
-                moved |= self._anew(index, book, name, shelf)
-        moved |= (book.kev ^ self._kev) & self._entries.keys()
-        self._kev = book.kev
-        if moved:
-            self._put_together(index, book, moved)
+            if kept is None or kept.shelf is not shelf or name in self._touched:
+                self._moved |= self._anew(index, book, name, shelf)
+        self._touched = set()
+        if self._moved:
+            self._put_together(index, book, self._moved)
+            self._moved = set()
         return self._entries
 
     def _anew(self, index: TenantIndex, book: Book, name: Name, shelf: Shelf | None) -> set[str]:
         """Ask one name; gives the CVEs that it had open or has now."""
         before, self.asked = self._names.get(name), self.asked + 1
-        kept = self._names[name] = _Kept(shelf, Splitting(index, name))
+        kept = _Kept(shelf, Splitting(index, name))
         for part in open_in(index, book, name):
             kept.parts.setdefault(part[0].cve, []).append(part)
+        self._names[name] = kept
         gone = before.parts.keys() - kept.parts.keys() if before else set[str]()
         for cve in gone:
             del self._of[cve][name]
@@ -75,7 +79,6 @@ class Memo:
             names = self._of.get(cve)
             if not names:
                 found.pop(cve, None)
-                self._of.pop(cve, None)
                 continue
             entry = Entry()
             for name in sorted(names, key=places.__getitem__):

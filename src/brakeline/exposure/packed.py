@@ -65,10 +65,10 @@ def offer_of(text: str) -> Offer:
 
 def gap_of(text: str) -> NotAssessed:
     """What was not assessed, and why. Raises `Damaged`."""
-    *parts, times = _parts(text, 5)
+    package, version, code, reason, times = _parts(text, 5)
     if not times.isascii() or not times.isdigit() or not 0 < len(times) < 10:
         raise Damaged("a gap cannot be read", text=text[:80])
-    return NotAssessed(*parts, int(times))
+    return NotAssessed(package, version, code, reason, int(times))
 
 
 READERS: Final = {UNIT: unit_of, OFFER: offer_of, GAP: gap_of}
