@@ -47,12 +47,19 @@ DEFERRED: Final = ("Will not fix", "Out of support scope", "Fix deferred")
 MODULE_OF: Final = re.compile(r"[A-Za-z0-9._+-]+:[A-Za-z0-9._+-]+/(.+)")
 
 
+class Release(NamedTuple):
+    """Of which release a definition is; "" = of none, and why."""
+
+    ecosystem: str
+    reason: str
+
+
 class Maker(NamedTuple):
     """Whose definitions are read: what its ids begin with, and the releases that one definition is of."""
 
     name: str
     ids: str
-    releases: Callable[[Element], frozenset[str] | str]
+    release: Callable[[Element], Release]
 
 
 class Definition(NamedTuple):
@@ -61,7 +68,7 @@ class Definition(NamedTuple):
     id: str
     kind: str  # its class: patch | vulnerability | inventory | ...
     head: Span  # id, aliases, times, severity, summary
-    releases: frozenset[str] | str  # or why it is of none
+    release: Release
     resolutions: dict[str, str]  # package -> what is to become of it; "" = of every package
     tree: Rest
 
@@ -75,20 +82,25 @@ class Document(NamedTuple):
     left_out: dict[str, int]
 
 
-def red_hat(definition: Element) -> frozenset[str] | str:
+def red_hat(definition: Element) -> Release:
     """By the CPEs of what is affected; of an extended stream, or of nothing that is assessed here: why."""
     cpes = [each.text.strip()[:200] for each in definition.walk() if each.name == "cpe"]
     if any(EXTENDED.match(cpe) for cpe in cpes):
-        return "it is of an extended stream, whose fixes are another line of versions"
-    found = {release for cpe in cpes if (release := releases.red_hat(cpe))}
-    return frozenset(found) or "it is of no release that is assessed here"
+        return Release("", "it is of an extended stream, whose fixes are another line of versions")
+    return _one({release for cpe in cpes if (release := releases.red_hat(cpe))})
 
 
-def ubuntu(definition: Element) -> frozenset[str] | str:
+def ubuntu(definition: Element) -> Release:
     """By the platforms that it names."""
     said = [each.text.strip()[:200] for each in definition.walk() if each.name == "platform"]
-    found = {canonical(f"ubuntu:{of[1]}") for each in said if (of := UBUNTU.fullmatch(each))}
-    return frozenset(found) or "it is of no release that is assessed here"
+    return _one({canonical(f"ubuntu:{of[1]}") for each in said if (of := UBUNTU.fullmatch(each))})
+
+
+def _one(found: set[str]) -> Release:
+    """Tests of a release vanish, so a definition is of one: else a fix of one release would count in another."""
+    if len(found) > 1:
+        return Release("", "it is of several releases")
+    return Release(found.pop(), "") if found else Release("", "it is of no release that is assessed here")
 
 
 RED_HAT: Final = Maker("Red Hat", "oval:com.redhat.", red_hat)
@@ -124,7 +136,7 @@ def _definition(said: Element, maker: Maker, issued: str) -> Definition:
     criteria = said.first("criteria")
     tree = _tree(criteria, [0]) if criteria is not None else Rest("OR", False, ())
     kind = said.attributes.get("class", "")
-    return Definition(id_, kind, _head(id_, metadata, issued), maker.releases(said), _resolutions(metadata), tree)
+    return Definition(id_, kind, _head(id_, metadata, issued), maker.release(said), _resolutions(metadata), tree)
 
 
 def _head(id_: str, metadata: Element, issued: str) -> Span:
@@ -210,8 +222,8 @@ class _Reading:
         return self._known[id_]
 
     def _rows(self, definition: Definition) -> Iterator[Span]:
-        if isinstance(definition.releases, str):
-            self._left_out[definition.releases] += 1
+        if not definition.release.ecosystem:
+            self._left_out[definition.release.reason] += 1
             return
         found = self._solver.solve(definition.tree)
         if found in (TRUE, FALSE):
@@ -232,8 +244,7 @@ class _Reading:
                     continue
                 state, reason = _unfixed(definition, said.name, said.words)
                 row = row._replace(state=state, reason=reason)
-            for release in sorted(definition.releases):
-                yield _checked(row._replace(ecosystem=release))
+            yield _checked(row._replace(ecosystem=definition.release.ecosystem))
 
 
 def _unfixed(definition: Definition, name: str, words: str) -> tuple[str, str]:

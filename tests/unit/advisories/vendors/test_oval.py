@@ -115,7 +115,8 @@ def test_the_reasons_are_told_with_the_feed() -> None:
 def test_what_is_of_an_extended_stream_or_of_no_release_here_closes_nothing() -> None:
     eus = red_hat(cpes=("cpe:/a:redhat:rhel_eus:8.4::appstream", "cpe:/a:redhat:enterprise_linux:8"))
     other = red_hat(cpes=("cpe:/a:redhat:jboss:7",))
-    for data in (eus, other):
+    both = red_hat(cpes=("cpe:/a:redhat:enterprise_linux:8", "cpe:/a:redhat:enterprise_linux:9"))
+    for data in (eus, other, both):
         with pytest.raises(BadFeed, match="nothing of a release"):
             read("oval-redhat", data)
 
