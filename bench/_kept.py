@@ -173,7 +173,13 @@ class Bench:
         begun = time.process_time()
         await server.vulnerabilities(system_principal(TENANT, "bench"), "", limit=50)
         page = time.process_time() - begun
-        return spent | {"count": (ended - at[1]) / counted, "moved": counted, "page": page}
+        server._exposed.clear()
+        server._ranks.clear()
+        server._marks.clear()
+        begun = time.process_time()
+        await server.vulnerabilities(system_principal(TENANT, "bench"), "", limit=50)
+        whole = time.process_time() - begun
+        return spent | {"count": (ended - at[1]) / counted, "moved": counted, "page": page, "whole": whole}
 
 
 async def measured(endpoints: int) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What vendors' documents cost: CPU-seconds to read one of each shape, grown to the size of large ones, in one run.
 
-The unit is parsing the JSON of the same bytes and doing nothing with it, so a figure says what strictness and rows cost
-above that. Documents are built in the published shapes (tests/support_vendors.py), with as many products as a kernel's
-has; nothing of them is of a real package. Changelogs are those of this machine, if it has some. `--json FILE`.
+The unit is parsing the JSON (of OVAL, the XML) of the same bytes and doing nothing with it, so a figure says what
+strictness and rows cost above that. Documents are built in the published shapes (tests/support_vendors.py and
+support_oval.py), with as many products as a kernel's has; nothing of them is of a real package. Changelogs are those of
+this machine, if it has some. `--json FILE`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import argparse
 import gzip
 import json
 import sys
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
+from tests import support_oval as oval
 from tests.support_vendors import fix, month, product, vex, within
 
 from bench._proc import report
@@ -24,6 +28,7 @@ from brakeline.advisories.osv.feeds import read
 
 PACKAGES, ARCHITECTURES = 2_000, ("src", "x86_64", "aarch64", "s390x", "ppc64le")
 CVES = 120  # of a large month
+ADVISORIES = 2_000
 PRODUCTS = 60
 
 
@@ -58,6 +63,29 @@ def patch_day() -> bytes:
     return json.dumps(said).encode()
 
 
+def definitions() -> bytes:
+    """A file of OVAL with 2,000 advisories of 15 packages each, every one asked for its version and its signature."""
+    said, tests = [], []
+    for number in range(ADVISORIES):
+        names = [f"{number}{letter}" for letter in "abcdefghijklmno"]
+        asked = [oval.all_of(oval.criterion(n), oval.criterion("1s")) for n in names]
+        tree = oval.any_of(oval.NO_RELEASE, oval.all_of(oval.RELEASE, oval.any_of(*asked)))
+        said.append(oval.red_hat_definition(tree, f"2024{number:04}"))
+        tests += [oval.rpm(n, f"package-{n}", f"0:1.{number}-1.el8") for n in names]
+    return oval.red_hat(None, *tests, definitions="".join(said))
+
+
+def expat_s(data: bytes) -> float:
+    """CPU-seconds of the XML parser alone, doing nothing with what it says."""
+
+    def parsed() -> None:
+        parser = expat.ParserCreate("UTF-8", " ")
+        parser.StartElementHandler = parser.EndElementHandler = lambda *_: None
+        parser.Parse(data, True)
+
+    return cpu_s(parsed)
+
+
 def changelogs() -> list[bytes]:
     """Of this machine's packages."""
     return [gzip.decompress(path.read_bytes()) for path in Path("/usr/share/doc").glob("*/changelog.Debian.gz")]
@@ -83,6 +111,17 @@ def main() -> int:
         table.append(
             (f"{feed}: {len(data) / 1e6:.1f} MB, {count:,} rows, CPU-s", spent, f"{spent / unit_s:.1f} x its JSON")
         )
+    data = definitions()
+    spent, unit_s = cpu_s(lambda: read("oval-redhat", data)), expat_s(data)
+    count = len(read("oval-redhat", data).spans)
+    table.append(
+        (f"oval-redhat: {len(data) / 1e6:.1f} MB, {count:,} rows, CPU-s", spent, f"{spent / unit_s:.1f} x expat")
+    )
+    tracemalloc.start()
+    read("oval-redhat", data)
+    height = tracemalloc.get_traced_memory()[1]
+    table.append(("and its height of memory, MB", height / 1e6, f"{height / len(data):.1f} x its bytes, beside them"))
+    tracemalloc.stop()
     files = changelogs()
     if files:
         size = sum(map(len, files)) / 1e6

@@ -17,6 +17,7 @@ import atheris
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 with atheris.instrument_imports(include=["brakeline"]):
+    from tests.support_oval import cvrf, red_hat, ubuntu
     from tests.support_vendors import ends, month, release, vex
 
     from brakeline.advisories.arrivals import Arrival, content
@@ -25,7 +26,7 @@ with atheris.instrument_imports(include=["brakeline"]):
 FEEDS = (
     "csaf-redhat", "csaf-suse", "csaf-opensuse", "csaf-microsoft", "msrc", "ubuntu-usn", "arch-security", "debian-dsa",
     "debian-dla", "apple-macos", "changelogs-debian-12", "end-of-life", "osv-pypi", "osv-almalinux", "rustsec",
-    "debian-tracker", "alpine-v3.20-main", "epss", "cisa-kev", "cvss",
+    "debian-tracker", "alpine-v3.20-main", "epss", "cisa-kev", "cvss", "oval-redhat", "oval-ubuntu",
 )  # fmt: skip
 
 
@@ -34,6 +35,8 @@ def samples() -> dict[str, list[bytes]]:
     found = {"csaf-redhat": [vex()], "msrc": [month()], "end-of-life": [ends("debian", release("12", "2026-06-10"))]}
     files = {feed: [json.dumps(each).encode() for each in said] for feed, said in found.items()}
     files["csaf-suse"] = [path.read_bytes() for path in (ROOT / "tests/data/vendors").glob("suse*.json")]
+    files["oval-redhat"], files["oval-ubuntu"] = [red_hat()], [ubuntu(("vim", "1", ""))]
+    files["msrc"].append(cvrf())
     files["debian-dsa"] = [b"[21 Nov 2025] DSA-6061-1 x - y\n\t{CVE-2025-1}\n\t[bookworm] - x 1\n"]
     return files
 

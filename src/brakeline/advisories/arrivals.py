@@ -63,6 +63,7 @@ class Content:
     day: str  # of the newest entry
     rows: list[Any]
     elsewhere: int = 0  # what it says of other ecosystems and releases, which was left out
+    because: tuple[str, ...] = ()  # and why, where there are several reasons
 
 
 def kind_of(feed: str) -> str:
@@ -87,7 +88,7 @@ def content(arrival: Arrival, packed: bytes) -> Content:
     """The content of these bytes. Raises `BadFeed`. Takes a second for the largest: call it in a thread."""
     if arrival.kind == osv.KIND:
         read = osv.read(arrival.feed, packed, arrival.version)
-        return Content(read.issued[:10], read.issued, read.issued[:10], read.spans, read.elsewhere)
+        return Content(read.issued[:10], read.issued, read.issued[:10], read.spans, read.elsewhere, read.because)
     data = importers.unpacked(packed, arrival.file)
     if arrival.kind == support.KIND:
         ends = support.read(data, arrival.file)
@@ -150,5 +151,7 @@ def limits_of(arrival: Arrival, new: Content) -> str:
     """What this content cannot know, in one sentence."""
     if arrival.kind == osv.KIND:
         said = osv.limits_of(arrival.feed, new.issued[:10])
+        if new.because:
+            return f"{said} Left out of this file: {new.elsewhere:,} statements ({'; '.join(new.because)})."
         return f"{said} Left out of this file: {new.elsewhere:,} statements on others." if new.elsewhere else said
     return arrival.limits or LIMITS.get(arrival.kind, "").format(day=new.issued[:10] or new.day)

@@ -68,6 +68,7 @@ TABLE: Final = (
 _BY_NAME: Final = {row.name: row for row in TABLE}
 _NAMES: Final = {name: row.name for row in TABLE for name in (row.name, *row.also)}
 _MEMBERS: Final = {"opensuse": ("opensuse-leap", "opensuse-tumbleweed"), "suse": ("sles",)}  # of a feed's one name
+_NAMED_BOTH_WAYS: Final = frozenset(("rhel", "sles", "opensuse-leap", "opensuse-tumbleweed"))
 _BINARY_NAMED: Final = frozenset(("almalinux", "sles", "opensuse-leap", "opensuse-tumbleweed"))
 # Forms as text: most runs never ask.
 _NUMBER: Final = r"[0-9]+"
@@ -129,6 +130,12 @@ def belongs(ecosystem: str, base: str) -> bool:
 def names_binaries(ecosystem: str) -> bool:
     """Whether the advisories of `ecosystem[:release]` name binary packages and their versions, not their sources."""
     return base_of(ecosystem) in _BINARY_NAMED
+
+
+def names_both(ecosystem: str) -> bool:
+    """Whether they name sources in one place and binary packages in another: SUSE's fixes are of packages and its open
+    flaws of sources, Red Hat's documents name sources and its OVAL packages."""
+    return base_of(ecosystem) in _NAMED_BOTH_WAYS
 
 
 def shown(ecosystem: str) -> str:

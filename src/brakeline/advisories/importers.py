@@ -22,10 +22,14 @@ FEED_BYTES_MAX = 512 * 1024 * 1024  # decompressed; today's largest public feed,
 ROWS_MAX = 2_000_000
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 GZIP_MAGIC = b"\x1f\x8b"
+BZIP2_MAGIC = b"BZh"
+XZ_MAGIC = b"\xfd7zXZ\x00"
+XZ_MEMORY_MAX = 128 * 1024 * 1024  # what the largest preset asks of whoever unpacks is half of it
 CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{1,19}")
 DAY = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
 ISSUED = re.compile(r"([12][0-9]{3}-[01][0-9]-[0-3][0-9])T([0-2][0-9]:[0-5][0-9]:[0-5][0-9])[0-9.]*(Z|\+00:?00|)")
-_CHUNK = 1 << 20
+_CHUNK, _PIECE = 1 << 20, 1 << 16
+_PADDING = re.compile(rb"\0*")  # of xz, between members and behind the last
 _STATES = frozenset(state.value for state in AdvisoryState)
 
 
@@ -43,9 +47,9 @@ class BadFeed(Invalid):
 
 
 def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
-    """`data`, decompressed if it is zstandard or gzip; never more than `limit` bytes of memory are filled."""
-    if data.startswith(GZIP_MAGIC):
-        return _gunzipped(data, name, limit)
+    """`data`, decompressed if it is zstandard, gzip, bzip2 or xz; never more than `limit` bytes are filled."""
+    if data.startswith((GZIP_MAGIC, BZIP2_MAGIC, XZ_MAGIC)):
+        return _unfolded(data, name, limit)
     if not data.startswith(ZSTD_MAGIC):
         if len(data) > limit:
             raise BadFeed(f"more than {limit} bytes", file=name)
@@ -64,20 +68,31 @@ def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
     return b"".join(out)
 
 
-def _gunzipped(data: bytes, name: str, limit: int) -> bytes:
+def _unfolded(data: bytes, name: str, limit: int) -> bytes:
+    """The same of gzip, bzip2 and xz, whose files may have several members. Read in pieces: what a member leaves of its
+    piece is copied, and a file of a million empty members would be copied a million times."""
+    import bz2
+    import lzma
     import zlib
 
-    out, rest = bytearray(), data
+    out, at = bytearray(), 0
     try:
-        while rest:  # a file may have several members
-            machine = zlib.decompressobj(wbits=31)
-            out += machine.decompress(rest, limit + 1 - len(out))
-            if len(out) > limit:
-                raise BadFeed(f"more than {limit} bytes when unpacked", file=name)
+        while at < len(data):
+            machine: Any = (
+                zlib.decompressobj(wbits=31) if data.startswith(GZIP_MAGIC)
+                else bz2.BZ2Decompressor() if data.startswith(BZIP2_MAGIC)
+                else lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_MAX)
+            )  # fmt: skip
+            while at < len(data) and not machine.eof:
+                piece = data[at : at + _PIECE]
+                out += machine.decompress(piece, limit + 1 - len(out))
+                at += len(piece)
+                if len(out) > limit:
+                    raise BadFeed(f"more than {limit} bytes when unpacked", file=name)
             if not machine.eof:
                 raise BadFeed("the compressed file ends too soon", file=name)
-            rest = machine.unused_data
-    except zlib.error as e:
+            at = _PADDING.match(data, at - len(machine.unused_data)).end()  # type: ignore[union-attr]
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as e:
         raise BadFeed("the compressed file is damaged", file=name, error=str(e)[:80]) from None
     return bytes(out)
 

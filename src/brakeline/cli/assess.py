@@ -24,7 +24,7 @@ from brakeline.core.errors import Fault
 from brakeline.exposure.files import inventory
 from brakeline.exposure.match import Book, assess
 from brakeline.exposure.model import Assessment, Finding, Installed, Unit
-from brakeline.exposure.units import ecosystem_of, unit_of
+from brakeline.exposure.units import also_as, ecosystem_of, unit_of
 
 if TYPE_CHECKING:
     from brakeline.advisories.osv.model import Span
@@ -196,8 +196,10 @@ def _oldest(items: Iterable[Installed], release: str) -> dict[str, Any]:
     own, key = canonical(release), key_of(release)
     sorts = key is not None and order_of(release) not in UNSORTED
     for item in items:
-        unit = unit_of(item, release)
-        if isinstance(unit, Unit):
+        first = unit_of(item, release)
+        for unit in (first, also_as(item, first)) if isinstance(first, Unit) else ():
+            if unit is None:
+                continue
             try:
                 made = key(unit.version) if key is not None and sorts and unit.ecosystem == own else None
             except BadVersion:

@@ -27,7 +27,7 @@ UPLOAD_S = 180.0
 def export(
     endpoint: Annotated[str, typer.Argument(help="Id of an endpoint; without it, the group that --query names.")] = "",
     query: Annotated[str, typer.Option(help="Filter of a group: os:debian tag:web.")] = "",
-    form: Annotated[str, typer.Option("--format", help="cyclonedx (1.6) or spdx (2.3), both JSON.")] = "cyclonedx",
+    form: Annotated[str, typer.Option("--format", help="cyclonedx (1.6), spdx (2.3) or spdx3 (3.0.1).")] = "cyclonedx",
     with_vex: Annotated[bool, typer.Option("--vex", help="With what stands open (an endpoint, CycloneDX).")] = False,
     out: Out = None,
     as_json: Json = False,

@@ -26,7 +26,9 @@ Held = tuple[Advisory, Any, BitMap]  # a row, the key of its fix where that is k
 
 
 @dataclass(slots=True)
-class _Entry:
+class Entry:
+    """One CVE while its rows are put together."""
+
     sources: set[str] = field(default_factory=set)
     fixed: dict[str, str] = field(default_factory=dict)
     dated: dict[str, str] = field(default_factory=dict)
@@ -37,21 +39,26 @@ class _Entry:
 
 def exposed(index: TenantIndex, book: Book, sources: frozenset[str] | None = None) -> dict[str, Exposed]:
     """Every CVE that stands open anywhere, by id; with `sources`, only through these source packages."""
-    entries: dict[str, _Entry] = {}
+    entries: dict[str, Entry] = {}
     for name in index.orders:
         if sources is None or name[1] in sources:
             splitting = Splitting(index, name)
             for row, key, held in open_in(index, book, name):
-                _add(entries.setdefault(row.cve, _Entry()), row, key, held, splitting)
-    roll = index.roll
-    return {
-        cve: Exposed(cve, cve in book.kev, e.sources, e.fixed, e.dated, Standing(roll, e.where),
-                     Members(roll, e.carriers or BitMap()), e.ecosystems)
-        for cve, e in entries.items()
-    }  # fmt: skip
+                add(entries.setdefault(row.cve, Entry()), row, key, held, splitting)
+    return {cve: exposed_of(index, book, cve, entry) for cve, entry in entries.items()}
 
 
-def _add(entry: _Entry, row: Advisory, key: Any, held: BitMap, splitting: Splitting) -> None:
+def exposed_of(index: TenantIndex, book: Book, cve: str, entry: Entry) -> Exposed:
+    """One CVE whose rows are all there."""
+    roll, e = index.roll, entry
+    return Exposed(
+        cve, cve in book.kev, e.sources, e.fixed, e.dated, Standing(roll, e.where),
+        Members(roll, e.carriers or BitMap()), e.ecosystems,
+    )  # fmt: skip
+
+
+def add(entry: Entry, row: Advisory, key: Any, held: BitMap, splitting: Splitting) -> None:
+    """One row that stands open, and who has it."""
     entry.sources.add(row.source)
     entry.ecosystems.add(row.ecosystem)
     entry.fixed[row.source] = row.fixed

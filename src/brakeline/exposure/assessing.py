@@ -17,12 +17,13 @@ from brakeline.exposure import rules, store, store_index, telling, timing
 from brakeline.exposure.index import Counts, EndpointView, Exposed, TenantIndex, counts_of, view_of
 from brakeline.exposure.marks import Mark
 from brakeline.exposure.match import Book
+from brakeline.exposure.memo import Memo
 from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.exposure.opening import Kept, opened
 from brakeline.exposure.ranks import Rank
 from brakeline.exposure.snapshot_files import SnapshotFiles
 from brakeline.exposure.times import Key, Spread
-from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary
+from brakeline.fleet.model import EndpointDetail
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
@@ -52,7 +53,7 @@ class Assessing:
         self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
         self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
-        self._exposed: dict[str, tuple[int, str, dict[str, Exposed]]] = {}
+        self._exposed: dict[str, tuple[TenantIndex, int, str, Memo, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:
         """The advisories in use; read again when a feed has brought others."""
@@ -131,16 +132,6 @@ class Assessing:
         for view, kev_before, counts, gone in done:
             await telling.tell(conn, tenant_id, view.endpoint_id, kev_before, counts, gone, now_ms)
         return moved
-
-    async def _endpoints(self, tenant_id: str) -> list[EndpointSummary]:
-        me, after = system_principal(tenant_id, "exposure"), None
-        found: list[EndpointSummary] = []
-        while True:
-            page = await self._fleet.list_endpoints(me, after=after, limit=PAGE_MAX)
-            found += page.items
-            after = page.next
-            if after is None:
-                return [e for e in found if e.state is not EndpointState.RETIRED]
 
     async def _view(self, tenant_id: str, endpoint_id: str) -> EndpointView:
         detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)

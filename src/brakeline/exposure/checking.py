@@ -204,6 +204,7 @@ def _sweep(index: TenantIndex) -> int:
             if not held.issubset(index.present):
                 gone += 1
                 postings.maps[one] = held & index.present
+                postings.moved.add(one)
     return gone
 
 

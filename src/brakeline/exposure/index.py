@@ -17,11 +17,12 @@ from typing import Any
 from pyroaring import BitMap
 
 from brakeline.advisories.ecosystems import UNSORTED, key_of, order_of
-from brakeline.exposure.match import Book, judge
+from brakeline.exposure.match import Book, judge, looked_at
 from brakeline.exposure.model import FindingState, Installed, NotAssessed, Role, Unit
-from brakeline.exposure.offers import Offered, Offers, is_reached, offers, reachable, state_of
+from brakeline.exposure.offers import Offered, Offers, offers, state_of
 from brakeline.exposure.postings import EMPTY, Postings
 from brakeline.exposure.standing import Exposed, Members, Roll
+from brakeline.protocol.managers import is_found
 from brakeline.protocol.messages import PendingUpdate
 
 Key = tuple[Unit, Role]
@@ -37,7 +38,7 @@ class EndpointView:
     keys: frozenset[Key]
     offered: Offers
     packages: int
-    not_assessed: tuple[NotAssessed, ...]  # as `view_of` makes it: each package; as the index gives it: each once
+    not_assessed: tuple[NotAssessed, ...]  # each once, with how often it lies there
     lists_known: bool
     inventory_ms: int
     missing: int  # packages that were not assessed
@@ -67,11 +68,11 @@ def view_of(
     """An endpoint's inventory, judged."""
     items = list(items)
     judged, missing = judge(items, book, ecosystem, kernel)
-    ours = reachable(items)
-    keys = ((unit if is_reached(item, ours) else unit._replace(found=True), role) for item, unit, role in judged)
+    keys = ((unit._replace(found=True) if is_found(item.architecture) else unit, role) for item, unit, role in judged)
+    gaps = tuple(gap._replace(times=times) for gap, times in sorted(Counter(missing).items()))
     return EndpointView(
         endpoint_id, frozenset(keys), offers(judged, pending),
-        len(judged) + len(missing), missing, lists_known, inventory_ms, len(missing),
+        looked_at(judged) + len(missing), gaps, lists_known, inventory_ms, len(missing),
     )  # fmt: skip
 
 
@@ -145,10 +146,10 @@ class TenantIndex:
         return sum(self.figures[number][1] for number in self.present)
 
     def gap_codes(self) -> dict[str, int]:
-        """The same by why; a package that lies on an endpoint several times in one version counts once here."""
+        """The same by why."""
         found = Counter[str]()
         for gap, held in self.gaps.held():
-            found[gap.code] += len(held)
+            found[gap.code] += len(held) * gap.times
         return dict(sorted(found.items()))
 
     def inventory_ms(self, endpoint_id: str) -> int | None:
@@ -163,6 +164,8 @@ class TenantIndex:
         changed = self.keys.put(number, view.keys) | self.offers.put(number, view.offered.items())
         changed |= self.gaps.put(number, view.not_assessed) | (number not in self.present) | (known != view.lists_known)
         self.present.add(number)
+        if known != view.lists_known:
+            self.keys.moved.update(self.keys.ids_of_row(number))
         (self.lists_known.add if view.lists_known else self.lists_known.discard)(number)
         figures = (view.packages, view.missing, view.inventory_ms)
         if number == len(self.figures):
@@ -183,6 +186,17 @@ class TenantIndex:
         self.present.discard(number)
         self.lists_known.discard(number)
         self.version += 1
+
+    def touched(self) -> frozenset[Name]:
+        """Names of which somebody has another version, or is offered another, than when this was asked last."""
+        found = set[Name]()
+        for one in self.keys.moved:
+            unit, role = self.keys.values[one]
+            found.add((unit.ecosystem, unit.source, role, unit.found))
+        for one in self.offers.moved:
+            found.add((*self.offers.values[one][0], False))
+        self.keys.moved, self.offers.moved, self.gaps.moved = set(), set(), set()
+        return frozenset(found)
 
     def fill(self, endpoint_ids: Iterable[str], figures: Iterable[tuple[int, int, int]], known: BitMap) -> None:
         """Take all endpoints at once, by number; the postings were filled with their rows before."""

@@ -21,7 +21,8 @@ from brakeline.exposure import kernels
 from brakeline.exposure.authority import settled
 from brakeline.exposure.model import UNREADABLE, Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import is_modular, speaks_of
-from brakeline.exposure.units import ecosystem_of, is_installed, role_of, unit_of
+from brakeline.exposure.units import also_as, ecosystem_of, is_installed, role_of, unit_of
+from brakeline.protocol.managers import is_found
 
 if TYPE_CHECKING:
     from brakeline.advisories.osv.model import Span
@@ -258,7 +259,23 @@ def judge(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str = 
             missing.append(unit)
         else:
             judged.append((item, unit, role_of(item, unit, kernel)))
+            other = also_as(item, unit)
+            if other is not None and _can_be_ordered(other):
+                judged.append((item, other, role_of(item, other, kernel)))
     return judged, (*missing, gap) if gap else tuple(missing)
+
+
+def looked_at(judged: Iterable[tuple[Installed, Unit, Role]]) -> int:
+    """How many packages were judged; one may be judged under two names."""
+    return len({id(item) for item, _, _ in judged})
+
+
+def _can_be_ordered(unit: Unit) -> bool:
+    try:
+        (key_of(unit.ecosystem) or str)(unit.version)
+    except BadVersion:
+        return False
+    return True
 
 
 def _unit(item: Installed, book: Book, ecosystem: str) -> Unit | NotAssessed:
@@ -282,15 +299,25 @@ def assess(items: Iterable[Installed], book: Book, ecosystem: str, kernel: str =
     judged, missing = judge(items, book, ecosystem, kernel)
     judged.sort(key=lambda entry: entry[0].package)
     kev, findings = book.kev, []
+    said, before = set[str](), None  # of one package that is judged under two names, each CVE once
     for item, unit, role in judged:
+        said = said if item is before else set()
+        before = item
         for row in book.open_rows(unit):
+            if row.cve in said:
+                continue
+            said.add(row.cve)
             findings.append(
                 Finding(
                     item.package, unit.source, unit.version, row.cve, row.fixed, row.dist, row.date,
                     unit.version, item.version, role.value, row.cve in kev, unit.ecosystem, row.id,
+                    is_found(item.architecture),
                 )
             )  # fmt: skip
-    return Assessment(tuple(findings), missing, len(judged) + len(missing), tuple(_dismissed(judged, book)))
+    packages = looked_at(judged)
+    if packages < len(judged):
+        findings.sort(key=lambda f: (f.package, f.cve))
+    return Assessment(tuple(findings), missing, packages + len(missing), tuple(_dismissed(judged, book)))
 
 
 def _dismissed(judged: list[tuple[Installed, Unit, Role]], book: Book) -> Iterable[Dismissed]:

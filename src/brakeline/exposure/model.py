@@ -69,6 +69,7 @@ class NotAssessed(NamedTuple):
     code: str  # third_party | other_lineage | other_manager | owned | no_data | no_order | bad_version
     # | unmapped_source | running_kernel_unknown | no_provider | release_ended (then `package` is the whole system)
     reason: str
+    times: int = 1  # how often it lies there in this version: several copies of one file found on the disk
 
 
 class Finding(NamedTuple):
@@ -87,6 +88,7 @@ class Finding(NamedTuple):
     kev: bool = False
     ecosystem: str = DEBIAN_12  # whose order `installed` and `fixed` are to be compared in
     advisory: str = ""  # the vendor's own advisory, where it has one: "ALSA-2024:1234", "GHSA-…"
+    found: bool = False  # only on the disk or in an image, where no update of the endpoint's managers reaches it
 
 
 class Dismissed(NamedTuple):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from brakeline.advisories.ecosystems import SYSTEMS, key_of, names_binaries, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, key_of, names_binaries, names_both, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory
 from brakeline.core.debversion import BadVersion
 from brakeline.exposure import kernels
@@ -54,22 +54,15 @@ def candidate_key(item: Installed, candidate: str, ecosystem: str = DEBIAN_12, *
         return NEWEST
 
 
-def offer_of(item: Installed, candidate: str, ecosystem: str, state: FindingState, note: str) -> Offered:
-    """`candidate` of `item` as an offer."""
+def offer_of(item: Installed, candidate: str, unit: Unit, state: FindingState, note: str) -> Offered:
+    """`candidate` of `item`, which is judged as `unit`, as an offer."""
+    ecosystem = unit.ecosystem
     binary = names_binaries(ecosystem)
+    if names_both(ecosystem):
+        binary = unit.source == item.package and (binary or item.package != item.source)
     key = candidate_key(item, candidate, ecosystem, binary=binary)
     version = "" if key is NEWEST else candidate if binary else candidate_source(item, candidate) or ""
     return Offered(key, state, note, version)
-
-
-def reachable(items: Iterable[Installed]) -> frozenset[tuple[str, str]]:
-    """(package, version) that an update can reach: what was found on the disk or in an image, nobody here updates."""
-    return frozenset((item.package, item.version) for item in items if not is_found(item.architecture))
-
-
-def is_reached(item: Installed, ours: frozenset[tuple[str, str]]) -> bool:
-    """Whether `item` is among them, or the same package in the same version is; `ours`: as `reachable` gives it."""
-    return (item.package, item.version) in ours
 
 
 Offers = dict[tuple[str, str, Role], Offered]  # by ecosystem, source and role
@@ -91,7 +84,7 @@ def offers(judged: Iterable[tuple[Installed, Unit, Role]], pending: Iterable[Pen
         update = updates.get((item.package, item.architecture))
         if update is not None:
             state = FindingState.FIXABLE if update.state in _INSTALLABLE else FindingState.BLOCKED
-            offered = offer_of(item, update.candidate, unit.ecosystem, state, update.reason)
+            offered = offer_of(item, update.candidate, unit, state, update.reason)
         elif image and role is Role.CARRIER and kernels.is_image(item.package, order):
             key = (key_of(unit.ecosystem) or str)(unit.version)
             offered = Offered(key, FindingState.REBOOT, f"{item.package} is installed, not running", unit.version)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from brakeline.exposure import store_index
+from brakeline.exposure import store_index, store_values
 from brakeline.exposure.index import TenantIndex
 from brakeline.exposure.packed import Damaged
 from brakeline.exposure.packing import Codes, index_of
@@ -53,6 +53,7 @@ async def opened(db: Database, tenant_id: str, rules: str, files: SnapshotFiles 
             await asyncio.to_thread(files.drop, tenant_id)
     codes, fresh, wanted = Codes(), set[str](), None
     async with db.tenant(tenant_id) as conn:  # only read: what is worked out meanwhile would hold the transaction open
+        codes.times = await store_values.share(conn)
         values = await store_index.values(conn)
         if snapshot is not None:
             stamps = await store_index.stamps(conn)

@@ -37,7 +37,7 @@ def text_of(kind: str, value: Any) -> str:
         (ecosystem, source, role), offered = value
         parts = [ecosystem, source, role.value, offered.version, offered.state.value, offered.note]
     else:
-        parts = list(value)
+        parts = [*value[:4], str(value.times)]
     return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -65,7 +65,10 @@ def offer_of(text: str) -> Offer:
 
 def gap_of(text: str) -> NotAssessed:
     """What was not assessed, and why. Raises `Damaged`."""
-    return NotAssessed(*_parts(text, 4))
+    package, version, code, reason, times = _parts(text, 5)
+    if not times.isascii() or not times.isdigit() or not 0 < len(times) < 10:
+        raise Damaged("a gap cannot be read", text=text[:80])
+    return NotAssessed(package, version, code, reason, int(times))
 
 
 READERS: Final = {UNIT: unit_of, OFFER: offer_of, GAP: gap_of}

@@ -7,21 +7,28 @@ processes and a restart speak of the same; a row that names an id which is not t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from brakeline.core.debversion import BadVersion
-from brakeline.exposure import store_index
+from brakeline.exposure import store_index, store_values
 from brakeline.exposure.index import EndpointView, TenantIndex
 from brakeline.exposure.packed import GAP, KINDS, OFFER, READERS, UNIT, Damaged, text_of
 from brakeline.exposure.postings import Postings, joined_of
 from brakeline.exposure.store_index import Found, Row, Value
 from brakeline.platform.database import Connection
 
-Fresh = dict[str, dict[Any, int]]  # by kind: value -> id
+
+class Fresh(NamedTuple):
+    """Values that got ids in one transaction, by kind; `times`: how often values had been taken away by then."""
+
+    ids: dict[str, dict[Any, int]]
+    times: int
+
+
 FIELDS = {UNIT: "units", OFFER: "offers", GAP: "gaps"}
 
 
@@ -30,32 +37,37 @@ class Codes:
 
     def __init__(self) -> None:
         self._known: dict[str, dict[Any, int]] = {kind: {} for kind in KINDS}
+        self.times = 0  # how often values had been taken away when these were known
 
     async def pack(
         self, conn: Connection, tenant_id: str, views: Sequence[EndpointView], rules: str
     ) -> tuple[list[Row], Fresh]:
         """Rows of these endpoints, and the values that got ids in this transaction: `learn` them after its commit."""
+        times = await store_values.share(conn)
+        if times != self.times:  # some of these are gone
+            self._known, self.times = {kind: {} for kind in KINDS}, times
         said = [_values(view) for view in views]
         wanted: dict[Value, Any] = {}
         for values in said:
             for kind, some in values.items():
                 known = self._known[kind]
                 wanted.update(((kind, text_of(kind, value)), value) for value in some if value not in known)
-        fresh: Fresh = {kind: {} for kind in KINDS}
+        fresh = Fresh({kind: {} for kind in KINDS}, times)
         if wanted:
             for value, one in (await store_index.ids_of(conn, tenant_id, sorted(wanted))).items():
-                fresh[value[0]][wanted[value]] = one
+                fresh.ids[value[0]][wanted[value]] = one
         return [self._row(view, values, rules, fresh) for view, values in zip(views, said, strict=True)], fresh
 
     def learn(self, fresh: Fresh) -> None:
         """What `pack` gave ids to is committed."""
-        for kind, some in fresh.items():
-            self._known[kind].update(some)
+        if fresh.times == self.times:
+            for kind, some in fresh.ids.items():
+                self._known[kind].update(some)
 
     def _row(self, view: EndpointView, values: dict[str, list[Any]], rules: str, fresh: Fresh) -> Row:
         packed = {}
         for kind, some in values.items():
-            known, new = self._known[kind], fresh[kind]
+            known, new = self._known[kind], fresh.ids[kind]
             ids = sorted({new[value] if value in new else known[value] for value in some})
             packed[FIELDS[kind]] = np.array(ids, "<u4").tobytes()
         return Row(view.endpoint_id, view.inventory_ms, rules, view.packages, view.missing, view.lists_known, **packed)

@@ -25,7 +25,7 @@ EMPTY = np.empty(0, np.uint32).tobytes()
 class Postings(Generic[T]):
     """See the module. Rows are sorted ids, packed in four bytes each."""
 
-    __slots__ = ("_ids", "_owned", "maps", "rows", "values")
+    __slots__ = ("_ids", "_owned", "maps", "moved", "rows", "values")
 
     def __init__(self) -> None:
         self.values: list[T] = []
@@ -33,6 +33,7 @@ class Postings(Generic[T]):
         self.rows: list[bytes] = []  # by number of the endpoint
         self._ids: dict[T, int] = {}
         self._owned: set[int] = set()  # ids whose bitmap nobody else has seen
+        self.moved: set[int] = set()  # ids whose bitmap changed since somebody took this
 
     def id_of(self, value: T) -> int:
         """The id of a value; a new one where it has none."""
@@ -81,6 +82,7 @@ class Postings(Generic[T]):
         self._own(come).add(number)
 
     def _own(self, one: int) -> BitMap:
+        self.moved.add(one)
         if one not in self._owned:
             self.maps[one] = self.maps[one].copy()
             self._owned.add(one)
@@ -90,6 +92,10 @@ class Postings(Generic[T]):
         """The values of one endpoint."""
         values = self.values
         return (values[one] for one in unpacked(self.rows[number]).tolist()) if number < len(self.rows) else iter(())
+
+    def ids_of_row(self, number: int) -> list[int]:
+        """Ids of the values of one endpoint."""
+        return unpacked(self.rows[number]).tolist() if number < len(self.rows) else []
 
     def view(self) -> tuple[BitMap, ...]:
         """All bitmaps as they are now, by id; they do not change any more."""
@@ -110,6 +116,7 @@ class Postings(Generic[T]):
         self.values, self.maps, self.rows = list(values), maps, rows
         self._ids = {value: one for one, value in enumerate(self.values)}
         self._owned = set(range(len(maps)))
+        self.moved = set(self._owned)
 
     def load_rows(self, values: Sequence[T], rows: list[bytes]) -> None:
         """The same from rows alone: the bitmaps are made of them."""
@@ -146,6 +153,7 @@ class Postings(Generic[T]):
         numbers = np.repeat(np.arange(len(self.rows), dtype=np.uint32), lengths)
         self.maps[one] = BitMap(numbers[flat == one])
         self._owned.add(one)
+        self.moved.add(one)
 
 
 def unpacked(row: bytes) -> Ids:

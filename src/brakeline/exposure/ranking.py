@@ -37,6 +37,7 @@ class Ranking(Checking):
         if remembered is None or remembered[0] != key:
             async with self._db.tenant(tenant_id) as conn:
                 oldest = await store.oldest(conn)
-            ranks = await asyncio.to_thread(ranked, list(entries.values()), now, internet, oldest)  # 15,000: 0.2 s
+            before = remembered[1] if remembered is not None else {}
+            ranks = await asyncio.to_thread(ranked, list(entries.values()), now, internet, oldest, before)
             remembered = self._ranks[tenant_id] = (key, ranks)
         return known, entries, remembered[1]

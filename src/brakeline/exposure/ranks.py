@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple
 
 from brakeline.advisories.model import Epss, KnownExploited, Severity
@@ -36,9 +37,11 @@ class Known(NamedTuple):
 
 
 def ranked(
-    entries: Iterable[Exposed], known: Known, internet: AbstractSet[str], oldest: Mapping[str, int]
-) -> dict[str, Rank]:
-    """CVE -> its rank. `internet`: endpoints that are tagged so; `oldest`: source -> since when it stands open."""
+    entries: Iterable[Exposed], known: Known, internet: AbstractSet[str], oldest: Mapping[str, int],
+    before: Mapping[str, Rank] = MappingProxyType({}),
+) -> dict[str, Rank]:  # fmt: skip
+    """CVE -> its rank. `internet`: endpoints that are tagged so; `oldest`: source -> since when it stands open;
+    `before`: ranks whose words are kept where the facts are the same."""
     found = {}
     for entry in entries:
         facts = Facts(
@@ -46,8 +49,12 @@ def ranked(
             entry.among(internet) > 0, bool(entry.endpoints) or not entry.carriers,
             _longest(entry, oldest, known.now_ms), known.today,
         )  # fmt: skip
+        was, count = before.get(entry.cve), len(entry.endpoints)
+        if was is not None and was.facts == facts:
+            found[entry.cve] = was if was.key[-1] == -count else was._replace(key=(*was.key[:-1], -count))
+            continue
         priority = prioritise(facts)
-        found[entry.cve] = Rank(priority, facts, sort_key(priority, facts, len(entry.endpoints)))
+        found[entry.cve] = Rank(priority, facts, sort_key(priority, facts, count))
     return found
 
 

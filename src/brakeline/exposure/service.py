@@ -38,7 +38,7 @@ from brakeline.exposure.marking import Marked, Marking
 from brakeline.exposure.marks import UNMARKED, Mark, marked
 from brakeline.exposure.match import OPEN, Book, assess, judge
 from brakeline.exposure.model import FindingState, Role, told
-from brakeline.exposure.offers import offers, reachable, state_of
+from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
 from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.spans import rows_of
@@ -79,12 +79,11 @@ class ExposureService(Marking):
         sources = {(f.ecosystem, f.source) for f in answer.findings}
         said = (r for name in sources for r in self._book.rows_of(*name) if r.state in OPEN)
         rows = {(r.ecosystem, r.source, r.cve, r.fixed): r for r in said}
-        ours = reachable(items)
         now, internet, found = self.known_now(known), INTERNET_TAG in detail.summary.tags, []
         beside = await self._decided(tenant_id, known, [endpoint_id])
         for finding in answer.findings:
             name = (finding.ecosystem, finding.source)
-            offer = offered.get((*name, Role(finding.role))) if (finding.package, finding.version) in ours else None
+            offer = None if finding.found else offered.get((*name, Role(finding.role)))
             state = state_of(rows[*name, finding.cve, finding.fixed], offer, refreshed)
             since = times.get(finding.source)
             note = offer.note if offer and state is offer.state else ""
@@ -111,20 +110,19 @@ class ExposureService(Marking):
         principal.require("exposure.read")
         beside = await self._marked(principal.tenant_id)
         known, entries, ranks = beside.known, beside.entries, beside.ranks
-        endpoints = await self._endpoints(principal.tenant_id)
+        heard = await self._fleet.last_heard(principal.tenant_id)
         index = self._index(principal.tenant_id)
-        known_ids = index.assessed
-        assessed = [e for e in endpoints if e.id in known_ids]
+        assessed, late = heard.keys() & index.assessed, self._clock.now_ms() - SILENT_AFTER_MS
         active = [entry for entry in entries.values() if entry.endpoints]
         states: dict[str, int] = {}
         for entry in active:
             worst = entry.worst().value
             states[worst] = states.get(worst, 0) + 1
         return FleetExposure(
-            endpoints=len(endpoints),
+            endpoints=len(heard),
             assessed=len(assessed),
-            no_data=len(endpoints) - len(assessed),
-            silent=sum(self._unknown_since(e) is not None for e in assessed),
+            no_data=len(heard) - len(assessed),
+            silent=sum(heard[one] < late for one in assessed),
             vulnerable=everywhere(active),
             cves=len(active),
             kev=sum(entry.kev for entry in active),
@@ -239,13 +237,14 @@ class ExposureService(Marking):
         return {cve: count for cve, count in counts.items() if count}, known.limits
 
     async def _affected(self, tenant_id: str, entry: Exposed) -> list[Affected]:
-        endpoints = {e.id: e for e in await self._endpoints(tenant_id)}
+        concerned = sorted(entry.endpoints.keys() | entry.carriers)
+        endpoints = await self._fleet.named(tenant_id, concerned)
         views = self._index(tenant_id).views
         found = []
-        for endpoint_id in sorted(entry.endpoints.keys() | entry.carriers):
-            endpoint = endpoints.get(endpoint_id)
-            if endpoint is None:
+        for endpoint_id in concerned:
+            if endpoint_id not in endpoints:
                 continue
+            hostname, region = endpoints[endpoint_id]
             state = entry.endpoints.get(endpoint_id)
             for unit, role in sorted(views[endpoint_id].keys):
                 if unit.source not in entry.sources or not (role is Role.ACTIVE or state is None):
@@ -254,7 +253,7 @@ class ExposureService(Marking):
                 if row is not None:
                     found.append(
                         Affected(
-                            endpoint_id, endpoint.hostname, endpoint.region, state.value if state else "carrier",
+                            endpoint_id, hostname, region, state.value if state else "carrier",
                             unit.source, unit.version, row.fixed, unit.ecosystem, row.id,
                         )
                     )  # fmt: skip

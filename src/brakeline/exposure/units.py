@@ -9,6 +9,7 @@ Each rule answers a known class of false alarms or misses:
   is shown;
 - binaries of the kernel's source carry its version but do not run it: `kernels`;
 - a language's metadata whose files a system package owns (egg-info inside a deb) is that package, and is judged there;
+- a vendor that names sources in one place and packages in another (SUSE, Red Hat) is asked by both names;
 - packages of a registry are judged by the registry's own advisories, whatever system they lie on.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-from brakeline.advisories.ecosystems import SYSTEMS, canonical, name_of, names_binaries, order_of
+from brakeline.advisories.ecosystems import SYSTEMS, canonical, name_of, names_binaries, names_both, order_of
 from brakeline.exposure import kernels
 from brakeline.exposure.model import Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import stream_of
@@ -88,6 +89,17 @@ def unit_of(item: Installed, ecosystem: str) -> Unit | NotAssessed:
         return Unit(own, item.package, item.version, stream_of(item.module))
     module = stream_of(item.module) if item.module else ""
     return Unit(own, item.source if order in SYSTEMS else name_of(own, item.source), item.source_version, module)
+
+
+def also_as(item: Installed, unit: Unit) -> Unit | None:
+    """The unit that `item` is judged as beside `unit`, where the vendor's advisories name both sources and packages."""
+    if not names_both(unit.ecosystem):
+        return None
+    if names_binaries(unit.ecosystem):
+        other = unit._replace(source=item.source, version=item.source_version)
+    else:
+        other = unit._replace(source=item.package, version=item.version)
+    return other if other.source != unit.source else None
 
 
 def _signed(item: Installed, ecosystem: str) -> Unit | NotAssessed:

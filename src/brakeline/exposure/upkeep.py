@@ -15,8 +15,8 @@ from typing import Final
 from pyroaring import BitMap
 
 from brakeline.advisories.service import Knowledge
-from brakeline.exposure import store_index
-from brakeline.exposure.across import exposed
+from brakeline.core.days import DAY_MS
+from brakeline.exposure import store_index, store_values
 from brakeline.exposure.assessing import (
     PAGE_MAX,
     Assessing,
@@ -27,6 +27,7 @@ from brakeline.exposure.assessing import (
     unprovided,
 )
 from brakeline.exposure.index import Exposed, Key
+from brakeline.exposure.memo import Memo
 from brakeline.exposure.news import Moved, arrivals, moved
 from brakeline.exposure.opening import Kept
 from brakeline.exposure.priority import INTERNET_TAG
@@ -37,6 +38,7 @@ AT_ONCE_MAX: Final = 200  # endpoints that whoever looks waits for when advisori
 COUNTED_AT_ONCE: Final = 50  # endpoints in one transaction: 0.1 s
 SAME_AT_ONCE: Final = 5000
 SNAPSHOT_EVERY_MS: Final = 5 * 60 * 1000
+PRUNE_EVERY_MS: Final = DAY_MS
 
 
 class Upkeep(Assessing):
@@ -59,6 +61,7 @@ class Upkeep(Assessing):
         for tenant_id in tenants:
             done += await self._ensure(tenant_id, whole=True)
             await self._write_down(tenant_id)
+            await self._prune(tenant_id)
         return f"{done} endpoints assessed"
 
     async def _ensure(self, tenant_id: str, *, whole: bool = False) -> int:
@@ -152,6 +155,15 @@ class Upkeep(Assessing):
             await self._bus.publish(f"finding:{tenant_id}", "")
         kept.told = known.fingerprint
 
+    async def _prune(self, tenant_id: str) -> None:
+        """Once a day: values that no endpoint has any more go. The index in memory gives them up at the next start."""
+        async with self._db.tenant(tenant_id) as conn:
+            due = await store_values.is_due(conn, self._clock.now_ms(), PRUNE_EVERY_MS)
+        if due:
+            async with self._db.tenant(tenant_id) as conn:
+                gone = await store_values.prune(conn, tenant_id, self._clock.now_ms())
+            logger.info("exposure-values-pruned", tenant_id=tenant_id, values=gone)
+
     async def _write_down(self, tenant_id: str) -> None:
         """A snapshot, where the index changed since the last and that is long enough ago."""
         kept, now_ms = self._kept[tenant_id], self._clock.now_ms()
@@ -168,13 +180,15 @@ class Upkeep(Assessing):
         kept.snapshot_version, kept.snapshot_ms = version, now_ms
 
     async def _all(self, tenant_id: str) -> tuple[Knowledge, dict[str, Exposed]]:
-        """Every open CVE of a tenant, remembered until inventory or advisories change."""
+        """Every open CVE of a tenant, remembered until inventory or advisories change, and then but for what moved."""
         await self._ensure(tenant_id)
         known, index = await self.knowledge(), self._index(tenant_id)
         remembered = self._exposed.get(tenant_id)
-        if remembered is None or remembered[:2] != (index.version, known.fingerprint):
-            remembered = self._exposed[tenant_id] = (index.version, known.fingerprint, exposed(index, self._book))
-        return known, remembered[2]
+        if remembered is None or remembered[0] is not index or remembered[1:3] != (index.version, known.fingerprint):
+            memo = remembered[3] if remembered is not None and remembered[0] is index else Memo()
+            remembered = (index, index.version, known.fingerprint, memo, memo.entries(index, self._book))
+            self._exposed[tenant_id] = remembered
+        return known, remembered[4]
 
 
 def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -165,6 +166,16 @@ class ListUse(FleetParts):
             now = await horizon(conn)
             whole = not 0 < since <= now  # a number of another database is none
             return await lists.inventoried(conn, None if whole else since), now, whole
+
+    async def last_heard(self, tenant_id: str) -> dict[str, int]:
+        """Every endpoint that is not retired, and since when nothing was heard of it: for other slices."""
+        async with self.db.tenant(tenant_id) as conn:
+            return await lists.last_heard(conn)
+
+    async def named(self, tenant_id: str, endpoint_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Host name and region of those of these endpoints that are not retired: for other slices."""
+        async with self.db.tenant(tenant_id) as conn:
+            return await lists.named(conn, endpoint_ids)
 
     async def set_tags(self, principal: Principal, endpoint_id: str, tags: tuple[str, ...]) -> tuple[str, ...]:
         """Replace the tags of an endpoint; gives them as stored."""

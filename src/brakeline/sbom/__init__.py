@@ -5,5 +5,5 @@ be had as CycloneDX 1.6 or SPDX 2.3, with what is *not* known in it; a bill from
 endpoint and never changed; a VEX statement is taken in by a person, shown with its source, and hides nothing: what it
 speaks of stands beside it and is counted apart. Files are bounded before they are read.
 
-Calls `fleet` and `exposure`. Start at `service`; `purl`, `cyclonedx`, `spdx`, `reading` and `vex` are pure.
+Calls `fleet` and `exposure`. Start at `service`; `purl`, `cyclonedx`, `spdx`, `spdx3`, `reading` and `vex` are pure.
 """

@@ -23,8 +23,11 @@ Who = Annotated[Principal, Depends(current_principal)]
 BODY: Final[dict[str, Any]] = {
     "required": True, "content": {"application/json": {"schema": {"type": "object"}}},
 }  # fmt: skip
-_KIND: Final = {Format.CYCLONEDX: "application/vnd.cyclonedx+json", Format.SPDX: "application/spdx+json"}
-_ENDING: Final = {Format.CYCLONEDX: "cdx.json", Format.SPDX: "spdx.json"}
+_KIND: Final = {
+    Format.CYCLONEDX: "application/vnd.cyclonedx+json", Format.SPDX: "application/spdx+json",
+    Format.SPDX3: "application/ld+json",
+}  # fmt: skip
+_ENDING: Final = {Format.CYCLONEDX: "cdx.json", Format.SPDX: "spdx.json", Format.SPDX3: "spdx3.json"}
 
 
 class BillTooLarge(Fault):
@@ -54,7 +57,7 @@ def _service(request: Request) -> SbomService:
 
 
 Bills = Annotated[SbomService, Depends(_service)]
-FormatOf = Annotated[Format, Query(alias="format", description="cyclonedx (1.6) or spdx (2.3), both JSON")]
+FormatOf = Annotated[Format, Query(alias="format", description="cyclonedx (1.6), spdx (2.3) or spdx3 (3.0.1, JSON-LD)")]
 
 
 @router.get("/endpoints/{endpoint_id}/sbom", response_class=Response)

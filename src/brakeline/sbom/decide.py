@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from brakeline.advisories.vendors.kb import Verdict
+from brakeline.advisories.vendors.msrc import KB
 from brakeline.exposure.answers import EndpointFindings
 from brakeline.exposure.match import Book, assess
 from brakeline.exposure.model import Finding, Installed, NotAssessed
 from brakeline.fleet.model import EndpointDetail
 from brakeline.protocol.messages import Package
+from brakeline.sbom import recorded, systems
 from brakeline.sbom.model import Bill, Component, Mention, Said, Statement, Status, VexDocument
 from brakeline.sbom.purl import means, of_package
 
@@ -105,11 +108,34 @@ def source_text(document: VexDocument) -> str:
     return f"{document.file_name or 'a file'}{author}, taken in by {document.taken_by}"
 
 
+def is_update(c: Component) -> bool:
+    """Whether it is an installed update of Windows: "KB5044281"."""
+    return c.ecosystem == recorded.WINDOWS and KB.fullmatch(c.name) is not None and c.version == "installed"
+
+
+def windows_of(components: Sequence[Component]) -> tuple[Component, tuple[str, ...]] | None:
+    """The Windows that was recorded (product and build), and its updates; None = there is none."""
+    found = next((c for c in components if c.ecosystem == systems.MICROSOFT), None)
+    return (found, tuple(c.name for c in components if is_update(c))) if found else None
+
+
+def windows_findings(system: Component, verdicts: Iterable[Verdict], kev: frozenset[str]) -> list[tuple[Finding, str]]:
+    """What stands open for a Windows, as findings; the KBs that close each stand as its advisory."""
+    found = [
+        Finding(system.name, system.name, system.version, v.cve, v.fixed, "", "", system.version, system.version,
+                kev=v.cve in kev, ecosystem=system.ecosystem, advisory=" ".join(v.kbs))
+        for v in verdicts if v.open
+    ]  # fmt: skip
+    return sorted(((finding, "") for finding in found), key=lambda row: (not row[0].kev, row[0].cve))
+
+
 def assessed(components: Sequence[Component], book: Book) -> tuple[list[tuple[Finding, str]], tuple[NotAssessed, ...]]:
     """Findings of an asset, each with the package URL of its component; and what could not be judged."""
     found: list[tuple[Finding, str]] = []
     missing: list[NotAssessed] = []
     for c in components:
+        if c.ecosystem == systems.MICROSOFT or is_update(c):
+            continue  # a Windows is judged by its build and its updates together: `windows_of`
         item = Installed(
             c.name, c.source or c.name, c.source_version or c.version, c.version,
             ecosystem=c.ecosystem or UNKNOWN_ECOSYSTEM, module=c.module,

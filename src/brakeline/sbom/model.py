@@ -21,7 +21,9 @@ class BadBill(Invalid):
     """The file cannot be taken in."""
 
     code = "bad-bill"
-    hint = "Taken are CycloneDX (JSON, 1.2 to 1.6), SPDX (JSON, 2.2 and 2.3) and, as VEX, OpenVEX and CycloneDX."
+    hint = (
+        "Taken are CycloneDX (JSON, 1.2 to 1.6), SPDX (2.2 and 2.3, 3.0 as JSON-LD) and, as VEX, OpenVEX and CycloneDX."
+    )
 
 
 class Format(StrEnum):
@@ -29,6 +31,7 @@ class Format(StrEnum):
 
     CYCLONEDX = "cyclonedx"  # 1.6, JSON
     SPDX = "spdx"  # 2.3, JSON
+    SPDX3 = "spdx3"  # 3.0.1, JSON-LD
 
 
 class Kind(StrEnum):

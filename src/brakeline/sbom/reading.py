@@ -1,4 +1,4 @@
-"""A bill from elsewhere: CycloneDX or SPDX, JSON, as its bytes -> components. Pure.
+"""A bill from elsewhere: CycloneDX or SPDX (2 and 3), JSON, as its bytes -> components. Pure.
 
 Whoever wrote it is not trusted: sizes and counts are bounded, texts are cut and cleaned, and what cannot be assessed
 (no package URL, a type that no advisory speaks of) is kept as a component and told as left out, with the reason.
@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from brakeline.advisories.osv import purl as purls
-from brakeline.sbom import recorded
+from brakeline.sbom import recorded, spdx3
 from brakeline.sbom.model import (
     BILL_BYTES_MAX,
     COMPONENTS_MAX,
@@ -52,9 +52,11 @@ def read(data: bytes) -> ReadBill:
         return _cyclonedx(said)
     if str(said.get("spdxVersion", "")).startswith("SPDX-2."):
         return _spdx(said)
+    if spdx3.is_spdx3(said):
+        return _spdx3(said)
     if recorded.is_recorded(said):
         return _recorded(said)
-    raise BadBill("it is neither CycloneDX nor SPDX 2, by its first words")
+    raise BadBill("it is neither CycloneDX nor SPDX 2 or 3, by its first words")
 
 
 def _recorded(said: dict[str, Any]) -> ReadBill:
@@ -66,7 +68,9 @@ def _recorded(said: dict[str, Any]) -> ReadBill:
     ]
     if not components or len(components) > COMPONENTS_MAX:
         raise BadBill(f"it names no program, or more than {COMPONENTS_MAX}")
-    why = "no advisories of this system's programs are matched yet: told, not assessed"
+    judged, why = recorded.system(said)
+    if judged is not None:
+        components.insert(0, Component(judged.product, judged.version, judged.ecosystem))
     return ReadBill(form, "", text(system), "", "", tuple(dict.fromkeys(components)), (why,))
 
 
@@ -107,6 +111,15 @@ def _spdx(said: dict[str, Any]) -> ReadBill:
         text(subject.get("versionInfo")), text(said.get("documentNamespace")),
         text(_object(said.get("creationInfo")).get("created")),
         ((text(r.get("name")), text(r.get("versionInfo")), _purl_of(r), "") for r in parts), len(parts),
+    )  # fmt: skip
+
+
+def _spdx3(said: dict[str, Any]) -> ReadBill:
+    found = spdx3.read(said)
+    return _made(
+        f"SPDX {text(found.version)}", text(found.subject), text(found.subject_version), text(found.serial),
+        text(found.made), ((text(name), text(its), text(url, 1000), "") for name, its, url in found.parts),
+        len(found.parts),
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 macOS: `system_profiler -json SPApplicationsDataType SPInstallHistoryDataType SPSoftwareDataType`. Windows: the lines in
 docs/how-to/sbom.md, which read both views of the registry and the installed KBs. Written after the documented formats;
-*not run on the real systems*. No advisories of these ecosystems are matched yet, so everything is told as not assessed.
+*not run on the real systems*. The system itself is judged by its vendor's advisories (`systems`); no advisories of its
+programs are matched yet, so they are told as not assessed.
 """
 
 from __future__ import annotations
@@ -10,8 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from brakeline.sbom import systems
+
 MACOS, WINDOWS = "macos", "windows"
 Row = tuple[str, str, str, str]  # name, version, ecosystem, place
+_JUDGED: Final = (
+    "its programs are told, not assessed: no advisories of them are matched yet; the system itself is judged"
+)
+_UNJUDGED: Final = "neither the system nor its programs are assessed: it does not say its version, or its build"
 _PROFILER: Final = ("SPApplicationsDataType", "SPInstallHistoryDataType")
 
 
@@ -25,6 +32,12 @@ def rows(said: dict[str, Any]) -> tuple[str, str, Iterator[Row]]:
     if isinstance(said.get("Programs"), list):
         return "Windows, recorded", str(said.get("System") or ""), _windows(said)
     return "macOS, recorded", _mac_system(said), _mac(said)
+
+
+def system(said: dict[str, Any]) -> tuple[systems.System | None, str]:
+    """What the system is judged as, and what is told of the rest."""
+    found = systems.windows(said) if isinstance(said.get("Programs"), list) else systems.mac(_mac_system(said))
+    return found, _JUDGED if found else _UNJUDGED
 
 
 def _mac_system(said: dict[str, Any]) -> str:

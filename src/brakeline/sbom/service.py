@@ -10,9 +10,10 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from brakeline import __version__
+from brakeline.advisories.vendors.checking import Checking, NoSuchWindows
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.exposure.model import Finding, NotAssessed
@@ -20,7 +21,7 @@ from brakeline.exposure.service import ExposureService, release_of
 from brakeline.fleet.service import FleetService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.sbom import cyclonedx, decide, reading, spdx, store, vex
+from brakeline.sbom import cyclonedx, decide, reading, spdx, spdx3, store, vex
 from brakeline.sbom.model import (
     COMPONENTS_MAX,
     GROUP_ENDPOINTS_MAX,
@@ -39,6 +40,7 @@ from brakeline.tenancy.model import Principal
 
 NAME_CHARS_MAX = 200
 ASSETS_MAX = 2_000
+WRITERS: Final = {Format.CYCLONEDX: cyclonedx.write, Format.SPDX: spdx.write, Format.SPDX3: spdx3.write}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class SbomService:
         self, db: Database, clock: Clock, ids: IdMaker, fleet: FleetService, exposure: ExposureService
     ) -> None:
         self._db, self._clock, self._ids, self._fleet, self._exposure = db, clock, ids, fleet, exposure
+        self._checking = Checking(db)
 
     # --- out -------------------------------------------------------------------------------------------------------
 
@@ -77,8 +80,8 @@ class SbomService:
         self, principal: Principal, endpoint_id: str, form: Format, *, with_vex: bool = False
     ) -> dict[str, Any]:
         """The bill of one endpoint; with what stands open, if it is asked for and the form has a place for it."""
-        if with_vex and form is Format.SPDX:
-            raise Invalid("SPDX 2.3 has no place for VEX: take cyclonedx, or the endpoint's VEX by itself")
+        if with_vex and form is not Format.CYCLONEDX:
+            raise Invalid("in SPDX no VEX is written: take cyclonedx, or the endpoint's VEX by itself")
         bill = await self._bill(principal, endpoint_id, with_vex=with_vex)
         return await asyncio.to_thread(write, bill, form)
 
@@ -164,10 +167,27 @@ class SbomService:
         book = await self._exposure.book()
         known = await self._exposure.knowledge()
         findings, missing = await asyncio.to_thread(decide.assessed, components, book)
+        of_system, unknown = await self._windows(principal, components, book.kev)
+        findings, missing = of_system + findings, unknown + missing
         stated = await self.standing(principal, {f.cve for f, _ in findings})
         rows = tuple(AssetFinding(f, url, decide.said_of(f.cve, url, stated)) for f, url in findings)
         against = sum(row.said is not None and row.said.status in ("not_affected", "fixed") for row in rows)
         return AssetDetail(found, rows, missing, tuple(components), len(rows) - against, against, known.limits)
+
+    async def _windows(
+        self, principal: Principal, components: Sequence[Component], kev: frozenset[str]
+    ) -> tuple[list[tuple[Finding, str]], tuple[NotAssessed, ...]]:
+        """What stands open for a recorded Windows, or why that is not known."""
+        found = decide.windows_of(components)
+        if found is None:
+            return [], ()
+        system, kbs = found
+        try:
+            checked = await self._checking.windows(principal, system.name, system.version, kbs)
+        except (NoSuchWindows, Invalid) as e:
+            code = "no_data" if isinstance(e, NoSuchWindows) else "bad_version"
+            return [], (NotAssessed(system.name, system.version, code, str(e)),)
+        return decide.windows_findings(system, checked.open, kev), ()
 
     async def forget_asset(self, principal: Principal, asset_id: str) -> None:
         """Drop an asset and its components."""
@@ -233,7 +253,7 @@ class SbomService:
 
 def write(bill: Bill, form: Format) -> dict[str, Any]:
     """A bill in one of the forms."""
-    return cyclonedx.write(bill, __version__) if form is Format.CYCLONEDX else spdx.write(bill, __version__)
+    return WRITERS[form](bill, __version__)
 
 
 def _by_person(principal: Principal) -> None:

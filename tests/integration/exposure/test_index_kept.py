@@ -12,13 +12,14 @@ from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Forbidden
+from brakeline.exposure import store_index, store_values
 from brakeline.exposure.checking import differences
 from brakeline.exposure.index import EndpointView, TenantIndex
 from brakeline.exposure.packed import Damaged
 from brakeline.exposure.service import ExposureService
 from brakeline.exposure.snapshot import unpacked
 from brakeline.exposure.snapshot_files import SnapshotFiles
-from brakeline.exposure.upkeep import SNAPSHOT_EVERY_MS
+from brakeline.exposure.upkeep import PRUNE_EVERY_MS, SNAPSHOT_EVERY_MS
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.tenancy.model import Principal, system_principal
@@ -206,12 +207,52 @@ async def test_an_ecosystem_that_becomes_known_judges_anew_what_had_no_data(site
     assert site.views() == views
 
 
+async def values_of(database: Database, tenant: str = TENANT) -> dict[str, int]:
+    async with database.tenant(tenant) as conn:
+        return {text: one for one, _, text in await store_index.values(conn)}
+
+
+async def test_values_that_nobody_has_any_more_go_once_a_day_and_no_row_names_one_that_went(
+    site: Site, database: Database
+) -> None:
+    beside = ExposureService(database, site.clock, site.fleet.bus, site.fleet.service, None, None)
+    await beside.reconcile([TENANT])  # another process, which remembers every id
+    machines = sorted(beside._index(TENANT).views)
+    before, newer = await values_of(database), [deb("curl", NEW), deb("libcurl4", NEW, "curl")]
+    for one in machines:
+        await site.fleet.inventory(one, newer)
+    await site.server.reconcile([TENANT])
+    assert before.keys() < (await values_of(database)).keys()  # the day is not over
+    site.clock.advance(PRUNE_EVERY_MS / 1000)
+    await site.server.reconcile([TENANT])
+    left = await values_of(database)
+    assert not any(OLD in text for text in left)
+    assert any(NEW in text for text in left)
+
+    site.fleet.service.on_inventory = beside.on_inventory
+    await site.fleet.inventory(machines[0], CURL, UPDATES)  # the old version is back, told to the other one
+    again = await values_of(database)
+    assert {again[text] for text in before if text in again} & {before[text] for text in before if OLD in text} == set()
+    fresh = site.started()
+    await fresh.reconcile([TENANT])
+    kept = fresh._kept[TENANT]
+    assert not kept.refused
+    assert await fresh.check(TENANT, random.Random(1)) == "2 endpoints compared, 0 differences, mended"
+
+
+async def test_values_of_a_tenant_stay_when_another_s_are_pruned(site: Site, database: Database) -> None:
+    async with database.tenant("te_other") as conn:
+        assert await store_index.values(conn) == []
+        assert await store_values.prune(conn, "te_other", 1) == 0
+    assert await values_of(database)
+
+
 async def test_tenants_are_apart_and_permission_is_asked(site: Site) -> None:
     other = system_principal("te_other", "test")
     status = await site.server.index_status(other)
     assert (status.endpoints, status.units, status.arrivals) == (0, 0, ())
     async with site.database.tenant("te_other") as conn:
-        for table in ("exposure_row", "exposure_value", "exposure_arrival"):
+        for table in ("exposure_row", "exposure_value", "exposure_arrival", "exposure_pruned"):
             assert await conn.fetchval(f"SELECT count(*) FROM brakeline.{table}") == 0
     with pytest.raises(Forbidden):
         await site.server.index_status(Principal(TENANT, "x", "token", "x", frozenset({"endpoint.read"})))

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 from tests.support_cli import served
+from tests.support_feeds import importing_of
 from tests.support_fleet import SmallFleet, deb
+from tests.support_oval import cvrf
 from tests.support_people import PASSWORD, House, new_house
+from tests.support_vendors import WIN, fix, month
 
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.cli.__main__ import main
@@ -26,8 +29,8 @@ from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import Package
 from brakeline.sbom import vex
 from brakeline.sbom.api import router as sbom_router
-from brakeline.sbom.model import BadBill, Format, Status
-from brakeline.sbom.service import SbomService
+from brakeline.sbom.model import BadBill, Format, Kind, Status
+from brakeline.sbom.service import AssetDetail, SbomService
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import router as tenancy_router
 from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal, system_principal
@@ -87,7 +90,7 @@ async def test_an_endpoints_bill_has_everything_and_says_what_it_lacks(
     assert "vulnerabilities" not in made
     as_spdx = await bills.of_endpoint(olga, endpoint, Format.SPDX)
     assert [p["name"] for p in as_spdx["packages"]] == ["web1", "curl", "jinja2"]
-    with pytest.raises(Invalid, match="no place for VEX"):
+    with pytest.raises(Invalid, match="no VEX is written"):
         await bills.of_endpoint(olga, endpoint, Format.SPDX, with_vex=True)
     with pytest.raises(NotFound):
         await bills.of_endpoint(system_principal("te_other", "test"), endpoint, Format.CYCLONEDX)
@@ -135,6 +138,39 @@ async def test_an_image_is_judged_like_an_endpoint_and_replaced_by_its_name(
         await bills.take_bill(olga, image(PURL, name=""))
     await bills.forget_asset(olga, made.asset_id)
     assert await bills.assets(olga) == []
+
+
+async def test_a_recorded_windows_is_judged_by_its_build_and_its_updates_together(
+    bills: SbomService, olga: Principal, database: Database, clock: ManualClock
+) -> None:
+    def recorded(*kbs: str, build: str = "10.0.19045.4046", version: str = "22H2") -> bytes:
+        return json.dumps({
+            "System": "Microsoft Windows 10 Pro", "Version": version, "Build": build, "Architecture": "AMD64",
+            "Programs": [{"DisplayName": "7-Zip", "DisplayVersion": "24.08"}],
+            "HotFixes": [{"HotFixID": kb, "Description": "Security Update"} for kb in kbs],
+        }).encode()  # fmt: skip
+
+    async def judged(*kbs: str, **more: str) -> AssetDetail:
+        made = await bills.take_bill(olga, recorded(*kbs, **more), kind=Kind.OTHER, name="anna-laptop")
+        return await bills.asset(olga, made.asset_id)
+
+    unknown = await judged()
+    assert [(m.package, m.code) for m in unknown.not_assessed] == [(WIN, "no_data"), ("7-Zip", "no_data")]
+    importing = importing_of(database, clock, AdvisoriesService(database, clock), olga.tenant_id)
+    await importing.import_file(olga, "msrc-2024-mar", cvrf())
+    open_ = await judged("KB5034763")  # the month before
+    assert [(f.finding.cve, f.finding.installed, f.finding.fixed, f.finding.advisory) for f in open_.findings] == [
+        ("CVE-2024-21407", "10.0.19045.4046", "10.0.19045.4170", "KB5035845")
+    ]
+    assert [m.package for m in open_.not_assessed] == ["7-Zip"]
+    assert (await judged("KB5035845")).open == 0
+    assert (await judged(build="10.0.19045.4170")).open == 0
+    later = month("2024-Apr", "2024-04-09", fix("5036892", "10.0.19045.4291", "5035845", "11929"), CVE="CVE-2024-2")
+    await importing.import_file(olga, "msrc-2024-apr", json.dumps(later).encode())
+    assert (await judged("KB5036892")).open == 0  # it takes the place of the other
+    assert {f.finding.cve for f in (await judged("KB5035845")).findings} == {"CVE-2024-2"}
+    (other,) = [m for m in (await judged(version="21H2")).not_assessed if m.package != "7-Zip"]
+    assert (other.code, WIN in other.reason) == ("no_data", True)
 
 
 async def test_vex_is_taken_in_by_a_person_stands_beside_and_can_be_withdrawn(

@@ -14,6 +14,7 @@ from brakeline.advisories.model import Advisory
 from brakeline.exposure.across import exposed
 from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
+from brakeline.exposure.memo import Memo
 from brakeline.exposure.model import FindingState, Installed, Role
 from brakeline.exposure.news import arrivals, moved
 from brakeline.exposure.offers import state_of
@@ -115,6 +116,7 @@ class Fleets(RuleBasedStateMachine):
         self.rows = rows
         self.book = Book(rows, frozenset({"CVE-1"}), frozenset(SYSTEMS))
         self.index, self.views, self.when = TenantIndex(), {}, 0
+        self.memo = Memo()
         for who, sent in zip(IDS, fleet, strict=False):
             self.inventory(who, sent)
 
@@ -137,6 +139,7 @@ class Fleets(RuleBasedStateMachine):
         before, was = self.book, naive(self.views, self.book)
         self.rows = self.rows[len(self.rows) // 2 :] if withdrawn else self.rows + rows
         self.book = Book(self.rows, frozenset({"CVE-1", "CVE-2"} if withdrawn else {"CVE-1"}), frozenset(SYSTEMS))
+        self.book.keep(before)  # as the server does: what says the same stays the same object
         news, will = moved(self.index, before, self.book), naive(self.views, self.book)
         ids = self.index.roll.ids
         told = {ids[n] for n in news.endpoints}
@@ -154,6 +157,14 @@ class Fleets(RuleBasedStateMachine):
     def restart(self) -> None:
         self.index, made_ms = unpacked(packed(freeze(self.index), "te_1", RULES, 7), "te_1", RULES)
         assert made_ms == 7
+        self.memo = Memo()  # one belongs to one index
+
+    @invariant()
+    def what_is_remembered_by_name_is_what_asking_every_name_says(self) -> None:
+        before = self.memo.entries(self.index, self.book)
+        assert before == exposed(self.index, self.book)
+        assert self.memo.entries(self.index, self.book) is before
+        assert self.memo.asked == 0
 
     @invariant()
     def every_cve_stands_where_the_naive_way_says(self) -> None:

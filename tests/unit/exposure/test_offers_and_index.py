@@ -17,6 +17,7 @@ from brakeline.exposure.listing import parse, selected
 from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Installed, Role
 from brakeline.exposure.offers import NEWEST, Offered, candidate_key, offers, state_of
+from brakeline.exposure.packed import Damaged, gap_of, text_of
 from brakeline.exposure.ranks import Known, ranked
 from brakeline.exposure.reach import reach
 from brakeline.exposure.standing import Members
@@ -151,6 +152,30 @@ def test_an_offer_of_the_system_reaches_nothing_in_an_image_of_the_same_source()
     assert (set(closes["curl"].endpoints), set(closes["bash"].endpoints)) == ({"ep_1", "ep_2"}, set())
     ids = [Members(index.roll, held) for held in reach(index, [Advisory("curl", "CVE-2", "5-1")])]
     assert [set(some) for some in ids] == [{"ep_1", "ep_2"}, set(), {"ep_2"}]
+
+
+def test_nor_in_an_image_that_has_the_very_same_version() -> None:
+    book = Book([Advisory("curl", "CVE-1", "7-1")])
+    inside = item("curl", "6-1")._replace(architecture=found_label("deb", "/image"))
+    one, index = view("ep_1", [item("curl", "6-1"), inside], book, update("curl", "7-1")), TenantIndex()
+    index.put(one)
+    assert {unit.found for unit, _ in one.keys} == {False, True}
+    assert dict(exposed(index, book)["CVE-1"].endpoints) == {"ep_1": FindingState.NOT_OFFERED}  # after the update, too
+    assert [f.found for f in assess([item("curl", "6-1"), inside], book, DEBIAN).findings] == [False, True]
+
+
+def test_what_is_not_assessed_counts_as_often_as_it_lies_there() -> None:
+    jar = Installed("x", "x", "1", "1", ecosystem="packagist")
+    copies = [jar._replace(architecture=found_label("packagist", f"/srv/{n}")) for n in range(3)]
+    index = TenantIndex()
+    index.put(view("ep_1", copies, Book((), ecosystems=frozenset({"packagist"}))))
+    index.put(view("ep_2", copies[:1], Book((), ecosystems=frozenset({"packagist"}))))
+    assert (index.not_assessed(), index.gap_codes()) == (4, {"no_order": 4})
+    assert [gap.times for gap in index.view("ep_1").not_assessed] == [3]
+    assert gap_of(text_of("gap", index.view("ep_1").not_assessed[0])) == index.view("ep_1").not_assessed[0]
+    for text in ('["a","b","c","d"]', '["a","b","c","d","0x"]', '["a","b","c","d",""]', '["a","b","c","d",2]'):
+        with pytest.raises(Damaged):
+            gap_of(text)
 
 
 @pytest.mark.parametrize("order", [("curl", "rust-curl"), ("rust-curl", "curl")])

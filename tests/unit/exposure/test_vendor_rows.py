@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.support_oval import red_hat, rpm
 from tests.support_vendors import vex
 
 from brakeline.advisories.osv.feeds import read
-from brakeline.exposure.match import Book, assess
+from brakeline.advisories.osv.model import Span
+from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import Assessment, Installed
+from brakeline.exposure.offers import offers
 from brakeline.exposure.spans import rows_of
+from brakeline.protocol.messages import PendingUpdate, UpdateState
 
 SUSE = Path(__file__).resolve().parents[2] / "data" / "vendors" / "suse-su-2015_0011-2.cut.json"
 
@@ -74,3 +78,38 @@ def test_packages_of_suse_by_their_own_names() -> None:
     assert [(f.package, f.cve) for f in found] == [
         ("bind-libs-32bit", "CVE-2014-0591"), ("bind-libs-32bit", "CVE-2014-8500"),
     ]  # fmt: skip
+
+
+def suse(name: str, source: str, version: str) -> Installed:
+    return Installed(name, source, version, version, ecosystem="rpm")
+
+
+def test_an_open_flaw_that_suse_tells_of_a_source_stands_open_on_what_was_built_of_it() -> None:
+    """Its fixes are of packages, its open flaws of sources."""
+    row = Span("sles:15.5", "bind", "CVE-2026-1", state="open", reason="its vendor is still looking into it")
+    fixed = Span("sles:15.5", "bind-utils", "SUSE-SU-2026:1", fixed="9.18-2", aliases=("CVE-2026-2",))
+    book = Book((), spans=[row, fixed])
+    found = assess([suse("bind-utils", "bind", "9.18-1"), suse("bind", "bind", "9.18-1")], book, "sles:15.5")
+    assert [(f.package, f.source, f.cve, f.fixed) for f in found.findings] == [
+        ("bind", "bind", "CVE-2026-1", ""), ("bind-utils", "bind", "CVE-2026-1", ""),
+        ("bind-utils", "bind-utils", "CVE-2026-2", "9.18-2"),
+    ]  # fmt: skip
+    assert (found.packages, found.assessed) == (2, 2)  # each package once, under however many names
+    assert not assess([suse("bind-utils", "dhcp", "9.18-2")], book, "sles:15.5").findings
+
+
+def test_a_package_that_oval_of_red_hat_names_is_judged_beside_its_source_and_each_cve_told_once() -> None:
+    oval = read("oval-redhat", red_hat(None, rpm("1", "libcurl", "0:7.76.1-29.el8_9"))).spans
+    csaf = [Span("rhel:8", "curl", "RHSA-2024:0001", fixed="7.76.1-29.el8_9", aliases=("CVE-2024-0001",))]
+    for spans in (oval, [*oval, *csaf]):
+        found = assess([libcurl("7.76.1-28.el8")], Book((), spans=spans), "rhel:8")
+        assert [(f.package, f.cve, f.fixed) for f in found.findings] == [
+            ("libcurl", "CVE-2024-0001", "7.76.1-29.el8_9")
+        ]
+        assert found.packages == 1
+        assert not assess([libcurl("7.76.1-29.el8_9")], Book((), spans=spans), "rhel:8").findings
+    update = PendingUpdate("libcurl", "", "", "7.76.1-29.el8_9", "", True, UpdateState.AVAILABLE)
+    judgement = judge([libcurl("7.76.1-28.el8")], Book((), spans=oval), "rhel:8")[0]
+    assert {(source, offered.version) for (_, source, _), offered in offers(judgement, [update]).items()} == {
+        ("curl", "7.76.1-29.el8_9"), ("libcurl", "7.76.1-29.el8_9")
+    }  # fmt: skip

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cyclonedx.model.bom import Bom
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from brakeline.advisories.osv.model import Span
 from brakeline.exposure.match import Book
-from brakeline.sbom import cyclonedx, decide, reading, spdx, vex
+from brakeline.sbom import cyclonedx, decide, reading, spdx, spdx3, systems, vex
 from brakeline.sbom.model import BadBill, Bill, Component, Mention, Status
 
 NGINX = Component(
@@ -43,7 +47,7 @@ def test_cyclonedx_is_read_by_its_own_library_and_says_what_is_not_known() -> No
     assert len({c["bom-ref"] for c in document["components"]}) == 3
 
 
-@pytest.mark.parametrize("write", [cyclonedx.write, spdx.write])
+@pytest.mark.parametrize("write", [cyclonedx.write, spdx.write, spdx3.write])
 def test_what_is_written_is_read_again(write: Any) -> None:
     found = reading.read(encoded(write(BILL, "0.1.0")))
     assert (found.subject, found.version, found.left_out) == ("web-01", "debian 12", ())
@@ -84,13 +88,78 @@ for _ in range(40):
         (b"{}", "neither"), (b'{"bomFormat":"CycloneDX","components":[]}', "names no component"),
         (b'{"bomFormat":"CycloneDX","components":{"a":1}}', "names no component"),
         (encoded({"bomFormat": "CycloneDX", "components": [DEEP]}), "nested deeper than 20"),
-        (b'{"spdxVersion":"SPDX-3.0"}', "neither"), (b" " * (reading.BILL_BYTES_MAX + 1), "48 MiB"),
+        (b'{"spdxVersion":"SPDX-3.0"}', "neither"),
+        (b'{"@context":["https://spdx.org/rdf/3.0.1/x"]}', "not SPDX's own"),
+        (encoded({"@context": [spdx3.CONTEXT, {"name": "https://evil.example/"}]}), "not SPDX's own"),
+        (encoded({"@context": spdx3.CONTEXT, "@graph": 1}), "@graph is a list"),
+        (encoded({"@context": spdx3.CONTEXT, "@graph": [1, {"type": "Tool"}]}), "names no component"),
+        (b" " * (reading.BILL_BYTES_MAX + 1), "48 MiB"),
     ],
-    ids=range(10),
+    ids=range(14),
 )  # fmt: skip
 def test_a_file_that_is_no_bill_is_refused_with_the_reason(data: bytes, why: str) -> None:
     with pytest.raises(BadBill, match=why):
         reading.read(data)
+
+
+def test_spdx_3_says_what_is_not_known_and_who_made_it() -> None:
+    document = spdx3.write(BILL, "0.1.0")
+    assert document == spdx3.write(BILL, "0.1.0")
+    of = {
+        kind: [e for e in document["@graph"] if e["type"] == kind] for kind in {e["type"] for e in document["@graph"]}
+    }
+    (whole,), (relation,), (creation,) = of["software_Sbom"], of["Relationship"], of["CreationInfo"]
+    ids = [e["spdxId"] for e in document["@graph"] if e is not creation]
+    assert len(set(ids)) == len(ids)
+    for one in document["@graph"]:  # every reference leads somewhere
+        for key in ("createdBy", "createdUsing", "rootElement", "element", "to"):
+            assert set(one.get(key, ())) <= set(ids)
+        assert one is creation or one["creationInfo"] == creation["@id"]
+    assert of["SpdxDocument"][0]["comment"] == "Not known: /srv: not looked at"
+    assert (relation["completeness"], relation["relationshipType"]) == ("incomplete", "contains")
+    assert relation["from"] == whole["rootElement"][0]
+    nginx = next(e for e in of["software_Package"] if e["name"] == "nginx")
+    assert (nginx["software_packageUrl"], nginx["software_packageVersion"]) == (NGINX.purl, NGINX.version)
+    assert creation["created"] == cyclonedx.stamp(BILL.made_ms)
+
+
+def test_spdx_3_of_others_with_identifiers_beside_and_a_circle_of_roots() -> None:
+    said = {"@context": spdx3.CONTEXT, "@graph": [
+        {"type": "SpdxDocument", "spdxId": "urn:d", "name": "image", "rootElement": ["urn:b"],
+         "creationInfo": {"type": "CreationInfo", "created": "2026-01-01T00:00:00Z"}},
+        {"type": "software_Sbom", "spdxId": "urn:b", "rootElement": ["urn:d"]},
+        {"type": "software_Package", "spdxId": "urn:p", "name": "jinja2", "software_packageVersion": "3.1.2",
+         "externalIdentifier": [{"externalIdentifierType": "cpe23", "identifier": "cpe:2.3:a"},
+                                {"externalIdentifierType": "packageUrl", "identifier": "pkg:pypi/jinja2@3.1.2"}]},
+        {"type": "software_Package", "spdxId": "urn:q", "name": "firmware"}, {"type": "software_File", "name": "x"},
+    ]}  # fmt: skip
+    found = reading.read(encoded(said))
+    assert (found.format, found.subject, found.serial, found.made) == (
+        "SPDX 3.0.1", "image", "urn:d", "2026-01-01T00:00:00Z"
+    )  # fmt: skip
+    assert [(c.name, c.ecosystem) for c in found.components] == [("jinja2", "pypi"), ("firmware", "")]
+    assert found.left_out == ("firmware: no package URL says which ecosystem it is of",)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.sampled_from(["urn:p", "software_Package"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["type", "spdxId", "name", "rootElement", "creationInfo", "software_packageUrl",
+                         "externalIdentifier", "externalIdentifierType", "components", "purl", "packages", "Programs"]),
+        inner, max_size=4,
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANYTHING)
+def test_whatever_stands_in_a_bill_gives_components_or_a_bad_bill(what: Any) -> None:
+    parts = what if isinstance(what, list) else [what]
+    for said in ({"@context": spdx3.CONTEXT, "@graph": parts}, {"@context": what, "@graph": parts},
+                 {"bomFormat": "CycloneDX", "components": what}, {"spdxVersion": "SPDX-2.3", "packages": what},
+                 {"Programs": parts}, {"SPApplicationsDataType": parts, "SPSoftwareDataType": parts}):  # fmt: skip
+        with contextlib.suppress(BadBill):
+            reading.read(encoded(said))
 
 
 def test_texts_of_others_are_cut_and_cleaned() -> None:
@@ -168,9 +237,10 @@ WINDOWS = {  # in the documented form; not recorded on a real Windows
 }  # fmt: skip
 
 
-def test_what_a_mac_and_a_windows_say_of_themselves_is_a_bill_that_nothing_assesses_yet() -> None:
+def test_what_a_mac_and_a_windows_say_of_themselves_is_a_bill_of_a_system_and_its_programs() -> None:
     mac, windows = reading.read(encoded(MAC)), reading.read(encoded(WINDOWS))
     assert [(c.name, c.version, c.where) for c in mac.components] == [
+        ("macos", "14.5", ""),
         ("Firefox", "133.0", "/Applications/Firefox.app"), ("No Version", "", "/Applications/No Version.app"),
         ("XProtectPlistConfigData", "5281", "receipt of package_source_apple"),
     ]  # fmt: skip
@@ -181,5 +251,60 @@ def test_what_a_mac_and_a_windows_say_of_themselves_is_a_bill_that_nothing_asses
         "macOS, recorded", "macOS 14.5 (23F79)", "Windows Server 2022 21H2 20348.2700"
     )  # fmt: skip
     assert "not assessed" in mac.left_out[0]
+    assert "neither the system" in windows.left_out[0]  # it says no build
     found, missing = decide.assessed(mac.components + windows.components, Book(()))
-    assert (found, len(missing)) == ([], 5)
+    assert (found, len(missing)) == ([], 5)  # an update is none of them: it closes what its Windows has open
+    assert decide.windows_of(windows.components) is None
+
+
+def test_a_mac_is_judged_by_its_version() -> None:
+    rows = [Span("macos:14", "macos", "CVE-2026-1", fixed="14.6"),
+            Span("macos:14", "macos", "CVE-2026-2", fixed="14.5"),
+            Span("macos:15", "macos", "CVE-2026-3", fixed="15.6")]  # fmt: skip
+    components = reading.read(encoded(MAC)).components
+    found, missing = decide.assessed(components, Book((), spans=rows))
+    assert [(f.package, f.installed, f.cve, f.fixed) for f, _ in found] == [("macos", "14.5", "CVE-2026-1", "14.6")]
+    assert [m.package for m in missing] == ["Firefox", "No Version", "XProtectPlistConfigData"]
+    none = decide.assessed(components, Book((), spans=rows[2:]))[1]
+    assert none[0] == ("macos", "14.5", "no_data", "no advisory data for macos:14 is loaded", 1)
+
+
+RECORDED = {
+    "System": "Microsoft Windows 11 Pro",
+    "Version": "23H2",
+    "Build": "10.0.22631.3296",
+    "Architecture": "AMD64",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "product"),
+    [
+        ({}, "Windows 11 Version 23H2 for x64-based Systems"),
+        ({"Architecture": "ARM64"}, "Windows 11 Version 23H2 for ARM64-based Systems"),
+        ({"System": "Microsoft Windows 10 Enterprise LTSC", "Version": "1809", "Architecture": "x86"},
+         "Windows 10 Version 1809 for 32-bit Systems"),
+        ({"System": "Microsoft Windows Server 2022 Standard", "Version": "21H2"}, "Windows Server 2022"),
+        ({"System": "Microsoft Windows Server 2012 R2 Datacenter", "Version": ""}, "Windows Server 2012 R2"),
+        ({"System": "Microsoft Windows Server 2019 Standard", "Installation": "Server Core"},
+         "Windows Server 2019 (Server Core installation)"),
+        ({"System": "Microsoft Windows 7 Professional"}, None), ({"Version": ""}, None), ({"Build": "22631"}, None),
+        ({"Architecture": "MIPS"}, None), ({"System": ["x"]}, None), ({"Build": "10.0.22631." + "9" * 300}, None),
+    ],
+)  # fmt: skip
+def test_a_windows_is_named_as_microsoft_names_it_or_not_judged(changed: dict[str, Any], product: str | None) -> None:
+    found = reading.read(encoded(WINDOWS | RECORDED | changed))
+    system = decide.windows_of(found.components)
+    assert (system[0].name if system else None) == product
+    assert system is None or (system[0].version, system[1]) == ("10.0.22631.3296", ("KB5044281",))
+    assert ("judged" in found.left_out[0]) is (product is not None)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_"),
+    [("macOS 14.5 (23F79)", ("14.5", "macos:14")), ("15.1.1", ("15.1.1", "macos:15")), ("macOS 26", ("26", "macos:26")),
+     ("iOS 18", None), ("macOS " + "1" * 300, None), ("", None)],
+)  # fmt: skip
+def test_a_version_of_macos(said: str, is_: tuple[str, str] | None) -> None:
+    found = systems.mac(said)
+    assert (found[1:] if found else None) == is_

@@ -37,9 +37,11 @@ class Span(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a file says. `issued`: the newest time in it; `elsewhere`: packages of other ecosystems, left out."""
+    """What a file says. `issued`: the newest time in it; `elsewhere`: packages of other ecosystems, left out;
+    `because`: why, where there are several reasons."""
 
     spans: list[Span]
     issued: str
     documents: int
     elsewhere: int
+    because: tuple[str, ...] = ()

@@ -53,7 +53,12 @@ class Checking:
         async with self._db.system() as conn:
             rows = await store.spans_of(conn, ECOSYSTEM, product)
             if not rows:
-                like = get_close_matches(product, await store.names_of(conn, ECOSYSTEM), 3)
+                names = await store.names_of(conn, ECOSYSTEM)
+                for name in names:  # Microsoft writes "Version" and "version"
+                    if name.casefold() == product.casefold():
+                        rows += await store.spans_of(conn, ECOSYSTEM, name)
+            if not rows:
+                like = get_close_matches(product, names, 3)
                 raise NoSuchWindows(f"like it: {', '.join(like)}" if like else "", product=product[:80])
         installed = [f"KB{found[1]}" for each in kbs if (found := KB.fullmatch(each))]
         said = kb.judge(rows, build, installed)

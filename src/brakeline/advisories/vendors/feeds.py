@@ -8,7 +8,7 @@ refused, because it would look like calm.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,13 +18,14 @@ from brakeline.advisories.importers import DAY, BadFeed, json_lines
 from brakeline.advisories.osv.archive import Named
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
-from brakeline.advisories.vendors import apple, arch, csaf, dsa, msrc, releases, usn
+from brakeline.advisories.vendors import apple, arch, csaf, cvrf, dsa, msrc, oval, releases, usn, xmltree
 from brakeline.advisories.vendors.products import Tree
 from brakeline.core.debversion import BadVersion
 
 CSAF_BYTES_MAX: Final = 96 * 1024 * 1024  # one document; the kernel's largest are about 40 MB
 SUSE: Final = "https://www.suse.com"
 CHANGELOGS: Final = re.compile(r"changelogs-(debian|ubuntu)-([0-9]{1,2}(?:\.[0-9]{2})?)")
+REASONS_SHOWN: Final = 8  # of why rows are left out
 PART: Final = "(-[a-z0-9][a-z0-9._-]{0,30})?"  # a vendor's documents may come in several files: csaf-redhat-2025
 
 
@@ -112,6 +113,24 @@ def _usn(feed: str, data: bytes, _: str) -> Said:
     return said(feed, rows.values(), issued, count, elsewhere)
 
 
+def _oval(maker: oval.Maker) -> Reader:
+    def read(feed: str, data: bytes, _: str) -> Said:
+        ((_, found),) = each(feed, [("the file", data)], lambda it: oval.read(it, maker))
+        rows: dict[tuple[str, ...], Span] = {}
+        for row in found.rows:
+            csaf.add(rows, row)
+        whole = said(feed, rows.values(), found.issued, found.definitions, sum(found.left_out.values()))
+        return whole._replace(because=because(found.left_out))
+
+    return read
+
+
+def because(left_out: Mapping[str, int]) -> tuple[str, ...]:
+    """What was left out by its reason, the most frequent first."""
+    told = sorted(left_out.items(), key=lambda reason: (-reason[1], reason[0]))
+    return tuple(f"{count:,}: {why}" for why, count in told[:REASONS_SHOWN])
+
+
 def _arch(feed: str, data: bytes, day: str) -> Said:
     at, ids, count = at_of(feed, day), set[str](), 0
     rows: dict[tuple[str, ...], Span] = {}
@@ -139,7 +158,8 @@ def _dsa(feed: str, data: bytes, _: str) -> Said:
 def _msrc(feed: str, data: bytes, _: str) -> Said:
     rows: dict[tuple[str, ...], Span] = {}
     months: dict[str, msrc.Month] = {}
-    for place, month in each(feed, documents_of(data, feed, document_max=CSAF_BYTES_MAX), msrc.read):
+    found = [("the file", data)] if xmltree.is_xml(data) else documents_of(data, feed, document_max=CSAF_BYTES_MAX)
+    for place, month in each(feed, found, lambda it: msrc.read(cvrf.document(it) if type(it) is bytes else it)):
         if months.setdefault(month.id, month) != month:
             raise BadFeed(f"{place}: {month.id} stands there twice, and not the same", file=feed)
         for row in month.rows:
@@ -202,20 +222,32 @@ FEEDS: Final[tuple[Feed, ...]] = (
         _usn, said="ubuntu-usn",
     ),
     Feed(
+        re.compile(f"oval-redhat{PART}"), "rhel",
+        "{feed} of {day} knows packages by their own names, in the ordinary streams of Red Hat Enterprise Linux; for "
+        "why something is not affected import csaf-redhat.",
+        _oval(oval.RED_HAT), said="oval-redhat",
+    ),
+    Feed(
+        re.compile(f"oval-ubuntu{PART}"), "ubuntu",
+        "{feed} of {day} knows what its definitions name the source of; kernels are compared there by uname, so for "
+        "them import osv-ubuntu.",
+        _oval(oval.CANONICAL), said="oval-ubuntu",
+    ),
+    Feed(
         re.compile(f"csaf-microsoft{PART}"), msrc.ECOSYSTEM,
         "{feed} of {day} knows builds and KBs, and not which KB takes the place of which: for that import msrc, too.",
         _csaf(csaf.Vendor("Microsoft", "https://msrc.microsoft.com", msrc.tree), msrc.of_csaf), said="csaf-microsoft",
     ),
     Feed(
         re.compile(f"msrc{PART}"), "microsoft",
-        "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here, and "
-        "no inventory is matched with it yet (brakeline content windows).",
+        "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here; a "
+        "recorded Windows is matched with it by build and KBs (brakeline sbom import, brakeline content windows).",
         _msrc, said="msrc",
     ),
     Feed(
         re.compile("apple-macos"), "macos",
-        "{feed} of {day} knows what releases of macOS have fixed, as Mac Admins (SOFA) read it in Apple's pages; no "
-        "inventory is matched with it yet.",
+        "{feed} of {day} knows what releases of macOS have fixed, as Mac Admins (SOFA) read it in Apple's pages; a "
+        "recorded Mac is matched with it by its version, its programs are not.",
         _apple, said="apple-macos",
     ),
     Feed(

@@ -135,6 +135,24 @@ async def inventoried(conn: Connection, since: int | None) -> list[Inventoried]:
     ]
 
 
+async def last_heard(conn: Connection) -> dict[str, int]:
+    """Endpoint that is not retired -> since when nothing was heard of it: last seen, else enrolled."""
+    rows = await conn.fetch(
+        "SELECT e.endpoint_id, COALESCE(p.last_seen, e.enrolled_at) AS heard FROM brakeline.endpoint e"
+        " LEFT JOIN brakeline.presence p USING (tenant_id, endpoint_id) WHERE e.state <> 'retired'"
+    )
+    return {r["endpoint_id"]: millis(r["heard"]) for r in rows}
+
+
+async def named(conn: Connection, endpoint_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Those of these endpoints that are not retired -> (host name, region)."""
+    rows = await conn.fetch(
+        "SELECT endpoint_id, hostname, region FROM brakeline.endpoint"
+        " WHERE endpoint_id = ANY ($1) AND state <> 'retired'", list(endpoint_ids),
+    )  # fmt: skip
+    return {r["endpoint_id"]: (r["hostname"], r["region"]) for r in rows}
+
+
 _VALUES = {
     "os": "(VALUES (e.os_id), (e.os_id || '-' || e.os_version))", "tag": "unnest(e.tags)",
     "region": "(VALUES (e.region))", "class": "(VALUES (e.machine_class))",
