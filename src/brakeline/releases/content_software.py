@@ -26,9 +26,7 @@ def software_refusal(sizes: Mapping[str, int], software: Mapping[str, bytes]) ->
         return f"at most {SOFTWARE_MAX} own packages lie in one content"
     for name, size in payloads.items():
         if not _PAYLOAD.fullmatch(name) or size > PAYLOAD_BYTES_MAX:
-            return (
-                f"{name[:80]!r} is no artifact: named by its SHA-256, at most {PAYLOAD_BYTES_MAX} bytes"
-            )
+            return f"{name[:80]!r} is no artifact: named by its SHA-256, at most {PAYLOAD_BYTES_MAX} bytes"
     wanted: set[str] = set()
     for name in sorted(named):
         found = _read(name, software.get(name, b""))

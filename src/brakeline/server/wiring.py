@@ -23,6 +23,8 @@ from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.advisories.vendors.api import router as vendors_router
 from brakeline.advisories.vendors.checking import Checking
+from brakeline.catalog.api import router as catalog_router
+from brakeline.catalog.service import CatalogService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
@@ -115,7 +117,7 @@ ROUTERS: Final = (
     feeds_router, osv_router, carry_router, vendors_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
-    content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router,
+    content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router, catalog_router,
     findings_router, trend_router, events_router,
 )  # fmt: skip
 
@@ -202,6 +204,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
+    remediation.catalog = catalog = CatalogService(db, clock)
     follower = InventoryFollower(exposure.on_inventory)
     fleet.on_inventory = follower.put
     glass = BreakGlass(settings.data_dir / "break-glass.json", db, clock, ids)
@@ -245,7 +248,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
         "accepting": accepting, "trend": trend, "updates": updates, "events": events,
         "one_liner": installer.one_liner,
-        "sbom": SbomService(db, clock, ids, fleet, exposure),
+        "sbom": SbomService(db, clock, ids, fleet, exposure), "catalog": catalog,
     }  # fmt: skip
     for name, part in found.items():
         setattr(api.state, name, part)

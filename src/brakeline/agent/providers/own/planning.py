@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.model import Bounds, Planned, Refused
-from brakeline.agent.providers.own.shelf import Shelf
 from brakeline.protocol.content import Rules
 from brakeline.protocol.messages import Action, ActionKind, UpdateRef
 from brakeline.protocol.software import LABEL, Document, WayBack, plain_version
 
 NOTHING = Refused("nothing_to_do", "Every package is installed already, or is none of this endpoint's content.")
+
+
+class Held(Protocol):
+    """The packages that there are (`own.shelf`)."""
+
+    def find(self, name: str, version: str) -> Document | None: ...
+    def newest(self) -> dict[str, Document]: ...
+
+
 Doubt = Callable[[Document], str]  # why it must not be run here, "" = it may
 
 
 def plan(
-    updates: Iterable[UpdateRef], have: Mapping[str, Installed], shelf: Shelf, bounds: Bounds, content: Rules,
+    updates: Iterable[UpdateRef], have: Mapping[str, Installed], shelf: Held, bounds: Bounds, content: Rules,
     doubt: Doubt,
 ) -> Planned | Refused:  # fmt: skip
     """The exact transaction for these versions. `have`: by name."""
@@ -51,7 +60,7 @@ def plan(
     )  # fmt: skip
 
 
-def _wanted(name: str, version: str, here: Installed | None, shelf: Shelf) -> Document | Refused | None:
+def _wanted(name: str, version: str, here: Installed | None, shelf: Held) -> Document | Refused | None:
     """The package to be installed, None = nothing is to be done for this name."""
     newest = shelf.newest().get(name)
     if newest is None or (here is not None and here.version == version and here.sound):
@@ -73,7 +82,7 @@ def action_of(document: Document, here: Installed | None) -> Action:
     return Action(kind, document.software.name, LABEL, here.version if here else "", document.version)
 
 
-def no_way_back(document: Document, here: Installed | None, shelf: Shelf) -> str:
+def no_way_back(document: Document, here: Installed | None, shelf: Held) -> str:
     """Why nothing takes it back, "" = something does."""
     s = document.software
     if s.way_back is WayBack.NONE:
