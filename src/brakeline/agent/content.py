@@ -3,7 +3,7 @@
 Invariants: where it lies is told by whoever started us (`BRAKELINE_CONTENT`: the launcher, for the resident agent and
 for `exec`), so the root helper never takes it from the unprivileged agent; a transaction carries the helper's rules in
 its own order. Content that cannot be read ends the process: on probation that reverts it, and the launcher gives a
-confirmed release only what it has hashed. Scripts of a catalogue (`scripts/`) lie beside and are executed by nothing;
+confirmed release only what it has hashed. Scripts of a catalogue lie beside and are executed by nothing;
 own packages (`software/`) run by an order alone, if root here believes their authors. Next: `protocol.content`.
 """
 
