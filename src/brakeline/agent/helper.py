@@ -140,7 +140,8 @@ class Helper:
             held = held_by(self.provider().changed_conffiles(transaction))
             if held is not None:
                 return refuse(held.code, held.reason)
-        if self.prepare is not None and (unready := self.prepare(transaction)) is not None:
+        known = self.transactions.knows(orders.transaction_id(offer.offer_id))
+        if self.prepare is not None and not known and (unready := self.prepare(transaction)) is not None:
             return refuse(unready.code, unready.reason)
         return self._begin(self._order(offer, transaction, bounds), offer, request)
 

@@ -30,6 +30,7 @@ ARTIFACT_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
 PATTERN_CHARS_MAX: Final = 120
 REPEATS_MAX: Final = 3  # with no upper bound: time is at most the third power of a line of LINE_CHARS_MAX
 LINE_CHARS_MAX: Final = 200
+UNSEEN: Final = ("home", "root", "tmp", "dev", "proc", "sys")  # the agent has none, or others of its own
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,99}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._\-]+(:[0-9]{1,5})?/[!-~]{0,900}")
@@ -85,6 +86,8 @@ def _detection(d: Detection) -> str:
             return f"detection by {d.kind.value} {'needs' if needed else 'has no'} {name}"
     if d.path and (not _PATH.fullmatch(d.path) or any(part in ("", ".", "..") for part in d.path.split("/")[1:])):
         return f"detection: {d.path[:60]!r} is no plain absolute path"
+    if d.path and (d.path.split("/")[1] in UNSEEN or d.path.startswith(("/var/tmp/", "/run/user/"))):  # noqa: S108
+        return f"detection: {d.path[:60]!r} is where the agent does not look: name one elsewhere"
     if d.package and not _DEB.fullmatch(d.package):
         return f"detection: {d.package[:60]!r} is not the name of a package"
     return pattern_problem(d.pattern) if d.pattern else ""

@@ -283,6 +283,14 @@ def test_a_lost_run_is_examined_and_repeated_only_where_its_author_says_so(
         assert "in the middle of payroll: install; nothing is run a second time" in result.detail
 
 
+@pytest.mark.parametrize(("place", "mode"), [("VERSION", 0o600), ("", 0o700)])
+def test_what_only_root_may_read_is_not_seen_by_root_either(endpoint: Endpoint, place: str, mode: int) -> None:
+    bring(endpoint, endpoint.publish(signed(package())))
+    assert len(endpoint.provider.inventory()) == 1
+    (endpoint.root / "opt/payroll" / place).chmod(mode)
+    assert endpoint.provider.inventory() == endpoint.in_unit.inventory() == ()
+
+
 def test_what_is_no_package_in_content_is_told_and_stops_no_other(endpoint: Endpoint) -> None:
     (endpoint.root / "content/software/odd.json").write_text(json.dumps({"format": 1, "package": "{}"}))
     assert bring(endpoint, endpoint.publish(signed(package()))).outcome is Outcome.INSTALLED

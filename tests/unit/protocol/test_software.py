@@ -46,6 +46,7 @@ def test_a_document_is_read_as_it_was_written_and_its_version_is_its_text() -> N
         ({"detection": {"kind": "path", "path": "/x", "package": "y"}}, "detection by path has no package"),
         ({"detection": {"kind": "path", "path": "/opt/../etc/shadow"}}, "no plain absolute path"),
         ({"detection": {"kind": "path", "path": "opt"}}, "no plain absolute path"),
+        ({"detection": {"kind": "path", "path": "/home/ann/app"}}, "where the agent does not look"),
         ({"detection": {"kind": "deb", "package": "A b"}}, "not the name of a package"),
         ({"artifact": artifact(b"x", "../x")}, "no plain file name"),
         ({"artifact": artifact(b"x") | {"sha256": "AB"}}, "sha256 is 64 hex digits"),

@@ -1,6 +1,7 @@
 """Which own packages are here: by their detection, beside what Brakeline recorded of its own runs. Starts no program.
 
-A record says which full version was installed and how that went; detection says what is really there. Where the two
+What everybody may read counts, and nothing else, whoever looks: else root would prove what the agent never sees. A
+record says which full version was installed and how that went; detection says what is really there. Where the two
 differ, detection is right: the version is then the plain one, which belongs to no package that we have brought.
 """
 
@@ -87,9 +88,11 @@ def look(runner: Runner, detection: Detection, mine: Record | None) -> str:
     recorded = plain_version(mine.version) if mine else ""
     match detection.kind:
         case Look.FILE:
-            return version_in(detection.pattern, _text(runner.path(detection.path)))
+            there = _reached(runner, detection.path)
+            return version_in(detection.pattern, _text(runner.path(detection.path))) if there else ""
         case Look.PATH:
-            return (recorded or UNKNOWN) if os.path.lexists(runner.path(detection.path)) else ""
+            there = _reached(runner, detection.path) and os.path.lexists(runner.path(detection.path))
+            return (recorded or UNKNOWN) if there else ""
         case Look.DEB:
             return _deb(runner.path(DPKG), detection.package)
         case Look.RECORD:
@@ -105,14 +108,24 @@ def holds(runner: Runner) -> frozenset[str]:
     return frozenset(line.partition("#")[0].strip() for line in lines)
 
 
+def _reached(runner: Runner, path: str) -> bool:
+    """Whether everybody may look into each directory on the way."""
+    parents = Path(path).parents
+    try:
+        return all(os.stat(runner.path(str(p))).st_mode & stat.S_IXOTH for p in parents if str(p) != "/")
+    except OSError:
+        return False
+
+
 def _text(path: Path) -> str:
-    """The beginning of a plain file; anything else, or what may not be read, has no version in it."""
+    """The beginning of a plain file; anything else, or what not everybody may read, has no version in it."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
     with open(handle, "rb") as f:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode) or not mode & stat.S_IROTH:
             return ""
         return f.read(LOOK_BYTES_MAX).decode("utf-8", "replace")
 
