@@ -28,7 +28,8 @@ SUCCESS_MAX: Final = 8  # exit codes
 PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024  # inside content; larger ones are fetched from their address
 ARTIFACT_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
 PATTERN_CHARS_MAX: Final = 120
-REPEATS_MAX: Final = 3  # with no upper bound: time is at most the third power of a line of LINE_CHARS_MAX
+REPEATS_MAX: Final = 3  # of variable length: time is at most the third power of a line of LINE_CHARS_MAX …
+PERHAPS_MAX: Final = 4  # … times two to the fourth
 LINE_CHARS_MAX: Final = 200
 UNSEEN: Final = ("home", "root", "tmp", "dev", "proc", "sys")  # the agent has none, or others of its own
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,99}")
@@ -131,9 +132,9 @@ def pattern_problem(pattern: str) -> str:
         return "pattern: exactly one group, which is the version"
     if re.search(r"\)(?:[*+?{])", bare):
         return "pattern: the group is not repeated"
-    endless = [m for m in _REPEAT.finditer(bare) if m[0] in "*+" or m[0].endswith(",}")]
-    if len(endless) > REPEATS_MAX:
-        return f"pattern: at most {REPEATS_MAX} of * and +"
+    repeats = [m[0] for m in _REPEAT.finditer(bare)]
+    if sum(r in "*+" or "," in r for r in repeats) > REPEATS_MAX or repeats.count("?") > PERHAPS_MAX:
+        return f"pattern: at most {REPEATS_MAX} of *, + and {{m,n}}, and {PERHAPS_MAX} of ?"
     try:
         re.compile(pattern)
     except (re.error, OverflowError) as e:

@@ -23,7 +23,7 @@ from brakeline.core.errors import NotFound
 from brakeline.exposure.service import ExposureService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.protocol.messages import Package, UpdateState
+from brakeline.protocol.messages import Package, PendingUpdate, UpdateState
 from brakeline.protocol.software import write
 from brakeline.releases import bundles
 from brakeline.releases.keyfiles import make_file
@@ -34,6 +34,7 @@ from brakeline.server.app import make_api
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import system_principal
 
+BASH = Package("bash", "amd64", "5", "bash", "5", origin="Debian")
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
@@ -120,6 +121,12 @@ async def test_from_an_author_s_file_to_content_and_a_deployment(run: Run, fleet
     ]
     everything = json.loads((await run("deployment", "preview", "--select", "all", "--json"))[1])
     assert "payroll:own" not in json.dumps(everything["plan"]["updates"])  # what is not there comes by name alone
+    first = (await fleet.service.matching(OWNER.tenant_id, "host:web1"))[0]
+    old = Package("payroll", "own", "2.0+000000000000", "payroll", "2.0", "ii", "own", "own")
+    waits = PendingUpdate("payroll:own", "own", old.version, told["version"], "own", False, UpdateState.AVAILABLE)
+    await fleet.inventory(first, [BASH, old], [waits])
+    everything = json.loads((await run("deployment", "preview", "--select", "all", "--json"))[1])
+    assert [(u["name"], u["endpoints"]) for u in everything["plan"]["updates"]] == [("payroll:own", 1)]
     code, out, _ = await run(
         "deployment", "create", "--expect", "2", "--select", "names", "--name", "payroll:own", "--json"
     )
@@ -136,8 +143,7 @@ async def preview(run: Run) -> dict:
 
 async def endpoints(fleet: SmallFleet) -> None:
     for host in ("web1", "web2"):
-        bash = Package("bash", "amd64", "5", "bash", "5", origin="Debian")
-        await fleet.inventory(await fleet.enrol(host), [bash], [])
+        await fleet.inventory(await fleet.enrol(host), [BASH], [])
 
 
 async def test_what_is_here_older_is_an_update_and_a_withdrawn_version_is_kept_back(
