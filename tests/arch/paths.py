@@ -17,7 +17,7 @@ from types import ModuleType, UnionType
 
 from brakeline.agent import model as agent_model
 from brakeline.launcher import model as launcher_model
-from brakeline.protocol import content, messages, routes
+from brakeline.protocol import content, messages, routes, software
 from brakeline.trust import model as trust_model
 from brakeline.trust import statements
 
@@ -53,6 +53,7 @@ CALLERS = {
     "PipApplier": {"agent/providers/pip/provider.py"},
     "NpmApplier": {"agent/providers/npm/provider.py"},
     "FlatpakApplier": {"agent/providers/flatpak/provider.py"},
+    "OwnApplier": {"agent/providers/own/provider.py"},  # runs what root's authors have signed, under an order
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/journal.py", "agent/probes.py",
@@ -146,7 +147,7 @@ def everything() -> set[str]:
         | commands_of(agent_model.Command, "agent")
         | commands_of(launcher_model.Command, "launcher")
         | routes_of(routes)
-        | {content.SCRIPTS}
+        | {content.SCRIPTS, software.FOLDER, software.PAYLOADS}
     )
 
 

@@ -32,6 +32,7 @@ PLANTED = {
     "What the executor keeps reads nothing by itself": ("rollout/kept.py", "import brakeline.platform.bus"),
     "Simulation drives the pure parts and does no I/O": ("sim/__init__.py", "import brakeline.rollout.store"),
     "tenancy's store is private": ("fleet/service.py", "import brakeline.tenancy.store"),
+    "catalog's store is private": ("remediation/service.py", "import brakeline.catalog.store"),
     "fleet's store is private": ("exposure/service.py", "import brakeline.fleet.store"),
     "events' store is private": ("exposure/service.py", "import brakeline.events.store"),
     "cells' store is private": ("rollout/conducting.py", "import brakeline.cells.store"),

@@ -1,4 +1,4 @@
-"""What a test of the contract may do to an endpoint, whatever its provider: in memory, apt, dnf, zypper, pacman.
+"""What a test of the contract may do to an endpoint, whatever its provider: in memory, apt, dnf, zypper, pacman, own.
 
 Versions are the test's words ("1", "2"): rpm and pacman have a release behind it, which `v` adds. dnf, zypper and
 pacman manage roots of packages built here: *real manager, synthetic distribution*.
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from tests import archrepo, rpmrepo, zypperroot
 from tests.aptrepo import Built, Repository
-from tests.aptroot import Clone, clone
+from tests.aptroot import Clone, clone, order
+from tests.ownpackages import Endpoint, package, script, signed
 from tests.pacroot import Arch, arch
 
 from brakeline.agent.providers.fake import FakeProvider, Version
-from brakeline.agent.providers.model import Provider
+from brakeline.agent.providers.model import Bounds, Planned, Provider
 from brakeline.core.clock import ManualClock
+from brakeline.protocol.messages import UpdateRef
+from brakeline.protocol.software import Document
 
 RELEASE: Final = "-1"
 
@@ -222,6 +226,50 @@ class Pacman:
         return self.endpoint.version(name).removesuffix(RELEASE)
 
 
+class Own:
+    def __init__(self, work: Path) -> None:
+        self.endpoint = Endpoint(work)
+        self.provider: Provider = self.endpoint.provider
+        self.made: dict[tuple[str, str], Document] = {}
+
+    def v(self, version: str) -> str:
+        """The full one; of a version that nobody has published, one of its form."""
+        found = [d.version for (n, v), d in self.made.items() if (n, v) == ("p", version)]
+        return found[0] if found else f"{version}+{'0' * 12}"
+
+    def publish(self, *versions: Version) -> None:
+        for v in versions:
+            made = package(v.name, v.version)
+            if v.script_fails:
+                made["post"] = script("exit 1")
+            self.made[v.name, v.version] = self.endpoint.publish(signed(made))
+
+    def install(self, *names: str) -> None:
+        for number, name in enumerate(names):
+            full = next(d.version for (n, _), d in self.made.items() if n == name)
+            plan = self.provider.plan((UpdateRef(name, full),), Bounds())
+            assert isinstance(plan, Planned), plan
+            first = replace(order(plan.transaction, number=100 + number), rollout_id=f"ro_first_{name}")
+            self.provider.apply(first, [].append)
+
+    def hold(self, name: str) -> None:
+        self.endpoint.hold(name)
+
+    def cut_network(self) -> None:
+        raise AssertionError("declared as not offered")
+
+    def upgrades_itself(self) -> None:
+        raise AssertionError("declared as not offered")
+
+    def really_has(self, name: str) -> str:
+        return self.endpoint.has(name)
+
+
+@contextmanager
+def own(work: Path) -> Iterator[World]:
+    yield Own(work)
+
+
 @contextmanager
 def memory(_: Path) -> Iterator[World]:
     yield Memory()
@@ -264,4 +312,5 @@ def pacman(_: Path) -> Iterator[World]:
 
 WORLDS: Final[dict[str, Callable[[Path], object]]] = {
     "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman,
+    "own": own,
 }  # fmt: skip

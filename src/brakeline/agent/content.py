@@ -3,8 +3,8 @@
 Invariants: where it lies is told by whoever started us (`BRAKELINE_CONTENT`: the launcher, for the resident agent and
 for `exec`), so the root helper never takes it from the unprivileged agent; a transaction carries the helper's rules in
 its own order. Content that cannot be read ends the process: on probation that reverts it, and the launcher gives a
-confirmed release only what it has hashed. Scripts of a catalogue lie beside and are executed by nothing: they need an
-author's key and a second approver, which do not exist here yet. Next: `protocol.content`.
+confirmed release only what it has hashed. Scripts of a catalogue lie beside and are executed by nothing;
+own packages (`software/`) run by an order alone, if root here believes their authors. Next: `protocol.content`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class Content:
 def handed_on(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """For the environment of our own children: they look and plan by the same rules."""
     return {WHERE: environment[WHERE]} if environment.get(WHERE) else {}
+
+
+def folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Where what we were given lies, None = nothing was given."""
+    return Path(environment[WHERE]) if environment.get(WHERE) else None
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Content:

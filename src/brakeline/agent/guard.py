@@ -6,6 +6,7 @@ ends what the spared programs (apt-get, dpkg) wait for: they then record the fai
 still there after the grace is terminated, then killed. Orphans come back here (PR_SET_CHILD_SUBREAPER).
 
 Arguments: REPORT_FD TIMEOUT_S GRACE_S SPARED(comma-separated names) -- COMMAND…
+With OUTPUT_MAX in the environment, a command that has said more bytes ends as on time-out, and the rest is cut off.
 The report is one JSON object: {"rc": int, "timed_out": bool, "killed": [names]}; rc is negative for a signal.
 """
 
@@ -19,6 +20,7 @@ import time
 PR_SET_CHILD_SUBREAPER = 36
 POLL_S = 0.02
 TERM_GRACE_S = 2.0
+OUTPUT_MAX = "BRAKELINE_OUTPUT_MAX"
 
 
 def descendants() -> dict[int, str]:
@@ -105,6 +107,14 @@ def start(command: list[str]) -> int:
     return pid
 
 
+def flooded(bytes_max: int) -> bool:
+    """Whether more was said than is allowed; what is beyond it is cut off. 0 = no bound."""
+    if not bytes_max or os.fstat(1).st_size <= bytes_max:
+        return False
+    os.ftruncate(1, bytes_max)
+    return True
+
+
 def guard(report_fd: int, timeout_s: float, grace_s: float, spared: frozenset[str], command: list[str]) -> None:
     """Run the command to its end or to the time-out and report."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -114,10 +124,13 @@ def guard(report_fd: int, timeout_s: float, grace_s: float, spared: frozenset[st
     main = start(command)
     seen: list[int] = []
     deadline = time.monotonic() + timeout_s
-    while not seen and not stopped and time.monotonic() < deadline:
-        wait_until(min(deadline, time.monotonic() + 0.5), main, seen, whole_tree=False)
+    bytes_max = int(os.environ.get(OUTPUT_MAX, "0"))
+    step = 0.05 if bytes_max else 0.5
+    while not seen and not stopped and time.monotonic() < deadline and not flooded(bytes_max):
+        wait_until(min(deadline, time.monotonic() + step), main, seen, whole_tree=False)
     timed_out = not seen
     killed = end_tree(main, seen, grace_s, spared) if timed_out else []
+    flooded(bytes_max)
     rc = os.waitstatus_to_exitcode(seen[0]) if seen else -signal.SIGKILL
     report = {"rc": rc, "timed_out": timed_out, "killed": killed}
     os.write(report_fd, json.dumps(report).encode())

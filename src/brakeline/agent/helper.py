@@ -75,6 +75,7 @@ class Helper:
     local: LocalLimits = NO_LIMITS  # root's own, whatever the agent and its cell say
     local_minute: Callable[[], int] = lambda: weekly.minute_of(SystemClock().now_ms() + zone_s() * 1000)
     system: str = ""  # the system's own package manager, "" = none that could be driven
+    prepare: Callable[[Transaction], Refused | None] | None = None  # keeps what the transaction will need of content
 
     def answer(self, uid: int, request: dict[str, Any]) -> Reply:  # noqa: C901 - a table: one line a verb
         """One reply to one request of a process that runs as `uid`."""
@@ -141,6 +142,9 @@ class Helper:
             held = held_by(self.provider().changed_conffiles(transaction))
             if held is not None:
                 return refuse(held.code, held.reason)
+        known = self.transactions.knows(orders.transaction_id(offer.offer_id))
+        if self.prepare is not None and not known and (unready := self.prepare(transaction)) is not None:
+            return refuse(unready.code, unready.reason)
         return self._begin(self._order(offer, transaction, bounds), offer, request)
 
     def _bounds(self, request: dict[str, Any]) -> Settings:
@@ -270,6 +274,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         errors=journal.count,
         local=local_limits.load(config_path),
         system=wiring.system_name(),
+        prepare=lambda transaction: wiring.prepare(transaction, state_dir),
     )
     passed = _passed_socket()
     listener = passed or _listen(socket_path, config.agent_user)

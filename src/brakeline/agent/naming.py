@@ -65,8 +65,13 @@ _FLATPAK: Final = Grammar(
     re.compile(r"(?!.*\.\.)flatpak-[a-z0-9_]{1,20}-[A-Za-z0-9_][A-Za-z0-9._\-]{0,60}"),
     re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}"),
 )
+_OWN: Final = Grammar(  # as `protocol.software_rules` has them; the architecture is `protocol.software.LABEL`
+    re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.\-]{0,62}"),
+    re.compile(r"own"),
+    re.compile(r"[0-9][0-9A-Za-z.~:\-]{0,63}(?:\+[0-9a-f]{12})?"),
+)
 SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM}
-BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK}
+BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "own": _OWN}
 
 
 def illegal(system: str, name: str, architecture: str, versions: list[str]) -> str:

@@ -23,7 +23,7 @@ from brakeline.agent.limits import DiskReserve
 from brakeline.agent.loop import FOLLOW, Collaborators, Loop
 from brakeline.agent.memory import Memory
 from brakeline.agent.model import Self, State
-from brakeline.agent.providers.model import Known, Provider
+from brakeline.agent.providers.model import Known, Provider, Refused
 from brakeline.agent.reboots import restarts_a_day
 from brakeline.agent.spool import Spool
 from brakeline.agent.starting import StartProbe
@@ -31,6 +31,9 @@ from brakeline.agent.status import StatusFile
 from brakeline.agent.system_manager import Unknown
 from brakeline.agent.transport import Transport
 from brakeline.protocol.content import Rules
+from brakeline.protocol.managers import ecosystem_of
+from brakeline.protocol.messages import Transaction
+from brakeline.protocol.software import LABEL
 
 if TYPE_CHECKING:
     from brakeline.agent.scan import Beside
@@ -66,6 +69,16 @@ def provider(rules: Rules | None = None, known: Known = tuple) -> Provider:
     from brakeline.agent.providers.detect import managers  # late: the resident agent never needs it
 
     return managers(SystemClock(), content.load().rules if rules is None else rules, known=known)
+
+
+def prepare(transaction: Transaction, state_dir: Path) -> Refused | None:
+    """Of own packages, keep what the transaction will need of this process's content; None = it may begin."""
+    if not any(ecosystem_of(a.architecture) == LABEL for a in transaction.actions):
+        return None
+    from brakeline.agent.providers.own import OwnProvider  # late: the resident agent never needs it
+
+    own = OwnProvider(SystemClock(), content=content.folder(), store_dir=str(state_dir / "own"))
+    return own.prepare(transaction)
 
 
 def software(work: Path) -> Beside | None:

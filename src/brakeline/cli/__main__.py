@@ -27,6 +27,7 @@ NOUNS: Final = {
     "fleet": "The fleet as a whole: its shape.",
     "exposure": "What is vulnerable where, and since when.",
     "sbom": "Bills of materials and VEX: export, import, list, show.",
+    "software": "Own packages and scripts, signed by their authors; what vendors say is new.",
     "vuln": "Vulnerabilities: list, show, accept, accepted, end, terms, plan, export.",
     "update": "Updates: list, show, plan.",
     "policy": "What may be patched, when and how.",

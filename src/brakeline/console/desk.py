@@ -4,11 +4,13 @@
 `DeskChange` (deployments, rollouts, policies), `DeskRestart` (due restarts), `DeskRollback` (ways back), `DeskRelease`
 (releases, their keys), `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells,
 leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of materials),
-`DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and `DeskProof` (audit log, settings).
+`DeskCatalog` (own packages), `DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and
+`DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations
 
+from brakeline.console.desk_catalog import DeskCatalog
 from brakeline.console.desk_cells import DeskCells
 from brakeline.console.desk_change import DeskChange
 from brakeline.console.desk_content import DeskContent
@@ -27,6 +29,6 @@ from brakeline.console.desk_stop import DeskStop
 
 class Desk(
     DeskFleet, DeskChange, DeskRestart, DeskRollback, DeskRelease, DeskStop, DeskLimits, DeskCells, DeskPool,
-    DeskContent, DeskSbom, DeskFindings, DeskEvents, DeskProof,
+    DeskContent, DeskSbom, DeskCatalog, DeskFindings, DeskEvents, DeskProof,
 ):  # fmt: skip
     """`screens.Screens` over the services."""

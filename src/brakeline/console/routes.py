@@ -22,6 +22,7 @@ from brakeline.console.feed import Feed
 from brakeline.console.gatehouse import Gatehouse
 from brakeline.console.kit import Kit, NotLoggedIn, login_redirect
 from brakeline.console.pages_account import AccountPages
+from brakeline.console.pages_catalog import CatalogPages
 from brakeline.console.pages_cells import CellPages
 from brakeline.console.pages_change import ChangePages
 from brakeline.console.pages_content import ContentPages
@@ -68,6 +69,7 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
         *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
         *EventPages(kit).routes(), *PoolPages(kit).routes(), *ContentPages(kit).routes(), *SbomPages(kit).routes(),
+        *CatalogPages(kit).routes(),
         *AccountPages(kit, assets).routes(),
     ]  # fmt: skip
     if drills is not None:

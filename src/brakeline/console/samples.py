@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from brakeline.console.present import TAB_LABELS
+from brakeline.console.samples_catalog import PACKAGE, PACKAGES
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_change import (
     DEPLOYMENTS,
@@ -390,6 +391,8 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "content": CONTENT,
     "assets": ASSETS,
     "asset": ASSET,
+    "packages": PACKAGES,
+    "package": PACKAGE,
     "accepted": ACCEPTANCES,
     "terms": TERMS,
     "events": EVENTS,

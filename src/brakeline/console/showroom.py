@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from brakeline.console import samples, samples_change, samples_release, samples_stop
+from brakeline.console.samples_catalog import PACKAGE, PACKAGES
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_events import EVENTS
@@ -37,6 +38,7 @@ from brakeline.console.views import (
     SettingsView,
     VulnerabilitiesView,
 )
+from brakeline.console.views_catalog import PackagesView, PackageView
 from brakeline.console.views_cells import CellsView
 from brakeline.console.views_change import (
     DeploymentForm,
@@ -365,6 +367,12 @@ class Showroom(Screens):
 
     async def asset(self, who: Visitor, asset_id: str) -> AssetView:
         return ASSET["nothing open" if asset_id == "as_box" else "open and said"]
+
+    async def packages(self, who: Visitor) -> PackagesView:
+        return PACKAGES["some"]
+
+    async def package(self, who: Visitor, name: str, version: str) -> PackageView:
+        return PACKAGE["withdrawn" if version == "2.0" else "ready"]
 
     async def fetch_content(self, who: Visitor, feed: str) -> None:
         """Nothing to ask here."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from brakeline.protocol.content import RULES
+from brakeline.protocol.software import FOLDER
 from brakeline.releases import contents
 from brakeline.releases.decide import refuse_about
 from brakeline.releases.faults import BadBundle, BundleTooLarge
@@ -37,9 +38,13 @@ def inspect(data: bytes) -> tuple[artifacts.About, str]:
     refuse_about(said, digest, sizes)
     if said.product == CONTENT:
         reason = "content is read, never started" if said.entry != contents.ENTRY else ""
-        if reason := reason or contents.refusal(sizes, kept.get(RULES, b"")):
+        if reason := reason or contents.refusal(sizes, kept.get(RULES, b""), _software(kept)):
             raise BadBundle(reason)
     return said, digest
+
+
+def _software(kept: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: data for name, data in kept.items() if name.startswith(FOLDER)}
 
 
 def _members(data: bytes) -> tuple[dict[str, int], dict[str, bytes]]:
@@ -58,7 +63,7 @@ def _members(data: bytes) -> tuple[dict[str, int], dict[str, bytes]]:
                 if len(content) != member.size:
                     raise BadBundle(f"it ends in the middle of {member.name[:60]!r}")
                 sizes[artifacts.usable_name(member.name)] = member.size
-                if member.name in (artifacts.ABOUT, RULES):
+                if member.name in (artifacts.ABOUT, RULES) or member.name.startswith(FOLDER):
                     kept[member.name] = content
     except (tarfile.TarError, EOFError, ValueError, OSError) as e:
         raise BadBundle(f"it is no tar, or a damaged one: {e}") from None

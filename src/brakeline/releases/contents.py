@@ -1,7 +1,8 @@
 """Endpoint content as a release: where its source lies, and what may be in it. The same checks at build and publish.
 
 Stricter than the agent, which ignores what it does not know: nothing is built or published here that this version
-would not understand. Catalogue scripts are only stored. Next: `protocol.content` (the rules), `build` (the bundle).
+would not understand. Catalogue scripts are only stored; own packages are looked into by
+`content_software`. Next: `protocol.content` (the rules), `build` (the bundle).
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Final
 from brakeline.core.errors import Invalid
 from brakeline.protocol.codec import Malformed
 from brakeline.protocol.content import RULES, RULES_BYTES_MAX, SCRIPTS, parse
+from brakeline.protocol.software import FOLDER, PAYLOADS
+from brakeline.protocol.software_rules import PAYLOAD_BYTES_MAX
+from brakeline.releases.content_software import SOFTWARE_MAX, software_refusal
 from brakeline.trust.artifacts import ABOUT
 
 ENTRY: Final = (RULES,)  # read, never started
@@ -33,24 +37,35 @@ def read_source(folder: Path) -> dict[str, bytes]:
     """Names inside the bundle -> bytes of everything in a folder. `Invalid` for what must not be published."""
     try:
         paths = sorted(p for p in folder.rglob("*") if not p.is_dir())
-        if len(paths) > SCRIPTS_MAX + 1 or any(p.is_symlink() or p.stat().st_size > RULES_BYTES_MAX for p in paths):
+        most = SCRIPTS_MAX + 2 * SOFTWARE_MAX + 1
+        if len(paths) > most or any(p.is_symlink() or p.stat().st_size > _most_bytes(folder, p) for p in paths):
             raise Invalid(f"{folder} holds too many files, a link, or a file of more than {RULES_BYTES_MAX} bytes")
         files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in paths}
     except OSError as e:
         raise Invalid(f"{e.filename}: {e.strerror}") from None
-    if reason := refusal({name: len(data) for name, data in files.items()}, files.get(RULES, b"")):
+    software = {name: data for name, data in files.items() if name.startswith(FOLDER)}
+    if reason := refusal({name: len(data) for name, data in files.items()}, files.get(RULES, b""), software):
         raise Invalid(reason)
     return files
 
 
-def refusal(sizes: Mapping[str, int], rules: bytes) -> str:
-    """Why these files are no endpoint content, "" = they are. `rules`: the bytes of rules.json. Pure."""
+def refusal(sizes: Mapping[str, int], rules: bytes, software: Mapping[str, bytes] | None = None) -> str:
+    """Why these files are no endpoint content, "" = they are. `rules`: the bytes of rules.json; `software`: those of
+    everything below `software/`. Pure."""
     if RULES not in sizes:
         return f"content needs a file {RULES}"
     scripts = {name: size for name, size in sizes.items() if name.startswith(SCRIPTS)}
-    odd = [name for name in sizes if name not in (RULES, ABOUT) and not _SCRIPT.fullmatch(name)]
+    odd = [
+        name for name in sizes
+        if name not in (RULES, ABOUT) and not _SCRIPT.fullmatch(name) and not name.startswith((FOLDER, PAYLOADS))
+    ]  # fmt: skip
     if odd:
-        return f"content has no place for {odd[0][:60]!r}: there are {RULES} and {SCRIPTS}NAME.sh, .ps1 or .py"
+        return (
+            f"content has no place for {odd[0][:60]!r}: there are {RULES}, {SCRIPTS}NAME.sh, .ps1 or .py, and own "
+            f"packages in {FOLDER} with their artifacts in {PAYLOADS}"
+        )
+    if reason := software_refusal(sizes, software or {}):
+        return reason
     if len(scripts) > SCRIPTS_MAX or any(size > SCRIPT_BYTES_MAX for size in scripts.values()):
         return f"at most {SCRIPTS_MAX} scripts of at most {SCRIPT_BYTES_MAX} bytes each"
     try:
@@ -58,3 +73,8 @@ def refusal(sizes: Mapping[str, int], rules: bytes) -> str:
     except Malformed as e:
         return e.detail
     return unknown[0] if unknown else ""
+
+
+def _most_bytes(folder: Path, path: Path) -> int:
+    inside = path.relative_to(folder).as_posix()
+    return PAYLOAD_BYTES_MAX if inside.startswith(PAYLOADS) else RULES_BYTES_MAX

@@ -20,6 +20,7 @@ from brakeline.advisories.versions import ORDERS
 from brakeline.core.debversion import BadVersion
 from brakeline.protocol.managers import BESIDE, SYSTEM, asked_of
 from brakeline.protocol.messages import PendingUpdate, UpdateState
+from brakeline.protocol.software import LABEL
 from brakeline.remediation.model import PinnedUpdate, Plan, Selection, Situation, Skipped, Target
 
 INSTALLABLE = frozenset((UpdateState.AVAILABLE, UpdateState.NEEDS_NEW))
@@ -124,7 +125,8 @@ def _pins_by_release(situations: Iterable[Situation], chosen: dict[str, list[Pen
 
 def newer(manager: str, name: str, version: str, than: str) -> bool:
     """As the package's own manager says; what nobody understands is never the newest, and pins nothing for others."""
-    order = ORDERS[asked_of(name) if asked_of(name) in ORDERS else ORDER_OF.get(manager, "deb")]
+    owner = "deb" if asked_of(name) == LABEL else asked_of(name)  # own packages are compared as Debian's are
+    order = ORDERS[owner if owner in ORDERS else ORDER_OF.get(manager, "deb")]
     try:
         return order(version, than) > 0
     except BadVersion:

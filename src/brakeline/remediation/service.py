@@ -8,14 +8,19 @@ first and the record after it: should the record fail, the rollout is withdrawn 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from brakeline.catalog.decide import LINUX, asks_for_own
+from brakeline.catalog.model import Entry
+from brakeline.catalog.service import CatalogService
 from brakeline.core.errors import Fault, Invalid, NotFound
 from brakeline.exposure.answers import Closing
 from brakeline.exposure.service import ExposureService, release_of
 from brakeline.fleet.model import EndpointState
 from brakeline.fleet.query import parse, render
 from brakeline.platform.observe import logger
+from brakeline.protocol.messages import PendingUpdate
 from brakeline.remediation import store
 from brakeline.remediation.granting import Grants
 from brakeline.remediation.model import Deployment, DeploymentView, Plan, Preview, Selection, Situation
@@ -38,6 +43,14 @@ PAGE_MAX: Final = 200
 TITLE_CHARS_MAX: Final = 120
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The organisation's own packages, and the names that a deployment asks for."""
+
+    entries: list[Entry]
+    names: tuple[str, ...]
+
+
 class NothingToDo(Invalid):
     """No endpoint would get anything."""
 
@@ -50,6 +63,7 @@ class RemediationService(SettingsUse):
 
     _exposure: ExposureService
     _rollouts: RolloutService
+    catalog: CatalogService | None = None  # own packages; without it, only what endpoints say is pending
 
     def use(self, exposure: ExposureService, rollouts: RolloutService) -> RemediationService:
         """Give it the parts that deployments need; policies work without."""
@@ -79,7 +93,9 @@ class RemediationService(SettingsUse):
         if chosen is Selection.CVE:
             asked = tuple(cve.upper() for cve in asked)
         endpoint_ids = await self._fleet.matching(principal.tenant_id, text)
-        situations = await self._situations(principal, endpoint_ids, asked if chosen is Selection.CVE else ())
+        own = Own(await self.catalog.known(principal.tenant_id) if self.catalog else [], asked)
+        cves = asked if chosen is Selection.CVE else ()
+        situations = await self._situations(principal, endpoint_ids, cves, own)
         quarantined = await self._rollouts.quarantined(principal)
         without = frozenset((q.pin.name, q.pin.version) for q in quarantined)
         planned = plan(situations, chosen, frozenset(asked), without, across=across)
@@ -168,14 +184,25 @@ class RemediationService(SettingsUse):
             await audit.append(conn, self._clock, principal, "deployment.create", made.id, None, facts)
 
     async def _situations(
-        self, principal: Principal, endpoint_ids: Sequence[str], cves: Sequence[str]
+        self, principal: Principal, endpoint_ids: Sequence[str], cves: Sequence[str], own: Own
     ) -> list[Situation]:
         refused = await self.patchable(principal.tenant_id, list(endpoint_ids))
-        return [await self._situation(principal, one, refused[one], cves) for one in endpoint_ids]
+        return [await self._situation(principal, one, refused[one], cves, own) for one in endpoint_ids]
 
-    async def _situation(self, principal: Principal, endpoint_id: str, refused: str, cves: Sequence[str]) -> Situation:
-        detail = await self._fleet.get_endpoint(principal, endpoint_id)
+    async def _own(self, principal: Principal, endpoint_id: str, own: Own, os_id: str) -> tuple[PendingUpdate, ...]:
+        """What is pending there, as the catalogue stands; nothing more is read where no own package is known."""
         pending = await self._fleet.pending_of(principal.tenant_id, endpoint_id)
+        if not own.entries:
+            return pending
+        packages = await self._fleet.packages(principal, endpoint_id) if asks_for_own(own.names) else ()
+        platform = "windows" if os_id == "windows" else LINUX
+        return CatalogService.offered(own.entries, pending, packages, own.names, platform)
+
+    async def _situation(
+        self, principal: Principal, endpoint_id: str, refused: str, cves: Sequence[str], own: Own
+    ) -> Situation:  # fmt: skip
+        detail = await self._fleet.get_endpoint(principal, endpoint_id)
+        pending = await self._own(principal, endpoint_id, own, detail.summary.os_id)
         blocked = None
         if detail.summary.state is not EndpointState.ACTIVE:
             blocked = ("not_active", f"is {detail.summary.state.value}: {detail.state_reason or 'enrol it again'}")

@@ -33,7 +33,8 @@ CAN_PRE_EXIST: Final = frozenset(
     {"no_space", "lock_timeout", "locked", "network", "download_failed", "lists_stale", "unhealthy", "changed",
      "expired", "offer_expired", "busy", "refused", "held", "window", "killed", "runner_died", "record_lost",
      "hash_mismatch", "no_network", "not_taken", "recalled", "trial_recalled", "quarantined", "no_launcher",
-     "self_update_off", "pinned", "halted", "barred", "assess_only", "nothing_to_do", "refresh_failed"}
+     "self_update_off", "pinned", "halted", "barred", "assess_only", "nothing_to_do", "refresh_failed",
+     "not_allowed"}
 )  # fmt: skip
 
 

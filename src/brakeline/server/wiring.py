@@ -23,6 +23,8 @@ from brakeline.advisories.osv.service import Asking
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.advisories.vendors.api import router as vendors_router
 from brakeline.advisories.vendors.checking import Checking
+from brakeline.catalog.api import router as catalog_router
+from brakeline.catalog.service import CatalogService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
@@ -115,7 +117,7 @@ ROUTERS: Final = (
     feeds_router, osv_router, carry_router, vendors_router,
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
-    content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router,
+    content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router, catalog_router,
     findings_router, trend_router, events_router,
 )  # fmt: skip
 
@@ -216,6 +218,7 @@ class _Slices:
     rollout: RolloutService
     remediation: RemediationService
     releasing: Releasing
+    catalog: CatalogService
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,10 +297,11 @@ def _slices(ground: _Ground) -> _Slices:
     releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
     remediation = RemediationService(db, clock, ids, bus, fleet, settings.check_in_interval_s).use(exposure, rollout)
+    remediation.catalog = catalog = CatalogService(db, clock)
     exposure.ring_of = rollout.ring_of
     Acts(rollout, tenancy.approvals)
     releasing = Releasing(rollout, releases)
-    return _Slices(tenancy, fleet, advisories, exposure, releases, rollout, remediation, releasing)
+    return _Slices(tenancy, fleet, advisories, exposure, releases, rollout, remediation, releasing, catalog)
 
 
 def _endpoints(ground: _Ground, slices: _Slices) -> _Endpoints:
@@ -349,7 +353,7 @@ def _for_routes(
         "accepting": Accepting(db, clock, ids, fleet, exposure, approvals),
         "trend": watching.trend, "updates": Updates(fleet, exposure), "events": watching.events,
         "one_liner": ends.installer.one_liner,
-        "sbom": SbomService(db, clock, ids, fleet, exposure),
+        "sbom": SbomService(db, clock, ids, fleet, exposure), "catalog": slices.catalog,
     }  # fmt: skip
 
 

@@ -174,6 +174,16 @@ def test_asked_twice_it_begins_once(served: Served) -> None:
     assert served.starter.started == [TX]
 
 
+def test_what_content_lacks_is_not_begun_and_what_was_begun_is_not_asked_again(served: Served) -> None:
+    lacking = replace(served.helper, prepare=lambda transaction: Refused("changed", f"{len(transaction.actions)} gone"))
+    request = {"verb": "apply", "order": codec.to_plain(sign(GENUINE)), "transaction": codec.to_plain(TRANSACTION)}
+    told = lacking.answer(os.getuid(), request)
+    assert (told["ok"], told["code"], told["reason"], served.starter.started) == (False, "changed", "1 gone", [])
+    assert replace(served.helper, prepare=lambda _: None).answer(os.getuid(), request)["ok"]
+    assert lacking.answer(os.getuid(), request)["ok"], "content may have moved on: it is going on already"
+    assert served.starter.started == [TX]
+
+
 def test_a_spent_offer_is_refused_even_by_a_helper_that_was_started_anew(served: Served) -> None:
     served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
     served.end()

@@ -24,6 +24,7 @@ from tests.support_releases import release_bundle
 
 from brakeline.advisories.importing import Importing
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.catalog.service import CatalogService
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
@@ -174,7 +175,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}", importing=importing,
-        sbom=SbomService(database, clock, ids, fleet.service, exposure),
+        sbom=SbomService(database, clock, ids, fleet.service, exposure), catalog=CatalogService(database, clock),
     )  # fmt: skip
     console = build_console(state)
     made = House(

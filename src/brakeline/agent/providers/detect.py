@@ -6,10 +6,11 @@ find out whether it is there. Every import is late: the agent loads the managers
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from brakeline.agent import facts, system_manager
+from brakeline.agent import content, facts, system_manager
 from brakeline.agent.npm_sites import npm_folders
 from brakeline.agent.providers.host import Manager, Managers
 from brakeline.agent.providers.model import Known, Provider
@@ -18,8 +19,10 @@ from brakeline.core.clock import Clock
 from brakeline.core.errors import Fault
 from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.managers import SYSTEM
+from brakeline.protocol.software import FOLDER
 
 FLATPAK = "/var/lib/flatpak/repo/config"  # there once anything has been added to the system-wide installation
+RECORDS = "/var/lib/brakeline-own"  # of own packages that were installed here (`own.looking`)
 
 
 class NoManager(Fault):
@@ -61,6 +64,15 @@ def managers(
 
         flatpak = FlatpakProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-flatpak")
         found.append(Manager("flatpak", flatpak))
+    given = content.folder()
+    if (given is not None and (given / FOLDER).is_dir()) or os.path.isdir(RECORDS) or os.path.isdir(state_dir / "own"):
+        from brakeline.agent.providers.own import OwnProvider
+
+        own = OwnProvider(
+            clock, content=given, work_dir=work, store_dir=str(state_dir / "own"), back_dir=f"{back}-own",
+            stopping=stopping, rules=rules,
+        )  # fmt: skip
+        found.append(Manager("own", own))
     return Managers(tuple(found), known)
 
 

@@ -1,0 +1,56 @@
+"""A vendor's apt repository: the index `Packages`. Of each name and architecture the newest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from brakeline.catalog.discovery.model import ITEMS_MAX, BadListing, Found, Missing, checked
+from brakeline.core.debversion import BadVersion, deb_key
+
+WANTED = ("Package", "Version", "Architecture", "Filename", "Size", "SHA256")
+
+
+def read(data: bytes, name: str = "") -> Iterator[Found | Missing]:
+    """Of every package in it, or of one name, the newest for each architecture."""
+    best: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = {}
+    broken: dict[str, Missing] = {}
+    for number, fields in enumerate(_paragraphs(data)):
+        if number >= ITEMS_MAX:
+            raise BadListing(f"more than {ITEMS_MAX} packages")
+        called, version = fields.get("Package", ""), fields.get("Version", "")
+        if not called:
+            raise BadListing(f"paragraph {number + 1} names no package: this is no index Packages")
+        if name and called != name:
+            continue
+        try:
+            key = deb_key(version)
+        except BadVersion:
+            broken[called] = Missing(called, f"its version {version[:40]!r} is none")
+            continue
+        place = (called, fields.get("Architecture", ""))
+        if place not in best or key > best[place][0]:
+            best[place] = (key, fields)
+    for (called, architecture), (_, fields) in sorted(best.items()):
+        size = fields.get("Size", "")
+        yield checked(
+            called, fields["Version"], architecture, fields.get("Filename"), fields.get("SHA256"),
+            int(size) if size.isdecimal() and len(size) < 16 else 0, relative=True,
+        )  # fmt: skip
+    yield from (m for called, m in sorted(broken.items()) if not any(called == n for n, _ in best))
+
+
+def _paragraphs(data: bytes) -> Iterator[dict[str, str]]:
+    fields: dict[str, str] = {}
+    for line in data.decode("utf-8", "replace").split("\n"):
+        if not line.strip():
+            if fields:
+                yield fields
+            fields = {}
+        elif not line.startswith((" ", "\t")):
+            key, colon, value = line.partition(":")
+            if not colon:
+                raise BadListing(f"{line[:40]!r} is no line of an index Packages")
+            if key in WANTED:
+                fields[key] = value.strip()
+    if fields:
+        yield fields
