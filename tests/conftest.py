@@ -6,6 +6,7 @@ marked `both_postgres`, it comes twice: from the wheel's PostgreSQL 18 and from 
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 
@@ -18,12 +19,24 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 
 settings.register_profile("patient", deadline=None)  # a loaded machine is no finding
+settings.register_profile("quick", deadline=None, max_examples=25)  # of `./dev check`; `./dev test` asks for all
 settings.load_profile("patient")
 SUITES = ("unit", "sim", "scenarios", "contract", "integration", "migration", "system", "stress", "arch")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_postgres: run on the wheel's PostgreSQL 18 and on Debian's 15")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are made and all are kept: to look for garbage among them takes two fifths of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -38,6 +38,8 @@ def test_what_check_leaves_out_as_wide_the_required_set_runs() -> None:
     assert 'SMALL = "not long and not wide"' in check
     assert check.count("SMALL") == 2, "only what check runs is narrowed"
     assert '["-m", "not long"]' in test
+    assert check.count("EXAMPLES") == 2, "and what check draws at random is fewer"
+    assert "EXAMPLES" not in test
 
 
 def test_whatever_is_wide_has_a_smaller_one_beside_it() -> None:
