@@ -197,6 +197,15 @@ async def test_settings_from_what_waits_to_a_rollout_of_them(fleet: SmallFleet, 
     assert (code, "one at a time" in err) == (5, True)
 
 
+async def test_probes_are_set_by_a_policy_and_shown(fleet: SmallFleet, run: Run) -> None:
+    one = await endpoint(fleet, "web1")
+    probes = ("--probe", "web http://127.0.0.1:8080/", "--probe", "db /bin/true")
+    code, out, _ = await run("policy", "create", "probes", "--filter", "", *probes)
+    assert (code, "probes: db /bin/true, web http://127.0.0.1:8080/" in out) == (0, True)
+    assert "db /bin/true" in (await run("policy", "list"))[1]
+    assert "probes" in (await run("policy", "explain", one))[1]
+
+
 async def test_a_policy_of_ones_own_for_rings(fleet: SmallFleet, run: Run, tmp_path: Path) -> None:
     await endpoint(fleet, "web1")
     await run("policy", "create", "all", "--filter", "")
@@ -229,6 +238,7 @@ async def test_a_policy_of_ones_own_for_rings(fleet: SmallFleet, run: Run, tmp_p
         (("deployment", "preview", "--filter", "oss:debian"), 2, "did you mean 'os'"),
         (("policy", "delete", "po_x"), 3, "no such policy"),
         (("policy", "create", "", "--filter", ""), 2, "needs a name"),
+        (("policy", "create", "p", "--filter", "", "--probe", "web http://example.test/"), 2, "write it as: web http"),
     ],
 )
 async def test_errors_say_what_and_why(run: Run, words: tuple[str, ...], expected: int, says: str) -> None:

@@ -776,13 +776,18 @@ async def test_when_and_how_is_set_on_the_page_of_policies_and_read_on_the_page_
     wrong = await house.page("/policies?name=n&filter=&mode=leave&windows=mon+22:00/06:00;+tue+05:00/07:00")
     assert "overlap; write what they are together once" in wrong
     assert "no whole number" in await house.page("/policies?name=n&filter=&mode=leave&nice=very")
-    form = {"name": "nights", "filter": "", "mode": "leave", "windows": "daily 22:00/06:00", "restart": "never"}
+    far = await house.page("/policies?name=n&filter=&mode=leave&probes=web+http://example.test/")
+    assert "names neither an address of the endpoint&#39;s own nor a program" in far
+    form = {"name": "nights", "filter": "", "mode": "leave", "windows": "daily 22:00/06:00", "restart": "never",
+            "probes": "web http://127.0.0.1/; db /bin/true"}  # fmt: skip
     shown = await house.page("/policies?" + "&".join(f"{k}={v.replace(' ', '+')}" for k, v in form.items()))
     assert 'id="policy-windows" name="windows" value="daily 22:00/06:00"' in shown
     assert '<input type="hidden" name="windows" value="daily 22:00/06:00">' in shown
     assert '<input type="hidden" name="restart" value="never">' in shown
     assert (await house.post("/policies", **form, expect_count="1")).status == 303
-    assert "maintenance windows: daily 22:00/06:00" in await house.page("/policies")
+    policies = await house.page("/policies")
+    assert "maintenance windows: daily 22:00/06:00" in policies
+    assert "probes: db /bin/true; web http://127.0.0.1/" in policies
     clash = await house.post("/policies", name="noon", filter="", mode="leave", windows="daily 12:00/13:00",
                              expect_count="1")  # fmt: skip
     assert clash.status == 409

@@ -39,6 +39,10 @@ def test_what_root_writes_is_what_holds_and_the_rest_stays_open(tmp_path: Path) 
     assert found is not None
     assert (found.windows, found.restart) == (("sat 00:00/sun 24:00",), RestartConsent.NEVER)
     assert (found.mode, found.conffiles, found.nice) == (Mode.PATCH, Conffiles.KEEP, 0)
+    assert found.probes == ()  # the one thing that is nobody's unless root says so
+    allowed = written(tmp_path, {"probes": ["http:8080", "/bin/true", "http:8080"]}).settings
+    assert allowed is not None
+    assert (allowed.probes, allowed.mode) == (("/bin/true", "http:8080"), Mode.PATCH)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,9 @@ def test_what_root_writes_is_what_holds_and_the_rest_stays_open(tmp_path: Path) 
         ({"windows": []}, "1 to 14"), ({"windows": "sat 00:00/24:00"}, "expected a list"),
         ({"windows": ["sat 00:00/24:00", "sat 01:00/02:00"]}, "overlap"), ({"mode": "both"}, "expected one of"),
         ({"nice": 20}, "0 to 19"), ({"nice": True}, "0 to 19"), ({"restarts_a_day": 5}, "0 to 4"),
-        ({"download_kib_s": 1}, "16 to"),
+        ({"download_kib_s": 1}, "16 to"), ({"probes": ["*"]}, "neither http"),
+        ({"probes": ["sh -c x"]}, "neither http"), ({"probes": ["http"] * 51}, "at most 50"),
+        ({"probes": "http"}, "expected a list"),
     ],
 )  # fmt: skip
 def test_a_file_that_makes_no_sense_forbids_everything_and_says_why(tmp_path: Path, plain: Any, told: str) -> None:
