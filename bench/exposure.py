@@ -52,9 +52,10 @@ def again_s(index: TenantIndex, book: Book, rows: Sequence[Advisory]) -> dict[st
     """Every CVE once more after one new advisory, with what is remembered by name; equal to asking every name."""
     memo, spent = Memo(), []
     memo.entries(index, book)
-    names = sorted({row.source for row in rows if row.fixed})
+    names = sorted({name[:2] for name in index.orders})
     for number in range(LOOPS):
-        rows = [*rows, rows[0]._replace(source=names[number * 97 % len(names)], cve=f"CVE-2031-{number}", id="")]
+        ecosystem, source = names[number * 97 % len(names)]
+        rows = [*rows, Advisory(source, f"CVE-2031-{number}", "99:0-1", "2031-01-01", ecosystem=ecosystem)]
         newer = Book(rows, frozenset())
         newer.keep(book)
         book, begun = newer, time.thread_time()

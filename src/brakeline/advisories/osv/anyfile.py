@@ -1,8 +1,9 @@
 """A published file of advisories without a feed's name -> rows; pure. For `exposure assess`, which has no server.
 
 What a file is shows in its bytes: OSV's documents (lines, one document, `all.zip`), RustSec's, a bundle of another
-cell, Debian's tracker, Alpine's secdb. Invariants: as strict as a feed (`BadFeed` names the place); only packages that
-are wanted are kept; `ecosystems` are those that the file speaks of at all: what it says nothing of is "no data".
+cell, Debian's tracker, Alpine's secdb, OVAL of Red Hat or Ubuntu. Invariants: as strict as a feed (`BadFeed` names the
+place); only packages that are wanted are kept; `ecosystems` are those that the file speaks of at all: what it says
+nothing of is "no data".
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from brakeline.advisories.osv import bundle, documents, feeds, rustsec, secdb, t
 from brakeline.advisories.osv.archive import ZIP_MAGIC
 from brakeline.advisories.osv.archive import documents as documents_of
 from brakeline.advisories.osv.model import Span
+from brakeline.advisories.vendors import oval, xmltree
+from brakeline.core.debversion import BadVersion
 
 HEAD_BYTES: Final = 4096
 MARKS: Final = (b'"id"', b'"affected"', b'"modified"', b'"advisory"', b'"distroversion"', b'"releases"')
@@ -32,7 +35,7 @@ class Found(NamedTuple):
 def is_foreign(data: bytes) -> bool:
     """Whether these are the bytes of such a file, and not rows in our own form."""
     head = data[:HEAD_BYTES].lstrip()
-    if data.startswith(ZIP_MAGIC) or bundle.is_bundle(data):
+    if data.startswith(ZIP_MAGIC) or bundle.is_bundle(data) or xmltree.is_xml(data):
         return True
     own = b'"cve"' in head and b'"source"' in head
     return not own and any(mark in head for mark in MARKS)
@@ -52,7 +55,19 @@ def _spans(data: bytes, name: str, ecosystems: Collection[str]) -> Iterable[Span
     if bundle.is_bundle(data):
         feed = _feed(data, name)
         return bundle.unpack(data, feed, feeds.wanted_of(feed)).spans
+    if xmltree.is_xml(data):
+        return _oval(data, name)
     return _of_documents(data, name, ecosystems)
+
+
+def _oval(data: bytes, name: str) -> list[Span]:
+    maker = next((one for one in (oval.RED_HAT, oval.CANONICAL) if f'"{one.ids}'.encode() in data), None)
+    if maker is None:
+        raise BadFeed("this is XML, and no OVAL of Red Hat or Ubuntu", file=name)
+    try:
+        return oval.read(data, maker).rows
+    except (ValueError, BadVersion, RecursionError) as e:
+        raise BadFeed(str(e)[:160], file=name) from None
 
 
 def _feed(data: bytes, name: str) -> str:

@@ -21,6 +21,7 @@ from tests.support_vendors import WIN, fix, month
 
 from brakeline.advisories.arrivals import Arrival, content, limits_of
 from brakeline.advisories.importers import BadFeed, unpacked
+from brakeline.advisories.osv import anyfile
 from brakeline.advisories.osv.feeds import read
 from brakeline.advisories.osv.model import Said
 from brakeline.advisories.vendors.criteria import Leaf, Module, Package, Rest, Solver, interval, unclear
@@ -322,6 +323,16 @@ def test_an_alternative_of_streams_or_of_nothing_is_no_interval() -> None:
     assert interval(frozenset()) == "it asks for no package"
     assert "streams" in str(interval(frozenset((Package("x"), Module("a:1"), Module("a:2")))))
     assert interval(next(iter(unclear("why")))) == "why"
+
+
+def test_a_file_without_a_feed_s_name_is_known_by_its_bytes() -> None:
+    for data, system, name in ((red_hat(), "rhel:8", "thunderbird"), (ubuntu(("vim", "1", "")), "ubuntu:22.04", "vim")):
+        assert anyfile.is_foreign(data)
+        found = anyfile.read(data, "x", {system}, {name})
+        assert ([span.name for span in found.spans], found.ecosystems) == ([name], frozenset((system,)))
+    for data, why in ((made.cvrf(), "no OVAL of Red Hat"), (red_hat()[:-9], "no XML")):
+        with pytest.raises(BadFeed, match=why):
+            anyfile.read(data, "x", (), ())
 
 
 def test_a_month_in_xml_says_what_the_same_month_says_in_json() -> None:
