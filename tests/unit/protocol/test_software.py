@@ -157,3 +157,10 @@ def test_the_same_author_twice_is_one_and_a_changed_text_is_nobody_s() -> None:
     twice = signed(package(), ANN, ANN)
     assert disbelieved(twice, authors) == "payroll is signed by ann; 2 of the authors in authors.json must sign it."
     assert "nobody whom root" in disbelieved(replace(made, text=made.text + " "), authors)
+
+
+@pytest.mark.parametrize("kind", [[], {}, None, 1])
+def test_a_list_where_a_word_should_stand_is_refused_and_no_defect(kind: Any) -> None:
+    plain = package(detection={"kind": kind})
+    with pytest.raises(BadSoftware, match="expected one of"):
+        read_package(json.dumps(plain).encode())
