@@ -45,6 +45,7 @@ def test_a_document_is_read_as_it_was_written_and_its_version_is_its_text() -> N
         ({"detection": {"kind": "file", "path": "/x"}}, "detection by file needs pattern"),
         ({"detection": {"kind": "path", "path": "/x", "package": "y"}}, "detection by path has no package"),
         ({"detection": {"kind": "path", "path": "/opt/../etc/shadow"}}, "no plain absolute path"),
+        ({"detection": {"kind": "path", "path": "C:/App"}}, "no plain absolute path"),
         ({"detection": {"kind": "path", "path": "opt"}}, "no plain absolute path"),
         ({"detection": {"kind": "path", "path": "/home/ann/app"}}, "where the agent does not look"),
         ({"detection": {"kind": "deb", "package": "A b"}}, "not the name of a package"),
