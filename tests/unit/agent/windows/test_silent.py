@@ -17,7 +17,8 @@ MSI = '/i "%BRAKELINE_ARTIFACT%" /qn /norestart INSTALLDIR="C:\\Program Files\\A
 
 def wrong(text: str) -> str:
     plain: dict[str, Any] = package(
-        platforms=["windows"], artifact=artifact(b"x", "app.msi"), detection={"kind": "path", "path": "C:/Program Files (x86)/App"},
+        platforms=["windows"], artifact=artifact(b"x", "app.msi"),
+        detection={"kind": "path", "path": "C:/Program Files (x86)/App"},
         install=script(text, interpreter="msiexec"), uninstall=None,
     )  # fmt: skip
     return problem(read_package(json.dumps(plain).encode()))
