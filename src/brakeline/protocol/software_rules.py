@@ -91,6 +91,8 @@ def _detection(d: Detection, platform: str) -> str:
         return f"detection: {d.path[:60]!r} is no plain absolute path"
     if d.path and (d.path.split("/")[1] in UNSEEN or d.path.startswith(("/var/tmp/", "/run/user/"))):  # noqa: S108
         return f"detection: {d.path[:60]!r} is where the agent does not look: name one elsewhere"
+    if d.package and platform != "linux":
+        return "detection by deb is for linux"
     if d.package and not _DEB.fullmatch(d.package):
         return f"detection: {d.package[:60]!r} is not the name of a package"
     return pattern_problem(d.pattern) if d.pattern else ""

@@ -41,10 +41,8 @@ def test_a_document_is_read_as_it_was_written_and_its_version_is_its_text() -> N
         ({"version": "1+1"}, "begins with a digit"),
         ({"title": " "}, "title is a line"),
         ({"platforms": ["linux", "windows"]}, "make a package for each"),
-        (
-            {"platforms": ["windows"], "detection": {"kind": "deb", "package": "x"}},
-            "on windows the interpreter is one of powershell, cmd, msiexec",
-        ),
+        ({"platforms": ["windows"], "detection": {"kind": "deb", "package": "x1"}}, "deb is for linux"),
+        ({"platforms": ["windows"], "detection": {"kind": "record"}}, "one of powershell, cmd, msiexec, not 'sh'"),
         ({"detection": {"kind": "file", "path": "/x"}}, "detection by file needs pattern"),
         ({"detection": {"kind": "path", "path": "/x", "package": "y"}}, "detection by path has no package"),
         ({"detection": {"kind": "path", "path": "/opt/../etc/shadow"}}, "no plain absolute path"),
