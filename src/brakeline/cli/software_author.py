@@ -10,9 +10,11 @@ import typer
 
 from brakeline.catalog.discovery import Found, read
 from brakeline.catalog.discovery.model import LISTING_BYTES_MAX
+from brakeline.cli.client import Client
 from brakeline.cli.faults import BadUsage, CannotRead
 from brakeline.cli.output import Json, emit, pairs, say, table, talk
 from brakeline.cli.release_keys import secret
+from brakeline.core.debversion import BadVersion, deb_key
 from brakeline.protocol.codec import to_plain
 from brakeline.protocol.software import (
     SOFTWARE_CONTEXT,
@@ -136,11 +138,16 @@ def discover(
         list[str] | None, typer.Option(help="Of a feed: version=releases.0.version, url=…, sha256=….")
     ] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Print the package to be completed, for one product.")] = False,
+    newer: Annotated[bool, typer.Option("--newer", help="Only what the catalogue has in an older version.")] = False,
     as_json: Json = False,
 ) -> None:
     """What a vendor says is the newest version, with its artifact and hash. Fetches nothing, changes nothing."""
     paths = {key: where for key, _, where in (p.partition("=") for p in path or ())}
     found, missing = read(form, read_file(file), name, paths)
+    if newer:
+        have = {e["name"]: e["version"] for e in _standing()}
+        found = tuple(f for f in found if is_newer(f.version, have.get(package_name(f.name), "")))
+        missing = tuple(m for m in missing if package_name(m.name) in have)
     if draft:
         if len(found) != 1:
             raise BadUsage(f"a draft is of one product for one architecture, and these are {len(found)}: narrow it")
@@ -159,11 +166,34 @@ def discover(
     emit(told, as_json, human)
 
 
+def package_name(product: str) -> str:
+    """What a vendor's product would be called as an own package."""
+    known = "abcdefghijklmnopqrstuvwxyz0123456789.-"
+    return "".join(c if c in known else "-" for c in product.lower()).strip("-.")[:63]
+
+
+def is_newer(version: str, than: str) -> bool:
+    """As own packages are compared; what the catalogue does not have, or nobody can compare, is not newer."""
+    try:
+        return bool(than) and deb_key(version) > deb_key(than)
+    except BadVersion:
+        return False
+
+
+def _standing() -> list[dict[str, Any]]:
+    """Of each name of the catalogue the newest version that is not withdrawn."""
+    found: dict[str, dict[str, Any]] = {}
+    for e in Client.from_context().get("/software")["items"]:
+        if not e["withdrawn_ms"] and (e["name"] not in found or is_newer(e["version"], found[e["name"]]["version"])):
+            found[e["name"]] = e
+    return list(found.values())
+
+
 def _draft(found: Found) -> dict[str, Any]:
     """What is known, and in words what a person has to say. It makes no sense before that, and `check` says so."""
-    base = "".join(c if c in "abcdefghijklmnopqrstuvwxyz0123456789.-" else "-" for c in found.name.lower()).strip("-.")
     return {
-        "name": base, "version": found.version, "title": found.name, "platforms": ["SAY: linux or windows"],
+        "name": package_name(found.name), "version": found.version, "title": found.name,
+        "platforms": ["SAY: linux or windows"],
         "detection": {"kind": "file", "path": "SAY: /opt/…/VERSION", "pattern": "SAY: version=([0-9.]+)"},
         "artifact": {"file": found.url.rpartition("/")[2], "bytes": found.bytes, "sha256": found.sha256,
                      "url": found.url},
