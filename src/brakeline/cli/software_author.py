@@ -115,6 +115,7 @@ def sign(
 def authors(
     public: Annotated[list[Path], typer.Argument(help="NAME.pub of each author.")],
     needed: Annotated[int, typer.Option(help="How many of them must have signed.")] = 2,
+    as_json: Json = False,
 ) -> None:
     """Print `authors.json`, for root of the endpoints: whose packages may run there."""
     keys: dict[str, str] = {}
@@ -126,7 +127,7 @@ def authors(
     text = json.dumps({"authors": keys, "needed": needed}, indent=2)
     if wrong := read_authors(text.encode()).problem:
         raise BadUsage(wrong.partition("authors.json ")[2] or wrong)
-    say(text)
+    emit(json.loads(text), as_json, lambda: say(text))
     talk("On each endpoint, as root: /etc/brakeline/authors.json, mode 0644. No order and no policy can write it.")
 
 
