@@ -163,6 +163,14 @@ def test_root_takes_an_author_away_between_plan_and_run(endpoint: Endpoint) -> N
     assert (result.outcome, result.code, endpoint.has("payroll")) == (Outcome.REFUSED, "not_allowed", "")
 
 
+def test_too_little_space_and_a_stop_are_known_before_anything_is_run(endpoint: Endpoint) -> None:
+    told = planned(endpoint, endpoint.publish(signed(package())))
+    greedy = replace(told, bounds=Bounds(disk_reserve_bytes=1 << 60))
+    assert endpoint.provider.apply(greedy, [].append).code == "no_space"
+    stopped = replace(endpoint.provider, stopping=lambda: True).apply(told, [].append)
+    assert (stopped.outcome, stopped.code, endpoint.has("payroll")) == (Outcome.REFUSED, "shutdown", "")
+
+
 @pytest.mark.parametrize("after", ["an older one", "nothing"])
 def test_an_order_never_puts_an_older_version_back_or_removes_whatever_it_calls_that(
     endpoint: Endpoint, after: str
