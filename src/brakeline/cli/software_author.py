@@ -184,7 +184,7 @@ def is_newer(version: str, than: str) -> bool:
 def _standing() -> list[dict[str, Any]]:
     """Of each name of the catalogue the newest version that is not withdrawn."""
     found: dict[str, dict[str, Any]] = {}
-    for e in Client.from_context().get("/software")["items"]:
+    for e in Client.from_context().get("/own-packages")["items"]:
         if not e["withdrawn_ms"] and (e["name"] not in found or is_newer(e["version"], found[e["name"]]["version"])):
             found[e["name"]] = e
     return list(found.values())
