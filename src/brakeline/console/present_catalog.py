@@ -19,7 +19,8 @@ def packages_view(entries: Sequence[OwnPackage], now_ms: int) -> PackagesView:
 def package_row(e: OwnPackage, now_ms: int) -> PackageRow:
     link = Link(e.name, f"/own-packages/{quote(e.name)}?{urlencode({'version': e.full_version})}")
     return PackageRow(
-        link, e.title, e.full_version, e.artifact or "script", e.platform, len(e.signed_by), state_of(e), ago(e.added_ms, now_ms), e.added_by,
+        link, e.title, e.full_version, e.artifact or "script", e.platform, len(e.signed_by), state_of(e),
+        ago(e.added_ms, now_ms), e.added_by,
     )  # fmt: skip
 
 
