@@ -31,12 +31,10 @@ from brakeline.agent.status import StatusFile
 from brakeline.agent.system_manager import Unknown
 from brakeline.agent.transport import Transport
 from brakeline.protocol.content import Rules
-from brakeline.protocol.managers import ecosystem_of
-from brakeline.protocol.messages import Transaction
-from brakeline.protocol.software import LABEL
 
 if TYPE_CHECKING:
     from brakeline.agent.scan import Beside
+    from brakeline.protocol.messages import Transaction
 
 COMES_BACK = ("reboot.target", "kexec.target", "soft-reboot.target")  # jobs of a machine that goes down to come up
 PACKAGE_RECORDS = {
@@ -73,9 +71,11 @@ def provider(rules: Rules | None = None, known: Known = tuple) -> Provider:
 
 def prepare(transaction: Transaction, state_dir: Path) -> Refused | None:
     """Of own packages, keep what the transaction will need of this process's content; None = it may begin."""
-    if not any(ecosystem_of(a.architecture) == LABEL for a in transaction.actions):
+    from brakeline.protocol.software import LABEL  # late: the resident agent never needs it
+
+    if not any(a.architecture == LABEL for a in transaction.actions):
         return None
-    from brakeline.agent.providers.own import OwnProvider  # late: the resident agent never needs it
+    from brakeline.agent.providers.own import OwnProvider
 
     own = OwnProvider(SystemClock(), content=content.folder(), store_dir=str(state_dir / "own"))
     return own.prepare(transaction)

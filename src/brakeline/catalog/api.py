@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from brakeline.catalog.model import Detail, Entry
+from brakeline.catalog.model import OwnPackage, OwnPackageDetail
 from brakeline.catalog.service import CatalogService
 from brakeline.core.errors import Fault
 from brakeline.protocol.software import DOCUMENT_BYTES_MAX
@@ -19,7 +19,7 @@ from brakeline.protocol.software_rules import PAYLOAD_BYTES_MAX
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import Principal
 
-router = APIRouter(prefix="/api/v1", tags=["software"])
+router = APIRouter(prefix="/api/v1", tags=["own-packages"])
 Who = Annotated[Principal, Depends(current_principal)]
 PACKAGE: Final[dict[str, Any]] = {
     "required": True, "content": {"application/json": {"schema": {"type": "object"}}},
@@ -37,10 +37,10 @@ class SoftwareTooLarge(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class OwnPackages:
     """By name, the last added first."""
 
-    items: tuple[Entry, ...]
+    items: tuple[OwnPackage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +56,44 @@ def _service(request: Request) -> CatalogService:
 Catalog = Annotated[CatalogService, Depends(_service)]
 
 
-@router.get("/software")
-async def list_software(who: Who, catalog: Catalog) -> Entries:
+@router.get("/own-packages")
+async def list_software(who: Who, catalog: Catalog) -> OwnPackages:
     """Every own package that was taken in, withdrawn versions too."""
-    return Entries(tuple(await catalog.entries(who)))
+    return OwnPackages(tuple(await catalog.entries(who)))
 
 
-@router.post("/software", openapi_extra={"requestBody": PACKAGE})
-async def add_software(request: Request, who: Who, catalog: Catalog) -> Entry:
+@router.post("/own-packages", openapi_extra={"requestBody": PACKAGE})
+async def add_software(request: Request, who: Who, catalog: Catalog) -> OwnPackage:
     """Take in a signed package. The same text again adds the signatures that are new."""
     return await catalog.add(who, await _body(request, DOCUMENT_BYTES_MAX))
 
 
-@router.post("/software/payloads", openapi_extra={"requestBody": PAYLOAD})
-async def add_payload(request: Request, who: Who, catalog: Catalog) -> Entries:
+@router.post("/own-packages/payloads", openapi_extra={"requestBody": PAYLOAD})
+async def add_payload(request: Request, who: Who, catalog: Catalog) -> OwnPackages:
     """Keep the artifact that a package names by its SHA-256."""
-    return Entries(await catalog.add_payload(who, await _body(request, PAYLOAD_BYTES_MAX)))
+    return OwnPackages(await catalog.add_payload(who, await _body(request, PAYLOAD_BYTES_MAX)))
 
 
-@router.get("/software/payloads/{sha256}", response_class=Response)
+@router.get("/own-packages/payloads/{sha256}", response_class=Response)
 async def get_payload(sha256: str, who: Who, catalog: Catalog) -> Response:
     """An artifact that travels in content."""
     return Response(await catalog.payload(who, sha256), media_type="application/octet-stream")
 
 
-@router.get("/software/{name}")
-async def get_software(name: str, who: Who, catalog: Catalog, version: str = "") -> Detail:
+@router.get("/own-packages/{name}")
+async def get_software(name: str, who: Who, catalog: Catalog, version: str = "") -> OwnPackageDetail:
     """One version with its scripts, as its authors signed them; without `version` the newest that stands."""
     return await catalog.show(who, name, version)
 
 
-@router.get("/software/{name}/{version}/document", response_class=Response)
+@router.get("/own-packages/{name}/{version}/document", response_class=Response)
 async def get_document(name: str, version: str, who: Who, catalog: Catalog) -> Response:
     """The signed document, as it came."""
     return Response(await catalog.document(who, name, version), media_type="application/json")
 
 
-@router.post("/software/{name}/{version}/withdraw")
-async def withdraw_software(name: str, version: str, what: Withdrawal, who: Who, catalog: Catalog) -> Entry:
+@router.post("/own-packages/{name}/{version}/withdraw")
+async def withdraw_software(name: str, version: str, what: Withdrawal, who: Who, catalog: Catalog) -> OwnPackage:
     """No further content and no new deployment has this version."""
     return await catalog.withdraw(who, name, version, what.reason)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from brakeline.catalog.model import Entry
+from brakeline.catalog.model import OwnPackage
 from brakeline.core.debversion import deb_key
 from brakeline.protocol.managers import asked_of
 from brakeline.protocol.messages import Package, PendingUpdate, UpdateState
@@ -16,7 +16,7 @@ from brakeline.protocol.trusted_authors import genuine
 LINUX = "linux"
 
 
-def refusal(document: Document, known: Iterable[Entry]) -> str:
+def refusal(document: Document, known: Iterable[OwnPackage]) -> str:
     """Why this document is not taken in, with what to do; "" = it is, or is here already."""
     if wrong := problem(document.software):
         return wrong
@@ -38,19 +38,19 @@ def signers(document: Document) -> tuple[str, ...]:
     return tuple(dict.fromkeys(good))
 
 
-def entry_of(document: Document, added_ms: int, added_by: str) -> Entry:
+def entry_of(document: Document, added_ms: int, added_by: str) -> OwnPackage:
     """As it is taken in."""
     s, a = document.software, document.software.artifact
-    return Entry(
+    return OwnPackage(
         s.name, s.version, document.version, s.title, s.vendor, s.platforms[0], a is None, a.file if a else "",
         a.bytes if a else 0, a.sha256 if a else "", a.url if a else "", a is None or bool(a.url), signers(document),
         s.way_back is WayBack.EARLIER, added_ms, added_by,
     )  # fmt: skip
 
 
-def newest(entries: Iterable[Entry]) -> dict[str, Entry]:
+def newest(entries: Iterable[OwnPackage]) -> dict[str, OwnPackage]:
     """Of each name the highest version that is not withdrawn."""
-    found: dict[str, Entry] = {}
+    found: dict[str, OwnPackage] = {}
     for e in entries:
         if not e.withdrawn_ms and (e.name not in found or deb_key(e.version) > deb_key(found[e.name].version)):
             found[e.name] = e
@@ -58,8 +58,8 @@ def newest(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 
 def offered(
-    entries: Sequence[Entry], pending: tuple[PendingUpdate, ...], packages: Sequence[Package], names: frozenset[str],
-    platform: str,
+    entries: Sequence[OwnPackage], pending: tuple[PendingUpdate, ...], packages: Sequence[Package],
+    names: frozenset[str], platform: str,
 ) -> tuple[PendingUpdate, ...]:  # fmt: skip
     """What an endpoint has pending, as the catalogue stands: without what was withdrawn, and with what was asked for by
     name and is not there yet. Such a one comes by name alone: no "all updates" installs what nobody has."""
@@ -70,14 +70,14 @@ def offered(
     return told + tuple(_new(e, platform) for e in new)
 
 
-def _kept_back(update: PendingUpdate, entry: Entry | None) -> PendingUpdate:
+def _kept_back(update: PendingUpdate, entry: OwnPackage | None) -> PendingUpdate:
     if entry is None:
         return update
     reason = f"withdrawn by {entry.withdrawn_by}: {entry.withdrawn_reason}"
     return replace(update, state=UpdateState.KEPT_BACK, reason=reason)
 
 
-def _new(e: Entry, platform: str) -> PendingUpdate:
+def _new(e: OwnPackage, platform: str) -> PendingUpdate:
     state, reason = UpdateState.NEEDS_NEW, ""
     if e.platform != platform:
         state, reason = UpdateState.KEPT_BACK, f"is a package for {e.platform}"
@@ -92,7 +92,7 @@ def asks_for_own(names: Iterable[str]) -> bool:
     return any(asked_of(name) == LABEL for name in names)
 
 
-def standing(e: Entry) -> str:
+def standing(e: OwnPackage) -> str:
     """What stands between this version and endpoints, in a sentence."""
     if e.withdrawn_ms:
         return f"Withdrawn by {e.withdrawn_by}: {e.withdrawn_reason}. No further content and no new deployment has it."
@@ -104,7 +104,7 @@ def standing(e: Entry) -> str:
     )
 
 
-def contents(entries: Iterable[Entry]) -> tuple[tuple[Entry, ...], Mapping[str, str]]:
+def contents(entries: Iterable[OwnPackage]) -> tuple[tuple[OwnPackage, ...], Mapping[str, str]]:
     """What the next content has, and why not the others: (name version) -> reason."""
     chosen = tuple(e for e in entries if e.complete)
     left = {f"{e.name} {e.version}": standing(e) for e in entries if not e.complete}

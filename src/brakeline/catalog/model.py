@@ -11,7 +11,7 @@ REASON_CHARS_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OwnPackage:
     """One version of one own package, as it was taken in."""
 
     name: str
@@ -46,10 +46,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class OwnPackageDetail:
     """One entry with the whole of what its authors signed."""
 
-    entry: Entry
+    entry: OwnPackage
     package: str  # the signed text
     scripts: dict[str, str]
     standing: str  # in a sentence: what stands between it and endpoints

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 
 from brakeline.catalog import decide, store
-from brakeline.catalog.model import ENTRIES_MAX, PAYLOADS_BYTES_MAX, REASON_CHARS_MAX, Detail, Entry
+from brakeline.catalog.model import ENTRIES_MAX, PAYLOADS_BYTES_MAX, REASON_CHARS_MAX, OwnPackage, OwnPackageDetail
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.platform.database import Connection, Database
@@ -26,7 +26,7 @@ class CatalogService:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    async def add(self, principal: Principal, data: bytes) -> Entry:
+    async def add(self, principal: Principal, data: bytes) -> OwnPackage:
         """Take a signed package in. The same text again adds signatures that are new, and changes nothing else."""
         principal.require("policy.write")
         document = read(data)
@@ -46,8 +46,8 @@ class CatalogService:
             return _named(await store.entries(conn), made.name, made.version)
 
     async def _sign_again(
-        self, conn: Connection, principal: Principal, before: Entry, document: Document
-    ) -> Entry:  # fmt: skip
+        self, conn: Connection, principal: Principal, before: OwnPackage, document: Document
+    ) -> OwnPackage:  # fmt: skip
         """More authors of the same text: signatures are added, and none is taken away."""
         kept = read((await store.document(conn, before.name, before.version) or "").encode())
         have = {(s.key, s.signature) for s in kept.signatures}
@@ -65,7 +65,7 @@ class CatalogService:
         await audit.append(conn, self._clock, principal, "software.sign", made.name, was, said)
         return _named(await store.entries(conn), made.name, made.version)
 
-    async def add_payload(self, principal: Principal, data: bytes) -> tuple[Entry, ...]:
+    async def add_payload(self, principal: Principal, data: bytes) -> tuple[OwnPackage, ...]:
         """Keep an artifact; the entries that it belongs to. One that no package names is refused."""
         principal.require("policy.write")
         sha256 = hashlib.sha256(data).hexdigest()
@@ -86,13 +86,13 @@ class CatalogService:
                 await audit.append(conn, self._clock, principal, "software.payload", wanted[0].name, None, said)
             return tuple(e for e in await store.entries(conn) if e.artifact_sha256 == sha256)
 
-    async def entries(self, principal: Principal) -> list[Entry]:
+    async def entries(self, principal: Principal) -> list[OwnPackage]:
         """Everything that was taken in, withdrawn versions too."""
         principal.require("endpoint.read")
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store.entries(conn)
 
-    async def show(self, principal: Principal, name: str, version: str = "") -> Detail:
+    async def show(self, principal: Principal, name: str, version: str = "") -> OwnPackageDetail:
         """One version, by the author's number or the full one; without, the newest that stands."""
         principal.require("endpoint.read")
         async with self._db.tenant(principal.tenant_id) as conn:
@@ -101,7 +101,7 @@ class CatalogService:
             entry = _named(known, name, version or (newest.version if newest else ""))
             document = read((await store.document(conn, entry.name, entry.version) or "").encode())
         scripts = {step: script.text for step, script in document.software.scripts.items()}
-        return Detail(entry, document.text, scripts, decide.standing(entry))
+        return OwnPackageDetail(entry, document.text, scripts, decide.standing(entry))
 
     async def document(self, principal: Principal, name: str, version: str) -> bytes:
         """The signed bytes."""
@@ -121,7 +121,7 @@ class CatalogService:
             raise NotFound("no such artifact", sha256=sha256[:64])
         return found
 
-    async def withdraw(self, principal: Principal, name: str, version: str, reason: str) -> Entry:
+    async def withdraw(self, principal: Principal, name: str, version: str, reason: str) -> OwnPackage:
         """No further content and no new deployment has this version. What runs already, BRAKE stops."""
         principal.require("rollout.brake")
         why = reason.strip()
@@ -138,21 +138,21 @@ class CatalogService:
 
     # --- for deployments ---
 
-    async def known(self, tenant_id: str) -> list[Entry]:
+    async def known(self, tenant_id: str) -> list[OwnPackage]:
         """Everything of an organisation, for whoever plans for it."""
         async with self._db.tenant(tenant_id) as conn:
             return await store.entries(conn)
 
     @staticmethod
     def offered(
-        entries: list[Entry], pending: tuple[PendingUpdate, ...], packages: Iterable[Package], names: Iterable[str],
-        platform: str,
+        entries: list[OwnPackage], pending: tuple[PendingUpdate, ...], packages: Iterable[Package],
+        names: Iterable[str], platform: str,
     ) -> tuple[PendingUpdate, ...]:  # fmt: skip
         """What is pending on an endpoint, as the catalogue stands."""
         return decide.offered(entries, pending, tuple(packages), frozenset(names), platform)
 
 
-def _named(entries: list[Entry], name: str, version: str) -> Entry:
+def _named(entries: list[OwnPackage], name: str, version: str) -> OwnPackage:
     found = next((e for e in entries if e.name == name and version in (e.version, e.full_version)), None)
     if found is None:
         raise NotFound("no such own package", name=name[:60], version=version[:60])

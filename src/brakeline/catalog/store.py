@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from brakeline.catalog.model import Entry
+from brakeline.catalog.model import OwnPackage
 from brakeline.platform.database import Connection
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,7 +16,7 @@ _SELECT: Final = (
 )
 
 
-async def add(conn: Connection, tenant_id: str, e: Entry, document: str) -> None:
+async def add(conn: Connection, tenant_id: str, e: OwnPackage, document: str) -> None:
     await conn.execute(
         "INSERT INTO brakeline.software (tenant_id, name, version, full_version, title, vendor, platform, script_only,"
         " artifact, artifact_bytes, artifact_sha256, artifact_url, signed_by, takes_back, document, added_at, added_by)"
@@ -27,7 +27,7 @@ async def add(conn: Connection, tenant_id: str, e: Entry, document: str) -> None
     )  # fmt: skip
 
 
-async def sign_again(conn: Connection, e: Entry, document: str) -> None:
+async def sign_again(conn: Connection, e: OwnPackage, document: str) -> None:
     """The same text with more signatures."""
     await conn.execute(
         "UPDATE brakeline.software SET document = $3, signed_by = $4 WHERE name = $1 AND version = $2",
@@ -35,7 +35,7 @@ async def sign_again(conn: Connection, e: Entry, document: str) -> None:
     )  # fmt: skip
 
 
-async def entries(conn: Connection) -> list[Entry]:
+async def entries(conn: Connection) -> list[OwnPackage]:
     """All of the organisation, by name, the last added first."""
     return [_entry(r) for r in await conn.fetch(f"{_SELECT} ORDER BY s.name, s.added_at DESC, s.version")]
 
@@ -74,8 +74,8 @@ async def payload_bytes(conn: Connection) -> int:
     return int(await conn.fetchval("SELECT coalesce(sum(bytes), 0) FROM brakeline.software_payload"))
 
 
-def _entry(r: Any) -> Entry:
-    return Entry(
+def _entry(r: Any) -> OwnPackage:
+    return OwnPackage(
         r["name"], r["version"], r["full_version"], r["title"], r["vendor"], r["platform"], r["script_only"],
         r["artifact"], r["artifact_bytes"], r["artifact_sha256"], r["artifact_url"], r["has_payload"],
         tuple(r["signed_by"]), r["takes_back"], _millis(r["added_at"]), r["added_by"],

@@ -29,9 +29,9 @@ def add(
     client = Client.from_context(UPLOAD_S)
     data = read_file(file)
     artifact = None if payload is None else read_file(payload)
-    made = client.upload("/software", data, "application/json")
+    made = client.upload("/own-packages", data, "application/json")
     if artifact is not None:
-        items = client.upload("/software/payloads", artifact, "application/octet-stream")["items"]
+        items = client.upload("/own-packages/payloads", artifact, "application/octet-stream")["items"]
         made = next((e for e in items if e["full_version"] == made["full_version"]), made)
 
     def human() -> None:
@@ -46,7 +46,7 @@ def add(
 @app.command("list")
 def list_software(as_json: Json = False) -> None:
     """Every own package that was taken in, withdrawn versions too."""
-    found = Client.from_context().get("/software")
+    found = Client.from_context().get("/own-packages")
     rows = [
         (e["name"], e["full_version"], "script" if e["script_only"] else e["artifact"], e["platform"],
          len(e["signed_by"]), _state(e), when(e["added_ms"]), e["added_by"])
@@ -69,7 +69,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One package: every script of it, who has signed, and what stands between it and endpoints."""
-    found = Client.from_context().get(f"/software/{quote(name)}", version=version)
+    found = Client.from_context().get(f"/own-packages/{quote(name)}", version=version)
     e = found["entry"]
 
     def human() -> None:
@@ -94,7 +94,7 @@ def withdraw(
     as_json: Json = False,
 ) -> None:
     """No further content and no new deployment has this version. What runs already, `rollout brake` stops."""
-    made = Client.from_context().post(f"/software/{quote(name)}/{quote(version)}/withdraw", {"reason": reason})
+    made = Client.from_context().post(f"/own-packages/{quote(name)}/{quote(version)}/withdraw", {"reason": reason})
 
     def human() -> None:
         say(f"{name} {made['full_version']} is withdrawn.")
@@ -117,14 +117,14 @@ def content(
     if folder.exists() and any(folder.iterdir()):
         raise BadUsage(f"{folder} is not empty: what lies there would become content too")
     client = Client.from_context(UPLOAD_S)
-    entries = client.get("/software")["items"]
+    entries = client.get("/own-packages")["items"]
     files = {RULES: read_file(rules or default_source() / RULES)}
     for e in (e for e in entries if e["has_payload"] and not e["withdrawn_ms"]):
-        data = client.download(f"/software/{quote(e['name'])}/{quote(e['version'])}/document")
+        data = client.download(f"/own-packages/{quote(e['name'])}/{quote(e['version'])}/document")
         files[read(data).file] = data
         if e["artifact"] and not e["artifact_url"]:
             digest = e["artifact_sha256"]
-            files[f"{PAYLOADS}{digest}"] = client.download(f"/software/payloads/{digest}")
+            files[f"{PAYLOADS}{digest}"] = client.download(f"/own-packages/payloads/{digest}")
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)

@@ -10,9 +10,11 @@ import typer
 
 from brakeline.catalog.discovery import Found, read
 from brakeline.catalog.discovery.model import LISTING_BYTES_MAX
+from brakeline.cli.client import Client
 from brakeline.cli.faults import BadUsage, CannotRead
 from brakeline.cli.output import Json, emit, pairs, say, table, talk
 from brakeline.cli.release_keys import secret
+from brakeline.core.debversion import BadVersion, deb_key
 from brakeline.protocol.codec import to_plain
 from brakeline.protocol.software import (
     SOFTWARE_CONTEXT,
@@ -113,6 +115,7 @@ def sign(
 def authors(
     public: Annotated[list[Path], typer.Argument(help="NAME.pub of each author.")],
     needed: Annotated[int, typer.Option(help="How many of them must have signed.")] = 2,
+    as_json: Json = False,
 ) -> None:
     """Print `authors.json`, for root of the endpoints: whose packages may run there."""
     keys: dict[str, str] = {}
@@ -124,7 +127,7 @@ def authors(
     text = json.dumps({"authors": keys, "needed": needed}, indent=2)
     if wrong := read_authors(text.encode()).problem:
         raise BadUsage(wrong.partition("authors.json ")[2] or wrong)
-    say(text)
+    emit(json.loads(text), as_json, lambda: say(text))
     talk("On each endpoint, as root: /etc/brakeline/authors.json, mode 0644. No order and no policy can write it.")
 
 
@@ -136,11 +139,16 @@ def discover(
         list[str] | None, typer.Option(help="Of a feed: version=releases.0.version, url=…, sha256=….")
     ] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Print the package to be completed, for one product.")] = False,
+    newer: Annotated[bool, typer.Option("--newer", help="Only what the catalogue has in an older version.")] = False,
     as_json: Json = False,
 ) -> None:
     """What a vendor says is the newest version, with its artifact and hash. Fetches nothing, changes nothing."""
     paths = {key: where for key, _, where in (p.partition("=") for p in path or ())}
     found, missing = read(form, read_file(file), name, paths)
+    if newer:
+        have = {e["name"]: e["version"] for e in _standing()}
+        found = tuple(f for f in found if is_newer(f.version, have.get(package_name(f.name), "")))
+        missing = tuple(m for m in missing if package_name(m.name) in have)
     if draft:
         if len(found) != 1:
             raise BadUsage(f"a draft is of one product for one architecture, and these are {len(found)}: narrow it")
@@ -159,11 +167,34 @@ def discover(
     emit(told, as_json, human)
 
 
+def package_name(product: str) -> str:
+    """What a vendor's product would be called as an own package."""
+    known = "abcdefghijklmnopqrstuvwxyz0123456789.-"
+    return "".join(c if c in known else "-" for c in product.lower()).strip("-.")[:63]
+
+
+def is_newer(version: str, than: str) -> bool:
+    """As own packages are compared; what the catalogue does not have, or nobody can compare, is not newer."""
+    try:
+        return bool(than) and deb_key(version) > deb_key(than)
+    except BadVersion:
+        return False
+
+
+def _standing() -> list[dict[str, Any]]:
+    """Of each name of the catalogue the newest version that is not withdrawn."""
+    found: dict[str, dict[str, Any]] = {}
+    for e in Client.from_context().get("/own-packages")["items"]:
+        if not e["withdrawn_ms"] and (e["name"] not in found or is_newer(e["version"], found[e["name"]]["version"])):
+            found[e["name"]] = e
+    return list(found.values())
+
+
 def _draft(found: Found) -> dict[str, Any]:
     """What is known, and in words what a person has to say. It makes no sense before that, and `check` says so."""
-    base = "".join(c if c in "abcdefghijklmnopqrstuvwxyz0123456789.-" else "-" for c in found.name.lower()).strip("-.")
     return {
-        "name": base, "version": found.version, "title": found.name, "platforms": ["SAY: linux or windows"],
+        "name": package_name(found.name), "version": found.version, "title": found.name,
+        "platforms": ["SAY: linux or windows"],
         "detection": {"kind": "file", "path": "SAY: /opt/…/VERSION", "pattern": "SAY: version=([0-9.]+)"},
         "artifact": {"file": found.url.rpartition("/")[2], "bytes": found.bytes, "sha256": found.sha256,
                      "url": found.url},

@@ -14,7 +14,7 @@ class CatalogPages:
         self.kit, self.screens = kit, kit.screens
 
     def routes(self) -> list[Route]:
-        return [Route("/software", self.packages), Route("/software/{name}", self.package)]
+        return [Route("/own-packages", self.packages), Route("/own-packages/{name}", self.package)]
 
     async def packages(self, request: Request) -> Response:
         who = await self.kit.enter(request)

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
-from brakeline.catalog.model import Detail, Entry
+from brakeline.catalog.model import OwnPackage, OwnPackageDetail
 from brakeline.console.present import ago, full_time, plural
 from brakeline.console.views import Badge, Fact, Link, Tone
 from brakeline.console.views_catalog import PackageRow, PackagesView, PackageView, ScriptView
 
 
-def packages_view(entries: Sequence[Entry], now_ms: int) -> PackagesView:
+def packages_view(entries: Sequence[OwnPackage], now_ms: int) -> PackagesView:
     """The list, by name."""
     return PackagesView(tuple(package_row(e, now_ms) for e in entries))
 
 
-def package_row(e: Entry, now_ms: int) -> PackageRow:
+def package_row(e: OwnPackage, now_ms: int) -> PackageRow:
+    link = Link(e.name, f"/own-packages/{quote(e.name)}?{urlencode({'version': e.full_version})}")
     return PackageRow(
-        Link(e.name, f"/software/{quote(e.name)}?{urlencode({'version': e.full_version})}"), e.title, e.full_version,
-        e.artifact or "script", e.platform, len(e.signed_by), state_of(e), ago(e.added_ms, now_ms), e.added_by,
+        link, e.title, e.full_version, e.artifact or "script", e.platform, len(e.signed_by), state_of(e),
+        ago(e.added_ms, now_ms), e.added_by,
     )  # fmt: skip
 
 
-def state_of(e: Entry) -> Badge:
+def state_of(e: OwnPackage) -> Badge:
     if e.withdrawn_ms:
         return Badge("–", "withdrawn", Tone.IDLE)
     if not e.has_payload:
@@ -31,7 +32,7 @@ def state_of(e: Entry) -> Badge:
     return Badge("✓", "ready for content", Tone.OK)
 
 
-def package_view(detail: Detail, now_ms: int) -> PackageView:
+def package_view(detail: OwnPackageDetail, now_ms: int) -> PackageView:
     """One version, with every letter that was signed."""
     e = detail.entry
     artifact = f"{e.artifact}, {e.artifact_bytes:,} bytes" if e.artifact else "none: it is a script"

@@ -14,7 +14,7 @@ PACKAGES: Final = {
     "some": PackagesView(
         (
             PackageRow(
-                Link("payroll", "/software/payroll"),
+                Link("payroll", "/own-packages/payroll"),
                 "Payroll client",
                 "2.1+3f2a9c04d1e5",
                 "payroll-2.1.tar.gz",
@@ -25,7 +25,7 @@ PACKAGES: Final = {
                 "Alice",
             ),
             PackageRow(
-                Link("payroll", "/software/payroll?version=2.0"),
+                Link("payroll", "/own-packages/payroll?version=2.0"),
                 "Payroll client",
                 "2.0+aa01be9c2d77",
                 "payroll-2.0.tar.gz",
@@ -36,7 +36,7 @@ PACKAGES: Final = {
                 "Alice",
             ),
             PackageRow(
-                Link("rotate-keys", "/software/rotate-keys"),
+                Link("rotate-keys", "/own-packages/rotate-keys"),
                 "Rotate the keys of the backup",
                 "2026.11+77aa01be9c2d",
                 "script",
@@ -47,7 +47,7 @@ PACKAGES: Final = {
                 "CI",
             ),
             PackageRow(
-                Link("vpn-client", "/software/vpn-client"),
+                Link("vpn-client", "/own-packages/vpn-client"),
                 "VPN client",
                 "7.4+09c2d77aa01b",
                 "vpn-7.4.run",

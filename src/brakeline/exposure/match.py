@@ -22,7 +22,7 @@ from brakeline.exposure.authority import settled
 from brakeline.exposure.model import UNREADABLE, Assessment, Dismissed, Finding, Installed, NotAssessed, Role, Unit
 from brakeline.exposure.streams import is_modular, speaks_of
 from brakeline.exposure.units import also_as, ecosystem_of, is_installed, role_of, unit_of
-from brakeline.protocol.managers import is_found
+from brakeline.protocol.managers import OWN, is_found
 
 if TYPE_CHECKING:
     from brakeline.advisories.osv.model import Span
@@ -280,6 +280,9 @@ def _can_be_ordered(unit: Unit) -> bool:
 
 def _unit(item: Installed, book: Book, ecosystem: str) -> Unit | NotAssessed:
     own = ecosystem_of(item, ecosystem)
+    if own == OWN:
+        reason = "is an own package: no vendor's advisory speaks of it"
+        return NotAssessed(item.package, item.version, "third_party", reason)
     if own not in book.ecosystems and not item.owner:
         return NotAssessed(item.package, item.version, "no_data", f"no advisory data for {own} is loaded")
     unit = unit_of(item, ecosystem)

@@ -94,7 +94,8 @@ def from_plain(kind: Any, value: Any, where: str = "$") -> Any:
         _expect(isinstance(value, dict), "an object", value, where)
         return {k: from_plain(get_args(kind)[1], v, f"{where}.{k}") for k, v in value.items()}
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        _expect(value in {m.value for m in kind}, f"one of {[m.value for m in kind]}", value, where)
+        values = [m.value for m in kind]  # compared, not hashed: a list may stand where a word should
+        _expect(value in values, f"one of {values}", value, where)
         return kind(value)
     return _message(kind, value, where)
 

@@ -17,11 +17,12 @@ from typing import Any, Final
 
 from brakeline.core.errors import Fault
 from brakeline.protocol import codec
+from brakeline.protocol.managers import OWN
 
 FORMAT: Final = 1
 FOLDER: Final = "software/"  # of a content bundle: NAME_DIGEST.json
 PAYLOADS: Final = "payloads/"  # of a content bundle: artifacts by their SHA-256
-LABEL: Final = "own"  # stands for the architecture of an own package
+LABEL: Final = OWN  # stands for the architecture of an own package
 DOCUMENT_BYTES_MAX: Final = 256 * 1024
 SIGNATURES_MAX: Final = 8
 SOFTWARE_CONTEXT: Final = b"brakeline own package v1\n"

@@ -36,6 +36,7 @@ _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,99}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._\-]+(:[0-9]{1,5})?/[!-~]{0,900}")
 _PATH: Final = re.compile(r"/[A-Za-z0-9._+@ /\-]{1,200}")
+_DRIVE: Final = re.compile(r"[A-Z]:/[A-Za-z0-9._+@ ()/\-]{1,200}")
 _DEB: Final = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
 _CLASS: Final = re.compile(r"\[(?:\\.|[^\]\\])+\]")
 _REPEAT: Final = re.compile(r"[*+?]|\{[0-9]{1,3}(,[0-9]{0,3})?\}")
@@ -56,7 +57,7 @@ def _problems(s: Software) -> Iterator[str]:
     if len(s.platforms) != 1 or s.platforms[0] not in INTERPRETERS:
         yield f"platforms is one of {', '.join(INTERPRETERS)}: scripts are one system's, so make a package for each"
         return
-    yield _detection(s.detection)
+    yield _detection(s.detection, s.platforms[0])
     if s.artifact is not None:
         yield _artifact(s.artifact)
     for name, script in s.scripts.items():
@@ -77,7 +78,7 @@ def _version(version: str) -> str:
     return ""
 
 
-def _detection(d: Detection) -> str:
+def _detection(d: Detection, platform: str) -> str:
     wanted = {Look.FILE: (True, True, False), Look.PATH: (True, False, False), Look.DEB: (False, False, True),
               Look.RECORD: (False, False, False)}[d.kind]  # fmt: skip
     names = ("path", "pattern", "package")
@@ -85,10 +86,13 @@ def _detection(d: Detection) -> str:
     for name, value, needed in zip(names, given, wanted, strict=True):
         if bool(value) != needed:
             return f"detection by {d.kind.value} {'needs' if needed else 'has no'} {name}"
-    if d.path and (not _PATH.fullmatch(d.path) or any(part in ("", ".", "..") for part in d.path.split("/")[1:])):
+    form = _DRIVE if platform == "windows" else _PATH
+    if d.path and (not form.fullmatch(d.path) or any(part in ("", ".", "..") for part in d.path.split("/")[1:])):
         return f"detection: {d.path[:60]!r} is no plain absolute path"
     if d.path and (d.path.split("/")[1] in UNSEEN or d.path.startswith(("/var/tmp/", "/run/user/"))):  # noqa: S108
         return f"detection: {d.path[:60]!r} is where the agent does not look: name one elsewhere"
+    if d.package and platform != "linux":
+        return "detection by deb is for linux"
     if d.package and not _DEB.fullmatch(d.package):
         return f"detection: {d.package[:60]!r} is not the name of a package"
     return pattern_problem(d.pattern) if d.pattern else ""
@@ -114,6 +118,11 @@ def _script(name: str, s: Script, platform: str) -> str:
         return f"{name}: on {platform} the interpreter is one of {', '.join(known)}, not {s.interpreter[:20]!r}"
     if not s.text.strip() or len(s.text) > SCRIPT_CHARS_MAX or "\0" in s.text:
         return f"{name}: text is 1 to {SCRIPT_CHARS_MAX} characters; leave a script out that has nothing to do"
+    words = s.text.lower().split()
+    if s.interpreter == "msiexec" and not {"/qn", "/quiet"} & set(words):
+        return f"{name}: msiexec needs /qn or /quiet, so that it asks nothing"
+    if s.interpreter == "msiexec" and "/norestart" not in words:
+        return f"{name}: msiexec needs /norestart: a package never restarts the machine by itself"
     if not TIMEOUT_S[0] <= s.timeout_s <= TIMEOUT_S[1]:
         return f"{name}: timeout_s is {TIMEOUT_S[0]} to {TIMEOUT_S[1]}"
     if not 0 < len(s.success) <= SUCCESS_MAX or not all(0 <= code <= 65535 for code in s.success):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from brakeline.catalog.decide import LINUX, asks_for_own
-from brakeline.catalog.model import Entry
+from brakeline.catalog.model import OwnPackage
 from brakeline.catalog.service import CatalogService
 from brakeline.core.errors import Fault, Invalid, NotFound
 from brakeline.exposure.answers import Closing
@@ -47,7 +47,7 @@ TITLE_CHARS_MAX: Final = 120
 class Own:
     """The organisation's own packages, and the names that a deployment asks for."""
 
-    entries: list[Entry]
+    entries: list[OwnPackage]
     names: tuple[str, ...]
 
 

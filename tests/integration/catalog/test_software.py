@@ -189,6 +189,21 @@ async def test_another_organisation_sees_and_changes_nothing(catalog: CatalogSer
         await catalog.payload(other, made.artifact_sha256)
 
 
+async def test_what_a_vendor_has_newer_than_the_catalogue(run: Run, catalog: CatalogService, tmp_path: Path) -> None:
+    for version in ("1.9", "1.2"):
+        await catalog.add(OWNER, write(signed(package("tool", version))))
+    line = {"version": "1.10", "url": "https://example.org/x", "hash": "3f" * 32}
+    lines = [json.dumps({"name": name, **line}) for name in ("Tool", "other")]
+    (tmp_path / "bucket.jsonl").write_text("\n".join(lines))
+    told = json.loads((await run("software", "discover", "scoop", tmp_path / "bucket.jsonl", "--newer", "--json"))[1])
+    assert [(f["name"], f["version"]) for f in told["items"]] == [("Tool", "1.10")]
+    code, out, _ = await run("software", "discover", "scoop", tmp_path / "bucket.jsonl", "--name", "Tool", "--draft")
+    assert (code, json.loads(out)["name"], json.loads(out)["artifact"]["sha256"]) == (0, "tool", "3f" * 32)
+    (tmp_path / "draft.json").write_text(out)
+    code, _, err = await run("software", "check", tmp_path / "draft.json")
+    assert (code, "platforms is one of linux, windows" in err) == (2, True)  # what only a person knows is asked for
+
+
 async def test_wrong_input_says_what_why_and_what_next(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     file.write_bytes(write(signed(package(install=script("true", timeout_s=0)))))

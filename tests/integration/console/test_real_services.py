@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 import uvicorn
 from playwright.async_api import async_playwright, expect
 from tests.asgi import Answer, call
 from tests.integration.console.conftest import ARGUMENTS, CHROMIUM
+from tests.ownpackages import artifact, package, script, signed
 from tests.support import require
 from tests.support_fleet import SmallFleet, deb, update
 from tests.support_releases import release_bundle
@@ -51,6 +52,7 @@ from brakeline.protocol.messages import (
     TrialReport,
     UpdateState,
 )
+from brakeline.protocol.software import write
 from brakeline.releases.service import ReleasesService
 from brakeline.remediation.service import RemediationService
 from brakeline.rollout.acts import Acts
@@ -469,6 +471,27 @@ async def test_software_is_shown_with_its_place_and_bills_with_what_vex_says(hou
     assert f"v.json of Example GmbH, taken in by {house.owner.name}" in shown
     assert "its bill does not say which package it is" in shown
     assert (await house.get("/assets/as_none")).status == 404
+
+
+async def test_own_packages_are_shown_with_every_letter_and_where_they_stand(house: House) -> None:
+    assert house.owner is not None
+    catalog = CatalogService(house.database, house.clock)
+    assert "There are none." in await house.page("/own-packages")
+    hostile = package(title="<b>Payroll</b>", artifact=artifact(b"x"), pre=script("test 1 < 2 # <script>"))
+    made = await catalog.add(house.owner, write(signed(hostile)))
+    listed = (await house.page("/own-packages")).replace("<wbr>", "")
+    assert made.full_version in listed
+    assert "artifact is not here" in listed
+    await catalog.add_payload(house.owner, b"x")
+    shown = await house.page("/own-packages/payroll")
+    assert "test 1 &lt; 2 # &lt;script&gt;" in shown
+    assert "<b>Payroll" not in shown
+    assert "/rollouts/new?selection=names&amp;names=payroll%3Aown" in shown
+    await catalog.withdraw(house.owner, "payroll", "1", "it forgets")
+    shown = await house.page(f"/own-packages/payroll?version={quote(made.full_version)}")
+    assert "it forgets" in shown
+    assert "/rollouts/new" not in shown
+    assert (await house.get("/own-packages/nothing")).status == 404
 
 
 async def test_from_freeze_to_unfreeze_page_by_page(house: House) -> None:

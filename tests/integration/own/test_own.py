@@ -16,9 +16,10 @@ from tests.aptroot import order
 from tests.ownpackages import ANN, BOB, Endpoint, artifact, package, script, signed
 from tests.pipindex import Index
 
+from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refused
 from brakeline.agent.providers.own.looking import RECORDS
-from brakeline.protocol.messages import ActionKind, Outcome, TransactionResult, UpdateRef, UpdateState
+from brakeline.protocol.messages import Action, ActionKind, Outcome, TransactionResult, UpdateRef, UpdateState
 from brakeline.protocol.software import Document
 from brakeline.protocol.trusted_authors import AUTHORS
 from brakeline.trust import ed25519
@@ -160,6 +161,28 @@ def test_root_takes_an_author_away_between_plan_and_run(endpoint: Endpoint) -> N
     endpoint.runner.path(AUTHORS).unlink()
     result = endpoint.in_unit.apply(told, [].append)
     assert (result.outcome, result.code, endpoint.has("payroll")) == (Outcome.REFUSED, "not_allowed", "")
+
+
+def test_too_little_space_and_a_stop_are_known_before_anything_is_run(endpoint: Endpoint) -> None:
+    told = planned(endpoint, endpoint.publish(signed(package())))
+    greedy = replace(told, bounds=Bounds(disk_reserve_bytes=1 << 60))
+    assert endpoint.provider.apply(greedy, [].append).code == "no_space"
+    stopped = replace(endpoint.provider, stopping=lambda: True).apply(told, [].append)
+    assert (stopped.outcome, stopped.code, endpoint.has("payroll")) == (Outcome.REFUSED, "shutdown", "")
+
+
+@pytest.mark.parametrize("after", ["an older one", "nothing"])
+def test_an_order_never_puts_an_older_version_back_or_removes_whatever_it_calls_that(
+    endpoint: Endpoint, after: str
+) -> None:
+    one = endpoint.publish(signed(package(version="1")))
+    bring(endpoint, endpoint.publish(signed(package(version="2"))))
+    version = endpoint.provider.inventory()[0].version
+    forged = Action(ActionKind.UPGRADE, "payroll", "own", version, one.version if after != "nothing" else "")
+    told = replace(order(make_transaction([forged]), Bounds(allow_removals=True), 2), rollout_id="ro_2")
+    result = endpoint.provider.apply(told, [].append)
+    assert (result.outcome, endpoint.has("payroll")) == (Outcome.REFUSED, "2")
+    assert "only a way back" in result.detail
 
 
 def test_a_damaged_artifact_never_reaches_a_script(endpoint: Endpoint) -> None:

@@ -41,10 +41,12 @@ def test_a_document_is_read_as_it_was_written_and_its_version_is_its_text() -> N
         ({"version": "1+1"}, "begins with a digit"),
         ({"title": " "}, "title is a line"),
         ({"platforms": ["linux", "windows"]}, "make a package for each"),
-        ({"platforms": ["windows"]}, "on windows the interpreter is one of powershell, cmd, msiexec"),
+        ({"platforms": ["windows"], "detection": {"kind": "deb", "package": "x1"}}, "deb is for linux"),
+        ({"platforms": ["windows"], "detection": {"kind": "record"}}, "one of powershell, cmd, msiexec, not 'sh'"),
         ({"detection": {"kind": "file", "path": "/x"}}, "detection by file needs pattern"),
         ({"detection": {"kind": "path", "path": "/x", "package": "y"}}, "detection by path has no package"),
         ({"detection": {"kind": "path", "path": "/opt/../etc/shadow"}}, "no plain absolute path"),
+        ({"detection": {"kind": "path", "path": "C:/App"}}, "no plain absolute path"),
         ({"detection": {"kind": "path", "path": "opt"}}, "no plain absolute path"),
         ({"detection": {"kind": "path", "path": "/home/ann/app"}}, "where the agent does not look"),
         ({"detection": {"kind": "deb", "package": "A b"}}, "not the name of a package"),
@@ -157,3 +159,10 @@ def test_the_same_author_twice_is_one_and_a_changed_text_is_nobody_s() -> None:
     twice = signed(package(), ANN, ANN)
     assert disbelieved(twice, authors) == "payroll is signed by ann; 2 of the authors in authors.json must sign it."
     assert "nobody whom root" in disbelieved(replace(made, text=made.text + " "), authors)
+
+
+@pytest.mark.parametrize("kind", [[], {}, None, 1])
+def test_a_list_where_a_word_should_stand_is_refused_and_no_defect(kind: Any) -> None:
+    plain = package(detection={"kind": kind})
+    with pytest.raises(BadSoftware, match="expected one of"):
+        read_package(json.dumps(plain).encode())

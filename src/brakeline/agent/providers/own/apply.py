@@ -105,6 +105,8 @@ class OwnApplier:
             here = now.get(f"{a.name}:{a.architecture}")
             if here is not None and here.held and order.inverse is None:
                 return Refused("held", f"{a.name} is held on this endpoint by its owner.")
+            if order.inverse is None and not _forward(a):
+                return Refused("refused", f"{a.name}: only a way back removes a package or puts an older version back.")
             if (here.version if here else "") != a.before:
                 return Refused("changed", f"The situation has changed since the plan: {a.name} is "
                                           f"{here.version if here else 'gone'}, not {a.before or 'gone'}.")  # fmt: skip
@@ -250,6 +252,12 @@ class OwnApplier:
         unproven = rules.unproven(order.transaction, by_key(now))
         code, detail = _told(step, repaired, wrong, unproven)
         return replace(blank, code=code, detail=detail, changes=changes_between(before, now))
+
+
+def _forward(a: Action) -> bool:
+    """Whether it brings something newer, or nothing but the same again after a failure."""
+    newer = rules.is_older(plain_version(a.before), plain_version(a.after)) if a.before else True
+    return bool(a.after) and (newer or a.before == a.after)
 
 
 def _told(step: str, repaired: bool, wrong: str, unproven: tuple[str, ...]) -> tuple[str, str]:

@@ -58,10 +58,7 @@ class OwnProvider:
     # --- looking ---
 
     def inventory(self) -> tuple[Package, ...]:
-        return tuple(
-            Package(p.name, p.architecture, p.version, p.name, plain_version(p.version), p.state, ORIGIN, "own")
-            for p in self._installed()
-        )
+        return self.survey()[0]
 
     def _installed(self, held: Shelf | None = None) -> tuple[Installed, ...]:
         known = (held or self._content()).newest()
@@ -71,10 +68,22 @@ class OwnProvider:
         return shelf.load(self.content)
 
     def available(self) -> tuple[PendingUpdate, ...]:
+        return self.survey()[1]
+
+    def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
+        held = self._content()
+        have = self._installed(held)
+        packages = tuple(
+            Package(p.name, p.architecture, p.version, p.name, plain_version(p.version), p.state, ORIGIN, "own")
+            for p in have
+        )
+        return packages, self._waiting(held, have)
+
+    def _waiting(self, held: Shelf, have: tuple[Installed, ...]) -> tuple[PendingUpdate, ...]:
         """What is here in an older version than content has. What is not here is nobody's update: it comes by name."""
-        held, waits = self._content(), []
         newest, authors = held.newest(), self._authors()
-        for p in self._installed(held):
+        waits = []
+        for p in have:
             document = newest.get(p.name)
             if document is not None and rules.is_older(plain_version(p.version), document.software.version):
                 state, reason = self._state(p, document, authors)
@@ -92,9 +101,6 @@ class OwnProvider:
         if doubted := disbelieved(document, authors):
             return UpdateState.KEPT_BACK, doubted
         return UpdateState.AVAILABLE, ""
-
-    def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
-        return self.inventory(), self.available()
 
     def health(self) -> PackageManagerHealth:
         """Failed scripts, and what lies in content and is no package."""
