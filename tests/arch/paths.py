@@ -55,8 +55,8 @@ CALLERS = {
     "FlatpakApplier": {"agent/providers/flatpak/provider.py"},
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
-    "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py", "agent/reboots.py",
-    "agent/transaction_unit.py", "agent/wiring.py", "launcher/__main__.py", "launcher/stub.py",
+    "agent/desk.py", "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/providers/apt/runner.py",
+    "agent/reboots.py", "agent/transaction_unit.py", "agent/wiring.py", "launcher/__main__.py", "launcher/stub.py",
     "launcher/supervise.py", "launcher/windows.py",
 }  # fmt: skip
 
