@@ -16,7 +16,8 @@ from brakeline.agent import ceiling, orders, releases, sessions
 from brakeline.agent.model import AskRestart, Command, Instant, Report, RestartAnswered, StandDown, State
 from brakeline.protocol.messages import PeopleWait, RestartConsent, RestartStanding, SignedOrder
 
-PASSING: Final = frozenset({"busy", "settling", "boot_loop", "window", "people", ""})  # "": the helper gave no answer
+# "": the helper gave no answer. One that has run out is about to be left out of the reply, and is no refusal of a boot.
+PASSING: Final = frozenset({"busy", "settling", "boot_loop", "window", "people", "expired", ""})
 DRIFT_MS: Final = 90_000  # between two answers about the same moment
 AGAIN_S: Final = 60.0
 REASON_CHARS: Final = 200

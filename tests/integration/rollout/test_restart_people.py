@@ -149,9 +149,9 @@ async def test_a_check_in_that_says_nothing_new_asks_and_writes_nothing_of_resta
 
     monkeypatch.setattr(fleet.db, "tenant", noted)
     least = 2  # what every check-in of a target costs: its progress and refusals, and the offers that are no restarts
-    for t in (0, 7):
-        await count(t)
-        assert await count(t) == least
+    for index in (0, 7):
+        await count(index)
+        assert await count(index) == least
     fleet.twins[0].waits = PeopleWait(1)
     assert await count(0) == least + 1
     assert await count(0) == least

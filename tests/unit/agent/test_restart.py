@@ -65,7 +65,7 @@ def test_the_cell_takes_an_order_back_by_leaving_it_out() -> None:
 
 def test_a_passing_refusal_is_tried_again_and_a_lasting_one_is_told() -> None:
     state = restart.take(STATE, signed())
-    for code in ("busy", "settling"):
+    for code in ("busy", "settling", "boot_loop", "window", "expired"):
         assert restart.answered(state, RestartAnswered(AT, code, "x")) == (state, ())
     told, _ = restart.answered(state, RestartAnswered(AT, "limit", "one a day"))
     assert restart.standing(told) == RestartStanding(True, "limit: one a day")
