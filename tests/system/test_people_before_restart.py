@@ -32,6 +32,13 @@ HELPER = f"""mkdir -p /run/brakeline /var/lib/brakeline-helper /etc/brakeline
 systemd-run --unit=brakeline-helper --property=ProtectHome=yes --property=UMask=0077 {PYTHON} helper"""
 BOOT = "import sys; sys.path.insert(0, '/opt/brakeline'); from brakeline.agent.clock import boot_id; print(boot_id())"
 NEVER_MS = 4_000_000_000_000
+# The session bus of whoever is logged in, and somebody who writes down what passes on it.
+BUS = """install -d -o 65534 -g 65534 -m 700 /run/user/65534
+at=unix:path=/run/user/65534/bus
+systemd-run --unit=bus --property=User=65534 dbus-daemon --session --address=$at --nofork --nopidfile
+until [ -S /run/user/65534/bus ]; do sleep 0.2; done
+systemd-run --unit=seen --property=User=65534 --setenv=DBUS_SESSION_BUS_ADDRESS=$at \\
+    --property=StandardOutput=file:/run/seen dbus-monitor interface=org.freedesktop.Notifications"""
 
 # What a login does without PAM: systemd-logind is asked for a session, which lasts as long as this process keeps it.
 LOGIN = """cat > /root/login.py <<'END'
@@ -53,7 +60,7 @@ c.sendall(b"BEGIN\\r\\n")
 bus = "org.freedesktop.DBus"
 c.sendall(call(1, bus, "/org/freedesktop/DBus", bus, "Hello"))
 b = struct.pack("<II", 65534, os.getpid())
-for t in ("login", "tty", "user", "", ""):
+for t in ("login", "x11", "user", "", ""):
     b = pad(b, 4) + s(t)
 b = pad(b, 4) + struct.pack("<I", 0)
 for t in ("", ""):
@@ -118,11 +125,15 @@ def test_somebody_who_is_logged_in_is_warned_heard_waited_for_and_overruled_wher
     box.run(NAME, f"echo '{json.dumps(patient)}' > /etc/brakeline/restart.json; {HELPER}")
     box.run(NAME, LOGIN)
     wait_for("a session of a person", lambda: box.run(NAME, sessions).strip(), 60.0)
+    box.run(NAME, BUS)
+    wait_for("somebody who looks at the bus", lambda: box.execute(NAME, "cat /run/seen").stdout, 60.0)
     said = wait_for("the helper", ask, 60.0)
     assert said["code"] == "people", (said, box.execute(NAME, "journalctl -u brakeline-helper -n 20").stdout)
     assert said["people"] == {"deferred": 0, "deferrals": 1, "latest_ms": 0, "people": 1, "until_ms": 0}
     assert "as soon as nobody is logged in" in box.run(NAME, "cat /run/motd.d/brakeline")
     assert box.run(NAME, "stat -c %a /run/brakeline/defer").strip() == "1733"
+    seen = "grep -c 'This machine restarts as soon as nobody is logged in' /run/seen"
+    wait_for("a notification on the desktop's bus", lambda: box.execute(NAME, seen).stdout.strip() == "1", 60.0)
 
     nobody = f"setpriv --reuid 65534 --regid 65534 --clear-groups {PYTHON} defer"
     assert "Asked for." in box.run(NAME, nobody)
