@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.support import require
 
 from brakeline.agent import desk as desks
 from brakeline.agent import helper as serving
+from brakeline.agent import wiring
 from brakeline.agent.__main__ import main
 from brakeline.agent.clock import boot_id
 from brakeline.agent.config import Config
@@ -197,6 +199,7 @@ def test_without_a_word_of_root_an_order_brings_a_warning_and_never_overrules(
 
 
 def test_who_is_not_logged_in_puts_nothing_off_and_what_is_odd_is_taken_away(place: Place) -> None:
+    require(os.geteuid() == 0, "root: a file is given to somebody else")
     desk, folder = place.desk(), place.at / "run/defer"
     desk.show("x", 1, "boot-1")
     someone = desks.Person(4242, False)
@@ -272,6 +275,15 @@ def test_roots_terms_are_read_as_they_are_or_not_at_all(tmp_path: Path, text: st
     (tmp_path / "restart.json").write_text(text)
     assert terms_of(tmp_path / "restart.json") == terms
     assert terms_of(tmp_path / "none") == PeopleTerms()
+
+
+def test_an_agent_that_was_started_anew_knows_that_people_were_told(tmp_path: Path, place: Place) -> None:
+    config = Config("https://x", "", ENDPOINT, "00", helper_socket=str(tmp_path / "run/helper.sock"))
+    assert not wiring._warned(config)
+    place.desk().show("x", 1, "boot-1")
+    assert wiring._warned(config)
+    place.desk().clear()
+    assert not wiring._warned(config)
 
 
 def test_nothing_waits_nothing_is_put_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

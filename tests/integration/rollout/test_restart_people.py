@@ -77,6 +77,9 @@ async def test_a_treated_endpoint_that_refuses_gives_its_place_to_another(fleet:
     assert len(refused) == 2
     for t in fleet.twins:
         t.would_refuse = ""
+    await rounds(fleet, 3)
+    told = " ".join(x.text for x in (await view(fleet, rollout)).lines)
+    assert "2 declined or set aside, their places go to others" in told
     await rounds(fleet, 60)
     shown = await view(fleet, rollout)
     assert shown.state == "completed", shown.lines
