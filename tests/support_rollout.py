@@ -28,6 +28,7 @@ from brakeline.protocol.messages import (
     Offer,
     Outcome,
     PackageChange,
+    PeopleWait,
     Ready,
     RestartOrder,
     RestartStanding,
@@ -87,6 +88,8 @@ class Twin:
     restarts: list[RestartOrder] = field(default_factory=list)
     windowed: bool = False  # it keeps orders to restart for a maintenance window that does not come
     kept: list[SignedOrder] = field(default_factory=list)  # those it was told meanwhile
+    waits: PeopleWait | None = None  # people there, for whom an order to restart waits
+    would_refuse: str = ""  # what it says once it is told to restart
 
     @property
     def boot_id(self) -> str:
@@ -199,7 +202,7 @@ class SmallFleet:
             else:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
         asked = bool(t.refuses) and not t.restarts
-        restart = RestartStanding(t.allows, t.refuses if asked else "")
+        restart = RestartStanding(t.allows, t.refuses if asked else "", t.waits if t.kept else None)
         return CheckIn("0.1", 1, "", t.health, tuple(ready), tuple(not_ready), restart=restart, harms=t.harms,
                        drills=t.drills)  # fmt: skip
 
@@ -215,7 +218,9 @@ class SmallFleet:
         """As the helper does: an order for another boot is none."""
         if signed is None:
             return
-        if t.windowed:
+        if t.would_refuse:
+            t.refuses = t.would_refuse
+        if t.windowed or t.waits is not None:
             t.kept.append(signed)
             return
         order = decode(RestartOrder, signed.payload.encode())

@@ -7,6 +7,7 @@ if [ -d /run/systemd/system ]; then
     fi
     systemctl disable --quiet --now brakeline-agent.service brakeline-helper.socket || true
     systemctl stop brakeline-helper.service || true
+    rm -f /run/motd.d/brakeline /run/brakeline/restart.json
 else
     systemctl disable --quiet brakeline-agent.service brakeline-helper.socket || true
 fi

@@ -56,7 +56,7 @@ CALLERS = {
     "OwnApplier": {"agent/providers/own/provider.py"},  # runs what root's authors have signed, under an order
 }
 PROGRAMS = {  # endpoint modules that may start a program at all
-    "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/journal.py", "agent/probes.py",
+    "agent/desk.py", "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/journal.py", "agent/probes.py",
     "agent/providers/apt/runner.py", "agent/reboots.py", "agent/transaction_unit.py", "agent/wiring.py",
     "launcher/stub.py", "launcher/supervise.py", "launcher/verbs.py", "launcher/windows.py",
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """The agent's command line: `brakeline-agent.pyz VERB`. Parses, calls, turns faults into one sentence and a code.
 
-Verbs for people: enrol, status, version. Verbs for the system: run (resident, unprivileged), helper (root),
+Verbs for people: enrol, status, defer, version. Verbs for the system: run (resident, unprivileged), helper (root),
 transaction (its own unit), scan and plan (short-lived children of run). Start reading at `wiring` and `loop`.
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 token refused, 4 cell not reachable, 5 not enrolled, 6 enrolled already,
 75 asks the launcher for a look.
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     import argparse
 
-    from brakeline.agent.config import CONFIG_FILE, HELPER_SOCKET, HELPER_STATE_DIR, STATE_DIR
+    from brakeline.agent.config import CONFIG_FILE, HELPER_SOCKET, HELPER_STATE_DIR, RUN_DIR, STATE_DIR
 
     parser = argparse.ArgumentParser(prog="brakeline-agent", description="Brakeline's agent.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--conffiles", default="replace", choices=("hold", "keep", "replace"),
                       help="hold: no plan over configuration files that were changed here")  # fmt: skip
     verb("status", "Say how the agent is.").add_argument("--json", action="store_true", help="as one JSON document")
+    defer = verb("defer", "Put off the restart that waits for people at this machine, once.")
+    defer.add_argument("--run", default=str(RUN_DIR), help="where the root helper talks to people (%(default)s)")
     verb("version", "Print the version.")
     return parser
 

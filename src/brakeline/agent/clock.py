@@ -40,6 +40,11 @@ def zone_s() -> int:
     return time.localtime().tm_gmtoff
 
 
+def local_time(in_s: float) -> str:
+    """The day and hour so many seconds from now, in this machine's local time, for people."""
+    return time.strftime("%A %H:%M", time.localtime(time.time() + in_s))
+
+
 def up_s() -> float:
     """Seconds since this machine was started, sleep included; a container sees its host's."""
     if sys.platform == "win32":  # GetTickCount64 is what Python's clock reads there: it starts with the machine

@@ -23,7 +23,9 @@ if sys.platform == "win32":
 else:
     CONFIG_FILE, STATE_DIR = Path("/etc/brakeline/agent.json"), Path("/var/lib/brakeline")
 HELPER_STATE_DIR = Path("/var/lib/brakeline-helper")
-HELPER_SOCKET = Path("/run/brakeline/helper.sock")
+RUN_DIR = Path("/run/brakeline")
+HELPER_SOCKET = RUN_DIR / "helper.sock"
+SHOWN = "restart.json"  # in RUN_DIR: what people at the machine were told of a restart
 
 
 class NotEnrolled(Fault):

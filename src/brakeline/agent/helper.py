@@ -15,6 +15,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,12 +23,20 @@ from typing import Any
 
 from brakeline.agent import config as configuration
 from brakeline.agent import content, helper_wire, local_limits, orders
-from brakeline.agent.clock import SystemClock, boot_id, up_s, zone_s
+from brakeline.agent.clock import SystemClock, boot_id, local_time, up_s, zone_s
 from brakeline.agent.config import Config
 from brakeline.agent.helper_wire import BadFrame
 from brakeline.agent.journal import Errors
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
-from brakeline.agent.reboots import A_DAY_MAX, Machine, Reboots, reboot, restarts_a_day
+from brakeline.agent.reboots import (
+    A_DAY_MAX,
+    RESTART_FILE,
+    Machine,
+    Reboots,
+    over_people,
+    reboot,
+    restarts_a_day,
+)
 from brakeline.agent.refusals import Refusals
 from brakeline.agent.scan import held_by
 from brakeline.agent.transactions import Transactions
@@ -94,6 +103,8 @@ class Helper:
                     return self._rollback(request)
                 case "restart":
                     return self._restart(request)
+                case "stand_down":
+                    return self._stand_down()
                 case "status":
                     return self.transactions.status(_transaction_id(request))
                 case "forget":
@@ -218,14 +229,30 @@ class Helper:
         now_ms = self.transactions.time_floor(max(order.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
         with self.beginning:  # no transaction begins meanwhile
             refused = self.reboots.follow(order, now_ms, busy=bool(self.transactions.unfinished()), a_day=a_day)
-        return refuse(refused.code, refused.reason) if refused is not None else {"ok": True}
+        if refused is None:
+            return {"ok": True}
+        waits = {"people": codec.to_plain(refused.people)} if refused.people is not None else {}
+        return {**refuse(refused.code, refused.reason), **waits}
+
+    def _stand_down(self) -> Reply:
+        """An order to restart was taken back: people who were told of it are told so. Can only keep a machine up."""
+        if self.reboots is not None:
+            self.reboots.stand_down()
+        return {"ok": True}
 
     def _harms(self) -> Reply:
         """Counts of what the system refused and of its errors, and no record itself; changes nothing."""
         if self.refusals is None:
             return refuse("not_counted", "this helper counts no refusals")
+        self._note_boot()
         found, journal = self.refusals(), self.errors() if self.errors is not None else Errors(None)
         return {"ok": True, **codec.to_plain(found), "errors": journal.errors, "loud": list(journal.named)}
+
+    def _note_boot(self) -> None:
+        """Asked for by every check-in or so: a boot that lasts is seen to last."""
+        if self.reboots is not None:
+            with suppress(OSError):
+                self.reboots.note_boot()
 
     def _order(self, offer: Offer, transaction: Transaction, bounds: Settings = WIDEST) -> Order:
         replaces = offer.conffile_policy == "replace" and bounds.conffiles is Conffiles.REPLACE
@@ -269,7 +296,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         refreshing=threading.Lock(),
         beginning=threading.Lock(),
         rules=rules,
-        reboots=Reboots(state_dir, partial(restarts_a_day, config_path), Machine(boot_id(), up_s, reboot)),
+        reboots=reboots_of(config_path, state_dir),
         refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
         errors=journal.count,
         local=local_limits.load(config_path),
@@ -281,6 +308,22 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
     helper.transactions.resume()
     _accept_until_idle(listener, helper, IDLE_S if passed else None)
     return 0
+
+
+def reboots_of(config_path: Path, state_dir: Path) -> Reboots:
+    """Restarts of this machine, with whoever sits at it."""
+    from brakeline.agent.desk import Desk
+    from brakeline.agent.warnings import Warnings, terms_of
+
+    said = partial(print, file=sys.stderr, flush=True)
+    boot, terms = boot_id(), partial(terms_of, config_path.with_name(RESTART_FILE))
+    warnings = Warnings(state_dir, terms, Desk(said), boot, up_s, local_time)
+    reboots = Reboots(
+        state_dir, partial(restarts_a_day, config_path), Machine(boot, up_s, reboot, over_people), warnings
+    )
+    with suppress(OSError):
+        reboots.note_boot()
+    return reboots
 
 
 def allowed_uids(user: str) -> frozenset[int]:

@@ -9,7 +9,14 @@ from typing import Any
 from brakeline.agent import helper_wire
 from brakeline.agent.helper_wire import BadFrame, HelperAway
 from brakeline.protocol import codec
-from brakeline.protocol.messages import RESTARTS_A_DAY_MAX, Settings, SignedOrder, Transaction, TransactionResult
+from brakeline.protocol.messages import (
+    RESTARTS_A_DAY_MAX,
+    PeopleWait,
+    Settings,
+    SignedOrder,
+    Transaction,
+    TransactionResult,
+)
 
 ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
 HARMS_S_MAX = 3.0  # being heard matters more than what was refused
@@ -20,6 +27,7 @@ LOOK_S_MAX = 60.0  # a simulation of apt, and the hashes of what is kept
 class Declined:
     code: str
     reason: str
+    people: PeopleWait | None = None  # a restart waits for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,14 @@ class HelperClient:
         reply = self._ask({"verb": "restart", **words})
         if reply is None:
             return None
-        return Going() if reply.get("ok") else Declined(str(reply.get("code")), str(reply.get("reason")))
+        if reply.get("ok"):
+            return Going()
+        waits: PeopleWait | None = codec.from_plain(PeopleWait | None, reply.get("people"), "people")
+        return Declined(str(reply.get("code")), str(reply.get("reason")), waits)
+
+    def stand_down(self) -> None:
+        """An order to restart was taken back: whoever was warned hears of it."""
+        self._ask({"verb": "stand_down"})
 
     def status(self, transaction_id: str) -> TransactionResult | Going | Unknown | None:
         reply = self._ask({"verb": "status", "transaction_id": transaction_id})

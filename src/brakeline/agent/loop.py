@@ -232,6 +232,8 @@ class Loop:
                 self._out.launcher.say(word)
             case model.AskRestart():
                 self._restart(command)
+            case model.StandDown():
+                self._out.helper.stand_down()
             case model.AskLauncher():
                 self._over, self.exit_code = True, LOOK
             case model.Exit():
@@ -349,8 +351,8 @@ class Loop:
                 self._events.append(model.RestartAnswered(now, "busy", "the helper gave no answer"))
             case Going():
                 self._events.append(model.RestartAnswered(now, "", ""))
-            case Declined(code=code, reason=reason):
-                self._events.append(model.RestartAnswered(now, code, reason))
+            case Declined(code=code, reason=reason, people=people):
+                self._events.append(model.RestartAnswered(now, code, reason, people))
 
     def _watch(self, offer_id: str, transaction_id: str) -> None:
         try:

@@ -22,6 +22,7 @@ from brakeline.protocol.messages import (
     InventoryAck,
     LauncherReport,
     LocalLimits,
+    PeopleWait,
     Secret,
     Settings,
     SignedOrder,
@@ -241,6 +242,8 @@ class State:
     restart_refused: str = ""  # by the helper, for this boot
     restart_not_before_s: float = 0.0
     restart_required: bool = False  # as the last scan found
+    people: PeopleWait | None = None  # whom the order to restart waits for
+    warned: bool = False  # people at this machine were told of a restart, and of no end of that
     grant: SignedOrder | None = None  # the newest that was read
     wider: tuple[str, ...] = ()  # settings that the last reply wished wider than any signed order allows
 
@@ -413,6 +416,7 @@ class RestartAnswered:
     at: Instant
     code: str
     reason: str
+    people: PeopleWait | None = None  # it waits for these
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,6 +586,11 @@ class AskRestart:
 
 
 @dataclass(frozen=True, slots=True)
+class StandDown:
+    """The order to restart was taken back: tell the people who were warned."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     pass
 
@@ -589,5 +598,5 @@ class Exit:
 Command = (
     RenewSecret | DoCheckIn | SendInventory | AdoptInventory | SendResults | StartScan | StartPlan | StartRefresh
     | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SetAside | SkipCounter | SayGoodbye | Report
-    | StoreFollow | TellLauncher | AskLauncher | AskRestart | Exit
+    | StoreFollow | TellLauncher | AskLauncher | AskRestart | StandDown | Exit
 )  # fmt: skip

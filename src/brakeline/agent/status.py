@@ -46,6 +46,7 @@ def describe(state: State) -> dict[str, Any]:
         "limits_of_root": state.me.local.problem or ("limits.json" if state.me.local.settings else "none"),
         "inventory_sequence": state.durable.inventory_sequence,
         "assessment": state.not_assessed or "by this machine's package manager",
+        "restart": _restart(state),
         "errand": state.errand.value,
         "transactions": [s.transaction_id for s in sessions.running(state)],
         "results_waiting": len(state.unsent),
@@ -56,6 +57,18 @@ def describe(state: State) -> dict[str, Any]:
         "content_problems": list(state.me.content_problems),
         "self_update": _self_update(state),
     }
+
+
+def _restart(state: State) -> str:
+    """Whether a restart by order waits here, in words."""
+    if state.restart_refused:
+        return f"refused for this boot: {state.restart_refused}"
+    if state.restart is None:
+        return "none ordered"
+    if state.people is None:
+        return "ordered: it follows in a maintenance window, once nothing else goes on"
+    p = state.people
+    return f"waits for people here, {p.deferred} of {p.deferrals} deferrals used (brakeline-agent defer)"
 
 
 def _self_update(state: State) -> str:

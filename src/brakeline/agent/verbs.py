@@ -152,6 +152,30 @@ def status(options: Namespace) -> int:
     return 0
 
 
+def defer(options: Namespace) -> int:
+    """Somebody at this machine puts a restart off; the helper takes it at its next look, within a minute."""
+    if sys.platform == "win32":
+        raise Invalid("no order restarts this system, so there is nothing to put off")
+    from brakeline.agent import desk
+    from brakeline.agent.clock import boot_id
+
+    run_dir = Path(options.run)
+    shown = desk.shown(run_dir, boot_id())
+    if shown is None:
+        print("No restart waits for you. You are told by wall, at login and on your desktop when one does.")
+        return 1
+    print(shown.get("text", ""))
+    if not shown.get("left"):
+        print("Nothing is left to put it off: save your work.", file=sys.stderr)
+        return 1
+    try:
+        desk.ask(run_dir)
+    except OSError as e:
+        raise Invalid(f"it cannot be asked for: {e.strerror}: {e.filename}; try again as root") from None
+    print("Asked for. Within a minute or two everybody here is told until when; it counts for whoever is logged in.")
+    return 0
+
+
 def version(_: Namespace) -> int:
     """The agent's version."""
     print(__version__)

@@ -12,7 +12,7 @@ from brakeline import __version__
 from brakeline.agent import content, facts, local_limits, stamp, system_manager
 from brakeline.agent.cell import Cell
 from brakeline.agent.clock import BUILT_MS, SystemClock, boot_id
-from brakeline.agent.config import Config
+from brakeline.agent.config import SHOWN, Config
 from brakeline.agent.errands import Errands
 from brakeline.agent.harms import HarmsProbe
 from brakeline.agent.health import HealthProbe
@@ -178,7 +178,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
         local=local_limits.load(config_path),
     )
     return Loop(
-        State(me, memory.load(), follow=_follow(state_dir / FOLLOW)),
+        State(me, memory.load(), follow=_follow(state_dir / FOLLOW), warned=_warned(config)),
         Collaborators(
             clock=clock,
             cell=open_cell(config, state_dir, config.endpoint_id, identity),
@@ -207,6 +207,11 @@ def _harms_probe(state_dir: Path, config: Config, clock: SystemClock) -> HarmsPr
         return None
     helper = HelperClient(config.helper_socket)
     return HarmsProbe(state_dir, helper.harms, clock.monotonic_s, start_s=StartProbe().seconds)
+
+
+def _warned(config: Config) -> bool:
+    """Whether people were told of a restart by an earlier process of ours (`desk.SHOWN`)."""
+    return bool(config.helper_socket) and os.path.exists(os.path.join(os.path.dirname(config.helper_socket), SHOWN))
 
 
 def _follow(path: Path) -> str:

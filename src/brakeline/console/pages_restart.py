@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from brakeline.console.kit import Kit, counted
 from brakeline.console.views_restart import RestartForm
+from brakeline.rollout.people import WrongTerms
 
 FILTER_CHARS_MAX = 500
 
@@ -39,5 +40,13 @@ class RestartPages:
 
 def _form(said: Mapping[str, str]) -> RestartForm:
     return RestartForm(
-        said.get("filter", "")[:FILTER_CHARS_MAX], said.get("any") == "yes", said.get("pace") or "careful"
-    )
+        said.get("filter", "")[:FILTER_CHARS_MAX], said.get("any") == "yes", said.get("pace") or "careful",
+        *(_number(name, said.get(name, "")) for name in ("warn", "deferrals", "defer", "deadline")),
+    )  # fmt: skip
+
+
+def _number(name: str, text: str) -> int:
+    """How people are asked, as it was filled in; empty = 0."""
+    if len(text) > 6 or not ((text.isascii() and text.isdigit()) or not text):
+        raise WrongTerms(f"{name} is a whole number, not {text[:20]!r}")
+    return int(text or 0)

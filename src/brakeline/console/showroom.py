@@ -223,7 +223,8 @@ class Showroom(Screens):
 
     async def restarts(self, who: Visitor, form: RestartForm) -> RestartView:
         state = "plan" if who.may("rollout.create") else "viewer"
-        return replace(RESTARTS["nobody" if form.filter == "tag:nobody" else state], form=form)
+        shown = RESTARTS["nobody" if form.filter == "tag:nobody" else state]
+        return replace(shown, form=replace(shown.form, filter=form.filter, any=form.any, pace=form.pace))
 
     async def make_restarts(self, who: Visitor, form: RestartForm, expect_count: int) -> str:
         who.principal.require("rollout.create")

@@ -14,6 +14,10 @@ class RestartForm:
     filter: str = ""
     any: bool = False
     pace: str = "careful"
+    warn: int = 0  # minutes; 0 = people are asked on the terms of each machine's root
+    deferrals: int = 0
+    defer: int = 0  # minutes
+    deadline: int = 0  # hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +33,4 @@ class RestartView:
     paces: tuple[str, ...] = ("careful", "fast", "rehearsal")
     refused: str = ""
     may_make: bool = False
+    people: str = ""  # how people at the machines are asked, in words

@@ -397,11 +397,34 @@ class Harms:
 
 
 @dataclass(frozen=True, slots=True)
+class PeopleTerms:
+    """How people at the machine are asked before a restart. Each default asks for nothing: root's own terms count, and
+    whichever of the two is kinder to people holds, word by word."""
+
+    warn_s: int = 0  # they are warned so long before; 0 in both = nobody is warned, and who is logged in is a refusal
+    deferrals: int = 0  # how often they may put it off, in one boot
+    defer_s: int = 0  # by so much each time, at most
+    deadline_s: int = 0  # after the first warning, nobody is overruled earlier than that; only root can allow it at all
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleWait:
+    """An order to restart that waits for people at the machine. How many they are, never who."""
+
+    people: int
+    until_ms: int = 0  # the cell's time at which it goes on; 0 = when nobody is logged in any more
+    deferred: int = 0  # so often they have put it off
+    deferrals: int = 0  # of so many times
+    latest_ms: int = 0  # nobody can put it off beyond; 0 = there is no such moment
+
+
+@dataclass(frozen=True, slots=True)
 class RestartStanding:
     """What an endpoint says of restarts by order: whether its own settings allow any, and why it refused the last."""
 
     allowed: bool = False
     refused: str = ""  # of the present boot: "code: reason"
+    people: PeopleWait | None = None  # for whom the order that it has waits; None = for nobody, or an older agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,6 +480,7 @@ class RestartOrder:
     boot_id: str  # of the boot that it ends: after the restart the order means nothing
     issued_ms: int
     expires_ms: int
+    people: PeopleTerms | None = None  # of the organisation: never less kind than root's own
 
 
 ORDER_CONTEXT = b"brakeline-order-v1\n"  # domain separation: a signature over an order can be nothing else

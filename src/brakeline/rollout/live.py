@@ -26,6 +26,7 @@ THROUGH = frozenset({Progress.INSTALLED, Progress.FAILED})
 WITHOUT_MAX = 200  # told to endpoints; whatever is beyond is refused when they say ready
 ASKED = frozenset({Progress.OFFERED, Progress.STARTED})
 REREAD_MS: Final = 300_000
+Told = tuple[str, str, str]  # why it is left alone (code, reason), for whom its order waits
 
 
 @dataclass(slots=True)
@@ -41,18 +42,28 @@ class LiveRollout:
     open: dict[str, tuple[str, int]] = field(default_factory=dict)  # of whom `asked` is made, by endpoint
     moment: int = 0  # up to which its subjects were read; 0 = not at all
     whole_ms: int = 0  # when all of them were
+    standings: dict[str, Told] = field(default_factory=dict)  # of restarts: what was written of each last
+    orders: dict[str, str] = field(default_factory=dict)  # of restarts: the boot that each open order ends; "" = none
     failing: frozenset[str] = frozenset()  # of a drill: who is told to report a failure
 
     def follows(self, row: RolloutRow) -> LiveRollout:
         """The same rollout as it is now, with what was read of its subjects; a copy, because somebody may look."""
         return LiveRollout(row, self.targets, set(self.through), set(self.treated), self.asked, (), dict(self.open),
-                           self.moment, self.whole_ms, self.failing)  # fmt: skip
+                           self.moment, self.whole_ms, self.standings, self.orders, self.failing)  # fmt: skip
+
+    def offered(self, endpoint_id: str, boot_id: str) -> None:
+        """An offer has just been made here; of a restart it is known which boot it ends."""
+        self.treated.add(endpoint_id)
+        if self.row.change.is_restart:
+            target = self.targets[endpoint_id]
+            self.open[endpoint_id], self.orders[endpoint_id] = (target.region, target.u), boot_id
 
     def take(self, found: list[changes.Standing]) -> None:
         """Treated endpoints as they stand now."""
         for s in found:
             self.treated.add(s.endpoint_id)
-            (self.through.add if s.progress in THROUGH else self.through.discard)(s.endpoint_id)
+            declined = self.row.change.is_restart and s.aside and s.progress is Progress.REFUSED
+            (self.through.add if s.progress in THROUGH or declined else self.through.discard)(s.endpoint_id)
             if s.progress in ASKED:
                 self.open[s.endpoint_id] = s.region, s.u
             else:
@@ -120,8 +131,9 @@ STOPPED = frozenset({Phase.HALTED, Phase.WITHDRAWN})
 
 async def _live(conn: Connection, row: RolloutRow, old: LiveRollout | None, now: int, at_ms: int) -> LiveRollout:
     targets = old.targets if old else {t.endpoint_id: t for t in await arms_store.targets(conn, row.rollout_id)}
-    if row.blueprint.phase not in OFFERING:
-        return LiveRollout(row, targets)
+    if row.blueprint.phase not in OFFERING:  # nobody gets an order any more: whose is closed is known for good
+        kept = old.orders if old is not None and old.row.blueprint.phase not in OFFERING else {}
+        return LiveRollout(row, targets, orders=kept)
     since = old.moment if old is not None and old.moment <= now and at_ms - old.whole_ms < REREAD_MS else 0
     if old is not None and since:
         live = old.follows(row)

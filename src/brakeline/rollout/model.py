@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from brakeline.protocol.messages import ReleaseRef
+from brakeline.protocol.messages import PeopleTerms, ReleaseRef
 
 CLASSES: Final = ("server", "desktop", "laptop")  # the strata in which every signal is tested
 DAY_S: Final = 86_400
@@ -173,6 +173,7 @@ class Policy:
     failure_baseline: float = 0.01  # ordinary failure rate of a package manager: only more than this is evidence
     led: bool = False  # `rings` are those that a conductor has granted so far, with exactly these counts
     restarts: Restarts = Restarts()
+    people: PeopleTerms | None = None  # of a rollout of restarts: how people at the machines are asked before
 
     def grace_s(self, machine_class: str) -> int:
         """How long before a checkpoint an endpoint may last have been heard."""

@@ -160,37 +160,18 @@ class Offering:
                     why = NO_DRILLS if live.row.change.is_drill else TOO_OLD
                     await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *why)
         asking = [ready for ready in check_in.ready if ready.rollout_id in open_to]
-        asking += await self._restarts(
-            identity, check_in, boot_id, [x for x in restarting if x.row.rollout_id in open_to]
-        )
+        restarts_open = [x for x in restarting if x.row.rollout_id in open_to]
+        asking += await restart_offering.asking(self.db, self.clock, identity, check_in, boot_id, restarts_open)
         frozen = await self.limits.frozen_for(identity) if asking else ""
         for ready in asking:
             live = open_to[ready.rollout_id]
             if await self._taken_back(identity, live):
                 continue
             if await self._ready(identity, check_in, ready, live, frozen):
-                live.treated.add(identity.endpoint_id)
+                live.offered(identity.endpoint_id, boot_id)
                 if live.row.change.release is not None:
                     self._asked(tenant_id, ready.rollout_id, live.targets[identity.endpoint_id])
         return await self._orders(identity, open_to), halted
-
-    async def _restarts(self, identity: EndpointIdentity, check_in: CheckIn, boot_id: str,
-                        open_to: list[LiveRollout]) -> list[Ready]:  # fmt: skip
-        """Restarts for which this endpoint would go down now; for the others it is written why it would not."""
-        found: list[Ready] = []
-        for live in open_to:
-            if identity.endpoint_id in live.through:
-                continue
-            rollout_id, generation = live.row.rollout_id, live.row.resumed_generation + 1
-            said = restart_change.stands(
-                rollout_id, generation, check_in.restart, boot_id, busy=bool(check_in.in_progress)
-            )
-            if isinstance(said, Ready):
-                found.append(said)
-                continue
-            async with self.db.tenant(identity.tenant_id) as conn:
-                await arms_store.set_blocked(conn, rollout_id, identity.endpoint_id, *said)
-        return found
 
     def _note_told(self, endpoint_id: str, halted: Iterable[str]) -> None:
         """Of rollouts that somebody follows (`told`): when an endpoint's answer named them as stopped first."""
@@ -358,6 +339,9 @@ class Offering:
         """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
         made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
         if treated.subject.progress not in AGAIN or counted >= ATTEMPTS_MAX:
+            if counted >= ATTEMPTS_MAX and row.change.is_restart:
+                now_ms = self.clock.now_ms()
+                await restart_offering.decline(conn, identity, row.rollout_id, restart_change.LAPSED, now_ms)
             return False
         if refused := await self._no_room(conn, identity, row, 1):
             await self._refuse(conn, row, live.targets[identity.endpoint_id], refused)
@@ -394,7 +378,7 @@ class Offering:
         if not row.change.is_restart:
             return self.cell.sign_order(offer)
         return self.cell.sign_restart(
-            restart_change.order_of(offer.endpoint_id, ready, offer.issued_ms, offer.expires_ms)
+            restart_change.order_of(offer.endpoint_id, ready, offer.issued_ms, offer.expires_ms, row.policy.people)
         )
 
     # --- results ------------------------------------------------------------------------------------------------------

@@ -163,8 +163,14 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
     data = {"enrolled": got, "eligible": want}
     text = f"ring {ring.name}: {got} of {want} eligible endpoints were ready and got their offer"
     if got >= policy.enrolled * want - 1e-9 and want > 0:
-        return Line("enrolled", State.OK, text, data)
-    return Line("enrolled", State.WAIT, text + _nobody_here(seen) + _why_blocked(seen), data)
+        return Line("enrolled", State.OK, text + _declined(seen), data)
+    return Line("enrolled", State.WAIT, text + _declined(seen) + _nobody_here(seen) + _why_blocked(seen), data)
+
+
+def _declined(seen: Summary) -> str:
+    """Said of restarts, where whoever will not follow is set aside by itself."""
+    aside = sum(p.set_aside for p in seen.parts) if seen.change.is_restart else 0
+    return f"; {aside} declined or set aside, their places go to others" if aside else ""
 
 
 def _nobody_here(seen: Summary) -> str:

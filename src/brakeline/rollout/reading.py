@@ -14,15 +14,17 @@ from brakeline.core.errors import Invalid, NotFound
 from brakeline.fleet.model import Presence
 from brakeline.fleet.service import FleetService
 from brakeline.platform.database import Connection
-from brakeline.rollout import arms, led, lint, plan_lint, planner, view
+from brakeline.rollout import arms, led, lint, people, plan_lint, planner, view
 from brakeline.rollout.executor import Executor
 from brakeline.rollout.frozen import held
 from brakeline.rollout.limit_within import within
 from brakeline.rollout.lint import Finding
+from brakeline.rollout.live import OFFERING
 from brakeline.rollout.model import Line, Wish
 from brakeline.rollout.offering import Offering
 from brakeline.rollout.pace_text import chosen_line
 from brakeline.rollout.situation import Lens, Situation, load, quarantined_elsewhere
+from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import members as members_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store import undo as undo_store
@@ -205,8 +207,18 @@ class Reading(Offering):
             async with self.db.tenant(tenant_id) as conn:
                 left_out = tuple(await undo_store.left_out(conn, row.rollout_id))
             more += (left_out_line(left_out),) if left_out else ()
+        more += await self._people(tenant_id, row)
         pace = (chosen_line(row.pace),) if row.pace is not None else ()
         return (*row.report.lines[:1], *more, *row.report.lines[1:], *pace)
+
+    async def _people(self, tenant_id: str, row: RolloutRow) -> tuple[Line, ...]:
+        """Which machines wait for whoever sits at them, and until when."""
+        if not row.change.is_restart or row.blueprint.phase not in OFFERING:
+            return ()
+        async with self.db.tenant(tenant_id) as conn:
+            found = await arms_store.waiting_for_people(conn, row.rollout_id)
+        waits = people.lines((name, wait) for name, text in found if (wait := people.read(text)) is not None)
+        return (*waits, people.terms_line(row.policy.people)) if row.policy.people is not None else waits
 
     async def lint(self, principal: Principal, rollout_id: str) -> tuple[Finding, ...]:
         """What an independent look at the next step finds wrong; as notes what stops it, what its plan cannot do, and
@@ -258,7 +270,9 @@ def _summary(row: RolloutRow, n: Counted) -> RolloutSummary:
 
 
 def _target_name(t: Target, lacking: bool) -> TargetName:
-    return TargetName(t.endpoint_id, t.hostname, t.region, NO_LAUNCHER if lacking else t.blocked_reason)
+    wait = people.read(t.people)
+    waits = people.words(wait) if wait is not None else ""
+    return TargetName(t.endpoint_id, t.hostname, t.region, NO_LAUNCHER if lacking else t.blocked_reason, waits)
 
 
 def _without_launcher(seen: Presence | None) -> bool:

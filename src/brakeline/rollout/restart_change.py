@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.protocol.messages import Ready, RestartOrder, RestartStanding, Transaction
+from brakeline.protocol.messages import PeopleTerms, Ready, RestartOrder, RestartStanding, Transaction
 from brakeline.rollout.model import NO_RESTARTS, RESTART, Change, Pin, Policy, Progress
 from brakeline.rollout.presets import for_release, policy_for
 
@@ -22,6 +22,8 @@ NOT_ALLOWED: Final = (
     "refused",
     "it allows no restart by order now: root's restart.json, its settings, or none is due (docs/how-to/restart.md)",
 )
+DECLINED: Final = "declined: "
+LAPSED: Final = "its orders lapsed, one after the other"
 BUSY: Final = ("busy", "a package transaction is going on there")
 
 
@@ -39,12 +41,13 @@ def change_of(planned_ms: int, title: str) -> Change:
     return Change((Pin(PACKAGE, f"{planned_ms}"),), kind=RESTART, title=title)
 
 
-def policy_of(size: int, pace: str) -> Policy:
+def policy_of(size: int, pace: str, people: PeopleTerms | None = None) -> Policy:
     """As for releases of ours: a machine that does not come back can tell nothing, so in a small ring one halts.
 
     Canaries are not restarted a second time for the sake of it.
     """
-    return replace(for_release(policy_for(size, pace)), restarts=NO_RESTARTS, offer_lifetime_s=WITHIN_S)
+    return replace(for_release(policy_for(size, pace)), restarts=NO_RESTARTS, offer_lifetime_s=WITHIN_S,
+                   people=people)  # fmt: skip
 
 
 def stands(rollout_id: str, generation: int, said: RestartStanding | None, boot_id: str, *,
@@ -59,9 +62,15 @@ def stands(rollout_id: str, generation: int, said: RestartStanding | None, boot_
     return BUSY if busy else Ready(rollout_id, generation, Transaction((), boot_id))
 
 
-def order_of(endpoint_id: str, ready: Ready, issued_ms: int, expires_ms: int) -> RestartOrder:
+def order_of(endpoint_id: str, ready: Ready, issued_ms: int, expires_ms: int,
+             people: PeopleTerms | None = None) -> RestartOrder:  # fmt: skip
     """The order for the boot that `stands` has seen."""
-    return RestartOrder(endpoint_id, ready.rollout_id, ready.transaction.digest, issued_ms, expires_ms)
+    return RestartOrder(endpoint_id, ready.rollout_id, ready.transaction.digest, issued_ms, expires_ms, people)
+
+
+def declined(why: str) -> str:
+    """What is told of an endpoint that was treated and will not follow: it proves nothing, so another is asked."""
+    return f"{DECLINED}{why}; its place goes to another"
 
 
 def end_of(order: RestartOrder, said: RestartStanding | None, boot_id: str, *, stopped: bool) -> End | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brakeline.core.errors import Conflict, Invalid
-from brakeline.rollout import arms
+from brakeline.protocol.messages import PeopleTerms
+from brakeline.rollout import arms, people
 from brakeline.rollout.model import Phase
 from brakeline.rollout.restart_change import change_of, policy_of
 from brakeline.rollout.service import TITLE_CHARS_MAX, RolloutService
@@ -39,6 +40,7 @@ class RestartPlan:
     pace: str
     endpoints: tuple[tuple[str, str], ...]  # id, host name
     rings: tuple[tuple[str, int], ...]
+    people: str = ""  # on which terms whoever is logged in is asked, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,19 @@ class RestartPlanning:
     rollouts: RolloutService
 
     async def plan(self, principal: Principal, filter_text: str, *, any_: bool = False,
-                   pace: str = "careful") -> RestartPlan:  # fmt: skip
+                   pace: str = "careful", terms: PeopleTerms | None = None) -> RestartPlan:  # fmt: skip
         """Who would be restarted, in which rings. Changes nothing."""
         principal.require("rollout.read")
         query = " ".join(filter(None, (filter_text.strip(), "" if any_ else DUE, "state:active")))
         ids = frozenset(await self.rollouts.fleet.matching(principal.tenant_id, query))
         found = [(e.id, e.hostname) for e in await self.rollouts.endpoints_of(principal) if e.id in ids]
-        policy = policy_of(len(found), pace)
+        policy = policy_of(len(found), pace, terms)
         rings = arms.rings_for(policy, change_of(0, ""), len(found)) if found else ()
-        return RestartPlan(filter_text.strip(), any_, pace, tuple(found), tuple((r.name, upto) for r, upto in rings))
+        shown = tuple((r.name, upto) for r, upto in rings)
+        return RestartPlan(filter_text.strip(), any_, pace, tuple(found), shown, people.said(terms))
 
     async def create(self, principal: Principal, filter_text: str, *, expect_count: int, any_: bool = False,
-                     pace: str = "careful", title: str = "") -> str:  # fmt: skip
+                     pace: str = "careful", title: str = "", terms: PeopleTerms | None = None) -> str:  # fmt: skip
         """Draft it; the rollout's id. Start it like any other."""
         principal.require("rollout.create")
         plan = await self.plan(principal, filter_text, any_=any_, pace=pace)
@@ -70,7 +73,7 @@ class RestartPlanning:
         await self._refuse_if_under_way(principal.tenant_id)
         title = (title.strip() or f"Restart {len(plan.endpoints)} endpoints")[:TITLE_CHARS_MAX]
         change = change_of(self.rollouts.clock.now_ms(), title)
-        policy = policy_of(len(plan.endpoints), pace)
+        policy = policy_of(len(plan.endpoints), pace, terms)
         return await self.rollouts.create(principal, title, change, policy, [i for i, _ in plan.endpoints])
 
     async def _refuse_if_under_way(self, tenant_id: str) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from brakeline.rollout import arms, power, telling
 from brakeline.rollout.model import Arm, Blueprint, Change, Line, Phase, Policy, Progress, Subject, Wish
+from brakeline.rollout.restart_change import DECLINED
 from brakeline.rollout.summary import proven
 from brakeline.rollout.telling import SignalRow
 from brakeline.rollout.undo import Exposed
@@ -133,6 +134,7 @@ class TargetName:
     hostname: str
     region: str
     blocked: str
+    people: str = ""  # for whom its order to restart waits
 
 
 def wilson(x: int, n: int) -> tuple[float, float]:
@@ -242,8 +244,9 @@ def member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject 
         return Member(t.endpoint_id, t.hostname, t.region, "", arm, state, note)
     ring = ring_names[s.ring] if s.ring < len(ring_names) else ""
     short = f"short of {', '.join(s.troubles)}" if s.troubles else ""
-    note = "; ".join(filter(None, (s.detail.removesuffix(": "), short, *s.harms))) + (
-        " (set aside by a person)" if s.set_aside_ms else ""
+    waits = f"waits for people: {t.people}" if t.people and phase not in GONE else ""
+    note = "; ".join(filter(None, (s.detail.removesuffix(": "), waits, short, *s.harms))) + (
+        " (set aside by a person)" if s.set_aside_ms and not s.detail.startswith(DECLINED) else ""
     )
     return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", member_state(policy, s, now_ms), note)
 

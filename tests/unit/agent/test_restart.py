@@ -16,10 +16,11 @@ from brakeline.agent.model import (
     Self,
     Session,
     SessionPhase,
+    StandDown,
     State,
 )
 from brakeline.protocol import codec
-from brakeline.protocol.messages import RESTART_CONTEXT, RestartOrder, RestartStanding, SignedOrder
+from brakeline.protocol.messages import RESTART_CONTEXT, PeopleWait, RestartOrder, RestartStanding, SignedOrder
 from brakeline.trust import ed25519
 
 SEED = bytes(range(32))
@@ -64,7 +65,7 @@ def test_the_cell_takes_an_order_back_by_leaving_it_out() -> None:
 
 def test_a_passing_refusal_is_tried_again_and_a_lasting_one_is_told() -> None:
     state = restart.take(STATE, signed())
-    for code in ("busy", "settling"):
+    for code in ("busy", "settling", "boot_loop", "window", "expired"):
         assert restart.answered(state, RestartAnswered(AT, code, "x")) == (state, ())
     told, _ = restart.answered(state, RestartAnswered(AT, "limit", "one a day"))
     assert restart.standing(told) == RestartStanding(True, "limit: one a day")
@@ -76,3 +77,36 @@ def test_an_endpoint_without_helper_or_consent_says_so() -> None:
     assert restart.standing(STATE) == RestartStanding(True, "")
     assert not restart.standing(replace(STATE, me=replace(ME, can_patch=False))).allowed
     assert not restart.standing(replace(STATE, me=replace(ME, restarts_a_day=0))).allowed
+
+
+WAIT = PeopleWait(2, 1_000_000, 0, 3, 9_000_000)
+
+
+def test_for_whom_an_order_waits_is_news_once_however_clocks_drift() -> None:
+    state = restart.take(STATE, signed())
+    told, _ = restart.answered(state, RestartAnswered(AT, "people", "x", WAIT))
+    assert told.news
+    assert restart.standing(told) == RestartStanding(True, "", WAIT)
+    drifted = replace(WAIT, until_ms=WAIT.until_ms + 40_000, latest_ms=WAIT.latest_ms - 40_000)
+    assert restart.answered(told, RestartAnswered(AT, "people", "x", drifted)) == (told, ())
+    later = replace(WAIT, until_ms=5_000_000, deferred=1)
+    assert restart.answered(told, RestartAnswered(AT, "people", "x", later))[0].people == later
+    assert restart.answered(told, RestartAnswered(AT, "", "no answer"))[0].news
+    gone, _ = restart.answered(told, RestartAnswered(AT, "busy", "x"))
+    assert restart.standing(gone).people is None
+
+
+def test_people_who_were_warned_hear_that_an_order_was_taken_back_once() -> None:
+    told, _ = restart.answered(restart.take(STATE, signed()), RestartAnswered(AT, "people", "x", WAIT))
+    state, said = restart.begin(restart.take(told, None), AT)
+    assert said == (StandDown(),)
+    assert (state.people, state.warned) == (None, False)
+    assert restart.begin(state, AT) == (state, ())
+    before = replace(STATE, warned=True)  # by a process before this one
+    assert restart.begin(before, AT)[1] == (StandDown(),)
+
+
+def test_a_refusal_after_a_warning_calls_it_off_too() -> None:
+    told, _ = restart.answered(restart.take(STATE, signed()), RestartAnswered(AT, "people", "x", WAIT))
+    refused, _ = restart.answered(told, RestartAnswered(AT, "limit", "one a day"))
+    assert restart.begin(refused, AT)[1] == (StandDown(),)

@@ -361,6 +361,13 @@ async def test_restarts_are_looked_at_first_and_the_press_carries_the_count() ->
     assert page.status == 200
     for words in ("12 endpoints would be restarted", "web-1", 'value="tag:web"', "only where its root allows"):
         assert words in page.text
+    for words in (
+        "--warn 15 --deferrals 3 --defer 60",
+        "puts it off up to 3 times by 60 min",
+        'max="1440" value="15"',
+    ):
+        assert words in page.text, words
+    assert (await visit("GET", "/rollouts/restart?warn=soon")).status == 422
     assert (await visit.post("/rollouts/restart", filter="tag:web", expect_count="7")).status == 409
     assert (await visit.post("/rollouts/restart", filter="tag:web", expect_count="many")).status == 422
     made = await visit.post("/rollouts/restart", filter="tag:web", expect_count="12")

@@ -29,6 +29,7 @@ class Target:
     blocked_reason: str = ""
     settings: Settings | None = None  # of a rollout of settings: what this endpoint would run by
     pins: tuple[Pin, ...] = ()  # which of the change's are this endpoint's; () = all of them
+    people: str = ""  # for whom its order to restart waits (`rollout.people`)
 
 
 async def treated_ring(conn: Connection, endpoint_id: str, since_ms: int) -> int | None:
@@ -72,7 +73,8 @@ async def targets(conn: Connection, rollout_id: str) -> list[Target]:
 def as_target(r: Any) -> Target:
     """A row of `rollout_target`."""
     return Target(r["endpoint_id"], r["hostname"], r["region"], r["machine_class"], tuple(r["attributes"]), r["u"],
-                  r["blocked_code"], r["blocked_reason"], _settings(r["settings"]), _pins(r["pins"]))  # fmt: skip
+                  r["blocked_code"], r["blocked_reason"], _settings(r["settings"]), _pins(r["pins"]),
+                  r["people"])  # fmt: skip
 
 
 def _settings(text: str) -> Settings | None:
@@ -94,6 +96,25 @@ async def set_blocked(conn: Connection, rollout_id: str, endpoint_id: str, code:
            WHERE rollout_id = $1 AND endpoint_id = $2 AND (blocked_code, blocked_reason) <> ($3, $4)""",
         rollout_id, endpoint_id, code, reason,
     )  # fmt: skip
+
+
+async def set_people(conn: Connection, rollout_id: str, endpoint_id: str, people: str) -> None:
+    """For whom an order to restart waits; "" = for nobody any more."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_target SET people = $3
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND people <> $3""",
+        rollout_id, endpoint_id, people,
+    )  # fmt: skip
+
+
+async def waiting_for_people(conn: Connection, rollout_id: str) -> list[tuple[str, str]]:
+    """(host name, for whom) of endpoints whose order waits for people."""
+    rows = await conn.fetch(
+        """SELECT hostname, people FROM brakeline.rollout_target WHERE rollout_id = $1 AND people <> ''
+           ORDER BY hostname""",
+        rollout_id,
+    )  # fmt: skip
+    return [(r["hostname"], r["people"]) for r in rows]
 
 
 def as_subject(r: Any) -> SubjectRow:

@@ -21,6 +21,7 @@ class Standing:
     progress: Progress
     region: str
     u: int
+    aside: bool = False
 
 
 async def targets(conn: Connection, rollout_id: str, since: int) -> list[Target]:
@@ -61,8 +62,8 @@ async def page(conn: Connection, rollout_id: str, after: str, limit: int) -> tup
 async def standings(conn: Connection, rollout_id: str, since: int) -> list[Standing]:
     """Treated endpoints whose rows were written since; 0 = all of them."""
     rows = await conn.fetch(
-        """SELECT endpoint_id, progress, region, u FROM brakeline.rollout_subject
+        """SELECT endpoint_id, progress, region, u, set_aside_at IS NOT NULL AS aside FROM brakeline.rollout_subject
            WHERE rollout_id = $1 AND changed >= $2::text::xid8 AND arm = 'treated'""",
         rollout_id, str(since),
     )  # fmt: skip
-    return [Standing(r["endpoint_id"], Progress(r["progress"]), r["region"], r["u"]) for r in rows]
+    return [Standing(r["endpoint_id"], Progress(r["progress"]), r["region"], r["u"], r["aside"]) for r in rows]
