@@ -2,7 +2,7 @@
 
 Order of things: check the order, resolve it again and download everything with the former packages, check space, store
 the way back, remember on disk what is installed, let the child run under rpm's lock, look again, restart what runs old
-code. Up to the child's verdict every trouble is `REFUSED` with nothing changed. Next: `child.apply`, `recovery`.
+code. Up to the child's verdict every trouble is `REFUSED` with nothing changed. Next: `child.applying`, `recovery`.
 """
 
 from __future__ import annotations
