@@ -25,7 +25,7 @@ from brakeline.agent.providers.model import Inverse, Order, Refused
 from brakeline.agent.providers.pip.keep import RECORD, Keeper
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
-from brakeline.protocol.messages import Action, ActionKind, Outcome, TransactionResult, WayBack
+from brakeline.protocol.messages import Action, ActionKind, Outcome, Transaction, TransactionResult, WayBack
 
 ALWAYS = ("--system", "--noninteractive", "-y", "--no-related")
 ALONE = (*ALWAYS, "--no-deps")
@@ -177,9 +177,9 @@ class FlatpakApplier:
         return WayBack(True, len(back.actions))
 
     def _deploy(self, order: Order, deadline: float) -> Ran:
-        """Runtimes that are new come first. Ends at the first that fails; from the local repository alone."""
+        """In turn, from the local repository alone; ends at the first that fails."""
         ran = Ran(0, "")
-        for a in sorted(order.transaction.actions, key=lambda a: a.kind is not ActionKind.INSTALL):
+        for a in in_turn(order.transaction):
             ran = self._go(a, self._commit(order, a), deadline)
             if ran.timed_out or rules.unproven(rules.make_transaction([a]), by_key(self.store.installed())):
                 break
@@ -206,7 +206,7 @@ class FlatpakApplier:
         """Undo what was deployed of a run that failed, the last first."""
         deadline = self.clock.monotonic_s() + order.bounds.run_s_max
         now = by_key(self.store.installed())
-        for a in inverse_of(order.transaction).actions:
+        for a in in_turn(inverse_of(order.transaction)):
             here = now.get(f"{a.name}:{a.architecture}")
             if here is not None and here.version == a.before:
                 self._go(a, self._kept(order, a) if a.after else "", deadline)
@@ -249,3 +249,9 @@ class FlatpakApplier:
             wrong = self.wrong(order)
         now, still = self.store.installed(), "Still not as ordered"
         return after_loss(blank, before, now, wrong, healed=bool(was_wrong), still=still)
+
+
+def in_turn(transaction: Transaction) -> list[Action]:
+    """A runtime comes before the application that needs it, and goes after it: flatpak removes none that is in use."""
+    turn = {ActionKind.INSTALL: 0, ActionKind.REMOVE: 2}
+    return sorted(transaction.actions, key=lambda a: turn.get(a.kind, 1))
