@@ -29,6 +29,7 @@ from brakeline.protocol.messages import (
 
 POLL_S: Final = 0.5
 LOG_TAIL_BYTES: Final = 16 * 1024
+FULL_BYTES: Final = 1024 * 1024  # less is a full disk
 Log = Callable[[str], None]
 Pause = Callable[[float], None]
 Found = tuple[str, str, tuple[PackageChange, ...]]  # code, detail, changes
@@ -223,6 +224,12 @@ def still_running(clock: Clock, pause: Pause, order: Order, log: Log, held: Call
             said = True
         pause(POLL_S)
     return ""
+
+
+def full(place: Path) -> bool:
+    """Whether the disk has no room any more: then not even a manager's own words may have been written."""
+    s = os.statvfs(place)
+    return s.f_bavail * s.f_frsize < FULL_BYTES
 
 
 def tail_of(log: Path) -> str:

@@ -26,7 +26,7 @@ from brakeline.agent.providers.dnf.answers import Installed, installed_of
 from brakeline.agent.providers.dnf.asking import Child, understood
 from brakeline.agent.providers.dnf.keep import RpmKeeper
 from brakeline.agent.providers.dnf.taken_back import TakenBack
-from brakeline.agent.providers.frame import Run, Stop, applied, watched
+from brakeline.agent.providers.frame import Run, Stop, applied, full, watched
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol.messages import (
@@ -185,6 +185,12 @@ class _Run(Run[DnfApplier]):
 
     def _why(self, ran: Ran) -> tuple[str, str]:
         """Code and sentence; "" = the child reported no trouble."""
+        code, reason = self._reported(ran)
+        if code in ("failed", "package_failed") and full(self.applier.runner.path(self.applier.child.root)):
+            return "no_space", f"The disk is full: {reason}"
+        return code, reason
+
+    def _reported(self, ran: Ran) -> tuple[str, str]:
         if ran.timed_out:
             hung = ", ".join(dict.fromkeys(ran.killed)) or "nothing of it"
             return "timeout", f"Not finished after {self.order.bounds.run_s_max:.0f} s; ended were: {hung}."

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from brakeline.agent.providers.apt import plan as bounded
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.apt.services import Services
-from brakeline.agent.providers.frame import Run, applied, watched
+from brakeline.agent.providers.frame import Run, applied, full, watched
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pacman import parse
 from brakeline.agent.providers.pacman import plan as rules
@@ -252,4 +252,7 @@ class _Run(Run[PacmanApplier]):
         return f"{known.db_path.rstrip('/')}/local"
 
     def _why(self, ran: Ran) -> Failure:
-        return blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+        why = blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+        if why.code == "failed" and full(self.runner.path("/")):
+            return Failure("no_space", f"The disk is full: {why.reason}")
+        return why

@@ -15,7 +15,7 @@ from typing import Final
 from brakeline.agent.providers.apt.plan import difference, named, refuse_broken
 from brakeline.agent.providers.apt.runner import Ran
 from brakeline.agent.providers.apt.services import Services
-from brakeline.agent.providers.frame import Run, Stop, applied, watched
+from brakeline.agent.providers.frame import Run, Stop, applied, full, watched
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.zypper import answers, rpmdb, why
 from brakeline.agent.providers.zypper import plan as rules
@@ -38,7 +38,6 @@ from brakeline.protocol.messages import (
     WayBack,
 )
 
-FULL_BYTES: Final = 1024 * 1024  # less is a full disk
 AUTOMATIC: Final = "/var/lib/zypp/AutoInstalled"
 CONFFILE_POLICIES: Final = ("keep", "replace")
 
@@ -272,6 +271,6 @@ class _Run(Run[ZypperApplier]):
 
     def _why(self, ran: Ran) -> why.Cause:
         cause = why.blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
-        if cause.code == "failed" and self.planner.free_bytes() < FULL_BYTES:
+        if cause.code == "failed" and full(self.tools.at.path("/")):
             return why.Cause("no_space", "The disk is full; not even rpm's own words could be written.")
         return cause
