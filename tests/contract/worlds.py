@@ -1,4 +1,4 @@
-"""What a test of the contract may do to an endpoint, whatever its provider: in memory, apt, dnf, zypper, pacman.
+"""What a test of the contract may do to an endpoint, whatever its provider. Beside the system's: `worlds_beside`.
 
 Versions are the test's words ("1", "2"): rpm and pacman have a release behind it, which `v` adds. dnf, zypper and
 pacman manage roots of packages built here: *real manager, synthetic distribution*.
@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from tests import archrepo, rpmrepo, zypperroot
 from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone, clone
+from tests.contract.worlds_beside import flatpak, npm, pip
 from tests.pacroot import Arch, arch
 
 from brakeline.agent.providers.fake import FakeProvider, Version
@@ -28,7 +29,19 @@ class World(Protocol):
 
     provider: Provider
 
-    def v(self, version: str) -> str: ...
+    @property
+    def foretells_way_back(self) -> bool: ...
+    def v(self, version: str, name: str = "p") -> str: ...
+    def bare(self, version: str) -> str: ...
+    def name(self, name: str) -> str:
+        """As an order calls it."""
+        ...
+
+    def own(self, name: str) -> str:
+        """As the manager calls it; `plain` is the way back from either."""
+        ...
+
+    def plain(self, name: str) -> str: ...
     def publish(self, *versions: Version) -> None: ...
     def install(self, *names: str) -> None: ...
     def hold(self, name: str) -> None: ...
@@ -42,12 +55,27 @@ class World(Protocol):
         ...
 
 
-class Memory:
+class Native:
+    """A system's manager: it and everybody else call a package the same."""
+
+    release = ""
+    foretells_way_back = True  # `plan` says already whether there will be one
+
+    def v(self, version: str, name: str = "p") -> str:
+        return version + self.release
+
+    def bare(self, version: str) -> str:
+        return version.removesuffix(self.release)
+
+    def name(self, name: str) -> str:
+        return name
+
+    own = plain = name
+
+
+class Memory(Native):
     def __init__(self) -> None:
         self.provider = FakeProvider(ManualClock())
-
-    def v(self, version: str) -> str:
-        return version
 
     def publish(self, *versions: Version) -> None:
         self.provider.publish(*versions)
@@ -71,14 +99,11 @@ class Memory:
         return found.version if found else ""
 
 
-class Apt:
+class Apt(Native):
     def __init__(self, endpoint: Clone, repository: Repository) -> None:
         self.endpoint, self.repository, self.provider = endpoint, repository, endpoint.provider
         repository.index()
         endpoint.use(repository)
-
-    def v(self, version: str) -> str:
-        return version
 
     def publish(self, *versions: Version) -> None:
         self.repository.publish(*(self._built(v) for v in versions))
@@ -111,7 +136,9 @@ class Apt:
         return version
 
 
-class Dnf:
+class Dnf(Native):
+    release = RELEASE
+
     def __init__(self, work: Path) -> None:
         rpmrepo.needed()
         self.repository = rpmrepo.RpmRepository(work)
@@ -120,9 +147,6 @@ class Dnf:
         self.root.install(self.repository.shell())
         self.built: dict[str, rpmrepo.Rpm] = {}
         self.provider: Provider = self.root.provider
-
-    def v(self, version: str) -> str:
-        return version + RELEASE
 
     def publish(self, *versions: Version) -> None:
         made = [self._built(v) for v in versions]
@@ -155,15 +179,14 @@ class Dnf:
         return " ".join(self.root.has(name)).removesuffix(RELEASE)
 
 
-class Zypper:
+class Zypper(Native):
+    release = RELEASE
+
     def __init__(self, work: Path) -> None:
         self.root = zypperroot.make_root(work / "root")
         self.repository = zypperroot.RpmRepository(work)
         self.root.use(self.repository)
         self.provider: Provider = self.root.provider
-
-    def v(self, version: str) -> str:
-        return version + RELEASE
 
     def publish(self, *versions: Version) -> None:
         self.repository.publish(*(self._built(v) for v in versions))
@@ -190,12 +213,11 @@ class Zypper:
         return self.root.version(name).removesuffix(RELEASE)
 
 
-class Pacman:
+class Pacman(Native):
+    release = RELEASE
+
     def __init__(self, endpoint: Arch) -> None:
         self.endpoint, self.provider = endpoint, endpoint.provider
-
-    def v(self, version: str) -> str:
-        return version + RELEASE
 
     def publish(self, *versions: Version) -> None:
         self.endpoint.repository.publish(*(self._built(v) for v in versions))
@@ -263,5 +285,6 @@ def pacman(_: Path) -> Iterator[World]:
 
 
 WORLDS: Final[dict[str, Callable[[Path], object]]] = {
-    "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman,
+    "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman, "pip": pip, "npm": npm,
+    "flatpak": flatpak,
 }  # fmt: skip
