@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from brakeline.agent.providers.npm.answers import belongs
 from brakeline.agent.software.model import Found
+from brakeline.protocol.managers import belongs
 from brakeline.protocol.messages import Package
 
 PYTHON: Final = ("/usr/local/lib/", "/opt/pipx/")  # where pip's provider looks

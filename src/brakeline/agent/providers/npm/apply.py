@@ -21,7 +21,7 @@ from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Order, Refused
-from brakeline.agent.providers.npm.answers import actions, belongs, why
+from brakeline.agent.providers.npm.answers import actions, why
 from brakeline.agent.providers.npm.folders import (
     Folder,
     below,
@@ -36,6 +36,7 @@ from brakeline.agent.providers.npm.keep import Trees
 from brakeline.agent.providers.npm.resolver import ASK_S_MAX, Resolver
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
+from brakeline.protocol.managers import belongs
 from brakeline.protocol.messages import Outcome, TransactionResult
 
 AS_BEFORE = "The former packages are there as before."

@@ -13,13 +13,13 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, problems_of
 from brakeline.agent.providers.beside import Beside
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
-from brakeline.agent.providers.npm.answers import belongs, older, origin, own_registries
+from brakeline.agent.providers.npm.answers import older, origin, own_registries
 from brakeline.agent.providers.npm.apply import NpmApplier
 from brakeline.agent.providers.npm.folders import Folder, folders, foreign, leftovers
 from brakeline.agent.providers.npm.folders import installed as installed_in
 from brakeline.agent.providers.npm.keep import Trees
 from brakeline.agent.providers.npm.resolver import NPM, Resolver
-from brakeline.protocol.managers import inside
+from brakeline.protocol.managers import belongs, inside
 from brakeline.protocol.messages import (
     Package,
     PendingUpdate,
