@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -81,6 +82,16 @@ class Index:
         page = self.directory / name / "index.html"
         lines = page.read_text().splitlines()
         page.write_text("\n".join(line for line in lines if f"-{version}-" not in line))
+
+
+@contextmanager
+def without_proxies() -> Iterator[None]:
+    """The loopback is asked directly."""
+    kept = {n: os.environ.pop(n) for n in list(os.environ) if n.lower() in ("http_proxy", "https_proxy", "all_proxy")}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a test of the contract may do to an endpoint, whatever its provider: in memory, apt, dnf, zypper, pacman, own.
+"""What a test of the contract may do to an endpoint, whatever its provider. Beside the system's: `worlds_beside`.
 
 Versions are the test's words ("1", "2"): rpm and pacman have a release behind it, which `v` adds. dnf, zypper and
 pacman manage roots of packages built here: *real manager, synthetic distribution*.
@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from tests import archrepo, rpmrepo, zypperroot
 from tests.aptrepo import Built, Repository
-from tests.aptroot import Clone, clone, order
-from tests.ownpackages import Endpoint, package, script, signed
+from tests.aptroot import Clone, clone
+from tests.contract.worlds_beside import flatpak, npm, pip
+from tests.contract.worlds_own import own
 from tests.pacroot import Arch, arch
 
 from brakeline.agent.providers.fake import FakeProvider, Version
-from brakeline.agent.providers.model import Bounds, Planned, Provider
+from brakeline.agent.providers.model import Provider
 from brakeline.core.clock import ManualClock
-from brakeline.protocol.messages import UpdateRef
-from brakeline.protocol.software import Document
 
 RELEASE: Final = "-1"
 
@@ -32,7 +30,19 @@ class World(Protocol):
 
     provider: Provider
 
-    def v(self, version: str) -> str: ...
+    @property
+    def foretells_way_back(self) -> bool: ...
+    def v(self, version: str, name: str = "p") -> str: ...
+    def bare(self, version: str) -> str: ...
+    def name(self, name: str) -> str:
+        """As an order calls it."""
+        ...
+
+    def own(self, name: str) -> str:
+        """As the manager calls it; `plain` is the way back from either."""
+        ...
+
+    def plain(self, name: str) -> str: ...
     def publish(self, *versions: Version) -> None: ...
     def install(self, *names: str) -> None: ...
     def hold(self, name: str) -> None: ...
@@ -46,12 +56,27 @@ class World(Protocol):
         ...
 
 
-class Memory:
+class Native:
+    """A system's manager: it and everybody else call a package the same."""
+
+    release = ""
+    foretells_way_back = True  # `plan` says already whether there will be one
+
+    def v(self, version: str, name: str = "p") -> str:
+        return version + self.release
+
+    def bare(self, version: str) -> str:
+        return version.removesuffix(self.release)
+
+    def name(self, name: str) -> str:
+        return name
+
+    own = plain = name
+
+
+class Memory(Native):
     def __init__(self) -> None:
         self.provider = FakeProvider(ManualClock())
-
-    def v(self, version: str) -> str:
-        return version
 
     def publish(self, *versions: Version) -> None:
         self.provider.publish(*versions)
@@ -75,14 +100,11 @@ class Memory:
         return found.version if found else ""
 
 
-class Apt:
+class Apt(Native):
     def __init__(self, endpoint: Clone, repository: Repository) -> None:
         self.endpoint, self.repository, self.provider = endpoint, repository, endpoint.provider
         repository.index()
         endpoint.use(repository)
-
-    def v(self, version: str) -> str:
-        return version
 
     def publish(self, *versions: Version) -> None:
         self.repository.publish(*(self._built(v) for v in versions))
@@ -115,7 +137,9 @@ class Apt:
         return version
 
 
-class Dnf:
+class Dnf(Native):
+    release = RELEASE
+
     def __init__(self, work: Path) -> None:
         rpmrepo.needed()
         self.repository = rpmrepo.RpmRepository(work)
@@ -124,9 +148,6 @@ class Dnf:
         self.root.install(self.repository.shell())
         self.built: dict[str, rpmrepo.Rpm] = {}
         self.provider: Provider = self.root.provider
-
-    def v(self, version: str) -> str:
-        return version + RELEASE
 
     def publish(self, *versions: Version) -> None:
         made = [self._built(v) for v in versions]
@@ -159,15 +180,14 @@ class Dnf:
         return " ".join(self.root.has(name)).removesuffix(RELEASE)
 
 
-class Zypper:
+class Zypper(Native):
+    release = RELEASE
+
     def __init__(self, work: Path) -> None:
         self.root = zypperroot.make_root(work / "root")
         self.repository = zypperroot.RpmRepository(work)
         self.root.use(self.repository)
         self.provider: Provider = self.root.provider
-
-    def v(self, version: str) -> str:
-        return version + RELEASE
 
     def publish(self, *versions: Version) -> None:
         self.repository.publish(*(self._built(v) for v in versions))
@@ -194,12 +214,11 @@ class Zypper:
         return self.root.version(name).removesuffix(RELEASE)
 
 
-class Pacman:
+class Pacman(Native):
+    release = RELEASE
+
     def __init__(self, endpoint: Arch) -> None:
         self.endpoint, self.provider = endpoint, endpoint.provider
-
-    def v(self, version: str) -> str:
-        return version + RELEASE
 
     def publish(self, *versions: Version) -> None:
         self.endpoint.repository.publish(*(self._built(v) for v in versions))
@@ -224,50 +243,6 @@ class Pacman:
 
     def really_has(self, name: str) -> str:
         return self.endpoint.version(name).removesuffix(RELEASE)
-
-
-class Own:
-    def __init__(self, work: Path) -> None:
-        self.endpoint = Endpoint(work)
-        self.provider: Provider = self.endpoint.provider
-        self.made: dict[tuple[str, str], Document] = {}
-
-    def v(self, version: str) -> str:
-        """The full one; of a version that nobody has published, one of its form."""
-        found = [d.version for (n, v), d in self.made.items() if (n, v) == ("p", version)]
-        return found[0] if found else f"{version}+{'0' * 12}"
-
-    def publish(self, *versions: Version) -> None:
-        for v in versions:
-            made = package(v.name, v.version)
-            if v.script_fails:
-                made["post"] = script("exit 1")
-            self.made[v.name, v.version] = self.endpoint.publish(signed(made))
-
-    def install(self, *names: str) -> None:
-        for number, name in enumerate(names):
-            full = next(d.version for (n, _), d in self.made.items() if n == name)
-            plan = self.provider.plan((UpdateRef(name, full),), Bounds())
-            assert isinstance(plan, Planned), plan
-            first = replace(order(plan.transaction, number=100 + number), rollout_id=f"ro_first_{name}")
-            self.provider.apply(first, [].append)
-
-    def hold(self, name: str) -> None:
-        self.endpoint.hold(name)
-
-    def cut_network(self) -> None:
-        raise AssertionError("declared as not offered")
-
-    def upgrades_itself(self) -> None:
-        raise AssertionError("declared as not offered")
-
-    def really_has(self, name: str) -> str:
-        return self.endpoint.has(name)
-
-
-@contextmanager
-def own(work: Path) -> Iterator[World]:
-    yield Own(work)
 
 
 @contextmanager
@@ -311,6 +286,6 @@ def pacman(_: Path) -> Iterator[World]:
 
 
 WORLDS: Final[dict[str, Callable[[Path], object]]] = {
-    "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman,
-    "own": own,
+    "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman, "pip": pip, "npm": npm,
+    "flatpak": flatpak, "own": own,
 }  # fmt: skip

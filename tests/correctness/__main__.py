@@ -8,6 +8,7 @@ an earlier one, and says so. Rows are in the file as soon as they are there.
 from __future__ import annotations
 
 import argparse
+import ensurepip
 import json
 import os
 import signal
@@ -89,11 +90,15 @@ def summary(rows: list[Row]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of managers and peers, as Debian has them; the page names what was run."""
+    """Of managers and peers: as Debian has them, or as they say themselves where another may be in use."""
     found = {}
     for name, package in DEBIAN.items():
         text = subprocess.run(["apt-cache", "show", package], capture_output=True, text=True, check=False).stdout
         found[name] = next((x.split(" ")[1] for x in text.splitlines() if x.startswith("Version: ")), "unknown")
+    found["pip"] = ensurepip.version()
+    for name in ("npm", "flatpak"):
+        text = subprocess.run([name, "--version"], capture_output=True, text=True, check=False).stdout
+        found[name] = text.split()[-1] if text.split() else "unknown"
     return {**found, **peers_apt.versions()}
 
 

@@ -238,6 +238,34 @@ def disk_full(work: Path) -> Row:
         run("umount", "-l", str(disk))
 
 
+FILL: Final = """x=$(printf %4096s)
+x=$x$x$x$x$x$x$x$x$x$x$x$x$x$x$x$x
+[ -e /etc/filled ] && exit 0
+while printf %s "$x" >> /filler; do :; done
+exit 0"""  # another program takes all the room there is, once rpm has checked that there is enough
+
+
+def disk_fills_up(work: Path) -> Row:
+    disk = work / "disk"
+    disk.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk))
+    big = Rpm("p", "2", files={"/opt/p/big": "x" * 4_000_000, "/opt/p/version": "2"}, scripts={"pre": FILL})
+    try:
+        with world(disk, big, shell=True) as root:
+            plan = root.plan(("p", "2-1"), bounds=ROOMY)
+            result = root.apply(plan, bounds=ROOMY)
+            assert (root.path / "filler").exists(), said(result)
+            (root.path / "filler").unlink()
+            there = root.has("p")
+            told = (result.outcome, result.code, there) == (Outcome.FAILED, "no_space", ["1-1"])
+            (root.path / "etc/filled").touch()
+            again = root.apply(plan, bounds=ROOMY, number=2)
+            right = told and (again.outcome, root.has("p")) == (Outcome.INSTALLED, ["2-1"])
+            return row("disk fills up in mid-run", there, f"{said(result)} Then, with room: {said(again)}", right)
+    finally:
+        run("umount", "-l", str(disk))
+
+
 HOLD = """
 import fcntl, sys, time
 f = open(sys.argv[1], "a+")
@@ -607,7 +635,8 @@ def _place(work: Path, newer: tuple[Rpm, ...], first: tuple[Rpm, ...]) -> Iterat
 SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     plain, kept_back, did_nothing, excluded, version_locked, no_network, unavailable_skipped, hash_mismatch, not_signed,
     key_unknown,
-    pre_fails, post_fails, script_hangs, disk_full, locked, removal, way_back, no_way_back, vendor, advisory,
+    pre_fails, post_fails, script_hangs, disk_full, disk_fills_up, locked, removal, way_back, no_way_back, vendor,
+    advisory,
     module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency,
     metadata_not_signed, interrupted_early,
     interrupted_in_files, interrupted_between, not_repaired, lock_is_ours,
@@ -623,6 +652,7 @@ TRAITS: Final = {
     "version_locked": Trait(hidden=True),
     "post_fails": Trait(unwell=True),
     "script_hangs": Trait(alone="dnf has no bound for a script: it would wait for ever"),
+    "disk_fills_up": Trait(alone="the second run is ours: with room again, the same order"),
     "locked": Trait(alone="dnf waits for rpm's lock for ever, and names nobody"),
     "way_back": Trait(alone="nobody is asked for a way back but us"),
     "no_way_back": Trait(alone="dnf does not say beforehand whether there is a way back"),

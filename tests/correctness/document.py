@@ -18,7 +18,8 @@ PASSING = (
 HEAD = """# What we say, against what the package manager itself says
 
 Written by `./dev correctness` on {date}; do not edit. Each situation was provoked on the real manager; *real manager,
-synthetic distribution* for dnf, zypper and pacman, real Debian 12 for apt. Versions: {versions}.
+synthetic distribution* for dnf, zypper and pacman, *real manager, synthetic packages* for pip, npm and flatpak, real
+Debian 12 for apt. Versions: {versions}.
 
 *Truth* is read by other means than ours: the manager's own tools and records, the files that were laid down, and what
 the situation was made of. *We say* is what people read. The columns after it are peers in the same situation, provoked
@@ -35,8 +36,10 @@ by the same code, asked at the very moment at which we are asked. The rules (`te
 A manager's own command is judged by its exit code: what a script around it believes, not what its text would tell a
 person. unattended-upgrades is judged by its log's words and its exit code, Salt by what `pkg.refresh_db`,
 `pkg.list_upgrades` and `pkg.upgrade` return and by their return code. dnf-automatic is not in Debian 12, so it is not
-here. In pacman's rows both columns are in our own codes, the versions in *truth* being pacman's. Salt and
-unattended-upgrades are asked on apt alone, because the roots of the other managers have no Python.
+here. In pacman's rows both columns are in our own codes, the versions in *truth* being pacman's.
+unattended-upgrades is apt's alone. Salt is asked on apt alone: the roots of dnf and zypper have no Python that it could
+run under, and pacman's is laid over the machine that runs the tests, so it has that machine's Python and also its name,
+by which Salt would go to Debian's manager. pip's environments have no peer: pipx of Debian 12 knows no `--global`.
 """
 
 

@@ -9,10 +9,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 from tests.aptroot import order
+from tests.correctness.beside import FlatpakRecords
 from tests.correctness.row import Row
-from tests.flatpakrepo import APP, LABEL, REF, Endpoint
+from tests.correctness.standin import Trait, staged
+from tests.flatpakrepo import APP, LABEL, REF, Endpoint, Remote, endpoint
+from tests.pipindex import without_proxies
 
 from brakeline.agent.providers.model import Bounds, Planned, Refused
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef, UpdateState
@@ -38,8 +43,13 @@ def newest(box: Endpoint) -> str:
     return next((u.candidate for u in box.provider.available() if u.name == APP), "")
 
 
+def asked(box: Endpoint) -> Any:
+    """The endpoint, with a peer in the provider's place while one plays."""
+    return staged(box, FlatpakRecords(box))
+
+
 def plan(box: Endpoint, version: str, bounds: Bounds | None = None) -> Planned | Refused:
-    return box.provider.plan((UpdateRef(f"{APP}:{LABEL}", version),), bounds or Bounds())
+    return asked(box).provider.plan((UpdateRef(f"{APP}:{LABEL}", version),), bounds or Bounds())
 
 
 def planned(box: Endpoint) -> Planned:
@@ -62,7 +72,7 @@ def runtime_comes_along(box: Endpoint) -> Row:
     box.remote.publish_runtime("2")
     box.remote.publish("2.0", runtime="2")
     newest(box)
-    assert box.provider.available()[0].state is UpdateState.NEEDS_NEW
+    assert asked(box).provider.available()[0].state is UpdateState.NEEDS_NEW
     return _row(box, "needs a runtime that is not here", "2.0", apply(box), "ok")
 
 
@@ -70,7 +80,7 @@ def runtime_missing(box: Endpoint) -> Row:
     """flatpak itself deploys it where nobody looks for what it needs; it does not start then."""
     box.remote.publish("2.0", runtime="9")
     newest(box)
-    assert box.provider.available()[0].state is UpdateState.KEPT_BACK
+    assert asked(box).provider.available()[0].state is UpdateState.KEPT_BACK
     return _row(box, "its runtime cannot be had (kept back)", "1.0", apply(box), "refused")
 
 
@@ -78,7 +88,7 @@ def masked(box: Endpoint) -> Row:
     box.remote.publish("1.1")
     box.flatpak("mask", "--system", APP)
     newest(box)
-    assert box.provider.available()[0].state is UpdateState.HELD
+    assert asked(box).provider.available()[0].state is UpdateState.HELD
     return _row(box, "masked by its owner", "1.0", apply(box), "held")
 
 
@@ -96,7 +106,7 @@ def no_network(box: Endpoint) -> Row:
     box.remote.stop()
     said = box.flatpak("update", "--system", "-y", "--noninteractive")
     assert "Nothing to do" in said
-    answer = box.provider.refresh()
+    answer = asked(box).provider.refresh()
     assert isinstance(answer, Refused)
     return _row(box, "no network", "1.0", answer, "no_network")
 
@@ -178,3 +188,29 @@ SITUATIONS: tuple[Callable[[Endpoint], Row], ...] = (
     plain_update, runtime_comes_along, runtime_missing, masked, masked_meanwhile, no_network, disk_too_small, moved_on,
     commit_gone, tampered, lock_held, done_already, quarantined, unknown_version,
 )  # fmt: skip
+MANAGER: Final = "flatpak"
+PLANNED: Final = "between a plan and its order: only we have both"
+TRAITS: Final = {
+    "runtime_missing": Trait(impossible=True),
+    "masked": Trait(hidden=True),
+    "masked_meanwhile": Trait(alone=PLANNED),
+    "disk_too_small": Trait(alone="the bound is the policy's of an order: a command of the owner's knows none"),
+    "moved_on": Trait(alone=PLANNED),
+    "commit_gone": Trait(alone=PLANNED),
+    "tampered": Trait(alone=PLANNED),
+    "lock_held": Trait(alone="it waits for ever"),
+    "done_already": Trait(alone=PLANNED),
+    "quarantined": Trait(alone="the list of what is quarantined is the cell's"),
+    "unknown_version": Trait(alone="a version is asked for by orders alone"),
+}
+QUICK: Final = frozenset({"plain_update"})
+
+
+def provoked(work: Path, situation: Callable[[Endpoint], Row]) -> Row:
+    """One situation on a fresh endpoint."""
+    remote = Remote(work / "remote")
+    try:
+        with without_proxies():
+            return situation(endpoint(work / "root", remote))
+    finally:
+        remote.stop()

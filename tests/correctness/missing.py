@@ -14,7 +14,7 @@ MISSING: Final[Mapping[str, Sequence[str]]] = {
     ),
     "dnf": (
         "phased updates: dnf has none",
-        "a signing key past its date, a full disk in the middle of unpacking, a service that maps replaced code",
+        "a signing key past its date, a service that maps replaced code",
         "dnf5 (Fedora 41 and later): it has another library and is not in Debian 12",
         NO_SYSTEMD,
     ),
@@ -25,12 +25,19 @@ MISSING: Final[Mapping[str, Sequence[str]]] = {
     ),
     "pacman": (
         "phased updates, security by advisory, module streams, a change of vendor: pacman has none of them",
-        "a disk that fills up in mid-run: pacman checks the room itself before it begins",
         "dependencies that nobody needs any more: pacman never removes them by itself",
         NO_SYSTEMD,
     ),
     "pip": (
         "locks, signatures, modules, scripts, configuration files, restarts: pip has none of them",
         "interrupted runs and a disk that fills up: provoked by `tests/integration/pip/test_pip.py`",
+    ),
+    "npm": (
+        "locks, signatures, configuration files, restarts: npm has none of them for global packages",
+        "interrupted runs and a disk that fills up: provoked by `tests/integration/npm/test_npm.py`",
+    ),
+    "flatpak": (
+        "scripts, configuration files, restarts: flatpak has none of them",
+        "interrupted runs, a disk that fills up, signatures: by `tests/integration/flatpak/test_flatpak.py`",
     ),
 }

@@ -5,10 +5,15 @@ runs; each function takes a fresh endpoint (`tests.npmregistry.Endpoint`) on whi
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 from tests.aptroot import order
+from tests.correctness.beside import NpmRecords
 from tests.correctness.row import Row
-from tests.npmregistry import Endpoint
+from tests.correctness.standin import Trait, staged
+from tests.npmregistry import Endpoint, Registry, endpoint
+from tests.pipindex import without_proxies
 
 from brakeline.agent.providers.model import Bounds, Planned, Refused
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef, UpdateState
@@ -24,8 +29,13 @@ def _row(box: Endpoint, situation: str, expected: str, answer: Refused | Transac
     return Row("npm", situation, truth, f"{answer.code}: {said}", truth == expected and answer.code == code)
 
 
+def asked(box: Endpoint) -> Any:
+    """The endpoint, with a peer in the provider's place while one plays."""
+    return staged(box, NpmRecords(box))
+
+
 def plan(box: Endpoint, version: str, name: str = "app:npm", bounds: Bounds | None = None) -> Planned | Refused:
-    return box.provider.plan((UpdateRef(name, version),), bounds or Bounds())
+    return asked(box).provider.plan((UpdateRef(name, version),), bounds or Bounds())
 
 
 def apply(box: Endpoint, version: str, bounds: Bounds | None = None) -> Refused | TransactionResult:
@@ -50,7 +60,7 @@ def held(box: Endpoint) -> Row:
     hold = box.root / "etc/brakeline/npm.hold"
     hold.parent.mkdir(parents=True)
     hold.write_text("app  # until the build moves\n")
-    assert box.provider.available()[0].state is UpdateState.HELD
+    assert asked(box).provider.available()[0].state is UpdateState.HELD
     return _row(box, "held by its owner", OLD, apply(box, "1.1.0"), "held")
 
 
@@ -89,7 +99,7 @@ def version_gone(box: Endpoint) -> Row:
 def no_network(box: Endpoint) -> Row:
     box.registry.publish("app", "1.1.0", NEEDS)
     box.registry.stop()
-    answer = box.provider.refresh()
+    answer = asked(box).provider.refresh()
     assert isinstance(answer, Refused)
     return _row(box, "no network", OLD, answer, "no_network")
 
@@ -160,3 +170,32 @@ SITUATIONS: tuple[Callable[[Endpoint], Row], ...] = (
     plain_update, dependency_comes_along, held, other_node_needed, peer_conflict, dependency_missing, version_gone,
     no_network, disk_too_small, downgrade, tampered, script_fails, moved_on, done_already, quarantined, linked,
 )  # fmt: skip
+MANAGER: Final = "npm"
+OURS: Final = "the bound is the policy's of an order: a command of the owner's knows none"
+PLANNED: Final = "between a plan and its order: only we have both"
+TRAITS: Final = {
+    "held": Trait(hidden=True),
+    "other_node_needed": Trait(impossible=True),
+    "peer_conflict": Trait(impossible=True),
+    "dependency_missing": Trait(impossible=True),
+    "version_gone": Trait(alone="the registry has nothing newer any more; a version is asked for by orders alone"),
+    "disk_too_small": Trait(alone=OURS),
+    "downgrade": Trait(alone="an older version is asked for by orders alone"),
+    "tampered": Trait(unwell=True),
+    "script_fails": Trait(unwell=True),
+    "moved_on": Trait(alone=PLANNED),
+    "done_already": Trait(alone=PLANNED),
+    "quarantined": Trait(alone="the list of what is quarantined is the cell's"),
+    "linked": Trait(hidden=True),
+}
+QUICK: Final = frozenset[str]()  # npm itself is driven by the long set alone
+
+
+def provoked(work: Path, situation: Callable[[Endpoint], Row]) -> Row:
+    """One situation on a fresh endpoint."""
+    registry = Registry()
+    try:
+        with without_proxies():
+            return situation(endpoint(work / "root", registry))
+    finally:
+        registry.stop()

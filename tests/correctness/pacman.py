@@ -235,6 +235,28 @@ def disk_full() -> Row:
         return row("disk full", f"no_space {e.version('p')}", f"{refusal.code} 1-1")
 
 
+def disk_fills_up() -> Row:
+    """Another program takes all the room there is once pacman has checked that there is enough: it has taken the former
+    package away by then, and leaves an entry that says nothing. That is told, and nothing is done over it."""
+    with arch(size_mib=90) as e:
+        e.install(built("p", "1-1"))
+        fill = "pre_upgrade() {\n [ -e /etc/filled ] || dd if=/dev/zero of=/filler bs=64k 2> /dev/null\n true\n}\n"
+        e.publish(built("p", "2-1", files={"usr/share/p/large": b"\0" * (10 << 20)}, script=fill))
+        bounds = Bounds(disk_reserve_bytes=0)
+        plan = e.plan(("p", "2-1"), bounds=bounds)
+        result = e.apply(plan, bounds)
+        e.sh("rm /filler; touch /etc/filled")
+        entries = sorted(d.name for d in e.machine.path("/var/lib/pacman/local").glob("p-*"))
+        said = e.machine.path("/var/lib/pacman/local/p-2-1/desc").read_text()
+        again = e.apply(plan, bounds, number=2)
+        broken = "p: its database entry is incomplete (half-installed)"
+        assert result.health.problems == (broken,), result.health
+        truth = f"the only entry is {', '.join(entries)}, and it says {said!r}"
+        ours = f"{told(result)}, half-installed, then {told(again)}"
+        right = (entries, said, ours) == (["p-2-1"], "", "failed no_space, half-installed, then refused unhealthy")
+        return Row(MANAGER, "disk fills up in mid-run", truth, ours, right)
+
+
 def lock_held() -> Row:
     """Another pacman at work: waited for, then named."""
     with arch() as e:
@@ -561,7 +583,8 @@ def _without_work(run: Callable[[Path], Row]) -> Callable[[], Row]:
 HOSTILE: Final = tuple(_without_work(f) for f in hostile.rows(hostile.Manager(MANAGER, _make, _place)))
 SITUATIONS: Final = (
     update, whole_upgrade, kept_back, held, no_network, live_databases_stay, hash_mismatch, good_signature, expired_key,
-    unknown_key, script_fails, script_hangs, disk_full, lock_held, lock_stale, replaced, conflict, dependency,
+    unknown_key, script_fails, script_hangs, disk_full, disk_fills_up, lock_held, lock_stale, replaced, conflict,
+    dependency,
     changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written,
     nothing_done_with_zero, kernel, foreign, killed_while_writing, lost_before_it_began,
     mixed_origins, *HOSTILE,
@@ -574,6 +597,7 @@ TRAITS: Final = {
     "good_signature": Trait(renewed=True),
     "script_fails": Trait(unwell=True),
     "script_hangs": Trait(alone="pacman has no bound for a scriptlet: it would wait for ever"),
+    "disk_fills_up": Trait(alone="the second run is ours: with room again, the same order"),
     "changed_under_us": Trait(alone="only we have an order from before"),
     "way_back": Trait(alone="nobody is asked for a way back but us"),
     "no_way_back": Trait(alone="pacman does not say beforehand whether there is a way back"),

@@ -5,18 +5,16 @@ imports; each function takes a fresh endpoint (`tests.pipindex.Tool`) on which `
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from tests.aptroot import order
 from tests.correctness.row import Row
 from tests.correctness.standin import Trait
-from tests.pipindex import LABEL, Index, Tool, template, tool
+from tests.pipindex import LABEL, Index, Tool, template, tool, without_proxies
 
 from brakeline.agent.providers.model import Bounds, Planned, Refused
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef
@@ -127,13 +125,3 @@ def provoked(work: Path, situation: Callable[[Tool], Row]) -> Row:
             return situation(box)
     finally:
         index.stop()
-
-
-@contextmanager
-def without_proxies() -> Iterator[None]:
-    """The loopback is asked directly."""
-    kept = {n: os.environ.pop(n) for n in list(os.environ) if n.lower() in ("http_proxy", "https_proxy", "all_proxy")}
-    try:
-        yield
-    finally:
-        os.environ.update(kept)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.correctness import apt, dnf, pacman, pip, zypper
+from tests.correctness import apt, dnf, flatpak, npm, pacman, pip, zypper
 from tests.correctness.row import Row
 from tests.correctness.standin import Trait
 
@@ -43,8 +43,10 @@ def situations(*managers: str) -> tuple[Situation, ...]:
         *_of(zypper, lambda f: f),
         *_of(pacman, lambda f: lambda _: f()),
         *_of(pip, lambda f: lambda work: pip.provoked(work, f)),
+        *_of(npm, lambda f: lambda work: npm.provoked(work, f)),
+        *_of(flatpak, lambda f: lambda work: flatpak.provoked(work, f)),
     )
     return tuple(s for s in every if not managers or s.manager in managers)
 
 
-MANAGERS = ("apt", "dnf", "zypper", "pacman", "pip")
+MANAGERS = ("apt", "dnf", "zypper", "pacman", "pip", "npm", "flatpak")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tests.correctness import peers_apt, plain
+from tests.correctness import beside, peers_apt, plain
 from tests.correctness.registry import Situation
 from tests.correctness.row import NOT_APPLICABLE, Row
 from tests.correctness.standin import Answered, Peer, Verdict, playing
@@ -20,6 +20,8 @@ PEERS: dict[str, tuple[Peer, ...]] = {
     "zypper": (plain.Zypper(), plain.ZypperPatch()),
     "pacman": (plain.Pacman(),),
     "pip": (),
+    "npm": (beside.Npm(),),
+    "flatpak": (beside.Flatpak(),),
 }
 
 

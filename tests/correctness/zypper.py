@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.aptroot import eventually, order
 from tests.correctness import hostile
+from tests.correctness.dnf import FILL
 from tests.correctness.plain import RpmRecords
 from tests.correctness.row import Row
 from tests.correctness.standin import Trait, staged
@@ -241,6 +242,23 @@ def too_small(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
         f"{refused.code}: {refused.reason}",
         refused.code == "no_space",
     )
+
+
+@situation("disk fills up while rpm unpacks", mib=90)
+def disk_fills_up(root: Root, repository: RpmRepository) -> tuple[str, str, bool]:
+    newer = Rpm("p", "2", files={"/opt/p/big": 10_000_000}, scripts={"pre": FILL})
+    outdated(root, repository, newer, first=(Rpm("p", "1"),))
+    bounds = Bounds(disk_reserve_bytes=0)
+    transaction = root.plan(("p", "2-1"), bounds=bounds)
+    result = root.apply(transaction, bounds)
+    (root.path / "filler").unlink()
+    (root.path / "etc/filled").touch()
+    there = root.version("p")
+    told = (result.outcome, result.code, there) == (Outcome.FAILED, "no_space", "1-1")
+    again = root.apply(transaction, bounds, number=2)
+    done = (again.outcome, root.version("p")) == (Outcome.INSTALLED, "2-1")
+    truth = f"rpm has {there}; with room again, the same order brought {root.version('p')}"
+    return truth, f"{result.outcome} {result.code}: {result.detail}", told and done
 
 
 @situation("disk filled by another between plan and run", mib=90)

@@ -209,8 +209,7 @@ class Helper:
             return refuse(unfit.code, unfit.reason)
         order = self._order(offer, found.transaction, self._bounds(request))
         bounds = replace(order.bounds, allow_downgrades=True, allow_removals=True)
-        away = {(a.name, a.before) for a in found.transaction.actions}
-        taken_back = tuple(u for u in offer.updates if (u.name, u.version) in away)
+        taken_back = orders.taken_back(offer, found.transaction)
         return self._begin(replace(order, bounds=bounds, inverse=found, taken_back=taken_back), offer, request)
 
     def _restart(self, request: dict[str, Any]) -> Reply:

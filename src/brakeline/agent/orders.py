@@ -14,7 +14,7 @@ from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
 from brakeline.protocol import codec
 from brakeline.protocol.digests import transaction_digest
-from brakeline.protocol.managers import inside
+from brakeline.protocol.managers import inside, update_name
 from brakeline.protocol.messages import (
     ORDER_CONTEXT,
     RESTART_CONTEXT,
@@ -25,6 +25,7 @@ from brakeline.protocol.messages import (
     SettingsGrant,
     SignedOrder,
     Transaction,
+    UpdateRef,
 )
 from brakeline.trust import ed25519
 
@@ -117,6 +118,12 @@ def unfit(offer: Offer, transaction: Transaction) -> Disbelieved | None:
         if action.kind is ActionKind.INSTALL and not offer.allow_new_packages:
             return Disbelieved("refused", f"{action.name} is new, which this offer does not allow", offer)
     return None
+
+
+def taken_back(offer: Offer, back: Transaction) -> tuple[UpdateRef, ...]:
+    """Of the updates that a way back undoes: those that it takes away from here, as their orders named them."""
+    away = {(update_name(a.name, a.architecture), a.before) for a in back.actions}
+    return tuple(u for u in offer.updates if (u.name, u.version) in away)
 
 
 def unsafe(transaction: Transaction, system: str) -> Disbelieved | None:

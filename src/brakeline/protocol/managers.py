@@ -27,6 +27,16 @@ def inside(architecture: str) -> bool:
     return ecosystem_of(architecture) == "npm" and "-in-" in architecture
 
 
+def slug(name: str) -> str:
+    """A package's name as a part of a label: `@angular/cli` is `angular+cli` (no name of npm's has a plus in it)."""
+    return name.removeprefix("@").replace("/", "+")
+
+
+def belongs(app: str, label: str, named: tuple[str, str]) -> bool:
+    """Whether (name, label) is a global package, or a part of its tree."""
+    return named == (app, label) or named[1].partition("~")[0] == f"{label}-in-{slug(app)}"
+
+
 def asked_of(name: str) -> str:
     """Whose an update is: `black:pypi-black` says it, a plain name or a real architecture is the system's."""
     return ecosystem_of(name.partition(":")[2])

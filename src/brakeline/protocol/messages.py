@@ -12,8 +12,60 @@ from __future__ import annotations
 from enum import StrEnum
 
 from brakeline.core.frozen import dataclass
-from brakeline.protocol.launcher_report import LauncherReport as LauncherReport
-from brakeline.protocol.launcher_report import TrialReport as TrialReport
+from brakeline.protocol.enrolment import (
+    EnrolReply,
+    EnrolRequest,
+    Secret,
+)
+from brakeline.protocol.inventory import (
+    KEPT_FIELDS,
+    Facts,
+    Inventory,
+    InventoryAck,
+    Package,
+    PackageManagerHealth,
+    PendingUpdate,
+    RebootNeed,
+    SoftwareLook,
+    Status,
+    UpdateState,
+)
+from brakeline.protocol.launcher_report import LauncherReport, TrialReport
+from brakeline.protocol.transactions import (
+    Action,
+    ActionKind,
+    Outcome,
+    PackageChange,
+    Transaction,
+    TransactionResult,
+    WayBack,
+)
+
+__all__ = [  # what has its own module is had from here too
+    "KEPT_FIELDS",
+    "Action",
+    "ActionKind",
+    "EnrolReply",
+    "EnrolRequest",
+    "Facts",
+    "Inventory",
+    "InventoryAck",
+    "LauncherReport",
+    "Outcome",
+    "Package",
+    "PackageChange",
+    "PackageManagerHealth",
+    "PendingUpdate",
+    "RebootNeed",
+    "Secret",
+    "SoftwareLook",
+    "Status",
+    "Transaction",
+    "TransactionResult",
+    "TrialReport",
+    "UpdateState",
+    "WayBack",
+]
 
 RESTARTS_A_DAY_MAX = 4  # by order, whatever anybody sets
 
@@ -40,175 +92,6 @@ class Conffiles(StrEnum):
     HOLD = "hold"  # nothing: whatever would update a package with such a file waits for a person
     KEEP = "keep"  # they stay as they are and are named in the result
     REPLACE = "replace"  # what the rollout says: kept, unless it replaces them
-
-
-# --- inventory -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """One installed package. Key: (name, architecture)."""
-
-    name: str
-    architecture: str
-    version: str
-    source: str  # source package name; advisories speak of sources
-    source_version: str
-    state: str = "ii"  # dpkg's desired+status+error letters: "ii", "hi", "iF", "iHR", "rc" …
-    origin: str = ""  # label of the repository that has this version: "Debian", "nodesource", "" = none has it
-    ecosystem: str = "deb"
-    # Words of agents since 0.2; "" says nothing more than older agents do.
-    owner: str = ""  # system package that these files belong to: an egg-info inside a deb is judged as that deb
-    module: str = ""  # stream of an rpm module
-    where: str = ""  # path, or container image, of what no package manager of the endpoint has installed
-
-
-class UpdateState(StrEnum):
-    """Whether a pending update would be installed now, and if not, why not."""
-
-    AVAILABLE = "available"
-    NEEDS_NEW = "needs_new_packages"
-    NEEDS_REMOVAL = "needs_removal"
-    KEPT_BACK = "kept_back"
-    HELD = "held"
-    PHASED = "phased"
-
-
-@dataclass(frozen=True, slots=True)
-class PendingUpdate:
-    """A newer version that the endpoint's own repositories have."""
-
-    name: str
-    architecture: str
-    installed: str
-    candidate: str
-    suite: str  # "Debian-Security:12/oldstable-security", as apt prints it
-    security: bool  # by suite or advisory, never by CVE names
-    state: UpdateState
-    reason: str = ""  # one sentence for people, where state is not AVAILABLE
-    download_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RebootNeed:
-    """Why a restart of the endpoint is due. Empty reasons = not due."""
-
-    required: bool
-    reasons: tuple[str, ...] = ()  # "kernel 6.1.0-40 installed, 6.1.0-39 running", "libssl3 in use by cron.service"
-    services: tuple[str, ...] = ()  # services that run old code of updated libraries
-
-
-@dataclass(frozen=True, slots=True)
-class PackageManagerHealth:
-    """Is the package manager able to work: judged by state, never by exit codes."""
-
-    healthy: bool
-    problems: tuple[str, ...] = ()  # "foo: half-installed (iHR), needs reinstallation"
-    lock_holder: str = ""  # "apt-get (pid 812)" while somebody holds the lock
-    lists_refreshed_ms: int = 0  # when the package lists were last really refreshed; 0 = never
-    lists_problem: str = ""  # why the last refresh failed, in one sentence; "" = it worked
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What kind of machine this is."""
-
-    hostname: str
-    os_id: str  # os-release ID: "debian"
-    os_version: str  # VERSION_ID: "12"
-    os_name: str  # PRETTY_NAME
-    kernel: str  # uname -r
-    architecture: str  # "amd64"
-    machine_class: str = "server"  # server | desktop | laptop: the brake's strata
-    agent_version: str = ""
-    package_manager: str = "apt"
-    package_manager_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SoftwareLook:
-    """How far the search for software that no package manager knows has come; what it left out is told, not hidden."""
-
-    found: int = 0
-    directories: int = 0
-    complete: bool = False  # everything within its bounds was looked at
-    gaps: tuple[str, ...] = ()  # what was left out, and why: "/srv/data: not looked at, it is a network file system"
-    more_gaps: int = 0  # that are not named
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The small part of an inventory: sent whole whenever it changes."""
-
-    facts: Facts
-    pending: tuple[PendingUpdate, ...]
-    reboot: RebootNeed
-    health: PackageManagerHealth
-    software: SoftwareLook | None = None  # None = an agent that looks for nothing beside package managers
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """`POST /agent/v1/inventory`. `base_sequence` 0 = full: `changed` holds every package, `removed` is empty.
-
-    `sequence` = base + 1 for deltas and any higher number for full ones. `digest` is `inventory_digest` of the
-    packages after applying. The cell answers `InventoryAck`, or `resync=True` when base or digest do not fit.
-    """
-
-    base_sequence: int
-    sequence: int
-    digest: str
-    changed: tuple[Package, ...]
-    removed: tuple[str, ...]  # "name:architecture"
-    status: Status | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InventoryAck:
-    """Committed to the database, or `resync`: send it in full."""
-
-    sequence: int
-    digest: str
-    resync: bool = False
-    keeps: tuple[str, ...] = ()  # fields of packages, later than the first version, that this cell keeps
-
-
-KEPT_FIELDS = ("owner", "module", "where")
-
-
-# --- enrolment -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EnrolRequest:
-    """`POST /agent/v1/enrol`, signed with the key it names (proof of possession)."""
-
-    token: str
-    public_key: str  # hex, 32 bytes Ed25519
-    hostname: str
-    facts: Facts
-    agent_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A fresh check-in secret. Sent once, here, and never again."""
-
-    secret: str  # hex, 32 bytes
-    expires_ms: int
-    server_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class EnrolReply:
-    """The endpoint's identity; the id is chosen by the server."""
-
-    endpoint_id: str
-    secret: Secret
-    cell_key: str  # hex Ed25519 public key under which this cell signs orders
-    cell: str
-    region: str
-    channel: str = "stable"  # of releases, for the launcher; each tenant has its own: "stable/<tenant id>"
 
 
 # --- check-in ------------------------------------------------------------------------------------------------------
@@ -306,34 +189,6 @@ class Candidate:
     without: tuple[UpdateRef, ...] = ()  # quarantined: never in the plan, not even as a dependency
     settings: Settings | None = None  # … or settings of the agent itself; `updates` then names their version
     drill: DrillOrder | None = None  # … or a drill, which changes nothing; `updates` then names it
-
-
-class ActionKind(StrEnum):
-    UPGRADE = "upgrade"
-    INSTALL = "install"
-    REMOVE = "remove"
-    DOWNGRADE = "downgrade"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One line of an exact transaction."""
-
-    kind: ActionKind
-    name: str
-    architecture: str
-    before: str  # "" for INSTALL
-    after: str  # "" for REMOVE
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """Exactly what would be done, in a stable order (name, architecture). `digest` = `transaction_digest(actions)`."""
-
-    actions: tuple[Action, ...]
-    digest: str
-    download_bytes: int = 0
-    disk_bytes: int = 0  # change of installed size; may be negative
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,65 +372,6 @@ class CheckInReply:
 
 
 # --- results -------------------------------------------------------------------------------------------------------
-
-
-class Outcome(StrEnum):
-    """How a transaction ended. Only INSTALLED is good; REFUSED changed nothing."""
-
-    INSTALLED = "installed"
-    FAILED = "failed"
-    REFUSED = "refused"  # the endpoint's rules or a changed situation; nothing was changed
-    EXPIRED = "expired"  # the offer's time ran out before the start; nothing was changed
-    INTERRUPTED = "interrupted"  # power or process was lost; `detail` says what state the packages are in
-
-
-@dataclass(frozen=True, slots=True)
-class PackageChange:
-    """What really changed, read from the package manager's own records after the fact."""
-
-    name: str
-    architecture: str
-    before: str
-    after: str
-    state: str = "ii"
-
-
-@dataclass(frozen=True, slots=True)
-class WayBack:
-    """Whether the exact inverse of a transaction was stored on the endpoint before dpkg was started."""
-
-    stored: bool
-    packages: int = 0  # that the inverse puts back or removes
-    code: str = ""  # gone | unknown_origin | fetch_failed | too_large | no_space | is_way_back | "" = stored
-    reason: str = ""  # one sentence for people; "" = stored
-
-    @property
-    def told(self) -> str:
-        """For people."""
-        some = f"{self.packages} package" + ("" if self.packages == 1 else "s")
-        return f"way back: yes ({some})" if self.stored else f"no way back: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionResult:
-    """`POST /agent/v1/results` carries a batch of these. Acknowledged after commit; sent again until then."""
-
-    transaction_id: str
-    offer_id: str
-    rollout_id: str
-    generation: int
-    outcome: Outcome
-    code: str  # stable reason: ok, maintainer_script_failed, no_space, lock_timeout, network, verify_failed, changed, …
-    detail: str  # one or two sentences for people
-    changes: tuple[PackageChange, ...] = ()
-    conffiles_kept: tuple[str, ...] = ()
-    services_restarted: tuple[str, ...] = ()
-    services_failed: tuple[str, ...] = ()  # failed now, not failed before
-    health: PackageManagerHealth = PackageManagerHealth(healthy=True)
-    started_ms: int = 0
-    ended_ms: int = 0
-    log_tail: str = ""  # at most 16 KiB
-    way_back: WayBack | None = None  # None = it never came to that, or the agent is older
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,12 +125,20 @@ def _pins_by_release(situations: Iterable[Situation], chosen: dict[str, list[Pen
 
 def newer(manager: str, name: str, version: str, than: str) -> bool:
     """As the package's own manager says; what nobody understands is never the newest, and pins nothing for others."""
-    owner = "deb" if asked_of(name) == LABEL else asked_of(name)  # own packages are compared as Debian's are
-    order = ORDERS[owner if owner in ORDERS else ORDER_OF.get(manager, "deb")]
+    beside = asked_of(name)
+    if beside == "flatpak":
+        order = _as_text
+    else:  # own packages are compared as Debian's are
+        order = ORDERS["deb" if beside == LABEL else beside or ORDER_OF.get(manager, "deb")]
     try:
         return order(version, than) > 0
     except BadVersion:
         return _understood(order, version) and not _understood(order, than)
+
+
+def _as_text(a: str, b: str) -> int:
+    """flatpak's: the time of the commit comes first, always as many digits."""
+    return (a > b) - (a < b)
 
 
 def _understood(order: Callable[[str, str], int], version: str) -> bool:

@@ -6,14 +6,13 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.aptroot import order
-from tests.correctness.flatpak import SITUATIONS, apply, newest, planned
-from tests.correctness.row import Row
+from tests.correctness.flatpak import apply, newest, planned
 from tests.flatpakrepo import APP, LABEL, REF, RUNTIME, Endpoint, Remote, endpoint
 from tests.integration.npm.test_npm import kill_all
 
@@ -206,13 +205,6 @@ def test_deployed_half_is_told(box: Endpoint) -> None:
     (place / "active").unlink()
     assert [(p.name, p.state) for p in box.provider.inventory() if p.name == APP] == [(APP, "iHR")]
     assert "needs reinstallation" in box.provider.health().problems[0]
-
-
-@long
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.__name__)
-def test_row_of_the_correctness_table(box: Endpoint, situation: Callable[[Endpoint], Row]) -> None:
-    row = situation(box)
-    assert row.right, row
 
 
 @long

@@ -8,14 +8,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.aptroot import order
-from tests.correctness.npm import NEEDS, SITUATIONS, apply, plan
-from tests.correctness.row import Row
+from tests.correctness.npm import NEEDS, apply, plan
 from tests.npmregistry import Endpoint, Registry, endpoint
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
@@ -281,9 +280,3 @@ def test_several_global_packages_in_one_transaction(box: Endpoint) -> None:
     result = box.provider.apply(order(found.transaction), [].append)
     assert (result.outcome, result.code) == (Outcome.FAILED, "maintainer_script_failed"), result.detail
     assert (box.runs(), box.runs("other"), result.changes) == ("1.0.0 part 1.0.0", "1.0.0", ())  # all or nothing
-
-
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.__name__)
-def test_row_of_the_correctness_table(box: Endpoint, situation: Callable[[Endpoint], Row]) -> None:
-    row = situation(box)
-    assert row.right, row

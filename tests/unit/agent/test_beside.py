@@ -11,7 +11,7 @@ from brakeline.agent import orders, stamp
 from brakeline.agent.npm_sites import npm_folders
 from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.protocol.managers import asked_of, inside, update_name
-from brakeline.protocol.messages import Action, ActionKind, Offer, Transaction
+from brakeline.protocol.messages import Action, ActionKind, Offer, Transaction, UpdateRef
 
 TAKEN = (
     ("typescript", "npm"), ("@angular/cli", "npm"), ("JSONStream", "npm-usr"), ("lodash", "npm-in-angular+cli~2"),
@@ -52,6 +52,15 @@ def test_only_what_an_application_has_below_itself_comes_and_goes_freely(kind: A
     assert not unfit("npm-in-app")
     assert all(unfit(label) for label in ("npm", "npm-usr", "amd64", "pypi-in-app", "flatpak-x86_64-in-app"))
     assert [inside(label) for label in ("npm-in-app", "npm", "pypi-in-app")] == [True, False, False]
+
+
+@pytest.mark.parametrize("label", ["npm", "pypi-black", "flatpak-x86_64-stable", "amd64"])
+def test_a_way_back_knows_what_it_takes_away_by_the_name_that_orders_have_for_it(label: str) -> None:
+    back = make_transaction([Action(ActionKind.DOWNGRADE, "p", label, "2.0.0", "1.0.0")])
+    mine = UpdateRef(update_name("p", label), "2.0.0")
+    elsewhere = (UpdateRef("p:npm-usr", "2.0.0"), UpdateRef(mine.name, "3.0.0"), UpdateRef("q", "2.0.0"))
+    offer = Offer("of_1", "ep_1", "ro_1", 1, back.digest, (mine, *elsewhere), 0, 0)
+    assert orders.taken_back(offer, back) == (mine,)
 
 
 def test_the_stamp_changes_with_them(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def rows() -> list[list[str]]:
 
 
 def sources() -> str:
-    places = [*(ROOT / "src/brakeline/agent/providers").rglob("*.py"), ROOT / "src/brakeline/protocol/messages.py"]
+    places = [*(ROOT / "src/brakeline/agent/providers").rglob("*.py"), *(ROOT / "src/brakeline/protocol").glob("*.py")]
     return re.sub(r'"\s*\n\s*f?"', "", "\n".join(p.read_text() for p in places))
 
 

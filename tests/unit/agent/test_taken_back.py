@@ -9,7 +9,7 @@ import pytest
 
 from brakeline.agent.providers.apt.runner import Machine
 from brakeline.agent.providers.dnf import taken_back as dnf
-from brakeline.agent.providers.dnf.child import read_locks
+from brakeline.agent.providers.dnf.child.opening import read_locks
 from brakeline.agent.providers.pacman import taken_back as pacman
 from brakeline.agent.providers.zypper import taken_back as zypper
 from brakeline.agent.providers.zypper.answers import locks

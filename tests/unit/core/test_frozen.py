@@ -13,7 +13,8 @@ from brakeline.core import frozen
 
 OURS = (
     "agent.model", "agent.providers.model", "launcher.model", "launcher.settings", "launcher.slots", "protocol.auth",
-    "protocol.content", "protocol.launcher_report", "protocol.messages", "trust.artifacts", "trust.envelope",
+    "protocol.content", "protocol.enrolment", "protocol.inventory", "protocol.launcher_report", "protocol.messages",
+    "protocol.transactions", "trust.artifacts", "trust.envelope",
     "trust.metadata", "trust.model", "trust.statements",
 )  # fmt: skip
 MISSING = dataclasses.MISSING

@@ -74,7 +74,7 @@ def test_the_register_is_whole() -> None:
     for manager, module in ((m, getattr(registry, m)) for m in registry.MANAGERS):
         keys = {s.key for s in every if s.manager == manager}
         assert set(module.TRAITS) | set(module.QUICK) <= keys, f"{manager}: traits of situations that there are not"
-        assert module.QUICK
+        assert module.QUICK or manager == "npm"  # which the long set alone installs
         assert MISSING[manager]
         assert manager in runner.PEERS
 

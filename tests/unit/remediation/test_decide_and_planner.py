@@ -154,6 +154,9 @@ def test_across_distributions_each_endpoint_gets_its_own_ones_versions() -> None
     assert not plan(endpoints[:2], Selection.ALL, across=True).across
 
 
+APP = "org.example.App:flatpak-x86_64-stable"
+
+
 @pytest.mark.parametrize(
     ("manager", "name", "newer", "older"),
     [
@@ -163,6 +166,12 @@ def test_across_distributions_each_endpoint_gets_its_own_ones_versions() -> None
         ("dnf", "p", "1.0-1", "1.0~rc1-1"),
         ("pacman", "p", "1.0-2", "1.0-1"),
         ("apt", "black:pypi-black", "1.0", "1.0rc1"),  # PEP 440, on an endpoint of apt
+        ("apt", "app:npm", "1.0.0", "1.0.0-rc.1"),  # Debian has it the other way round
+        ("apt", "@scope/app:npm-usr", "1.0.0-rc.10", "1.0.0-rc.9"),
+        ("dnf", "app:npm", "1.10.0", "1.9.0"),
+        ("apt", APP, f"20261126193227.{'0' * 32}", f"20261126193226.{'9' * 32}"),
+        ("pacman", APP, f"20261126193227.{'0' * 32}", f"20261126193226.{'f' * 32}"),
+        ("dnf", APP, f"20261126193227.{'a' * 32}", f"20261126193227.{'9' * 32}"),  # rpm has it the other way round
     ],
 )
 def test_versions_are_compared_as_their_own_manager_does(manager: str, name: str, newer: str, older: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from brakeline.agent.clock import cpu_clocks
 from brakeline.agent.software import firmware, kinds, mounts, owners, readers
+from brakeline.agent.software.managed import beside
 from brakeline.agent.software.model import Bounds, Found, Told, Unreadable, packages, shown
 from brakeline.agent.software.walk import Clocks, Directory, Memory, Seen, Walk, Walked, items_of, untold
 from brakeline.protocol.messages import Package, SoftwareLook
@@ -23,11 +24,6 @@ BOUNDS: Final = Bounds()
 REMEMBERED: Final = "software.json"
 FORMAT: Final = 1  # of what is remembered, and of what parsers find: a newer agent looks anew
 IMAGES_OF_ROOT: Final = ("/var/lib/docker", "/var/lib/containers")
-MANAGED: Final = (
-    "/usr/local/lib/",
-    "/opt/pipx/",
-    "/usr/lib/node_modules/",
-)  # where providers beside the system's install
 
 
 def look(
@@ -65,19 +61,6 @@ def look(
 
 def _gaps(walked: Walked) -> tuple[tuple[str, ...], int]:
     return tuple(walked.gaps), walked.more_gaps
-
-
-def beside(items: Iterable[Found], known: Iterable[Package]) -> Iterable[Found]:
-    """Without what a provider has told already, as its own, with updates."""
-    told = {(p.ecosystem, _plain(p.name), p.version) for p in known if p.ecosystem in ("pypi", "npm")}
-    for item in items:
-        if not (item.where.startswith(MANAGED) and (item.ecosystem, _plain(item.name), item.version) in told):
-            yield item
-
-
-def _plain(name: str) -> str:
-    """Python's names have one spelling, npm's have no capitals or these signs to lose."""
-    return name.lower().replace("_", "-").replace(".", "-")
 
 
 # --- what is remembered --------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def test_row(row: list[str]) -> None:
     file, _, name = test.partition("::")
     tree = ast.parse((ROOT / "tests" / file).read_text())
     assert name in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}, "the test does not exist"
-    sources = words_of("src/brakeline/agent/providers/**/*.py", "src/brakeline/protocol/messages.py")
+    sources = words_of("src/brakeline/agent/providers/**/*.py", "src/brakeline/protocol/*.py")
     for code in re.findall(r"`([^`]+)`", codes):
         assert re.search(rf"\b{re.escape(code)}\b", sources), f"{code} is no code of ours"
     for part in fragments(ours):

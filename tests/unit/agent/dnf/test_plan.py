@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
+from brakeline.agent.providers.dnf import asking
 from brakeline.agent.providers.dnf import plan as deciding
 from brakeline.agent.providers.dnf.answers import (
     MARK,
@@ -14,7 +16,7 @@ from brakeline.agent.providers.dnf.answers import (
     pending_of,
     source_of,
 )
-from brakeline.agent.providers.dnf.asking import source
+from brakeline.agent.providers.dnf.asking import CHILD, PARTS, source
 from brakeline.agent.providers.dnf.conffiles import parse
 from brakeline.agent.providers.dnf.recovery import broken_files
 from brakeline.agent.providers.dnf.restarts import newer_than
@@ -128,3 +130,19 @@ def test_the_child_is_readable_for_the_oldest_python_that_has_dnf() -> None:
     names = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
     assert all("brakeline" not in ast.unparse(n) and "__future__" not in ast.unparse(n) for n in names)
     assert "MARK = " + repr(MARK).replace("'", '"') in text
+
+
+def test_the_parts_of_the_child_are_one_program() -> None:
+    """All of them, each after what it uses, and no name of one is taken by another."""
+    directory = Path(asking.__file__).parent / "child"
+    assert sorted(p.stem for p in directory.glob("*.py")) == sorted(PARTS)
+    defined: list[str] = []
+    for part in PARTS:
+        tree = ast.parse((directory / f"{part}.py").read_text())
+        ours = [n for n in tree.body if isinstance(n, ast.ImportFrom) and str(n.module).startswith(CHILD)]
+        assert {name.name for n in ours for name in n.names} <= set(defined), part
+        assert all(name.asname is None for n in ours for name in n.names), part
+        defined += [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        assigned = [n.targets[0] for n in tree.body if isinstance(n, ast.Assign)]
+        defined += [n.id for n in assigned if isinstance(n, ast.Name)]
+    assert len(defined) == len(set(defined))

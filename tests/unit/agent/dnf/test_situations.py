@@ -18,7 +18,7 @@ def rows() -> list[list[str]]:
 
 
 def sources() -> str:
-    paths = [*ROOT.glob("src/brakeline/agent/providers/**/*.py"), ROOT / "src/brakeline/protocol/messages.py"]
+    paths = [*ROOT.glob("src/brakeline/agent/providers/**/*.py"), *ROOT.glob("src/brakeline/protocol/*.py")]
     return "\n".join(p.read_text() for p in sorted(paths))
 
 

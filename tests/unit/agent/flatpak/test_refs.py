@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.plan import make_transaction
+from brakeline.agent.providers.flatpak.apply import in_turn
 from brakeline.agent.providers.flatpak.refs import (
     Ref,
     amount,
@@ -20,6 +23,7 @@ from brakeline.agent.providers.flatpak.refs import (
     version_of,
     why,
 )
+from brakeline.protocol.messages import Action, ActionKind
 
 COMMIT = "be271811abf5dc3e6e842295a066c04b94c1f29d7b179de11ab05330cc8dd62c"
 REF = "app/org.test.App/x86_64/stable"
@@ -124,3 +128,15 @@ def test_why() -> None:
 
 def test_amounts() -> None:
     assert [amount(t) for t in ("1.5 kB", "198 bytes", "2.0\xa0MB", "", "many")] == [1500, 198, 2_000_000, 0, 0]
+
+
+def test_a_runtime_comes_before_what_needs_it_and_goes_after_it() -> None:
+    """Whatever their names are: "org.a.Platform" sorts before "org.b.App"."""
+    runtime = Action(ActionKind.INSTALL, "org.a.Platform", "flatpak-x86_64-2", "", "2")
+    app = Action(ActionKind.UPGRADE, "org.b.App", "flatpak-x86_64-stable", "1", "2")
+    made = make_transaction([runtime, app])
+    assert [a.name for a in in_turn(made)] == ["org.a.Platform", "org.b.App"]
+    back = in_turn(inverse_of(made))
+    assert [(a.kind, a.name) for a in back] == [
+        (ActionKind.DOWNGRADE, "org.b.App"), (ActionKind.REMOVE, "org.a.Platform"),
+    ]  # fmt: skip

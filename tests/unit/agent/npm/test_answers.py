@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from brakeline.agent.providers.model import Refused
 from brakeline.agent.providers.npm.answers import (
     actions,
-    belongs,
     key,
     labelled,
     lock,
@@ -19,9 +18,9 @@ from brakeline.agent.providers.npm.answers import (
     older,
     origin,
     own_registries,
-    slug,
     why,
 )
+from brakeline.protocol.managers import belongs, slug
 from brakeline.protocol.messages import ActionKind
 
 ENGINE = """npm error code EBADENGINE

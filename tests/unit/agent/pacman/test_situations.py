@@ -23,7 +23,7 @@ def listed() -> set[str]:
 
 def our_words() -> str:
     """The sources, with every run of quotes, line ends and blanks between parts of one string closed up."""
-    files = [*ROOT.glob("src/brakeline/agent/providers/**/*.py"), ROOT / "src/brakeline/protocol/messages.py"]
+    files = [*ROOT.glob("src/brakeline/agent/providers/**/*.py"), *ROOT.glob("src/brakeline/protocol/*.py")]
     return re.sub(r'"\s*\n\s*f?"', "", "\n".join(f.read_text() for f in files))
 
 

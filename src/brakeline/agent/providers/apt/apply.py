@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.blame import Blame, blame
@@ -26,31 +25,22 @@ from brakeline.agent.providers.apt.repair import Repair
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.apt.staging import CONFFILE_ENVIRONMENT, Staging
-from brakeline.agent.providers.model import Bounds, Order, Refused
+from brakeline.agent.providers.frame import Run, applied, watched
+from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol.messages import (
     Outcome,
     PackageManagerHealth,
     Transaction,
     TransactionResult,
-    UpdateRef,
     WayBack,
 )
 
-POLL_S = 0.5
 DPKG_LOG = "/var/log/dpkg.log"
 
 
-class _Stop(Exception):
-    """Ends an application before anything was changed; never leaves this module."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
-
-
 @dataclass(frozen=True, slots=True)
-class Applier:
+class AptApplier:
     """Applies orders on one endpoint, as root."""
 
     clock: Clock
@@ -68,32 +58,12 @@ class Applier:
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Carry out the order. Always a result; `REFUSED` means that nothing was changed."""
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
-        blank = TransactionResult(
-            transaction_id=order.transaction_id,
-            offer_id=order.offer_id,
-            rollout_id=order.rollout_id,
-            generation=order.generation,
-            outcome=Outcome.REFUSED,
-            code="refused",
-            detail="",
-            started_ms=self.clock.now_ms(),
-        )
-        try:
-            result = run.carry_out(blank)
-        except _Stop as stop:
-            log(f"Refused, nothing was changed: {stop.reason}")
-            result = replace(blank, code=stop.code, detail=stop.reason)
-        return replace(result, health=self.health(), ended_ms=self.clock.now_ms(), log_tail=run.staging.log_tail())
+        return applied(run, run.carry_out, run.staging.log)
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One application under way. `deadline`: monotonic seconds by which it must have ended."""
-
-    applier: Applier
-    order: Order
-    log: Callable[[str], None]
-    deadline: float
+class _Run(Run[AptApplier]):
+    """One application under way."""
 
     @property
     def runner(self) -> Runner:
@@ -103,28 +73,22 @@ class _Run:
     def staging(self) -> Staging:
         return Staging(self.runner, f"{self.applier.work_dir}/{self.order.transaction_id}")
 
-    @property
-    def bounds(self) -> Bounds:
-        return self.order.bounds
-
-    def left_s(self) -> float:
-        return max(1.0, self.deadline - self.applier.clock.monotonic_s())
-
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
-        """All steps; raises `_Stop` as long as nothing was changed."""
-        transaction = self.order.transaction
-        waited = self._wait_for_locks()
+        """All steps; raises `Stop` as long as nothing was changed."""
+        locks = (*DPKG_LOCKS, ARCHIVES_LOCK)
+        waited = self.wait_for_lock(lambda: holder(self.runner, locks), self.applier.pause)
+        transaction = self.untampered()
         before = self._agreed(transaction)
         lock_wait_s = max(5, self.bounds.lock_wait_s - waited)
         self.staging.prepare(transaction, self.bounds.conffile_policy, lock_wait_s, self.bounds.download_kib_s)
         self._download(transaction)
         automatic = self._automatic()
         kept = self._keep_way_back(transaction, automatic)
-        self._pin(transaction)
+        self.forbid(Pins(self.runner), "apt's preferences")
         services = Services(self.runner, self.order.rules)
-        failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
+        before_it = watched(services)
         log_start = self._log_size()
-        self._go_on()
+        self.go_on()
         self.staging.remember_before(before)
         self.log("Installing.")
         # With kept archives by their files "--no-download" would make apt hand dpkg no files at all.
@@ -134,9 +98,7 @@ class _Run:
         repaired = self._repair(transaction)
         after = self._after(transaction, automatic)
         facts = self._log_facts(log_start)
-        fresh = sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before})
-        good, bad = services.restart(fresh) if self.bounds.restart_services else ((), ())
-        failed = [u for u in services.failed() if u not in failed_before]
+        good, bad = before_it.restarted(self.bounds)
         services.remember()
         result = self._judged(blank, ran, before, after, repaired)
         return replace(
@@ -144,52 +106,34 @@ class _Run:
             way_back=kept,
             conffiles_kept=facts.conffiles_kept,
             services_restarted=good,
-            services_failed=tuple(dict.fromkeys([*bad, *failed])),
+            services_failed=bad,
         )
 
     # --- before anything is changed ---
 
-    def _wait_for_locks(self) -> int:
-        """Seconds waited until nobody held a lock; past the bound it stops and says who."""
-        clock, start, said = self.applier.clock, self.applier.clock.monotonic_s(), False
-        while (held_by := holder(self.runner, (*DPKG_LOCKS, ARCHIVES_LOCK))) is not None:
-            waited = clock.monotonic_s() - start
-            if waited >= self.bounds.lock_wait_s:
-                self._stop(
-                    "lock_timeout", f"{held_by.lock} has been held by {held_by} for the {waited:.0f} s we waited."
-                )
-            if not said:
-                self.log(f"Waiting for {held_by}, which holds {held_by.lock}.")
-                said = True
-            self._go_on()
-            self.applier.pause(POLL_S)
-        return int(clock.monotonic_s() - start)
-
     def _agreed(self, transaction: Transaction) -> tuple[Installed, ...]:
         """What is installed now, once it is certain that the order is still what apt would do."""
         if self.bounds.conffile_policy not in CONFFILE_ENVIRONMENT:
-            self._stop("refused", f"There is no policy {self.bounds.conffile_policy!r} for configuration files.")
-        if rules.make_transaction(transaction.actions).digest != transaction.digest:
-            self._stop("refused", "The order's digest does not fit its actions.")
+            self.stop("refused", f"There is no policy {self.bounds.conffile_policy!r} for configuration files.")
         self._only_what_was_kept(transaction)
         planner = self.applier.planner
         installed = planner.queries.installed()
         if not rules.unproven(transaction, by_key(installed)):
-            self._stop("nothing_to_do", "Everything that was ordered is installed already.")
+            self.stop("nothing_to_do", "Everything that was ordered is installed already.")
         targets = {f"{a.name}:{a.architecture}" for a in transaction.actions}
         if sick := planner.sick(installed, targets):
-            self._stop(sick.code, sick.reason)
+            self.stop(sick.code, sick.reason)
         found = planner.simulate(self._arguments(transaction), installed, self.bounds)
         if isinstance(found, Refused):
-            self._stop("changed", f"The situation has changed since the plan: {found.reason}")
+            self.stop("changed", f"The situation has changed since the plan: {found.reason}")
         if differs := rules.difference(transaction, found):
-            self._stop("changed", f"The situation has changed since the plan: {differs}.")
+            self.stop("changed", f"The situation has changed since the plan: {differs}.")
         held = frozenset(p.key for p in installed if p.held)
         refused = rules.refuse_broken(transaction, self.order.rules)
         if refused := refused or rules.refuse_beyond(transaction, self.bounds, held):
-            self._stop(refused.code, refused.reason)
+            self.stop(refused.code, refused.reason)
         if short := planner.shortage(planner.sized(found, installed), installed, self.bounds):
-            self._stop("no_space", f"Too little disk space: {short}.")
+            self.stop("no_space", f"Too little disk space: {short}.")
         return installed
 
     def _only_what_was_kept(self, transaction: Transaction) -> None:
@@ -198,13 +142,13 @@ class _Run:
         if inverse is None:
             return
         if unlike(inverse, transaction):
-            self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
+            self.stop("refused", "The order is not a part of the way back that this endpoint stored.")
         if damaged := self.applier.keeper.damaged(inverse):
-            self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
+            self.stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
         try:
             self.applier.keeper.lay_ready(inverse)
         except OSError as e:
-            self._stop("no_space", f"The kept archives cannot be laid ready: {e.strerror}.")
+            self.stop("no_space", f"The kept archives cannot be laid ready: {e.strerror}.")
 
     def _keep_way_back(self, transaction: Transaction, automatic: frozenset[str]) -> WayBack:
         """Store the inverse first, unless that would leave too little room for the update itself."""
@@ -219,32 +163,22 @@ class _Run:
             self.log(kept.told)
         return kept
 
-    def _pin(self, transaction: Transaction) -> None:
-        """Before anything is changed: what is taken back stays away, what is ordered may come."""
-        pins = Pins(self.runner)
-        try:
-            pins.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
-            if self.order.taken_back:
-                pins.forbid(self.order.taken_back)
-        except OSError as e:
-            self._stop("no_space", f"apt's preferences cannot be written: {e.strerror}.")
-
     def _download(self, transaction: Transaction) -> None:
         """Fetch every archive first, so that the change itself needs no network."""
         self.log("Downloading.")
         ran = self._apt("--download-only", "install", *self._arguments(transaction))
         if ran.timed_out or "\nE: " in "\n" + ran.text:
             why = self._why(ran)
-            self._stop(why.code, why.reason)
+            self.stop(why.code, why.reason)
 
     def _stop_if_untouched(self, ran: Ran, before: tuple[Installed, ...], log_start: int) -> None:
         """The hook's refusal, or a lock that came between: dpkg was never started."""
         verdict = self.staging.verdict()
         if verdict.asked and not verdict.same:
-            self._stop("changed", f"What apt was about to do was not what was ordered: {verdict.difference}.")
+            self.stop("changed", f"What apt was about to do was not what was ordered: {verdict.difference}.")
         if not verdict.asked and self._log_size() == log_start and Queries(self.runner).installed() == before:
             why = self._why(ran)
-            self._stop(why.code, why.reason)
+            self.stop(why.code, why.reason)
 
     # --- after ---
 
@@ -318,10 +252,3 @@ class _Run:
                 return parse_log(f.read())
         except OSError:
             return LogFacts()
-
-    def _go_on(self) -> None:
-        if self.applier.stopping():
-            self._stop("shutdown", "The endpoint is going down, or the transaction was asked to stop.")
-
-    def _stop(self, code: str, reason: str) -> NoReturn:
-        raise _Stop(code, reason)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from brakeline.agent.providers.apt import conffiles, pending, refresh
 from brakeline.agent.providers.apt import plan as rules
-from brakeline.agent.providers.apt.apply import Applier
+from brakeline.agent.providers.apt.apply import AptApplier
 from brakeline.agent.providers.apt.disk import Disk
 from brakeline.agent.providers.apt.dpkg import Installed, by_key
 from brakeline.agent.providers.apt.keep import DIRECTORY, Keeper
@@ -23,6 +23,7 @@ from brakeline.agent.providers.apt.recovery import Recovery
 from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.apt.services import Services
 from brakeline.agent.providers.apt.undo import Undo
+from brakeline.agent.providers.frame import POLL_S
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol.content import BUILT_IN, Rules
@@ -39,7 +40,6 @@ from brakeline.protocol.messages import (
 ALONE_MAX = 12  # updates that are simulated one by one to say why they wait
 REFRESH_S_MAX = 900.0
 LISTS_LOCK_S_MAX = 120.0
-POLL_S = 0.5
 REFRESH = (
     "apt-get", "update", "-q", "-eany",  # any transient failure is an error: without this apt returns 0
     "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30",
@@ -160,15 +160,17 @@ class AptProvider:
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
-        return Applier(
-            self.clock, self.runner, self.work_dir, self.pause, self.health, self.stopping, self._keeper
-        ).apply(order, log)  # fmt: skip
+        return self._applier.apply(order, log)
 
     def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left behind, repaired if the order's bounds allow."""
-        return Recovery(
-            self.clock, self.runner, self.work_dir, self.pause, self.health, self._keeper
-        ).recover(order, log)  # fmt: skip
+        return Recovery(self._applier).recover(order, log)
+
+    @property
+    def _applier(self) -> AptApplier:
+        return AptApplier(
+            self.clock, self.runner, self.work_dir, self.pause, self.health, self.stopping, self._keeper
+        )  # fmt: skip
 
     @property
     def _keeper(self) -> Keeper:

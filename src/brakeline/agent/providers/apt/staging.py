@@ -17,8 +17,6 @@ from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.protocol.messages import Transaction
 
-LOG_TAIL_BYTES = 16 * 1024
-
 # keep: as it is on the endpoint, new ones where nobody touched them; replace: as the package has them.
 CONFFILE_OPTIONS = {
     "keep": ("--no-force-confnew", "--force-confdef", "--force-confold"),
@@ -90,15 +88,6 @@ class Staging:
             return None
         cells = [line.split("\t") for line in lines]
         return tuple(Installed(c[0], c[1], c[2], "", "", c[3]) for c in cells if len(c) == 4)
-
-    def log_tail(self) -> str:
-        """The end of the log, at most LOG_TAIL_BYTES."""
-        try:
-            with open(self.log, "rb") as f:
-                f.seek(max(0, f.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-                return f.read().decode("utf-8", "replace")[-LOG_TAIL_BYTES:]
-        except OSError:
-            return ""
 
     def _path(self, name: str) -> Path:
         return self.runner.path(f"{self.directory}/{name}" if name else self.directory)

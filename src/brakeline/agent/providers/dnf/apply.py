@@ -2,7 +2,7 @@
 
 Order of things: check the order, resolve it again and download everything with the former packages, check space, store
 the way back, remember on disk what is installed, let the child run under rpm's lock, look again, restart what runs old
-code. Up to the child's verdict every trouble is `REFUSED` with nothing changed. Next: `child.apply`, `recovery`.
+code. Up to the child's verdict every trouble is `REFUSED` with nothing changed. Next: `child.applying`, `recovery`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from brakeline.agent.providers.dnf.answers import Installed, installed_of
 from brakeline.agent.providers.dnf.asking import Child, understood
 from brakeline.agent.providers.dnf.keep import RpmKeeper
 from brakeline.agent.providers.dnf.taken_back import TakenBack
+from brakeline.agent.providers.frame import Run, Stop, applied, full, watched
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol.messages import (
@@ -33,19 +34,10 @@ from brakeline.protocol.messages import (
     PackageManagerHealth,
     Transaction,
     TransactionResult,
-    UpdateRef,
     WayBack,
 )
 
 LOCK_BYTES: Final = 1024 * 1024  # what rpm's database may grow by, per transaction
-
-
-class Stop(Exception):
-    """Ends an application before anything was changed; never leaves this package."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +55,7 @@ class DnfApplier:
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Carry out the order. Always a result; `REFUSED` means that nothing was changed."""
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
-        blank = TransactionResult(
-            transaction_id=order.transaction_id, offer_id=order.offer_id, rollout_id=order.rollout_id,
-            generation=order.generation, outcome=Outcome.REFUSED, code="refused", detail="",
-            started_ms=self.clock.now_ms(),
-        )  # fmt: skip
-        try:
-            result = run.carry_out(blank)
-        except Stop as stop:
-            log(f"Refused, nothing was changed: {stop.reason}")
-            result = replace(blank, code=stop.code, detail=stop.reason)
-        return replace(result, health=self.health(), ended_ms=self.clock.now_ms(), log_tail=run.staging.log_tail())
+        return applied(run, run.carry_out, run.staging.log)
 
     def installed(self) -> tuple[Installed, ...]:
         """What rpm has now; `Stop` if nobody can say."""
@@ -84,13 +66,8 @@ class DnfApplier:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One application under way. `deadline`: monotonic seconds by which it must have ended."""
-
-    applier: DnfApplier
-    order: Order
-    log: Callable[[str], None]
-    deadline: float
+class _Run(Run[DnfApplier]):
+    """One application under way."""
 
     @property
     def staging(self) -> Staging:
@@ -98,25 +75,21 @@ class _Run:
 
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
         """All steps; raises `Stop` as long as nothing was changed."""
-        transaction = self.order.transaction
+        transaction = self.untampered()
         before = self._agreed(transaction)
         kept = self._fetched()
         changed = self._changed_conffiles(transaction)
         services = Services(self.applier.runner, self.order.rules)
         whole = self.applier.child.root == "/"  # another root has no processes of its own
-        failed_before, stale_before = (services.failed(), {s.pid for s in services.stale()}) if whole else ((), set())
-        self._go_on()
-        self._forbid(transaction)
+        before_it = watched(services if whole else None)
+        self.go_on()
+        self.forbid(TakenBack(self.applier.runner, self.applier.child.root), "versionlock's list")
         self.staging.remember_before(Remembered(p.name, p.architecture, p.version, "", "", p.state) for p in before)
         self.log("Installing.")
         ran = self._job("apply", lock_wait_s=max(5, self.order.bounds.lock_wait_s))
         after = self._after(before, ran)
-        good: tuple[str, ...] = ()
-        bad: tuple[str, ...] = ()
+        good, bad = before_it.restarted(self.bounds)
         if whole:
-            fresh = sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before})
-            good, bad = services.restart(fresh) if self.order.bounds.restart_services else ((), ())
-            bad = tuple(dict.fromkeys([*bad, *(u for u in services.failed() if u not in failed_before)]))
             services.remember()
         stayed, replaced = conffiles.beside(changed, self.applier.runner.path(self.applier.child.root))
         result = self._judged(blank, ran, before, after, replaced)
@@ -126,8 +99,6 @@ class _Run:
 
     def _agreed(self, transaction: Transaction) -> tuple[Installed, ...]:
         """What is installed now, once the order itself is sound and allowed."""
-        if rules.make_transaction(transaction.actions).digest != transaction.digest:
-            raise Stop("refused", "The order's digest does not fit its actions.")
         inverse = self.order.inverse
         if inverse is not None and unlike(inverse, transaction):
             raise Stop("refused", "The order is not a part of the way back that this endpoint stored.")
@@ -147,7 +118,7 @@ class _Run:
         """Everything downloaded and verified, room for it all, and the way back stored."""
         self.staging.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.staging.log.with_name("verdict.json").unlink(missing_ok=True)
-        self._go_on()
+        self.go_on()
         self.log("Downloading.")
         back = self.order.inverse is None
         try:
@@ -176,16 +147,6 @@ class _Run:
 
     def _changed_conffiles(self, transaction: Transaction) -> tuple[str, ...]:
         return changed_conffiles(self.applier.runner, self.applier.child.root, transaction)
-
-    def _forbid(self, transaction: Transaction) -> None:
-        """Before anything is changed: what is taken back stays away, what is ordered may come."""
-        taken = TakenBack(self.applier.runner, self.applier.child.root)
-        try:
-            taken.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
-            if self.order.taken_back and (less := taken.forbid(self.order.taken_back)):
-                self.log(less)
-        except OSError as e:
-            raise Stop("no_space", f"versionlock's list cannot be written: {e.strerror}.") from None
 
     # --- after ---
 
@@ -224,6 +185,12 @@ class _Run:
 
     def _why(self, ran: Ran) -> tuple[str, str]:
         """Code and sentence; "" = the child reported no trouble."""
+        code, reason = self._reported(ran)
+        if code in ("failed", "package_failed") and full(self.applier.runner.path(self.applier.child.root)):
+            return "no_space", f"The disk is full: {reason}"
+        return code, reason
+
+    def _reported(self, ran: Ran) -> tuple[str, str]:
         if ran.timed_out:
             hung = ", ".join(dict.fromkeys(ran.killed)) or "nothing of it"
             return "timeout", f"Not finished after {self.order.bounds.run_s_max:.0f} s; ended were: {hung}."
@@ -247,7 +214,7 @@ class _Run:
             archives = deciding.archives_of(replace(order.inverse, transaction=order.transaction))
         return self.applier.child.do(
             verb, file=self.staging.log.with_name(f"{verb}.json"), inside=f"{directory}/{verb}.json",
-            timeout_s=max(1.0, self.deadline - self.applier.clock.monotonic_s()), log=self.staging.log,
+            timeout_s=self.left_s(), log=self.staging.log,
             actions=deciding.rows_of(order.transaction), archives=archives, removals=order.bounds.allow_removals,
             new=order.bounds.allow_new_packages, back=order.inverse is not None, verdict=f"{directory}/verdict.json",
             download_kib_s=order.bounds.download_kib_s, **more,
@@ -259,10 +226,6 @@ class _Run:
             return bool(json.loads(self.staging.log.with_name("verdict.json").read_text())["same"])
         except (OSError, ValueError, KeyError):
             return False
-
-    def _go_on(self) -> None:
-        if self.applier.stopping():
-            raise Stop("shutdown", "The endpoint is going down, or the transaction was asked to stop.")
 
 
 def changed_conffiles(runner: Runner, root: str, transaction: Transaction) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,8 @@ from brakeline.agent.providers.model import Refused
 
 PYTHONS: Final = ("/usr/libexec/platform-python", "/usr/bin/python3")  # the one that dnf itself is run by
 ASK_S_MAX: Final = 300.0
+CHILD: Final = "brakeline.agent.providers.dnf.child"
+PARTS: Final = ("__init__", "base", "opening", "resolving", "looking", "ordering", "fetching", "applying", "main")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,11 @@ class Child:
         return next((p for p in PYTHONS if self.runner.path(p).exists()), PYTHONS[-1])
 
 
+@cache
 def source() -> str:
-    return (pkgutil.get_data("brakeline.agent.providers.dnf", "child.py") or b"").decode()
+    """The parts of `child` as one text: what they import of each other stands before it there."""
+    texts = [(pkgutil.get_data(CHILD, f"{part}.py") or b"").decode() for part in PARTS]
+    return re.sub(rf"^from {re.escape(CHILD)}\.\w+ import (\([^)]*\)|.*)\n", "", "\n\n".join(texts), flags=re.MULTILINE)
 
 
 def understood(ran: Ran) -> dict[str, Any] | Refused:

@@ -27,6 +27,7 @@ from brakeline.agent.providers.dnf.asking import Child
 from brakeline.agent.providers.dnf.keep import RpmKeeper
 from brakeline.agent.providers.dnf.recovery import Recovery
 from brakeline.agent.providers.dnf.restarts import Restarts
+from brakeline.agent.providers.frame import POLL_S
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol.content import BUILT_IN, Rules
@@ -43,7 +44,6 @@ from brakeline.protocol.messages import (
 
 RECORD = "/var/cache/brakeline/dnf-lists.json"  # how the last refresh went, for those who may not refresh
 DATABASES = ("/var/lib/rpm", "/usr/lib/sysimage/rpm", "/root/.rpmdb")  # of most, of newer ones, of Debian's rpm
-POLL_S = 0.5
 LOCK_S_MAX = 120.0
 
 

@@ -7,17 +7,17 @@ taking the old record out, then by doing what is left of the order once more. Al
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from brakeline.agent.providers.apt.plan import make_transaction, named
+from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.apt.staging import Staging
 from brakeline.agent.providers.dnf import plan as deciding
 from brakeline.agent.providers.dnf.answers import Installed
-from brakeline.agent.providers.dnf.apply import DnfApplier, Stop
+from brakeline.agent.providers.dnf.apply import DnfApplier
+from brakeline.agent.providers.frame import UNTOUCHED, Found, Log, recovered, told
 from brakeline.agent.providers.model import Order
-from brakeline.protocol.messages import Action, Outcome, PackageChange, TransactionResult
+from brakeline.protocol.messages import Action, TransactionResult
 
 AGAIN = "again"  # the part of a transaction's id that its second run lies under
 
@@ -32,44 +32,26 @@ class Recovery:
     def runner(self) -> Runner:
         return self.applier.runner
 
-    def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
+    def recover(self, order: Order, log: Log) -> TransactionResult:
         """Examine, repair if allowed, report."""
-        started = self.applier.clock.now_ms()
         staging = Staging(self.runner, f"{self.applier.work_dir}/{order.transaction_id}")
-        try:
-            code, detail, changes = self._examine(order, staging, log)
-        except Stop as stop:
-            code, detail, changes = "interrupted_broken", f"The run was lost. {stop.reason}", ()
-        return TransactionResult(
-            transaction_id=order.transaction_id, offer_id=order.offer_id, rollout_id=order.rollout_id,
-            generation=order.generation, outcome=Outcome.INTERRUPTED, code=code, detail=detail, changes=changes,
-            health=self.applier.health(), started_ms=started, ended_ms=self.applier.clock.now_ms(),
-            log_tail=staging.log_tail(), way_back=self.applier.keeper.way_back(order.transaction_id),
-        )  # fmt: skip
+        return recovered(
+            self.applier, order, lambda: self._examine(order, staging, log), staging.log, self.applier.keeper.way_back
+        )
 
-    def _examine(
-        self, order: Order, staging: Staging, log: Callable[[str], None]
-    ) -> tuple[str, str, tuple[PackageChange, ...]]:
+    def _examine(self, order: Order, staging: Staging, log: Log) -> Found:
         remembered = staging.before()
         if remembered is None:
-            return "interrupted_unchanged", "The run was lost before anything was changed.", ()
+            return UNTOUCHED
         before = frozenset((p.name, p.architecture, p.version) for p in remembered)
         tried = order.bounds.repair and self._repair(order, log)
         installed = self.applier.installed()
         problems = deciding.problems_of(installed) + self._unsound(order, installed)
         wrong = deciding.unproven(order.transaction, installed)
         changes = deciding.changes_between(before, deciding.known(installed))
-        repaired = " What it left was repaired." if tried else ""
-        if problems:
-            return "interrupted_broken", f"The run was lost.{repaired} Still broken: {named(problems)}.", changes
-        if not wrong:
-            code = "interrupted_repaired" if tried else "interrupted_complete"
-            return code, f"The run was lost.{repaired} Every package is as ordered and sound.", changes
-        if not changes:
-            return "interrupted_unchanged", f"The run was lost.{repaired} Every package is as it was before.", ()
-        return "interrupted_partial", f"The run was lost.{repaired} {named(wrong)}.", changes
+        return told(" What it left was repaired." if tried else "", problems, wrong, changes)
 
-    def _repair(self, order: Order, log: Callable[[str], None]) -> bool:
+    def _repair(self, order: Order, log: Log) -> bool:
         """True if anything was tried."""
         installed = self.applier.installed()
         doubled = self._doubled(order, installed)

@@ -16,15 +16,16 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.inverse import inverse_of
 from brakeline.agent.providers.apt.runner import Ran, Runner
+from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
 from brakeline.agent.providers.flatpak.lists import FLATPAK, Lists
 from brakeline.agent.providers.flatpak.refs import Head, Ref, is_of, runtime_of, why
 from brakeline.agent.providers.flatpak.store import HOME, Store
+from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Inverse, Order, Refused
-from brakeline.agent.providers.pip.apply import Before
 from brakeline.agent.providers.pip.keep import RECORD, Keeper
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
-from brakeline.protocol.messages import Action, ActionKind, Outcome, TransactionResult, WayBack
+from brakeline.protocol.messages import Action, ActionKind, Outcome, Transaction, TransactionResult, WayBack
 
 ALWAYS = ("--system", "--noninteractive", "-y", "--no-related")
 ALONE = (*ALWAYS, "--no-deps")
@@ -71,10 +72,8 @@ class FlatpakApplier:
         return replace(self._judged(blank, order, ran, before, wrong), way_back=kept)
 
     def _unfit(self, order: Order, before: tuple[Installed, ...]) -> Refused | None:
-        if rules.make_transaction(order.transaction.actions).digest != order.transaction.digest:
-            return Refused("refused", "The order's digest does not fit its actions.")
-        if not rules.unproven(order.transaction, by_key(before)):
-            return Refused("nothing_to_do", "Everything that was ordered is installed already.")
+        if told := unfit(order, before, ""):
+            return told
         now = by_key(before)
         for a in order.transaction.actions:
             here = now.get(f"{a.name}:{a.architecture}")
@@ -178,9 +177,9 @@ class FlatpakApplier:
         return WayBack(True, len(back.actions))
 
     def _deploy(self, order: Order, deadline: float) -> Ran:
-        """Runtimes that are new come first. Ends at the first that fails; from the local repository alone."""
+        """In turn, from the local repository alone; ends at the first that fails."""
         ran = Ran(0, "")
-        for a in sorted(order.transaction.actions, key=lambda a: a.kind is not ActionKind.INSTALL):
+        for a in in_turn(order.transaction):
             ran = self._go(a, self._commit(order, a), deadline)
             if ran.timed_out or rules.unproven(rules.make_transaction([a]), by_key(self.store.installed())):
                 break
@@ -207,7 +206,7 @@ class FlatpakApplier:
         """Undo what was deployed of a run that failed, the last first."""
         deadline = self.clock.monotonic_s() + order.bounds.run_s_max
         now = by_key(self.store.installed())
-        for a in inverse_of(order.transaction).actions:
+        for a in in_turn(inverse_of(order.transaction)):
             here = now.get(f"{a.name}:{a.architecture}")
             if here is not None and here.version == a.before:
                 self._go(a, self._kept(order, a) if a.after else "", deadline)
@@ -233,34 +232,26 @@ class FlatpakApplier:
         if not wrong:
             detail = f"All {len(order.transaction.actions)} commits are deployed as ordered."
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
-        said = why(ran.text)
-        code, reason = said.code, said.reason
-        if ran.timed_out:
-            code, reason = "timeout", f"Not finished after {order.bounds.run_s_max} s, and ended."
-        elif ran.rc == 0 and code == "flatpak_failed":
-            code, reason = "verify_failed", "flatpak reported success."
+        told = why_not(why(ran.text), ran, order.bounds.run_s_max, "flatpak")
         state = "The former commits are there as before." if not changes else f"Now: {rules.named(wrong)}."
-        return replace(blank, outcome=Outcome.FAILED, code=code, detail=f"{reason} {state}", changes=changes)
+        return replace(blank, outcome=Outcome.FAILED, code=told.code, detail=f"{told.reason} {state}", changes=changes)
 
     def recover(self, order: Order, blank: TransactionResult, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left, finished from the local repository, if the bounds allow."""
         log("Examined after a lost run.")
-        try:
-            path = self.runner.path(f"{self.work_dir}/{order.transaction_id}/before.json")
-            before = codec.decode(Before, path.read_bytes()).packages
-        except (OSError, codec.Malformed):
-            return replace(blank, code="interrupted_unchanged", detail="The run was lost before anything was changed.")
+        before = before_of(self.runner.path(f"{self.work_dir}/{order.transaction_id}/before.json"))
+        if before is None:
+            return replace(blank, detail=UNTOUCHED[1])
         was_wrong = wrong = self.wrong(order)
         untouched = not changes_between(before, self.store.installed())
         if wrong and not untouched and order.bounds.repair:
             self._deploy(order, self.clock.monotonic_s() + order.bounds.run_s_max)
             wrong = self.wrong(order)
-        changes = changes_between(before, self.store.installed())
-        if not changes:
-            code, detail = "interrupted_unchanged", "The run was lost before anything was changed."
-        elif wrong:
-            code, detail = "interrupted_broken", f"The run was lost. Still not as ordered: {rules.named(wrong)}."
-        else:
-            code = "interrupted_repaired" if was_wrong else "interrupted_complete"
-            detail = "The run was lost. Every package is as ordered and sound."
-        return replace(blank, code=code, detail=detail, changes=changes)
+        now, still = self.store.installed(), "Still not as ordered"
+        return after_loss(blank, before, now, wrong, healed=bool(was_wrong), still=still)
+
+
+def in_turn(transaction: Transaction) -> list[Action]:
+    """A runtime comes before the application that needs it, and goes after it: flatpak removes none that is in use."""
+    turn = {ActionKind.INSTALL: 0, ActionKind.REMOVE: 2}
+    return sorted(transaction.actions, key=lambda a: turn.get(a.kind, 1))

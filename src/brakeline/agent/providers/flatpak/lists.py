@@ -5,13 +5,11 @@ Of each ref the last few commits are kept, so that a rollout that takes days goe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from brakeline.agent.providers.apt.lists import write_public
 from brakeline.agent.providers.apt.runner import Runner
+from brakeline.agent.providers.asked import Asked
 from brakeline.agent.providers.flatpak.refs import Head, Ref, head, info, listing, why
 from brakeline.agent.providers.flatpak.store import Store
 from brakeline.agent.providers.model import Refreshed, Refused
@@ -32,24 +30,21 @@ class Lists:
     def store(self) -> Store:
         return Store(self.runner)
 
-    def read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.runner.path(LISTS).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.runner, LISTS)
 
     def heads(self) -> Mapping[str, tuple[Head, ...]]:
         """By ref, the newest last."""
         try:
-            known = self.read().get("heads", {}).items()
+            known = self.asked.read().get("heads", {}).items()
             return {ref: tuple(Head(**values) for values in rows) for ref, rows in known}
         except (TypeError, AttributeError):
             return {}
 
     def refresh(self, now_ms: int) -> Refreshed | Refused:
         """Ask each remote that something here comes from; what could not be asked keeps its last answer."""
-        last, found, trouble = self.read(), dict(self.heads()), []
+        found, trouble = dict(self.heads()), list[Refused]()
         by_remote: dict[str, list[Ref]] = {}
         for ref in self.store.refs():
             if remote := self.store.origin(ref):
@@ -61,11 +56,8 @@ class Lists:
                 trouble.append(Refused(code, f"{remote}: {answer.reason}"))
             for new in () if isinstance(answer, Refused) else answer:
                 found[new.ref] = (*(o for o in found.get(new.ref, ()) if o.commit != new.commit), new)[-KEPT_MAX:]
-        succeeded = int(last.get("succeeded_ms", 0)) if trouble else now_ms
         rows = {ref: [asdict(o) for o in heads] for ref, heads in found.items()}
-        record = {"tried_ms": now_ms, "succeeded_ms": succeeded, "heads": rows}
-        write_public(self.runner, LISTS, json.dumps(record | {"problem": trouble[0].reason if trouble else ""}))
-        return trouble[0] if trouble else Refreshed(now_ms)
+        return self.asked.write(now_ms, trouble, heads=rows)
 
     def _asked(self, remote: str, refs: Iterable[Ref]) -> tuple[Head, ...] | Refused:
         words = ("remote-ls", "--all", "--arch=*", "--columns=ref,commit", remote)

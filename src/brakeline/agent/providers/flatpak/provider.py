@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 from brakeline.agent.providers.apt import plan as rules
-from brakeline.agent.providers.apt.dpkg import Installed, by_key, problems_of
-from brakeline.agent.providers.apt.inverse import left_to_do
-from brakeline.agent.providers.apt.runner import Machine, Runner
+from brakeline.agent.providers.apt.dpkg import Installed
+from brakeline.agent.providers.beside import Beside
 from brakeline.agent.providers.flatpak.apply import FlatpakApplier
-from brakeline.agent.providers.flatpak.lists import Lists
+from brakeline.agent.providers.flatpak.lists import LISTS, Lists
 from brakeline.agent.providers.flatpak.refs import Head, older, parse_ref
 from brakeline.agent.providers.flatpak.store import Store
-from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
+from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
 from brakeline.agent.providers.pip.keep import Keeper
-from brakeline.core.clock import Clock
-from brakeline.protocol.content import BUILT_IN, Rules
 from brakeline.protocol.messages import (
     Action,
     ActionKind,
-    Outcome,
     Package,
-    PackageManagerHealth,
     PendingUpdate,
-    RebootNeed,
     Transaction,
-    TransactionResult,
     UpdateRef,
     UpdateState,
 )
@@ -40,21 +34,21 @@ MASKED = "Masked on this endpoint by its owner (flatpak mask)."
 
 
 @dataclass(frozen=True, slots=True)
-class FlatpakProvider:
+class FlatpakProvider(Beside):
     """flatpak of one endpoint. `work_dir`, `back_dir`: root's directories on the endpoint."""
 
-    clock: Clock
-    runner: Runner = field(default_factory=Machine)
-    work_dir: str = "/var/lib/brakeline-helper/tx"
-    stopping: Callable[[], bool] = bool
+    LISTS: ClassVar[str] = LISTS
+
     name: str = "flatpak"
-    rules: Rules = BUILT_IN
     back_dir: str = "/var/lib/brakeline-helper/back-flatpak"
     sleep: Callable[[float], None] = time.sleep
 
     @property
     def store(self) -> Store:
         return Store(self.runner)
+
+    def installed(self) -> tuple[Installed, ...]:
+        return self.store.installed()
 
     def inventory(self) -> tuple[Package, ...]:
         """Every application and runtime, with the remote it comes from."""
@@ -101,19 +95,8 @@ class FlatpakProvider:
         have = self.store.installed()
         return self._inventory(have), self._waits(have)
 
-    def health(self) -> PackageManagerHealth:
-        """What is deployed only half, who holds the lock, age and trouble of the lists."""
-        found, lists = problems_of(self.store.installed()), Lists(self.runner).read()
-        return PackageManagerHealth(
-            healthy=not found,
-            problems=found,
-            lock_holder=self.store.lock_holder(),
-            lists_refreshed_ms=int(lists.get("succeeded_ms", 0)),
-            lists_problem=str(lists.get("problem", "")),
-        )
-
-    def reboot_need(self) -> RebootNeed:
-        return RebootNeed(required=False)
+    def lock_holder(self) -> str:
+        return self.store.lock_holder()
 
     def refresh(self) -> Refreshed | Refused:
         """Ask the remotes what they have; what could not be asked keeps its last answer."""
@@ -158,38 +141,9 @@ class FlatpakProvider:
                 made[found.runtime] = Action(ActionKind.INSTALL, needed.id, needed.label, "", known[-1].version)
         return list(made.values())
 
-    def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
-        """Do exactly the ordered transaction, or refuse."""
-        blank = self._blank(order, Outcome.REFUSED, "refused")
-        done = self._applier().apply(order, blank, log)
-        return replace(done, health=self.health(), ended_ms=self.clock.now_ms())
-
-    def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
-        blank = self._blank(order, Outcome.INTERRUPTED, "interrupted_unchanged")
-        done = self._applier().recover(order, blank, log)
-        return replace(done, health=self.health(), ended_ms=self.clock.now_ms())
-
-    def _blank(self, order: Order, outcome: Outcome, code: str) -> TransactionResult:
-        return TransactionResult(
-            order.transaction_id, order.offer_id, order.rollout_id, order.generation, outcome, code, "",
-            started_ms=self.clock.now_ms(),
-        )  # fmt: skip
-
-    def _applier(self) -> FlatpakApplier:
+    def applier(self, transaction: Transaction) -> FlatpakApplier:  # noqa: ARG002 - there is one installation
         keeper = Keeper(self.runner, self.back_dir)
         return FlatpakApplier(self.clock, self.runner, self.work_dir, keeper, self.stopping, self.sleep)
 
-    def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:  # noqa: ARG002 - it needs no remote: it always goes
-        """What is left to do of the way back that was stored for this rollout."""
-        stored = Keeper(self.runner, self.back_dir).stored(rollout_id)
-        if stored is None:
-            return Refused("no_way_back", "No way back from that rollout is stored on this endpoint.")
-        left = left_to_do(stored, by_key(self.store.installed()))
-        return left if isinstance(left, Refused) else replace(stored, transaction=left)
-
-    def changed_conffiles(self, transaction: Transaction) -> tuple[str, ...]:  # noqa: ARG002
-        """None: what is deployed cannot be changed, and settings of applications lie in their users' directories."""
-        return ()
-
-    def verify(self, transaction: Transaction) -> tuple[str, ...]:
-        return rules.unproven(transaction, by_key(self.store.installed()))
+    def stored(self, rollout_id: str) -> Inverse | None:
+        return Keeper(self.runner, self.back_dir).stored(rollout_id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from brakeline.agent.providers.model import Refused
+from brakeline.protocol.managers import slug
 from brakeline.protocol.messages import Action, ActionKind
 
 CAUSES: Final = (
@@ -125,16 +126,6 @@ def origin(name: str, owned: Iterable[str] | None) -> str:
         return "registry not known yet"
     own = frozenset(owned)
     return "registry of your own" if "" in own or name.partition("/")[0] in own else "npm"
-
-
-def slug(name: str) -> str:
-    """A package's name as a part of a label: `@angular/cli` is `angular+cli` (no name of npm's has a plus in it)."""
-    return name.removeprefix("@").replace("/", "+")
-
-
-def belongs(app: str, label: str, named: tuple[str, str]) -> bool:
-    """Whether (name, label) is a global package, or a part of its tree."""
-    return named == (app, label) or named[1].partition("~")[0] == f"{label}-in-{slug(app)}"
 
 
 def labelled(app: str, label: str, pieces: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:

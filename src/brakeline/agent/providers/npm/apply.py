@@ -18,8 +18,10 @@ from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Ran, Runner
+from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Order, Refused
-from brakeline.agent.providers.npm.answers import actions, belongs, why
+from brakeline.agent.providers.npm.answers import actions, why
 from brakeline.agent.providers.npm.folders import (
     Folder,
     below,
@@ -32,11 +34,12 @@ from brakeline.agent.providers.npm.folders import (
 )
 from brakeline.agent.providers.npm.keep import Trees
 from brakeline.agent.providers.npm.resolver import ASK_S_MAX, Resolver
-from brakeline.agent.providers.pip.apply import Before
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
+from brakeline.protocol.managers import belongs
 from brakeline.protocol.messages import Outcome, TransactionResult
 
+AS_BEFORE = "The former packages are there as before."
 AGAIN = ("network", "held", "no_space", "hash_mismatch")  # codes that stay what they are when a plan is made again
 
 
@@ -85,13 +88,8 @@ class NpmApplier:
         return replace(self._judged(blank, order, ran, before, wrong), way_back=kept)
 
     def _unfit(self, order: Order, before: tuple[Installed, ...]) -> Refused | None:
-        if rules.make_transaction(order.transaction.actions).digest != order.transaction.digest:
-            return Refused("refused", "The order's digest does not fit its actions.")
-        if told := foreign(self.runner, self.folder):
-            return Refused("refused", f"Nothing is run that others could have written: {told}.")
-        if not rules.unproven(order.transaction, by_key(before)):
-            return Refused("nothing_to_do", "Everything that was ordered is installed already.")
-        return rules.refuse_broken(order.transaction, order.rules)
+        told = foreign(self.runner, self.folder)
+        return unfit(order, before, told) or rules.refuse_broken(order.transaction, order.rules)
 
     def _ready(
         self, order: Order, before: tuple[Installed, ...], log: Callable[[str], None], deadline: float
@@ -189,23 +187,16 @@ class NpmApplier:
             files = "as it was fetched" if order.inverse is None else "as it was kept"
             detail = f"All {len(order.transaction.actions)} changes are as ordered, every file {files}."
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
-        said = why(ran.text)
-        code, reason = said.code, said.reason
-        if ran.timed_out:
-            code, reason = "timeout", f"Not finished after {order.bounds.run_s_max} s, and ended."
-        elif ran.rc == 0 and code == "npm_failed":
-            code, reason = "verify_failed", "npm reported success."
-        state = "The former packages are there as before." if not changes else f"Now: {rules.named(wrong)}."
-        return replace(blank, outcome=Outcome.FAILED, code=code, detail=f"{reason} {state}", changes=changes)
+        told = why_not(why(ran.text), ran, order.bounds.run_s_max, "npm")
+        state = AS_BEFORE if not changes else f"Now: {rules.named(wrong)}."
+        return replace(blank, outcome=Outcome.FAILED, code=told.code, detail=f"{told.reason} {state}", changes=changes)
 
     def recover(self, order: Order, blank: TransactionResult, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left, put right from what lies ready, if the bounds allow."""
         log("Examined after a lost run.")
-        try:
-            path = self.runner.path(self.place(order)) / "before.json"
-            before = codec.decode(Before, path.read_bytes()).packages
-        except (OSError, codec.Malformed):
-            return replace(blank, code="interrupted_unchanged", detail="The run was lost before anything was changed.")
+        before = before_of(self.runner.path(self.place(order)) / "before.json")
+        if before is None:
+            return replace(blank, detail=UNTOUCHED[1])
         was_wrong = wrong = self.wrong(order)
         mess = leftovers(self.runner, self.folder)
         untouched = not changes_between(before, installed(self.runner, self.folder)) and not mess
@@ -215,15 +206,8 @@ class NpmApplier:
             wrong = self.wrong(order)
             if wrong:
                 self._put_back(order, before, log)
-        changes = changes_between(before, installed(self.runner, self.folder))
-        if not changes:
-            code, detail = "interrupted_unchanged", "The run was lost. The former packages are there as before."
-        elif wrong:
-            code, detail = "interrupted_broken", f"The run was lost. Still broken: {rules.named(wrong)}."
-        else:
-            code = "interrupted_repaired" if was_wrong or mess else "interrupted_complete"
-            detail = "The run was lost. Every package is as ordered and sound."
-        return replace(blank, code=code, detail=detail, changes=changes)
+        now, unchanged = installed(self.runner, self.folder), f"The run was lost. {AS_BEFORE}"
+        return after_loss(blank, before, now, wrong, healed=bool(was_wrong or mess), unchanged=unchanged)
 
 
 def scripted(home: Path) -> bool:

@@ -17,10 +17,11 @@ from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.model import Archive, Inverse, Order
-from brakeline.agent.providers.npm.answers import actions, slug
+from brakeline.agent.providers.npm.answers import actions
 from brakeline.agent.providers.npm.folders import Folder, manifest, size_of
 from brakeline.agent.providers.pip.keep import KEPT_MAX, RECORD, Keeper
 from brakeline.protocol import codec
+from brakeline.protocol.managers import slug
 from brakeline.protocol.messages import Transaction, WayBack
 
 KEPT_BYTES_MAX = 1 << 30  # of all ways back of npm together; the oldest go

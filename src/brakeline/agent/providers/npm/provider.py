@@ -6,72 +6,58 @@ Reading needs no privilege and starts no Node.js, except `plan`, which asks npm'
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 from brakeline.agent.providers.apt import plan as rules
-from brakeline.agent.providers.apt.dpkg import Installed, by_key, problems_of
-from brakeline.agent.providers.apt.inverse import left_to_do
-from brakeline.agent.providers.apt.lists import write_public
-from brakeline.agent.providers.apt.runner import Machine, Runner
-from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
-from brakeline.agent.providers.npm.answers import belongs, older, origin, own_registries
+from brakeline.agent.providers.apt.dpkg import Installed, problems_of
+from brakeline.agent.providers.beside import Beside
+from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
+from brakeline.agent.providers.npm.answers import older, origin, own_registries
 from brakeline.agent.providers.npm.apply import NpmApplier
-from brakeline.agent.providers.npm.folders import Folder, folders, foreign, installed, leftovers
+from brakeline.agent.providers.npm.folders import Folder, folders, foreign, leftovers
+from brakeline.agent.providers.npm.folders import installed as installed_in
 from brakeline.agent.providers.npm.keep import Trees
 from brakeline.agent.providers.npm.resolver import NPM, Resolver
-from brakeline.core.clock import Clock
-from brakeline.protocol.content import BUILT_IN, Rules
-from brakeline.protocol.managers import inside
+from brakeline.protocol.managers import belongs, inside
 from brakeline.protocol.messages import (
-    Outcome,
     Package,
-    PackageManagerHealth,
     PendingUpdate,
-    RebootNeed,
     Transaction,
-    TransactionResult,
     UpdateRef,
     UpdateState,
 )
 
 CONFIG_S_MAX = 60.0
-LISTS = "/var/cache/brakeline/npm-lists.json"  # also in `agent.stamp`
 HELD = "Held on this endpoint by its owner (/etc/brakeline/npm.hold, or a link of npm's)."
 
 
 @dataclass(frozen=True, slots=True)
-class NpmProvider:
+class NpmProvider(Beside):
     """npm of one endpoint. `work_dir`, `back_dir`: root's directories on the endpoint."""
 
-    clock: Clock
-    runner: Runner = field(default_factory=Machine)
-    work_dir: str = "/var/lib/brakeline-helper/tx"
-    stopping: Callable[[], bool] = bool
+    LISTS: ClassVar[str] = "/var/cache/brakeline/npm-lists.json"  # also in `agent.stamp`
+
     name: str = "npm"
-    rules: Rules = BUILT_IN
     back_dir: str = "/var/lib/brakeline-helper/back-npm"
 
     def inventory(self) -> tuple[Package, ...]:
         """Every global package and everything in the trees below them."""
-        owned = self._lists().get("registries")
+        owned = self.lists.read().get("registries")
         return tuple(
             Package(p.name, p.architecture, p.version, p.name, p.version, p.state, origin(p.name, owned), "npm")
-            for p in self._installed()
+            for p in self.installed()
         )
 
-    def _installed(self) -> tuple[Installed, ...]:
-        return tuple(p for f in folders(self.runner) for p in installed(self.runner, f))
+    def installed(self) -> tuple[Installed, ...]:
+        return tuple(p for f in folders(self.runner) for p in installed_in(self.runner, f))
 
     def available(self) -> tuple[PendingUpdate, ...]:
         """What the last refresh found newer of the global packages, as far as it is still older here."""
-        return self._waits(self._installed())
+        return self._waits(self.installed())
 
     def _waits(self, have: tuple[Installed, ...]) -> tuple[PendingUpdate, ...]:
-        known = {(label, name): version for label, found in self._lists().get("newer", {}).items()
-                 for name, version in found}  # fmt: skip
+        known = self.lists.newer()
         waits = []
         for p in have:
             candidate = known.get((p.architecture, p.name), "")
@@ -85,57 +71,29 @@ class NpmProvider:
     def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
         return self.inventory(), self.available()
 
-    def health(self) -> PackageManagerHealth:
-        """Packages that cannot be read, what a killed npm left, age and trouble of the lists. npm has no lock."""
-        found = problems_of(self._installed())
-        found += tuple(f"{path} was left behind by a run of npm that was ended" for f in folders(self.runner)
-                       for path in leftovers(self.runner, f))  # fmt: skip
-        lists = self._lists()
-        return PackageManagerHealth(
-            healthy=not found,
-            problems=found,
-            lists_refreshed_ms=int(lists.get("succeeded_ms", 0)),
-            lists_problem=str(lists.get("problem", "")),
+    def problems(self) -> tuple[str, ...]:
+        """Packages that cannot be read, and what a killed npm left. npm has no lock."""
+        left = (path for f in folders(self.runner) for path in leftovers(self.runner, f))
+        return problems_of(self.installed()) + tuple(
+            f"{path} was left behind by a run of npm that was ended" for path in left
         )
-
-    def reboot_need(self) -> RebootNeed:
-        return RebootNeed(required=False)
-
-    def _lists(self) -> dict[str, Any]:
-        """What the last refresh wrote; a record that is damaged counts as none."""
-        try:
-            found = json.loads(self.runner.path(LISTS).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
 
     def refresh(self) -> Refreshed | Refused:
         """Ask the registry what is newer, folder by folder; what could not be asked keeps its last answer."""
-        last, now = self._lists(), self.clock.now_ms()
-        lists, trouble = dict(last.get("newer", {})), []
-        for f in folders(self.runner):
-            answer = self._newer(f)
-            if isinstance(answer, Refused):
-                trouble.append(answer)
-            else:
-                lists[f.label] = answer
-        succeeded = int(last.get("succeeded_ms", 0)) if trouble else now
-        problem = trouble[0].reason if trouble else ""
+        answers = [(f.label, self._newer(f)) for f in folders(self.runner)]
         owned = own_registries(self.runner.job(*NPM, "config", "list", timeout_s=CONFIG_S_MAX).text)
-        record = {"tried_ms": now, "succeeded_ms": succeeded, "problem": problem, "newer": lists, "registries": owned}
-        write_public(self.runner, LISTS, json.dumps(record))
-        return trouble[0] if trouble else Refreshed(now)
+        return self.lists.asked_each(self.clock.now_ms(), answers, registries=owned)
 
     def _newer(self, folder: Folder) -> tuple[tuple[str, str], ...] | Refused:
         if told := foreign(self.runner, folder):
             return Refused("refused", f"Nothing is run that others could have written: {told}.")
-        have = {p.name: p.version for p in installed(self.runner, folder) if p.architecture == folder.label}
+        have = {p.name: p.version for p in installed_in(self.runner, folder) if p.architecture == folder.label}
         return Resolver(self.runner, folder).newer(have) if have else ()
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact transaction, the trees of the packages included, from npm's own resolver."""
         asked = {u.name: u.version for u in updates}
-        have = self._installed()
+        have = self.installed()
         tops = [p for p in have if not inside(p.architecture)]
         targets = [p for p in tops if asked.get(p.key, p.version) != p.version]
         if parts := [p.key for p in have if inside(p.architecture) and p.key in asked]:
@@ -160,28 +118,7 @@ class NpmProvider:
         names = tuple(p.name for p in free)
         return refused or Planned(found.transaction, rollback=names, skipped=skipped)
 
-    def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
-        """Do exactly the ordered transaction, or refuse."""
-        blank = self._blank(order, Outcome.REFUSED, "refused")
-        applier = self._applier(order.transaction)
-        if isinstance(applier, Refused):
-            return replace(blank, code=applier.code, detail=applier.reason)
-        return replace(applier.apply(order, blank, log), health=self.health(), ended_ms=self.clock.now_ms())
-
-    def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
-        blank = self._blank(order, Outcome.INTERRUPTED, "interrupted_unchanged")
-        applier = self._applier(order.transaction)
-        if isinstance(applier, Refused):
-            return replace(blank, detail=applier.reason)
-        return replace(applier.recover(order, blank, log), health=self.health(), ended_ms=self.clock.now_ms())
-
-    def _blank(self, order: Order, outcome: Outcome, code: str) -> TransactionResult:
-        return TransactionResult(
-            order.transaction_id, order.offer_id, order.rollout_id, order.generation, outcome, code, "",
-            started_ms=self.clock.now_ms(),
-        )  # fmt: skip
-
-    def _applier(self, transaction: Transaction) -> NpmApplier | Refused:
+    def applier(self, transaction: Transaction) -> NpmApplier | Refused:
         labels = {a.architecture.partition("-in-")[0] for a in transaction.actions}
         found = [f for f in folders(self.runner) if f.label in labels]
         if len(labels) != 1 or len(found) != 1:
@@ -189,17 +126,5 @@ class NpmProvider:
         trees = Trees(self.runner, found[0], self.back_dir)
         return NpmApplier(self.clock, self.runner, self.work_dir, found[0], trees, self.stopping)
 
-    def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:  # noqa: ARG002 - it needs no registry: it always goes
-        """What is left to do of the way back that was stored for this rollout."""
-        stored = Trees(self.runner, Folder("npm", "/usr/local"), self.back_dir).keeper.stored(rollout_id)
-        if stored is None:
-            return Refused("no_way_back", "No way back from that rollout is stored on this endpoint.")
-        left = left_to_do(stored, by_key(self._installed()))
-        return left if isinstance(left, Refused) else replace(stored, transaction=left)
-
-    def changed_conffiles(self, transaction: Transaction) -> tuple[str, ...]:  # noqa: ARG002
-        """None: what a package of npm is configured by is outside of its directory, and npm touches none of it."""
-        return ()
-
-    def verify(self, transaction: Transaction) -> tuple[str, ...]:
-        return rules.unproven(transaction, by_key(self._installed()))
+    def stored(self, rollout_id: str) -> Inverse | None:
+        return Trees(self.runner, Folder("npm", "/usr/local"), self.back_dir).keeper.stored(rollout_id)

@@ -22,9 +22,9 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.model import Bounds, Refused
-from brakeline.agent.providers.npm.answers import Piece, actions, belongs, labelled, lock, newer, why
+from brakeline.agent.providers.npm.answers import Piece, actions, labelled, lock, newer, why
 from brakeline.agent.providers.npm.folders import Folder, contents
-from brakeline.protocol.managers import inside
+from brakeline.protocol.managers import belongs, inside
 from brakeline.protocol.messages import Transaction
 
 ASK_S_MAX = 300.0

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, NoReturn
 
 from brakeline.agent.providers.apt import plan as bounded
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.apt.services import Services
-from brakeline.agent.providers.model import Bounds, Order, Refused
+from brakeline.agent.providers.frame import Run, applied, full, watched
+from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pacman import parse
 from brakeline.agent.providers.pacman import plan as rules
 from brakeline.agent.providers.pacman.keep import Keeper
 from brakeline.agent.providers.pacman.lists import Lists
-from brakeline.agent.providers.pacman.locks import lock_of
+from brakeline.agent.providers.pacman.locks import Lock, lock_of
 from brakeline.agent.providers.pacman.parse import Configuration
 from brakeline.agent.providers.pacman.planner import Planner
 from brakeline.agent.providers.pacman.queries import PRIVATE, Queries, answers
@@ -33,23 +33,12 @@ from brakeline.protocol.messages import (
     PackageManagerHealth,
     Transaction,
     TransactionResult,
-    UpdateRef,
     WayBack,
 )
 
-POLL_S: Final = 0.5
-
-
-class _Stop(Exception):
-    """Ends an application before anything was changed; never leaves this module."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
-
 
 @dataclass(frozen=True, slots=True)
-class Applier:
+class PacmanApplier:
     """Applies orders on one endpoint, as root."""
 
     clock: Clock
@@ -64,27 +53,12 @@ class Applier:
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Carry out the order. Always a result; `REFUSED` means that nothing was changed."""
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
-        blank = TransactionResult(
-            transaction_id=order.transaction_id, offer_id=order.offer_id, rollout_id=order.rollout_id,
-            generation=order.generation, outcome=Outcome.REFUSED, code="refused", detail="",
-            started_ms=self.clock.now_ms(),
-        )  # fmt: skip
-        try:
-            result = run.carry_out(blank)
-        except _Stop as stop:
-            log(f"Refused, nothing was changed: {stop.reason}")
-            result = replace(blank, code=stop.code, detail=stop.reason)
-        return replace(result, health=self.health(), ended_ms=self.clock.now_ms(), log_tail=run.staging.log_tail())
+        return applied(run, run.carry_out, run.staging.log)
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One application under way. `deadline`: monotonic seconds by which it must have ended."""
-
-    applier: Applier
-    order: Order
-    log: Callable[[str], None]
-    deadline: float
+class _Run(Run[PacmanApplier]):
+    """One application under way."""
 
     @property
     def runner(self) -> Runner:
@@ -98,82 +72,64 @@ class _Run:
     def staging(self) -> Staging:
         return Staging(self.runner, f"{self.applier.work_dir}/{self.order.transaction_id}", self.applier.python)
 
-    @property
-    def bounds(self) -> Bounds:
-        return self.order.bounds
-
-    def left_s(self) -> float:
-        return max(1.0, self.deadline - self.applier.clock.monotonic_s())
-
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
-        """All steps; raises `_Stop` as long as nothing was changed."""
-        transaction, known = self.order.transaction, self.queries.configuration()
-        self._wait_for_lock(known)
+        """All steps; raises `Stop` as long as nothing was changed."""
+        known = self.queries.configuration()
+        self.wait_for_lock(lambda: self._held(known), self.applier.pause)
+        transaction = self.untampered()
         before = self._agreed(transaction, known)
         self.staging.prepare(transaction, self._local(known), {})
         if self.order.inverse is None:
             self._download(known)
         kept = self._keep_way_back(known, before)
         services = Services(self.runner, self.order.rules)
-        failed_before, stale_before = services.failed(), {s.pid for s in services.stale()}
-        self._go_on()
-        self._forbid(transaction)
+        before_it = watched(services)
+        self.go_on()
+        self.forbid(TakenBack(self.runner), "pacman's hooks")
         ran = self._run(transaction, known, before)
         after = self.queries.installed(known)
-        fresh = sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before})
-        good, bad = services.restart(fresh) if self.bounds.restart_services else ((), ())
-        failed = [u for u in services.failed() if u not in failed_before]
+        good, bad = before_it.restarted(self.bounds)
         return replace(
             self._judged(blank, ran, before, after),
             way_back=kept,
             conffiles_kept=parse.kept_conffiles(ran.text),
             services_restarted=good,
-            services_failed=tuple(dict.fromkeys([*bad, *failed])),
+            services_failed=bad,
         )
 
     # --- before anything is changed ---
 
-    def _wait_for_lock(self, known: Configuration) -> None:
-        """Past the bound it stops and says who holds it; a stale one is nobody's to wait for."""
-        clock, start, said = self.applier.clock, self.applier.clock.monotonic_s(), False
-        while (lock := lock_of(self.runner, known.db_path)) is not None:
-            if lock.stale:
-                self._stop("unhealthy", f"{lock.path} was left behind by a run that was killed: no process has it "
-                                        "open. Look at what that run left, then remove the file.")  # fmt: skip
-            waited = clock.monotonic_s() - start
-            if waited >= self.bounds.lock_wait_s:
-                self._stop("lock_timeout", f"{lock.path} has been held by {lock} for the {waited:.0f} s we waited.")
-            if not said:
-                self.log(f"Waiting for {lock}, which holds {lock.path}.")
-                said = True
-            self._go_on()
-            self.applier.pause(POLL_S)
+    def _held(self, known: Configuration) -> Lock | None:
+        """A stale lock is nobody's to wait for."""
+        lock = lock_of(self.runner, known.db_path)
+        if lock is not None and lock.stale:
+            self.stop("unhealthy", f"{lock.lock} was left behind by a run that was killed: no process has it "
+                                   "open. Look at what that run left, then remove the file.")  # fmt: skip
+        return lock
 
     def _agreed(self, transaction: Transaction, known: Configuration) -> tuple[Installed, ...]:
         """What is installed now, once it is certain that the order is still what pacman would do."""
         if self.bounds.conffile_policy != "keep":
-            self._stop("refused", "pacman always keeps a changed configuration file and lays the new one beside it "
+            self.stop("refused", "pacman always keeps a changed configuration file and lays the new one beside it "
                                   f"(.pacnew); the policy {self.bounds.conffile_policy!r} cannot be kept.")  # fmt: skip
-        if bounded.make_transaction(transaction.actions).digest != transaction.digest:
-            self._stop("refused", "The order's digest does not fit its actions.")
         installed = self.queries.installed(known)
         if not rules.unproven(transaction, installed):
-            self._stop("nothing_to_do", "Everything that was ordered is installed already.")
+            self.stop("nothing_to_do", "Everything that was ordered is installed already.")
         if problems := self.queries.problems(installed):
-            self._stop("unhealthy", f"The package manager is broken: {bounded.named(problems)}.")
+            self.stop("unhealthy", f"The package manager is broken: {bounded.named(problems)}.")
         planner = Planner(self.queries, self.order.rules)
         if self.order.inverse is not None:
             self._only_what_was_kept(transaction)
         else:
             found = planner.upgrade(known, installed, self.bounds)
             if isinstance(found, Refused):
-                self._stop("changed", f"The situation has changed since the plan: {found.reason}")
+                self.stop("changed", f"The situation has changed since the plan: {found.reason}")
             if differs := bounded.difference(transaction, found.transaction):
-                self._stop("changed", f"The situation has changed since the plan: {differs}.")
+                self.stop("changed", f"The situation has changed since the plan: {differs}.")
             if short := planner.shortage(found, installed, self.bounds):
-                self._stop("no_space", f"Too little disk space: {short}.")
+                self.stop("no_space", f"Too little disk space: {short}.")
         if refused := planner.refuse(transaction, installed, self.bounds):
-            self._stop(refused.code, refused.reason)
+            self.stop(refused.code, refused.reason)
         return installed
 
     def _only_what_was_kept(self, transaction: Transaction) -> None:
@@ -184,9 +140,9 @@ class _Run:
             or not transaction.actions
             or not set(transaction.actions) <= set(inverse.transaction.actions)
         ):
-            self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
+            self.stop("refused", "The order is not a part of the way back that this endpoint stored.")
         if damaged := self.applier.keeper.damaged(inverse):
-            self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
+            self.stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
 
     def _download(self, known: Configuration) -> None:
         """Fetch and verify every package first, so that the change itself needs no network."""
@@ -201,7 +157,7 @@ class _Run:
         if ran.timed_out or ran.rc != 0 or missing:
             why = self._why(ran)
             names = bounded.named(f"{a.name} {a.after}" for a in missing)
-            self._stop(why.code, f"{names or 'A package'} could not be downloaded: {why.reason}")
+            self.stop(why.code, f"{names or 'A package'} could not be downloaded: {why.reason}")
 
     def _fetched(self, known: Configuration, name: str, version: str) -> bool:
         architecture = next(a.architecture for a in self.order.transaction.actions if a.name == name)
@@ -210,16 +166,6 @@ class _Run:
     def _keep_way_back(self, known: Configuration, before: tuple[Installed, ...]) -> WayBack:
         cached, now = self.queries.cached(known), self.applier.clock.now_ms()
         return self.applier.keeper.keep(self.order, cached, before, now, self.log)
-
-    def _forbid(self, transaction: Transaction) -> None:
-        """Before anything is changed: what is taken back stays away, what is ordered may come."""
-        taken = TakenBack(self.runner)
-        try:
-            taken.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
-            if self.order.taken_back:
-                taken.forbid(self.order.taken_back)
-        except OSError as e:
-            self._stop("no_space", f"pacman's hooks cannot be written: {e.strerror}.")
 
     # --- the run ---
 
@@ -240,10 +186,10 @@ class _Run:
             lists.give_back(known, keep)
         verdict = self.staging.verdict()
         if verdict.difference and untouched:
-            self._stop("changed", f"What pacman was about to do was not what was ordered: {verdict.difference}.")
+            self.stop("changed", f"What pacman was about to do was not what was ordered: {verdict.difference}.")
         if untouched and not verdict.asked:
             why = self._why(ran)
-            self._stop(why.code, f"pacman changed nothing: {why.reason}")
+            self.stop(why.code, f"pacman changed nothing: {why.reason}")
         return ran
 
     def _taken_back(self, known: Configuration) -> Ran:
@@ -306,11 +252,7 @@ class _Run:
         return f"{known.db_path.rstrip('/')}/local"
 
     def _why(self, ran: Ran) -> Failure:
-        return blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
-
-    def _go_on(self) -> None:
-        if self.applier.stopping():
-            self._stop("shutdown", "The endpoint is going down, or the transaction was asked to stop.")
-
-    def _stop(self, code: str, reason: str) -> NoReturn:
-        raise _Stop(code, reason)
+        why = blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
+        if why.code == "failed" and full(self.runner.path("/")):
+            return Failure("no_space", f"The disk is full: {why.reason}")
+        return why

@@ -17,7 +17,7 @@ from brakeline.agent.providers.apt.runner import Runner
 class Lock:
     """`pid` 0 = nobody has it open (stale); -1 = we may not look."""
 
-    path: str
+    lock: str
     pid: int
     command: str
 

@@ -16,7 +16,7 @@ from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.agent.providers.pacman import pending
 from brakeline.agent.providers.pacman import plan as rules
-from brakeline.agent.providers.pacman.apply import Applier
+from brakeline.agent.providers.pacman.apply import PacmanApplier
 from brakeline.agent.providers.pacman.keep import DIRECTORY, Keeper
 from brakeline.agent.providers.pacman.lists import Lists
 from brakeline.agent.providers.pacman.locks import lock_of
@@ -92,7 +92,7 @@ class PacmanProvider:
         problems = list(self.queries.problems(self.queries.installed(known)))
         lock = lock_of(self.runner, known.db_path)
         if lock is not None and lock.stale:
-            problems.append(f"{lock.path}: left behind by a run that was killed (stale), it blocks every run")
+            problems.append(f"{lock.lock}: left behind by a run that was killed (stale), it blocks every run")
         record = Lists(self.runner).record()
         return PackageManagerHealth(
             healthy=not problems,
@@ -124,15 +124,17 @@ class PacmanProvider:
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
-        return Applier(
-            self.clock, self.runner, self.work_dir, self.pause, self.health, self.stopping, self._keeper
-        ).apply(order, log)  # fmt: skip
+        return self._applier.apply(order, log)
 
     def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left behind, repaired if the order's bounds allow."""
-        return Recovery(
-            self.clock, self.runner, self.work_dir, self.pause, self.health, self._keeper
-        ).recover(order, log)  # fmt: skip
+        return Recovery(self._applier).recover(order, log)
+
+    @property
+    def _applier(self) -> PacmanApplier:
+        return PacmanApplier(
+            self.clock, self.runner, self.work_dir, self.pause, self.health, self.stopping, self._keeper
+        )  # fmt: skip
 
     @property
     def _keeper(self) -> Keeper:

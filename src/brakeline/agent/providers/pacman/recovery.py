@@ -8,97 +8,63 @@ no entry at all though its files lie on disk. What was ordered is in the cache, 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from brakeline.agent.providers.apt.plan import named
 from brakeline.agent.providers.apt.runner import Runner
+from brakeline.agent.providers.frame import UNTOUCHED, Found, Log, recovered, still_running, told
 from brakeline.agent.providers.model import Archive, Order
 from brakeline.agent.providers.pacman import plan as rules
-from brakeline.agent.providers.pacman.keep import Keeper
+from brakeline.agent.providers.pacman.apply import PacmanApplier
 from brakeline.agent.providers.pacman.lists import Lists
-from brakeline.agent.providers.pacman.locks import lock_of
+from brakeline.agent.providers.pacman.locks import Lock, lock_of
 from brakeline.agent.providers.pacman.parse import Configuration
 from brakeline.agent.providers.pacman.queries import Queries, answers
 from brakeline.agent.providers.pacman.records import Installed, by_name, changes_between
 from brakeline.agent.providers.pacman.staging import Staging
-from brakeline.core.clock import Clock
-from brakeline.protocol.messages import Outcome, PackageChange, PackageManagerHealth, TransactionResult
-
-POLL_S = 0.5
+from brakeline.protocol.messages import TransactionResult
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """Looks after lost runs on one endpoint, as root."""
 
-    clock: Clock
-    runner: Runner
-    work_dir: str
-    pause: Callable[[float], None]
-    health: Callable[[], PackageManagerHealth]
-    keeper: Keeper
+    applier: PacmanApplier
 
-    def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
+    @property
+    def runner(self) -> Runner:
+        return self.applier.runner
+
+    def recover(self, order: Order, log: Log) -> TransactionResult:
         """Examine, repair if allowed, report."""
-        started = self.clock.now_ms()
-        staging = Staging(self.runner, f"{self.work_dir}/{order.transaction_id}")
-        code, detail, changes = self._examine(order, staging, log)
-        return TransactionResult(
-            transaction_id=order.transaction_id, offer_id=order.offer_id, rollout_id=order.rollout_id,
-            generation=order.generation, outcome=Outcome.INTERRUPTED, code=code, detail=detail, changes=changes,
-            health=self.health(), started_ms=started, ended_ms=self.clock.now_ms(), log_tail=staging.log_tail(),
-            way_back=self.keeper.way_back(order.transaction_id),
-        )  # fmt: skip
+        staging = Staging(self.runner, f"{self.applier.work_dir}/{order.transaction_id}")
+        return recovered(
+            self.applier, order, lambda: self._examine(order, staging, log), staging.log, self.applier.keeper.way_back
+        )
 
-    def _examine(
-        self, order: Order, staging: Staging, log: Callable[[str], None]
-    ) -> tuple[str, str, tuple[PackageChange, ...]]:
+    def _examine(self, order: Order, staging: Staging, log: Log) -> Found:
         before, queries = staging.before(), Queries(self.runner)
         if before is None:
             Lists(self.runner).give_back(queries.configuration(), f"{staging.directory}/live-sync")
-            return "interrupted_unchanged", "The run was lost before anything was changed.", ()
+            return UNTOUCHED
         known = queries.configuration()
-        if who := self._still_running(order, known, log):
+        applier = self.applier
+        if who := still_running(applier.clock, applier.pause, order, log, lambda: self._held(known)):
             return "interrupted_broken", f"The run was lost and {who} still holds pacman's lock.", ()
         tried = order.bounds.repair and self._repair(order, staging, known, before, log)
         installed = queries.installed(known)
-        if changes_between(before, installed) == ():
-            Lists(self.runner).give_back(known, f"{staging.directory}/live-sync")
-        return self._told(order, before, installed, tried=tried)
-
-    def _told(
-        self, order: Order, before: tuple[Installed, ...], installed: tuple[Installed, ...], *, tried: bool
-    ) -> tuple[str, str, tuple[PackageChange, ...]]:
-        problems = Queries(self.runner).problems(installed)
-        wrong = rules.unproven(order.transaction, installed)
-        changes = changes_between(before, installed)
-        repaired = " It was repaired." if tried else ""
-        if problems:
-            return "interrupted_broken", f"The run was lost.{repaired} Still broken: {named(problems)}.", changes
-        if not wrong:
-            code = "interrupted_repaired" if tried else "interrupted_complete"
-            return code, f"The run was lost.{repaired} Every package is as ordered and sound.", changes
+        changes, wrong = changes_between(before, installed), rules.unproven(order.transaction, installed)
         if not changes:
-            return "interrupted_unchanged", f"The run was lost.{repaired} Every package is as it was before.", ()
-        return "interrupted_partial", f"The run was lost.{repaired} {named(wrong)}.", changes
+            Lists(self.runner).give_back(known, f"{staging.directory}/live-sync")
+        return told(" It was repaired." if tried else "", queries.problems(installed), wrong, changes)
 
-    def _still_running(self, order: Order, known: Configuration, log: Callable[[str], None]) -> str:
-        """Wait for what the lost run may have left running; "" = nobody holds the lock, else who does."""
-        deadline = self.clock.monotonic_s() + max(order.bounds.lock_wait_s, order.bounds.run_s_max)
-        said = False
-        while (lock := lock_of(self.runner, known.db_path)) is not None and not lock.stale:
-            if self.clock.monotonic_s() >= deadline:
-                return str(lock)
-            if not said:
-                log(f"Waiting for {lock}, which may still be at work for this transaction.")
-                said = True
-            self.pause(POLL_S)
-        return ""
+    def _held(self, known: Configuration) -> Lock | None:
+        lock = lock_of(self.runner, known.db_path)
+        return None if lock is None or lock.stale else lock
 
     def _repair(
         self, order: Order, staging: Staging, known: Configuration, before: tuple[Installed, ...],
-        log: Callable[[str], None],
+        log: Log,
     ) -> bool:  # fmt: skip
         """True if anything was tried: the stale lock, broken entries of ordered packages, then their files again."""
         queries, tried = Queries(self.runner), False

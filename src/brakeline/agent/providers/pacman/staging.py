@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.pacman.records import Installed
 from brakeline.protocol.messages import ActionKind, Transaction
 
-LOG_TAIL_BYTES: Final = 16 * 1024
 HOOK: Final = """[Trigger]
 Operation = {operation}
 Type = Package
@@ -99,15 +97,6 @@ class Staging:
             return tuple(Installed(r[0], r[1], r[2], r[0], r[3], explicit=bool(r[4])) for r in rows)
         except (OSError, ValueError, IndexError):
             return None
-
-    def log_tail(self) -> str:
-        """The end of the log, at most LOG_TAIL_BYTES."""
-        try:
-            with open(self.log, "rb") as f:
-                f.seek(max(0, f.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-                return f.read().decode("utf-8", "replace")[-LOG_TAIL_BYTES:]
-        except OSError:
-            return ""
 
     def _path(self, name: str) -> Path:
         return self.runner.path(f"{self.directory}/{name}")

@@ -15,6 +15,8 @@ from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Ran, Runner
+from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pip.environments import Environment, damage, installed
 from brakeline.agent.providers.pip.keep import Keeper, unpacked_bytes
@@ -23,13 +25,6 @@ from brakeline.agent.providers.pip.resolver import ASK_S_MAX, PIP, Resolver
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, Transaction, TransactionResult, WayBack
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What was installed before the first change; on disk, for whoever comes after a lost run."""
-
-    packages: tuple[Installed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +67,7 @@ class PipApplier:
         return replace(self._judged(blank, order, ran, before, wrong), way_back=kept)
 
     def _unfit(self, order: Order, before: tuple[Installed, ...]) -> Refused | None:
-        if rules.make_transaction(order.transaction.actions).digest != order.transaction.digest:
-            return Refused("refused", "The order's digest does not fit its actions.")
-        if foreign := self.resolver.foreign():
-            return Refused("refused", f"Nothing is run that others could have written: {foreign}.")
-        if not rules.unproven(order.transaction, by_key(before)):
-            return Refused("nothing_to_do", "Everything that was ordered is installed already.")
-        return rules.refuse_broken(order.transaction, order.rules)
+        return unfit(order, before, self.resolver.foreign()) or rules.refuse_broken(order.transaction, order.rules)
 
     def _ready(
         self, order: Order, before: tuple[Installed, ...], log: Callable[[str], None], deadline: float
@@ -146,34 +135,20 @@ class PipApplier:
         if not wrong:
             detail = f"All {len(order.transaction.actions)} changes are as ordered, every file as its list says."
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
-        said = why(ran.text)
-        code, reason = said.code, said.reason
-        if ran.timed_out:
-            code, reason = "timeout", f"Not finished after {order.bounds.run_s_max} s, and ended."
-        elif ran.rc == 0:
-            code, reason = "verify_failed", "pip reported success."
-        detail = f"{reason} Now: {'; '.join(wrong[: rules.NAMED_MAX])}."
-        return replace(blank, outcome=Outcome.FAILED, code=code, detail=detail, changes=changes)
+        said = why(ran.text) if ran.rc != 0 else Refused("pip_failed", "")
+        told = why_not(said, ran, order.bounds.run_s_max, "pip")
+        detail = f"{told.reason} Now: {'; '.join(wrong[: rules.NAMED_MAX])}."
+        return replace(blank, outcome=Outcome.FAILED, code=told.code, detail=detail, changes=changes)
 
     def recover(self, order: Order, blank: TransactionResult, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left, put right from the wheels that lie ready, if the bounds allow."""
         log("Examined after a lost run.")
-        try:
-            path = self.runner.path(self.staged(order)) / "before.json"
-            before = codec.decode(Before, path.read_bytes()).packages
-        except (OSError, codec.Malformed):
-            return replace(blank, code="interrupted_unchanged", detail="The run was lost before anything was changed.")
+        before = before_of(self.runner.path(self.staged(order)) / "before.json")
+        if before is None:
+            return replace(blank, detail=UNTOUCHED[1])
         was_wrong = wrong = self.wrong(order.transaction)
         untouched = not changes_between(before, installed(self.runner, self.environment))
         if wrong and not untouched and order.bounds.repair:
             self._install(order, self.clock.monotonic_s() + order.bounds.run_s_max, "--force-reinstall")
             wrong = self.wrong(order.transaction)
-        changes = changes_between(before, installed(self.runner, self.environment))
-        if not changes:
-            code, detail = "interrupted_unchanged", "The run was lost before anything was changed."
-        elif wrong:
-            code, detail = "interrupted_broken", f"The run was lost. Still broken: {rules.named(wrong)}."
-        else:
-            code = "interrupted_repaired" if was_wrong else "interrupted_complete"
-            detail = "The run was lost. Every package is as ordered and sound."
-        return replace(blank, code=code, detail=detail, changes=changes)
+        return after_loss(blank, before, installed(self.runner, self.environment), wrong, healed=bool(was_wrong))

@@ -7,16 +7,16 @@ there, run rpm, look again, restart what runs old code. Up to rpm's run every tr
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
-from brakeline.agent.providers.apt.plan import difference, make_transaction, named, refuse_broken
+from brakeline.agent.providers.apt.plan import difference, named, refuse_broken
 from brakeline.agent.providers.apt.runner import Ran
 from brakeline.agent.providers.apt.services import Services
-from brakeline.agent.providers.model import Bounds, Order, Refused
+from brakeline.agent.providers.frame import Run, Stop, applied, full, watched
+from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.zypper import answers, rpmdb, why
 from brakeline.agent.providers.zypper import plan as rules
 from brakeline.agent.providers.zypper.back import Back
@@ -38,18 +38,8 @@ from brakeline.protocol.messages import (
     WayBack,
 )
 
-POLL_S: Final = 0.5
-FULL_BYTES: Final = 1024 * 1024  # less is a full disk
 AUTOMATIC: Final = "/var/lib/zypp/AutoInstalled"
 CONFFILE_POLICIES: Final = ("keep", "replace")
-
-
-class _Stop(Exception):
-    """Ends an application before anything was changed; never leaves this module."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +57,12 @@ class ZypperApplier:
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Carry out the order. Always a result; `REFUSED` means that nothing was changed."""
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
-        blank = TransactionResult(
-            transaction_id=order.transaction_id,
-            offer_id=order.offer_id,
-            rollout_id=order.rollout_id,
-            generation=order.generation,
-            outcome=Outcome.REFUSED,
-            code="refused",
-            detail="",
-            started_ms=self.clock.now_ms(),
-        )
-        ordered = [UpdateRef(a.name, a.after) for a in order.transaction.actions if a.after]
-        try:
-            with TakenBack(self.tools).lifted(ordered) as tools:
-                result = replace(run, applier=replace(self, tools=tools)).carry_out(blank)
-        except _Stop as stop:
-            log(f"Refused, nothing was changed: {stop.reason}")
-            result = replace(blank, code=stop.code, detail=stop.reason)
-        return replace(result, health=self.health(), ended_ms=self.clock.now_ms(), log_tail=run.staging.log_tail())
+        return applied(run, run.carry_out, run.staging.log)
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One application under way. `deadline`: monotonic seconds by which it must have ended."""
-
-    applier: ZypperApplier
-    order: Order
-    log: Callable[[str], None]
-    deadline: float
+class _Run(Run[ZypperApplier]):
+    """One application under way."""
 
     @property
     def tools(self) -> Tools:
@@ -105,26 +73,29 @@ class _Run:
         return Staging(self.tools, f"{self.applier.work_dir}/{self.order.transaction_id}")
 
     @property
-    def bounds(self) -> Bounds:
-        return self.order.bounds
-
-    @property
     def planner(self) -> Planner:
         return Planner(self.tools, self.order.rules)
 
-    def left_s(self) -> float:
-        return max(1.0, self.deadline - self.applier.clock.monotonic_s())
-
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
-        """All steps; raises `_Stop` as long as nothing was changed."""
-        transaction = self.order.transaction
-        self._wait_for_locks()
+        """All steps; raises `Stop` as long as nothing was changed, and then leaves no packages lying."""
+        ordered = [UpdateRef(a.name, a.after) for a in self.order.transaction.actions if a.after]
+        with TakenBack(self.tools).lifted(ordered) as tools:
+            run = replace(self, applier=replace(self.applier, tools=tools))
+            try:
+                return run.all_steps(blank)
+            except Stop:
+                run.staging.drop_packages()
+                raise
+
+    def all_steps(self, blank: TransactionResult) -> TransactionResult:
+        self.wait_for_lock(lambda: lock_holder(self.tools), self.applier.pause)
+        transaction = self.untampered()
         installed = self._agreed(transaction)
         self._prepare(transaction)
         kept = self.applier.back.keep(self.order, installed, self.applier.clock.now_ms(), self.log, self.left_s() / 4)
         with held(self.tools) as mine:
             if not mine:
-                self._stop("lock_timeout", f"The package management is locked by {lock_holder(self.tools)}.")
+                self.stop("lock_timeout", f"The package management is locked by {lock_holder(self.tools)}.")
             return self._locked(blank, transaction, installed, kept)
 
     def _locked(
@@ -132,7 +103,7 @@ class _Run:
     ) -> TransactionResult:
         """From the last look to the end of rpm's run; no resolver can come between."""
         if self.planner.installed() != installed:
-            self._stop(
+            self.stop(
                 "changed", "The situation has changed since the plan: another program changed packages meanwhile."
             )
         beside = rules.beside(transaction, installed, self.planner.several())
@@ -140,12 +111,11 @@ class _Run:
         tested = install.test(self.left_s())
         if tested.rc != 0 or tested.timed_out:
             cause = self._why(tested)
-            self._stop(cause.code, cause.reason)
+            self.stop(cause.code, cause.reason)
         services = Services(self.tools.at, self.order.rules) if self.tools.at.root == "/" else None
-        failed_before = services.failed() if services else ()
-        stale_before = {s.pid for s in services.stale()} if services else set()
-        self._go_on()
-        self._forbid(transaction)
+        before_it = watched(services)
+        self.go_on()
+        self.forbid(TakenBack(self.tools), "zypper's locks")
         self.staging.remember_before(installed)
         self.log("Installing.")
         ran = install.run(self.left_s())
@@ -159,57 +129,41 @@ class _Run:
         result = self._judged(blank, ran, installed, after, conffiles, repaired=repaired)
         if result.code != "killed":
             self.staging.drop_packages()
-        good, bad = self._restarted(services, stale_before) if services else ((), ())
-        failed = [u for u in services.failed() if u not in failed_before] if services else []
+        good, bad = before_it.restarted(self.bounds)
         return replace(
             result,
             way_back=kept,
             conffiles_kept=conffiles.kept,
             services_restarted=good,
-            services_failed=tuple(dict.fromkeys([*bad, *failed])),
+            services_failed=bad,
         )
 
     # --- before anything is changed ---
 
-    def _wait_for_locks(self) -> None:
-        """Until nobody holds a lock; past the bound it stops and says who."""
-        clock, start, said = self.applier.clock, self.applier.clock.monotonic_s(), False
-        while (who := lock_holder(self.tools)) is not None:
-            waited = clock.monotonic_s() - start
-            if waited >= self.bounds.lock_wait_s:
-                self._stop("lock_timeout", f"{who.lock} has been held by {who} for the {waited:.0f} s we waited.")
-            if not said:
-                self.log(f"Waiting for {who}, which holds {who.lock}.")
-                said = True
-            self._go_on()
-            self.applier.pause(POLL_S)
-
     def _agreed(self, transaction: Transaction) -> tuple[Installed, ...]:
         """What is installed now, once it is certain that the order is still what zypper would do."""
         if self.bounds.conffile_policy not in CONFFILE_POLICIES:
-            self._stop("refused", f"There is no policy {self.bounds.conffile_policy!r} for configuration files.")
-        if make_transaction(transaction.actions).digest != transaction.digest:
-            self._stop("refused", "The order's digest does not fit its actions.")
+            self.stop("refused", f"There is no policy {self.bounds.conffile_policy!r} for configuration files.")
         installed = self.planner.installed()
         if not rules.unproven(transaction, installed):
-            self._stop("nothing_to_do", "Everything that was ordered is installed already.")
+            self.stop("nothing_to_do", "Everything that was ordered is installed already.")
         if sick := self.planner.sick(installed, {f"{a.name}:{a.architecture}" for a in transaction.actions}):
-            self._stop(sick.code, sick.reason)
+            self.stop(sick.code, sick.reason)
         if self.order.inverse is None:
             self._still_so(transaction)
         refused = refuse_broken(transaction, self.order.rules)
         refused = refused or rules.refuse_beyond(transaction, self.bounds, self.planner.held(installed))
         if refused := refused or self.planner.too_small(transaction, self.bounds):
-            self._stop(refused.code, refused.reason)
+            self.stop(refused.code, refused.reason)
         return installed
 
     def _still_so(self, transaction: Transaction) -> None:
         found = self.planner.simulate(rules.arguments(transaction), self.bounds)
         if isinstance(found, Refused):
             code = found.code if found.code == "vendor" else "changed"
-            self._stop(code, f"The situation has changed since the plan: {found.reason}")
+            self.stop(code, f"The situation has changed since the plan: {found.reason}")
         if differs := difference(transaction, found):
-            self._stop("changed", f"The situation has changed since the plan: {differs}.")
+            self.stop("changed", f"The situation has changed since the plan: {differs}.")
 
     def _prepare(self, transaction: Transaction) -> None:
         """Every file that rpm will be given lies in the transaction's directory, verified."""
@@ -219,7 +173,7 @@ class _Run:
             files = self._kept(coming) if self.order.inverse else self._downloaded(transaction, coming)
             self.staging.take(files)
         except OSError as e:
-            self._stop("no_space", f"The packages cannot be laid ready: {e.strerror}.")
+            self.stop("no_space", f"The packages cannot be laid ready: {e.strerror}.")
         if coming:
             self._verify_files(coming)
 
@@ -231,13 +185,13 @@ class _Run:
             ran = self.tools.at.job(*self.tools.zypper(*command), timeout_s=self.left_s(), log=log)
         if words := answers.messages(ran.text, "error") + answers.problems(ran.text):
             cause = why.download_failure(words, ran.rc, named(a.name for a in coming))
-            self._stop(cause.code, cause.reason)
+            self.stop(cause.code, cause.reason)
         there = cached(self.tools)
         files = {a: there[k][0] for a in coming if (k := (a.name, a.after, a.architecture)) in there}
         if missing := [a.name for a in coming if a not in files]:
             told = answers.messages(ran.text, "warning", "info")
             cause = why.download_failure(told, ran.rc, named(missing))
-            self._stop(cause.code, cause.reason)
+            self.stop(cause.code, cause.reason)
         return files
 
     def _kept(self, coming: list[Action]) -> dict[Action, Path]:
@@ -245,9 +199,9 @@ class _Run:
         inverse = self.order.inverse
         assert inverse is not None
         if not set(self.order.transaction.actions) <= set(inverse.transaction.actions):
-            self._stop("refused", "The order is not a part of the way back that this endpoint stored.")
+            self.stop("refused", "The order is not a part of the way back that this endpoint stored.")
         if damaged := self.applier.back.damaged(inverse):
-            self._stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
+            self.stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
         paths = {(x.name, x.architecture, x.version): self.tools.at.path(x.path) for x in inverse.archives}
         return {a: paths[(a.name, a.architecture, a.after)] for a in coming}
 
@@ -258,17 +212,7 @@ class _Run:
         bad = [Path(line.partition(": ")[0]).name for line in checked.text.splitlines() if "NOT OK" in line]
         if bad or checked.text.count(": digests") < len(files):
             code = "signature" if "SIGNATURES NOT OK" in checked.text else "hash_mismatch"
-            self._stop(code, f"rpm does not accept {named(bad) or 'a file'}: {' '.join(checked.text.split())[-200:]}.")
-
-    def _forbid(self, transaction: Transaction) -> None:
-        """Before anything is changed: what is taken back stays away, what is ordered may come."""
-        locks = TakenBack(self.tools)
-        try:
-            locks.allow(UpdateRef(a.name, a.after) for a in transaction.actions if a.after)
-            if self.order.taken_back:
-                locks.forbid(self.order.taken_back)
-        except OSError as e:
-            self._stop("no_space", f"zypper's locks cannot be written: {e.strerror}.")
+            self.stop(code, f"rpm does not accept {named(bad) or 'a file'}: {' '.join(checked.text.split())[-200:]}.")
 
     # --- after ---
 
@@ -315,11 +259,6 @@ class _Run:
             detail += f" Replaced, with the former one beside it as .rpmsave: {named(conffiles.replaced)}."
         return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
 
-    def _restarted(self, services: Services, stale_before: set[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        if not self.bounds.restart_services:
-            return (), ()
-        return services.restart(sorted({s.unit for s in services.stale() if s.unit and s.pid not in stale_before}))
-
     def _mark_automatic(self, transaction: Transaction, beside: frozenset[str]) -> None:
         """What came as a requirement was not asked for by hand: zypper's own clean-up shall know."""
         new = [a.name for a in transaction.actions if not a.before and a.name not in beside]
@@ -332,14 +271,6 @@ class _Run:
 
     def _why(self, ran: Ran) -> why.Cause:
         cause = why.blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
-        if cause.code == "failed" and self.planner.free_bytes() < FULL_BYTES:
+        if cause.code == "failed" and full(self.tools.at.path("/")):
             return why.Cause("no_space", "The disk is full; not even rpm's own words could be written.")
         return cause
-
-    def _go_on(self) -> None:
-        if self.applier.stopping():
-            self._stop("shutdown", "The endpoint is going down, or the transaction was asked to stop.")
-
-    def _stop(self, code: str, reason: str) -> NoReturn:
-        shutil.rmtree(self.tools.at.path(f"{self.staging.directory}/packages"), ignore_errors=True)
-        raise _Stop(code, reason)

@@ -122,6 +122,11 @@ class Back:
         found = [x for x in map(self.of_transaction, self._ids()) if x is not None and x.rollout_id == rollout_id]
         return max(found, key=lambda x: x.made_ms, default=None)
 
+    def way_back(self, transaction_id: str) -> WayBack | None:
+        """What was stored for a transaction whose run was lost; None = nothing."""
+        inverse = self.of_transaction(transaction_id)
+        return WayBack(True, len(inverse.transaction.actions)) if inverse is not None else None
+
     def damaged(self, inverse: Inverse) -> str:
         """The first archive that is not what was stored; "" = all are."""
         bad = (x for x in inverse.archives if sha256(self.tools.at.path(x.path)) != x.sha256)

@@ -15,6 +15,7 @@ from typing import Final
 from brakeline.agent.providers.apt.lists import write_public
 from brakeline.agent.providers.apt.plan import named
 from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
+from brakeline.agent.providers.frame import POLL_S
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.agent.providers.zypper import answers, keys, pending, rpmdb, why
 from brakeline.agent.providers.zypper import plan as rules
@@ -42,7 +43,6 @@ from brakeline.protocol.messages import (
 RECORD: Final = "/var/cache/brakeline/zypper-refresh.json"
 REFRESH_S_MAX: Final = 900.0
 LOCK_S_MAX: Final = 120.0
-POLL_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +155,17 @@ class ZypperProvider:
 
     def apply(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """Do exactly the ordered transaction, or refuse."""
-        return ZypperApplier(
-            self.clock, self.tools, self.work_dir, self.pause, self.health, self.stopping, self._back
-        ).apply(order, log)  # fmt: skip
+        return self._applier.apply(order, log)
 
     def recover(self, order: Order, log: Callable[[str], None]) -> TransactionResult:
         """What a lost run left behind, finished if the order's bounds allow."""
-        return Recovery(self.clock, self.tools, self.work_dir, self.pause, self.health, self._back).recover(order, log)
+        return Recovery(self._applier).recover(order, log)
+
+    @property
+    def _applier(self) -> ZypperApplier:
+        return ZypperApplier(
+            self.clock, self.tools, self.work_dir, self.pause, self.health, self.stopping, self._back
+        )  # fmt: skip
 
     @property
     def _back(self) -> Back:

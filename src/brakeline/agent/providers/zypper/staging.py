@@ -12,15 +12,12 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.zypper import rpmdb
 from brakeline.agent.providers.zypper.rpmdb import Installed
 from brakeline.agent.providers.zypper.tools import CACHE, Tools
 from brakeline.protocol.messages import Action
-
-LOG_TAIL_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +67,6 @@ class Staging:
         except OSError:
             return None
         return tuple(Installed(c[0], c[1], c[2]) for c in cells if len(c) == 3)
-
-    def log_tail(self) -> str:
-        """The end of the log, at most LOG_TAIL_BYTES."""
-        try:
-            with open(self.log, "rb") as f:
-                f.seek(max(0, f.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-                return f.read().decode("utf-8", "replace")[-LOG_TAIL_BYTES:]
-        except OSError:
-            return ""
 
     def drop_packages(self) -> None:
         """The run has ended and was looked at: the copies are not needed any more."""
