@@ -97,6 +97,8 @@ class Helper:
                     return self.transactions.forget(_transaction_id(request))
                 case "harms":
                     return self._harms()
+                case "run":
+                    return self._run(request)
                 case "log":
                     return {"ok": True, "log": self.transactions.log(_transaction_id(request))}
                 case _:
@@ -213,6 +215,12 @@ class Helper:
         with self.beginning:  # no transaction begins meanwhile
             refused = self.reboots.follow(order, now_ms, busy=bool(self.transactions.unfinished()), a_day=a_day)
         return refuse(refused.code, refused.reason) if refused is not None else {"ok": True}
+
+    def _run(self, request: dict[str, Any]) -> Reply:
+        """What the transaction's process has written down of its run; secrets were masked when it did."""
+        begin = request.get("begin")
+        text, following = self.transactions.run(_transaction_id(request), begin if type(begin) is int else 0)
+        return {"ok": True, "text": text, "next": following}
 
     def _harms(self) -> Reply:
         """Counts of what the system refused, and no record itself; changes nothing."""

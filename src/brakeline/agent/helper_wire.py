@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from brakeline.core.errors import Fault
 
-VERBS: Final = ("refresh", "apply", "inverse", "rollback", "restart", "status", "forget", "log", "harms")
+VERBS: Final = ("refresh", "apply", "inverse", "rollback", "restart", "status", "forget", "log", "run", "harms")
 MESSAGE_BYTES_MAX: Final = 1024 * 1024  # a transaction of 2,000 actions is about 0.3 MiB
 _LENGTH = struct.Struct(">I")
 

@@ -14,11 +14,13 @@ from typing import Any, Protocol
 
 from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.model import Order
+from brakeline.agent.run_record import RUN
 from brakeline.protocol import codec
 from brakeline.protocol.messages import Outcome, TransactionResult
 
 STARTS_MAX = 3  # a runner that dies this often is not started again; people are told instead
 LOG_TAIL_BYTES = 16 * 1024
+RUN_ANSWER_BYTES = 256 * 1024  # of a run log in one answer; as JSON in JSON it may grow to twice that
 
 
 class Starter(Protocol):
@@ -89,6 +91,17 @@ class Transactions:
                 return f.read(LOG_TAIL_BYTES).decode(errors="replace")
         except FileNotFoundError:
             return ""
+
+    def run(self, transaction_id: str, begin: int) -> tuple[str, int]:
+        """Whole lines of the run log from this byte on, as many as go into one answer, and where the next begin."""
+        try:
+            with (self._tx / transaction_id / RUN).open("rb") as f:
+                f.seek(max(0, begin))
+                data = f.read(RUN_ANSWER_BYTES)
+        except FileNotFoundError:
+            return "", begin
+        whole = data[: data.rfind(b"\n") + 1]
+        return whole.decode(errors="replace"), begin + len(whole)
 
     def unfinished(self) -> tuple[str, ...]:
         """Ids without a result: running, or to be taken up."""
