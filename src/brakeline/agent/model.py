@@ -638,6 +638,6 @@ class Exit:
 
 Command = (
     RenewSecret | DoCheckIn | SendInventory | AdoptInventory | SendResults | StartScan | StartPlan | StartRefresh
-    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SendRun | ForgetRun | SetAside | SkipCounter | SayGoodbye | Report
-    | StoreFollow | TellLauncher | AskLauncher | AskRestart | Exit
+    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SendRun | ForgetRun | SetAside | SkipCounter
+    | SayGoodbye | Report | StoreFollow | TellLauncher | AskLauncher | AskRestart | Exit
 )  # fmt: skip

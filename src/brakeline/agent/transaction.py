@@ -2,9 +2,9 @@
 
 Directory DIR/tx/ID, owned by root: `order.json` (a `providers.model.Order`, written by the helper before this
 starts), `started` (from then on nothing is ever applied a second time), `log`, `run` (see `run_record`), and at the
-end `result.json` (a `TransactionResult`), put there in one step. Whoever wants to know re-reads that directory. Started again after a
-power cut, it examines what is there instead of applying; started twice at once, the second ends at once. SIGTERM
-keeps it from starting dpkg, but never interrupts it.
+end `result.json` (a `TransactionResult`), put there in one step. Whoever wants to know re-reads that directory.
+Started again after a power cut, it examines what is there instead of applying; started twice at once, the second ends
+at once. SIGTERM keeps it from starting dpkg, but never interrupts it.
 """
 
 from __future__ import annotations

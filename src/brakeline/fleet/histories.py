@@ -36,12 +36,18 @@ class HistoryUse(FleetParts):
         until_ms = until_ms or self.clock.now_ms()
         if not 0 <= since_ms <= until_ms or not 1 <= limit <= STEPS_READ_MAX:
             raise Invalid(f"a span begins before it ends, and limit is 1 to {STEPS_READ_MAX}")
+        await self.require_endpoint(principal, endpoint_id)
         async with self.db.tenant(principal.tenant_id) as conn:
-            if await lists.endpoint(conn, endpoint_id) is None:
-                raise NotFound("no such endpoint", id=endpoint_id[:40])
             found = await histories.steps(conn, endpoint_id, since_ms, until_ms, limit + 1)
             begins_ms = await histories.begins(conn, endpoint_id)
         return History(found[:limit], begins_ms, len(found) > limit)
+
+    async def require_endpoint(self, principal: Principal, endpoint_id: str) -> None:
+        """Raises `NotFound` where this organisation has, and had, no such endpoint."""
+        principal.require("endpoint.read")
+        async with self.db.tenant(principal.tenant_id) as conn:
+            if not await lists.exists(conn, endpoint_id):
+                raise NotFound("no such endpoint", id=endpoint_id[:40])
 
     async def forget_history(self, tenant_id: str, before_ms: int) -> int:
         """What is older, and what one endpoint has too much of; how many steps went."""

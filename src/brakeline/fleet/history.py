@@ -1,12 +1,12 @@
-"""What changed from one inventory to the next, and what of several such steps is left between two moments. Pure.
+"""What changed from one inventory to the next. Pure.
 
 Invariants: a package whose files are gone counts as removed, whatever its manager still remembers of it; the first
-inventory of an endpoint is a beginning and no change; what goes to and fro between two moments is no difference.
+inventory of an endpoint is a beginning and no change. Who did it, and how two moments differ: `runlog.decide`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,14 +66,3 @@ def _changed(before: Package | None, after: Package | None) -> Changed:
 
 def _version(package: Package | None) -> str:
     return package.version if package is not None and package.state[1:2] not in GONE else ""
-
-
-def between(steps: Iterable[Step]) -> tuple[Changed, ...]:
-    """What these steps, oldest first, come to together, by name."""
-    found = dict[tuple[str, str], Changed]()
-    for one in steps:
-        for c in one.changes:
-            key = c.name, c.architecture
-            known = found.get(key)
-            found[key] = Changed(*key, known.before if known else c.before, c.after)
-    return tuple(sorted((c for c in found.values() if c.before != c.after), key=lambda c: (c.name, c.architecture)))

@@ -17,7 +17,7 @@ from brakeline.protocol.settings import newer_words
 from brakeline.rollout.drilling import failing
 from brakeline.rollout.model import Phase, Progress
 from brakeline.rollout.store import arms as arms_store
-from brakeline.rollout.store import changes, rollouts
+from brakeline.rollout.store import changes, rollouts, single
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
@@ -42,6 +42,8 @@ class LiveRollout:
     moment: int = 0  # up to which its subjects were read; 0 = not at all
     whole_ms: int = 0  # when all of them were
     failing: frozenset[str] = frozenset()  # of a drill: who is told to report a failure
+    stopped: frozenset[str] = frozenset()  # by a person, one by one: they start nothing more of it
+    again: frozenset[str] = frozenset()  # may have one more offer, whatever came of those before
 
     def follows(self, row: RolloutRow) -> LiveRollout:
         """The same rollout as it is now, with what was read of its subjects; a copy, because somebody may look."""
@@ -129,4 +131,5 @@ async def _live(conn: Connection, row: RolloutRow, old: LiveRollout | None, now:
         live = LiveRollout(row, targets, whole_ms=at_ms, failing=failing(targets.values(), row.change.fails))
     live.take(await changes.standings(conn, row.rollout_id, since))
     live.moment = now
+    live.stopped, live.again = await single.by_hand(conn, row.rollout_id)
     return live

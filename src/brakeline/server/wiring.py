@@ -85,7 +85,11 @@ from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.restart_api import router as restart_router
 from brakeline.rollout.restarting import Restarting
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.single import Single
+from brakeline.rollout.single_api import router as single_router
 from brakeline.rollout.undo_api import router as rollback_router
+from brakeline.runlog.api import router as runlog_router
+from brakeline.runlog.service import Kept, RunLog, forgetting
 from brakeline.sbom.api import router as sbom_router
 from brakeline.sbom.service import SbomService
 from brakeline.server.agent_plane import AgentPlane
@@ -109,6 +113,7 @@ COMPARE_S: Final = 60.0  # a sample of the index of exposure with the database
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
+RUN_LOGS_S: Final = 3600.0  # what is too old or too much is forgotten
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
@@ -116,7 +121,7 @@ ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
     content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router,
-    findings_router, trend_router, events_router,
+    findings_router, trend_router, events_router, runlog_router, single_router,
 )  # fmt: skip
 
 
@@ -233,7 +238,10 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     shipping = Shipping(releases, _publisher(tenancy), releasing.completed)
     installer = Installer(settings, port, tls, shipping.kit)
     api = make_api(ROUTERS)
-    agent_plane = AgentPlane(fleet, exchange, rollout, clock)
+    runlog = RunLog(db, clock, fleet, rollout, Kept(
+        settings.run_log_days, settings.run_log_mib, settings.history_days
+    ))  # fmt: skip
+    agent_plane = AgentPlane(fleet, exchange, rollout, clock, runs=runlog)
     drills = DrillService(db, ids, tenancy, DrillParts(agent_plane, fleet, rollout, clock), exchange.forget)
     found: dict[str, Any] = {
         "importing": Importing(db, clock, advisories, _first(tenancy), settings.feed_addresses()),
@@ -244,7 +252,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
         "releasing": releasing, "freezing": freezing, "remediation": remediation, "break_glass": glass,
         "drills": drills, "cells": cells, "conducting": conducting, "holding": holding, "pools": pools,
         "accepting": accepting, "trend": trend, "updates": updates, "events": events,
-        "one_liner": installer.one_liner,
+        "one_liner": installer.one_liner, "runlog": runlog, "single": Single(rollout),
         "sbom": SbomService(db, clock, ids, fleet, exposure),
     }  # fmt: skip
     for name, part in found.items():
@@ -265,6 +273,7 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
             *_reconcilers(tenancy, advisories, exposure, trend, releases, rollout, shipping, clock),
             leading,
             Reconciler("events", delivering.reconcile, EVENTS_S, clock),
+            Reconciler("run-logs", forgetting(runlog, tenancy.tenants), RUN_LOGS_S, clock),
             Reconciler("fleet-hours", _hours_counted(HourCount(db, clock), tenancy), LOOK_S, clock),
         ),
     )  # fmt: skip

@@ -61,12 +61,15 @@ def managers(
     if Path(FLATPAK).exists():
         from brakeline.agent.providers.flatpak import FlatpakProvider
 
-        flatpak = FlatpakProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-flatpak")
+        own_back = f"{back}-flatpak"
+        flatpak = FlatpakProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=own_back)
         found.append(Manager("flatpak", flatpak))
     return Managers(tuple(found), known)
 
 
-def _system(name: str, clock: Clock, runner: Machine, work: str, stopping: Callable[[], bool], rules: Rules, back: str) -> Provider:
+def _system(
+    name: str, clock: Clock, runner: Machine, work: str, stopping: Callable[[], bool], rules: Rules, back: str
+) -> Provider:
     if name == "dnf":
         from brakeline.agent.providers.dnf import DnfProvider
 
