@@ -19,11 +19,16 @@ BURST_LINES: Final = 1000.0
 KEPT_FOR_COMMANDS: Final = 128 * 1024  # bytes that output may not take: which commands ran is worth more
 ARGV_CHARS_MAX: Final = 8000  # of one command; 300 packages with their versions fit
 MASK: Final = "***"
-_WORDS = r"(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|auth)"
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.I)
-_NAMED = re.compile(rf"(?P<name>[\w.-]*{_WORDS}[\w.-]*[\"']?\s*[=:]\s*)(?P<quote>[\"']?)[^\s\"',;&]+", re.I)
-_BEARER = re.compile(r"(?P<how>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.I)
-_FLAG = re.compile(rf"--?[\w-]*{_WORDS}[\w-]*", re.I)
+FLAG_CHARS_MAX: Final = 80
+# Each begins with something that is rare and repeats nothing without a bound: a line of 1,000 characters that somebody
+# has made for it must not cost more than any other.
+_WORDS = r"(?:password|passwd|passphrase|secret|token|(?:api|access|private)[-_]?key|credential|authorization)"
+_URL = re.compile(r"(?P<scheme>://)[^/\s@]{1,200}@")
+_NAMED = re.compile(
+    rf"(?P<name>{_WORDS}[\w.-]{{0,30}}[\"']?\s{{0,4}}[=:]\s{{0,4}})(?P<quote>[\"']?)[^\s\"',;&]+", re.I
+)
+_BEARER = re.compile(r"(?P<how>\b(?:bearer|basic)\s{1,4})[A-Za-z0-9._~+/=-]{8,}", re.I)
+_FLAG = re.compile(rf"--?[\w-]{{0,30}}{_WORDS}[\w-]{{0,30}}", re.I)
 _KEY_BEGIN, _KEY_END = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"), re.compile(r"-----END [A-Z ]*PRIVATE KEY")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -52,7 +57,9 @@ def masked(line: str, inside_key: bool = False) -> tuple[str, bool]:
         return MASK, not _KEY_END.search(line)
     line = _URL.sub(rf"\g<scheme>{MASK}@", line)
     line = _BEARER.sub(rf"\g<how>{MASK}", line)
-    return _NAMED.sub(rf"\g<name>\g<quote>{MASK}", line), False
+    if "=" in line or ":" in line:
+        line = _NAMED.sub(rf"\g<name>\g<quote>{MASK}", line)
+    return line, False
 
 
 def masked_words(argv: Sequence[str]) -> tuple[str, ...]:
@@ -60,7 +67,7 @@ def masked_words(argv: Sequence[str]) -> tuple[str, ...]:
     found, chars, after_flag = list[str](), 0, False
     for i, word in enumerate(argv):
         shown = MASK if after_flag else masked(plain(word))[0]
-        after_flag = _FLAG.fullmatch(word) is not None
+        after_flag = len(word) < FLAG_CHARS_MAX and _FLAG.fullmatch(word) is not None
         chars += len(shown) + 1
         if chars > ARGV_CHARS_MAX:
             return (*found, f"… and {len(argv) - i} more words")

@@ -23,7 +23,10 @@ from brakeline.protocol.messages import RunEntry, RunKind
 
 RUN = "run"  # the file in a transaction's directory
 LOOK_S = 0.25  # how late a line may be in the log
-READ_BYTES_MAX = 256 * 1024  # of output in one look; whoever prints faster loses the middle, and it is said
+READ_BYTES_MAX = 64 * 1024  # of output in one look; whoever prints faster loses the middle, and it is said
+FRAME_BYTES = 120  # of an entry beside its text, about
+KEY_WORDS = "PRIVATE KEY"
+DROPPED = "too much or too fast to be kept; the package manager's own log on the endpoint has it"
 JOIN_S_MAX = 5.0  # a file system that hangs must not keep the transaction
 
 
@@ -69,6 +72,9 @@ class RunRecord:
     def printed(self, command: int, lines: Sequence[str]) -> None:
         with self._lock:
             for line in lines:
+                if not self._has_room(len(line)) and not self._inside_key and KEY_WORDS not in line:
+                    self._dropped += 1  # by far the most of a flood: nothing is done about it but counting
+                    continue
                 text, self._inside_key = masked(line, self._inside_key)
                 self._put(RunEntry(0, 0, RunKind.OUTPUT, command, text))
 
@@ -91,24 +97,27 @@ class RunRecord:
 
     # --- on disk ---------------------------------------------------------------------------------------------------
 
+    def _has_room(self, size: int, *, sure: bool = False) -> bool:
+        return self._meter.spend(size + FRAME_BYTES, self._clock.monotonic_s(), command=sure) is not None
+
     def _put(self, entry: RunEntry, *, sure: bool = False) -> None:
-        if self._dropped and entry.kind != RunKind.DROPPED:
+        """What was left out before it is said first, and only when something can be said again."""
+        if self._dropped and self._has_room(len(entry.text) + sum(map(len, entry.argv)), sure=sure):
             self._say_dropped()
+        if not self._append(entry, sure=sure):
+            self._dropped += 1
+
+    def _append(self, entry: RunEntry, *, sure: bool) -> bool:
         data = codec.encode_sparse(replace(entry, n=self._n + 1, at_ms=self._clock.now_ms())) + b"\n"
         meter = self._meter.spend(len(data), self._clock.monotonic_s(), command=sure)
         if meter is None or not self._write(data):
-            self._dropped += 1
-            return
+            return False
         self._meter, self._n = meter, self._n + 1
+        return True
 
     def _say_dropped(self) -> None:
-        count, self._dropped = self._dropped, 0
-        if not count:
-            return
-        text = "too much or too fast to be kept; the package manager's own log on the endpoint has it"
-        before = self._n
-        self._put(RunEntry(0, 0, RunKind.DROPPED, 0, text, lines=count), sure=True)
-        self._dropped = 0 if self._n > before else count
+        if self._dropped and self._append(RunEntry(0, 0, RunKind.DROPPED, 0, DROPPED, lines=self._dropped), sure=True):
+            self._dropped = 0
 
     def _write(self, data: bytes) -> bool:
         try:

@@ -3,8 +3,9 @@
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRestart` (due restarts), `DeskRollback` (ways back), `DeskRelease`
 (releases, their keys), `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells,
-leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of materials),
-`DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and `DeskProof` (audit log, settings).
+leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of materials), `DeskRuns`
+(runs and changes of an endpoint), `DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and
+`DeskProof` (audit log, settings).
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from brakeline.agent import run_lines
@@ -17,6 +19,7 @@ from brakeline.core.limits import RUN_BYTES_MAX, RUN_LINE_CHARS_MAX
         ("db_password=hunter2 host=db", "db_password=*** host=db"),
         ('{"api_key": "abcdef", "port": 1}', '{"api_key": "***", "port": 1}'),
         ("Authorization: Bearer abcdef0123456789", "Authorization: *** ***"),
+        ("Author: Jane Doe, maintainer of passwords-are-fun", "Author: Jane Doe, maintainer of passwords-are-fun"),
         ("using bearer abcdef0123456789 now", "using bearer *** now"),
         ("PASSWORD: hunter2", "PASSWORD: ***"),
         ("Setting up openssl (3.0.17-1~deb12u2) ...", "Setting up openssl (3.0.17-1~deb12u2) ..."),
@@ -27,6 +30,16 @@ from brakeline.core.limits import RUN_BYTES_MAX, RUN_LINE_CHARS_MAX
 def test_secrets_are_masked_and_nothing_else(line: str, shown: str) -> None:
     assert masked(line)[0] == shown
     assert "hunter2" not in masked(line)[0]
+
+
+@pytest.mark.parametrize("piece", ["y", "token", "a:", "://x", "basic ", "pass", "secret=", "--token", '"', "-"])
+def test_a_line_that_is_made_to_be_slow_is_not(piece: str) -> None:
+    """In processor time, with room for any machine: what goes back and forth in a line takes half a second each."""
+    line, began_s = (piece * 1000)[:RUN_LINE_CHARS_MAX], time.process_time()
+    for _ in range(60):
+        masked(line)
+    masked_words((line,) * 8)
+    assert time.process_time() - began_s < 10
 
 
 def test_a_private_key_is_masked_to_its_end() -> None:
