@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.core.limits import RUN_BYTES_MAX
+from brakeline.core.limits import RUN_BYTES_MAX, RUN_LINE_CHARS_MAX
 from brakeline.fleet.history import Changed, Step
 from brakeline.protocol.messages import RunEntry, RunKind, RunPart
 from brakeline.runlog.model import OUTSIDE, Author, ChangedBy, Command, Done, Run
@@ -78,6 +78,16 @@ def commands(entries: Iterable[RunEntry]) -> tuple[Command, ...]:
         elif known is not None and e.kind == RunKind.OUTPUT:
             found[e.command] = replace(known, lines=known.lines + 1)
     return tuple(found.values())
+
+
+def last_line(entries: Sequence[RunEntry]) -> str:
+    """The newest line that was printed, or the command that prints none yet."""
+    for e in reversed(entries):
+        if e.kind in (RunKind.OUTPUT, RunKind.SAID):
+            return e.text
+        if e.kind == RunKind.COMMAND:
+            return f"$ {' '.join(e.argv)}"[:RUN_LINE_CHARS_MAX]
+    return ""
 
 
 def dropped(entries: Iterable[RunEntry]) -> int:

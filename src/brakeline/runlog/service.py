@@ -7,7 +7,7 @@ what a deployment did.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -116,6 +116,17 @@ class RunLog:
                 endpoint=endpoint_id[:40], run=transaction_id[:40],
             )  # fmt: skip
         return run
+
+    async def last_lines(
+        self, principal: Principal, rollout_id: str, endpoint_ids: Sequence[str]
+    ) -> dict[str, str]:
+        """Endpoint -> what its run in this rollout printed last."""
+        principal.require("rollout.read")
+        if not endpoint_ids:
+            return {}
+        async with self._db.tenant(principal.tenant_id) as conn:
+            found = await store.newest_parts(conn, rollout_id, endpoint_ids)
+        return {endpoint_id: decide.last_line(entries) for endpoint_id, entries in found.items()}
 
     async def story(
         self, principal: Principal, endpoint_id: str, since_ms: int = 0, until_ms: int = 0, *, net: bool = False

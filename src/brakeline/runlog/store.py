@@ -81,11 +81,20 @@ async def entries(conn: Connection, one: Run, begin: int) -> tuple[RunEntry, ...
     return tuple(e for r in rows for e in _entries.decode(r["body"]) if e.n >= begin)
 
 
-async def size(conn: Connection) -> tuple[int, int]:
-    """Runs and bytes of this organisation."""
-    row = await conn.fetchrow("SELECT count(*) AS n, coalesce(sum(bytes), 0)::bigint AS size FROM brakeline.run")
-    assert row is not None, "an aggregate has a row"
-    return row["n"], row["size"]
+async def newest_parts(
+    conn: Connection, rollout_id: str, endpoint_ids: Sequence[str]
+) -> dict[str, tuple[RunEntry, ...]]:
+    """Of these endpoints, what was told last of their runs in a rollout."""
+    rows = await conn.fetch(
+        """SELECT e.endpoint_id, p.body FROM unnest($2::text[]) e(endpoint_id) CROSS JOIN LATERAL (
+             SELECT transaction_id FROM brakeline.run r WHERE r.endpoint_id = e.endpoint_id AND r.rollout_id = $1
+             ORDER BY began_at DESC LIMIT 1) r CROSS JOIN LATERAL (
+             SELECT body FROM brakeline.run_part p
+             WHERE p.endpoint_id = e.endpoint_id AND p.transaction_id = r.transaction_id
+             ORDER BY first DESC LIMIT 1) p""",
+        rollout_id, list(endpoint_ids),
+    )  # fmt: skip
+    return {r["endpoint_id"]: _entries.decode(r["body"]) for r in rows}
 
 
 async def prune(conn: Connection, before_ms: int, bytes_max: int) -> int:

@@ -64,6 +64,10 @@ async def test_a_run_is_shown_while_it_goes_on_and_each_entry_is_kept_once(world
     assert (seen.commands[0].argv, seen.commands[0].lines) == (("apt-get", "install", "x"), 3)
     assert [e.n for e in (await world.log.run(OWNER, endpoint, world.transaction_id, 4)).entries] == [4]
 
+    idle = next(t.identity.endpoint_id for t in world.fleet.twins if t is not world.twin)
+    assert await world.log.last_lines(OWNER, world.rollout, [endpoint, idle]) == {endpoint: "line 4"}
+    assert await world.log.last_lines(OWNER, "ro_other", [endpoint]) == {}
+
     world.fleet.clock.advance(decide.SILENT_MS / 1000 + 1)
     assert (await world.log.run(OWNER, endpoint)).state == "silent"
     await world.log.take(who, world.part(5, ended=True))
