@@ -62,6 +62,15 @@ def masked(line: str, inside_key: bool = False) -> tuple[str, bool]:
     return line, False
 
 
+def masked_text(text: str) -> str:
+    """The same of several lines; their ends stay."""
+    found, inside = [], False
+    for line in text.splitlines(keepends=True):
+        shown, inside = masked(line, inside)
+        found.append(shown if shown.endswith("\n") or not line.endswith("\n") else f"{shown}\n")
+    return "".join(found)
+
+
 def masked_words(argv: Sequence[str]) -> tuple[str, ...]:
     """The words of a command as they were, without secrets; beyond ARGV_CHARS_MAX it is said how many are missing."""
     found, chars, after_flag = list[str](), 0, False

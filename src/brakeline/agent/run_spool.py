@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from brakeline.agent.run_record import entry_of
+from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
 from brakeline.core.limits import RUN_PART_BYTES_MAX
 from brakeline.protocol import codec
@@ -40,8 +41,8 @@ class RunSpool:
         """Transaction and offer ids of what lies here, oldest first."""
         found = []
         for path in sorted(self._directory.glob(f"tx_*{OFFER}")):
-            with suppress(OSError):
-                name = path.name.removesuffix(OFFER)
+            with suppress(OSError, ValueError, Fault):  # what is no name or no text is not ours
+                name = parse_id(path.name.removesuffix(OFFER), "tx")
                 found.append((name, path.read_text(encoding="ascii")))
         return tuple(found)
 

@@ -26,6 +26,7 @@ AGAIN_S_FIRST: Final = 15.0
 AGAIN_S_MAX: Final = 3600.0
 BEFORE_CHECK_IN_S: Final = 4.0  # an upload is given up after 3 s: none begins so shortly before a check-in is due …
 BEFORE_SHARE: Final = 0.25  # … or in the last quarter of a shorter interval
+STARVED_S: Final = 15.0  # where check-ins follow each other at once, one goes between two of them this seldom
 Step = tuple[State, tuple[Command, ...]]
 
 
@@ -46,17 +47,18 @@ def wake_s(state: State, at: Instant) -> float:
     if not state.runs or not state.link.ever or state.link.failures:
         return 1e18
     due = max(due_s(state), state.link.not_before_s)
-    return 1e18 if _gives_way(state, max(due, at.monotonic_s)) else due
+    return due + STARVED_S if _gives_way(state, due, max(due, at.monotonic_s)) else due
 
 
-def _gives_way(state: State, at_s: float) -> bool:
+def _gives_way(state: State, since_s: float, at_s: float) -> bool:
+    """Whether an upload that has been due since then is not begun at this moment, because a check-in is near."""
     before_s = min(BEFORE_CHECK_IN_S, BEFORE_SHARE * state.durable.settings.check_in_interval_s)
-    return state.link.next_check_in_s - at_s < before_s
+    return state.link.next_check_in_s - at_s < before_s and at_s < since_s + STARVED_S
 
 
 def send(state: State, at: Instant) -> Step:
     """The upload that is due, if nothing else is. The newest first: somebody may be looking at it."""
-    if not state.link.ever or state.link.failures or _gives_way(state, at.monotonic_s):
+    if not state.link.ever or state.link.failures or _gives_way(state, due_s(state), at.monotonic_s):
         return state, ()
     run = next((r for r in reversed(state.runs) if r.not_before_s <= at.monotonic_s), None)
     if run is None:

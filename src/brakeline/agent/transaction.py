@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brakeline.agent import limits
@@ -23,6 +23,7 @@ from brakeline.agent.clock import SystemClock
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.detect import managers
 from brakeline.agent.providers.model import Order, Provider
+from brakeline.agent.run_lines import masked_text
 from brakeline.agent.run_record import RUN, RunRecord
 from brakeline.core.clock import Clock
 from brakeline.protocol.codec import Malformed, decode, encode
@@ -108,6 +109,7 @@ def execute(place: Files, provider: Provider, clock: Clock, record: RunRecord | 
         log(f"{result.outcome.value} ({result.code}): {result.detail}")
         if record is not None:
             record.settle()
+        result = replace(result, log_tail=masked_text(result.log_tail))
         write_durably(place.result, encode(result))
         return DONE
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.model import Order
+from brakeline.agent.run_lines import masked_text
 from brakeline.agent.run_record import RUN
 from brakeline.protocol import codec
 from brakeline.protocol.messages import Outcome, TransactionResult
@@ -147,7 +148,7 @@ class Transactions:
         detail = f"the transaction's process ended {STARTS_MAX} times without a result; look at the package manager"
         result = TransactionResult(
             transaction_id, order.offer_id, order.rollout_id, order.generation, Outcome.INTERRUPTED, "runner_died",
-            detail, log_tail=self.log(transaction_id),
+            detail, log_tail=masked_text(self.log(transaction_id)),
         )  # fmt: skip
         write_durably(self._tx / transaction_id / "result.json", codec.encode(result))
 

@@ -32,6 +32,11 @@ def test_secrets_are_masked_and_nothing_else(line: str, shown: str) -> None:
     assert "hunter2" not in masked(line)[0]
 
 
+def test_the_end_of_a_log_that_goes_with_a_result_is_masked_too() -> None:
+    text = "a\npassword=hunter2\n-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nlast"
+    assert run_lines.masked_text(text) == "a\npassword=***\n***\n***\n***\nlast"
+
+
 @pytest.mark.parametrize("piece", ["y", "token", "a:", "://x", "basic ", "pass", "secret=", "--token", '"', "-"])
 def test_a_line_that_is_made_to_be_slow_is_not(piece: str) -> None:
     """In processor time, with room for any machine: what goes back and forth in a line takes half a second each."""

@@ -54,9 +54,16 @@ def test_the_newest_transaction_goes_first() -> None:
     ],
 )
 def test_a_check_in_goes_before(link: Link) -> None:
-    waiting = state("tx_a", link=link)
+    made = state("tx_a", link=link)
+    waiting = replace(made, runs=(replace(made.runs[0], not_before_s=NOW.monotonic_s),))
     assert runs.send(waiting, NOW)[1] == ()
-    assert runs.wake_s(waiting, NOW) == 1e18, "it does not spin until the check-in is due"
+    assert runs.wake_s(waiting, NOW) >= NOW.monotonic_s + runs.STARVED_S, "it does not spin until the check-in is due"
+
+
+def test_where_check_ins_never_rest_a_log_goes_between_two_of_them() -> None:
+    made = state("tx_a", link=replace(LINK, next_check_in_s=1000.5))
+    starved = replace(made, runs=(replace(made.runs[0], not_before_s=NOW.monotonic_s - runs.STARVED_S),))
+    assert runs.send(starved, NOW)[1] != ()
 
 
 def test_with_a_short_interval_there_is_still_room() -> None:
