@@ -14,7 +14,7 @@ from typing import Final
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.platform.database import Connection
 from brakeline.rollout import one
-from brakeline.rollout.model import Arm, Change
+from brakeline.rollout.model import Arm, Change, Progress
 from brakeline.rollout.one import Answer, Standing
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import arms, rollouts, single
@@ -91,6 +91,6 @@ class Single:
         await audit.append(conn, self._s.clock, principal, f"rollout.{verb}_endpoint", rollout_id, before, after)
 
 
-async def _treated(conn: Connection, rollout_id: str, endpoint_id: str) -> one.Progress | None:
+async def _treated(conn: Connection, rollout_id: str, endpoint_id: str) -> Progress | None:
     found = await arms.subjects(conn, rollout_id, endpoint_id)
     return next((s.subject.progress for s in found if s.subject.arm is Arm.TREATED), None)
