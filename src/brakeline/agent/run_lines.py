@@ -24,9 +24,7 @@ FLAG_CHARS_MAX: Final = 80
 # has made for it must not cost more than any other.
 _WORDS = r"(?:password|passwd|passphrase|secret|token|(?:api|access|private)[-_]?key|credential|authorization)"
 _URL = re.compile(r"(?P<scheme>://)[^/\s@]{1,200}@")
-_NAMED = re.compile(
-    rf"(?P<name>{_WORDS}[\w.-]{{0,30}}[\"']?\s{{0,4}}[=:]\s{{0,4}})(?P<quote>[\"']?)[^\s\"',;&]+", re.I
-)
+_NAMED = re.compile(rf"(?P<name>{_WORDS}[\w.-]{{0,30}}[\"']?\s{{0,4}}[=:]\s{{0,4}})(?P<quote>[\"']?)[^\s\"',;&]+", re.I)
 _BEARER = re.compile(r"(?P<how>\b(?:bearer|basic)\s{1,4})[A-Za-z0-9._~+/=-]{8,}", re.I)
 _FLAG = re.compile(rf"--?[\w-]{{0,30}}{_WORDS}[\w-]{{0,30}}", re.I)
 _KEY_BEGIN, _KEY_END = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"), re.compile(r"-----END [A-Z ]*PRIVATE KEY")

@@ -137,9 +137,7 @@ def runs(endpoint_id: Id, as_json: Json = False) -> None:
 
 def history(
     endpoint_id: Id,
-    since: Annotated[
-        str, typer.Option(help="2026-11-01 or 2026-11-01T08:00, UTC; else from the beginning.")
-    ] = "",
+    since: Annotated[str, typer.Option(help="2026-11-01 or 2026-11-01T08:00, UTC; else from the beginning.")] = "",
     until: Annotated[str, typer.Option(help="The same; a day counts to its end. Without it until now.")] = "",
     diff: Annotated[bool, typer.Option("--diff", help="Only how these two moments differ.")] = False,
     form: Annotated[str, typer.Option("--format", help="csv or ndjson, to stdout.")] = "",

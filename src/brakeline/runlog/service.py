@@ -117,9 +117,7 @@ class RunLog:
             )  # fmt: skip
         return run
 
-    async def last_lines(
-        self, principal: Principal, rollout_id: str, endpoint_ids: Sequence[str]
-    ) -> dict[str, str]:
+    async def last_lines(self, principal: Principal, rollout_id: str, endpoint_ids: Sequence[str]) -> dict[str, str]:
         """Endpoint -> what its run in this rollout printed last."""
         principal.require("rollout.read")
         if not endpoint_ids:
