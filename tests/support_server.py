@@ -25,6 +25,8 @@ from brakeline.protocol.messages import (
     Candidate,
     CheckIn,
     ResultsAck,
+    RunAck,
+    RunPart,
     Settings,
     SignedOrder,
     TransactionResult,
@@ -47,6 +49,8 @@ class ScriptedOrders:
     halted: tuple[str, ...] = ()
     check_ins: list[CheckIn] = field(default_factory=list)
     results: list[TransactionResult] = field(default_factory=list)
+    parts: list[RunPart] = field(default_factory=list)
+    hold: asyncio.Event | None = None  # run logs wait for it
 
     async def candidates_for(
         self, identity: EndpointIdentity, *, launched: bool, settled: bool, bounded: bool, drills: bool
@@ -62,6 +66,12 @@ class ScriptedOrders:
     async def record_results(self, identity: EndpointIdentity, results: tuple[TransactionResult, ...]) -> ResultsAck:
         self.results += results
         return ResultsAck(tuple(r.transaction_id for r in results))
+
+    async def take(self, identity: EndpointIdentity, part: RunPart) -> RunAck:
+        self.parts.append(part)
+        if self.hold is not None:
+            await self.hold.wait()
+        return RunAck(len(part.entries) + 1)
 
 
 @dataclass
@@ -108,7 +118,7 @@ async def running_plane(
     exchange = Exchange(clock, settings, orders)
     sock = listen("127.0.0.1", 0)
     plane = Plane(db, bus, fleet, orders, exchange, sock.getsockname()[1], tls)
-    app = AgentPlane(fleet, exchange, orders, clock, limits)
+    app = AgentPlane(fleet, exchange, orders, clock, limits, runs=orders)
     server = make_server(app, tls.certificate_file, tls.key_file, exchange.end_all)
     serving = asyncio.create_task(server.serve([sock]))
     waking = asyncio.create_task(listen_for_wakes(bus, exchange))

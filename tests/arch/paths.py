@@ -24,7 +24,7 @@ from brakeline.trust import statements
 SRC = Path(__file__).resolve().parents[2] / "src" / "brakeline"
 FROM_THE_CELL = (
     messages.EnrolReply, messages.Secret, messages.CheckInReply, messages.InventoryAck, messages.ResultsAck,
-    messages.Problem,
+    messages.RunAck, messages.Problem,
 )  # fmt: skip
 SIGNED_ONLINE = (statements.Recall, statements.Lease, trust_model.Follow, trust_model.Documents)
 # What makes or carries out a change, and the only modules that may call it. (file below src/brakeline, suffix allowed)

@@ -40,6 +40,7 @@ PLANTED = {
     "releases' store is private": ("rollout/service.py", "import brakeline.releases.store"),
     "exposure's store is private": ("remediation/service.py", "import brakeline.exposure.store"),
     "sbom's store is private": ("console/desk_sbom.py", "import brakeline.sbom.store"),
+    "runlog's store is private": ("console/desk_runs.py", "import brakeline.runlog.store"),
     "rollout's store is private": ("remediation/service.py", "import brakeline.rollout.store"),
     "remediation's store is private": ("server/wiring.py", "import brakeline.remediation.store"),
     "drills' store is private": ("server/wiring.py", "import brakeline.drills.store"),

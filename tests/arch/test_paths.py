@@ -74,8 +74,8 @@ def test_a_planted_field_verb_command_and_route_are_seen() -> None:
     assert paths.verbs_of(source) - paths.everything() == {"helper shell"}
     assert paths.commands_of(model.Command | int, "agent") - paths.everything() == {"agent int"}
     planted = types.ModuleType("routes")
-    vars(planted).update(vars(routes), RUN="/agent/v1/run")
-    assert paths.routes_of(planted) - paths.everything() == {"/agent/v1/run"}
+    vars(planted).update(vars(routes), PUSH="/agent/v1/push")
+    assert paths.routes_of(planted) - paths.everything() == {"/agent/v1/push"}
     assert paths.children_of("def shell(options): ...") - paths.everything() == {"brakeline-agent shell"}
 
 
@@ -177,6 +177,9 @@ class _Ledger:
 
     def log(self, _: str) -> str:
         return ""
+
+    def run(self, _: str, begin: int) -> tuple[str, int]:
+        return "", begin
 
     def time_floor(self, ms: int) -> int:
         return ms

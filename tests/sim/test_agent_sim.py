@@ -2,7 +2,8 @@
 
 The real `decide` runs in a shell of ten lines that keeps the order of `agent.loop` (spool, durable state, commands)
 and may die between any two steps. The helper here has *no* memory of spent offers on purpose, so the agent alone
-must not begin an offer twice. Each seed is one history; a failing seed prints its story.
+must not begin an offer twice. Each seed is one history; a failing seed prints its story. Logs of runs lie beside it:
+the cell gets each to its end, from where it says that it is, and no check-in, result or inventory waits for one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cache
 
 import pytest
 
-from brakeline.agent import agenda, model, orders
+from brakeline.agent import agenda, model, orders, results, sessions
 from brakeline.agent.decide import decide
 from brakeline.agent.model import Durable, Errand, Exchange, Failure, FailureKind, Instant, Self, State
 from brakeline.agent.providers.model import Planned, Refused
@@ -48,6 +49,7 @@ ENDPOINT = "ep_01JD0000000000000000000001"
 SETTINGS = Settings(Mode.PATCH, 60, 300)
 SERVER_ERA_MS = 1_800_000_000_000
 LOCAL_ERA_MS = 200_000_000_000  # the endpoint believes it is 1976
+LOG_ENDS = 5  # the entry after the last one of each log
 CALM_S = 900.0  # time without faults at the end of a history, at most
 SETTLED_S = 120.0  # at least: twice the check-in interval, so whoever would begin something again has had the occasion
 
@@ -99,6 +101,9 @@ class World:
     last_exchange_failed: bool = True
     story: list[str] = field(default_factory=list)
     number: int = 0
+    logs: dict[str, str] = field(default_factory=dict)  # transaction -> offer: logs on the agent's disk
+    held: dict[str, int] = field(default_factory=dict)  # transaction -> number of the entry that the cell wants next
+    luck: random.Random = field(default_factory=lambda: random.Random(1))  # of logs: they move nothing else
 
     def instant(self) -> Instant:
         return Instant(self.now_s, LOCAL_ERA_MS + round(self.now_s * 1000))
@@ -175,7 +180,8 @@ class Process:
         self.world = world
         me = Self(ENDPOINT, cell_key(), "1", f"boot-{world.rng.random()}", can_patch=True)
         self.state = State(me, world.durable)
-        self.events: list[model.Event] = [model.Started(world.instant(), tuple(sorted(world.spool)))]
+        found = tuple(sorted(world.logs.items()))
+        self.events: list[model.Event] = [model.Started(world.instant(), tuple(sorted(world.spool)), runs=found)]
         self.errand_ends: tuple[float, Callable[[], model.Event]] | None = None
 
     def step(self) -> None:
@@ -217,7 +223,7 @@ class Process:
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    def do(self, command: model.Command) -> None:
+    def do(self, command: model.Command) -> None:  # noqa: C901 - a table: a line or two a command
         world, now = self.world, self.world.instant
         match command:
             case model.RenewSecret():
@@ -245,8 +251,35 @@ class Process:
                     assert tx in world.recorded or world.mutant, f"{tx} forgotten before it was recorded"
                     world.spool.pop(tx, None)
                     world.helper.pop(tx, None)
+            case model.SendRun(transaction_id=tx, next=following):
+                self.send_run(tx, following)
+            case model.ForgetRun(transaction_id=tx):
+                assert world.held.get(tx) == LOG_ENDS, f"the log of {tx} was forgotten before the cell had it"
+                world.logs.pop(tx, None)
             case _:
                 pass
+
+    def send_run(self, tx: str, following: int) -> None:
+        """The request or the answer may get lost, and the cell may be too busy for logs alone."""
+        world, state = self.world, self.state
+        assert not (state.unsent and results.batch(state, world.instant())), "a log went before a result"
+        assert state.to_send is None, "a log went before an inventory"
+        assert state.link.next_check_in_s > world.now_s, "a log went before a check-in"
+        world.now_s += 0.02
+        held = world.held.setdefault(tx, 1)
+        lost = world.faults and world.luck.random() < 0.2
+        if following and (not lost or world.luck.random() < 0.5):
+            assert following <= held, "a gap"
+            world.held[tx] = max(held, min(LOG_ENDS, following + 4))
+        running = any(s.transaction_id == tx for s in sessions.running(state))
+        all_of_it = bool(following) and world.held[tx] == LOG_ENDS
+        if lost:
+            busy = Failure(FailureKind.BUSY, "too-busy", "busy", 7.0)
+            self.events.insert(0, model.RunRefused(world.instant(), tx, busy))
+        else:
+            whole = all_of_it and not running
+            taken = model.RunTaken(world.instant(), tx, world.held[tx], False, not all_of_it, whole)
+            self.events.insert(0, taken)
 
     def exchange(self, kind: Exchange, effect: Callable[[], model.Event], wait_s: float = 0.0) -> None:
         """The request or the answer may get lost."""
@@ -315,7 +348,10 @@ class Process:
         world, at = self.world, self.world.instant()
         if world.wrong():
             self.events.append(model.HelperSilent(at, offer_id))
-        elif tx not in world.helper:
+            return
+        if tx in world.helper:
+            world.logs.setdefault(tx, offer_id)  # as `agent.loop` copies it before it says what the helper answered
+        if tx not in world.helper:
             self.events.append(model.HelperKnowsNothing(at, offer_id))
         elif (result := world.result(tx)) is not None:
             self.events.append(model.TransactionEnded(at, result))
@@ -353,6 +389,8 @@ def broken_promises(world: World) -> list[str]:
     for offer in world.offers.values():
         if orders.transaction_id(offer.offer_id) not in world.recorded:
             broken.append(f"{offer.offer_id} was offered and never answered")
+    if world.logs:
+        broken.append(f"{len(world.logs)} logs still wait although the cell is there")
     if world.spool:
         broken.append(f"{len(world.spool)} results still wait although the cell is there")
     return broken

@@ -2,7 +2,7 @@
 
 The transaction runs in a unit of its own. Its maintainer script waits until the test lets it go on; until then each
 disturbance must leave that very unit and that very process alone, and the agent that comes after must bring the
-offer to its end.
+offer to its end. What the script prints is at the cell before that, and nothing that was there is lost by a kill.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from tools.fleetbox.repository import Built, Repository
 
 AGENT_KILLED, LAUNCHER_KILLED, UPDATED = NAMES = ("eu1", "eu2", "eu3")
 SLOW = "slow-to-configure"
-WAITS = "echo $$ >> /root/runs-of-2.0; while ! test -e /root/go-on; do sleep 0.2; done"
+WAITS = """echo $$ >> /root/runs-of-2.0; echo slowly: begun, with password=hunter2
+n=0; while ! test -e /root/go-on; do sleep 0.2; n=$((n+1)); test $((n % 10)) -ne 0 || echo slowly: $n; done
+echo slowly: over"""
 HASTE = {"check_every_s": 3, "probation_s": 3, "ready_s": 30, "healthy_s": 600, "restart_s": [0.5]}
 AGENT, LAUNCHER = "agent.pyz run", "launcher.pyz run"
 STEP_S, ROLL_S = 90.0, 180.0
@@ -108,10 +110,34 @@ def heard_again(world: World, name: str) -> None:
     wait_for(f"{name} to be heard", lambda: world.product.endpoints()[name]["last_seen_ms"] > last, STEP_S)
 
 
+def log_of(world: World, name: str) -> dict[str, Any]:
+    """The newest run of an endpoint as the command line gives it; {} = none is known yet."""
+    done = world.product.server.cli_raw("deployment", "log", world.ids[name], "--json")
+    return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+
+def printed(log: dict[str, Any]) -> list[str]:
+    return [e["text"] for e in log.get("entries", ()) if e["text"].startswith("slowly:")]
+
+
+def test_lines_are_at_the_cell_before_the_transaction_ends(world: World) -> None:
+    """Out of the database, through the API, while dpkg waits for the script."""
+    for name in NAMES:
+        wait_for(f"lines of {name}", lambda n=name: len(printed(log_of(world, n))) >= 2, STEP_S)  # type: ignore[misc]
+        seen = log_of(world, name)
+        assert (seen["state"], seen["outcome"]["outcome"]) == ("running", "")
+        assert printed(seen)[0] == "slowly: begun, with password=***", "secrets are masked on the endpoint"
+        ran = [c for c in seen["commands"] if c["argv"][0] == "apt-get" and f"{SLOW}=2.0" in c["argv"]]
+        assert ran, [c["argv"] for c in seen["commands"]]
+        assert ran[-1]["rc"] is None, "it runs"
+        assert all(c["rc"] == 0 for c in seen["commands"] if c["argv"][0] == "dpkg-query")
+        assert middle(world.box, name) == world.middle[name]
+
+
 @pytest.mark.parametrize(("name", "victim"), [(AGENT_KILLED, AGENT), (LAUNCHER_KILLED, LAUNCHER)])
 def test_killed(world: World, name: str, victim: str) -> None:
     box = world.box
-    before = process(box, name, victim), process(box, name, AGENT)
+    before, told = (process(box, name, victim), process(box, name, AGENT)), log_of(world, name)["entries"]
     assert all(before)
     box.run(name, f"kill -9 {before[0]}")
     wait_for(
@@ -119,6 +145,9 @@ def test_killed(world: World, name: str, victim: str) -> None:
     )
     heard_again(world, name)
     assert middle(box, name) == world.middle[name]
+    wait_for("more lines", lambda: len(printed(log_of(world, name))) > len([e for e in told if "slowly" in e["text"]]),
+             STEP_S)  # fmt: skip
+    assert log_of(world, name)["entries"][: len(told)] == told, "nothing that was acknowledged is lost"
 
 
 def _others(victim: str, agent: str, before: tuple[str, str]) -> bool:
@@ -162,3 +191,31 @@ def test_every_transaction_ends_well(world: World) -> None:
         assert len(box.dpkg_log(name, SLOW, "2.0")) == 1
         assert box.run(name, "dpkg --audit") == ""
         wait_for("the cell to know", lambda n=name: world.product.packages(world.ids[n])[SLOW] == "2.0", STEP_S)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_whole_log_is_at_the_cell(world: World, name: str) -> None:
+    wait_for("its end", lambda: log_of(world, name)["run"]["ended_ms"] > 0, STEP_S)
+    seen = log_of(world, name)
+    assert [e["n"] for e in seen["entries"]] == list(range(1, len(seen["entries"]) + 1)), "without a gap"
+    assert (printed(seen)[0], printed(seen)[-1]) == ("slowly: begun, with password=***", "slowly: over")
+    assert (seen["state"], seen["outcome"]["outcome"], seen["note"]) == ("ended", "installed", "")
+    assert "hunter2" not in json.dumps(seen)
+    assert all(c["rc"] is not None and c["took_ms"] >= 0 for c in seen["commands"])
+    world.box.run(name, 'test -z "$(ls -A /var/lib/brakeline/runs)"')
+
+
+def test_who_changed_what(world: World) -> None:
+    name = AGENT_KILLED
+    world.box.run(name, f"dpkg --purge {SLOW}")
+    cli = world.product.server.cli
+
+    def changes() -> dict[str, Any]:
+        found = cli("endpoint", "history", world.ids[name])["changes"]
+        return {c["kind"]: c for c in found if c["name"] == SLOW}
+
+    wait_for("the removal to be seen", lambda: "removed" in changes(), STEP_S)
+    seen = changes()
+    assert (seen["changed"]["before"], seen["changed"]["after"]) == ("1.0", "2.0")
+    assert seen["changed"]["author"]["rollout_id"] == world.rollout
+    assert seen["removed"]["author"] == {"rollout_id": "", "title": "outside of Brakeline"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from brakeline.agent import ceiling, drilling, offers, releases, restart, results, sessions, taking
+from brakeline.agent import ceiling, drilling, offers, releases, restart, results, runs, sessions, taking
 from brakeline.agent.model import (
     Barred,
     CheckedIn,
@@ -67,6 +67,7 @@ def next_wake_s(state: State, at: Instant) -> float:
     times = [max(state.link.not_before_s, _exchange_due_s(state, at))]
     if releases.under_way(state):
         times.append(at.monotonic_s + RELEASE_LOOK_S)
+    times.append(runs.wake_s(state, at))
     if sessions.running(state):
         times.append(state.watch_due_s)
     elif state.errand is Errand.NONE and state.link.ever:
@@ -148,7 +149,7 @@ def _next_exchange(state: State, at: Instant) -> tuple[State, tuple[Command, ...
         return busy, (SendInventory(state.to_send, now_ms),)
     if at.monotonic_s >= link.next_check_in_s or (state.news and at.monotonic_s >= link.last_check_in_s + GAP_S_MIN):
         return replace(busy, news=False), (_check_in(state, at),)
-    return state, ()
+    return runs.send(state, at)
 
 
 def _check_in(state: State, at: Instant) -> DoCheckIn:
@@ -175,6 +176,7 @@ def _check_in(state: State, at: Instant) -> DoCheckIn:
     until_due_s = (
         min(state.scan_due_s, state.refresh_due_s if state.me.can_patch else state.scan_due_s) - at.monotonic_s
     )
+    until_due_s = min(until_due_s, runs.due_s(state) - at.monotonic_s)
     wait_s = min(LONG_POLL_S_MAX, state.durable.settings.check_in_interval_s, max(0, int(until_due_s)))
     return DoCheckIn(body, wait_s if quiet else 0, state.link.etag)
 

@@ -21,10 +21,12 @@ from brakeline.protocol.messages import (
     InventoryAck,
     Problem,
     ResultsAck,
+    RunAck,
     Secret,
 )
 
 T = TypeVar("T")
+RUN_S_MAX = 3.0
 GOODBYE_S_MAX = 3.0  # a machine that goes down has no time for us
 
 _KINDS = {
@@ -89,6 +91,20 @@ class Cell:
 
     def send_results(self, body: bytes, created_ms: int) -> ResultsAck | Failure:
         return self._signed(routes.RESULTS, body, created_ms, ResultsAck)
+
+    def send_run(self, body: bytes) -> RunAck | Failure:
+        """A part of a transaction's log. Authenticated like a check-in, and given up soon: nothing depends on it."""
+        request = self._request(routes.RUN, body)
+        headers = self._headers(request) | {auth.H_MAC: auth.mac(self._secret, request)}
+        patience_s = self._transport.answer_s_max
+        try:
+            self._transport.answer_s_max = RUN_S_MAX
+            answer = self._transport.post(routes.RUN, body, headers)
+        except (CellUnreachable, OSError) as e:
+            return _away(e)
+        finally:
+            self._transport.answer_s_max = patience_s
+        return _read(answer, RunAck)
 
     def goodbye(self, reason: str, created_ms: int, answer_s_max: float = GOODBYE_S_MAX) -> None:
         """Best effort and short: whoever waits for us to go has other things to do."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import agenda, ceiling, offers, releases, restart, results, sessions
+from brakeline.agent import agenda, ceiling, offers, releases, restart, results, runs, sessions
 from brakeline.agent.model import (
     Active,
     AdoptInventory,
@@ -41,6 +41,8 @@ from brakeline.agent.model import (
     Report,
     RestartAnswered,
     ResultsAcknowledged,
+    RunRefused,
+    RunTaken,
     SayGoodbye,
     Scanned,
     SecretGiven,
@@ -108,6 +110,10 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
         case ResultsAcknowledged():
             _expect(state.link.busy, event)
             return results.acknowledged(_answered(state, event.at, 0), event)
+        case RunTaken():
+            return runs.taken(state, event)
+        case RunRefused():
+            return runs.refused(state, event)
         case LauncherSaid():
             return releases.heard(state, event), ()
         case RestartAnswered():
@@ -121,6 +127,8 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
 def _started(state: State, event: Started) -> Step:
     """A result in the spool ends its session, even if the process died before it could write that down."""
     state = replace(state, unsent=event.spooled, set_aside=event.set_aside, began_s=event.at.monotonic_s)
+    for transaction_id, offer_id in event.runs:
+        state = runs.watched(state, transaction_id, offer_id)
     known = state.durable.time
     if known.boot_id == state.me.boot_id:  # whatever the wall clock says, the cell's time has gone on evenly
         state = replace(state, server_base_ms=known.base_ms)

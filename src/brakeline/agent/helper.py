@@ -111,6 +111,8 @@ class Helper:
                     return self.transactions.forget(_transaction_id(request))
                 case "harms":
                     return self._harms()
+                case "run":
+                    return self._run(request)
                 case "log":
                     return {"ok": True, "log": self.transactions.log(_transaction_id(request))}
                 case _:
@@ -238,6 +240,12 @@ class Helper:
         if self.reboots is not None:
             self.reboots.stand_down()
         return {"ok": True}
+
+    def _run(self, request: dict[str, Any]) -> Reply:
+        """What the transaction's process has written down of its run; secrets were masked when it did."""
+        begin = request.get("begin")
+        text, following = self.transactions.run(_transaction_id(request), begin if type(begin) is int else 0)
+        return {"ok": True, "text": text, "next": following}
 
     def _harms(self) -> Reply:
         """Counts of what the system refused and of its errors, and no record itself; changes nothing."""

@@ -19,6 +19,7 @@ from brakeline.protocol.messages import (
 )
 
 ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
+RUN_S_MAX = 2.0  # only a log
 HARMS_S_MAX = 3.0  # being heard matters more than what was refused
 LOOK_S_MAX = 60.0  # a simulation of apt, and the hashes of what is kept
 
@@ -102,6 +103,13 @@ class HelperClient:
                 return Unknown()
             case _:
                 return Going()
+
+    def run(self, transaction_id: str, begin: int) -> tuple[str, int] | None:
+        """Lines of its run log from this byte on, and where the next begin. None = no answer, or none is kept."""
+        reply = self._ask({"verb": "run", "transaction_id": transaction_id, "begin": begin}, RUN_S_MAX)
+        if reply is None or not reply.get("ok"):
+            return None
+        return str(reply.get("text")), int(reply.get("next", begin))
 
     def harms(self) -> dict[str, Any] | None:
         """What the system's security modules refused, by the helper's own count. None = no answer."""

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from brakeline.core.errors import Fault
 
-VERBS: Final = ("refresh", "apply", "inverse", "rollback", "restart", "stand_down", "status", "forget", "log", "harms")
+VERBS: Final = (
+    "refresh", "apply", "inverse", "rollback", "restart", "stand_down", "status", "forget", "log", "run", "harms",
+)  # fmt: skip
 MESSAGE_BYTES_MAX: Final = 1024 * 1024  # a transaction of 2,000 actions is about 0.3 MiB
 _LENGTH = struct.Struct(">I")
 

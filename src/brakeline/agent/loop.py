@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from brakeline.agent import agenda, ceiling, model, rescan
+from brakeline.agent import agenda, ceiling, model, rescan, sessions
 from brakeline.agent.cell import GOODBYE_S_MAX, Cell
 from brakeline.agent.decide import decide
 from brakeline.agent.errands import Ended, Errands
@@ -28,11 +28,12 @@ from brakeline.agent.limits import REFRESH_S_MAX, SCAN_RUN_S_MAX
 from brakeline.agent.memory import Memory
 from brakeline.agent.model import Command, Errand, Event, Exchange, Failure, Instant, State
 from brakeline.agent.providers.model import Planned, Refused
+from brakeline.agent.run_spool import RunSpool
 from brakeline.agent.spool import Spool
 from brakeline.agent.status import StatusFile
 from brakeline.core.errors import Fault
 from brakeline.protocol import codec
-from brakeline.protocol.messages import Candidate, Secret
+from brakeline.protocol.messages import Candidate, Secret, TransactionResult
 
 if sys.platform == "win32":
     from brakeline.agent.windows import sleep
@@ -60,6 +61,7 @@ class Collaborators:
     clock: InstantClock
     cell: Cell
     spool: Spool
+    runs: RunSpool
     memory: Memory
     errands: Errands
     helper: HelperClient
@@ -99,7 +101,8 @@ class Loop:
 
     def run(self) -> None:
         """Until `Exit` or `AskLauncher`; `exit_code` then says which."""
-        self._events.append(model.Started(self._now(), self._out.spool.pending(), self._out.spool.refused()))
+        spool, runs = self._out.spool, self._out.runs
+        self._events.append(model.Started(self._now(), spool.pending(), spool.refused(), runs.pending()))
         report = self._out.launcher.news()
         if report is not None:
             self._events.append(model.LauncherSaid(self._now(), report))
@@ -218,6 +221,10 @@ class Loop:
                 pass  # done in _secure
             case model.ForgetResults(transaction_ids=ids):
                 self._forget(ids)
+            case model.SendRun():
+                self._send_run(command)
+            case model.ForgetRun(transaction_id=transaction_id):
+                self._out.runs.forget(transaction_id)
             case model.SetAside(transaction_id=transaction_id):
                 self._set_aside(transaction_id)
             case model.SkipCounter():
@@ -360,6 +367,10 @@ class Loop:
         except Fault as e:
             self._out.log(f"{transaction_id}: {e}")
             answer = None
+        if isinstance(answer, Going | TransactionResult):
+            self._out.runs.take(
+                transaction_id, offer_id, self._out.helper.run, ended=isinstance(answer, TransactionResult)
+            )
         now = self._now()
         match answer:
             case None:
@@ -370,6 +381,18 @@ class Loop:
                 self._events.append(model.HelperKnowsNothing(now, offer_id))
             case result:
                 self._events.append(model.TransactionEnded(now, result))
+
+    def _send_run(self, command: model.SendRun) -> None:
+        transaction_id = command.transaction_id
+        running = any(s.transaction_id == transaction_id for s in sessions.running(self.state))
+        now_ms = self._now().wall_ms
+        body, whole = self._out.runs.part(transaction_id, command.offer_id, command.next, now_ms, running=running)
+        answer, now = self._out.cell.send_run(body), self._now()
+        if isinstance(answer, Failure):
+            self._heard(model.RunRefused(now, transaction_id, answer))
+        else:
+            taken = model.RunTaken(now, transaction_id, answer.next, answer.closed, not whole, whole and not running)
+            self._heard(taken)
 
     def _forget(self, ids: tuple[str, ...]) -> None:
         self._out.spool.forget(ids)

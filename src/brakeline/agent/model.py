@@ -191,6 +191,17 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """The log of one transaction on its way to the cell. `next` 0 = the cell has to say where it is."""
+
+    transaction_id: str
+    offer_id: str
+    next: int = 0
+    not_before_s: float = 0.0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """The connection to the cell, as decide sees it."""
 
@@ -222,6 +233,7 @@ class State:
     alone: bool = False  # results go one by one: a batch was rejected
     rejections: tuple[Rejection, ...] = ()
     set_aside: int = 0  # results that the cell will not take, kept in the spool
+    runs: tuple[Run, ...] = ()  # logs that the cell does not have to their end
     look: Look | None = None  # what this process's last scan has looked at
     to_send: ScanSummary | None = None
     resync: bool = False
@@ -287,6 +299,7 @@ class Started:
     at: Instant
     spooled: tuple[str, ...]
     set_aside: int = 0  # results on disk that the cell will not take
+    runs: tuple[tuple[str, str], ...] = ()  # transaction and offer ids of logs on disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +439,27 @@ class ResultsAcknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class RunTaken:
+    """The cell has a part of a log. `more`: another one lies here; `whole`: it has all, and the transaction ended."""
+
+    at: Instant
+    transaction_id: str
+    next: int
+    closed: bool = False
+    more: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunRefused:
+    """It has not."""
+
+    at: Instant
+    transaction_id: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class LauncherSaid:
     """The launcher's report has changed."""
 
@@ -442,7 +476,8 @@ class StopAsked:
 Event = (
     Started | Tick | SecretGiven | CheckedIn | ExchangeFailed | Scanned | Unchanged | NotAssessed | ErrandFailed
     | InventoryAcknowledged | PlanMade | RefreshEnded | HelperBegan | HelperDeclined | HelperSilent
-    | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | LauncherSaid | RestartAnswered | StopAsked
+    | HelperKnowsNothing | TransactionEnded | ResultsAcknowledged | RunTaken | RunRefused | LauncherSaid
+    | RestartAnswered | StopAsked
 )  # fmt: skip
 
 
@@ -526,6 +561,22 @@ class SpoolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SendRun:
+    """The next part of a transaction's log, from entry `next` on (0 = ask the cell where it is)."""
+
+    transaction_id: str
+    offer_id: str
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRun:
+    """The cell has this log, or will not have it."""
+
+    transaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetResults:
     """The cell has them: spool and helper may drop them."""
 
@@ -597,6 +648,6 @@ class Exit:
 
 Command = (
     RenewSecret | DoCheckIn | SendInventory | AdoptInventory | SendResults | StartScan | StartPlan | StartRefresh
-    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SetAside | SkipCounter | SayGoodbye | Report
-    | StoreFollow | TellLauncher | AskLauncher | AskRestart | StandDown | Exit
+    | AskHelper | WatchTransaction | SpoolResult | ForgetResults | SendRun | ForgetRun | SetAside | SkipCounter
+    | SayGoodbye | Report | StoreFollow | TellLauncher | AskLauncher | AskRestart | StandDown | Exit
 )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from brakeline.agent import ceiling, drilling, orders, releases, taking
+from brakeline.agent import ceiling, drilling, orders, releases, runs, taking
 from brakeline.agent.model import (
     AskHelper,
     Barred,
@@ -215,6 +215,7 @@ def take(state: State, event: HelperEvent) -> Step:
     match event:
         case HelperBegan():
             said = (Report(f"{session.transaction_id} began"),) if session.phase is SessionPhase.ASKED else ()
+            state = runs.watched(state, session.transaction_id, offer_id)
             return put(state, replace(session, phase=SessionPhase.RUNNING)), said
         case HelperDeclined(code=code, reason=reason):
             return _refuse(state, session, code, reason, event.at)
@@ -223,7 +224,7 @@ def take(state: State, event: HelperEvent) -> Step:
         case HelperKnowsNothing():
             return _never_began(state, session, event.at)
         case TransactionEnded(result=result):
-            return end_with(state, session, result)
+            return end_with(runs.watched(state, session.transaction_id, offer_id), session, result)
         case _:
             assert_never(event)
 

@@ -1,10 +1,10 @@
 """The program that executes one order, in a unit of its own: `transaction ID --helper-state DIR`.
 
 Directory DIR/tx/ID, owned by root: `order.json` (a `providers.model.Order`, written by the helper before this
-starts), `started` (from then on nothing is ever applied a second time), `log`, and at the end `result.json` (a
-`TransactionResult`), put there in one step. Whoever wants to know re-reads that directory. Started again after a
-power cut, it examines what is there instead of applying; started twice at once, the second ends at once. SIGTERM
-keeps it from starting dpkg, but never interrupts it.
+starts), `started` (from then on nothing is ever applied a second time), `log`, `run` (see `run_record`), and at the
+end `result.json` (a `TransactionResult`), put there in one step. Whoever wants to know re-reads that directory.
+Started again after a power cut, it examines what is there instead of applying; started twice at once, the second ends
+at once. SIGTERM keeps it from starting dpkg, but never interrupts it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brakeline.agent import limits
@@ -23,6 +23,8 @@ from brakeline.agent.clock import SystemClock
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.detect import managers
 from brakeline.agent.providers.model import Order, Provider
+from brakeline.agent.run_lines import masked_text
+from brakeline.agent.run_record import RUN, RunRecord
 from brakeline.core.clock import Clock
 from brakeline.protocol.codec import Malformed, decode, encode
 from brakeline.protocol.messages import Outcome, TransactionResult
@@ -53,6 +55,10 @@ class Files:
         return self.directory / "result.json"
 
     @property
+    def run(self) -> Path:
+        return self.directory / RUN
+
+    @property
     def lock(self) -> Path:
         return self.directory / "lock"
 
@@ -78,8 +84,8 @@ def read_result(state_dir: Path, transaction_id: str) -> TransactionResult | Non
         return None
 
 
-def execute(place: Files, provider: Provider, clock: Clock) -> int:
-    """Apply the order once, or find out what became of it; the exit code of the program."""
+def execute(place: Files, provider: Provider, clock: Clock, record: RunRecord | None = None) -> int:
+    """Apply the order once, or find out what became of it; the exit code of the program. `record`: of what it runs."""
     with open(place.lock, "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,7 +98,7 @@ def execute(place: Files, provider: Provider, clock: Clock) -> int:
         except (OSError, Malformed) as e:
             print(f"no order to execute in {place.directory}: {e}", file=sys.stderr)
             return NO_ORDER
-        log = logger(place.log, clock)
+        log = logger(place.log, clock, record)
         limits.be_nice(order.bounds.nice)
         if place.started.exists():
             log("Started again: the earlier run was lost.")
@@ -101,14 +107,19 @@ def execute(place: Files, provider: Provider, clock: Clock) -> int:
             write_durably(place.started, str(clock.now_ms()).encode())
             result = provider.apply(order, log)
         log(f"{result.outcome.value} ({result.code}): {result.detail}")
+        if record is not None:
+            record.settle()
+        result = replace(result, log_tail=masked_text(result.log_tail))
         write_durably(place.result, encode(result))
         return DONE
 
 
-def logger(path: Path, clock: Clock) -> Callable[[str], None]:
-    """Appends lines with the time to the transaction's log."""
+def logger(path: Path, clock: Clock, record: RunRecord | None = None) -> Callable[[str], None]:
+    """Appends lines with the time to the transaction's log, and to the record of its run."""
 
     def log(line: str) -> None:
+        if record is not None:
+            record.said(line)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.now_ms() / 1000))
         with open(path, "a", encoding="utf-8") as f:
             f.write(f"{stamp} brakeline: {line}\n")
@@ -127,10 +138,11 @@ def main(arguments: Sequence[str]) -> int:
     asked: list[int] = []
     # A handler, not SIG_IGN, which apt and every maintainer script would inherit. What dpkg has begun is finished.
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    provider = managers(clock, state_dir=state_dir, stopping=lambda: bool(asked))
     place = files(state_dir, options.transaction_id)
+    record = RunRecord(place.run, clock)
+    provider = managers(clock, state_dir=state_dir, stopping=lambda: bool(asked), record=record)
     try:
-        return execute(place, provider, clock)
+        return execute(place, provider, clock, record)
     except Exception as e:  # outermost: a defect of ours is reported as the result, with what dpkg's state is
         write_durably(place.result, encode(_defect(place, provider, clock, e)))
         raise

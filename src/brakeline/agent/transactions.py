@@ -14,11 +14,14 @@ from typing import Any, Protocol
 
 from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.model import Order
+from brakeline.agent.run_lines import masked_text
+from brakeline.agent.run_record import RUN
 from brakeline.protocol import codec
 from brakeline.protocol.messages import Outcome, TransactionResult
 
 STARTS_MAX = 3  # a runner that dies this often is not started again; people are told instead
 LOG_TAIL_BYTES = 16 * 1024
+RUN_ANSWER_BYTES = 256 * 1024  # of a run log in one answer; as JSON in JSON it may grow to twice that
 
 
 class Starter(Protocol):
@@ -90,6 +93,17 @@ class Transactions:
         except FileNotFoundError:
             return ""
 
+    def run(self, transaction_id: str, begin: int) -> tuple[str, int]:
+        """Whole lines of the run log from this byte on, as many as go into one answer, and where the next begin."""
+        try:
+            with (self._tx / transaction_id / RUN).open("rb") as f:
+                f.seek(max(0, begin))
+                data = f.read(RUN_ANSWER_BYTES)
+        except FileNotFoundError:
+            return "", begin
+        whole = data[: data.rfind(b"\n") + 1]
+        return whole.decode(errors="replace"), begin + len(whole)
+
     def unfinished(self) -> tuple[str, ...]:
         """Ids without a result: running, or to be taken up."""
         names = sorted(p.name for p in self._tx.glob("tx_*"))
@@ -134,7 +148,7 @@ class Transactions:
         detail = f"the transaction's process ended {STARTS_MAX} times without a result; look at the package manager"
         result = TransactionResult(
             transaction_id, order.offer_id, order.rollout_id, order.generation, Outcome.INTERRUPTED, "runner_died",
-            detail, log_tail=self.log(transaction_id),
+            detail, log_tail=masked_text(self.log(transaction_id)),
         )  # fmt: skip
         write_durably(self._tx / transaction_id / "result.json", codec.encode(result))
 

@@ -25,6 +25,7 @@ from brakeline.agent.memory import Memory
 from brakeline.agent.model import Self, State
 from brakeline.agent.providers.model import Known, Provider, Refused
 from brakeline.agent.reboots import restarts_a_day
+from brakeline.agent.run_spool import RunSpool
 from brakeline.agent.spool import Spool
 from brakeline.agent.starting import StartProbe
 from brakeline.agent.status import StatusFile
@@ -183,6 +184,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             clock=clock,
             cell=open_cell(config, state_dir, config.endpoint_id, identity),
             spool=Spool(state_dir / "spool", reserve),
+            runs=RunSpool(state_dir / "runs"),
             memory=memory,
             errands=Errands(program(), state_dir / "work"),
             helper=HelperClient(config.helper_socket),

@@ -1,4 +1,7 @@
-"""`brakeline deployment`: preview what updates would do, create exactly that, see what became of the findings."""
+"""`brakeline deployment`: preview what updates would do, create exactly that, see what became of the findings.
+
+`log`, `stop` and `retry` are about one endpoint: see `run_log`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,13 @@ import typer
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.cli.plan_file import read_plan
+from brakeline.cli.run_log import log, retry, stop
 from brakeline.cli.waiting import emit_or_wait
 
-app = noun("Updates over endpoints: preview and create.")
+app = noun("Updates over endpoints: preview, create, log, stop, retry.")
+app.command()(log)
+app.command()(stop)
+app.command()(retry)
 Filter = Annotated[str, typer.Option("--filter", help="Endpoints, such as: os:debian tag:web. Empty = everybody.")]
 Select = Annotated[str, typer.Option("--select", help="security, all, names or cve")]
 Names = Annotated[list[str] | None, typer.Option("--name", help="Package (or CVE with --select cve); repeatable.")]

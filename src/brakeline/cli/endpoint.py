@@ -1,4 +1,4 @@
-"""`brakeline endpoint`: list, show, packages, updates, tag, scan, retire."""
+"""`brakeline endpoint`: list, show, packages, updates, runs, history, tag, scan, retire."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import typer
 from brakeline.cli.client import Client
 from brakeline.cli.launcher import show_launcher
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
+from brakeline.cli.run_log import history, runs
 
-app = noun("Endpoints: list, show, tag, retire.")
+app = noun("Endpoints: list, show, runs, history, tag, retire.")
+app.command()(runs)
+app.command()(history)
 Filter = Annotated[str, typer.Argument(help="Filter, such as: os:debian -tag:lab missing:security seen:<1h")]
 
 

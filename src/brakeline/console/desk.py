@@ -3,8 +3,9 @@
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRestart` (due restarts), `DeskRollback` (ways back), `DeskRelease`
 (releases, their keys), `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells,
-leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of materials),
-`DeskCatalog` (own packages), `DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and
+leads), `DeskPool` (evidence with others), `DeskContent` (advisory data), `DeskSbom` (bills of materials), `DeskCatalog`
+(own packages), `DeskRuns` (runs and changes of an endpoint), `DeskFindings` (accepted risk, terms), `DeskEvents`
+(receivers of events) and
 `DeskProof` (audit log, settings).
 """
 

@@ -113,6 +113,8 @@ class DeskChange(DeskBase):
         found = await self.s.rollout.members(
             who.principal, rollout_id, region=region, ring=ring, show=show, after=after, limit=MEMBERS_SHOWN
         )  # fmt: skip
+        running = [m.endpoint_id for m in found.items if m.state == "started"]
+        lines = await self.s.runlog.last_lines(who.principal, rollout_id, running)
         asked = {k: v for k, v in (("region", region), ("ring", ring), ("show", show)) if v}
 
         def href(**more: str) -> str:
@@ -121,7 +123,7 @@ class DeskChange(DeskBase):
         return RolloutMembersView(
             Link(found.title, present_rollout.rollout_href(rollout_id)),
             present_rollout.members_title(region, ring, show),
-            tuple(present_rollout.member_row(m, found.release) for m in found.items),
+            tuple(present_rollout.member_row(m, found.release, lines.get(m.endpoint_id, "")) for m in found.items),
             next_href=href(after=found.next) if found.next else "", first_href=href() if after else "",
         )  # fmt: skip
 

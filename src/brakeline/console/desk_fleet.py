@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from brakeline.console import present, present_risk, present_rollout
-from brakeline.console.desk_base import DeskBase
+from brakeline.console.desk_runs import DeskRuns
 from brakeline.console.present_findings import acceptance_row
 from brakeline.console.present_settings import sheet_view
 from brakeline.console.screens import Visitor
@@ -43,7 +43,7 @@ TAB_ROWS: Final = 500
 NEWCOMERS: Final = 20  # newest endpoints among which the one of a fresh token is looked for
 
 
-class DeskFleet(DeskBase):
+class DeskFleet(DeskRuns):
     """See the module."""
 
     async def nav(self, who: Visitor) -> NavCounts:
@@ -125,6 +125,10 @@ class DeskFleet(DeskBase):
             tabs=present.endpoint_tabs(endpoint_id, tab, notes), facts=present.endpoint_facts(detail, now, mode),
             deploy_href=f"/rollouts/new?{urlencode({'filter': f'id:{endpoint_id}'})}" if mode is Mode.PATCH else "",
         )  # fmt: skip
+        if tab == "runs":
+            return replace(view, runs=await self.runs_of(who, endpoint_id, query))
+        if tab == "history":
+            return replace(view, changes=await self.changes_of(who, endpoint_id, query))
         if tab == "agent":
             sheet = sheet_view(await self.s.remediation.settings_sheet(who.principal, endpoint_id), now)
             return replace(view, launcher=await self.launcher(who, detail), sheet=sheet)

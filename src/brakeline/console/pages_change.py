@@ -6,6 +6,8 @@ shows first whom it concerns, and carries the count that the person has seen.
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -20,6 +22,7 @@ BRAKED = (
     "Braked. The press is on the disk and in force: nothing more of it is offered. The database does not answer; what "
     "was pressed is written down when it does."
 )
+SLOW = 4  # ticks: a page of endpoints asks the database for each
 WORD_FIELDS = ("windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice", "probes")
 ASK_FIELDS = ("selection", "names", "filter", "policy", "name")
 
@@ -36,6 +39,7 @@ class ChangePages:
             Route("/rollouts/{id}", self.rollout),
             Route("/rollouts/{id}/feed", self.rollout_feed),
             Route("/rollouts/{id}/endpoints", self.members),
+            Route("/rollouts/{id}/endpoints/feed", self.members_feed),
             Route("/rollouts/{id}/brake", self.brake, methods=["POST"]),
             Route("/rollouts/{id}/pause", self.pause, methods=["POST"]),
             Route("/rollouts/{id}/withdraw", self.withdraw, methods=["POST"]),
@@ -65,12 +69,18 @@ class ChangePages:
 
     async def members(self, request: Request) -> Response:
         who = await self.kit.enter(request)
-        params = request.query_params
-        view = await self.screens.rollout_members(
-            who, request.path_params["id"], params.get("region", ""), params.get("ring", ""), params.get("show", ""),
-            params.get("after", ""),
+        rollout_id, asked = request.path_params["id"], _members(request)
+        view = await self.screens.rollout_members(who, rollout_id, *asked.values())
+        feed = f"/rollouts/{rollout_id}/endpoints/feed?{urlencode(asked)}"
+        return await self.kit.page(request, who, "rollout_members", view, view.title, feed=feed)
+
+    async def members_feed(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        rollout_id, asked = request.path_params["id"], _members(request)
+        return self.kit.stream(
+            request, who, "rollout_members", f"{rollout_id}?{urlencode(asked)}",
+            lambda: self.screens.rollout_members(who, rollout_id, *asked.values()), SLOW,
         )  # fmt: skip
-        return await self.kit.page(request, who, "rollout_members", view, view.title)
 
     async def brake(self, request: Request) -> Response:
         """One press, no question asked: stopping is the safe side."""
@@ -134,6 +144,11 @@ class ChangePages:
         expected = counted(form.get("expect_count", ""))
         rollout_id = await self.screens.start_settings(who, expected, form.get("digest", ""))
         return RedirectResponse(f"/rollouts/{rollout_id}", 303)
+
+
+def _members(request: Request) -> dict[str, str]:
+    """Which endpoints of a rollout are asked for."""
+    return {name: request.query_params.get(name, "") for name in ("region", "ring", "show", "after")}
 
 
 def _href(request: Request) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,6 +12,7 @@ from brakeline.console.kit import Kit
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.core.errors import NotFound
 
+STILL = ("software", "history")  # tabs that are read, not watched
 SLOW = 4  # ticks: overview and endpoint ask many questions and change with check-ins, not with every offer
 
 
@@ -77,17 +78,19 @@ class FleetPages:
 
     async def endpoint(self, request: Request) -> Response:
         who = await self.kit.enter(request)
-        endpoint_id, tab = request.path_params["id"], _tab(request)
-        view = await self.screens.endpoint(who, endpoint_id, tab, request.query_params.get("q", ""))
-        feed = f"/endpoints/{endpoint_id}/{tab}/feed" if tab != "software" else ""
+        endpoint_id, tab, query = request.path_params["id"], _tab(request), _query(request)
+        view = await self.screens.endpoint(who, endpoint_id, tab, query)
+        asked = f"?{urlencode({'q': query})}" if tab == "runs" and query else ""
+        feed = f"/endpoints/{endpoint_id}/{tab}/feed{asked}" if tab not in STILL else ""
         return await self.kit.page(request, who, "endpoint", view, view.name, feed=feed)
 
     async def endpoint_feed(self, request: Request) -> Response:
         who = await self.kit.enter(request)
         endpoint_id, tab = request.path_params["id"], _tab(request)
+        query = _query(request) if tab == "runs" else ""
         return self.kit.stream(
-            request, who, "endpoint", f"{endpoint_id}/{tab}",
-            lambda: self.screens.endpoint(who, endpoint_id, tab, ""), SLOW,
+            request, who, "endpoint", f"{endpoint_id}/{tab}/{query}",
+            lambda: self.screens.endpoint(who, endpoint_id, tab, query), SLOW,
         )  # fmt: skip
 
     async def scan(self, request: Request) -> Response:
@@ -105,6 +108,15 @@ class FleetPages:
         who = await self.kit.enter(request)
         view = await self.screens.cve(who, request.path_params["cve"])
         return await self.kit.page(request, who, "cve", view, view.id)
+
+
+def _query(request: Request) -> str:
+    """What the tab is asked for; of the history two days, and whether only their difference."""
+    params = request.query_params
+    if "since" in params or "until" in params:
+        net = " net" if params.get("net") else ""
+        return f"{params.get('since', '').strip()}..{params.get('until', '').strip()}{net}"
+    return str(params.get("q", "")).strip()
 
 
 def _tab(request: Request) -> str:

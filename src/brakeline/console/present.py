@@ -36,7 +36,7 @@ from brakeline.fleet.query import KEYS, Query, parse, render
 from brakeline.protocol.managers import is_found
 from brakeline.protocol.messages import Facts, Mode, Package, PendingUpdate, SoftwareLook, UpdateState
 
-TAB_LABELS: Final = {"agent": "Agent and launcher"}
+TAB_LABELS: Final = {"agent": "Agent and launcher", "history": "Changes"}
 QUERY_HELP: Final = f"Words: {', '.join(KEYS)}. A leading - means not; seen:<1h and seen:>3d compare times."
 _DID_YOU_MEAN = re.compile(
     r"(?:unknown key (?P<key>'[^']*')|(?P<pair>\S+) is unknown); did you mean '(?P<meant>[^']*)'"

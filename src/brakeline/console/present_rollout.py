@@ -57,6 +57,7 @@ LINES: Final = {
     State.HALT: Badge("✕", "harm", Tone.BAD),
     State.UNKNOWN: Badge("?", "no data", Tone.WARN),
 }
+RUNS: Final = frozenset({"proven", "installed", "started", "failed", "unhealthy", "interrupted"})  # it has begun
 MEMBERS: Final = {
     "proven": Badge("✓", "proven", Tone.OK),
     "installed": Badge("✓", "installed", Tone.OK),
@@ -367,10 +368,12 @@ def _mark(m: Member, release: str) -> EndpointMark:
     return EndpointMark(Link(m.hostname, endpoint_href(m.endpoint_id)), trial_note(m.note), member_badge(m, release))
 
 
-def member_row(m: Member, release: str = "") -> RolloutMember:
+def member_row(m: Member, release: str = "", line: str = "") -> RolloutMember:
+    """`line`: what its run printed last."""
+    href = endpoint_href(m.endpoint_id)
     return RolloutMember(
-        Link(m.hostname, endpoint_href(m.endpoint_id)), m.region, m.ring or "none yet", m.arm or "in no arm",
-        member_badge(m, release), trial_note(m.note),
+        Link(m.hostname, href), m.region, m.ring or "none yet", m.arm or "in no arm", member_badge(m, release),
+        trial_note(m.note), Link("log", f"{href}/runs") if m.state in RUNS and not release else None, line,
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from brakeline.console.pages_pool import PoolPages
 from brakeline.console.pages_release import ReleasePages
 from brakeline.console.pages_restart import RestartPages
 from brakeline.console.pages_rollback import RollbackPages
+from brakeline.console.pages_runs import RunPages
 from brakeline.console.pages_sbom import SbomPages
 from brakeline.console.pages_stop import StopPages
 from brakeline.console.render import Renderer
@@ -64,7 +65,7 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     assets = load_assets()
     kit = Kit(Renderer(assets), screens, doors, feed or Feed(), dev=dev)
     routes = [
-        *FindingPages(kit).routes(), *FleetPages(kit).routes(),
+        *FindingPages(kit).routes(), *RunPages(kit).routes(), *FleetPages(kit).routes(),
         *RestartPages(kit).routes(), *ChangePages(kit).routes(),  # in this order: ids match the other's path
         *RollbackPages(kit).routes(),
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),

@@ -30,6 +30,7 @@ from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
 from brakeline.console.samples_restart import RESTARTS
 from brakeline.console.samples_rollback import ROLLBACKS
+from brakeline.console.samples_runs import CHANGES, NO_CHANGES, NO_RUNS, RUNS
 from brakeline.console.samples_sbom import ASSET, ASSETS
 from brakeline.console.samples_stop import STOP_PAGES
 from brakeline.console.samples_updates import TRENDS, UPDATE, UPDATE_LISTS
@@ -263,6 +264,7 @@ def endpoint_sample(tab: str = "summary", **changes: Any) -> EndpointView:
         "software_looked": "Beside package managers: 77 found in 5,204 directories; everything within its bounds was looked at.",
         "software_gaps": ("/srv/share: not looked at, its file system is no local one (nfs4)", "/usr/local/bin/rg: a Rust program that was built without a list of its crates: which are in it cannot be told"),
         "software_note": "3 of 489 packages", "software_query": "", "launcher": LAUNCHER if tab == "agent" else None,
+        "runs": RUNS if tab == "runs" else None, "changes": CHANGES if tab == "history" else None,
     }  # fmt: skip
     return EndpointView(**{**fields, **changes})
 
@@ -273,6 +275,7 @@ ENDPOINT_PAGES: Final = {
     "agent, settings": endpoint_sample(
         "agent", launcher=next(iter(LAUNCHERS_OF_AN_ENDPOINT.values())), sheet=SHEET
     ),
+    "runs, none": endpoint_sample("runs", runs=NO_RUNS), "history, wrong": endpoint_sample("history", changes=NO_CHANGES),
     "no inventory": endpoint_sample(
         state=NO_DATA, seen="never checked in", missing=(), findings=(), timeline=(), kpis=(
             Kpi("missing", "Missing updates", None, "no inventory yet", "/endpoints/ep_01/missing"),

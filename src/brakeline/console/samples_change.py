@@ -262,7 +262,8 @@ ROLLOUTS_PAGES: Final = {
 MEMBERS: Final = {
     "rows": RolloutMembersView(
         Link("debian-security 2026-11-22", "/rollouts/ro_live"), "eu-north, ring canary",
-        (RolloutMember(Link("web-01", "/endpoints/ep_01"), "eu-north", "canary", "treated", OK_MARK, "installed in 41 s"),),
+        (RolloutMember(Link("web-01", "/endpoints/ep_01"), "eu-north", "canary", "treated", OK_MARK, "installed in 41 s", Link("log", "/endpoints/ep_01/runs")),
+         RolloutMember(Link("web-02", "/endpoints/ep_02"), "eu-north", "canary", "treated", Badge("▶", "installing", Tone.INFO), "", Link("log", "/endpoints/ep_02/runs"), "Setting up libssl3:amd64 (3.0.17-1~deb12u2) ...")),
         "/rollouts/ro_live/endpoints?ring=canary&after=ep_01", "/rollouts/ro_live/endpoints?ring=canary",
     ),
     "none": RolloutMembersView(Link("x", "/rollouts/ro_live"), "spared", ()),

@@ -51,7 +51,7 @@ from brakeline.console.views_sbom import AssetsView, AssetView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.tenancy.model import Principal
 
-ENDPOINT_TABS = ("summary", "missing", "findings", "software", "agent", "timeline")
+ENDPOINT_TABS = ("summary", "missing", "findings", "software", "runs", "history", "agent", "timeline")
 RELEASE_ACTS = ("withdraw", "recall", "pardon")
 
 
@@ -111,6 +111,14 @@ class Screens(Protocol):
     async def endpoints(self, who: Visitor, query: str, after: str) -> EndpointsView: ...
     async def endpoint(self, who: Visitor, endpoint_id: str, tab: str, query: str) -> EndpointView: ...
     async def scan(self, who: Visitor, endpoint_id: str) -> None: ...
+    async def stop_one(self, who: Visitor, rollout_id: str, endpoint_id: str, reason: str) -> str:
+        """What came of it, in one word. Raises Conflict where there is nothing to stop."""
+        ...
+
+    async def retry_one(self, who: Visitor, rollout_id: str, endpoint_id: str, reason: str) -> str:
+        """The same. Raises Invalid without a reason."""
+        ...
+
     async def add_endpoint(self, who: Visitor, region: str, tags: str) -> AddEndpointView: ...
     async def make_command(self, who: Visitor, region: str, tags: str, host: str) -> tuple[str, AddEndpointView]:
         """The id of the new enrolment token, and the page that shows its one-liner once.

@@ -25,6 +25,8 @@ from brakeline.rollout.freezing import Freezing
 from brakeline.rollout.pools import Pools
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.single import Single
+from brakeline.runlog.service import RunLog
 from brakeline.sbom.service import SbomService
 from brakeline.tenancy.break_glass import BreakGlass
 from brakeline.tenancy.service import TenancyService
@@ -46,6 +48,8 @@ class Services:
     sbom: SbomService
     catalog: CatalogService
     rollout: RolloutService
+    single: Single
+    runlog: RunLog
     remediation: RemediationService
     releases: ReleasesService
     releasing: Releasing
@@ -63,7 +67,7 @@ def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
         importing=state.importing, accepting=state.accepting, trend=state.trend, events=state.events,
-        updates=state.updates, sbom=state.sbom, catalog=state.catalog,
+        updates=state.updates, sbom=state.sbom, catalog=state.catalog, single=state.single, runlog=state.runlog,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,

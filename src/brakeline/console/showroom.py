@@ -155,6 +155,18 @@ class Showroom(Screens):
     async def scan(self, who: Visitor, endpoint_id: str) -> None:
         self.presses.append(f"scan {endpoint_id}")
 
+    async def stop_one(self, who: Visitor, rollout_id: str, endpoint_id: str, reason: str) -> str:
+        who.principal.require("rollout.brake")
+        self.presses.append(f"stop {endpoint_id} {reason}".strip())
+        return "runs"
+
+    async def retry_one(self, who: Visitor, rollout_id: str, endpoint_id: str, reason: str) -> str:
+        who.principal.require("rollout.resume")
+        if not reason.strip():
+            raise Invalid("say why it should go better now")
+        self.presses.append(f"retry {endpoint_id} {reason}")
+        return "again"
+
     async def add_endpoint(self, who: Visitor, region: str, tags: str) -> AddEndpointView:
         return samples.ADD_ENDPOINTS["before"]
 

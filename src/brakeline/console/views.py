@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from brakeline.console.views_findings import AcceptanceRow
     from brakeline.console.views_release import LauncherView
+    from brakeline.console.views_runs import ChangesView, RunsView
     from brakeline.console.views_settings import SheetView
 
 
@@ -319,6 +320,8 @@ class EndpointView:
     deploy_href: str = ""
     launcher: LauncherView | None = None  # of the tab "agent" only
     sheet: SheetView | None = None  # its settings; of the same tab
+    runs: RunsView | None = None  # of the tab "runs" only
+    changes: ChangesView | None = None  # of the tab "history" only
 
 
 # --- risk ----------------------------------------------------------------------------------------------------------

@@ -268,6 +268,8 @@ class RolloutMember:
     arm: str
     outcome: Badge
     note: str
+    run: Link | None = None  # to what it runs, or ran
+    line: str = ""  # what it printed last, while it runs
 
 
 @dataclass(frozen=True, slots=True)

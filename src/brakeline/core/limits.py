@@ -14,3 +14,6 @@ OFFER_LIFETIME_S: Final = 10 * 60  # offers expire into HOLD, as grants do
 ENROL_TOKEN_TTL_S: Final = 30 * 60
 CLOCK_SKEW_S_MAX: Final = 5 * 60  # signed requests older or newer than this are refused, with the server's time
 PACKAGES_PER_INVENTORY_MAX: Final = 20_000
+RUN_BYTES_MAX: Final = 1024 * 1024  # log of one package transaction, encoded; large upgrades print about 200 KiB
+RUN_PART_BYTES_MAX: Final = 64 * 1024  # of it in one upload: a second of a slow line, and no inventory waits behind it
+RUN_LINE_CHARS_MAX: Final = 1000  # of one line; what is longer is cut, and says so

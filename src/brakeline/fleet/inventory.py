@@ -13,6 +13,8 @@ import asyncpg
 from brakeline.core.limits import PACKAGES_PER_INVENTORY_MAX
 from brakeline.fleet.decide import COUNTER_MAX, AlreadyHeld, Held, Resync, fits, merge
 from brakeline.fleet.faults import TooManyPackages
+from brakeline.fleet.histories import note
+from brakeline.fleet.history import step
 from brakeline.fleet.parts import FleetParts
 from brakeline.fleet.sessions import Session
 from brakeline.fleet.store import identities, inventories
@@ -85,6 +87,9 @@ class InventoryUse(FleetParts):
             if inventory_digest(after.values()) != sent.digest:
                 return Resync("the digest does not match")
             await inventories.write_packages(conn, tenant_id, endpoint_id, change)
+            await note(
+                conn, tenant_id, endpoint_id, step(held, before, change, sent.sequence, self.clock.now_ms())
+            )  # fmt: skip
             total = change.total
         now = Held(sent.sequence, sent.digest)
         await inventories.write_status(conn, tenant_id, endpoint_id, now, total, sent.status, self.clock.now_ms())

@@ -13,6 +13,7 @@ from brakeline.fleet import harms
 from brakeline.fleet.decide import Accept, Cloned, decide_counter, decide_outdated
 from brakeline.fleet.enrolment import Enrolment
 from brakeline.fleet.faults import ClonedIdentity, EndpointRetired, UnknownEndpoint
+from brakeline.fleet.histories import HistoryUse
 from brakeline.fleet.inventory import InventoryUse
 from brakeline.fleet.lists import ListUse
 from brakeline.fleet.model import EndpointState, Presence, Readings
@@ -23,7 +24,7 @@ from brakeline.protocol.messages import CheckIn
 SLEEPS: Final = frozenset({"shutdown", "suspend"})  # goodbyes after which nobody is expected
 
 
-class FleetService(Enrolment, InventoryUse, ListUse, ShapeUse):
+class FleetService(Enrolment, InventoryUse, ListUse, HistoryUse, ShapeUse):
     """Everything that the rest of Brakeline may ask of the fleet."""
 
     async def session(self, endpoint_id: str) -> Session:

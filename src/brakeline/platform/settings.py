@@ -72,6 +72,11 @@ class Settings:
     event_networks: tuple[str, ...] = _setting(
         (), "Private networks that events may be sent to, such as 10.2.0.0/16; public addresses need none."
     )
+    run_log_days: int = _setting(30, "Days for which the output of package transactions is kept.", 1, 3650)
+    run_log_mib: int = _setting(
+        1024, "MiB of it that one organisation keeps at most; beyond that the oldest go first.", 1, 1_000_000
+    )
+    history_days: int = _setting(400, "Days for which changes of installed software are kept.", 1, 3650)
     log_format: str = _setting("console", "How to log to stderr: console or json.")
     log_level: str = _setting("info", "Least important events to log: debug, info, warning or error.")
     specimens: bool = _setting(False, "Serve /_ui: every component of the console in every state, for its developers.")

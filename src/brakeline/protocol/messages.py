@@ -386,6 +386,51 @@ class ResultsAck:
     accepted: tuple[str, ...]
 
 
+# --- what a transaction prints, while it runs -----------------------------------------------------------------------
+
+
+class RunKind(StrEnum):
+    COMMAND = "command"  # a process was started, with exactly these words
+    OUTPUT = "output"  # a line that it printed
+    EXIT = "exit"  # it ended
+    SAID = "said"  # Brakeline's own words about what it does
+    DROPPED = "dropped"  # something is not here, and why
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """One line of a transaction's run log, as it was written where it happened. Secrets are masked there."""
+
+    n: int  # 1, 2, 3 … without a gap, unless the endpoint had to drop some
+    at_ms: int  # by the endpoint's clock
+    kind: str  # a `RunKind`; what a newer agent adds is shown as it is
+    command: int = 0  # which command of this transaction it is about, counted from 1; 0 = none
+    text: str = ""
+    argv: tuple[str, ...] = ()  # of COMMAND
+    rc: int | None = None  # of EXIT
+    took_ms: int = 0  # of EXIT
+    lines: int = 0  # of DROPPED: how many
+
+
+@dataclass(frozen=True, slots=True)
+class RunPart:
+    """`POST /agent/v1/run`: the next entries of one transaction. Without entries it asks which one is next."""
+
+    transaction_id: str
+    offer_id: str
+    entries: tuple[RunEntry, ...] = ()
+    ended: bool = False  # the transaction has ended, and these are its last entries
+    sent_ms: int = 0  # by the endpoint's clock, now: tells how wrong its entries' times are
+
+
+@dataclass(frozen=True, slots=True)
+class RunAck:
+    """Committed. `closed`: the cell takes no more of this transaction, and the endpoint may forget its log."""
+
+    next: int = 1  # number of the first entry that the cell does not have
+    closed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Goodbye:
     """`POST /agent/v1/goodbye`: why nothing will be heard. Only who goes to sleep or off is counted as *asleep*:

@@ -3,7 +3,7 @@
 
 Every exchange is a `POST` with a JSON body; errors are a `messages.Problem`. Who is authenticated how:
 `ENROL`, `SECRET`, `INVENTORY`, `RESULTS`, `GOODBYE` by signature (at enrolment `keyid` is the public key in hex,
-afterwards the endpoint id), `CHECK_IN` by MAC. See `auth`.
+afterwards the endpoint id), `CHECK_IN` and `RUN` by MAC. See `auth`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ SECRET: Final = "/agent/v1/secret"  # `{}` -> Secret; the renewal of the check-i
 CHECK_IN: Final = "/agent/v1/check-in"  # CheckIn -> CheckInReply | 304; query wait=S
 INVENTORY: Final = "/agent/v1/inventory"  # Inventory -> InventoryAck
 RESULTS: Final = "/agent/v1/results"  # Results -> ResultsAck
+RUN: Final = "/agent/v1/run"  # RunPart -> RunAck; what a package transaction prints while it runs
 # Public, without identity. Query root=N&channel=C&region=R&nonce=HEX; the answer is `trust.model.Documents` as JSON.
 TRUST_BUNDLE: Final = "/trust/v1/bundle"
 TRUST_TARGET: Final = "/trust/v1/targets/"  # + SHA-256 in hex: the bytes of a release; Range is honoured

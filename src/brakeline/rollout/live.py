@@ -17,7 +17,7 @@ from brakeline.protocol.settings import newer_words
 from brakeline.rollout.drilling import failing
 from brakeline.rollout.model import Phase, Progress
 from brakeline.rollout.store import arms as arms_store
-from brakeline.rollout.store import changes, rollouts
+from brakeline.rollout.store import changes, rollouts, single
 from brakeline.rollout.store.arms import Target
 from brakeline.rollout.store.rollouts import RolloutRow
 
@@ -45,6 +45,8 @@ class LiveRollout:
     standings: dict[str, Told] = field(default_factory=dict)  # of restarts: what was written of each last
     orders: dict[str, str] = field(default_factory=dict)  # of restarts: the boot that each open order ends; "" = none
     failing: frozenset[str] = frozenset()  # of a drill: who is told to report a failure
+    stopped: frozenset[str] = frozenset()  # by a person, one by one: they start nothing more of it
+    again: frozenset[str] = frozenset()  # may have one more offer, whatever came of those before
 
     def follows(self, row: RolloutRow) -> LiveRollout:
         """The same rollout as it is now, with what was read of its subjects; a copy, because somebody may look."""
@@ -141,4 +143,5 @@ async def _live(conn: Connection, row: RolloutRow, old: LiveRollout | None, now:
         live = LiveRollout(row, targets, whole_ms=at_ms, failing=failing(targets.values(), row.change.fails))
     live.take(await changes.standings(conn, row.rollout_id, since))
     live.moment = now
+    live.stopped, live.again = await single.by_hand(conn, row.rollout_id)
     return live

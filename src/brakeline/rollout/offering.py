@@ -34,7 +34,7 @@ from brakeline.protocol.messages import (
     SignedOrder,
     TransactionResult,
 )
-from brakeline.rollout import arms, budget, evidence, restart_change, restart_offering, restarts
+from brakeline.rollout import arms, budget, evidence, one, restart_change, restart_offering, restarts
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
 from brakeline.rollout.journal import BrakeJournal
@@ -42,7 +42,7 @@ from brakeline.rollout.limits import Limits
 from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
 from brakeline.rollout.model import Arm, Gate, Phase, Pin, Progress, Subject, Wish
 from brakeline.rollout.store import arms as arms_store
-from brakeline.rollout.store import budgets, offers, rollouts
+from brakeline.rollout.store import budgets, offers, rollouts, single
 from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store import windows as windows_store
 from brakeline.rollout.store.arms import SubjectRow, Target
@@ -126,7 +126,8 @@ class Offering:
             and not x.row.change.is_restart  # nothing to plan: its check-in says all
             and x.takes(identity.endpoint_id, launched=launched, settled=settled, bounded=bounded, drills=drills)
             and x.row.wish is Wish.RUN
-            and identity.endpoint_id not in x.through
+            and (identity.endpoint_id not in x.through or identity.endpoint_id in x.again)
+            and identity.endpoint_id not in x.stopped
             and not self.journal.pressed(identity.tenant_id, x.row.rollout_id)
         )
 
@@ -139,6 +140,9 @@ class Offering:
         tenant_id = identity.tenant_id
         halted = tuple(x.row.rollout_id for x in mine if self._stopped(tenant_id, x))
         self._note_told(identity.endpoint_id, halted)
+        halted += tuple(
+            x.row.rollout_id for x in mine if identity.endpoint_id in x.stopped and x.row.rollout_id not in halted
+        )
         restarting = [x for x in mine if x.row.change.is_restart]
         for live in restarting:
             stopped = live.row.rollout_id in halted
@@ -338,8 +342,9 @@ class Offering:
                            live: LiveRollout, treated: SubjectRow) -> bool:  # fmt: skip
         """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
         made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
-        if treated.subject.progress not in AGAIN or counted >= ATTEMPTS_MAX:
-            if counted >= ATTEMPTS_MAX and row.change.is_restart:
+        asked, progress = await single.may_retry(conn, row.rollout_id, identity.endpoint_id), treated.subject.progress
+        if not (progress in AGAIN and counted < ATTEMPTS_MAX) and not (asked and progress in one.RETRIED):
+            if not asked and counted >= ATTEMPTS_MAX and row.change.is_restart:
                 now_ms = self.clock.now_ms()
                 await restart_offering.decline(conn, identity, row.rollout_id, restart_change.LAPSED, now_ms)
             return False
@@ -350,6 +355,8 @@ class Offering:
         await arms_store.set_progress(
             conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
         )
+        if asked:
+            await single.again(conn, row.rollout_id, identity.endpoint_id, retry=False)
         return True
 
     async def _offer(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,

@@ -22,21 +22,25 @@ from brakeline.rollout.lint import Finding
 from brakeline.rollout.live import OFFERING
 from brakeline.rollout.model import Line, Wish
 from brakeline.rollout.offering import Offering
+from brakeline.rollout.one import STOPPED
 from brakeline.rollout.pace_text import chosen_line
 from brakeline.rollout.situation import Lens, Situation, load, quarantined_elsewhere
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import members as members_store
+from brakeline.rollout.store import offers as offers_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.members import Asked, Counted
 from brakeline.rollout.store.rollouts import Quarantined, RolloutRow
+from brakeline.rollout.told import Told
 from brakeline.rollout.undo import left_out_line
 from brakeline.rollout.view import LogLine, Member, RolloutView, TargetName
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
 
 PAGE: Final = 500
+TOLD_MAX: Final = 500  # results of one endpoint that are looked through: years of weekly patching
 PAGES_MAX: Final = 20  # looked through for the few that went wrong, before a page is given that has fewer
 NO_LAUNCHER: Final = "no launcher runs its agent, so it takes no release: enrol the machine again to get one"
 SHOWS: Final = ("", "treated", "spared", "bad")  # which endpoints of a rollout a list may show
@@ -194,6 +198,16 @@ class Reading(Offering):
 
         return tuple(member(*each) for each in found)
 
+    async def offered_in(self, conn: Connection, offer_id: str, endpoint_id: str) -> str:
+        """The rollout in which this offer was made to this endpoint; "" = it was made to nobody, or to another. Asked
+        inside a transaction of whoever keeps what the endpoint says of it."""
+        offer = await offers_store.by_id(conn, offer_id, endpoint_id)
+        return offer.rollout_id if offer is not None else ""
+
+    async def told_of(self, conn: Connection, endpoint_id: str) -> tuple[Told, ...]:
+        """The newest results of an endpoint, newest first; in the same way."""
+        return await offers_store.told_of(conn, endpoint_id, TOLD_MAX)
+
     async def explain(self, principal: Principal, rollout_id: str) -> tuple[Line, ...]:
         """Why it does what it does: every gate in the order in which it was asked."""
         principal.require("rollout.read")
@@ -272,7 +286,8 @@ def _summary(row: RolloutRow, n: Counted) -> RolloutSummary:
 def _target_name(t: Target, lacking: bool) -> TargetName:
     wait = people.read(t.people)
     waits = people.words(wait) if wait is not None else ""
-    return TargetName(t.endpoint_id, t.hostname, t.region, NO_LAUNCHER if lacking else t.blocked_reason, waits)
+    blocked, stopped = NO_LAUNCHER if lacking else t.blocked_reason, t.blocked_code == STOPPED
+    return TargetName(t.endpoint_id, t.hostname, t.region, blocked, waits, stopped)
 
 
 def _without_launcher(seen: Presence | None) -> bool:

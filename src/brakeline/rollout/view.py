@@ -21,6 +21,7 @@ from brakeline.rollout.undo import Exposed
 
 Z95: Final = 1.959964
 HARMED: Final = frozenset({"failed", "unhealthy", "silent", "interrupted"})  # states of treated endpoints
+NOT_BEGUN: Final = frozenset({Progress.OFFERED, Progress.REFUSED, Progress.EXPIRED})
 GONE: Final = frozenset({Phase.HALTED, Phase.WITHDRAWN})
 
 
@@ -135,6 +136,7 @@ class TargetName:
     region: str
     blocked: str
     people: str = ""  # for whom its order to restart waits
+    stopped: bool = False  # by a person, here alone
 
 
 def wilson(x: int, n: int) -> tuple[float, float]:
@@ -239,7 +241,7 @@ def member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject 
             now_ms: int) -> Member:  # fmt: skip
     if s is None or s.arm is Arm.CONTROL:
         arm = "control" if s else ""
-        state = "spared" if phase in GONE else "waiting"
+        state = "spared" if phase in GONE else "stopped" if t.stopped else "waiting"
         note = t.blocked or ("keeps its versions" if phase in GONE else "waits for its ring")
         return Member(t.endpoint_id, t.hostname, t.region, "", arm, state, note)
     ring = ring_names[s.ring] if s.ring < len(ring_names) else ""
@@ -248,6 +250,8 @@ def member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject 
     note = "; ".join(filter(None, (s.detail.removesuffix(": "), waits, short, *s.harms))) + (
         " (set aside by a person)" if s.set_aside_ms and not s.detail.startswith(DECLINED) else ""
     )
+    if t.stopped and s.progress in NOT_BEGUN:
+        return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", "stopped", t.blocked)
     return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", member_state(policy, s, now_ms), note)
 
 

@@ -17,7 +17,12 @@ import structlog
 
 from brakeline.core.clock import Clock
 from brakeline.core.errors import BrakelineError, Fault, NotFound, Unavailable
-from brakeline.core.limits import AGENT_BODY_BYTES_MAX, CHECK_IN_BODY_BYTES_MAX, LONG_POLL_S_MAX
+from brakeline.core.limits import (
+    AGENT_BODY_BYTES_MAX,
+    CHECK_IN_BODY_BYTES_MAX,
+    LONG_POLL_S_MAX,
+    RUN_PART_BYTES_MAX,
+)
 from brakeline.fleet.faults import SecretExpired
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.fleet.service import FleetService
@@ -33,6 +38,8 @@ from brakeline.protocol.messages import (
     Problem,
     Results,
     ResultsAck,
+    RunAck,
+    RunPart,
     TransactionResult,
 )
 from brakeline.server.agent_auth import Headers, outdated_mac, read_request, verify_mac, verify_signature
@@ -45,12 +52,14 @@ T = TypeVar("T")
 
 POLLS_MAX: Final = 20_000  # held TLS connections take about 43 KiB each: 0.9 GiB
 WRITES_MAX: Final = 64  # inventories, results, enrolments at once; more wait for the database longer than agents do
+RUNS_MAX: Final = 8  # of these run logs: they wait for everything else
 RETRY_AFTER_S: Final = 10  # agents add their own jitter
 ENROL_BODY_BYTES_MAX: Final = 64 * 1024
+RUN_BODY_BYTES_MAX: Final = 2 * RUN_PART_BYTES_MAX  # escapes may double a text
 
 _check_in = msgspec.json.Decoder(CheckIn)
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (EnrolRequest, Inventory, Results, Goodbye)
+    kind: msgspec.json.Decoder(kind) for kind in (EnrolRequest, Inventory, Results, Goodbye, RunPart)
 }
 log = structlog.get_logger("brakeline.agent_plane")
 
@@ -61,6 +70,12 @@ class ResultSink(Protocol):
     async def record_results(
         self, identity: EndpointIdentity, results: tuple[TransactionResult, ...]
     ) -> ResultsAck: ...
+
+
+class RunSink(Protocol):
+    """Where run logs go: committed when it returns."""
+
+    async def take(self, identity: EndpointIdentity, part: RunPart) -> RunAck: ...
 
 
 class TooLarge(Fault):
@@ -95,17 +110,20 @@ class Limits:
 
     polls: int = POLLS_MAX
     writes: int = WRITES_MAX
+    runs: int = RUNS_MAX
 
 
 class AgentPlane:
     """The ASGI application for `/agent/v1/`."""
 
     def __init__(
-        self, fleet: FleetService, exchange: Exchange, results: ResultSink, clock: Clock, limits: Limits | None = None
-    ) -> None:
+        self, fleet: FleetService, exchange: Exchange, results: ResultSink, clock: Clock, limits: Limits | None = None,
+        runs: RunSink | None = None,
+    ) -> None:  # fmt: skip
+        """Without `runs` no run logs are taken, and their route does not exist."""
         self._fleet, self._exchange, self._results, self._clock = fleet, exchange, results, clock
         self._limits = limits or Limits()
-        self._writes = 0
+        self._writes, self._logging, self._runs = 0, 0, runs
         self._routes: dict[str, tuple[int, Callable[[Scope, Headers, bytes], Awaitable[Answer]]]] = {
             routes.CHECK_IN: (CHECK_IN_BODY_BYTES_MAX, self._on_check_in),
             routes.ENROL: (ENROL_BODY_BYTES_MAX, self._on_enrol),
@@ -114,6 +132,8 @@ class AgentPlane:
             routes.RESULTS: (AGENT_BODY_BYTES_MAX, self._on_results),
             routes.GOODBYE: (ENROL_BODY_BYTES_MAX, self._on_goodbye),
         }
+        if runs is not None:
+            self._routes[routes.RUN] = (RUN_BODY_BYTES_MAX, self._on_run)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -195,6 +215,24 @@ class AgentPlane:
             await self._fleet.remember(session)
             ack = await self._results.record_results(session.identity, sent.results)
         return Answer(encode(ack))
+
+    async def _on_run(self, scope: Scope, headers: Headers, body: bytes) -> Answer:
+        """As a check-in is authenticated: no evidence comes this way, and it comes often."""
+        assert self._runs is not None, "else there is no such route"
+        request = read_request(scope, headers, body)
+        session = self._fleet.sessions.known(request.endpoint_id) or await self._fleet.session(request.endpoint_id)
+        self._fleet.require_active(session)
+        digest = await self._verified(session, request, headers)
+        await self._fleet.take(session, request.boot_id, request.counter, digest)
+        part = _decode(RunPart, body)
+        if self._logging >= self._limits.runs:
+            raise TooBusy("Too many run logs are being written at once.")
+        self._logging += 1
+        try:
+            with self._writing():
+                return Answer(encode(await self._runs.take(session.identity, part)))
+        finally:
+            self._logging -= 1
 
     async def _on_goodbye(self, scope: Scope, headers: Headers, body: bytes) -> Answer:
         session, request = await self._signed(scope, headers, body)

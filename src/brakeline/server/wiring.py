@@ -87,7 +87,11 @@ from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.restart_api import router as restart_router
 from brakeline.rollout.restarting import Restarting
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.single import Single
+from brakeline.rollout.single_api import router as single_router
 from brakeline.rollout.undo_api import router as rollback_router
+from brakeline.runlog.api import router as runlog_router
+from brakeline.runlog.service import Kept, RunLog, forgetting
 from brakeline.sbom.api import router as sbom_router
 from brakeline.sbom.service import SbomService
 from brakeline.server.agent_plane import AgentPlane
@@ -111,6 +115,7 @@ COMPARE_S: Final = 60.0  # a sample of the index of exposure with the database
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
+RUN_LOGS_S: Final = 3600.0  # what is too old or too much is forgotten
 SHIPPING_S: Final = 3600.0  # what came with this server is published once
 SHIPPING_AFTER_S: Final = 10.0  # of the start, which should be quick; whoever enrols a machine sooner does it then
 ROUTERS: Final = (
@@ -118,7 +123,7 @@ ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
     content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router, catalog_router,
-    findings_router, trend_router, events_router,
+    findings_router, trend_router, events_router, runlog_router, single_router,
 )  # fmt: skip
 
 
@@ -239,6 +244,7 @@ class _Endpoints:
     plane: AgentPlane
     shipping: Shipping
     installer: Installer
+    runlog: RunLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +315,12 @@ def _endpoints(ground: _Ground, slices: _Slices) -> _Endpoints:
     follow = FollowOrders(remediation, releases)
     exchange = Exchange(ground.clock, remediation.effective_settings, rollout, releases, follow, Restarting(rollout),
                         remediation.granted)  # fmt: skip
+    kept = Kept(ground.settings.run_log_days, ground.settings.run_log_mib, ground.settings.history_days)
+    runlog = RunLog(ground.db, ground.clock, slices.fleet, rollout, kept)
     shipping = Shipping(releases, _publisher(slices.tenancy), slices.releasing.completed)
     installer = Installer(ground.settings, ground.port, ground.tls, shipping.kit)
-    return _Endpoints(exchange, AgentPlane(slices.fleet, exchange, rollout, ground.clock), shipping, installer)
+    plane = AgentPlane(slices.fleet, exchange, rollout, ground.clock, runs=runlog)
+    return _Endpoints(exchange, plane, shipping, installer, runlog)
 
 
 def _led(ground: _Ground, slices: _Slices) -> _Led:
@@ -352,7 +361,7 @@ def _for_routes(
         "holding": Holding(db, clock, exposure, advisories, approvals, tenancy.tenants),
         "accepting": Accepting(db, clock, ids, fleet, exposure, approvals),
         "trend": watching.trend, "updates": Updates(fleet, exposure), "events": watching.events,
-        "one_liner": ends.installer.one_liner,
+        "one_liner": ends.installer.one_liner, "runlog": ends.runlog, "single": Single(rollout),
         "sbom": SbomService(db, clock, ids, fleet, exposure), "catalog": slices.catalog,
     }  # fmt: skip
 
@@ -434,6 +443,7 @@ def _reconcilers(
         *_assessing(slices, watching.trend, clock),
         led.leading,
         Reconciler("events", watching.delivering.reconcile, EVENTS_S, clock),
+        Reconciler("run-logs", forgetting(ends.runlog, tenancy.tenants), RUN_LOGS_S, clock),
         Reconciler("fleet-hours", _hours_counted(HourCount(ground.db, clock), tenancy), LOOK_S, clock),
     )
 

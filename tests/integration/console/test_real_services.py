@@ -63,6 +63,8 @@ from brakeline.rollout.pools import Pools
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.single import Single
+from brakeline.runlog.service import Kept, RunLog
 from brakeline.sbom.service import SbomService
 from brakeline.tenancy.break_glass import BreakGlass
 from brakeline.tenancy.model import Principal
@@ -178,6 +180,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}", importing=importing,
         sbom=SbomService(database, clock, ids, fleet.service, exposure), catalog=CatalogService(database, clock),
+        single=Single(rollouts), runlog=RunLog(database, clock, fleet.service, rollouts, Kept(30, 64, 400)),
     )  # fmt: skip
     console = build_console(state)
     made = House(
@@ -272,8 +275,12 @@ async def test_every_page_of_a_small_fleet(house: House) -> None:
     typo = await house.page("/endpoints?q=regoin:us")
     assert '<a href="/endpoints?q=region%3Aus">region:us</a>' in typo
     assert "web-01" not in typo
-    for tab in ("summary", "missing", "findings", "software", "agent", "timeline"):
+    for tab in ("summary", "missing", "findings", "software", "runs", "history", "agent", "timeline"):
         assert "web-01" in await house.page(f"/endpoints/{web}/{tab}")
+    assert "No run is kept." in await house.page(f"/endpoints/{web}/runs")
+    assert (await house.get(f"/endpoints/{web}/runs?q=tx_none")).status == 404
+    assert "Nothing changed in this span" in await house.page(f"/endpoints/{web}/history")
+    assert "a day is written like" in await house.page(f"/endpoints/{web}/history?since=yesterday")
     missing = await house.page(f"/endpoints/{web}/missing")
     assert "no policy lets this endpoint patch" in missing
     assert "apt-mark hold" in missing
@@ -370,6 +377,18 @@ async def test_from_policy_to_rollout_to_brake_and_the_audit_log(house: House) -
     assert NEW in live.replace("<wbr>", "")  # a phone may break versions at their separators
     assert "curl" in await house.page("/rollouts?state=live")
     assert "waits for its ring" in await house.page(f"/endpoints/{ids[0]}/missing")
+
+    members = await house.page(f"{rollout}/endpoints")
+    assert "web-0" in members
+    assert "web-0" in await next_message(house, f"{rollout}/endpoints/feed?show=")
+    action = f"/endpoints/{ids[0]}{rollout}/stop"
+    assert action in await house.page(f"/endpoints/{ids[0]}/runs")
+    stopped = await house.post(action, reason="a fair")
+    assert (stopped.status, stopped.headers["location"]) == (303, f"/endpoints/{ids[0]}/runs?done=one-withdrawn")
+    runs = await house.page(f"/endpoints/{ids[0]}/runs")
+    assert "stopped here" in runs
+    assert ": a fair" in runs
+    assert (await house.post(f"/endpoints/{ids[0]}{rollout}/retry", reason="it is over")).status == 303
 
     assert (await house.post(f"{rollout}/brake")).status == 303
     halted = await house.page(rollout)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.support_agent import FACTS, AgentTwin, packages
+from tests.support_agent import FACTS, AgentTwin, Response, packages
 from tests.support_server import OWNER, Plane, running_plane
 
 from brakeline.fleet.model import EndpointState, Readings
@@ -28,6 +28,9 @@ from brakeline.protocol.messages import (
     PendingUpdate,
     RebootNeed,
     Results,
+    RunEntry,
+    RunKind,
+    RunPart,
     Settings,
     Status,
     TransactionResult,
@@ -469,6 +472,42 @@ async def test_results_are_acknowledged_by_id(plane: Plane) -> None:
     answer = await run(twin.signed, routes.RESULTS, encode(Results((result,))))
     assert answer.json == {"accepted": ["tx_1"]}
     assert plane.orders.results == [result]
+
+
+async def send_run(plane: Plane, twin: AgentTwin, body: bytes) -> Response:
+    return await run(lambda: twin.post(routes.RUN, body, twin.mac_headers(twin.request(routes.RUN, body))))
+
+
+async def test_a_run_log_is_taken_by_its_mac_and_not_without(plane: Plane) -> None:
+    twin = await plane.enrolled()
+    part = RunPart("tx_1", "of_1", (RunEntry(1, 5, RunKind.OUTPUT, 1, "Setting up libssl3 ..."),), sent_ms=7)
+    assert (await send_run(plane, twin, encode(part))).json == {"next": 2, "closed": False}
+    assert plane.orders.parts == [part]
+    forged = plane.agent(endpoint_id=twin.endpoint_id, secret=b"x" * 32)
+    assert (await send_run(plane, forged, encode(part))).code == routes.P_SECRET_EXPIRED
+    signed = await run(twin.signed, routes.RUN, encode(part))
+    assert (signed.status, signed.code) == (400, "malformed"), "a signature alone is no MAC"
+    nul = encode(dataclasses.replace(part, transaction_id="tx_\x00"))
+    assert (await send_run(plane, twin, nul)).code == "malformed"
+    assert (await send_run(plane, twin, b" " * 200_000)).code == "too-large"
+    assert plane.orders.parts == [part]
+    assert (await run(twin.check_in)).status == 200
+
+
+async def test_run_logs_wait_for_everything_else(database: Database, tmp_path: Path) -> None:
+    async with running_plane(database, tmp_path, limits=Limits(runs=1)) as plane:
+        plane.orders.hold = asyncio.Event()
+        one, other = await plane.enrolled(), await plane.enrolled()
+        body = encode(RunPart("tx_1", "of_1"))
+        first = asyncio.create_task(send_run(plane, one, body))
+        while not plane.orders.parts:
+            await asyncio.sleep(0.01)
+        refused = await send_run(plane, other, body)
+        assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "too-busy", "10")
+        assert (await run(other.check_in)).status == 200
+        assert (await run(other.send_inventory, packages(3))).json["resync"] is False
+        plane.orders.hold.set()
+        assert (await first).status == 200
 
 
 async def test_goodbye_makes_an_endpoint_asleep_until_it_is_heard_again(plane: Plane) -> None:

@@ -68,6 +68,7 @@ class Visit:
 RELEASE = f"/releases/{GOOD}"
 RELEASE_PAGES = tuple(f"{RELEASE}/{verb}" for verb in ("promote", "withdraw", "recall", "pardon"))
 PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_1/missing", "/endpoints/ep_1/agent",
+         "/endpoints/ep_1/runs", "/endpoints/ep_1/history", "/endpoints/ep_1/history?since=2026-11-01&until=&net=1",
          "/vulnerabilities", "/vulnerabilities/CVE-1", "/vulnerabilities/accepted",
          "/vulnerabilities/terms", "/vulnerabilities/trend?days=30", "/updates", "/updates/libssl3",
          "/rollouts", "/rollouts/new", "/rollouts/ro_live",
@@ -76,7 +77,8 @@ PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_
          "/assets", "/assets/as_web",
          "/settings", "/settings/cells", "/settings/pool", "/settings/events", "/settings/limits",
          "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
-POSTS = ("/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
+POSTS = ("/endpoints/ep_1/rollouts/ro_1/stop", "/endpoints/ep_1/rollouts/ro_1/retry",
+         "/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
          "/rollouts/ro_live/pause", "/rollouts/ro_live/withdraw", "/rollouts/ro_live/resume", "/rollouts/ro_live/start",
          "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
          "/policies", "/policies/po_1/delete", "/policies/settings", *RELEASE_PAGES,
@@ -93,6 +95,8 @@ FEEDS = (
     "/feed",
     "/rollouts/ro_live/feed",
     "/endpoints/ep_1/summary/feed",
+    "/endpoints/ep_1/runs/feed",
+    "/rollouts/ro_live/endpoints/feed",
     "/endpoints/add/feed",
 )
 
@@ -143,6 +147,18 @@ async def test_one_press_brakes_and_twice_is_fine() -> None:
     page = await visit("GET", "/rollouts/ro_live")
     assert "BRAKED" in page.text
     assert "98,635 were spared" in page.text
+
+
+async def test_one_endpoint_is_stopped_by_one_press_and_tried_again_for_a_reason() -> None:
+    visit = Visit()
+    stopped = await visit.post("/endpoints/ep_1/rollouts/ro_1/stop")
+    assert (stopped.status, stopped.headers["location"]) == (303, "/endpoints/ep_1/runs?done=one-runs")
+    assert "never torn" in (await visit("GET", stopped.headers["location"])).text
+    assert (await visit.post("/endpoints/ep_1/rollouts/ro_1/retry", reason=" ")).status == 422
+    again = await visit.post("/endpoints/ep_1/rollouts/ro_1/retry", reason="disk was full")
+    assert (again.status, again.headers["location"]) == (303, "/endpoints/ep_1/runs?done=one-again")
+    assert visit.screens.presses == ["stop ep_1", "retry ep_1 disk was full"]
+    assert (await Visit("viewer").post("/endpoints/ep_1/rollouts/ro_1/stop")).status == 403
 
 
 async def test_resume_needs_a_reason_and_leads_to_the_request_for_a_second_person() -> None:

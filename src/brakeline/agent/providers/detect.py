@@ -12,6 +12,7 @@ from pathlib import Path
 
 from brakeline.agent import content, facts, system_manager
 from brakeline.agent.npm_sites import npm_folders
+from brakeline.agent.providers.apt.runner import Machine, Record
 from brakeline.agent.providers.host import Manager, Managers
 from brakeline.agent.providers.model import Known, Provider
 from brakeline.agent.python_sites import python_sites
@@ -45,24 +46,26 @@ def managers(
     state_dir: Path = Path("/var/lib/brakeline-helper"),
     stopping: Callable[[], bool] = bool,
     known: Known = tuple,
+    record: Record | None = None,
 ) -> Managers:
-    """Every manager of this endpoint, the system's first. `state_dir` is root's."""
-    work, back = str(state_dir / "tx"), str(state_dir / "back")
-    found = [Manager(SYSTEM, _system(system_name(), clock, work, stopping, rules, back))]
+    """Every manager of this endpoint, the system's first. `state_dir` is root's; `record`: who keeps what ran."""
+    work, back, runner = str(state_dir / "tx"), str(state_dir / "back"), Machine(record=record)
+    found = [Manager(SYSTEM, _system(system_name(), clock, runner, work, stopping, rules, back))]
     if next(python_sites(Path("/")), None) is not None:
         from brakeline.agent.providers.pip import PipProvider
 
-        pip = PipProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-pip")
+        pip = PipProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-pip")
         found.append(Manager("pypi", pip))
     if next(npm_folders(Path("/")), None) is not None:
         from brakeline.agent.providers.npm import NpmProvider
 
-        npm = NpmProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-npm")
+        npm = NpmProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-npm")
         found.append(Manager("npm", npm))
     if Path(FLATPAK).exists():
         from brakeline.agent.providers.flatpak import FlatpakProvider
 
-        flatpak = FlatpakProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=f"{back}-flatpak")
+        own_back = f"{back}-flatpak"
+        flatpak = FlatpakProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=own_back)
         found.append(Manager("flatpak", flatpak))
     given = content.folder()
     if (given is not None and (given / FOLDER).is_dir()) or os.path.isdir(RECORDS) or os.path.isdir(state_dir / "own"):
@@ -76,19 +79,21 @@ def managers(
     return Managers(tuple(found), known)
 
 
-def _system(name: str, clock: Clock, work: str, stopping: Callable[[], bool], rules: Rules, back: str) -> Provider:
+def _system(
+    name: str, clock: Clock, runner: Machine, work: str, stopping: Callable[[], bool], rules: Rules, back: str
+) -> Provider:
     if name == "dnf":
         from brakeline.agent.providers.dnf import DnfProvider
 
-        return DnfProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
+        return DnfProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
     if name == "zypper":
         from brakeline.agent.providers.zypper import ZypperProvider
 
-        return ZypperProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
+        return ZypperProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
     if name == "pacman":
         from brakeline.agent.providers.pacman import PacmanProvider
 
-        return PacmanProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
+        return PacmanProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
     from brakeline.agent.providers.apt import AptProvider
 
-    return AptProvider(clock, work_dir=work, stopping=stopping, rules=rules, back_dir=back)
+    return AptProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=back)

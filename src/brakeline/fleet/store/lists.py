@@ -181,6 +181,12 @@ async def values(conn: Connection, key: str) -> dict[str, int]:
     return {r[0]: r[1] for r in rows}
 
 
+async def exists(conn: Connection, endpoint_id: str) -> bool:
+    """Whether the tenant has, or had, such an endpoint."""
+    found = await conn.fetchval("SELECT 1 FROM brakeline.endpoint WHERE endpoint_id = $1", endpoint_id)
+    return found is not None
+
+
 async def endpoint(conn: Connection, endpoint_id: str) -> EndpointDetail | None:
     """One endpoint of the tenant."""
     r = await conn.fetchrow(f"SELECT {_COLUMNS} FROM {TABLES} WHERE e.endpoint_id = $1", endpoint_id)  # noqa: S608

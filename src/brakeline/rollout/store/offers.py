@@ -10,6 +10,7 @@ from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Offer, SignedOrder, TransactionResult
 from brakeline.rollout.store.rollouts import at, ms
+from brakeline.rollout.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +125,17 @@ async def results(conn: Connection, rollout_id: str, endpoint_id: str | None = N
         rollout_id, endpoint_id,
     )  # fmt: skip
     return [decode(TransactionResult, r["body"].encode()) for r in rows]
+
+
+async def told_of(conn: Connection, endpoint_id: str, limit: int) -> tuple[Told, ...]:
+    """The newest results of an endpoint, newest first."""
+    rows = await conn.fetch(
+        """SELECT r.rollout_id, coalesce(o.title, '') AS title, r.received_at, r.body FROM brakeline.rollout_result r
+           LEFT JOIN brakeline.rollout o ON o.tenant_id = r.tenant_id AND o.rollout_id = r.rollout_id
+           WHERE r.endpoint_id = $1 ORDER BY r.received_at DESC, r.transaction_id LIMIT $2""",
+        endpoint_id, limit,
+    )  # fmt: skip
+    return tuple(
+        Told(r["rollout_id"], r["title"], ms(r["received_at"]), decode(TransactionResult, r["body"].encode()))
+        for r in rows
+    )

@@ -14,7 +14,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -53,6 +55,14 @@ class AnswerLost(Fault):
     code = "answer-lost"
 
 
+class Record(Protocol):
+    """Who keeps which commands ran; `agent.run_record` does for a transaction. Never raises, never waits."""
+
+    def began(self, argv: Sequence[str]) -> int: ...
+    def ended(self, command: int, rc: int, took_s: float, *, timed_out: bool = False) -> None: ...
+    def following(self, command: int, out: IO[bytes], begin: int) -> AbstractContextManager[object]: ...
+
+
 class Runner(Protocol):
     """Where commands run and files are read; the real one is `Machine`."""
 
@@ -75,6 +85,7 @@ class Machine:
     root: Path = Path("/")
     python: str = field(default=sys.executable or "/usr/bin/python3")
     stop_grace_s: float = STOP_GRACE_S
+    record: Record | None = None  # of a transaction: every command, and what jobs print
 
     def path(self, absolute: str) -> Path:
         """Where an absolute path of the endpoint is for us."""
@@ -82,6 +93,14 @@ class Machine:
 
     def query(self, *command: str, timeout_s: float = QUERY_S_MAX) -> Ran:
         """Run a short command; on time-out its process group is killed."""
+        if self.record is None:
+            return self._query(command, timeout_s)
+        number, began_s = self.record.began(command), time.monotonic()
+        ran = self._query(command, timeout_s)
+        self.record.ended(number, ran.rc, time.monotonic() - began_s, timed_out=ran.timed_out)
+        return ran
+
+    def _query(self, command: tuple[str, ...], timeout_s: float) -> Ran:
         with subprocess.Popen(
             [*self.prefix, *command],
             stdin=subprocess.DEVNULL,
@@ -113,10 +132,23 @@ class Machine:
         with tempfile.TemporaryFile() as scratch:
             out = log or scratch
             begin = out.seek(0, os.SEEK_END)
-            report = self._guarded(command, timeout_s, out, environment_of(environment))
+            report = self._recorded(command, timeout_s, out, begin, environment_of(environment))
             out.seek(begin)
             text = out.read().decode("utf-8", "replace")
         return Ran(int(report.get("rc", -1)), text, bool(report.get("timed_out")), tuple(report.get("killed", ())))
+
+    def _recorded(
+        self, command: tuple[str, ...], timeout_s: float, out: IO[bytes], begin: int, environment: dict[str, str]
+    ) -> dict[str, Any]:
+        """Output goes into its file as without a record, which reads behind it."""
+        if self.record is None:
+            return self._guarded(command, timeout_s, out, environment)
+        number, began_s = self.record.began(command), time.monotonic()
+        with self.record.following(number, out, begin):
+            report = self._guarded(command, timeout_s, out, environment)
+        took_s, timed_out = time.monotonic() - began_s, bool(report.get("timed_out"))
+        self.record.ended(number, int(report.get("rc", -1)), took_s, timed_out=timed_out)
+        return report
 
     def _guarded(
         self, command: tuple[str, ...], timeout_s: float, out: IO[bytes], environment: dict[str, str]
