@@ -297,7 +297,7 @@ class World:
 
     def _check(self, at_h: float) -> None:
         """Blocks that have reached a checkpoint speak."""
-        b = self.blocks
+        b, spoke = self.blocks, False
         for j, c in enumerate(self.case.policy.checkpoints_s):
             ready = at_h - b.floats["ready_h"] >= c / 3600 - 1e-9
             rows = np.flatnonzero((b.ints["point"] == j) & ready)
@@ -305,7 +305,9 @@ class World:
                 b.ints["point"][rows] = j + 1
                 away = self._away(at_h, c / 3600)[b.ints["region"][rows], b.ints["kind"][rows]]
                 self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows)))
-                self._news |= j == 0 or bool(self.halting().max() >= NEARLY)
+                self._news |= j == 0
+                spoke = True
+        self._news = self._news or (spoke and bool(self.halting().max() >= NEARLY))
 
     def _uncrossed(self, rows: Ints) -> Floats:
         """Share of the controls whose turn to be treated has not come yet."""
@@ -340,11 +342,14 @@ class World:
         )  # fmt: skip
 
     def _table(self) -> Told:
-        """The comparisons that the brake judges: its own, or those of a fleet that listens to others."""
-        if self._pool is not None and self._listened[0] != (self.voice.said, id(self._pool)):
+        """The comparisons that the brake judges: its own as soon as they come near to what halts, before which they
+        change nothing; or those of a fleet that listens to others."""
+        if self._pool is None:
+            return self.voice.table if self.halting().max() >= NEARLY else {}
+        if self._listened[0] != (self.voice.said, id(self._pool)):
             heard = pooling.listening(self.voice.table, self._pool)
             self._listened = (self.voice.said, id(self._pool)), heard
-        return self.voice.table if self._pool is None else self._listened[1]
+        return self._listened[1]
 
     def _age_h(self, at_h: float, ready_h: float) -> float:
         """Age of controls that were ready on average then, to a whole step."""

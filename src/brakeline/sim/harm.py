@@ -115,6 +115,10 @@ def bitten_shares(fault: Fault, population: Population, zones_h: Sequence[float]
     """`bitten_share` of many at once."""
     age_h = at_h - who.ready_h
     match fault.onset:
+        case Immediate():
+            return np.where(age_h < 0, 0.0, 1.0)
+        case After(hours=hours):
+            return np.where((age_h < 0) | (age_h < hours), 0.0, 1.0)
         case AtReboot():
             a_day = np.array([population.rates(c).restarts_per_day for c in CLASSES])[who.kind]
             return np.where(age_h < 0, 0.0, -np.expm1(-a_day * age_h / HOURS_A_DAY))
