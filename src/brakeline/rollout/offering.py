@@ -34,7 +34,7 @@ from brakeline.protocol.messages import (
     SignedOrder,
     TransactionResult,
 )
-from brakeline.rollout import arms, budget, evidence, restart_change, restart_offering, restarts
+from brakeline.rollout import arms, budget, evidence, restart_change, restart_offering, restarts, untaken
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
 from brakeline.rollout.journal import BrakeJournal
@@ -364,8 +364,9 @@ class Offering:
             return False
         await self._offer(conn, identity, ready, row, made + 1, live)
         await arms_store.set_progress(
-            conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
-        )
+            conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False,
+            detail=untaken.offered_again(treated.subject), ended_ms=0,
+        )  # fmt: skip
         return True
 
     async def _offer(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,

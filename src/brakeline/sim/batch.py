@@ -42,6 +42,9 @@ HARMS: Final = {
     "blocks, a subset of 0.2 %": _fault(Symptom.BLOCKS, 1.0, NOW, Subset("os_build", 0.002)),
     "patch failure, 5 %": _fault(Symptom.PATCH_FAILURE, 0.05, NOW),
     "patch failure, a subset of 0.2 %": _fault(Symptom.PATCH_FAILURE, 1.0, NOW, Subset("os_build", 0.002)),
+    "takes nothing, 100 %": _fault(Symptom.TAKES_NOTHING, 1.0, NOW),
+    "takes nothing, 20 %": _fault(Symptom.TAKES_NOTHING, 0.2, NOW),
+    "takes nothing, 5 %": _fault(Symptom.TAKES_NOTHING, 0.05, NOW),
 }
 FAULTS: Final = ROWS | HARMS
 PAGE: Final = {

@@ -68,6 +68,7 @@ class Case:
     attributes: int = 200  # values that are tested, the fault's own among them
     consent: float = CONSENT
     goodbye: float = 0.0  # of endpoints that go away by themselves say so
+    idle: float = 0.0  # of endpoints that are here take nothing, whatever the change
     harmless: Mapping[str, float] = field(default_factory=dict)  # by signal: a little more of it among the treated
     population: Population = field(default_factory=Population)
 
@@ -112,6 +113,7 @@ class World:
         self._linked: tuple[int, frozenset[int]] = 0, frozenset()  # turns so far, and what they say
         self._news, self._asked_again_h = True, case.start_h
         self._pool: Told | None = None
+        self._apart = np.random.default_rng((case.seed, 1))  # for what came later: the draws of others stay
         self._listened: tuple[tuple[int, int], Told] = ((-1, 0), {})
         self.at_h, self.over, self._stood_h, self._held_h = case.start_h, False, case.start_h, 0.0
 
@@ -246,7 +248,7 @@ class World:
             ticks, rows = self.enrolment.ask(asking, self._there(at_h), lambda: self._away(at_h, REPORTED_H), at_h)
             self.ticks |= ticks
             if rows is not None:
-                self.blocks.grow(rows | self._restarting(rows, at_h))
+                self.blocks.grow(rows | self._restarting(rows, at_h) | self._idle(rows))
 
     def _restarting(self, rows: Columns, at_h: float) -> Columns:
         """Who of both arms will be restarted on order, and of those whom the fault will hit."""
@@ -254,6 +256,13 @@ class World:
         willing, willing_c = self._willing(rows, at_h)
         eager = self.rng.hypergeometric(prone, n_t - prone, willing)
         return {"willing": willing, "willing_c": willing_c, "eager": eager}
+
+    def _idle(self, rows: Columns) -> Columns:
+        """Who of those who will tell takes nothing for reasons of its own."""
+        if not self.case.idle:
+            return {}
+        ill = rows["failed"] + rows["late"] + rows.get("prone", 0)
+        return {"idle": self._apart.binomial(np.maximum(rows["n_t"] - ill, 0), self.case.idle)}
 
     def _willing(self, rows: Columns, at_h: float) -> tuple[Ints, Ints]:
         """Who of both arms consents and is there when the restart is ordered."""

@@ -48,6 +48,7 @@ class Shows(StrEnum):
     PATCHES = "patches"  # the transaction fails for a reason that could be the endpoint's own
     REPORT = "report"
     LOOP = "loop"  # heard now and then, and then unhealthy
+    UNTAKEN = "not taken"  # it answers, and takes nothing of its offer
     NOTHING = "nothing"
 
 
@@ -64,6 +65,7 @@ SHOWS: Final = {
     Symptom.BLOCKS: Shows.BLOCKS,
     Symptom.DELETES: Shows.DELETIONS,
     Symptom.PATCH_FAILURE: Shows.PATCHES,
+    Symptom.TAKES_NOTHING: Shows.UNTAKEN,
     Symptom.TELEMETRY_OUTAGE: Shows.NOTHING,
 }
 

@@ -43,6 +43,7 @@ class Symptom(StrEnum):
     BLOCKS = "blocks"
     DELETES = "deletes"
     PATCH_FAILURE = "patch_failure"
+    TAKES_NOTHING = "takes_nothing"
     TELEMETRY_OUTAGE = "telemetry_outage"
 
 
