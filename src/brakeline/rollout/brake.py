@@ -220,15 +220,24 @@ def over_rings(rings: Mapping[int, Sequence[float]], linked: frozenset[int] = fr
 
 def _statistic_line(policy: Policy, answer: _Answer) -> Line:
     row, log_e = answer.row, answer.log_e
-    at = "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
     data = {"signal": row.signal, "checkpoint": row.checkpoint, "group": row.group, "log_e": round(log_e, 3),
             "bar": round(row.bar, 3)}  # fmt: skip
-    text = f"{row.signal} ({row.group}{at}): log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
+    text = says(policy, row, log_e)
     if answer.together:
-        text += f"; all questions{at} together: {answer.together:.2f} of what halts"
+        text += f"; all questions{_at(policy, row)} together: {answer.together:.2f} of what halts"
         data["together"] = round(answer.together, 3)
     halted = answer.over >= 0 or answer.together >= 1
     return Line(f"excess {row.signal}", State.HALT if halted else State.OK, text, data)
+
+
+def says(policy: Policy, row: AlphaRow, log_e: float) -> str:
+    """What one question says, in words."""
+    evidence = f"log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
+    return f"{row.signal} ({row.group}{_at(policy, row)}): {evidence}"
+
+
+def _at(policy: Policy, row: AlphaRow) -> str:
+    return "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
 
 
 def _untaken(policy: Policy, seen: Summary) -> list[Line]:

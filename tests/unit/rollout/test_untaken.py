@@ -81,8 +81,10 @@ def test_a_large_ring_tells_what_is_usual_holds_in_doubt_and_halts_on_evidence(
 def test_in_a_small_ring_one_holds_and_no_number_halts() -> None:
     for idle in (1, 20, 40):
         found = untaken.line({0: (40, idle)}, frozenset({0}), ("ep_1",), BAR)
-        assert found is not None and found.state is State.HOLD
-        assert "ep_1" in found.text and "resume" in found.text
+        assert found is not None
+        assert found.state is State.HOLD
+        assert "ep_1" in found.text
+        assert "resume" in found.text
 
 
 def test_what_is_usual_halts_and_holds_no_more_often_than_is_claimed() -> None:
@@ -135,4 +137,5 @@ def test_nothing_but_it_holds_so_the_offer_is_made_again() -> None:
     seen = replace(seen, parts=(replace(seen.parts[0], treated=60, known=60, proven=60, passed=60, passed_known=60,
                                         passed_proven=60, seen=60, asked=60, untaken=7),))  # fmt: skip
     verdict = brake.judge(POLICY, seen, LATER_MS).verdict
-    assert isinstance(verdict, Hold) and verdict.unproven
+    assert isinstance(verdict, Hold)
+    assert verdict.unproven
