@@ -1,7 +1,8 @@
 """How many endpoints harm reaches before the brake acts, and how often it acts on nothing: `./dev bench brake`.
 
     python -m bench.brake [--json FILE] [--tables A,B,...] [--runs N] [--right N]
-                          [--endpoints N] [--seeds N] [--harmless N] [--paces careful,fast] [--only WORDS] [--lines FILE]
+                          [--endpoints N] [--seeds N] [--harmless N] [--paces careful,fast] [--only WORDS]
+                          [--lines FILE]
 
 *Batch*: the rows of the design page among millions of endpoints, ours (as `brakeline drill run` has it) beside the
 page's plan and peers' rules, and how often a harmless change is halted (`histories`). *Small*: fleets alone and pooled

@@ -137,8 +137,8 @@ def table(runs: int, harms: list[float]) -> list[dict[str, Any]]:
             hits = int(halted[:, -1].sum())
             low, high = interval(hits, runs)
             rows.append({
-                "table": "lone", "harm_pct": 100 * harm, "how": name, "runs": runs, "halted_pct": round(100 * hits / runs, 1),
-                "low_pct": round(low, 1), "high_pct": round(high, 1),
+                "table": "lone", "harm_pct": 100 * harm, "how": name, "runs": runs,
+                "halted_pct": round(100 * hits / runs, 1), "low_pct": round(low, 1), "high_pct": round(high, 1),
                 "by_ring_pct": "/".join(f"{100 * share:.0f}" for share in halted.mean(axis=0)),
             })  # fmt: skip
     return rows

@@ -23,6 +23,7 @@ from brakeline.rollout.alpha import questions
 from brakeline.rollout.evidence import SILENT, Counts
 from brakeline.rollout.presets import policy_for, rehearsal
 
+
 def loud() -> str:
     """What the brake says of six silent canaries in two regions, beside 54 controls that are heard."""
     policy = rehearsal(policy_for(300, "rehearsal"), 8)

@@ -75,7 +75,8 @@ def line(rings: Mapping[int, tuple[int, int]], small: frozenset[int], names: Seq
     if not x:
         return None
     large = {r: ring for r, ring in rings.items() if r not in small}
-    log_e = evalue.one_sample(*(sum(ring[i] for ring in large.values()) for i in (0, 1)), USUAL)
+    of_large, idle_large = (sum(ring[i] for ring in large.values()) for i in (0, 1))
+    log_e = evalue.one_sample(of_large, idle_large, USUAL)
     waits = any(idle for r, (_, idle) in rings.items() if r in small)
     doubt = log_e >= DOUBT and any(idle > SHARE * of for of, idle in large.values())
     data = {"ids": list(names), "asked": n, "untaken": x, "log_e": round(log_e, 3), "bar": round(bar, 3)}

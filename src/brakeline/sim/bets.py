@@ -103,7 +103,8 @@ def beyond(n_t: Ints, n_c: Ints, x_t: Ints, x_c: Ints, margin: float) -> Floats:
     ill, same = ((x * told[..., None]).swapaxes(2, 3).astype(np.float64) for x in (x_t, x_c))
     logs: Floats = ill @ credit - np.repeat(same @ price, r.size, axis=3)
     at_risk = (n_t * told[..., None]).sum(axis=1)[..., None] * (np.log1p(-r) - np.log1p(-margin))
-    return logs + np.tile(at_risk, log_w.size)
+    logs += np.tile(at_risk, log_w.size)
+    return logs
 
 
 def over_rings(rings: Mapping[int, Floats], linked: frozenset[int], unused: Floats | float = 0.0,

@@ -100,7 +100,8 @@ def _back(b: Blocks) -> Ints:
 def idles(b: Blocks, how: Telling) -> Ints:
     """Those who are here and take nothing."""
     bitten = b.ints["bitten"] if how.shows is Shows.UNTAKEN else 0
-    return np.minimum(b.ints["idle"] + bitten, b.ints["n_t"])
+    found: Ints = np.minimum(b.ints["idle"] + bitten, b.ints["n_t"])
+    return found
 
 
 def _looked_at_h(policy: Policy) -> float:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from brakeline.rollout import brake, untaken
+from brakeline.rollout import brake, evalue, untaken
 from brakeline.rollout.alpha import questions
+from brakeline.rollout.arms import SortedDraws
 from brakeline.rollout.model import Arm, Change, Halt, Hold, Pin, Policy, Progress, Promote, Ring, State, Subject
 from brakeline.rollout.summary import Names, Part, Summary
 from brakeline.rollout.untaken import AGAIN, NO_WORD
@@ -96,7 +97,7 @@ def test_what_is_usual_halts_and_holds_no_more_often_than_is_claimed() -> None:
             for x, p in alive.items():
                 for more, chance in ((0, 1 - untaken.USUAL), (1, untaken.USUAL)):
                     after[x + more] = after.get(x + more, 0.0) + p * chance
-            loud = {x for x in after if untaken.evalue.one_sample(n, x, untaken.USUAL) >= bar}
+            loud = {x for x in after if evalue.one_sample(n, x, untaken.USUAL) >= bar}
             reached += sum(after.pop(x) for x in loud)
             alive = after
         assert 0 < reached <= math.exp(-bar)
@@ -115,9 +116,14 @@ class _Nobody:
     def eligible(self, region: str) -> int:
         return 0
 
-    def untreated(self, region: str) -> brake.Summary: ...
+    def untreated(self, region: str) -> SortedDraws:
+        return SortedDraws(())
 
-    fresh = spare = untreated
+    def fresh(self, region: str) -> SortedDraws:
+        return SortedDraws(())
+
+    def spare(self, region: str, ring: int) -> SortedDraws:
+        return SortedDraws(())
 
 
 @pytest.mark.parametrize(("idle", "verdict"), [(0, Promote), (10, Promote), (100, Halt)])
