@@ -1,7 +1,8 @@
 """How many endpoints harm reaches before the brake acts, and how often it acts on nothing: `./dev bench brake`.
 
     python -m bench.brake [--json FILE] [--tables A,B,...] [--runs N] [--right N]
-                          [--endpoints N] [--seeds N] [--harmless N] [--paces careful,fast] [--lines FILE]
+                          [--endpoints N] [--seeds N] [--harmless N] [--paces careful,fast] [--only WORDS]
+                          [--lines FILE]
 
 *Batch*: the rows of the design page among millions of endpoints, ours (as `brakeline drill run` has it) beside the
 page's plan and peers' rules, and how often a harmless change is halted (`histories`). *Small*: fleets alone and pooled
@@ -264,6 +265,7 @@ def fleets_table(runs: int) -> list[dict[str, Any]]:
 def batch_table(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Endpoints harmed, one row a fault; the last rows are harmless changes."""
     wanted = histories.rows(options.paces.split(","), options.seeds, options.harmless or options.seeds)
+    wanted = [row for row in wanted if options.only in row.name]
     ends = histories.collect(wanted, options.endpoints, options.lines, options.cpu_s_max)
     return histories.table(wanted, ends, options.endpoints)
 
@@ -280,6 +282,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--harmless", type=int, default=0, help="histories of a harmless change; 0 = as many as seeds")
     parser.add_argument("--paces", default="careful,fast")
+    parser.add_argument("--only", default="", help="rows of the batch whose name has this in it")
     parser.add_argument("--lines", type=Path, help="histories are appended here, and not run again when they are there")
     parser.add_argument("--cpu-s-max", type=float, default=math.inf, help="begin no history after so many CPU-seconds")
     options = parser.parse_args()

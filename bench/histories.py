@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from brakeline.rollout import untaken
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.sim import batch, harmless, replay
 from brakeline.sim.cohorts import Case, Outage, run
@@ -27,6 +28,8 @@ HARMLESS: Final[dict[str, dict[str, Any]]] = {
     "none": {},
     "none, Friday start": {"start_h": FRIDAY_H},
     "none, a region dark for 15 h": {"outages": (Outage(0, START_H + 12, START_H + 27),)},
+    "none, 1 in 100 takes nothing": {"idle": 0.01},
+    "none, 1 in 50 takes nothing": {"idle": untaken.USUAL},
 }  # fmt: skip
 
 
@@ -96,7 +99,7 @@ def _histories(row: Row, endpoints: int, seed: int) -> Iterator[dict[str, Any]]:
     if row.fault is not None:
         ends, first = [run(row.case(endpoints, seed))], seed
     else:
-        draws = min(DRAWS, row.seeds)
+        draws = 1 if "idle" in HARMLESS[row.name] else min(DRAWS, row.seeds)  # who takes nothing is no checkpoint's lot
         ends, first = harmless.run(row.case(endpoints, seed // draws), draws), seed - seed % draws
     cpu_s = round((time.process_time() - started) / len(ends), 3)
     for i, end in enumerate(ends):

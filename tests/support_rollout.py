@@ -64,6 +64,7 @@ class Twin:
     identity: EndpointIdentity
     hostname: str
     fate: str = "good"  # good | postinst | network | nothing_to_do | idle (takes a release, then tells nothing of it)
+    # | wedged (answers, and takes nothing)
     # | misses (lets its first offer go by) | waits (keeps its offer in the queue, until it is told to drop it)
     version: str = "3.0.15-1"
     former: str = ""  # what the way back leads to; "" = nothing was changed yet
@@ -232,6 +233,8 @@ class SmallFleet:
     def _apply(self, t: Twin, offer: Offer) -> None:
         if t.fate == "waits":
             t.queued.append(offer)
+            return
+        if t.fate == "wedged":
             return
         if t.fate == "misses":
             t.fate = "good"

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from brakeline.rollout.model import Guard, Phase
+from brakeline.rollout.pooling import Told
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.sim import harmless
-from brakeline.sim.batch import ROWS
-from brakeline.sim.cohorts import Case, run
+from brakeline.sim.batch import FAULTS, ROWS
+from brakeline.sim.cohorts import Case, World, run
 
 ENDPOINTS = 20_000
 POLICY = for_release(policy_for(ENDPOINTS))
@@ -21,6 +22,19 @@ NERVOUS = replace(for_release(policy_for(ENDPOINTS, "fast")), guard=Guard(alpha=
 def test_one_draw_is_the_single_history() -> None:
     case = Case(ENDPOINTS, POLICY, seed=3, regions=2)
     assert harmless.run(case, 1) == [run(case)]
+
+
+class Attentive(World):
+    """The brake is shown every comparison at every look."""
+
+    def _table(self) -> Told:
+        return self.voice.table
+
+
+@pytest.mark.parametrize("name", ["dead at once, 5 %", "blocks, 5 %", "agent crashes, launcher reverts, 5 %"])
+def test_a_comparison_far_from_what_halts_changes_nothing_so_it_need_not_be_shown(name: str) -> None:
+    case = Case(ENDPOINTS, POLICY, FAULTS[name], seed=3, regions=2)
+    assert run(case) == Attentive(case).run()
 
 
 @pytest.mark.wide

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from brakeline.rollout import brake, evalue
+from brakeline.rollout import brake, evalue, untaken
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.evidence import SILENT, Counts
 from brakeline.rollout.model import Phase
@@ -22,6 +22,7 @@ ALPHA = 0.05  # far above any row's, so that few histories can show a wrong stat
 HISTORIES, TICKS, TREATED, CONTROLS = 200, 30, 20, 180
 SPREADS = (0.0, 1.0)  # of a cause that both arms share, as a night or an outage: by block, up to so many times more
 POLICY = for_release(policy_for(100_000))
+FAST = for_release(policy_for(100_000, "fast"))
 
 
 def bad(rng: random.Random, n: int, p: float) -> int:
@@ -88,3 +89,17 @@ def test_harm_of_a_small_subset_that_answers_every_check_in_is_found(name: str) 
     end = cohorts.run(Case(850_000, for_release(policy_for(850_000)), batch.HARMS[name], 2))
     assert end.phase is Phase.HALTED, end.why
     assert end.harmed < 100
+
+
+@pytest.mark.parametrize("name", ["takes nothing, 100 %", "takes nothing, 20 %", "takes nothing, 5 %"])
+def test_what_answers_check_ins_and_takes_nothing_goes_no_further_than_the_second_ring(name: str) -> None:
+    end = cohorts.run(Case(100_000, POLICY, batch.HARMS[name], 2))
+    assert end.phase in (Phase.HALTED, Phase.HOLDING), end.why
+    assert end.ring <= 1
+    assert "took nothing" in end.why or "proven" in end.why
+
+
+def test_a_usual_share_that_takes_nothing_stops_no_harmless_change() -> None:
+    for seed in range(3):
+        end = cohorts.run(Case(100_000, FAST, None, seed, idle=untaken.USUAL))
+        assert end.phase is Phase.COMPLETED, end.why

@@ -18,6 +18,18 @@ from brakeline.console.views_drills import (
     ReplayView,
 )
 from brakeline.console.views_real_drill import RealDrillForm, RealDrillView, RealPlanView
+from brakeline.rollout import brake, evalue
+from brakeline.rollout.alpha import questions
+from brakeline.rollout.evidence import SILENT, Counts
+from brakeline.rollout.presets import policy_for, rehearsal
+
+
+def loud() -> str:
+    """What the brake says of six silent canaries in two regions, beside 54 controls that are heard."""
+    policy = rehearsal(policy_for(300, "rehearsal"), 8)
+    bets = evalue.add(evalue.bets(Counts(3, 27, 3, 0)) for _ in range(2))
+    return brake.says(policy, questions(policy, ())[(SILENT, 0, "all")], brake.over_rings({0: bets}))
+
 
 BRAKED = Badge("■", "braked", Tone.OK)
 CUT = Badge("?", "broken off", Tone.WARN)
@@ -98,7 +110,7 @@ DRILL: Final = {
          Kpi("to-halt", "Evidence to halt", "15.3 s", "from the first evidence to the brake", ""),
          Kpi("to-told", "Halt to last told", "0.7 s", "294 of 294 living endpoints know", "")),
         RINGS, _grid("stopped", Badge("■", "stopped", Tone.BAD), 3),
-        (WhyLine(Badge("✕", "harm", Tone.BAD), "silent (all at 32 s): log evidence 13.8, the brake acts at 8.3"),),
+        (WhyLine(Badge("✕", "harm", Tone.BAD), loud()),),
         STEPS, REAL,
     ),
     "real": DrillView(

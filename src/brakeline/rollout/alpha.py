@@ -18,19 +18,22 @@ from typing import Final
 from brakeline.rollout.evidence import EXPLICIT, SIGNALS, SILENT, STATIONARY, UNHEALTHY
 from brakeline.rollout.model import Policy
 from brakeline.rollout.signals import ACTIONS, BLOCKS, DELETIONS, ERRORS, PATCHES, RESOURCES, STARTS
+from brakeline.rollout.untaken import UNTAKEN
 
 # Parts of alpha, in hundredths; silence is the one signal that a dead endpoint still sends.
-SHARES: Final = {SILENT: 0.52, UNHEALTHY: 0.02, RESOURCES: 0.025, EXPLICIT: 0.10, ERRORS: 0.01} | dict.fromkeys(
-    (ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS), 0.009
+SHARES: Final = (
+    {SILENT: 0.52, UNHEALTHY: 0.02, RESOURCES: 0.025, EXPLICIT: 0.10}
+    | dict.fromkeys((ERRORS, UNTAKEN), 0.01)
+    | dict.fromkeys((ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS), 0.009)
 )
 # Of a signal's part, by checkpoint: the first stops before a ring has gone far; what shows late has the others.
 FIRST: Final = {SILENT: 0.4}
 # And by group: silence is loudest where nobody is silent anyway; what endpoints tell of themselves is so in any class.
 GROUPS: Final = {"all": 0.4, STATIONARY: 0.15, "class:server": 0.15, "class:desktop": 0.15, "class:laptop": 0.15}
 SILENT_GROUPS: Final = {"all": 0.15, STATIONARY: 0.25, "class:server": 0.4, "class:desktop": 0.1, "class:laptop": 0.1}
-# The same for attributes, of 0.28: a question of silence costs as much as the one of explicit failures.
-ATTRIBUTE_SHARES: Final = {SILENT: 0.28 * 4 / 9, EXPLICIT: 0.28 / 9} | dict.fromkeys(
-    (UNHEALTHY, RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS, ERRORS), 0.28 * 4 / 72
+# The same for attributes, of 0.27: a question of silence costs as much as the one of explicit failures.
+ATTRIBUTE_SHARES: Final = {SILENT: 0.27 * 4 / 9, EXPLICIT: 0.27 / 9} | dict.fromkeys(
+    (UNHEALTHY, RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS, ERRORS), 0.27 * 4 / 72
 )
 # Harmless excess; silence has none. A change may be a little hungry: it may not make one machine in two hundred short.
 # Of patches it is what controls' dry runs cannot have: the ordinary failure rate of the provider (apt).
@@ -68,6 +71,7 @@ def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, 
             mine = alpha * SHARES[signal] * _part(signal, j, len(points))
             rows += [AlphaRow(signal, j, g, mine * weight) for g, weight in groups.items()]
     rows += [AlphaRow(EXPLICIT, -1, g, alpha * SHARES[EXPLICIT] * weight) for g, weight in GROUPS.items()]
+    rows.append(AlphaRow(UNTAKEN, -1, "all", alpha * SHARES[UNTAKEN]))
     named = attributes[:ATTRIBUTES_MAX]
     if named:
         for s, js in (*((s, points) for s in SIGNALS), (EXPLICIT, (-1,))):

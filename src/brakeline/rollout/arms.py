@@ -191,11 +191,12 @@ def linked(turns: Sequence[Turn]) -> frozenset[int]:
     """
     spans: dict[str, dict[int, _Span]] = {}
     for t in turns:
-        old = spans.setdefault(t.region, {}).get(t.ring, _Span(0, U_END, 0))
+        mine = spans.setdefault(t.region, {})
+        old = mine.get(t.ring)
         low, high = (t.control_from, t.control_until) if t.control_from < t.control_until else (U_END, 0)
-        spans[t.region][t.ring] = _Span(
-            max(old.treat_below, t.treat_below), min(old.low, low), max(old.high, high)
-        )  # fmt: skip
+        if old is not None:
+            low, high = min(old.low, low), max(old.high, high)
+        mine[t.ring] = _Span(max(old.treat_below, t.treat_below) if old else t.treat_below, low, high)
     rings = {t.ring for t in turns}
     return frozenset(r for r in rings if r and all(_alike(mine, r) for mine in spans.values()))
 

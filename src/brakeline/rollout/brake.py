@@ -3,6 +3,7 @@
 Invariants: it looks at every exposed ring, not only at the one in progress; silence counts as evidence; missing data
 never promotes; absence of alarms never promotes either (that is the planner's further question). Order of the
 questions: is my own data fresh, do explicit failures speak (small rings: one holds, two halt), do the e-values speak,
+has anybody taken nothing though it is here (`untaken`),
 is each exposed ring proven, is the control arm alive. It judges numbers (`summary`), whoever counted them. `alpha` says
 at which figure a row halts, `evalue` computes it.
 """
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.rollout import evalue
+from brakeline.rollout import evalue, untaken
 from brakeline.rollout.alpha import AlphaRow, questions
 from brakeline.rollout.evidence import EXPLICIT
 from brakeline.rollout.model import Halt, Hold, Line, Policy, Promote, State, Verdict
@@ -22,6 +23,7 @@ from brakeline.rollout.summary import Summary
 
 QUORUM: Final = "quorum"
 LOST: Final = "lost"
+RETRIED: Final = frozenset({QUORUM, LOST, untaken.UNTAKEN})  # what offering it again can end
 EVERYBODY: Final = "all classes"
 UNPROVEN_MIN: Final = 2  # in a ring that statistics speak for one closed lid is no reason to hold
 NEGLIGIBLE: Final = math.log(1e-4)  # of what halts: questions that say less are not added up
@@ -47,6 +49,7 @@ def judge(policy: Policy, seen: Summary, now_ms: int) -> Judgement:
         *_silence(policy, seen, dark),
         *_given_up(seen),
         *_statistics(policy, seen),
+        *_untaken(policy, seen),
         *_quorum(policy, seen),
         _all_dark(seen, dark),
         *controls,
@@ -57,7 +60,7 @@ def judge(policy: Policy, seen: Summary, now_ms: int) -> Judgement:
     if halts:
         verdict = Halt(halts[0].text, halts[0].data)
     elif holds:
-        verdict = Hold(holds[0].text, holds[0].data, unproven=all(x.gate in (QUORUM, LOST) for x in holds))
+        verdict = Hold(holds[0].text, holds[0].data, unproven=all(x.gate in RETRIED for x in holds))
     return Judgement(verdict, lines, dark)
 
 
@@ -217,15 +220,35 @@ def over_rings(rings: Mapping[int, Sequence[float]], linked: frozenset[int] = fr
 
 def _statistic_line(policy: Policy, answer: _Answer) -> Line:
     row, log_e = answer.row, answer.log_e
-    at = "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
     data = {"signal": row.signal, "checkpoint": row.checkpoint, "group": row.group, "log_e": round(log_e, 3),
             "bar": round(row.bar, 3)}  # fmt: skip
-    text = f"{row.signal} ({row.group}{at}): log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
+    text = says(policy, row, log_e)
     if answer.together:
-        text += f"; all questions{at} together: {answer.together:.2f} of what halts"
+        text += f"; all questions{_at(policy, row)} together: {answer.together:.2f} of what halts"
         data["together"] = round(answer.together, 3)
     halted = answer.over >= 0 or answer.together >= 1
     return Line(f"excess {row.signal}", State.HALT if halted else State.OK, text, data)
+
+
+def says(policy: Policy, row: AlphaRow, log_e: float) -> str:
+    """What one question says, in words."""
+    evidence = f"log evidence {round(log_e, 1) + 0.0:.1f}, the brake acts at {row.bar:.1f}"
+    return f"{row.signal} ({row.group}{_at(policy, row)}): {evidence}"
+
+
+def _at(policy: Policy, row: AlphaRow) -> str:
+    return "" if row.checkpoint < 0 else f" at {span(policy.checkpoints_s[row.checkpoint])}"
+
+
+def _untaken(policy: Policy, seen: Summary) -> list[Line]:
+    """Offered, in contact, and nothing taken. A restart that is put off is the people's business."""
+    rings: dict[int, tuple[int, int]] = {}
+    for p in seen.parts if not seen.change.is_restart else ():
+        asked, idle = rings.get(p.ring, (0, 0))
+        rings[p.ring] = asked + p.asked, idle + p.untaken
+    row = questions(policy, seen.attributes)[(untaken.UNTAKEN, -1, "all")]
+    found = untaken.line(rings, seen.small_rings(policy), seen.names.untaken, row.bar)
+    return [found] if found else []
 
 
 def span(seconds: int) -> str:

@@ -11,13 +11,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from brakeline.rollout.model import CLASSES, Arm, Subject
+from brakeline.rollout import untaken
+from brakeline.rollout.model import CLASSES, Arm, Progress, Subject
 from brakeline.rollout.summary import OPEN
 
 Ints = NDArray[np.int64]
 NAMES: Final = (
     "control", "ring", "region", "kind", "u", "ready", "last_heard", "asleep_now", "unhealthy_now", "open", "explicit",
-    "proven", "crossed", "set_aside", "consents", "restarted", "refused",
+    "proven", "crossed", "set_aside", "consents", "restarted", "refused", "heard", "wordless", "started",
 )  # fmt: skip
 
 
@@ -57,5 +58,6 @@ class Columns:
         self._room[:, place] = (
             s.arm is Arm.CONTROL, s.ring, self.regions.number(s.region), self.kinds.number(s.machine_class), s.u,
             s.ready_ms, s.last_heard_ms, s.asleep_now, s.unhealthy_now, s.progress in OPEN, s.explicit, s.proven_ms,
-            s.crossed_ms, s.set_aside_ms, s.consents, s.restarted_ms, bool(s.restart_refused),
+            s.crossed_ms, s.set_aside_ms, s.consents, s.restarted_ms, bool(s.restart_refused), s.heard,
+            untaken.wordless(s), s.progress is Progress.STARTED,
         )  # fmt: skip

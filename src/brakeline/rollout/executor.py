@@ -19,7 +19,7 @@ from brakeline.fleet.model import Presence
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
-from brakeline.rollout import led, lint, planner
+from brakeline.rollout import led, lint, planner, untaken
 from brakeline.rollout.budget import Allowance
 from brakeline.rollout.following import WHO, Following
 from brakeline.rollout.frozen import explained, held
@@ -27,7 +27,7 @@ from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.led import Led
 from brakeline.rollout.limit_within import within
 from brakeline.rollout.limits import Limits, TenantLimits
-from brakeline.rollout.model import Blueprint, Line, Phase, Progress, Report, State, Wish
+from brakeline.rollout.model import Blueprint, Line, Phase, Report, State, Wish
 from brakeline.rollout.pooled import Pooled
 from brakeline.rollout.pooled import explained as pooled_explained
 from brakeline.rollout.situation import Situation, quarantined_elsewhere
@@ -202,10 +202,7 @@ class Executor:
             seen = presence.get(offer.endpoint_id)
             if seen is not None and seen.last_check_in_ms > offer.expires_ms + EXPIRY_SLACK_MS:
                 await offers.close(conn, [offer.offer_id], "expired", now_ms)
-                await arms_store.set_progress(
-                    conn, row.rollout_id, offer.endpoint_id, Progress.EXPIRED, explicit=False,
-                    detail="the offer expired before it was started", ended_ms=now_ms,
-                )  # fmt: skip
+                await arms_store.expire(conn, row.rollout_id, offer.endpoint_id, untaken.NO_WORD, untaken.AGAIN, now_ms)
 
     async def _publish(self, conn: Connection, tenant_id: str, situation: Situation, proposed: Blueprint,
                        report: Report, allowed: Allowance, now_ms: int) -> Stepped:  # fmt: skip

@@ -34,7 +34,7 @@ from brakeline.protocol.messages import (
     SignedOrder,
     TransactionResult,
 )
-from brakeline.rollout import arms, budget, evidence, one, restart_change, restart_offering, restarts
+from brakeline.rollout import arms, budget, evidence, one, restart_change, restart_offering, restarts, untaken
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
 from brakeline.rollout.journal import BrakeJournal
@@ -353,8 +353,9 @@ class Offering:
             return False
         await self._offer(conn, identity, ready, row, made + 1, live)
         await arms_store.set_progress(
-            conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False, detail="", ended_ms=0
-        )
+            conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False,
+            detail=untaken.offered_again(treated.subject), ended_ms=0,
+        )  # fmt: skip
         if asked:
             await single.again(conn, row.rollout_id, identity.endpoint_id, retry=False)
         return True

@@ -10,6 +10,7 @@ may be staggered. Every gate that is closed has a line in the report.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from brakeline.rollout import arms, brake, restarts
@@ -269,6 +270,7 @@ def _gates(
     """One gate per region with places left; a running tick is kept as it is. `tick` = the generation that opens it."""
     treated, share = seen.treated_by_region(), _share_of_tick(policy, staged, seen)
     live = open_ticks(staged, seen.ticks)
+    ranges = arms.apart(staged.turns, staged.ring), arms.kept_apart(staged.turns, staged.ring)
     gates: list[Gate] = []
     for i, goal in enumerate(staged.goals):
         if goal.region in dark:
@@ -282,7 +284,7 @@ def _gates(
             continue
         late_ms = staged.ring_opened_ms[-1] + i * policy.region_stagger_s * 1000
         if places > 0 and now_ms >= late_ms:
-            gate = _gate(policy, staged, seen, goal.region, places, now_ms, tick)
+            gate = _gate(policy, staged, seen, goal.region, places, now_ms, tick, *ranges)
             gates += [gate] if gate else []
     return tuple(gates)
 
@@ -303,8 +305,9 @@ def _waits_for_somebody(gate: Gate, seen: Summary) -> bool:
     return seen.places.untreated(gate.region).at(0) < gate.treat_below
 
 
-def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places: int, now_ms: int,
-          tick: int) -> Gate | None:  # fmt: skip
+def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places: int, now_ms: int, tick: int,
+          before: Mapping[str, int], keeps: bool | None) -> Gate | None:  # fmt: skip
+    """`before`, `keeps`: `arms.apart` and `arms.kept_apart` of the ring, the same for all regions."""
     untreated = seen.places.untreated(region)
     if not len(untreated):
         return None
@@ -312,8 +315,8 @@ def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places:
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
     wanted = 0 if _only_harmed(seen, staged) else places * _controls_per_treated(policy, seen, staged)
     left = max(places, sum(g.treated for g in staged.goals if g.region == region) - seen.treated_by_region()[region])
-    apart = arms.apart(staged.turns, staged.ring).get(region, arms.U_END)
-    there, keeps = fresh.between(untreated.at(places), apart), arms.kept_apart(staged.turns, staged.ring)
+    apart = before.get(region, arms.U_END)
+    there = fresh.between(untreated.at(places), apart)
     if keeps or (keeps is None and 2 * there * places >= wanted * left):  # enough for all that this ring will treat
         wanted = min(wanted, math.ceil(there * places / left))
         below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart)

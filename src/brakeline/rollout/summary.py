@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, Protocol
 
-from brakeline.rollout import arms, evalue, evidence, restarts
+from brakeline.rollout import arms, evalue, evidence, restarts, untaken
 from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.evidence import Counts, Row
@@ -62,6 +62,8 @@ class Part:
     consenting: int = 0  # to a restart
     restarted: int = 0  # of these, and heard again
     excused: int = 0  # of these not restarted: it refused, or was there when the order lapsed
+    asked: int = 0  # heard at the checkpoint at which their first offer is over (`untaken`)
+    untaken: int = 0  # of these take nothing
 
     @property
     def counted(self) -> int:
@@ -103,6 +105,7 @@ class Names:
     failed: tuple[Failed, ...] = ()  # in small rings; those that nobody set aside first
     unproven: Mapping[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)  # by ring and class
     open: tuple[str, ...] = ()
+    untaken: tuple[str, ...] = ()
 
 
 class Places(Protocol):
@@ -277,6 +280,8 @@ def _part(policy: Policy, key: tuple[int, str, str], members: Sequence[Subject],
         consenting=sum(s.consents for s in counted),
         restarted=sum(s.consents and s.restarted_ms > 0 for s in counted),
         excused=sum(restarts.excused(policy, s) for s in counted),
+        asked=sum(untaken.asked(policy, s, now_ms) for s in counted),
+        untaken=sum(untaken.takes_nothing(policy, s, now_ms) for s in counted),
     )
 
 
@@ -336,9 +341,9 @@ def _names(policy: Policy, treated: Sequence[Subject], few: Iterable[Subject], n
     failed = sorted((Failed(s.endpoint_id, s.detail, bool(s.set_aside_ms)) for s in few if s.explicit),
                     key=lambda f: f.set_aside)  # fmt: skip
     waiting = [s.endpoint_id for s in counted if s.progress in OPEN]
-    return Names(
-        tuple(failed[:NAMES_MAX]), {key: tuple(ids) for key, ids in unproven.items()}, tuple(waiting[:NAMES_MAX])
-    )
+    idle = [s.endpoint_id for s in counted if untaken.takes_nothing(policy, s, now_ms)]
+    return Names(tuple(failed[:NAMES_MAX]), {key: tuple(ids) for key, ids in unproven.items()},
+                 tuple(waiting[:NAMES_MAX]), tuple(idle[:NAMES_MAX]))  # fmt: skip
 
 
 class Known:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from brakeline.rollout import arms, evidence
+from brakeline.rollout import arms, evidence, untaken
 from brakeline.rollout.arms import Draws, SortedDraws
 from brakeline.rollout.columns import Columns
 from brakeline.rollout.ledger import Block, Ledger
@@ -211,7 +211,7 @@ class Tally:
         waiting = np.flatnonzero(mine.counted & mine.open)
         missing = mine.passed & ~mine.proven
         unproven = {key: self._ids(np.flatnonzero(part & missing)) for key, part in mine.by_ring_and_class()}
-        return Names(tuple(told[:NAMES_MAX]), unproven, self._ids(waiting))
+        return Names(tuple(told[:NAMES_MAX]), unproven, self._ids(waiting), self._ids(np.flatnonzero(mine.untaken)))
 
     def _ids(self, places: Ints) -> tuple[str, ...]:
         return tuple(self._subjects[i].endpoint_id for i in places[:NAMES_MAX])
@@ -238,9 +238,19 @@ class _View:
         self._consents, self._restarted = of("consents") > 0, of("restarted") > 0
         lapsed = of("last_heard") > self.ready_ms + policy.restarts.within_s * 1000
         self._excused = self._consents & ~self._restarted & ((of("refused") > 0) | lapsed)
+        self.asked, later = self._heard_at(policy, 0), self._heard_at(policy, 1)
+        self.untaken = self.asked & ((of("wordless") > 0) | (later & (of("started") > 0)))
         self._compared = self.control & (of("crossed") == 0) & ~self.asleep & ~set_aside
         self._heard = self._compared & (self.away_ms <= self.grace_ms)
         self._regions, self._classes = len(columns.regions.all) or 1, len(classes)
+
+    def _heard_at(self, policy: Policy, later: int) -> Mask:
+        """As `untaken` has it."""
+        first, points = untaken.looked_at(policy), policy.checkpoints_s
+        if first is None or first + later >= len(points):
+            return np.zeros(len(self._columns), np.bool_)
+        j = first + later
+        return self.counted & (self._columns.of("heard") >> j & 1 > 0) & (self.age_ms >= points[j] * 1000)
 
     def parts(self, bake_s: int) -> tuple[Part, ...]:
         """Treated by ring, region and class."""
@@ -251,6 +261,7 @@ class _View:
             "failed": self.treated & self.explicit, "failed_news": self.counted & self.explicit, "seen": self.seen,
             "baked": self.counted & (self.age_ms >= bake_s * 1000), "consenting": self.counted & self._consents,
             "restarted": self.counted & self._consents & self._restarted, "excused": self.counted & self._excused,
+            "asked": self.asked, "untaken": self.untaken,
         }  # fmt: skip
         keys = (self.ring * self._regions + self.region) * self._classes + self.kind
         size = int(keys.max()) + 1 if keys.size else 0

@@ -46,6 +46,9 @@ HARMS: Final = {
     "journal errors, 5 %": _fault(Symptom.JOURNAL_ERRORS, 0.05, NOW),
     "journal errors, a subset of 0.2 %": _fault(Symptom.JOURNAL_ERRORS, 1.0, NOW, Subset("os_build", 0.002)),
     "probe fails, 5 %": _fault(Symptom.PROBE_FAILS, 0.05, NOW),
+    "takes nothing, 100 %": _fault(Symptom.TAKES_NOTHING, 1.0, NOW),
+    "takes nothing, 20 %": _fault(Symptom.TAKES_NOTHING, 0.2, NOW),
+    "takes nothing, 5 %": _fault(Symptom.TAKES_NOTHING, 0.05, NOW),
 }
 FAULTS: Final = ROWS | HARMS
 PAGE: Final = {

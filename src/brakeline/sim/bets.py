@@ -1,14 +1,13 @@
 """The bets of `rollout.evalue` for many blocks at once, in numpy. Same figures, tested against it; no policy.
 
-A block is a row of five whole numbers: treated, controls, bad treated, bad controls, treated of the group. Next:
-`cohorts`.
+Blocks come as columns: treated, controls, and of each group and signal the bad ones of both. Bets of blocks of one draw
+are summed up before they are kept, so only sums are ever laid out bet by bet. Next: `cohorts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,81 +17,110 @@ from brakeline.rollout import evalue
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 LOUD_MAX: Final = 600.0  # far above every bar
-TABLE = 100_000  # log-factorials that are kept; above, Stirling's series is exact to twelve digits
-
-
-@cache
-def _table() -> Floats:
-    logs = np.log(np.arange(1, TABLE, dtype=np.float64))
-    return np.concatenate([[0.0], np.cumsum(logs)])
-
-
-def log_factorial(n: NDArray[Any]) -> Floats:
-    """log(n!) of whole numbers."""
-    if n.size and n.max() < TABLE:
-        found: Floats = _table()[np.maximum(n, 0).astype(np.int64)]
-        return found
-    x = np.maximum(n, 1).astype(np.float64)
-    series = x * np.log(x) - x + 0.5 * np.log(2 * np.pi * x) + 1 / (12 * x) - 1 / (360 * x**3)
-    exact: Floats = _table()[np.clip(n, 0, TABLE - 1).astype(np.int64)]
-    return np.where(n < TABLE, exact, series)
-
-
-def _log_choose(n: NDArray[Any], k: NDArray[Any]) -> Floats:
-    return log_factorial(n) - log_factorial(k) - log_factorial(n - k)
+FEW: Final = 64  # blocks: to look for those that are alike costs more than it saves
+ODDS: Final = np.array(evalue.ODDS_RATIOS)
+WIDTHS: Final = (
+    8,
+    32,
+    128,
+    evalue.EXACT_MAX + 1,
+)  # sums of so many terms are made together: few are as long as the longest
 
 
 def compare(blocks: Ints) -> Floats:
-    """`evalue.bets` of each block: one row a block, one column an odds ratio."""
+    """`evalue.bets` of each block: one row a block (treated, controls, bad treated, bad controls), one column a bet."""
     n_t, n_c, x_t, x_c = (blocks[:, i] for i in range(4))
-    m, n = x_t + x_c, n_t + n_c
-    log_w = np.log(np.array(evalue.ODDS_RATIOS))
-    out: Floats = x_t[:, None] * log_w - m[:, None] * np.log1p((n_t / n)[:, None] * (np.array(evalue.ODDS_RATIOS) - 1))
-    low, high = np.maximum(0, m - n_c), np.minimum(n_t, m)
-    dull = (m == 0) | (m == n)
-    out[dull] = 0.0
-    exact = np.flatnonzero(~dull & (high - low <= evalue.EXACT_MAX))
-    if exact.size:
-        alike, place = np.unique(np.column_stack([n_t, n_c, m])[exact], axis=0, return_inverse=True)
-        expected = _log_expected(alike[:, 0], alike[:, 1], alike[:, 2], log_w)
-        out[exact] = x_t[exact, None] * log_w - expected[place.ravel()]
-    return out
-
-
-def _log_expected(n_t: Ints, n_c: Ints, m: Ints, log_w: Floats) -> Floats:
-    low, high = np.maximum(0, m - n_c), np.minimum(n_t, m)
-    k = low[:, None] + np.arange(int((high - low).max()) + 1)
-    there = k <= high[:, None]
-    k = np.where(there, k, low[:, None])
-    logs = _log_choose(n_t[:, None], k) + _log_choose(n_c[:, None], m[:, None] - k)
-    logs = np.where(there, logs, -np.inf)
-    each = logs[:, :, None] + k[:, :, None] * log_w
-    top = each.max(axis=1, keepdims=True)
-    total: Floats = top[:, 0, :] + np.log(np.exp(each - top).sum(axis=1)) - _log_choose(n_t + n_c, m)[:, None]
-    return total
-
-
-def beyond(blocks: Ints, margin: float) -> Floats:
-    """`evalue.bets_beyond` of each block: one row a block, one column a bet."""
-    n_t, n_c, x_t, x_c, m_t = (blocks[:, i].astype(np.float64)[:, None, None] for i in range(5))
-    w = np.array(evalue.ODDS_RATIOS)[:, None]
-    r = np.array(evalue.rates(margin))
-    price = np.log1p(n_t / (n_t + n_c) * (w - 1))  # block x odds ratio x 1
-    as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
-    quiet = m_t * (np.log1p(-r) - np.log1p(-margin))
-    logs = quiet + x_t * np.minimum(np.log(w) - price, as_shift) - x_c * price
-    found: Floats = logs.reshape(len(blocks), -1)
+    found: Floats = x_t[:, None] * np.log(ODDS) - priced(n_t, n_c, x_t + x_c)
     return found
 
 
-def over_rings(rings: Mapping[int, Floats], linked: frozenset[int]) -> Floats:
-    """`brake.over_rings` of many tables at once: of each ring an array whose last axis is the bets."""
+def compared(n_t: Ints, n_c: Ints, x_t: Ints, x_c: Ints) -> Floats:
+    """The same, summed over blocks. Numbers of arms: draw x block, 0 = of no block; bad ones: draw x block x group."""
+    whole = [np.broadcast_to(n[..., None], x_t.shape) for n in (n_t, n_c)]
+    told = ((n_t > 0) & (n_c > 0))[..., None]
+    x_t, x_c = x_t * told, x_c * told
+    price = np.zeros((*x_t.shape, ODDS.size))
+    which = np.nonzero(x_t + x_c)
+    price[which] = priced(whole[0][which], whole[1][which], (x_t + x_c)[which])
+    found: Floats = x_t.sum(axis=1)[..., None] * np.log(ODDS) - price.sum(axis=1)
+    return found
+
+
+def priced(n_t: Ints, n_c: Ints, m: Ints) -> Floats:
+    """What a bet on so many bad ones among treated and controls costs: log E[w^X], a column an odds ratio."""
+    if n_t.size < FEW:
+        return _log_expected(n_t, n_c, m)
+    _, pair = np.unique(n_t * (int(n_c.max()) + 1) + n_c, return_inverse=True)
+    _, first, place = np.unique(pair * (int(m.max()) + 1) + m, return_index=True, return_inverse=True)
+    return _log_expected(n_t[first], n_c[first], m[first])[place]
+
+
+def _log_expected(n_t: Ints, n_c: Ints, m: Ints) -> Floats:
+    """As `evalue` has it: of all alike nothing can be learnt, and very long sums are bounded by the binomial's."""
+    out: Floats = m[:, None] * np.log1p((n_t / (n_t + n_c))[:, None] * (ODDS - 1))
+    alike = m == n_t + n_c
+    out[alike] = n_t[alike, None] * np.log(ODDS)
+    width = np.minimum(n_t, m) - np.maximum(0, m - n_c) + 1
+    least = 1
+    for most in WIDTHS if n_t.size >= FEW else WIDTHS[-1:]:
+        which = np.flatnonzero((width > least) & (width <= most))
+        if which.size:
+            out[which] = _exact(n_t[which], n_c[which], m[which], int(width[which].max()))
+        least = most
+    return out
+
+
+def _exact(n_t: Ints, n_c: Ints, m: Ints, width: int) -> Floats:
+    """The hypergeometric's sum, each term from the one before it."""
+    low = np.maximum(0, m - n_c)
+    k = low[:, None] + np.arange(width - 1)
+    up = np.maximum(n_t[:, None] - k, 0) * np.maximum(m[:, None] - k, 0).astype(np.float64)
+    with np.errstate(divide="ignore"):  # beyond the last term: log 0
+        steps = np.log(up / ((k + 1.0) * (n_c[:, None] - m[:, None] + k + 1)))
+    logs = np.concatenate([np.zeros((low.size, 1)), np.cumsum(steps, axis=1)], axis=1)
+    total = _log_sum(logs)
+    places = np.arange(width)
+    return np.stack([low * w + _log_sum(logs + places * w) - total for w in np.log(ODDS)], axis=1)
+
+
+def _log_sum(logs: Floats) -> Floats:
+    top = logs.max(axis=1)
+    found: Floats = top + np.log(np.exp(logs - top[:, None]).sum(axis=1))
+    return found
+
+
+def beyond(n_t: Ints, n_c: Ints, x_t: Ints, x_c: Ints, margin: float) -> Floats:
+    """`evalue.bets_beyond`, summed over blocks: signal x draw x group x bet.
+
+    Treated: draw x block x group, the first group being all of them; controls: draw x block; bad ones: signal x draw x
+    block x group.
+    """
+    told = (n_t[..., 0] > 0) & (n_c > 0)
+    r, log_w = np.array(evalue.rates(margin)), np.log(ODDS)
+    price = np.log1p((n_t[..., 0] * told / np.maximum(n_t[..., 0] + n_c, 1))[..., None] * (ODDS - 1))
+    as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
+    credit = np.minimum((log_w - price)[..., None], as_shift).reshape(*told.shape, -1)  # draw x block x bet
+    ill, same = ((x * told[..., None]).swapaxes(2, 3).astype(np.float64) for x in (x_t, x_c))
+    logs: Floats = ill @ credit - np.repeat(same @ price, r.size, axis=3)
+    at_risk = (n_t * told[..., None]).sum(axis=1)[..., None] * (np.log1p(-r) - np.log1p(-margin))
+    logs += np.tile(at_risk, log_w.size)
+    return logs
+
+
+def over_rings(rings: Mapping[int, Floats], linked: frozenset[int], unused: Floats | float = 0.0,
+               at_most: bool = False) -> Floats:  # fmt: skip
+    """`brake.over_rings` of many tables at once: of each ring an array whose last axis is the bets.
+
+    Where tables have fewer bets than the axis has places, the others are -inf, and `unused` is the log of places over
+    bets. `at_most`: never less than that, for a fraction of the work: the best bet instead of their mean.
+    """
     total: Floats = np.zeros(())
     rest = 1.0
     carried: Floats | None = None
     for ring in sorted(rings, reverse=True):
         going: Floats = rings[ring] if carried is None else rings[ring] + carried
-        total = total + np.exp(np.minimum(log_mean_exp(going), LOUD_MAX)) * 0.5 ** (ring + 1)
+        log_e = going.max(axis=-1) if at_most else log_mean_exp(going) + unused
+        total = total + np.exp(np.minimum(log_e, LOUD_MAX)) * 0.5 ** (ring + 1)
         rest -= 0.5 ** (ring + 1)
         carried = going if ring in linked else None
     found: Floats = np.log(total + max(rest, 0.0))

@@ -20,17 +20,18 @@ class Blocks:
     """`ints` and `floats` by name, a place a row.
 
     Treated and controls `n_t`, `n_c`, of these with the fault's attribute `m_t`, `m_c`; treated whom the fault will hit
-    `prone`, on whom it shows `bitten`; `failed` by ordinary failures, `late` to tell; `point`: checkpoints passed;
-    `low`, `high`: the range of the controls' draws; `share`: of `prone`, expected to be bitten when last looked for.
+    `prone`, on whom it shows `bitten`; `failed` by ordinary failures, `late` to tell, `idle`: take nothing of
+    any change; `point`: checkpoints passed; `low`, `high`: the range of the controls' draws; `share`: of `prone`,
+    expected to be bitten when last looked for.
     Of both arms `willing` are `restarted` (when) on order and some are `lost` by no fault of the change; `eager`: of
     the willing, whom the fault will hit at a restart; `ordered`: of these, whom it has hit.
     """
 
     INTS: Final = ("ring", "region", "kind", "block", "n_t", "n_c", "m_t", "m_c", "prone", "bitten", "failed", "late",
-                   "willing", "willing_c", "eager", "ordered", "lost", "lost_c", "point")  # fmt: skip
+                   "willing", "willing_c", "eager", "ordered", "lost", "lost_c", "idle", "point")  # fmt: skip
     FLOATS: Final = ("ready_h", "low", "high", "share", "restarted")
     SUMS: Final = ("n_t", "n_c", "m_t", "m_c", "prone", "bitten", "failed", "late", "willing", "willing_c", "eager",
-                   "ordered", "lost", "lost_c")  # fmt: skip
+                   "ordered", "lost", "lost_c", "idle")  # fmt: skip
 
     def __init__(self) -> None:
         self.ints: dict[str, Ints] = {name: np.zeros(0, dtype=np.int64) for name in self.INTS}

@@ -68,6 +68,7 @@ class Case:
     attributes: int = 200  # values that are tested, the fault's own among them
     consent: float = CONSENT
     goodbye: float = 0.0  # of endpoints that go away by themselves say so
+    idle: float = 0.0  # of endpoints that are here take nothing, whatever the change
     harmless: Mapping[str, float] = field(default_factory=dict)  # by signal: a little more of it among the treated
     population: Population = field(default_factory=Population)
 
@@ -112,6 +113,7 @@ class World:
         self._linked: tuple[int, frozenset[int]] = 0, frozenset()  # turns so far, and what they say
         self._news, self._asked_again_h = True, case.start_h
         self._pool: Told | None = None
+        self._apart = np.random.default_rng((case.seed, 1))  # for what came later: the draws of others stay
         self._listened: tuple[tuple[int, int], Told] = ((-1, 0), {})
         self.at_h, self.over, self._stood_h, self._held_h = case.start_h, False, case.start_h, 0.0
 
@@ -246,7 +248,7 @@ class World:
             ticks, rows = self.enrolment.ask(asking, self._there(at_h), lambda: self._away(at_h, REPORTED_H), at_h)
             self.ticks |= ticks
             if rows is not None:
-                self.blocks.grow(rows | self._restarting(rows, at_h))
+                self.blocks.grow(rows | self._restarting(rows, at_h) | self._idle(rows))
 
     def _restarting(self, rows: Columns, at_h: float) -> Columns:
         """Who of both arms will be restarted on order, and of those whom the fault will hit."""
@@ -254,6 +256,13 @@ class World:
         willing, willing_c = self._willing(rows, at_h)
         eager = self.rng.hypergeometric(prone, n_t - prone, willing)
         return {"willing": willing, "willing_c": willing_c, "eager": eager}
+
+    def _idle(self, rows: Columns) -> Columns:
+        """Who of those who will tell takes nothing for reasons of its own."""
+        if not self.case.idle:
+            return {}
+        ill = rows["failed"] + rows["late"] + rows.get("prone", 0)
+        return {"idle": self._apart.binomial(np.maximum(rows["n_t"] - ill, 0), self.case.idle)}
 
     def _willing(self, rows: Columns, at_h: float) -> tuple[Ints, Ints]:
         """Who of both arms consents and is there when the restart is ordered."""
@@ -297,7 +306,7 @@ class World:
 
     def _check(self, at_h: float) -> None:
         """Blocks that have reached a checkpoint speak."""
-        b = self.blocks
+        b, spoke = self.blocks, False
         for j, c in enumerate(self.case.policy.checkpoints_s):
             ready = at_h - b.floats["ready_h"] >= c / 3600 - 1e-9
             rows = np.flatnonzero((b.ints["point"] == j) & ready)
@@ -305,7 +314,9 @@ class World:
                 b.ints["point"][rows] = j + 1
                 away = self._away(at_h, c / 3600)[b.ints["region"][rows], b.ints["kind"][rows]]
                 self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows)))
-                self._news |= j == 0 or bool(self.halting().max() >= NEARLY)
+                self._news |= j == 0
+                spoke = True
+        self._news = self._news or (spoke and bool(self.halting().max() >= NEARLY))
 
     def _uncrossed(self, rows: Ints) -> Floats:
         """Share of the controls whose turn to be treated has not come yet."""
@@ -340,11 +351,14 @@ class World:
         )  # fmt: skip
 
     def _table(self) -> Told:
-        """The comparisons that the brake judges: its own, or those of a fleet that listens to others."""
-        if self._pool is not None and self._listened[0] != (self.voice.said, id(self._pool)):
+        """The comparisons that the brake judges: its own as soon as they come near to what halts, before which they
+        change nothing; or those of a fleet that listens to others."""
+        if self._pool is None:
+            return self.voice.table if self.halting().max() >= NEARLY else {}
+        if self._listened[0] != (self.voice.said, id(self._pool)):
             heard = pooling.listening(self.voice.table, self._pool)
             self._listened = (self.voice.said, id(self._pool)), heard
-        return self.voice.table if self._pool is None else self._listened[1]
+        return self._listened[1]
 
     def _age_h(self, at_h: float, ready_h: float) -> float:
         """Age of controls that were ready on average then, to a whole step."""

@@ -6,6 +6,7 @@ one that is away has told before it went, unless it was `late`. Next: `cohorts`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -13,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from brakeline.rollout import untaken
 from brakeline.rollout.evidence import STATIONARY
 from brakeline.rollout.model import CLASSES, Policy
 from brakeline.rollout.summary import ControlArm, Part
@@ -45,12 +47,15 @@ def parts(b: Blocks, how: Telling, names: Sequence[str], gone: Floats, bake_h: f
     ill, bad = _unproven(b, how, gone, age_h)
     first = age_h >= how.policy.checkpoints_s[0] / 3600 - 1e-9
     silent = b.ints["bitten"] if how.shows is Shows.SILENCE and how.at_once else 0
+    idle = idles(b, how)
+    asked = np.maximum(n - b.ints["late"], idle) * (age_h >= _looked_at_h(how.policy) - 1e-9)
     keys = (b.ints["ring"] * KINDS + b.ints["kind"]) * len(names) + b.ints["region"]
     known, good = n - np.minimum(n, ill), n - np.minimum(n, bad)
     columns = {
         "treated": n, "known": known, "proven": good, "passed": n * first, "passed_known": known * first,
-        "passed_proven": good * first, "open": np.where(age_h < REPORTED_H, n, silent), "failed": failures(b, how),
-        "baked": n * (age_h >= bake_h - 1e-9), "consenting": b.ints["willing"], "restarted": _back(b),
+        "passed_proven": good * first, "open": np.where(age_h < REPORTED_H, n, silent + idle),
+        "failed": failures(b, how), "baked": n * (age_h >= bake_h - 1e-9), "consenting": b.ints["willing"],
+        "restarted": _back(b), "asked": asked, "untaken": np.minimum(idle, asked),
     }  # fmt: skip
     sums = {name: np.bincount(keys, values) for name, values in columns.items()}
     turn = at_h / STEP_H * GOLDEN % 1  # parts of endpoints are made whole, now of one, now of another: all come back
@@ -65,17 +70,43 @@ def parts(b: Blocks, how: Telling, names: Sequence[str], gone: Floats, bake_h: f
 
 
 def _part(key: int, figures: Sequence[int], youngest_ms: int, names: Sequence[str]) -> Part:
-    treated, known, proven, passed, passed_known, passed_proven, open_, failed, baked, *restarts = figures
+    (
+        treated,
+        known,
+        proven,
+        passed,
+        passed_known,
+        passed_proven,
+        open_,
+        failed,
+        baked,
+        consenting,
+        restarted,
+        asked,
+        idle,
+    ) = figures
     ring_kind, region = divmod(key, len(names))
     ring, kind = divmod(ring_kind, KINDS)
     return Part(ring, names[region], CLASSES[kind], treated, 0, known, proven, passed, passed_known, passed_proven,
-                open_, failed, failed, proven, youngest_ms, baked, *restarts)  # fmt: skip
+                open_, failed, failed, proven, youngest_ms, baked, consenting, restarted, 0, asked, idle)  # fmt: skip
 
 
 def _back(b: Blocks) -> Ints:
     """Treated who were restarted on order and heard again."""
     back: Ints = np.where(b.floats["restarted"] > 0, b.ints["willing"] - b.ints["lost"] - b.ints["ordered"], 0)
     return np.maximum(back, 0)
+
+
+def idles(b: Blocks, how: Telling) -> Ints:
+    """Those who are here and take nothing."""
+    bitten = b.ints["bitten"] if how.shows is Shows.UNTAKEN else 0
+    found: Ints = np.minimum(b.ints["idle"] + bitten, b.ints["n_t"])
+    return found
+
+
+def _looked_at_h(policy: Policy) -> float:
+    first = untaken.looked_at(policy)
+    return math.inf if first is None else policy.checkpoints_s[first] / 3600
 
 
 def failures(b: Blocks, how: Telling) -> Ints:
@@ -89,6 +120,7 @@ def _unproven(b: Blocks, how: Telling, gone: Floats, age_h: Floats) -> tuple[Flo
     bitten, n_t = b.ints["bitten"], b.ints["n_t"]
     ill = failures(b, how) + np.where(age_h < BACK_H, b.ints["late"], 0)
     ill = ill + (bitten if how.shows in (Shows.HEALTH, Shows.LOOP, Shows.PATCHES) else 0)
+    ill = ill + idles(b, how)
     if how.shows is Shows.SILENCE and how.at_once:
         ill = ill + bitten  # who dies at once never says that it is well
     bad = ill.astype(np.float64)

@@ -49,6 +49,7 @@ class Shows(StrEnum):
     ERRORS = "errors"  # in the journal
     REPORT = "report"
     LOOP = "loop"  # heard now and then, and then unhealthy
+    UNTAKEN = "not taken"  # it answers, and takes nothing of its offer
     NOTHING = "nothing"
 
 
@@ -67,6 +68,7 @@ SHOWS: Final = {
     Symptom.PATCH_FAILURE: Shows.PATCHES,
     Symptom.JOURNAL_ERRORS: Shows.ERRORS,
     Symptom.PROBE_FAILS: Shows.HEALTH,
+    Symptom.TAKES_NOTHING: Shows.UNTAKEN,
     Symptom.TELEMETRY_OUTAGE: Shows.NOTHING,
 }
 
@@ -118,6 +120,10 @@ def bitten_shares(fault: Fault, population: Population, zones_h: Sequence[float]
     """`bitten_share` of many at once."""
     age_h = at_h - who.ready_h
     match fault.onset:
+        case Immediate():
+            return np.where(age_h < 0, 0.0, 1.0)
+        case After(hours=hours):
+            return np.where((age_h < 0) | (age_h < hours), 0.0, 1.0)
         case AtReboot():
             a_day = np.array([population.rates(c).restarts_per_day for c in CLASSES])[who.kind]
             return np.where(age_h < 0, 0.0, -np.expm1(-a_day * age_h / HOURS_A_DAY))

@@ -45,6 +45,7 @@ class Symptom(StrEnum):
     PATCH_FAILURE = "patch_failure"
     JOURNAL_ERRORS = "journal_errors"
     PROBE_FAILS = "probe_fails"
+    TAKES_NOTHING = "takes_nothing"
     TELEMETRY_OUTAGE = "telemetry_outage"
 
 

@@ -36,4 +36,4 @@ def told(voices: Sequence[Voice]) -> Told:
     for voice in voices:
         for key, sums in voice.sums.items():
             total[key] = total[key] + sums if key in total else sums
-    return voices[0].named({key: bets.log_mean_exp(sums)[0] for key, sums in total.items()})
+    return voices[0].named({key: bets.log_mean_exp(sums) for key, sums in total.items()})

@@ -51,6 +51,7 @@ OURS: Final = {
     Symptom.ACTION_STORM: _hands("a recall stops it, but brings back nothing of what was deleted or locked away"),
     Symptom.BLOCKS: _heals("the recall brings the release before, which lets pass what this one refused"),
     Symptom.DELETES: _hands("the recall stops it, but brings back nothing of what was deleted"),
+    Symptom.TAKES_NOTHING: _heals("the launcher looks by itself each hour, and starts the agent anew with the release"),
     Symptom.PATCH_FAILURE: _heals("the last good release is there, and puts on what the new one could not"),
     Symptom.JOURNAL_ERRORS: _heals("the recall brings the release before, which does not complain"),
     Symptom.PROBE_FAILS: _heals("the recall brings the release before, with which the probe passed"),
@@ -68,6 +69,9 @@ VENDORS: Final = {
     Symptom.ACTION_STORM: _hands("the corrected update stops it, but brings back nothing of what was deleted"),
     Symptom.BLOCKS: _heals("the agent is reached: the corrected update takes the same way"),
     Symptom.DELETES: _hands("the corrected update stops it, but brings back nothing of what was deleted"),
+    Symptom.TAKES_NOTHING: _hands(
+        "it answers, but its agent or package manager hangs and takes no corrected update either"
+    ),
     Symptom.PATCH_FAILURE: _heals("the package manager reports and works: the corrected update takes the same way"),
     Symptom.JOURNAL_ERRORS: _heals("the agent is reached: the corrected update takes the same way"),
     Symptom.PROBE_FAILS: _heals("the agent is reached: the corrected update takes the same way"),

@@ -14,8 +14,9 @@ from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.platform.database import Database
 from brakeline.protocol.codec import decode
 from brakeline.protocol.messages import Offer, Outcome, ReleaseRef, TransactionResult
-from brakeline.rollout.model import Change, Guard, Pin, Ring, State
+from brakeline.rollout.model import Change, Guard, Line, Pin, Ring, State
 from brakeline.rollout.presets import for_release, policy_for
+from brakeline.rollout.untaken import UNTAKEN
 from brakeline.tenancy.model import Principal
 
 REF = ReleaseRef("agent", "2.0.0", "agent/2.0.0/any/bundle.tar", "ab" * 32, 1000, 2)
@@ -113,6 +114,32 @@ async def test_a_canary_that_missed_its_offer_gets_it_again_while_the_rollout_ho
     await fleet.rounds(60)
     assert len(fleet.updated()) == 6
     assert (await fleet.service.show(OWNER, rollout)).state == "completed"
+
+
+async def test_a_canary_that_answers_and_takes_nothing_holds_by_name_and_is_offered_it_again(fleet: SmallFleet) -> None:
+    """Its agent is wedged: it checks in, and starts nothing. Told apart from one that was away, or has answered."""
+    for t in fleet.twins:
+        t.fate = "wedged"
+    rollout = await fleet.create(replace(quick_policy(1, 3), offer_lifetime_s=30))
+    told: list[Line] = []
+    while not told:
+        await fleet.round()
+        told = [x for x in (await fleet.service.show(OWNER, rollout)).lines if x.gate == UNTAKEN]
+    (wedged,) = [t for t in fleet.twins if t.orders]
+    assert (told[0].state, told[0].data["ids"]) == (State.HOLD, [wedged.identity.endpoint_id])
+    assert "took nothing" in told[0].text
+    while len(wedged.orders) < 2:  # as long as nobody resumes, it is tried again: that exposes nobody anew
+        await fleet.round()
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding"
+    assert _asked(fleet) == [wedged.hostname]
+    assert [x.gate for x in view.lines if x.gate == UNTAKEN], "a second silent offer is no answer"
+    for t in fleet.twins:
+        t.fate = "good"
+    while (await fleet.service.show(OWNER, rollout)).state == "holding":
+        await fleet.round()
+    assert not [x for x in (await fleet.service.show(OWNER, rollout)).lines if x.gate == UNTAKEN]
+    assert fleet.updated() == [wedged.hostname]
 
 
 async def test_a_hold_for_harm_offers_nothing_again(fleet: SmallFleet) -> None:

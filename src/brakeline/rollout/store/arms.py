@@ -197,6 +197,16 @@ async def set_progress(conn: Connection, rollout_id: str, endpoint_id: str, prog
     )  # fmt: skip
 
 
+async def expire(conn: Connection, rollout_id: str, endpoint_id: str, detail: str, unless: str, now_ms: int) -> None:
+    """An offer was over before it was started. `unless`: a note that stays."""
+    await conn.execute(
+        """UPDATE brakeline.rollout_subject SET progress = $3, ended_at = $4,
+             detail = CASE WHEN detail = $6 THEN detail ELSE $5 END
+           WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated'""",
+        rollout_id, endpoint_id, Progress.EXPIRED.value, at(now_ms), detail, unless,
+    )  # fmt: skip
+
+
 async def restart_refused(conn: Connection, rollout_id: str, endpoint_id: str, why: str) -> None:
     """The endpoint will not be restarted, in its own words."""
     await conn.execute(
