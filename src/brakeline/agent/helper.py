@@ -155,10 +155,16 @@ class Helper:
             held = held_by(self.provider().changed_conffiles(transaction))
             if held is not None:
                 return refuse(held.code, held.reason)
-        known = self.transactions.knows(orders.transaction_id(offer.offer_id))
-        if self.prepare is not None and not known and (unready := self.prepare(transaction)) is not None:
-            return refuse(unready.code, unready.reason)
+        if unready := self._unready(offer, transaction):
+            return unready
         return self._begin(self._order(offer, transaction, bounds), offer, request)
+
+    def _unready(self, offer: Offer, transaction: Transaction) -> Reply | None:
+        """Why what the transaction needs is not here; of one that was begun already nothing more is asked."""
+        if self.prepare is None or self.transactions.knows(orders.transaction_id(offer.offer_id)):
+            return None
+        refused = self.prepare(transaction)
+        return refuse(refused.code, refused.reason) if refused is not None else None
 
     def _bounds(self, request: dict[str, Any]) -> Settings:
         """What root allows, and less where the agent says that its settings do: it can narrow them, and no more."""

@@ -133,7 +133,7 @@ def authors(
 
 def discover(
     form: Annotated[str, typer.Argument(help="scoop, winget, feed, apt or rpm.")],
-    file: Annotated[Path, typer.Argument(help="The vendor's file: manifest, feed, Packages or primary.xml, unpacked.")],
+    file: Annotated[Path, typer.Argument(help="Manifest, feed, Packages, primary.xml; also .gz .xz .zst.")],
     name: Annotated[str, typer.Option(help="Only this product.")] = "",
     path: Annotated[
         list[str] | None, typer.Option(help="Of a feed: version=releases.0.version, url=…, sha256=….")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from brakeline.catalog.discovery import BadListing, Found, read
+from brakeline.catalog.discovery.packing import unpacked
 from brakeline.catalog.discovery.winget import manifest, silent
 
 DATA = Path(__file__).resolve().parents[2] / "data/catalog/scoop-extras.jsonl.zst"
@@ -28,7 +31,7 @@ def test_all_of_a_real_scoop_bucket_is_taken_or_named() -> None:
 
 
 def test_one_product_of_a_bucket() -> None:
-    found, missing = read("scoop", scoop(), "010editor")
+    found, missing = read("scoop", DATA.read_bytes(), "010editor")  # packed, as it lies there
     assert missing == ()
     assert [(f.architecture, f.version) for f in found] == [("x86", "16.0.4"), ("x64", "16.0.4")]
     assert found[1].url.endswith("010EditorWin64Portable16.0.4.zip")
@@ -141,6 +144,29 @@ def test_an_rpm_index_gives_the_newest_as_rpm_compares() -> None:
 def test_what_is_no_rpm_index_is_refused(data: bytes) -> None:
     with pytest.raises(BadListing):
         read("rpm", data)
+
+
+PACKERS = {
+    "gzip": gzip.compress, "xz": lzma.compress, "zstd": zstandard.ZstdCompressor().compress, "plain": bytes,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("packer", sorted(PACKERS))
+def test_a_listing_may_be_packed_as_repositories_serve_it(packer: str) -> None:
+    packed = PACKERS[packer](PACKAGES.encode())
+    assert read("apt", packed)[0][0].version == "1.10"
+    if packer != "plain":
+        with pytest.raises(BadListing):
+            read("apt", packed[:2] + b"\0" + packed[3:20])
+
+
+@pytest.mark.parametrize("packer", ["gzip", "xz", "zstd"])
+def test_a_small_file_never_becomes_a_large_one(packer: str) -> None:
+    packed = PACKERS[packer](bytes(1_000_001))
+    assert len(packed) < 5_000
+    with pytest.raises(BadListing, match="more than 1000000"):
+        unpacked(packed, 1_000_000)
+    assert len(unpacked(packed, 1_000_001)) == 1_000_001
 
 
 def test_an_unknown_form_says_which_there_are() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from brakeline.catalog.discovery import apt, feed, rpm, scoop, winget
 from brakeline.catalog.discovery.model import FORMS, LISTING_BYTES_MAX, BadListing, Found, Missing
+from brakeline.catalog.discovery.packing import unpacked
 
 
 def read(
@@ -14,6 +15,7 @@ def read(
     """What can be taken, and what cannot with the reason. Raises `BadListing`."""
     if form not in FORMS:
         raise BadListing(f"a form is one of {', '.join(FORMS)}, not {form[:20]!r}")
+    data = unpacked(data)
     if len(data) > LISTING_BYTES_MAX:
         raise BadListing(f"{len(data)} bytes; at most {LISTING_BYTES_MAX} are read")
     if form == "feed":
