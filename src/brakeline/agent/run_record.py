@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from brakeline.agent.run_entries import entry_of
 from brakeline.agent.run_lines import Meter, cut, lines_of, masked, masked_words, plain
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
 from brakeline.protocol.messages import RunEntry, RunKind
 
-RUN = "run"  # the file in a transaction's directory
 LOOK_S = 0.25  # how late a line may be in the log
 READ_BYTES_MAX = 64 * 1024  # of output in one look; whoever prints faster loses the middle, and it is said
 FRAME_BYTES = 120  # of an entry beside its text, about
@@ -177,11 +177,3 @@ class Following:
             passed += data.count(b"\n")
         self._rest = b""
         self._record.left_out(passed + 1)
-
-
-def entry_of(line: bytes) -> RunEntry | None:
-    """An entry from a line of the file; None for a torn one."""
-    try:
-        return codec.decode(RunEntry, line)
-    except (codec.Malformed, UnicodeDecodeError):
-        return None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from brakeline.agent.run_record import entry_of
+from brakeline.agent.run_entries import entry_of
 from brakeline.core.errors import Fault
 from brakeline.core.ids import parse_id
 from brakeline.core.limits import RUN_PART_BYTES_MAX

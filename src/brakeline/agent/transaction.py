@@ -23,8 +23,9 @@ from brakeline.agent.clock import SystemClock
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.detect import managers
 from brakeline.agent.providers.model import Order, Provider
+from brakeline.agent.run_entries import RUN
 from brakeline.agent.run_lines import masked_text
-from brakeline.agent.run_record import RUN, RunRecord
+from brakeline.agent.run_record import RunRecord
 from brakeline.core.clock import Clock
 from brakeline.protocol.codec import Malformed, decode, encode
 from brakeline.protocol.messages import Outcome, TransactionResult

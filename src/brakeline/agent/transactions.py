@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.model import Order
+from brakeline.agent.run_entries import RUN
 from brakeline.agent.run_lines import masked_text
-from brakeline.agent.run_record import RUN
 from brakeline.protocol import codec
 from brakeline.protocol.messages import Outcome, TransactionResult
 

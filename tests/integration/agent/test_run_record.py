@@ -12,8 +12,9 @@ from pathlib import Path
 
 from brakeline.agent.clock import SystemClock
 from brakeline.agent.providers.apt.runner import Machine, Ran
+from brakeline.agent.run_entries import RUN, entry_of
 from brakeline.agent.run_lines import BURST_LINES
-from brakeline.agent.run_record import RUN, RunRecord, entry_of
+from brakeline.agent.run_record import RunRecord
 from brakeline.agent.run_spool import RunSpool
 from brakeline.agent.transactions import RUN_ANSWER_BYTES, Transactions
 from brakeline.core.limits import RUN_BYTES_MAX, RUN_PART_BYTES_MAX

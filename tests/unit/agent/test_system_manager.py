@@ -94,7 +94,7 @@ def test_an_endpoint_with_nothing_to_drive_says_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_each_manager_has_its_provider(name: str) -> None:
-    made = detect._system(name, ManualClock(), "/work", bool, BUILT_IN, "/back")
+    made = detect._system(name, ManualClock(), Machine(), "/work", bool, BUILT_IN, "/back")
     assert (made.name, made.work_dir, made.back_dir) == (name, "/work", "/back")  # type: ignore[attr-defined]
 
 
