@@ -23,6 +23,7 @@ from brakeline.agent import helper as serving
 from brakeline.agent import helper_wire, refusals
 from brakeline.agent.config import Config
 from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
+from brakeline.agent.journal import Errors
 from brakeline.agent.providers.model import Archive, Inverse, Order, Refused
 from brakeline.agent.transactions import STARTS_MAX, Transactions
 from brakeline.core.errors import Invalid
@@ -112,6 +113,7 @@ class Served:
             Config("https://h", "", ENDPOINT, CELL.public_key().public_bytes_raw().hex()),
             self.transactions, NoProvider, uids, threading.Lock(), threading.Lock(), RULES,  # type: ignore[arg-type]
             system="apt", refusals=lambda: refusals.count(self.state, directory, "boot", directory / "root"),
+            errors=lambda: Errors(7, ("errors: app.service (7)",)),
         )  # fmt: skip
         self.path = directory / "s"
         listener = socket.socket(socket.AF_UNIX)
@@ -407,12 +409,14 @@ def test_without_a_stored_way_back_the_agent_is_told_why(served: Served) -> None
 
 def test_it_counts_what_the_system_refused_and_tells_no_record(served: Served, tmp_path: Path) -> None:
     first = served.client.harms()
-    assert first == {"ok": True, "refused": None, "quarantined": None, "named": []}  # no log is there: not told
+    journal = {"errors": 7, "loud": ["errors: app.service (7)"]}
+    none = {"ok": True, "refused": None, "quarantined": None, "named": []}
+    assert first == none | journal  # no log of refusals is there: not told
     log = tmp_path / "root" / refusals.AUDIT
     log.parent.mkdir(parents=True)
     log.write_text('type=AVC msg=audit(1:2): avc:  denied  { read } for  pid=4 comm="sh" name="secret" permissive=0\n')
     told = served.client.harms()
-    assert told == {"ok": True, "refused": 1, "quarantined": None, "named": ["refused: sh"]}
+    assert told == {"ok": True, "refused": 1, "quarantined": None, "named": ["refused: sh"]} | journal
     assert HelperClient(str(tmp_path / "nobody")).harms() is None
 
 
