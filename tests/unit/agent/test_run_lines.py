@@ -41,10 +41,10 @@ def test_the_end_of_a_log_that_goes_with_a_result_is_masked_too() -> None:
 def test_a_line_that_is_made_to_be_slow_is_not(piece: str) -> None:
     """In processor time, with room for any machine: what goes back and forth in a line takes half a second each."""
     line, began_s = (piece * 1000)[:RUN_LINE_CHARS_MAX], time.process_time()
-    for _ in range(60):
+    for _ in range(20):
         masked(line)
     masked_words((line,) * 8)
-    assert time.process_time() - began_s < 10
+    assert time.process_time() - began_s < 4
 
 
 def test_a_private_key_is_masked_to_its_end() -> None:
