@@ -125,7 +125,7 @@ def _pins_by_release(situations: Iterable[Situation], chosen: dict[str, list[Pen
 def newer(manager: str, name: str, version: str, than: str) -> bool:
     """As the package's own manager says; what nobody understands is never the newest, and pins nothing for others."""
     beside = asked_of(name)
-    order = _as_text if beside == "flatpak" else ORDERS[beside or ORDER_OF.get(manager, "deb")]
+    order = _as_text if beside == "flatpak" else ORDERS[beside if beside in ORDERS else ORDER_OF.get(manager, "deb")]
     try:
         return order(version, than) > 0
     except BadVersion:
