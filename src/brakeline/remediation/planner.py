@@ -126,10 +126,8 @@ def _pins_by_release(situations: Iterable[Situation], chosen: dict[str, list[Pen
 def newer(manager: str, name: str, version: str, than: str) -> bool:
     """As the package's own manager says; what nobody understands is never the newest, and pins nothing for others."""
     beside = asked_of(name)
-    owner = (
-        "deb" if beside == LABEL else beside or ORDER_OF.get(manager, "deb")
-    )  # own packages are compared as Debian's
-    order = _as_text if beside == "flatpak" else ORDERS[owner]
+    owner = "deb" if beside == LABEL else beside  # an own package is compared as Debian's are
+    order = _as_text if owner == "flatpak" else ORDERS[owner if owner in ORDERS else ORDER_OF.get(manager, "deb")]
     try:
         return order(version, than) > 0
     except BadVersion:
