@@ -39,7 +39,6 @@ def scan(options: Namespace) -> int:
     from brakeline.agent import content, stamp, wiring
     from brakeline.agent import scan as scanning
     from brakeline.agent.clock import SystemClock
-    from brakeline.agent.providers.version import version_of
 
     _as_child()
     state = Path(options.state)
@@ -47,10 +46,9 @@ def scan(options: Namespace) -> int:
     clock = SystemClock()
     given = content.load()
     stamped = stamp.take(given.looker(__version__))
-    system = wiring.system_name()
     task = scanning.Task(
         options.base, options.sequence, __version__, stamped, clock.monotonic_s(), options.full,
-        lambda: version_of(system),
+        wiring.manager_version,
     )  # fmt: skip
     known = partial(scanning.acknowledged, state)
     summary = scanning.scan(wiring.provider(given.rules, known), state, task, wiring.software(state / "work"))

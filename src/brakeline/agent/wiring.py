@@ -106,6 +106,13 @@ def system_name() -> str:
     return found if isinstance(found, str) else ""
 
 
+def manager_version() -> str:
+    """Which version the system's own package manager says to be, "" = it says none."""
+    from brakeline.agent.providers.version import version_of  # late: only a full look asks, and Windows has no fcntl
+
+    return version_of(system_name())
+
+
 def end_with_launcher() -> None:
     """Where no signal tells a process to end, the launcher closes its standard input."""
     if sys.platform == "win32" and LauncherLink.there():

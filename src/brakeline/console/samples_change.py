@@ -38,6 +38,10 @@ from brakeline.console.views_change import (
 )
 from brakeline.console.views_settings import SettingsView, SheetRow, SheetView, Wider
 from brakeline.remediation.ahead import ahead
+from brakeline.rollout.alpha import questions
+from brakeline.rollout.evidence import SILENT, UNHEALTHY
+from brakeline.rollout.presets import policy_for
+from brakeline.rollout.signals import DELETIONS, ERRORS, RESOURCES
 
 ROLLING = Badge("▶", "rolling", Tone.INFO)
 HALTED = Badge("■", "halted", Tone.BAD)
@@ -90,6 +94,11 @@ def grid(states: dict[str, tuple[tuple[str, int, int], ...]], rest: str) -> tupl
         cells += [cell(region, i, rest, 0, totals[i]) for i in range(len(known), len(totals))]
         rows.append(GridRow(region, tuple(cells)))
     return tuple(rows)
+
+
+def said(log_e: float, signal: str) -> str:
+    """So much of the evidence at which the question of everybody halts at the first checkpoint."""
+    return f"{log_e} of {questions(policy_for(100_000), ())[(signal, 0, 'all')].bar:.1f}"
 
 
 def excess(last: int, rise: float, step: int = 12) -> ExcessSeries:
@@ -152,16 +161,16 @@ ROLLING_VIEW: Final = RolloutView(
     spared=(Link("web-104", "/endpoints/ep_104"), Link("web-105", "/endpoints/ep_105")), spared_total=99779,
     spared_title="Not reached yet", updates=PINS, updates_note="exact versions, pinned when it was made; closes 3 CVEs, 0 of them closed everywhere by now", pause_action="/rollouts/ro_live/pause",
     signals=(
-        SignalLine("silent", "not heard at a checkpoint", "0.45 %", "0.90 %", "-0.4 of 8.3"),
+        SignalLine("silent", "not heard at a checkpoint", "0.45 %", "0.90 %", said(-0.4, SILENT)),
         SignalLine("resources", "memory, processor or disk short for ten minutes, or the agent itself greedy", "0.45 %",
-                   "0.20 %", "0.1 of 10.4"),
+                   "0.20 %", said(0.1, RESOURCES)),
         SignalLine("actions", "three packages or more went away", "0.00 %", "0.00 %", ""),
         SignalLine("deletions", "a file of another package went away, or three units were masked, or three accounts closed",
-                   "0.45 %", "0.00 %", "2.1 of 12.2", "gone: /usr/bin/curl (1)", "told by 1,420 of 2,210"),
+                   "0.45 %", "0.00 %", said(2.1, DELETIONS), "gone: /usr/bin/curl (1)", "told by 1,420 of 2,210"),
         SignalLine("unhealthy", "a service or a probe failed that had not failed before, or a port is listened on no more",
-                   "0.90 %", "0.00 %", "4.0 of 11.0", "probe web (HTTP 500) failed (2)"),
+                   "0.90 %", "0.00 %", said(4.0, UNHEALTHY), "probe web (HTTP 500) failed (2)"),
         SignalLine("errors", "its journal takes sixty errors more in ten minutes, and four times as many as before",
-                   "0.45 %", "0.30 %", "0.2 of 11.7", "errors: app.service (1)", "told by 1,420 of 2,210"),
+                   "0.45 %", "0.30 %", said(0.2, ERRORS), "errors: app.service (1)", "told by 1,420 of 2,210"),
     ),
 )  # fmt: skip
 HALTED_VIEW: Final = replace(
