@@ -9,7 +9,7 @@ the cell gets each to its end, from where it says that it is, and no check-in, r
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -394,6 +394,14 @@ def broken_promises(world: World) -> list[str]:
     if world.spool:
         broken.append(f"{len(world.spool)} results still wait although the cell is there")
     return broken
+
+
+@pytest.fixture(autouse=True, scope="module")
+def verified_once() -> Iterator[None]:
+    """The same grant and offers come again and again, in every history: the real answer about each is remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ed25519, "verify", cache(ed25519.verify))
+        yield
 
 
 @pytest.mark.parametrize("block", range(10))

@@ -31,7 +31,9 @@ else:
 
 def _made(cls: type) -> type:
     cls.__doc__ = cls.__doc__ or cls.__name__  # else a signature is made up for it, which costs more than the class
-    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    below = any(dataclasses.is_dataclass(base) for base in cls.__mro__[1:])  # then the whole of it must be alike
+    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, frozen=below, slots=True)(cls)
+    made.__dataclass_params__.frozen = True
     fields = dataclasses.fields(made)
     compared = _values([f.name for f in fields if f.compare])
     hashed = _values([f.name for f in fields if (f.compare if f.hash is None else f.hash)])

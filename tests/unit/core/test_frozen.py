@@ -147,6 +147,18 @@ def test_what_a_class_defines_itself_stays() -> None:
     assert hash(Own(1)) == hash(Own(1))
 
 
+def test_the_standard_library_s_classes_can_be_made_of_ours() -> None:
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Further(Point):
+        w: int = 0
+
+    assert Further(1, w=5) == Further(1, 2, "", (), 5)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Further(1).x = 2  # type: ignore[misc]
+    with pytest.raises(TypeError, match="cannot inherit non-frozen dataclass from a frozen one"):
+        dataclasses.dataclass(type("Loose", (Point,), {}))
+
+
 def test_other_options_are_refused() -> None:
     with pytest.raises(TypeError, match="only frozen classes with slots"):
         frozen.dataclass(frozen=True, slots=False)
