@@ -11,7 +11,7 @@ import pytest
 
 from brakeline.agent import verbs
 
-UNIX_ALONE = ("fcntl", "grp", "pwd", "resource", "syslog", "termios")
+UNIX_ALONE = ("fcntl", "grp", "pwd", "syslog", "termios")
 ON_WINDOWS = ("run", "scan", "enrol", "status", "version")
 
 
