@@ -8,6 +8,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.launcher import show_launcher
+from brakeline.cli.naming import Endpoint, PerhapsEndpoint
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.cli.run_log import history, runs
 
@@ -38,7 +39,7 @@ def list_endpoints(
 
 
 @app.command()
-def show(endpoint_id: str, as_json: Json = False) -> None:
+def show(endpoint_id: Endpoint, as_json: Json = False) -> None:
     """Everything about one endpoint, with its launcher and its pending updates."""
     client = Client.from_context()
     found = client.get(f"/endpoints/{endpoint_id}")
@@ -66,7 +67,7 @@ def show(endpoint_id: str, as_json: Json = False) -> None:
 
 
 @app.command()
-def packages(endpoint_id: str, as_json: Json = False) -> None:
+def packages(endpoint_id: Endpoint, as_json: Json = False) -> None:
     """Installed packages of one endpoint."""
     found = Client.from_context().get(f"/endpoints/{endpoint_id}/packages")
     rows = [
@@ -80,7 +81,7 @@ def packages(endpoint_id: str, as_json: Json = False) -> None:
 
 @app.command()
 def updates(
-    endpoint_id: Annotated[str, typer.Argument(help="One endpoint; without it, the whole fleet.")] = "",
+    endpoint_id: PerhapsEndpoint = "",
     security: Annotated[bool, typer.Option("--security", help="Security updates only.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -100,14 +101,16 @@ def updates(
 
 
 @app.command()
-def tag(endpoint_id: str, tags: Annotated[list[str] | None, typer.Argument()] = None, as_json: Json = False) -> None:
+def tag(
+    endpoint_id: Endpoint, tags: Annotated[list[str] | None, typer.Argument()] = None, as_json: Json = False
+) -> None:
     """Replace the tags of an endpoint (none = no tags)."""
     found = Client.from_context().put(f"/endpoints/{endpoint_id}/tags", {"tags": tags or []})
     emit(found, as_json, lambda: say(f"{endpoint_id}: {', '.join(found['tags']) or 'no tags'}"))
 
 
 @app.command()
-def scan(endpoint_id: str, as_json: Json = False) -> None:
+def scan(endpoint_id: Endpoint, as_json: Json = False) -> None:
     """Ask an endpoint to scan now."""
     found = Client.from_context().post(f"/endpoints/{endpoint_id}/scan")
     emit(found, as_json, lambda: say(f"{endpoint_id} scans with its next check-in."))
@@ -115,7 +118,7 @@ def scan(endpoint_id: str, as_json: Json = False) -> None:
 
 @app.command()
 def retire(
-    endpoint_id: str, reason: Annotated[str, typer.Option(help="For the audit log.")] = "", as_json: Json = False
+    endpoint_id: Endpoint, reason: Annotated[str, typer.Option(help="For the audit log.")] = "", as_json: Json = False
 ) -> None:
     """End an endpoint's identity for good; to come back, the machine enrols again."""
     Client.from_context().post(f"/endpoints/{endpoint_id}/retire", {"reason": reason})

@@ -10,6 +10,7 @@ import typer
 from brakeline.cli import assess as offline
 from brakeline.cli import compare as versions
 from brakeline.cli.client import Client
+from brakeline.cli.naming import endpoint_id
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 
 app = noun("What is vulnerable where, and since when.")
@@ -105,7 +106,10 @@ def list_vulnerabilities(
         str, typer.Argument(help="Such as: priority:act due:overdue accepted:no source:curl ecosystem:pypi CVE-2025")
     ] = "",
     as_json: Json = False,
-    endpoint: Annotated[str, typer.Option(help="Findings of this endpoint instead of the fleet's.")] = "",
+    endpoint: Annotated[
+        str,
+        typer.Option(help="Findings of this endpoint (id or host name) instead of the fleet's.", callback=endpoint_id),
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
     after: Annotated[str, typer.Option(help="Go on where the page before ended.")] = "",
 ) -> None:

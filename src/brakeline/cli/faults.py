@@ -15,3 +15,9 @@ class BadUsage(Invalid):
     """The command was not understood; each verb says where its words are explained."""
 
     code = "usage"
+
+
+class Ambiguous(Invalid):
+    """A name that several have."""
+
+    code = "ambiguous-name"

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from brakeline.cli.client import Client
+from brakeline.cli.naming import Endpoint
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
 from brakeline.rollout.pace_text import span
 
@@ -111,7 +112,7 @@ def _self_update(policy: dict[str, Any]) -> str:
 
 
 @app.command()
-def explain(endpoint: str, as_json: Json = False) -> None:
+def explain(endpoint: Endpoint, as_json: Json = False) -> None:
     """What the agent of an endpoint is told, and why."""
     answer = Client.from_context().get(f"/endpoints/{endpoint}/settings")
     sheet = answer["sheet"]

@@ -15,18 +15,19 @@ from typing import Annotated, Any, Final
 import typer
 
 from brakeline.cli.client import Client
+from brakeline.cli.naming import Endpoint
 from brakeline.cli.output import Exit, Json, emit, say, table, talk, when
 from brakeline.core.errors import Invalid
 
 POLL_S: Final = 1.0
 GOOD: Final = ("", "installed")
-Id = Annotated[str, typer.Argument(help="ep_…")]
 Rollout = Annotated[str, typer.Argument(help="ro_… or the deployment, dp_…")]
 Run = Annotated[str, typer.Option("--run", help="tx_…; without it the newest.")]
 
 
 def log(
-    endpoint_id: Id, run: Run = "", follow: Annotated[bool, typer.Option("--follow", help="Until it ends.")] = False,
+    endpoint_id: Endpoint, run: Run = "",
+    follow: Annotated[bool, typer.Option("--follow", help="Until it ends.")] = False,
     commands: Annotated[bool, typer.Option("--commands", help="Only which commands ran.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -101,7 +102,7 @@ def _commands(seen: dict[str, Any]) -> None:
 
 
 def stop(
-    rollout: Rollout, endpoint_id: Id, reason: Annotated[str, typer.Option(help="For the audit log.")] = "",
+    rollout: Rollout, endpoint_id: Endpoint, reason: Annotated[str, typer.Option(help="For the audit log.")] = "",
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Withdraw what has not begun on one endpoint. A running transaction is never torn; the answer says so."""
@@ -109,7 +110,7 @@ def stop(
 
 
 def retry(
-    rollout: Rollout, endpoint_id: Id,
+    rollout: Rollout, endpoint_id: Endpoint,
     reason: Annotated[str, typer.Option(help="Why it should go better now; kept in the audit log.")],
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -125,7 +126,7 @@ def _act(rollout: str, endpoint_id: str, verb: str, reason: str, as_json: bool) 
     emit(answer, as_json, lambda: say(f"{endpoint_id}: {answer['state']}. {answer['text']}"))
 
 
-def runs(endpoint_id: Id, as_json: Json = False) -> None:
+def runs(endpoint_id: Endpoint, as_json: Json = False) -> None:
     """Package transactions of one endpoint, newest first."""
     found = Client.from_context().get(f"/endpoints/{endpoint_id}/runs")
     rows = [
@@ -136,7 +137,7 @@ def runs(endpoint_id: Id, as_json: Json = False) -> None:
 
 
 def history(
-    endpoint_id: Id,
+    endpoint_id: Endpoint,
     since: Annotated[str, typer.Option(help="2026-11-01 or 2026-11-01T08:00, UTC; else from the beginning.")] = "",
     until: Annotated[str, typer.Option(help="The same; a day counts to its end. Without it until now.")] = "",
     diff: Annotated[bool, typer.Option("--diff", help="Only how these two moments differ.")] = False,

@@ -13,6 +13,7 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.faults import CannotRead
+from brakeline.cli.naming import Endpoint, endpoint_id
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.core.errors import Invalid
 
@@ -25,7 +26,12 @@ UPLOAD_S = 180.0
 
 @app.command()
 def export(
-    endpoint: Annotated[str, typer.Argument(help="Id of an endpoint; without it, the group that --query names.")] = "",
+    endpoint: Annotated[
+        str,
+        typer.Argument(
+            help="Id or host name of an endpoint; without it, the group that --query names.", callback=endpoint_id
+        ),
+    ] = "",
     query: Annotated[str, typer.Option(help="Filter of a group: os:debian tag:web.")] = "",
     form: Annotated[str, typer.Option("--format", help="cyclonedx (1.6), spdx (2.3) or spdx3 (3.0.1).")] = "cyclonedx",
     with_vex: Annotated[bool, typer.Option("--vex", help="With what stands open (an endpoint, CycloneDX).")] = False,
@@ -104,7 +110,7 @@ def forget(asset: str, as_json: Json = False) -> None:
 
 
 @vex.command("export")
-def export_vex(endpoint: str, out: Out = None, as_json: Json = False) -> None:
+def export_vex(endpoint: Endpoint, out: Out = None, as_json: Json = False) -> None:
     """What is known of the vulnerabilities of an endpoint, as OpenVEX."""
     _written(Client.from_context().get(f"/endpoints/{quote(endpoint)}/vex"), out, as_json)
 

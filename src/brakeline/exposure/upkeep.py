@@ -162,7 +162,8 @@ class Upkeep(Assessing):
         if due:
             async with self._db.tenant(tenant_id) as conn:
                 gone = await store_values.prune(conn, tenant_id, self._clock.now_ms())
-            logger.info("exposure-values-pruned", tenant_id=tenant_id, values=gone)
+            if gone:
+                logger.info("exposure-values-pruned", tenant_id=tenant_id, values=gone)
 
     async def _write_down(self, tenant_id: str) -> None:
         """A snapshot, where the index changed since the last and that is long enough ago."""
