@@ -217,8 +217,15 @@ def _standing_answer(state: State, p: Preparation, at: Instant) -> Planned | Ref
         return Refused("assess_only", "this endpoint has no root helper, so that it can only be assessed")
     if isinstance(p.answer, Planned) and sessions.running(state):
         return Refused("busy", "another package transaction is going on here")
+    if isinstance(p.answer, Planned) and _probes_untried(state):
+        return Refused("busy", "the probes of this endpoint have not been tried since it started; a check-in or two")
     shut = ceiling.shut(state, at, server_now_ms(state, at))
     return Refused("window", shut) if shut and isinstance(p.answer, Planned) else p.answer
+
+
+def _probes_untried(state: State) -> bool:
+    """What fails after a change is compared with what passed at ready: without that a probe would stop nothing."""
+    return state.harms is not None and state.harms.probes is None and bool(ceiling.running(state).probes)
 
 
 def _next_errand(state: State, at: Instant) -> tuple[State, tuple[Command, ...]]:

@@ -21,7 +21,7 @@ from tests.unit.agent.test_decide import (
     sign,
 )
 
-from brakeline.agent import ceiling, model, taking
+from brakeline.agent import agenda, ceiling, model, taking
 from brakeline.agent.model import Allowed, Durable, Instant, State
 from brakeline.core.weekly import DAY_MIN, NEVER
 from brakeline.protocol.digests import transaction_digest
@@ -29,6 +29,7 @@ from brakeline.protocol.messages import (
     Action,
     ActionKind,
     Conffiles,
+    Harms,
     LocalLimits,
     Mode,
     Offer,
@@ -36,7 +37,7 @@ from brakeline.protocol.messages import (
     Settings,
     UpdateRef,
 )
-from brakeline.protocol.settings import WIDEST
+from brakeline.protocol.settings import UNSAID, WIDEST
 
 NIGHTS = Settings(Mode.PATCH, windows=("daily 22:00/06:00",))
 OTHER = "ep_01JD0000000000000000000002"
@@ -251,3 +252,25 @@ def test_settings_from_nowhere_are_bounded_too() -> None:
     wild = Settings(Mode.PATCH, 1, 1, 1, ("mon 01:00/02:00",) * 101, RestartConsent.ANY, Conffiles.REPLACE, 99, 1, 99)
     found = taking.bounded(wild)
     assert (found.windows, found.restarts_a_day, found.download_kib_s, found.nice) == ((NEVER,), 4, 16, 19)
+
+
+def test_nobody_is_ready_before_its_probes_were_tried_once() -> None:
+    """Else a probe that fails after the change could not be told from one that failed before."""
+    story = prepared()
+    probing = replace(PATCH, probes=("web http://127.0.0.1:8080/",))
+    allowed = LocalLimits(replace(UNSAID, probes=("http",)))
+    story.state = replace(story.state, me=replace(story.state.me, local=allowed))
+
+    def answers(harms: Harms | None) -> tuple[int, list[str]]:
+        durable = replace(story.state.durable, settings=probing)
+        state = replace(story.state, durable=durable, harms=harms)
+        ready, not_ready = agenda._answers(state, Instant(story.now_s, 0, 0))
+        return len(ready), [n.reason for n in not_ready]
+
+    count, reasons = answers(Harms())
+    assert (count, "have not been tried" in reasons[0]) == (0, True)
+    assert answers(Harms(probes=("web",))) == (1, [])
+    assert answers(Harms(probes=(), probes_failed=("web: HTTP 500",))) == (1, [])
+    assert answers(None) == (1, [])  # an agent that can tell nothing waits for nothing
+    story.state = replace(story.state, me=replace(story.state.me, local=LocalLimits()))
+    assert answers(Harms()) == (1, [])  # root allows none: none will be tried
