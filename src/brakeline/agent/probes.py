@@ -2,7 +2,8 @@
 
 As the user that runs the agent, in the agent's own sandbox and limits; a program never as root. Nothing waits for a
 probe: a round runs in a thread of its own beside the check-ins, one probe after the other, each within its time. One
-that fails once has failed when the next round says so too: a service that is being restarted fails nothing. What an
+that fails once has failed when the next round says so too: a service that is being restarted fails nothing, and one
+that starts with the machine has not failed because it was asked first. Until each is known nothing is told. What an
 answer says beyond its code is not read, and what a program prints goes nowhere. Next: `harms` tells it.
 """
 
@@ -29,7 +30,7 @@ Try = Callable[[Probe], str]
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """Names that pass, None = nothing was tried yet; and those that fail, with why."""
+    """Names that pass, None = not every probe is known yet; and those that fail, with why."""
 
     passing: tuple[str, ...] | None = None
     failing: tuple[str, ...] = ()
@@ -41,7 +42,7 @@ class Prober:
     def __init__(self, attempt: Try | None = None) -> None:
         self._try = attempt or attempted
         self._texts: tuple[str, ...] = ()
-        self._told: dict[str, str] = {}  # by name, why it fails; "" = it passes
+        self._told: dict[str, str | None] = {}  # by name, why it fails; "" = it passes, None = not known yet
         self._once: frozenset[str] = frozenset()  # failed in the last round for the first time
         self._round: _Round | None = None
         self._begun_s = -1e9
@@ -57,14 +58,14 @@ class Prober:
             self._round = None
         if self._round is None and now_s >= self._begun_s + EVERY_S:
             self._round, self._begun_s = _Round(texts, self._try), now_s
-        if not self._told:
+        if not self._told or None in self._told.values():
             return Tried()
         failing = tuple(f"{name}: {why}" for name, why in self._told.items() if why)
         return Tried(tuple(name for name, why in self._told.items() if not why), failing)
 
     def _take(self, found: dict[str, str]) -> None:
-        first = {n for n, why in found.items() if why and self._told.get(n) == "" and n not in self._once}
-        self._told = {n: "" if n in first else why for n, why in found.items()}
+        first = {n for n, why in found.items() if why and not self._told.get(n) and n not in self._once}
+        self._told = {n: self._told.get(n) if n in first else why for n, why in found.items()}
         self._once = frozenset(first)
 
     def settle(self) -> None:

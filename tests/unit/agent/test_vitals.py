@@ -84,12 +84,22 @@ def test_a_probe_has_failed_when_two_rounds_say_so_and_passes_at_once() -> None:
     prober = Prober(says)
     assert prober.sample((DB, WEB), 0) == Tried()  # nothing is waited for
     prober.settle()
-    assert rounds(prober, (DB, WEB), 10) == Tried(("web",), ("db: exit 2",))  # it never passed
+    assert rounds(prober, (DB, WEB), 10) == Tried()  # it may only be starting, and nothing is told of a part
+    assert rounds(prober, (DB, WEB), 20) == Tried(("web",), ("db: exit 2",))  # two rounds
     says.said["web"] = "HTTP 500"
-    assert rounds(prober, (DB, WEB), 20, 30) == Tried(("web",), ("db: exit 2",))  # one failing round
-    assert rounds(prober, (DB, WEB), 40) == Tried((), ("db: exit 2", "web: HTTP 500"))
+    assert rounds(prober, (DB, WEB), 30, 40) == Tried(("web",), ("db: exit 2",))  # one failing round
+    assert rounds(prober, (DB, WEB), 50) == Tried((), ("db: exit 2", "web: HTTP 500"))
     says.said["web"] = says.said["db"] = ""
-    assert rounds(prober, (DB, WEB), 50, 60) == Tried(("db", "web"), ())
+    assert rounds(prober, (DB, WEB), 60, 70) == Tried(("db", "web"), ())
+
+
+def test_a_service_that_is_asked_while_the_machine_starts_has_not_failed() -> None:
+    says = Answers(web="connection refused")
+    prober = Prober(says)
+    assert rounds(prober, (WEB,), 0) == Tried()
+    says.said["web"] = ""
+    assert rounds(prober, (WEB,), 10) == Tried()  # of the round before, the first, which found it starting
+    assert rounds(prober, (WEB,), 20) == Tried(("web",), ())
 
 
 def test_one_bad_moment_between_good_ones_is_none() -> None:
@@ -117,7 +127,7 @@ def test_whatever_goes_wrong_in_a_try_is_a_reason() -> None:
     def broken(_probe: Probe) -> str:
         raise OSError("the cable is out")
 
-    assert rounds(Prober(broken), (WEB,), 0, 10) == Tried((), ("web: the cable is out",))
+    assert rounds(Prober(broken), (WEB,), 0, 10, 20) == Tried((), ("web: the cable is out",))
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
