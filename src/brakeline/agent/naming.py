@@ -65,7 +65,7 @@ _FLATPAK: Final = Grammar(
     re.compile(r"(?!.*\.\.)flatpak-[a-z0-9_]{1,20}-[A-Za-z0-9_][A-Za-z0-9._\-]{0,60}"),
     re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}"),
 )
-_OWN: Final = Grammar(  # as `protocol.software_rules` has them; the architecture is `protocol.software.LABEL`
+_OWN: Final = Grammar(  # those of `protocol.software_rules`, which the resident agent does not load; a test compares
     re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.\-]{0,62}"),
     re.compile(r"own"),
     re.compile(r"[0-9][0-9A-Za-z.~:\-]{0,63}(?:\+[0-9a-f]{12})?"),

@@ -6,7 +6,9 @@ import pytest
 
 from brakeline.agent import naming, orders
 from brakeline.agent.providers.apt.plan import make_transaction
+from brakeline.protocol import software_rules
 from brakeline.protocol.messages import Action, ActionKind
+from brakeline.protocol.software import LABEL
 
 LEGAL = [
     ("apt", "libstdc++6", "amd64", "12.2.0-14+deb12u1"),
@@ -88,3 +90,11 @@ def test_an_order_is_judged_action_by_action_by_the_systems_manager() -> None:
     assert refused is not None
     assert refused.code == "refused"
     assert naming.illegal("dnf", "p", "x86_64", [])
+
+
+def test_own_packages_are_called_as_their_form_says() -> None:
+    """Written twice, because the resident agent does not load the form."""
+    own = naming.BESIDE["own"]
+    assert own.name.pattern == software_rules.NAME.pattern
+    assert own.version.pattern.replace("(?:", "(") == software_rules.FULL_VERSION.pattern
+    assert own.architecture.pattern == LABEL

@@ -6,6 +6,7 @@ lists that `refresh` writes are the same for all. None of them has services, con
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ class Applier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(ABC):
     """`work_dir`, `back_dir`: root's directories on the endpoint. `LISTS`: where `refresh` writes."""
 
     LISTS: ClassVar[str]
@@ -47,14 +48,12 @@ class Beside:
 
     # --- each its own ---
 
-    def installed(self) -> tuple[Installed, ...]:
-        raise NotImplementedError
-
-    def applier(self, transaction: Transaction) -> Applier | Refused:
-        raise NotImplementedError
-
-    def stored(self, rollout_id: str) -> Inverse | None:
-        raise NotImplementedError
+    @abstractmethod
+    def installed(self) -> tuple[Installed, ...]: ...
+    @abstractmethod
+    def applier(self, transaction: Transaction) -> Applier | Refused: ...
+    @abstractmethod
+    def stored(self, rollout_id: str) -> Inverse | None: ...
 
     def problems(self) -> tuple[str, ...]:
         """What is there only half, and what a run that was ended left."""
