@@ -265,6 +265,6 @@ def _told(step: str, repaired: bool, wrong: str, unproven: tuple[str, ...]) -> t
         code = "interrupted_repaired" if repaired else "interrupted_complete"
         return code, "The run was lost. Every package is as ordered, as its detection sees it."
     where = f"in the middle of {step.replace(' ', ': ')}" if step != "done" else "after its last script"
-    more = f" Run again: {wrong}" if wrong else ""
-    return "interrupted_broken", f"The run was lost {where}; nothing is run a second time.{more} " \
-                                 f"Now: {rules.named(unproven)}."  # fmt: skip
+    again = "its scripts were run again" if repaired or wrong else "nothing is run a second time"
+    still = wrong or f"Now: {rules.named(unproven)}."
+    return "interrupted_broken", f"The run was lost {where}; {again}. {still}"
