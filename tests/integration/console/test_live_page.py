@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from brakeline.console.samples import SAMPLES
 
 ROLLOUT = "/rollouts/ro_live"
+SPECIMENS = tuple(f"/_ui/{name}/{quote(state)}" for name, states in SAMPLES.items() for state in states)
 
 
 def wait_for_updates(page: Page, updates: int) -> None:
@@ -143,19 +144,23 @@ def test_an_approval_is_read_and_agreed_to_without_javascript(visit: Callable[..
     expect(page.locator("p[role=status]").first).to_contain_text("Agreed, and done")
 
 
-def test_390_px_has_no_horizontal_scroll_on_any_page(visit: Callable[..., Page], twin: Any) -> None:
-    page = visit("/login", width=390)
-    wide = {}
-    for path in (
-        ROLLOUT,
-        "/",
-        *(f"/_ui/{name}/{quote(state)}" for name, states in SAMPLES.items() for state in states),
-    ):
+def test_no_page_scrolls_sideways_at_390_px_and_no_table_hides_a_column_at_1280(
+    visit: Callable[..., Page], twin: Any
+) -> None:
+    page = visit("/login")
+    wide, hidden = {}, {}
+    for path in (ROLLOUT, "/", *SPECIMENS):
+        page.set_viewport_size({"width": 390, "height": 844})
         page.goto(twin.url + path)
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 390:
             wide[path] = width
+        page.set_viewport_size({"width": 1280, "height": 900})
+        over = page.evaluate("[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)")
+        if max(over, default=0) > 1:
+            hidden[path] = over
     assert not wide
+    assert not hidden
 
 
 def test_at_390_px_brake_is_in_the_viewport_wherever_one_has_scrolled(visit: Callable[..., Page]) -> None:
