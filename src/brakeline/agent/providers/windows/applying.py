@@ -17,7 +17,7 @@ from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit
-from brakeline.agent.providers.frame import POLL_S, Log, still_running
+from brakeline.agent.providers.frame import POLL_S, UNTOUCHED, Log, still_running
 from brakeline.agent.providers.model import Archive, Order, Refused
 from brakeline.agent.providers.windows import exits, lines, planning
 from brakeline.agent.providers.windows.box import Box, Ended
@@ -212,7 +212,7 @@ class ProgramsApplier:
         log("Examined after a lost run.")
         was = before_of(self._folder(order) / "before.json")
         if was is None:
-            return blank
+            return replace(blank, detail=UNTOUCHED[1])
         if who := still_running(self.clock, self.pause, order, log, lambda: self.box.busy() or None):
             return replace(blank, code="interrupted_broken", detail=f"The run was lost. {who} is still installing.")
         wrong, healed = rules.unproven(order.transaction, by_key(self.have())), False
