@@ -1,4 +1,4 @@
-"""The contract's worlds of Windows. `windows`: one in memory; `msi`: real packages in wine (tests/support_msi.py)."""
+"""The contract's worlds of Windows: `windows` and `winget` in memory, `msi` with real packages in wine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from brakeline.agent.providers.apt.runner import Machine
 from brakeline.agent.providers.fake import Version
 from brakeline.agent.providers.model import Provider
 from brakeline.agent.providers.windows.fake import FakeBox, package
+from brakeline.agent.providers.windows.fake_winget import FakeWinget
 from brakeline.agent.providers.windows.provider import HOLDS, LIST, ProgramsProvider
+from brakeline.agent.providers.windows.winget_cli import Winget
+from brakeline.agent.providers.windows.winget_provider import WingetProvider
 
 ZEROS: Final = ".0.0"
 
@@ -123,3 +126,55 @@ def windows(work: Path) -> Iterator[Windows]:
 @contextmanager
 def msi(work: Path) -> Iterator[Wine]:
     yield Wine(work)
+
+
+class OfWinget:
+    """A winget in memory; p, q … are Ids of packages."""
+
+    foretells_way_back = False
+
+    def __init__(self, work: Path) -> None:
+        self.box = FakeWinget()
+        self.provider: Provider = WingetProvider(
+            SystemClock(), Machine(root=work), winget=Winget(self.box, "C:\\winget.exe"), pause=lambda _: None
+        )
+
+    def v(self, version: str, name: str = "p") -> str:
+        return version + ZEROS
+
+    def bare(self, version: str) -> str:
+        return version.removesuffix(ZEROS)
+
+    def name(self, name: str) -> str:
+        return f"{self.own(name)}:winget"
+
+    def own(self, name: str) -> str:
+        return f"Test.{name}"
+
+    def plain(self, name: str) -> str:
+        return name.partition(":")[0].removeprefix("Test.")
+
+    def publish(self, *versions: Version) -> None:
+        for v in versions:
+            self.box.packages.setdefault(self.own(v.name), []).append(self.v(v.version))
+
+    def install(self, *names: str) -> None:
+        for name in names:
+            self.box.here[self.own(name)] = self.box.packages[self.own(name)][0]
+
+    def hold(self, name: str) -> None:
+        self.box.pins.add(self.own(name))
+
+    def cut_network(self) -> None:
+        self.box.network = False
+
+    def upgrades_itself(self) -> None:
+        raise AssertionError("declared as not offered")
+
+    def really_has(self, name: str) -> str:
+        return self.bare(self.box.here.get(self.own(name), ""))
+
+
+@contextmanager
+def winget(work: Path) -> Iterator[OfWinget]:
+    yield OfWinget(work)

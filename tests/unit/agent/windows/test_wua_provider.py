@@ -1,4 +1,4 @@
-"""Windows Update as a provider, against recorded answers, made after the documented form: not run on the real system."""
+"""Windows Update as a provider, against recorded answers made after the documented form: not run on the real system."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from brakeline.agent.providers.apt.inverse import inverse_of
 from brakeline.agent.providers.apt.runner import Machine
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.agent.providers.windows import wua_answers
+from brakeline.agent.providers.windows.box import NoAnswer
 from brakeline.agent.providers.windows.fake import FakeBox
 from brakeline.agent.providers.windows.wua import SECURITY
 from brakeline.agent.providers.windows.wua_driver import PowerShell, Recorded, Said
-from brakeline.agent.providers.windows.wua_provider import NoAnswer, WuaProvider
+from brakeline.agent.providers.windows.wua_provider import WuaProvider
 from brakeline.core.clock import ManualClock
 from brakeline.protocol.messages import Outcome, Transaction, TransactionResult, UpdateRef, UpdateState
 

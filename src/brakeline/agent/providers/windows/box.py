@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from brakeline.agent.providers.windows.pending import Hive
 from brakeline.agent.providers.windows.programs import Entry
+from brakeline.core.errors import Fault
 
 OUTPUT_BYTES_MAX: Final = 1024 * 1024  # of one program; the rest is thrown away
 
@@ -24,6 +25,12 @@ class Ended:
     code: int
     output: bytes = b""
     timed_out: bool = False
+
+
+class NoAnswer(Fault):
+    """A part of Windows could not be looked at."""
+
+    code = "no-answer"
 
 
 class Box(Protocol):

@@ -19,22 +19,16 @@ from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.beside import Beside
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
 from brakeline.agent.providers.windows import wua_answers, wua_plan
+from brakeline.agent.providers.windows.box import NoAnswer
 from brakeline.agent.providers.windows.keep import WaysBack
 from brakeline.agent.providers.windows.wua_answers import Done, Search
 from brakeline.agent.providers.windows.wua_driver import Driver, Recorded
 from brakeline.agent.providers.windows.wua_run import WuaApplier
-from brakeline.core.errors import Fault
 from brakeline.protocol.messages import Package, PendingUpdate, Transaction, UpdateRef
 
 LOOK_S_MAX: Final = 300.0
 SEARCH_S_MAX: Final = 1800.0  # the first search of a machine that was long off takes most of an hour's half
 BUSY_POLL_S: Final = 10.0
-
-
-class NoAnswer(Fault):
-    """Windows Update of this endpoint could not be looked at."""
-
-    code = "no-answer"
 
 
 @dataclass(frozen=True, slots=True)
