@@ -17,6 +17,7 @@ import winreg  # noqa: E402 - must come after the assertion, which tells type ch
 
 UNINSTALL = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Uninstall"
 UPGRADES = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Installer\\UpgradeCodes"
+CURRENT = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion"
 IN_PROGRESS = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Installer\\InProgress"
 RESTARTS = (
     "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing", "SOFTWARE\\Microsoft\\Updates",
@@ -66,6 +67,12 @@ def stamp() -> list[str]:
     places += [(winreg.HKEY_USERS, f"{user}\\{UNINSTALL}", 0) for user in users]
     return [f"{name} {_written(root, f'{path}{chr(92)}{name}', flag)}"
             for root, path, flag in places for name in _names(root, path, flag)]  # fmt: skip
+
+
+def program_files() -> str:
+    """Where programs are installed."""
+    values = _values(winreg.HKEY_LOCAL_MACHINE, CURRENT, winreg.KEY_WOW64_64KEY) or {}
+    return str(values.get("ProgramFilesDir") or "C:\\Program Files")
 
 
 def _written(root: int, path: str, flag: int) -> int:

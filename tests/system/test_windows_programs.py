@@ -1,0 +1,143 @@
+"""The provider of Windows' programs in wine: packages built here (wixl), put in, taken back, failing, held up, lost.
+
+The very provider, its real `Box` under Windows' Python, wine's msiexec, registry and mutex. What is Windows' own in
+this is wine's; an installer of another kind (EXE) and Windows Update cannot be had here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests import support_msi
+from tests.aptroot import order
+from tests.contract.worlds_windows import Wine
+from tests.support_windows import dos
+
+from brakeline.agent.providers.fake import Version
+from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed
+from brakeline.agent.providers.windows.provider import LIST
+from brakeline.protocol.messages import Outcome, Transaction, UpdateRef
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+HOLD = r"""
+import ctypes, sys
+handle = ctypes.WinDLL("kernel32").CreateMutexW(None, True, "Global\\_MSIExecute")
+print("held", flush=True)
+sys.stdin.read()
+"""
+WHOLE = """
+import json, sys
+sys.path.insert(0, {source!r})
+from brakeline.agent.clock import SystemClock
+from brakeline.agent.providers.detect import managers
+from brakeline.agent.providers.model import Bounds, Order, Planned
+from brakeline.protocol import codec
+from brakeline.protocol.messages import UpdateRef
+provider = managers(SystemClock())
+packages, waits = provider.survey()
+plan = provider.plan((UpdateRef("p", "2.0.0"),), Bounds())
+assert isinstance(plan, Planned), plan
+said = []
+result = provider.apply(Order("tx_9", "of_9", "ro_9", 1, plan.transaction), said.append)
+print(json.dumps({{
+    "packages": [[p.name, p.version] for p in packages], "waits": [[w.name, w.candidate] for w in waits],
+    "result": codec.to_plain(result), "said": said, "problems": provider.health().problems,
+    "managers": [m.ecosystem for m in provider.managers],
+}}, default=str))
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Wine]:
+    made = Wine(tmp_path)
+    made.publish(Version("p", "1"))
+    made.install("p")
+    made.publish(Version("p", "2"))
+    assert isinstance(made.provider.refresh(), Refreshed)
+    yield made
+
+
+def planned(world: Wine, version: str = "2.0.0") -> Transaction:
+    found = world.provider.plan((UpdateRef("p", version),), Bounds())
+    assert isinstance(found, Planned), found
+    return found.transaction
+
+
+def test_the_way_back_takes_the_newer_product_away_and_puts_the_older_one_in(world: Wine) -> None:
+    done = world.provider.apply(order(planned(world)), [].append)
+    assert (done.outcome, world.really_has("p")) == (Outcome.INSTALLED, "2"), done
+    assert done.way_back is not None
+    assert done.way_back.stored
+    world.cut_network()
+    left = world.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse)
+    bounds = Bounds(allow_downgrades=True, allow_removals=True)
+    said: list[str] = []
+    back = world.provider.apply(replace(order(left.transaction, bounds, 2), inverse=left), said.append)
+    assert (back.outcome, back.code, world.really_has("p")) == (Outcome.INSTALLED, "ok", "1"), (back, said)
+    assert [any(f"msiexec.exe {verb} " in line for line in said) for verb in ("/x", "/i")] == [True, True]
+
+
+def test_a_damaged_package_is_told_by_its_number_and_changes_nothing(world: Wine) -> None:
+    """What is listed, is what lies there, and is no package of Windows Installer."""
+    made = planned(world)
+    row = world.rows[-1]
+    Path(row["from"]).write_bytes(b"no package" * 100)
+    world.rows[-1] = row | {"bytes": 1000, "sha256": __import__("hashlib").sha256(b"no package" * 100).hexdigest()}
+    world.write(LIST, json.dumps({"format": 1, "packages": world.rows}))
+    result = world.provider.apply(order(made), [].append)
+    assert (result.outcome, result.changes, world.really_has("p")) == (Outcome.FAILED, (), "1")
+    assert result.code in ("refused", "failed")
+    assert "(16" in result.detail
+
+
+def test_whoever_installs_is_waited_for_and_named(world: Wine) -> None:
+    machine = support_msi.box().machine
+    holder = subprocess.Popen(
+        machine.python("-I", "-c", HOLD), env=machine.environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.stdout is not None
+    assert holder.stdout.readline().strip() == b"held"
+    made = planned(world)
+    result = world.provider.apply(order(made, Bounds(lock_wait_s=2)), [].append)
+    assert (result.outcome, result.code, world.really_has("p")) == (Outcome.REFUSED, "lock_timeout", "1")
+    assert "Windows Installer" in result.detail
+    holder.communicate(timeout=30)
+    assert world.provider.apply(order(made, number=2), [].append).outcome is Outcome.INSTALLED
+
+
+def test_a_lost_run_is_examined_and_put_right(world: Wine) -> None:
+    made = order(planned(world))
+    assert world.provider.recover(made, [].append).code == "interrupted_unchanged"
+    assert world.provider.apply(made, [].append).outcome is Outcome.INSTALLED
+    world.box.run(world.line(world.rows[0]), 60)  # an older one over a newer one is refused by the package itself
+    support_msi.box().forget(world.rows[1]["product"])
+    result = world.provider.recover(made, [].append)
+    assert (result.code, world.really_has("p")) == ("interrupted_repaired", "2"), result
+
+
+def test_the_whole_of_it_under_windows_python(world: Wine) -> None:
+    """As the agent makes it there: from `detect`, with the list where the owner writes it."""
+    machine = support_msi.box().machine
+    home = machine.prefix / "drive_c/ProgramData/Brakeline"
+    home.mkdir(parents=True, exist_ok=True)
+    rows = [row | {"from": dos(Path(row["from"]))} for row in world.rows]
+    (home / "programs.json").write_text(json.dumps({"format": 1, "packages": rows}))
+    done = subprocess.run(
+        machine.python("-I", "-c", WHOLE.format(source=dos(support_msi.SOURCE))), env=machine.environment,
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
+    told = json.loads(done.stdout)
+    assert ["p", "1.0.0"] in told["packages"]
+    assert told["waits"] == [["p", "2.0.0"]]
+    assert (told["result"]["outcome"], told["result"]["way_back"]["stored"]) == ("installed", True), told
+    assert told["managers"] == ["", "wua"]  # wine has a powershell.exe, which answers nothing
+    assert any(p.startswith("Windows Update: could not be looked at") for p in told["problems"])
+    assert world.really_has("p") == "2"
