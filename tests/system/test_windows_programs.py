@@ -6,9 +6,9 @@ this is wine's; an installer of another kind (EXE) and Windows Update cannot be 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,13 +53,13 @@ print(json.dumps({{
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[Wine]:
+def world(tmp_path: Path) -> Wine:
     made = Wine(tmp_path)
     made.publish(Version("p", "1"))
     made.install("p")
     made.publish(Version("p", "2"))
     assert isinstance(made.provider.refresh(), Refreshed)
-    yield made
+    return made
 
 
 def planned(world: Wine, version: str = "2.0.0") -> Transaction:
@@ -88,7 +88,7 @@ def test_a_damaged_package_is_told_by_its_number_and_changes_nothing(world: Wine
     made = planned(world)
     row = world.rows[-1]
     Path(row["from"]).write_bytes(b"no package" * 100)
-    world.rows[-1] = row | {"bytes": 1000, "sha256": __import__("hashlib").sha256(b"no package" * 100).hexdigest()}
+    world.rows[-1] = row | {"bytes": 1000, "sha256": hashlib.sha256(b"no package" * 100).hexdigest()}
     world.write(LIST, json.dumps({"format": 1, "packages": world.rows}))
     result = world.provider.apply(order(made), [].append)
     assert (result.outcome, result.changes, world.really_has("p")) == (Outcome.FAILED, (), "1")
@@ -116,10 +116,11 @@ def test_a_lost_run_is_examined_and_put_right(world: Wine) -> None:
     made = order(planned(world))
     assert world.provider.recover(made, [].append).code == "interrupted_unchanged"
     assert world.provider.apply(made, [].append).outcome is Outcome.INSTALLED
-    world.box.run(world.line(world.rows[0]), 60)  # an older one over a newer one is refused by the package itself
     support_msi.box().forget(world.rows[1]["product"])
-    result = world.provider.recover(made, [].append)
-    assert (result.code, world.really_has("p")) == ("interrupted_repaired", "2"), result
+    world.install("p")
+    said: list[str] = []
+    result = world.provider.recover(made, said.append)
+    assert (result.code, world.really_has("p")) == ("interrupted_repaired", "2"), (result.detail, said)
 
 
 def test_the_whole_of_it_under_windows_python(world: Wine) -> None:
