@@ -50,6 +50,30 @@ print(json.dumps({{
     "managers": [m.ecosystem for m in provider.managers],
 }}, default=str))
 """
+CHILD = r"""
+import json, sys, time
+from pathlib import Path
+sys.path.insert(0, {source!r})
+from brakeline.agent.providers.windows.stamps import parts
+from brakeline.agent.errands import Errands
+from brakeline.agent.windows import over_or_slept
+start = "import sys; sys.path.insert(0, {source!r}); from brakeline.agent.__main__ import main; sys.exit(main())"
+errands = Errands([sys.executable, "-I", "-c", start], Path("C:\state\work"))
+before = parts()[0]
+
+def run(*verb):
+    errands.start(list(verb), time.monotonic() + 200)
+    while (ended := errands.look(time.monotonic())) is None:
+        over_or_slept([errands.child], 5)
+    return ended
+
+ended = run("scan", "--state", "C:\state")
+found = json.loads(ended.output) if ended.output else {{}}
+print(json.dumps({{
+    "problem": ended.problem, "packages": found.get("packages", 0), "again": parts()[0] != before,
+    "failed": run("no-such-verb").problem,
+}}))
+"""
 
 
 @pytest.fixture
@@ -142,3 +166,21 @@ def test_the_whole_of_it_under_windows_python(world: Wine) -> None:
     assert told["managers"] == ["", "wua"]  # wine has a powershell.exe, which answers nothing
     assert any(p.startswith("Windows Update: could not be looked at") for p in told["problems"])
     assert world.really_has("p") == "2"
+
+
+def test_a_scan_as_the_agent_s_own_child(world: Wine) -> None:
+    """By pipes and threads, as `errands` starts it there; what it found is on the disk of that machine."""
+    machine = support_msi.box().machine
+    done = subprocess.run(
+        machine.python("-I", "-c", CHILD.format(source=dos(support_msi.SOURCE).replace("\\", "/"))),
+        env=machine.environment,
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
+    told = json.loads(done.stdout)
+    assert (told["problem"], told["again"]) == ("", False), told
+    assert told["packages"] >= 1
+    assert told["failed"].startswith("exit code 2: ")  # a verb that is none
+    inventory = json.loads((machine.prefix / "drive_c/state/work/inventory.json").read_bytes())
+    assert "windows" in {p["ecosystem"] for p in inventory["changed"]}
+    assert any("Windows Update" in p for p in inventory["status"]["health"]["problems"])

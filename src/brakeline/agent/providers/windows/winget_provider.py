@@ -98,8 +98,11 @@ class WingetProvider(Beside):
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact transaction: programs that are here, each to one version that the source has."""
-        have = {p.name: p for p in self.installed()}
-        waits = {w.name: w for w in self.available()}
+        try:
+            have = {p.name: p for p in self.installed()}
+            waits = {w.name: w for w in self.available()}
+        except NoAnswer as e:
+            return Refused("no_answer", str(e))
         chosen, held, left = list[Action](), list[str](), list[str]()
         for u in updates:
             name = u.name.partition(":")[0]

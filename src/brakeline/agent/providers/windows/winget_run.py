@@ -83,7 +83,7 @@ class WingetApplier:
         asked = tuple(UpdateRef(a.name, a.after) for a in order.transaction.actions)
         found = self.provider.plan(asked, order.bounds)
         if isinstance(found, Refused):
-            code = found.code if found.code in ("held", "quarantined", "known_broken") else "changed"
+            code = found.code if found.code in ("held", "quarantined", "known_broken", "no_answer") else "changed"
             return Refused(code, f"The situation has changed since the plan: {found.reason}")
         differs = rules.difference(order.transaction, found.transaction)
         return Refused("changed", f"The situation has changed since the plan: {differs}.") if differs else None
