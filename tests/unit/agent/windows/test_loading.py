@@ -32,7 +32,8 @@ def test_verb_loads_without_what_only_unix_has(verb: str) -> None:
 def test_providers_load_without_what_only_unix_has() -> None:
     names = ("provider", "wua_provider", "winget_provider", "wua_driver")
     wanted = "; ".join(f"import brakeline.agent.providers.windows.{name}" for name in names)
-    code = f"import sys\nfor name in {UNIX_ALONE!r}: sys.modules[name] = None\n{wanted}; import brakeline.agent.providers.detect"
+    hidden = f"import sys\nfor name in {UNIX_ALONE!r}: sys.modules[name] = None\n"
+    code = f"{hidden}{wanted}; import brakeline.agent.providers.detect"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -70,7 +70,9 @@ def test_what_waits_and_what_is_in(tmp_path: Path) -> None:
         update(A, "1", SupersededUpdateIDs=[B]), update(B, "2"), update(C, "3", IsInstalled=True),
     )])  # fmt: skip
     packages, waits = e.provider.survey()
-    assert [(p.name, p.architecture, p.version, p.ecosystem) for p in packages] == [("KB3", "wua", f"{C}.200", "wua")]
+    assert [(p.name, p.architecture, p.version, p.ecosystem) for p in packages] == [
+        ("KB3", "wua", f"{C}.200", "windows")
+    ]
     assert [(w.name, w.candidate, w.security, w.state) for w in waits] == [
         ("KB1", f"{A}.200", True, UpdateState.AVAILABLE)
     ]

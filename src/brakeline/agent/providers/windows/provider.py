@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,7 +25,14 @@ from brakeline.agent.providers.windows.listed import Catalogue
 from brakeline.agent.providers.windows.pending import reboot_need
 from brakeline.agent.providers.windows.programs import programs
 from brakeline.agent.providers.windows.store import Store, reachable
-from brakeline.protocol.messages import Package, PendingUpdate, RebootNeed, Transaction, UpdateRef
+from brakeline.protocol.messages import (
+    Package,
+    PackageManagerHealth,
+    PendingUpdate,
+    RebootNeed,
+    Transaction,
+    UpdateRef,
+)
 
 HOME = "/ProgramData/Brakeline"  # administrators alone may write there
 LIST, HOLDS = f"{HOME}/programs.json", f"{HOME}/programs.hold"
@@ -85,11 +92,9 @@ class ProgramsProvider(Beside):
         )  # fmt: skip
         return packages, planning.waiting(have, self.catalogue())
 
-    def problems(self) -> tuple[str, ...]:
-        return self.catalogue().problems
-
-    def lock_holder(self) -> str:
-        return self.box.busy()
+    def health(self) -> PackageManagerHealth:
+        """A line of the list that makes no sense is told, and stops nobody else's update."""
+        return replace(self.lists.health((), self.box.busy()), problems=self.catalogue().problems)
 
     def reboot_need(self) -> RebootNeed:
         return reboot_need(self.box.restarts())

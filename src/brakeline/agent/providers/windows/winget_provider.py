@@ -64,7 +64,7 @@ class WingetProvider(Beside):
 
     def inventory(self) -> tuple[Package, ...]:
         return tuple(
-            Package(p.name, LABEL, p.version, p.source, p.version, p.state, "winget", "winget")
+            Package(p.name, LABEL, p.version, p.source, p.version, p.state, "winget", "windows")
             for p in self.installed()
         )
 

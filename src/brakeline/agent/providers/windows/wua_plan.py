@@ -47,7 +47,7 @@ def installed(updates: Sequence[Update]) -> tuple[Installed, ...]:
 
 def packages(updates: Sequence[Update]) -> tuple[Package, ...]:
     return tuple(
-        Package(p.name, LABEL, p.version, p.source, p.version, p.state, ORIGIN, "wua") for p in installed(updates)
+        Package(p.name, LABEL, p.version, p.source, p.version, p.state, ORIGIN, "windows") for p in installed(updates)
     )
 
 
