@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.support_windows import dos
 
 from brakeline.agent.providers.fake import Version
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed
+from brakeline.agent.providers.windows.box import OUTPUT_BYTES_MAX
 from brakeline.agent.providers.windows.provider import LIST
 from brakeline.protocol.messages import Outcome, Transaction, UpdateRef
 
@@ -166,6 +169,38 @@ def test_the_whole_of_it_under_windows_python(world: Wine) -> None:
     assert told["managers"] == ["", "wua"]  # wine has a powershell.exe, which answers nothing
     assert any(p.startswith("Windows Update: could not be looked at") for p in told["problems"])
     assert world.really_has("p") == "2"
+
+
+def test_a_program_that_hangs_or_never_stops_talking_is_ended_with_what_it_started() -> None:
+    box = support_msi.box()
+    place = box.machine.prefix / "drive_c"
+    (place / "late.py").write_text("import time; open('C:/started', 'w').close(); time.sleep(100_000)")
+    (place / "hang.py").write_text("import subprocess, sys; subprocess.run([sys.executable, '-I', 'C:/late.py'])")
+    (place / "talk.py").write_text("import sys; sys.stdout.write('x' * 3_000_000)")
+    python = '"C:\\cp313\\python.exe" -I '
+    talks = box.run(f"{python} C:\\talk.py", 120)
+    assert (talks.code, talks.timed_out, len(talks.output)) == (0, False, OUTPUT_BYTES_MAX)
+    for limit_s in (10, 40, 160):  # until what it starts has really begun
+        hangs = box.run(f"{python} C:\\hang.py", limit_s)
+        assert (hangs.code, hangs.timed_out) == (137, True)
+        if (place / "started").exists():
+            break
+    assert (place / "started").exists()
+    deadline = time.monotonic() + 60
+    while "late.py" in "".join(_command_lines()):
+        assert time.monotonic() < deadline, "what it had started is still there"
+        time.sleep(0.2)
+    with pytest.raises(OSError, match=r"."):
+        box.run('"C:\\no such program.exe"', 5)
+
+
+def _command_lines() -> list[str]:
+    """Of everything on this host."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 def test_a_scan_as_the_agent_s_own_child(world: Wine) -> None:

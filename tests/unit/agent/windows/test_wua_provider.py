@@ -19,6 +19,7 @@ from brakeline.agent.providers.windows.fake import FakeBox
 from brakeline.agent.providers.windows.wua import SECURITY
 from brakeline.agent.providers.windows.wua_driver import PowerShell, Recorded, Said
 from brakeline.agent.providers.windows.wua_provider import WuaProvider
+from brakeline.agent.providers.windows.wua_script import SCRIPT
 from brakeline.core.clock import ManualClock
 from brakeline.protocol.messages import Outcome, Transaction, TransactionResult, UpdateRef, UpdateState
 
@@ -292,6 +293,21 @@ def test_a_lost_run(tmp_path: Path) -> None:
     assert e.provider.recover(order, [].append).code == "interrupted_complete"
     e.driver.answers = {"search": [Said(b"")]}
     assert e.provider.recover(order, [].append).code == "interrupted_broken"
+
+
+def test_the_script_answers_with_what_is_read() -> None:
+    read_of_an_update = (
+        "Identity", "UpdateID", "RevisionNumber", "Title", "KBArticleIDs", "SupersededUpdateIDs", "CategoryID",
+        "IsHidden", "EulaAccepted", "CanRequestUserInput", "Impact", "IsInstalled", "RebootBehavior",
+        "Type", "MaxDownloadSize", "IsUninstallable", "RebootRequired",
+    )  # fmt: skip
+    assert [name for name in read_of_an_update if f"{name} = " not in SCRIPT] == []
+    policies = ("DisableWindowsUpdateAccess", "SetDisableUXWUAccess", "PauseUpdatesExpiryTime", "WUServer",
+                "UseWUServer", "PauseQualityUpdatesEndTime", "NoAutoUpdate",
+                "DeferQualityUpdatesPeriodInDays")  # fmt: skip
+    assert [name for name in policies if f"{name} = " not in SCRIPT] == []
+    answered = ("result_code", "updates", "policy", "restart", "busy", "missing", "results", "downloads", "begun")
+    assert [name for name in answered if f"$out.{name} = " not in SCRIPT] == []
 
 
 def test_the_script_is_started_with_files_and_without_a_console(tmp_path: Path) -> None:

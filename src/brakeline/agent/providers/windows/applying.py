@@ -8,7 +8,7 @@ installer asks for is told and never begun. After a failure nothing more is star
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_betwee
 from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit
 from brakeline.agent.providers.frame import POLL_S, UNTOUCHED, Log, still_running
 from brakeline.agent.providers.model import Archive, Order, Refused
-from brakeline.agent.providers.windows import exits, lines, planning
+from brakeline.agent.providers.windows import lines, planning, starting
 from brakeline.agent.providers.windows.box import Box, Ended
 from brakeline.agent.providers.windows.here import Here
 from brakeline.agent.providers.windows.keep import WaysBack
@@ -27,10 +27,9 @@ from brakeline.agent.providers.windows.listed import Catalogue, Listed
 from brakeline.agent.providers.windows.store import Store
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
-from brakeline.protocol.messages import Action, Outcome, TransactionResult
+from brakeline.protocol.messages import Outcome, TransactionResult
 
 BUSY: Final = 1618  # another installation is going on: it began between our look and our start
-Step = tuple[Listed | str, str]  # a package to install, or a product code to take away; what it is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ class ProgramsApplier:
         """Run everything: trouble or None, and whether a restart is due."""
         restart = False
         for a in order.transaction.actions:
-            for what, name in steps(a, found.get(a.name), before):
+            for what, name in starting.steps(a, found.get(a.name), before):
                 trouble, due = self._start(order, what, name, deadline, log)
                 restart |= due
                 if trouble is not None:
@@ -158,8 +157,8 @@ class ProgramsApplier:
         ended = self._run(order, line, deadline, log)
         if isinstance(ended, Refused):
             return ended, False
-        trouble, restart = judged(what, ended)
-        if trouble is not None and trouble.code == "failed" and (why := lines.cause(lines.text_of(_read(path)))):
+        trouble, restart = starting.judged(what, ended)
+        if trouble is not None and trouble.code == "failed" and (why := starting.cause(path)):
             trouble = replace(trouble, reason=f"{trouble.reason} Its log says: {why}.")
         log(f"{name}: ended with {ended.code}" + (f": {trouble.reason}" if trouble else ""))
         return trouble, restart
@@ -237,35 +236,3 @@ class ProgramsApplier:
         again = replace(order, transaction=rules.make_transaction(left))
         trouble, _ = self._carry_out(again, found, before, deadline, log)
         return trouble is None
-
-
-def steps(a: Action, p: Listed | None, before: tuple[Here, ...]) -> Iterator[Step]:
-    """What is started for one action. An older package is refused by a newer product, so that goes first."""
-    there = [h.program.product for h in before if (h.package.name, h.package.architecture) == (a.name, a.architecture)]
-    goes = not a.after or (a.before and rules.is_older(a.after, a.before))
-    if goes and there and there[0]:
-        yield there[0], f"{a.name}-out"
-    if p is not None:
-        yield p, a.name
-
-
-def judged(what: Listed | str, ended: Ended) -> tuple[Refused | None, bool]:
-    """What the number of an installer says: trouble or None, and whether a restart is due."""
-    if isinstance(what, str) or what.kind == "msi" or what.made_by == "burn":
-        return exits.msi(ended.code)
-    if ended.code == 0 or ended.code in exits.RESTART:
-        return None, ended.code in exits.RESTART
-    return Refused("failed", f"The installer of {what.name} ended with {ended.code}."), False
-
-
-def _read(path: Path) -> bytes:
-    """The log of an installer: its first bytes, which say how it is written, and its end."""
-    try:
-        with open(path, "rb") as f:
-            head = f.read(2)
-            size = f.seek(0, 2)
-            start = max(2, size - lines.LOG_TAIL_BYTES)
-            f.seek(start + start % 2)
-            return head + f.read()
-    except OSError:
-        return b""

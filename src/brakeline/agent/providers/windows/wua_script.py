@@ -27,6 +27,14 @@ function Told($u) {
      InstallationBehavior = @{ CanRequestUserInput = [bool]$b.CanRequestUserInput; Impact = Number $b.Impact
                                RebootBehavior = Number $b.RebootBehavior } }
 }
+function Results($updates, $result) {
+  for ($i = 0; $i -lt $updates.Count; $i++) {
+    $u = $updates.Item($i)
+    $r = $result.GetUpdateResult($i)
+    @{ id = [string]$u.Identity.UpdateID; revision = Number $u.Identity.RevisionNumber
+       code = Number $r.ResultCode; hresult = Number $r.HResult }
+  }
+}
 function Value($path, $name) { try { (Get-ItemProperty -LiteralPath $path -Name $name).$name } catch { $null } }
 function Policy {
   $wu = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate'
@@ -73,17 +81,13 @@ try {
         $downloader = $session.CreateUpdateDownloader()
         $downloader.Updates = $mine
         $got = $downloader.Download()
-        $out.downloads = @(for ($i = 0; $i -lt $mine.Count; $i++) { $r = $got.GetUpdateResult($i)
-          @{ id = $mine.Item($i).Identity.UpdateID; revision = Number $mine.Item($i).Identity.RevisionNumber
-             code = Number $r.ResultCode; hresult = Number $r.HResult } })
+        $out.downloads = @(Results $mine $got)
       }
       if ($Verb -eq 'uninstall' -or $got.ResultCode -eq 2) {
         $out.begun = $true
         $done = if ($Verb -eq 'install') { $installer.Install() } else { $installer.Uninstall() }
         $out.restart = [bool]$done.RebootRequired
-        $out.results = @(for ($i = 0; $i -lt $mine.Count; $i++) { $r = $done.GetUpdateResult($i)
-          @{ id = $mine.Item($i).Identity.UpdateID; revision = Number $mine.Item($i).Identity.RevisionNumber
-             code = Number $r.ResultCode; hresult = Number $r.HResult } })
+        $out.results = @(Results $mine $done)
       }
     }
   }
