@@ -198,7 +198,12 @@ def test_what_the_owner_holds_stays(policy: dict[str, Any], part: str, tmp_path:
     assert found.code == "held"
 
 
-def test_policies_that_hold_nothing_are_noted() -> None:
+def test_policies_that_hold_nothing_are_noted_with_what_waits(tmp_path: Path) -> None:
+    policy = {"UseWUServer": 1, "WUServer": "http://wsus"}
+    (waits,) = Endpoint(tmp_path, [search(update(A, "1"), policy=policy)]).provider.available()
+    assert (waits.state, waits.suite) == (
+        UpdateState.AVAILABLE, "Windows Update: updates are those that http://wsus approves",
+    )  # fmt: skip
     told = wua_answers.notes(
         {"UseWUServer": 1, "WUServer": "http://wsus", "NoAutoUpdate": 1, "DeferQualityUpdatesPeriodInDays": 7}
     )

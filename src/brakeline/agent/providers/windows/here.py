@@ -37,10 +37,10 @@ def here(programs: Iterable[Program], catalogue: Catalogue, held: frozenset[str]
         label = label_of(p, mine)
         name = mine.name if mine else slug(p.name)
         if (name, label) in found:
-            name = f"{name}.{_digest(p.key)}"
+            name = f"{name[:50]}.{_digest(f'{p.key} {p.version} {p.view}')}"
         state = "hi" if name in held else "ii"
-        version = _VERSIONISH.sub("-", p.version).strip("-")[:64] or UNKNOWN
-        row = Installed(name, label, version, p.name[:120], version, state)
+        version = _VERSIONISH.sub("-", p.version).strip("-.")[:64] or UNKNOWN
+        row = Installed(name, label, version, shown(p.name), version, state)
         found[name, label] = Here(row, p, mine is not None)
     return tuple(found[key] for key in sorted(found))
 
@@ -60,6 +60,11 @@ def label_of(p: Program, listed: Listed | None = None) -> str:
 
 def of_user(label: str) -> bool:
     return "-user-" in label
+
+
+def shown(text: str, most: int = 120) -> str:
+    """A text of somebody else's as it may stand in one field of ours: one line, printable, bounded."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most]).split())[:most]
 
 
 def slug(title: str) -> str:

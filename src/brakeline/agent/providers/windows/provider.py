@@ -19,7 +19,7 @@ from brakeline.agent.providers.windows import listed, planning
 from brakeline.agent.providers.windows.applying import ProgramsApplier
 from brakeline.agent.providers.windows.box import Box
 from brakeline.agent.providers.windows.fake import FakeBox
-from brakeline.agent.providers.windows.here import Here, here
+from brakeline.agent.providers.windows.here import Here, here, shown
 from brakeline.agent.providers.windows.keep import WaysBack
 from brakeline.agent.providers.windows.listed import Catalogue
 from brakeline.agent.providers.windows.pending import reboot_need
@@ -86,7 +86,7 @@ class ProgramsProvider(Beside):
         packages = tuple(
             Package(
                 h.package.name, h.package.architecture, h.package.version, h.package.source, h.package.version,
-                h.package.state, ORIGIN if h.listed else h.program.publisher[:60], "windows",
+                h.package.state, ORIGIN if h.listed else shown(h.program.publisher, 60), "windows",
             )
             for h in have
         )  # fmt: skip

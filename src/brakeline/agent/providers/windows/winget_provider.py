@@ -18,6 +18,7 @@ from brakeline.agent.providers.beside import Beside
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
 from brakeline.agent.providers.windows.box import NoAnswer
 from brakeline.agent.providers.windows.fake_winget import FakeWinget
+from brakeline.agent.providers.windows.here import shown
 from brakeline.agent.providers.windows.winget import Row
 from brakeline.agent.providers.windows.winget_cli import ID, VERSION, Winget, twice
 from brakeline.agent.providers.windows.winget_run import WingetApplier
@@ -59,7 +60,7 @@ class WingetProvider(Beside):
                 version = r.version if r.known and VERSION.fullmatch(r.version) else "0"
                 known = found.get(r.id)
                 if known is None or rules.is_older(known.version, version):
-                    found[r.id] = Installed(r.id, LABEL, version, r.name[:120], version, "ii")
+                    found[r.id] = Installed(r.id, LABEL, version, shown(r.name), version, "ii")
         return tuple(found[id_] for id_ in sorted(found))
 
     def inventory(self) -> tuple[Package, ...]:

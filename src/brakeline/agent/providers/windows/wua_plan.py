@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.model import Bounds, Planned, Refused
+from brakeline.agent.providers.windows.here import shown
 from brakeline.agent.providers.windows.wua import Update, overtaken, state_of
 from brakeline.protocol.content import Rules
 from brakeline.protocol.messages import (
@@ -40,7 +41,7 @@ def installed(updates: Sequence[Update]) -> tuple[Installed, ...]:
     """What is in, or is in once the machine has restarted."""
     called = names(updates)
     return tuple(
-        Installed(called[u.version], LABEL, u.version, u.title[:120], u.version, "ii")
+        Installed(called[u.version], LABEL, u.version, shown(u.title), u.version, "ii")
         for u in updates if u.installed or u.waits
     )  # fmt: skip
 
@@ -51,8 +52,11 @@ def packages(updates: Sequence[Update]) -> tuple[Package, ...]:
     )
 
 
-def waiting(updates: Sequence[Update], held: Sequence[str] = ()) -> tuple[PendingUpdate, ...]:
-    """What waits and would be installed, or why not. `held`: what keeps all of them, one sentence each."""
+def waiting(
+    updates: Sequence[Update], held: Sequence[str] = (), noted: Sequence[str] = ()
+) -> tuple[PendingUpdate, ...]:
+    """What waits and would be installed, or why not. `held`: what keeps all of them; `noted`: what is worth knowing."""
+    origin = f"{ORIGIN}: {'; '.join(noted)}"[:200] if noted else ORIGIN
     called, gone = names(updates), overtaken(u for u in updates if not u.installed)
     found = []
     for u in updates:
@@ -60,7 +64,7 @@ def waiting(updates: Sequence[Update], held: Sequence[str] = ()) -> tuple[Pendin
             continue
         state, reason = (UpdateState.HELD, held[0]) if held else state_of(u)
         found.append(PendingUpdate(
-            called[u.version], LABEL, "", u.version, ORIGIN, u.security, state, reason, u.download_bytes,
+            called[u.version], LABEL, "", u.version, origin, u.security, state, reason, u.download_bytes,
         ))  # fmt: skip
     return tuple(found)
 

@@ -82,7 +82,8 @@ class WuaProvider(Beside):
 
     def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
         found = self.looked()
-        return wua_plan.packages(found.updates), wua_plan.waiting(found.updates, self.held(found))
+        noted = wua_answers.notes(found.policy)
+        return wua_plan.packages(found.updates), wua_plan.waiting(found.updates, self.held(found), noted)
 
     def problems(self) -> tuple[str, ...]:
         """None of its own: whether it can be asked, each survey says, and what stands in the way, each update."""
@@ -94,7 +95,7 @@ class WuaProvider(Beside):
         if isinstance(found, Refused):
             return self.lists.write(self.clock.now_ms(), [_of_network(found)])
         trouble = [Refused("failed", found.trouble)] if found.trouble else []
-        return self.lists.write(self.clock.now_ms(), trouble, notes=wua_answers.notes(found.policy))
+        return self.lists.write(self.clock.now_ms(), trouble)
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         found = self.search(online=False)
