@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from brakeline.agent.limits import SCAN_RUN_S_MAX
 from brakeline.agent.providers.apt.runner import Machine
 from brakeline.agent.providers.model import Bounds, Order, Planned, Refused
-from brakeline.agent.providers.windows import winget_exits
+from brakeline.agent.providers.windows import winget_cli, winget_exits, wua_provider
 from brakeline.agent.providers.windows.box import Ended, NoAnswer
 from brakeline.agent.providers.windows.fake_winget import FakeWinget
 from brakeline.agent.providers.windows.winget_cli import Winget
@@ -184,6 +185,11 @@ def test_what_cannot_be_asked_is_never_nothing(tmp_path: Path) -> None:
     for ended in (Ended(0x8A150001), Ended(0, timed_out=True), Ended(0x8A15004B)):
         with pytest.raises(NoAnswer):
             Endpoint(tmp_path, Played(list=ended)).provider.survey()
+
+
+def test_a_look_at_everything_fits_into_the_time_of_a_scan(endpoint: Endpoint) -> None:
+    endpoint.provider.survey()
+    assert wua_provider.LOOK_S_MAX + len(endpoint.box.lines) * winget_cli.LOOK_S_MAX < SCAN_RUN_S_MAX
 
 
 def test_two_programs_of_one_id_and_ids_that_were_cut_off_are_left(tmp_path: Path) -> None:

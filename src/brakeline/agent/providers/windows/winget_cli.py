@@ -22,7 +22,8 @@ QUIETLY: Final = "--accept-source-agreements --disable-interactivity"
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_\-]{0,127}")
 VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_\-]{0,127}")
 SOURCES: Final = ("winget", "msstore")
-LOOK_S_MAX: Final = 180.0
+LOOK_S_MAX: Final = 45.0  # of one answer; a survey asks three times
+SOURCE_S_MAX: Final = 300.0
 SENTENCE_MAX: Final = 2_000
 NONE: Final = (0, 0x8A150014, 0x8A15002B)  # an answer, if it is only that there is nothing
 
@@ -57,7 +58,7 @@ class Winget:
         return tuple(line for line in lines[start + 1 :] if VERSION.fullmatch(line))
 
     def update_source(self) -> Refused | None:
-        ended = self._run("source update --name winget --disable-interactivity")
+        ended = self._run("source update --name winget --disable-interactivity", SOURCE_S_MAX)
         return ended if isinstance(ended, Refused) else None
 
     def line(self, verb: str, id_: str, version: str, log: Path) -> str:
@@ -78,13 +79,13 @@ class Winget:
             return Refused("no_answer", f"winget's answer has no table that could be read{quoted(ended.output)}.")
         return found
 
-    def _run(self, words: str) -> Ended | Refused:
+    def _run(self, words: str, limit_s: float = LOOK_S_MAX) -> Ended | Refused:
         try:
-            ended = self.box.run(f'"{self.program}" {words}', LOOK_S_MAX)
+            ended = self.box.run(f'"{self.program}" {words}', limit_s)
         except OSError as e:
             return Refused("no_answer", f"winget could not be started: {e.strerror or e}.")
         if ended.timed_out:
-            return Refused("timeout", f"winget gave no answer in {LOOK_S_MAX:.0f} s, and was ended.")
+            return Refused("timeout", f"winget gave no answer in {limit_s:.0f} s, and was ended.")
         if ended.code not in NONE:
             trouble, _ = winget_exits.judged(ended.code, text_of(ended.output))
             return trouble or Refused("failed", "winget failed.")

@@ -54,8 +54,12 @@ class WingetProvider(Beside):
         return _must(self.winget.installed())
 
     def installed(self) -> tuple[Installed, ...]:
+        return self._installed(self.rows())
+
+    @staticmethod
+    def _installed(rows: tuple[Row, ...]) -> tuple[Installed, ...]:
         found: dict[str, Installed] = {}
-        for r in self.rows():
+        for r in rows:
             if not r.cut and ID.fullmatch(r.id):
                 version = r.version if r.known and VERSION.fullmatch(r.version) else "0"
                 known = found.get(r.id)
@@ -64,16 +68,20 @@ class WingetProvider(Beside):
         return tuple(found[id_] for id_ in sorted(found))
 
     def inventory(self) -> tuple[Package, ...]:
+        return self._packages(self.rows())
+
+    def _packages(self, rows: tuple[Row, ...]) -> tuple[Package, ...]:
         return tuple(
             Package(p.name, LABEL, p.version, p.source, p.version, p.state, "winget", "windows")
-            for p in self.installed()
+            for p in self._installed(rows)
         )
 
     def available(self) -> tuple[PendingUpdate, ...]:
         return self._waits(self.rows())
 
     def survey(self) -> tuple[tuple[Package, ...], tuple[PendingUpdate, ...]]:
-        return self.inventory(), self.available()
+        have = self.rows()
+        return self._packages(have), self._waits(have)
 
     def _waits(self, have: tuple[Row, ...]) -> tuple[PendingUpdate, ...]:
         pinned, double = _must(self.winget.pinned()), twice(have)
@@ -100,8 +108,9 @@ class WingetProvider(Beside):
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact transaction: programs that are here, each to one version that the source has."""
         try:
-            have = {p.name: p for p in self.installed()}
-            waits = {w.name: w for w in self.available()}
+            rows = self.rows()
+            have = {p.name: p for p in self._installed(rows)}
+            waits = {w.name: w for w in self._waits(rows)}
         except NoAnswer as e:
             return Refused("no_answer", str(e))
         chosen, held, left = list[Action](), list[str](), list[str]()

@@ -26,8 +26,8 @@ from brakeline.agent.providers.windows.wua_driver import Driver, Recorded
 from brakeline.agent.providers.windows.wua_run import WuaApplier
 from brakeline.protocol.messages import Package, PendingUpdate, Transaction, UpdateRef
 
-LOOK_S_MAX: Final = 300.0
-SEARCH_S_MAX: Final = 1800.0  # the first search of a machine that was long off takes most of an hour's half
+LOOK_S_MAX: Final = 120.0  # of what Windows knows by itself; a scan ends after `limits.SCAN_RUN_S_MAX`
+SEARCH_S_MAX: Final = 1800.0  # the first search of a machine that was long off takes most of half an hour
 BUSY_POLL_S: Final = 10.0
 
 
