@@ -26,6 +26,7 @@ PASSED_ON: Final = (
     "PROCESSOR_ARCHITECTURE",
 )  # fmt: skip
 END_S_MAX: Final = 10.0
+KILLED_S_MAX: Final = 1.0  # its output is thrown away, and an agent that is asked to end has little time
 
 
 class Child:
@@ -62,7 +63,7 @@ class Child:
         """End it; with it end the jobs of whatever it has started."""
         self._process.kill()
         self._process.wait(END_S_MAX)
-        self._close()
+        self._close(KILLED_S_MAX)
         return Ended(b"", problem)
 
     def _reap(self) -> Ended:
@@ -73,9 +74,9 @@ class Child:
         last = lines[-1][:300] if lines else "it said nothing"
         return Ended(b"", f"exit code {self._process.returncode}: {last}")
 
-    def _close(self) -> None:
+    def _close(self, patience_s: float = END_S_MAX) -> None:
         for reader in self._readers:
-            reader.join(END_S_MAX)
+            reader.join(patience_s)
 
 
 def _reader(pipe: IO[bytes], into: bytearray, bytes_max: int) -> threading.Thread:
