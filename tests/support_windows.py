@@ -211,8 +211,8 @@ class OnWindows:
         return list(self._releases().values())
 
     def pids(self) -> list[int]:
-        """Their process ids, as this host counts."""
-        return list(self._releases())
+        """Their process ids, as this host counts; without children that look or plan for them."""
+        return [pid for pid, words in self._releases().items() if " scan " not in words and " plan " not in words]
 
     def _releases(self) -> dict[int, str]:
         found = {}

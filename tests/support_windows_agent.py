@@ -64,7 +64,7 @@ class AgentOnWindows(OnWindows, endpoints.Endpoint):
         places = ("--config", f"{FOLDER}\\etc\\agent.json", "--state", f"{FOLDER}\\home")
         done = subprocess.run(
             self.machine.python("-I", f"{FOLDER}\\agent.pyz", verb, *words, *places), env=self.machine.environment,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=240, check=False,
         )  # fmt: skip
         text = (done.stdout + done.stderr).decode(errors="replace").replace("\r", "")
         assert done.returncode == code, text[-2000:]

@@ -53,23 +53,24 @@ ELSEWHERE: Final = (
     ),
     (
         "Windows: winget",
-        "a reader of its tables: *not run on the real system*",
-        "tables made up after those of winget 1.29, several languages and wide characters",
+        "a provider, no way back: *not run on the real system*",
+        "the contract on a winget in memory; its tables on two real recordings of winget 1.29 and made-up ones",
     ),
     (
         "Windows: Windows Update",
-        "readers of answers, overtaken updates, errors: *not run on the real system*",
-        "answers made up after the documented properties of `IUpdate`",
+        "a provider over a script of PowerShell: *not run on the real system*; the script was never run",
+        "answers made up after the documented properties of `IUpdate` (`unit/agent/windows/test_wua_provider.py`)",
     ),
     (
         "Windows: MSI",
-        "a reader of installed programs and of exit codes; nothing installs packages yet",
-        "wine 8: built, installed, upgraded, taken away, read (`system/test_windows_msi.py`)",
+        "a provider: *not run on the real system*",
+        "wine 8: the contract (`-k msi`), way back, lock, lost run (`system/test_windows_programs.py`)",
     ),
     (
         "Windows: EXE installers",
-        "silent words for Inno Setup, NSIS, WiX Burn, InstallShield: *not run on the real system*",
-        "entries of the registry made up after their formats; an unknown installer is never started",
+        "MSI's provider, by silent words for Inno Setup, NSIS, WiX Burn, InstallShield; no way back: *not run on the "
+        "real system*",
+        "a Windows in memory; an installer whose tool is not named is never started",
     ),
     (
         "Windows: pending restart",
@@ -90,7 +91,9 @@ NOTES: Final = [
     "",
     "npm and flatpak too: *real manager, synthetic packages*.",
     "",
-    "## What has no provider that changes anything",
+    "## What no order reaches",
+    "",
+    "Windows' providers plan, apply, verify and recover as the others do; no root helper is there to be told to.",
     "",
     "| manager | there is | tried on |",
     "|---|---|---|",

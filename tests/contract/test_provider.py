@@ -1,7 +1,7 @@
 """One suite for every provider: the one in memory, and the real managers on real root file systems.
 
 `NOT_OFFERED` says which promise a manager does not make, and why; the test of it does not exist for that manager. One
-case of each manager is always run (npm's too is in the long set, as npm is); the others keep the whole contract there.
+case of each manager is always run (npm's and wine's too are in the long set); the others keep the whole contract there.
 """
 
 from __future__ import annotations
@@ -77,6 +77,22 @@ NOT_OFFERED |= {
         "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
     }.items()
 }
+NOT_OFFERED |= {
+    (test, m): reason
+    for m in ("windows", "msi", "winget")
+    for test, reason in {
+        "test_new_packages": "a program needs, removes and blocks no other",
+        "test_removals": "a program needs, removes and blocks no other",
+        "test_kept_back": "a program needs no other",
+        "test_failing_script_blocks_others": "a program blocks no other",
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": "needs no other: unit/agent/windows has it for one",
+        "test_quarantined_versions_are_in_no_plan": "needs no other: unit/agent/windows has it for one",
+        "test_failing_script_is_reported": "what fails is put back by Windows Installer: unit/agent/windows",
+        "test_phased": "what is newer is for everybody",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": "nobody else installs it",
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing: an order alone brings it",
+    }.items()
+}
 RESOLVER: Final = "only its resolver knows what else an update needs, and it is asked when a plan is made"
 NOT_OFFERED |= {(test, m): RESOLVER for test in ("test_new_packages", "test_kept_back") for m in ("pip", "npm")}
 ALWAYS: Final = "test_inventory_then_update_then_inventory"
@@ -85,7 +101,13 @@ ALWAYS: Final = "test_inventory_then_update_then_inventory"
 def pytest_generate_tests(metafunc: Any) -> None:
     test = metafunc.function.__name__
     names = [n for n in WORLDS if (test, n) not in NOT_OFFERED]
-    quick = ("memory", "apt", *((n for n in WORLDS if n != "npm") if test == ALWAYS else ()))
+    quick = (
+        "memory",
+        "apt",
+        "windows",
+        "winget",
+        *((n for n in WORLDS if n not in ("npm", "msi")) if test == ALWAYS else ()),
+    )
     marks = [pytest.param(n, marks=() if n in quick else (pytest.mark.long,)) for n in names]
     metafunc.parametrize("world", marks, indirect=True)
 

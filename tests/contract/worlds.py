@@ -16,6 +16,7 @@ from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone, clone
 from tests.contract.worlds_beside import flatpak, npm, pip
 from tests.contract.worlds_own import own
+from tests.contract.worlds_windows import msi, windows, winget
 from tests.pacroot import Arch, arch
 
 from brakeline.agent.providers.fake import FakeProvider, Version
@@ -287,5 +288,5 @@ def pacman(_: Path) -> Iterator[World]:
 
 WORLDS: Final[dict[str, Callable[[Path], object]]] = {
     "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman, "pip": pip, "npm": npm,
-    "flatpak": flatpak, "own": own,
+    "flatpak": flatpak, "own": own, "windows": windows, "msi": msi, "winget": winget,
 }  # fmt: skip

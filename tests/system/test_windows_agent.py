@@ -30,7 +30,9 @@ from brakeline.platform.tls import ensure_tls
 pytestmark = [pytest.mark.long, pytest.mark.timeout(420)]
 ON_WINDOWS = (
     "windows", "files", "limits", "clock", "facts", "health", "loop", "launcher_link", "config", "identity", "spool",
-    "memory", "wiring", "verbs", "enrol", "transport", "status", "cell", "__main__",
+    "memory", "wiring", "verbs", "enrol", "transport", "status", "cell", "__main__", "stamp", "windows_child",
+    "providers/detect", "providers/windows/detect", "providers/windows/real", "providers/windows/registry",
+    "providers/windows/stamps",
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[1] / "contract" / "test_agent_system.py"
 
@@ -87,22 +89,23 @@ def test_the_contract_of_the_system_below_holds(machine: Machine, tmp_path: Path
     assert "skipped" not in said
 
 
-def test_it_is_enrolled_checks_in_and_says_truthfully_that_nothing_is_assessed(world: World) -> None:
+def test_it_is_enrolled_looked_at_and_says_truthfully_what_is_not_assessed(world: World) -> None:
     assert "It can be assessed, not patched" in world.said
     world.host.must(lambda: heard(world, 0), 30, "a check-in")
+    world.host.must(lambda: world.endpoint()["summary"]["inventory_ms"] > 0, 120, "an inventory")
     told = world.endpoint()
-    assert (told["facts"]["os_id"], told["facts"]["package_manager"]) == ("windows", "none")
-    assert (told["summary"]["inventory_ms"], told["packages"]) == (0, 0)
+    assert (told["facts"]["os_id"], told["facts"]["package_manager"]) == ("windows", "windows")
     run = Records(RealDisk(world.host.root)).load()[0].run
     assert run is not None
     assert told["boot_id"] == run.boot_id  # agent and launcher tell the same boot
     findings = world.cell.ask("GET", f"/endpoints/{told['summary']['id']}/findings")
-    assert findings["inventory_ms"] == 0
-    assert "no provider for this system yet" in json.dumps(findings["not_assessed"])
+    assert findings["inventory_ms"] > 0
+    assert "no advisory is matched" in json.dumps(findings["not_assessed"])
     status = json.loads(world.host.agent("status", "--json"))
-    assert status["assessment"] == "Not assessed: there is no provider for this system yet."
+    assert status["assessment"] == "by this machine's package manager"
     assert status["connection"] == "connected"
-    assert "no provider for this system yet" in world.host.agent("scan", code=1)
+    scanned = json.loads(world.host.agent("scan"))
+    assert scanned["packages"] == told["packages"]
     assert "is endpoint" in world.host.agent(
         "enrol", "--server", world.cell.url, "--token", "et_x", "--ca", f"{FOLDER}\\ca.pem", code=6
     )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from brakeline.agent import content
 from brakeline.agent.limits import ERRAND_OUTPUT_BYTES_MAX
@@ -26,6 +28,15 @@ class Ended:
 
     output: bytes
     problem: str
+
+
+class Running(Protocol):
+    """One running child, as `Child` is; on Windows `windows_child.Child`."""
+
+    deadline_s: float
+
+    def look(self, now_s: float) -> Ended | None: ...
+    def kill(self, problem: str) -> Ended: ...
 
 
 class Child:
@@ -109,6 +120,14 @@ def _how(code: int) -> str:
     return f"exit code {code}"
 
 
+def _begun(command: list[str], directory: Path, deadline_s: float) -> Running:
+    if sys.platform == "win32":
+        from brakeline.agent.windows_child import Child as OnWindows
+
+        return OnWindows(command, directory, deadline_s)
+    return Child(command, directory, deadline_s)
+
+
 class Errands:
     """Starts at most one child at a time."""
 
@@ -116,13 +135,13 @@ class Errands:
         self._program = program
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.child: Child | None = None
+        self.child: Running | None = None
 
     def start(self, verb: list[str], deadline_s: float) -> None:
         """Begin `agent VERB…`; OSError if the system cannot start a process."""
         if self.child is not None:
             raise Bug("an errand is still under way")
-        self.child = Child([*self._program, *verb], self._directory, deadline_s)
+        self.child = _begun([*self._program, *verb], self._directory, deadline_s)
 
     def look(self, now_s: float) -> Ended | None:
         """The end of the current child, if it has come."""

@@ -43,7 +43,7 @@ def gather(agent_version: str, root: Path = Path("/")) -> Facts:
 
 
 def of_windows(known: Mapping[str, str], hostname: str, architecture: str, battery: bool, agent_version: str) -> Facts:
-    """The facts of a Windows whose registry says `known` (`windows.system`). Package manager "none": no provider."""
+    """The facts of a Windows whose registry says `known` (`windows.system`). Never run on the real system."""
     build = known.get("CurrentBuildNumber", "0")
     name = known.get("ProductName", "Windows")
     if build.isdigit() and int(build) >= WINDOWS_11_BUILD:  # the registry of Windows 11 still says 10
@@ -59,7 +59,7 @@ def of_windows(known: Mapping[str, str], hostname: str, architecture: str, batte
         architecture=architecture or "amd64",
         machine_class="server" if server else "laptop" if battery else "desktop",
         agent_version=agent_version,
-        package_manager="none",
+        package_manager=system_manager.WINDOWS,
     )
 
 

@@ -36,7 +36,7 @@ from brakeline.protocol import codec
 from brakeline.protocol.messages import Candidate, Secret, TransactionResult
 
 if sys.platform == "win32":
-    from brakeline.agent.windows import sleep
+    from brakeline.agent.windows import over_or_slept
 else:
     import select
 
@@ -430,10 +430,9 @@ def _readable(connection: object) -> bool:
 
 if sys.platform == "win32":
 
-    def _wait_for(_watched: Sequence[object], seconds: float) -> bool:
-        """There is neither a child nor a helper to listen to. A signal's handler may raise meanwhile."""
-        sleep(seconds)
-        return False
+    def _wait_for(watched: Sequence[object], seconds: float) -> bool:
+        """Whether a child has ended within that time; there is no helper. A signal's handler may raise meanwhile."""
+        return over_or_slept(watched, seconds)
 
 else:
 

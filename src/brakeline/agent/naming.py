@@ -70,8 +70,23 @@ _OWN: Final = Grammar(  # those of `protocol.software_rules`, which the resident
     re.compile(r"own"),
     re.compile(r"[0-9][0-9A-Za-z.~:\-]{0,63}(?:\+[0-9a-f]{12})?"),
 )
-SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM}
-BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "own": _OWN}
+_WINDOWS: Final = Grammar(  # as `windows.here` names programs and `windows.listed` their versions
+    re.compile(r"[a-z0-9][a-z0-9.\-]{0,62}"),
+    re.compile(r"x(?:64|86)(?:-user-[0-9a-f]{8})?"),
+    re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,63}"),
+)
+_WUA: Final = Grammar(  # a number or an identifier; an identifier with its revision
+    re.compile(r"(?:KB[0-9]{1,10}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.[0-9a-f]{8})?"),
+    re.compile(r"wua"),
+    re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,10}"),
+)
+_WINGET: Final = Grammar(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_\-]{0,127}"),
+    re.compile(r"winget"),
+    re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_\-]{0,127}"),
+)
+SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM, "windows": _WINDOWS}
+BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "own": _OWN, "wua": _WUA, "winget": _WINGET}
 
 
 def illegal(system: str, name: str, architecture: str, versions: list[str]) -> str:

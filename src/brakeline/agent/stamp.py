@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,11 @@ def take(program: str, root: Path = Path("/")) -> Stamp:
 
     `program`: who looks, its version and content.
     """
+    if sys.platform == "win32":
+        from brakeline.agent.providers.windows.stamps import parts
+
+        slow_parts, quick_parts = parts()
+        return Stamp(_digest([program, boot_id(), *slow_parts]), _digest([socket.gethostname(), *quick_parts]))
     found = system_manager.here(facts.os_release(root), root)
     manager = found if isinstance(found, str) else "apt"
     watched = WATCHED[manager]

@@ -23,6 +23,7 @@ FAMILIES: Final = {
     "suse": "zypper", "opensuse": "zypper", "sles": "zypper", "sled": "zypper",
     "arch": "pacman", "archlinux": "pacman",
 }  # fmt: skip
+WINDOWS: Final = "windows"  # Windows Installer and the registry; Windows Update and winget are beside it
 IMAGE_BOOTED: Final = "run/ostree-booted"  # the system is an image: a package manager does not change it in place
 
 

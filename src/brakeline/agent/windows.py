@@ -14,13 +14,11 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ctypes import wintypes
 from pathlib import Path
 from typing import Final
-
-from brakeline.core.errors import Fault
 
 assert sys.platform == "win32"
 import _thread  # noqa: E402 - must come after the assertion, which tells type checkers what this file is for
@@ -38,12 +36,6 @@ _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel.MoveFileExW.argtypes = [wintypes.LPCWSTR, wintypes.LPCWSTR, wintypes.DWORD]
 _kernel.GetCurrentProcess.restype = wintypes.HANDLE
 _kernel.SetPriorityClass.argtypes = [wintypes.HANDLE, wintypes.DWORD]
-
-
-class NoProvider(Fault):
-    """Not assessed: there is no provider for this system yet."""
-
-    code = "no-provider"
 
 
 class _Memory(ctypes.Structure):
@@ -142,11 +134,16 @@ def be_modest(*, background: bool = False) -> None:
 # --- waiting, and its end ------------------------------------------------------------------------------------------
 
 
-def sleep(seconds: float) -> None:
-    """In slices, between which a signal's handler may raise."""
+def over_or_slept(watched: Iterable[object], seconds: float) -> bool:
+    """Whether one of these children has ended within that time; looked at between slices."""
+    children = [w.over for w in watched if hasattr(w, "over")]
     until_s = time.monotonic() + seconds
-    while (left_s := until_s - time.monotonic()) > 0:
+    while not any(over() for over in children):
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            return False
         time.sleep(min(left_s, SLICE_S))
+    return True
 
 
 class PatientSocket(ssl.SSLSocket):

@@ -61,10 +61,6 @@ def provider(rules: Rules | None = None, known: Known = tuple) -> Provider:
 
     `known`: packages as the cell has them, for what cannot be looked at now.
     """
-    if sys.platform == "win32":
-        from brakeline.agent.windows import NoProvider
-
-        raise NoProvider
     from brakeline.agent.providers.detect import managers  # late: the resident agent never needs it
 
     return managers(SystemClock(), content.load().rules if rules is None else rules, known=known)
@@ -94,9 +90,7 @@ def software(work: Path) -> Beside | None:
 def system() -> str | Unknown:
     """The system's own package manager, or why this system cannot be looked at."""
     if sys.platform == "win32":
-        from brakeline.agent.windows import NoProvider
-
-        return Unknown(str(NoProvider()))
+        return system_manager.WINDOWS
     return system_manager.here(facts.os_release())
 
 
@@ -108,7 +102,9 @@ def system_name() -> str:
 
 def manager_version() -> str:
     """Which version the system's own package manager says to be, "" = it says none."""
-    from brakeline.agent.providers.version import version_of  # late: only a full look asks, and Windows has no fcntl
+    if sys.platform == "win32":  # the registry answers there, and it has no version
+        return ""
+    from brakeline.agent.providers.version import version_of  # late: only a full look asks
 
     return version_of(system_name())
 

@@ -54,7 +54,7 @@ def show(endpoint_id: Endpoint, as_json: Json = False) -> None:
             "tags": ", ".join(e["tags"]) or "-", "agent": e["agent_version"], "last seen": _seen(e),
             "packages": found["packages"], "inventory": when(e["inventory_ms"] or None) or "none yet",
             "reboot": "; ".join(found["reboot"]["reasons"]) or "not due",
-            "package manager": f"{facts['package_manager']} {facts['package_manager_version']}".strip(),
+            "package manager": _manager(facts),
             "its state": "; ".join(found["health"]["problems"]) or "healthy",
             "same host name": ", ".join(found["same_hostname"]) or "-",
         })  # fmt: skip
@@ -133,6 +133,12 @@ def _line(e: dict[str, Any]) -> tuple[object, ...]:
 
 def _state(e: dict[str, Any]) -> str:
     return str(e["state"]) + (", asleep" if e["asleep"] else "")
+
+
+def _manager(facts: dict[str, Any]) -> str:
+    if facts["package_manager"] == "windows":
+        return "windows (not run on the real system; orders are not carried out yet)"
+    return f"{facts['package_manager']} {facts['package_manager_version']}".strip()
 
 
 def _seen(e: dict[str, Any]) -> str:

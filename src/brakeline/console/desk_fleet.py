@@ -92,7 +92,7 @@ class DeskFleet(DeskRuns):
         ids = [e.id for e in page.items]
         modes, risk = await asyncio.gather(self.modes(who, ids), self.s.exposure.counts(who.principal, ids))
         now, interval = self.s.clock.now_ms(), self.s.settings.check_in_interval_s
-        found = {endpoint_id: counts.cves for endpoint_id, counts in risk.items()}
+        found = {one: counts.cves for one, counts in risk.items() if counts.packages > counts.not_assessed}
         cursor = encode_cursor(query, page.next.value, page.next.endpoint_id) if page.next else ""
         return EndpointsView(
             present.query_bar("/endpoints", query, page.total, total, present.QUERY_HELP),
@@ -110,7 +110,7 @@ class DeskFleet(DeskRuns):
         answer = await self.s.exposure.findings(who.principal, endpoint_id)
         mode = (await self.modes(who, [endpoint_id])).get(endpoint_id)
         state = present.endpoint_state(detail.summary, now, interval)
-        known = detail.summary.inventory_ms > 0
+        known = detail.summary.inventory_ms > 0 and all(n.code != present_risk.UNMATCHED for n in answer.not_assessed)
         running = [f for f in answer.findings if f.finding.role == "active"]
         s = detail.summary
         notes = {"missing": s.pending_total, "findings": len(answer.findings), "software": detail.packages}

@@ -278,6 +278,8 @@ def manager_words(facts: Facts) -> str:
     """The system's package manager, in the version that it says it has."""
     if facts.package_manager == "none":
         return "none that could be driven: not assessed"
+    if facts.package_manager == "windows":
+        return "Windows Installer, Windows Update, winget: not run on the real system, orders are not carried out yet"
     return f"{facts.package_manager} {facts.package_manager_version}".strip()
 
 

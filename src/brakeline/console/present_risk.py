@@ -96,6 +96,7 @@ def ecosystem_links(summary: FleetExposure) -> tuple[Link, ...]:
     )
 
 
+UNMATCHED: Final = "no_advisories"  # of a whole system that was looked at, and whose inventory nothing is matched with
 GAPS: Final = {
     "no_data": "without advisory data for their ecosystem or release",
     "third_party": "built by somebody else",
@@ -107,6 +108,7 @@ GAPS: Final = {
     "no_order": "of an ecosystem whose order of versions is not known",
     "running_kernel_unknown": "running kernels of no installed package",
     "no_provider": "of a system that has no provider yet",
+    UNMATCHED: "of a system whose inventory is matched with no advisories yet",
 }
 
 
@@ -193,8 +195,10 @@ def finding_row(f: OpenFinding, now_ms: int) -> FindingRow:
 
 def findings_note(answer: EndpointFindings, shown: int, now_ms: int) -> str:
     """What the table does not say."""
-    if not answer.inventory_ms and answer.not_assessed:
-        whole = answer.not_assessed[0]
+    whole = answer.not_assessed[0] if answer.not_assessed else None
+    if whole is not None and whole.code == UNMATCHED:
+        return f"Not assessed: {whole.package}: {whole.reason}. What stands open is not, neither good nor bad."
+    if whole is not None and not answer.inventory_ms:
         return f"Not assessed: {whole.package}: {whole.reason}. Nothing is known, neither good nor bad."
     if not answer.inventory_ms:
         return "Not assessed: no inventory has arrived, so nothing is known, neither good nor bad."

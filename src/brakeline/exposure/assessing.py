@@ -156,9 +156,16 @@ def lists_known(detail: EndpointDetail, pending: bool) -> bool:
     return pending or detail.health.lists_refreshed_ms > 0
 
 
+UNMATCHED: Final = (
+    "no advisory is matched with what an agent reports of Windows yet; what is installed and what waits is known"
+)
+
+
 def unprovided(detail: EndpointDetail) -> tuple[NotAssessed, ...]:
     """The gap that must be said when nothing on an endpoint can look at it: it is no endpoint without packages."""
     f = detail.facts
+    if detail.summary.inventory_ms and f.os_id == "windows":
+        return (NotAssessed(f.os_name, f.os_version, "no_advisories", UNMATCHED),)
     if detail.summary.inventory_ms or f.package_manager != "none":
         return ()
     return (NotAssessed(f.os_name or f.os_id, f.os_version, "no_provider", "there is no provider for this system yet"),)

@@ -67,7 +67,8 @@ class NotAssessed(NamedTuple):
     package: str
     version: str
     code: str  # third_party | other_lineage | other_manager | owned | no_data | no_order | bad_version
-    # | unmapped_source | running_kernel_unknown | no_provider | release_ended (then `package` is the whole system)
+    # | unmapped_source | running_kernel_unknown; of the whole system, which is `package` then: no_provider
+    # | no_advisories | release_ended
     reason: str
     times: int = 1  # how often it lies there in this version: several copies of one file found on the disk
 

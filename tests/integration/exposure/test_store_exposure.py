@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
 
@@ -13,7 +15,7 @@ from brakeline.core.errors import Forbidden, Invalid, NotFound
 from brakeline.exposure.service import ExposureService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.protocol.messages import UpdateState
+from brakeline.protocol.messages import Package, UpdateState
 from brakeline.tenancy.model import Principal, system_principal
 
 CURL_OLD, CURL_NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
@@ -132,7 +134,7 @@ async def test_a_system_without_a_provider_is_not_assessed_and_that_is_said(
 ) -> None:
     """It has no inventory, which is not the same as having nothing installed."""
     windows = of_windows({"ProductName": "Windows 10 Pro", "CurrentBuildNumber": "19045"}, "pc", "amd64", False, "1")
-    endpoint = await fleet.enrol("pc", facts=windows)
+    endpoint = await fleet.enrol("pc", facts=replace(windows, package_manager="none"))
     answer = await exposure.findings(OWNER, endpoint)
     (gap,) = answer.not_assessed
     assert (gap.package, gap.code, answer.findings, answer.inventory_ms) == ("Windows 10 Pro", "no_provider", (), 0)
@@ -140,6 +142,28 @@ async def test_a_system_without_a_provider_is_not_assessed_and_that_is_said(
     summary = await exposure.summary(OWNER)
     assert (summary.endpoints, summary.assessed, summary.no_data) == (1, 0, 1)
     assert endpoint not in await exposure.counts(OWNER)
+
+
+async def test_an_inventory_of_windows_is_shown_and_never_counts_as_assessed(
+    fleet: SmallFleet, exposure: ExposureService, clock: ManualClock
+) -> None:
+    windows = of_windows({"ProductName": "Windows 10 Pro", "CurrentBuildNumber": "19045"}, "pc", "amd64", False, "1")
+    endpoint = await fleet.enrol("pc", facts=windows)
+    packages = [
+        Package("acme-reader", "x64", "1.0", "Acme Reader", "1.0", "ii", "programs.json", "windows"),
+        Package("KB5034441", "wua", f"{'0' * 8}.200", "Update", f"{'0' * 8}.200", "ii", "Windows Update", "windows"),
+        Package("Git.Git", "winget", "2.55.0", "Git", "2.55.0", "ii", "winget", "windows"),
+    ]
+    for sent in (packages, []):
+        await fleet.inventory(endpoint, sent)
+        answer = await exposure.findings(OWNER, endpoint)
+        assert (answer.not_assessed[0].code, answer.findings, len(answer.not_assessed)) == (
+            "no_advisories", (), 1 + len(sent),
+        )  # fmt: skip
+        note = findings_note(answer, 0, clock.now_ms())
+        assert note.startswith("Not assessed: Windows 10 Pro: no advisory is matched")
+        summary = await exposure.summary(OWNER)
+        assert (summary.endpoints, summary.assessed, summary.no_data) == (1, 0, 1)
 
 
 async def test_a_restarted_server_answers_the_same_and_new_advisories_reassess_everybody(

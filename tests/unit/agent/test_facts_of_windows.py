@@ -37,6 +37,6 @@ def test_its_kind(known: dict[str, str], battery: bool, kind: str) -> None:
     assert of(known, battery=battery).machine_class == kind
 
 
-def test_nothing_can_manage_its_packages_yet_and_an_empty_registry_is_no_crash() -> None:
-    assert of(ELEVEN).package_manager == "none"
+def test_its_own_manager_and_an_empty_registry_is_no_crash() -> None:
+    assert of(ELEVEN).package_manager == "windows"
     assert of({}).os_version == ".0"

@@ -28,6 +28,11 @@ LEGAL = [
     ("pacman", "qt6-base@local", "x86_64", "1:6.6.1-3"),
     ("pacman", "openssl", "x86_64", "3.2.1-1"),
     ("dnf", "ruff", "pypi-ruff", "1!0.2.0+local.1"),
+    ("windows", "acme-reader", "x86", "2.1.0"),
+    ("windows", "7-zip-23.01-x64", "x64-user-0a1b2c3d", "0"),
+    ("windows", "KB5034441", "wua", "ca3bb521-0000-4e26-a563-2ad6e3108b9a.200"),
+    ("windows", "KB5034441.ca3bb521", "wua", "ca3bb521-0000-4e26-a563-2ad6e3108b9a.1"),
+    ("windows", "Microsoft.VisualStudio.2022.Professional", "winget", "17.14.41"),
 ]
 
 
@@ -47,11 +52,21 @@ ATTACKS = [
 @pytest.mark.parametrize("bad", ATTACKS)
 def test_no_attack_is_a_name_an_architecture_or_a_version(system: str, bad: str) -> None:
     version = "1.0" if system == "apt" else "1.0-1"
-    assert naming.illegal(system, "pp", "noarch" if system != "apt" else "all", [version]) == ""
-    assert naming.illegal(system, bad, "noarch", [version])
+    label = {"apt": "all", "windows": "x64"}.get(system, "noarch")
+    assert naming.illegal(system, "pp", label, [version]) == ""
+    assert naming.illegal(system, bad, label, [version])
     assert naming.illegal(system, "pp", bad, [version])
-    assert naming.illegal(system, "pp", "noarch", [bad])
-    assert naming.illegal(system, "pp", "noarch", [version, f"{version}\n{bad}"])
+    assert naming.illegal(system, "pp", label, [bad])
+    assert naming.illegal(system, "pp", label, [version, f"{version}\n{bad}"])
+
+
+@pytest.mark.parametrize("label", ["wua", "winget"])
+@pytest.mark.parametrize("bad", ATTACKS)
+def test_no_attack_is_an_update_of_windows_or_a_program_of_winget(label: str, bad: str) -> None:
+    name, version = {"wua": ("KB1", "ca3bb521-0000-4e26-a563-2ad6e3108b9a.1"), "winget": ("A.b", "1.0")}[label]
+    assert naming.illegal("windows", name, label, [version]) == ""
+    assert naming.illegal("windows", bad, label, [version])
+    assert naming.illegal("windows", name, label, [bad])
 
 
 @pytest.mark.parametrize(

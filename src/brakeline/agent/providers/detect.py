@@ -7,6 +7,7 @@ find out whether it is there. Every import is late: the agent loads the managers
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,10 @@ def managers(
     record: Record | None = None,
 ) -> Managers:
     """Every manager of this endpoint, the system's first. `state_dir` is root's; `record`: who keeps what ran."""
+    if sys.platform == "win32":
+        from brakeline.agent.providers.windows.detect import managers as of_windows
+
+        return of_windows(clock, rules, stopping, known)
     work, back, runner = str(state_dir / "tx"), str(state_dir / "back"), Machine(record=record)
     found = [Manager(SYSTEM, _system(system_name(), clock, runner, work, stopping, rules, back))]
     if next(python_sites(Path("/")), None) is not None:

@@ -29,6 +29,15 @@ def test_verb_loads_without_what_only_unix_has(verb: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_providers_load_without_what_only_unix_has() -> None:
+    names = ("provider", "wua_provider", "winget_provider", "wua_driver")
+    wanted = "; ".join(f"import brakeline.agent.providers.windows.{name}" for name in names)
+    hidden = f"import sys\nfor name in {UNIX_ALONE!r}: sys.modules[name] = None\n"
+    code = f"{hidden}{wanted}; import brakeline.agent.providers.detect"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_is_hidden_is_missed() -> None:
     code = f"import sys\nfor name in {UNIX_ALONE!r}: sys.modules[name] = None\nimport brakeline.agent.transaction"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -6,7 +6,6 @@ Pids are as this process sees them.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 from dataclasses import dataclass
@@ -47,6 +46,8 @@ def holder(runner: Runner, locks: tuple[str, ...] = ALL_LOCKS) -> Holder | None:
 
 def _asked(runner: Runner, lock: str) -> int | None:
     """Pid of the holder, 0 = free, None = we may not ask."""
+    import fcntl  # late: Windows' providers load parts of this package, and have none
+
     try:
         fd = os.open(runner.path(lock), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -17,6 +17,8 @@ import winreg  # noqa: E402 - must come after the assertion, which tells type ch
 
 UNINSTALL = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Uninstall"
 UPGRADES = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Installer\\UpgradeCodes"
+CURRENT = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion"
+IN_PROGRESS = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Installer\\InProgress"
 RESTARTS = (
     "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing", "SOFTWARE\\Microsoft\\Updates",
     "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WindowsUpdate", "SOFTWARE\\Microsoft\\ServerManager",
@@ -50,6 +52,33 @@ def upgrades() -> dict[str, str]:
 def restarts() -> Hive:
     """The keys in which it may stand that a restart is due, with what is below them."""
     return {path.lower(): values for root in RESTARTS for path, values in _tree(root, 0)}
+
+
+def in_progress() -> str:
+    """What Windows Installer is at, as it says itself; "" = nothing, or it says nothing."""
+    values = _values(winreg.HKEY_LOCAL_MACHINE, IN_PROGRESS, winreg.KEY_WOW64_64KEY) or {}
+    return str(values.get("", ""))[:200]
+
+
+def stamp() -> list[str]:
+    """Changes when a program is installed, changed or taken away: when each key below `Uninstall` was written."""
+    users = [name for name in _names(winreg.HKEY_USERS, "", 0) if name.startswith("S-1-5-21-")]
+    places = [(winreg.HKEY_LOCAL_MACHINE, UNINSTALL, flag) for _, flag in VIEWS]
+    places += [(winreg.HKEY_USERS, f"{user}\\{UNINSTALL}", 0) for user in users]
+    return [f"{name} {_written(root, f'{path}{chr(92)}{name}', flag)}"
+            for root, path, flag in places for name in _names(root, path, flag)]  # fmt: skip
+
+
+def program_files() -> str:
+    """Where programs are installed."""
+    values = _values(winreg.HKEY_LOCAL_MACHINE, CURRENT, winreg.KEY_WOW64_64KEY) or {}
+    return str(values.get("ProgramFilesDir") or "C:\\Program Files")
+
+
+def _written(root: int, path: str, flag: int) -> int:
+    with suppress(OSError), winreg.OpenKey(root, path, 0, winreg.KEY_READ | flag) as key:
+        return winreg.QueryInfoKey(key)[2]
+    return 0
 
 
 def _tree(path: str, depth: int) -> Iterator[tuple[str, dict[str, object]]]:

@@ -39,10 +39,17 @@ class Update:
     restart: bool = False
     driver: bool = False
     download_bytes: int = 0
+    uninstallable: bool = False  # Windows Update itself says that it can take it away again
+    waits: bool = False  # is in, and complete after a restart
 
     @property
     def name(self) -> str:
         return self.kbs[0] if self.kbs else self.id
+
+    @property
+    def version(self) -> str:
+        """What an order names: this update in this revision, and no other of the same number."""
+        return f"{self.id}.{self.revision}"
 
     @property
     def security(self) -> bool:
@@ -63,6 +70,7 @@ def read(found: Mapping[str, Any]) -> Update | None:
         bool(found.get("IsHidden")), bool(found.get("EulaAccepted", True)),
         bool(behaviour.get("CanRequestUserInput")), behaviour.get("Impact") == 2, bool(found.get("IsInstalled")),
         behaviour.get("RebootBehavior", 0) != 0, found.get("Type") == DRIVER, int(found.get("MaxDownloadSize") or 0),
+        bool(found.get("IsUninstallable")), bool(found.get("RebootRequired")),
     )  # fmt: skip
 
 
@@ -89,16 +97,15 @@ def overtaken(updates: Iterable[Update]) -> dict[str, str]:
 
 def waiting(updates: Iterable[Update], architecture: str) -> tuple[PendingUpdate, ...]:
     """What waits and would be installed, or why not. What has been overtaken is left out: it comes with the other."""
-    every = [u for u in updates if not u.installed]
+    every = [u for u in updates if not u.installed and not u.waits]
     gone = overtaken(every)
     return tuple(
-        PendingUpdate(u.name, architecture, "", f"{u.id}.{u.revision}", "Windows Update", u.security, *_state(u),
-                      u.download_bytes)
+        PendingUpdate(u.name, architecture, "", u.version, "Windows Update", u.security, *state_of(u), u.download_bytes)
         for u in every if u.id not in gone
     )  # fmt: skip
 
 
-def _state(u: Update) -> tuple[UpdateState, str]:
+def state_of(u: Update) -> tuple[UpdateState, str]:
     if u.hidden:
         return UpdateState.HELD, "Hidden on this endpoint by its owner."
     if not u.licence_accepted:
