@@ -66,6 +66,32 @@ def test_several_ranges_in_any_order_and_the_last_affected() -> None:
     assert bounds({"introduced": "0"}, {"limit": "*"}) == [("", "", "")]
 
 
+@pytest.mark.parametrize(
+    ("last_known", "events", "ends"),
+    [
+        ("<= 1.4", [{"introduced": "0"}], ("", "", "1.4")),
+        ("< 1.4", [{"introduced": "1.0"}], ("1.0", "1.4", "")),
+        ("<=1.4", [{"introduced": "1.0"}, {"fixed": "1.2"}], ("1.0", "1.2", "")),  # a range that ends says it better
+        ("< 1.0", [{"introduced": "1.0"}], ("1.0", "", "")),  # it would end before it begins
+        ("<= 1.0", [{"introduced": "1.0"}], ("1.0", "", "1.0")),
+        ("<= many", [{"introduced": "1.0"}], ("1.0", "", "")),
+        (">= 1.0, <= 1.4", [{"introduced": "1.0"}], ("1.0", "", "")),
+        (7, [{"introduced": "1.0"}], ("1.0", "", "")),
+    ],
+)
+def test_a_range_without_an_end_ends_where_its_reviewers_know_it(
+    last_known: Any, events: list[dict[str, str]], ends: tuple[str, str, str]
+) -> None:
+    said = {"last_known_affected_version_range": last_known}
+    assert bounds(*events, database_specific=said) == [ends]
+
+
+def test_commits_of_no_package_refuse_nothing_and_are_counted() -> None:
+    commits = {"ranges": [{"type": "GIT", "repo": "https://x", "events": [{"introduced": "0"}]}]}
+    found, elsewhere = spans(document(affected=[commits, affected([{"introduced": "0"}])]), "pypi")
+    assert (len(found), elsewhere) == (1, 1)
+
+
 def test_lists_of_versions_are_kept_only_where_they_are_all_there_is() -> None:
     listed = ["1.0", "1.1"]
     assert rows(affected=[affected([{"introduced": "0"}, {"fixed": "2"}], versions=listed)])[0].versions == ()

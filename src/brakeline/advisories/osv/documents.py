@@ -2,8 +2,10 @@
 
 Invariants: a document that misses or garbles what its schema demands raises `ValueError` with what is wrong, and
 nothing else; the caller names its place and refuses the file. Ranges decide: a package's list of versions is kept only
-where it has no range of versions or one whose order is not known. Ranges of commits (GIT) are left out. Aliases are
-never followed, so a circle of them ends nowhere; what names itself is dropped.
+where it has no range of versions or one whose order is not known. Ranges of commits (GIT) are left out, and so is what
+is of no package (a repository's commits). Where a range has no end, the last version that GitHub's reviewers know to be
+affected ends it: most of what was fixed outside its registry. Aliases are never followed, so a circle of them ends
+nowhere; what names itself is dropped.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ TEXT_MAX: Final = 300  # of a name or a version
 SUMMARY_MAX: Final = 200  # kept of it; the whole text stays with its maker
 VECTOR_MAX: Final = 300
 ENDS: Final = ("fixed", "last_affected", "limit")
+LAST_KNOWN: Final = re.compile(r"\s*(<=?)\s*([^\s,<>=]{1,200})\s*")
 _RANK: Final = {"introduced": 1, "fixed": 0, "limit": 0, "last_affected": 2}  # of events at one version
 
 
@@ -40,7 +43,11 @@ def spans(document: Any, wanted: str) -> tuple[list[Span], int]:
     rows: list[Span] = []
     elsewhere, parts = 0, dict[tuple[str, str], int]()
     for affected in _list(document.get("affected", []), "affected", AFFECTED_MAX):
-        package = _dict(_dict(affected, "affected").get("package"), "package")
+        said = _dict(affected, "affected").get("package")
+        if said is None:  # the schema allows it: commits of a repository
+            elsewhere += 1
+            continue
+        package = _dict(said, "package")
         ecosystem = ecosystem_of(_text(package.get("ecosystem"), "ecosystem"))
         if not belongs(ecosystem, wanted):
             elsewhere += 1
@@ -94,12 +101,32 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
             raise ValueError(f"no type of a range: {str(kind)[:40]!r}")
         events = _events(each)
         found += () if kind == "GIT" else _walk(events, row)
-    if found and not _ordered(found):
+    if found and _ordered(found):
+        found = [_ended(span, affected) for span in found]
+    elif found:
         found = [span._replace(versions=versions) for span in found]
     if not found:
         found = [row._replace(versions=versions)]
     for span in found:
         yield span._replace(module=module_of(span))
+
+
+def _ended(span: Span, affected: dict[str, Any]) -> Span:
+    """`span`, if it has no end, with that of its reviewers: the versions behind it were looked at, and are not affected.
+    From "< 2.1.3" on it counts as fixed, because there is a version that is not affected."""
+    specific = affected.get("database_specific")
+    said = specific.get("last_known_affected_version_range") if type(specific) is dict else None
+    found = LAST_KNOWN.fullmatch(said) if type(said) is str and not (span.fixed or span.last_affected) else None
+    order = compare_of(span.ecosystem)
+    if found is None or order is None:
+        return span
+    try:
+        after = order(found[2], span.introduced) if span.introduced else order(found[2], found[2]) + 1
+    except BadVersion:
+        return span  # open, because nobody here can say where it ends
+    if after < (found[1] == "<"):
+        return span
+    return _span(span, span.introduced, "fixed" if found[1] == "<" else "last_affected", found[2])
 
 
 def _binaries(affected: dict[str, Any], found: list[Span]) -> Iterator[Span]:

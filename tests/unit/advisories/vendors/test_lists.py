@@ -118,7 +118,9 @@ def test_arch_s_groups_by_package() -> None:
     [
         ({"status": "Testing"}, "fixed", "4.0.8-2", ""),
         ({"status": "Vulnerable", "fixed": None}, "open", "", ""),
+        ({"status": "Vulnerable"}, "fixed", "4.0.8-2", ""),  # no repository has it yet
         ({"status": "Unknown", "fixed": None}, "open", "", "its vendor is still looking into it"),
+        ({"status": "Unknown"}, "fixed", "4.0.8-2", "its vendor is still looking into it"),
         ({"status": "Not affected", "fixed": None}, "not_affected", "", ""),
     ],
 )
