@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.osv import archive, bundle
-from brakeline.advisories.osv.documents import spans
+from brakeline.advisories.osv.documents import full, spans
 from brakeline.advisories.osv.feeds import read
 from brakeline.advisories.osv.model import Span
 
@@ -84,6 +84,21 @@ def test_a_range_without_an_end_ends_where_its_reviewers_know_it(
 ) -> None:
     said = {"last_known_affected_version_range": last_known}
     assert bounds(*events, database_specific=said) == [ends]
+
+
+def test_what_people_leave_out_of_a_bound_of_npm_is_zero() -> None:
+    events = [{"introduced": "6.0"}, {"fixed": "6.3.4"}]
+    said = {"package": {"ecosystem": "npm", "name": "x"}, "ranges": [{"type": "SEMVER", "events": events}]}
+    (row,), _ = spans(document(affected=[said]), "npm")
+    assert (row.introduced, row.fixed) == ("6.0.0", "6.3.4")
+    assert [full("npm", v) for v in ("0", "1", "1.2-rc.1", "1.2.3", "v1")] == [
+        "0",
+        "1.0.0",
+        "1.2.0-rc.1",
+        "1.2.3",
+        "v1",
+    ]
+    assert full("pypi", "1.2") == "1.2"
 
 
 def test_commits_of_no_package_refuse_nothing_and_are_counted() -> None:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries
+from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries, order_of
 from brakeline.advisories.osv.model import Span
 from brakeline.core.debversion import BadVersion
 
@@ -30,8 +30,10 @@ RELATED_MAX: Final = 5_000  # a year of a kernel
 TEXT_MAX: Final = 300  # of a name or a version
 SUMMARY_MAX: Final = 200  # kept of it; the whole text stays with its maker
 VECTOR_MAX: Final = 300
+THREE: Final = ("npm", "semver")  # orders whose versions have three numbers, always
 ENDS: Final = ("fixed", "last_affected", "limit")
 LAST_KNOWN: Final = re.compile(r"\s*(<=?)\s*([^\s,<>=]{1,200})\s*")
+PARTIAL: Final = re.compile(r"([0-9]{1,20})(\.[0-9]{1,20})?([-+].*)?")  # "< 1.2": what people leave out is zero
 _RANK: Final = {"introduced": 1, "fixed": 0, "limit": 0, "last_affected": 2}  # of events at one version
 
 
@@ -99,7 +101,7 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
         kind = _dict(each, "range").get("type")
         if kind not in ("ECOSYSTEM", "SEMVER", "GIT"):
             raise ValueError(f"no type of a range: {str(kind)[:40]!r}")
-        events = _events(each)
+        events = [(event, full(row.ecosystem, version)) for event, version in _events(each)]
         found += () if kind == "GIT" else _walk(events, row)
     if found and _ordered(found):
         found = [_ended(span, affected) for span in found]
@@ -112,7 +114,7 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
 
 
 def _ended(span: Span, affected: dict[str, Any]) -> Span:
-    """`span`, if it has no end, with that of its reviewers: the versions behind it were looked at, and are not affected.
+    """`span`, if it has no end, with that of its reviewers, who know of nothing affected behind it.
     From "< 2.1.3" on it counts as fixed, because there is a version that is not affected."""
     specific = affected.get("database_specific")
     said = specific.get("last_known_affected_version_range") if type(specific) is dict else None
@@ -120,13 +122,20 @@ def _ended(span: Span, affected: dict[str, Any]) -> Span:
     order = compare_of(span.ecosystem)
     if found is None or order is None:
         return span
+    end = full(span.ecosystem, found[2])
     try:
-        after = order(found[2], span.introduced) if span.introduced else order(found[2], found[2]) + 1
+        after = order(end, span.introduced) if span.introduced else order(end, end) + 1
     except BadVersion:
         return span  # open, because nobody here can say where it ends
     if after < (found[1] == "<"):
         return span
-    return _span(span, span.introduced, "fixed" if found[1] == "<" else "last_affected", found[2])
+    return _span(span, span.introduced, "fixed" if found[1] == "<" else "last_affected", end)
+
+
+def full(ecosystem: str, version: str) -> str:
+    """A bound with three numbers where its ecosystem's versions have them; "0" is the first of all, and stays."""
+    found = PARTIAL.fullmatch(version) if version != "0" and order_of(ecosystem) in THREE else None
+    return f"{found[1]}{found[2] or '.0'}.0{found[3] or ''}" if found else version
 
 
 def _binaries(affected: dict[str, Any], found: list[Span]) -> Iterator[Span]:
