@@ -14,15 +14,9 @@ from urllib.parse import unquote
 
 from brakeline.advisories.osv import purl as purls
 from brakeline.sbom import recorded, spdx3
-from brakeline.sbom.model import (
-    BILL_BYTES_MAX,
-    COMPONENTS_MAX,
-    LEFT_OUT_SHOWN,
-    TEXT_MAX,
-    BadBill,
-    Component,
-    ReadBill,
-)
+from brakeline.sbom.model import BILL_BYTES_MAX, COMPONENTS_MAX, LEFT_OUT_SHOWN, BadBill, Component, ReadBill
+from brakeline.sbom.spdx3_graph import is_spdx3
+from brakeline.sbom.texts import text
 
 NESTED_MAX: Final = 20  # components within components
 _NO_ECOSYSTEM: Final = "no package URL says which ecosystem it is of"
@@ -52,7 +46,7 @@ def read(data: bytes) -> ReadBill:
         return _cyclonedx(said)
     if str(said.get("spdxVersion", "")).startswith("SPDX-2."):
         return _spdx(said)
-    if spdx3.is_spdx3(said):
+    if is_spdx3(said):
         return _spdx3(said)
     if recorded.is_recorded(said):
         return _recorded(said)
@@ -175,14 +169,6 @@ def _upstream(url: str) -> tuple[str, str]:
     said = {key: unquote(value) for key, _, value in pairs}
     name, _, version = said.get("upstream", "").partition("@")
     return name, version
-
-
-def text(value: Any, most: int = TEXT_MAX) -> str:
-    """A text that may be stored and shown; "" for anything else."""
-    if not isinstance(value, str):
-        return ""
-    cleaned = "".join(c if c.isprintable() else " " for c in value[:most])
-    return cleaned.encode("utf-8", "replace").decode().strip()
 
 
 def _object(value: Any) -> dict[str, Any]:
