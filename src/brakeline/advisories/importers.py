@@ -28,6 +28,7 @@ XZ_MEMORY_MAX = 128 * 1024 * 1024  # what the largest preset asks of whoever unp
 CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{1,19}")
 DAY = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
 ISSUED = re.compile(r"([12][0-9]{3}-[01][0-9]-[0-3][0-9])T([0-2][0-9]:[0-5][0-9]:[0-5][0-9])[0-9.]*(Z|\+00:?00|)")
+MARK = b"\xef\xbb\xbf"  # of UTF-8, which editors and PowerShell write first
 _CHUNK, _PIECE = 1 << 20, 1 << 16
 _PADDING = re.compile(rb"\0*")  # of xz, between members and behind the last
 _STATES = frozenset(state.value for state in AdvisoryState)
@@ -47,7 +48,12 @@ class BadFeed(Invalid):
 
 
 def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
-    """`data`, decompressed if it is zstandard, gzip, bzip2 or xz; never more than `limit` bytes are filled."""
+    """`data`, decompressed if it is zstandard, gzip, bzip2 or xz; never more than `limit` bytes are filled. A mark of
+    UTF-8 before a text is taken away."""
+    return _unpacked(data, name, limit).removeprefix(MARK)
+
+
+def _unpacked(data: bytes, name: str, limit: int) -> bytes:
     if data.startswith((GZIP_MAGIC, BZIP2_MAGIC, XZ_MAGIC)):
         return _unfolded(data, name, limit)
     if not data.startswith(ZSTD_MAGIC):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from brakeline.advisories.ecosystems import canonical, key_of
-from brakeline.advisories.osv.documents import full
+from brakeline.advisories.osv.hints import full
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "feeds" / "github-ranges.jsonl"
 BOUND = re.compile(r"\s*(<=|>=|<|>|=)\s*([^\s,]+)\s*")

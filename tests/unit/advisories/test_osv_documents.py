@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.osv import archive, bundle
-from brakeline.advisories.osv.documents import full, spans
+from brakeline.advisories.osv.documents import spans
 from brakeline.advisories.osv.feeds import read
+from brakeline.advisories.osv.hints import full
 from brakeline.advisories.osv.model import Span
 
 PACKAGE = {"ecosystem": "PyPI", "name": "Jinja2"}
@@ -99,6 +100,26 @@ def test_what_people_leave_out_of_a_bound_of_npm_is_zero() -> None:
         "v1",
     ]
     assert full("pypi", "1.2") == "1.2"
+
+
+@pytest.mark.parametrize(
+    ("urgency", "ecosystem", "events", "state", "reason"),
+    [
+        ("unimportant", "Debian:12", [{"introduced": "0"}], "deferred", "unimportant: no security impact"),
+        ("end-of-life", "Debian:12", [{"introduced": "0"}], "deferred", "its support in this release had ended"),
+        ("unimportant", "Debian:12", [{"introduced": "0"}, {"fixed": "2.0-1"}], "fixed", ""),
+        ("not yet assigned", "Debian:12", [{"introduced": "0"}], "open", ""),
+        ("unimportant", "Ubuntu:22.04", [{"introduced": "0"}], "open", ""),
+        (["unimportant"], "Debian:12", [{"introduced": "0"}], "open", ""),
+    ],
+)
+def test_what_debian_calls_unimportant_is_deferred_as_from_its_tracker(
+    urgency: Any, ecosystem: str, events: list[dict[str, str]], state: str, reason: str
+) -> None:
+    said = {"package": {"ecosystem": ecosystem, "name": "glibc"}, "ecosystem_specific": {"urgency": urgency},
+            "ranges": [{"type": "ECOSYSTEM", "events": events}]}  # fmt: skip
+    (row,), _ = spans(document(id="DEBIAN-CVE-2019-1010022", affected=[said]), ecosystem.partition(":")[0].lower())
+    assert (row.state, row.reason) == (state, reason)
 
 
 def test_commits_of_no_package_refuse_nothing_and_are_counted() -> None:

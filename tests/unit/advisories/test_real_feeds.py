@@ -168,3 +168,23 @@ def test_scores_and_what_is_exploited(feed: str, file: str, count: int, issued: 
     data = unpacked((DATA / file).read_bytes(), file)
     found = content(Arrival(feed, kind, feed, "", "file", version=DAY), data)
     assert (len(found.rows), found.issued) == (count, issued)
+
+
+@pytest.mark.parametrize(
+    ("feed", "file"),
+    [
+        ("csaf-redhat", "csaf-rhsa-2024_1431.json.zst"), ("osv-npm", "osv-github.jsonl"), ("cvss", "nvd-page.json.zst"),
+        ("epss", "epss-2025-02-20.csv"), ("cisa-kev", "kev-2024-07-09.json"), ("debian-tracker", "debian-tracker.json"),
+        ("debian-dsa", "debian-dsa.txt"), ("alpine-v3.11-main", "alpine-v3.11-main.json"),
+        ("arch-security", "arch-groups.json"), ("apple-macos", "sofa-macos.json"), ("msrc", "msrc-2017-nov.xml.zst"),
+    ],
+)  # fmt: skip
+def test_carried_over_a_windows_a_file_says_the_same(feed: str, file: str) -> None:
+    """A mark of UTF-8 first, and lines that end as they do there."""
+    kind = {"cisa-kev": "kev", "epss": "epss", "cvss": "cvss"}.get(feed, "osv")
+    data = unpacked((DATA / file).read_bytes(), file)
+
+    def rows_of(data: bytes) -> object:
+        return content(Arrival(feed, kind, feed, "", "file", version=DAY), data).rows
+
+    assert rows_of(b"\xef\xbb\xbf" + data) == rows_of(data.replace(b"\n", b"\r\n")) == rows_of(data)

@@ -3,9 +3,8 @@
 Invariants: a document that misses or garbles what its schema demands raises `ValueError` with what is wrong, and
 nothing else; the caller names its place and refuses the file. Ranges decide: a package's list of versions is kept only
 where it has no range of versions or one whose order is not known. Ranges of commits (GIT) are left out, and so is what
-is of no package (a repository's commits). Where a range has no end, the last version that GitHub's reviewers know to be
-affected ends it: most of what was fixed outside its registry. Aliases are never followed, so a circle of them ends
-nowhere; what names itself is dropped.
+is of no package (a repository's commits). What databases say beside the schema is `hints`'. Aliases are never followed,
+so a circle of them ends nowhere; what names itself is dropped.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries, order_of
+from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries
+from brakeline.advisories.osv import hints
 from brakeline.advisories.osv.model import Span
 from brakeline.core.debversion import BadVersion
 
@@ -30,10 +30,7 @@ RELATED_MAX: Final = 5_000  # a year of a kernel
 TEXT_MAX: Final = 300  # of a name or a version
 SUMMARY_MAX: Final = 200  # kept of it; the whole text stays with its maker
 VECTOR_MAX: Final = 300
-THREE: Final = ("npm", "semver")  # orders whose versions have three numbers, always
 ENDS: Final = ("fixed", "last_affected", "limit")
-LAST_KNOWN: Final = re.compile(r"\s*(<=?)\s*([^\s,<>=]{1,200})\s*")
-PARTIAL: Final = re.compile(r"([0-9]{1,20})(\.[0-9]{1,20})?([-+].*)?")  # "< 1.2": what people leave out is zero
 _RANK: Final = {"introduced": 1, "fixed": 0, "limit": 0, "last_affected": 2}  # of events at one version
 
 
@@ -55,7 +52,9 @@ def spans(document: Any, wanted: str) -> tuple[list[Span], int]:
             elsewhere += 1
             continue
         name = name_of(ecosystem, _text(package.get("name"), "name"))
-        found = list(_intervals(affected, head._replace(ecosystem=ecosystem, name=name)))
+        found = [
+            hints.deferred(row, affected) for row in _intervals(affected, head._replace(ecosystem=ecosystem, name=name))
+        ]
         for row in _binaries(affected, found) if names_binaries(ecosystem) else found:
             part = parts[ecosystem, row.name] = parts.get((ecosystem, row.name), -1) + 1
             rows.append(row._replace(part=part))
@@ -101,41 +100,16 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
         kind = _dict(each, "range").get("type")
         if kind not in ("ECOSYSTEM", "SEMVER", "GIT"):
             raise ValueError(f"no type of a range: {str(kind)[:40]!r}")
-        events = [(event, full(row.ecosystem, version)) for event, version in _events(each)]
+        events = [(event, hints.full(row.ecosystem, version)) for event, version in _events(each)]
         found += () if kind == "GIT" else _walk(events, row)
     if found and _ordered(found):
-        found = [_ended(span, affected) for span in found]
+        found = [hints.ended(span, affected) for span in found]
     elif found:
         found = [span._replace(versions=versions) for span in found]
     if not found:
         found = [row._replace(versions=versions)]
     for span in found:
         yield span._replace(module=module_of(span))
-
-
-def _ended(span: Span, affected: dict[str, Any]) -> Span:
-    """`span`, if it has no end, with that of its reviewers, who know of nothing affected behind it.
-    From "< 2.1.3" on it counts as fixed, because there is a version that is not affected."""
-    specific = affected.get("database_specific")
-    said = specific.get("last_known_affected_version_range") if type(specific) is dict else None
-    found = LAST_KNOWN.fullmatch(said) if type(said) is str and not (span.fixed or span.last_affected) else None
-    order = compare_of(span.ecosystem)
-    if found is None or order is None:
-        return span
-    end = full(span.ecosystem, found[2])
-    try:
-        after = order(end, span.introduced) if span.introduced else order(end, end) + 1
-    except BadVersion:
-        return span  # open, because nobody here can say where it ends
-    if after < (found[1] == "<"):
-        return span
-    return _span(span, span.introduced, "fixed" if found[1] == "<" else "last_affected", end)
-
-
-def full(ecosystem: str, version: str) -> str:
-    """A bound with three numbers where its ecosystem's versions have them; "0" is the first of all, and stays."""
-    found = PARTIAL.fullmatch(version) if version != "0" and order_of(ecosystem) in THREE else None
-    return f"{found[1]}{found[2] or '.0'}.0{found[3] or ''}" if found else version
 
 
 def _binaries(affected: dict[str, Any], found: list[Span]) -> Iterator[Span]:
