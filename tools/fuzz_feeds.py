@@ -1,17 +1,20 @@
-"""Feeds the readers of feeds, bills and VEX with what libFuzzer makes of its coverage: `./dev fuzz feeds [-runs=N] [CORPUS]`.
+"""Feeds the readers of feeds, bills and VEX with what libFuzzer makes of its coverage: `./dev fuzz feeds [CORPUS]`.
 
 Needs `atheris` (requirements/fuzz.lock). The first byte of an input picks the reader, the rest is the file. An empty
-CORPUS is filled with the samples and the real files of the tests first. Rows or `BadFeed` (of a bill: `BadBill`) is
-right; whatever else comes out is printed and kept by libFuzzer as `crash-…`, and what takes over ten seconds as
-`timeout-…`.
+CORPUS is filled with the samples and the real files of the tests first. Two of three inputs that are JSON are changed
+as trees (a value taken out, doubled, put elsewhere, made another kind of thing), the others as bytes. Rows or `BadFeed`
+(of a bill: `BadBill`) is right; whatever else comes out is printed and kept by libFuzzer as `crash-…`, and what takes
+over ten seconds as `timeout-…`.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import atheris
 
@@ -69,13 +72,78 @@ def one(data: bytes) -> None:
             content(Arrival(feed, kind, feed, "", "file", version="2026-11-20"), data[1:])
 
 
+ODD = (
+    None,
+    True,
+    0,
+    -1,
+    10**400,
+    1e308,
+    "",
+    "0",
+    "x" * 400,
+    "\0",
+    "\ud800",
+    "CVE-2024-1",
+    "1." * 200,
+    [],
+    {},
+    [[]],
+    {"": {}},
+)
+
+
+def changed(data: bytes, most: int, seed: int) -> bytes:
+    """How libFuzzer makes one input of another."""
+    draw = random.Random(seed)  # the fuzzer's own seed: a run can be repeated
+    if draw.random() < 1 / 3 or len(data) < 2:
+        return bytes(atheris.Mutate(data, most))
+    try:
+        tree = json.loads(data[1:])
+    except (ValueError, RecursionError):
+        return bytes(atheris.Mutate(data, most))
+    for _ in range(draw.randint(1, 3)):
+        tree = bent(tree, draw)
+    made = data[:1] + json.dumps(tree).encode("utf-8", "surrogatepass")
+    return made if len(made) <= most else data
+
+
+def bent(tree: Any, draw: random.Random) -> Any:
+    """`tree` with one of its values changed."""
+    places: list[tuple[Any, Any]] = []
+    left = [tree]
+    while left and len(places) < 5_000:
+        here = left.pop()
+        keys = list(here) if type(here) is dict else range(len(here)) if type(here) is list else ()
+        places += [(here, key) for key in keys]
+        left += [here[key] for key in keys]
+    if not places:
+        return draw.choice(ODD)
+    (inside, key), (other, name) = draw.choice(places), draw.choice(places)
+    what = draw.randrange(5)
+    if what == 0:
+        inside[key] = draw.choice(ODD)
+    elif what == 1:
+        inside[key] = json.loads(json.dumps(other[name]))
+    elif what == 2:
+        del inside[key]
+    elif type(inside) is list:
+        inside.insert(key, json.loads(json.dumps(inside[key])))
+    elif type(inside[key]) is str:
+        at = draw.randrange(len(inside[key]) + 1)
+        inside[key] = inside[key][:at] + draw.choice(("0", " ", "~", "-1", "é", "9" * 40)) + inside[key][at:]
+    else:
+        inside[key] = [inside[key]]
+    return tree
+
+
 def main() -> None:
     corpus = next((Path(word) for word in sys.argv[1:] if not word.startswith("-")), None)
     if corpus is not None and not any(corpus.iterdir()):
         for feed, files in samples().items():
             for number, data in enumerate(files):
                 (corpus / f"{feed}-{number}").write_bytes(bytes([FEEDS.index(feed)]) + data)
-    atheris.Setup([*sys.argv, "-timeout=10"], one)
+    atheris.Setup([*sys.argv, "-timeout=10"], one, custom_mutator=changed)
     atheris.Fuzz()
 
 
