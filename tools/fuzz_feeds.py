@@ -3,8 +3,8 @@
 Needs `atheris` (requirements/fuzz.lock). The first byte of an input picks the reader, the rest is the file. An empty
 CORPUS is filled with the samples and the real files of the tests first. Two of three inputs that are JSON are changed
 as trees (a value taken out, doubled, put elsewhere, made another kind of thing), the others as bytes. Rows or `BadFeed`
-(of a bill: `BadBill`) is right; whatever else comes out is printed and kept by libFuzzer as `crash-…`, and what takes
-over ten seconds as `timeout-…`.
+(of a bill: `BadBill`) is right, and every text of them can be stored; whatever else comes out is printed and kept by
+libFuzzer as `crash-…`, and what takes over ten seconds as `timeout-…`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import random
 import sys
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,23 @@ def one(data: bytes) -> None:
     feed = FEEDS[data[0] % len(FEEDS)]
     with suppress(BadFeed, BadBill):
         if feed in (BILL, VEX):
-            (reading if feed == BILL else statements).read(data[1:])
+            kept((reading if feed == BILL else statements).read(data[1:]))
         else:
             kind = {"epss": "epss", "cisa-kev": "kev", "cvss": "cvss", "end-of-life": "eol"}.get(feed, "osv")
-            content(Arrival(feed, kind, feed, "", "file", version="2026-11-20"), data[1:])
+            kept(content(Arrival(feed, kind, feed, "", "file", version="2026-11-20"), data[1:]))
+
+
+def kept(what: Any) -> None:
+    """Every text that comes out can be stored: PostgreSQL takes no NUL, and UTF-8 no half of a pair."""
+    if isinstance(what, str):
+        assert "\0" not in what, what[:80]
+        what.encode()
+    elif is_dataclass(what):
+        for field in fields(what):
+            kept(getattr(what, field.name))
+    elif isinstance(what, (tuple, list)):
+        for each in what:
+            kept(each)
 
 
 ODD = (

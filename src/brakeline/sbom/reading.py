@@ -93,13 +93,14 @@ def _where(row: dict[str, Any]) -> str:
 
 
 def _spdx(said: dict[str, Any]) -> ReadBill:
-    described = {str(i) for i in said.get("documentDescribes") or () if isinstance(i, str)}
+    listed = said.get("documentDescribes")
+    described = {i for i in listed if isinstance(i, str)} if isinstance(listed, list) else set()
     for relation in _rows(said.get("relationships")):
         if relation.get("relationshipType") == "DESCRIBES":
             described.add(str(relation.get("relatedSpdxElement")))
     rows = _rows(said.get("packages"))
-    subject = next((r for r in rows if r.get("SPDXID") in described), {})
-    parts = [r for r in rows if r.get("SPDXID") not in described or len(rows) == 1]
+    subject = next((r for r in rows if str(r.get("SPDXID")) in described), {})
+    parts = [r for r in rows if str(r.get("SPDXID")) not in described or len(rows) == 1]
     return _made(
         text(said.get("spdxVersion")).replace("-", " ", 1), text(subject.get("name") or said.get("name")),
         text(subject.get("versionInfo")), text(said.get("documentNamespace")),
@@ -166,7 +167,7 @@ def _component(name: str, version: str, url: str, where: str) -> tuple[Component
 def _upstream(url: str) -> tuple[str, str]:
     """Name and version of the source package, which distributions' advisories speak of."""
     pairs = (pair.partition("=") for pair in url.partition("?")[2].partition("#")[0].split("&"))
-    said = {key: unquote(value) for key, _, value in pairs}
+    said = {key: text(unquote(value)) for key, _, value in pairs}
     name, _, version = said.get("upstream", "").partition("@")
     return name, version
 

@@ -162,6 +162,21 @@ def test_whatever_stands_in_a_bill_gives_components_or_a_bad_bill(what: Any) -> 
             reading.read(encoded(said))
 
 
+@pytest.mark.parametrize(
+    "changed", [{"documentDescribes": 7}, {"packages": [{"name": "a", "SPDXID": {}}, {"name": "b", "SPDXID": []}]}]
+)
+def test_a_bill_whose_ids_are_no_ids_is_read_all_the_same(changed: dict[str, Any]) -> None:
+    said = {"spdxVersion": "SPDX-2.3", "name": "x", "packages": [{"name": "a", "SPDXID": "p"}, {"name": "b"}]}
+    assert [c.name for c in reading.read(encoded(said | changed)).components] == ["a", "b"]
+
+
+@pytest.mark.parametrize("url", ["pkg:pypi/a%00b@1", "pkg:pypi/a@1%00", "pkg:deb/debian/a@1?distro=debian-12%0a"])
+def test_a_package_url_that_hides_signs_which_no_store_can_keep_is_left_out_with_the_reason(url: str) -> None:
+    found = reading.read(encoded({"bomFormat": "CycloneDX", "components": [{"name": "a", "purl": url}]}))
+    assert found.left_out == ("a: a package URL has signs that are no text",)
+    assert (found.components[0].name, found.components[0].ecosystem) == ("a", "")
+
+
 def test_texts_of_others_are_cut_and_cleaned() -> None:
     cleaned = reading.text("a\x00b\n\x1b[31m" + "x" * 9_999)
     assert cleaned.startswith("a b  [31mx")
