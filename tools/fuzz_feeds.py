@@ -13,15 +13,14 @@ import json
 import random
 import sys
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
 
 import atheris
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 with atheris.instrument_imports(include=["brakeline"]):
+    from tests.support_bent import bent, kept
     from tests.support_oval import cvrf, red_hat, ubuntu
     from tests.support_vendors import ends, month, release, vex
 
@@ -73,40 +72,6 @@ def one(data: bytes) -> None:
             kept(content(Arrival(feed, kind, feed, "", "file", version="2026-11-20"), data[1:]))
 
 
-def kept(what: Any) -> None:
-    """Every text that comes out can be stored: PostgreSQL takes no NUL, and UTF-8 no half of a pair."""
-    if isinstance(what, str):
-        assert "\0" not in what, what[:80]
-        what.encode()
-    elif is_dataclass(what):
-        for field in fields(what):
-            kept(getattr(what, field.name))
-    elif isinstance(what, (tuple, list)):
-        for each in what:
-            kept(each)
-
-
-ODD = (
-    None,
-    True,
-    0,
-    -1,
-    10**400,
-    1e308,
-    "",
-    "0",
-    "x" * 400,
-    "\0",
-    "\ud800",
-    "CVE-2024-1",
-    "1." * 200,
-    [],
-    {},
-    [[]],
-    {"": {}},
-)
-
-
 def changed(data: bytes, most: int, seed: int) -> bytes:
     """How libFuzzer makes one input of another."""
     draw = random.Random(seed)  # the fuzzer's own seed: a run can be repeated
@@ -120,35 +85,6 @@ def changed(data: bytes, most: int, seed: int) -> bytes:
         tree = bent(tree, draw)
     made = data[:1] + json.dumps(tree).encode("utf-8", "surrogatepass")
     return made if len(made) <= most else data
-
-
-def bent(tree: Any, draw: random.Random) -> Any:
-    """`tree` with one of its values changed."""
-    places: list[tuple[Any, Any]] = []
-    left = [tree]
-    while left and len(places) < 5_000:
-        here = left.pop()
-        keys = list(here) if type(here) is dict else range(len(here)) if type(here) is list else ()
-        places += [(here, key) for key in keys]
-        left += [here[key] for key in keys]
-    if not places:
-        return draw.choice(ODD)
-    (inside, key), (other, name) = draw.choice(places), draw.choice(places)
-    what = draw.randrange(5)
-    if what == 0:
-        inside[key] = draw.choice(ODD)
-    elif what == 1:
-        inside[key] = json.loads(json.dumps(other[name]))
-    elif what == 2:
-        del inside[key]
-    elif type(inside) is list:
-        inside.insert(key, json.loads(json.dumps(inside[key])))
-    elif type(inside[key]) is str:
-        at = draw.randrange(len(inside[key]) + 1)
-        inside[key] = inside[key][:at] + draw.choice(("0", " ", "~", "-1", "é", "9" * 40)) + inside[key][at:]
-    else:
-        inside[key] = [inside[key]]
-    return tree
 
 
 def main() -> None:
