@@ -7,7 +7,7 @@ import random
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-ODD = (
+ODD: tuple[Any, ...] = (
     None,
     True,
     0,

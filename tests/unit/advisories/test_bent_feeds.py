@@ -1,4 +1,4 @@
-"""Real files of feeds, bills and VEX, bent at random: rows that can be stored, or a refusal. More: `./dev fuzz feeds`."""
+"""Real files of feeds, bills and VEX, bent at random: rows that can be stored, or a refusal. `./dev fuzz feeds` too."""
 
 from __future__ import annotations
 

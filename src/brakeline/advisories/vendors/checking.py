@@ -60,5 +60,5 @@ class Checking:
             rows = [row for name in mine for row in await store.spans_of(conn, ECOSYSTEM, name)]
         installed = [f"KB{found[1]}" for each in kbs if (found := KB.fullmatch(each))]
         said = kb.judge(rows, build, installed)
-        found, closed = tuple(v for v in said if v.open), tuple(v for v in said if not v.open)
-        return Checked(product, build, found, closed, tuple(mine))
+        still, closed = tuple(v for v in said if v.open), tuple(v for v in said if not v.open)
+        return Checked(product, build, still, closed, tuple(mine))
