@@ -214,6 +214,9 @@ def test_an_id_that_stands_there_twice_and_not_the_same_refuses_the_file() -> No
 def test_all_zip_is_read_and_a_page_beside_it_is_not() -> None:
     data = zipped(("PYSEC-2025-1.json", json.dumps(document()).encode()), ("README.md", b"hello"))
     assert [r.id for r in read("osv-pypi", data).spans] == ["PYSEC-2025-1"]
+    index = (("index/db.json", b'{"modified": "2026-11-20T00:00:00Z"}'), ("index/modules.json", b"[]"))  # as Go's has
+    data = zipped(*index, ("ID/PYSEC-2025-1.json", json.dumps(document()).encode()))
+    assert [r.id for r in read("osv-pypi", data).spans] == ["PYSEC-2025-1"]
     assert [r.id for r in read("osv-pypi", gzip.compress(json.dumps(document()).encode())).spans] == ["PYSEC-2025-1"]
 
 
