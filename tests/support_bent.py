@@ -41,6 +41,18 @@ def kept(what: Any) -> None:
             kept(each)
 
 
+def places(tree: Any) -> list[tuple[Any, Any]]:
+    """Where each text of a tree stands: (what it is in, its key)."""
+    found: list[tuple[Any, Any]] = []
+    left = [tree]
+    while left:
+        here = left.pop()
+        keys = list(here) if type(here) is dict else range(len(here)) if type(here) is list else ()
+        found += [(here, key) for key in keys if type(here[key]) is str]
+        left += [here[key] for key in keys]
+    return found
+
+
 def bent(tree: Any, draw: random.Random) -> Any:
     """`tree` with one of its values changed."""
     places: list[tuple[Any, Any]] = []

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from brakeline.advisories.ecosystems import SYSTEMS, Key, canonical, key_of, name_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory, AdvisoryState, KnownExploited
+from brakeline.advisories.texts import encodable
 from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Invalid
 
@@ -233,7 +234,7 @@ def known_exploited(data: bytes, name: str) -> Catalogue:
     """The Known Exploited Vulnerabilities catalogue. Raises `BadFeed`, which numbers the entry that is wrong."""
     try:
         document = json.loads(data)
-        listed, version = document["vulnerabilities"], str(document["catalogVersion"])
+        listed, version = document["vulnerabilities"], encodable(str(document["catalogVersion"])[:100], "its version")
         issued = issued_at(str(document.get("dateReleased", "")))
         claimed = document.get("count", len(listed))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as e:
@@ -266,7 +267,7 @@ def _entry(entry: dict[str, Any]) -> KnownExploited:
     get = entry.get
     cve, added, due = entry["cveID"], entry["dateAdded"], entry["dueDate"]
     texts = (get("vendorProject", ""), get("product", ""), get("vulnerabilityName", ""))
-    "".join(texts)  # TypeError if one is no text
+    encodable("".join(texts), "an entry")  # TypeError if one is no text
     if not CVE.fullmatch(cve):
         raise ValueError(f"no CVE id: {cve[:40]}")
     if not DAY.fullmatch(added) or not DAY.fullmatch(due):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support_bent import bent, kept
+from tests.support_bent import bent, kept, places
 
 from brakeline.advisories.arrivals import Arrival, content
 from brakeline.advisories.importers import BadFeed, unpacked
@@ -29,15 +29,23 @@ FEEDS = [
 BILLS = ["spdx3-package.json", "spdx3-vex.json", "openvex-urllib3.json", "openvex-joblib.json"]
 
 
+def arrival(feed: str) -> Arrival:
+    return Arrival(feed, {"cisa-kev": "kev", "cvss": "cvss"}.get(feed, "osv"), feed, "", "file", version="2026-11-20")
+
+
 @cache
 def text(file: str) -> str:
     return unpacked((DATA / file).read_bytes(), file).decode()
 
 
+def parsed(file: str) -> Any:
+    whole = text(file)
+    return [json.loads(line) for line in whole.splitlines()] if file.endswith(".jsonl") else json.loads(whole)
+
+
 def damaged(file: str, seed: int) -> bytes:
     draw = random.Random(seed)
-    whole = text(file)
-    tree: Any = [json.loads(line) for line in whole.splitlines()] if file.endswith(".jsonl") else json.loads(whole)
+    tree = parsed(file)
     for _ in range(draw.randint(1, 4)):
         tree = bent(tree, draw)
     made = json.dumps(tree).encode("utf-8", "surrogatepass")
@@ -47,13 +55,25 @@ def damaged(file: str, seed: int) -> bytes:
     return made
 
 
+@pytest.mark.parametrize("sign", ["\0", "\ud800"])
+@pytest.mark.parametrize(("feed", "file"), FEEDS)
+def test_a_sign_that_no_store_keeps_refuses_the_feed_wherever_it_would_be_kept(feed: str, file: str, sign: str) -> None:
+    tree = parsed(file)
+    everywhere = places(tree)
+    for inside, key in everywhere[:: 1 + len(everywhere) // 40]:
+        was = inside[key]
+        inside[key] = was + sign
+        with contextlib.suppress(BadFeed):
+            kept(content(arrival(feed), json.dumps(tree).encode()))
+        inside[key] = was
+
+
 @pytest.mark.parametrize(("feed", "file"), FEEDS)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**9))
 def test_a_bent_feed_is_rows_or_a_refusal(feed: str, file: str, seed: int) -> None:
-    kind = {"cisa-kev": "kev", "cvss": "cvss"}.get(feed, "osv")
     with contextlib.suppress(BadFeed):
-        kept(content(Arrival(feed, kind, feed, "", "file", version="2026-11-20"), damaged(file, seed)))
+        kept(content(arrival(feed), damaged(file, seed)))
 
 
 @pytest.mark.parametrize("file", BILLS)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries
 from brakeline.advisories.osv import hints
 from brakeline.advisories.osv.model import Span
+from brakeline.advisories.texts import encodable
 from brakeline.core.debversion import BadVersion
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,99}")
@@ -211,13 +212,6 @@ def time_of(text: Any, what: str, *, needed: bool = True) -> str:
     if found is None:
         raise ValueError(f"{what} is a time of UTC such as 2026-11-20T09:30:00Z")
     return f"{found[1]}Z"
-
-
-def encodable(text: str, what: str) -> str:
-    """Text that every store can keep. Raises `ValueError`."""
-    if "\0" in text or (not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)):
-        raise ValueError(f"{what} has signs that are no text")
-    return text
 
 
 def _text(value: Any, what: str) -> str:

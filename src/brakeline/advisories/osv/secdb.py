@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from brakeline.advisories.ecosystems import canonical
-from brakeline.advisories.osv.documents import TEXT_MAX, encodable
+from brakeline.advisories.osv.documents import TEXT_MAX
 from brakeline.advisories.osv.model import Span
+from brakeline.advisories.texts import encodable
 from brakeline.advisories.versions.alpine import apk_key
 from brakeline.core.debversion import BadVersion
 

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brakeline.advisories.osv.documents import TEXT_MAX, encodable
+from brakeline.advisories.osv.documents import TEXT_MAX
 from brakeline.advisories.osv.hints import UNIMPORTANT
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.purl import CODENAMES
+from brakeline.advisories.texts import encodable
 from brakeline.core.debversion import BadVersion, deb_key
 
 ID: Final = re.compile(r"(CVE-[0-9]{4}-[0-9X]{1,19}|TEMP-[0-9A-F]{1,16}-[0-9A-F]{1,16})")
