@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -63,17 +63,17 @@ def bent(tree: Any, draw: random.Random) -> Any:
         places += [(here, key) for key in keys]
         left += [here[key] for key in keys]
     if not places:
-        return draw.choice(ODD)
+        return deepcopy(draw.choice(ODD))
     (inside, key), (other, name) = draw.choice(places), draw.choice(places)
     what = draw.randrange(5)
     if what == 0:
-        inside[key] = draw.choice(ODD)
+        inside[key] = deepcopy(draw.choice(ODD))
     elif what == 1:
-        inside[key] = json.loads(json.dumps(other[name]))
+        inside[key] = deepcopy(other[name])
     elif what == 2:
         del inside[key]
     elif type(inside) is list:
-        inside.insert(key, json.loads(json.dumps(inside[key])))
+        inside.insert(key, deepcopy(inside[key]))
     elif type(inside[key]) is str:
         at = draw.randrange(len(inside[key]) + 1)
         inside[key] = inside[key][:at] + draw.choice(("0", " ", "~", "-1", "é", "9" * 40)) + inside[key][at:]
