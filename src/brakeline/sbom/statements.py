@@ -33,5 +33,6 @@ def statements(
         raise BadBill(f"{where} has the status {status[:40]!r}; known: {', '.join(Status)}")
     if status == Status.NOT_AFFECTED and not (justification or detail):
         raise BadBill(f"{where} says not_affected and not why")
+    each = tuple(dict.fromkeys(products))
     for name in called:
-        yield Statement(name, tuple(dict.fromkeys(products)), Status(status), justification, detail)
+        yield Statement(name, each, Status(status), justification, detail)

@@ -48,6 +48,8 @@ def read(data: bytes) -> ReadVex:
 def _openvex(said: dict[str, Any]) -> ReadVex:
     made: list[Statement] = []
     for number, row in enumerate(_rows(said.get("statements"))):
+        if len(made) > STATEMENTS_MAX:
+            break  # refused by the caller
         products = [p for product in _rows(row.get("products")) for p in _products(product)]
         made += statements(
             number, _names(row), products, text(row.get("status")), text(row.get("justification")),
@@ -82,6 +84,8 @@ def _cyclonedx(said: dict[str, Any]) -> ReadVex:
     urls = {text(c.get("bom-ref"), 1000): text(c.get("purl"), 1000) for c in _rows(said.get("components"))}
     made: list[Statement] = []
     for number, row in enumerate(_rows(said.get("vulnerabilities"))):
+        if len(made) > STATEMENTS_MAX:
+            break
         analysis = row.get("analysis")
         state = text(analysis.get("state")) if isinstance(analysis, dict) else ""
         if not isinstance(analysis, dict) or not state:

@@ -87,6 +87,15 @@ def test_chainguard_s_openvex_is_found_by_the_cve_that_it_gives_as_an_alias() ->
     }  # fmt: skip
 
 
+def test_names_of_a_vulnerability_count_as_statements_and_are_bounded_before_they_fill_the_memory() -> None:
+    one = {"vulnerability": {"name": "A", "aliases": [f"B-{n}" for n in range(49)]}, "status": "fixed",
+           "products": [{"@id": JINJA.purl}]}  # fmt: skip
+    said = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [one] * 401}
+    with pytest.raises(BadBill, match="each name of a vulnerability counted"):
+        vex.read(encoded(said))
+    assert len(vex.read(encoded({**said, "statements": [one] * 400})).statements) == 20_000
+
+
 def graph(*more: dict[str, Any], **changed: Any) -> bytes:
     package = {"type": "software_Package", "spdxId": "urn:p", "software_packageUrl": JINJA.purl}
     flaw = {"type": "security_Vulnerability", "spdxId": "urn:v", "name": "CVE-2024-1"}
