@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from brakeline.advisories.ecosystems import SYSTEMS, Key, canonical, key_of, name_of, order_of
 from brakeline.advisories.model import DEBIAN_12, Advisory, AdvisoryState, KnownExploited
+from brakeline.advisories.texts import encodable
 from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Invalid
 
@@ -28,6 +29,7 @@ XZ_MEMORY_MAX = 128 * 1024 * 1024  # what the largest preset asks of whoever unp
 CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{1,19}")
 DAY = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
 ISSUED = re.compile(r"([12][0-9]{3}-[01][0-9]-[0-3][0-9])T([0-2][0-9]:[0-5][0-9]:[0-5][0-9])[0-9.]*(Z|\+00:?00|)")
+MARK = b"\xef\xbb\xbf"  # of UTF-8, which editors and PowerShell write first
 _CHUNK, _PIECE = 1 << 20, 1 << 16
 _PADDING = re.compile(rb"\0*")  # of xz, between members and behind the last
 _STATES = frozenset(state.value for state in AdvisoryState)
@@ -47,7 +49,12 @@ class BadFeed(Invalid):
 
 
 def unpacked(data: bytes, name: str, limit: int = FEED_BYTES_MAX) -> bytes:
-    """`data`, decompressed if it is zstandard, gzip, bzip2 or xz; never more than `limit` bytes are filled."""
+    """`data`, decompressed if it is zstandard, gzip, bzip2 or xz; never more than `limit` bytes are filled. A mark of
+    UTF-8 before a text is taken away."""
+    return _unpacked(data, name, limit).removeprefix(MARK)
+
+
+def _unpacked(data: bytes, name: str, limit: int) -> bytes:
     if data.startswith((GZIP_MAGIC, BZIP2_MAGIC, XZ_MAGIC)):
         return _unfolded(data, name, limit)
     if not data.startswith(ZSTD_MAGIC):
@@ -227,7 +234,7 @@ def known_exploited(data: bytes, name: str) -> Catalogue:
     """The Known Exploited Vulnerabilities catalogue. Raises `BadFeed`, which numbers the entry that is wrong."""
     try:
         document = json.loads(data)
-        listed, version = document["vulnerabilities"], str(document["catalogVersion"])
+        listed, version = document["vulnerabilities"], encodable(str(document["catalogVersion"])[:100], "its version")
         issued = issued_at(str(document.get("dateReleased", "")))
         claimed = document.get("count", len(listed))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as e:
@@ -260,7 +267,7 @@ def _entry(entry: dict[str, Any]) -> KnownExploited:
     get = entry.get
     cve, added, due = entry["cveID"], entry["dateAdded"], entry["dueDate"]
     texts = (get("vendorProject", ""), get("product", ""), get("vulnerabilityName", ""))
-    "".join(texts)  # TypeError if one is no text
+    encodable("".join(texts), "an entry")  # TypeError if one is no text
     if not CVE.fullmatch(cve):
         raise ValueError(f"no CVE id: {cve[:40]}")
     if not DAY.fullmatch(added) or not DAY.fullmatch(due):

@@ -17,6 +17,7 @@ from cvss import CVSS2, CVSS3, CVSS4, CVSSError
 
 from brakeline.advisories.importers import CVE, ROWS_MAX, BadFeed, issued_at, json_lines
 from brakeline.advisories.model import Severity
+from brakeline.advisories.texts import encodable
 
 VECTOR_CHARS_MAX: Final = 200
 SOURCE_CHARS_MAX: Final = 100
@@ -92,7 +93,10 @@ def severity(cve: str, vector: str, source: str) -> Severity:
     if not CVE.fullmatch(cve):
         raise BadVector(f"no CVE id: {cve[:40]}")
     version, score = scored(vector)
-    return Severity(cve, vector, version, score, source[:SOURCE_CHARS_MAX])
+    try:
+        return Severity(cve, vector, version, score, encodable(source[:SOURCE_CHARS_MAX], "who scored it"))
+    except ValueError as e:
+        raise BadVector(str(e)) from None
 
 
 def cvss(data: bytes, name: str) -> CvssFile:

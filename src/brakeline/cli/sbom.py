@@ -34,7 +34,7 @@ def export(
     ] = "",
     query: Annotated[str, typer.Option(help="Filter of a group: os:debian tag:web.")] = "",
     form: Annotated[str, typer.Option("--format", help="cyclonedx (1.6), spdx (2.3) or spdx3 (3.0.1).")] = "cyclonedx",
-    with_vex: Annotated[bool, typer.Option("--vex", help="With what stands open (an endpoint, CycloneDX).")] = False,
+    with_vex: Annotated[bool, typer.Option("--vex", help="With what stands open (not in spdx).")] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -110,14 +110,19 @@ def forget(asset: str, as_json: Json = False) -> None:
 
 
 @vex.command("export")
-def export_vex(endpoint: Endpoint, out: Out = None, as_json: Json = False) -> None:
-    """What is known of the vulnerabilities of an endpoint, as OpenVEX."""
-    _written(Client.from_context().get(f"/endpoints/{quote(endpoint)}/vex"), out, as_json)
+def export_vex(
+    endpoint: Endpoint,
+    form: Annotated[str, typer.Option("--format", help="openvex or spdx3 (3.0.1).")] = "openvex",
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """What is known of the vulnerabilities of an endpoint, as OpenVEX or in SPDX 3."""
+    _written(Client.from_context().get(f"/endpoints/{quote(endpoint)}/vex", format=form), out, as_json)
 
 
 @vex.command("import")
 def import_vex(
-    file: Annotated[Path, typer.Argument(help="OpenVEX or CycloneDX, JSON.")],
+    file: Annotated[Path, typer.Argument(help="OpenVEX, CycloneDX or SPDX 3, JSON.")],
     reason: Annotated[str, typer.Option(help="Why it is to be believed; for the audit log, and shown with it.")],
     email: Annotated[str, typer.Option(help="Your address; it is asked for if it is not given.")] = "",
     as_json: Json = False,

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from brakeline.core.errors import Fault
 from brakeline.exposure.api import plain
-from brakeline.sbom.model import BILL_BYTES_MAX, VEX_BYTES_MAX, Asset, Format, Kind, VexDocument
+from brakeline.sbom.model import BILL_BYTES_MAX, VEX_BYTES_MAX, Asset, Format, Kind, VexDocument, VexFormat
 from brakeline.sbom.service import SbomService
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import Principal
@@ -26,6 +26,9 @@ BODY: Final[dict[str, Any]] = {
 _KIND: Final = {
     Format.CYCLONEDX: "application/vnd.cyclonedx+json", Format.SPDX: "application/spdx+json",
     Format.SPDX3: "application/ld+json",
+}  # fmt: skip
+_VEX_KIND: Final = {
+    VexFormat.OPENVEX: ("application/json", "openvex.json"), VexFormat.SPDX3: ("application/ld+json", "vex.spdx3.json"),
 }  # fmt: skip
 _ENDING: Final = {Format.CYCLONEDX: "cdx.json", Format.SPDX: "spdx.json", Format.SPDX3: "spdx3.json"}
 
@@ -59,6 +62,8 @@ def _service(request: Request) -> SbomService:
 Bills = Annotated[SbomService, Depends(_service)]
 FormatOf = Annotated[Format, Query(alias="format", description="cyclonedx (1.6), spdx (2.3) or spdx3 (3.0.1, JSON-LD)")]
 
+VexFormatOf = Annotated[VexFormat, Query(alias="format", description="openvex, or spdx3 (3.0.1, profile security)")]
+
 
 @router.get("/endpoints/{endpoint_id}/sbom", response_class=Response)
 async def endpoint_sbom(
@@ -69,10 +74,10 @@ async def endpoint_sbom(
 
 
 @router.get("/endpoints/{endpoint_id}/vex", response_class=Response)
-async def endpoint_vex(endpoint_id: str, who: Who, bills: Bills) -> Response:
-    """What is known of the vulnerabilities of one endpoint, as OpenVEX."""
-    made = await bills.vex_of_endpoint(who, endpoint_id)
-    return _answer(made, "application/json", f"{endpoint_id}.openvex.json")
+async def endpoint_vex(endpoint_id: str, who: Who, bills: Bills, form: VexFormatOf = VexFormat.OPENVEX) -> Response:
+    """What is known of the vulnerabilities of one endpoint, as OpenVEX or as SPDX 3 says it."""
+    kind, ending = _VEX_KIND[form]
+    return _answer(await bills.vex_of_endpoint(who, endpoint_id, form), kind, f"{endpoint_id}.{ending}")
 
 
 @router.get("/sbom", response_class=Response)
@@ -115,7 +120,7 @@ async def list_vex(who: Who, bills: Bills) -> VexDocuments:
 
 @router.post("/vex/import", openapi_extra={"requestBody": BODY})
 async def import_vex(request: Request, who: Who, bills: Bills, reason: str = "", file: str = "") -> VexDocument:
-    """Take in what a VEX file says (OpenVEX or CycloneDX), as the person who answers for it."""
+    """Take in what a VEX file says (OpenVEX, CycloneDX or SPDX 3), as the person who answers for it."""
     return await bills.take_vex(who, await _body(request, VEX_BYTES_MAX), reason=reason, file_name=file)
 
 

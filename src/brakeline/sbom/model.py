@@ -22,7 +22,8 @@ class BadBill(Invalid):
 
     code = "bad-bill"
     hint = (
-        "Taken are CycloneDX (JSON, 1.2 to 1.6), SPDX (2.2 and 2.3, 3.0 as JSON-LD) and, as VEX, OpenVEX and CycloneDX."
+        "Taken are CycloneDX (JSON, 1.2 to 1.6), SPDX (2.2 and 2.3, 3.0 as JSON-LD) and, as VEX, OpenVEX, CycloneDX "
+        "and SPDX 3.0."
     )
 
 
@@ -32,6 +33,13 @@ class Format(StrEnum):
     CYCLONEDX = "cyclonedx"  # 1.6, JSON
     SPDX = "spdx"  # 2.3, JSON
     SPDX3 = "spdx3"  # 3.0.1, JSON-LD
+
+
+class VexFormat(StrEnum):
+    """What is written of vulnerabilities alone; with a bill it is CycloneDX's or SPDX 3's own."""
+
+    OPENVEX = "openvex"
+    SPDX3 = "spdx3"  # 3.0.1, JSON-LD, profile security
 
 
 class Kind(StrEnum):

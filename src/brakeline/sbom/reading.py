@@ -14,15 +14,9 @@ from urllib.parse import unquote
 
 from brakeline.advisories.osv import purl as purls
 from brakeline.sbom import recorded, spdx3
-from brakeline.sbom.model import (
-    BILL_BYTES_MAX,
-    COMPONENTS_MAX,
-    LEFT_OUT_SHOWN,
-    TEXT_MAX,
-    BadBill,
-    Component,
-    ReadBill,
-)
+from brakeline.sbom.model import BILL_BYTES_MAX, COMPONENTS_MAX, LEFT_OUT_SHOWN, BadBill, Component, ReadBill
+from brakeline.sbom.spdx3_graph import is_spdx3
+from brakeline.sbom.texts import text
 
 NESTED_MAX: Final = 20  # components within components
 _NO_ECOSYSTEM: Final = "no package URL says which ecosystem it is of"
@@ -52,7 +46,7 @@ def read(data: bytes) -> ReadBill:
         return _cyclonedx(said)
     if str(said.get("spdxVersion", "")).startswith("SPDX-2."):
         return _spdx(said)
-    if spdx3.is_spdx3(said):
+    if is_spdx3(said):
         return _spdx3(said)
     if recorded.is_recorded(said):
         return _recorded(said)
@@ -99,13 +93,14 @@ def _where(row: dict[str, Any]) -> str:
 
 
 def _spdx(said: dict[str, Any]) -> ReadBill:
-    described = {str(i) for i in said.get("documentDescribes") or () if isinstance(i, str)}
+    listed = said.get("documentDescribes")
+    described = {i for i in listed if isinstance(i, str)} if isinstance(listed, list) else set()
     for relation in _rows(said.get("relationships")):
         if relation.get("relationshipType") == "DESCRIBES":
             described.add(str(relation.get("relatedSpdxElement")))
     rows = _rows(said.get("packages"))
-    subject = next((r for r in rows if r.get("SPDXID") in described), {})
-    parts = [r for r in rows if r.get("SPDXID") not in described or len(rows) == 1]
+    subject = next((r for r in rows if str(r.get("SPDXID")) in described), {})
+    parts = [r for r in rows if str(r.get("SPDXID")) not in described or len(rows) == 1]
     return _made(
         text(said.get("spdxVersion")).replace("-", " ", 1), text(subject.get("name") or said.get("name")),
         text(subject.get("versionInfo")), text(said.get("documentNamespace")),
@@ -172,17 +167,9 @@ def _component(name: str, version: str, url: str, where: str) -> tuple[Component
 def _upstream(url: str) -> tuple[str, str]:
     """Name and version of the source package, which distributions' advisories speak of."""
     pairs = (pair.partition("=") for pair in url.partition("?")[2].partition("#")[0].split("&"))
-    said = {key: unquote(value) for key, _, value in pairs}
+    said = {key: text(unquote(value)) for key, _, value in pairs}
     name, _, version = said.get("upstream", "").partition("@")
     return name, version
-
-
-def text(value: Any, most: int = TEXT_MAX) -> str:
-    """A text that may be stored and shown; "" for anything else."""
-    if not isinstance(value, str):
-        return ""
-    cleaned = "".join(c if c.isprintable() else " " for c in value[:most])
-    return cleaned.encode("utf-8", "replace").decode().strip()
 
 
 def _object(value: Any) -> dict[str, Any]:

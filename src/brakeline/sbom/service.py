@@ -21,7 +21,7 @@ from brakeline.exposure.service import ExposureService, release_of
 from brakeline.fleet.service import FleetService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.sbom import cyclonedx, decide, reading, spdx, spdx3, store, vex
+from brakeline.sbom import cyclonedx, decide, reading, spdx, spdx3, spdx3_vex, store, vex
 from brakeline.sbom.model import (
     COMPONENTS_MAX,
     GROUP_ENDPOINTS_MAX,
@@ -34,13 +34,16 @@ from brakeline.sbom.model import (
     Said,
     Statement,
     VexDocument,
+    VexFormat,
 )
+from brakeline.sbom.texts import text
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 
 NAME_CHARS_MAX = 200
 ASSETS_MAX = 2_000
 WRITERS: Final = {Format.CYCLONEDX: cyclonedx.write, Format.SPDX: spdx.write, Format.SPDX3: spdx3.write}
+VEX_WRITERS: Final = {VexFormat.OPENVEX: vex.write, VexFormat.SPDX3: spdx3_vex.write}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,8 @@ class SbomService:
         self, principal: Principal, endpoint_id: str, form: Format, *, with_vex: bool = False
     ) -> dict[str, Any]:
         """The bill of one endpoint; with what stands open, if it is asked for and the form has a place for it."""
-        if with_vex and form is not Format.CYCLONEDX:
-            raise Invalid("in SPDX no VEX is written: take cyclonedx, or the endpoint's VEX by itself")
+        if with_vex and form is Format.SPDX:
+            raise Invalid("SPDX 2.3 has no place for VEX: take cyclonedx or spdx3, or the endpoint's VEX by itself")
         bill = await self._bill(principal, endpoint_id, with_vex=with_vex)
         return await asyncio.to_thread(write, bill, form)
 
@@ -99,10 +102,12 @@ class SbomService:
             raise Invalid(f"that is more than {COMPONENTS_MAX} components: narrow the filter")
         return await asyncio.to_thread(write, made, form)
 
-    async def vex_of_endpoint(self, principal: Principal, endpoint_id: str) -> dict[str, Any]:
-        """What is known of the vulnerabilities of one endpoint, as OpenVEX."""
+    async def vex_of_endpoint(
+        self, principal: Principal, endpoint_id: str, form: VexFormat = VexFormat.OPENVEX
+    ) -> dict[str, Any]:
+        """What is known of the vulnerabilities of one endpoint."""
         bill = await self._bill(principal, endpoint_id, with_vex=True)
-        return vex.write(bill.subject, bill.mentions, bill.made_ms, __version__)
+        return VEX_WRITERS[form](bill.subject, bill.mentions, bill.made_ms, __version__)
 
     async def _bill(self, principal: Principal, endpoint_id: str, *, with_vex: bool = False) -> Bill:
         detail = await self._fleet.get_endpoint(principal, endpoint_id)
@@ -127,11 +132,11 @@ class SbomService:
         """Take in a bill. The same name again replaces what was known of it; the same bill again changes nothing."""
         principal.require("endpoint.manage")
         read = await asyncio.to_thread(reading.read, data)
-        called = reading.text(name, NAME_CHARS_MAX) or reading.text(read.subject, NAME_CHARS_MAX)
+        called = text(name, NAME_CHARS_MAX) or text(read.subject, NAME_CHARS_MAX)
         if not called:
             raise BadBill("it does not say what it describes: give it a name")
         made = Asset(
-            self._ids.new("as"), called, kind, read.version, read.format, reading.text(file_name, NAME_CHARS_MAX),
+            self._ids.new("as"), called, kind, read.version, read.format, text(file_name, NAME_CHARS_MAX),
             hashlib.sha256(data).hexdigest(), read.serial, read.made, self._clock.now_ms(), principal.name,
             len(read.components), read.left_out, read.more_left_out,
         )  # fmt: skip
@@ -203,13 +208,13 @@ class SbomService:
     async def take_vex(self, principal: Principal, data: bytes, *, reason: str, file_name: str = "") -> VexDocument:
         """Take in what a file says, as the person who answers for it. Taken again after it was withdrawn, it stands."""
         _by_person(principal)
-        why = reading.text(reason)
+        why = text(reason)
         if not why:
             raise Invalid("say why this file is to be believed: whoever looks next wants to know")
         read = await asyncio.to_thread(vex.read, data)
         sha256 = hashlib.sha256(data).hexdigest()
         made = VexDocument(
-            sha256, reading.text(file_name, NAME_CHARS_MAX), read.format, read.author, read.issued,
+            sha256, text(file_name, NAME_CHARS_MAX), read.format, read.author, read.issued,
             len(read.statements), self._clock.now_ms(), principal.name, why,
         )  # fmt: skip
         async with self._db.tenant(principal.tenant_id) as conn:

@@ -1,6 +1,6 @@
-"""What an author says of vulnerabilities in a product: OpenVEX and CycloneDX in, OpenVEX out. Pure.
+"""What an author says of vulnerabilities in a product: OpenVEX, CycloneDX and SPDX 3 in, OpenVEX out. Pure.
 
-A statement without a product says nothing here: "not affected" of everything would hide everything.
+What makes a statement is checked in one place for all three (`statements`); SPDX 3's own shape is `spdx3_vex`'s.
 """
 
 from __future__ import annotations
@@ -8,20 +8,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
+from brakeline.sbom import spdx3_vex
 from brakeline.sbom.cyclonedx import JUSTIFICATIONS, stamp
-from brakeline.sbom.model import (
-    STATEMENTS_MAX,
-    VEX_BYTES_MAX,
-    BadBill,
-    Mention,
-    ReadVex,
-    Statement,
-    Status,
-)
-from brakeline.sbom.reading import document, text
+from brakeline.sbom.model import STATEMENTS_MAX, VEX_BYTES_MAX, BadBill, Mention, ReadVex, Statement, Status
+from brakeline.sbom.reading import document
+from brakeline.sbom.spdx3_graph import is_spdx3
+from brakeline.sbom.statements import NAMES_MAX, statements
+from brakeline.sbom.texts import text
 
 CONTEXT: Final = "https://openvex.dev/ns/v0.2.0"
-PRODUCTS_MAX: Final = 2_000  # of one statement
 _STATES: Final = {
     "not_affected": Status.NOT_AFFECTED, "false_positive": Status.NOT_AFFECTED, "resolved": Status.FIXED,
     "resolved_with_pedigree": Status.FIXED, "exploitable": Status.AFFECTED, "in_triage": Status.INVESTIGATED,
@@ -39,22 +34,28 @@ def read(data: bytes) -> ReadVex:
         found = _openvex(said)
     elif said.get("bomFormat") == "CycloneDX":
         found = _cyclonedx(said)
+    elif is_spdx3(said):
+        found = spdx3_vex.read(said)
     else:
-        raise BadBill("it is neither OpenVEX nor CycloneDX, by its first words")
+        raise BadBill("it is neither OpenVEX nor CycloneDX nor SPDX 3, by its first words")
     if not found.statements:
         raise BadBill("it says nothing of any product")
+    if len(found.statements) > STATEMENTS_MAX:
+        raise BadBill(f"it has more than {STATEMENTS_MAX} statements, each name of a vulnerability counted")
     return found
 
 
 def _openvex(said: dict[str, Any]) -> ReadVex:
-    statements = []
+    made: list[Statement] = []
     for number, row in enumerate(_rows(said.get("statements"))):
+        if len(made) > STATEMENTS_MAX:
+            break  # refused by the caller
         products = [p for product in _rows(row.get("products")) for p in _products(product)]
-        statements.append(
-            _statement(number, _vulnerability(row), products, text(row.get("status")), text(row.get("justification")),
-                       text(row.get("impact_statement") or row.get("action_statement") or row.get("status_notes")))
+        made += statements(
+            number, _names(row), products, text(row.get("status")), text(row.get("justification")),
+            text(row.get("impact_statement") or row.get("action_statement") or row.get("status_notes")),
         )  # fmt: skip
-    return ReadVex("OpenVEX", text(said.get("author")), text(said.get("timestamp")), tuple(statements))
+    return ReadVex("OpenVEX", text(said.get("author")), text(said.get("timestamp")), tuple(made))
 
 
 def _products(product: dict[str, Any]) -> list[str]:
@@ -69,15 +70,22 @@ def _products(product: dict[str, Any]) -> list[str]:
     return [url] if url.startswith("pkg:") else []
 
 
-def _vulnerability(row: dict[str, Any]) -> str:
+def _names(row: dict[str, Any]) -> list[str]:
+    """A vulnerability's name and its aliases: some authors give a number of their own, and the CVE as an alias."""
     named = row.get("vulnerability")
-    return text(named.get("name") or named.get("@id")) if isinstance(named, dict) else text(named)
+    if not isinstance(named, dict):
+        return [text(named)]
+    aliases = named.get("aliases")
+    listed = aliases[:NAMES_MAX] if isinstance(aliases, list) else []
+    return [text(named.get("name") or named.get("@id")), *(text(alias) for alias in listed)]
 
 
 def _cyclonedx(said: dict[str, Any]) -> ReadVex:
     urls = {text(c.get("bom-ref"), 1000): text(c.get("purl"), 1000) for c in _rows(said.get("components"))}
-    statements = []
+    made: list[Statement] = []
     for number, row in enumerate(_rows(said.get("vulnerabilities"))):
+        if len(made) > STATEMENTS_MAX:
+            break
         analysis = row.get("analysis")
         state = text(analysis.get("state")) if isinstance(analysis, dict) else ""
         if not isinstance(analysis, dict) or not state:
@@ -86,40 +94,15 @@ def _cyclonedx(said: dict[str, Any]) -> ReadVex:
         products = [url for ref in refs if (url := urls.get(ref) or (ref if ref.startswith("pkg:") else ""))]
         status = _STATES.get(state)
         why = _FROM_CYCLONEDX.get(text(analysis.get("justification")), text(analysis.get("justification")))
-        statements.append(
-            _statement(
-                number,
-                text(row.get("id")),
-                products,
-                status.value if status else state,
-                why,
-                text(analysis.get("detail")),
-            )
+        names = [text(row.get("id")), *(text(same.get("id")) for same in _rows(row.get("references"))[:NAMES_MAX])]
+        made += statements(
+            number, names, products, status.value if status else state, why, text(analysis.get("detail"))
         )
     metadata = said.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     authors = _rows(metadata.get("authors"))
     author = text(authors[0].get("name")) if authors else ""
-    return ReadVex(
-        f"CycloneDX {text(said.get('specVersion'))}", author, text(metadata.get("timestamp")), tuple(statements)
-    )
-
-
-def _statement(
-    number: int, vulnerability: str, products: list[str], status: str, justification: str, detail: str
-) -> Statement:
-    where = f"statement {number + 1}"
-    if number >= STATEMENTS_MAX:
-        raise BadBill(f"it has more than {STATEMENTS_MAX} statements")
-    if not vulnerability:
-        raise BadBill(f"{where} names no vulnerability")
-    if not products or len(products) > PRODUCTS_MAX:
-        raise BadBill(f"{where} about {vulnerability} names no product by a package URL, or more than {PRODUCTS_MAX}")
-    if status not in Status._value2member_map_:
-        raise BadBill(f"{where} about {vulnerability} has the status {status[:40]!r}; known: {', '.join(Status)}")
-    if status == Status.NOT_AFFECTED and not (justification or detail):
-        raise BadBill(f"{where} about {vulnerability} says not_affected and not why")
-    return Statement(vulnerability.upper(), tuple(dict.fromkeys(products)), Status(status), justification, detail)
+    return ReadVex(f"CycloneDX {text(said.get('specVersion'))}", author, text(metadata.get("timestamp")), tuple(made))
 
 
 def write(subject: str, mentions: tuple[Mention, ...], made_ms: int, made_by: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from brakeline.tenancy.api import current_principal
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 SUSE = Path(__file__).resolve().parents[2] / "data" / "vendors" / "suse-su-2015_0011-2.cut.json"
+DATA = Path(__file__).resolve().parents[2] / "data" / "feeds"
 
 
 @pytest.fixture
@@ -186,6 +187,12 @@ async def test_a_windows_is_checked_against_the_months_that_are_loaded(importing
     assert (code, "Nothing that is loaded stands open; 2 are closed." in out) == (0, True)
     code, _, err = await run("content", "windows", "Windows Server 2012 R3")
     assert (code != 0, f"like it: {product}" in err) == (True, True)
+    real = (DATA / "msrc-2017-nov.xml.zst").read_bytes()
+    await importing.import_file(OWNER, "msrc-2017-nov", real)
+    core = "Windows 10 Version 1709 for x64-based Systems"  # "64-based" in that month, and its browsers are named apart
+    found = json.loads((await run("content", "windows", core, "--json"))[1])
+    assert (len(found["judged_as"]), len(found["open"]) > 25) == (3, True)
+    assert json.loads((await run("content", "windows", core, "--kb", "KB4048955", "--json"))[1])["open"] == []
     code, _, err = await run("content", "windows", product, "--kb", "5")
     assert (code != 0, "updates look like KB5035845" in err) == (True, True)
 

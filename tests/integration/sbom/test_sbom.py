@@ -29,7 +29,7 @@ from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import Package
 from brakeline.sbom import vex
 from brakeline.sbom.api import router as sbom_router
-from brakeline.sbom.model import BadBill, Format, Kind, Status
+from brakeline.sbom.model import BadBill, Format, Kind, Status, VexFormat
 from brakeline.sbom.service import AssetDetail, SbomService
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import router as tenancy_router
@@ -90,7 +90,7 @@ async def test_an_endpoints_bill_has_everything_and_says_what_it_lacks(
     assert "vulnerabilities" not in made
     as_spdx = await bills.of_endpoint(olga, endpoint, Format.SPDX)
     assert [p["name"] for p in as_spdx["packages"]] == ["web1", "curl", "jinja2"]
-    with pytest.raises(Invalid, match="no VEX is written"):
+    with pytest.raises(Invalid, match="no place for VEX"):
         await bills.of_endpoint(olga, endpoint, Format.SPDX, with_vex=True)
     with pytest.raises(NotFound):
         await bills.of_endpoint(system_principal("te_other", "test"), endpoint, Format.CYCLONEDX)
@@ -201,6 +201,12 @@ async def test_vex_is_taken_in_by_a_person_stands_beside_and_can_be_withdrawn(
     assert vex.read(json.dumps(document).encode()).statements
     with_vex = await bills.of_endpoint(olga, endpoint, Format.CYCLONEDX, with_vex=True)
     assert {v["id"]: v["analysis"]["state"] for v in with_vex["vulnerabilities"]}[cve] == "not_affected"
+    in_spdx = await bills.vex_of_endpoint(olga, endpoint, VexFormat.SPDX3)
+    beside = await bills.of_endpoint(olga, endpoint, Format.SPDX3, with_vex=True)
+    for written in (in_spdx, beside):
+        read = {s.vulnerability: s for s in vex.read(json.dumps(written).encode()).statements}
+        assert (read[cve].status, read[cve].justification) == (Status.NOT_AFFECTED, "vulnerable_code_not_present")
+        assert read.keys() == mine.keys()
     assert await bills.vex_documents(system_principal("te_other", "test")) == []
 
     await bills.withdraw_vex(olga, taken.sha256)
@@ -259,6 +265,8 @@ async def test_the_command_line_exports_imports_and_takes_vex_from_a_person(
     assert (code, out) == (0, "1 statements of Example GmbH stand.\n"), err
     assert "says VEX" in (await run("sbom", "show", asset["asset_id"]))[1]
     assert (await run("sbom", "vex", "export", endpoint))[0] == 0
+    code, out, _ = await run("sbom", "vex", "export", endpoint, "--format", "spdx3")
+    assert (code, "security_VexNotAffectedVulnAssessmentRelationship" in out) == (0, True)
     sha = json.loads((await run("sbom", "vex", "list", "--json"))[1])["items"][0]["sha256"]
     assert (await run("sbom", "vex", "withdraw", sha[:10]))[0] == 0
     assert (await run("sbom", "forget", asset["asset_id"]))[0] == 0

@@ -1,4 +1,4 @@
-"""Debian's tracker and Alpine's secdb, on samples in their published shape (no copy of either could be had here)."""
+"""Debian's tracker and Alpine's secdb, on samples in their published shape; real cuts of both: `test_real_feeds`."""
 
 from __future__ import annotations
 
@@ -82,6 +82,42 @@ def test_alpine_s_fixes_the_highest_of_one_flaw_closes_it() -> None:
     assert secdb(SECDB) == [
         ("CVE-2024-1", "fixed", "8.0-r3"), ("XSA-1", "fixed", "8.0-r1"), ("CVE-2024-9", "not_affected", ""),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entry", "id_", "aliases"),
+    [  # as they stand, or stood, in the real file
+        ("CVE-2022-42333 CVE-2022-43334 XSA-428", "CVE-2022-42333", ("CVE-2022-43334", "XSA-428")),
+        ("CVE-2020-11501 GNUTLS-SA-2020-03-31 CVE-2020-11501", "CVE-2020-11501", ("GNUTLS-SA-2020-03-31",)),
+        ("CVE_2019-2426", "CVE-2019-2426", ()), ("CVE-2021-35940.patch", "CVE-2021-35940", ()),
+        ("CVE N/A ZBX-11023", "ZBX-11023", ()), ("CVE-????-????? TS-2024-005", "TS-2024-005", ()),
+        ("CVE-2017-2616 (+ regression fix)", "CVE-2017-2616", ()),
+        ("CVE-2020-14342 (Not affected, requires --with-systemd)", "CVE-2020-14342", ()),
+        ("CVE-2018-10105 (SMB - too unreliably reproduced, SMB printing disabled)", "CVE-2018-10105", ()),
+        ("CVE-2018-14466 (AFS/RX)", "CVE-2018-14466", ()), ("CVE-46838", "CVE-46838", ()),
+    ],
+)  # fmt: skip
+def test_what_people_write_beside_an_id_is_no_garbage(entry: str, id_: str, aliases: tuple[str, ...]) -> None:
+    document = {**SECDB, "packages": [{"pkg": {"name": "x", "secfixes": {"1.0-r0": [entry]}}}]}
+    (row,) = read("alpine-v3.20-main", json.dumps(document).encode(), DAY).spans
+    assert (row.id, row.aliases, row.fixed) == (id_, aliases, "1.0-r0")
+
+
+@pytest.mark.parametrize(
+    ("written", "fixed"),
+    [("1.9.5p2-r0", "1.9.5_p2-r0"), ("6.6.4p1-r1", "6.6.4_p1-r1"), ("4.10-1-r1", "4.10-1-r1"), ("1.0p-r0", "1.0p-r0")],
+)
+def test_a_patch_level_as_upstream_writes_it_is_apk_s(written: str, fixed: str) -> None:
+    packages = [{"pkg": {"name": "sudo", "secfixes": {written: ["CVE-2021-3156"], "1.0-r0": ["CVE-2020-1"]}}}]
+    found = read("alpine-v3.20-main", json.dumps({**SECDB, "packages": packages}).encode(), DAY)
+    assert [row.fixed for row in found.spans] == [fixed, "1.0-r0"]
+    assert found.elsewhere == (fixed == "4.10-1-r1")
+
+
+def test_more_slips_than_people_make_refuse_the_file() -> None:
+    fixes = {f"{n}-one": [f"CVE-2024-{n}"] for n in range(51)} | {"1.0-r0": ["CVE-2024-99"]}
+    with pytest.raises(BadFeed, match="51 versions are none of apk's"):
+        secdb({**SECDB, "packages": [{"pkg": {"name": "x", "secfixes": fixes}}]})
 
 
 @pytest.mark.parametrize("day", ["", "today", "2026-11", "2026-11-20T00:00:00Z"])

@@ -17,6 +17,7 @@ from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.osv import archive, bundle
 from brakeline.advisories.osv.documents import spans
 from brakeline.advisories.osv.feeds import read
+from brakeline.advisories.osv.hints import full
 from brakeline.advisories.osv.model import Span
 
 PACKAGE = {"ecosystem": "PyPI", "name": "Jinja2"}
@@ -64,6 +65,67 @@ def test_several_ranges_in_any_order_and_the_last_affected() -> None:
     assert bounds({"introduced": "1.0"}, {"last_affected": "1.5"}) == [("1.0", "", "1.5")]
     assert bounds({"introduced": "1.0"}) == [("1.0", "", "")]
     assert bounds({"introduced": "0"}, {"limit": "*"}) == [("", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("last_known", "events", "ends"),
+    [
+        ("<= 1.4", [{"introduced": "0"}], ("", "", "1.4")),
+        ("< 1.4", [{"introduced": "1.0"}], ("1.0", "1.4", "")),
+        ("<=1.4", [{"introduced": "1.0"}, {"fixed": "1.2"}], ("1.0", "1.2", "")),  # a range that ends says it better
+        ("< 1.0", [{"introduced": "1.0"}], ("1.0", "", "")),  # it would end before it begins
+        ("<= 1.0", [{"introduced": "1.0"}], ("1.0", "", "1.0")),
+        ("<= many", [{"introduced": "1.0"}], ("1.0", "", "")),
+        (">= 1.0, <= 1.4", [{"introduced": "1.0"}], ("1.0", "", "")),
+        (7, [{"introduced": "1.0"}], ("1.0", "", "")),
+    ],
+)
+def test_a_range_without_an_end_ends_where_its_reviewers_know_it(
+    last_known: Any, events: list[dict[str, str]], ends: tuple[str, str, str]
+) -> None:
+    said = {"last_known_affected_version_range": last_known}
+    assert bounds(*events, database_specific=said) == [ends]
+
+
+def test_what_people_leave_out_of_a_bound_of_npm_is_zero() -> None:
+    events = [{"introduced": "6.0"}, {"fixed": "6.3.4"}]
+    said = {"package": {"ecosystem": "npm", "name": "x"}, "ranges": [{"type": "SEMVER", "events": events}]}
+    (row,), _ = spans(document(affected=[said]), "npm")
+    assert (row.introduced, row.fixed) == ("6.0.0", "6.3.4")
+    assert [full("npm", v) for v in ("0", "1", "1.2-rc.1", "1.2.3", "v1")] == [
+        "0",
+        "1.0.0",
+        "1.2.0-rc.1",
+        "1.2.3",
+        "v1",
+    ]
+    assert full("pypi", "1.2") == "1.2"
+
+
+@pytest.mark.parametrize(
+    ("urgency", "ecosystem", "events", "state", "reason"),
+    [
+        ("unimportant", "Debian:12", [{"introduced": "0"}], "deferred", "unimportant: no security impact"),
+        ("end-of-life", "Debian:12", [{"introduced": "0"}], "deferred", "its support in this release had ended"),
+        ("unimportant", "Debian:12", [{"introduced": "0"}, {"fixed": "2.0-1"}], "fixed", ""),
+        ("not yet assigned", "Debian:12", [{"introduced": "0"}], "open", ""),
+        ("unimportant", "Ubuntu:22.04", [{"introduced": "0"}], "open", ""),
+        (["unimportant"], "Debian:12", [{"introduced": "0"}], "open", ""),
+    ],
+)
+def test_what_debian_calls_unimportant_is_deferred_as_from_its_tracker(
+    urgency: Any, ecosystem: str, events: list[dict[str, str]], state: str, reason: str
+) -> None:
+    said = {"package": {"ecosystem": ecosystem, "name": "glibc"}, "ecosystem_specific": {"urgency": urgency},
+            "ranges": [{"type": "ECOSYSTEM", "events": events}]}  # fmt: skip
+    (row,), _ = spans(document(id="DEBIAN-CVE-2019-1010022", affected=[said]), ecosystem.partition(":")[0].lower())
+    assert (row.state, row.reason) == (state, reason)
+
+
+def test_commits_of_no_package_refuse_nothing_and_are_counted() -> None:
+    commits = {"ranges": [{"type": "GIT", "repo": "https://x", "events": [{"introduced": "0"}]}]}
+    found, elsewhere = spans(document(affected=[commits, affected([{"introduced": "0"}])]), "pypi")
+    assert (len(found), elsewhere) == (1, 1)
 
 
 def test_lists_of_versions_are_kept_only_where_they_are_all_there_is() -> None:
@@ -151,6 +213,9 @@ def test_an_id_that_stands_there_twice_and_not_the_same_refuses_the_file() -> No
 
 def test_all_zip_is_read_and_a_page_beside_it_is_not() -> None:
     data = zipped(("PYSEC-2025-1.json", json.dumps(document()).encode()), ("README.md", b"hello"))
+    assert [r.id for r in read("osv-pypi", data).spans] == ["PYSEC-2025-1"]
+    index = (("index/db.json", b'{"modified": "2026-11-20T00:00:00Z"}'), ("index/modules.json", b"[]"))  # as Go's has
+    data = zipped(*index, ("ID/PYSEC-2025-1.json", json.dumps(document()).encode()))
     assert [r.id for r in read("osv-pypi", data).spans] == ["PYSEC-2025-1"]
     assert [r.id for r in read("osv-pypi", gzip.compress(json.dumps(document()).encode())).spans] == ["PYSEC-2025-1"]
 

@@ -13,7 +13,9 @@ from brakeline.advisories.osv.archive import documents
 from brakeline.advisories.osv.documents import spans
 from brakeline.advisories.osv.feeds import read
 from brakeline.advisories.osv.model import Said, Span
-from brakeline.advisories.osv.questions import Question, page, question
+from brakeline.advisories.osv.questions import Question, holds, page, question
+from brakeline.advisories.versions.pep440 import pep440_key
+from brakeline.core.debversion import BadVersion
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "osv"
 
@@ -97,6 +99,35 @@ def test_every_row_answers_for_its_first_and_not_for_its_fixed_version() -> None
             assert not _alone(row, row.fixed)
             counted += 1
     assert counted > 1_000
+
+
+def test_lists_and_ranges_of_pypi_agree_but_for_what_contradicts_itself() -> None:
+    """Its makers list the versions that their ranges come to, worked out by them: a second answer to each question."""
+    agreed, differ, no_version = 0, set(), 0
+    for _, document in documents(unpacked((DATA / "osv-pypi.jsonl.zst").read_bytes(), "pypi"), "pypi"):
+        for affected in document.get("affected", []):
+            if not affected.get("versions") or {r["type"] for r in affected.get("ranges", [])} <= {"GIT"}:
+                continue
+            found, _ = spans({**document, "affected": [affected]}, "pypi")
+            for version in affected["versions"]:
+                if not is_version(version):
+                    no_version += 1
+                elif any(holds(row, version) for row in found):
+                    agreed += 1
+                else:
+                    differ.add((document["id"], version))
+    assert (agreed, no_version) == (140_729, 108)
+    assert differ == {
+        ("PYSEC-2021-114", "2.11.6"), ("PYSEC-2023-177", "23.9.0"), ("PYSEC-2023-177", "23.9.0.post1"),  # and fixed in
+        *(("PYSEC-2023-61", f"{line}{stage}1") for line in ("3.2", "4.2") for stage in ("a", "b", "rc")),  # from 3.2 on
+    }  # fmt: skip
+
+
+def is_version(version: str) -> bool:
+    try:
+        return bool(pep440_key(version))
+    except BadVersion:
+        return False
 
 
 def _alone(row: Span, version: str) -> bool:

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from brakeline.advisories.osv.model import Span
 from brakeline.exposure.match import Book
 from brakeline.sbom import cyclonedx, decide, reading, spdx, spdx3, systems, vex
-from brakeline.sbom.model import BadBill, Bill, Component, Mention, Status
+from brakeline.sbom.model import BILL_BYTES_MAX, BadBill, Bill, Component, Mention, Status
+from brakeline.sbom.spdx3_graph import CONTEXT
+from brakeline.sbom.texts import text
 
 NGINX = Component(
     "nginx", "1.22.1-9", "deb", "pkg:deb/debian/nginx@1.22.1-9?arch=amd64&distro=debian-12", "nginx", "1.22.1-9"
@@ -90,10 +92,10 @@ for _ in range(40):
         (encoded({"bomFormat": "CycloneDX", "components": [DEEP]}), "nested deeper than 20"),
         (b'{"spdxVersion":"SPDX-3.0"}', "neither"),
         (b'{"@context":["https://spdx.org/rdf/3.0.1/x"]}', "not SPDX's own"),
-        (encoded({"@context": [spdx3.CONTEXT, {"name": "https://evil.example/"}]}), "not SPDX's own"),
-        (encoded({"@context": spdx3.CONTEXT, "@graph": 1}), "@graph is a list"),
-        (encoded({"@context": spdx3.CONTEXT, "@graph": [1, {"type": "Tool"}]}), "names no component"),
-        (b" " * (reading.BILL_BYTES_MAX + 1), "48 MiB"),
+        (encoded({"@context": [CONTEXT, {"name": "https://evil.example/"}]}), "not SPDX's own"),
+        (encoded({"@context": CONTEXT, "@graph": 1}), "@graph is a list"),
+        (encoded({"@context": CONTEXT, "@graph": [1, {"type": "Tool"}]}), "names no component"),
+        (b" " * (BILL_BYTES_MAX + 1), "48 MiB"),
     ],
     ids=range(14),
 )  # fmt: skip
@@ -124,7 +126,7 @@ def test_spdx_3_says_what_is_not_known_and_who_made_it() -> None:
 
 
 def test_spdx_3_of_others_with_identifiers_beside_and_a_circle_of_roots() -> None:
-    said = {"@context": spdx3.CONTEXT, "@graph": [
+    said = {"@context": CONTEXT, "@graph": [
         {"type": "SpdxDocument", "spdxId": "urn:d", "name": "image", "rootElement": ["urn:b"],
          "creationInfo": {"type": "CreationInfo", "created": "2026-01-01T00:00:00Z"}},
         {"type": "software_Sbom", "spdxId": "urn:b", "rootElement": ["urn:d"]},
@@ -155,19 +157,34 @@ ANYTHING = st.recursive(
 @given(ANYTHING)
 def test_whatever_stands_in_a_bill_gives_components_or_a_bad_bill(what: Any) -> None:
     parts = what if isinstance(what, list) else [what]
-    for said in ({"@context": spdx3.CONTEXT, "@graph": parts}, {"@context": what, "@graph": parts},
+    for said in ({"@context": CONTEXT, "@graph": parts}, {"@context": what, "@graph": parts},
                  {"bomFormat": "CycloneDX", "components": what}, {"spdxVersion": "SPDX-2.3", "packages": what},
                  {"Programs": parts}, {"SPApplicationsDataType": parts, "SPSoftwareDataType": parts}):  # fmt: skip
         with contextlib.suppress(BadBill):
             reading.read(encoded(said))
 
 
+@pytest.mark.parametrize(
+    "changed", [{"documentDescribes": 7}, {"packages": [{"name": "a", "SPDXID": {}}, {"name": "b", "SPDXID": []}]}]
+)
+def test_a_bill_whose_ids_are_no_ids_is_read_all_the_same(changed: dict[str, Any]) -> None:
+    said = {"spdxVersion": "SPDX-2.3", "name": "x", "packages": [{"name": "a", "SPDXID": "p"}, {"name": "b"}]}
+    assert [c.name for c in reading.read(encoded(said | changed)).components] == ["a", "b"]
+
+
+@pytest.mark.parametrize("url", ["pkg:pypi/a%00b@1", "pkg:pypi/a@1%00", "pkg:deb/debian/a@1?distro=debian-12%0a"])
+def test_a_package_url_that_hides_signs_which_no_store_can_keep_is_left_out_with_the_reason(url: str) -> None:
+    found = reading.read(encoded({"bomFormat": "CycloneDX", "components": [{"name": "a", "purl": url}]}))
+    assert found.left_out == ("a: a package URL has signs that are no text",)
+    assert (found.components[0].name, found.components[0].ecosystem) == ("a", "")
+
+
 def test_texts_of_others_are_cut_and_cleaned() -> None:
-    cleaned = reading.text("a\x00b\n\x1b[31m" + "x" * 9_999)
+    cleaned = text("a\x00b\n\x1b[31m" + "x" * 9_999)
     assert cleaned.startswith("a b  [31mx")
     assert len(cleaned) == 500
-    assert reading.text("\ud800") == "?" or reading.text("\ud800") == ""
-    assert reading.text(7) == ""
+    assert text("\ud800") == "?" or text("\ud800") == ""
+    assert text(7) == ""
 
 
 OPENVEX = {

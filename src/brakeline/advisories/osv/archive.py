@@ -2,7 +2,8 @@
 
 Invariants: nothing is written to disk and no name in an archive is used as a path; every entry is read up to its bound
 whatever its head claims, and so is their sum; what is encrypted, doubled, no JSON or not UTF-8 refuses the file. All
-that is wrong is a `BadFeed` that names its place.
+that is wrong is a `BadFeed` that names its place. Go's `vulndb.zip` has indexes beside its documents: they are left
+alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from brakeline.advisories.osv.model import DOCUMENTS_MAX
 ZIP_MAGIC: Final = b"PK\x03\x04"
 TAR_MAGIC: Final = (257, b"ustar")  # where it stands
 DOCUMENT_BYTES_MAX: Final = 8 * 1024 * 1024  # a kernel advisory with all its versions has about 1 MB
+INDEXES: Final = "index/"  # of vulndb.zip: lists of modules and times, no advisories
 PACKINGS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 DAMAGED: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError,
@@ -75,7 +77,7 @@ def zipped(
                 if entry.filename in names or entry.compress_type not in PACKINGS:
                     raise BadFeed(f"{place} stands there twice, or is packed in a way that is not read", file=name)
                 names.add(entry.filename)
-                if entry.filename.endswith(suffix):
+                if entry.filename.endswith(suffix) and not entry.filename.startswith(INDEXES):
                     text = _entry(archive, entry, min(left, document_max), name)
                     left -= len(text)
                     yield place, _parsed(text, parse, place, name)

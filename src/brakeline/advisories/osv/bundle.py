@@ -17,8 +17,9 @@ from typing import Any, Final
 from brakeline.advisories.ecosystems import belongs, ecosystem_of, name_of
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import AdvisoryState
-from brakeline.advisories.osv.documents import ALIASES_MAX, ID, RELATED_MAX, TEXT_MAX, TIME, VERSIONS_MAX, encodable
+from brakeline.advisories.osv.documents import ALIASES_MAX, ID, RELATED_MAX, TEXT_MAX, TIME, VERSIONS_MAX
 from brakeline.advisories.osv.model import SPANS_MAX, Said, Span
+from brakeline.advisories.texts import encodable
 
 MARK: Final = b'{"brakeline_bundle":'
 FORMAT: Final = 1

@@ -2,8 +2,9 @@
 
 Invariants: a document that misses or garbles what its schema demands raises `ValueError` with what is wrong, and
 nothing else; the caller names its place and refuses the file. Ranges decide: a package's list of versions is kept only
-where it has no range of versions or one whose order is not known. Ranges of commits (GIT) are left out. Aliases are
-never followed, so a circle of them ends nowhere; what names itself is dropped.
+where it has no range of versions or one whose order is not known. Ranges of commits (GIT) are left out, and so is what
+is of no package (a repository's commits). What databases say beside the schema is `hints`'. Aliases are never followed,
+so a circle of them ends nowhere; what names itself is dropped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from brakeline.advisories.ecosystems import belongs, compare_of, ecosystem_of, key_of, name_of, names_binaries
+from brakeline.advisories.osv import hints
 from brakeline.advisories.osv.model import Span
+from brakeline.advisories.texts import encodable
 from brakeline.core.debversion import BadVersion
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,99}")
@@ -40,13 +43,19 @@ def spans(document: Any, wanted: str) -> tuple[list[Span], int]:
     rows: list[Span] = []
     elsewhere, parts = 0, dict[tuple[str, str], int]()
     for affected in _list(document.get("affected", []), "affected", AFFECTED_MAX):
-        package = _dict(_dict(affected, "affected").get("package"), "package")
+        said = _dict(affected, "affected").get("package")
+        if said is None:  # the schema allows it: commits of a repository
+            elsewhere += 1
+            continue
+        package = _dict(said, "package")
         ecosystem = ecosystem_of(_text(package.get("ecosystem"), "ecosystem"))
         if not belongs(ecosystem, wanted):
             elsewhere += 1
             continue
         name = name_of(ecosystem, _text(package.get("name"), "name"))
-        found = list(_intervals(affected, head._replace(ecosystem=ecosystem, name=name)))
+        found = [
+            hints.deferred(row, affected) for row in _intervals(affected, head._replace(ecosystem=ecosystem, name=name))
+        ]
         for row in _binaries(affected, found) if names_binaries(ecosystem) else found:
             part = parts[ecosystem, row.name] = parts.get((ecosystem, row.name), -1) + 1
             rows.append(row._replace(part=part))
@@ -92,9 +101,11 @@ def _intervals(affected: dict[str, Any], row: Span) -> Iterator[Span]:
         kind = _dict(each, "range").get("type")
         if kind not in ("ECOSYSTEM", "SEMVER", "GIT"):
             raise ValueError(f"no type of a range: {str(kind)[:40]!r}")
-        events = _events(each)
+        events = [(event, hints.full(row.ecosystem, version)) for event, version in _events(each)]
         found += () if kind == "GIT" else _walk(events, row)
-    if found and not _ordered(found):
+    if found and _ordered(found):
+        found = [hints.ended(span, affected) for span in found]
+    elif found:
         found = [span._replace(versions=versions) for span in found]
     if not found:
         found = [row._replace(versions=versions)]
@@ -201,13 +212,6 @@ def time_of(text: Any, what: str, *, needed: bool = True) -> str:
     if found is None:
         raise ValueError(f"{what} is a time of UTC such as 2026-11-20T09:30:00Z")
     return f"{found[1]}Z"
-
-
-def encodable(text: str, what: str) -> str:
-    """Text that every store can keep. Raises `ValueError`."""
-    if "\0" in text or (not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)):
-        raise ValueError(f"{what} has signs that are no text")
-    return text
 
 
 def _text(value: Any, what: str) -> str:

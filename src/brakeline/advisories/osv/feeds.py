@@ -105,7 +105,7 @@ def _of_day(feed: str, data: bytes, day: str) -> Said:
         raise BadFeed(str(e)[:160], file=feed) from None
     if not 0 < len(rows) <= SPANS_MAX:
         raise BadFeed(f"expected 1 to {SPANS_MAX} rows", file=feed, rows=len(rows))
-    return Said(rows, at, 1, 0)
+    return Said(rows, at, 1, *(secdb.unreadable(rows) if release else (0, ())))
 
 
 def _rows(feed: str, wanted: str, place: str, document: object) -> tuple[list[Span], int]:

@@ -45,6 +45,8 @@ def package(text: str) -> Package:
     qualifiers = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
     said = {key: unquote(value) for key, value in qualifiers.items()}
     kind, name, version = kind.lower(), parts[-1], unquote(version)
+    if not all(each.isprintable() for each in (*parts, version, *said.values())):
+        raise ValueError("a package URL has signs that are no text")
     if kind in PLAIN:
         return Package(PLAIN[kind], name, version)
     if kind in JOINED:

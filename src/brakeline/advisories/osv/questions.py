@@ -14,9 +14,10 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from brakeline.advisories.ecosystems import compare_of, ecosystem_of, name_of, order_of, shown
-from brakeline.advisories.osv.documents import MODULE, TEXT_MAX, encodable
+from brakeline.advisories.osv.documents import MODULE, TEXT_MAX
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.purl import package
+from brakeline.advisories.texts import encodable
 from brakeline.core.debversion import BadVersion
 from brakeline.core.errors import Invalid
 

@@ -13,8 +13,9 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from brakeline.advisories.osv.documents import ID, encodable
+from brakeline.advisories.osv.documents import ID
 from brakeline.advisories.osv.model import Span
+from brakeline.advisories.texts import encodable
 from brakeline.advisories.versions.semver import semver_key
 from brakeline.core.debversion import BadVersion
 

@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from brakeline.advisories.osv.documents import TEXT_MAX, encodable
+from brakeline.advisories.osv.documents import TEXT_MAX
+from brakeline.advisories.osv.hints import UNIMPORTANT
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.purl import CODENAMES
+from brakeline.advisories.texts import encodable
 from brakeline.core.debversion import BadVersion, deb_key
 
 ID: Final = re.compile(r"(CVE-[0-9]{4}-[0-9X]{1,19}|TEMP-[0-9A-F]{1,16}-[0-9A-F]{1,16})")
@@ -46,7 +48,7 @@ def _rows(document: dict[str, dict[str, Any]], at: str) -> Iterator[Span]:
 def _deferred(said: dict[str, Any]) -> str:
     """Why no fix is to come soon, in the tracker's words; "" = it does not say so."""
     if "nodsa" not in said:
-        return "unimportant: no security impact" if said.get("urgency") == "unimportant" else ""
+        return UNIMPORTANT if said.get("urgency") == "unimportant" else ""
     why, kind = str(said["nodsa"])[:200], str(said.get("nodsa_reason", ""))[:20]
     return encodable(f"no-dsa{f', {kind}' if kind else ''}: {why}", "nodsa")
 

@@ -2,7 +2,8 @@
 
 Invariants: `affected` is the version in which the flaw was seen, not the first that has it, so nothing begins there;
 what is only in testing is told as fixed there, and its version is the one to wait for; an unknown status counts as
-open.
+open; where a version with the fix is told, it closes the row, whatever the status is (nobody looked, or no repository
+has it yet).
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def group(document: Any, at: str) -> Iterator[Span]:
     aliases = tuple(sorted({name for name in names if ALIAS.fullmatch(text(name, "an alias"))}))
     head = Span("arch", "", id_, aliases=aliases, state=state, modified=at,
                 summary=text(said.get("type"), "type"), reason=INVESTIGATED if status == "Unknown" else "")  # fmt: skip
-    if state == "fixed":
-        head = head._replace(fixed=text(fixed, f"the version with the fix of {id_}"))
+    if state == "fixed" or (state == "open" and fixed is not None):
+        head = head._replace(state="fixed", fixed=text(fixed, f"the version with the fix of {id_}"))
         (key_of("arch") or str)(head.fixed)
     packages = listed(said.get("packages"), "packages", GROUP_MAX)
     if not packages:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from brakeline.advisories.osv import store
-from brakeline.advisories.vendors import kb
+from brakeline.advisories.vendors import kb, windows
 from brakeline.advisories.vendors.kb import Verdict
 from brakeline.advisories.vendors.msrc import BUILD, ECOSYSTEM, KB
 from brakeline.core.errors import Invalid, NotFound
@@ -29,12 +29,13 @@ class NoSuchWindows(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`open` first, then what is closed and by what."""
+    """`open` first, then what is closed and by what. `judged_as`: Microsoft's names whose rows were asked."""
 
     product: str
     build: str
     open: tuple[Verdict, ...]
     closed: tuple[Verdict, ...]
+    judged_as: tuple[str, ...] = ()
 
 
 class Checking:
@@ -51,15 +52,13 @@ class Checking:
         if len(kbs) > KBS_MAX or not all(KB.fullmatch(each) for each in kbs):
             raise Invalid(f"updates look like KB5035845, at most {KBS_MAX}", got=next(iter(kbs), "")[:40])
         async with self._db.system() as conn:
-            rows = await store.spans_of(conn, ECOSYSTEM, product)
-            if not rows:
-                names = await store.names_of(conn, ECOSYSTEM)
-                for name in names:  # Microsoft writes "Version" and "version"
-                    if name.casefold() == product.casefold():
-                        rows += await store.spans_of(conn, ECOSYSTEM, name)
-            if not rows:
+            names = await store.names_of(conn, ECOSYSTEM)
+            mine = windows.names_of(product, names)
+            if not any(windows.folded(name) == windows.folded(product) for name in mine):  # a part alone is not enough
                 like = get_close_matches(product, names, 3)
                 raise NoSuchWindows(f"like it: {', '.join(like)}" if like else "", product=product[:80])
+            rows = [row for name in mine for row in await store.spans_of(conn, ECOSYSTEM, name)]
         installed = [f"KB{found[1]}" for each in kbs if (found := KB.fullmatch(each))]
         said = kb.judge(rows, build, installed)
-        return Checked(product, build, tuple(v for v in said if v.open), tuple(v for v in said if not v.open))
+        still, closed = tuple(v for v in said if v.open), tuple(v for v in said if not v.open)
+        return Checked(product, build, still, closed, tuple(mine))

@@ -93,9 +93,9 @@ def _head(document: dict[str, Any], vendor: Vendor) -> Span:
     namespace = text(publisher.get("namespace"), "the publisher's namespace", ID_MAX).rstrip("/")
     if namespace != vendor.namespace:
         raise ValueError(f"it is of {namespace[:60]}, not of {vendor.name}")
-    if document.get("csaf_version") not in VERSIONS or document.get("category") not in CATEGORIES:
+    if str(document.get("csaf_version")) not in VERSIONS or str(document.get("category")) not in CATEGORIES:
         raise ValueError("it is no security advisory and no VEX of CSAF 2.0")
-    if tracking.get("status") not in STATUSES:
+    if str(tracking.get("status")) not in STATUSES:
         raise ValueError(f"it is {str(tracking.get('status'))[:20]!r}, and only what is final or interim is read")
     id_ = text(tracking.get("id"), "tracking.id", 100)
     if not ID.fullmatch(id_):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from brakeline.advisories.osv.model import Span
 from brakeline.advisories.osv.purl import CODENAMES
+from brakeline.advisories.texts import encodable
 from brakeline.advisories.vendors.parts import day
 from brakeline.core.debversion import BadVersion, deb_key
 
@@ -41,7 +42,7 @@ class Listed(NamedTuple):
 
 def read(data: bytes, kind: str) -> Listed:
     """`kind`: DSA or DLA. Raises `ValueError`."""
-    lines = data.decode("utf-8").split("\n")
+    lines = encodable(data.decode("utf-8"), "the list").split("\n")
     if len(lines) > LINES_MAX:
         raise ValueError(f"more than {LINES_MAX} lines")
     rows: list[Span] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from brakeline.advisories.osv.documents import TEXT_MAX, encodable
+from brakeline.advisories.osv.documents import TEXT_MAX
+from brakeline.advisories.texts import encodable
 from brakeline.core.days import DAY_MS, day_of, number
 
 REASON_MAX: Final = 200  # kept of what a vendor says; the whole text stays with its maker

@@ -150,6 +150,9 @@ def changed(*where: str, to: Any) -> dict[str, Any]:
     [
         (changed("document", "publisher", to={"namespace": "https://evil.example"}), "not of Red Hat"),
         (changed("document", "csaf_version", to="1.2"), "no security advisory"),
+        (changed("document", "category", to={}), "no security advisory"),  # found by fuzzing, as the two below
+        (changed("document", "csaf_version", to=["2.0"]), "no security advisory"),
+        (changed("document", "tracking", to={"status": {}}), "only what is final"),
         (changed("document", "tracking", to={"status": "draft"}), "only what is final"),
         (changed("vulnerabilities", "0", "cve", to="CVE-1"), "no CVE"),
         (changed("vulnerabilities", "0", "product_status", to={"fine": []}), "no status of a product"),

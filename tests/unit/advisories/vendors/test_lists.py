@@ -118,7 +118,9 @@ def test_arch_s_groups_by_package() -> None:
     [
         ({"status": "Testing"}, "fixed", "4.0.8-2", ""),
         ({"status": "Vulnerable", "fixed": None}, "open", "", ""),
+        ({"status": "Vulnerable"}, "fixed", "4.0.8-2", ""),  # no repository has it yet
         ({"status": "Unknown", "fixed": None}, "open", "", "its vendor is still looking into it"),
+        ({"status": "Unknown"}, "fixed", "4.0.8-2", "its vendor is still looking into it"),
         ({"status": "Not affected", "fixed": None}, "not_affected", "", ""),
     ],
 )
@@ -162,6 +164,7 @@ def test_debian_s_advisories_by_release_with_what_its_old_lines_look_like() -> N
     [
         ("\t{CVE-2025-1}\n", "line 1: it belongs to no advisory"),
         (DSA + "\tfoo\n", "line 13: nothing known"),
+        (DSA.replace("chromium - security", "chromium - \0 security", 1), "signs that are no text"),  # found by fuzzing
         (DSA.replace("DSA-6061-1", "DLA-6061-1"), "line 1: no head of a DSA"),
         (DSA.replace("21 Nov", "31 Nov"), "line 1: no day of the calendar"),
         (DSA.replace("<end-of-life>", "<gone>"), "line 9: no state"),
