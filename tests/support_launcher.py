@@ -211,6 +211,7 @@ class Endpoint:
             with contextlib.suppress(OSError):
                 os.killpg(self.process.pid, number)
             self.process.wait(10)
+            subprocess.run(["pkill", "-KILL", "-f", f"check --root {self.root}"], check=False)  # the look: a session
             self.kill_releases()
         else:
             self.process.send_signal(number)

@@ -243,6 +243,11 @@ def _goes_on(world: World, rollout: str, cut: list[str]) -> dict[str, Any]:
 
 
 def _true(world: World, name: str) -> bool:
-    """The server says of the package what its own manager has recorded."""
-    told = world.product.packages(world.ids[name]).get(world.package(name), "")
-    return told.removesuffix("-1") == world.has(name)
+    """The server says of the package what its own manager has recorded, also that it is half configured."""
+    items = world.product.server.cli("endpoint", "packages", world.ids[name])["items"]
+    told = next((item for item in items if item["name"] == world.package(name)), None)
+    if told is None:
+        return not world.has(name)
+    asked = f"dpkg-query -W -f '${{db:Status-Abbrev}}' {world.package(name)}"
+    recorded = world.box.execute(name, asked).stdout.strip() if world.managers[name] == "apt" else "ii"
+    return (told["version"].removesuffix("-1"), told["state"].strip()) == (world.has(name), recorded)

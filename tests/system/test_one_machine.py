@@ -22,7 +22,7 @@ from tests.support import require
 from brakeline.protocol.managers import is_found
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 180  # a bound for a hung test, not a measurement
+WAIT_S = 600  # a bound for a hung test, not a measurement
 
 
 class Up:

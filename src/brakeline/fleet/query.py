@@ -77,7 +77,11 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Free text: part of the host name, id or name of the operating system, without regard to case."""
+    """Free text: part of the host name or of the operating system's name, or the beginning of an id with its `ep_`.
+
+    Without regard to case. Never a part of an id: those are drawn at random, and a filter that hits an endpoint by
+    chance would widen a deployment.
+    """
 
     text: str
     negated: bool = False

@@ -154,6 +154,15 @@ async def test_every_filter_finds_what_it_says(fleet: Fleet) -> None:
     assert {k for k in KEYS if not any(f"{k}:" in q for q in CASES)} == set(), "a key without a case"
 
 
+async def test_an_id_is_found_by_its_beginning_and_never_by_chance(fleet: Fleet) -> None:
+    (box,) = (await fleet.service.list_endpoints(OWNER, "host:box")).items
+    assert await fleet.found(box.id.lower()) == {"box"}
+    assert await fleet.found("ep_") == {"web_1", "web-2", "box"}
+    for start in range(3, len(box.id) - 3):  # any word may stand in somebody's id
+        assert await fleet.found(f'"{box.id[start : start + 4]}"') == set()
+    assert await fleet.found("e") == {"web_1", "web-2"}, "of the host names; not the e of every id"
+
+
 async def test_a_tenant_sees_its_own_endpoints_only(fleet: Fleet) -> None:
     assert await fleet.found("", OTHER) == {"alien"}
     (alien,) = (await fleet.service.list_endpoints(OTHER)).items

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Final
 
 from brakeline.fleet.query import Age, Match, Query, Term, Text
 from brakeline.fleet.store.rows import stamp
 
+ID: Final = "ep_"  # how ids of endpoints begin
 Bind = Callable[[object], str]  # puts a value among the parameters, gives its placeholder
 
 TABLES = (
@@ -68,7 +70,10 @@ def _term(term: Term, now_ms: int, bind: Bind) -> str:
         return f"{_AGES[term.key]} {'>' if term.newer else '<'} {border}::timestamptz"
     if isinstance(term, Text):
         part = bind("%" + _like(term.text) + "%")
-        return f"e.hostname ILIKE {part} OR e.endpoint_id ILIKE {part} OR e.os_name ILIKE {part}"
+        named = f"e.hostname ILIKE {part} OR e.os_name ILIKE {part}"
+        if not term.text.lower().startswith(ID):
+            return named
+        return f"{named} OR e.endpoint_id ILIKE {bind(_like(term.text) + '%')}"
     return " OR ".join(_value(term.key, v, bind) for v in term.values)
 
 
