@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -141,6 +142,7 @@ class Endpoint:
     hangs: threading.Event
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    listed_s: int = 0
 
     @property
     def provider(self) -> FwupdProvider:
@@ -165,16 +167,16 @@ class Endpoint:
         self.sh("fwupdmgr get-devices --json")  # the bus starts it
 
     def stop_daemon(self, signal: str = "KILL") -> None:
-        self.machine.query("sh", "-c", f"while pkill -{signal} -x fwupd; do sleep 0.02; done")
+        self.machine.query("sh", "-c", f"while pkill -{signal} --runstates DRST -x fwupd; do sleep 0.02; done")
 
     def remote(self, *, enabled: bool = True, approval: bool = False) -> None:
         text = REMOTE.format(enabled=str(enabled).lower(), port=self.server.server_address[1],
                              approval=str(approval).lower())  # fmt: skip
         self.machine.path("/etc/fwupd/remotes.d/example.conf").write_text(text)
 
-    def publish(self, name: str, version: str, *, closes: str = "", signer: str = "ca") -> Path:
+    def publish(self, name: str, version: str, *, closes: str = "", signer: str = "ca", really: str = "") -> Path:
         """One release of the webcam or its module, in a cabinet of our own; the remote has it from now on."""
-        major, minor, micro = (*map(int, version.split(".")), 0, 0)[:3]
+        major, minor, micro = (*map(int, (really or version).split(".")), 0, 0)[:3]
         content = f"0x{major:x}{minor:02x}{micro:04x}\0".encode()  # what the test device takes its version from
         work = self.machine.path("/srv/work")
         work.mkdir(exist_ok=True)
@@ -195,8 +197,10 @@ class Endpoint:
         return self.served / file
 
     def list_again(self, signer: str = "ca") -> None:
-        """Write and sign the remote's list anew."""
-        parts = []
+        """Write and sign the remote's list anew, in a later second than the last: fwupd takes no list of the same."""
+        while int(time.time()) <= self.listed_s:
+            time.sleep(0.02)
+        self.listed_s, parts = int(time.time()), []
         for name, guid in GUIDS.items():
             rows = [ROW.format(**r) for r in reversed(self.rows.values()) if r["name"] == name]
             form = "triplet" if name == "p" else "plain"

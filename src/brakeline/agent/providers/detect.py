@@ -23,6 +23,7 @@ from brakeline.protocol.managers import SYSTEM
 from brakeline.protocol.software import FOLDER
 
 FLATPAK = "/var/lib/flatpak/repo/config"  # there once anything has been added to the system-wide installation
+FWUPD = ("/usr/bin/fwupdmgr", "/run/dbus/system_bus_socket")  # both, or nobody could be asked
 RECORDS = "/var/lib/brakeline-own"  # of own packages that were installed here (`own.looking`)
 
 
@@ -67,6 +68,12 @@ def managers(
         own_back = f"{back}-flatpak"
         flatpak = FlatpakProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=own_back)
         found.append(Manager("flatpak", flatpak))
+    if all(map(os.path.exists, FWUPD)):
+        from brakeline.agent.providers.fwupd import FwupdProvider
+
+        own_back = f"{back}-fwupd"
+        fwupd = FwupdProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=own_back)
+        found.append(Manager("fwupd", fwupd))
     given = content.folder()
     if (given is not None and (given / FOLDER).is_dir()) or os.path.isdir(RECORDS) or os.path.isdir(state_dir / "own"):
         from brakeline.agent.providers.own import OwnProvider

@@ -21,11 +21,11 @@ from brakeline.agent.providers.apt.runner import AnswerLost, Ran, Runner
 from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.fwupd.daemon import FWUPDMGR, QUIET, Daemon, Unanswered, package
-from brakeline.agent.providers.fwupd.devices import Device, Release
+from brakeline.agent.providers.fwupd.devices import FAILED, FAILED_FOR_NOW, Device, Release
 from brakeline.agent.providers.fwupd.fetch import Fetcher, fits
 from brakeline.agent.providers.fwupd.keep import keep, kept_cabinet
 from brakeline.agent.providers.fwupd.lists import Lists
-from brakeline.agent.providers.fwupd.words import blocked_told, problems_told, why
+from brakeline.agent.providers.fwupd.words import blocked_told, nothing_begun, problems_told, why
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pip.keep import Keeper
 from brakeline.core.clock import Clock
@@ -61,7 +61,10 @@ class FwupdApplier:
             return replace(blank, code="fwupd_failed", detail=f"fwupd could not be asked: {e}")
 
     def _apply(self, order: Order, blank: TransactionResult, log: Log) -> TransactionResult:
-        there, held = self.daemon.devices(), self.daemon.holds()
+        there = self._devices_in_time(order.bounds.lock_wait_s)
+        if isinstance(there, Refused):
+            return replace(blank, code=there.code, detail=there.reason)
+        held = self.daemon.holds()
         before = tuple(package(d, held) for d in there)
         deadline = self.clock.monotonic_s() + order.bounds.run_s_max
         pairs = _paired(order, there)
@@ -76,9 +79,26 @@ class FwupdApplier:
             log(kept.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
+        self.runner.path(self._place(order)).mkdir(parents=True, exist_ok=True, mode=0o700)
         write_durably(self.runner.path(f"{self._place(order)}/before.json"), codec.encode(Before(before)))
         ran = self._write(order, pairs, cabinets, deadline, log)
         return replace(self._judged(blank, order, ran, before), way_back=kept)
+
+    def _devices_in_time(self, wait_s: float) -> tuple[Device, ...] | Refused:
+        """While the daemon writes for somebody else it answers nobody: that is waited for, bounded."""
+        until = self.clock.monotonic_s() + wait_s
+        while True:
+            try:
+                there = self.daemon.devices()
+                busy = [d.name for d in there if WRITING in d.problems]
+            except AnswerLost:
+                busy = ["fwupd"]
+            if not busy:
+                return there
+            if self.clock.monotonic_s() >= until:
+                who = rules.named(busy)
+                return Refused("lock_timeout", f"fwupd has been at work ({who}) for the {wait_s:.0f} s we waited.")
+            self.sleep(POLL_S)
 
     def _place(self, order: Order) -> str:
         return f"{self.work_dir}/{order.transaction_id}"
@@ -172,7 +192,9 @@ class FwupdApplier:
                 self._writing(order.bounds.run_s_max)
             if rules.unproven(rules.make_transaction([a]), by_key(self.installed())):
                 break
-        shutil.rmtree(self.runner.path(self._place(order)) / "cabinets", ignore_errors=True)
+        for path in cabinets.values():
+            if path.startswith(self._place(order)):
+                shutil.rmtree(self.runner.path(os.path.dirname(path)), ignore_errors=True)
         return ran
 
     def _writing(self, at_most_s: float) -> None:
@@ -200,7 +222,12 @@ class FwupdApplier:
             detail = f"All {len(order.transaction.actions)} releases are written as ordered.{_waiting(order, there)}"
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
         told = why_not(why(ran.text), ran, order.bounds.run_s_max, "fwupd")
-        state = "Nothing is different from before." if not changes else f"Now: {rules.named(wrong)}."
+        failed = any(d.update_state in (FAILED, FAILED_FOR_NOW) for _, d in _paired(order, there))
+        if not changes and not failed and nothing_begun(ran.text):
+            return replace(blank, code=told.code, detail=f"{told.reason} Nothing was written.")
+        if failed and told.code not in ("timeout", "verify_failed"):
+            told = Refused("write_failed", f"It could not be written. {told.reason}")
+        state = "Every device tells its former version." if not changes else f"Now: {rules.named(wrong)}."
         return replace(blank, outcome=Outcome.FAILED, code=told.code, detail=f"{told.reason} {state}", changes=changes)
 
     def recover(self, order: Order, blank: TransactionResult, log: Log) -> TransactionResult:

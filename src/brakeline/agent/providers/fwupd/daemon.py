@@ -19,7 +19,7 @@ from brakeline.agent.providers.model import Refused
 from brakeline.core.errors import Fault
 
 HOLDS: Final = "/etc/brakeline/fwupd.hold"  # names of devices whose firmware its owner keeps, one a line; also a stamp
-ASK_S_MAX: Final = 60.0  # the daemon looks at every bus when it is started
+ASK_S_MAX: Final = 30.0  # the daemon looks at every bus when it is started, and answers nobody while it writes
 FWUPDMGR: Final = "fwupdmgr"
 QUIET: Final = (
     "--json", "--assume-yes", "--no-unreported-check", "--no-metadata-check", "--no-remote-check", "--no-reboot-check",

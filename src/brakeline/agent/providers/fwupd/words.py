@@ -51,6 +51,7 @@ CODES: Final = {  # FwupdError, the numbers of libfwupd 2
     20: ("lock_timeout", "fwupd is busy with another update"),
     21: ("network", "The network or the remote cannot be reached"),
 }
+BEFORE_WRITING: Final = frozenset({1, 2, 3, 7, 8, 9, 10, 11, 12, 13, 15, 16, 20, 21})  # nothing was begun
 NETWORK_MARKS: Final = ("resolv", "connect", "unreachable", "timed out", "HTTP", "Failed to download")
 
 
@@ -74,7 +75,15 @@ def why(text: str) -> Refused:
     code, sentence = CODES.get(error.get("Code", -1), ("fwupd_failed", "fwupd failed"))
     if code in ("fwupd_failed", "hash_mismatch") and any(mark in said for mark in NETWORK_MARKS):
         code, sentence = CODES[21]
+    elif "signature" in said or "trusted" in said:
+        code, sentence = CODES[11]
     return Refused(code, f"{sentence}: {said}." if said else f"{sentence}.")
+
+
+def nothing_begun(text: str) -> bool:
+    """Whether fwupd says that it refused before anything was written."""
+    error = answer(text).get("Error")
+    return isinstance(error, dict) and error.get("Code") in BEFORE_WRITING
 
 
 def problems_told(problems: Iterable[str], error: str) -> str:
