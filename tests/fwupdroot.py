@@ -42,9 +42,7 @@ mount --make-rprivate /
 mount -t tmpfs -o size=300m,mode=755 tmpfs /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
-for deb in "$1"/*.deb; do
-    dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C /mnt/root
-done
+cp -a "$1/." /mnt/root
 mount -t tmpfs -o mode=755 tmpfs /mnt/root/dev
 for node in null zero urandom; do
     touch "/mnt/root/dev/$node" && mount --bind "/dev/$node" "/mnt/root/dev/$node"
@@ -116,20 +114,35 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @cache
-def debs() -> Path:
-    """The cached packages, with whatever of theirs this machine has not; needs root, and Debian's archive once."""
+def layer() -> Path:
+    """The cached files of the packages, and of whatever of theirs this machine has not; needs root."""
     require(os.geteuid() == 0, "root, for namespaces and mounts")
     require(shutil.which("dbus-daemon") and shutil.which("openssl"), "dbus and openssl")
     place = settings.place("fwupdtest").cache / "fwupd-debs"
-    if not list(place.glob("fwupd_*.deb")):
-        place.mkdir(parents=True, exist_ok=True)
+    if not (place / "layer").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
         asked = ["apt-get", "-s", "--no-install-recommends", "install", *PACKAGES]
         told = subprocess.run(asked, capture_output=True, text=True, check=False)
         needed = [line.split()[1] for line in told.stdout.splitlines() if line.startswith("Inst ")]
         words = ["apt-get", "-q", "download", *(needed or PACKAGES)]
         done = subprocess.run(words, cwd=place, capture_output=True, check=False)
         require(done.returncode == 0, f"Debian's packages of fwupd: {done.stderr.decode()[-200:]}")
-    return place
+        for deb in place.glob("*.deb"):
+            unpack = 'dpkg-deb --fsys-tarfile "$0" | tar -x --keep-directory-symlink --no-same-owner -C "$1"'
+            (place / "new").mkdir(exist_ok=True)
+            subprocess.run(["sh", "-euc", unpack, str(deb), str(place / "new")], check=True)
+        _merged(place / "new")
+        (place / "new").rename(place / "layer")
+    return place / "layer"
+
+
+def _merged(root: Path) -> None:
+    """As every machine of today has it: `/lib` is a link, and no directory may take its place."""
+    for name in ("lib", "bin", "sbin"):
+        if (root / name).is_dir():
+            subprocess.run(["cp", "-a", f"{root / name}/.", f"{root / 'usr' / name}/"], check=True)
+            shutil.rmtree(root / name)
 
 
 @dataclass
@@ -249,7 +262,7 @@ def endpoint(**test: str) -> Iterator[Endpoint]:
     """A fresh machine whose fwupd runs, with one remote that has nothing yet."""
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
     holder = subprocess.Popen(
-        [*command, "sh", "-euc", START, "sh", str(debs())], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        [*command, "sh", "-euc", START, "sh", str(layer())], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     )
     server: ThreadingHTTPServer | None = None
     try:

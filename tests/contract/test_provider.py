@@ -77,6 +77,24 @@ NOT_OFFERED |= {
         "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
     }.items()
 }
+ONE_DEVICE: Final = "a device's firmware needs, removes and blocks no other's"
+NOT_OFFERED |= {
+    (test, "fwupd"): reason
+    for test, reason in {
+        "test_new_packages": ONE_DEVICE,
+        "test_removals": ONE_DEVICE,
+        "test_kept_back": ONE_DEVICE + "; what a device itself lacks is in tests/integration/fwupd",
+        "test_failing_script_is_reported": "no scripts; a write that fails is in tests/integration/fwupd",
+        "test_failing_script_blocks_others": ONE_DEVICE,
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": ONE_DEVICE
+        + ": tests/integration/fwupd has it for one",
+        "test_quarantined_versions_are_in_no_plan": ONE_DEVICE + ": tests/integration/fwupd has it for one",
+        "test_phased": PHASING,
+        "test_version_that_is_not_to_be_had": "asks for exactly that release: whoever has it not is told `lists_stale`",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": "fwupd writes nothing by itself",
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
+    }.items()
+}
 RESOLVER: Final = "only its resolver knows what else an update needs, and it is asked when a plan is made"
 NOT_OFFERED |= {(test, m): RESOLVER for test in ("test_new_packages", "test_kept_back") for m in ("pip", "npm")}
 ALWAYS: Final = "test_inventory_then_update_then_inventory"

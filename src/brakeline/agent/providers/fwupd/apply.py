@@ -79,8 +79,11 @@ class FwupdApplier:
             log(kept.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        self.runner.path(self._place(order)).mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(self.runner.path(f"{self._place(order)}/before.json"), codec.encode(Before(before)))
+        try:
+            self.runner.path(self._place(order)).mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_durably(self.runner.path(f"{self._place(order)}/before.json"), codec.encode(Before(before)))
+        except OSError as e:
+            return replace(blank, code="no_space", detail=f"What is there could not be written down: {e.strerror}.")
         ran = self._write(order, pairs, cabinets, deadline, log)
         return replace(self._judged(blank, order, ran, before), way_back=kept)
 
@@ -183,6 +186,7 @@ class FwupdApplier:
                 continue
             log(f"Writing {a.name} {a.after}.")
             older = ("--allow-older",) if a.kind is ActionKind.DOWNGRADE else ()
+            older += ("--allow-reinstall",) if device.staged else ()  # what waits is written over by what still runs
             left = max(1.0, deadline - self.clock.monotonic_s())
             ran = self.runner.job(
                 FWUPDMGR, "local-install", cabinets[device.id], device.id, *older, *QUIET, timeout_s=left

@@ -105,11 +105,12 @@ def devices(answer: Mapping[str, Any], history: Mapping[str, Any]) -> tuple[Devi
 def _device(row: Mapping[str, Any], written: str) -> Device:
     flags, version = frozenset(_words(row, "Flags")), plain(str(row["Version"]))
     waits = bool(flags.intersection(STAGED)) and written not in ("", version)
+    lowest = str(row.get("VersionLowest") or "")
+    label = label_of(_words(row, "Guid"), _words(row, "InstanceIds"))
     return Device(
-        str(row["DeviceId"]), plain(str(row.get("Name", ""))),
-        label_of(_words(row, "Guid"), _words(row, "InstanceIds")), version, str(row.get("Vendor", "")), plain(str(row["VersionLowest"])) if row.get("VersionLowest") else "",
-        flags, tuple(_words(row, "Problems")), str(row.get("UpdateError", "")), _number(row, "UpdateState"),
-        releases(row), written if waits else "",
+        str(row["DeviceId"]), plain(str(row.get("Name", ""))), label, version, str(row.get("Vendor", "")),
+        plain(lowest) if lowest else "", flags, tuple(_words(row, "Problems")), str(row.get("UpdateError", "")),
+        _number(row, "UpdateState"), releases(row), written if waits else "",
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ signature inside is the daemon's to judge.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -21,6 +22,7 @@ from brakeline.agent.providers.model import Refused
 
 CABINET_BYTES_MAX: Final = 512 * 1024 * 1024  # the largest on the public service are a fifth of it
 HASHES: Final = {40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
+NO_SPACE: Final = "The disk filled up while the cabinet was fetched."
 INTO: Final = ("sh", "-c", 'cd "$0" && exec "$@"')
 
 
@@ -40,7 +42,10 @@ class Fetcher:
             return Refused("lists_stale", f"No remote here says where {release.version} lies.")
         folder = self.runner.path(place)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, mode=0o700)
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+        except OSError as e:
+            return Refused("no_space", f"The cabinet of {release.version} has no place here: {e.strerror}.")
         refused = Refused("network", "It lies nowhere.")
         for location in release.locations:
             answer = self._one(remote, location, place, timeout_s)
@@ -64,6 +69,8 @@ class Fetcher:
                 return Refused("refused", "The cabinet is larger than any of firmware.")
             shutil.copyfile(source, self.runner.path(path))
         except OSError as e:
+            if e.errno == errno.ENOSPC:
+                return Refused("no_space", NO_SPACE)
             return Refused("network", f"The remote {remote.id} does not have {name}: {e.strerror}.")
         return path
 
@@ -73,6 +80,8 @@ class Fetcher:
             return path
         if ran.timed_out:
             return Refused("network", "The remote gave no answer in time.")
+        if "No space left" in ran.text:
+            return Refused("no_space", NO_SPACE)
         told = why(ran.text)
         return told if told.code in ("network", "hash_mismatch") else Refused("network", told.reason)
 
