@@ -77,6 +77,20 @@ NOT_OFFERED |= {
         "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
     }.items()
 }
+NEWEST: Final = "Homebrew has only the newest version of anything"
+NOT_OFFERED |= {
+    (test, "brew"): reason
+    for test, reason in {
+        "test_phased": NEWEST,
+        "test_removals": "no formula stands in the way of another",
+        "test_version_that_is_not_to_be_had": NEWEST + ": whoever asks for another is told `lists_stale`",
+        "test_failing_script_is_reported": "no scripts; a formula that cannot be poured is in tests/integration/brew",
+        "test_failing_script_blocks_others": "no scripts",
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": NEWEST + ": no way back, which is said",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": NEWEST,
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": NEWEST,
+    }.items()
+}
 ONE_DEVICE: Final = "a device's firmware needs, removes and blocks no other's"
 NOT_OFFERED |= {
     (test, "fwupd"): reason

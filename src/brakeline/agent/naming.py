@@ -65,6 +65,11 @@ _FLATPAK: Final = Grammar(
     re.compile(r"(?!.*\.\.)flatpak-[a-z0-9_]{1,20}-[A-Za-z0-9_][A-Za-z0-9._\-]{0,60}"),
     re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}"),
 )
+_BREW: Final = Grammar(  # versions of casks may have a comma in them
+    re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9+@._\-]{0,127}"),
+    re.compile(r"brew(?:-cask)?"),
+    re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+~,:_\-]{0,127}"),
+)
 _FWUPD: Final = Grammar(  # as `providers.fwupd.devices` names devices and their streams of releases
     re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9.+~_\-]{0,99}"),
     re.compile(r"fwupd-[0-9a-f]{12}(?:~[1-9][0-9]?)?"),
@@ -76,7 +81,7 @@ _OWN: Final = Grammar(  # those of `protocol.software_rules`, which the resident
     re.compile(r"[0-9][0-9A-Za-z.~:\-]{0,63}(?:\+[0-9a-f]{12})?"),
 )
 SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM}
-BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "fwupd": _FWUPD, "own": _OWN}
+BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "brew": _BREW, "fwupd": _FWUPD, "own": _OWN}
 
 
 def illegal(system: str, name: str, architecture: str, versions: list[str]) -> str:

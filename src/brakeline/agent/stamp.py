@@ -28,6 +28,10 @@ OWN_FILES = ("etc/brakeline/authors.json", "etc/brakeline/own.hold")
 FLATPAK_FILES = (  # flatpak touches the first whenever anything is deployed
     "var/lib/flatpak/.changed", "var/lib/flatpak/repo/config", "var/cache/brakeline/flatpak-lists.json",
 )  # fmt: skip
+BREW_FILES = ("var/cache/brakeline/brew-lists.json", *(
+    f"{prefix}/{place}" for prefix in ("opt/homebrew", "usr/local", "home/linuxbrew/.linuxbrew")
+    for place in ("opt", "Caskroom", "var/homebrew/pinned")
+))  # fmt: skip
 FWUPD_FILES = ("var/lib/fwupd/pending.db", "etc/fwupd/fwupd.conf", "var/cache/brakeline/fwupd-lists.json",
                "etc/brakeline/fwupd.hold")  # fmt: skip
 FWUPD_REMOTES = "etc/fwupd/remotes.d"
@@ -88,7 +92,7 @@ def take(program: str, root: Path = Path("/")) -> Stamp:
     slow += [line for name in watched.slow_directories for line in _directory(root / name)]
     slow += [line for name, file in watched.nested for line in _nested(root / name, file)]
     slow += [_file(root / PIP_LISTS), *(_file(root / site.lstrip("/")) for _, site in python_sites(root))]
-    slow += [_file(root / name) for name in (*NPM_FILES, *FLATPAK_FILES, *FWUPD_FILES, *OWN_FILES)]
+    slow += [_file(root / name) for name in (*NPM_FILES, *FLATPAK_FILES, *BREW_FILES, *FWUPD_FILES, *OWN_FILES)]
     slow += [*_directory(root / OWN), *_directory(root / FWUPD_REMOTES)]
     slow += [_file(root / place.lstrip("/")) for place in npm_places(root)]
     quick = [socket.gethostname(), _text(root / "proc/sys/kernel/osrelease")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-BESIDE: Final = ("pypi", "npm", "flatpak", "fwupd", "own")  # in the order in which their deployments follow the system's
+BESIDE: Final = ("pypi", "npm", "flatpak", "brew", "fwupd", "own")  # in this order they follow the system's
 OWN: Final = "own"  # packages of the organisation's own: `protocol.software`
 SYSTEM: Final = ""  # the system's own, whatever it is
 FOUND: Final = "at"  # label of what was found on the disk: nobody here installs it, so no order can change it

@@ -25,7 +25,7 @@ from brakeline.agent.providers.fwupd.devices import FAILED, FAILED_FOR_NOW, Devi
 from brakeline.agent.providers.fwupd.fetch import Fetcher, fits
 from brakeline.agent.providers.fwupd.keep import keep, kept_cabinet
 from brakeline.agent.providers.fwupd.lists import Lists
-from brakeline.agent.providers.fwupd.words import blocked_told, nothing_begun, problems_told, why
+from brakeline.agent.providers.fwupd.words import blocked_told, nothing_begun, why
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pip.keep import Keeper
 from brakeline.core.clock import Clock
@@ -126,7 +126,7 @@ class FwupdApplier:
     def _conditions(self, order: Order, pairs: list[tuple[Action, Device]]) -> Refused | None:
         """Mains power, battery, reach and the rest: as the device has them at this moment."""
         for a, device in pairs:
-            if told := problems_told(device.problems, device.update_error):
+            if told := device.refuses:
                 return Refused("unhealthy", f"{a.name} takes no update now: {told}.")
             if device.staged and device.staged != a.after and order.inverse is None:
                 return Refused("changed", f"{a.name} waits for a {device.waits_for} already, to be {device.staged}.")
@@ -185,7 +185,7 @@ class FwupdApplier:
             if device.id not in cabinets:
                 continue
             log(f"Writing {a.name} {a.after}.")
-            older = ("--allow-older",) if a.kind is ActionKind.DOWNGRADE else ()
+            older: tuple[str, ...] = ("--allow-older",) if a.kind is ActionKind.DOWNGRADE else ()
             older += ("--allow-reinstall",) if device.staged else ()  # what waits is written over by what still runs
             left = max(1.0, deadline - self.clock.monotonic_s())
             ran = self.runner.job(

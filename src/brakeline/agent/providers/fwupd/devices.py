@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from brakeline.agent.providers.fwupd.words import problems_told
+
 DEVICES_MAX: Final = 500
 RELEASES_MAX: Final = 500  # of one device
 STAGED: Final = ("needs-reboot", "needs-shutdown", "needs-activation")
@@ -67,6 +69,13 @@ class Device:
     def settled(self) -> str:
         """The version that it has, or will have without anything more being written."""
         return self.staged or self.version
+
+    @property
+    def refuses(self) -> str:
+        """Why it takes no update now, for the end of a sentence; "" = it does. An error of the past is no reason."""
+        if "updatable" in self.flags:
+            return problems_told(self.problems, "")
+        return problems_told(self.problems, self.update_error) or "fwupd says that it takes none"
 
     def release(self, version: str) -> Release | None:
         return next((r for r in self.releases if r.version == version), None)

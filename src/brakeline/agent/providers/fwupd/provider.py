@@ -20,7 +20,7 @@ from brakeline.agent.providers.fwupd.daemon import Daemon, package
 from brakeline.agent.providers.fwupd.devices import FAILED, Device, Release
 from brakeline.agent.providers.fwupd.keep import no_way_back
 from brakeline.agent.providers.fwupd.lists import LISTS, Lists
-from brakeline.agent.providers.fwupd.words import HELD_BY_OWNER, blocked_told, problems_told
+from brakeline.agent.providers.fwupd.words import HELD_BY_OWNER, blocked_told
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
 from brakeline.agent.providers.pip.keep import Keeper
 from brakeline.protocol.messages import (
@@ -138,7 +138,7 @@ class FwupdProvider(Beside):
         return rules.make_transaction(actions, size), tuple(back), tuple(gone)
 
     def _not_now(self, device: Device, release: Release) -> Refused | None:
-        if told := problems_told(device.problems, device.update_error):
+        if told := device.refuses:
             return Refused("unhealthy", f"{device.name} takes no update now: {told}.")
         if device.staged:
             return Refused("busy", f"{device.name} waits for a {device.waits_for}, to become {device.staged}.")
@@ -163,7 +163,7 @@ def standing(device: Device, newer: Release | None, held: bool) -> tuple[UpdateS
         return UpdateState.HELD, HELD
     if newer is not None and (blocked := blocked_told(newer.flags)):
         return UpdateState.HELD, f"{newer.version} {blocked}."
-    if told := problems_told(device.problems, device.update_error):
+    if told := device.refuses:
         owner = bool(HELD_BY_OWNER.intersection(device.problems))
         return (UpdateState.HELD if owner else UpdateState.KEPT_BACK), f"Takes no update now: {told}."
     return UpdateState.AVAILABLE, ""
