@@ -1,4 +1,4 @@
-"""What shows the quality of npm and flatpak, and what is said of systems that cannot be run here.
+"""What shows the quality of npm, flatpak and fwupd, and what is said of systems that cannot be run here.
 
 `tools.provider_quality` merges it into its criteria: a criterion is named by its text.
 """
@@ -44,6 +44,30 @@ SHOWN: Final = {
         "npm": "not here: npm has no lock for global packages", "flatpak": f"{FLATPAK_ROWS}::lock_held"},
 }  # fmt: skip
 
+FWUPD: Final = {
+    text: shown if shown.startswith("not here: ") else f"integration/fwupd/test_fwupd.py::{shown}"
+    for text, shown in {
+        "inventory, exact plan, apply, verified by state": "test_inventory_update_and_what_waits_for_the_restart",
+        "does what was planned, or nothing": "test_list_that_moved_on_is_a_changed_situation",
+        "no network is never *up to date*": "test_no_network_is_never_nothing_newer",
+        "what the owner holds stays": "test_held_by_its_owner",
+        "what is kept back says by what": "test_inhibited_system_takes_no_update_and_says_why",
+        "what does not fit its digest changes nothing": "test_cabinet_that_does_not_fit_its_checksum_changes_nothing",
+        "quarantined versions are in no plan": "test_quarantined_versions_are_in_no_plan",
+        "too little space is known beforehand": "test_too_little_space_is_known_before_anything_is_changed",
+        "a way back is stored beforehand and taken exactly":
+            "test_way_back_is_the_kept_cabinet_and_needs_no_network",
+        "killed in the middle: repaired, and told":
+            "test_power_cut_in_mid_write_is_told_and_not_written_again_by_itself",
+        "disk full in the middle: told, and done when space is back":
+            "test_disk_that_fills_up_while_fetching_is_told_and_done_when_space_is_back",
+        "what hangs is ended with everything it started":
+            "test_remote_that_hangs_is_given_up_with_everything_that_asks_it",
+        "whoever holds the lock is waited for and named": "not here: fwupd has no lock, and names nobody who keeps it "
+            "busy; it is waited for",
+    }.items()
+}  # fmt: skip
+
 # (manager, what there is, on what it was tried)
 ELSEWHERE: Final = (
     (
@@ -77,20 +101,25 @@ ELSEWHERE: Final = (
         "each place by itself; two of them in wine's registry",
     ),
     (
+        "Homebrew",
+        "a whole provider, formulae and casks, of which none is counted above: *not run on the real system*",
+        "a stand-in for brew that says what it is documented to say: the contract's suite and `integration/brew`",
+    ),
+    (
         "macOS: softwareupdate, pkgutil",
         "readers of their lists: *not run on the real system*",
         "lists made up after the two published forms",
     ),
     ("snap", "none", "snapd is in Debian 12, its store cannot be reached: nothing could be installed or updated"),
-    ("fwupd", "none", "fwupd is in Debian 12; no machine here has firmware that it could update"),
-    ("apk, Homebrew, Chocolatey", "none", "not to be had here"),
+    ("apk, Chocolatey", "none", "not to be had here"),
 )
 
 NOTES: Final = [
     "",
-    "npm and flatpak too: *real manager, synthetic packages*.",
+    "npm and flatpak too: *real manager, synthetic packages*. fwupd: *real manager, test device*; what is killed in",
+    "the middle is told and never written again by itself, and what is being written is never cut off.",
     "",
-    "## What has no provider that changes anything",
+    "## What has no provider that was run on the real system",
     "",
     "| manager | there is | tried on |",
     "|---|---|---|",
@@ -99,5 +128,5 @@ NOTES: Final = [
 
 
 def shown(text: str) -> dict[str, str]:
-    """What shows a criterion for npm and flatpak."""
-    return SHOWN.get(text, {})
+    """What shows a criterion for npm, flatpak and fwupd."""
+    return SHOWN.get(text, {}) | {"fwupd": FWUPD[text]}

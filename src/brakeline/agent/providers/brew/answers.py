@@ -76,8 +76,8 @@ def info(text: str) -> dict[tuple[str, str], Known]:
         needs = tuple(str(n).rpartition("/")[2] for n in row.get("dependencies") or ())
         made[FORMULA, str(row.get("name"))] = Known(str(row.get("name")), FORMULA, version, needs, str(row.get("tap")))
     for row in _rows(found, "casks"):
-        name, needs = str(row.get("token")), row.get("depends_on")
-        formulae = needs.get("formula", ()) if isinstance(needs, dict) else ()
+        name, depends = str(row.get("token")), row.get("depends_on")
+        formulae = depends.get("formula", ()) if isinstance(depends, dict) else ()
         made[CASK, name] = Known(
             name, CASK, str(row.get("version") or ""), tuple(map(str, formulae)), str(row.get("tap"))
         )
