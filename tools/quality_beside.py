@@ -107,8 +107,9 @@ ELSEWHERE: Final = (
     ),
     (
         "macOS: softwareupdate, pkgutil",
-        "readers of their lists: *not run on the real system*",
-        "lists made up after the two published forms",
+        "a whole provider of what installs without a restart, and readers of both lists; no agent runs on a Mac: *not "
+        "run on the real system*",
+        "a stand-in that prints the published forms: the contract's suite and `integration/macos`",
     ),
     ("snap", "none", "snapd is in Debian 12, its store cannot be reached: nothing could be installed or updated"),
     ("apk, Chocolatey", "none", "not to be had here"),

@@ -55,6 +55,7 @@ CALLERS = {
     "NpmApplier": {"agent/providers/npm/provider.py"},
     "FlatpakApplier": {"agent/providers/flatpak/provider.py"},
     "BrewApplier": {"agent/providers/brew/provider.py"},
+    "SoftwareUpdateApplier": {"agent/providers/macos/provider.py"},
     "FwupdApplier": {"agent/providers/fwupd/provider.py"},
     "OwnApplier": {"agent/providers/own/provider.py"},  # runs what root's authors have signed, under an order
 }

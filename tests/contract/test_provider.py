@@ -91,6 +91,23 @@ NOT_OFFERED |= {
         "test_what_was_taken_back_comes_again_by_an_order_for_it": NEWEST,
     }.items()
 }
+APPLE: Final = "one update of Apple's needs, removes and blocks no other that anybody is told of"
+NOT_OFFERED |= {
+    (test, "softwareupdate"): reason
+    for test, reason in {
+        "test_new_packages": APPLE,
+        "test_removals": APPLE,
+        "test_kept_back": APPLE + "; what restarts is kept back: tests/integration/macos",
+        "test_phased": "whatever Apple phases is not in a Mac's list",
+        "test_version_that_is_not_to_be_had": "asks for exactly that version: whoever has it not is told `lists_stale`",
+        "test_failing_script_is_reported": "no scripts that are told of",
+        "test_failing_script_blocks_others": APPLE,
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": "Apple has no way back, which is said",
+        "test_quarantined_versions_are_in_no_plan": APPLE + ": tests/integration/macos has it for one",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": "Apple has no way back",
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": "Apple has no way back",
+    }.items()
+}
 ONE_DEVICE: Final = "a device's firmware needs, removes and blocks no other's"
 NOT_OFFERED |= {
     (test, "fwupd"): reason

@@ -17,6 +17,7 @@ from tests.aptroot import Clone, clone
 from tests.contract.worlds_beside import flatpak, npm, pip
 from tests.contract.worlds_brew import brew
 from tests.contract.worlds_firmware import fwupd
+from tests.contract.worlds_mac import softwareupdate
 from tests.contract.worlds_own import own
 from tests.pacroot import Arch, arch
 
@@ -289,5 +290,5 @@ def pacman(_: Path) -> Iterator[World]:
 
 WORLDS: Final[dict[str, Callable[[Path], object]]] = {
     "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman, "pip": pip, "npm": npm,
-    "flatpak": flatpak, "brew": brew, "fwupd": fwupd, "own": own,
+    "flatpak": flatpak, "brew": brew, "fwupd": fwupd, "own": own, "softwareupdate": softwareupdate,
 }  # fmt: skip

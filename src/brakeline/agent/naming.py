@@ -80,7 +80,12 @@ _OWN: Final = Grammar(  # those of `protocol.software_rules`, which the resident
     re.compile(r"own"),
     re.compile(r"[0-9][0-9A-Za-z.~:\-]{0,63}(?:\+[0-9a-f]{12})?"),
 )
-SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM}
+_APPLE: Final = Grammar(  # as `providers.macos.provider` names what Apple's list calls by a title
+    re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9.+_\-]{0,99}"),
+    re.compile(r"macos"),
+    re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+_\-]{0,99}"),
+)
+SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM, "softwareupdate": _APPLE}
 BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "brew": _BREW, "fwupd": _FWUPD, "own": _OWN}
 
 
