@@ -182,6 +182,14 @@ class Endpoint:
     def stop_daemon(self, signal: str = "KILL") -> None:
         self.machine.query("sh", "-c", f"while pkill -{signal} --runstates DRST -x fwupd; do sleep 0.02; done")
 
+    def lose_daemon(self) -> None:
+        """It ends, and the bus cannot start it any more."""
+        self.machine.path("/usr/share/dbus-1/system-services/org.freedesktop.fwupd.service").unlink()
+        self.sh(
+            "dbus-send --system --dest=org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.ReloadConfig"
+        )
+        self.stop_daemon()
+
     def remote(self, *, enabled: bool = True, approval: bool = False) -> None:
         text = REMOTE.format(enabled=str(enabled).lower(), port=self.server.server_address[1],
                              approval=str(approval).lower())  # fmt: skip

@@ -85,6 +85,7 @@ def test_way_back_is_the_kept_cabinet_and_needs_no_network(box: Endpoint) -> Non
     assert apply(box, plan).code == "ok"
     assert (box.has(), box.provider.verify(plan.transaction), pending_of_all(box)) == ("1.2.3", (), [])
     box.cut_network()
+    box.sh("fwupdmgr disable-remote example --json")
     done = back(box)
     assert (done.code, box.has()) == ("ok", "1.2.2"), done.detail
     assert box.provider.undo("ro_1", look=True) == Refused(
@@ -363,14 +364,43 @@ def test_remote_that_hangs_is_given_up_with_everything_that_asks_it(box: Endpoin
 
 @long
 def test_daemon_that_cannot_be_started_is_no_machine_without_devices(box: Endpoint) -> None:
-    box.stop_daemon()
-    service = box.machine.path("/usr/share/dbus-1/system-services/org.freedesktop.fwupd.service")
-    service.unlink()
+    ready(box, "1.2.3")
+    plan = box.planned("1.2.3")
+    box.lose_daemon()
+    result = apply(box, plan)
+    assert (result.outcome, result.code) == (Outcome.REFUSED, "fwupd_failed")
+    assert "could not be asked" in result.health.problems[0]
     answer = box.provider.refresh()
     assert isinstance(answer, Refused)
     assert answer.code == "fwupd_failed"
     with pytest.raises(Exception, match="could not be asked"):
         box.provider.survey()
+
+
+@long
+def test_daemon_that_is_lost_in_mid_write_is_never_nothing_changed(box: Endpoint) -> None:
+    ready(box, "1.2.3")
+    box.start(WriteDelay="60000")
+    plan, results = box.planned("1.2.3"), list[TransactionResult]()
+    at_work = threading.Thread(target=lambda: results.append(apply(box, plan)))
+    at_work.start()
+    eventually(lambda: "local-install" in box.machine.query("ps", "-eo", "args=").text, "the client is at work")
+    box.lose_daemon()
+    at_work.join()
+    assert (results[0].outcome, results[0].code) == (Outcome.FAILED, "fwupd_failed"), results[0].detail
+    assert "what the devices have is not known" in results[0].detail
+
+
+@long
+def test_reading_and_planning_need_no_privilege(box: Endpoint) -> None:
+    """As the agent does: what fwupd tells others than root is enough."""
+    ready(box, "1.2.3")
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    as_agent = replace(box.provider, runner=replace(box.machine, prefix=(*box.machine.prefix, *nobody)))
+    assert as_agent.survey() == box.provider.survey()
+    asked = (UpdateRef(f"{NAMES['p']}:{LABELS['p']}", "1.2.3"),)
+    assert as_agent.plan(asked, Bounds()) == box.provider.plan(asked, Bounds())
+    assert as_agent.reboot_need() == box.provider.reboot_need()
 
 
 @long

@@ -34,6 +34,7 @@ from brakeline.protocol.messages import Action, ActionKind, Outcome, Transaction
 
 POLL_S: Final = 1.0
 WRITING: Final = "update-in-progress"
+NO_ANSWER_SINCE: Final = "fwupd gives no answer since something was written: what the devices have is not known."
 Log = Callable[[str], None]
 
 
@@ -64,8 +65,7 @@ class FwupdApplier:
         there = self._devices_in_time(order.bounds.lock_wait_s)
         if isinstance(there, Refused):
             return replace(blank, code=there.code, detail=there.reason)
-        held = self.daemon.holds()
-        before = tuple(package(d, held) for d in there)
+        before = self._packages(there)
         deadline = self.clock.monotonic_s() + order.bounds.run_s_max
         pairs = _paired(order, there)
         refused = self._unfit(order, before) or self._conditions(order, pairs)
@@ -194,7 +194,8 @@ class FwupdApplier:
             if ran.timed_out:
                 log("fwupd goes on writing, which is never cut off; it is waited for.")
                 self._writing(order.bounds.run_s_max)
-            if rules.unproven(rules.make_transaction([a]), by_key(self.installed())):
+            there = self._after(order)
+            if there is None or rules.unproven(rules.make_transaction([a]), by_key(self._packages(there))):
                 break
         for path in cabinets.values():
             if path.startswith(self._place(order)):
@@ -212,15 +213,25 @@ class FwupdApplier:
                 pass
             self.sleep(POLL_S)
 
-    def installed(self) -> tuple[Installed, ...]:
+    def _after(self, order: Order) -> tuple[Device, ...] | None:
+        """The devices once something was written; None = fwupd gives no answer any more."""
+        try:
+            there = self._devices_in_time(order.bounds.lock_wait_s)
+        except Unanswered:
+            return None
+        return None if isinstance(there, Refused) else there
+
+    def _packages(self, there: tuple[Device, ...]) -> tuple[Installed, ...]:
         held = self.daemon.holds()
-        return tuple(package(d, held) for d in self.daemon.devices())
+        return tuple(package(d, held) for d in there)
 
     def _judged(
         self, blank: TransactionResult, order: Order, ran: Ran, before: tuple[Installed, ...]
     ) -> TransactionResult:
-        there, held = self.daemon.devices(), self.daemon.holds()
-        now = tuple(package(d, held) for d in there)
+        there = self._after(order)
+        if there is None:
+            return replace(blank, outcome=Outcome.FAILED, code="fwupd_failed", detail=NO_ANSWER_SINCE)
+        now = self._packages(there)
         changes, wrong = changes_between(before, now), rules.unproven(order.transaction, by_key(now))
         if not wrong:
             detail = f"All {len(order.transaction.actions)} releases are written as ordered.{_waiting(order, there)}"
@@ -242,7 +253,8 @@ class FwupdApplier:
             return replace(blank, detail=UNTOUCHED[1])
         self._writing(order.bounds.run_s_max)
         try:
-            there, now = self.daemon.devices(), self.installed()
+            there = self.daemon.devices()
+            now = self._packages(there)
         except (Unanswered, AnswerLost) as e:
             return replace(blank, code="interrupted_broken", detail=f"The run was lost, and fwupd gives no answer: {e}")
         wrong = rules.unproven(order.transaction, by_key(now))

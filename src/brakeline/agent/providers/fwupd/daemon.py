@@ -59,8 +59,11 @@ class Daemon:
         return devices(said, self.ask("get-history") if waits else {})
 
     def full(self, device: Device) -> Device:
-        """With older releases too."""
-        return replace(device, releases=releases(self.ask("get-releases", device.id)))
+        """With older releases too; none where fwupd has no list at all, which is an error of its own to it."""
+        try:
+            return replace(device, releases=releases(self.ask("get-releases", device.id)))
+        except Unanswered:
+            return replace(device, releases=())
 
     def remotes(self) -> tuple[Remote, ...]:
         return remotes(self.ask("get-remotes"))

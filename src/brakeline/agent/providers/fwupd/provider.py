@@ -14,9 +14,10 @@ from typing import ClassVar
 
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed
+from brakeline.agent.providers.apt.runner import AnswerLost
 from brakeline.agent.providers.beside import Beside
 from brakeline.agent.providers.fwupd.apply import FwupdApplier
-from brakeline.agent.providers.fwupd.daemon import Daemon, package
+from brakeline.agent.providers.fwupd.daemon import Daemon, Unanswered, package
 from brakeline.agent.providers.fwupd.devices import FAILED, Device, Release
 from brakeline.agent.providers.fwupd.keep import no_way_back
 from brakeline.agent.providers.fwupd.lists import LISTS, Lists
@@ -86,8 +87,11 @@ class FwupdProvider(Beside):
         )
 
     def problems(self) -> tuple[str, ...]:
-        """Devices that stayed in their bootloader, or whose last update failed."""
-        there = self.daemon.devices()
+        """Devices that stayed in their bootloader, or whose last update failed; a daemon that gives no answer."""
+        try:
+            there = self.daemon.devices()
+        except (AnswerLost, Unanswered) as e:
+            return (str(e),)
         stuck = [f"{d.name}: left in its bootloader by an update" for d in there if "is-bootloader" in d.flags]
         failed = [d for d in there if d.update_state == FAILED]
         return (*stuck, *(f"{d.name}: its last update failed: {d.update_error or 'no reason told'}" for d in failed))
