@@ -76,7 +76,8 @@ class Prefix:
         home = self._home(owner.st_uid)
         linux = self.runner.path(SETPRIV).exists()
         as_owner = (
-            ("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--inh-caps=-all")
+            ("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--inh-caps=-all",
+             "--no-new-privs")
             if linux else ("sudo", "-n", "-H", "-u", f"#{owner.st_uid}")
         )  # fmt: skip
         return self.runner.job(*as_owner, "env", f"HOME={home}", *QUIET, self.brew, *words, timeout_s=timeout_s)

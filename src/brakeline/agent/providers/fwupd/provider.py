@@ -108,6 +108,24 @@ class FwupdProvider(Beside):
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact releases, one action for each device. Asks nobody but the daemon."""
+        try:
+            return self._plan(updates, bounds)
+        except (AnswerLost, Unanswered) as e:
+            return Refused("fwupd_failed", f"fwupd could not be asked: {e}")
+
+    def undo(self, rollout_id: str, *, look: bool) -> Inverse | Refused:
+        try:
+            return Beside.undo(self, rollout_id, look=look)
+        except (AnswerLost, Unanswered) as e:
+            return Refused("fwupd_failed", f"fwupd could not be asked: {e}")
+
+    def verify(self, transaction: Transaction) -> tuple[str, ...]:
+        try:
+            return Beside.verify(self, transaction)
+        except (AnswerLost, Unanswered) as e:
+            return (str(e),)
+
+    def _plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         asked, held = {u.name: u.version for u in updates}, self.daemon.holds()
         targets = [d for d in self.daemon.devices() if asked.get(d.key, d.settled) != d.settled]
         if not targets:
