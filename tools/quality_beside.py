@@ -111,7 +111,11 @@ ELSEWHERE: Final = (
         "run on the real system*",
         "a stand-in that prints the published forms: the contract's suite and `integration/macos`",
     ),
-    ("snap", "none", "snapd is in Debian 12, its store cannot be reached: nothing could be installed or updated"),
+    (
+        "snap",
+        "a whole provider over snapd's socket: *not run on the real system*, because its store cannot be reached",
+        "a stand-in that answers as the REST API is documented: the contract's suite and `integration/snap`",
+    ),
     ("apk, Chocolatey", "none", "not to be had here"),
 )
 

@@ -56,6 +56,7 @@ CALLERS = {
     "FlatpakApplier": {"agent/providers/flatpak/provider.py"},
     "BrewApplier": {"agent/providers/brew/provider.py"},
     "SoftwareUpdateApplier": {"agent/providers/macos/provider.py"},
+    "SnapApplier": {"agent/providers/snap/provider.py"},
     "FwupdApplier": {"agent/providers/fwupd/provider.py"},
     "OwnApplier": {"agent/providers/own/provider.py"},  # runs what root's authors have signed, under an order
 }

@@ -77,6 +77,24 @@ NOT_OFFERED |= {
         "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
     }.items()
 }
+ONE_SNAP: Final = "a snap brings what it needs, and blocks no other"
+NOT_OFFERED |= {
+    (test, "snap"): reason
+    for test, reason in {
+        "test_new_packages": ONE_SNAP,
+        "test_removals": ONE_SNAP,
+        "test_kept_back": ONE_SNAP + "; whose applications run is in tests/integration/snap",
+        "test_phased": "whatever the store phases is not offered",
+        "test_version_that_is_not_to_be_had": "whoever has not exactly that revision is told `lists_stale`",
+        "test_failing_script_is_reported": "snapd undoes a change whose hook fails: tests/integration/snap",
+        "test_failing_script_blocks_others": ONE_SNAP,
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": ONE_SNAP
+        + ": tests/integration/snap has it for one",
+        "test_quarantined_versions_are_in_no_plan": ONE_SNAP + ": tests/integration/snap has it for one",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": "snapd passes over what was reverted",
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
+    }.items()
+}
 NEWEST: Final = "Homebrew has only the newest version of anything"
 NOT_OFFERED |= {
     (test, "brew"): reason

@@ -19,6 +19,7 @@ from tests.contract.worlds_brew import brew
 from tests.contract.worlds_firmware import fwupd
 from tests.contract.worlds_mac import softwareupdate
 from tests.contract.worlds_own import own
+from tests.contract.worlds_snap import snap
 from tests.pacroot import Arch, arch
 
 from brakeline.agent.providers.fake import FakeProvider, Version
@@ -290,5 +291,5 @@ def pacman(_: Path) -> Iterator[World]:
 
 WORLDS: Final[dict[str, Callable[[Path], object]]] = {
     "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman, "pip": pip, "npm": npm,
-    "flatpak": flatpak, "brew": brew, "fwupd": fwupd, "own": own, "softwareupdate": softwareupdate,
+    "flatpak": flatpak, "snap": snap, "brew": brew, "fwupd": fwupd, "own": own, "softwareupdate": softwareupdate,
 }  # fmt: skip

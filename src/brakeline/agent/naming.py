@@ -70,6 +70,11 @@ _BREW: Final = Grammar(  # versions of casks may have a comma in them
     re.compile(r"brew(?:-cask)?"),
     re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+~,:_\-]{0,127}"),
 )
+_SNAP: Final = Grammar(  # a version ends with its revision
+    re.compile(r"[a-z0-9][a-z0-9\-]{0,39}(?:_[a-z0-9]{1,10})?"),
+    re.compile(r"snap"),
+    re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+~_\-]{0,99}"),
+)
 _FWUPD: Final = Grammar(  # as `providers.fwupd.devices` names devices and their streams of releases
     re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9.+~_\-]{0,99}"),
     re.compile(r"fwupd-[0-9a-f]{12}(?:~[1-9][0-9]?)?"),
@@ -86,7 +91,15 @@ _APPLE: Final = Grammar(  # as `providers.macos.provider` names what Apple's lis
     re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+_\-]{0,99}"),
 )
 SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM, "softwareupdate": _APPLE}
-BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "brew": _BREW, "fwupd": _FWUPD, "own": _OWN}
+BESIDE: Final = {
+    "pypi": _PYPI,
+    "npm": _NPM,
+    "flatpak": _FLATPAK,
+    "snap": _SNAP,
+    "brew": _BREW,
+    "fwupd": _FWUPD,
+    "own": _OWN,
+}
 
 
 def illegal(system: str, name: str, architecture: str, versions: list[str]) -> str:

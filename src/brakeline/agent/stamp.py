@@ -32,6 +32,7 @@ BREW_FILES = ("var/cache/brakeline/brew-lists.json", *(
     f"{prefix}/{place}" for prefix in ("opt/homebrew", "usr/local", "home/linuxbrew/.linuxbrew")
     for place in ("opt", "Caskroom", "var/homebrew/pinned")
 ))  # fmt: skip
+SNAP_FILES = ("var/cache/brakeline/snap-lists.json", "var/lib/snapd/state.json")  # the second whenever it did anything
 FWUPD_FILES = ("var/lib/fwupd/pending.db", "etc/fwupd/fwupd.conf", "var/cache/brakeline/fwupd-lists.json",
                "etc/brakeline/fwupd.hold")  # fmt: skip
 FWUPD_REMOTES = "etc/fwupd/remotes.d"
@@ -92,7 +93,9 @@ def take(program: str, root: Path = Path("/")) -> Stamp:
     slow += [line for name in watched.slow_directories for line in _directory(root / name)]
     slow += [line for name, file in watched.nested for line in _nested(root / name, file)]
     slow += [_file(root / PIP_LISTS), *(_file(root / site.lstrip("/")) for _, site in python_sites(root))]
-    slow += [_file(root / name) for name in (*NPM_FILES, *FLATPAK_FILES, *BREW_FILES, *FWUPD_FILES, *OWN_FILES)]
+    slow += [
+        _file(root / name) for name in (*NPM_FILES, *FLATPAK_FILES, *SNAP_FILES, *BREW_FILES, *FWUPD_FILES, *OWN_FILES)
+    ]
     slow += [*_directory(root / OWN), *_directory(root / FWUPD_REMOTES)]
     slow += [_file(root / place.lstrip("/")) for place in npm_places(root)]
     quick = [socket.gethostname(), _text(root / "proc/sys/kernel/osrelease")]

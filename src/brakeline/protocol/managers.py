@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-BESIDE: Final = ("pypi", "npm", "flatpak", "brew", "fwupd", "own")  # in this order they follow the system's
+BESIDE: Final = ("pypi", "npm", "flatpak", "snap", "brew", "fwupd", "own")  # in this order they follow the system's
 OWN: Final = "own"  # packages of the organisation's own: `protocol.software`
 SYSTEM: Final = ""  # the system's own, whatever it is
 LESS_TRIED: Final = {  # said wherever an update of theirs is shown, until they were run on real systems
+    "snap": "snapd's provider was not run on the real system.",
     "brew": "Homebrew's provider was not run on the real system.",
     "fwupd": "fwupd's provider was run on its test device, and on no other.",
 }

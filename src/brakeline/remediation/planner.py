@@ -145,7 +145,15 @@ def _by_deb(a: str, b: str) -> int:
     return ORDERS["deb"](*(version.replace("_", "-").replace(",", "+") for version in (a, b)))
 
 
-OF_THEIRS: Final = {"flatpak": _as_text, "brew": _by_deb, "fwupd": _by_deb}
+def _by_revision(a: str, b: str) -> int:
+    """snapd's: the revision after the last plus; what was installed by hand has none that could be compared."""
+    left, right = (version.rpartition("+")[2] for version in (a, b))
+    if not (left.isdigit() and right.isdigit()):
+        raise BadVersion(a if not left.isdigit() else b)
+    return (int(left) > int(right)) - (int(left) < int(right))
+
+
+OF_THEIRS: Final = {"flatpak": _as_text, "snap": _by_revision, "brew": _by_deb, "fwupd": _by_deb}
 
 
 def _understood(order: Callable[[str, str], int], version: str) -> bool:

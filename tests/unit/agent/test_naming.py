@@ -47,11 +47,12 @@ ATTACKS = [
 @pytest.mark.parametrize("bad", ATTACKS)
 def test_no_attack_is_a_name_an_architecture_or_a_version(system: str, bad: str) -> None:
     version = "1.0" if system == "apt" else "1.0-1"
-    assert naming.illegal(system, "pp", "noarch" if system != "apt" else "all", [version]) == ""
-    assert naming.illegal(system, bad, "noarch", [version])
+    good = {"apt": "all", "softwareupdate": "macos"}.get(system, "noarch")
+    assert naming.illegal(system, "pp", good, [version]) == ""
+    assert naming.illegal(system, bad, good, [version])
     assert naming.illegal(system, "pp", bad, [version])
-    assert naming.illegal(system, "pp", "noarch", [bad])
-    assert naming.illegal(system, "pp", "noarch", [version, f"{version}\n{bad}"])
+    assert naming.illegal(system, "pp", good, [bad])
+    assert naming.illegal(system, "pp", good, [version, f"{version}\n{bad}"])
 
 
 @pytest.mark.parametrize(

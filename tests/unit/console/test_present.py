@@ -179,7 +179,12 @@ def test_numbers_lead_to_the_endpoints_behind_them() -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("wget:brew", "not run on the real system"), ("Dock:fwupd-0123456789ab", "on its test device"), ("libc6", "")],
+    [
+        ("wget:brew", "not run on the real system"),
+        ("jq:snap", "not run on the real system"),
+        ("Dock:fwupd-0123456789ab", "on its test device"),
+        ("libc6", ""),
+    ],
 )
 def test_update_of_a_provider_that_was_tried_on_less_says_so(name: str, said: str) -> None:
     update = PendingUpdate(name, "x", "1", "2", "", False, UpdateState.AVAILABLE)
