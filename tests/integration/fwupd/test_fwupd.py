@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.aptroot import eventually, order
+from tests.aptroot import SOURCE, eventually, order
 from tests.fwupdroot import LABELS, MODULE, NAMES, WEBCAM, Endpoint, endpoint
 from tests.integration.npm.test_npm import kill_all
 from tests.pipindex import without_proxies
@@ -417,3 +417,27 @@ def test_two_devices_in_one_transaction(box: Endpoint) -> None:
     assert (result.code, box.has(), box.has("q")) == ("ok", "1.2.3", "2"), result.detail
     assert {c.name for c in result.changes} == set(NAMES.values())
     assert MODULE != WEBCAM
+
+
+LOOK = """
+from brakeline.agent.clock import SystemClock
+from brakeline.agent.providers.detect import managers
+found = managers(SystemClock())
+packages, updates = found.survey()
+print([m.ecosystem for m in found.managers], [(u.name, u.candidate) for u in updates if ":fwupd-" in u.name])
+print(found.health().problems, found.reboot_need().reasons)
+"""
+
+
+@long
+def test_agent_of_the_machine_finds_it_beside_the_system_s_manager(box: Endpoint) -> None:
+    """Wired as on an endpoint: the agent's own composition, in a Python of the machine's."""
+    ready(box, "1.2.3")
+    box.start(NeedsReboot="true")
+    assert apply(box, box.planned("1.2.3")).code == "ok"
+    words = ("env", f"PYTHONPATH={SOURCE}", "PYTHONDONTWRITEBYTECODE=1", "/usr/bin/python3", "-c", LOOK)
+    ran = box.machine.query(*words, timeout_s=240)
+    assert ran.rc == 0, ran.text
+    assert "'fwupd'" in ran.text.splitlines()[-2], ran.text
+    assert f"('{NAMES['p']}:{LABELS['p']}', '1.2.3')" in ran.text, ran.text
+    assert "firmware of Integrated-Webcam: 1.2.3 written, 1.2.2 running" in ran.text.splitlines()[-1], ran.text
