@@ -1,4 +1,4 @@
-"""What shows the quality of npm and flatpak, and what is said of systems that cannot be run here.
+"""What shows the quality of npm, flatpak and fwupd, and what is said of systems that cannot be run here.
 
 `tools.provider_quality` merges it into its criteria: a criterion is named by its text.
 """
@@ -44,6 +44,30 @@ SHOWN: Final = {
         "npm": "not here: npm has no lock for global packages", "flatpak": f"{FLATPAK_ROWS}::lock_held"},
 }  # fmt: skip
 
+FWUPD: Final = {
+    text: shown if shown.startswith("not here: ") else f"integration/fwupd/test_fwupd.py::{shown}"
+    for text, shown in {
+        "inventory, exact plan, apply, verified by state": "test_inventory_update_and_what_waits_for_the_restart",
+        "does what was planned, or nothing": "test_list_that_moved_on_is_a_changed_situation",
+        "no network is never *up to date*": "test_no_network_is_never_nothing_newer",
+        "what the owner holds stays": "test_held_by_its_owner",
+        "what is kept back says by what": "test_inhibited_system_takes_no_update_and_says_why",
+        "what does not fit its digest changes nothing": "test_cabinet_that_does_not_fit_its_checksum_changes_nothing",
+        "quarantined versions are in no plan": "test_quarantined_versions_are_in_no_plan",
+        "too little space is known beforehand": "test_too_little_space_is_known_before_anything_is_changed",
+        "a way back is stored beforehand and taken exactly":
+            "test_way_back_is_the_kept_cabinet_and_needs_no_network",
+        "killed in the middle: repaired, and told":
+            "test_power_cut_in_mid_write_is_told_and_not_written_again_by_itself",
+        "disk full in the middle: told, and done when space is back":
+            "test_disk_that_fills_up_while_fetching_is_told_and_done_when_space_is_back",
+        "what hangs is ended with everything it started":
+            "test_remote_that_hangs_is_given_up_with_everything_that_asks_it",
+        "whoever holds the lock is waited for and named": "not here: fwupd has no lock, and names nobody who keeps it "
+            "busy; it is waited for",
+    }.items()
+}  # fmt: skip
+
 # (manager, what there is, on what it was tried)
 ELSEWHERE: Final = (
     (
@@ -78,20 +102,30 @@ ELSEWHERE: Final = (
         "each place by itself; two of them in wine's registry",
     ),
     (
-        "macOS: softwareupdate, pkgutil",
-        "readers of their lists: *not run on the real system*",
-        "lists made up after the two published forms",
+        "Homebrew",
+        "a whole provider, formulae and casks, of which none is counted above: *not run on the real system*",
+        "a stand-in for brew that says what it is documented to say: the contract's suite and `integration/brew`",
     ),
-    ("snap", "none", "snapd is in Debian 12, its store cannot be reached: nothing could be installed or updated"),
-    ("fwupd", "none", "fwupd is in Debian 12; no machine here has firmware that it could update"),
-    ("apk, Homebrew, Chocolatey", "none", "not to be had here"),
+    (
+        "macOS: softwareupdate, pkgutil",
+        "a whole provider of what installs without a restart, and readers of both lists; no agent runs on a Mac: *not "
+        "run on the real system*",
+        "a stand-in that prints the published forms: the contract's suite and `integration/macos`",
+    ),
+    (
+        "snap",
+        "a whole provider over snapd's socket: *not run on the real system*, because its store cannot be reached",
+        "a stand-in that answers as the REST API is documented: the contract's suite and `integration/snap`",
+    ),
+    ("apk, Chocolatey", "none", "not to be had here"),
 )
 
 NOTES: Final = [
     "",
-    "npm and flatpak too: *real manager, synthetic packages*.",
+    "npm and flatpak too: *real manager, synthetic packages*. fwupd: *real manager, test device*; what is killed in",
+    "the middle is told and never written again by itself, and what is being written is never cut off.",
     "",
-    "## What no order reaches",
+    "## What no order reaches, or what was not run on the real system",
     "",
     "Windows' providers plan, apply, verify and recover as the others do; no root helper is there to be told to.",
     "",
@@ -102,5 +136,5 @@ NOTES: Final = [
 
 
 def shown(text: str) -> dict[str, str]:
-    """What shows a criterion for npm and flatpak."""
-    return SHOWN.get(text, {})
+    """What shows a criterion for npm, flatpak and fwupd."""
+    return SHOWN.get(text, {}) | {"fwupd": FWUPD[text]}

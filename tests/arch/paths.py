@@ -54,6 +54,10 @@ CALLERS = {
     "PipApplier": {"agent/providers/pip/provider.py"},
     "NpmApplier": {"agent/providers/npm/provider.py"},
     "FlatpakApplier": {"agent/providers/flatpak/provider.py"},
+    "BrewApplier": {"agent/providers/brew/provider.py"},
+    "SoftwareUpdateApplier": {"agent/providers/macos/provider.py"},
+    "SnapApplier": {"agent/providers/snap/provider.py"},
+    "FwupdApplier": {"agent/providers/fwupd/provider.py"},
     "OwnApplier": {"agent/providers/own/provider.py"},  # runs what root's authors have signed, under an order
 }
 PROGRAMS = {  # endpoint modules that may start a program at all

@@ -93,6 +93,73 @@ NOT_OFFERED |= {
         "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing: an order alone brings it",
     }.items()
 }
+ONE_SNAP: Final = "a snap brings what it needs, and blocks no other"
+NOT_OFFERED |= {
+    (test, "snap"): reason
+    for test, reason in {
+        "test_new_packages": ONE_SNAP,
+        "test_removals": ONE_SNAP,
+        "test_kept_back": ONE_SNAP + "; whose applications run is in tests/integration/snap",
+        "test_phased": "whatever the store phases is not offered",
+        "test_version_that_is_not_to_be_had": "whoever has not exactly that revision is told `lists_stale`",
+        "test_failing_script_is_reported": "snapd undoes a change whose hook fails: tests/integration/snap",
+        "test_failing_script_blocks_others": ONE_SNAP,
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": ONE_SNAP
+        + ": tests/integration/snap has it for one",
+        "test_quarantined_versions_are_in_no_plan": ONE_SNAP + ": tests/integration/snap has it for one",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": "snapd passes over what was reverted",
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
+    }.items()
+}
+NEWEST: Final = "Homebrew has only the newest version of anything"
+NOT_OFFERED |= {
+    (test, "brew"): reason
+    for test, reason in {
+        "test_phased": NEWEST,
+        "test_removals": "no formula stands in the way of another",
+        "test_version_that_is_not_to_be_had": NEWEST + ": whoever asks for another is told `lists_stale`",
+        "test_failing_script_is_reported": "no scripts; a formula that cannot be poured is in tests/integration/brew",
+        "test_failing_script_blocks_others": "no scripts",
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": NEWEST + ": no way back, which is said",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": NEWEST,
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": NEWEST,
+    }.items()
+}
+APPLE: Final = "one update of Apple's needs, removes and blocks no other that anybody is told of"
+NOT_OFFERED |= {
+    (test, "softwareupdate"): reason
+    for test, reason in {
+        "test_new_packages": APPLE,
+        "test_removals": APPLE,
+        "test_kept_back": APPLE + "; what restarts is kept back: tests/integration/macos",
+        "test_phased": "whatever Apple phases is not in a Mac's list",
+        "test_version_that_is_not_to_be_had": "asks for exactly that version: whoever has it not is told `lists_stale`",
+        "test_failing_script_is_reported": "no scripts that are told of",
+        "test_failing_script_blocks_others": APPLE,
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": "Apple has no way back, which is said",
+        "test_quarantined_versions_are_in_no_plan": APPLE + ": tests/integration/macos has it for one",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": "Apple has no way back",
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": "Apple has no way back",
+    }.items()
+}
+ONE_DEVICE: Final = "a device's firmware needs, removes and blocks no other's"
+NOT_OFFERED |= {
+    (test, "fwupd"): reason
+    for test, reason in {
+        "test_new_packages": ONE_DEVICE,
+        "test_removals": ONE_DEVICE,
+        "test_kept_back": ONE_DEVICE + "; what a device itself lacks is in tests/integration/fwupd",
+        "test_failing_script_is_reported": "no scripts; a write that fails is in tests/integration/fwupd",
+        "test_failing_script_blocks_others": ONE_DEVICE,
+        "test_the_way_back_is_stored_beforehand_and_taken_exactly": ONE_DEVICE
+        + ": tests/integration/fwupd has it for one",
+        "test_quarantined_versions_are_in_no_plan": ONE_DEVICE + ": tests/integration/fwupd has it for one",
+        "test_phased": PHASING,
+        "test_version_that_is_not_to_be_had": "asks for exactly that release: whoever has it not is told `lists_stale`",
+        "test_what_was_taken_back_is_not_brought_by_the_endpoint_itself": "fwupd writes nothing by itself",
+        "test_what_was_taken_back_comes_again_by_an_order_for_it": "it forbids nothing",
+    }.items()
+}
 RESOLVER: Final = "only its resolver knows what else an update needs, and it is asked when a plan is made"
 NOT_OFFERED |= {(test, m): RESOLVER for test in ("test_new_packages", "test_kept_back") for m in ("pip", "npm")}
 ALWAYS: Final = "test_inventory_then_update_then_inventory"

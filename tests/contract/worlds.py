@@ -15,7 +15,11 @@ from tests import archrepo, rpmrepo, zypperroot
 from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone, clone
 from tests.contract.worlds_beside import flatpak, npm, pip
+from tests.contract.worlds_brew import brew
+from tests.contract.worlds_firmware import fwupd
+from tests.contract.worlds_mac import softwareupdate
 from tests.contract.worlds_own import own
+from tests.contract.worlds_snap import snap
 from tests.contract.worlds_windows import msi, windows, winget
 from tests.pacroot import Arch, arch
 
@@ -288,5 +292,6 @@ def pacman(_: Path) -> Iterator[World]:
 
 WORLDS: Final[dict[str, Callable[[Path], object]]] = {
     "memory": memory, "apt": apt, "dnf": dnf, "zypper": zypper, "pacman": pacman, "pip": pip, "npm": npm,
-    "flatpak": flatpak, "own": own, "windows": windows, "msi": msi, "winget": winget,
+    "flatpak": flatpak, "snap": snap, "brew": brew, "fwupd": fwupd, "own": own, "softwareupdate": softwareupdate,
+    "windows": windows, "msi": msi, "winget": winget,
 }  # fmt: skip

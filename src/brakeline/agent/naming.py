@@ -65,6 +65,21 @@ _FLATPAK: Final = Grammar(
     re.compile(r"(?!.*\.\.)flatpak-[a-z0-9_]{1,20}-[A-Za-z0-9_][A-Za-z0-9._\-]{0,60}"),
     re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:\-]{0,127}"),
 )
+_BREW: Final = Grammar(  # versions of casks may have a comma in them
+    re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9+@._\-]{0,127}"),
+    re.compile(r"brew(?:-cask)?"),
+    re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+~,:_\-]{0,127}"),
+)
+_SNAP: Final = Grammar(  # a version ends with its revision
+    re.compile(r"[a-z0-9][a-z0-9\-]{0,39}(?:_[a-z0-9]{1,10})?"),
+    re.compile(r"snap"),
+    re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+~_\-]{0,99}"),
+)
+_FWUPD: Final = Grammar(  # as `providers.fwupd.devices` names devices and their streams of releases
+    re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9.+~_\-]{0,99}"),
+    re.compile(r"fwupd-[0-9a-f]{12}(?:~[1-9][0-9]?)?"),
+    re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+~_\-]{0,99}"),
+)
 _OWN: Final = Grammar(  # those of `protocol.software_rules`, which the resident agent does not load; a test compares
     re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.\-]{0,62}"),
     re.compile(r"own"),
@@ -85,8 +100,30 @@ _WINGET: Final = Grammar(
     re.compile(r"winget"),
     re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_\-]{0,127}"),
 )
-SYSTEMS: Final = {"apt": _DEB, "dnf": _RPM, "zypper": _RPM, "pacman": _ALPM, "windows": _WINDOWS}
-BESIDE: Final = {"pypi": _PYPI, "npm": _NPM, "flatpak": _FLATPAK, "own": _OWN, "wua": _WUA, "winget": _WINGET}
+_APPLE: Final = Grammar(  # as `providers.macos.provider` names what Apple's list calls by a title
+    re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9.+_\-]{0,99}"),
+    re.compile(r"macos"),
+    re.compile(r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+_\-]{0,99}"),
+)
+SYSTEMS: Final = {
+    "apt": _DEB,
+    "dnf": _RPM,
+    "zypper": _RPM,
+    "pacman": _ALPM,
+    "softwareupdate": _APPLE,
+    "windows": _WINDOWS,
+}
+BESIDE: Final = {
+    "pypi": _PYPI,
+    "npm": _NPM,
+    "flatpak": _FLATPAK,
+    "snap": _SNAP,
+    "brew": _BREW,
+    "fwupd": _FWUPD,
+    "own": _OWN,
+    "wua": _WUA,
+    "winget": _WINGET,
+}
 
 
 def illegal(system: str, name: str, architecture: str, versions: list[str]) -> str:

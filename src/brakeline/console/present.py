@@ -33,7 +33,7 @@ from brakeline.core.errors import Fault
 from brakeline.core.limits import SILENCE_GRACE_INTERVALS
 from brakeline.fleet.model import EndpointDetail, EndpointState, EndpointSummary, EnrolToken, FleetCounts
 from brakeline.fleet.query import KEYS, Query, parse, render
-from brakeline.protocol.managers import is_found
+from brakeline.protocol.managers import is_found, less_tried
 from brakeline.protocol.messages import Facts, Mode, Package, PendingUpdate, SoftwareLook, UpdateState
 
 TAB_LABELS: Final = {"agent": "Agent and launcher", "history": "Changes"}
@@ -184,6 +184,8 @@ def update_row(
     """A pending update and why it is not installed. `waiting`: package -> what its rollout waits for."""
     badge, why = why_not_yet(update, mode, waiting.get(update.name, ""))
     cves = closes.get(update.name, ())
+    if tried := less_tried(update.name):
+        why = f"{why.rstrip('.')}. {tried}"
     return UpdateRow(
         update.name, update.installed, update.candidate, update.security, update.suite, badge, why,
         tuple(cve_link(c) for c in cves[:3]), max(0, len(cves) - 3),

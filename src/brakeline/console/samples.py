@@ -206,6 +206,11 @@ UPDATES: Final = (
         Badge("■", "held", Tone.WARN), "held on the endpoint (apt-mark hold)", (), 0,
     ),
     UpdateRow(
+        "System-Firmware:fwupd-2f1c03ab77de", "1.40", "1.42", True, "lvfs", Badge("‖", "kept back", Tone.WARN),
+        "1.42 is written and takes effect with the next restart. fwupd's provider was run on its test device, and on no other.",
+        (), 0,
+    ),
+    UpdateRow(
         "tzdata", "2025b-0+deb12u1", "2025b-0+deb12u2", False, "Debian:12.12/oldstable",
         Badge("○", "no policy", Tone.IDLE), "mode assess: no policy lets this endpoint patch", (), 0,
     ),

@@ -11,9 +11,14 @@ import hashlib
 from typing import Final
 
 # In the order in which their deployments follow the system's
-BESIDE: Final = ("pypi", "npm", "flatpak", "own", "wua", "winget")
+BESIDE: Final = ("pypi", "npm", "flatpak", "snap", "brew", "fwupd", "own", "wua", "winget")
 OWN: Final = "own"  # packages of the organisation's own: `protocol.software`
 SYSTEM: Final = ""  # the system's own, whatever it is
+LESS_TRIED: Final = {  # said wherever an update of theirs is shown, until they were run on real systems
+    "snap": "snapd's provider was not run on the real system.",
+    "brew": "Homebrew's provider was not run on the real system.",
+    "fwupd": "fwupd's provider was run on its test device, and on no other.",
+}
 FOUND: Final = "at"  # label of what was found on the disk: nobody here installs it, so no order can change it
 
 
@@ -41,6 +46,11 @@ def belongs(app: str, label: str, named: tuple[str, str]) -> bool:
 def asked_of(name: str) -> str:
     """Whose an update is: `black:pypi-black` says it, a plain name or a real architecture is the system's."""
     return ecosystem_of(name.partition(":")[2])
+
+
+def less_tried(name: str) -> str:
+    """What an update's provider has not been run on; "" = it was run on what it is for."""
+    return LESS_TRIED.get(asked_of(name), "")
 
 
 def update_name(name: str, architecture: str) -> str:

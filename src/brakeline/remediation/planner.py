@@ -15,6 +15,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from brakeline.advisories.versions import ORDERS
 from brakeline.core.debversion import BadVersion
@@ -127,7 +128,7 @@ def newer(manager: str, name: str, version: str, than: str) -> bool:
     """As the package's own manager says; what nobody understands is never the newest, and pins nothing for others."""
     beside = asked_of(name)
     owner = "deb" if beside == LABEL else beside  # an own package is compared as Debian's are
-    order = _as_text if owner == "flatpak" else ORDERS[owner if owner in ORDERS else ORDER_OF.get(manager, "deb")]
+    order = OF_THEIRS.get(owner) or ORDERS[owner if owner in ORDERS else ORDER_OF.get(manager, "deb")]
     try:
         return order(version, than) > 0
     except BadVersion:
@@ -137,6 +138,22 @@ def newer(manager: str, name: str, version: str, than: str) -> bool:
 def _as_text(a: str, b: str) -> int:
     """flatpak's: the time of the commit comes first, always as many digits."""
     return (a > b) - (a < b)
+
+
+def _by_deb(a: str, b: str) -> int:
+    """Homebrew's and fwupd's: numbers and dots; a revision follows `_`, and a cask's build a comma."""
+    return ORDERS["deb"](*(version.replace("_", "-").replace(",", "+") for version in (a, b)))
+
+
+def _by_revision(a: str, b: str) -> int:
+    """snapd's: the revision after the last plus; what was installed by hand has none that could be compared."""
+    left, right = (version.rpartition("+")[2] for version in (a, b))
+    if not (left.isdigit() and right.isdigit()):
+        raise BadVersion(a if not left.isdigit() else b)
+    return (int(left) > int(right)) - (int(left) < int(right))
+
+
+OF_THEIRS: Final = {"flatpak": _as_text, "snap": _by_revision, "brew": _by_deb, "fwupd": _by_deb}
 
 
 def _understood(order: Callable[[str, str], int], version: str) -> bool:

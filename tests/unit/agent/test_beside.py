@@ -17,11 +17,15 @@ TAKEN = (
     ("typescript", "npm"), ("@angular/cli", "npm"), ("JSONStream", "npm-usr"), ("lodash", "npm-in-angular+cli~2"),
     ("org.example.App", "flatpak-x86_64-stable"),
     ("org.freedesktop.Platform.GL.default", "flatpak-aarch64-23.08-extra"),
+    ("node@22", "brew"), ("firefox", "brew-cask"), ("firefox", "snap"),
+    ("System-Firmware", "fwupd-0123456789ab"), ("Dock", "fwupd-0123456789ab~2"),
 )  # fmt: skip
 REFUSED = (
     ("../etc", "npm"), ("a/../b", "npm"), ("--global", "npm"), ("@x", "npm"), ("a b", "npm"), ("a", "npm-in-../x"),
     ("a", "npm-other"), ("http://x", "npm"), ("a@1", "npm"), ("org", "flatpak-x86_64-stable"),
     ("org.example.App", "flatpak-x86_64-../.."), ("--app.x", "flatpak-x86_64-stable"), ("org.example.App", "flatpak"),
+    ("user/tap/wget", "brew"), ("--force", "brew"), ("wget", "brew-tap"), ("Firefox", "snap"), ("a/../b", "snap"),
+    ("Dock", "fwupd-0123"), ("Dock (rear)", "fwupd-0123456789ab"), ("a/b", "fwupd-0123456789ab"),
     ("org.example.App", "amd64"), ("@angular/cli", "pypi-x"),
 )  # fmt: skip
 
@@ -79,7 +83,17 @@ def test_the_stamp_changes_with_them(tmp_path: Path) -> None:
     seen.append(slow())
     (scoped / "package.json").write_text("{}")
     seen.append(slow())
-    for file in ("etc/brakeline/npm.hold", "var/lib/flatpak/.changed", "var/cache/brakeline/flatpak-lists.json"):
+    for file in (
+        "etc/brakeline/npm.hold",
+        "var/lib/flatpak/.changed",
+        "var/cache/brakeline/flatpak-lists.json",
+        "var/lib/snapd/state.json",
+        "home/linuxbrew/.linuxbrew/opt",
+        "var/cache/brakeline/brew-lists.json",
+        "etc/brakeline/fwupd.hold",
+        "var/lib/fwupd/pending.db",
+        "etc/fwupd/remotes.d/lvfs.conf",
+    ):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
         seen.append(slow())

@@ -24,6 +24,7 @@ from brakeline.protocol.messages import (
     Package,
     PackageManagerHealth,
     PendingUpdate,
+    RebootNeed,
     Transaction,
     TransactionResult,
     UpdateRef,
@@ -213,3 +214,20 @@ def test_the_root_helper_takes_a_label_and_nothing_else_in_its_place() -> None:
 
     assert orders.unsafe(acted(LABEL), "apt") is None
     assert all(orders.unsafe(acted(bad), "apt") is not None for bad in ("pypi-../..", "pypi-a b", "pypi-A", "--pypi"))
+
+
+def test_what_another_manager_has_written_and_waits_is_a_reason_to_restart(
+    system: FakeProvider, pip: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Managers((Manager("", system), Manager("pypi", pip)))
+    before = both.reboot_need()
+    waits = RebootNeed(required=True, reasons=("firmware of Dock: 2 written, 1 running",))
+    monkeypatch.setattr(Labelled, "reboot_need", lambda _: waits)
+    need = both.reboot_need()
+    assert (need.required, need.reasons) == (True, (*before.reasons, *waits.reasons))
+
+    def lost(_: Labelled) -> RebootNeed:
+        raise Fault("it gave no answer")
+
+    monkeypatch.setattr(Labelled, "reboot_need", lost)
+    assert both.reboot_need() == before

@@ -52,7 +52,7 @@ ATTACKS = [
 @pytest.mark.parametrize("bad", ATTACKS)
 def test_no_attack_is_a_name_an_architecture_or_a_version(system: str, bad: str) -> None:
     version = "1.0" if system == "apt" else "1.0-1"
-    label = {"apt": "all", "windows": "x64"}.get(system, "noarch")
+    label = {"apt": "all", "windows": "x64", "softwareupdate": "macos"}.get(system, "noarch")
     assert naming.illegal(system, "pp", label, [version]) == ""
     assert naming.illegal(system, bad, label, [version])
     assert naming.illegal(system, "pp", bad, [version])

@@ -1,4 +1,4 @@
-"""The tables of npm's and flatpak's situations are true: each row's test exists, and its words are ours."""
+"""The tables of npm's, flatpak's and fwupd's situations are true: each row's test exists, and its words are ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [ROOT / f"docs/reference/{name}-situations.md" for name in ("npm", "flatpak")]
+PAGES = [ROOT / f"docs/reference/{name}-situations.md" for name in ("npm", "flatpak", "fwupd")]
 
 
 def rows() -> list[list[str]]:

@@ -175,3 +175,19 @@ def test_numbers_lead_to_the_endpoints_behind_them() -> None:
     assert present_rollout.members_title("eu", "first", "") == "eu, ring first"
     assert present_rollout.members_title("", "", "spared") == "spared"
     assert present_rollout.members_title("", "", "") == "all endpoints"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("wget:brew", "not run on the real system"),
+        ("jq:snap", "not run on the real system"),
+        ("Dock:fwupd-0123456789ab", "on its test device"),
+        ("libc6", ""),
+    ],
+)
+def test_update_of_a_provider_that_was_tried_on_less_says_so(name: str, said: str) -> None:
+    update = PendingUpdate(name, "x", "1", "2", "", False, UpdateState.AVAILABLE)
+    row = present.update_row(update, Mode.PATCH, {}, {})
+    assert said in row.why
+    assert ".." not in row.why

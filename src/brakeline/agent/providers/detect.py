@@ -24,6 +24,9 @@ from brakeline.protocol.managers import SYSTEM
 from brakeline.protocol.software import FOLDER
 
 FLATPAK = "/var/lib/flatpak/repo/config"  # there once anything has been added to the system-wide installation
+SNAPD = "/run/snapd.socket"
+CELLARS = ("/opt/homebrew/Cellar", "/usr/local/Cellar", "/home/linuxbrew/.linuxbrew/Cellar")  # of Homebrew
+FWUPD = ("/usr/bin/fwupdmgr", "/run/dbus/system_bus_socket")  # both, or nobody could be asked
 RECORDS = "/var/lib/brakeline-own"  # of own packages that were installed here (`own.looking`)
 
 
@@ -72,6 +75,22 @@ def managers(
         own_back = f"{back}-flatpak"
         flatpak = FlatpakProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=own_back)
         found.append(Manager("flatpak", flatpak))
+    if os.path.exists(SNAPD):
+        from brakeline.agent.providers.snap import SnapProvider
+
+        own_back = f"{back}-snap"
+        snap = SnapProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=own_back)
+        found.append(Manager("snap", snap))
+    if any(map(os.path.isdir, CELLARS)):
+        from brakeline.agent.providers.brew import BrewProvider
+
+        found.append(Manager("brew", BrewProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules)))
+    if all(map(os.path.exists, FWUPD)):
+        from brakeline.agent.providers.fwupd import FwupdProvider
+
+        own_back = f"{back}-fwupd"
+        fwupd = FwupdProvider(clock, runner, work_dir=work, stopping=stopping, rules=rules, back_dir=own_back)
+        found.append(Manager("fwupd", fwupd))
     given = content.folder()
     if (given is not None and (given / FOLDER).is_dir()) or os.path.isdir(RECORDS) or os.path.isdir(state_dir / "own"):
         from brakeline.agent.providers.own import OwnProvider

@@ -90,8 +90,16 @@ class Managers:
         return replace(found, problems=tuple(problems), lists_problem=" ".join(filter(None, lists)))
 
     def reboot_need(self) -> RebootNeed:
-        """The system's manager's alone: no other changes what runs at the start."""
-        return self.system.reboot_need()
+        """The system's manager's, and what others have written that waits for a restart; who cannot be asked is told
+        by `health`."""
+        need = self.system.reboot_need()
+        for m in self.beside:
+            try:
+                more = m.provider.reboot_need()
+            except (Fault, OSError, ValueError):
+                continue
+            need = replace(need, required=need.required or more.required, reasons=(*need.reasons, *more.reasons))
+        return need
 
     def refresh(self) -> Refreshed | Refused:
         """Everybody's lists; the answer is the system's manager's, each keeps its own trouble for `health`."""

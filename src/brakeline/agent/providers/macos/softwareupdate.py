@@ -34,6 +34,7 @@ class Update:
     size_kib: int = 0
     recommended: bool = False
     action: str = ""  # restart, shut down, or "" = nothing
+    deferred: bool = False  # by the organisation's device management
 
     @property
     def restarts(self) -> bool:
@@ -64,7 +65,8 @@ def _fields(label: str, line: str) -> Update | None:
         return None
     size = re.match(r"(\d+)K", values.get("Size", ""))
     return Update(label, values["Title"], values.get("Version", ""), int(size[1]) if size else 0,
-                  values.get("Recommended", "") == "YES", values.get("Action", "").lower())  # fmt: skip
+                  values.get("Recommended", "") == "YES", values.get("Action", "").lower(),
+                  values.get("Deferred", "") == "YES")  # fmt: skip
 
 
 def _old(label: str, line: str) -> Update | None:
@@ -75,6 +77,20 @@ def _old(label: str, line: str) -> Update | None:
     action = next((a for a in ("restart", "shut down") if f"[{a}]" in rest), "")
     size = int(match["size"])
     return Update(label, match["title"].strip(), match["version"].strip(), size, "[recommended]" in rest, action)
+
+
+def history(text: str) -> tuple[tuple[str, str], ...]:
+    """Name and version of what `softwareupdate --history` has, the last installed last; a name may have spaces in it.
+
+    The line of dashes says where the columns begin, whatever language their headings are in.
+    """
+    lines = text.splitlines()
+    rule = next((i for i, line in enumerate(lines) if re.fullmatch(r"-+ +-+ +-+\s*", line)), len(lines))
+    if rule == len(lines):
+        return ()
+    starts = [m.start() for m in re.finditer(r"-+", lines[rule])]
+    found = ((line[: starts[1]].strip(), line[starts[1] : starts[2]].strip()) for line in lines[rule + 1 :])
+    return tuple((name, version) for name, version in found if name and version)
 
 
 def receipts(text: str) -> dict[str, str]:

@@ -1,0 +1,103 @@
+"""One Homebrew prefix, read from its directories: no brew is started, and nobody's Ruby is run.
+
+A formula is what `opt/NAME` points to, a keg below `Cellar`; a cask is the directory of a version below `Caskroom`.
+Pins are links in `var/homebrew/pinned`. Whose it is decides as whom brew is started.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.agent.providers.apt.dpkg import Installed
+from brakeline.agent.providers.apt.runner import Ran, Runner
+from brakeline.agent.providers.brew.answers import CASK, FORMULA
+
+PREFIXES: Final = ("/opt/homebrew", "/usr/local", "/home/linuxbrew/.linuxbrew")
+SETPRIV: Final = "/usr/bin/setpriv"  # of Linux; macOS has sudo for it
+QUIET: Final = (
+    "HOMEBREW_NO_AUTO_UPDATE=1", "HOMEBREW_NO_INSTALL_CLEANUP=1", "HOMEBREW_NO_ENV_HINTS=1", "HOMEBREW_NO_ANALYTICS=1",
+    "HOMEBREW_NO_COLOR=1", "HOMEBREW_NO_EMOJI=1", "HOMEBREW_NO_INSTALLED_DEPENDENTS_CHECK=1", "NONINTERACTIVE=1",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Paths as the endpoint names them."""
+
+    runner: Runner
+    place: str
+
+    @property
+    def brew(self) -> str:
+        return f"{self.place}/bin/brew"
+
+    def installed(self) -> tuple[Installed, ...]:
+        pins = set(_listed(self, "var/homebrew/pinned"))
+        return (*(self._formula(name, name in pins) for name in _listed(self, "Cellar")), *self._casks())
+
+    def _formula(self, name: str, held: bool) -> Installed:
+        linked = self.runner.path(f"{self.place}/opt/{name}")
+        try:
+            version = os.path.basename(os.readlink(linked))
+        except OSError:
+            version = ""
+        kegs = _listed(self, f"Cellar/{name}")
+        receipt = self.runner.path(f"{self.place}/Cellar/{name}/{version}/INSTALL_RECEIPT.json")
+        sound = version in kegs and receipt.is_file()
+        shown = version or (kegs[-1] if kegs else "unknown")
+        return Installed(name, FORMULA, shown, name, shown, ("h" if held else "i") + ("i" if sound else "HR"))
+
+    def _casks(self) -> Iterator[Installed]:
+        for name in _listed(self, "Caskroom"):
+            versions = [v for v in _listed(self, f"Caskroom/{name}") if not v.startswith(".")]
+            if versions:
+                yield Installed(name, CASK, versions[-1], name, versions[-1], "ii")
+
+    def owner(self) -> os.stat_result:
+        return self.runner.path(self.brew).stat()
+
+    def unfit(self) -> str:
+        """Why no brew is started here; "" = it may be, as its owner."""
+        try:
+            owner = self.owner()
+        except OSError as e:
+            return f"{self.brew} cannot be looked at: {e.strerror}"
+        if owner.st_uid == 0:
+            return f"{self.brew} belongs to root, and Homebrew never runs as root"
+        return f"everybody may write {self.brew}" if owner.st_mode & stat.S_IWOTH else ""
+
+    def run(self, *words: str, timeout_s: float) -> Ran:
+        """brew, as the prefix's owner, with everything off that does more than it is told."""
+        owner = self.owner()
+        home = self._home(owner.st_uid)
+        linux = self.runner.path(SETPRIV).exists()
+        as_owner = (
+            ("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--inh-caps=-all",
+             "--no-new-privs")
+            if linux else ("sudo", "-n", "-H", "-u", f"#{owner.st_uid}")
+        )  # fmt: skip
+        return self.runner.job(*as_owner, "env", f"HOME={home}", *QUIET, self.brew, *words, timeout_s=timeout_s)
+
+    def _home(self, uid: int) -> str:
+        try:
+            rows = (line.split(":") for line in self.runner.path("/etc/passwd").read_text().splitlines())
+            return next((row[5] for row in rows if len(row) > 5 and row[2] == str(uid)), self.place)
+        except OSError:
+            return self.place
+
+
+def prefixes(runner: Runner) -> tuple[Prefix, ...]:
+    """Those that are here: with a brew in them, and a Cellar."""
+    found = (Prefix(runner, place) for place in PREFIXES)
+    return tuple(p for p in found if runner.path(p.brew).exists() and runner.path(f"{p.place}/Cellar").is_dir())
+
+
+def _listed(prefix: Prefix, place: str) -> list[str]:
+    try:
+        return sorted(n for n in os.listdir(prefix.runner.path(f"{prefix.place}/{place}")) if not n.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
