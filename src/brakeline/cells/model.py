@@ -8,6 +8,7 @@ compared across cells travels as an age.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -85,7 +86,7 @@ class Refusal(IntEnum):
     WORDS = 7
 
 
-REFUSALS: Final = {
+REFUSALS: Final[Mapping[int, str]] = {
     Refusal.OTHER: "it cannot follow; its own page says why",
     Refusal.UNDER_WAY: "another rollout of settings is under way there; it follows when that has ended",
     Refusal.QUARANTINED: "the same settings were halted there; its people resume that rollout, or lead others",

@@ -86,6 +86,12 @@ def beside(policies: Iterable[SettingsPolicy], wished: Wished) -> tuple[Settings
     return kept if wished.takes_away else (*kept, policy_of(wished, "ld_trial", 0, ""))
 
 
+def under_way(offered: Offered | None, good: frozenset[str]) -> Offered | None:
+    """What is offered still. A lead that has become a policy here offers nothing more: the policy says it, until
+    somebody removes it."""
+    return None if offered is not None and offered.led is not None and offered.rollout_id in good else offered
+
+
 def on_trial(policies: Iterable[SettingsPolicy], offered: Offered | None) -> Settings | None:
     """What is wished of who has taken the offer of a lead; None = what is wished of everybody."""
     return effective(beside(policies, offered.led)) if offered is not None and offered.led is not None else None

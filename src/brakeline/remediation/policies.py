@@ -70,7 +70,7 @@ class PolicyUse:
     async def _told(self, tenant_id: str, endpoint_id: str, reported: str) -> Settings:
         try:
             remembered = await self._tenant(tenant_id)
-            offered = await self._offered(tenant_id, endpoint_id)
+            offered = led.under_way(await self._offered(tenant_id, endpoint_id), remembered.good)
             policies = remembered.policies(endpoint_id)
             has, settings = remembered.has.get(endpoint_id), offered.settings if offered else None
             on_trial = led.on_trial(policies, offered)
@@ -248,9 +248,10 @@ class PolicyUse:
             async with self._db.tenant(tenant_id) as conn:
                 found, revision = await store.policies(conn), await store.revision(conn)
                 had = await store_settings.standing(conn)
+                good = await store_settings.good_rollouts(conn)
             matching = [(policy, frozenset(await self._fleet.matching(tenant_id, policy.filter))) for policy in found]
             has = {endpoint_id: one.settings for endpoint_id, one in had.items()}
-            remembered = Remembered(now + REMEMBER_S, tuple(matching), revision, has, had)
+            remembered = Remembered(now + REMEMBER_S, tuple(matching), revision, has, had, good)
             first = await self._adopt(tenant_id, remembered)
             remembered.has = has | {endpoint_id: one.settings for endpoint_id, one in first.items()}
             remembered.since = had | first

@@ -99,6 +99,11 @@ async def is_open(conn: Connection, version: int) -> bool:
     return found
 
 
+async def good_rollouts(conn: Connection, limit: int = 20) -> frozenset[str]:
+    """Rollouts of the newest versions that have completed and were taken for good."""
+    return frozenset(v.rollout_id for v in await versions(conn, limit) if v.good_ms)
+
+
 async def versions(conn: Connection, limit: int = 20) -> tuple[Version, ...]:
     """The newest versions, newest first."""
     rows = await conn.fetch("SELECT * FROM brakeline.settings_version ORDER BY version DESC LIMIT $1", limit)

@@ -258,7 +258,7 @@ def _line(lead: Lead, c: Standing, now_ms: int) -> Line:
 
 def _refusal(number: int) -> str:
     """A later cell may have reasons that this version has no words for."""
-    return REFUSALS.get(Refusal(number) if number in Refusal else Refusal.OTHER, REFUSALS[Refusal.OTHER])
+    return REFUSALS.get(number, REFUSALS[Refusal.OTHER])
 
 
 def _where(lead: Lead, cell: str, r: CellReport) -> tuple[str, State]:

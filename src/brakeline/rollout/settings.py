@@ -47,6 +47,7 @@ class Offered:
 
     settings: Settings
     led: Wished | None = None
+    rollout_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ class SettingsRollouts:
             known = await self._rollouts.refresh(tenant_id)
         mine = [x for x in known if x.row.change.kind == SETTINGS and endpoint_id in x.targets]
         standing = (x for x in reversed(mine) if self._stands(tenant_id, x, endpoint_id))
-        found = ((x.targets[endpoint_id].settings, x.row.change.wished) for x in standing)
-        return next((Offered(settings, led) for settings, led in found if settings is not None), None)
+        found = ((x.targets[endpoint_id].settings, x.row) for x in standing)
+        return next((Offered(s, row.change.wished, row.rollout_id) for s, row in found if s is not None), None)
 
     def _stands(self, tenant_id: str, x: LiveRollout, endpoint_id: str) -> bool:
         pressed = self._rollouts.journal.pressed(tenant_id, x.row.rollout_id)

@@ -16,7 +16,7 @@ from tests.support_rollout import OWNER
 from brakeline.core.clock import ManualClock
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.protocol.messages import Conffiles, Mode, Settings
+from brakeline.protocol.messages import Conffiles, LocalLimits, Mode, Settings
 from brakeline.remediation.led import wished_of
 from brakeline.remediation.words import parsed
 from brakeline.rollout.conducting import LeadView
@@ -32,7 +32,7 @@ class Side(Fleet):
 
     def __init__(self, cell: Cell) -> None:
         super().__init__(cell, _remediation(cell.db, cell.clock, IdMaker(cell.clock), cell))
-        self.cell = cell
+        self.cell, self.local = cell, LocalLimits()
         cell.linked.settings, self.remediation.conducting = self.remediation, cell.conducting
 
     async def beat(self) -> None:
@@ -239,7 +239,7 @@ async def test_led_again_under_its_name_it_is_replaced_and_without_a_word_taken_
 
 
 async def test_a_cell_that_concerns_nobody_has_the_policy_when_all_are_done(two: Two) -> None:
-    await two.dallas.remediation.create_policy(OWNER, name="own often", filter_text="", mode="leave",
+    await two.dallas.remediation.create_policy(OWNER, name="own often", filter_text="", mode="patch",
                                                refresh_interval_s=3600)  # fmt: skip
     await two.dallas.wakes()
     view = await two.draft()
