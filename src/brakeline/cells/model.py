@@ -25,7 +25,7 @@ REPORTS_MAX: Final = 100  # leads of one cell in one message
 BETS_MAX: Final = 2_000  # rows of one report
 GENERATION_JUMP_MAX: Final = 1_000  # nobody who has one key can lock everybody else out for ever
 COUNT_MAX: Final = 10_000_000_000
-LEADS_KNOWN: Final = 1  # what can be led here, told in each exchange: 0 = updates and releases; 1 = settings as well
+LEADS_KNOWN: Final = 1  # told in each exchange: 0 = updates and releases are led here; 1 = settings, offers in a hold
 EXCHANGE_CONTEXT: Final = b"brakeline-cell-exchange-v1\n"
 ANSWER_CONTEXT: Final = b"brakeline-conductor-answer-v1\n"
 GRANT_CONTEXT: Final = b"brakeline-conductor-grant-v1\n"
@@ -253,6 +253,7 @@ class Grant:
     draw_below: int = 0  # of a release: up to which place in the draw
     generation: int = 0  # of whoever conducts: rises with each hand-over, and cells refuse an older one
     lease: str = ""  # the same for endpoints, in their envelope: what the offer leases of this cell embed
+    retry: bool = False  # of a hold: whoever has it and has begun nothing may be offered it again
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ def lead_card(x: LeadView, may_brake: bool) -> LeadCard:
     rings = tuple(f"{'▸ ' if i == x.ring else ''}{name}" for i, name in enumerate(x.rings))
     return LeadCard(
         x.id, x.title, STATES[x.state], x.why, ", ".join(x.updates), rings,
-        tuple(_cell(c, len(rings)) for c in x.cells), may_brake and x.state not in OVER,
+        tuple(_cell(c, len(rings)) for c in x.cells), may_brake and x.state not in OVER, x.settings,
+        x.filter or "every endpoint",
     )  # fmt: skip
 
 

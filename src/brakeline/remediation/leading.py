@@ -9,6 +9,7 @@ a number at the conductor's. Next: `rollout.conducting`, `rollout.linked`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from brakeline.core.errors import Bug, Fault
 from brakeline.fleet.query import parse, render
@@ -36,6 +37,7 @@ class LeadingUse(SettingsUse):
         principal.require("policy.write")
         if self.conducting is None:
             raise Bug("nobody conducts here")
+        wished = replace(wished, filter=render(parse(wished.filter)))
         led.check(wished)
         title = title.strip() or f"Settings {wished.name}"
         change = led_change(wished, title)

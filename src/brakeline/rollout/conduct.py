@@ -38,7 +38,8 @@ from brakeline.rollout.summary import ControlArm, Part, Summary
 
 GATE: Final = "cells"
 CELL_ALPHA_MIN: Final = Guard().alpha / (2 * CELLS_MAX)  # no cell lets a conductor make its brake less sensitive
-SETTINGS_LED: Final = 1  # what a cell has to know (`Standing.leads`)
+SETTINGS_LED: Final = 1  # what a cell has to know (`Standing.leads`) to be led in settings …
+AGAIN_KNOWN: Final = 1  # … and to offer again in a hold: another would refuse the grant whole
 STAGGER_OF_BAKE: Final = 26  # cells open a ring one after another: an hour each, where a ring bakes for 26
 
 
@@ -332,6 +333,7 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
         *words(lead), rings, now_ms,
         now_ms + GRANT_S * 1000, lead.salt, _draw_below(lead, c.cell, stand, opened),
+        retry=stand is Stand.HOLD and lead.blueprint.retry and c.leads >= AGAIN_KNOWN,
     )  # fmt: skip
 
 

@@ -193,7 +193,7 @@ async def test_a_cell_s_own_policy_stays_the_narrower_and_no_word_of_it_leaves(t
     assert two.having("windows", ("daily 00:00/12:00",)) == [EACH, 0]
     assert two.having("conffiles", Conffiles.HOLD) == [0, EACH]
     said = b"\n".join(body for _, body in two.wire.passed).decode()
-    for word in ("own hours", "03:07", "hold\\\"", "effective", "endpoint_id", "ep_0", "host-", "tx_", "ro_", "po_"):
+    for word in ("own hours", "03:07", 'hold\\"', "effective", "endpoint_id", "ep_0", "host-", "tx_", "ro_", "po_"):
         assert word not in said, word
     assert "daily 00:00/12:00" in said, "the change itself crosses, and nothing else"
 
