@@ -13,7 +13,8 @@ from brakeline.rollout.giving_way import FOR_GOOD, OFFERS_MAX, Answered
 from brakeline.rollout.model import RESTART, Change, Phase, Pin, Progress, Wish
 
 CHANGE = Change((Pin("x", "1"),))
-RELEASE = replace(CHANGE, kind="release", release=ReleaseRef("agent", "1.4.0", "agent/1.4.0/any/bundle.tar", "ab" * 32, 1, 14))
+REF = ReleaseRef("agent", "1.4.0", "agent/1.4.0/any/bundle.tar", "ab" * 32, 1, 14)
+RELEASE = replace(CHANGE, kind="release", release=REF)
 LIMITS = Answered("ep_1", 0, Progress.REFUSED, "local_limits: root of this endpoint lets nothing be changed before sat")
 STOPPED = Answered("ep_2", 0, Progress.REFUSED, "halted: before the start", stopped="stopped here by Olga: at a fair")
 BUSY = Answered("ep_3", 0, Progress.REFUSED, "busy: another transaction runs")
