@@ -22,8 +22,7 @@ from brakeline.remediation.decide import effective
 from brakeline.remediation.model import SettingsPolicy, Words
 from brakeline.remediation.standing import allows
 from brakeline.remediation.words import NeverOpen, parsed
-from brakeline.rollout.settings import Offered, SettingsHalted, SettingsUnderWay
-from brakeline.rollout.wished import Wished
+from brakeline.rollout.wished import Offered, SettingsHalted, SettingsUnderWay, Wished
 
 INTERVAL_S: Final = (60, 7 * 86400)
 NAME_CHARS_MAX: Final = 80

@@ -34,7 +34,7 @@ from brakeline.remediation.model import SILENT, Had, SelfUpdate, SettingsPolicy,
 from brakeline.remediation.remembered import Remembered
 from brakeline.remediation.words import refuse_never_open
 from brakeline.rollout.pace import CAREFUL
-from brakeline.rollout.settings import Offered
+from brakeline.rollout.wished import Offered
 from brakeline.tenancy import audit
 from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal

@@ -22,9 +22,9 @@ from brakeline.remediation.policies import PolicyUse
 from brakeline.remediation.standing import Difference
 from brakeline.remediation.store_settings import Version
 from brakeline.rollout import arms, power
-from brakeline.rollout.settings import Course, Offered, Proven, SettingsRollouts, change_of, policy_of
+from brakeline.rollout.settings import Course, SettingsRollouts, change_of, policy_of
 from brakeline.rollout.view import RingView
-from brakeline.rollout.wished import Wished
+from brakeline.rollout.wished import Offered, Proven, Wished
 from brakeline.rollout.wording import reason
 from brakeline.tenancy import audit
 from brakeline.tenancy.faults import CountMoved

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.core.errors import Conflict
 from brakeline.protocol.messages import Settings
 from brakeline.rollout import arms
 from brakeline.rollout.live import SETTINGS, LiveRollout
@@ -20,7 +19,7 @@ from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
-from brakeline.rollout.wished import PACKAGE, Wished
+from brakeline.rollout.wished import PACKAGE, Offered, Proven, SettingsHalted, SettingsUnderWay, Wished
 from brakeline.rollout.wished import digest as digest_of
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
@@ -41,23 +40,6 @@ class Course:
     targets: int
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """What a rollout that stands has offered to an endpoint. `led`: by the words of a conductor."""
-
-    settings: Settings
-    led: Wished | None = None
-    rollout_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """What a completed rollout has shown to be good, for each target on which it did not fail."""
-
-    settings: Mapping[str, Settings]
-    led: Wished | None = None
-
-
 def change_of(digest: str, title: str) -> Change:
     """Settings as something to roll out. Nobody is held out: a control would wait for its own organisation's wish."""
     return Change((Pin(PACKAGE, digest),), kind=SETTINGS, title=title)
@@ -71,14 +53,6 @@ def led_change(wished: Wished, title: str) -> Change:
 def policy_of(size: int, pace: str) -> Policy:
     """As for releases of ours: an agent that falls silent under new settings can tell nothing else, so one halts."""
     return for_release(policy_for(size, pace))
-
-
-class SettingsUnderWay(Conflict):
-    """Another rollout of settings is under way."""
-
-
-class SettingsHalted(Conflict):
-    """These settings were halted."""
 
 
 class SettingsRollouts:

@@ -9,11 +9,13 @@ known by its name: led again it is replaced, led without a word it is taken away
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
+from brakeline.core.errors import Conflict
 from brakeline.protocol.codec import encode_sparse
-from brakeline.protocol.messages import Conffiles, Mode, RestartConsent
+from brakeline.protocol.messages import Conffiles, Mode, RestartConsent, Settings
 from brakeline.protocol.settings import NAMES, shown
 
 WHOM: Final = frozenset({"name", "filter"})  # fields that say of which policy and for whom, not what
@@ -40,6 +42,31 @@ class Wished:
     @property
     def takes_away(self) -> bool:
         return all(getattr(self, f.name) is None for f in fields(self) if f.name not in WHOM)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a rollout that stands has offered to an endpoint. `led`: by the words of a conductor."""
+
+    settings: Settings
+    led: Wished | None = None
+    rollout_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What a completed rollout has shown to be good, for each target on which it did not fail."""
+
+    settings: Mapping[str, Settings]
+    led: Wished | None = None
+
+
+class SettingsUnderWay(Conflict):
+    """Another rollout of settings is under way."""
+
+
+class SettingsHalted(Conflict):
+    """These settings were halted."""
 
 
 def digest(wished: Wished) -> str:
