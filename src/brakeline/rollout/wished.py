@@ -78,5 +78,5 @@ def told(wished: Wished) -> tuple[str, ...]:
     """In words, for people."""
     if wished.takes_away:
         return (f"policy {wished.name} is taken away",)
-    said = ((label, getattr(wished, name)) for name, label in NAMES.items())
-    return tuple(f"{label}: {shown(label, value)}" for label, value in said if value is not None)
+    said = ((name, getattr(wished, name)) for name in NAMES)
+    return tuple(f"{NAMES[name]}: {shown(name, value)}" for name, value in said if value is not None)

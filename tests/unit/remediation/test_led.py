@@ -16,8 +16,9 @@ from brakeline.remediation.model import SettingsPolicy, Words
 from brakeline.remediation.words import NeverOpen, parsed
 from brakeline.rollout.wished import Offered, SettingsHalted, SettingsUnderWay, Wished, digest, told
 
+HOURS = "mon,tue,wed,thu,fri 22:00/05:00"
 PATCH = SettingsPolicy("po_1", "patch", "", Mode.PATCH, None, None, 1, "Olga")
-NIGHTS = Wished("nights", windows=("mon-fri 22:00/05:00",), conffiles=Conffiles.KEEP)
+NIGHTS = Wished("nights", windows=(HOURS,), conffiles=Conffiles.KEEP)
 FORMER = led.policy_of(replace(NIGHTS, windows=("sat 00:00/24:00",)), "ro_9", 5, "conductor")
 
 
@@ -26,10 +27,10 @@ def own(**words: object) -> SettingsPolicy:
 
 
 def test_an_endpoint_is_concerned_where_the_words_make_a_difference_and_nowhere_else() -> None:
-    careful = own(windows=("mon-fri 22:00/05:00",), conffiles=Conffiles.HOLD)
+    careful = own(windows=(HOURS,), conffiles=Conffiles.HOLD)
     found = led.targets((Concerned("ep_1", (PATCH,)), Concerned("ep_2", (PATCH, careful))), NIGHTS)
     assert set(found) == {"ep_1"}
-    assert found["ep_1"] == replace(effective((PATCH,)), windows=("mon-fri 22:00/05:00",), conffiles=Conffiles.KEEP)
+    assert found["ep_1"] == replace(effective((PATCH,)), windows=(HOURS,), conffiles=Conffiles.KEEP)
 
 
 def test_of_the_words_and_a_cell_s_own_policies_the_most_careful_wins() -> None:
@@ -40,7 +41,7 @@ def test_of_the_words_and_a_cell_s_own_policies_the_most_careful_wins() -> None:
 
 def test_what_was_led_under_the_name_is_replaced_or_taken_away_and_nothing_else() -> None:
     (settings,) = led.targets((Concerned("ep_1", (PATCH, FORMER)),), NIGHTS).values()
-    assert settings.windows == ("mon-fri 22:00/05:00",)
+    assert settings.windows == (HOURS,)
     assert led.beside((PATCH, FORMER), Wished("nights")) == (PATCH,)
     same_name = replace(FORMER, led="")
     assert same_name in led.beside((PATCH, same_name), NIGHTS)
@@ -86,7 +87,7 @@ def test_on_trial_the_words_hold_for_who_was_offered_them_until_they_are_a_polic
     offered = Offered(Settings(), NIGHTS, "ro_1")
     trial = led.on_trial((PATCH,), offered)
     assert trial is not None
-    assert trial.windows == ("mon-fri 22:00/05:00",)
+    assert trial.windows == (HOURS,)
     assert led.on_trial((PATCH,), Offered(Settings())) is None
     assert led.under_way(offered, frozenset({"ro_1"})) is None
     assert led.under_way(offered, frozenset({"ro_2"})) is offered
@@ -102,9 +103,9 @@ def test_what_only_narrowed_is_not_what_an_endpoint_has() -> None:
 
 
 def test_words_are_made_of_what_people_type_and_named_by_all_that_is_in_them() -> None:
-    made = led.wished_of("nights ", "", "leave", parsed(windows=("mon-fri 22:00/05:00",), conffiles="keep"))
+    made = led.wished_of("nights ", "", "leave", parsed(windows=(HOURS,), conffiles="keep"))
     assert made == NIGHTS
-    assert told(made) == ("maintenance windows: mon-fri 22:00/05:00", "changed configuration files: keep")
+    assert told(made) == (f"maintenance windows: {HOURS}", "changed configuration files: keep")
     assert digest(made) != digest(replace(made, filter="tag:db")) != digest(replace(made, name="other"))
     with pytest.raises(Invalid, match="assess, patch or leave"):
         led.wished_of("nights", "", "sometimes", Words())
