@@ -12,6 +12,7 @@ import typer
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk
 from brakeline.cli.waiting import emit_or_wait
+from brakeline.rollout.pace_text import count
 
 app = noun("What policies wish of agents, and the rollouts that bring it to them.")
 Pace = Annotated[str, typer.Option(help="careful, fast or rehearsal")]
@@ -91,7 +92,7 @@ def lead(
     made = Client.from_context().post("/settings/lead", body)
 
     def human() -> None:
-        say(f"{made['id']}: {made['title']}, drafted over {len(made['cells'])} cells.")
+        say(f"{made['id']}: {made['title']}, drafted over {count(len(made['cells']), 'cell')}.")
         for words in made["settings"]:
             say(f"  {words}")
         talk(f"Once each has told how many endpoints it has: brakeline lead start {made['id']}")

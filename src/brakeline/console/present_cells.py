@@ -21,6 +21,7 @@ DOUBTED: Final = Badge("▲", "not believed", Tone.BAD)
 STATES: Final = {
     "unknown": Badge("?", "not heard", Tone.IDLE),
     "nobody": Badge("–", "no endpoint", Tone.IDLE),
+    "refused": Badge("▲", "takes no part", Tone.WARN),
     "draft": Badge("○", "draft", Tone.IDLE),
     "rolling": Badge("▸", "rolling", Tone.OK),
     "holding": Badge("‖", "holding", Tone.WARN),

@@ -40,9 +40,9 @@ SETTINGS = LeadCard(
     (
         LeadCell("berlin-1", "eu", STATES["rolling"], ("50",), 50, 49, 0,
                  "cell berlin-1: has passed ring 1: 50 of 50 treated"),
-        LeadCell("dallas-1", "us", STATES["nobody"], ("0",), 0, 0, 0,
+        LeadCell("dallas-1", "us", STATES["refused"], ("0",), 0, 0, 0,
                  "cell dallas-1: its version takes no settings from a conductor; update it, or drain it"),
-        LeadCell("oslo-1", "eu", STATES["nobody"], ("",), 0, 0, 0,
+        LeadCell("oslo-1", "eu", STATES["refused"], ("",), 0, 0, 0,
                  "cell oslo-1: takes no part: with its own windows some endpoints would have no minute left; its own "
                  "page names the policy"),
     ), may_brake=True,

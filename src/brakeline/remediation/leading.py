@@ -16,6 +16,7 @@ from brakeline.fleet.query import parse, render
 from brakeline.protocol.messages import Settings
 from brakeline.remediation import led, store
 from brakeline.remediation.led import Concerned
+from brakeline.remediation.model import SettingsPolicy
 from brakeline.remediation.settling import SettingsUse
 from brakeline.rollout.conducting import Conducting, LeadView
 from brakeline.rollout.model import Change, Policy
@@ -67,7 +68,7 @@ class LeadingUse(SettingsUse):
             await self._install(conn, who.tenant_id, wished, lead_id, who.name)
         await self._changed(who.tenant_id)
 
-    async def _policies(self, tenant_id: str) -> tuple[led.SettingsPolicy, ...]:
+    async def _policies(self, tenant_id: str) -> tuple[SettingsPolicy, ...]:
         async with self._db.tenant(tenant_id) as conn:
             return await store.policies(conn)
 

@@ -24,7 +24,7 @@ from brakeline.platform.database import Connection, Database
 from brakeline.protocol.codec import decode
 from brakeline.releases import signing
 from brakeline.rollout import planner
-from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over, words
+from brakeline.rollout.conduct import Lead, Standing, conduct, follows, grants, over, words
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.granted import for_endpoints
 from brakeline.rollout.journal import Freeze
@@ -46,6 +46,7 @@ from brakeline.tenancy.two_people import Request
 LED_KINDS: Final = ("updates", "release", "settings")
 Later = Callable[[], Awaitable[Signed]]  # an answer that is held open: called, it waits
 WATCH_MS: Final = 7 * 86_400_000
+REFUSED: Final = "refused"  # of a cell that takes no part in a lead, by its version or for a reason of its own
 SIZE_MAX: Final = 10_000_000  # endpoints that a lead is planned for until its cells have told how many they have
 
 
@@ -427,8 +428,9 @@ def _standing(cell: str, m: Member | None, told: tuple[CellReport, int] | None) 
 def _cell_view(lead: Lead, c: Standing, region: str, line: Line | None) -> CellView:
     r = c.report
     parts = r.parts if r is not None else ()
+    state = REFUSED if not follows(lead, c) or (r is not None and r.refused) else r.phase.value if r else "unknown"
     return CellView(
-        c.cell, region, r.phase.value if r is not None else "unknown", r.ring if r is not None else -1,
+        c.cell, region, state, r.ring if r is not None else -1,
         tuple(x.uptos.get(c.cell, 0) for x in lead.plan), lead.granted(c.cell), r.treated if r is not None else 0,
         sum(p.proven for p in parts), sum(p.failed for p in parts), r.eligible if r is not None else 0, c.heard_ms,
         line.text if line is not None else "", line is not None and line.state.value in ("ok", "wait"),

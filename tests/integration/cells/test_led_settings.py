@@ -134,6 +134,7 @@ async def test_settings_go_through_both_cells_ring_by_ring_and_are_a_policy_of_e
     assert two.having("refresh_interval_s", 3600) == [EACH, EACH]
 
 
+@pytest.mark.long
 async def test_what_narrows_goes_by_rings_as_well_and_comes_back_at_once_when_its_policy_goes(two: Two) -> None:
     await two.begin(Wished("gentle", mode=Mode.ASSESS, nice=10))
     await two.beats(6)
@@ -150,6 +151,7 @@ async def test_what_narrows_goes_by_rings_as_well_and_comes_back_at_once_when_it
     assert two.having("nice", 0) == [EACH, EACH]
 
 
+@pytest.mark.long
 async def test_a_halt_gives_every_endpoint_of_both_cells_what_it_had_and_leaves_no_policy(two: Two) -> None:
     await two.begin()
     for t in two.dallas.cell.twins:
@@ -168,6 +170,7 @@ async def test_a_halt_gives_every_endpoint_of_both_cells_what_it_had_and_leaves_
     ]  # fmt: skip
 
 
+@pytest.mark.long
 async def test_without_a_grant_nothing_more_is_offered_and_it_heals_by_itself(two: Two) -> None:
     await two.begin()
     await two.beats(6)
@@ -198,6 +201,7 @@ async def test_a_cell_s_own_policy_stays_the_narrower_and_no_word_of_it_leaves(t
     assert "daily 00:00/12:00" in said, "the change itself crosses, and nothing else"
 
 
+@pytest.mark.long
 async def test_a_cell_where_a_policy_of_its_own_has_the_name_takes_no_part_and_both_ends_say_why(two: Two) -> None:
     await two.dallas.remediation.create_policy(OWNER, name="often", filter_text="", mode="patch")
     await two.dallas.wakes()
@@ -217,6 +221,7 @@ async def test_a_cell_where_a_policy_of_its_own_has_the_name_takes_no_part_and_b
     await two.until("completed")
 
 
+@pytest.mark.long
 async def test_led_again_under_its_name_it_is_replaced_and_without_a_word_taken_away(two: Two) -> None:
     await two.begin()
     await two.until("completed")
@@ -238,6 +243,7 @@ async def test_led_again_under_its_name_it_is_replaced_and_without_a_word_taken_
     assert two.having("refresh_interval_s", Settings().refresh_interval_s) == [EACH, EACH]
 
 
+@pytest.mark.long
 async def test_a_cell_that_concerns_nobody_has_the_policy_when_all_are_done(two: Two) -> None:
     await two.dallas.remediation.create_policy(OWNER, name="own often", filter_text="", mode="patch",
                                                refresh_interval_s=3600)  # fmt: skip
@@ -254,6 +260,7 @@ async def test_a_cell_that_concerns_nobody_has_the_policy_when_all_are_done(two:
     assert ("often", True) not in await two.dallas.policies(), "what people of the cell take away stays away"
 
 
+@pytest.mark.long
 async def test_a_cell_of_the_version_before_is_granted_nothing_of_it_and_is_named(two: Two) -> None:
     async with two.berlin.cell.db.tenant(OWNER.tenant_id) as conn:
         await conn.execute("UPDATE brakeline.cell_member SET leads = 0 WHERE cell = 'dallas'")
