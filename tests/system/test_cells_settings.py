@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.server.test_server_process import ServerProcess
 from tests.system.test_cells import (
     CELLS,
     CUT,
@@ -77,6 +78,11 @@ class SettingsEndpoint(Endpoint):
             self.twin.signed(routes.RESULTS, encode(Results((result,))))
 
 
+def led(server: ServerProcess) -> list[tuple[str, int]]:
+    """Policies that a lead has brought."""
+    return [(p["name"], p["refresh_interval_s"]) for p in brakeline(server, "policy", "list")["items"] if p["led"]]
+
+
 class SettingsWorld(World):
     kind = SettingsEndpoint
 
@@ -118,9 +124,8 @@ def test_settings_hold_while_a_cell_is_cut_off_and_are_everywhere_when_it_is_bac
     world.until("the end", lambda v: v["state"] == "completed", END_S)
     everybody = {name: EACH for name, _ in CELLS}
     world.until("everybody to run by them", lambda _: world.often() == everybody, RING_S)
-    for server in world.servers.values():
-        led = [p for p in brakeline(server, "policy", "list")["items"] if p["led"]]
-        assert [(p["name"], p["refresh_interval_s"]) for p in led] == [("often", OFTEN)]
+    for name, server in world.servers.items():
+        world.until(f"the policy in {name}", lambda _, s=server: led(s) == [("often", OFTEN)], RING_S)
     _nothing_of_an_endpoint_crossed(world)
     said = b"\n".join(x for tap in world.taps.values() for x in tap.said).decode()
     assert "refresh_interval_s" in said, "the change itself crosses …"

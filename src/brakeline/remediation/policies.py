@@ -148,8 +148,9 @@ class PolicyUse:
         """Without rollouts none completes."""
 
     async def policies(self, principal: Principal) -> tuple[SettingsPolicy, ...]:
-        """All policies, oldest first."""
+        """All policies, oldest first; those of leads that have just completed among them."""
         principal.require("policy.read")
+        await self._fold(principal.tenant_id)
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store.policies(conn)
 
