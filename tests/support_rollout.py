@@ -64,7 +64,7 @@ class Twin:
     identity: EndpointIdentity
     hostname: str
     fate: str = "good"  # good | postinst | network | nothing_to_do | idle (takes a release, then tells nothing of it)
-    # | wedged (answers, and takes nothing)
+    # | wedged (answers, and takes nothing) | limits (refuses its offer by limits of its own)
     # | misses (lets its first offer go by) | waits (keeps its offer in the queue, until it is told to drop it)
     version: str = "3.0.15-1"
     former: str = ""  # what the way back leads to; "" = nothing was changed yet
@@ -235,6 +235,11 @@ class SmallFleet:
             t.queued.append(offer)
             return
         if t.fate == "wedged":
+            return
+        if t.fate == "limits":
+            t.unsent.append(TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, offer.rollout_id,
+                                              offer.generation, Outcome.REFUSED, "local_limits", "root says no",
+                                              started_ms=1, ended_ms=2))  # fmt: skip
             return
         if t.fate == "misses":
             t.fate = "good"

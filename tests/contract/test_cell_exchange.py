@@ -22,7 +22,9 @@ from brakeline.cells.model import (
     EXCHANGE_CONTEXT,
     GRANT_CONTEXT,
     JOIN_CONTEXT,
+    LEADS_KNOWN,
     Answer,
+    CellPart,
     CellReport,
     Exchange,
     Grant,
@@ -30,12 +32,16 @@ from brakeline.cells.model import (
     Link,
     Member,
     MemberState,
+    Refusal,
     Sent,
     Signed,
 )
 from brakeline.protocol.codec import decode, encode, encode_sparse
+from brakeline.rollout.linked import LATER
 from brakeline.rollout.model import Change, Policy
 from brakeline.rollout.presets import policy_for
+from brakeline.rollout.settings import led_change
+from brakeline.rollout.wished import Wished
 
 RECORDED = Path(__file__).parent / "cell-exchange-v1"
 MEMBER = Member(fixed.LINK, fixed.CELL, "us", MemberState.JOINED, fixed.public(fixed.CELL_KEY))
@@ -143,6 +149,29 @@ def test_every_figure_that_was_added_since_has_a_default_so_that_a_message_witho
     assert all(f.default is not f.default_factory for f in added)  # both are MISSING where it has none
     bare = {k: known[k] for k in ("lead_id", "revision", "phase")}
     assert decode(CellReport, json.dumps(bare).encode()).eligible == 0
+
+
+def test_what_was_added_to_what_a_cell_says_is_a_number_or_left_out_for_who_refuses_it() -> None:
+    """A conductor of the version before passes numbers over; of all else it says that it does not know the field."""
+    part = CellPart(0, "server", treated=2, asked=2, untaken=1)
+    report = replace(fixed.REPORT, parts=(part,), refused=int(Refusal.NAME))
+    said = json.loads(encode(Exchange(fixed.LINK, fixed.CELL, 1, 1, "0.1.0", (report,), leads=LEADS_KNOWN)))
+    known = json.loads(recorded("exchange").payload)
+    pairs = ((said, known), (said["reports"][0], known["reports"][0]),
+             (said["reports"][0]["parts"][0], known["reports"][0]["parts"][0]))  # fmt: skip
+    added = {name: value for mine, theirs in pairs for name, value in mine.items() if name not in theirs}
+    assert {"leads", "refused", "asked", "untaken"} <= set(added)
+    texts = {name for name, value in added.items() if not isinstance(value, int)}
+    assert texts <= {*LATER, "orphans", "left_for"}, "these say nothing unless somebody has left a conductor"
+
+
+def test_a_grant_of_settings_is_refused_whole_by_who_does_not_know_them_and_says_no_more_for_anything_else() -> None:
+    wished = Wished("nights", windows=("mon-fri 22:00/05:00",))
+    said = json.loads(encode_sparse(led_change(wished, "nights")))
+    assert set(said) - set(json.loads(fixed.GRANT.change)) == {"wished", "kind"}
+    assert set(json.loads(encode_sparse(fixed.CHANGE))) == set(json.loads(fixed.GRANT.change))
+    assert "retry" not in json.loads(encode_sparse(fixed.GRANT))
+    assert "retry" in json.loads(encode_sparse(replace(fixed.GRANT, retry=True)))
 
 
 def test_a_recorded_message_is_bound_to_its_key_and_its_use() -> None:

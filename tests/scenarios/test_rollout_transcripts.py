@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from brakeline.rollout import arms
+from brakeline.rollout import arms, giving_way
 from brakeline.rollout.model import ROLLBACK, Harmed, Ring
 from brakeline.sim import faults, scenarios, world
 from brakeline.sim.faults import Fault
@@ -26,6 +26,7 @@ STORIES: dict[str, tuple[Fault, tuple[int, ...]]] = {
     "postinst-fails-halts": (faults.POSTINST, (2,)),
     "postinst-fails-in-one-canary-holds": (faults.POSTINST, (1, 3)),
     "network-lost-holds": (faults.NETWORK, (1, 3)),
+    "one-refuses-and-gives-its-place": (faults.BENIGN, (1, 3)),
     "rollback-of-two-harmed-and-four-exposed": (faults.BENIGN, (1, 2, 3)),
 }
 
@@ -37,10 +38,12 @@ def tell(name: str) -> str:
     bake_s = round(6.5 * HOUR_S)
     rings = (*(Ring(f"first {n}", bake_s, count=n) for n in counts), Ring("all", bake_s, share=1.0))
     scenario = replace(scenario, policy=replace(scenario.policy, rings=rings), outages=())
+    scenario = replace(scenario, refuses=0.3) if "gives-its-place" in name else scenario
     scenario = taken_back(scenario) if name.startswith("rollback") else scenario
     end = world.run(scenario, 11)
     lines = [(b.made_ms, 0, f"generation {b.generation}: {b.phase}: {b.why}") for b in end.blueprints]
     lines += [(o.at_ms, 1, f"  offer to {o.endpoint_id} in ring {o.ring + 1}") for o in end.offers]
+    lines += [(at, 2, f"  {g.endpoint_id} {giving_way.GAVE}{g.why}") for at, g in end.gave]
     lines += [(s.ready_ms, 1, f"  {s.endpoint_id} is a control") for s, _ in end.controls]
     told = [f"{clock(at - scenario.start_ms)} {text}" for at, _, text in sorted(lines)]
     why = [f"  {line.state}: {line.gate}: {line.text}" for line in end.report.lines]

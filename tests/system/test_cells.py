@@ -112,6 +112,7 @@ class Endpoint:
 
     def __init__(self, server: ServerProcess, hostname: str) -> None:
         self.server, self.hostname = server, hostname
+        self.said: dict[str, Any] = {}  # besides what it is ready for
         self.offers: list[Offer] = []
         token = json.loads(server.api("POST", "/api/v1/enrol-tokens", {})[2])["token"]
         self.twin = AgentTwin(server.port, server.context["ca_file"], hostname=hostname)
@@ -121,7 +122,7 @@ class Endpoint:
     def live(self) -> None:
         """One exchange; a server that is away is one that is asked again later."""
         try:
-            answer = self.twin.check_in(ready=self._ready)
+            answer = self.twin.check_in(ready=self._ready, **self.said)
             if answer.status == 401:
                 self.twin.renew()
             elif answer.status == 200:
@@ -155,6 +156,8 @@ def brakeline(server: ServerProcess, *words: str) -> Any:
 class World:
     """The four of them."""
 
+    kind: type[Endpoint] = Endpoint
+
     def __init__(self, root: Path, stack: ExitStack) -> None:
         self.servers: dict[str, ServerProcess] = {}
         for name, _ in CELLS:
@@ -170,7 +173,7 @@ class World:
         for tap in self.taps.values():
             stack.callback(tap.close)
         self.endpoints = {
-            name: [Endpoint(server, f"secret-{name}-{i}.example") for i in range(EACH)]
+            name: [self.kind(server, f"secret-{name}-{i}.example") for i in range(EACH)]
             for name, server in self.servers.items()
         }
         self.lead = ""

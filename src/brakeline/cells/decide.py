@@ -126,6 +126,8 @@ def check_exchange(member: Member, said: Exchange, now_ms: int) -> None:
         raise _doubt("malformed", "its counter is absurdly high")
     if not 0 <= said.left_generation <= member.generation + GENERATION_JUMP_MAX or len(said.left_for) > 200:
         raise _doubt("malformed", "the generation for which it has left makes no sense")
+    if not 0 <= said.leads <= COUNT_MAX:
+        raise _doubt("malformed", "what it can be led in makes no sense")
     if len(said.orphans) > REPORTS_MAX or any(map(_odd, said.orphans)):
         raise _doubt("malformed", "a lead that it tells of makes no sense")
     if len(said.reports) > REPORTS_MAX or len({r.lead_id for r in said.reports}) != len(said.reports):
@@ -178,7 +180,7 @@ def plausible(report: CellReport, last: CellReport | None, granted: int) -> str:
 
 
 def _numbers(report: CellReport) -> str:
-    counts = [report.revision, report.eligible, report.data_age_s, report.ring + 1]
+    counts = [report.revision, report.eligible, report.data_age_s, report.ring + 1, report.refused]
     for part in report.parts:
         p = to_plain(part)
         counts += [v for v in p.values() if isinstance(v, int)]
@@ -186,7 +188,8 @@ def _numbers(report: CellReport) -> str:
                  (part.passed, part.treated), (part.passed_known, part.passed), (part.passed_proven, part.passed_known),
                  (part.open, part.treated), (part.failed, part.treated), (part.failed_news, part.failed),
                  (part.seen, part.treated), (part.baked, part.treated), (part.consenting, part.treated),
-                 (part.restarted, part.consenting), (part.excused, part.consenting))  # fmt: skip
+                 (part.restarted, part.consenting), (part.excused, part.consenting),
+                 (part.asked, part.treated), (part.untaken, part.asked))  # fmt: skip
         if any(small > large for small, large in below):
             return "more of its endpoints are proven, failed or watched than were treated"
         if part.ring > report.ring:

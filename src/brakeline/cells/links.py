@@ -20,6 +20,7 @@ from brakeline.cells.decide import Doubt
 from brakeline.cells.model import (
     EXCHANGE_CONTEXT,
     JOIN_CONTEXT,
+    LEADS_KNOWN,
     Answer,
     CellReport,
     Exchange,
@@ -117,12 +118,14 @@ class Links(Base):
         return replace(found, isolated=True)
 
     async def exchange(self, tenant_id: str, link: Link, reports: tuple[CellReport, ...],
-                       orphans: tuple[Orphan, ...] = (), wait_s: int = 0, has: str = "") -> Answer:  # fmt: skip
+                       orphans: tuple[Orphan, ...] = (), wait_s: int = 0, has: str = "",
+                       leads: int = LEADS_KNOWN) -> Answer:  # fmt: skip
         """Tell the conductor, hear what it answers: at once, or within `wait_s` when there is something new to whoever
         `has` what it was told last. Whatever goes wrong is raised."""
         async with self._db.tenant(tenant_id) as conn:
             counter = await store.next_counter(conn, self._clock.now_ms())
-        said = Exchange(link.link_id, link.cell, counter, self._clock.now_ms(), __version__, reports, orphans)
+        said = Exchange(link.link_id, link.cell, counter, self._clock.now_ms(), __version__, reports, orphans,
+                        leads=leads)  # fmt: skip
         return await self.say(link, said, wait_s, has)
 
     async def say(self, link: Link, said: Exchange, wait_s: int = 0, has: str = "") -> Answer:

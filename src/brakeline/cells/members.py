@@ -204,7 +204,7 @@ class Members(Base):
                 await self._remember(conn, found, sent.message, e, now_ms)
             if problem is None:
                 found = replace(found, counter=said.counter, version=said.version[:40],
-                                skew_ms=said.sent_ms - now_ms, heard_ms=now_ms)  # fmt: skip
+                                skew_ms=said.sent_ms - now_ms, heard_ms=now_ms, leads=said.leads)  # fmt: skip
                 if not await store.heard(conn, found):
                     problem = Doubt("a newer message of this cell was faster", why="replayed")
                 elif said.left_generation > max(found.generation, found.left_generation):

@@ -8,8 +8,9 @@ compared across cells travels as an age.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 GRANT_S: Final = 300  # with the offer's own five minutes: nothing starts ten minutes after the conductor's last word
@@ -24,6 +25,7 @@ REPORTS_MAX: Final = 100  # leads of one cell in one message
 BETS_MAX: Final = 2_000  # rows of one report
 GENERATION_JUMP_MAX: Final = 1_000  # nobody who has one key can lock everybody else out for ever
 COUNT_MAX: Final = 10_000_000_000
+LEADS_KNOWN: Final = 1  # told in each exchange: 0 = updates and releases are led here; 1 = settings, offers in a hold
 EXCHANGE_CONTEXT: Final = b"brakeline-cell-exchange-v1\n"
 ANSWER_CONTEXT: Final = b"brakeline-conductor-answer-v1\n"
 GRANT_CONTEXT: Final = b"brakeline-conductor-grant-v1\n"
@@ -71,6 +73,30 @@ class Cause(StrEnum):
     LIMITS = "limits"
 
 
+class Refusal(IntEnum):
+    """Why a cell takes no part in a lead of settings, as a number: the sentence may name what is the cell's own."""
+
+    NONE = 0
+    OTHER = 1
+    UNDER_WAY = 2
+    QUARANTINED = 3
+    NAME = 4
+    NEVER_OPEN = 5
+    FASTER = 6
+    WORDS = 7
+
+
+REFUSALS: Final[Mapping[int, str]] = {
+    Refusal.OTHER: "it cannot follow; its own page says why",
+    Refusal.UNDER_WAY: "another rollout of settings is under way there; it follows when that has ended",
+    Refusal.QUARANTINED: "the same settings were halted there; its people resume that rollout, or lead others",
+    Refusal.NAME: "that name is a policy of its own there, or was led for other endpoints; lead it under another name",
+    Refusal.NEVER_OPEN: "with its own windows some endpoints would have no minute left; its own page names the policy",
+    Refusal.FASTER: "it takes no faster pace from its conductor",
+    Refusal.WORDS: "it does not take these words; its own page says which",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CellPart:
     """Treated endpoints of one ring and class; the figures of `rollout.summary.Part`."""
@@ -93,6 +119,8 @@ class CellPart:
     consenting: int = 0
     restarted: int = 0
     excused: int = 0
+    asked: int = 0  # heard at the checkpoint at which their first offer was over
+    untaken: int = 0  # of these take nothing
 
 
 NOT_SUMMED: Final = frozenset({"ring", "machine_class", "youngest_age_s"})
@@ -147,6 +175,7 @@ class CellReport:
     compared: bool = False
     harms: tuple[CellBets, ...] = ()  # of signals that conductors did not know at first, who would refuse the report
     vitals: tuple[CellBets, ...] = ()  # of signals that came later still
+    refused: int = 0  # a `Refusal`, of a lead of settings
 
     @property
     def treated(self) -> int:
@@ -199,6 +228,7 @@ class Exchange:
     orphans: tuple[Orphan, ...] = ()
     left_generation: int = 0
     left_for: str = ""
+    leads: int = 0  # `LEADS_KNOWN` of the cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +253,7 @@ class Grant:
     draw_below: int = 0  # of a release: up to which place in the draw
     generation: int = 0  # of whoever conducts: rises with each hand-over, and cells refuse an older one
     lease: str = ""  # the same for endpoints, in their envelope: what the offer leases of this cell embed
+    retry: bool = False  # of a hold: whoever has it and has begun nothing may be offered it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +339,7 @@ class Member:
     generation: int = 0  # in which it was invited
     left_generation: int = 0  # it has told that it believes this one of another conductor
     left_for: str = ""
+    leads: int = 0  # what can be led there, as it said last
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from brakeline.cells.model import Former, Link, Member, MemberState
 from brakeline.platform.database import Connection
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LEADS_TOLD_MAX: Final = 1_000  # of a far later cell; nothing here asks for more
 
 
 def at(ms: int) -> datetime:
@@ -25,7 +26,7 @@ def _member(r: Any) -> Member:
     return Member(
         r["link_id"], r["cell"], r["region"], MemberState(r["state"]), r["public_key"], r["counter"], r["version"],
         r["skew_ms"], ms(r["heard_at"]), r["doubt"], ms(r["added_at"]), r["added_by"], r["generation"],
-        r["left_generation"], r["left_for"],
+        r["left_generation"], r["left_for"], r["leads"],
     )  # fmt: skip
 
 
@@ -61,8 +62,8 @@ async def invite(
            VALUES ($1, $2, $3, $4, 'invited', $5, $6, $7, $8, $9)
            ON CONFLICT (tenant_id, cell) DO UPDATE SET link_id = excluded.link_id, region = excluded.region,
              state = 'invited', secret_hash = excluded.secret_hash, secret_ends = excluded.secret_ends,
-             public_key = '', counter = 0, doubt = '', added_at = excluded.added_at, added_by = excluded.added_by,
-             generation = excluded.generation, left_generation = 0, left_for = ''
+             public_key = '', counter = 0, doubt = '', leads = 0, added_at = excluded.added_at,
+             added_by = excluded.added_by, generation = excluded.generation, left_generation = 0, left_for = ''
            WHERE c.state IN ('invited', 'isolated')""",
         tenant_id, m.link_id, m.cell, m.region, secret_hash, at(ends_ms), at(m.added_ms), m.added_by, m.generation,
     )  # fmt: skip
@@ -84,9 +85,9 @@ async def redeem(conn: Connection, link_id: str, secret_hash: bytes, public_key:
 async def heard(conn: Connection, m: Member) -> bool:
     """What a message has told of its cell; False when a newer one was faster."""
     status: str = await conn.execute(
-        """UPDATE brakeline.cell_member SET counter = $2, version = $3, skew_ms = $4, heard_at = $5
+        """UPDATE brakeline.cell_member SET counter = $2, version = $3, skew_ms = $4, heard_at = $5, leads = $6
            WHERE link_id = $1 AND counter < $2""",
-        m.link_id, m.counter, m.version, m.skew_ms, at(m.heard_ms),
+        m.link_id, m.counter, m.version, m.skew_ms, at(m.heard_ms), min(m.leads, LEADS_TOLD_MAX),
     )  # fmt: skip
     return status.endswith(" 1")
 

@@ -66,6 +66,8 @@ def show(lead: Id, as_json: Json = False) -> None:
 
 def _human(x: dict[str, Any]) -> None:
     say(f"{x['title']} ({x['id']}): {x['state']}. {x['why']}")
+    for words in x["settings"]:
+        say(f"  {words}")
     names = [f"{'▸ ' if i == x['ring'] else ''}{r}" for i, r in enumerate(x["rings"])]
     rows = [
         (c["cell"], c["region"], c["state"], *(c["planned"] or [""] * len(names)), c["treated"], c["proven"],

@@ -59,10 +59,16 @@ def leave(as_json: Json = False) -> None:
 
 @app.command()
 def export(
-    file: Annotated[str, typer.Argument(help="Where to write it; - = standard output.")] = "-", as_json: Json = False
+    file: Annotated[str, typer.Argument(help="Where to write it; - = standard output.")] = "-",
+    for_: Annotated[str, typer.Option("--for", help="A partner: in all the words that its version knows.")] = "",
+    as_json: Json = False,
 ) -> None:
     """A signed sheet of what this organisation tells, for partners in other installations."""
-    sheet = json.dumps(Client.from_context().get("/pool/sheet"))
+    made = Client.from_context().get("/pool/sheet", **({"partner": for_} if for_ else {}))
+    sheet = json.dumps({"payload": made["payload"], "signature": made["signature"]})
+    if made["left_out"]:
+        why = f"the version of {for_} does not know them" if for_ else "not every version knows them; see --for"
+        talk(f"Left out, because {why}: {', '.join(made['left_out'])}.")
     if file == "-":
         say(sheet)
         return
@@ -102,4 +108,11 @@ def import_(
     except (OSError, ValueError) as e:
         raise Invalid(f"{file} is no sheet; `brakeline pool export` at the partner makes one: {e}") from None
     taken = Client.from_context().put(f"/pool/partners/{name}/sheet", sheet)
-    emit(taken, as_json, lambda: say(f"{name}: {taken['rows']} sums taken in."))
+
+    def human() -> None:
+        say(f"{name}: {taken['rows']} sums taken in.")
+        if taken["left_out"]:
+            unknown = ", ".join(f"{n} of {signal}" for signal, n in sorted(taken["left_out"].items()))
+            talk(f"Left out, because this version does not know them: {unknown}. Update it to hear those too.")
+
+    emit(taken, as_json, human)

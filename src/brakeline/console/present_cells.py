@@ -21,6 +21,7 @@ DOUBTED: Final = Badge("▲", "not believed", Tone.BAD)
 STATES: Final = {
     "unknown": Badge("?", "not heard", Tone.IDLE),
     "nobody": Badge("–", "no endpoint", Tone.IDLE),
+    "refused": Badge("▲", "takes no part", Tone.WARN),
     "draft": Badge("○", "draft", Tone.IDLE),
     "rolling": Badge("▸", "rolling", Tone.OK),
     "holding": Badge("‖", "holding", Tone.WARN),
@@ -50,7 +51,8 @@ def lead_card(x: LeadView, may_brake: bool) -> LeadCard:
     rings = tuple(f"{'▸ ' if i == x.ring else ''}{name}" for i, name in enumerate(x.rings))
     return LeadCard(
         x.id, x.title, STATES[x.state], x.why, ", ".join(x.updates), rings,
-        tuple(_cell(c, len(rings)) for c in x.cells), may_brake and x.state not in OVER,
+        tuple(_cell(c, len(rings)) for c in x.cells), may_brake and x.state not in OVER, x.settings,
+        x.filter or "every endpoint",
     )  # fmt: skip
 
 

@@ -33,11 +33,28 @@ HALTED = LeadCard(
     "linux-image-amd64=6.1.9-1", ("canary",),
     (LeadCell("berlin-1", "eu", STATES["halted"], ("100",), 8, 0, 2, "cell berlin-1: halted (evidence)"),),
 )  # fmt: skip
+SETTINGS = LeadCard(
+    "ld_04", "Settings nights", STATES["rolling"],
+    "waits for cell oslo-1: takes no part: with its own windows some endpoints would have no minute left; its own page "
+    "names the policy", "brakeline-settings=0d61c8ab13f0", ("▸ canary",),
+    (
+        LeadCell("berlin-1", "eu", STATES["rolling"], ("50",), 50, 49, 0,
+                 "cell berlin-1: has passed ring 1: 50 of 50 treated"),
+        LeadCell("dallas-1", "us", STATES["refused"], ("0",), 0, 0, 0,
+                 "cell dallas-1: its version takes no settings from a conductor; update it, or drain it"),
+        LeadCell("oslo-1", "eu", STATES["refused"], ("",), 0, 0, 0,
+                 "cell oslo-1: takes no part: with its own windows some endpoints would have no minute left; its own "
+                 "page names the policy"),
+    ), may_brake=True,
+    settings=("maintenance windows: mon-fri 22:00/05:00", "changed configuration files: hold",
+              "nice of package transactions: 10"),
+    whom="os:debian tag:db",
+)  # fmt: skip
 LINK = (Fact("Conductor", "https://berlin.example:8443"), Fact("Known there as", "dallas-1"),
         Fact("Trouble", "berlin.example does not answer", Tone.WARN))  # fmt: skip
 
 CELLS: Final = {
-    "conductor": CellsView((BERLIN, DALLAS, OSLO), (GOING, HALTED), LINK, may_write=True),
+    "conductor": CellsView((BERLIN, DALLAS, OSLO), (SETTINGS, GOING, HALTED), LINK, may_write=True),
     "alone": CellsView((), (), may_write=True),
     "handed-over": CellsView(
         (BERLIN,),

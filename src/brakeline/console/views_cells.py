@@ -47,6 +47,8 @@ class LeadCard:
     rings: tuple[str, ...]
     cells: tuple[LeadCell, ...]
     may_brake: bool = False
+    settings: tuple[str, ...] = ()  # of a lead of settings: its words
+    whom: str = ""
 
 
 @dataclass(frozen=True, slots=True)

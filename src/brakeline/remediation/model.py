@@ -63,6 +63,7 @@ class SettingsPolicy:
     self_update: bool | None = None  # may the agent take newer releases of itself? None = not said
     pin: str = ""  # release_id to stay at, "" = none
     words: Words = SILENT
+    led: str = ""  # the lead that brought it, or its rollout; "" = a policy of this cell's own
 
     @property
     def speaks(self) -> bool:

@@ -24,7 +24,7 @@ from brakeline.platform.database import Database
 from brakeline.platform.observe import logger
 from brakeline.protocol.codec import to_sparse
 from brakeline.protocol.messages import Mode, Settings, SignedOrder
-from brakeline.remediation import standing, store, store_settings
+from brakeline.remediation import led, standing, store, store_settings
 from brakeline.remediation.ahead import Ahead, ahead
 from brakeline.remediation.decide import effective, why
 from brakeline.remediation.decide import self_update as self_update_of
@@ -34,6 +34,7 @@ from brakeline.remediation.model import SILENT, Had, SelfUpdate, SettingsPolicy,
 from brakeline.remediation.remembered import Remembered
 from brakeline.remediation.words import refuse_never_open
 from brakeline.rollout.pace import CAREFUL
+from brakeline.rollout.wished import Offered
 from brakeline.tenancy import audit
 from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal
@@ -69,9 +70,11 @@ class PolicyUse:
     async def _told(self, tenant_id: str, endpoint_id: str, reported: str) -> Settings:
         try:
             remembered = await self._tenant(tenant_id)
-            offered = await self._offered(tenant_id, endpoint_id)
-            wished = effective(remembered.policies(endpoint_id))
-            found = standing.settings_told(remembered.has.get(endpoint_id), wished, offered, reported)
+            offered = led.under_way(await self._offered(tenant_id, endpoint_id), remembered.good)
+            policies = remembered.policies(endpoint_id)
+            has, settings = remembered.has.get(endpoint_id), offered.settings if offered else None
+            on_trial = led.on_trial(policies, offered)
+            found = standing.settings_told(has, effective(policies), settings, reported, on_trial)
         except Fault as e:
             logger.warning("settings-unknown", endpoint=endpoint_id, reason=str(e))
             found = effective(())
@@ -137,7 +140,7 @@ class PolicyUse:
         """Without rollouts nobody is watched."""
         return None
 
-    async def _offered(self, tenant_id: str, endpoint_id: str) -> Settings | None:  # noqa: ARG002
+    async def _offered(self, tenant_id: str, endpoint_id: str) -> Offered | None:  # noqa: ARG002
         """Without rollouts nothing is offered."""
         return None
 
@@ -145,8 +148,9 @@ class PolicyUse:
         """Without rollouts none completes."""
 
     async def policies(self, principal: Principal) -> tuple[SettingsPolicy, ...]:
-        """All policies, oldest first."""
+        """All policies, oldest first; those of leads that have just completed among them."""
         principal.require("policy.read")
+        await self._fold(principal.tenant_id)
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store.policies(conn)
 
@@ -245,9 +249,10 @@ class PolicyUse:
             async with self._db.tenant(tenant_id) as conn:
                 found, revision = await store.policies(conn), await store.revision(conn)
                 had = await store_settings.standing(conn)
+                good = await store_settings.good_rollouts(conn)
             matching = [(policy, frozenset(await self._fleet.matching(tenant_id, policy.filter))) for policy in found]
             has = {endpoint_id: one.settings for endpoint_id, one in had.items()}
-            remembered = Remembered(now + REMEMBER_S, tuple(matching), revision, has, had)
+            remembered = Remembered(now + REMEMBER_S, tuple(matching), revision, has, had, good)
             first = await self._adopt(tenant_id, remembered)
             remembered.has = has | {endpoint_id: one.settings for endpoint_id, one in first.items()}
             remembered.since = had | first

@@ -20,6 +20,7 @@ class Remembered:
     revision: int = 0
     has: Mapping[str, Settings] = field(default_factory=dict)
     since: Mapping[str, Had] = field(default_factory=dict)  # of `has`: by which version, and since when
+    good: frozenset[str] = frozenset()  # rollouts of settings that endpoints have for good
 
     def policies(self, endpoint_id: str) -> tuple[SettingsPolicy, ...]:
         """Those that match an endpoint."""

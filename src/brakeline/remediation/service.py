@@ -23,9 +23,9 @@ from brakeline.platform.observe import logger
 from brakeline.protocol.messages import PendingUpdate
 from brakeline.remediation import store
 from brakeline.remediation.granting import Grants
+from brakeline.remediation.leading import LeadingUse
 from brakeline.remediation.model import Deployment, DeploymentView, Plan, Preview, Selection, Situation
 from brakeline.remediation.planner import default_title, plan
-from brakeline.remediation.settling import SettingsUse
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.model import Policy as RolloutPolicy
 from brakeline.rollout.pace import BY_RISK, Risk, settle
@@ -58,8 +58,8 @@ class NothingToDo(Invalid):
     hint = "The preview names each endpoint that is left out, with the reason."
 
 
-class RemediationService(SettingsUse):
-    """Policies (in `policies`), settings (in `settling`) and deployments."""
+class RemediationService(LeadingUse):
+    """Policies (in `policies`), settings (in `settling`, over cells in `leading`) and deployments."""
 
     _exposure: ExposureService
     _rollouts: RolloutService

@@ -13,7 +13,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
 from brakeline.protocol.codec import to_plain
+from brakeline.remediation.led import wished_of
 from brakeline.remediation.service import RemediationService
+from brakeline.remediation.words import parsed
+from brakeline.rollout.conducting import LeadView
 from brakeline.tenancy.api import current_principal
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.waiting import WAITS, asked
@@ -47,6 +50,29 @@ class StartBody:
     start: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class LeadBody:
+    """The words of one policy, as in `POST /policies`, to lead over cells; none at all takes away what was led under
+    this name. `cells` in the order in which they open, none = all that have joined. `pace`: careful, fast, emergency or
+    rehearsal."""
+
+    name: str
+    filter: str = ""
+    mode: str = "leave"
+    refresh_interval_s: int | None = None
+    inventory_interval_s: int | None = None
+    windows: tuple[str, ...] = ()
+    restart: str = ""
+    conffiles: str = ""
+    restarts_a_day: int | None = None
+    download_kib_s: int | None = None
+    nice: int | None = None
+    probes: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+    pace: str = "careful"
+    title: str = ""
+
+
 @router.get("")
 async def standing(who: Who, remediation: Remediation) -> dict[str, Any]:
     """Which version is good, which is rolling out and how far it is, and on how many endpoints something waits."""
@@ -67,3 +93,15 @@ async def start(request: Request, body: StartBody, who: Who, remediation: Remedi
     waits = await remediation.settings_waiting(who, made) if body.start else None
     plain: dict[str, Any] = to_plain(made)
     return asked(request, waits, **plain) if waits is not None else plain
+
+
+@router.post("/lead", status_code=201)
+async def lead(body: LeadBody, who: Who, remediation: Remediation) -> LeadView:
+    """A draft of settings over cells, to be started as any lead; each cell tells with its next exchange for how many
+    endpoints they make a difference, or that it takes no part and why."""
+    words = parsed(
+        windows=body.windows, restart=body.restart, conffiles=body.conffiles, restarts_a_day=body.restarts_a_day,
+        download_kib_s=body.download_kib_s, nice=body.nice, probes=body.probes,
+    )  # fmt: skip
+    wished = wished_of(body.name, body.filter, body.mode, words, body.refresh_interval_s, body.inventory_interval_s)
+    return await remediation.lead_settings(who, wished, body.cells, body.pace, body.title)

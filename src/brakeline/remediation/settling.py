@@ -8,13 +8,15 @@ was never touched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from brakeline.core.errors import Fault, Invalid
 from brakeline.fleet.model import EndpointIdentity
+from brakeline.platform.database import Connection
+from brakeline.protocol.codec import to_sparse
 from brakeline.protocol.messages import Settings
-from brakeline.remediation import standing, store_settings
+from brakeline.remediation import led, standing, store, store_settings
 from brakeline.remediation.decide import effective
 from brakeline.remediation.policies import PolicyUse
 from brakeline.remediation.standing import Difference
@@ -22,10 +24,11 @@ from brakeline.remediation.store_settings import Version
 from brakeline.rollout import arms, power
 from brakeline.rollout.settings import Course, SettingsRollouts, change_of, policy_of
 from brakeline.rollout.view import RingView
+from brakeline.rollout.wished import Offered, Proven, Wished
 from brakeline.rollout.wording import reason
 from brakeline.tenancy import audit
 from brakeline.tenancy.faults import CountMoved
-from brakeline.tenancy.model import Principal
+from brakeline.tenancy.model import Principal, system_principal
 from brakeline.tenancy.two_people import Request
 
 SHOWN: Final = 50  # endpoints named in a plan
@@ -78,16 +81,17 @@ class SettingsUse(PolicyUse):
 
     _settings_rollouts: SettingsRollouts
 
-    async def _offered(self, tenant_id: str, endpoint_id: str) -> Settings | None:
+    async def _offered(self, tenant_id: str, endpoint_id: str) -> Offered | None:
         return await self._settings_rollouts.offered(tenant_id, endpoint_id)
 
-    async def still_wished(self, identity: EndpointIdentity, settings: Settings) -> bool:
-        """Whether policies allow all of this by now. For `rollout.offering`, before each offer; False without data."""
+    async def still_wished(self, identity: EndpointIdentity, settings: Settings, words: Wished | None) -> bool:
+        """Whether policies allow all of this by now, with the `words` of a lead. For `rollout.offering`, before each
+        offer; False without data."""
         try:
-            wished = effective((await self._tenant(identity.tenant_id)).policies(identity.endpoint_id))
+            policies = (await self._tenant(identity.tenant_id)).policies(identity.endpoint_id)
         except Fault:
             return False
-        return standing.allows(wished, settings)
+        return standing.allows(effective(led.beside(policies, words) if words is not None else policies), settings)
 
     async def _fold(self, tenant_id: str) -> None:
         """What completed rollouts have proven is from now on what their endpoints have."""
@@ -95,13 +99,39 @@ class SettingsUse(PolicyUse):
             open_ = [v for v in await store_settings.versions(conn) if not v.good_ms]
         for version in reversed(open_):
             proven = await self._settings_rollouts.proven(tenant_id, version.rollout_id)
-            if not proven:
+            if proven is None or not (proven.settings or proven.led):
                 continue
-            now_ms = self._clock.now_ms()
             async with self._db.tenant(tenant_id) as conn:
-                found = ((endpoint_id, settings, False) for endpoint_id, settings in proven.items())
-                await store_settings.save(conn, tenant_id, found, version.version, now_ms)
-                await store_settings.set_good(conn, version.version, now_ms)
+                await store_settings.lock(conn, tenant_id)
+                if await store_settings.is_open(conn, version.version):
+                    await self._good(conn, tenant_id, version, proven)
+
+    async def _good(self, conn: Connection, tenant_id: str, version: Version, proven: Proven) -> None:
+        """What its endpoints have from now on; of a lead, its words are a policy as well."""
+        now_ms, good = self._clock.now_ms(), dict(proven.settings)
+        if proven.led is not None:
+            had = await store_settings.standing(conn)
+            good = led.kept({e: one.settings for e, one in had.items()}, good)
+            await self._install(conn, tenant_id, proven.led, version.rollout_id, version.made_by)
+        found = ((endpoint_id, settings, False) for endpoint_id, settings in good.items())
+        await store_settings.save(conn, tenant_id, found, version.version, now_ms)
+        await store_settings.set_good(conn, version.version, now_ms)
+
+    async def _install(self, conn: Connection, tenant_id: str, words: Wished, by_what: str, by: str) -> None:
+        """The words of a lead that has come to its end are a policy here, in the place of what was led under their
+        name. A policy of the cell's own that has taken the name since keeps it."""
+        known = await store.policies(conn)
+        for former in (p for p in known if p.led and p.name == words.name):
+            await store.delete_policy(conn, former.id)
+        if not words.takes_away:
+            taken = any(p.name == words.name and not p.led for p in known)
+            made = led.policy_of(words, by_what, self._clock.now_ms(), by)
+            made = replace(made, name=f"{made.name[:40]}, led {by_what}") if taken else made
+            await store.insert_policy(conn, tenant_id, made)
+        await store.revise(conn, tenant_id)
+        facts = {"name": words.name, "filter": words.filter, "words": to_sparse(words), "by": by}
+        who = system_principal(tenant_id, "conductor")
+        await audit.append(conn, self._clock, who, "policy.led", by_what, None, facts)
 
     async def waiting_settings(self, tenant_id: str) -> Waiting:
         """Endpoints whose policies wish more than they have."""

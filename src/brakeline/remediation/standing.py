@@ -52,10 +52,12 @@ def in_force(has: Settings | None, wished: Settings) -> Settings:
     return narrowest(has or NONE, wished)
 
 
-def settings_told(has: Settings | None, wished: Settings, offered: Settings | None, reported: str) -> Settings:
-    """What a reply says. `offered`: by a rollout that stands; `reported`: digest of what the endpoint runs by."""
+def settings_told(has: Settings | None, wished: Settings, offered: Settings | None, reported: str,
+                  on_trial: Settings | None = None) -> Settings:  # fmt: skip
+    """What a reply says. `offered`: by a rollout that stands; `reported`: digest of what the endpoint runs by;
+    `on_trial`: what is wished of who has taken the offer of a lead."""
     if offered is not None and reported:
-        rolling = narrowest(offered, wished)
+        rolling = narrowest(offered, on_trial or wished)
         if reported in (settings_digest(offered), settings_digest(rolling)):
             return rolling
     return in_force(has, wished)

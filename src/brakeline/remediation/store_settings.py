@@ -92,6 +92,18 @@ async def set_good(conn: Connection, version: int, now_ms: int) -> None:
     await conn.execute("UPDATE brakeline.settings_version SET good_at = $2 WHERE version = $1", version, _stamp(now_ms))
 
 
+async def is_open(conn: Connection, version: int) -> bool:
+    """Whether nobody has taken it for good yet."""
+    query = "SELECT good_at IS NULL FROM brakeline.settings_version WHERE version = $1"
+    found: bool = await conn.fetchval(query, version)
+    return found
+
+
+async def good_rollouts(conn: Connection, limit: int = 20) -> frozenset[str]:
+    """Rollouts of the newest versions that have completed and were taken for good."""
+    return frozenset(v.rollout_id for v in await versions(conn, limit) if v.good_ms)
+
+
 async def versions(conn: Connection, limit: int = 20) -> tuple[Version, ...]:
     """The newest versions, newest first."""
     rows = await conn.fetch("SELECT * FROM brakeline.settings_version ORDER BY version DESC LIMIT $1", limit)

@@ -15,6 +15,7 @@ from typing import Final
 from brakeline.cells.model import (
     CELLS_MAX,
     GRANT_S,
+    REFUSALS,
     SILENT_MS,
     SUMMED,
     Cause,
@@ -23,6 +24,7 @@ from brakeline.cells.model import (
     Grant,
     GrantedRing,
     MemberState,
+    Refusal,
     Stand,
 )
 from brakeline.core.draw import U_END
@@ -36,6 +38,8 @@ from brakeline.rollout.summary import ControlArm, Part, Summary
 
 GATE: Final = "cells"
 CELL_ALPHA_MIN: Final = Guard().alpha / (2 * CELLS_MAX)  # no cell lets a conductor make its brake less sensitive
+SETTINGS_LED: Final = 1  # what a cell has to know (`Standing.leads`) to be led in settings …
+AGAIN_KNOWN: Final = 1  # … and to offer again in a hold: another would refuse the grant whole
 STAGGER_OF_BAKE: Final = 26  # cells open a ring one after another: an hour each, where a ring bakes for 26
 
 
@@ -85,10 +89,16 @@ class Standing:
     report: CellReport | None = None
     heard_ms: int = 0
     doubt: str = ""
+    leads: int = 0  # what can be led there, as it said last
 
     @property
     def takes_part(self) -> bool:
         return self.state is MemberState.JOINED
+
+
+def follows(lead: Lead, c: Standing) -> bool:
+    """Whether the version of a cell knows this kind of change; whoever does not is granted nothing of it."""
+    return lead.change.wished is None or c.leads >= SETTINGS_LED
 
 
 def pool_policy(policy: Policy) -> Policy:
@@ -234,13 +244,22 @@ def _line(lead: Lead, c: Standing, now_ms: int) -> Line:
         text = f"{c.state.value}: it takes no further part and holds by itself"
     elif c.doubt:
         text, state = f"it is not believed any more: {c.doubt}", State.HOLD
+    elif not follows(lead, c):
+        text, state = "its version takes no settings from a conductor; update it, or drain it", State.HOLD
     elif r is None:
         text, state = "it has told nothing of this yet", State.UNKNOWN
     elif now_ms - c.heard_ms > SILENT_MS:
         text, state = f"not heard for {brake.span(away_s)}; it holds when its grant ends", State.HOLD
+    elif r.refused:
+        text, state = f"takes no part: {_refusal(r.refused)}", State.HOLD
     else:
         text, state = _where(lead, c.cell, r)
     return Line(GATE, state, f"cell {c.cell}: {text}", data | {"away_s": away_s if r else None})
+
+
+def _refusal(number: int) -> str:
+    """A later cell may have reasons that this version has no words for."""
+    return REFUSALS.get(number, REFUSALS[Refusal.OTHER])
 
 
 def _where(lead: Lead, cell: str, r: CellReport) -> tuple[str, State]:
@@ -266,13 +285,14 @@ def _opened(lead: Lead, cells: tuple[Standing, ...], now_ms: int) -> Lead:
     """The newest ring of the plan is granted to one cell after the other, while nothing holds."""
     if lead.blueprint.phase is not Phase.ROLLING:
         return lead
-    turns = {c.cell: len(lead.plan) for c in cells if _may_open(c) and not later(lead, c.cell, cells, now_ms)}
+    turns = {c.cell: len(lead.plan) for c in cells if _may_open(lead, c) and not later(lead, c.cell, cells, now_ms)}
     opened = dict(lead.opened) | {c: n for c, n in turns.items() if n > lead.opened.get(c, 0)}
     return replace(lead, opened=opened) if opened != dict(lead.opened) else lead
 
 
-def _may_open(c: Standing) -> bool:
-    return c.takes_part and not c.doubt and c.report is not None
+def _may_open(lead: Lead, c: Standing) -> bool:
+    told = c.report is not None and not c.report.refused
+    return c.takes_part and not c.doubt and told and follows(lead, c)
 
 
 def later(lead: Lead, cell: str, cells: tuple[Standing, ...], now_ms: int) -> str:
@@ -298,7 +318,7 @@ def grants(lead: Lead, cells: tuple[Standing, ...], report: Report, now_ms: int)
     """One grant for each cell that takes part and is believed. Signed by whoever calls."""
     made: dict[str, Grant] = {}
     for c in cells:
-        if c.takes_part and not c.doubt:
+        if c.takes_part and not c.doubt and follows(lead, c):
             made[c.cell] = _grant(lead, c, cells, report, now_ms)
     return made
 
@@ -313,6 +333,7 @@ def _grant(lead: Lead, c: Standing, cells: tuple[Standing, ...], report: Report,
         lead.lead_id, c.link_id, c.cell, lead.blueprint.generation, stand, why, lead.title, lead.filter,
         *words(lead), rings, now_ms,
         now_ms + GRANT_S * 1000, lead.salt, _draw_below(lead, c.cell, stand, opened),
+        retry=stand is Stand.HOLD and lead.blueprint.retry and c.leads >= AGAIN_KNOWN,
     )  # fmt: skip
 
 

@@ -24,26 +24,29 @@ from brakeline.platform.database import Connection, Database
 from brakeline.protocol.codec import decode
 from brakeline.releases import signing
 from brakeline.rollout import planner
-from brakeline.rollout.conduct import Lead, Standing, conduct, grants, over, words
+from brakeline.rollout.conduct import Lead, Standing, conduct, follows, grants, over, words
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.granted import for_endpoints
 from brakeline.rollout.journal import Freeze
 from brakeline.rollout.lanes import REHEARSAL_MAX
 from brakeline.rollout.lead_acts import FAST, TAKE, LeadActs
+from brakeline.rollout.live import SETTINGS
 from brakeline.rollout.model import Change, Line, Report, Wish
 from brakeline.rollout.presets import BAKE_S, PACES, for_release, policy_for
 from brakeline.rollout.store import leads
 from brakeline.rollout.taking import Taking
 from brakeline.rollout.waiting import Place, Waiting
+from brakeline.rollout.wished import told
 from brakeline.tenancy import audit
 from brakeline.tenancy.approvals import Agreed, Approvals
 from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
 
-LED_KINDS: Final = ("updates", "release")
+LED_KINDS: Final = ("updates", "release", "settings")
 Later = Callable[[], Awaitable[Signed]]  # an answer that is held open: called, it waits
 WATCH_MS: Final = 7 * 86_400_000
+REFUSED: Final = "refused"  # of a cell that takes no part in a lead, by its version or for a reason of its own
 SIZE_MAX: Final = 10_000_000  # endpoints that a lead is planned for until its cells have told how many they have
 
 
@@ -82,6 +85,8 @@ class LeadView:
     lines: tuple[Line, ...]
     created_ms: int
     created_by: str
+    kind: str = "updates"
+    settings: tuple[str, ...] = ()  # of a lead of settings: its words, for people
 
 
 class Conducting:
@@ -111,12 +116,14 @@ class Conducting:
                           unknown=missing[:5])  # fmt: skip
         if not change.updates or change.kind not in LED_KINDS or not 1 <= len(title.strip()) <= 200:
             raise Invalid("a lead needs a title of 1 to 200 characters and updates NAME=VERSION or a release")
+        if (change.wished is not None) != (change.kind == SETTINGS):
+            raise Invalid("settings are led by the words of one policy: `brakeline settings lead NAME`")
         if change.release is not None and filter_text.strip():
             raise Invalid("a release goes to every endpoint of its cells: a lease names nobody. Who shall not take it "
                           "is pinned by a policy there", filter=filter_text[:80])  # fmt: skip
         policy = policy_for(REHEARSAL_MAX if pace == "rehearsal" else SIZE_MAX, pace)
         await self._refuse_superseded(principal.tenant_id)
-        policy = policy if change.release is None else for_release(policy)
+        policy = policy if change.kind == "updates" else for_release(policy)
         now_ms, lead_id = self._clock.now_ms(), self._ids.new("ld")
         lead = Lead(lead_id, title.strip(), change, policy, render(parse(filter_text)), wanted, Wish.DRAFT,
                     principal.name, "", planner.first_blueprint(lead_id, now_ms), created_ms=now_ms,
@@ -255,7 +262,8 @@ class Conducting:
             tuple(f"{p.name}={p.version}" for p in lead.change.updates),
             tuple(r.name for r in lead.plan) or tuple(r.name for r in lead.policy.rings[:1]), lead.blueprint.ring,
             tuple(_cell_view(lead, c, regions.get(c.cell, ""), said.get(c.cell)) for c in cells),
-            report.lines, lead.created_ms, lead.created_by,
+            report.lines, lead.created_ms, lead.created_by, lead.change.kind,
+            told(lead.change.wished) if lead.change.wished is not None else (),
         )  # fmt: skip
 
     # --- cells --------------------------------------------------------------------------------------------------------
@@ -414,14 +422,15 @@ def _standing(cell: str, m: Member | None, told: tuple[CellReport, int] | None) 
     report, heard_ms = told if told is not None else (None, 0)
     if m is None or m.state is MemberState.INVITED:
         return Standing(cell, "", MemberState.ISOLATED, report, heard_ms)
-    return Standing(cell, m.link_id, m.state, report, heard_ms, m.doubt)
+    return Standing(cell, m.link_id, m.state, report, heard_ms, m.doubt, m.leads)
 
 
 def _cell_view(lead: Lead, c: Standing, region: str, line: Line | None) -> CellView:
     r = c.report
     parts = r.parts if r is not None else ()
+    state = REFUSED if not follows(lead, c) or (r is not None and r.refused) else r.phase.value if r else "unknown"
     return CellView(
-        c.cell, region, r.phase.value if r is not None else "unknown", r.ring if r is not None else -1,
+        c.cell, region, state, r.ring if r is not None else -1,
         tuple(x.uptos.get(c.cell, 0) for x in lead.plan), lead.granted(c.cell), r.treated if r is not None else 0,
         sum(p.proven for p in parts), sum(p.failed for p in parts), r.eligible if r is not None else 0, c.heard_ms,
         line.text if line is not None else "", line is not None and line.state.value in ("ok", "wait"),

@@ -23,6 +23,7 @@ from brakeline.rollout import led, lint, planner, untaken
 from brakeline.rollout.budget import Allowance
 from brakeline.rollout.following import WHO, Following
 from brakeline.rollout.frozen import explained, held
+from brakeline.rollout.giving import give_way
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.led import Led
 from brakeline.rollout.limit_within import within
@@ -153,6 +154,7 @@ class Executor:
             seen = await self.following.situation(conn, tenant_id, row, presence, elsewhere, pressed, now_ms)
             situation = held(seen, freeze)
             await arms_store.save_evidence(conn, rollout_id, situation.changed)
+            await give_way(conn, tenant_id, situation, now_ms)
             if situation.taken:
                 await arms_store.mark_taken(conn, rollout_id, situation.taken, now_ms)
             pooled = await self._pooled(conn, situation, now_ms)

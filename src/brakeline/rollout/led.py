@@ -97,7 +97,8 @@ def bounded(current: Blueprint, proposed: Blueprint, report: Report, led: Led, n
         return proposed, Report((*report.lines, Line(GATE, state, why or _told(led, now_ms))))
     if why:
         line = Line(GATE, State.HOLD, f"holding: {why}")
-        return _holding(current, now_ms, line.text), Report((line, *report.lines))
+        retry = _again(proposed, led, now_ms)
+        return _holding(current, now_ms, line.text, retry), Report((line, *report.lines))
     assert led.grant is not None
     if proposed.phase is Phase.COMPLETED and led.grant.stand is not Stand.DONE:
         text = f"passed here as far as it is opened; waits for {led.conductor or 'the conductor'}: {led.grant.why}"
@@ -123,10 +124,20 @@ def _clipped(gate: Gate, grant: Grant) -> Gate:
     return replace(gate, closes_ms=min(gate.closes_ms, grant.expires_ms), treat_below=below)
 
 
-def _holding(current: Blueprint, now_ms: int, why: str) -> Blueprint:
-    if current.phase is Phase.HOLDING and not current.gates and not current.retry:
+def _again(proposed: Blueprint, led: Led, now_ms: int) -> bool:
+    """Whether the conductor holds for nothing but evidence that another offer to those who have it can bring, and
+    nothing here stands against it. It exposes nobody anew."""
+    grant = led.grant
+    if grant is None or led.isolated or grant.stand is not Stand.HOLD or not grant.retry:
+        return False
+    fresh = now_ms < grant.expires_ms and grant.issued_ms - now_ms <= SKEW_MAX_MS
+    return fresh and (proposed.phase is Phase.ROLLING or proposed.retry)
+
+
+def _holding(current: Blueprint, now_ms: int, why: str, retry: bool) -> Blueprint:
+    if current.phase is Phase.HOLDING and not current.gates and current.retry is retry:
         return current
-    return _closed(current, now_ms, Phase.HOLDING, why)
+    return _closed(current, now_ms, Phase.HOLDING, why, retry)
 
 
 def _resting(current: Blueprint, now_ms: int, why: str) -> Blueprint:
@@ -135,10 +146,10 @@ def _resting(current: Blueprint, now_ms: int, why: str) -> Blueprint:
     return _closed(current, now_ms, Phase.ROLLING, why)
 
 
-def _closed(current: Blueprint, now_ms: int, phase: Phase, why: str) -> Blueprint:
+def _closed(current: Blueprint, now_ms: int, phase: Phase, why: str, retry: bool = False) -> Blueprint:
     return replace(
         current, generation=current.generation + 1, parent=current.generation, made_ms=now_ms, phase=phase, gates=(),
-        retry=False, why=why, turns=arms.turns_after(current.turns, ()),
+        retry=retry, why=why, turns=arms.turns_after(current.turns, ()),
     )  # fmt: skip
 
 

@@ -10,31 +10,47 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from prometheus_client import Counter
 
 from brakeline.cells import decide
 from brakeline.cells.decide import Doubt
-from brakeline.cells.model import REPORTS_MAX, Answer, CellPhase, CellReport, Grant, Link, Orphan, Signed, Stand
+from brakeline.cells.model import (
+    LEADS_KNOWN,
+    REPORTS_MAX,
+    Answer,
+    CellPhase,
+    CellReport,
+    Grant,
+    Link,
+    Orphan,
+    Refusal,
+    Signed,
+    Stand,
+)
 from brakeline.cells.service import CellsService
 from brakeline.core.errors import Fault
 from brakeline.platform.database import Connection
 from brakeline.platform.observe import REGISTRY, logger
 from brakeline.protocol.codec import Malformed, decode
+from brakeline.protocol.messages import Settings
 from brakeline.rollout import led
 from brakeline.rollout.conduct import CELL_ALPHA_MIN
 from brakeline.rollout.lanes import REHEARSAL_MAX, why_faster
 from brakeline.rollout.led import Led
+from brakeline.rollout.live import SETTINGS
 from brakeline.rollout.model import Change, Policy, Wish
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.settings import led_change
 from brakeline.rollout.store import leads
 from brakeline.rollout.store.leads import LedRow
+from brakeline.rollout.wished import Wished
 from brakeline.tenancy.model import PERMISSIONS, Principal
 from brakeline.trust.statements import SALT_BYTES
 
@@ -42,6 +58,9 @@ EXCHANGES = Counter("brakeline_cell_exchanges", "Exchanges with the conductor", 
 EXCHANGE_S: Final = 2.0  # between two calls where neither end has news and the conductor holds no answer open
 TOLD_MS: Final = 3_600_000  # an ended lead is told of for as long as its conductor speaks of it
 LATER_FIELDS: Final = ("harms", "vitals")  # of a report: signals that came after the first
+LATER_FIGURES: Final = ("asked", "untaken")  # of a part of a report
+LEADS: Final = "leads"  # of the message itself: what can be led here
+LATER: Final = (*LATER_FIELDS, *LATER_FIGURES, LEADS)
 TRIED_AGAIN: Final = 500  # exchanges after which a conductor that refused a field may have been updated
 NO_LINK: Final = "this cell has no conductor any more"
 
@@ -62,6 +81,17 @@ class Tells:
     orphans: tuple[Orphan, ...] = ()
 
 
+class FollowsSettings(Protocol):
+    """Whoever holds the settings of endpoints (`remediation.leading`)."""
+
+    async def led_targets(self, tenant_id: str, wished: Wished) -> Mapping[str, Settings]: ...
+    async def follow_led(
+        self, who: Principal, change: Change, policy: Policy, targets: Mapping[str, Settings]
+    ) -> str: ...
+    async def settle_led(self, who: Principal, lead_id: str, wished: Wished) -> None: ...
+    def led_refusal(self, fault: Fault) -> int: ...
+
+
 class Linked:
     """See the module. Puts itself into the executor."""
 
@@ -69,7 +99,9 @@ class Linked:
         """`releasing`: who leases releases here; without it none is led."""
         self._rollouts, self._cells, self._releasing = rollouts, cells, releasing
         rollouts.executor.led_of = self.led_of
+        self.settings: FollowsSettings | None = None  # without it no settings are led
         self._waiting: dict[str, str] = {}  # leads that were refused here, and why
+        self._refusals: dict[str, dict[str, int]] = defaultdict(dict)  # by organisation: leads of settings, by number
         self._plain: dict[str, dict[str, int]] = defaultdict(dict)  # by link: fields its conductor refuses, since when
         self._has: dict[str, str] = {}  # by organisation: essence of what the conductor told last
         self._sent: dict[str, int] = defaultdict(int)  # exchanges begun
@@ -137,9 +169,10 @@ class Linked:
         self._sent[tenant_id] += 1
         number, answer = self._sent[tenant_id], None
         has = self._has.get(tenant_id, "") if wait_s else ""
-        reports = without(tells.reports, self._left_out(link.link_id, number))
+        unknown = self._left_out(link.link_id, number)
+        reports, can = without(tells.reports, unknown), 0 if LEADS in unknown else LEADS_KNOWN
         try:
-            answer = await self._cells.exchange(tenant_id, link, reports, tells.orphans, wait_s, has)
+            answer = await self._cells.exchange(tenant_id, link, reports, tells.orphans, wait_s, has, can)
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
@@ -155,6 +188,8 @@ class Linked:
             return await self._act(tenant_id, link, answer, trouble)
 
     async def _act(self, tenant_id: str, link: Link, answer: Answer | None, trouble: str) -> Came:
+        if answer is not None:
+            self._refusals[tenant_id].clear()
         for signed in answer.grants if answer is not None else ():
             trouble = await self._take(tenant_id, link, signed) or trouble
         await self._cells.settle(tenant_id, trouble, answer)
@@ -173,6 +208,8 @@ class Linked:
             ended = [r for r in await leads.standing(conn) if r.lead_id not in known]
             mine = [r for r in rows if r.link_id == link.link_id]
             told = tuple([await self._report(conn, tenant_id, r, link, frozen) for r in mine])
+            refused = {k: n for k, n in self._refusals[tenant_id].items() if k not in known}
+            told += tuple(CellReport(k, 0, CellPhase.NOBODY, refused=n) for k, n in sorted(refused.items()))
             others = [r for r in (*rows, *ended) if r.link_id != link.link_id and r.grant.generation < link.generation]
             return Tells(told, tuple([await self._orphan(conn, tenant_id, r) for r in others]))
 
@@ -207,13 +244,17 @@ class Linked:
         except Fault as e:
             why = e.detail or e.title
             logger.warning("grant-refused", tenant=tenant_id, reason=why)
-            return self._refused(tenant_id, signed, why)
+            return self._refused(tenant_id, signed, why, e)
         self._waiting.pop(f"{tenant_id}/{grant.lead_id}", None)
         return ""
 
-    def _refused(self, tenant_id: str, signed: Signed, why: str) -> str:
+    def _refused(self, tenant_id: str, signed: Signed, why: str, fault: Fault) -> str:
         with suppress(Malformed):
-            self._waiting[f"{tenant_id}/{decode(Grant, signed.payload.encode()).lead_id}"] = why
+            grant = decode(Grant, signed.payload.encode())
+            self._waiting[f"{tenant_id}/{grant.lead_id}"] = why
+            if self.settings is not None and decode(Change, grant.change.encode()).wished is not None:
+                fast, number = fault.context.get("why") == "fast", self.settings.led_refusal(fault)
+                self._refusals[tenant_id][grant.lead_id] = Refusal.FASTER if fast else number
         return why
 
     async def _follow(self, tenant_id: str, link: Link, kept: LedRow | None, grant: Grant, text: str) -> None:
@@ -221,6 +262,8 @@ class Linked:
         rollout_id = kept.rollout_id if kept else ""
         if not rollout_id and grant.stand is not Stand.HALT and not any(r.upto for r in grant.rings):
             rollout_id = await self._make(who, grant, link)
+        if not rollout_id and grant.stand is Stand.DONE and not (kept and kept.grant.stand is Stand.DONE):
+            await self._settle(who, grant)
         async with self._rollouts.db.tenant(tenant_id) as conn:
             await leads.put_led(conn, tenant_id, grant, text, rollout_id, self._rollouts.clock.now_ms())
         if not rollout_id:
@@ -246,12 +289,28 @@ class Linked:
         change, policy = _whole(grant)
         if change.release is not None:
             return await self._make_release(who, grant, link, change, policy)
+        if change.wished is not None:
+            return await self._make_settings(who, link, change, policy, change.wished)
         ids = await self._rollouts.fleet.matching(who.tenant_id, f"{grant.filter} state:active".strip())
         if not ids:
             return ""
         if why := too_fast(policy, change, len(ids), link.fast):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._rollouts.create(who, grant.title, change, policy, ids)
+
+    async def _make_settings(self, who: Principal, link: Link, change: Change, policy: Policy, wished: Wished) -> str:
+        if self.settings is None:
+            raise Doubt("no settings are led here", why="kind")
+        targets = await self.settings.led_targets(who.tenant_id, wished)
+        if targets and (why := too_fast(policy, change, len(targets), link.fast)):
+            raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
+        return await self.settings.follow_led(who, change, policy, targets) if targets else ""
+
+    async def _settle(self, who: Principal, grant: Grant) -> None:
+        """A lead that concerned nobody here is done: settings hold for whoever comes later."""
+        wished = decode(Change, grant.change.encode()).wished
+        if wished is not None and self.settings is not None:
+            await self.settings.settle_led(who, grant.lead_id, wished)
 
     async def _make_release(self, who: Principal, grant: Grant, link: Link, change: Change, policy: Policy) -> str:
         if self._releasing is None or len(grant.salt) != 2 * SALT_BYTES:
@@ -268,13 +327,17 @@ class Linked:
 
 def without(reports: tuple[CellReport, ...], fields: Iterable[str]) -> tuple[CellReport, ...]:
     """For a conductor of a version before, which refuses what it does not know; this cell's own brake judges them."""
-    nothing: dict[str, Any] = dict.fromkeys(fields, ())
+    left_out = frozenset(fields)
+    nothing: dict[str, Any] = dict.fromkeys(left_out & {*LATER_FIELDS}, ())
+    figures: dict[str, Any] = dict.fromkeys(left_out & {*LATER_FIGURES}, 0)
+    if figures:
+        reports = tuple(replace(r, parts=tuple(replace(p, **figures) for p in r.parts)) for r in reports)
     return tuple(replace(r, **nothing) for r in reports) if nothing else reports
 
 
 def refused_field(trouble: str) -> str:
     """The field of later versions that a conductor says it does not know; "" = it says something else."""
-    said = (f for f in LATER_FIELDS if f"has a field '{f}' that this version does not know" in trouble)
+    said = (f for f in LATER if f"has a field '{f}' that this version does not know" in trouble)
     return next(said, "")
 
 
@@ -285,8 +348,12 @@ def _essence(answer: Answer) -> str:
 def _whole(grant: Grant) -> tuple[Change, Policy]:
     """What is rolled out and how, understood whole or not at all."""
     change, policy = decide.whole(Change, grant.change), decide.whole(Policy, grant.policy)
-    if change.kind != ("updates" if change.release is None else "release"):
-        raise Doubt("only updates of vendors and releases are led over cells", why="kind")
+    if change.kind != ("release" if change.release else SETTINGS if change.wished else "updates"):
+        raise Doubt("only updates of vendors, releases and settings are led over cells", why="kind")
+    if change.wished is not None and (
+        change.wished.filter != grant.filter or change.updates != led_change(change.wished, "").updates
+    ):
+        raise Doubt("the words of the settings are not those that are named", why="words")
     if change.release is not None and grant.filter:
         raise Doubt("a release goes to every endpoint: a lease names nobody", why="filter")
     if policy.guard.alpha < CELL_ALPHA_MIN:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from brakeline.protocol.messages import PeopleTerms, ReleaseRef
+from brakeline.rollout.wished import Wished
 
 CLASSES: Final = ("server", "desktop", "laptop")  # the strata in which every signal is tested
 DAY_S: Final = 86_400
@@ -68,7 +69,8 @@ class Change:
     """What is rolled out: pinned updates, or a release of ours (then the one pin names it, kind is "release"), or the
     way back from another rollout's updates (kind is "rollback", the pins are those that are taken back), or a drill
     (kind is "drill"), which changes nothing: so many endpoints, the lowest draws, are told to report a failure, or
-    restarts (kind is "restart", the one pin names when they were planned).
+    restarts (kind is "restart", the one pin names when they were planned), or settings (kind is "settings"; `wished`
+    where a conductor leads them).
 
     `exploited`: closes a finding that is exploited, so nobody is held out.
     """
@@ -82,6 +84,7 @@ class Change:
     undoes: str = ""  # the rollout that a rollback takes back
     harmed: tuple[Harmed, ...] = ()  # who comes first: the lowest draws of each region
     fails: int = 0  # of a drill
+    wished: Wished | None = None  # of settings that are led: the words, the same for every cell
 
     @property
     def is_drill(self) -> bool:

@@ -47,11 +47,12 @@ from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store import windows as windows_store
 from brakeline.rollout.store.arms import SubjectRow, Target
 from brakeline.rollout.store.rollouts import RolloutRow
+from brakeline.rollout.wished import Wished
 
 TOO_OLD: Final = ("agent_too_old", "its agent takes no settings by an offer yet; it gets them when this is completed")
 NO_DRILLS: Final = ("agent_too_old", "its agent knows no drills yet, so it takes no part")
 TAKEN_BACK: Final = ("taken_back", "a policy has taken away meanwhile what this rollout would bring")
-Wished = Callable[[EndpointIdentity, Settings], Awaitable[bool]]
+StillWished = Callable[[EndpointIdentity, Settings, Wished | None], Awaitable[bool]]
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
 IS_WAY_BACK: Final = "is_way_back"  # of what is itself one, nothing is kept
 AGAIN: Final = frozenset({Progress.EXPIRED, Progress.REFUSED, Progress.INTERRUPTED})
@@ -73,7 +74,7 @@ class Offering:
         self.live = LiveRollouts()
         self.on_harm: Callable[[], None] | None = None  # told after a commit of harm: the reconciler looks at once
         self.told: dict[str, dict[str, int]] = {}  # rollout -> endpoint -> when; whoever measures puts rollouts here
-        self.still_wished: Wished | None = None  # whoever knows what policies wish by now (`remediation`)
+        self.still_wished: StillWished | None = None  # whoever knows what policies wish by now (`remediation`)
 
     async def refresh(self, tenant_id: str) -> tuple[LiveRollout, ...]:
         """Read again what is live for a tenant."""
@@ -185,8 +186,8 @@ class Offering:
 
     async def _taken_back(self, identity: EndpointIdentity, live: LiveRollout) -> bool:
         """Whether policies have narrowed since its settings were planned: then they are not offered, even once."""
-        settings = live.targets[identity.endpoint_id].settings
-        if settings is None or self.still_wished is None or await self.still_wished(identity, settings):
+        settings, words = live.targets[identity.endpoint_id].settings, live.row.change.wished
+        if settings is None or self.still_wished is None or await self.still_wished(identity, settings, words):
             return False
         async with self.db.tenant(identity.tenant_id) as conn:
             await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *TAKEN_BACK)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from brakeline.rollout import arms, brake, restarts
+from brakeline.rollout import arms, brake, giving_way, restarts
 from brakeline.rollout.alpha import spent
 from brakeline.rollout.model import (
     Blueprint,
@@ -169,8 +169,10 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
 
 
 def _declined(seen: Summary) -> str:
-    """Said of restarts, where whoever will not follow is set aside by itself."""
-    aside = sum(p.set_aside for p in seen.parts) if seen.change.is_restart else 0
+    """Whose places go to others: of restarts, whoever will not follow; else who was set aside or is not to be had."""
+    aside = sum(p.set_aside for p in seen.parts)
+    if aside and not seen.change.is_restart:
+        return giving_way.told(aside)
     return f"; {aside} declined or set aside, their places go to others" if aside else ""
 
 

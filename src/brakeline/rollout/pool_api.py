@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -33,10 +33,21 @@ class PartnerIn:
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """What a partner's sheet had, and when it was made by the partner's clock."""
+    """What a partner's sheet had, and when it was made by the partner's clock. `left_out`: rows of signals that only a
+    later version knows, by signal; the rest counts."""
 
     rows: int
     made_ms: int
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SheetOut:
+    """A signed sheet. `left_out`: signals whose rows the version of its reader may not know, so they are not in it."""
+
+    payload: str
+    signature: str
+    left_out: tuple[str, ...] = ()
 
 
 @router.get("")
@@ -59,9 +70,11 @@ async def withdraw(who: Who, pools: PoolsOf) -> None:
 
 
 @router.get("/sheet")
-async def sheet(who: Who, pools: PoolsOf) -> Signed:
-    """What this organisation tells, signed: for partners in other installations to take in."""
-    return await pools.sheet(who)
+async def sheet(who: Who, pools: PoolsOf, partner: str = "") -> SheetOut:
+    """What this organisation tells, signed: for partners in other installations to take in. `partner`: in the words
+    that this one's version knows, as its newest sheet says; without it, in those that every version knows."""
+    signed, left_out = await pools.sheet(who, partner)
+    return SheetOut(signed.payload, signed.signature, left_out)
 
 
 @router.post("/partners", status_code=204, response_model=None, responses=WAITS)
@@ -81,4 +94,4 @@ async def remove_partner(who: Who, pools: PoolsOf, name: str) -> None:
 async def take_in(who: Who, pools: PoolsOf, name: str, body: Signed) -> TakenIn:
     """A partner's newest sheet, instead of the one before; 409 for one that is not believed."""
     taken = await pools.take_in(who, name, body)
-    return TakenIn(len(taken.rows), taken.made_ms)
+    return TakenIn(len(taken.sheet.rows), taken.sheet.made_ms, dict(taken.left_out))

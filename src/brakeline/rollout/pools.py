@@ -21,7 +21,7 @@ from brakeline.protocol.codec import encode
 from brakeline.rollout import pooling
 from brakeline.rollout.lanes import REHEARSAL_MAX
 from brakeline.rollout.model import Phase
-from brakeline.rollout.pool_sheet import AGE_MAX_MS, CONTEXT, Sheet, read
+from brakeline.rollout.pool_sheet import AGE_MAX_MS, CONTEXT, Read, Sheet, read, told_to, version_of
 from brakeline.rollout.pooled import Pooled
 from brakeline.rollout.pooling import Told
 from brakeline.rollout.service import RolloutService
@@ -143,29 +143,29 @@ class Pools:
                 raise NotFound("no such partner; `brakeline pool show` has them", name=name[:60])
             await audit.append(conn, self._rollouts.clock, principal, "pool.part", name, None, {})
 
-    async def sheet(self, principal: Principal) -> Signed:
-        """What this organisation tells, signed, for partners to take in."""
+    async def sheet(self, principal: Principal, partner: str = "") -> tuple[Signed, tuple[str, ...]]:
+        """What this organisation tells, signed, for partners to take in: in words that `partner` knows, or, where it
+        is for nobody by name, that every version knows; and the signals that are left out for that."""
         principal.require("rollout.read")
         async with self._rollouts.db.tenant(principal.tenant_id) as conn:
             if await store.consent(conn) is None:
                 raise Conflict("this organisation shares nothing; `brakeline pool join` first")
-            rows = await store.mine(conn)
-        payload = encode(Sheet(self._rollouts.clock.now_ms(), __version__, rows))
-        return Signed(payload.decode(), self._rollouts.cell.sign(CONTEXT + payload).hex())
+            known = await _known(conn, partner) if partner else None
+            rows, left_out = told_to(known.knows if known is not None else 1, await store.mine(conn))
+        payload = encode(Sheet(self._rollouts.clock.now_ms(), version_of(__version__), rows))
+        return Signed(payload.decode(), self._rollouts.cell.sign(CONTEXT + payload).hex()), left_out
 
-    async def take_in(self, principal: Principal, name: str, signed: Signed) -> Sheet:
+    async def take_in(self, principal: Principal, name: str, signed: Signed) -> Read:
         """A partner's newest sheet, instead of the one before. `Doubt` for what is not believed."""
         principal.require("limits.write")
         now_ms = self._rollouts.clock.now_ms()
         async with self._rollouts.db.tenant(principal.tenant_id) as conn:
-            known = next((p for p in await store.partners(conn) if p.name == name), None)
-            if known is None:
-                raise NotFound("no such partner; `brakeline pool show` has them", name=name[:60])
-            sheet = read(signed, known.public_key, known.made_ms, now_ms)
-            await store.take_in(conn, principal.tenant_id, name, sheet, now_ms)
-            facts = {"rows": len(sheet.rows), "made_ms": sheet.made_ms}
+            known = await _known(conn, name)
+            found = read(signed, known.public_key, known.made_ms, now_ms)
+            await store.take_in(conn, principal.tenant_id, name, found, now_ms)
+            facts = {"rows": len(found.sheet.rows), "made_ms": found.sheet.made_ms, "left_out": dict(found.left_out)}
             await audit.append(conn, self._rollouts.clock, principal, "pool.take-in", name, None, facts)
-        return sheet
+        return found
 
     async def _few(self, principal: Principal) -> bool:
         return await self._rollouts.fleet.count_matching(principal, "state:active") <= REHEARSAL_MAX
@@ -252,3 +252,10 @@ def _alone(row: RolloutRow, subject: str) -> str:
     if row.resumed_ms:
         return "it was resumed after a halt"
     return ""
+
+
+async def _known(conn: Connection, name: str) -> Partner:
+    found = next((p for p in await store.partners(conn) if p.name == name), None)
+    if found is None:
+        raise NotFound("no such partner; `brakeline pool show` has them", name=name[:60])
+    return found

@@ -8,10 +8,9 @@ quarantined is not offered again under another number. Whoever holds the setting
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.core.errors import Conflict
 from brakeline.protocol.messages import Settings
 from brakeline.rollout import arms
 from brakeline.rollout.live import SETTINGS, LiveRollout
@@ -20,10 +19,11 @@ from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
+from brakeline.rollout.wished import PACKAGE, Offered, Proven, SettingsHalted, SettingsUnderWay, Wished
+from brakeline.rollout.wished import digest as digest_of
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import Request
 
-PACKAGE: Final = "brakeline-settings"  # how settings are named in a pin
 STANDS: Final = frozenset({Phase.ROLLING, Phase.HOLDING, Phase.COMPLETED})
 UNDER_WAY: Final = frozenset({Phase.DRAFT, Phase.ROLLING, Phase.HOLDING})
 
@@ -45,6 +45,11 @@ def change_of(digest: str, title: str) -> Change:
     return Change((Pin(PACKAGE, digest),), kind=SETTINGS, title=title)
 
 
+def led_change(wished: Wished, title: str) -> Change:
+    """The words of a policy as something to lead over cells: in each of them the change is the same to the letter."""
+    return replace(change_of(digest_of(wished), title), wished=wished)
+
+
 def policy_of(size: int, pace: str) -> Policy:
     """As for releases of ours: an agent that falls silent under new settings can tell nothing else, so one halts."""
     return for_release(policy_for(size, pace))
@@ -56,14 +61,15 @@ class SettingsRollouts:
     def __init__(self, service: RolloutService) -> None:
         self._rollouts = service
 
-    async def offered(self, tenant_id: str, endpoint_id: str) -> Settings | None:
+    async def offered(self, tenant_id: str, endpoint_id: str) -> Offered | None:
         """What a rollout that stands has offered to this endpoint, or has proven for it. In memory."""
         known = self._rollouts.live.of(tenant_id)
         if known is None:
             known = await self._rollouts.refresh(tenant_id)
         mine = [x for x in known if x.row.change.kind == SETTINGS and endpoint_id in x.targets]
-        found = (x.targets[endpoint_id].settings for x in reversed(mine) if self._stands(tenant_id, x, endpoint_id))
-        return next(found, None)
+        standing = (x for x in reversed(mine) if self._stands(tenant_id, x, endpoint_id))
+        found = ((x.targets[endpoint_id].settings, x.row) for x in standing)
+        return next((Offered(s, row.change.wished, row.rollout_id) for s, row in found if s is not None), None)
 
     def _stands(self, tenant_id: str, x: LiveRollout, endpoint_id: str) -> bool:
         pressed = self._rollouts.journal.pressed(tenant_id, x.row.rollout_id)
@@ -75,17 +81,23 @@ class SettingsRollouts:
     ) -> str:
         """The draft of a rollout of these settings; its id. `Conflict` while another one is under way, and for
         settings that a halted rollout has quarantined."""
+        return await self._create(principal, change_of(digest, title), policy_of(len(targets), pace), targets)
+
+    async def follow(self, who: Principal, change: Change, policy: Policy, targets: Mapping[str, Settings]) -> str:
+        """The same for settings that a conductor leads."""
+        return await self._create(who, change, policy, targets)
+
+    async def _create(
+        self, principal: Principal, change: Change, policy: Policy, targets: Mapping[str, Settings]
+    ) -> str:
         await self._refuse_if_under_way(principal.tenant_id)
         for one in await self._rollouts.quarantined(principal):
-            if one.pin == Pin(PACKAGE, digest):
-                raise Conflict(
+            if one.pin in change.updates:
+                raise SettingsHalted(
                     f"these settings were halted by rollout {one.rollout_id}: {one.reason}. Change the policies, or "
                     "resume it", id=one.rollout_id,
                 )  # fmt: skip
-        policy = policy_of(len(targets), pace)
-        return await self._rollouts.create(
-            principal, title, change_of(digest, title), policy, list(targets), settings=targets
-        )
+        return await self._rollouts.create(principal, change.title, change, policy, list(targets), settings=targets)
 
     async def start(self, principal: Principal, rollout_id: str) -> None:
         """From draft to its first ring, or to the second person who has to agree."""
@@ -99,7 +111,8 @@ class SettingsRollouts:
         for x in await self._rollouts.refresh(tenant_id):
             if x.row.change.kind == SETTINGS and x.row.blueprint.phase in UNDER_WAY:
                 phase = x.row.blueprint.phase.value
-                raise Conflict(f"rollout {x.row.rollout_id} of settings is {phase}; one at a time", id=x.row.rollout_id)
+                raise SettingsUnderWay(f"rollout {x.row.rollout_id} of settings is {phase}; one at a time",
+                                       id=x.row.rollout_id)  # fmt: skip
 
     async def course(self, tenant_id: str, rollout_id: str) -> Course | None:
         """How it stands; None = there is no such rollout."""
@@ -115,13 +128,14 @@ class SettingsRollouts:
         why = row.report.lines[0].text if row.report.lines else row.blueprint.why
         return Course(rollout_id, row.blueprint.phase.value, why, ring, taken, targets)
 
-    async def proven(self, tenant_id: str, rollout_id: str) -> Mapping[str, Settings]:
-        """What a *completed* rollout has shown to be good, for each target on which it did not fail; else nothing."""
+    async def proven(self, tenant_id: str, rollout_id: str) -> Proven | None:
+        """What a rollout has shown to be good; None where it has not *completed*."""
         async with self._rollouts.db.tenant(tenant_id) as conn:
             row = await rollouts.get(conn, rollout_id)
             if row is None or row.blueprint.phase is not Phase.COMPLETED:
-                return {}
+                return None
             subjects = await arms_store.subjects(conn, rollout_id)
             failed = {s.subject.endpoint_id for s in subjects if s.subject.progress is Progress.FAILED}
             found = await arms_store.targets(conn, rollout_id)
-        return {t.endpoint_id: t.settings for t in found if t.settings is not None and t.endpoint_id not in failed}
+        good = {t.endpoint_id: t.settings for t in found if t.settings is not None and t.endpoint_id not in failed}
+        return Proven(good, row.change.wished)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from brakeline.rollout import arms, power, telling
+from brakeline.rollout.giving_way import GAVE
 from brakeline.rollout.model import Arm, Blueprint, Change, Line, Phase, Policy, Progress, Subject, Wish
 from brakeline.rollout.restart_change import DECLINED
 from brakeline.rollout.summary import proven
@@ -248,7 +249,7 @@ def member(policy: Policy, ring_names: Sequence[str], t: TargetName, s: Subject 
     short = f"short of {', '.join(s.troubles)}" if s.troubles else ""
     waits = f"waits for people: {t.people}" if t.people and phase not in GONE else ""
     note = "; ".join(filter(None, (s.detail.removesuffix(": "), waits, short, *s.harms))) + (
-        " (set aside by a person)" if s.set_aside_ms and not s.detail.startswith(DECLINED) else ""
+        " (set aside by a person)" if s.set_aside_ms and not s.detail.startswith((DECLINED, GAVE)) else ""
     )
     if t.stopped and s.progress in NOT_BEGUN:
         return Member(t.endpoint_id, t.hostname, t.region, ring, "treated", "stopped", t.blocked)

@@ -329,6 +329,7 @@ def _led(ground: _Ground, slices: _Slices) -> _Led:
     CellActs(cells, approvals, slices.fleet)
     conducting = Conducting(db, clock, ids, ground.bus, cells, approvals, slices.rollout.journal.frozen)
     linked = Linked(slices.rollout, cells, slices.releasing)
+    linked.settings, slices.remediation.conducting = slices.remediation, conducting
     return _Led(cells, conducting, linked, Reconciler("conducting", conducting.reconcile, EXCHANGE_S, clock))
 
 

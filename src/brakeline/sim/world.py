@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from brakeline.rollout import arms, evidence, lint, planner, restarts
+from brakeline.rollout import arms, evidence, giving_way, lint, planner, restarts
 from brakeline.rollout.model import (
     Arm,
     Blueprint,
@@ -30,6 +31,7 @@ from brakeline.rollout.model import (
     TickState,
     Wish,
 )
+from brakeline.rollout.summary import small_rings
 from brakeline.sim.faults import NEVER_MS, Fault
 from brakeline.sim.fleet import DAY_MS, Outage, SimEndpoint
 
@@ -64,6 +66,8 @@ class Scenario:
     horizon_ms: int
     consent: float = 0.0  # share of endpoints that allow their restart
     change: Change = CHANGE
+    refuses: float = 0.0  # share of endpoints that refuse an offer by limits of their own
+    gives_way: bool = True  # off: what became of a small ring before places were given to others
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class History:
     closed_ms: dict[tuple[str, int], int] = field(default_factory=dict)
     lint: list[str] = field(default_factory=list)
     report: Report = field(default_factory=lambda: Report(()))
+    gave: list[tuple[int, giving_way.Gives]] = field(default_factory=list)
     stopped_ms: int = 0  # first blueprint that halted
     ended_ms: int = 0
     harmed: int = 0
@@ -191,7 +196,27 @@ class World:
                         tuple(self.ticks.values()), wish=Wish.RUN, data_ms=newest_ms,
                         attributes=self.attributes, eligible=count)  # fmt: skip
 
+    def _give_way(self, now_ms: int) -> None:
+        """As the executor does (`rollout.giving`)."""
+        policy, change = self.scenario.policy, self.scenario.change
+        if not (self.scenario.gives_way and giving_way.may(change, self.target.phase, Wish.RUN)):
+            return
+        treated = [m.treated for m in self.members if m.treated is not None]
+        population = len(self.members) - sum(bool(s.set_aside_ms) for s in treated)
+        small, uptos = small_rings(policy, change, population), [0]
+        uptos += [upto for _, upto in arms.rings_for(policy, change, population)]
+        gave = Counter(s.ring for s in treated if s.detail.startswith(giving_way.GAVE))
+        found = [giving_way.Answered(s.endpoint_id, s.ring, s.progress, s.detail) for s in treated
+                 if s.ring in small and not s.set_aside_ms]  # fmt: skip
+        places = {i: uptos[i + 1] - uptos[i] for i in small}
+        gives = {g.endpoint_id: g for g in giving_way.who(change, found, gave, places)}
+        for m in self.members:
+            if m.treated is not None and (g := gives.get(m.treated.endpoint_id)) is not None:
+                m.treated = replace(m.treated, set_aside_ms=now_ms, detail=f"{giving_way.GAVE}{g.why}")
+                self.history.gave.append((now_ms, g))
+
     def _decide(self, now_ms: int) -> None:
+        self._give_way(now_ms)
         policy, observed = self.scenario.policy, self.observe(now_ms)
         proposed, self.history.report = self.mind.plan(policy, self.target, observed, now_ms)
         if proposed == self.target:
@@ -280,7 +305,13 @@ class World:
             return s
         if self.scenario.fault.fails and self.scenario.fault.hits(m.endpoint):
             return replace(s, progress=Progress.FAILED, explicit=True, detail="maintainer_script_failed")
+        if self.refuses(m):
+            return replace(s, progress=Progress.REFUSED, detail="local_limits: its own root lets nothing be changed")
         return replace(s, progress=Progress.INSTALLED)
+
+    def refuses(self, m: Member) -> bool:
+        """By limits of its own, which its dry run did not know."""
+        return (m.endpoint.phase * 5417) % 1.0 < self.scenario.refuses
 
     def _ask(self, m: Member, now_ms: int) -> None:
         """Ready: the moment of randomisation."""
@@ -307,7 +338,7 @@ class World:
         self.ticks[key] = replace(tick, treated=tick.treated + 1)
 
     def _offer(self, m: Member, subject: Subject, now_ms: int) -> None:
-        before = [x.treated for x in self.members if x.treated is not None]
+        before = [x.treated for x in self.members if x.treated is not None and not x.treated.set_aside_ms]
         last_ring = max((s.ring for s in before if s.ring < subject.ring), default=-1)
         ready = sorted(s.ready_ms for s in before if s.ring == last_ring)
         settled = ready[math.ceil(0.9 * len(ready) - 1e-9) - 1] if ready else 0
@@ -316,7 +347,7 @@ class World:
                     sum(bool(s.proven_ms) for s in before if s.ring < subject.ring), settled)
         )  # fmt: skip
         m.treated = replace(subject, progress=Progress.OFFERED)
-        m.dies_ms = self.scenario.fault.death_ms(m.endpoint, now_ms)
+        m.dies_ms = NEVER_MS if self.refuses(m) else self.scenario.fault.death_ms(m.endpoint, now_ms)
 
 
 def _last_heard(s: Subject, at_ms: int) -> Subject:

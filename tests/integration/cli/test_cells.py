@@ -14,7 +14,11 @@ from tests.support_rollout import OWNER
 
 from brakeline.cli.__main__ import main
 from brakeline.core.clock import ManualClock
+from brakeline.platform.bus import MemoryBus
+from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
+from brakeline.remediation.service import RemediationService
+from brakeline.remediation.settings_api import router as settings_router
 from brakeline.rollout.lead_api import router
 from brakeline.server.app import make_api
 from brakeline.tenancy.api import current_principal
@@ -34,9 +38,12 @@ async def berlin(database: Database, clock: ManualClock, tmp_path: Path) -> Cell
 async def run(
     berlin: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> AsyncIterator[Run]:
-    api = make_api((router,))
+    api = make_api((router, settings_router))
     api.dependency_overrides[current_principal] = lambda: OWNER
     api.state.cells, api.state.conducting = berlin.cells, berlin.conducting
+    ids, bus = IdMaker(berlin.clock), MemoryBus()
+    api.state.remediation = RemediationService(berlin.db, berlin.clock, ids, bus, berlin.fleet)
+    api.state.remediation.conducting = berlin.conducting
 
     async def command(*words: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(main, words)
@@ -65,6 +72,30 @@ async def test_a_cell_is_added_joined_drained_restored_and_isolated(run: Run) ->
     assert (await run("cell", "isolate", "berlin", "--reason", "stolen"))[0] == 0
     code, _, err = await run("cell", "restore", "berlin", "--reason", "found")
     assert (code != 0, "isolated" in err) == (True, True)
+
+
+async def test_settings_are_drafted_over_cells_and_shown_in_words(run: Run) -> None:
+    token = (await run("cell", "add", "berlin", "--region", "eu", "--url", "https://berlin"))[1]
+    assert (await run("cell", "join", token.strip()))[0] == 0
+    words = ("--filter", "tag:db", "--window", "mon-fri 22:00/05:00", "--conffiles", "hold")
+    code, said, err = await run("settings", "lead", "nights", *words)
+    lead = said.partition(":")[0]
+    assert (code, said.splitlines()[0]) == (0, f"{lead}: Settings nights, drafted over 1 cell.")
+    assert "  changed configuration files: hold" in said
+    assert f"brakeline lead start {lead}" in err
+    assert "  maintenance windows: mon,tue,wed,thu,fri 22:00/05:00" in (await run("lead", "show", lead))[1]
+    code, said, _ = await run("settings", "lead", "nights")
+    assert (code, "  policy nights is taken away" in said) == (0, True)
+    for wrong, says in (
+        (("--conffiles", "sometimes"), "conffiles is one of"),
+        (("--window", "sat"), "is no weekly window"),
+        (("--refresh-interval-s", "5"), "an interval is 60"),
+        (("--cell", "oslo"), "cells that have joined"),
+        (("--filter", "os:"), ""),
+        (("--mode", "always"), "assess, patch or leave"),
+    ):
+        code, _, err = await run("settings", "lead", "nights", *wrong)
+        assert (code, says in err) == (2, True), err
 
 
 async def test_wrong_input_says_what_and_what_to_do(run: Run) -> None:

@@ -24,6 +24,7 @@ from brakeline.protocol.messages import (
     ActionKind,
     CheckIn,
     Health,
+    LocalLimits,
     Mode,
     Offer,
     Outcome,
@@ -48,6 +49,7 @@ class World:
     remediation: RemediationService
     runs: dict[str, Settings] = field(default_factory=dict)
     old_agents: set[str] = field(default_factory=set)
+    local: LocalLimits | None = None  # an agent that knows windows and limits tells its root's
     lies: dict[str, str] = field(default_factory=dict)  # what an endpoint says in its check-ins instead of the truth
 
     async def round(self, seconds: float = 5) -> None:
@@ -77,7 +79,7 @@ class World:
             for c in await service.candidates_for(identity, settled=bool(reported))
             if c.settings is not None and settings_digest(c.settings) != reported
         ]
-        said = CheckIn("1", 1, "", Health(), tuple(ready), settings=reported)
+        said = CheckIn("1", 1, "", Health(), tuple(ready), settings=reported, local=self.local)
         orders, _ = await service.on_check_in(identity, said)
         told = await self.remediation.effective_settings(identity, reported)
         self.runs[endpoint_id] = told

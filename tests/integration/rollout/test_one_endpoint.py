@@ -71,6 +71,46 @@ async def test_an_offer_that_waits_is_dropped_and_a_retry_makes_another(fleet: S
     assert canary.halted == ()
 
 
+async def test_a_canary_that_is_stopped_gives_its_place_to_another_and_both_say_so(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 2))
+    await fleet.hear()
+    for t in fleet.twins:
+        t.fate = "waits"
+    canary = await first(fleet, rollout)
+    for t in fleet.twins:
+        t.fate = "waits" if t is canary else "good"
+    await Single(fleet.service).stop(OWNER, rollout, canary.identity.endpoint_id, "its owner is at a fair")
+    await fleet.rounds(4)
+    seen = await fleet.service.show(OWNER, rollout)
+    assert [m.endpoint_id for m in seen.members if m.arm == "treated"] != [canary.identity.endpoint_id]
+    texts = [x.text for x in await fleet.service.explain(OWNER, rollout)]
+    assert any("1 set aside or not to be had, its place goes to others" in x for x in texts), texts
+    await fleet.rounds(60)
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "completed", view.why
+    assert canary.applied == []
+    note = (await members(fleet, rollout))[canary.identity.endpoint_id].note
+    assert "its owner is at a fair" in note
+    gave = [x.text for x in view.log if x.kind == "gives-way"]
+    assert gave == [f"{canary.identity.endpoint_id}: gave its place to another: stopped here by Olga: its owner is at a "
+                    "fair"]  # fmt: skip
+
+
+@pytest.mark.long
+async def test_who_refuses_by_limits_of_its_own_gives_its_place_three_times_in_a_ring_of_one(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 2))
+    await fleet.hear()
+    for t in fleet.twins:
+        t.fate = "limits"
+    await fleet.rounds(40)
+    view = await fleet.service.show(OWNER, rollout)
+    gave = [x.text for x in view.log if x.kind == "gives-way"]
+    assert len(gave) == 3
+    assert all("local_limits: root says no" in x for x in gave)
+    assert view.state in ("rolling", "holding"), "the fourth that refuses is news: it waits, by name"
+    assert [t.applied for t in fleet.twins] == [[], [], [], []]
+
+
 async def test_a_running_transaction_is_never_torn_and_the_answer_says_so(fleet: SmallFleet) -> None:
     for t in fleet.twins:
         t.fate = "waits"

@@ -18,12 +18,12 @@ from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.fleet.cell import CellIdentity
 from brakeline.platform.database import Database
-from brakeline.protocol.codec import encode
+from brakeline.protocol.codec import decode, encode
 from brakeline.rollout import evalue
 from brakeline.rollout.evidence import SILENT, Counts
 from brakeline.rollout.model import Change, Pin, Policy
 from brakeline.rollout.pool_sheet import CONTEXT, Sheet, SheetRow, read
-from brakeline.rollout.pooling import subject_of
+from brakeline.rollout.pooling import size_of, subject_of
 from brakeline.rollout.pools import Pools
 from brakeline.rollout.store import pools as store
 from brakeline.rollout.store.pools import Told
@@ -214,8 +214,8 @@ async def test_the_application_reaches_nobody_s_figures_directly(world: World) -
 ELSEWHERE = CellIdentity(Ed25519PrivateKey.from_private_bytes(b"e" * 32))
 
 
-def sheet_of(made_ms: int, *rows: SheetRow) -> Signed:
-    payload = encode(Sheet(made_ms, "0.1.0", rows))
+def sheet_of(made_ms: int, *rows: SheetRow, version: str = "0.1.0") -> Signed:
+    payload = encode(Sheet(made_ms, version, rows))
     return Signed(payload.decode(), ELSEWHERE.sign(CONTEXT + payload).hex())
 
 
@@ -244,13 +244,34 @@ async def test_what_one_installation_exports_another_takes_in_and_no_endpoint_is
     for t in world.twins[:3]:
         t.alive = False
     await world.rounds(30)
-    signed = await world.pools.sheet(OWNER)
-    sheet = read(signed, world.service.cell.public_hex, 0, world.clock.now_ms())
+    signed, left_out = await world.pools.sheet(OWNER)
+    assert left_out == ("patches",), "a signal that came later is for whoever is known to know it"
+    sheet = read(signed, world.service.cell.public_hex, 0, world.clock.now_ms()).sheet
     assert {r.subject for r in sheet.rows} == {subject_of(CHANGE, POLICY)}
     assert any(any(r.bets) for r in sheet.rows)
     for word in ("te_1", "ro_", "libssl3", "os:debian", "Olga", *(t.hostname for t in world.twins),
                  *(t.identity.endpoint_id for t in world.twins)):  # fmt: skip
         assert word not in signed.payload
+
+
+async def test_a_partner_is_sent_the_words_that_its_version_knows_and_what_is_left_out_is_told(world: World) -> None:
+    await world.pools.consent(OWNER)
+    await world.pools.add_partner(OWNER, "acme", ELSEWHERE.public_hex)
+    rollout_id = await world.create(POLICY)
+    told = [Told((signal, 0, "all"), 0, (0.5,) * size_of(signal)) for signal in ("silent", "errors")]
+    async with world.db.tenant(OWNER.tenant_id) as conn:
+        await store.tell(conn, subject_of(CHANGE, POLICY), rollout_id, told, world.clock.now_ms())
+
+    async def sent(partner: str) -> tuple[set[str], tuple[str, ...]]:
+        signed, left_out = await world.pools.sheet(OWNER, partner)
+        return {r.signal for r in decode(Sheet, signed.payload.encode()).rows}, left_out
+
+    assert await sent("") == ({"silent"}, ("errors",)), "for nobody by name: what every version knows"
+    assert await sent("acme") == ({"silent"}, ("errors",)), "nothing was heard of its version yet"
+    await world.pools.take_in(OWNER, "acme", sheet_of(world.clock.now_ms(), version="0.1.0/3"))
+    assert await sent("acme") == ({"silent", "errors"}, ())
+    with pytest.raises(NotFound):
+        await sent("nobody")
 
 
 async def test_without_consent_there_is_no_sheet_and_a_partner_s_is_not_heard(world: World) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from brakeline.cells import decide
 from brakeline.cells.model import (
     GRANT_S,
     SILENT_MS,
@@ -18,10 +19,10 @@ from brakeline.cells.model import (
     MemberState,
     Stand,
 )
-from brakeline.protocol.codec import decode
+from brakeline.protocol.codec import decode, encode_sparse
 from brakeline.rollout import conduct as c
-from brakeline.rollout import planner
-from brakeline.rollout.alpha import alpha_sum, alpha_table
+from brakeline.rollout import planner, untaken
+from brakeline.rollout.alpha import alpha_sum, alpha_table, questions
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, merged
 from brakeline.rollout.model import Change, Guard, Phase, Pin, Policy, Ring, State, Wish
 
@@ -203,3 +204,49 @@ def test_a_lead_that_held_goes_on_to_cells_that_had_not_the_open_ring() -> None:
     assert len(moved.plan) == len(held.plan), "no ring is opened by it"
     assert dict(moved.opened) == {"a": 1, "b": 1}
     assert "waits for cell b" in report.lines[0].text
+
+
+def idle(cell: str, n: int, untaken: int, leads: int = 1, ring: int = 0) -> Standing:
+    """A cell of whose ring so many were heard and took nothing."""
+    part = CellPart(ring, "server", treated=n, known=n - untaken, proven=n - untaken, passed=n,
+                    passed_known=n - untaken, passed_proven=n - untaken, open=untaken, seen=n - untaken,
+                    youngest_age_s=9000, baked=n, asked=n, untaken=untaken)  # fmt: skip
+    report = told(cell, 8, phase=CellPhase.ROLLING, cause=Cause.NONE, ring=ring, parts=(part,),
+                  controls=(CellControls("server", 4, 4),), compared=True)  # fmt: skip
+    return replace(report, leads=leads)
+
+
+def test_what_is_not_taken_is_judged_over_all_cells_as_a_cell_judges_it_and_offered_again() -> None:
+    cells = at(NOW + 400_000, idle("a", 2, 1), idle("b", 2, 0, leads=0))
+    held, report = conduct(opened(), cells, NOW + 400_000)
+    assert held.blueprint.phase is Phase.HOLDING
+    assert "1 of 4 that are in contact took nothing of what they were offered" in report.lines[0].text
+    given = grants(held, cells, report, NOW + 400_000)
+    assert [(c, g.stand, g.retry) for c, g in given.items()] == [("a", Stand.HOLD, True), ("b", Stand.HOLD, False)]
+    assert "retry" not in encode_sparse(given["b"]).decode(), "a cell of the version before would refuse it whole"
+
+
+def test_what_no_cell_can_tell_from_chance_by_itself_halts_over_all_of_them() -> None:
+    rings = (Ring("one", 2600, count=400), Ring("two", 2600, share=1.0))
+    policy = Policy(rings, guard=Guard(holdout=0.0))
+    first = replace(lead(policy=policy, cells=("a", "b", "c", "d")), blueprint=replace(
+        planner.first_blueprint(LEAD, NOW), phase=Phase.ROLLING, ring=0, ring_opened_ms=(NOW,)))  # fmt: skip
+    each = tuple(replace(idle(c, 100, 9), heard_ms=NOW + 400_000) for c in first.cells)
+    each = tuple(replace(x, report=replace(x.report, eligible=1000)) for x in each)
+    row = questions(c.cell_policy(policy, 4), ())[(untaken.UNTAKEN, -1, "all")]
+    alone = untaken.line({0: (100, 9)}, frozenset(), (), row.bar)
+    assert alone is not None
+    assert alone.state is State.OK, alone.text
+    after, report = conduct(first, each, NOW + 400_000)
+    assert after.blueprint.phase is Phase.HALTED
+    assert "36 of 400 that are in contact took nothing" in report.lines[0].text
+
+
+def test_a_figure_of_more_than_were_asked_cannot_be_true() -> None:
+    report = idle("a", 2, 1).report
+    assert report is not None
+    assert decide.plausible(report, None, 4) == ""
+    (part,) = report.parts
+    for asked, idle_ones in ((3, 1), (1, 2), (-1, 0)):
+        bent = replace(report, parts=(replace(part, asked=asked, untaken=idle_ones),))
+        assert decide.plausible(bent, None, 4) != ""

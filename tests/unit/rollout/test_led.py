@@ -170,5 +170,32 @@ def test_later_signals_are_told_where_an_older_conductor_passes_them_over() -> N
 def test_a_cell_tells_every_figure_that_the_brake_judges_a_part_by() -> None:
     """A figure that is added to one of them and not to the other would be judged as 0 by the conductor."""
     place = {"ring", "region", "machine_class", "youngest_ms"}
-    own = {"asked", "untaken"}  # each cell's brake judges these; a conductor hears its halt or hold, older ones too
-    assert {f.name for f in fields(Part)} - place - own == set(SUMMED)
+    assert {f.name for f in fields(Part)} - place == set(SUMMED)
+
+
+HOLD_AGAIN = given(stand=Stand.HOLD, why="2 took nothing", retry=True)
+
+
+def test_a_hold_for_evidence_lets_those_who_have_it_be_offered_it_again_and_opens_nothing() -> None:
+    opened, _ = step(LED)
+    held, report = step(HOLD_AGAIN, opened)
+    assert (held.phase, held.gates, held.retry) == (Phase.HOLDING, (), True)
+    assert "the conductor says hold: 2 took nothing" in report.lines[0].text
+    assert step(HOLD_AGAIN, held, NOW + 1000)[0] is held
+    assert list(led.exceeds(held, HOLD_AGAIN, 2, {}, NOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "now_ms"),
+    [(HOLD_AGAIN, NOW + 300_000), (replace(HOLD_AGAIN, isolated=True), NOW), (given(stand=Stand.HOLD), NOW),
+     (given(stand=Stand.HOLD, retry=True, issued_ms=NOW + 40_000, expires_ms=NOW + 90_000), NOW)],
+)  # fmt: skip
+def test_without_a_fresh_grant_that_says_so_nothing_is_offered_again(known: Led, now_ms: int) -> None:
+    held, _ = step(HOLD_AGAIN, step(LED)[0])
+    assert not step(known, held, now_ms)[0].retry
+
+
+def test_what_people_of_the_cell_have_paused_is_not_offered_again() -> None:
+    policy = led.policy_of(POLICY, GRANT)
+    paused = planner.decide(policy, FIRST, seen(wish=Wish.PAUSE, wish_by="Olga"), NOW)
+    assert not led.bounded(FIRST, *paused, HOLD_AGAIN, NOW)[0].retry

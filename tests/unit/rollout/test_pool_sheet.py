@@ -11,10 +11,23 @@ from brakeline.cells.decide import Doubt
 from brakeline.cells.model import CellPart, CellPhase, CellReport, Signed
 from brakeline.fleet.cell import CellIdentity
 from brakeline.protocol.codec import encode
-from brakeline.rollout import planner
+from brakeline.rollout import planner, pooling
+from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.calling import ageless
 from brakeline.rollout.model import Change, Observed, Phase, Pin, Policy, Report, Ring, State, Wish
-from brakeline.rollout.pool_sheet import AGE_MAX_MS, CONTEXT, ROWS_MAX, Sheet, SheetRow, read
+from brakeline.rollout.pool_sheet import (
+    AGE_MAX_MS,
+    CONTEXT,
+    KNOWS,
+    LEVELS,
+    ROWS_MAX,
+    Sheet,
+    SheetRow,
+    level_of,
+    read,
+    told_to,
+    version_of,
+)
 from brakeline.rollout.pooled import GATE, Pooled, explained
 from brakeline.rollout.summary import summarise
 
@@ -30,13 +43,13 @@ OWN = summarise(
 LOUD = replace(OWN, table={("silent", 0, "all"): {0: (40.0,)}})
 
 
-def signed(*rows: SheetRow, made_ms: int = NOW) -> Signed:
-    payload = encode(Sheet(made_ms, "0.1.0", rows))
+def signed(*rows: SheetRow, made_ms: int = NOW, version: str = "0.1.0") -> Signed:
+    payload = encode(Sheet(made_ms, version, rows))
     return Signed(payload.decode(), KEY.sign(CONTEXT + payload).hex())
 
 
 def test_what_the_pinned_key_signed_is_believed() -> None:
-    assert read(signed(ROW), KEY.public_hex, NOW - 1, NOW).rows == (ROW,)
+    assert read(signed(ROW), KEY.public_hex, NOW - 1, NOW).sheet.rows == (ROW,)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +111,40 @@ def test_time_alone_is_no_reason_to_call_and_every_figure_is() -> None:
     assert ageless(later) == ageless(report)
     for other in (replace(report, phase=CellPhase.HALTED), replace(report, parts=(CellPart(0, "server", treated=2),))):
         assert ageless(other) != ageless(report)
+
+
+ERRORS = replace(ROW, signal="errors", bets=(0.5,) * pooling.size_of("errors"))
+DELETIONS = replace(ROW, signal="deletions", bets=(0.5,) * pooling.size_of("deletions"))
+
+
+@pytest.mark.parametrize(
+    ("knows", "sent", "left_out"),
+    [(1, (ROW,), ("deletions", "errors")), (2, (ROW, DELETIONS), ("errors",)), (3, (ROW, DELETIONS, ERRORS), ()),
+     (9, (ROW, DELETIONS, ERRORS), ()), (0, (ROW,), ("deletions", "errors"))],
+)  # fmt: skip
+def test_a_partner_is_told_what_its_version_knows_and_whoever_sends_what_was_left_out(
+    knows: int, sent: tuple[SheetRow, ...], left_out: tuple[str, ...]
+) -> None:
+    assert told_to(knows, (ROW, DELETIONS, ERRORS)) == (sent, left_out)
+
+
+def test_every_signal_of_a_pool_has_a_level_and_one_only() -> None:
+    assert frozenset[str]().union(*LEVELS) == {*MARGINS, "explicit"}
+    assert sum(map(len, LEVELS)) == len(MARGINS) + 1
+
+
+def test_what_a_maker_knows_is_what_it_says_or_uses() -> None:
+    assert level_of(Sheet(NOW, "0.1.0", (ROW,))) == 1, "a version that says nothing of it"
+    assert level_of(Sheet(NOW, "0.1.0", (ROW, ERRORS))) == 3, "and one that uses later words knows them"
+    assert level_of(Sheet(NOW, version_of("0.1.0"))) == KNOWS
+    assert level_of(Sheet(NOW, "0.3.0/17")) == 17
+    assert level_of(Sheet(NOW, "0.3.0/many")) == 1
+
+
+def test_rows_of_a_signal_that_a_later_version_has_are_passed_over_and_the_rest_counts() -> None:
+    later = replace(ROW, signal="screens", bets=(0.5,) * 4)
+    found = read(signed(ROW, later, version="9.0/99"), KEY.public_hex, NOW - 1, NOW)
+    assert (found.sheet.rows, dict(found.left_out), found.knows) == ((ROW,), {"screens": 1}, 99)
+    for sheet in (signed(ROW, later), signed(ROW, replace(later, signal="ep_01JD"), version="9.0/99")):
+        with pytest.raises(Doubt, match="no evidence of ours"):
+            read(sheet, KEY.public_hex, NOW - 1, NOW)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from brakeline.platform.database import Connection
 from brakeline.rollout.evidence import Row
-from brakeline.rollout.pool_sheet import Sheet, SheetRow
+from brakeline.rollout.pool_sheet import Read, SheetRow
 from brakeline.rollout.store.rollouts import at, ms
 from brakeline.rollout.summary import Bets
 
@@ -73,19 +73,23 @@ async def hear(conn: Connection, subject: str) -> tuple[list[Told], int]:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """An organisation elsewhere whose sheets are believed. `taken_ms` 0 = none was taken in yet."""
+    """An organisation elsewhere whose sheets are believed. `taken_ms` 0 = none was taken in yet; `knows`: the level of
+    words that its version knows (`pool_sheet.LEVELS`)."""
 
     name: str
     public_key: str
     made_ms: int
     taken_ms: int
     added_by: str
+    knows: int = 1
 
 
 async def partners(conn: Connection) -> tuple[Partner, ...]:
     """All of them, by name."""
     rows = await conn.fetch("SELECT * FROM brakeline.pool_partner ORDER BY name")
-    return tuple(Partner(r["name"], r["public_key"], r["made_ms"], ms(r["taken_at"]), r["added_by"]) for r in rows)
+    return tuple(
+        Partner(r["name"], r["public_key"], r["made_ms"], ms(r["taken_at"]), r["added_by"], r["knows"]) for r in rows
+    )
 
 
 async def add_partner(conn: Connection, tenant_id: str, name: str, key: str, by: str, now_ms: int) -> bool:
@@ -104,8 +108,9 @@ async def remove_partner(conn: Connection, name: str) -> bool:
     return status.endswith(" 1")
 
 
-async def take_in(conn: Connection, tenant_id: str, name: str, sheet: Sheet, now_ms: int) -> None:
+async def take_in(conn: Connection, tenant_id: str, name: str, found: Read, now_ms: int) -> None:
     """The newest sheet instead of the one before."""
+    sheet = found.sheet
     await conn.execute("DELETE FROM brakeline.pool_sheet_row WHERE name = $1", name)
     await conn.executemany(
         """INSERT INTO brakeline.pool_sheet_row (tenant_id, name, subject, signal, checkpoint, grp, ring, bets)
@@ -113,8 +118,9 @@ async def take_in(conn: Connection, tenant_id: str, name: str, sheet: Sheet, now
         [(tenant_id, name, r.subject, r.signal, r.checkpoint, r.group, r.ring, list(r.bets)) for r in sheet.rows],
     )  # fmt: skip
     await conn.execute(
-        "UPDATE brakeline.pool_partner SET made_ms = $2, taken_at = $3 WHERE name = $1", name, sheet.made_ms, at(now_ms)
-    )
+        "UPDATE brakeline.pool_partner SET made_ms = $2, taken_at = $3, knows = $4 WHERE name = $1",
+        name, sheet.made_ms, at(now_ms), found.knows,
+    )  # fmt: skip
 
 
 async def hear_partners(conn: Connection, subject: str, after_ms: int) -> list[tuple[str, Told]]:
