@@ -47,7 +47,7 @@ COLUMNS: Final = 4 + 2 * len(SIGNALS)
 # Signals of one margin have bets of one shape and are added up at once; silence, which has none, is its own family.
 FAMILIES: Final = tuple(tuple(s for s in SIGNALS if MARGINS[s] == margin) for margin in sorted(set(MARGINS.values())))
 PLACES: Final = {family: [SIGNALS.index(s) for s in family] for family in FAMILIES}
-BETS: Final = {s: len(evalue.ODDS_RATIOS) * (len(evalue.rates(MARGINS[s])) if MARGINS[s] else 1) for s in SIGNALS}
+BETS: Final = {s: len(evalue.odds_beyond(MARGINS[s]) if MARGINS[s] else evalue.ODDS_RATIOS) for s in SIGNALS}
 MOST: Final = max(BETS.values())
 UNUSED: Final = np.log([MOST / BETS[s] for s in SIGNALS])[:, None, None]
 FAR: Final = 0.9  # of what halts: below, nobody needs to know how much exactly
