@@ -98,7 +98,8 @@ def grid(states: dict[str, tuple[tuple[str, int, int], ...]], rest: str) -> tupl
 
 def said(log_e: float, signal: str) -> str:
     """So much of the evidence at which the question of everybody halts at the first checkpoint."""
-    return f"{log_e} of {questions(policy_for(100_000), ())[(signal, 0, 'all')].bar:.1f}"
+    policy = policy_for(100_000)
+    return f"{log_e} of {questions(policy, ())[(signal, policy.early, 'all')].bar:.1f}"
 
 
 def excess(last: int, rise: float, step: int = 12) -> ExcessSeries:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner, pooling
@@ -149,9 +150,9 @@ class World:
 
     def _pass(self, at_h: float) -> None:
         self.at_h = at_h
-        self._restart(at_h)
         self._bite(at_h)
         self._check(at_h)
+        self._restart(at_h)  # after an early look, as no restart begins shortly before one
         if round((at_h - self.case.start_h) / STEP_H) % SETTLE_STEPS == 0:
             self._settle(at_h)
 
@@ -313,10 +314,15 @@ class World:
             if rows.size:
                 b.ints["point"][rows] = j + 1
                 away = self._away(at_h, c / 3600)[b.ints["region"][rows], b.ints["kind"][rows]]
-                self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows)))
-                self._news |= j == 0
+                self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows), self._due(rows, c)))
+                self._news |= j <= self.case.policy.early
                 spoke = True
         self._news = self._news or (spoke and bool(self.halting().max() >= NEARLY))
+
+    def _due(self, rows: Ints, checkpoint_s: int) -> NDArray[np.bool_]:
+        """Whether the grace of an endpoint is shorter than its age: who was ready within it counts as heard."""
+        over = np.array([self.case.policy.grace_s(c) < checkpoint_s for c in CLASSES])
+        return over[self.blocks.ints["kind"][rows]]
 
     def _uncrossed(self, rows: Ints) -> Floats:
         """Share of the controls whose turn to be treated has not come yet."""
