@@ -90,8 +90,8 @@ def rates(baseline: float) -> tuple[float, ...]:
 
 @lru_cache
 def odds_beyond(margin: float) -> tuple[float, ...]:
-    """The odds that are bet on where `margin` is harmless, from the least to the largest at even distances. So many that
-    an older cell or conductor, which bets on pairs of an odds ratio and a rate, tells and adds up as many figures."""
+    """The odds that are bet on where `margin` is harmless, from the least to the largest at even distances. As many as
+    an older cell or conductor, which bets on pairs of an odds ratio and a rate, tells and adds up."""
     last = len(ODDS_RATIOS) * len(rates(margin)) - 1
     low, high = ODDS_RATIOS[0], ODDS_RATIOS[-1]
     return tuple(low * (high / low) ** (k / last) for k in range(last + 1))
@@ -103,8 +103,8 @@ def bets_beyond(block: Counts, margin: float) -> tuple[float, ...]:
 
     Under H0 the treated bad are x0 + extra: x0 as exchangeable as without effect, extra at most Binomial(n_t, margin).
     A bet on odds w multiplies by w/c for each bad treated endpoint and by 1/c for each bad control, c = 1 + p0(w - 1).
-    Of the exchangeable ones that has a mean of at most 1; each that is extra brings w/c at most as often as the margin
-    allows, which 1 + margin(w/c - 1) a treated endpoint pays for. So whatever the true split, no bet has a mean above 1.
+    Of the exchangeable ones that has a mean of at most 1; each that is extra brings w/c, at most as often as the margin
+    allows, which 1 + margin(w/c - 1) a treated endpoint pays for. Whatever the true split, no bet has a mean above 1.
     """
     p0 = block.n_t / (block.n_t + block.n_c)
     logs = []
