@@ -8,10 +8,16 @@ have the change by then if the harm is just large enough for this ring to halt i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from brakeline.rollout import arms
 from brakeline.rollout.model import Change, Policy
 from brakeline.rollout.power import power
+
+SATURDAY: Final = 5  # Monday is 0
+REHEARSAL_S: Final = 6 * 3600  # what is over sooner is a rehearsal
+OFFICE_H: Final = 9  # UTC, roughly: when people's machines are on again after a weekend
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +59,22 @@ def forecast(policy: Policy, change: Change, total: int, regions: int = 1) -> Fo
         opens_s = done_s
     first = next((r.name for r in found if r.halts_at is not None), "")
     return Forecast(tuple(found), found[-1].done_s if found else 0, first)
+
+
+def over_weekend(seen: Forecast, starts: datetime, enrolled: float) -> str:
+    """What a weekend adds for a start at that time, in a sentence; "" = nothing.
+
+    The ring that reaches `enrolled` of all passes only when so many have their offer and are watched. Earlier rings
+    give their places to whoever is there; this one has nobody to give them to.
+    """
+    whole = seen.rings[-1].upto if seen.rings else 0
+    ring = next((r for r in seen.rings if r.upto >= enrolled * whole and r.treated), None)
+    opens = starts.astimezone(UTC) + timedelta(seconds=ring.opens_s if ring is not None else 0)
+    if ring is None or opens.weekday() < SATURDAY or seen.finish_s < REHEARSAL_S:
+        return ""
+    monday = (opens + timedelta(days=7 - opens.weekday())).replace(hour=OFFICE_H, minute=0)
+    ends = monday + timedelta(seconds=ring.done_s - ring.opens_s)
+    return (
+        f"Ring {ring.name} opens on a {opens:%A}: machines that people switch off for the weekend get it on Monday and "
+        f"are watched from then on, so where these are more than a tenth it ends about {ends:%A, %Y-%m-%d %H:%M} UTC."
+    )
