@@ -1,5 +1,6 @@
 """Ready-made policies, by pace and size of fleet. Pure.
 
+From a hundred thousand endpoints on there is an early look, for silence alone: a ring has then offered one tick only.
 `careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
 the least that still spans the third checkpoint; from a hundred thousand endpoints on it has five rings and holds nobody
 out, so that it ends within two days. `emergency`, for what is being exploited, bakes as long in fewer and larger rings,
