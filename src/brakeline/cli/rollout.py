@@ -320,7 +320,8 @@ def forecast(
 
     policy = policy_for(size, pace)
     seen = compute(policy, Change((Pin("any", "1"),)), size, regions)
-    weekend = over_weekend(seen, start.replace(tzinfo=UTC), policy.enrolled) if start is not None else ""
+    starts_ms = round(start.replace(tzinfo=UTC).timestamp() * 1000) if start is not None else None
+    weekend = over_weekend(seen, starts_ms, policy.enrolled) if starts_ms is not None else None
 
     def human() -> None:
         rows = [
@@ -330,8 +331,8 @@ def forecast(
         ]  # fmt: skip
         table(["ring", "up to", "opens after", "done after", "halts at"], rows)
         say(f"Done after {seen.finish_s / 86_400:.1f} days at the earliest; noise among the controls makes it coarser.")
-        if weekend:
-            say(weekend)
+        if weekend is not None:
+            say(weekend.says(f"{datetime.fromtimestamp(weekend.ends_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"))
 
     emit(to_plain(seen), as_json, human)
 

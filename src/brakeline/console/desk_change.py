@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
@@ -285,9 +284,13 @@ def _finish(closed: tuple[str, ...], exploited: tuple[str, ...], now_ms: int, se
     closes = f"Closes {present.plural(len(closed), 'CVE')}"
     if exploited:
         closes += f", {len(exploited)} of them exploited in the wild"
-    ends = present.full_time(now_ms + seen.finish_s * 1000)[:16].replace("T", " ")
-    weekend = over_weekend(seen, datetime.fromtimestamp(now_ms / 1000, UTC), enrolled)
-    return f"{closes}. Earliest end {ends} UTC.{' ' if weekend else ''}{weekend}"
+    said = f"{closes}. Earliest end {_minute(now_ms + seen.finish_s * 1000)}."
+    weekend = over_weekend(seen, now_ms, enrolled)
+    return f"{said} {weekend.says(_minute(weekend.ends_ms))}" if weekend is not None else said
+
+
+def _minute(ms: int) -> str:
+    return f"{present.full_time(ms)[:16].replace('T', ' ')} UTC"
 
 
 def _empty(planned: Planned) -> str:

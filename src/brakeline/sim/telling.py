@@ -179,8 +179,9 @@ class Voice:
         """The ring of each block, and column x draw x block x group; the first group is everybody."""
         count, rows = due.rows.size, np.tile(due.rows, self._draws)
         kind, block = b.ints["kind"][due.rows], b.ints["block"][due.rows]
-        tiled = (np.tile(x, self._draws) for x in (due.away, due.uncrossed, due.due))
-        whole, marked = self._samples(rng, b, Due(rows, due.checkpoint, *tiled))
+        away, uncrossed = (np.tile(x, self._draws) for x in (due.away, due.uncrossed))
+        over = np.tile(due.due, self._draws)
+        whole, marked = self._samples(rng, b, Due(rows, due.checkpoint, away, uncrossed, over))
         order = np.lexsort((kind, block))
         kind, block = kind[order], block[order]
         start = np.flatnonzero(np.diff(block, prepend=-1))  # of each block

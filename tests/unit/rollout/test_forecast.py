@@ -64,5 +64,8 @@ def test_regions_one_after_another_take_their_time() -> None:
 )
 def test_a_last_ring_that_opens_on_a_weekend_ends_after_it(size: int, pace: str, starts: datetime, ends: str) -> None:
     policy = policy_for(size, pace)
-    said = over_weekend(forecast(policy, CHANGE, size, 8), starts, policy.enrolled)
-    assert said.endswith(f"it ends about {ends} UTC.") if ends else said == ""
+    found = over_weekend(forecast(policy, CHANGE, size, 8), round(starts.timestamp() * 1000), policy.enrolled)
+    assert (found is not None) == bool(ends)
+    if found is not None:
+        when = f"{datetime.fromtimestamp(found.ends_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        assert found.says(when).endswith(f"it ends about {ends} UTC.")
