@@ -252,10 +252,11 @@ class World:
                 self.blocks.grow(rows | self._restarting(rows, at_h) | self._idle(rows))
 
     def _restarting(self, rows: Columns, at_h: float) -> Columns:
-        """Who of both arms will be restarted on order, and of those whom the fault will hit."""
+        """Who of both arms will be restarted on order, and of those whom a fault waits for until then."""
         n_t, prone = rows["n_t"], rows.get("prone", np.zeros_like(rows["n_t"]))
         willing, willing_c = self._willing(rows, at_h)
-        eager = self.rng.hypergeometric(prone, n_t - prone, willing)
+        waits = self.case.fault is not None and isinstance(self.case.fault.onset, AtReboot)
+        eager = self.rng.hypergeometric(prone, n_t - prone, willing) if waits else np.zeros_like(n_t)
         return {"willing": willing, "willing_c": willing_c, "eager": eager}
 
     def _idle(self, rows: Columns) -> Columns:
@@ -283,9 +284,8 @@ class World:
         b.floats["restarted"][now] = at_h
         b.ints["lost"][now] = self.rng.binomial(b.ints["willing"][now], RESTART_LOST)
         b.ints["lost_c"][now] = self.rng.binomial(b.ints["willing_c"][now], RESTART_LOST)
-        if self.case.fault is not None and isinstance(self.case.fault.onset, AtReboot):
-            b.ints["ordered"][now] = b.ints["eager"][now]
-            b.ints["bitten"][now] += b.ints["eager"][now]
+        b.ints["ordered"][now] = b.ints["eager"][now]
+        b.ints["bitten"][now] += b.ints["eager"][now]
         self._news |= bool(now.size)
 
     def _bite(self, at_h: float) -> None:
