@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from brakeline.rollout.model import Phase
+from brakeline.rollout.model import CLASSES, Phase
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.sim import batch, replay
-from brakeline.sim.cohorts import Case, Outage, run
+from brakeline.sim.cohorts import Case, Outage, World, run
 from brakeline.sim.incidents import Fault
 from brakeline.sim.replay import Request
 
@@ -42,6 +43,26 @@ def test_what_hits_everybody_goes_no_further_than_the_second_ring(name: str) -> 
     assert end.phase in (Phase.HALTED, Phase.HOLDING), end.why
     assert end.ring <= 1
     assert end.exposed <= 1_000
+
+
+def test_a_fault_at_once_shows_on_all_whom_it_hits_whether_they_are_to_be_restarted_or_not() -> None:
+    world = World(case(batch.ROWS["dead at once, 5 %"], 3, consent=1.0))
+    for _ in range(8):
+        world.step()
+    rows = world.blocks.ints
+    assert rows["willing"].sum() > 0
+    assert (rows["bitten"] == rows["prone"]).all()
+
+
+def test_no_laptop_is_silent_before_its_grace_is_over() -> None:
+    world = World(case(None))
+    for _ in range(8):
+        world.step()
+    rows = np.arange(len(world.blocks))
+    laptops = world.blocks.ints["kind"] == CLASSES.index("laptop")
+    assert laptops.any()
+    for checkpoint_s, due in ((600, ~laptops), (1800, ~laptops), (8100, np.ones_like(laptops))):
+        assert (world._due(rows, checkpoint_s) == due).all()
 
 
 @pytest.mark.long

@@ -71,7 +71,9 @@ def test_each_fault_that_hits_a_fifth_is_found_by_its_signal_in_the_first_rings(
     end = world.run()
     assert end.phase in (Phase.HALTED, Phase.HOLDING), end.why
     assert end.ring <= 1
-    strongest = {row[0]: max(max(bets) for bets in rings.values()) for row, rings in world.voice.table.items() if rings}
+    strongest: dict[str, float] = {}
+    for (name, _, _), rings in world.voice.table.items():
+        strongest[name] = max(strongest.get(name, 0.0), *(max(bets) for bets in rings.values()))
     others = [
         x for x in (RESOURCES, ACTIONS, "unhealthy", STARTS) if x != signal and symptom is not Symptom.REBOOT_LOOP
     ]
@@ -91,11 +93,16 @@ def test_harm_of_a_small_subset_that_answers_every_check_in_is_found(name: str) 
     assert end.harmed < 100
 
 
-@pytest.mark.parametrize("name", ["takes nothing, 100 %", "takes nothing, 20 %", "takes nothing, 5 %"])
-def test_what_answers_check_ins_and_takes_nothing_goes_no_further_than_the_second_ring(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "reached"), [("takes nothing, 100 %", 100), ("takes nothing, 20 %", 1_000), ("takes nothing, 5 %", 2_000)]
+)
+def test_what_answers_check_ins_and_takes_nothing_goes_no_further_than_the_beginning_of_the_third_ring(
+    name: str, reached: int
+) -> None:
+    """A thousand do not always tell a twentieth from the usual fiftieth; a few more do."""
     end = cohorts.run(Case(100_000, POLICY, batch.HARMS[name], 2))
     assert end.phase in (Phase.HALTED, Phase.HOLDING), end.why
-    assert end.ring <= 1
+    assert end.exposed <= reached
     assert "took nothing" in end.why or "proven" in end.why
 
 

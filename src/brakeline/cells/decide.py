@@ -57,6 +57,9 @@ class Doubt(Fault):
     hint = "Nothing was widened by it; everything that waits for this link holds."
 
 
+UNKNOWN_FIELD: Final = "unknown_field"  # `why` of a `Doubt` whose `field` this version does not know
+
+
 def _doubt(code: str, text: str) -> Doubt:
     return Doubt(text, why=code)
 
@@ -75,7 +78,9 @@ def opened(signed: Signed, context: bytes, key: str, kind: type[T], *, counts: b
         message = decode(kind, payload)
         _nothing_unknown(json.loads(payload), to_plain(message), "$", counts)
     except Malformed as e:
-        raise _doubt("malformed", f"it is not understood: {e.detail}") from None
+        field = e.context.get("field")
+        why = {"why": "malformed"} if field is None else {"why": UNKNOWN_FIELD, "field": field}
+        raise Doubt(f"it is not understood: {e.detail}", **why) from None
     return message
 
 
@@ -94,7 +99,8 @@ def _nothing_unknown(said: Any, known: Any, where: str, counts: bool = False) ->
             if key not in known and counts and isinstance(value, (int, float)):
                 continue
             if key not in known:
-                raise Malformed(f"{where} has a field {str(key)[:40]!r} that this version does not know")
+                name = str(key)[:40]
+                raise Malformed(f"{where} has a field {name!r} that this version does not know", field=name)
             _nothing_unknown(value, known[key], f"{where}.{key}", counts)
     elif isinstance(said, list):
         for i, (mine, theirs) in enumerate(zip(said, known, strict=True)):

@@ -146,7 +146,7 @@ class Links(Base):
     async def _call(self, url: str, route: str, ca_pem: str, sent: Sent) -> bytes:
         status, raw = await self._post(url, route, ca_pem, encode_sparse(sent), CALL_S + sent.wait_s)
         if status != 200:
-            raise Doubt(_said_no(status, raw), why="refused")
+            raise _refused(status, raw)
         return raw
 
 
@@ -180,9 +180,13 @@ def _signed(raw: bytes) -> Signed:
     return decode(Signed, raw)
 
 
-def _said_no(status: int, raw: bytes) -> str:
+def _refused(status: int, raw: bytes) -> decide.Doubt:
+    """Why the conductor says no; by name the field that it does not know, if that is why."""
     try:
         found: Any = json.loads(raw)
-        return f"the conductor refuses: {found['title']} {found['detail']}"[:400]
-    except (ValueError, TypeError, KeyError):
-        return f"the conductor refuses with status {status}"
+        text = f"the conductor refuses: {found['title']} {found['detail']}"[:400]
+        context = found.get("context") or {}
+        field = str(context.get("field", ""))[:40] if context.get("why") == decide.UNKNOWN_FIELD else ""
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Doubt(f"the conductor refuses with status {status}", why="refused")
+    return Doubt(text, why="refused", field=field) if field else Doubt(text, why="refused")

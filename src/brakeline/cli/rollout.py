@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -307,15 +308,20 @@ def forecast(
     size: Annotated[int, typer.Argument(min=1, max=20_000_000, help="Endpoints in the fleet.")],
     pace: Annotated[str, typer.Option(help="careful, fast or rehearsal.")] = "careful",
     regions: Annotated[int, typer.Option(min=1, max=1_000, help="In how many regions they are.")] = 1,
+    start: Annotated[datetime | None, typer.Option(help="When it is started, UTC: says what a weekend adds.")] = None,
     as_json: Json = False,
 ) -> None:
     """When each ring opens at the earliest, and the smallest harm that halts it there. Needs no server."""
     from brakeline.protocol.codec import to_plain
     from brakeline.rollout.forecast import forecast as compute
+    from brakeline.rollout.forecast import over_weekend
     from brakeline.rollout.model import Change, Pin
     from brakeline.rollout.presets import policy_for
 
-    seen = compute(policy_for(size, pace), Change((Pin("any", "1"),)), size, regions)
+    policy = policy_for(size, pace)
+    seen = compute(policy, Change((Pin("any", "1"),)), size, regions)
+    starts_ms = round(start.replace(tzinfo=UTC).timestamp() * 1000) if start is not None else None
+    weekend = over_weekend(seen, starts_ms, policy.enrolled) if starts_ms is not None else None
 
     def human() -> None:
         rows = [
@@ -325,6 +331,8 @@ def forecast(
         ]  # fmt: skip
         table(["ring", "up to", "opens after", "done after", "halts at"], rows)
         say(f"Done after {seen.finish_s / 86_400:.1f} days at the earliest; noise among the controls makes it coarser.")
+        if weekend is not None:
+            say(weekend.says(f"{datetime.fromtimestamp(weekend.ends_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"))
 
     emit(to_plain(seen), as_json, human)
 

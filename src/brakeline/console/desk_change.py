@@ -36,7 +36,7 @@ from brakeline.remediation.model import DeploymentView, SettingsPolicy
 from brakeline.remediation.model import Preview as Planned
 from brakeline.rollout import arms, pace_text, power
 from brakeline.rollout.brief import brief
-from brakeline.rollout.forecast import Forecast, RingForecast, forecast
+from brakeline.rollout.forecast import Forecast, RingForecast, forecast, over_weekend
 from brakeline.rollout.model import Change, Pin, Ring
 from brakeline.rollout.pace import BY_RISK, CAREFUL, CHOICES, Advice
 from brakeline.rollout.presets import policy_for
@@ -255,7 +255,7 @@ def preview(planned: Planned, pace: str, now_ms: int) -> Preview:
                       for s in plan.skipped[:NAMES_SHOWN]),
         more_skipped=max(0, len(plan.skipped) - NAMES_SHOWN),
         statistics=power.power(policy_for(count, pace), change, count, regions).sentences if count else (),
-        earliest_finish=_finish(closing.closed, closing.kev, now_ms, seen.finish_s),
+        earliest_finish=_finish(closing.closed, closing.kev, now_ms, seen, policy_for(count, pace).enrolled),
         empty_reason=_empty(planned), digest=plan.digest, pace=pace_view(advice, pace) if count else None,
         across=plan.release if plan.across else "",
     )  # fmt: skip
@@ -280,11 +280,17 @@ def _plan_ring(ring: Ring, f: RingForecast, count: int) -> PlanRing:
     )
 
 
-def _finish(closed: tuple[str, ...], exploited: tuple[str, ...], now_ms: int, finish_s: float) -> str:
+def _finish(closed: tuple[str, ...], exploited: tuple[str, ...], now_ms: int, seen: Forecast, enrolled: float) -> str:
     closes = f"Closes {present.plural(len(closed), 'CVE')}"
     if exploited:
         closes += f", {len(exploited)} of them exploited in the wild"
-    return f"{closes}. Earliest end {present.full_time(now_ms + round(finish_s * 1000))[:16].replace('T', ' ')} UTC."
+    said = f"{closes}. Earliest end {_minute(now_ms + seen.finish_s * 1000)}."
+    weekend = over_weekend(seen, now_ms, enrolled)
+    return f"{said} {weekend.says(_minute(weekend.ends_ms))}" if weekend is not None else said
+
+
+def _minute(ms: int) -> str:
+    return f"{present.full_time(ms)[:16].replace('T', ' ')} UTC"
 
 
 def _empty(planned: Planned) -> str:

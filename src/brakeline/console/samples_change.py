@@ -98,7 +98,8 @@ def grid(states: dict[str, tuple[tuple[str, int, int], ...]], rest: str) -> tupl
 
 def said(log_e: float, signal: str) -> str:
     """So much of the evidence at which the question of everybody halts at the first checkpoint."""
-    return f"{log_e} of {questions(policy_for(100_000), ())[(signal, 0, 'all')].bar:.1f}"
+    policy = policy_for(100_000)
+    return f"{log_e} of {questions(policy, ())[(signal, policy.early, 'all')].bar:.1f}"
 
 
 def excess(last: int, rise: float, step: int = 12) -> ExcessSeries:
@@ -288,7 +289,9 @@ PREVIEW: Final = Preview(
     PINS, 2, tuple(Link(n, f"/endpoints/{n}") for n in ("db-01", "edge-07", "mail-01")), 3,
     (Skipped(Link("lab-03", "/endpoints/ep_9"), "mode assess: no policy lets it patch"),), 1,
     ("With 6 endpoints no statistic can tell harm from chance. One explicit failure holds, two halt.",),
-    "Earliest finish: Wednesday 21:40 UTC.",
+    "Closes 3 CVEs. Earliest end 2026-11-28 21:40 UTC. Ring all opens on a Saturday: machines that people switch off "
+    "for the weekend get it on Monday and are watched from then on, so where these are more than a tenth it ends about "
+    "Monday, 2026-11-30 16:45 UTC.",
     pace=PaceView(
         "fast", ("pace", "earliest end", "rings"), (("careful", "3.2 d", "1 / 3 / 6"), ("fast (suggested)", "18.8 h", "1 / 3 / 6")),
         ("Closes 3 vulnerabilities on 6 endpoints; known to be exploited: CVE-2025-1.", "Suggested: fast, because it is exploited now."), "", "ring canary is watched for 6.25 h instead of 26 h",

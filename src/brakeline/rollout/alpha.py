@@ -9,7 +9,7 @@ most rarely, so they tell soonest; attributes find faults of a subset.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -28,6 +28,7 @@ SHARES: Final = (
 )
 # Of a signal's part, by checkpoint: the first stops before a ring has gone far; what shows late has the others.
 FIRST: Final = {SILENT: 0.4}
+EARLY: Final = 0.4  # and all early looks together, which ask for silence alone, of what silence may spend
 # And by group: silence is loudest where nobody is silent anyway; what endpoints tell of themselves is so in any class.
 GROUPS: Final = {"all": 0.4, STATIONARY: 0.15, "class:server": 0.15, "class:desktop": 0.15, "class:laptop": 0.15}
 SILENT_GROUPS: Final = {"all": 0.15, STATIONARY: 0.25, "class:server": 0.4, "class:desktop": 0.1, "class:laptop": 0.1}
@@ -62,28 +63,36 @@ class AlphaRow:
 @lru_cache(maxsize=64)  # a live rollout asks for its own every second
 def alpha_table(policy: Policy, attributes: tuple[str, ...]) -> tuple[AlphaRow, ...]:
     """Every question of a rollout, with its part of alpha."""
-    points = range(len(policy.checkpoints_s))
     alpha = policy.guard.alpha
     rows: list[AlphaRow] = []
     for signal in SIGNALS:
         groups = SILENT_GROUPS if signal is SILENT else GROUPS
-        for j in points:
-            mine = alpha * SHARES[signal] * _part(signal, j, len(points))
+        for j in _points(policy, signal):
+            mine = alpha * SHARES[signal] * _part(policy, signal, j)
             rows += [AlphaRow(signal, j, g, mine * weight) for g, weight in groups.items()]
     rows += [AlphaRow(EXPLICIT, -1, g, alpha * SHARES[EXPLICIT] * weight) for g, weight in GROUPS.items()]
     rows.append(AlphaRow(UNTAKEN, -1, "all", alpha * SHARES[UNTAKEN]))
     named = attributes[:ATTRIBUTES_MAX]
     if named:
-        for s, js in (*((s, points) for s in SIGNALS), (EXPLICIT, (-1,))):
+        for s, js in (*((s, _points(policy, s)) for s in SIGNALS), (EXPLICIT, (-1,))):
             each = alpha * ATTRIBUTE_SHARES[s] / (len(js) * len(named))
             rows += [AlphaRow(s, j, g, each) for j in js for g in named]
     return tuple(rows)
 
 
-def _part(signal: str, checkpoint: int, points: int) -> float:
+def _points(policy: Policy, signal: str) -> Sequence[int]:
+    """The checkpoints at which a signal is asked for."""
+    return range(0 if signal is SILENT else policy.early, len(policy.checkpoints_s))
+
+
+def _part(policy: Policy, signal: str, checkpoint: int) -> float:
     """Of what a signal may spend, the part of one checkpoint."""
+    early = policy.early if signal is SILENT else 0
+    if checkpoint < early:
+        return EARLY / early
+    left, points = 1 - EARLY if early else 1.0, len(policy.checkpoints_s) - policy.early
     first = FIRST.get(signal, 1 / points) if points > 1 else 1.0
-    return first if checkpoint == 0 else (1 - first) / (points - 1)
+    return left * (first if checkpoint == policy.early else (1 - first) / (points - 1))
 
 
 @lru_cache(maxsize=64)

@@ -88,22 +88,31 @@ def rates(baseline: float) -> tuple[float, ...]:
     return (*sorted({min(RATE_MAX, baseline * f) for f in RATE_FACTORS} | {RATE_MAX}),)
 
 
+@lru_cache
+def odds_beyond(margin: float) -> tuple[float, ...]:
+    """The odds that are bet on where `margin` is harmless, from the least to the largest at even distances. As many as
+    an older cell or conductor, which bets on pairs of an odds ratio and a rate, tells and adds up."""
+    last = len(ODDS_RATIOS) * len(rates(margin)) - 1
+    low, high = ODDS_RATIOS[0], ODDS_RATIOS[-1]
+    return tuple(low * (high / low) ** (k / last) for k in range(last + 1))
+
+
 @lru_cache(maxsize=65_536)
 def bets_beyond(block: Counts, margin: float) -> tuple[float, ...]:
     """What one block adds to the log of each bet on more than a harmless excess of `margin`.
 
     Under H0 the treated bad are x0 + extra: x0 as exchangeable as without effect, extra at most Binomial(n_t, margin).
-    For each bet (w, r) every bad treated endpoint is credited with the cheaper of the two explanations, so whatever
-    the true split, the product is at most the product of two fair bets.
+    A bet on odds w multiplies by w/c for each bad treated endpoint and by 1/c for each bad control, c = 1 + p0(w - 1).
+    Of the exchangeable ones that has a mean of at most 1; each that is extra brings w/c, at most as often as the margin
+    allows, which 1 + margin(w/c - 1) a treated endpoint pays for. Whatever the true split, no bet has a mean above 1.
     """
     p0 = block.n_t / (block.n_t + block.n_c)
     logs = []
-    for w in ODDS_RATIOS:
+    for w in odds_beyond(margin):
         price = math.log1p(p0 * (w - 1))
-        for r in rates(margin):
-            as_shift = math.log(r) + math.log1p(-margin) - math.log(margin) - math.log1p(-r)
-            quiet = block.at_risk * (math.log1p(-r) - math.log1p(-margin))
-            logs.append(quiet + block.x_t * min(math.log(w) - price, as_shift) - block.x_c * price)
+        gain = math.log(w) - price
+        allowed = math.log1p(margin * math.expm1(gain))
+        logs.append(block.x_t * gain - block.x_c * price - block.at_risk * allowed)
     return tuple(logs)
 
 

@@ -176,8 +176,8 @@ class Linked:
             trouble = answer.trouble
         except Fault as e:
             trouble = e.detail or e.title
-        if field := refused_field(trouble):
-            self._plain[link.link_id][field] = number
+            if field := refused_field(e):
+                self._plain[link.link_id][field] = number
         async with self._acting[tenant_id]:
             if number <= self._acted[tenant_id] or (answer is None and number < self._sent[tenant_id]):
                 return Came("overtaken by a newer one")
@@ -335,9 +335,14 @@ def without(reports: tuple[CellReport, ...], fields: Iterable[str]) -> tuple[Cel
     return tuple(replace(r, **nothing) for r in reports) if nothing else reports
 
 
-def refused_field(trouble: str) -> str:
-    """The field of later versions that a conductor says it does not know; "" = it says something else."""
-    said = (f for f in LATER if f"has a field '{f}' that this version does not know" in trouble)
+def refused_field(refusal: Fault) -> str:
+    """The field of later versions that a conductor says it does not know; "" = it says something else.
+
+    A conductor names it. One of the version before has words for it only, which count where nothing is named.
+    """
+    if named := refusal.context.get("field"):
+        return named if named in LATER else ""
+    said = (f for f in LATER if f"has a field '{f}' that this version does not know" in refusal.detail)
     return next(said, "")
 
 

@@ -19,6 +19,7 @@ from brakeline.rollout.wished import Wished
 CLASSES: Final = ("server", "desktop", "laptop")  # the strata in which every signal is tested
 DAY_S: Final = 86_400
 CHECKPOINTS_S: Final = (1_800, 8_100, 22_500, 93_600)  # 30 min, 2 h 15, 6 h 15, 26 h after ready
+SETTLED_S: Final = CHECKPOINTS_S[0]  # looks before it are early: by then a change may still be on its way
 LAST_CHECKPOINT_S: Final = 72 * 3600  # the last ring is watched this long: a long weekend's return
 
 
@@ -178,6 +179,17 @@ class Policy:
     restarts: Restarts = Restarts()
     people: PeopleTerms | None = None  # of a rollout of restarts: how people at the machines are asked before
 
+    @property
+    def early(self) -> int:
+        """How many looks are early, and ask for silence alone: what endpoints tell of a change is told after it is
+        over. A rehearsal, all of whose looks come sooner, has none."""
+        return sum(c < SETTLED_S for c in self.checkpoints_s) if self.checkpoints_s[-1] >= SETTLED_S else 0
+
+    @property
+    def settled_s(self) -> int:
+        """The first checkpoint by which a change is over and its result told."""
+        return self.checkpoints_s[self.early]
+
     def grace_s(self, machine_class: str) -> int:
         """How long before a checkpoint an endpoint may last have been heard."""
         if machine_class == "laptop":
@@ -187,7 +199,7 @@ class Policy:
     def return_s(self, machine_class: str) -> int:
         """How long an exposed endpoint may be away and still count as proven: people's machines sleep at night."""
         if machine_class == "server":
-            return max(self.grace_s("server"), self.checkpoints_s[0])
+            return max(self.grace_s("server"), self.settled_s)
         return self.people_return_s
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from brakeline.rollout.lint import Finding, Severity
 from brakeline.rollout.model import DAY_S, Change, Policy
 from brakeline.rollout.presets import LARGE_FLEET
-from brakeline.rollout.timeline import timeline
+from brakeline.rollout.timeline import share_offered, timeline
 
 LONGEST_S: Final = 365 * DAY_S  # nobody waits longer for an update
 HOLDOUT_MAX: Final = 0.5
@@ -144,7 +144,7 @@ def rare_harm_that_a_large_step_meets(policy: Policy, change: Change, size: int)
         if ring.bad_needed is None or after.added <= STEP_MAX * ring.upto or after.spread_h <= 0:
             continue
         share, looks_h = ring.bad_needed / ring.added, line.looks_h[0] + policy.tick_s / 3600
-        taken = round(after.added * min(1.0, looks_h / after.spread_h))
+        taken = round(after.added * share_offered(looks_h, after.spread_h))
         yield (
             f"ring {after.name} is {after.added / ring.upto:.0f} times all that came before: harm of fewer than "
             f"{100 * share:.2g} % passes ring {ring.name}, and up to {taken:,} endpoints have the change before "

@@ -270,7 +270,7 @@ def _gates(
     policy: Policy, staged: Blueprint, seen: Summary, now_ms: int, tick: int, dark: frozenset[str]
 ) -> tuple[Gate, ...]:
     """One gate per region with places left; a running tick is kept as it is. `tick` = the generation that opens it."""
-    treated, share = seen.treated_by_region(), _share_of_tick(policy, staged, seen)
+    treated, before = seen.treated_by_region(), _share_before(policy, staged, seen)
     live = open_ticks(staged, seen.ticks)
     ranges = arms.apart(staged.turns, staged.ring), arms.kept_apart(staged.turns, staged.ring)
     gates: list[Gate] = []
@@ -279,7 +279,7 @@ def _gates(
             continue
         old = staged.gate(goal.region)
         left = goal.treated - treated.get(goal.region, 0)
-        places = min(left, policy.offers_per_tick, math.ceil(goal.treated * share))
+        places = min(left, policy.offers_per_tick, _places_of_tick(policy, goal.treated, left, before))
         runs = old is not None and old.tick in live and old.ring == staged.ring and now_ms < old.closes_ms
         if old is not None and runs and (places <= 0 or _waits_for_somebody(old, seen)):
             gates.append(old)
@@ -291,15 +291,24 @@ def _gates(
     return tuple(gates)
 
 
-def _share_of_tick(policy: Policy, staged: Blueprint, seen: Summary) -> float:
-    """The share of a region's goal that one tick may offer, so that what the ring adds is spread over its time."""
-    ticks = policy.spread_s // policy.tick_s
-    if ticks <= 1:
-        return 1.0
+def _share_before(policy: Policy, staged: Blueprint, seen: Summary) -> float:
+    """The share of a region's goal that the rings before this one have."""
     uptos = [upto for _, upto in arms.rings_for(policy, seen.change, seen.population)]
     ring = min(staged.ring, len(uptos) - 1)
-    before = uptos[ring - 1] if ring else 0
-    return (1 - before / uptos[ring]) / ticks
+    return uptos[ring - 1] / uptos[ring] if ring else 0.0
+
+
+def _places_of_tick(policy: Policy, goal: int, left: int, before: float) -> int:
+    """How many of a region's `goal` the next tick may offer, so that what the ring adds is spread over its time: few
+    at first, while nobody of the ring has been looked at, and more with each tick. After k of n ticks it is the square
+    of k/n; how far it is, what is `left` tells.
+    """
+    ticks = policy.spread_s // policy.tick_s
+    if ticks <= 1:
+        return goal
+    added = goal * (1 - before)
+    done = min(1.0, max(0.0, 1 - left / added)) if added > 0 else 1.0
+    return math.ceil(added * (1 / ticks**2 + 2 * math.sqrt(done) / ticks) - 1e-9)
 
 
 def _waits_for_somebody(gate: Gate, seen: Summary) -> bool:

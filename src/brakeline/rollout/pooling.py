@@ -63,8 +63,7 @@ def sound(row: Row, ring: int, bets: Bets) -> bool:
 
 def size_of(signal: str) -> int:
     """How many bets a signal has."""
-    odds = len(evalue.ODDS_RATIOS)
-    return odds * len(evalue.rates(MARGINS[signal])) if MARGINS[signal] else odds
+    return len(evalue.odds_beyond(MARGINS[signal]) if MARGINS[signal] else evalue.ODDS_RATIOS)
 
 
 def heard(own: Told, others: Told, linked: frozenset[int] = frozenset()) -> dict[Row, dict[int, Bets]]:

@@ -1,5 +1,6 @@
 """Ready-made policies, by pace and size of fleet. Pure.
 
+From a hundred thousand endpoints on there is an early look, for silence alone: a ring has then offered one tick only.
 `careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
 the least that still spans the third checkpoint; from a hundred thousand endpoints on it has five rings and holds nobody
 out, so that it ends within two days. `emergency`, for what is being exploited, bakes as long in fewer and larger rings,
@@ -27,9 +28,11 @@ CANARY_MAX: Final = 100
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
 # One look more than a policy has that says nothing of them: what creeps is met at noon and not the next day.
 LOOKS_S: Final = (*CHECKPOINTS_S[:3], 12 * 3600, *CHECKPOINTS_S[3:])
+EARLY_S: Final = 600  # in large fleets silence is asked for before the next tick opens; restarts begin after it
+LARGE_LOOKS_S: Final = (EARLY_S, *LOOKS_S)
 BAKE_S: Final = {"careful": 26 * 3600, "fast": 22_500, "emergency": 22_500, "rehearsal": 60}
-FAST_COUNTS: Final = (100, 2_000, 100_000, 1_000_000)  # then everybody
-FAST_SPREAD_S: Final = 3600
+FAST_COUNTS: Final = (100, 2_000, 80_000, 1_000_000)  # then everybody
+FAST_SPREAD_S: Final = 5400
 EMERGENCY_COUNTS: Final = (1_000, 50_000, 1_000_000)  # then everybody
 EMERGENCY_SHARE: Final = 8  # no ring before the last reaches more than one in so many
 EMERGENCY_SPREAD_S: Final = 2 * 3600
@@ -48,7 +51,8 @@ def policy_for(size: int, pace: str = "careful") -> Policy:
         return _fast(size)
     policy = Policy(_rings(size, BAKE_S[pace]), checkpoints_s=LOOKS_S)
     if size >= LARGE_FLEET and pace != "rehearsal":
-        policy = replace(policy, spread_s=SPREAD_S, region_stagger_s=STAGGER_S, offers_per_tick=OFFERS_A_TICK)
+        policy = replace(policy, checkpoints_s=LARGE_LOOKS_S, spread_s=SPREAD_S, region_stagger_s=STAGGER_S,
+                         offers_per_tick=OFFERS_A_TICK)  # fmt: skip
     if pace == "fast":
         return replace(policy, people_return_s=BAKE_S["fast"])
     if pace == "rehearsal":
@@ -83,7 +87,7 @@ def rehearsal(policy: Policy, interval_s: int) -> Policy:
 def _fast(size: int) -> Policy:
     """Two days among millions: the first ring is as small as ever, then they grow faster; nobody is held out."""
     return Policy(
-        _counted(FAST_COUNTS, size, BAKE_S["fast"]), guard=Guard(holdout=0.0), checkpoints_s=LOOKS_S,
+        _counted(FAST_COUNTS, size, BAKE_S["fast"]), guard=Guard(holdout=0.0), checkpoints_s=LARGE_LOOKS_S,
         people_return_s=NIGHT_RETURN_S, spread_s=FAST_SPREAD_S, offers_per_tick=OFFERS_A_TICK,
     )  # fmt: skip
 
@@ -103,7 +107,7 @@ def _emergency(size: int) -> Policy:
     )  # fmt: skip
     if size < LARGE_FLEET:
         return policy
-    return replace(policy, spread_s=EMERGENCY_SPREAD_S, offers_per_tick=OFFERS_A_TICK)
+    return replace(policy, checkpoints_s=LARGE_LOOKS_S, spread_s=EMERGENCY_SPREAD_S, offers_per_tick=OFFERS_A_TICK)
 
 
 def _emergency_rings(size: int, bake_s: int) -> tuple[Ring, ...]:

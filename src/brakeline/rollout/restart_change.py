@@ -44,10 +44,12 @@ def change_of(planned_ms: int, title: str) -> Change:
 def policy_of(size: int, pace: str, people: PeopleTerms | None = None) -> Policy:
     """As for releases of ours: a machine that does not come back can tell nothing, so in a small ring one halts.
 
-    Canaries are not restarted a second time for the sake of it.
+    Canaries are not restarted a second time for the sake of it, and nobody looks early: servers may take ten minutes
+    to start.
     """
-    return replace(for_release(policy_for(size, pace)), restarts=NO_RESTARTS, offer_lifetime_s=WITHIN_S,
-                   people=people)  # fmt: skip
+    policy = for_release(policy_for(size, pace))
+    return replace(policy, checkpoints_s=policy.checkpoints_s[policy.early :], restarts=NO_RESTARTS,
+                   offer_lifetime_s=WITHIN_S, people=people)  # fmt: skip
 
 
 def stands(rollout_id: str, generation: int, said: RestartStanding | None, boot_id: str, *,

@@ -60,8 +60,8 @@ def _agent(before: Readings, now: Readings) -> list[str]:
 
 
 def lasts(policy: Policy, for_ms: int) -> bool:
-    """Whether it is more than a busy moment; half of the first checkpoint at most, so that it can be read there."""
-    return for_ms >= min(LASTS_S, policy.checkpoints_s[0] // 2) * 1000
+    """Whether it is more than a busy moment; half of the first checkpoint that reads it at most."""
+    return for_ms >= min(LASTS_S, policy.settled_s // 2) * 1000
 
 
 def removals(before: Readings | None, now: Readings | None) -> bool:

@@ -69,7 +69,7 @@ def untold(policy: Policy, release_id: str, row: SubjectRow, seen: Presence | No
     if not release_id or row.subject.progress is not Progress.STARTED or not row.ended_ms or seen is None:
         return ""
     waited_s = (seen.last_check_in_ms - row.ended_ms) // 1000
-    if waited_s < policy.checkpoints_s[0]:
+    if waited_s < policy.settled_s:
         return ""
     told = f"{release_id} was confirmed and answers check-ins, but told no end of its offer in {waited_s} s"
     return f"applies_nothing: {told}"
@@ -122,7 +122,8 @@ def _told(policy: Policy, row: SubjectRow, seen: Presence, hit: int) -> dict[str
     starts, troubles = s.starts + another, signals.troubles(row.readings, seen.readings)
     since_ms = (s.troubled_ms or seen.last_check_in_ms) if troubles else 0
     lasts = bool(since_ms) and signals.lasts(policy, seen.last_check_in_ms - since_ms)
-    often = sum(1 << j for j in range(hit.bit_length()) if hit >> j & 1 and signals.starts_too_often(starts, j))
+    points = [j for j in range(policy.early, hit.bit_length()) if hit >> j & 1]
+    often = sum(1 << j for j in points if signals.starts_too_often(starts, j - policy.early))
     often |= hit if vitals.slow_start(row.harms, seen.harms) else 0
     return {
         "resources": s.resources | (hit if lasts else 0),

@@ -261,7 +261,7 @@ def _part(policy: Policy, key: tuple[int, str, str], members: Sequence[Subject],
     counted = [s for s in members if not s.set_aside_ms]
     known = [s for s in counted if s.proven_ms and not s.unhealthy_now]
     good = [s for s in counted if proven(policy, s, now_ms)]
-    first_ms = policy.checkpoints_s[0] * 1000
+    first_ms = policy.settled_s * 1000
     return Part(
         *key,
         treated=len(members),
@@ -307,12 +307,12 @@ def _ended(treated: Iterable[Subject], since_ms: int) -> dict[str, tuple[int, in
 
 
 def _lost(policy: Policy, few: Iterable[Subject], now_ms: int) -> tuple[Lost, ...]:
-    from_s = policy.checkpoints_s[: evidence.SILENCE_CHECKPOINTS][-1]
+    from_s = policy.checkpoints_s[policy.early :][: evidence.SILENCE_CHECKPOINTS][-1]
     return tuple(
         Lost(s.endpoint_id, s.region, (now_ms - s.last_heard_ms) // 1000)
         for s in few
         if now_ms - s.ready_ms >= from_s * 1000
-        and len(policy.checkpoints_s) >= evidence.SILENCE_CHECKPOINTS
+        and len(policy.checkpoints_s) - policy.early >= evidence.SILENCE_CHECKPOINTS
         and not (s.set_aside_ms or s.asleep_now)
         and now_ms - s.last_heard_ms > policy.return_s(s.machine_class) * 1000
     )
@@ -320,7 +320,7 @@ def _lost(policy: Policy, few: Iterable[Subject], now_ms: int) -> tuple[Lost, ..
 
 def _given_up(policy: Policy, few: Iterable[Subject], now_ms: int) -> tuple[Lost, ...]:
     """Waiting for a result ends where nobody of that class stays away for so long; who said goodbye has a week."""
-    from_s = policy.checkpoints_s[: evidence.SILENCE_CHECKPOINTS][-1]
+    from_s = policy.checkpoints_s[policy.early :][: evidence.SILENCE_CHECKPOINTS][-1]
     return tuple(
         Lost(s.endpoint_id, s.region, away_s)
         for s in few
@@ -332,7 +332,7 @@ def _given_up(policy: Policy, few: Iterable[Subject], now_ms: int) -> tuple[Lost
 
 def _names(policy: Policy, treated: Sequence[Subject], few: Iterable[Subject], now_ms: int) -> Names:
     counted = [s for s in treated if not s.set_aside_ms]
-    first_ms = policy.checkpoints_s[0] * 1000
+    first_ms = policy.settled_s * 1000
     unproven: dict[tuple[int, str], list[str]] = defaultdict(list)
     for s in counted:
         mine = unproven[(s.ring, s.machine_class)]

@@ -183,7 +183,7 @@ class Tally:
         return [self._subjects[place] for place in self._members[block]]
 
     def _lost(self, mine: _View, small: frozenset[int]) -> tuple[Lost, ...]:
-        checkpoints_s = self._policy.checkpoints_s
+        checkpoints_s = self._policy.checkpoints_s[self._policy.early :]
         if len(checkpoints_s) < evidence.SILENCE_CHECKPOINTS or not small:
             return ()
         late = mine.age_ms >= checkpoints_s[evidence.SILENCE_CHECKPOINTS - 1] * 1000
@@ -194,7 +194,7 @@ class Tally:
         )
 
     def _given_up(self, mine: _View, small: frozenset[int]) -> tuple[Lost, ...]:
-        checkpoints_s = self._policy.checkpoints_s
+        checkpoints_s = self._policy.checkpoints_s[self._policy.early :]
         late = mine.age_ms >= checkpoints_s[: evidence.SILENCE_CHECKPOINTS][-1] * 1000
         away_s = np.minimum(mine.away_ms, mine.age_ms) // 1000
         limit_s = np.where(mine.asleep, self._policy.eligible_seen_s, mine.return_ms // 1000)
@@ -234,7 +234,7 @@ class _View:
         self.silent = ~self.asleep & (self.away_ms > self.grace_ms)
         self.known = self.counted & seen & (of("unhealthy_now") == 0)
         self.proven = self.known & (self.asleep | (self.away_ms <= self.return_ms))
-        self.passed = self.counted & (self.age_ms >= policy.checkpoints_s[0] * 1000)
+        self.passed = self.counted & (self.age_ms >= policy.settled_s * 1000)
         self._consents, self._restarted = of("consents") > 0, of("restarted") > 0
         lapsed = of("last_heard") > self.ready_ms + policy.restarts.within_s * 1000
         self._excused = self._consents & ~self._restarted & ((of("refused") > 0) | lapsed)

@@ -46,12 +46,12 @@ class Timeline:
     @property
     def mean_wait_h(self) -> float:
         """How long an endpoint waits for the change, on average."""
-        waits = [r.added * (r.opened_h + r.spread_h / 2) for r in self.rings]
+        waits = [r.added * (r.opened_h + r.spread_h * 2 / 3) for r in self.rings]
         return sum(waits) / self.size if self.size else 0.0
 
     def taken_by(self, at_h: float) -> float:
         """How many have the change by then."""
-        return sum(r.added * _part(at_h - r.opened_h, r.spread_h) for r in self.rings)
+        return sum(r.added * share_offered(at_h - r.opened_h, r.spread_h) for r in self.rings)
 
     def found_h(self, share: float, after_h: float) -> float | None:
         """When a fault that takes down `share` of those who have the change, so long after they took it, is found.
@@ -65,7 +65,7 @@ class Timeline:
         bad, look_h = share * ring.added, next((h for h in self.looks_h if h >= after_h), None)
         if ring.bad_needed is None or bad < ring.bad_needed or look_h is None:
             return None
-        found = ring.opened_h + ring.spread_h * ring.bad_needed / bad + look_h
+        found = ring.opened_h + ring.spread_h * math.sqrt(ring.bad_needed / bad) + look_h
         last = self.rings[-1]
         return found if found <= last.opened_h or (ring is last and found <= last.opened_h + last.spread_h) else None
 
@@ -100,7 +100,8 @@ def _needed(policy: Policy, treated: int, controls: int, bar: float) -> int | No
     return min(known, default=None)
 
 
-def _part(age_h: float, spread_h: float) -> float:
+def share_offered(age_h: float, spread_h: float) -> float:
+    """Of a ring, so long after it was opened: the square of the time, as `planner` has it."""
     if age_h <= 0:  # the brake is asked before a ring opens
         return 0.0
-    return min(1.0, age_h / spread_h) if spread_h > 0 else 1.0
+    return min(1.0, age_h / spread_h) ** 2 if spread_h > 0 else 1.0

@@ -29,8 +29,10 @@ AGAIN: Final = "offered again after an answer"  # what becomes of this one is no
 
 
 def looked_at(policy: Policy) -> int | None:
-    """The first checkpoint at which an offer's life is over; None = a rehearsal so short that it has none."""
-    return next((j for j, c in enumerate(policy.checkpoints_s) if c >= policy.offer_lifetime_s), None)
+    """The first checkpoint at which an offer's life is over; None = a rehearsal so short that it has none. An early
+    look asks for silence alone."""
+    least_s = max(policy.offer_lifetime_s, policy.settled_s)
+    return next((j for j, c in enumerate(policy.checkpoints_s) if c >= least_s), None)
 
 
 def asked(policy: Policy, s: Subject, now_ms: int) -> bool:

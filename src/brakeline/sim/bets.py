@@ -96,14 +96,13 @@ def beyond(n_t: Ints, n_c: Ints, x_t: Ints, x_c: Ints, margin: float) -> Floats:
     block x group.
     """
     told = (n_t[..., 0] > 0) & (n_c > 0)
-    r, log_w = np.array(evalue.rates(margin)), np.log(ODDS)
-    price = np.log1p((n_t[..., 0] * told / np.maximum(n_t[..., 0] + n_c, 1))[..., None] * (ODDS - 1))
-    as_shift = np.log(r) + np.log1p(-margin) - np.log(margin) - np.log1p(-r)
-    credit = np.minimum((log_w - price)[..., None], as_shift).reshape(*told.shape, -1)  # draw x block x bet
+    odds = np.array(evalue.odds_beyond(margin))
+    price = np.log1p((n_t[..., 0] * told / np.maximum(n_t[..., 0] + n_c, 1))[..., None] * (odds - 1))
+    gain = np.log(odds) - price  # draw x block x bet
+    allowed = np.log1p(margin * np.expm1(gain))
     ill, same = ((x * told[..., None]).swapaxes(2, 3).astype(np.float64) for x in (x_t, x_c))
-    logs: Floats = ill @ credit - np.repeat(same @ price, r.size, axis=3)
-    at_risk = (n_t * told[..., None]).sum(axis=1)[..., None] * (np.log1p(-r) - np.log1p(-margin))
-    logs += np.tile(at_risk, log_w.size)
+    at_risk = (n_t * told[..., None]).swapaxes(1, 2).astype(np.float64)
+    logs: Floats = ill @ gain - same @ price - at_risk @ allowed
     return logs
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brakeline.core.draw import U_END
 from brakeline.rollout import arms, planner, pooling
@@ -149,9 +150,9 @@ class World:
 
     def _pass(self, at_h: float) -> None:
         self.at_h = at_h
-        self._restart(at_h)
         self._bite(at_h)
         self._check(at_h)
+        self._restart(at_h)  # after an early look, as no restart begins shortly before one
         if round((at_h - self.case.start_h) / STEP_H) % SETTLE_STEPS == 0:
             self._settle(at_h)
 
@@ -251,10 +252,11 @@ class World:
                 self.blocks.grow(rows | self._restarting(rows, at_h) | self._idle(rows))
 
     def _restarting(self, rows: Columns, at_h: float) -> Columns:
-        """Who of both arms will be restarted on order, and of those whom the fault will hit."""
+        """Who of both arms will be restarted on order, and of those whom a fault waits for until then."""
         n_t, prone = rows["n_t"], rows.get("prone", np.zeros_like(rows["n_t"]))
         willing, willing_c = self._willing(rows, at_h)
-        eager = self.rng.hypergeometric(prone, n_t - prone, willing)
+        waits = self.case.fault is not None and isinstance(self.case.fault.onset, AtReboot)
+        eager = self.rng.hypergeometric(prone, n_t - prone, willing) if waits else np.zeros_like(n_t)
         return {"willing": willing, "willing_c": willing_c, "eager": eager}
 
     def _idle(self, rows: Columns) -> Columns:
@@ -282,9 +284,8 @@ class World:
         b.floats["restarted"][now] = at_h
         b.ints["lost"][now] = self.rng.binomial(b.ints["willing"][now], RESTART_LOST)
         b.ints["lost_c"][now] = self.rng.binomial(b.ints["willing_c"][now], RESTART_LOST)
-        if self.case.fault is not None and isinstance(self.case.fault.onset, AtReboot):
-            b.ints["ordered"][now] = b.ints["eager"][now]
-            b.ints["bitten"][now] += b.ints["eager"][now]
+        b.ints["ordered"][now] = b.ints["eager"][now]
+        b.ints["bitten"][now] += b.ints["eager"][now]
         self._news |= bool(now.size)
 
     def _bite(self, at_h: float) -> None:
@@ -313,10 +314,15 @@ class World:
             if rows.size:
                 b.ints["point"][rows] = j + 1
                 away = self._away(at_h, c / 3600)[b.ints["region"][rows], b.ints["kind"][rows]]
-                self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows)))
-                self._news |= j == 0
+                self.voice.speak(self.rng, b, Due(rows, j, away, self._uncrossed(rows), self._due(rows, c)))
+                self._news |= j <= self.case.policy.early
                 spoke = True
         self._news = self._news or (spoke and bool(self.halting().max() >= NEARLY))
+
+    def _due(self, rows: Ints, checkpoint_s: int) -> NDArray[np.bool_]:
+        """Whether the grace of an endpoint is shorter than its age: who was ready within it counts as heard."""
+        over = np.array([self.case.policy.grace_s(c) < checkpoint_s for c in CLASSES])
+        return over[self.blocks.ints["kind"][rows]]
 
     def _uncrossed(self, rows: Ints) -> Floats:
         """Share of the controls whose turn to be treated has not come yet."""

@@ -45,7 +45,7 @@ def parts(b: Blocks, how: Telling, names: Sequence[str], gone: Floats, bake_h: f
         return ()
     age_h, n = at_h - b.floats["ready_h"], b.ints["n_t"]
     ill, bad = _unproven(b, how, gone, age_h)
-    first = age_h >= how.policy.checkpoints_s[0] / 3600 - 1e-9
+    first = age_h >= how.policy.settled_s / 3600 - 1e-9
     silent = b.ints["bitten"] if how.shows is Shows.SILENCE and how.at_once else 0
     idle = idles(b, how)
     asked = np.maximum(n - b.ints["late"], idle) * (age_h >= _looked_at_h(how.policy) - 1e-9)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brakeline.rollout import evalue
 from brakeline.rollout.alpha import MARGINS
@@ -47,12 +48,13 @@ COLUMNS: Final = 4 + 2 * len(SIGNALS)
 # Signals of one margin have bets of one shape and are added up at once; silence, which has none, is its own family.
 FAMILIES: Final = tuple(tuple(s for s in SIGNALS if MARGINS[s] == margin) for margin in sorted(set(MARGINS.values())))
 PLACES: Final = {family: [SIGNALS.index(s) for s in family] for family in FAMILIES}
-BETS: Final = {s: len(evalue.ODDS_RATIOS) * (len(evalue.rates(MARGINS[s])) if MARGINS[s] else 1) for s in SIGNALS}
+BETS: Final = {s: len(evalue.odds_beyond(MARGINS[s]) if MARGINS[s] else evalue.ODDS_RATIOS) for s in SIGNALS}
 MOST: Final = max(BETS.values())
 UNUSED: Final = np.log([MOST / BETS[s] for s in SIGNALS])[:, None, None]
 FAR: Final = 0.9  # of what halts: below, nobody needs to know how much exactly
 
 
+Bools = NDArray[np.bool_]
 Spend = Callable[[str, int, str], float]  # alpha of a question: signal, checkpoint, group
 Sums = dict[tuple[str, int, int], Floats]  # by signal, checkpoint and ring: group x bet
 
@@ -65,6 +67,7 @@ class Due:
     checkpoint: int
     away: Floats  # probability that a healthy one is not heard
     uncrossed: Floats  # of its controls, the share whose turn to be treated has not come
+    due: Bools  # whether one that is dead since ready is silent by now: its grace is over
 
 
 def _sum_up(log_es: Floats, alphas: Floats) -> Floats:
@@ -176,8 +179,9 @@ class Voice:
         """The ring of each block, and column x draw x block x group; the first group is everybody."""
         count, rows = due.rows.size, np.tile(due.rows, self._draws)
         kind, block = b.ints["kind"][due.rows], b.ints["block"][due.rows]
-        whole, marked = self._samples(rng, b, Due(rows, due.checkpoint, np.tile(due.away, self._draws),
-                                                  np.tile(due.uncrossed, self._draws)))  # fmt: skip
+        away, uncrossed = (np.tile(x, self._draws) for x in (due.away, due.uncrossed))
+        over = np.tile(due.due, self._draws)
+        whole, marked = self._samples(rng, b, Due(rows, due.checkpoint, away, uncrossed, over))
         order = np.lexsort((kind, block))
         kind, block = kind[order], block[order]
         start = np.flatnonzero(np.diff(block, prepend=-1))  # of each block
@@ -201,10 +205,10 @@ class Voice:
         lost = b.ints["lost"][due.rows], rng.binomial(b.ints["lost_c"][due.rows],
                                                       (others + m_c) / np.maximum(i["n_c"], 1))  # fmt: skip
         bitten = none if self._attribute else i["bitten"]
-        whole = self._sample(rng, i["n_t"] - i["m_t"], others, bitten, lost, due.away)
+        whole = self._sample(rng, i["n_t"] - i["m_t"], others, bitten, lost, due)
         if not self._attribute:
             return whole, None
-        return whole, self._sample(rng, i["m_t"], m_c, i["bitten"], (none, none), due.away)
+        return whole, self._sample(rng, i["m_t"], m_c, i["bitten"], (none, none), due)
 
     def _awake(self, rng: np.random.Generator, n_t: Ints, n_c: Ints, bitten: Ints,
                away: Floats) -> tuple[Ints, Ints, Floats]:  # fmt: skip
@@ -216,15 +220,15 @@ class Voice:
         return n_t - rng.binomial(n_t - bitten, said), rng.binomial(n_c, 1 - said), rest
 
     def _sample(self, rng: np.random.Generator, n_t: Ints, n_c: Ints, bitten: Ints, lost: tuple[Ints, Ints],
-                away: Floats) -> Ints:  # fmt: skip
+                due: Due) -> Ints:  # fmt: skip
         """Columns of numbers. `lost`: who of either arm did not come up from its restart."""
-        n_t, n_c, away = self._awake(rng, n_t, n_c, bitten, away)
+        n_t, n_c, away = self._awake(rng, n_t, n_c, bitten, np.where(due.due, due.away, 0.0))
         well = n_t - bitten
-        off_t, off_c = np.minimum(lost[0], well), np.minimum(lost[1], n_c)
+        off_t, off_c = np.minimum(lost[0], well) * due.due, np.minimum(lost[1], n_c) * due.due
         if self._shows is Shows.SILENCE:
-            gone, ill = bitten, np.zeros_like(bitten)
+            gone, ill = bitten * due.due, np.zeros_like(bitten)
         elif self._shows is Shows.LOOP:
-            gone = rng.binomial(bitten, 1 - LOOP_HEARD)
+            gone = rng.binomial(bitten, 1 - LOOP_HEARD) * due.due
             ill = bitten - gone
         else:
             gone = rng.binomial(bitten, away)

@@ -45,6 +45,32 @@ def test_excess_within_its_margin_is_a_fair_bet(n_t: int, n_c: int) -> None:
     assert expected <= 1
 
 
+@pytest.mark.parametrize(("n_t", "n_c", "m"), [(3, 9, 4), (6, 6, 9), (2, 40, 5)])
+@pytest.mark.parametrize("margin", [0.002, 0.05])
+def test_every_bet_beyond_a_margin_is_fair_when_both_happen(n_t: int, n_c: int, m: int, margin: float) -> None:
+    """m bad ones by a fair draw, and each other treated endpoint ill by the margin besides: summed over both."""
+    means = [0.0] * len(evalue.odds_beyond(margin))
+    for same in range(max(0, m - n_c), min(n_t, m) + 1):
+        for extra in range(n_t - same + 1):
+            p = hypergeometric(n_t, n_c, m, same) * math.comb(n_t - same, extra)
+            p *= margin**extra * (1 - margin) ** (n_t - same - extra)
+            bets = evalue.bets_beyond(Counts(n_t, n_c, same + extra, m - same), margin)
+            means = [mean + p * math.exp(bet) for mean, bet in zip(means, bets, strict=True)]
+    assert max(means) <= 1 + 1e-9
+
+
+def test_a_group_is_charged_for_its_own_endpoints_alone() -> None:
+    few, all_ = (evalue.bets_beyond(Counts(100, 900, 5, 3, m_t), 0.01) for m_t in (10, -1))
+    assert all(a > b for a, b in zip(few, all_, strict=True))
+
+
+def test_a_report_holds_as_many_bets_as_it_ever_did() -> None:
+    """Older cells and conductors add figures of theirs to ours, place by place."""
+    assert [len(evalue.odds_beyond(m)) for m in (0.002, 0.005, 0.01)] == [42, 36, 36]
+    assert evalue.odds_beyond(0.01)[0] == evalue.ODDS_RATIOS[0]
+    assert evalue.odds_beyond(0.01)[-1] == pytest.approx(evalue.ODDS_RATIOS[-1])
+
+
 @pytest.mark.parametrize("baseline", [0.001, 0.01])
 def test_one_sample_is_a_fair_bet_at_its_baseline(baseline: float) -> None:
     n = 200
@@ -78,6 +104,25 @@ def test_more_harm_is_more_evidence() -> None:
 @pytest.mark.parametrize("attributes", [(), ("os:debian-12",), tuple(f"tag:{i}" for i in range(500))])
 def test_the_alpha_table_spends_no_more_than_it_may(attributes: tuple[str, ...]) -> None:
     assert alpha_sum(alpha_table(POLICY, attributes)) <= POLICY.guard.alpha * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("checkpoints_s", "early", "settled_s"),
+    [((600, 1800, 8100), 1, 1800), ((1800, 8100), 0, 1800), ((40, 60, 90), 0, 40), ((600, 3600), 1, 3600)],
+)
+def test_looks_before_half_an_hour_are_early_but_in_a_rehearsal(
+    checkpoints_s: tuple[int, ...], early: int, settled_s: int
+) -> None:
+    policy = Policy(POLICY.rings, checkpoints_s=checkpoints_s)
+    assert (policy.early, policy.settled_s) == (early, settled_s)
+    asked = {(r.signal, r.checkpoint) for r in alpha_table(policy, ("os:debian-12",)) if r.checkpoint >= 0}
+    assert {j for signal, j in asked if signal == evidence.SILENT} == set(range(len(checkpoints_s)))
+    assert {j for signal, j in asked if signal != evidence.SILENT} == set(range(early, len(checkpoints_s)))
+    assert alpha_sum(alpha_table(policy, ())) <= policy.guard.alpha * (1 + 1e-12)
+
+
+def test_who_is_away_at_an_early_look_is_not_unproven_yet() -> None:
+    assert policy_for(100_000).return_s("server") == policy_for(1000).return_s("server") == 1800
 
 
 # --- evidence ------------------------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from brakeline.rollout import arms
-from brakeline.rollout.forecast import forecast
+from brakeline.rollout.forecast import forecast, over_weekend
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.presets import policy_for
 
@@ -49,3 +51,21 @@ def test_regions_one_after_another_take_their_time() -> None:
     policy = policy_for(100_000)
     one, eight = (forecast(policy, CHANGE, 100_000, n).finish_s for n in (1, 8))
     assert eight - one == 7 * policy.region_stagger_s * len(arms.rings_for(policy, CHANGE, 100_000))
+
+
+@pytest.mark.parametrize(
+    ("size", "pace", "starts", "ends"),
+    [
+        (8_500_000, "careful", datetime(2026, 11, 27, 9, tzinfo=UTC), "Tuesday, 2026-12-08 19:30"),  # a Friday
+        (8_500_000, "careful", datetime(2026, 11, 23, 9, tzinfo=UTC), ""),  # a Monday
+        (8_500_000, "fast", datetime(2026, 11, 27, 9, tzinfo=UTC), "Monday, 2026-11-30 16:45"),
+        (8_500_000, "rehearsal", datetime(2026, 11, 28, 9, tzinfo=UTC), ""),
+    ],
+)
+def test_a_last_ring_that_opens_on_a_weekend_ends_after_it(size: int, pace: str, starts: datetime, ends: str) -> None:
+    policy = policy_for(size, pace)
+    found = over_weekend(forecast(policy, CHANGE, size, 8), round(starts.timestamp() * 1000), policy.enrolled)
+    assert (found is not None) == bool(ends)
+    if found is not None:
+        when = f"{datetime.fromtimestamp(found.ends_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        assert found.says(when).endswith(f"it ends about {ends} UTC.")

@@ -144,9 +144,24 @@ def test_what_a_ring_adds_is_spread_over_its_time() -> None:
     policy = replace(POLICY, spread_s=4 * POLICY.tick_s, offers_per_tick=10_000)
     first = planner.first_blueprint("ro_1", 0)
     opened, _ = planner.decide(policy, first, seen(left=1000), NOW_MS)
-    assert [g.budget for g in opened.gates] == [25]
+    assert [g.budget for g in opened.gates] == [7]  # a sixteenth of a hundred: nobody has been looked at
     at_once, _ = planner.decide(replace(policy, spread_s=0), first, seen(left=1000), NOW_MS)
     assert [g.budget for g in at_once.gates] == [100]
+
+
+@pytest.mark.parametrize(("goal", "before", "ticks"), [(100, 0.0, 4), (12, 0.0, 20), (106_250, 0.1, 20), (9, 0.9, 6)])
+def test_a_ring_grows_by_the_square_of_its_time(goal: int, before: float, ticks: int) -> None:
+    """Few while nobody was looked at, all by the end of its time, somebody in each tick."""
+    policy, left, budgets = replace(POLICY, spread_s=ticks * POLICY.tick_s), round(goal * (1 - before)), []
+    added = left
+    while left > 0:
+        budgets.append(min(left, planner._places_of_tick(policy, goal, left, before)))
+        left -= budgets[-1]
+        assert sum(budgets) >= added * (len(budgets) / ticks) ** 2 - 1
+    assert min(budgets) >= 1
+    assert len(budgets) <= ticks
+    assert budgets[0] <= 1 + added / ticks**2
+    assert budgets[:-1] == sorted(budgets[:-1])
 
 
 def test_places_are_for_who_is_here_and_who_is_away_still_counts() -> None:

@@ -55,7 +55,11 @@ def test_half_an_hour_is_waited_for_a_start_and_the_next_checkpoint_for_an_end()
 def test_a_rehearsal_of_seconds_is_never_asked_before_an_offer_is_over() -> None:
     assert untaken.looked_at(replace(POLICY, checkpoints_s=(8, 16, 32))) is None
     assert not untaken.asked(replace(POLICY, checkpoints_s=(8, 16, 32)), ASKED, LATER_MS)
-    assert untaken.looked_at(replace(POLICY, checkpoints_s=(60, 900, 1800))) == 1
+    assert untaken.looked_at(replace(POLICY, checkpoints_s=(60, 900, 1200))) == 1
+
+
+def test_an_early_look_asks_for_nothing_but_silence() -> None:
+    assert untaken.looked_at(replace(POLICY, checkpoints_s=(900, 1800, 8100))) == 1
 
 
 def test_a_silent_first_offer_stays_so_and_one_that_was_answered_never_counts() -> None:
