@@ -1,4 +1,4 @@
-"""A vendor that tests make: real OpenPGP keys of gpg in a home of their own, minisign keys, and repositories signed by them."""
+"""A vendor that tests make: real OpenPGP keys of gpg in a home of their own, minisign's, and what they sign."""
 
 from __future__ import annotations
 

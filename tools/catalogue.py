@@ -56,7 +56,7 @@ LINK: Final = 'ln -sfn "$at/{run}" /usr/local/bin/{called}\n'
 OPT_GONE: Final = """set -e
 rm -rf /opt/{name} /opt/{name}.new /opt/{name}.old
 {unlink}"""
-UNLINK: Final = 'case $(readlink /usr/local/bin/{called}) in /opt/{name}/*) rm -f /usr/local/bin/{called} ;; esac\n'
+UNLINK: Final = "case $(readlink /usr/local/bin/{called}) in /opt/{name}/*) rm -f /usr/local/bin/{called} ;; esac\n"
 
 WORDS: Final = {"inno": "/VERYSILENT /SUPPRESSMSGBOXES /NORESTART /SP-", "nsis": "/S"}
 # What the list of programs says takes it away, with the words that make it ask nothing.
@@ -77,7 +77,9 @@ def main() -> int:
     text = made()
     if "--check" in sys.argv[1:]:
         if not MADE.exists() or MADE.read_text(encoding="utf-8") != text:
-            print(f"{MADE.name} is not what packaging/catalogue makes of it: python tools/catalogue.py", file=sys.stderr)
+            print(
+                f"{MADE.name} is not what packaging/catalogue makes of it: python tools/catalogue.py", file=sys.stderr
+            )
             return 1
         return 0
     MADE.write_text(text, encoding="utf-8")

@@ -53,7 +53,7 @@ async def list_catalogue(who: Who, curation: Curation, search: str = "") -> Cata
 
 @router.get("/catalogue/{name}")
 async def get_product(name: str, who: Who, curation: Curation) -> CatalogueDetail:
-    """One product: how it is seen, who vouches for it, which files of the vendor adopting it needs, what it would run."""
+    """One product: how it is seen, who vouches for it, which files adopting needs, what it would run."""
     return await curation.show(who, name)
 
 

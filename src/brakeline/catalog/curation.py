@@ -1,7 +1,7 @@
 """Use cases of the curated catalogue: search, show, adopt. Nothing here reaches an endpoint, and nothing is fetched.
 
-Invariants: a draft is made of a vendor's files that prove what the definition asks for, or not at all; what was seen once
-is never taken for news again; every adoption is in the audit log.
+Invariants: a draft is made of a vendor's files that prove what the definition asks for, or not at all; what was seen
+once is never taken for news again; every adoption is in the audit log.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class CurationService:
         _, product = await self._product(name)
         made = await asyncio.to_thread(self._looked, product, architecture, version, upload)
         now_ms = self._clock.now_ms()
-        adoption = Adoption(made.product, made.architecture, made.version, made.sha256, made.url, made.vouched, made.key,
-                            made.signed_ms, now_ms, principal.name)  # fmt: skip
+        adoption = Adoption(made.product, made.architecture, made.version, made.sha256, made.url, made.vouched,
+                            made.key, made.signed_ms, now_ms, principal.name)  # fmt: skip
         async with self._db.tenant(principal.tenant_id) as conn:
             before = await store_catalogue.adoptions(conn, product.name)
             one_index = product.trust.by is Vouching.RELEASE

@@ -14,10 +14,11 @@ from brakeline.core.debversion import BadVersion, deb_key
 from brakeline.protocol.software import Detection, Look
 
 VOUCHES: Final = {
-    Vouching.RELEASE: "OpenPGP over the vendor's own index; from there by SHA-256", Vouching.PACKAGE: "OpenPGP in the rpm",
+    Vouching.RELEASE: "OpenPGP over the vendor's own index; from there by SHA-256",
+    Vouching.PACKAGE: "OpenPGP in the rpm",
     Vouching.SUMS: "OpenPGP over the vendor's list of SHA-256", Vouching.DETACHED: "OpenPGP over the file itself",
     Vouching.MINISIGN: "minisign (Ed25519) over the file itself",
-    Vouching.PUBLISHER: "Authenticode, looked at on Windows before the installer is started; the hash is a published one",
+    Vouching.PUBLISHER: "Authenticode, looked at on Windows before the installer is started; a published hash",
     Vouching.SAID: "a published hash alone",
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Which edition of the curated catalogue is in force: that of content, else the one that came with this program. I/O.
 
-`found`: the catalogue's bytes out of the newest content that stands, with its release's name; None = it has none. What cannot be
-read is passed over with a line in the log: an older edition is better than none.
+`found`: the catalogue's bytes out of the newest content that stands, with its release's name; None = it has none. What
+cannot be read is passed over with a line in the log: an older edition is better than none.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 async def adoptions(conn: Connection, product: str = "") -> list[Adoption]:
     """Of one product or of all, the last first."""
     rows = await conn.fetch(
-        "SELECT * FROM brakeline.catalogue_adoption WHERE $1 IN ('', product) ORDER BY adopted_at DESC, version", product
+        "SELECT * FROM brakeline.catalogue_adoption WHERE $1 IN ('', product) ORDER BY adopted_at DESC, version",
+        product,
     )
     return [_adoption(r) for r in rows]
 
@@ -22,8 +23,8 @@ async def adoptions(conn: Connection, product: str = "") -> list[Adoption]:
 async def adopt(conn: Connection, tenant_id: str, a: Adoption) -> None:
     """Keep it; the same file of the same version again is only newer."""
     await conn.execute(
-        "INSERT INTO brakeline.catalogue_adoption (tenant_id, product, architecture, version, sha256, url, vouched, key,"
-        " signed_at, adopted_at, adopted_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        "INSERT INTO brakeline.catalogue_adoption (tenant_id, product, architecture, version, sha256, url, vouched,"
+        " key, signed_at, adopted_at, adopted_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         " ON CONFLICT (tenant_id, product, architecture, version, sha256) DO UPDATE SET vouched = excluded.vouched,"
         " key = excluded.key, signed_at = greatest(catalogue_adoption.signed_at, excluded.signed_at),"
         " adopted_at = excluded.adopted_at, adopted_by = excluded.adopted_by",

@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,18 +61,18 @@ class Files:
         words += [str(self.directory / signature), str(self.directory / data)] if data else [
             "--output", str(covered), str(self.directory / signature)]  # fmt: skip
         done = self._run(words)
-        return done.stdout.decode("utf-8", "replace"), self.read("covered", INDEX_BYTES_MAX) if covered.exists() else b""
+        text = self.read("covered", INDEX_BYTES_MAX) if covered.exists() else b""
+        return done.stdout.decode("utf-8", "replace"), text
 
     def rpmkeys(self, keys: bytes, artifact: str) -> tuple[bool, str]:
-        """Whether header and payload are signed by one of these keys, by rpm's own judgement over a database of ours."""
-        ring, database = self.directory / "keyring.gpg", self.directory / "rpmdb"
+        """Whether header and payload are signed by one of these keys, by rpm's own judgement over our own database."""
+        ring, database = self.directory / "keyring.gpg", tempfile.mkdtemp(prefix="rpmdb", dir=self.directory)
         ring.write_bytes(_armoured(keys))
-        database.mkdir(exist_ok=True)
-        taken = self._run(["rpmkeys", "--dbpath", str(database), "--import", str(ring)])
+        taken = self._run(["rpmkeys", "--dbpath", database, "--import", str(ring)])
         if taken.returncode:
             return False, _said(taken)
         strict = ["--define", "_pkgverify_level all", "--define", "_pkgverify_flags 0x0"]
-        found = self._run(["rpmkeys", "--dbpath", str(database), *strict, "-Kv", str(self.directory / artifact)])
+        found = self._run(["rpmkeys", "--dbpath", database, *strict, "-Kv", str(self.directory / artifact)])
         text = _said(found)
         signed = [line for line in text.splitlines() if "Signature" in line]
         return found.returncode == 0 and bool(signed) and all(line.endswith(": OK") for line in signed), text

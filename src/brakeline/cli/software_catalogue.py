@@ -60,7 +60,8 @@ def show(name: str, as_json: Json = False) -> None:
         for role, address in found["files"].items():
             say(f"  {role}: {address}")
         for a in found["adoptions"][:5]:
-            talk(f"drafted {when(a['adopted_ms'])} by {a['adopted_by']}: {a['version']} ({a['architecture']}). {a['vouched']}")
+            who = f"drafted {when(a['adopted_ms'])} by {a['adopted_by']}"
+            talk(f"{who}: {a['version']} ({a['architecture']}). {a['vouched']}")
 
     emit(found, as_json, human)
 
@@ -73,13 +74,15 @@ def _line(row: dict[str, Any], files: dict[str, str]) -> str:
 @app.command()
 def adopt(
     name: str,
-    files: Annotated[list[str], typer.Argument(help="ROLE=FILE, as `show` names them; artifact=FILE where you have it.")],
+    files: Annotated[
+        list[str], typer.Argument(help="ROLE=FILE, as `show` names them; artifact=FILE where you have it.")
+    ],
     architecture: Annotated[str, typer.Option(help="As `show` names it.")],
     version: Annotated[str, typer.Option(help="Exactly this one; else the newest that the vendor names.")] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the draft goes; else it is printed.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Have the vendor's files looked at by the server, and get a draft with version, artifact and hash. Signs nothing."""
+    """Have the server look at the vendor's files, and get a draft with version, artifact and hash. Signs nothing."""
     body = _packed(files)
     words = urlencode({"architecture": architecture, "version": version})
     made = Client.from_context(ADOPT_S).upload(f"/catalogue/{quote(name)}/adopt?{words}", body, "application/x-tar")

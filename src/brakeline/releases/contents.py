@@ -2,7 +2,8 @@
 
 Stricter than the agent, which ignores what it does not know: nothing is built or published here that this version
 would not understand. Catalogue scripts are only stored; own packages are looked into by
-`content_software`, the curated catalogue by its own strict reader. Next: `protocol.content` (the rules), `build` (the bundle).
+`content_software`, the curated catalogue by its own strict reader.
+Next: `protocol.content` (the rules), `build` (the bundle).
 """
 
 from __future__ import annotations
@@ -61,13 +62,13 @@ def refusal(
         return f"content needs a file {RULES}"
     scripts = {name: size for name, size in sizes.items() if name.startswith(SCRIPTS)}
     odd = [
-        name for name in sizes
-        if name not in (RULES, ABOUT, CATALOGUE) and not _SCRIPT.fullmatch(name) and not name.startswith((FOLDER, PAYLOADS))
+        name for name in sizes if name not in (RULES, ABOUT, CATALOGUE)
+        if not _SCRIPT.fullmatch(name) and not name.startswith((FOLDER, PAYLOADS))
     ]  # fmt: skip
     if odd:
         return (
-            f"content has no place for {odd[0][:60]!r}: there are {RULES}, {CATALOGUE}, {SCRIPTS}NAME.sh, .ps1 or .py, and "
-            f"own packages in {FOLDER} with their artifacts in {PAYLOADS}"
+            f"content has no place for {odd[0][:60]!r}: there are {RULES}, {CATALOGUE}, {SCRIPTS}NAME.sh, .ps1 or .py, "
+            f"and own packages in {FOLDER} with their artifacts in {PAYLOADS}"
         )
     if reason := software_refusal(sizes, software or {}) or _catalogue(sizes, catalogue):
         return reason

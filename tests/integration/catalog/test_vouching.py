@@ -1,5 +1,5 @@
-"""A vendor's files looked at by the real gpgv and rpmkeys, with keys that the test makes: what proves, and every way that
-does not. The vendor and its packages are the test's own (*real tools, synthetic vendor*)."""
+"""A vendor's files looked at by the real gpgv and rpmkeys, with keys that the test makes: what proves, and every way
+that does not. The vendor and its packages are the test's own (*real tools, synthetic vendor*)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def put(files: Files, **contents: bytes) -> Files:
     return files
 
 
-def apt(files: Files, vendor: Vendor, who: str = "good", version: str = "12.3.0", at: int = 0, **change: bytes) -> Files:
+def apt(
+    files: Files, vendor: Vendor, who: str = "good", version: str = "12.3.0", at: int = 0, **change: bytes
+) -> Files:
     listing = packages("grafana", version, DATA)
     index = vendor.inline(vendor.fingerprint(who), release({PLACE: listing}, at or NOW_S), at)
     return put(files, **{"listing": listing, "index": index, "key": vendor.public(), **change})
@@ -245,9 +247,18 @@ def test_the_signature_in_an_rpm(vendor: Vendor, files: Files, tmp_path_factory:
     repository._build(Rpm("filebeat", "8.16.0", files={"/usr/share/filebeat": "x\n"}))
     (path,) = repository.directory.glob("*.rpm")
     unsigned = path.read_bytes()
-    words = ["rpmsign", "--define", f"_gpg_name {vendor.fingerprint('packager')}", "--define", f"_gpg_path {vendor.home}"]
+    words = [
+        "rpmsign",
+        "--define",
+        f"__gpg {shutil.which('gpg')}",
+        "--define",
+        f"_gpg_name {vendor.fingerprint('packager')}",
+        "--define",
+        f"_gpg_path {vendor.home}",
+    ]
     quiet = ["--define", "_gpg_sign_cmd_extra_args --pinentry-mode loopback --passphrase ''"]
-    subprocess.run([*words, *quiet, "--addsign", str(path)], check=True, capture_output=True)
+    done = subprocess.run([*words, *quiet, "--addsign", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     data = path.read_bytes()
     what = product("filebeat-rpm", vendor, "packager")
     listing = primary(data, "8.16.0").replace(b"grafana", b"filebeat")
@@ -263,10 +274,10 @@ def test_the_signature_in_an_rpm(vendor: Vendor, files: Files, tmp_path_factory:
 
 
 def test_without_the_tool_nothing_is_believed(vendor: Vendor, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    apt(files, vendor)
+    what, _ = product("grafana", vendor), apt(files, vendor)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ToolMissing, match="gpgv is not here"):
-        taken(product("grafana", vendor), files)
+        taken(what, files)
 
 
 def test_an_upload_is_plain_files_called_by_their_roles(tmp_path: Path) -> None:

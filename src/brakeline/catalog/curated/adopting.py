@@ -1,8 +1,8 @@
 """From a definition and the vendor's own files to a draft with a proof, or a refusal that says what to do. Pure.
 
 The files come through a `Bench`, which also runs the tools; nothing is fetched. Order: is everything here that the
-definition needs; is it signed by a pinned key; does what is signed name the listing; what is the newest version in it for
-this architecture; is the artifact, where it is here, the one that is named.
+definition needs; is it signed by a pinned key; does what is signed name the listing; what is the newest version in it
+for this architecture; is the artifact, where it is here, the one that is named.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Bench(Protocol):
     def has(self, role: str) -> bool: ...
     def read(self, role: str, bytes_max: int) -> bytes: ...
     def measured(self, role: str) -> tuple[int, str]: ...  # bytes and SHA-256
-    def gpgv(self, keys: bytes, signature: str, data: str = "") -> tuple[str, bytes]: ...  # status lines, what it covers
+    def gpgv(
+        self, keys: bytes, signature: str, data: str = ""
+    ) -> tuple[str, bytes]: ...  # status lines, what it covers
     def rpmkeys(self, keys: bytes, artifact: str) -> tuple[bool, str]: ...  # whether it is good, and what was said
 
 
@@ -116,8 +118,8 @@ def sentence(product: Product, proof: Proof | None) -> str:
     by = product.trust.by
     if by is Vouching.PUBLISHER:
         return (
-            f"A hash that was published beside it; on Windows its installer is started only if {product.trust.publisher} "
-            "has signed it."
+            "A hash that was published beside it; on Windows its installer is started only if "
+            f"{product.trust.publisher} has signed it."
         )
     if proof is None:
         return "A hash that was published beside it, and no signature: compare it with the vendor's by another way."

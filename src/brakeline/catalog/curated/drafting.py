@@ -1,4 +1,4 @@
-"""From a definition and what was found to the draft of an own package: complete where it can be, in words elsewhere. Pure.
+"""From a definition and what was found to the draft of an own package, complete where it can be. Pure.
 
 What is left to a person is named, and `brakeline software check` refuses the draft until it is said.
 """

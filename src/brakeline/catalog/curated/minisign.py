@@ -29,7 +29,9 @@ def prove(artifact: bytes, signature: bytes, keys: Iterable[str], file: str = ""
     kind, key_id, body = signed[0][:2], signed[0][2:10], signed[0][10:]
     pinned = next((k for k in keys if _decoded(k)[2:10] == key_id), "")
     if not pinned:
-        raise NotVouched(f"it is signed by the minisign key {key_id[::-1].hex().upper()}, and the definition pins another")
+        raise NotVouched(
+            f"it is signed by the minisign key {key_id[::-1].hex().upper()}, and the definition pins another"
+        )
     public = _decoded(pinned)[10:]
     text = hashlib.blake2b(artifact).digest() if kind == HASHED else artifact
     if not ed25519.verify(public, text, body):

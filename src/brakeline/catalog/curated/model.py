@@ -26,7 +26,9 @@ class NotVouched(Invalid):
     """The vendor's files do not prove what they say."""
 
     code = "not-vouched"
-    hint = "Nothing was taken over. Fetch the files anew from the vendor; if it stays so, ask the vendor by another way."
+    hint = (
+        "Nothing was taken over. Fetch the files anew from the vendor; if it stays so, ask the vendor by another way."
+    )
 
 
 class NotListed(Invalid):

@@ -1,8 +1,8 @@
 """OpenPGP as far as a pin needs it: the keys of a file by fingerprint, and what gpgv's status lines prove. Pure.
 
-A vendor's file of keys is cut down to those whose primary fingerprint is pinned before any tool sees it: what else lies in
-it vouches for nothing. A signature counts if gpgv calls it good and valid, by a key that is neither expired nor revoked,
-over a hash that still holds.
+A vendor's file of keys is cut down to those whose primary fingerprint is pinned before any tool sees it: what else lies
+in it vouches for nothing. A signature counts if gpgv calls it good and valid, by a key that is neither expired nor
+revoked, over a hash that still holds.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def _deb(path: Path, package: str) -> str:
 
 
 def _rpm(runner: Runner, package: str) -> str:
-    """The newest version that rpm has recorded, "" = none, or there is no rpm. No answer is an `OSError`, not a "none"."""
+    """The newest version that rpm has recorded, "" = none, or there is no rpm. No answer is an `OSError`, no "none"."""
     try:
         ran = runner.query("rpm", "-q", "--qf", QUERY, "--", package, timeout_s=RPM_S_MAX)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Which own packages are on a Windows endpoint, by what its registry and its files say. Pure; reads what it is handed.
 
-Made of recordings and *not run on the real system*; no provider runs own packages on Windows yet. What is there without a
-version that could be compared is `0`: older than any.
+Made of recordings and *not run on the real system*; no provider runs own packages on Windows yet. What is there without
+a version that could be compared is `0`: older than any.
 """
 
 from __future__ import annotations
