@@ -7,6 +7,7 @@ for this architecture; is the artifact, where it is here, the one that is named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, Protocol
@@ -20,6 +21,8 @@ from brakeline.core.errors import Invalid
 
 ARTIFACT_BYTES_MAX: Final = 256 * 1024 * 1024  # of one that is looked into as a whole
 ROLES: Final = ("listing", "index", "signature", "key", "artifact")
+FILE_CHARS_MAX: Final = 100
+_ODD: Final = re.compile(r"%[0-9a-fA-F]{2}|[^A-Za-z0-9._+\-]")
 ANY: Final = ("any", "all", "noarch")
 
 
@@ -215,4 +218,5 @@ def _filled(address: str, product: Product, architecture: str, version: str) -> 
 
 
 def _file(url: str) -> str:
-    return url.partition("?")[0].rpartition("/")[2].replace("%20", "-")
+    """A plain name for the artifact: that of its address, without what no file name has (`~`, `%20`)."""
+    return _ODD.sub("-", url.partition("?")[0].rpartition("/")[2])[-FILE_CHARS_MAX:].lstrip("-._+")

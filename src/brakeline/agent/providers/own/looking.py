@@ -168,6 +168,6 @@ def _rpm(runner: Runner, package: str) -> str:
     except FileNotFoundError:
         return ""
     found = [line[len(MARK) :] for line in ran.text.splitlines() if line.startswith(MARK)]
-    if not found and (ran.timed_out or f"{package} is not installed" not in ran.text):
+    if ran.timed_out or "error: " in ran.text or not (found or f"{package} is not installed" in ran.text):
         raise OSError(errno.EIO, "rpm gave no answer", package)
     return max(found, key=rpm_key, default="")
