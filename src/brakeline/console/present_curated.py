@@ -33,8 +33,9 @@ def own_link(r: CatalogueRow) -> Link | None:
 def proof_of(vouched_by: str) -> Badge:
     """How strong it is, at a glance."""
     if "OpenPGP" in vouched_by or "minisign" in vouched_by:
-        return Badge("✓", vouched_by, Tone.OK)
-    return Badge("!", vouched_by, Tone.WARN)
+        return Badge("✓", "signed by its vendor", Tone.OK)
+    words = "its publisher, on Windows" if "Authenticode" in vouched_by else "a hash alone"
+    return Badge("!", words, Tone.WARN)
 
 
 def product_view(d: CatalogueDetail, now_ms: int) -> ProductView:

@@ -9,12 +9,11 @@ from brakeline.console.views import Badge, Fact, Link, Tone
 from brakeline.console.views_catalog import ScriptView
 from brakeline.console.views_curated import CatalogueView, DraftRow, FileToFetch, ProductRow, ProductView
 
-SIGNED = Badge("✓", "OpenPGP over the vendor's own index; from there by SHA-256", Tone.OK)
-SAID = Badge("!", "a published hash alone", Tone.WARN)
+SIGNED, SAID = Badge("✓", "signed by its vendor", Tone.OK), Badge("!", "a hash alone", Tone.WARN)
 CATALOGUES: Final = {
     "some": CatalogueView("", "3 of 63 products; edition 2026.11.27, came with this server", (
         ProductRow(Link("Grafana", "/catalogue/grafana"), "Dashboards over measurements", "Grafana Labs", "linux, amd64, arm64", SIGNED, "12.3.0", Link("12.2.0", "/own-packages/grafana")),
-        ProductRow(Link("Zig", "/catalogue/zig"), "A programming language and its tools", "Zig Software Foundation", "linux, amd64, arm64", Badge("✓", "minisign (Ed25519) over the file itself", Tone.OK), "–", None),
+        ProductRow(Link("Zig", "/catalogue/zig"), "A programming language and its tools", "Zig Software Foundation", "linux, amd64, arm64", SIGNED, "–", None),
         ProductRow(Link("Krita", "/catalogue/krita"), "Paints pictures", "Krita Foundation", "windows, x64", SAID, "–", None),
     )),
     "nothing found": CatalogueView("solitaire", "0 of 63 products; edition 2026.11.27, content 1.6.0-3f2a9c04d1e5", ()),
