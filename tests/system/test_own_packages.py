@@ -1,9 +1,9 @@
-"""Own packages on whole endpoints: real server, launchers, agents, systemd; signed by an author whom root has named, brought
-by content, deployed over rings.
+"""Own packages on whole endpoints: real server, launchers, agents, systemd; signed by an author whom root has named,
+brought by content, deployed over rings.
 
-A good version with scripts before and after reaches all. One whose service breaks is stopped in the first ring and taken
-back by the package before. One whose script never ends is ended with everything that it started, and told. Endpoints that
-were spared are judged by their own files.
+A good version with scripts before and after reaches all. One whose service breaks is stopped in the first ring and
+taken back by the package before. One whose script never ends is ended with everything that it started, and told.
+Endpoints that were spared are judged by their own files.
 """
 
 from __future__ import annotations

@@ -114,11 +114,13 @@ def _crc24(data: bytes) -> int:
 
 def unpack(source: IO[bytes], directory: Path, bytes_max: int) -> Files:
     """The files of an upload, each plain and called by a role. Raises `Invalid`."""
+    left = bytes_max  # of all files together: a sparse one is larger than what was sent
     try:
         with tarfile.open(fileobj=source, mode="r:") as tar:
             for member in tar:
-                if not member.isreg() or member.name not in ROLES or member.size > bytes_max:
-                    raise Invalid(f"{member.name[:60]!r} is none of {', '.join(ROLES)}, or no plain file")
+                left -= member.size
+                if not member.isreg() or member.name not in ROLES or left < 0:
+                    raise Invalid(f"{member.name[:60]!r} is none of {', '.join(ROLES)}, no plain file, or too large")
                 inside = tar.extractfile(member)
                 with open(directory / member.name, "xb") as f:
                     while inside is not None and (piece := inside.read(1 << 20)):

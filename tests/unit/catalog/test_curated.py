@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from tools import catalogue as tool
 
 from brakeline.catalog.curated.adopting import adopt, needs
 from brakeline.catalog.curated.definitions import read
-from brakeline.catalog.curated.model import BadCatalogue, Catalogue, Form, NotVouched, Vouching
+from brakeline.catalog.curated.model import BadCatalogue, Catalogue, Form, NotVouched, Trust, Vouching
+from brakeline.catalog.discovery.model import BadListing
 from brakeline.core.errors import Invalid
 from brakeline.protocol.software import read_package
 from brakeline.protocol.software_rules import problem
@@ -86,6 +89,28 @@ def test_what_is_missing_is_said_with_where_it_is(shipped: Catalogue) -> None:
         adopt(_named(shipped, "grafana"), "arm64", "", Bench({}), NOW_MS)
     with pytest.raises(Invalid, match="for amd64, arm64, not for"):
         adopt(_named(shipped, "grafana"), "s390x", "", Bench({}), NOW_MS)
+
+
+def test_a_feed_says_the_version_and_the_artifact_its_own_hash(shipped: Catalogue) -> None:
+    zig = _named(shipped, "zig")
+    source = replace(
+        zig.source, form=Form.FEED, listing="https://ziglang.org/download/index.json", paths={"version": "a.0.v"}
+    )
+    product = replace(zig, source=source, trust=Trust(Vouching.SAID))
+    files = {"listing": b'{"a": [{"v": "v0.15.1"}]}', "artifact": b"zig"}
+    made = adopt(product, "arm64", "", Bench(files), NOW_MS)
+    assert (made.version, made.left) == ("0.15.1", ())
+    assert made.url == "https://ziglang.org/download/0.15.1/zig-aarch64-linux-0.15.1.tar.xz"
+    assert made.sha256 == hashlib.sha256(b"zig").hexdigest()
+    with pytest.raises(Invalid, match="give the artifact too"):
+        adopt(product, "arm64", "", Bench({"listing": files["listing"]}), NOW_MS)
+    with pytest.raises(BadListing, match="leads to no text"):
+        adopt(product, "arm64", "", Bench({**files, "listing": b"{}"}), NOW_MS)
+    full = replace(source, paths={"version": "v", "url": "u", "sha256": "s", "bytes": "b"})
+    listing = json.dumps({"v": "1.2", "u": "https://x.example/a_1.2~b.deb", "s": "a" * 64, "b": 7}).encode()
+    made = adopt(replace(product, source=full), "arm64", "", Bench({"listing": listing}), NOW_MS)
+    assert (made.version, made.left) == ("1.2", ())
+    assert '"file": "a_1.2-b.deb"' in made.package, "a plain name for the file"
 
 
 def _named(catalogue: Catalogue, name: str) -> Any:
