@@ -8,6 +8,7 @@ Endpoints that were spared are judged by their own files.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -20,12 +21,14 @@ from tests.system.box import Box
 from tests.system.product import STOPPED, Product, short_policy
 from tests.system.world import BRAKELINE, Server, wait_for
 
+from brakeline.cli.client import Client, read_context
+
 pytestmark = pytest.mark.long  # minutes of waiting; tests/integration/own has each kind in the required set
 
 NAMES = ("eu1", "eu2", "eu3")
 NAME = "payroll"
 HASTE = {"check_every_s": 3600, "probation_s": 3, "ready_s": 30, "healthy_s": 600, "restart_s": [0.5]}
-STEP_S, ROLL_S = 120.0, 300.0
+STEP_S, ROLL_S, LOOK_S, ANSWER_S = 240.0, 600.0, 3.0, 60.0
 UNIT = "[Service]\\nExecStart=/bin/sh /opt/payroll/serve\\n"
 PRE = """set -e
 test "$BRAKELINE_STEP" = pre
@@ -64,10 +67,21 @@ class World:
     def cli(self, *words: str) -> Any:
         return self.product.server.cli(*words)
 
+    def ask(self, path: str) -> Any:
+        """In this process: a look every few seconds by the command line would cost more than all the rest."""
+        return Client(read_context(self.product.server.data / "context.json"), ANSWER_S).get(path)
+
+    def ended(self, rollout: str) -> dict[str, Any]:
+        """The rollout once it goes on no more."""
+
+        def look() -> dict[str, Any]:
+            seen = dict(self.ask(f"/rollouts/{rollout}"))
+            return seen if seen["state"] in ("completed", *STOPPED) else {}
+
+        return wait_for(f"the end of {rollout}", look, ROLL_S, LOOK_S)
+
     def sign(self, version: str, serve: str, **scripts: dict[str, Any]) -> None:
         """Written, signed by the author, and taken in, as people do it."""
-        import hashlib
-
         artifact = self.work / f"serve-{version}"
         artifact.write_text(serve)
         data = artifact.read_bytes()
@@ -95,7 +109,7 @@ class World:
         once = short_policy(2, 20) | {"rings": [{"name": "all", "bake_s": 2, "share": 1.0}]}
         policy.write_text(json.dumps(once))
         rollout = self.cli("release", "promote", release_id, "--policy", str(policy), "--start")["id"]
-        seen = self.product.await_state(rollout, ("completed", *STOPPED), ROLL_S)
+        seen = self.ended(rollout)
         assert seen["state"] == "completed", seen["why"]
         for name in NAMES:
             wait_for(f"content on {name}", lambda n=name: self._content(n) == release_id, STEP_S)  # type: ignore[misc]
@@ -106,6 +120,11 @@ class World:
 
     def deploy(self, bake_s: int) -> str:
         return self.product.deploy(self.work, short_policy(bake_s, 16), f"{NAME}:own")
+
+    def seen(self, name: str) -> str:
+        """The version that the cell has of it."""
+        items = self.ask(f"/endpoints/{self.ids[name]}/packages")["items"]
+        return next((str(i["version"]) for i in items if (i["name"], i["architecture"]) == (NAME, "own")), "")
 
     def has(self, name: str) -> str:
         return self.box.execute(name, "cat /opt/payroll/VERSION").stdout.strip().removeprefix("version=")
@@ -139,21 +158,21 @@ def test_a_good_version_reaches_all_with_its_scripts_before_and_after(world: Wor
     world.sign("1.0", "exec sleep 1000000\n")
     world.make_content()
     assert world.all_have() == dict.fromkeys(NAMES, ""), "content alone installs nothing"
-    seen = world.product.await_state(world.deploy(2), ("completed", *STOPPED), ROLL_S)
+    seen = world.ended(world.deploy(2))
     assert seen["state"] == "completed", seen["why"]
     assert world.all_have() == dict.fromkeys(NAMES, "1.0")
     for name in NAMES:
         assert world.active(name)
         assert world.box.run(name, "cat /root/steps") == "pre >1.0\npost >1.0\n"
-        wait_for("the cell to see it", lambda n=name: world.product.packages(world.ids[n]).get(NAME, "")[:4] == "1.0+",
-                 STEP_S)  # type: ignore[misc]  # fmt: skip
+        wait_for("the cell to see it", lambda n=name: world.seen(n)[:4] == "1.0+", STEP_S, LOOK_S)  # type: ignore[misc]
 
 
 def test_a_version_whose_service_breaks_is_stopped_in_the_first_ring_and_taken_back(world: World) -> None:
     world.sign("2.0", "sleep 2; exit 3\n")
     world.make_content()
     rollout = world.deploy(3600)  # nothing but what is wrong stops the ring
-    seen = world.product.await_state(rollout, STOPPED, ROLL_S)
+    seen = world.ended(rollout)
+    assert seen["state"] in STOPPED, seen["why"]
     hit = [name for name, version in world.all_have().items() if version == "2.0"]
     assert len(hit) == 1, seen["why"]
     assert world.ids[hit[0]] in seen["why"]
@@ -165,18 +184,19 @@ def test_a_version_whose_service_breaks_is_stopped_in_the_first_ring_and_taken_b
     wait_for("its service", lambda: world.active(hit[0]), STEP_S)
     assert world.box.run(hit[0], "tail -n 2 /root/steps") == "pre 2.0>1.0\npost 2.0>1.0\n"
     assert back["rollout_id"] != rollout
-    wait_for("the end of it", lambda: world.product.rollout(back["rollout_id"])["state"] == "completed", ROLL_S)
+    assert world.ended(back["rollout_id"])["state"] == "completed"
 
 
 def test_a_script_that_never_ends_is_ended_with_what_it_started_and_told(world: World) -> None:
     world.sign("3.0", "exec sleep 1000000\n", install=script(HANGS, 5))
     world.make_content()
     rollout = world.deploy(3600)
-    seen = world.product.await_state(rollout, STOPPED, ROLL_S)
+    seen = world.ended(rollout)
+    assert seen["state"] in STOPPED, seen["why"]
     failed = [m for m in seen["members"] if m["state"] == "failed"]
     assert len(failed) == 1, seen["why"]
     victim = failed[0]["hostname"]
-    told = world.cli("rollout", "show", rollout)
+    told = world.ask(f"/rollouts/{rollout}")
     assert "had not ended after 5 s" in json.dumps(told), told["why"]
     assert not world.box.execute(victim, "pgrep -f 'sleep 471[12]'").stdout.strip()
     assert world.all_have() == dict.fromkeys(NAMES, "1.0")
