@@ -124,7 +124,9 @@ async def test_what_was_seen_is_never_taken_for_news_again(curation: CurationSer
     await curation.adopt(OWNER, "grafana", "amd64", "", upload(files(vendor, "12.3.0", 0)))
     with pytest.raises(NotVouched, match="older than one that was seen here before"):
         await curation.adopt(OWNER, "grafana", "amd64", "", upload(files(vendor, "12.2.0", day_now() - DAY)))
-    with pytest.raises(NotVouched, match="older than one that was seen here before"):  # asked for by name: the same index
+    with pytest.raises(
+        NotVouched, match="older than one that was seen here before"
+    ):  # asked for by name: the same index
         await curation.adopt(OWNER, "grafana", "amd64", "12.2.0", upload(files(vendor, "12.2.0", day_now() - DAY)))
     with pytest.raises(NotVouched, match=r"12\.3\.0 was adopted here already"):  # signed today, and without the newest
         await curation.adopt(OWNER, "grafana", "amd64", "", upload(files(vendor, "12.1.0", 0)))

@@ -1,5 +1,5 @@
-"""Own packages that bring an rpm, seen by rpm's own record: the real rpm over a root that the test makes (*real manager,
-synthetic packages*)."""
+"""Own packages that bring an rpm, seen by rpm's own record: the real rpm over a root that the test makes (*real
+manager, synthetic packages*)."""
 
 from __future__ import annotations
 

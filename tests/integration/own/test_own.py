@@ -349,3 +349,9 @@ def test_disk_that_fills_up_in_mid_run_is_told_and_done_when_space_is_back(endpo
         assert endpoint.has("payroll") == "2"
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_script_is_told_which_step_it_is_and_so_are_people(endpoint: Endpoint) -> None:
+    plain = package(pre=script('test "$BRAKELINE_STEP" = pre'), post=script('test "$BRAKELINE_STEP" = install'))
+    result = bring(endpoint, endpoint.publish(signed(plain)))
+    assert (result.code, "Its post script ended with 1" in result.detail) == ("maintainer_script_failed", True), result
