@@ -73,7 +73,39 @@ uninstall() {
     say "removed. In the console, retire the endpoint so that it is not counted as silent."
 }
 
+# Of root's terms (warning, deferrals, deadline) only the number is written; a file that makes no sense is left alone.
+allow_restarts() {
+    "$PYTHON" -I - "$ETC/restart.json" "$1" <<'PY' || exit 2
+import json, os, sys
+
+path, number = sys.argv[1:]
+try:
+    with open(path, "rb") as f:
+        terms = json.loads(f.read())
+except FileNotFoundError:
+    terms = {}
+except (OSError, ValueError):
+    terms = None
+if not isinstance(terms, dict):
+    sys.exit(
+        f"brakeline: {path} cannot be read as JSON; what it says about people at this machine would be lost\n"
+        "brakeline: what to do: mend or remove it, then run the same line again"
+    )
+terms["restarts_a_day"] = int(number)
+with open(path + ".new", "w") as f:
+    f.write(json.dumps(terms) + "\n")
+    f.flush()
+    os.fsync(f.fileno())
+os.chmod(path + ".new", 0o644)
+os.replace(path + ".new", path)
+PY
+}
+
 if [ "$TOKEN" = uninstall ]; then uninstall; exit 0; fi
+case "$RESTARTS" in
+    ''|[0-4]) ;;
+    *) fail "--allow-restarts takes a number from 0 to 4, not $RESTARTS." "" 2 ;;
+esac
 [ -n "$TOKEN" ] || { usage >&2; fail "no token given." "copy the whole line from the console's page *Add endpoint*" 2; }
 [ -x "$PYTHON" ] || fail "there is no python3." "install it: apt-get install --no-install-recommends python3"
 "$PYTHON" -I -c 'import sys, ssl; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -165,11 +197,7 @@ cat > "$UNITS/brakeline-helper.service" <<'UNIT'
 UNIT
 fi
 systemctl daemon-reload
-case "$RESTARTS" in
-    '') ;;
-    [0-4]) printf '{"restarts_a_day": %s}\n' "$RESTARTS" > "$ETC/restart.json"; chmod 0644 "$ETC/restart.json" ;;
-    *) fail "--allow-restarts takes a number from 0 to 4, not $RESTARTS." "" 2 ;;
-esac
+[ -z "$RESTARTS" ] || allow_restarts "$RESTARTS"
 
 say "enrolling"
 status=0

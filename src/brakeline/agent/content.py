@@ -17,8 +17,10 @@ from pathlib import Path
 from brakeline.core.errors import Fault
 from brakeline.protocol import codec
 from brakeline.protocol.content import BUILT_IN, RULES, RULES_BYTES_MAX, Rules, parse
+from brakeline.protocol.messages import LauncherReport
 
 WHERE = "BRAKELINE_CONTENT"
+REPORT = "BRAKELINE_LAUNCHER_REPORT"
 
 
 class BadContent(Fault):
@@ -48,6 +50,17 @@ def handed_on(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 def folder(environment: Mapping[str, str] = os.environ) -> Path | None:
     """Where what we were given lies, None = nothing was given."""
     return Path(environment[WHERE]) if environment.get(WHERE) else None
+
+
+def outdated(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the launcher runs the agent with other content by now; without a word of it, no."""
+    where = environment.get(REPORT, "")
+    try:
+        report = codec.decode(LauncherReport, Path(where).read_bytes()) if where else None
+    except (OSError, codec.Malformed, UnicodeDecodeError):
+        return False
+    given = folder(environment)
+    return report is not None and bool(report.running) and report.running_content != (given.name if given else "")
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Content:

@@ -23,6 +23,7 @@ from brakeline.core.errors import Fault
 
 MOTD_DIR: Final = Path("/run/motd.d")  # pam_motd reads it
 ASKS: Final = "defer"
+ODD: Final = "defer-odd"  # folders that somebody made where people ask; gone with the boot
 ASKS_MAX: Final = 64  # looked at in one go
 DESKTOPS_MAX: Final = 8
 TOOL_S_MAX: Final = 4
@@ -69,6 +70,7 @@ class Desk:
                  tool: Tool = tool) -> None:  # fmt: skip
         self._said, self._tool = said, tool
         self._shown, self._asks, self._motd = run_dir / SHOWN, run_dir / ASKS, motd_dir / "brakeline"
+        self._aside = run_dir / ODD
 
     # --- who is there ----------------------------------------------------------------------------------------------
 
@@ -86,19 +88,29 @@ class Desk:
             return None
 
     def asked(self, people: Iterable[Person]) -> bool:
-        """Whether somebody who may puts it off. What was asked is taken, from whomever."""
+        """Whether somebody who may puts it off. What was asked is taken, from whomever.
+
+        Each of them is looked for by name first: whoever else is here may fill the folder, and hides nobody.
+        """
         may = {0, *(p.uid for p in people)}
         found = False
-        try:
-            with os.scandir(self._asks) as entries:
-                for _, entry in zip(range(ASKS_MAX), entries, strict=False):
-                    with suppress(OSError):
-                        about = entry.stat(follow_symlinks=False)
-                        found |= stat.S_ISREG(about.st_mode) and about.st_nlink == 1 and about.st_uid in may
-                        os.unlink(entry.path)
-        except OSError:
-            return False
+        for uid in sorted(may):
+            found |= self._took(self._asks / str(uid), may)
+        with suppress(OSError), os.scandir(self._asks) as entries:
+            for _, entry in zip(range(ASKS_MAX), entries, strict=False):
+                found |= self._took(Path(entry.path), may)
         return found
+
+    def _took(self, path: Path, may: set[int]) -> bool:
+        """Take one entry away, whatever it is; whether it is the word of one of these."""
+        with suppress(OSError):
+            about = path.lstat()
+            if not stat.S_ISDIR(about.st_mode):
+                path.unlink()
+                return stat.S_ISREG(about.st_mode) and about.st_nlink == 1 and about.st_uid in may
+            self._aside.mkdir(mode=0o700, exist_ok=True)  # only here could root meet what others put below it
+            os.rename(path, self._aside / f"{path.name}.{about.st_ino}")
+        return False
 
     # --- what they are told ----------------------------------------------------------------------------------------
 

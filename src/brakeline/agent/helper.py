@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
 import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -58,6 +60,7 @@ from brakeline.protocol.messages import (
 )
 from brakeline.protocol.settings import WIDEST, narrowest, within
 
+PATIENCE, PATIENCE_S = 40, 0.05  # so often an outdated helper looks whether its last answers are through
 IDLE_S = 60.0  # without a request, a helper that systemd can start again ends: nothing of root stays resident
 REQUEST_S_MAX = 5.0  # a request is one small message from the same machine
 CONNECTIONS_MAX = 8
@@ -319,8 +322,12 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
     passed = _passed_socket()
     listener = passed or _listen(socket_path, config.agent_user)
     helper.transactions.resume()
-    _accept_until_idle(listener, helper, IDLE_S if passed else None)
+    _accept_until_idle(listener, helper, IDLE_S if passed else None, content.outdated if passed else _never)
     return 0
+
+
+def _never() -> bool:
+    return False
 
 
 def reboots_of(config_path: Path, state_dir: Path) -> Reboots:
@@ -371,17 +378,32 @@ def _listen(path: Path, user: str) -> socket.socket:
     return listener
 
 
-def _accept_until_idle(listener: socket.socket, helper: Helper, idle_s: float | None) -> None:
+def _accept_until_idle(
+    listener: socket.socket, helper: Helper, idle_s: float | None, outdated: Callable[[], bool] = _never
+) -> None:
+    """`outdated`: other content runs by now, so whoever asks next is left to the helper that systemd starts anew. Each
+    one answers once before it looks: it may be wrong, and must not end for ever."""
     places = threading.BoundedSemaphore(CONNECTIONS_MAX)
     listener.settimeout(idle_s)
+    answered, patience = False, PATIENCE
     while True:
         try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            if threading.active_count() == 1 and not helper.transactions.unfinished():
+            asked = select.select([listener], [], [], idle_s)[0]
+            old = bool(asked) and answered and outdated() and not helper.transactions.unfinished()
+            if old and threading.active_count() > 1 and patience > 0:  # an answer is on its way
+                patience -= 1
+                time.sleep(PATIENCE_S)
+                continue
+            if (old or not asked) and threading.active_count() == 1 and not helper.transactions.unfinished():
                 return
+            if not asked:
+                continue
+            patience = PATIENCE
+            connection, _ = listener.accept()
+            answered = True
+        except TimeoutError:
             continue
-        except OSError:
+        except (OSError, ValueError):
             if listener.fileno() == -1:
                 return  # closed by whoever started us: told to end
             raise

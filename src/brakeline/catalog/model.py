@@ -53,3 +53,52 @@ class OwnPackageDetail:
     package: str  # the signed text
     scripts: dict[str, str]
     standing: str  # in a sentence: what stands between it and endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """That a draft was made from the curated catalogue, and what vouched for its artifact."""
+
+    product: str
+    architecture: str
+    version: str
+    sha256: str
+    url: str
+    vouched: str  # a sentence
+    key: str  # the vendor's; "" = nobody has signed
+    signed_ms: int  # by the vendor's clock; 0 = not said
+    adopted_ms: int
+    adopted_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRow:
+    """One product of the curated catalogue, as lists have it."""
+
+    name: str
+    title: str
+    vendor: str
+    platform: str
+    about: str
+    licence: str
+    architectures: tuple[str, ...]
+    vouched_by: str
+    adopted: str  # the newest version of which a draft was made here; "" = none
+    taken_in: str  # the newest version that was taken in as an own package and stands
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueDetail:
+    """One product with what adopting it needs and what it would run."""
+
+    row: CatalogueRow
+    homepage: str
+    note: str
+    detection: str  # in a sentence
+    vouching: str  # in a sentence
+    keys: tuple[str, ...]  # pinned
+    files: dict[str, str]  # what to fetch: addresses by role, with VERSION where that is not known before
+    scripts: dict[str, str]
+    adoptions: tuple[Adoption, ...]
+    edition: str
+    origin: str

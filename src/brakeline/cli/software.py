@@ -12,8 +12,10 @@ from brakeline.cli.client import Client
 from brakeline.cli.faults import BadUsage
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.cli.software_author import authors, check, discover, read_file, sign
+from brakeline.cli.software_catalogue import app as catalogue
 
-app = noun("Own packages and scripts: check, sign, authors, add, list, show, withdraw, content, discover.")
+app = noun("Own packages and scripts: check, sign, authors, add, list, show, withdraw, content, discover; catalogue.")
+app.add_typer(catalogue, name="catalogue")
 UPLOAD_S = 180.0
 for verb in (check, sign, authors, discover):  # of those who write packages: no server is asked
     app.command()(verb)
@@ -109,7 +111,8 @@ def content(
     rules: Annotated[Path | None, typer.Option(help="rules.json to go with it; else the project's own.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the folder of the next content: the rules, and every package that is ready."""
+    """Write the folder of the next content: the rules, the curated catalogue, and every package that is ready."""
+    from brakeline.catalog.curated.model import CATALOGUE
     from brakeline.protocol.content import RULES
     from brakeline.protocol.software import PAYLOADS, read
     from brakeline.releases.contents import default_source, read_source
@@ -118,7 +121,7 @@ def content(
         raise BadUsage(f"{folder} is not empty: what lies there would become content too")
     client = Client.from_context(UPLOAD_S)
     entries = client.get("/own-packages")["items"]
-    files = {RULES: read_file(rules or default_source() / RULES)}
+    files = {RULES: read_file(rules or default_source() / RULES), CATALOGUE: read_file(default_source() / CATALOGUE)}
     for e in (e for e in entries if e["has_payload"] and not e["withdrawn_ms"]):
         data = client.download(f"/own-packages/{quote(e['name'])}/{quote(e['version'])}/document")
         files[read(data).file] = data

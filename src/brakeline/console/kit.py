@@ -263,6 +263,7 @@ def navigation(path: str, counts: NavCounts, *, drills: bool = False) -> tuple[N
                 item("Rollouts", "/rollouts", noted(counts.live_rollouts, " live")),
                 item("Releases", "/releases"),
                 item("Own packages", "/own-packages"),
+                item("Catalogue", "/catalogue"),
                 item("Policies", "/policies"),
                 *((item("Drills", "/drills"),) if drills else ()),
             ),

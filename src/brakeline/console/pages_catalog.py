@@ -1,4 +1,4 @@
-"""Routes of own packages: look only; packages are signed and taken in by the command line or the API."""
+"""Routes of own packages and the curated catalogue: look only; what changes them is the command line's or the API's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ class CatalogPages:
         self.kit, self.screens = kit, kit.screens
 
     def routes(self) -> list[Route]:
-        return [Route("/own-packages", self.packages), Route("/own-packages/{name}", self.package)]
+        return [
+            Route("/own-packages", self.packages), Route("/own-packages/{name}", self.package),
+            Route("/catalogue", self.catalogue), Route("/catalogue/{name}", self.product),
+        ]  # fmt: skip
 
     async def packages(self, request: Request) -> Response:
         who = await self.kit.enter(request)
@@ -25,3 +28,13 @@ class CatalogPages:
         version = request.query_params.get("version", "")
         view = await self.screens.package(who, request.path_params["name"], version)
         return await self.kit.page(request, who, "package", view, view.title)
+
+    async def catalogue(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        query = request.query_params.get("q", "")[:200]
+        return await self.kit.page(request, who, "catalogue", await self.screens.catalogue(who, query), "Catalogue")
+
+    async def product(self, request: Request) -> Response:
+        who = await self.kit.enter(request)
+        view = await self.screens.product(who, request.path_params["name"])
+        return await self.kit.page(request, who, "product", view, view.title)

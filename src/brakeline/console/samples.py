@@ -22,6 +22,7 @@ from brakeline.console.samples_change import (
     SHEET,
 )
 from brakeline.console.samples_content import CONTENT
+from brakeline.console.samples_curated import CATALOGUES, PRODUCTS
 from brakeline.console.samples_drills import DRILL_PAGES
 from brakeline.console.samples_events import EVENTS
 from brakeline.console.samples_findings import ACCEPTANCES, FORCE, TERMS
@@ -401,6 +402,8 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "asset": ASSET,
     "packages": PACKAGES,
     "package": PACKAGE,
+    "catalogue": CATALOGUES,
+    "product": PRODUCTS,
     "accepted": ACCEPTANCES,
     "terms": TERMS,
     "events": EVENTS,

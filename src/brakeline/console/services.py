@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brakeline.advisories.importing import Importing
+from brakeline.catalog.curation import CurationService
 from brakeline.catalog.service import CatalogService
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
@@ -47,6 +48,7 @@ class Services:
     importing: Importing
     sbom: SbomService
     catalog: CatalogService
+    curation: CurationService
     rollout: RolloutService
     single: Single
     runlog: RunLog
@@ -67,7 +69,8 @@ def services_of(state: Any) -> Services:
     """From the server's state object; a missing part is found here, at start, and not by the first visitor."""
     return Services(
         importing=state.importing, accepting=state.accepting, trend=state.trend, events=state.events,
-        updates=state.updates, sbom=state.sbom, catalog=state.catalog, single=state.single, runlog=state.runlog,
+        updates=state.updates, sbom=state.sbom, catalog=state.catalog, curation=state.curation,
+        single=state.single, runlog=state.runlog,
         tenancy=state.tenancy, fleet=state.fleet, exposure=state.exposure, holding=state.holding, rollout=state.rollout,
         remediation=state.remediation, releases=state.releases, releasing=state.releasing,
         freezing=state.freezing, cells=state.cells, conducting=state.conducting, pools=state.pools,

@@ -15,6 +15,7 @@ from brakeline.console import samples, samples_change, samples_release, samples_
 from brakeline.console.samples_catalog import PACKAGE, PACKAGES
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
+from brakeline.console.samples_curated import CATALOGUES, PRODUCTS
 from brakeline.console.samples_events import EVENTS
 from brakeline.console.samples_findings import ACCEPTANCES, TERMS
 from brakeline.console.samples_limits import LIMITS
@@ -51,6 +52,7 @@ from brakeline.console.views_change import (
     RolloutView,
 )
 from brakeline.console.views_content import ContentView
+from brakeline.console.views_curated import CatalogueView, ProductView
 from brakeline.console.views_events import EventsView
 from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
 from brakeline.console.views_limits import BudgetForm, LimitsView
@@ -386,6 +388,12 @@ class Showroom(Screens):
 
     async def package(self, who: Visitor, name: str, version: str) -> PackageView:
         return PACKAGE["withdrawn" if version == "2.0" else "ready"]
+
+    async def catalogue(self, who: Visitor, query: str) -> CatalogueView:
+        return CATALOGUES["nothing found" if query else "some"]
+
+    async def product(self, who: Visitor, name: str) -> ProductView:
+        return PRODUCTS["a hash alone" if name == "krita" else "signed"]
 
     async def fetch_content(self, who: Visitor, feed: str) -> None:
         """Nothing to ask here."""

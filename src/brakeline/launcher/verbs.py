@@ -14,7 +14,7 @@ from pathlib import Path
 from brakeline.launcher import install
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.records import Records
-from brakeline.launcher.settings import Settings
+from brakeline.launcher.settings import REPORT, Settings
 from brakeline.launcher.supervise import CONTENT, command
 from brakeline.trust.errors import Distrust
 
@@ -50,6 +50,7 @@ def become(settings: Settings, arguments: list[str]) -> int:
     for release_id, content in (running, *confirmed):
         if usable(release_id):
             os.environ.pop(CONTENT, None)
+            os.environ["BRAKELINE_LAUNCHER_REPORT"] = str(settings.root / REPORT)
             if usable(content):
                 os.environ[CONTENT] = str(settings.root / install.VERSIONS / content)
             entry, _ = install.entry(disk, release_id)

@@ -37,12 +37,17 @@ class BadSoftware(Fault):
 
 
 class Look(StrEnum):
-    """How an endpoint finds out which version is there. None of them runs a program."""
+    """How an endpoint finds out which version is there. None of them runs anything of the package's own."""
 
     FILE = "file"  # a line of a file, by a regular expression with one group
     PATH = "path"  # it is there or not; which version, Brakeline's own record says
     DEB = "deb"  # dpkg's record of a package
+    RPM = "rpm"  # rpm's record of a package: `[epoch:]version-release`
     RECORD = "record"  # Brakeline's own record alone: for scripts that leave nothing behind
+    PROGRAM = "program"  # Windows: an installed program by its display name; a `*` at its end stands for the rest
+    MSI = "msi"  # Windows: by the product code or the upgrade code of an MSI package
+    REGISTRY = "registry"  # Windows: the value `package` of the key `path`
+    FILE_VERSION = "file-version"  # Windows: the version that a program file says of itself
 
 
 class WayBack(StrEnum):
@@ -54,7 +59,8 @@ class WayBack(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Which version is there: `file` has path and pattern, `path` a path, `deb` a package, `record` nothing more."""
+    """Which version is there: `file` has path and pattern, `path` a path, `deb` and `rpm` a package, `record` nothing
+    more; on Windows `program` and `msi` have a package, `registry` a path and a package, `file-version` a path."""
 
     kind: Look
     path: str = ""

@@ -38,6 +38,23 @@ _URL: Final = re.compile(r"https?://[A-Za-z0-9._\-]+(:[0-9]{1,5})?/[!-~]{0,900}"
 _PATH: Final = re.compile(r"/[A-Za-z0-9._+@ /\-]{1,200}")
 _DRIVE: Final = re.compile(r"[A-Z]:/[A-Za-z0-9._+@ ()/\-]{1,200}")
 _DEB: Final = re.compile(r"[a-z0-9][a-z0-9+.\-]{1,127}")
+_RPM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._\-]{0,127}")
+_PROGRAM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,+_()@#&'/\-]{0,119}\*?")
+_GUID: Final = re.compile(r"\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}")
+_KEY: Final = re.compile(r"HKLM/[A-Za-z0-9][A-Za-z0-9 ._+{}()/\-]{1,200}")
+_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._\-]{0,63}")
+_WANTED: Final = {  # path, pattern, package
+    Look.FILE: (True, True, False), Look.PATH: (True, False, False), Look.DEB: (False, False, True),
+    Look.RPM: (False, False, True), Look.RECORD: (False, False, False), Look.PROGRAM: (False, False, True),
+    Look.MSI: (False, False, True), Look.REGISTRY: (True, False, True), Look.FILE_VERSION: (True, False, False),
+}  # fmt: skip
+_OF_LINUX: Final = (Look.DEB, Look.RPM)
+_OF_WINDOWS: Final = (Look.PROGRAM, Look.MSI, Look.REGISTRY, Look.FILE_VERSION)
+_PACKAGE: Final = {Look.DEB: _DEB, Look.RPM: _RPM, Look.PROGRAM: _PROGRAM, Look.MSI: _GUID, Look.REGISTRY: _VALUE}
+_NO_PACKAGE: Final = {
+    Look.MSI: "is no product or upgrade code: {…} in capitals", Look.REGISTRY: "is not the name of a value",
+    Look.PROGRAM: "is no display name: letters, digits and plain signs, perhaps a * at its end",
+}  # fmt: skip
 _CLASS: Final = re.compile(r"\[(?:\\.|[^\]\\])+\]")
 _REPEAT: Final = re.compile(r"[*+?]|\{[0-9]{1,3}(,[0-9]{0,3})?\}")
 
@@ -79,23 +96,29 @@ def _version(version: str) -> str:
 
 
 def _detection(d: Detection, platform: str) -> str:
-    wanted = {Look.FILE: (True, True, False), Look.PATH: (True, False, False), Look.DEB: (False, False, True),
-              Look.RECORD: (False, False, False)}[d.kind]  # fmt: skip
     names = ("path", "pattern", "package")
     given = (d.path, d.pattern, d.package)
-    for name, value, needed in zip(names, given, wanted, strict=True):
+    for name, value, needed in zip(names, given, _WANTED[d.kind], strict=True):
         if bool(value) != needed:
             return f"detection by {d.kind.value} {'needs' if needed else 'has no'} {name}"
+    if d.kind in _OF_LINUX and platform != "linux":
+        return f"detection by {d.kind.value} is for linux"
+    if d.kind in _OF_WINDOWS and platform != "windows":
+        return f"detection by {d.kind.value} is for windows"
+    if d.package and not _PACKAGE[d.kind].fullmatch(d.package):
+        return f"detection: {d.package[:60]!r} {_NO_PACKAGE.get(d.kind, 'is not the name of a package')}"
+    if d.kind is Look.REGISTRY:
+        return "" if _KEY.fullmatch(d.path) else f"detection: {d.path[:60]!r} is no key: HKLM/SOFTWARE/… with slashes"
+    return _path(d.path, platform) or (pattern_problem(d.pattern) if d.pattern else "")
+
+
+def _path(path: str, platform: str) -> str:
     form = _DRIVE if platform == "windows" else _PATH
-    if d.path and (not form.fullmatch(d.path) or any(part in ("", ".", "..") for part in d.path.split("/")[1:])):
-        return f"detection: {d.path[:60]!r} is no plain absolute path"
-    if d.path and (d.path.split("/")[1] in UNSEEN or d.path.startswith(("/var/tmp/", "/run/user/"))):  # noqa: S108
-        return f"detection: {d.path[:60]!r} is where the agent does not look: name one elsewhere"
-    if d.package and platform != "linux":
-        return "detection by deb is for linux"
-    if d.package and not _DEB.fullmatch(d.package):
-        return f"detection: {d.package[:60]!r} is not the name of a package"
-    return pattern_problem(d.pattern) if d.pattern else ""
+    if path and (not form.fullmatch(path) or any(part in ("", ".", "..") for part in path.split("/")[1:])):
+        return f"detection: {path[:60]!r} is no plain absolute path"
+    if path and (path.split("/")[1] in UNSEEN or path.startswith(("/var/tmp/", "/run/user/"))):  # noqa: S108
+        return f"detection: {path[:60]!r} is where the agent does not look: name one elsewhere"
+    return ""
 
 
 def _artifact(a: Artifact) -> str:

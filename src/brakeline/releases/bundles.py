@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from brakeline.catalog.curated.model import CATALOGUE
 from brakeline.protocol.content import RULES
 from brakeline.protocol.software import FOLDER
 from brakeline.releases import contents
@@ -38,7 +39,7 @@ def inspect(data: bytes) -> tuple[artifacts.About, str]:
     refuse_about(said, digest, sizes)
     if said.product == CONTENT:
         reason = "content is read, never started" if said.entry != contents.ENTRY else ""
-        if reason := reason or contents.refusal(sizes, kept.get(RULES, b""), _software(kept)):
+        if reason := reason or contents.refusal(sizes, kept.get(RULES, b""), _software(kept), kept.get(CATALOGUE)):
             raise BadBundle(reason)
     return said, digest
 
@@ -63,7 +64,7 @@ def _members(data: bytes) -> tuple[dict[str, int], dict[str, bytes]]:
                 if len(content) != member.size:
                     raise BadBundle(f"it ends in the middle of {member.name[:60]!r}")
                 sizes[artifacts.usable_name(member.name)] = member.size
-                if member.name in (artifacts.ABOUT, RULES) or member.name.startswith(FOLDER):
+                if member.name in (artifacts.ABOUT, RULES, CATALOGUE) or member.name.startswith(FOLDER):
                     kept[member.name] = content
     except (tarfile.TarError, EOFError, ValueError, OSError) as e:
         raise BadBundle(f"it is no tar, or a damaged one: {e}") from None
@@ -72,6 +73,16 @@ def _members(data: bytes) -> tuple[dict[str, int], dict[str, bytes]]:
     if artifacts.ABOUT not in kept:
         raise BadBundle(f"it has no {artifacts.ABOUT}")
     return sizes, kept
+
+
+def member(path: Path, name: str, bytes_max: int) -> bytes | None:
+    """One file of a bundle that was looked into when it was published; None = it has none, or is gone."""
+    try:
+        with tarfile.open(path, mode="r:") as tar:
+            found = tar.extractfile(name)
+            return found.read(bytes_max) if found is not None else None
+    except (OSError, KeyError, tarfile.TarError):
+        return None
 
 
 def plain_tar(files: Mapping[str, bytes]) -> bytes:

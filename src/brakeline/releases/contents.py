@@ -2,7 +2,8 @@
 
 Stricter than the agent, which ignores what it does not know: nothing is built or published here that this version
 would not understand. Catalogue scripts are only stored; own packages are looked into by
-`content_software`. Next: `protocol.content` (the rules), `build` (the bundle).
+`content_software`, the curated catalogue by its own strict reader.
+Next: `protocol.content` (the rules), `build` (the bundle).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from brakeline.catalog.curated.definitions import read as read_catalogue
+from brakeline.catalog.curated.model import CATALOGUE, CATALOGUE_BYTES_MAX, BadCatalogue
 from brakeline.core.errors import Invalid
 from brakeline.protocol.codec import Malformed
 from brakeline.protocol.content import RULES, RULES_BYTES_MAX, SCRIPTS, parse
@@ -44,27 +47,30 @@ def read_source(folder: Path) -> dict[str, bytes]:
     except OSError as e:
         raise Invalid(f"{e.filename}: {e.strerror}") from None
     software = {name: data for name, data in files.items() if name.startswith(FOLDER)}
-    if reason := refusal({name: len(data) for name, data in files.items()}, files.get(RULES, b""), software):
+    sizes = {name: len(data) for name, data in files.items()}
+    if reason := refusal(sizes, files.get(RULES, b""), software, files.get(CATALOGUE)):
         raise Invalid(reason)
     return files
 
 
-def refusal(sizes: Mapping[str, int], rules: bytes, software: Mapping[str, bytes] | None = None) -> str:
-    """Why these files are no endpoint content, "" = they are. `rules`: the bytes of rules.json; `software`: those of
-    everything below `software/`. Pure."""
+def refusal(
+    sizes: Mapping[str, int], rules: bytes, software: Mapping[str, bytes] | None = None, catalogue: bytes | None = None
+) -> str:
+    """Why these files are no endpoint content, "" = they are. `rules`, `catalogue`: the bytes of rules.json and of
+    catalogue.json; `software`: those of everything below `software/`. Pure."""
     if RULES not in sizes:
         return f"content needs a file {RULES}"
     scripts = {name: size for name, size in sizes.items() if name.startswith(SCRIPTS)}
     odd = [
-        name for name in sizes
-        if name not in (RULES, ABOUT) and not _SCRIPT.fullmatch(name) and not name.startswith((FOLDER, PAYLOADS))
+        name for name in sizes if name not in (RULES, ABOUT, CATALOGUE)
+        if not _SCRIPT.fullmatch(name) and not name.startswith((FOLDER, PAYLOADS))
     ]  # fmt: skip
     if odd:
         return (
-            f"content has no place for {odd[0][:60]!r}: there are {RULES}, {SCRIPTS}NAME.sh, .ps1 or .py, and own "
-            f"packages in {FOLDER} with their artifacts in {PAYLOADS}"
+            f"content has no place for {odd[0][:60]!r}: there are {RULES}, {CATALOGUE}, {SCRIPTS}NAME.sh, .ps1 or .py, "
+            f"and own packages in {FOLDER} with their artifacts in {PAYLOADS}"
         )
-    if reason := software_refusal(sizes, software or {}):
+    if reason := software_refusal(sizes, software or {}) or _catalogue(sizes, catalogue):
         return reason
     if len(scripts) > SCRIPTS_MAX or any(size > SCRIPT_BYTES_MAX for size in scripts.values()):
         return f"at most {SCRIPTS_MAX} scripts of at most {SCRIPT_BYTES_MAX} bytes each"
@@ -75,6 +81,18 @@ def refusal(sizes: Mapping[str, int], rules: bytes, software: Mapping[str, bytes
     return unknown[0] if unknown else ""
 
 
+def _catalogue(sizes: Mapping[str, int], data: bytes | None) -> str:
+    if CATALOGUE not in sizes:
+        return ""
+    try:
+        read_catalogue(data or b"")
+    except BadCatalogue as e:
+        return f"{CATALOGUE}: {e.detail}"
+    return ""
+
+
 def _most_bytes(folder: Path, path: Path) -> int:
     inside = path.relative_to(folder).as_posix()
+    if inside == CATALOGUE:
+        return CATALOGUE_BYTES_MAX
     return PAYLOAD_BYTES_MAX if inside.startswith(PAYLOADS) else RULES_BYTES_MAX

@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from brakeline.catalog.curated.model import CATALOGUE, CATALOGUE_BYTES_MAX
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unavailable
 from brakeline.platform.database import Database
 from brakeline.platform.observe import logger
 from brakeline.releases import decide, signing, store
-from brakeline.releases.bundles import Bundles, inspect
+from brakeline.releases.bundles import Bundles, inspect, member
 from brakeline.releases.faults import BadMetadata, NotSigned, RepositoryBroken
 from brakeline.releases.files import make_directory
 from brakeline.releases.keys import Keyring
@@ -125,6 +126,16 @@ class ReleasesService:
     def recalled(self) -> frozenset[str]:
         """Release ids that must not run."""
         return frozenset(r.release_id for r in self._releases if r.recalled_ms)
+
+    def catalogue(self) -> tuple[str, bytes] | None:
+        """The curated catalogue of the newest content that stands, with the release that brought it. Reads files."""
+        standing = [r for r in self._releases if r.product == CONTENT and r.state == "published"]
+        for release in sorted(standing, key=lambda r: r.sequence, reverse=True):
+            path = self._bundles.find(release.sha256)
+            data = member(path, CATALOGUE, CATALOGUE_BYTES_MAX) if path is not None else None
+            if data is not None:
+                return release.release_id, data
+        return None
 
     # --- what people ask for ---------------------------------------------------------------------------------------
 

@@ -24,7 +24,11 @@ from brakeline.advisories.service import AdvisoriesService
 from brakeline.advisories.vendors.api import router as vendors_router
 from brakeline.advisories.vendors.checking import Checking
 from brakeline.catalog.api import router as catalog_router
+from brakeline.catalog.curated.model import CATALOGUE
+from brakeline.catalog.curated_api import router as curated_router
+from brakeline.catalog.curation import CurationService
 from brakeline.catalog.service import CatalogService
+from brakeline.catalog.shipped import Editions
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
@@ -65,6 +69,7 @@ from brakeline.platform.postgres_roles import Dsns
 from brakeline.platform.settings import Settings
 from brakeline.platform.tls import TlsFiles
 from brakeline.releases.api import router as releases_router
+from brakeline.releases.contents import default_source
 from brakeline.releases.service import ReleasesService
 from brakeline.releases.shipping import Shipping
 from brakeline.remediation.api import router as remediation_router
@@ -123,6 +128,7 @@ ROUTERS: Final = (
     tenancy_router, approval_router, fleet_router, exposure_router, releases_router, promotion_router, rollout_router,
     rollback_router, restart_router, freeze_router, limits_router, lead_router, remediation_router, settings_router,
     content_router, drills_router, real_drills_router, replay_router, pool_router, sbom_router, catalog_router,
+    curated_router,
     findings_router, trend_router, events_router, runlog_router, single_router,
 )  # fmt: skip
 
@@ -364,6 +370,7 @@ def _for_routes(
         "trend": watching.trend, "updates": Updates(fleet, exposure), "events": watching.events,
         "one_liner": ends.installer.one_liner, "runlog": ends.runlog, "single": Single(rollout),
         "sbom": SbomService(db, clock, ids, fleet, exposure), "catalog": slices.catalog,
+        "curation": CurationService(db, clock, Editions(default_source() / CATALOGUE, slices.releases.catalogue)),
     }  # fmt: skip
 
 

@@ -208,10 +208,34 @@ def test_who_is_not_logged_in_puts_nothing_off_and_what_is_odd_is_taken_away(pla
     os.symlink("/etc/passwd", folder / "link")
     os.mkdir(folder / "directory")
     assert not desk.asked([someone])
-    assert [p.name for p in folder.iterdir()] == ["directory"]
+    assert not list(folder.iterdir())
+    assert (place.at / "run/defer-odd").stat().st_mode & 0o077 == 0
     desks.ask(place.at / "run")
     assert desk.asked([someone]), "root may"
     assert not desk.asked([someone]), "a word counts once"
+
+
+def test_whoever_fills_the_folder_hides_nobodys_word(place: Place) -> None:
+    require(os.geteuid() == 0, "root: files are given to others")
+    desk, folder = place.desk(), place.at / "run/defer"
+    desk.show("x", 1, "boot-1")
+    mallory, someone = 4243, desks.Person(4242, False)
+    for n in range(10 * desks.ASKS_MAX):
+        odd = folder / f"{n}-taken"
+        (odd / "full").mkdir(parents=True)
+        os.chown(odd, mallory, -1)
+    mine = folder / str(someone.uid)
+    mine.touch()
+    os.chown(mine, someone.uid, -1)
+    assert desk.asked([someone]), "looked for by name, before whatever else lies there"
+    assert not mine.exists()
+    mine.mkdir()  # in the place of the word itself
+    os.chown(mine, mallory, -1)
+    assert not desk.asked([someone])
+    assert not mine.exists(), "the place is free again"
+    for _ in range(10):
+        desk.asked([])
+    assert not list(folder.iterdir()), "and at last everything is taken away"
 
 
 def test_missing_tools_are_said_and_stop_nothing(place: Place) -> None:

@@ -22,10 +22,13 @@ from tests.ownpackages import artifact, package, script, signed
 from tests.support import require
 from tests.support_fleet import SmallFleet, deb, update
 from tests.support_releases import release_bundle
+from tools.catalogue import MADE
 
 from brakeline.advisories.importing import Importing
 from brakeline.advisories.service import AdvisoriesService
+from brakeline.catalog.curation import CurationService
 from brakeline.catalog.service import CatalogService
+from brakeline.catalog.shipped import Editions
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
 from brakeline.console.routes import Console, build_console
@@ -180,6 +183,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
         releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}", importing=importing,
         sbom=SbomService(database, clock, ids, fleet.service, exposure), catalog=CatalogService(database, clock),
+        curation=CurationService(database, clock, Editions(MADE)),
         single=Single(rollouts), runlog=RunLog(database, clock, fleet.service, rollouts, Kept(30, 64, 400)),
     )  # fmt: skip
     console = build_console(state)
@@ -511,6 +515,19 @@ async def test_own_packages_are_shown_with_every_letter_and_where_they_stand(hou
     assert "it forgets" in shown
     assert "/rollouts/new" not in shown
     assert (await house.get("/own-packages/nothing")).status == 404
+
+
+async def test_the_catalogue_is_searched_and_says_what_to_fetch_and_what_would_run(house: House) -> None:
+    listed = await house.page("/catalogue?q=browser+linux")
+    assert "Mozilla" in listed
+    assert "Grafana" not in listed
+    assert "came with this server" in listed
+    assert "No product has all of these words" in await house.page("/catalogue?q=%3Cscript%3E")
+    shown = (await house.page("/catalogue/grafana")).replace("<wbr>", "")
+    assert "https://apt.grafana.com/dists/stable/InRelease" in shown
+    assert "B53AE77BADB630A683046005963FA27710458545" in shown
+    assert "apt-get" in shown
+    assert (await house.get("/catalogue/nothing")).status == 404
 
 
 async def test_from_freeze_to_unfreeze_page_by_page(house: House) -> None:

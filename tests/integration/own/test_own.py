@@ -15,6 +15,7 @@ import pytest
 from tests.aptroot import order
 from tests.ownpackages import ANN, BOB, Endpoint, artifact, package, script, signed
 from tests.pipindex import Index
+from tests.support import require
 
 from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refused
@@ -326,3 +327,31 @@ def test_a_lost_record_leaves_the_plain_version_and_a_dead_link_no_trouble(endpo
     for path in endpoint.runner.path(RECORDS).iterdir():
         path.write_text("{")
     assert [p.version for p in endpoint.provider.inventory()] == ["1"]
+
+
+def test_disk_that_fills_up_in_mid_run_is_told_and_done_when_space_is_back(endpoint: Endpoint) -> None:
+    require(os.geteuid() == 0, "root: a small file system is mounted")
+    place = endpoint.root / "opt/payroll"
+    bring(endpoint, endpoint.publish(signed(package())))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(place)], check=True)
+    try:
+        (place / "VERSION").write_text("version=1\n")
+        plain = package(version="2")
+        room = 'head -c 4000000 /dev/zero > "$ROOT/opt/payroll/data"'
+        plain["install"] = script(f"set -e\n{room}\n{plain['install']['text']}")
+        big = endpoint.publish(signed(plain))
+        full = bring(endpoint, big, number=2)
+        assert (full.outcome, full.code, full.changes) == (Outcome.FAILED, "maintainer_script_failed", ())
+        assert "No space left on device" in full.detail
+        assert endpoint.has("payroll") == "1"
+        subprocess.run(["mount", "-o", "remount,size=32m", str(place)], check=True)
+        assert bring(endpoint, big, number=3).outcome is Outcome.INSTALLED
+        assert endpoint.has("payroll") == "2"
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_script_is_told_which_step_it_is_and_so_are_people(endpoint: Endpoint) -> None:
+    plain = package(pre=script('test "$BRAKELINE_STEP" = pre'), post=script('test "$BRAKELINE_STEP" = install'))
+    result = bring(endpoint, endpoint.publish(signed(plain)))
+    assert (result.code, "Its post script ended with 1" in result.detail) == ("maintainer_script_failed", True), result

@@ -18,8 +18,8 @@ GONE = ("payroll is 1.0, not 2.0",)
          "in the middle of payroll: post; nothing is run a second time. Now: payroll is 1.0, not 2.0."),
         ("payroll post", True, "", GONE, "interrupted_broken",
          "in the middle of payroll: post; its scripts were run again. Now: payroll is 1.0, not 2.0."),
-        ("payroll post", False, "payroll: Its .post script ended with 3.", (), "interrupted_broken",
-         "its scripts were run again. payroll: Its .post script ended with 3."),
+        ("payroll post", False, "payroll: Its post script ended with 3.", (), "interrupted_broken",
+         "its scripts were run again. payroll: Its post script ended with 3."),
     ],
 )  # fmt: skip
 def test_it_says_whether_scripts_were_run_again(

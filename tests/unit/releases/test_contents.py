@@ -49,7 +49,7 @@ def test_the_project_s_own_content_is_built_alike_twice() -> None:
     said, digest = inspect(one.bundle)
     assert (said.product, said.entry, digest) == ("content", ("rules.json",), one.sha256)
     bom = json.loads(one.sbom)
-    assert [c["name"] for c in bom["components"]] == ["rules.json"]
+    assert [c["name"] for c in bom["components"]] == ["catalogue.json", "rules.json"]
     assert bom["metadata"]["component"]["name"] == "brakeline-content"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -68,3 +69,31 @@ def test_the_installer_has_everything_inside_and_is_valid_shell(tmp_path: Path) 
 def test_nothing_strange_gets_into_a_script_that_root_runs(url: str, pem: str, sha: str) -> None:
     with pytest.raises(Invalid):
         enrol_script(url, pem, sha)
+
+
+def allow_restarts(tmp_path: Path, number: str) -> subprocess.CompletedProcess[str]:
+    """That one function of the script, over a directory of the test's own."""
+    text = enrol_script("https://10.0.0.5:8443", PEM, SHA)
+    function = text[text.index("allow_restarts() {") : text.index('if [ "$TOKEN" = uninstall ]')]
+    script = f"set -eu\nPYTHON={sys.executable}\nETC={tmp_path}\n{function}\nallow_restarts {number}\n"
+    return subprocess.run(["sh"], input=script, capture_output=True, text=True, check=False)
+
+
+def test_allowing_restarts_keeps_what_root_has_said_about_people(tmp_path: Path) -> None:
+    file = tmp_path / "restart.json"
+    file.write_text(json.dumps({"restarts_a_day": 1, "warn_min": 15, "deferrals": 2}))
+    assert allow_restarts(tmp_path, "3").returncode == 0
+    assert json.loads(file.read_text()) == {"restarts_a_day": 3, "warn_min": 15, "deferrals": 2}
+    assert file.stat().st_mode & 0o777 == 0o644
+    file.unlink()
+    assert allow_restarts(tmp_path, "1").returncode == 0
+    assert json.loads(file.read_text()) == {"restarts_a_day": 1}
+
+
+@pytest.mark.parametrize("damaged", ['{"warn_min": 15', "[]"])
+def test_terms_that_cannot_be_read_are_left_as_they_are(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "restart.json").write_text(damaged)
+    done = allow_restarts(tmp_path, "3")
+    assert done.returncode == 2
+    assert "what to do: mend or remove it" in done.stderr
+    assert (tmp_path / "restart.json").read_text() == damaged

@@ -40,6 +40,17 @@ def read(data: bytes, name: str, paths: Mapping[str, str]) -> Iterator[Found | M
     )  # fmt: skip
 
 
+def version_in(data: bytes, path: str) -> str:
+    """Nothing but the version that a path leads to. Raises `BadListing`."""
+    try:
+        found = at(json.loads(data), path)
+    except (ValueError, RecursionError) as e:
+        raise BadListing(f"it is no JSON: {str(e)[:80]}") from None
+    if not isinstance(found, str):
+        raise BadListing(f"{path} leads to no text: the version is not there any more")
+    return found.removeprefix("v")
+
+
 def at(plain: Any, path: str) -> Any:
     """What lies at a path, None = nothing."""
     steps = path.split(".")

@@ -210,7 +210,11 @@ class OwnApplier:
                 record(self.runner, a.name, None)
             return
         mine = Record(a.after, s.detection, "iF" if wrong else "ii", wrong[:500])
-        seen = not wrong or s.detection.kind in (Look.FILE, Look.DEB)  # the others would only repeat what is recorded
+        seen = not wrong or s.detection.kind in (
+            Look.FILE,
+            Look.DEB,
+            Look.RPM,
+        )  # the others would only repeat what is recorded
         if seen and look(self.runner, s.detection, mine) == s.version:
             record(self.runner, a.name, mine)
 

@@ -1,4 +1,5 @@
-"""Which own packages are here: by their detection, beside what Brakeline recorded of its own runs. Starts no program.
+"""Which own packages are here: by their detection, beside what Brakeline recorded of its own runs. Of the packages
+themselves it starts nothing; rpm's records are read by `rpm -q`, because they lie in a database of its own.
 
 What everybody may read counts, and nothing else, whoever looks: else root would prove what the agent never sees. A
 record says which full version was installed and how that went; detection says what is really there. Where the two
@@ -7,6 +8,7 @@ differ, detection is right: the version is then the plain one, which belongs to 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -19,6 +21,7 @@ from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.lists import write_public
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.core.errors import Fault
+from brakeline.core.rpmversion import rpm_key
 from brakeline.protocol import codec
 from brakeline.protocol.software import LABEL, Detection, Look, plain_version
 from brakeline.protocol.software_rules import NAME, version_in
@@ -28,6 +31,9 @@ HOLDS: Final = "/etc/brakeline/own.hold"  # names that root keeps as they are, o
 DPKG: Final = "/var/lib/dpkg/status"
 LOOK_BYTES_MAX: Final = 64 * 1024
 RECORD_BYTES_MAX: Final = 16 * 1024
+MARK: Final = "version="
+QUERY: Final = MARK + "%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\n"
+RPM_S_MAX: Final = 30.0
 UNKNOWN: Final = "0"  # it is there, and nobody knows which version: older than any
 
 
@@ -95,8 +101,12 @@ def look(runner: Runner, detection: Detection, mine: Record | None) -> str:
             return (recorded or UNKNOWN) if there else ""
         case Look.DEB:
             return _deb(runner.path(DPKG), detection.package)
+        case Look.RPM:
+            return _rpm(runner, detection.package)
         case Look.RECORD:
             return recorded
+        case Look.PROGRAM | Look.MSI | Look.REGISTRY | Look.FILE_VERSION:
+            return ""  # of Windows: `own.windows`
 
 
 def holds(runner: Runner) -> frozenset[str]:
@@ -149,3 +159,15 @@ def _deb(path: Path, package: str) -> str:
     except OSError:
         return ""
     return version if here and status.endswith(" ok installed") else ""
+
+
+def _rpm(runner: Runner, package: str) -> str:
+    """The newest version that rpm has recorded, "" = none, or there is no rpm. No answer is an `OSError`, no "none"."""
+    try:
+        ran = runner.query("rpm", "-q", "--qf", QUERY, "--", package, timeout_s=RPM_S_MAX)
+    except FileNotFoundError:
+        return ""
+    found = [line[len(MARK) :] for line in ran.text.splitlines() if line.startswith(MARK)]
+    if ran.timed_out or "error: " in ran.text or not (found or f"{package} is not installed" in ran.text):
+        raise OSError(errno.EIO, "rpm gave no answer", package)
+    return max(found, key=rpm_key, default="")

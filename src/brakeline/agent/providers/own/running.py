@@ -37,10 +37,11 @@ def run(
     path = f"{directory}/{name}"
     runner.path(path).write_text(script.text, encoding="utf-8")
     runner.path(path).chmod(0o700)
-    told = {"BRAKELINE_STEP": name, "BRAKELINE_DIRECTORY": directory, **words, OUTPUT_MAX: str(SAID_BYTES_MAX)}
+    step = name.removeprefix(".")
+    told = {"BRAKELINE_STEP": step, "BRAKELINE_DIRECTORY": directory, **words, OUTPUT_MAX: str(SAID_BYTES_MAX)}
     timeout_s = max(1.0, min(float(script.timeout_s), left_s))
     ran = runner.job(INTERPRETERS["linux"][script.interpreter], path, timeout_s=timeout_s, environment=told)
-    return judge(name, script, ran, timeout_s)
+    return judge(step, script, ran, timeout_s)
 
 
 def judge(name: str, script: Script, ran: Ran, timeout_s: float) -> Said:

@@ -1,0 +1,109 @@
+"""A helper whose content is no longer what runs leaves the next question to one that systemd starts anew: real
+processes, a real socket, a launcher's report on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brakeline.agent import helper_wire
+
+CHILD = """
+    import os, socket, sys
+    from types import SimpleNamespace
+    from brakeline.agent import content, helper
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    unfinished = lambda: os.path.exists(sys.argv[2])
+    answers = lambda uid, request: {"pid": os.getpid()}
+    one = SimpleNamespace(transactions=SimpleNamespace(unfinished=unfinished), answer=answers)
+    helper._accept_until_idle(listener, one, 60.0, content.outdated)
+"""
+
+
+class Sockets:
+    """As systemd does: the socket stays, a helper is started when somebody asks and none runs."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.report, self.busy = place, place / "report.json", place / "busy"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(place / "sock"))
+        self.listener.listen(8)
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def runs(self, content: str) -> None:
+        self.report.write_text(json.dumps({"running": "0.1.0-aa", "running_content": content}))
+
+    def start(self, content: str) -> None:
+        words = {"BRAKELINE_LAUNCHER_REPORT": str(self.report)} | ({"BRAKELINE_CONTENT": content} if content else {})
+        fd = self.listener.fileno()
+        code = [sys.executable, "-c", textwrap.dedent(CHILD), str(fd), str(self.busy)]
+        self.child = subprocess.Popen(code, pass_fds=(fd,), env={**os.environ, **words})
+
+    def ask(self) -> socket.socket:
+        asking = socket.socket(socket.AF_UNIX)
+        asking.settimeout(60.0)
+        asking.connect(str(self.place / "sock"))
+        helper_wire.send(asking, {"verb": "status"})
+        return asking
+
+    def answer(self) -> int:
+        with self.ask() as asking:
+            return int(helper_wire.receive(asking)["pid"])
+
+
+@pytest.fixture
+def sockets(tmp_path: Path) -> Iterator[Sockets]:
+    made = Sockets(tmp_path)
+    yield made
+    made.listener.close()
+    if made.child is not None:
+        made.child.kill()
+        made.child.wait()
+
+
+def test_the_next_question_is_answered_with_the_new_content(sockets: Sockets) -> None:
+    sockets.runs("")
+    sockets.start("")
+    assert sockets.child is not None
+    first = sockets.child
+    assert sockets.answer() == sockets.answer() == first.pid
+    sockets.runs("1.5.0-bb")
+    waiting = sockets.ask()
+    assert first.wait(60.0) == 0, "it ends, and takes no question with it"
+    sockets.start("/versions/1.5.0-bb")
+    with waiting:
+        assert helper_wire.receive(waiting)["pid"] == sockets.child.pid
+
+
+def test_one_that_is_always_outdated_answers_all_the_same(sockets: Sockets) -> None:
+    sockets.runs("1.5.0-bb")
+    sockets.start("")  # for instance because that content can no longer be used
+    assert sockets.child is not None
+    assert sockets.answer() == sockets.child.pid
+
+
+def test_while_a_transaction_runs_it_stays(sockets: Sockets) -> None:
+    sockets.busy.touch()
+    sockets.runs("")
+    sockets.start("")
+    assert sockets.child is not None
+    assert sockets.answer() == sockets.child.pid
+    sockets.runs("1.5.0-bb")
+    assert sockets.answer() == sockets.child.pid
+
+
+@pytest.mark.parametrize("report", ["", "{", '{"running": ""}'])
+def test_without_a_word_of_the_launcher_nothing_is_outdated(sockets: Sockets, report: str) -> None:
+    sockets.start("")
+    assert sockets.child is not None
+    for _ in range(3):
+        sockets.report.write_text(report)
+        assert sockets.answer() == sockets.child.pid
