@@ -59,7 +59,7 @@ class DnfApplier:
 
     def installed(self) -> tuple[Installed, ...]:
         """What rpm has now; `Stop` if nobody can say."""
-        answer = self.child.ask("look")
+        answer = self.child.ask("look", alone=True)
         if isinstance(answer, Refused):
             raise Stop(answer.code, answer.reason)
         return installed_of(answer["installed"])

@@ -126,7 +126,7 @@ class _Run(Run[PacmanApplier]):
                 self.stop("changed", f"The situation has changed since the plan: {found.reason}")
             if differs := bounded.difference(transaction, found.transaction):
                 self.stop("changed", f"The situation has changed since the plan: {differs}.")
-            if short := planner.shortage(found, installed, self.bounds):
+            if short := planner.shortage(known, found, installed, self.bounds):
                 self.stop("no_space", f"Too little disk space: {short}.")
         if refused := planner.refuse(transaction, installed, self.bounds):
             self.stop(refused.code, refused.reason)

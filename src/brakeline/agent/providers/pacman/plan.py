@@ -94,11 +94,8 @@ def refuse_unasked(
     have = by_name(installed)
     comes = {a.name: a.after for a in transaction.actions if a.after}
     for u in updates:
-        p = have.get(u.name)
-        if p is None or p.held or compare(p.version, u.version) >= 0:
-            continue
-        found = comes.get(u.name, "")
-        if found == u.version:
+        p, found = have.get(u.name), comes.get(u.name, "")
+        if p is None or p.held or found == u.version or compare(p.version, u.version) >= 0:
             continue
         if found and compare(u.version, found) < 0:
             return Refused(

@@ -58,7 +58,7 @@ class Planner:
         refused = rules.refuse_unasked(updates, found.transaction, installed, self.queries.compare)
         if refused := refused or self.refuse(found.transaction, installed, bounds):
             return refused
-        if short := self.shortage(found, installed, bounds):
+        if short := self.shortage(known, found, installed, bounds):
             return Refused("no_space", f"Too little disk space: {short}.")
         back, gone = self._ways_back(known, found.transaction)
         more = rules.explain_whole(updates, found.transaction)
@@ -84,17 +84,18 @@ class Planner:
         refused = bounded.refuse_broken(found, self.content) or bounded.refuse_quarantined(found, bounds.without)
         return refused or bounded.refuse_beyond(found, bounds, held)
 
-    def shortage(self, found: Upgrade, installed: tuple[Installed, ...], bounds: Bounds) -> str:
+    def shortage(
+        self, known: Configuration, found: Upgrade, installed: tuple[Installed, ...], bounds: Bounds
+    ) -> str:  # fmt: skip
         """ "" or which file systems are too small. pacman unpacks package by package, as dpkg does."""
         disk, have = Disk(self.queries.runner), by_name(installed)
         mounts = disk.mounts()
-        caches = self.queries.configuration().caches
         unpackings = []
         for a in found.simulation.adds:
             new = found.metadata.get(a.name, Metadata(a.name)).installed_bytes
             old = have[a.name].installed_bytes if a.name in have else 0
             unpackings.append(Unpacking(a.name, old, new, {mount_of("/usr/lib", mounts): 1.0}))
-        cache = mount_of(caches[0].rstrip("/"), mounts)
+        cache = mount_of(known.caches[0].rstrip("/"), mounts)
         need = needed(unpackings, found.transaction.download_bytes, cache, mount_of("/boot", mounts))
         return too_small(need, disk.systems(mounts), bounds.disk_reserve_bytes)
 
