@@ -237,24 +237,35 @@ def disk_full() -> Row:
 
 def disk_fills_up() -> Row:
     """Another program takes all the room there is once pacman has checked that there is enough: it has taken the former
-    package away by then, and leaves an entry that says nothing. That is told, and nothing is done over it."""
+    package away by then, and leaves an entry that says nothing. That is told; nothing else is done over it; with room
+    again an order for it puts it there again, files and entry, and the way back still leads to the first version."""
     with arch(size_mib=90) as e:
-        e.install(built("p", "1-1"))
+        e.install(built("p", "1-1"), built("q", "1-1", depends=("p",)))
         fill = "pre_upgrade() {\n [ -e /etc/filled ] || dd if=/dev/zero of=/filler bs=64k 2> /dev/null\n true\n}\n"
-        e.publish(built("p", "2-1", files={"usr/share/p/large": b"\0" * (10 << 20)}, script=fill))
+        e.publish(
+            built("p", "2-1", files={"usr/share/p/large": b"\0" * (10 << 20)}, script=fill),
+            built("q", "2-1", depends=("p",)),
+        )
+        e.sh("pacman -D --asdeps p")
         bounds = Bounds(disk_reserve_bytes=0)
         plan = e.plan(("p", "2-1"), bounds=bounds)
         result = e.apply(plan, bounds)
         e.sh("rm /filler; touch /etc/filled")
         entries = sorted(d.name for d in e.machine.path("/var/lib/pacman/local").glob("p-*"))
         said = e.machine.path("/var/lib/pacman/local/p-2-1/desc").read_text()
-        again = e.apply(plan, bounds, number=2)
         broken = "p: its database entry is incomplete (half-installed)"
         assert result.health.problems == (broken,), result.health
-        truth = f"the only entry is {', '.join(entries)}, and it says {said!r}"
-        ours = f"{told(result)}, half-installed, then {told(again)}"
-        right = (entries, said, ours) == (["p-2-1"], "", "failed no_space, half-installed, then refused unhealthy")
-        return Row(MANAGER, "disk fills up in mid-run", truth, ours, right)
+        other = e.refusal(("q", "2-1"), bounds=bounds)
+        again = e.apply(e.plan(("p", "2-1"), bounds=bounds), bounds, number=2)
+        whole = e.machine.path("/usr/share/p/large").stat().st_size, e.sh("pacman -Qd").split()
+        way = e.provider.undo("ro_1", look=True)
+        back = [f"{a.name} {a.after}" for a in way.transaction.actions] if isinstance(way, Inverse) else way
+        truth = f"the only entry is {', '.join(entries)}, and it says {said!r}; with room p {e.version('p')}"
+        ours = f"{told(result)}, half-installed, q alone {other.code}; with room {told(again)}, way back {back}"
+        right = (entries, said, whole) == (["p-2-1"], "", (10 << 20, ["p", "2-1"])) and ours == (
+            "failed no_space, half-installed, q alone unhealthy; with room installed ok, way back ['p 1-1', 'q 1-1']"
+        )
+        return Row(MANAGER, "disk fills up in mid-run", truth, ours, right and not e.provider.health().problems)
 
 
 def lock_held() -> Row:

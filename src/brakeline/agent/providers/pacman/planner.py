@@ -13,6 +13,7 @@ from brakeline.agent.providers.apt.disk import Disk, mount_of
 from brakeline.agent.providers.apt.space import Unpacking, needed, too_small
 from brakeline.agent.providers.model import Bounds, Planned, Refused
 from brakeline.agent.providers.pacman import plan as rules
+from brakeline.agent.providers.pacman.again import explain_again, half_installed
 from brakeline.agent.providers.pacman.parse import Configuration, Metadata, Simulation
 from brakeline.agent.providers.pacman.queries import Queries
 from brakeline.agent.providers.pacman.records import Installed, by_name
@@ -50,9 +51,10 @@ class Planner:
         )
         if all(p.held for p in due):
             return Refused("held", f"Held back on this endpoint by its owner: {bounded.named(p.name for p in due)}.")
-        if problems := self.queries.problems(installed):
+        again = half_installed(installed, (p.name for p in due))
+        if problems := self.queries.problems(installed, again):
             return Refused("unhealthy", f"The package manager is broken: {bounded.named(problems)}.")
-        found = self.upgrade(known, installed, bounds)
+        found = self.upgrade(known, installed, bounds, again)
         if isinstance(found, Refused):
             return found
         refused = rules.refuse_unasked(updates, found.transaction, installed, self.queries.compare)
@@ -62,11 +64,13 @@ class Planner:
             return Refused("no_space", f"Too little disk space: {short}.")
         back, gone = self._ways_back(known, found.transaction)
         more = rules.explain_whole(updates, found.transaction)
-        return Planned(found.transaction, back, gone, (*held, *more))
+        return Planned(found.transaction, back, gone, (*held, *explain_again(again), *more))
 
-    def upgrade(self, known: Configuration, installed: tuple[Installed, ...], bounds: Bounds) -> Upgrade | Refused:
+    def upgrade(
+        self, known: Configuration, installed: tuple[Installed, ...], bounds: Bounds, again: tuple[str, ...] = ()
+    ) -> Upgrade | Refused:
         """What pacman would do, with what goes away; refused where pacman finds no way or would have to ask."""
-        simulation = self.queries.simulate(known)
+        simulation = self.queries.simulate(known, again)
         if simulation.errors:
             return Refused("refused", f"pacman finds no way to do this: {'; '.join(simulation.errors[:3])}.")
         if not simulation.adds:
