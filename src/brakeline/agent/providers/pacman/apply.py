@@ -204,13 +204,14 @@ class _Run(Run[PacmanApplier]):
             return self._pacman(*self._hooks(known), "-Su")
         cached, comes = self.queries.cached(known), {a.name: a for a in self.order.transaction.actions}
         files = [rules.archive_of(n, comes[n].after, comes[n].architecture, cached) for n in again]
-        self.log(f"Putting there again what an earlier run left half-installed: {bounded.named(again)}.")
         ran = self._pacman(*self._hooks(known), *self._over(known, again, [cached[f] for f in files]), "-Su", *again)
         if lost := [n for n in again if n in self.applier.keeper.automatic()]:
             self.runner.query("pacman", "-D", "--asdeps", "--noconfirm", *lost)
         return ran
 
     def _over(self, known: Configuration, again: tuple[str, ...], archives: list[str]) -> tuple[str, ...]:
+        if again:
+            self.log(f"Putting there again what an earlier run left half-installed: {bounded.named(again)}.")
         return Left(self.queries).options(known, again, archives)
 
     def _taken_back(self, known: Configuration, before: tuple[Installed, ...]) -> Ran:
