@@ -46,6 +46,11 @@ class Server:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not running"
+        return self._process.pid
+
     def start(self) -> float:
         """Start it; seconds until its ready line."""
         assert self._process is None, "running already"

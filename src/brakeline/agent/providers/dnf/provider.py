@@ -119,8 +119,8 @@ class DnfProvider:
         """The exact transaction, resolved by dnf itself with every version named."""
         targets = [[*_split(u.name), u.version] for u in updates]
         answer = self.child.ask("plan", targets=targets, removals=bounds.allow_removals, new=bounds.allow_new_packages)
-        refused = isinstance(answer, Refused)
-        if sick := deciding.problems_of(self._installed() if refused else installed_of(answer["installed"])):
+        installed = self._installed() if isinstance(answer, Refused) else installed_of(answer["installed"])
+        if sick := deciding.problems_of(installed):
             return Refused("unhealthy", f"The package manager is broken: {rules.named(sick)}.")
         if isinstance(answer, Refused):
             return answer
