@@ -198,20 +198,20 @@ class Process:
                 self.errand_ends = None
             self.events.append(events.Tick(world.instant(), packages_changed=world.wrong()))
         before = self.state
-        self.state, commands = decide(self.state, self.events.pop(0))
-        self.secure(commands)
-        for command in commands:
+        self.state, wanted = decide(self.state, self.events.pop(0))
+        self.secure(wanted)
+        for command in wanted:
             self.may_die()
             self.do(command)
-        assert not (before.stopping and commands)
+        assert not (before.stopping and wanted)
 
     def may_die(self) -> None:
         if self.world.wrong() and self.world.rng.random() < 0.3:
             self.world.tell("the agent dies")
             raise Died
 
-    def secure(self, commands: tuple[commands.Command, ...]) -> None:
-        results = [c.result for c in commands if isinstance(c, commands.SpoolResult)]
+    def secure(self, wanted: tuple[commands.Command, ...]) -> None:
+        results = [c.result for c in wanted if isinstance(c, commands.SpoolResult)]
         if self.world.mutant == "state before spool":
             self.world.durable = self.state.durable
             self.may_die()
