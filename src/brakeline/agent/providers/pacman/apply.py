@@ -56,6 +56,14 @@ class PacmanApplier:
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
         return applied(run, run.carry_out, run.staging.log)
 
+    def staging(self, order: Order) -> Staging:
+        """Where the files of this transaction are."""
+        return Staging(self.runner, f"{self.work_dir}/{order.transaction_id}", self.python)
+
+    def way_back(self, transaction_id: str) -> WayBack | None:
+        """What was stored before it began."""
+        return self.keeper.way_back(transaction_id)
+
 
 @dataclass(frozen=True, slots=True)
 class _Run(Run[PacmanApplier]):
@@ -71,7 +79,7 @@ class _Run(Run[PacmanApplier]):
 
     @property
     def staging(self) -> Staging:
-        return Staging(self.runner, f"{self.applier.work_dir}/{self.order.transaction_id}", self.applier.python)
+        return self.applier.staging(self.order)
 
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
         """All steps; raises `Stop` as long as nothing was changed."""
