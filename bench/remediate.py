@@ -42,7 +42,8 @@ PACKAGE = "measured"
 ENDPOINTS = 8
 LOOK_S = 0.5  # how often the cell is asked: moments are known to within this
 BAKE_S, CHECKPOINT_S = 20, 10  # of the wound-up clock
-KNOWN_S, ROLL_S = 300.0, 900.0
+PATIENCE_S = 600.0  # for the server and for everybody's first inventory, beside whatever else the machine does
+KNOWN_S, ROLL_S = 600.0, 1800.0
 Rows = list[tuple[str, Any, str]]
 
 
@@ -105,7 +106,7 @@ def world(endpoints: int, say: Callable[[str], None]) -> Iterator[World]:
     """Enrolled endpoints of all managers in turn."""
     with tempfile.TemporaryDirectory(prefix="bl-remediate-") as folder:
         work = Path(folder)
-        server, box = Server(work / "server" / "data"), Box(own_place("br"))
+        server, box = Server(work / "server" / "data", PATIENCE_S), Box(own_place("br"))
         (work / "server").mkdir()
         try:
             server.start()
@@ -128,7 +129,7 @@ def world(endpoints: int, say: Callable[[str], None]) -> Iterator[World]:
                 list(pool.map(install, managers))
             box.enrol(server.data)
             product = Product(server)
-            ids = product.await_inventories(tuple(managers))
+            ids = product.await_inventories(tuple(managers), PATIENCE_S)
             product.allow_patching("tag:fleet-in-a-box")
             say("enrolled, with their inventories")
             client = Client(read_context(server.data / "context.json"))
