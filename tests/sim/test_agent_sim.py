@@ -16,6 +16,7 @@ from functools import cache
 import pytest
 
 from brakeline.agent import agenda, commands, events, model, orders, results, sessions
+    CheckIn,
 from brakeline.agent.decide import decide
 from brakeline.agent.events import Exchange, Failure, FailureKind
 from brakeline.agent.model import Durable, Errand, Instant, Self, State
@@ -137,7 +138,7 @@ class World:
             self.halted.add(rollout)
             self.tell(f"rollout {rollout} is halted")
 
-    def reply(self, check_in: model.CheckIn) -> CheckInReply:
+    def reply(self, check_in: CheckIn) -> CheckInReply:
         for ready in check_in.ready:
             if ready.rollout_id not in self.offers and ready.rollout_id not in self.halted:
                 self.offers[ready.rollout_id] = Offer(
