@@ -16,7 +16,6 @@ from functools import cache
 import pytest
 
 from brakeline.agent import agenda, commands, events, model, orders, results, sessions
-    CheckIn,
 from brakeline.agent.decide import decide
 from brakeline.agent.events import Exchange, Failure, FailureKind
 from brakeline.agent.model import Durable, Errand, Instant, Self, State
@@ -30,6 +29,7 @@ from brakeline.protocol.messages import (
     Action,
     ActionKind,
     Candidate,
+    CheckIn,
     CheckInReply,
     InventoryAck,
     Mode,
