@@ -26,7 +26,7 @@ from statistics import median
 from typing import Any
 
 from tests.system.box import Box, own_place
-from tests.system.product import Product
+from tests.system.product import ENDED, Product
 from tests.system.world import CHECK_IN_S, Server, wait_for
 from tools.fleetbox.beside import Beside
 from tools.fleetbox.repository import Built, Repository
@@ -41,7 +41,7 @@ MANAGERS = ("apt", "dnf", "zypper", "pacman")
 PACKAGE = "measured"
 ENDPOINTS = 8
 LOOK_S = 0.5  # how often the cell is asked: moments are known to within this
-BAKE_S, CHECKPOINT_S = 20, 10  # of the wound-up clock
+BAKE_S, CHECKPOINT_S = 20, 20  # of the wound-up clock
 PATIENCE_S = 600.0  # for the server and for everybody's first inventory, beside whatever else the machine does
 KNOWN_S, ROLL_S = 600.0, 1800.0
 Rows = list[tuple[str, Any, str]]
@@ -67,7 +67,7 @@ class World:
         self.others.publish_alpm(built("pacman", version))
 
     def offered(self, name: str) -> str:
-        items = self.client.get(f"/endpoints/{self.ids[name]}/updates")["items"]
+        items = self.client.get(f"/endpoints/{self.ids[name]}/updates")
         wanted = f"{PACKAGE}-{self.managers[name]}"
         return next((str(u["candidate"]) for u in items if u["name"] == wanted), "").removesuffix("-1")
 
@@ -178,7 +178,7 @@ def rolled(w: World, pace: str, work: Path) -> Course:
     while True:
         view = w.client.get(f"/rollouts/{rollout}")
         course.seen(view, at_s := time.monotonic() - began)
-        if view["state"] in ("completed", "halted", "holding", "withdrawn"):
+        if view["state"] in ENDED:
             break
         if at_s > ROLL_S:
             raise SystemExit(f"after {at_s:.0f} s still {view['state']}: {view['lines']}")
