@@ -1,8 +1,9 @@
 """What our own processes on real endpoints cost while they work, seen from outside: memory and CPU by what they are.
 
 A thread reads /proc for the members of each endpoint's control group, several times a second. Memory is proportional
-(PSS) and its peak is that of the looks; CPU-seconds are those that a process had when it was last seen, its ended
-children in them. So both say "at least", by what happens within one look.
+(PSS) and its peak is that of the looks; CPU-seconds are those since the first look, or since the process began, until
+it was last seen. So both say "at least", by what happens within one look. Ended children are counted with a transaction
+alone: they are its package manager; those of the agent are told by themselves.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Part:
 
     peak_mib: float = 0.0
     cpu_s: dict[tuple[int, str], float] = field(default_factory=dict)  # by pid and start
+    before_s: dict[tuple[int, str], float] = field(default_factory=dict)  # of those that were there at the first look
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Watch:
     _kinds: dict[tuple[int, str], str] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _first: bool = True
 
     def __enter__(self) -> Watch:
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -52,22 +55,19 @@ class Watch:
         if self._thread is not None:
             self._thread.join()
 
-    def forget(self) -> None:
-        """From now on: what came before is not counted."""
-        for part in self.parts.values():
-            part.peak_mib = 0.0
-            part.cpu_s = {}
-
     def cpu_s(self, manager: str, part: str) -> float:
         """Of all endpoints of this manager together."""
-        return sum(self.parts[(manager, part)].cpu_s.values())
+        found = self.parts[(manager, part)]
+        return sum(found.cpu_s.values()) - sum(found.before_s.values())
 
     def _run(self) -> None:
+        self._first = True
         while not self._ended.is_set():
             begun = time.monotonic()
             for name, manager in self.names.items():
                 for pid in cgroups.members(self.place.namespace(name)):
                     self._look(pid, manager)
+            self._first = False
             self._ended.wait(max(0.0, LOOK_S - (time.monotonic() - begun)))
 
     def _look(self, pid: int, manager: str) -> None:
@@ -81,7 +81,9 @@ class Watch:
             return
         part = self.parts[(manager, kind)]
         part.peak_mib = max(part.peak_mib, pss_mib([pid]))
-        part.cpu_s[key] = sum(int(x) for x in fields[11:15]) / TICKS_PER_S
+        part.cpu_s[key] = sum(int(x) for x in fields[11 : 15 if kind == "transaction" else 13]) / TICKS_PER_S
+        if self._first:
+            part.before_s[key] = part.cpu_s[key]
 
 
 def kind_of(pid: int) -> str:

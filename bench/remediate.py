@@ -78,6 +78,7 @@ class Course:
 
     first: dict[str, dict[str, float]] = field(default_factory=dict)
     ring: dict[str, str] = field(default_factory=dict)
+    asking_s: float = 0.0  # the person's two commands, preview and start
     end_s: float = 0.0
     server_cpu_s: float = 0.0
 
@@ -173,8 +174,10 @@ def rolled(w: World, pace: str, work: Path) -> Course:
     """One deployment of everybody's package, looked at until it is completed."""
     course, before = Course(), cpu_s(tree(w.server.pid))
     names = [f"{PACKAGE}-{m}" for m in MANAGERS]
-    began = time.monotonic()
+    asked = time.monotonic()
     rollout = w.product.deploy(work, wound_up(pace, len(w.ids)), *names, across=True)
+    began = time.monotonic()
+    course.asking_s = began - asked
     while True:
         view = w.client.get(f"/rollouts/{rollout}")
         course.seen(view, at_s := time.monotonic() - began)
@@ -197,30 +200,27 @@ def of_course(pace: str, size: int, course: Course) -> Rows:
     """Each ring: from its opening to all of it installed, then until the next opens. The wait between is the rule's."""
     rings = list(dict.fromkeys(r.name for r in policy_for(size, pace).rings))
     members = {ring: [n for n, r in course.ring.items() if r == ring] for ring in rings}
-    rows, opened, by_rule, ours = Rows(), 0.0, 0.0, 0.0
+    rows, opened, by_rule = Rows(), 0.0, 0.0
     for number, ring in enumerate(r for r in rings if members[r]):
         mine = members[ring]
         begun = min(course.when(n, *OFFERED) for n in mine)
         ended = max(course.when(n, *DONE) for n in mine)
-        waited = max(0.0, begun - opened) if number else 0.0
-        by_rule, ours = by_rule + min(waited, BAKE_S + CHECKPOINT_S), ours + max(0.0, waited - BAKE_S - CHECKPOINT_S)
-        ours += ended - begun + (begun if not number else 0.0)
+        by_rule += min(max(0.0, begun - opened), BAKE_S) if number else 0.0
         rows.append((f"{pace}: ring {ring}: first offer to all installed, s", ended - begun, f"{len(mine)} endpoints"))
         opened = ended
     planned = min(course.when(n, *OFFERED) for n in course.ring)
     proven = max(course.when(n, "proven") for n in course.ring)
-    last = proven - opened
     real = policy_for(size, pace).rings
-    hours = sum(r.bake_s for r in real) / 3600
     return [
-        (f"{pace}: deployment made to planned (first ready), s", planned, f"to within {LOOK_S} s"),
+        (f"{pace}: a person's preview and start, s", course.asking_s, "two commands"),
+        (f"{pace}: started to planned (the first is ready), s", planned, f"to within {LOOK_S} s"),
         *rows,
-        (f"{pace}: last installed to proven on all, s", last, f"a healthy check-in, each {CHECK_IN_S} s here"),
-        (f"{pace}: made to proven on all, s", proven, "on the wound-up clock"),
-        (f"{pace}: of that waiting by rule between rings, s", by_rule, f"{BAKE_S} s of bake for {hours:.0f} h"),
-        (f"{pace}: of that ours, s", ours + last, "planning, offers, package managers, results"),
-        (f"{pace}: the rule's own waiting for this fleet, h", sum(r.bake_s for r in real[:-1]) / 3600,
-         f"{len(real)} rings; to the last ring's first offer"),
+        (f"{pace}: last installed to proven on all, s", proven - opened, "the first healthy check-in"),
+        (f"{pace}: started to proven on all, s", proven, "on the wound-up clock"),
+        (f"{pace}: of that by rule, s", by_rule, f"bake of the rings before the last, {BAKE_S} s each"),
+        (f"{pace}: of that ours, s", proven - by_rule, "plans, offers, package managers, results, looks"),
+        (f"{pace}: by rule with the pace's own clock, h", sum(r.bake_s for r in real[:-1]) / 3600,
+         f"{len(real)} rings, {real[0].bake_s / 3600:.2f} h each but the last"),
         (f"{pace}: CPU-s of the cell, all of it", course.server_cpu_s, "PostgreSQL included"),
     ]  # fmt: skip
 
