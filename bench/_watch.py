@@ -65,10 +65,16 @@ class Watch:
         while not self._ended.is_set():
             begun = time.monotonic()
             for name, manager in self.names.items():
-                for pid in cgroups.members(self.place.namespace(name)):
+                for pid in self._members(name):
                     self._look(pid, manager)
             self._first = False
             self._ended.wait(max(0.0, LOOK_S - (time.monotonic() - begun)))
+
+    def _members(self, name: str) -> frozenset[int]:
+        try:
+            return cgroups.members(self.place.namespace(name))
+        except OSError:  # a unit of it went away under us; the next look has the others
+            return frozenset()
 
     def _look(self, pid: int, manager: str) -> None:
         fields = stat(pid)
