@@ -109,6 +109,7 @@ def world(endpoints: int, say: Callable[[str], None]) -> Iterator[World]:
         work = Path(folder)
         server, box = Server(work / "server" / "data", PATIENCE_S), Box(own_place("br"))
         (work / "server").mkdir()
+        apt: Repository | None = None
         try:
             server.start()
             box.up(endpoints, ("eu", "us"), server.data, enrolled=False, managers=",".join(MANAGERS))
@@ -119,13 +120,7 @@ def world(endpoints: int, say: Callable[[str], None]) -> Iterator[World]:
             others.publish_rpm(built("dnf", "1.0"), built("zypper", "1.0"))
             others.publish_alpm(built("pacman", "1.0"))
 
-            def install(name: str) -> None:
-                package = f"{PACKAGE}-{managers[name]}"
-                if managers[name] == "apt":
-                    apt.introduce(name, f"{package}=1.0")
-                else:
-                    others.install(name, managers[name], package)
-
+            install = first_version(managers, apt, others)
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(install, managers))
             box.enrol(server.data)
@@ -133,12 +128,26 @@ def world(endpoints: int, say: Callable[[str], None]) -> Iterator[World]:
             ids = product.await_inventories(tuple(managers), PATIENCE_S)
             product.allow_patching("tag:fleet-in-a-box")
             say("enrolled, with their inventories")
-            client = Client(read_context(server.data / "context.json"))
+            client = Client(read_context(server.data / "context.json"), PATIENCE_S)
             yield World(box, server, product, client, managers, ids, apt, others)
-            apt.close()
         finally:
-            server.close()
+            if apt is not None:
+                apt.close()
             box.down()
+            server.close()
+
+
+def first_version(managers: dict[str, str], apt: Repository, others: Beside) -> Callable[[str], None]:
+    """What puts version 1.0 on one endpoint, by its own manager."""
+
+    def install(name: str) -> None:
+        package = f"{PACKAGE}-{managers[name]}"
+        if managers[name] == "apt":
+            apt.introduce(name, f"{package}=1.0")
+        else:
+            others.install(name, managers[name], package)
+
+    return install
 
 
 # --- the three moments ---
