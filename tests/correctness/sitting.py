@@ -15,7 +15,10 @@ from pathlib import Path
 from tests.correctness.row import Row
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE_BY = ("src/brakeline/agent", "src/brakeline/protocol", "src/brakeline/core", "tests", "tools/fleetbox")
+MADE_BY = (
+    "src/brakeline/agent/**/*.py", "src/brakeline/protocol/*.py", "src/brakeline/core/*.py", "tests/*.py",
+    "tests/correctness/*.py", "tools/fleetbox/*.py",
+)  # fmt: skip
 
 
 @dataclass
@@ -54,6 +57,6 @@ def digest_of(root: Path = ROOT, places: Iterable[str] = MADE_BY) -> str:
     """Of every Python file that a row may depend on."""
     digest = hashlib.sha256()
     for place in places:
-        for path in sorted((root / place).rglob("*.py")):
+        for path in sorted(root.glob(place)):
             digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.correctness.row import Row
-from tests.correctness.sitting import Sitting, digest_of
+from tests.correctness.sitting import MADE_BY, ROOT, Sitting, digest_of
 
 IDS = ("apt/one", "apt/two", "dnf/one")
 ROWS = [Row("apt", "one", "truth", "ours", right=True), Row("apt", "two", "truth", "ours", right=False)]
@@ -52,8 +52,13 @@ def test_without_a_file_rows_are_only_remembered() -> None:
 def test_any_source_changes_the_digest(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/a.py").write_text("a = 1\n")
-    first = digest_of(tmp_path, ["src"])
+    first = digest_of(tmp_path, ["src/*.py"])
     (tmp_path / "src/a.py").write_text("a = 2\n")
-    second = digest_of(tmp_path, ["src"])
+    second = digest_of(tmp_path, ["src/*.py"])
     (tmp_path / "src/b.py").write_text("")
-    assert len({first, second, digest_of(tmp_path, ["src"])}) == 3
+    assert len({first, second, digest_of(tmp_path, ["src/*.py"])}) == 3
+
+
+def test_what_a_row_is_made_by_is_there() -> None:
+    assert all(list(ROOT.glob(place)) for place in MADE_BY)
+    assert len(digest_of()) == 64
