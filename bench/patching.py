@@ -3,7 +3,8 @@
 apt: every pending update of a real Debian 12 root, archives fetched beforehand, the former ones too, which we keep as
 the way back; beside it Salt's `pkg.upgrade` and unattended-upgrades on the same root. dnf, zypper and pacman: PACKAGES
 packages built here (*real manager, synthetic distribution*). Each run has a fresh root; figures are the best of ROUNDS.
-Ratios are of CPU-seconds of everything that was started, and of time; ours begins a Python of its own each time.
+Ratios are of CPU-seconds of everything that was started, and of time; ours begins a Python of its own each time. What
+ours costs is told by the commands that it went to, so that nobody has to guess what a check costs.
 `--managers a,b --rounds N --json FILE`.
 """
 
@@ -25,9 +26,11 @@ from tests import archrepo, pacroot, rpmrepo, zypperroot
 from tests.aptroot import Clone, clone
 from tests.correctness import peers_apt
 
+from bench import _meter
 from bench._proc import report
 
 ROUNDS, PACKAGES, AIM = 3, 10, 1.15
+WHERE = 6  # kinds of commands that are told by themselves
 PAYLOAD = "x" * 200_000
 OURS = """
 import json, sys, time
@@ -37,6 +40,8 @@ from brakeline.agent.providers.apt.runner import Machine
 from brakeline.agent.providers.model import Bounds, Order
 from brakeline.protocol.messages import UpdateRef
 {imports}
+
+meter = Meter()
 provider = {made}
 bounds = Bounds(disk_reserve_bytes=0, allow_new_packages=True)
 found = provider.plan(tuple(UpdateRef(*u) for u in json.loads(sys.argv[1])), bounds)
@@ -44,7 +49,7 @@ result = provider.apply(Order("tx_1", "of_1", "ro_1", 1, found.transaction, boun
 assert result.outcome.value == "installed", result
 assert provider.verify(found.transaction) == ()
 peak = next(x.split()[1] for x in open("/proc/self/status") if x.startswith("VmHWM:"))
-print(json.dumps([int(peak) / 1024, time.process_time(), len(found.transaction.actions)]))
+print(json.dumps([int(peak) / 1024, time.process_time(), len(found.transaction.actions), meter.spent]))
 """
 METER = """
 import json, resource, subprocess, sys, time
@@ -79,9 +84,14 @@ def spent(work: Work) -> Spent:
     return Spent(*json.loads(done.stdout))
 
 
+def program(imports: str, made: str) -> str:
+    """Our provider's part as one text, so that it can be run inside a root that has nothing of ours."""
+    return Path(_meter.__file__).read_text(encoding="utf-8") + OURS.format(imports=imports, made=made)
+
+
 def ours(imports: str, made: str, updates: list[tuple[str, str]]) -> Work:
     """Our provider in a Python of its own, outside of the root."""
-    return ("/usr/bin/python3", "-c", OURS.format(imports=imports, made=made), json.dumps(updates))
+    return ("/usr/bin/python3", "-c", program(imports, made), json.dumps(updates))
 
 
 # --- one fresh endpoint per run ---
@@ -103,9 +113,8 @@ def debian(archives: Path) -> Iterator[tuple[Clone, dict[str, Work]]]:
             shutil.copy(path, cache)
         inside = made.machine.prefix
         imports = "from brakeline.agent.providers.apt import AptProvider"
-        text = OURS.format(
-            imports=imports, made='AptProvider(SystemClock(), Machine(), "/var/lib/brakeline-helper/tx")'
-        )
+        made_of = 'AptProvider(SystemClock(), Machine(record=meter), "/var/lib/brakeline-helper/tx")'
+        text = program(imports, made_of)
         python = ("env", "PYTHONPATH=/srv/source", "PYTHONDONTWRITEBYTECODE=1", "/usr/bin/python3", "-c", text)
         named = json.dumps([u[:2] for u in updates])
         salt = peers_apt.salt_command("pkg.upgrade", "refresh=False")
@@ -132,7 +141,7 @@ def dnf() -> Iterator[tuple[Any, dict[str, Work]]]:
             root.install(*one)
             root.provider.refresh()
             helper = f"{str(root.work / 'tx')!r}, back_dir={str(root.work / 'back')!r}"
-            made = f"DnfProvider(SystemClock(), Machine(), {helper}, installroot={str(root.path)!r})"
+            made = f"DnfProvider(SystemClock(), Machine(record=meter), {helper}, installroot={str(root.path)!r})"
             bare = ("dnf", "-q", "-y", f"--installroot={root.path}", "--releasever=1", "upgrade")
             imports = "from brakeline.agent.providers.dnf import DnfProvider"
             yield root, {"bare": bare, "ours": ours(imports, made, _refs())}
@@ -147,7 +156,7 @@ def zypper() -> Iterator[tuple[Any, dict[str, Work]]]:
         try:
             root = zypperroot.make_root(Path(work) / "root")
             zypperroot.outdated(root, repository, *_rpms(zypperroot.Rpm, "2"), first=tuple(_rpms(zypperroot.Rpm, "1")))
-            made = f"ZypperProvider(SystemClock(), Machine(), root={str(root.path)!r})"
+            made = f"ZypperProvider(SystemClock(), Machine(record=meter), root={str(root.path)!r})"
             bare = ("env", f"ZYPP_LOCKFILE_ROOT={root.path}", "zypper", "-q", "--root", str(root.path),
                     "--non-interactive", "update")  # fmt: skip
             imports = "from brakeline.agent.providers.zypper import ZypperProvider"
@@ -162,7 +171,8 @@ def pacman() -> Iterator[tuple[Any, dict[str, Work]]]:
         for version in ("1-1", "2-1"):
             built = [archrepo.Built(n, version, files={f"opt/{n}/data": PAYLOAD.encode()}) for n in _names()]
             (root.install if version == "1-1" else root.publish)(*built)
-        machine = f'Machine({root.machine.prefix!r}, Path({str(root.machine.root)!r}), "/usr/bin/python3")'
+        where = f"{root.machine.prefix!r}, Path({str(root.machine.root)!r})"
+        machine = f'Machine({where}, "/usr/bin/python3", record=meter)'
         made = f"PacmanProvider(SystemClock(), {machine}, {pacroot.WORK_DIR!r})"
         bare = (*root.machine.prefix, "pacman", "--noconfirm", "-Syu")
         imports = "from brakeline.agent.providers.pacman import PacmanProvider"
@@ -211,7 +221,16 @@ def lines(manager: str, found: dict[str, list[Spent]]) -> list[tuple[str, Any, s
     if own:
         rows.append((f"{manager}: our program's own peak, MiB", max(o[0] for o in own), f"{own[0][2]} packages"))
         rows.append((f"{manager}: our program's own CPU-s", min(o[1] for o in own), ""))
+        rows += where(manager, min((s for s in found["ours"] if isinstance(s.own, list)), key=lambda s: s.cpu_s))
     return rows
+
+
+def where(manager: str, best: Spent) -> list[tuple[str, Any, str]]:
+    """What that run's CPU-seconds went to: each kind of command, the manager's own run among them."""
+    kinds = sorted(((v, k) for k, v in best.own[3].items()), reverse=True)
+    rows: list[tuple[str, Any, str]] = [(f"{manager}: of that, {kind}", cpu, "CPU-s") for cpu, kind in kinds[:WHERE]]
+    rest = sum(cpu for cpu, _ in kinds[WHERE:])
+    return [*rows, (f"{manager}: of that, all other commands", rest, f"{len(kinds[WHERE:])} kinds")]
 
 
 def main() -> int:

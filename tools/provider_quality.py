@@ -69,7 +69,7 @@ CRITERIA = (
         "pip": f"{PIP}::test_power_cut_in_the_middle_is_repaired_from_what_lies_ready"}),
     Criterion("gold", "disk full in the middle: told, and done when space is back", {
         "apt": f"{APT}/test_faults.py::test_disk_that_fills_up_in_mid_run_is_told_and_healed_when_space_is_back",
-        "dnf": f"{DNF}::disk_fills_up", "zypper": f"{ZYPPER}::disk_fills_up",
+        "dnf": f"{DNF}::disk_fills_up", "zypper": f"{ZYPPER}::disk_fills_up", "pacman": f"{PACMAN}::disk_fills_up",
         "pip": f"{PIP}::test_disk_that_fills_up_in_mid_run_is_told_and_done_when_space_is_back"}),
     Criterion("gold", "what hangs is ended with everything it started", {
         "apt": f"{APT}/test_faults.py::test_hanging_postinst_is_ended_with_everything_it_started",
@@ -109,7 +109,7 @@ def page() -> str:
         "is missing. apt is proven on real Debian 12; dnf, zypper, pacman: *real manager, synthetic distribution*;",
         "pip: *real manager, synthetic packages*. What one does not offer of the contract, and why: `NOT_OFFERED` in",
         "`tests/contract/test_provider.py`. A pacman whose disk fills up in mid-run has taken the former package away",
-        "by then: that is told (`correctness/pacman.py::disk_fills_up`), and a person has to put it there again.",
+        "by then: that is told, and the next order for it, or the way back, puts it there again.",
         "",
         "| provider | level | missing for the next |",
         "|---|---|---|",

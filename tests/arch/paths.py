@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType, UnionType
 
-from brakeline.agent import model as agent_model
+from brakeline.agent import commands
 from brakeline.launcher import model as launcher_model
 from brakeline.protocol import content, messages, routes, software
 from brakeline.trust import model as trust_model
@@ -150,7 +150,7 @@ def everything() -> set[str]:
         fields_of((*FROM_THE_CELL, messages.Offer, messages.SettingsGrant, content.Rules, *SIGNED_ONLINE))
         | verbs_of((SRC / "agent/helper.py").read_text())
         | children_of((SRC / "agent/verbs.py").read_text())
-        | commands_of(agent_model.Command, "agent")
+        | commands_of(commands.Command, "agent")
         | commands_of(launcher_model.Command, "launcher")
         | routes_of(routes)
         | {content.SCRIPTS, software.FOLDER, software.PAYLOADS}

@@ -17,7 +17,7 @@ import pytest
 from tests.arch import paths
 from tests.unit.agent.test_decide import CANDIDATE, ME, OFFERED, PLAN, ROLLOUT, Story, begun, grant, prepared, sign
 
-from brakeline.agent import helper_wire, model
+from brakeline.agent import commands, events, helper_wire
 from brakeline.agent.config import Config
 from brakeline.agent.helper import Helper
 from brakeline.agent.providers.model import Refused
@@ -26,9 +26,9 @@ from brakeline.protocol.messages import InventoryAck
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/paths-to-an-endpoint.md"
 CHANGES = (
-    model.AskHelper,
-    model.AskLauncher,
-    model.AskRestart,
+    commands.AskHelper,
+    commands.AskLauncher,
+    commands.AskRestart,
 )  # whatever else a command does, only these lead to a change
 
 
@@ -72,7 +72,7 @@ def test_a_planted_field_verb_command_and_route_are_seen() -> None:
     source = (paths.SRC / "agent/helper.py").read_text()
     source = source.replace('case "log":', 'case "log":\n                    pass\n                case "shell":')
     assert paths.verbs_of(source) - paths.everything() == {"helper shell"}
-    assert paths.commands_of(model.Command | int, "agent") - paths.everything() == {"agent int"}
+    assert paths.commands_of(commands.Command | int, "agent") - paths.everything() == {"agent int"}
     planted = types.ModuleType("routes")
     vars(planted).update(vars(routes), PUSH="/agent/v1/push")
     assert paths.routes_of(planted) - paths.everything() == {"/agent/v1/push"}
@@ -96,7 +96,8 @@ def test_a_line_without_a_reason_and_a_path_told_twice_are_refused() -> None:
 # --- put to the agent itself -----------------------------------------------------------------------------------------
 
 WAITS = (
-    model.DoCheckIn, model.RenewSecret, model.SendInventory, model.StartScan, model.StartPlan, model.StartRefresh,
+    commands.DoCheckIn, commands.RenewSecret, commands.SendInventory, commands.StartScan, commands.StartPlan,
+    commands.StartRefresh,
 )  # fmt: skip
 OTHER = "1.0.0-" + "ee" * 6
 PARTS: dict[str, Any] = {  # each part of a reply at its most demanding, none of them an offer
@@ -112,21 +113,21 @@ PARTS: dict[str, Any] = {  # each part of a reply at its most demanding, none of
 }
 
 
-def _answer(story: Story, waiting: model.Command | None, parts: dict[str, Any]) -> None:
+def _answer(story: Story, waiting: commands.Command | None, parts: dict[str, Any]) -> None:
     """What the world says to something that the agent waits for."""
     match waiting:
-        case model.DoCheckIn():
+        case commands.DoCheckIn():
             story.reply(**parts)
-        case model.RenewSecret():
+        case commands.RenewSecret():
             story.secret()
-        case model.SendInventory(summary=summary):
-            story.happens(model.InventoryAcknowledged, InventoryAck(summary.sequence, "d"))
-        case model.StartScan(sequence=sequence):
+        case commands.SendInventory(summary=summary):
+            story.happens(events.InventoryAcknowledged, InventoryAck(summary.sequence, "d"))
+        case commands.StartScan(sequence=sequence):
             story.scanned(sequence)
-        case model.StartPlan(candidate=candidate):
-            story.happens(model.PlanMade, candidate, PLAN)
-        case model.StartRefresh():
-            story.happens(model.RefreshEnded, "")
+        case commands.StartPlan(candidate=candidate):
+            story.happens(events.PlanMade, candidate, PLAN)
+        case commands.StartRefresh():
+            story.happens(events.RefreshEnded, "")
         case _:
             story.passes(40)
 
@@ -145,19 +146,19 @@ def test_nothing_in_a_reply_but_an_offer_leads_to_a_change() -> None:
         done += story.said
         waiting += [c for c in story.said if isinstance(c, WAITS)]
     assert len(done) > 20
-    assert any(ready.rollout_id == ROLLOUT for c in done if isinstance(c, model.DoCheckIn) for ready in c.body.ready)
+    assert any(ready.rollout_id == ROLLOUT for c in done if isinstance(c, commands.DoCheckIn) for ready in c.body.ready)
     assert not [c for c in done if isinstance(c, CHANGES)]
 
 
 def test_the_same_agent_begins_as_soon_as_there_is_an_offer() -> None:
     """So that the test above is about offers and not about an agent that never does anything."""
     story = prepared().reply(candidates=(CANDIDATE,), offers=(sign(OFFERED),))
-    assert story.the(model.AskHelper).offer_id == OFFERED.offer_id
+    assert story.the(commands.AskHelper).offer_id == OFFERED.offer_id
 
 
 def test_an_offer_that_the_cell_has_not_signed_changes_nothing() -> None:
     story = prepared().reply(candidates=(CANDIDATE,), offers=(sign(OFFERED, b"x" * 32),))
-    assert story.none(model.AskHelper)
+    assert story.none(commands.AskHelper)
 
 
 class _Ledger:

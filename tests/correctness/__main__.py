@@ -2,7 +2,8 @@
 
 Exit code 1 if one of our rows is wrong. A run of all managers, all situations and all peers writes
 `docs/reference/correctness.md`; `--join FILE ...` writes it from the rows of several runs, a later one counting before
-an earlier one, and says so. Rows are in the file as soon as they are there.
+an earlier one, and says so. Rows are in the file as soon as they are there; with `--resume` a run goes on behind those
+of an earlier sitting, if they were made by these very sources, so that a whole run survives its machine.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.correctness.missing import MISSING
 from tests.correctness.registry import MANAGERS, situations
 from tests.correctness.row import NOT_APPLICABLE, RIGHT, WRONG, Row
 from tests.correctness.runner import run
+from tests.correctness.sitting import Sitting, digest_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/correctness.md"
 DEBIAN = {"apt": "apt", "dpkg": "dpkg", "dnf": "dnf", "rpm": "rpm", "zypper": "zypper",
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--manager", action="append", choices=MANAGERS, help="only this one (may be given again)")
     parser.add_argument("--json", type=Path, help="rows as JSON")
     parser.add_argument("--join", type=Path, nargs="+", help="write the page from the rows of these runs; run nothing")
+    parser.add_argument("--resume", action="store_true", help="go on behind the rows that are in the file of --json")
     parser.add_argument("--no-peers", action="store_true", help="our own rows alone")
     parser.add_argument("situations", nargs="*", help="only these, by name (default: all)")
     asked = parser.parse_args(arguments)
@@ -50,15 +52,16 @@ def main(arguments: list[str]) -> int:
         say("correctness: must run as root: endpoints are namespaces with roots of their own")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started ends with us
-    rows: list[Row] = []
+    sitting = Sitting(asked.json, [s.id for s in chosen], f"{digest_of()} {asked.no_peers}")
+    if asked.resume:
+        say(f"correctness: {sitting.take_up()} of {len(chosen)} rows are there already")
     try:
-        for row in run(chosen, say, peers=not asked.no_peers):
-            rows.append(row)
-            if asked.json:
-                asked.json.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
+        for row in run(chosen[len(sitting.rows) :], say, peers=not asked.no_peers):
+            sitting.add(row)
     except (pytest.skip.Exception, pytest.fail.Exception) as e:  # a capability is not there
         say(f"correctness: {e}")
         return 2
+    rows = sitting.rows
     whole = not (asked.manager or asked.situations or asked.no_peers)
     if whole:
         PAGE.write_text(document(rows, versions(), f"{datetime.now(UTC):%Y-%m-%d}", MISSING))

@@ -235,26 +235,57 @@ def disk_full() -> Row:
         return row("disk full", f"no_space {e.version('p')}", f"{refusal.code} 1-1")
 
 
+def filled(e: Arch, bounds: Bounds) -> TransactionResult:
+    """An order for p and q 2-1, whose disk another program fills once pacman has checked that there is room; then room
+    again. q needs p, so p is the first."""
+    e.install(built("p", "1-1"), built("q", "1-1", depends=("p",)))
+    fill = "pre_upgrade() {\n [ -e /etc/filled ] || dd if=/dev/zero of=/filler bs=64k 2> /dev/null\n true\n}\n"
+    large = {"usr/share/p/large": b"\0" * (10 << 20)}
+    e.publish(built("p", "2-1", files=large, script=fill), built("q", "2-1", depends=("p",)))
+    e.sh("pacman -D --asdeps p")
+    result = e.apply(e.plan(("p", "2-1"), bounds=bounds), bounds)
+    e.sh("rm /filler; touch /etc/filled")
+    return result
+
+
 def disk_fills_up() -> Row:
-    """Another program takes all the room there is once pacman has checked that there is enough: it has taken the former
-    package away by then, and leaves an entry that says nothing. That is told, and nothing is done over it."""
+    """pacman has taken the former package away by then, and leaves an entry that says nothing. That is told; nothing
+    else is done over it; with room again an order for it puts it there again, files and entry and mark, and the way
+    back still leads to the first version."""
     with arch(size_mib=90) as e:
-        e.install(built("p", "1-1"))
-        fill = "pre_upgrade() {\n [ -e /etc/filled ] || dd if=/dev/zero of=/filler bs=64k 2> /dev/null\n true\n}\n"
-        e.publish(built("p", "2-1", files={"usr/share/p/large": b"\0" * (10 << 20)}, script=fill))
         bounds = Bounds(disk_reserve_bytes=0)
-        plan = e.plan(("p", "2-1"), bounds=bounds)
-        result = e.apply(plan, bounds)
-        e.sh("rm /filler; touch /etc/filled")
+        result = filled(e, bounds)
         entries = sorted(d.name for d in e.machine.path("/var/lib/pacman/local").glob("p-*"))
         said = e.machine.path("/var/lib/pacman/local/p-2-1/desc").read_text()
-        again = e.apply(plan, bounds, number=2)
         broken = "p: its database entry is incomplete (half-installed)"
         assert result.health.problems == (broken,), result.health
-        truth = f"the only entry is {', '.join(entries)}, and it says {said!r}"
-        ours = f"{told(result)}, half-installed, then {told(again)}"
-        right = (entries, said, ours) == (["p-2-1"], "", "failed no_space, half-installed, then refused unhealthy")
-        return Row(MANAGER, "disk fills up in mid-run", truth, ours, right)
+        other = e.refusal(("q", "2-1"), bounds=bounds)
+        again = e.apply(e.plan(("p", "2-1"), bounds=bounds), bounds, number=2)
+        whole = e.machine.path("/usr/share/p/large").stat().st_size, e.sh("pacman -Qd").split()
+        way = e.provider.undo("ro_1", look=True)
+        back = [f"{a.name} {a.after}" for a in way.transaction.actions] if isinstance(way, Inverse) else way
+        truth = f"the only entry is {', '.join(entries)}, and it says {said!r}; with room p {e.version('p')}"
+        ours = f"{told(result)}, half-installed, q alone {other.code}; with room {told(again)}, way back {back}"
+        right = (entries, said, whole) == (["p-2-1"], "", (10 << 20, ["p", "2-1"])) and ours == (
+            "failed no_space, half-installed, q alone unhealthy; with room installed ok, way back ['p 1-1', 'q 1-1']"
+        )
+        return Row(MANAGER, "disk fills up in mid-run", truth, ours, right and not e.provider.health().problems)
+
+
+def disk_fills_up_then_back() -> Row:
+    """The same, and the kept former package is put there instead: the way back goes over what is half-installed."""
+    with arch(size_mib=90) as e:
+        bounds = Bounds(disk_reserve_bytes=0, allow_downgrades=True)
+        first = filled(e, bounds)
+        way = e.provider.undo("ro_1", look=True)
+        assert isinstance(way, Inverse), way
+        result = e.provider.apply(replace(order(way.transaction, bounds, 2), inverse=way), e.said.append)
+        content = e.machine.path("/usr/share/p/version").read_text()
+        truth = f"p {e.version('p')} with the files of {content.strip()}, q {e.version('q')}"
+        right = truth == "p 1-1 with the files of 1-1, q 1-1" and not e.provider.health().problems
+        ours = f"{told(first)}, then the way back: {told(result)}"
+        told_so = ours == "failed no_space, then the way back: installed ok"
+        return Row(MANAGER, "disk fills up in mid-run, way back", truth, ours, right and told_so)
 
 
 def lock_held() -> Row:
@@ -583,7 +614,8 @@ def _without_work(run: Callable[[Path], Row]) -> Callable[[], Row]:
 HOSTILE: Final = tuple(_without_work(f) for f in hostile.rows(hostile.Manager(MANAGER, _make, _place)))
 SITUATIONS: Final = (
     update, whole_upgrade, kept_back, held, no_network, live_databases_stay, hash_mismatch, good_signature, expired_key,
-    unknown_key, script_fails, script_hangs, disk_full, disk_fills_up, lock_held, lock_stale, replaced, conflict,
+    unknown_key, script_fails, script_hangs, disk_full, disk_fills_up, disk_fills_up_then_back,
+    lock_held, lock_stale, replaced, conflict,
     dependency,
     changed_under_us, hook_refuses, hook_refuses_a_removal, pacnew, way_back, no_way_back, killed, entry_half_written,
     nothing_done_with_zero, kernel, foreign, killed_while_writing, lost_before_it_began,
@@ -597,7 +629,8 @@ TRAITS: Final = {
     "good_signature": Trait(renewed=True),
     "script_fails": Trait(unwell=True),
     "script_hangs": Trait(alone="pacman has no bound for a scriptlet: it would wait for ever"),
-    "disk_fills_up": Trait(alone="the second run is ours: with room again, the same order"),
+    "disk_fills_up": Trait(alone="the second run is ours: with room again, an order for it"),
+    "disk_fills_up_then_back": Trait(alone="nobody is asked for a way back but us"),
     "changed_under_us": Trait(alone="only we have an order from before"),
     "way_back": Trait(alone="nobody is asked for a way back but us"),
     "no_way_back": Trait(alone="pacman does not say beforehand whether there is a way back"),

@@ -15,9 +15,10 @@ from functools import cache
 
 import pytest
 
-from brakeline.agent import agenda, model, orders, results, sessions
+from brakeline.agent import agenda, commands, events, model, orders, results, sessions
 from brakeline.agent.decide import decide
-from brakeline.agent.model import Durable, Errand, Exchange, Failure, FailureKind, Instant, Self, State
+from brakeline.agent.events import Exchange, Failure, FailureKind
+from brakeline.agent.model import Durable, Errand, Instant, Self, State
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.core.ids import make_id
 from brakeline.protocol import codec
@@ -28,6 +29,7 @@ from brakeline.protocol.messages import (
     Action,
     ActionKind,
     Candidate,
+    CheckIn,
     CheckInReply,
     InventoryAck,
     Mode,
@@ -136,7 +138,7 @@ class World:
             self.halted.add(rollout)
             self.tell(f"rollout {rollout} is halted")
 
-    def reply(self, check_in: model.CheckIn) -> CheckInReply:
+    def reply(self, check_in: CheckIn) -> CheckInReply:
         for ready in check_in.ready:
             if ready.rollout_id not in self.offers and ready.rollout_id not in self.halted:
                 self.offers[ready.rollout_id] = Offer(
@@ -157,7 +159,7 @@ class World:
 
     # --- the helper ------------------------------------------------------------------------------------------------
 
-    def apply(self, command: model.AskHelper) -> None:
+    def apply(self, command: commands.AskHelper) -> None:
         offer = codec.decode(Offer, command.order.payload.encode())
         assert orders.unfit(offer, command.transaction) is None
         transaction_id = orders.transaction_id(offer.offer_id)
@@ -181,8 +183,8 @@ class Process:
         me = Self(ENDPOINT, cell_key(), "1", f"boot-{world.rng.random()}", can_patch=True)
         self.state = State(me, world.durable)
         found = tuple(sorted(world.logs.items()))
-        self.events: list[model.Event] = [model.Started(world.instant(), tuple(sorted(world.spool)), runs=found)]
-        self.errand_ends: tuple[float, Callable[[], model.Event]] | None = None
+        self.events: list[events.Event] = [events.Started(world.instant(), tuple(sorted(world.spool)), runs=found)]
+        self.errand_ends: tuple[float, Callable[[], events.Event]] | None = None
 
     def step(self) -> None:
         """Handle one event, or wait for the next thing that is due."""
@@ -195,22 +197,22 @@ class Process:
             if self.errand_ends is not None and world.now_s >= self.errand_ends[0]:
                 self.events.append(self.errand_ends[1]())
                 self.errand_ends = None
-            self.events.append(model.Tick(world.instant(), packages_changed=world.wrong()))
+            self.events.append(events.Tick(world.instant(), packages_changed=world.wrong()))
         before = self.state
-        self.state, commands = decide(self.state, self.events.pop(0))
-        self.secure(commands)
-        for command in commands:
+        self.state, wanted = decide(self.state, self.events.pop(0))
+        self.secure(wanted)
+        for command in wanted:
             self.may_die()
             self.do(command)
-        assert not (before.stopping and commands)
+        assert not (before.stopping and wanted)
 
     def may_die(self) -> None:
         if self.world.wrong() and self.world.rng.random() < 0.3:
             self.world.tell("the agent dies")
             raise Died
 
-    def secure(self, commands: tuple[model.Command, ...]) -> None:
-        results = [c.result for c in commands if isinstance(c, model.SpoolResult)]
+    def secure(self, wanted: tuple[commands.Command, ...]) -> None:
+        results = [c.result for c in wanted if isinstance(c, commands.SpoolResult)]
         if self.world.mutant == "state before spool":
             self.world.durable = self.state.durable
             self.may_die()
@@ -223,37 +225,37 @@ class Process:
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    def do(self, command: model.Command) -> None:  # noqa: C901 - a table: a line or two a command
+    def do(self, command: commands.Command) -> None:  # noqa: C901 - a table: a line or two a command
         world, now = self.world, self.world.instant
         match command:
-            case model.RenewSecret():
+            case commands.RenewSecret():
                 self.exchange(Exchange.SECRET, lambda: self.secret())
-            case model.DoCheckIn():
+            case commands.DoCheckIn():
                 self.exchange(Exchange.CHECK_IN, lambda: self.check_in(command), command.wait_s)
-            case model.SendInventory(summary=s):
+            case commands.SendInventory(summary=s):
                 ack = InventoryAck(s.sequence, s.digest)
-                self.exchange(Exchange.INVENTORY, lambda: model.InventoryAcknowledged(now(), ack))
-            case model.SendResults(transaction_ids=ids):
+                self.exchange(Exchange.INVENTORY, lambda: events.InventoryAcknowledged(now(), ack))
+            case commands.SendResults(transaction_ids=ids):
                 self.exchange(Exchange.RESULTS, lambda: self.results(ids))
-            case model.StartScan(sequence=sequence):
+            case commands.StartScan(sequence=sequence):
                 summary = model.ScanSummary(sequence, f"d{sequence}", "", 1, True, LOCAL_ERA_MS)
-                self.errand(lambda: model.Scanned(now(), summary), Errand.SCAN)
-            case model.StartPlan(candidate=c):
+                self.errand(lambda: events.Scanned(now(), summary), Errand.SCAN)
+            case commands.StartPlan(candidate=c):
                 self.errand(lambda: self.plan(c), Errand.PLAN)
-            case model.StartRefresh():
-                self.errand(lambda: model.RefreshEnded(now(), ""), Errand.REFRESH)
-            case model.AskHelper(offer_id=offer_id):
+            case commands.StartRefresh():
+                self.errand(lambda: events.RefreshEnded(now(), ""), Errand.REFRESH)
+            case commands.AskHelper(offer_id=offer_id):
                 self.ask(command, offer_id)
-            case model.WatchTransaction(offer_id=offer_id, transaction_id=tx):
+            case commands.WatchTransaction(offer_id=offer_id, transaction_id=tx):
                 self.watch(offer_id, tx)
-            case model.ForgetResults(transaction_ids=ids):
+            case commands.ForgetResults(transaction_ids=ids):
                 for tx in ids:
                     assert tx in world.recorded or world.mutant, f"{tx} forgotten before it was recorded"
                     world.spool.pop(tx, None)
                     world.helper.pop(tx, None)
-            case model.SendRun(transaction_id=tx, next=following):
+            case commands.SendRun(transaction_id=tx, next=following):
                 self.send_run(tx, following)
-            case model.ForgetRun(transaction_id=tx):
+            case commands.ForgetRun(transaction_id=tx):
                 assert world.held.get(tx) == LOG_ENDS, f"the log of {tx} was forgotten before the cell had it"
                 world.logs.pop(tx, None)
             case _:
@@ -275,13 +277,13 @@ class Process:
         all_of_it = bool(following) and world.held[tx] == LOG_ENDS
         if lost:
             busy = Failure(FailureKind.BUSY, "too-busy", "busy", 7.0)
-            self.events.insert(0, model.RunRefused(world.instant(), tx, busy))
+            self.events.insert(0, events.RunRefused(world.instant(), tx, busy))
         else:
             whole = all_of_it and not running
-            taken = model.RunTaken(world.instant(), tx, world.held[tx], False, not all_of_it, whole)
+            taken = events.RunTaken(world.instant(), tx, world.held[tx], False, not all_of_it, whole)
             self.events.insert(0, taken)
 
-    def exchange(self, kind: Exchange, effect: Callable[[], model.Event], wait_s: float = 0.0) -> None:
+    def exchange(self, kind: Exchange, effect: Callable[[], events.Event], wait_s: float = 0.0) -> None:
         """The request or the answer may get lost."""
         world = self.world
         world.now_s += 0.05 + world.rng.random() * wait_s
@@ -293,70 +295,70 @@ class Process:
                 Failure(FailureKind.SECRET, "secret-expired", "expired", 0.0, world.server_ms()),
             ])  # fmt: skip
             world.last_exchange_failed = True
-            self.events.insert(0, model.ExchangeFailed(world.instant(), kind, failure))  # as in agent.loop
+            self.events.insert(0, events.ExchangeFailed(world.instant(), kind, failure))  # as in agent.loop
             return
         event = effect()
-        if isinstance(event, model.CheckedIn) and event.reply is not None:
+        if isinstance(event, events.CheckedIn) and event.reply is not None:
             world.told_halted = set(event.reply.halted)
         world.last_exchange_failed = False
         self.events.insert(0, event)
 
-    def secret(self) -> model.Event:
+    def secret(self) -> events.Event:
         ms = self.world.server_ms()
-        return model.SecretGiven(self.world.instant(), Secret("00" * 32, ms + 900_000, ms))
+        return events.SecretGiven(self.world.instant(), Secret("00" * 32, ms + 900_000, ms))
 
-    def check_in(self, command: model.DoCheckIn) -> model.Event:
+    def check_in(self, command: commands.DoCheckIn) -> events.Event:
         started_s = self.world.now_s
         self.world.people()
-        return model.CheckedIn(self.world.instant(), started_s, self.world.reply(command.body), "e")
+        return events.CheckedIn(self.world.instant(), started_s, self.world.reply(command.body), "e")
 
-    def results(self, ids: tuple[str, ...]) -> model.Event:
+    def results(self, ids: tuple[str, ...]) -> events.Event:
         for tx in ids:
             self.world.recorded.setdefault(tx, self.world.spool[tx])
-        return model.ResultsAcknowledged(self.world.instant(), ids)
+        return events.ResultsAcknowledged(self.world.instant(), ids)
 
-    def errand(self, event: Callable[[], model.Event], kind: Errand) -> None:
+    def errand(self, event: Callable[[], events.Event], kind: Errand) -> None:
         world = self.world
         if world.wrong():
-            event = lambda: model.ErrandFailed(world.instant(), kind, "crashed")  # noqa: E731
+            event = lambda: events.ErrandFailed(world.instant(), kind, "crashed")  # noqa: E731
         assert self.errand_ends is None, "two errands at once"
         self.errand_ends = world.now_s + world.rng.uniform(0.1, 5), event
 
-    def plan(self, candidate: Candidate) -> model.Event:
+    def plan(self, candidate: Candidate) -> events.Event:
         if self.world.wrong():
-            return model.PlanMade(self.world.instant(), candidate, Refused("locked", "apt is busy"))
+            return events.PlanMade(self.world.instant(), candidate, Refused("locked", "apt is busy"))
         transaction = transaction_for(candidate.updates[0].name)
-        return model.PlanMade(self.world.instant(), candidate, Planned(transaction))
+        return events.PlanMade(self.world.instant(), candidate, Planned(transaction))
 
-    def ask(self, command: model.AskHelper, offer_id: str) -> None:
+    def ask(self, command: commands.AskHelper, offer_id: str) -> None:
         world = self.world
         offer = codec.decode(Offer, command.order.payload.encode())
         assert offer.rollout_id not in world.told_halted, "started although the halt was received"
         assert not world.last_exchange_failed, "started without a cell"
         running = [tx for tx, (_, end_s) in world.helper.items() if end_s > world.now_s]
         if running and orders.transaction_id(offer_id) not in running:
-            self.events.append(model.HelperDeclined(world.instant(), offer_id, "busy", "another one runs"))
+            self.events.append(events.HelperDeclined(world.instant(), offer_id, "busy", "another one runs"))
             return
         heard = not world.wrong()
         if heard or world.rng.random() < 0.5:
             world.apply(command)
         self.may_die()
-        answer = model.HelperBegan if heard else model.HelperSilent
+        answer = events.HelperBegan if heard else events.HelperSilent
         self.events.append(answer(world.instant(), offer_id))
 
     def watch(self, offer_id: str, tx: str) -> None:
         world, at = self.world, self.world.instant()
         if world.wrong():
-            self.events.append(model.HelperSilent(at, offer_id))
+            self.events.append(events.HelperSilent(at, offer_id))
             return
         if tx in world.helper:
             world.logs.setdefault(tx, offer_id)  # as `agent.loop` copies it before it says what the helper answered
         if tx not in world.helper:
-            self.events.append(model.HelperKnowsNothing(at, offer_id))
+            self.events.append(events.HelperKnowsNothing(at, offer_id))
         elif (result := world.result(tx)) is not None:
-            self.events.append(model.TransactionEnded(at, result))
+            self.events.append(events.TransactionEnded(at, result))
         else:
-            self.events.append(model.HelperBegan(at, offer_id))
+            self.events.append(events.HelperBegan(at, offer_id))
 
 
 def history(seed: int, mutant: str = "", steps: int = 300) -> World:

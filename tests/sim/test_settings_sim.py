@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.unit.agent.test_decide import ME, SERVER_MS, Story, begun, grant, sign
 
-from brakeline.agent import ceiling, model, taking
+from brakeline.agent import ceiling, events, taking
 from brakeline.agent.model import Durable, State
 from brakeline.agent.providers.model import Planned
 from brakeline.core.ids import make_id
@@ -92,7 +92,7 @@ class Cell:
 
     def crash(self) -> None:
         """The agent's process dies and another begins with what was on the disk."""
-        self.story = Story(State(ME, self.story.state.durable), self.story.now_s).happens(model.Started, ()).secret()
+        self.story = Story(State(ME, self.story.state.durable), self.story.now_s).happens(events.Started, ()).secret()
 
     def exchange(self) -> None:
         """One check-in and its reply, whatever else is going on there."""

@@ -64,9 +64,9 @@ class Product:
         items = self.server.cli("endpoint", "list")["items"]
         return {item["hostname"]: item for item in items if item["state"] == "active"}
 
-    def await_inventories(self, names: tuple[str, ...]) -> dict[str, str]:
+    def await_inventories(self, names: tuple[str, ...], within_s: float = ENROL_WAIT_S) -> dict[str, str]:
         """Host name -> endpoint id, once every one of `names` has sent its inventory."""
-        listed = wait_for("inventories", lambda: self._with_inventory(names), ENROL_WAIT_S)
+        listed = wait_for("inventories", lambda: self._with_inventory(names), within_s)
         return {name: str(listed[name]["id"]) for name in names}
 
     def _with_inventory(self, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -37,14 +37,19 @@ def free_port() -> int:
 class Server:
     """`brakeline server run` on one data directory and port, as often as the test starts it."""
 
-    def __init__(self, data: Path) -> None:
-        self.data, self.port = data, free_port()
+    def __init__(self, data: Path, ready_within_s: float = READY_WAIT_S) -> None:
+        self.data, self.port, self._ready_within_s = data, free_port(), ready_within_s
         self.log = data.with_name("server.log")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not running"
+        return self._process.pid
 
     def start(self) -> float:
         """Start it; seconds until its ready line."""
@@ -97,7 +102,7 @@ class Server:
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        seen, deadline = b"", time.monotonic() + READY_WAIT_S
+        seen, deadline = b"", time.monotonic() + self._ready_within_s
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while b"ready https://" not in seen:

@@ -10,25 +10,18 @@ import hashlib
 from dataclasses import replace
 
 from brakeline.agent import ceiling, drilling, offers, releases, restart, results, runs, sessions, taking
-from brakeline.agent.model import (
-    Barred,
-    CheckedIn,
+from brakeline.agent.commands import (
     Command,
     DoCheckIn,
-    Errand,
-    ExchangeFailed,
-    FailureKind,
-    Instant,
-    Link,
-    Preparation,
     RenewSecret,
     SendInventory,
     SendResults,
     StartPlan,
     StartRefresh,
     StartScan,
-    State,
 )
+from brakeline.agent.events import CheckedIn, ExchangeFailed, FailureKind
+from brakeline.agent.model import Barred, Errand, Instant, Link, Preparation, State
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.core.limits import LONG_POLL_S_MAX, SECRET_LIFETIME_S
 from brakeline.protocol.digests import settings_digest

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.agent import orders
-from brakeline.agent.model import Allowed, Command, Durable, Instant, Report, State
+from brakeline.agent.commands import Command, Report
+from brakeline.agent.model import Allowed, Durable, Instant, State
 from brakeline.agent.taking import bounded
 from brakeline.core import weekly
 from brakeline.protocol.messages import CheckInReply, LocalLimits, Settings, SignedOrder

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from brakeline.agent.events import Failure, FailureKind
 from brakeline.agent.identity import Counter, Identity
-from brakeline.agent.model import Failure, FailureKind
 from brakeline.agent.transport import Answer, CellUnreachable, Transport
 from brakeline.protocol import auth, codec, routes
 from brakeline.protocol.messages import (

@@ -14,46 +14,36 @@ from dataclasses import replace
 from typing import assert_never
 
 from brakeline.agent import agenda, ceiling, offers, releases, restart, results, runs, sessions
-from brakeline.agent.model import (
-    Active,
-    AdoptInventory,
-    Barred,
+from brakeline.agent.commands import AdoptInventory, Command, Exit, Report, SayGoodbye, SkipCounter
+from brakeline.agent.events import (
     CheckedIn,
-    Command,
-    Errand,
     ErrandFailed,
     Event,
     Exchange,
     ExchangeFailed,
-    Exit,
     FailureKind,
     HelperBegan,
     HelperDeclined,
     HelperKnowsNothing,
     HelperSilent,
-    Instant,
     InventoryAcknowledged,
     LauncherSaid,
     NotAssessed,
     PlanMade,
-    Preparation,
     RefreshEnded,
-    Report,
     RestartAnswered,
     ResultsAcknowledged,
     RunRefused,
     RunTaken,
-    SayGoodbye,
     Scanned,
     SecretGiven,
-    SkipCounter,
     Started,
-    State,
     StopAsked,
     Tick,
     TransactionEnded,
     Unchanged,
 )
+from brakeline.agent.model import Active, Barred, Errand, Instant, Preparation, State
 from brakeline.agent.providers.model import Refused
 from brakeline.core.errors import Bug
 from brakeline.protocol.messages import Candidate, CheckInReply

@@ -16,8 +16,8 @@ from brakeline.agent import config as configuration
 from brakeline.agent import facts
 from brakeline.agent.cell import Cell
 from brakeline.agent.config import Config
+from brakeline.agent.events import Failure, FailureKind
 from brakeline.agent.identity import Identity
-from brakeline.agent.model import Failure, FailureKind
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Fault, Unauthenticated
 from brakeline.protocol import routes

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from brakeline.agent import agenda, ceiling, model, rescan, sessions
+from brakeline.agent import agenda, ceiling, commands, events, model, rescan, sessions
 from brakeline.agent.cell import GOODBYE_S_MAX, Cell
+from brakeline.agent.commands import Command
 from brakeline.agent.decide import decide
 from brakeline.agent.errands import Ended, Errands
+from brakeline.agent.events import Event, Exchange, Failure
 from brakeline.agent.files import write_durably
 from brakeline.agent.harms import HarmsProbe
 from brakeline.agent.health import HealthProbe
@@ -26,7 +28,7 @@ from brakeline.agent.helper_wire import HelperAway
 from brakeline.agent.launcher_link import LauncherLink
 from brakeline.agent.limits import REFRESH_S_MAX, SCAN_RUN_S_MAX
 from brakeline.agent.memory import Memory
-from brakeline.agent.model import Command, Errand, Event, Exchange, Failure, Instant, State
+from brakeline.agent.model import Errand, Instant, State
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.agent.run_spool import RunSpool
 from brakeline.agent.spool import Spool
@@ -102,13 +104,13 @@ class Loop:
     def run(self) -> None:
         """Until `Exit` or `AskLauncher`; `exit_code` then says which."""
         spool, runs = self._out.spool, self._out.runs
-        self._events.append(model.Started(self._now(), spool.pending(), spool.refused(), runs.pending()))
+        self._events.append(events.Started(self._now(), spool.pending(), spool.refused(), runs.pending()))
         report = self._out.launcher.news()
         if report is not None:
-            self._events.append(model.LauncherSaid(self._now(), report))
+            self._events.append(events.LauncherSaid(self._now(), report))
         while not self._over:
             if self._stop_asked and not self.state.stopping:
-                self._events.appendleft(model.StopAsked(self._now(), self._out.stop_reason()))
+                self._events.appendleft(events.StopAsked(self._now(), self._out.stop_reason()))
             if not self._events:
                 self._interruptible(self._wait)
                 self._collect()
@@ -148,46 +150,46 @@ class Loop:
             self._events.append(self._errand_ended(ended, now))
         waiting = self._out.helper.refresh_socket
         if waiting is not None and (_readable(waiting) or now.monotonic_s >= self._refresh_deadline_s):
-            self._events.append(model.RefreshEnded(now, self._out.helper.end_refresh()))
+            self._events.append(events.RefreshEnded(now, self._out.helper.end_refresh()))
         report = self._out.launcher.news()
         if report is not None:
-            self._events.append(model.LauncherSaid(now, report))
+            self._events.append(events.LauncherSaid(now, report))
         stamp = self._out.package_stamp()
         changed, self._stamp = stamp != self._stamp, stamp
         due = now.monotonic_s >= self.state.link.next_check_in_s or self.state.news
         health = self._out.health.sample() if due else None
         harms = self._out.harms.sample(self.state, now) if due and self._out.harms is not None else None
-        self._events.append(model.Tick(now, health, changed, harms))
+        self._events.append(events.Tick(now, health, changed, harms))
 
     def _errand_ended(self, ended: Ended, now: Instant) -> Event:
         errand = self.state.errand
         if ended.problem:
-            return model.ErrandFailed(now, errand, ended.problem)
+            return events.ErrandFailed(now, errand, ended.problem)
         try:
             if errand is Errand.SCAN:
                 summary = codec.decode(model.ScanSummary, ended.output)
                 self._out.health.package_manager_healthy = summary.healthy
-                return model.Scanned(now, summary)
+                return events.Scanned(now, summary)
             assert self._candidate is not None
-            return model.PlanMade(now, self._candidate, _answer(ended.output))
+            return events.PlanMade(now, self._candidate, _answer(ended.output))
         except codec.Malformed as e:
-            return model.ErrandFailed(now, errand, str(e))
+            return events.ErrandFailed(now, errand, str(e))
 
     # --- commands out ------------------------------------------------------------------------------------------
 
     def _take(self, event: Event) -> None:
-        self.state, commands = decide(self.state, event)
-        saved = self._secure(commands)
+        self.state, wanted = decide(self.state, event)
+        saved = self._secure(wanted)
         self._out.status.show(self.state, event.at)  # before the commands: one of them may be a long-poll
-        for command in commands:
-            if saved or not isinstance(command, model.AskHelper):
+        for command in wanted:
+            if saved or not isinstance(command, commands.AskHelper):
                 self._do(command)
 
-    def _secure(self, commands: tuple[Command, ...]) -> bool:
+    def _secure(self, wanted: tuple[Command, ...]) -> bool:
         """Results and durable state to disk, in this order. False = the disk refused: start nothing now."""
         try:
-            for command in commands:
-                if isinstance(command, model.SpoolResult):
+            for command in wanted:
+                if isinstance(command, commands.SpoolResult):
                     self._out.spool.put(command.result)
             self._out.memory.save(self.state.durable)
         except OSError as e:
@@ -197,53 +199,53 @@ class Loop:
 
     def _do(self, command: Command) -> None:  # noqa: C901 - a table: one line or two a command
         match command:
-            case model.RenewSecret(created_ms=created_ms):
+            case commands.RenewSecret(created_ms=created_ms):
                 self._renew(created_ms)
-            case model.DoCheckIn():
+            case commands.DoCheckIn():
                 self._interruptible(lambda: self._check_in(command))
-            case model.SendInventory(summary=summary, created_ms=created_ms):
+            case commands.SendInventory(summary=summary, created_ms=created_ms):
                 self._send_inventory(Path(summary.body_path), created_ms)
-            case model.AdoptInventory(keeps=keeps):
+            case commands.AdoptInventory(keeps=keeps):
                 self._adopt(keeps)
-            case model.SendResults(transaction_ids=ids, created_ms=created_ms):
+            case commands.SendResults(transaction_ids=ids, created_ms=created_ms):
                 self._send_results(ids, created_ms)
-            case model.StartScan():
+            case commands.StartScan():
                 self._start_scan(command)
-            case model.StartPlan(candidate=candidate):
+            case commands.StartPlan(candidate=candidate):
                 self._start_plan(candidate)
-            case model.StartRefresh():
+            case commands.StartRefresh():
                 self._start_refresh()
-            case model.AskHelper():
+            case commands.AskHelper():
                 self._ask_helper(command)
-            case model.WatchTransaction(offer_id=offer_id, transaction_id=transaction_id):
+            case commands.WatchTransaction(offer_id=offer_id, transaction_id=transaction_id):
                 self._watch(offer_id, transaction_id)
-            case model.SpoolResult():
+            case commands.SpoolResult():
                 pass  # done in _secure
-            case model.ForgetResults(transaction_ids=ids):
+            case commands.ForgetResults(transaction_ids=ids):
                 self._forget(ids)
-            case model.SendRun():
+            case commands.SendRun():
                 self._send_run(command)
-            case model.ForgetRun(transaction_id=transaction_id):
+            case commands.ForgetRun(transaction_id=transaction_id):
                 self._out.runs.forget(transaction_id)
-            case model.SetAside(transaction_id=transaction_id):
+            case commands.SetAside(transaction_id=transaction_id):
                 self._set_aside(transaction_id)
-            case model.SkipCounter():
+            case commands.SkipCounter():
                 self._out.cell.skip_counter()
-            case model.SayGoodbye(reason=reason, created_ms=created_ms):
+            case commands.SayGoodbye(reason=reason, created_ms=created_ms):
                 self._out.cell.goodbye(reason, created_ms, GOODBYE_S_MAX)
-            case model.Report(line=line):
+            case commands.Report(line=line):
                 self._out.log(line)
-            case model.StoreFollow(text=text):
+            case commands.StoreFollow(text=text):
                 self._store_follow(text)
-            case model.TellLauncher(word=word):
+            case commands.TellLauncher(word=word):
                 self._out.launcher.say(word)
-            case model.AskRestart():
+            case commands.AskRestart():
                 self._restart(command)
-            case model.StandDown():
+            case commands.StandDown():
                 self._out.helper.stand_down()
-            case model.AskLauncher():
+            case commands.AskLauncher():
                 self._over, self.exit_code = True, LOOK
-            case model.Exit():
+            case commands.Exit():
                 self._over = True
             case _:
                 assert_never(command)
@@ -253,35 +255,35 @@ class Loop:
         self._events.appendleft(event)
 
     def _failed(self, exchange: Exchange, failure: Failure) -> None:
-        self._heard(model.ExchangeFailed(self._now(), exchange, failure))
+        self._heard(events.ExchangeFailed(self._now(), exchange, failure))
 
     def _renew(self, created_ms: int) -> None:
         answer = self._out.cell.renew_secret(created_ms)
         if isinstance(answer, Secret):
             self._out.cell.time_has_passed(answer.server_ms)
-            self._heard(model.SecretGiven(self._now(), answer))
+            self._heard(events.SecretGiven(self._now(), answer))
         else:
             self._failed(Exchange.SECRET, answer)
 
-    def _check_in(self, command: model.DoCheckIn) -> None:
+    def _check_in(self, command: commands.DoCheckIn) -> None:
         started_s = self._now().monotonic_s
         answer = self._out.cell.check_in(command.body, command.wait_s, command.etag)
         if isinstance(answer, Failure):
             self._failed(Exchange.CHECK_IN, answer)
         else:
-            self._heard(model.CheckedIn(self._now(), started_s, *answer))
+            self._heard(events.CheckedIn(self._now(), started_s, *answer))
 
     def _send_inventory(self, path: Path, created_ms: int) -> None:
         try:
             body = path.read_bytes()
         except OSError as e:
-            self._failed(Exchange.INVENTORY, Failure(model.FailureKind.REJECTED, "lost", f"{path}: {e.strerror}"))
+            self._failed(Exchange.INVENTORY, Failure(events.FailureKind.REJECTED, "lost", f"{path}: {e.strerror}"))
             return
         answer = self._out.cell.send_inventory(body, created_ms)
         if isinstance(answer, Failure):
             self._failed(Exchange.INVENTORY, answer)
         else:
-            self._heard(model.InventoryAcknowledged(self._now(), answer))
+            self._heard(events.InventoryAcknowledged(self._now(), answer))
 
     def _adopt(self, keeps: tuple[str, ...]) -> None:
         from brakeline.agent.scan import adopt
@@ -298,16 +300,16 @@ class Loop:
         else:
             # What could not be read is no longer in the spool: it must not be waited for.
             gone = tuple(i for i in ids if i not in self._out.spool.pending())
-            self._heard(model.ResultsAcknowledged(self._now(), (*answer.accepted, *gone)))
+            self._heard(events.ResultsAcknowledged(self._now(), (*answer.accepted, *gone)))
 
-    def _start_scan(self, command: model.StartScan) -> None:
+    def _start_scan(self, command: commands.StartScan) -> None:
         now = self._now()
         if self._out.not_assessed:
-            self._events.append(model.NotAssessed(now, self._out.not_assessed))
+            self._events.append(events.NotAssessed(now, self._out.not_assessed))
             return
         depth = rescan.depth(command.last, self._out.stamp(), now.monotonic_s, asked=command.asked)
         if depth is rescan.Depth.NOTHING:
-            self._events.append(model.Unchanged(now))
+            self._events.append(events.Unchanged(now))
             return
         verb = ["scan", "--base", str(command.base_sequence), "--sequence", str(command.sequence)]
         # The child judges again by what is on disk: so the first scan after a restart need not be a full one.
@@ -319,7 +321,7 @@ class Loop:
             (self._out.state_dir / "work" / "candidate.json").write_bytes(codec.encode(candidate))
             conffiles = ceiling.running(self.state).conffiles
         except OSError as e:
-            self._events.append(model.ErrandFailed(self._now(), Errand.PLAN, f"cannot start: {e.strerror}"))
+            self._events.append(events.ErrandFailed(self._now(), Errand.PLAN, f"cannot start: {e.strerror}"))
             return
         self._start_child(Errand.PLAN, ["plan", "--conffiles", conffiles.value])
 
@@ -328,16 +330,16 @@ class Loop:
         try:
             self._out.errands.start([*verb, *self._out.child_options], deadline_s)
         except OSError as e:
-            self._events.append(model.ErrandFailed(self._now(), errand, f"cannot start: {e.strerror}"))
+            self._events.append(events.ErrandFailed(self._now(), errand, f"cannot start: {e.strerror}"))
 
     def _start_refresh(self) -> None:
         self._refresh_deadline_s = self._now().monotonic_s + REFRESH_S_MAX
         try:
             self._out.helper.begin_refresh()
         except HelperAway as e:
-            self._events.append(model.ErrandFailed(self._now(), Errand.REFRESH, str(e)))
+            self._events.append(events.ErrandFailed(self._now(), Errand.REFRESH, str(e)))
 
-    def _ask_helper(self, command: model.AskHelper) -> None:
+    def _ask_helper(self, command: commands.AskHelper) -> None:
         if command.undoes:
             answer = self._out.helper.rollback(command.order, command.server_ms, command.bounds)
         else:
@@ -345,21 +347,21 @@ class Loop:
         now = self._now()
         match answer:
             case None:
-                self._events.append(model.HelperSilent(now, command.offer_id))
+                self._events.append(events.HelperSilent(now, command.offer_id))
             case Going():
-                self._events.append(model.HelperBegan(now, command.offer_id))
+                self._events.append(events.HelperBegan(now, command.offer_id))
             case Declined(code=code, reason=reason):
-                self._events.append(model.HelperDeclined(now, command.offer_id, code, reason))
+                self._events.append(events.HelperDeclined(now, command.offer_id, code, reason))
 
-    def _restart(self, command: model.AskRestart) -> None:
+    def _restart(self, command: commands.AskRestart) -> None:
         answer, now = self._out.helper.restart(command.order, command.server_ms, command.a_day), self._now()
         match answer:
             case None:
-                self._events.append(model.RestartAnswered(now, "busy", "the helper gave no answer"))
+                self._events.append(events.RestartAnswered(now, "busy", "the helper gave no answer"))
             case Going():
-                self._events.append(model.RestartAnswered(now, "", ""))
+                self._events.append(events.RestartAnswered(now, "", ""))
             case Declined(code=code, reason=reason, people=people):
-                self._events.append(model.RestartAnswered(now, code, reason, people))
+                self._events.append(events.RestartAnswered(now, code, reason, people))
 
     def _watch(self, offer_id: str, transaction_id: str) -> None:
         try:
@@ -374,24 +376,24 @@ class Loop:
         now = self._now()
         match answer:
             case None:
-                self._events.append(model.HelperSilent(now, offer_id))
+                self._events.append(events.HelperSilent(now, offer_id))
             case Going():
-                self._events.append(model.HelperBegan(now, offer_id))
+                self._events.append(events.HelperBegan(now, offer_id))
             case Unknown():
-                self._events.append(model.HelperKnowsNothing(now, offer_id))
+                self._events.append(events.HelperKnowsNothing(now, offer_id))
             case result:
-                self._events.append(model.TransactionEnded(now, result))
+                self._events.append(events.TransactionEnded(now, result))
 
-    def _send_run(self, command: model.SendRun) -> None:
+    def _send_run(self, command: commands.SendRun) -> None:
         transaction_id = command.transaction_id
         running = any(s.transaction_id == transaction_id for s in sessions.running(self.state))
         now_ms = self._now().wall_ms
         body, whole = self._out.runs.part(transaction_id, command.offer_id, command.next, now_ms, running=running)
         answer, now = self._out.cell.send_run(body), self._now()
         if isinstance(answer, Failure):
-            self._heard(model.RunRefused(now, transaction_id, answer))
+            self._heard(events.RunRefused(now, transaction_id, answer))
         else:
-            taken = model.RunTaken(now, transaction_id, answer.next, answer.closed, not whole, whole and not running)
+            taken = events.RunTaken(now, transaction_id, answer.next, answer.closed, not whole, whole and not running)
             self._heard(taken)
 
     def _forget(self, ids: tuple[str, ...]) -> None:

@@ -12,23 +12,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from brakeline.agent import ceiling, drilling, orders, releases, runs, taking
-from brakeline.agent.model import (
-    AskHelper,
-    Barred,
-    Command,
-    HelperBegan,
-    HelperDeclined,
-    HelperKnowsNothing,
-    HelperSilent,
-    Instant,
-    Preparation,
-    Report,
-    Session,
-    SessionPhase,
-    State,
-    TransactionEnded,
-    WatchTransaction,
-)
+from brakeline.agent.commands import AskHelper, Command, Report, WatchTransaction
+from brakeline.agent.events import HelperBegan, HelperDeclined, HelperKnowsNothing, HelperSilent, TransactionEnded
+from brakeline.agent.model import Barred, Instant, Preparation, Session, SessionPhase, State
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.agent.sessions import Step, end, end_with, put, running, server_now_ms
 from brakeline.protocol.messages import Candidate, Mode, Offer, Outcome, SignedOrder

@@ -12,18 +12,9 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.agent import sessions
-from brakeline.agent.model import (
-    AskLauncher,
-    Command,
-    Instant,
-    LauncherSaid,
-    Report,
-    Session,
-    SessionPhase,
-    State,
-    StoreFollow,
-    TellLauncher,
-)
+from brakeline.agent.commands import AskLauncher, Command, Report, StoreFollow, TellLauncher
+from brakeline.agent.events import LauncherSaid
+from brakeline.agent.model import Instant, Session, SessionPhase, State
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.agent.sessions import Step
 from brakeline.protocol.digests import transaction_digest

@@ -13,7 +13,9 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.agent import ceiling, orders, releases, sessions
-from brakeline.agent.model import AskRestart, Command, Instant, Report, RestartAnswered, StandDown, State
+from brakeline.agent.commands import AskRestart, Command, Report, StandDown
+from brakeline.agent.events import RestartAnswered
+from brakeline.agent.model import Instant, State
 from brakeline.protocol.messages import PeopleWait, RestartConsent, RestartStanding, SignedOrder
 
 # "": the helper gave no answer. One that has run out is about to be left out of the reply, and is no refusal of a boot.

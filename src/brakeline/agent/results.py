@@ -10,17 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from brakeline.agent.model import (
-    Command,
-    Failure,
-    ForgetResults,
-    Instant,
-    Rejection,
-    Report,
-    ResultsAcknowledged,
-    SetAside,
-    State,
-)
+from brakeline.agent.commands import Command, ForgetResults, Report, SetAside
+from brakeline.agent.events import Failure, ResultsAcknowledged
+from brakeline.agent.model import Instant, Rejection, State
 
 A_BATCH = 16  # 16 logs of 16 KiB stay far below AGENT_BODY_BYTES_MAX
 REJECTIONS_MAX = 5

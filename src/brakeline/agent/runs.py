@@ -10,16 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from brakeline.agent.model import (
-    Command,
-    ForgetRun,
-    Instant,
-    Run,
-    RunRefused,
-    RunTaken,
-    SendRun,
-    State,
-)
+from brakeline.agent.commands import Command, ForgetRun, SendRun
+from brakeline.agent.events import RunRefused, RunTaken
+from brakeline.agent.model import Instant, Run, State
 
 PACE_S: Final = 2.0  # between two uploads of one transaction
 AGAIN_S_FIRST: Final = 15.0

@@ -8,16 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from brakeline.agent.model import (
-    CellTime,
-    Command,
-    Instant,
-    Report,
-    Session,
-    SessionPhase,
-    SpoolResult,
-    State,
-)
+from brakeline.agent.commands import Command, Report, SpoolResult
+from brakeline.agent.model import CellTime, Instant, Session, SessionPhase, State
 from brakeline.protocol.messages import Outcome, TransactionResult
 
 TIME_DRIFT_MS: Final = 60_000  # the cell takes signatures that are five minutes off

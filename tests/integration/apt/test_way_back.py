@@ -184,14 +184,15 @@ def test_the_store_is_bounded_and_forgets_the_oldest(endpoint: Clone, repository
         repository.publish(Built("job", str(number), files=big))
         endpoint.sh("apt-get -q -eany update")
         wanted = order(endpoint.plan(("job", str(number))), number=number)
-        known.append(keeper.keep(wanted, frozenset(), number, endpoint.said.append, 60.0))
+        vouched = endpoint.provider.planner.records(wanted.transaction)
+        known.append(keeper.keep(wanted, frozenset(), number, endpoint.said.append, 60.0, vouched))
         endpoint.sh(f"apt-get -qy install job={number}")
     assert known == [WayBack(True, 1)] * 3
     assert [bool(keeper.of_transaction(f"tx_{n}")) for n in (2, 3, 4)] == [False, True, True]
     small = replace(keeper, bytes_max=1_000_000)
     repository.publish(Built("job", "5", files=big))
     endpoint.sh("apt-get -q -eany update")
-    last = small.keep(order(endpoint.plan(("job", "5")), number=5), frozenset(), 5, endpoint.said.append, 60.0)
+    last = small.keep(order(endpoint.plan(("job", "5")), number=5), frozenset(), 5, endpoint.said.append, 60.0, {})
     assert (last.stored, last.code) == (False, "too_large")
 
 

@@ -10,7 +10,7 @@ from tests.integration.remediation.test_settings_rollout import World, _remediat
 from tests.support_rollout import OWNER
 from tests.support_rollout import SmallFleet as Fleet
 
-from brakeline.agent import model
+from brakeline.agent import events
 from brakeline.agent.decide import decide
 from brakeline.agent.model import Durable, Instant, Self, State
 from brakeline.core.clock import ManualClock
@@ -60,13 +60,13 @@ async def says(world: World, name: str, **words: object) -> str:
 def agent(world: World, identity: EndpointIdentity) -> State:
     """A real agent's mind, right after its first secret."""
     me = Self(identity.endpoint_id, world.fleet.service.cell.public_hex, "1", "boot", can_patch=True)
-    state, _ = decide(State(me, Durable()), model.Started(Instant(0.0, 0), ()))
+    state, _ = decide(State(me, Durable()), events.Started(Instant(0.0, 0), ()))
     return replace(state, link=replace(state.link, busy=True, ever=True))
 
 
 def told(world: World, state: State, settings: Settings, granted: SignedOrder | None) -> State:
     reply = CheckInReply(world.fleet.clock.now_ms(), settings, granted=granted)
-    state, _ = decide(state, model.CheckedIn(Instant(1.0, 0), 1.0, reply, '"e"'))
+    state, _ = decide(state, events.CheckedIn(Instant(1.0, 0), 1.0, reply, '"e"'))
     return replace(state, link=replace(state.link, busy=True))
 
 

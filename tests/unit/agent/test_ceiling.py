@@ -21,7 +21,7 @@ from tests.unit.agent.test_decide import (
     sign,
 )
 
-from brakeline.agent import agenda, ceiling, model, taking
+from brakeline.agent import agenda, ceiling, commands, events, taking
 from brakeline.agent.model import Allowed, Durable, Instant, State
 from brakeline.core.weekly import DAY_MIN, NEVER
 from brakeline.protocol.digests import transaction_digest
@@ -58,9 +58,11 @@ def test_unsigned_settings_widen_nothing() -> None:
     story = fresh()
     assert told(story, settings=WIDEST, granted=None).mode is Mode.ASSESS
     assert "mode" in story.state.wider
-    assert any("wishes more than any signed order allows" in c.line for c in story.said if isinstance(c, model.Report))
+    assert any(
+        "wishes more than any signed order allows" in c.line for c in story.said if isinstance(c, commands.Report)
+    )
     told(story, settings=WIDEST, granted=None)
-    assert story.none(model.Report)  # said once
+    assert story.none(commands.Report)  # said once
 
 
 def test_a_signed_grant_is_the_widest_and_unsigned_settings_narrow_it_at_once() -> None:
@@ -77,7 +79,7 @@ def test_a_forged_grant_and_one_for_another_endpoint_are_not_believed() -> None:
                 replace(grant(WIDEST, 9), signature="zz"), replace(grant(WIDEST, 9), payload=" " * 9000)):  # fmt: skip
         story = fresh()
         assert told(story, settings=WIDEST, granted=bad).mode is Mode.ASSESS
-        assert any("not believed" in c.line for c in story.said if isinstance(c, model.Report))
+        assert any("not believed" in c.line for c in story.said if isinstance(c, commands.Report))
 
 
 def test_an_older_grant_is_a_downgrade_and_changes_nothing() -> None:
@@ -85,21 +87,21 @@ def test_an_older_grant_is_a_downgrade_and_changes_nothing() -> None:
     told(story, settings=PATCH, granted=grant(PATCH, 1))
     told(story, settings=NIGHTS, granted=grant(NIGHTS, 2))
     assert told(story, settings=PATCH, granted=grant(PATCH, 1)).windows == NIGHTS.windows
-    assert any("older than the one that holds" in c.line for c in story.said if isinstance(c, model.Report))
+    assert any("older than the one that holds" in c.line for c in story.said if isinstance(c, commands.Report))
     assert told(story, settings=PATCH, granted=grant(PATCH, 2)).windows == NIGHTS.windows  # another of the same number
 
 
 def test_it_survives_a_crash_and_not_another_identity() -> None:
     story = fresh()
     told(story, settings=PATCH, granted=grant(PATCH, 5))
-    again = Story(State(ME, story.state.durable)).happens(model.Started, ()).secret()
+    again = Story(State(ME, story.state.durable)).happens(events.Started, ()).secret()
     assert told(again, settings=PATCH, granted=grant(WIDEST, 4)) == PATCH
-    copied = Story(State(replace(ME, endpoint_id=OTHER), story.state.durable)).happens(model.Started, ()).secret()
+    copied = Story(State(replace(ME, endpoint_id=OTHER), story.state.durable)).happens(events.Started, ()).secret()
     assert told(copied, settings=PATCH, granted=None).mode is Mode.ASSESS
 
 
 def test_what_an_older_release_ran_by_is_allowed_until_the_first_grant() -> None:
-    story = Story(State(ME, Durable(settings=NIGHTS))).happens(model.Started, ()).secret()
+    story = Story(State(ME, Durable(settings=NIGHTS))).happens(events.Started, ()).secret()
     assert story.state.durable.allowed == Allowed(ME.endpoint_id, NIGHTS, 0)
     assert told(story, settings=PATCH, granted=None).windows == NIGHTS.windows
     assert told(story, settings=PATCH, granted=grant(PATCH, 1)) == PATCH
@@ -144,7 +146,7 @@ def test_an_offer_that_is_not_the_newest_is_refused_whatever_the_time_is_said_to
     told(story, settings=NIGHTS, granted=grant(NIGHTS, SERVER_MS + 50), halted=())
     replayed = offered(story, SERVER_MS + 5, "of_01JD0000000000000000000008")
     assert told(story, settings=NIGHTS, offers=(sign(replayed),)).windows == NIGHTS.windows
-    assert story.the(model.SpoolResult).result.code == "older"
+    assert story.the(commands.SpoolResult).result.code == "older"
 
 
 def test_an_offer_for_another_endpoint_raises_nothing() -> None:
@@ -169,7 +171,7 @@ def test_root_s_limits_hold_below_whatever_is_signed_and_are_told() -> None:
     runs = ceiling.running(story.state)
     assert (runs.mode, runs.nice) == (Mode.ASSESS, 10)  # … and what is done
     story.passes(62)
-    said = story.the(model.DoCheckIn).body.local
+    said = story.the(commands.DoCheckIn).body.local
     assert said is not None
     assert said.settings is not None
     assert said.settings.nice == 10
@@ -208,9 +210,9 @@ def test_outside_of_its_windows_an_endpoint_is_not_ready_and_says_when_it_will_b
     shut = replace(PATCH, windows=around(story, 120, 240))
     told(story, settings=shut, granted=grant(PATCH, 99), candidates=(CANDIDATE,))
     said = (
-        story.the(model.DoCheckIn).body
-        if not story.none(model.DoCheckIn)
-        else story.passes(62).the(model.DoCheckIn).body
+        story.the(commands.DoCheckIn).body
+        if not story.none(commands.DoCheckIn)
+        else story.passes(62).the(commands.DoCheckIn).body
     )
     assert said.ready == ()
     (refused,) = said.not_ready
@@ -221,7 +223,7 @@ def test_outside_of_its_windows_an_endpoint_is_not_ready_and_says_when_it_will_b
     story.now_s += 121 * 60
     story.secret()
     told(story, settings=shut, granted=grant(PATCH, 99), candidates=(CANDIDATE,))
-    body = story.passes(62).the(model.DoCheckIn).body
+    body = story.passes(62).the(commands.DoCheckIn).body
     assert [r.transaction for r in body.ready] == [PLAN.transaction]
 
 
@@ -236,15 +238,15 @@ def test_an_order_that_waited_until_the_window_had_shut_is_refused() -> None:
     shut = replace(PATCH, windows=around(story, 120, 240))
     story.state = replace(story.state, durable=replace(story.state.durable, settings=shut))
     told(story, settings=shut, granted=grant(PATCH, 99), candidates=(CANDIDATE,), offers=(sign(OFFERED),))
-    assert story.none(model.AskHelper)
-    assert story.the(model.SpoolResult).result.code == "window"
+    assert story.none(commands.AskHelper)
+    assert story.the(commands.SpoolResult).result.code == "window"
 
 
 def test_the_helper_is_told_the_narrower_of_both() -> None:
     story = limited(prepared(), replace(WIDEST, conffiles=Conffiles.KEEP))
     slow = replace(PATCH, download_kib_s=500, nice=5)
     told(story, settings=slow, granted=grant(slow, 99), candidates=(CANDIDATE,), offers=(sign(OFFERED),))
-    bounds = story.the(model.AskHelper).bounds
+    bounds = story.the(commands.AskHelper).bounds
     assert (bounds.conffiles, bounds.download_kib_s, bounds.nice) == (Conffiles.KEEP, 500, 5)
 
 

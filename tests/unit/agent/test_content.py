@@ -11,7 +11,7 @@ import pytest
 from tests.unit.agent.test_decide import ME, ROLLOUT
 from tests.unit.agent.test_releases import OLD_ID, REPORT, answers, launched
 
-from brakeline.agent import content, model
+from brakeline.agent import commands, content, events, model
 from brakeline.agent.providers.apt import kernel, plan, stale
 from brakeline.agent.providers.apt.services import Stale
 from brakeline.protocol.codec import Malformed
@@ -136,6 +136,6 @@ def test_the_cell_hears_which_content_is_in_use() -> None:
     me = replace(ME, release_id=OLD_ID, content=NEW.release_id, content_problems=("rules.json: x",))
     from tests.unit.agent.test_decide import Story
 
-    story = Story(model.State(me, model.Durable())).happens(model.Started, ()).secret()
-    body = story.the(model.DoCheckIn).body
+    story = Story(model.State(me, model.Durable())).happens(events.Started, ()).secret()
+    body = story.the(commands.DoCheckIn).body
     assert (body.content, body.content_problems) == (NEW.release_id, ("rules.json: x",))

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from brakeline.agent import agenda, ceiling, model, orders, status
+from brakeline.agent import agenda, ceiling, commands, events, model, orders, status
 from brakeline.agent.decide import IllegalTransition, decide
-from brakeline.agent.model import Errand, Exchange, Failure, FailureKind, Instant, Self, State
+from brakeline.agent.events import Exchange, Failure, FailureKind
+from brakeline.agent.model import Errand, Instant, Self, State
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.agent.rescan import Look, Stamp
 from brakeline.protocol import codec
@@ -67,7 +68,7 @@ class Story:
 
     state: State
     now_s: float = 0.0
-    said: tuple[model.Command, ...] = ()
+    said: tuple[commands.Command, ...] = ()
 
     def at(self) -> Instant:
         return Instant(self.now_s, LOCAL_MS + round(self.now_s * 1000))
@@ -81,7 +82,7 @@ class Story:
 
     def passes(self, seconds: float) -> Story:
         self.now_s += seconds
-        return self.happens(model.Tick)
+        return self.happens(events.Tick)
 
     def the(self, kind: type[C]) -> C:
         """The one command of this kind."""
@@ -92,7 +93,7 @@ class Story:
         return not [c for c in self.said if isinstance(c, kind)]
 
     def secret(self) -> Story:
-        return self.happens(model.SecretGiven, Secret("00", self.server_ms() + 900_000, self.server_ms()))
+        return self.happens(events.SecretGiven, Secret("00", self.server_ms() + 900_000, self.server_ms()))
 
     def reply(self, **parts: Any) -> Story:
         """With a grant for settings that the agent may not run by yet, as a cell has it for what has been proven."""
@@ -100,34 +101,34 @@ class Story:
         if "granted" not in parts and wider(settings, ceiling.ceiling(self.state.durable)):
             parts["granted"] = grant(settings, known.serial + 1 if known else 1)
         reply = CheckInReply(self.server_ms(), settings, **parts)
-        return self.happens(model.CheckedIn, self.now_s, reply, '"e"')
+        return self.happens(events.CheckedIn, self.now_s, reply, '"e"')
 
     def fails(self, exchange: Exchange, kind: FailureKind, code: str = "x", **more: Any) -> Story:
-        return self.happens(model.ExchangeFailed, exchange, Failure(kind, code, "why", **more))
+        return self.happens(events.ExchangeFailed, exchange, Failure(kind, code, "why", **more))
 
     def scanned(self, sequence: int = 1) -> Story:
-        return self.happens(model.Scanned, model.ScanSummary(sequence, "d", "/b", 9, True, round(self.now_s * 1000)))
+        return self.happens(events.Scanned, model.ScanSummary(sequence, "d", "/b", 9, True, round(self.now_s * 1000)))
 
 
 def begun() -> Story:
     story = Story(State(ME, model.Durable()))
-    return story.happens(model.Started, ())
+    return story.happens(events.Started, ())
 
 
 def idle(**parts: Any) -> Story:
     """Connected, scanned, inventory acknowledged, in patch mode; a check-in is under way."""
     story = begun().secret().reply(**parts).scanned()
     story.now_s += 2
-    return story.happens(model.InventoryAcknowledged, InventoryAck(1, "d"))
+    return story.happens(events.InventoryAcknowledged, InventoryAck(1, "d"))
 
 
 def prepared() -> Story:
     """A candidate is planned; the check-in that says so is under way."""
     story = idle(candidates=(CANDIDATE,))
     assert story.state.errand is Errand.PLAN
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.now_s += 2
-    return story.happens(model.PlanMade, CANDIDATE, PLAN)
+    return story.happens(events.PlanMade, CANDIDATE, PLAN)
 
 
 # --- getting in touch ----------------------------------------------------------------------------------------------
@@ -135,11 +136,11 @@ def prepared() -> Story:
 
 def test_first_a_secret_then_a_check_in_then_a_scan() -> None:
     story = begun()
-    assert isinstance(story.said[-1], model.RenewSecret)
+    assert isinstance(story.said[-1], commands.RenewSecret)
     story.secret()
-    assert story.the(model.DoCheckIn).wait_s == 0
+    assert story.the(commands.DoCheckIn).wait_s == 0
     story.reply()
-    assert story.the(model.StartScan) == model.StartScan(0, 1)
+    assert story.the(commands.StartScan) == commands.StartScan(0, 1)
 
 
 def test_health_is_looked_at_between_two_polls_however_short_the_interval() -> None:
@@ -148,23 +149,23 @@ def test_health_is_looked_at_between_two_polls_however_short_the_interval() -> N
     story = idle(settings=short)
     story.reply(settings=short)
     story.passes(1.2)
-    story.the(model.DoCheckIn)
+    story.the(commands.DoCheckIn)
     began_s, story.now_s = story.now_s, story.now_s + 2
-    story.happens(model.CheckedIn, began_s, None, '"e"')
-    assert story.none(model.DoCheckIn)
+    story.happens(events.CheckedIn, began_s, None, '"e"')
+    assert story.none(commands.DoCheckIn)
     story.passes(0.1)
-    story.the(model.DoCheckIn)
+    story.the(commands.DoCheckIn)
 
 
 def test_being_heard_comes_before_scanning() -> None:
-    assert begun().secret().none(model.StartScan)
+    assert begun().secret().none(commands.StartScan)
 
 
 def test_a_clock_that_is_decades_off_is_corrected_by_the_cell() -> None:
     story = begun()
-    assert story.the(model.RenewSecret).created_ms == LOCAL_MS
+    assert story.the(commands.RenewSecret).created_ms == LOCAL_MS
     story.fails(Exchange.SECRET, FailureKind.SKEW, server_ms=SERVER_MS)
-    assert story.the(model.RenewSecret).created_ms == SERVER_MS
+    assert story.the(commands.RenewSecret).created_ms == SERVER_MS
     story.secret()
     story.now_s += 700
     story.reply()
@@ -174,8 +175,8 @@ def test_a_clock_that_is_decades_off_is_corrected_by_the_cell() -> None:
 def test_the_secret_is_renewed_before_it_ends() -> None:
     story = idle()
     story.now_s = 780
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
-    assert isinstance(story.said[-1], model.RenewSecret)
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
+    assert isinstance(story.said[-1], commands.RenewSecret)
 
 
 def test_back_off_grows_has_jitter_and_never_exceeds_the_interval() -> None:
@@ -183,9 +184,9 @@ def test_back_off_grows_has_jitter_and_never_exceeds_the_interval() -> None:
     for _ in range(12):
         story.fails(Exchange.CHECK_IN, FailureKind.NETWORK)
         delays.append(story.state.link.not_before_s - story.now_s)
-        assert story.none(model.DoCheckIn)
+        assert story.none(commands.DoCheckIn)
         story.passes(delays[-1])
-        assert story.the(model.DoCheckIn)
+        assert story.the(commands.DoCheckIn)
         if story.server_ms() > story.state.link.secret_until_ms - agenda.RENEW_BEFORE_MS:
             break
     assert delays[0] <= 1.0
@@ -205,34 +206,34 @@ def test_retry_after_is_obeyed_but_not_without_end() -> None:
 def test_an_unknown_secret_is_renewed_at_once() -> None:
     story = idle()
     story.fails(Exchange.CHECK_IN, FailureKind.SECRET)
-    assert story.the(model.RenewSecret)
+    assert story.the(commands.RenewSecret)
 
 
 def test_a_cloned_identity_stops_everything_and_says_so() -> None:
     story = prepared()
     story.fails(Exchange.CHECK_IN, FailureKind.BARRED, "cloned")
-    assert any("enrol this machine again" in c.line for c in story.said if isinstance(c, model.Report))
+    assert any("enrol this machine again" in c.line for c in story.said if isinstance(c, commands.Report))
     assert story.state.standing == model.Barred("cloned", "why")
     assert story.state.preparations == ()
     story.passes(60)
     assert story.said == ()
     story.passes(900)
-    assert story.the(model.RenewSecret)
+    assert story.the(commands.RenewSecret)
 
 
 def test_the_long_poll_is_held_only_while_nothing_goes_on_here() -> None:
     story = idle()
-    assert story.the(model.DoCheckIn).wait_s == 55
+    assert story.the(commands.DoCheckIn).wait_s == 55
     story = begun().secret().reply()
     assert story.state.errand is Errand.SCAN
     story.passes(61)
-    assert story.the(model.DoCheckIn).wait_s == 0
+    assert story.the(commands.DoCheckIn).wait_s == 0
 
 
 def test_a_confused_cell_cannot_make_the_agent_spin() -> None:
     story = idle()
     story.reply()
-    assert story.none(model.DoCheckIn)
+    assert story.none(commands.DoCheckIn)
     assert agenda.next_wake_s(story.state, story.at()) >= story.now_s + 0.9
 
 
@@ -246,85 +247,85 @@ def test_an_answer_that_nobody_asked_for_is_a_bug() -> None:
 
 def test_after_the_acknowledgement_only_differences_are_sent() -> None:
     story = idle()
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.passes(901)
-    assert story.the(model.StartScan) == model.StartScan(1, 2)
+    assert story.the(commands.StartScan) == commands.StartScan(1, 2)
 
 
 def test_a_scan_without_news_sends_nothing() -> None:
     story = idle()
-    story.happens(model.CheckedIn, story.now_s, None, '"e"').passes(901)
+    story.happens(events.CheckedIn, story.now_s, None, '"e"').passes(901)
     story.scanned(sequence=0)
-    assert story.none(model.SendInventory)
+    assert story.none(commands.SendInventory)
 
 
 def test_resync_sends_everything_with_a_number_that_the_cell_has_not_seen() -> None:
     story = begun().secret().reply().scanned()
-    story.happens(model.InventoryAcknowledged, InventoryAck(41, "", resync=True))
-    assert story.the(model.StartScan) == model.StartScan(0, 42, asked=True)
+    story.happens(events.InventoryAcknowledged, InventoryAck(41, "", resync=True))
+    assert story.the(commands.StartScan) == commands.StartScan(0, 42, asked=True)
 
 
 def test_changed_package_records_are_looked_at_soon() -> None:
     story = idle()
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
-    story.happens(model.Tick, packages_changed=True)
-    assert story.the(model.StartScan)
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
+    story.happens(events.Tick, packages_changed=True)
+    assert story.the(commands.StartScan)
 
 
 LOOK = Look(Stamp("s", "q"), 1.0, 1.0)
 
 
 def looked(story: Story, *, full: bool = True) -> Story:
-    return story.happens(model.Scanned, model.ScanSummary(0, "d", "/b", 9, True, 0, LOOK, full))
+    return story.happens(events.Scanned, model.ScanSummary(0, "d", "/b", 9, True, 0, LOOK, full))
 
 
 def test_an_unchanged_machine_is_looked_at_again_after_the_interval() -> None:
     story = looked(begun().secret().reply(settings=Settings(Mode.PATCH, inventory_interval_s=50))).passes(2)
-    story.happens(model.CheckedIn, story.now_s, None, '"e"').passes(51)
-    assert story.the(model.StartScan).last == LOOK
-    story.happens(model.Unchanged)
+    story.happens(events.CheckedIn, story.now_s, None, '"e"').passes(51)
+    assert story.the(commands.StartScan).last == LOOK
+    story.happens(events.Unchanged)
     assert story.state.errand is Errand.NONE
-    assert story.passes(49).none(model.StartScan)
-    assert story.passes(2).the(model.StartScan).last == LOOK
+    assert story.passes(49).none(commands.StartScan)
+    assert story.passes(2).the(commands.StartScan).last == LOOK
 
 
 def test_where_nothing_can_be_looked_at_that_is_said_once_and_no_inventory_is_sent() -> None:
     """An inventory without packages would look like a machine without holes."""
     why = "Not assessed: there is no provider for this system yet."
-    story = Story(State(replace(ME, can_patch=False), model.Durable())).happens(model.Started, ())
+    story = Story(State(replace(ME, can_patch=False), model.Durable())).happens(events.Started, ())
     story.secret().reply(settings=Settings(Mode.PATCH, inventory_interval_s=50))
     assert story.state.errand is Errand.SCAN
-    story.happens(model.NotAssessed, why)
-    assert model.Report(why) in story.said
+    story.happens(events.NotAssessed, why)
+    assert commands.Report(why) in story.said
     assert (story.state.errand, story.state.to_send, story.state.not_assessed) == (Errand.NONE, None, why)
     assert story.state.words == ("READY", "HEALTHY")  # no release could do better here
     story.passes(2).reply(resync=True, scan=7)
-    assert story.the(model.StartScan)  # a person asks: the answer is the same, at once
-    story.happens(model.NotAssessed, why)
-    assert model.Report(why) not in story.said
+    assert story.the(commands.StartScan)  # a person asks: the answer is the same, at once
+    story.happens(events.NotAssessed, why)
+    assert commands.Report(why) not in story.said
     assert not story.state.durable.scan_owed
     assert not story.state.resync
-    assert story.passes(49).none(model.SendInventory)
+    assert story.passes(49).none(commands.SendInventory)
     assert status.describe(story.state)["assessment"] == why
 
 
 def test_the_first_look_of_a_process_and_a_resync_do_not_rely_on_an_earlier_one() -> None:
     story = begun().secret().reply()
-    assert story.the(model.StartScan).last is None
+    assert story.the(commands.StartScan).last is None
     looked(story).passes(2).reply(resync=True)
-    assert story.the(model.StartScan).asked
+    assert story.the(commands.StartScan).asked
 
 
 def test_a_look_that_people_ask_for_is_full_even_if_a_quick_one_was_under_way_or_the_agent_died() -> None:
     story = looked(begun().secret().reply()).passes(2)
-    story.happens(model.CheckedIn, story.now_s, None, '"e"').passes(901)
+    story.happens(events.CheckedIn, story.now_s, None, '"e"').passes(901)
     assert story.state.errand is Errand.SCAN
-    story.happens(model.CheckedIn, story.now_s, CheckInReply(story.server_ms(), PATCH, scan=3), '"e"')
+    story.happens(events.CheckedIn, story.now_s, CheckInReply(story.server_ms(), PATCH, scan=3), '"e"')
     looked(story, full=False)
-    story.happens(model.RefreshEnded, "")
-    assert story.the(model.StartScan).asked
-    again = Story(State(ME, story.state.durable)).happens(model.Started, ()).secret().reply(scan=3)
-    assert again.the(model.StartScan).asked
+    story.happens(events.RefreshEnded, "")
+    assert story.the(commands.StartScan).asked
+    again = Story(State(ME, story.state.durable)).happens(events.Started, ()).secret().reply(scan=3)
+    assert again.the(commands.StartScan).asked
     looked(story)
     assert not story.state.durable.scan_owed
 
@@ -334,15 +335,17 @@ def test_a_look_that_people_ask_for_is_full_even_if_a_quick_one_was_under_way_or
 
 def test_a_process_of_the_same_boot_knows_the_cells_time_at_once() -> None:
     known = begun().secret().state.durable
-    story = Story(State(ME, known), now_s=600.0).happens(model.Started, ())
-    assert story.the(model.RenewSecret).created_ms == SERVER_MS + 600_000, "the wall clock says 1970"
+    story = Story(State(ME, known), now_s=600.0).happens(events.Started, ())
+    assert story.the(commands.RenewSecret).created_ms == SERVER_MS + 600_000, "the wall clock says 1970"
 
 
 def test_after_another_boot_time_is_at_least_what_was_seen() -> None:
     known = begun().secret().state.durable
-    story = Story(State(replace(ME, boot_id="boot-2"), known)).happens(model.Started, ())
-    assert story.the(model.RenewSecret).created_ms == SERVER_MS
-    assert Story(State(ME, model.Durable())).happens(model.Started, ()).the(model.RenewSecret).created_ms == LOCAL_MS
+    story = Story(State(replace(ME, boot_id="boot-2"), known)).happens(events.Started, ())
+    assert story.the(commands.RenewSecret).created_ms == SERVER_MS
+    assert (
+        Story(State(ME, model.Durable())).happens(events.Started, ()).the(commands.RenewSecret).created_ms == LOCAL_MS
+    )
 
 
 def test_the_cells_time_is_not_written_at_every_check_in_and_a_wrong_one_is_corrected() -> None:
@@ -351,15 +354,15 @@ def test_the_cells_time_is_not_written_at_every_check_in_and_a_wrong_one_is_corr
     for _ in range(5):
         story.passes(61).reply()
     assert story.state.durable.time == known
-    story.passes(61).happens(model.CheckedIn, story.now_s, CheckInReply(SERVER_MS - 10**10, PATCH), '"e"')
+    story.passes(61).happens(events.CheckedIn, story.now_s, CheckInReply(SERVER_MS - 10**10, PATCH), '"e"')
     assert story.state.durable.time.seen_ms == SERVER_MS - 10**10
 
 
 def test_a_scan_that_crashes_does_not_crash_the_agent() -> None:
     story = begun().secret().reply()
-    story.happens(model.ErrandFailed, Errand.SCAN, "ended by SIGKILL")
+    story.happens(events.ErrandFailed, Errand.SCAN, "ended by SIGKILL")
     assert story.state.errand is Errand.NONE
-    assert story.none(model.StartScan)
+    assert story.none(commands.StartScan)
 
 
 # --- from candidate to result --------------------------------------------------------------------------------------
@@ -367,16 +370,16 @@ def test_a_scan_that_crashes_does_not_crash_the_agent() -> None:
 
 def test_ready_is_said_with_the_exact_transaction() -> None:
     story = prepared()
-    (ready,) = story.the(model.DoCheckIn).body.ready
+    (ready,) = story.the(commands.DoCheckIn).body.ready
     assert ready.transaction == PLAN.transaction
 
 
 def test_why_not_ready_is_said() -> None:
     story = idle(candidates=(CANDIDATE,))
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.now_s += 2
-    story.happens(model.PlanMade, CANDIDATE, Refused("no_space", "5 MiB are missing"))
-    (not_ready,) = story.the(model.DoCheckIn).body.not_ready
+    story.happens(events.PlanMade, CANDIDATE, Refused("no_space", "5 MiB are missing"))
+    (not_ready,) = story.the(commands.DoCheckIn).body.not_ready
     assert (not_ready.code, not_ready.reason) == ("no_space", "5 MiB are missing")
 
 
@@ -384,36 +387,36 @@ def test_why_not_ready_is_said() -> None:
 def test_assess_only_plans_nothing(assess: str) -> None:
     story = Story(State(replace(ME, can_patch=assess != "no helper"), model.Durable()))
     mode = Settings(Mode.ASSESS if assess == "by policy" else Mode.PATCH)
-    story.happens(model.Started, ()).secret().reply(candidates=(CANDIDATE,), settings=mode).scanned()
+    story.happens(events.Started, ()).secret().reply(candidates=(CANDIDATE,), settings=mode).scanned()
     story.now_s += 2
-    story.happens(model.InventoryAcknowledged, InventoryAck(1, "d"))
-    assert story.none(model.StartPlan)
-    assert story.the(model.DoCheckIn).body.not_ready[0].code == "assess_only"
+    story.happens(events.InventoryAcknowledged, InventoryAck(1, "d"))
+    assert story.none(commands.StartPlan)
+    assert story.the(commands.DoCheckIn).body.not_ready[0].code == "assess_only"
 
 
 def test_an_offer_is_applied_and_its_result_is_safe_before_it_is_sent() -> None:
     story = prepared().reply(candidates=(CANDIDATE,), offers=(sign(OFFERED),))
-    asked = story.the(model.AskHelper)
+    asked = story.the(commands.AskHelper)
     assert (asked.offer_id, asked.transaction) == (OFFER, PLAN.transaction)
-    story.happens(model.HelperBegan, OFFER)
+    story.happens(events.HelperBegan, OFFER)
     story.passes(1.1)
-    assert story.the(model.WatchTransaction).transaction_id == TX
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    assert story.the(commands.WatchTransaction).transaction_id == TX
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
     result = TransactionResult(TX, OFFER, ROLLOUT, 1, Outcome.INSTALLED, "ok", "done")
-    story.happens(model.TransactionEnded, result)
-    assert story.the(model.SpoolResult).result == result
-    assert story.the(model.SendResults).transaction_ids == (TX,)
-    story.happens(model.ResultsAcknowledged, (TX,))
-    assert story.the(model.ForgetResults).transaction_ids == (TX,)
+    story.happens(events.TransactionEnded, result)
+    assert story.the(commands.SpoolResult).result == result
+    assert story.the(commands.SendResults).transaction_ids == (TX,)
+    story.happens(events.ResultsAcknowledged, (TX,))
+    assert story.the(commands.ForgetResults).transaction_ids == (TX,)
 
 
 def test_the_same_offer_never_counts_twice() -> None:
-    story = prepared().reply(offers=(sign(OFFERED),)).happens(model.HelperBegan, OFFER)
+    story = prepared().reply(offers=(sign(OFFERED),)).happens(events.HelperBegan, OFFER)
     result = TransactionResult(TX, OFFER, ROLLOUT, 1, Outcome.INSTALLED, "ok", "done")
-    story.happens(model.TransactionEnded, result).happens(model.ResultsAcknowledged, (TX,)).passes(2)
+    story.happens(events.TransactionEnded, result).happens(events.ResultsAcknowledged, (TX,)).passes(2)
     story.reply(offers=(sign(OFFERED),), candidates=(CANDIDATE,))
-    assert story.none(model.AskHelper)
-    assert story.none(model.SpoolResult)
+    assert story.none(commands.AskHelper)
+    assert story.none(commands.SpoolResult)
 
 
 @pytest.mark.parametrize(
@@ -429,9 +432,9 @@ def test_the_same_offer_never_counts_twice() -> None:
 )
 def test_orders_that_are_not_ours_are_not_even_answered(order: SignedOrder, word: str) -> None:
     story = prepared().reply(offers=(order,))
-    assert story.none(model.AskHelper)
-    assert story.none(model.SpoolResult)
-    assert any(word in c.line for c in story.said if isinstance(c, model.Report))
+    assert story.none(commands.AskHelper)
+    assert story.none(commands.SpoolResult)
+    assert any(word in c.line for c in story.said if isinstance(c, commands.Report))
 
 
 @pytest.mark.parametrize(
@@ -446,8 +449,8 @@ def test_orders_that_are_not_ours_are_not_even_answered(order: SignedOrder, word
 )
 def test_offers_that_must_not_be_followed_are_answered_with_the_reason(offer: Offer, reply: Any, code: str) -> None:
     story = prepared().reply(offers=(sign(offer),), **reply)
-    assert story.none(model.AskHelper)
-    result = story.the(model.SpoolResult).result
+    assert story.none(commands.AskHelper)
+    result = story.the(commands.SpoolResult).result
     assert result.code == code
     assert result.outcome in (Outcome.REFUSED, Outcome.EXPIRED)
 
@@ -456,38 +459,38 @@ def test_one_transaction_at_a_time_and_a_halt_drops_what_waits() -> None:
     other = replace(OFFERED, offer_id="of_01JD0000000000000000000002", rollout_id="ro_01JD0000000000000000000002")
     candidate = replace(CANDIDATE, rollout_id=other.rollout_id)
     story = prepared().reply(candidates=(CANDIDATE, candidate))
-    story.happens(model.PlanMade, candidate, PLAN)
+    story.happens(events.PlanMade, candidate, PLAN)
     story.now_s += 2
-    story.happens(model.Tick)
+    story.happens(events.Tick)
     story.reply(candidates=(CANDIDATE, candidate), offers=(sign(OFFERED), sign(other)))
-    assert story.the(model.AskHelper).offer_id == OFFER
-    story.happens(model.HelperBegan, OFFER)
+    assert story.the(commands.AskHelper).offer_id == OFFER
+    story.happens(events.HelperBegan, OFFER)
     story.passes(62)
     story.reply(candidates=(CANDIDATE,), offers=(sign(OFFERED),), halted=(other.rollout_id, ROLLOUT))
-    assert story.the(model.SpoolResult).result.offer_id == other.offer_id  # and the one that runs goes on
+    assert story.the(commands.SpoolResult).result.offer_id == other.offer_id  # and the one that runs goes on
     assert story.state.durable.sessions[0].phase is model.SessionPhase.RUNNING
 
 
 def test_without_a_cell_nothing_new_starts_but_what_runs_is_finished() -> None:
-    story = prepared().reply(offers=(sign(OFFERED),)).happens(model.HelperBegan, OFFER)
+    story = prepared().reply(offers=(sign(OFFERED),)).happens(events.HelperBegan, OFFER)
     story.passes(61).fails(Exchange.CHECK_IN, FailureKind.NETWORK)
     result = TransactionResult(TX, OFFER, ROLLOUT, 1, Outcome.INSTALLED, "ok", "done")
-    story.happens(model.TransactionEnded, result)
-    assert story.the(model.SpoolResult)
-    assert story.none(model.SendResults)
+    story.happens(events.TransactionEnded, result)
+    assert story.the(commands.SpoolResult)
+    assert story.none(commands.SendResults)
     assert story.state.unsent == (TX,)
 
 
 def test_after_a_crash_the_helper_tells_whether_it_began() -> None:
     crashed = prepared().reply(offers=(sign(OFFERED),)).state.durable
     story = Story(State(replace(ME, boot_id="boot-2"), crashed))
-    story.happens(model.Started, ())
-    assert story.the(model.WatchTransaction).transaction_id == TX
-    story.happens(model.HelperKnowsNothing, OFFER)
-    assert story.none(model.AskHelper), "not before the cell has been heard: the rollout may be halted by now"
+    story.happens(events.Started, ())
+    assert story.the(commands.WatchTransaction).transaction_id == TX
+    story.happens(events.HelperKnowsNothing, OFFER)
+    assert story.none(commands.AskHelper), "not before the cell has been heard: the rollout may be halted by now"
     story.secret().reply(halted=(ROLLOUT,))
-    assert story.none(model.AskHelper)
-    assert story.the(model.SpoolResult).result.code == "halted"
+    assert story.none(commands.AskHelper)
+    assert story.the(commands.SpoolResult).result.code == "halted"
 
 
 def test_an_offer_that_outlives_a_restart_is_planned_again_before_it_is_followed() -> None:
@@ -495,14 +498,14 @@ def test_an_offer_that_outlives_a_restart_is_planned_again_before_it_is_followed
     plan = story.state.preparations[0].candidate
     assert story.state.errand is Errand.PLAN
     assert plan.updates == CANDIDATE.updates
-    story.happens(model.CheckedIn, story.now_s, None, '"e"').happens(model.PlanMade, plan, PLAN)
-    assert story.the(model.AskHelper).offer_id == OFFER
+    story.happens(events.CheckedIn, story.now_s, None, '"e"').happens(events.PlanMade, plan, PLAN)
+    assert story.the(commands.AskHelper).offer_id == OFFER
 
 
 def test_a_result_in_the_spool_ends_its_session_after_a_crash() -> None:
-    crashed = prepared().reply(offers=(sign(OFFERED),)).happens(model.HelperBegan, OFFER).state.durable
-    story = Story(State(ME, crashed)).happens(model.Started, (TX,))
-    assert story.none(model.WatchTransaction)
+    crashed = prepared().reply(offers=(sign(OFFERED),)).happens(events.HelperBegan, OFFER).state.durable
+    story = Story(State(ME, crashed)).happens(events.Started, (TX,))
+    assert story.none(commands.WatchTransaction)
     assert story.state.durable.sessions[0].phase is model.SessionPhase.ENDED
 
 
@@ -511,11 +514,11 @@ def test_a_result_in_the_spool_ends_its_session_after_a_crash() -> None:
 
 def test_stale_lists_are_refreshed_through_the_helper_only() -> None:
     story = idle()
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.passes(6 * 3600 + 1)
-    story.happens(model.SecretGiven, Secret("00", story.server_ms() + 900_000, story.server_ms()))
+    story.happens(events.SecretGiven, Secret("00", story.server_ms() + 900_000, story.server_ms()))
     assert story.state.errand is Errand.REFRESH
-    story.happens(model.RefreshEnded, "")
+    story.happens(events.RefreshEnded, "")
     assert story.state.errand is Errand.SCAN
 
 
@@ -523,18 +526,18 @@ def test_a_scan_that_people_ask_for_happens_once() -> None:
     story = idle()
     story.reply(scan=7)
     assert story.state.errand is Errand.REFRESH
-    story.happens(model.RefreshEnded, "").scanned(0).passes(61).reply(scan=7)
-    assert story.none(model.StartScan)
-    assert story.none(model.StartRefresh)
+    story.happens(events.RefreshEnded, "").scanned(0).passes(61).reply(scan=7)
+    assert story.none(commands.StartScan)
+    assert story.none(commands.StartRefresh)
 
 
 def test_the_end_says_goodbye_only_when_there_is_somebody_to_hear_it() -> None:
     story = idle()
-    story.happens(model.CheckedIn, story.now_s, None, '"e"').happens(model.StopAsked, "shutdown")
-    assert [type(c) for c in story.said] == [model.SayGoodbye, model.Exit]
+    story.happens(events.CheckedIn, story.now_s, None, '"e"').happens(events.StopAsked, "shutdown")
+    assert [type(c) for c in story.said] == [commands.SayGoodbye, commands.Exit]
     story = begun().fails(Exchange.SECRET, FailureKind.NETWORK)
-    story.happens(model.StopAsked, "shutdown")
-    assert [type(c) for c in story.said] == [model.Exit]
+    story.happens(events.StopAsked, "shutdown")
+    assert [type(c) for c in story.said] == [commands.Exit]
 
 
 def test_transaction_ids_follow_from_offer_ids() -> None:
@@ -551,12 +554,12 @@ UNDONE = "ro_01JD0000000000000000000002"
 def test_a_way_back_is_planned_offered_and_asked_for_by_its_own_verb() -> None:
     candidate = replace(CANDIDATE, undoes=UNDONE)
     story = idle(candidates=(candidate,))
-    story.happens(model.CheckedIn, story.now_s, None, '"e"')
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.now_s += 2
-    story.happens(model.PlanMade, candidate, BACK_PLAN)
+    story.happens(events.PlanMade, candidate, BACK_PLAN)
     offer = replace(OFFERED, undoes=UNDONE, transaction_digest=BACK_PLAN.transaction.digest)
     story.reply(candidates=(candidate,), offers=(sign(offer),))
-    asked = story.the(model.AskHelper)
+    asked = story.the(commands.AskHelper)
     assert (asked.undoes, asked.transaction) == (UNDONE, BACK_PLAN.transaction)
 
 

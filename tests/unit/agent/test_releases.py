@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from tests.unit.agent.test_decide import CANDIDATE, ME, OFFER, ROLLOUT, SERVER_MS, Story, sign
 
-from brakeline.agent import model, releases
+from brakeline.agent import commands, events, model, releases
 from brakeline.agent.model import SessionPhase, State
 from brakeline.protocol.messages import (
     Candidate,
+    InventoryAck,
     LauncherReport,
     Mode,
     Offer,
@@ -33,7 +34,9 @@ REPORT = LauncherReport(version="1", running=OLD_ID, confirmed=OLD_ID)
 def launched(report: LauncherReport = REPORT, durable: model.Durable | None = None) -> Story:
     """An agent under a launcher, whose first check-in is under way."""
     me = replace(ME, release_id=report.running)
-    story = Story(State(me, durable or model.Durable())).happens(model.Started, ()).happens(model.LauncherSaid, report)
+    story = (
+        Story(State(me, durable or model.Durable())).happens(events.Started, ()).happens(events.LauncherSaid, report)
+    )
     return story.secret()
 
 
@@ -64,35 +67,35 @@ def next_process(story: Story, report: LauncherReport, candidate: Candidate = OU
 
 def told_at_once(story: Story, report: LauncherReport) -> TransactionResult:
     """What the next process puts into the spool as soon as it has read the launcher's report."""
-    after = Story(State(ME, story.state.durable)).happens(model.Started, ())
-    return after.happens(model.LauncherSaid, report).the(model.SpoolResult).result
+    after = Story(State(ME, story.state.durable)).happens(events.Started, ())
+    return after.happens(events.LauncherSaid, report).the(commands.SpoolResult).result
 
 
 def answers(story: Story) -> tuple[list[str], list[str]]:
     """(rollouts it is ready for, codes of those it is not ready for) of its next check-in."""
     story.now_s += 2
-    story.happens(model.Tick)
-    body = story.the(model.DoCheckIn).body
+    story.happens(events.Tick)
+    body = story.the(commands.DoCheckIn).body
     return [r.rollout_id for r in body.ready], [n.code for n in body.not_ready]
 
 
 def test_it_says_ready_at_once_and_healthy_when_the_cell_and_the_look_were_good() -> None:
-    story = Story(State(ME, model.Durable(inventory_sequence=4))).happens(model.Started, ())
-    assert story.the(model.TellLauncher).word == "READY"
+    story = Story(State(ME, model.Durable(inventory_sequence=4))).happens(events.Started, ())
+    assert story.the(commands.TellLauncher).word == "READY"
     story.secret().reply()
-    assert story.none(model.TellLauncher)
+    assert story.none(commands.TellLauncher)
     story.scanned(0)
-    assert story.the(model.TellLauncher).word == "HEALTHY"
+    assert story.the(commands.TellLauncher).word == "HEALTHY"
 
 
 def test_where_no_look_ever_worked_a_failing_one_is_no_fault_of_this_release() -> None:
-    story = Story(State(ME, model.Durable())).happens(model.Started, ()).secret().reply()
-    assert story.the(model.TellLauncher).word == "HEALTHY"
+    story = Story(State(ME, model.Durable())).happens(events.Started, ()).secret().reply()
+    assert story.the(commands.TellLauncher).word == "HEALTHY"
 
 
 def test_ready_for_a_release_without_any_plan_also_where_policy_only_assesses() -> None:
     story = launched().reply(candidates=(OURS,), settings=Settings(Mode.ASSESS))
-    assert story.none(model.StartPlan)
+    assert story.none(commands.StartPlan)
     assert answers(story) == ([ROLLOUT], [])
 
 
@@ -124,8 +127,8 @@ def test_what_its_launcher_has_taken_by_itself_counts_as_ready() -> None:
     assert not story.state.stopping, "it is not asked for once more"
     (session,) = story.state.durable.sessions
     assert session.phase is SessionPhase.RUNNING
-    story.happens(model.LauncherSaid, replace(REPORT, running=NEW.release_id, confirmed=NEW.release_id))
-    assert story.the(model.SpoolResult).result.outcome is Outcome.INSTALLED
+    story.happens(events.LauncherSaid, replace(REPORT, running=NEW.release_id, confirmed=NEW.release_id))
+    assert story.the(commands.SpoolResult).result.outcome is Outcome.INSTALLED
 
 
 def test_what_its_launcher_has_taken_and_given_up_before_any_agent_spoke_is_told_as_a_failure() -> None:
@@ -136,18 +139,18 @@ def test_what_its_launcher_has_taken_and_given_up_before_any_agent_spoke_is_told
     story.reply(candidates=(OURS,), offers=(sign(offer()),))
     story.passes(3)
     assert not story.state.stopping, "nothing is left to be asked for"
-    result = story.the(model.SpoolResult).result
+    result = story.the(commands.SpoolResult).result
     assert (result.outcome, result.code) == (Outcome.FAILED, "trial_exited")
 
 
 def test_without_a_launcher_no_release_is_taken() -> None:
-    story = Story(State(ME, model.Durable())).happens(model.Started, ()).secret().reply(candidates=(OURS,))
+    story = Story(State(ME, model.Durable())).happens(events.Started, ()).secret().reply(candidates=(OURS,))
     assert answers(story) == ([], ["no_launcher"])
 
 
 def test_an_offer_makes_it_ask_its_launcher_once_it_is_written_down() -> None:
     story = asked()
-    assert isinstance(story.said[-1], model.AskLauncher)
+    assert isinstance(story.said[-1], commands.AskLauncher)
     (session,) = story.state.durable.sessions
     assert (session.phase, session.release) == (SessionPhase.ASKED, NEW.release_id)
     assert story.state.stopping
@@ -171,9 +174,9 @@ def test_the_new_one_tells_of_its_own_confirmation() -> None:
     (session,) = story.state.durable.sessions
     assert session.phase is SessionPhase.RUNNING
     story.now_s += 2
-    assert OFFER in story.happens(model.Tick).the(model.DoCheckIn).body.in_progress
-    story.happens(model.LauncherSaid, replace(REPORT, running=NEW.release_id, confirmed=NEW.release_id))
-    result = story.the(model.SpoolResult).result
+    assert OFFER in story.happens(events.Tick).the(commands.DoCheckIn).body.in_progress
+    story.happens(events.LauncherSaid, replace(REPORT, running=NEW.release_id, confirmed=NEW.release_id))
+    result = story.the(commands.SpoolResult).result
     assert (result.outcome, result.code) == (Outcome.INSTALLED, "ok")
 
 
@@ -191,12 +194,12 @@ def test_what_the_launcher_refuses_has_changed_nothing() -> None:
 
 def test_a_launcher_that_took_nothing_is_asked_again_and_at_last_it_is_said_why() -> None:
     story = next_process(asked(), replace(REPORT, problems=("download: the cell answers 500",)))
-    assert story.none(model.AskLauncher)
+    assert story.none(commands.AskLauncher)
     story.now_s = releases.ASK_AGAIN_S + 1
-    assert story.happens(model.Tick).the(model.AskLauncher)
+    assert story.happens(events.Tick).the(commands.AskLauncher)
     story = next_process(story, replace(REPORT, problems=("download: the cell answers 500",)))
     story.now_s = 700
-    result = story.happens(model.Tick).the(model.SpoolResult).result
+    result = story.happens(events.Tick).the(commands.SpoolResult).result
     assert (result.outcome, result.code) == (Outcome.EXPIRED, "not_taken")
     assert "the cell answers 500" in result.detail
 
@@ -204,36 +207,36 @@ def test_a_launcher_that_took_nothing_is_asked_again_and_at_last_it_is_said_why(
 def test_while_a_release_is_on_probation_no_long_poll_is_held() -> None:
     story = next_process(asked(), replace(REPORT, running=NEW.release_id, trial=NEW.release_id)).scanned()
     story.now_s += 2
-    story.happens(model.InventoryAcknowledged, model.InventoryAck(1, "d"))
-    assert story.the(model.DoCheckIn).wait_s == 0
+    story.happens(events.InventoryAcknowledged, InventoryAck(1, "d"))
+    assert story.the(commands.DoCheckIn).wait_s == 0
 
 
 def test_a_halted_rollout_is_not_asked_for() -> None:
     story = checks_in(launched().reply(candidates=(OURS,)))
     story.reply(halted=(ROLLOUT,), offers=(sign(offer()),))
-    assert story.none(model.AskLauncher)
-    assert story.the(model.SpoolResult).result.code == "halted"
+    assert story.none(commands.AskLauncher)
+    assert story.the(commands.SpoolResult).result.code == "halted"
 
 
 def test_a_recalled_release_that_runs_asks_for_a_look_once_and_then_rarely() -> None:
     story = launched().reply(recalled=(OLD_ID,))
-    assert isinstance(story.said[-1], model.AskLauncher)
+    assert isinstance(story.said[-1], commands.AskLauncher)
     again = launched(REPORT, story.state.durable).reply(recalled=(OLD_ID,))
-    assert again.none(model.AskLauncher)
+    assert again.none(commands.AskLauncher)
     checks_in(again, releases.RECALL_AGAIN_S + 1)
-    assert again.reply(recalled=(OLD_ID,)).the(model.AskLauncher)
+    assert again.reply(recalled=(OLD_ID,)).the(commands.AskLauncher)
 
 
 def test_a_new_order_for_the_launcher_is_kept_once() -> None:
     story = launched().reply(follow="{}")
-    assert story.the(model.StoreFollow).text == "{}"
+    assert story.the(commands.StoreFollow).text == "{}"
     checks_in(story)
-    assert story.reply(follow="{}").none(model.StoreFollow)
+    assert story.reply(follow="{}").none(commands.StoreFollow)
 
 
 def test_updates_of_the_vendor_are_planned_beside_a_release() -> None:
     story = launched().reply(candidates=(CANDIDATE, OURS)).scanned(0)
-    assert story.the(model.StartPlan).candidate == CANDIDATE
+    assert story.the(commands.StartPlan).candidate == CANDIDATE
 
 
 # --- releases of the launcher --------------------------------------------------------------------------------------
@@ -270,7 +273,7 @@ def test_while_a_launcher_is_on_trial_no_agent_is_taken() -> None:
 
 def launcher_asked() -> Story:
     story = asked(SLOTTED, LAUNCHERS, SLOTTED.launcher_release)
-    assert isinstance(story.said[-1], model.AskLauncher)
+    assert isinstance(story.said[-1], commands.AskLauncher)
     return story
 
 
@@ -278,8 +281,8 @@ def test_the_agent_tells_what_came_of_its_launcher_s_trial() -> None:
     on_trial = replace(SLOTTED, launcher_slot="b", launcher_release=NEWER.release_id, launcher_trial=NEWER.release_id)
     story = next_process(launcher_asked(), on_trial, LAUNCHERS)
     assert story.state.durable.sessions[0].phase is SessionPhase.RUNNING
-    story.happens(model.LauncherSaid, replace(on_trial, launcher_trial=""))
-    result = story.the(model.SpoolResult).result
+    story.happens(events.LauncherSaid, replace(on_trial, launcher_trial=""))
+    result = story.the(commands.SpoolResult).result
     assert (result.outcome, result.code) == (Outcome.INSTALLED, "ok")
 
 
@@ -291,4 +294,4 @@ def test_the_launcher_before_has_its_agent_tell_of_a_failed_trial() -> None:
 
 
 def test_a_recalled_launcher_makes_the_agent_ask_for_a_look() -> None:
-    assert isinstance(launched(SLOTTED).reply(recalled=(SLOTTED.launcher_release,)).said[-1], model.AskLauncher)
+    assert isinstance(launched(SLOTTED).reply(recalled=(SLOTTED.launcher_release,)).said[-1], commands.AskLauncher)

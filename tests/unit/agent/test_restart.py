@@ -7,18 +7,9 @@ from dataclasses import replace
 import pytest
 
 from brakeline.agent import restart
-from brakeline.agent.model import (
-    AskRestart,
-    Durable,
-    Instant,
-    Report,
-    RestartAnswered,
-    Self,
-    Session,
-    SessionPhase,
-    StandDown,
-    State,
-)
+from brakeline.agent.commands import AskRestart, Report, StandDown
+from brakeline.agent.events import RestartAnswered
+from brakeline.agent.model import Durable, Instant, Self, Session, SessionPhase, State
 from brakeline.protocol import codec
 from brakeline.protocol.messages import RESTART_CONTEXT, PeopleWait, RestartOrder, RestartStanding, SignedOrder
 from brakeline.trust import ed25519

@@ -8,10 +8,11 @@ import pytest
 from tests.integration.agent.crashing import result, tx
 from tests.unit.agent.test_decide import ME, Story
 
-from brakeline.agent import model, results
+from brakeline.agent import commands, events, model, results
 from brakeline.agent.cell import _problem
+from brakeline.agent.events import Exchange, FailureKind
 from brakeline.agent.limits import DiskReserve
-from brakeline.agent.model import Exchange, FailureKind, State
+from brakeline.agent.model import State
 from brakeline.agent.spool import Spool
 from brakeline.agent.transport import Answer
 from brakeline.protocol import codec
@@ -22,8 +23,8 @@ BAD, GOOD = tx(1), tx(2)
 
 def connected(*spooled: str) -> Story:
     """Results wait; the first of them are under way."""
-    story = Story(State(ME, model.Durable())).happens(model.Started, spooled, 0).secret().reply()
-    assert story.the(model.SendResults).transaction_ids == spooled[: results.A_BATCH]
+    story = Story(State(ME, model.Durable())).happens(events.Started, spooled, 0).secret().reply()
+    assert story.the(commands.SendResults).transaction_ids == spooled[: results.A_BATCH]
     return story
 
 
@@ -31,25 +32,25 @@ def cell(story: Story, bad: str, *, permanent: bool = True, hours: float = 3) ->
     """Lets time pass with a cell that takes all results but one; what became of them, in order."""
     told, until_s = [], story.now_s + hours * 3600
     while story.now_s < until_s:
-        commands, story.said = story.said, ()
-        for command in commands:
+        said, story.said = story.said, ()
+        for command in said:
             match command:
-                case model.SendResults(transaction_ids=ids) if bad in ids:
+                case commands.SendResults(transaction_ids=ids) if bad in ids:
                     told.append("rejected")
                     story.fails(Exchange.RESULTS, FailureKind.REJECTED, "invalid", permanent=permanent)
-                case model.SendResults(transaction_ids=ids):
+                case commands.SendResults(transaction_ids=ids):
                     told += ids
-                    story.happens(model.ResultsAcknowledged, ids)
-                case model.SetAside(transaction_id=one):
+                    story.happens(events.ResultsAcknowledged, ids)
+                case commands.SetAside(transaction_id=one):
                     told.append(f"aside {one}")
-                case model.RenewSecret():
+                case commands.RenewSecret():
                     story.secret()
-                case model.DoCheckIn():
-                    story.happens(model.CheckedIn, story.now_s, None, '"e"')
-                case model.StartScan():
-                    story.happens(model.Unchanged)
-                case model.StartRefresh():
-                    story.happens(model.RefreshEnded, "")
+                case commands.DoCheckIn():
+                    story.happens(events.CheckedIn, story.now_s, None, '"e"')
+                case commands.StartScan():
+                    story.happens(events.Unchanged)
+                case commands.StartRefresh():
+                    story.happens(events.RefreshEnded, "")
         if not story.said:
             story.passes(5)
     return told
@@ -79,9 +80,9 @@ def test_what_may_pass_is_tried_for_ever_and_blocks_nobody() -> None:
 
 def test_a_result_that_is_never_acknowledged_does_not_block_the_others() -> None:
     many = tuple(tx(n) for n in range(results.A_BATCH + 1))
-    story = connected(*many).happens(model.ResultsAcknowledged, ())
+    story = connected(*many).happens(events.ResultsAcknowledged, ())
     story.passes(61)
-    sent = story.the(model.SendResults).transaction_ids
+    sent = story.the(commands.SendResults).transaction_ids
     assert sent[-1] == many[-1]
 
 

@@ -7,19 +7,9 @@ from dataclasses import replace
 import pytest
 
 from brakeline.agent import agenda, runs
-from brakeline.agent.model import (
-    Durable,
-    Failure,
-    FailureKind,
-    ForgetRun,
-    Instant,
-    Link,
-    RunRefused,
-    RunTaken,
-    Self,
-    SendRun,
-    State,
-)
+from brakeline.agent.commands import ForgetRun, SendRun
+from brakeline.agent.events import Failure, FailureKind, RunRefused, RunTaken
+from brakeline.agent.model import Durable, Instant, Link, Self, State
 
 NOW = Instant(1000.0, 0)
 ME = Self("ep_1", "00", "1", "boot", can_patch=True)

@@ -19,7 +19,7 @@ from tests.unit.agent.test_decide import (
     sign,
 )
 
-from brakeline.agent import model, taking
+from brakeline.agent import commands, events, taking
 from brakeline.agent.providers.model import Planned, Refused
 from brakeline.protocol.digests import settings_digest
 from brakeline.protocol.messages import Candidate, Mode, Offer, Outcome, Settings, UpdateRef
@@ -34,7 +34,7 @@ def ready() -> Story:
     """It runs by OLD, knows of NEW, and its check-in is under way."""
     story = begun().secret().reply(settings=OLD, candidates=(OURS,))
     story.now_s += 2
-    return story.happens(model.Tick)
+    return story.happens(events.Tick)
 
 
 def offer(settings: Settings = NEW) -> Offer:
@@ -45,7 +45,7 @@ def offer(settings: Settings = NEW) -> Offer:
 
 
 def test_it_says_by_which_settings_it_runs_and_is_ready_for_others_without_a_plan() -> None:
-    body = ready().the(model.DoCheckIn).body
+    body = ready().the(commands.DoCheckIn).body
     assert body.settings == settings_digest(OLD)
     assert [r.rollout_id for r in body.ready] == [ROLLOUT]
     (action,) = body.ready[0].transaction.actions
@@ -54,7 +54,7 @@ def test_it_says_by_which_settings_it_runs_and_is_ready_for_others_without_a_pla
 
 def test_it_takes_them_at_once_tells_the_result_and_runs_by_them_from_then_on() -> None:
     story = ready().reply(settings=OLD, candidates=(OURS,), offers=(sign(offer()),))
-    result = story.the(model.SpoolResult).result
+    result = story.the(commands.SpoolResult).result
     assert (result.outcome, result.code) == (Outcome.INSTALLED, "ok")
     assert settings_digest(NEW) in result.detail
     assert story.state.durable.settings == NEW
@@ -71,14 +71,14 @@ def test_the_reply_alone_takes_them_back() -> None:
 @pytest.mark.parametrize("wild", [replace(NEW, refresh_interval_s=1), replace(NEW, inventory_interval_s=1)])
 def test_what_its_own_bounds_do_not_allow_fails_and_changes_nothing(wild: Settings) -> None:
     story = ready().reply(settings=OLD, candidates=(OURS,), offers=(sign(offer(wild)),))
-    result = story.the(model.SpoolResult).result
+    result = story.the(commands.SpoolResult).result
     assert (result.outcome, result.code) == (Outcome.FAILED, "cannot_apply")
     assert story.state.durable.settings == OLD
 
 
 def test_an_offer_of_a_halted_rollout_or_of_a_stranger_changes_nothing() -> None:
     halted = ready().reply(settings=OLD, halted=(ROLLOUT,), offers=(sign(offer()),))
-    assert halted.the(model.SpoolResult).result.code == "halted"
+    assert halted.the(commands.SpoolResult).result.code == "halted"
     forged = ready().reply(settings=OLD, candidates=(OURS,), offers=(sign(offer(), b"x" * 32),))
     late = ready().reply(settings=OLD, offers=(sign(replace(offer(), expires_ms=SERVER_MS - 1)),))
     assert {s.state.durable.settings for s in (halted, forged, late)} == {OLD}
@@ -87,7 +87,7 @@ def test_an_offer_of_a_halted_rollout_or_of_a_stranger_changes_nothing() -> None
 def test_an_offer_for_another_version_than_was_asked_for_changes_nothing() -> None:
     other = replace(offer(), updates=(UpdateRef(taking.PACKAGE, "ffffffffffff"),))
     story = ready().reply(settings=OLD, candidates=(OURS,), offers=(sign(other),))
-    assert story.the(model.SpoolResult).result.code == "changed"
+    assert story.the(commands.SpoolResult).result.code == "changed"
     assert story.state.durable.settings == OLD
 
 
@@ -96,9 +96,9 @@ def test_the_same_settings_are_nothing_to_do_and_a_running_transaction_comes_fir
     answer = taking.answer(begun().state, same)
     assert isinstance(answer, Refused)
     assert answer.code == "nothing_to_do"
-    busy = idle(candidates=(CANDIDATE,)).happens(model.CheckedIn, 0.0, None, '"e"')
+    busy = idle(candidates=(CANDIDATE,)).happens(events.CheckedIn, 0.0, None, '"e"')
     busy.now_s += 2
-    busy.happens(model.PlanMade, CANDIDATE, PLAN).reply(candidates=(CANDIDATE,), offers=(sign(OFFERED),))
+    busy.happens(events.PlanMade, CANDIDATE, PLAN).reply(candidates=(CANDIDATE,), offers=(sign(OFFERED),))
     answer = taking.answer(busy.state, OURS)
     assert isinstance(answer, Refused)
     assert answer.code == "busy"

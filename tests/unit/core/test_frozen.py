@@ -12,6 +12,7 @@ import pytest
 from brakeline.core import frozen
 
 OURS = (
+    "agent.commands", "agent.events",
     "agent.model", "agent.providers.model", "launcher.model", "launcher.settings", "launcher.slots", "protocol.auth",
     "protocol.content", "protocol.enrolment", "protocol.inventory", "protocol.launcher_report", "protocol.messages",
     "protocol.transactions", "trust.artifacts", "trust.envelope",

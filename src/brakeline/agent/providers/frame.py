@@ -54,6 +54,20 @@ class Applier(Protocol):
     def stopping(self) -> Callable[[], bool]: ...
 
 
+class Staged(Protocol):
+    """The files of one transaction."""
+
+    @property
+    def log(self) -> Path: ...
+
+
+class Recoverable(Applier, Protocol):
+    """What also looks after its lost runs."""
+
+    def staging(self, order: Order) -> Staged: ...
+    def way_back(self, transaction_id: str) -> WayBack | None: ...
+
+
 class Lock(Protocol):
     """Who holds a lock, as text, and which."""
 
@@ -174,14 +188,9 @@ def watched(services: Services | None) -> Watched:
 # --- after a lost run ---
 
 
-def recovered(
-    applier: Applier,
-    order: Order,
-    examine: Callable[[], Found],
-    log: Path,
-    way_back: Callable[[str], WayBack | None],
-) -> TransactionResult:
-    """Always `INTERRUPTED`: that the run was lost may itself be the update's doing."""
+def recovered(applier: Recoverable, order: Order, examine: Callable[[], Found]) -> TransactionResult:
+    """Examine, which repairs where the order allows it, and report. Always `INTERRUPTED`: that the run was lost may
+    itself be the update's doing."""
     blank = blank_of(order, Outcome.INTERRUPTED, "interrupted_broken", applier.clock.now_ms())
     try:
         code, detail, changes = examine()
@@ -189,7 +198,7 @@ def recovered(
         code, detail, changes = blank.code, f"The run was lost. {stop.reason}", ()
     return replace(
         blank, code=code, detail=detail, changes=changes, health=applier.health(), ended_ms=applier.clock.now_ms(),
-        log_tail=tail_of(log), way_back=way_back(order.transaction_id),
+        log_tail=tail_of(applier.staging(order).log), way_back=applier.way_back(order.transaction_id),
     )  # fmt: skip
 
 

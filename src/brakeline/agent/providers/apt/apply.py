@@ -18,9 +18,10 @@ from brakeline.agent.providers.apt.dpkg import Installed, LogFacts, by_key, chan
 from brakeline.agent.providers.apt.inverse import arguments, unlike
 from brakeline.agent.providers.apt.keep import Keeper
 from brakeline.agent.providers.apt.locks import ARCHIVES_LOCK, DPKG_LOCKS, holder
+from brakeline.agent.providers.apt.marks import Marks
 from brakeline.agent.providers.apt.pins import Pins
 from brakeline.agent.providers.apt.planner import Planner
-from brakeline.agent.providers.apt.queries import Queries
+from brakeline.agent.providers.apt.queries import Queries, Records
 from brakeline.agent.providers.apt.repair import Repair
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.apt.services import Services
@@ -60,6 +61,23 @@ class AptApplier:
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
         return applied(run, run.carry_out, run.staging.log)
 
+    def staging(self, order: Order) -> Staging:
+        """Where the files of this transaction are."""
+        return Staging(self.runner, f"{self.work_dir}/{order.transaction_id}")
+
+    def way_back(self, transaction_id: str) -> WayBack | None:
+        """What was stored before it began."""
+        return self.keeper.way_back(transaction_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What was found when the order was compared: asked once, as nothing of it changes before dpkg runs."""
+
+    installed: tuple[Installed, ...]
+    records: Records  # of everything that the transaction unpacks
+    ready: bool  # every archive is in apt's cache already: there is nothing to fetch
+
 
 @dataclass(frozen=True, slots=True)
 class _Run(Run[AptApplier]):
@@ -71,19 +89,21 @@ class _Run(Run[AptApplier]):
 
     @property
     def staging(self) -> Staging:
-        return Staging(self.runner, f"{self.applier.work_dir}/{self.order.transaction_id}")
+        return self.applier.staging(self.order)
 
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
         """All steps; raises `Stop` as long as nothing was changed."""
         locks = (*DPKG_LOCKS, ARCHIVES_LOCK)
         waited = self.wait_for_lock(lambda: holder(self.runner, locks), self.applier.pause)
         transaction = self.untampered()
-        before = self._agreed(transaction)
+        agreed = self._agreed(transaction)
+        before, marks = agreed.installed, Marks(self.runner)
         lock_wait_s = max(5, self.bounds.lock_wait_s - waited)
         self.staging.prepare(transaction, self.bounds.conffile_policy, lock_wait_s, self.bounds.download_kib_s)
-        self._download(transaction)
-        automatic = self._automatic()
-        kept = self._keep_way_back(transaction, automatic)
+        if not agreed.ready:
+            self._download(transaction)
+        automatic = marks.automatic()
+        kept = self._keep_way_back(transaction, automatic, agreed)
         self.forbid(Pins(self.runner), "apt's preferences")
         services = Services(self.runner, self.order.rules)
         before_it = watched(services)
@@ -96,7 +116,7 @@ class _Run(Run[AptApplier]):
         ran = self._apt(*here, "install", *self._arguments(transaction))
         self._stop_if_untouched(ran, before, log_start)
         repaired = self._repair(transaction)
-        after = self._after(transaction, automatic)
+        after = self._after(transaction, automatic, marks)
         facts = self._log_facts(log_start)
         good, bad = before_it.restarted(self.bounds)
         services.remember()
@@ -111,8 +131,8 @@ class _Run(Run[AptApplier]):
 
     # --- before anything is changed ---
 
-    def _agreed(self, transaction: Transaction) -> tuple[Installed, ...]:
-        """What is installed now, once it is certain that the order is still what apt would do."""
+    def _agreed(self, transaction: Transaction) -> Agreed:
+        """What is here now, once it is certain that the order is still what apt would do."""
         if self.bounds.conffile_policy not in CONFFILE_ENVIRONMENT:
             self.stop("refused", f"There is no policy {self.bounds.conffile_policy!r} for configuration files.")
         self._only_what_was_kept(transaction)
@@ -132,9 +152,11 @@ class _Run(Run[AptApplier]):
         refused = rules.refuse_broken(transaction, self.order.rules)
         if refused := refused or rules.refuse_beyond(transaction, self.bounds, held):
             self.stop(refused.code, refused.reason)
-        if short := planner.shortage(planner.sized(found, installed), installed, self.bounds):
+        records = planner.records(found)
+        if short := planner.shortage(planner.sized(found, installed, records), installed, records, self.bounds):
             self.stop("no_space", f"Too little disk space: {short}.")
-        return installed
+        ready = self.order.inverse is None and planner.lies_ready(found, records)
+        return Agreed(installed, records, ready)
 
     def _only_what_was_kept(self, transaction: Transaction) -> None:
         """A way back is a part of the one that was stored here, with the very archives."""
@@ -150,14 +172,15 @@ class _Run(Run[AptApplier]):
         except OSError as e:
             self.stop("no_space", f"The kept archives cannot be laid ready: {e.strerror}.")
 
-    def _keep_way_back(self, transaction: Transaction, automatic: frozenset[str]) -> WayBack:
+    def _keep_way_back(self, transaction: Transaction, automatic: frozenset[str], agreed: Agreed) -> WayBack:
         """Store the inverse first, unless that would leave too little room for the update itself."""
         keeper, planner = self.applier.keeper, self.applier.planner
-        kept = keeper.keep(self.order, automatic, self.applier.clock.now_ms(), self.log, self.left_s() / 4)
+        now_ms, records, installed = self.applier.clock.now_ms(), agreed.records, agreed.installed
+        kept = keeper.keep(self.order, automatic, now_ms, self.log, self.left_s() / 4, records)
         if not kept.stored:
             return kept
-        installed = planner.queries.installed()
-        if short := planner.shortage(planner.sized(transaction, installed), installed, self.bounds):
+        sized = planner.sized(transaction, installed, records)
+        if short := planner.shortage(sized, installed, records, self.bounds):
             keeper.drop(self.order.transaction_id)
             kept = WayBack(False, code="no_space", reason=f"Too little disk space to keep it: {short}.")
             self.log(kept.told)
@@ -188,13 +211,11 @@ class _Run(Run[AptApplier]):
             return False
         return Repair(self.runner, self.staging, self.left_s()).repair(self.order, self.log)
 
-    def _after(self, transaction: Transaction, automatic: frozenset[str]) -> tuple[Installed, ...]:
+    def _after(self, transaction: Transaction, automatic: frozenset[str], marks: Marks) -> tuple[Installed, ...]:
         """States afterwards, with the marks of what was installed by hand put back as they were."""
         names = {a.name for a in transaction.actions if a.before and a.after}
         again = frozenset(self.order.inverse.automatic) if self.order.inverse else frozenset()
-        lost = sorted(((automatic & names) | again) - self._automatic())
-        if lost:
-            self.runner.query("apt-mark", "auto", *lost)
+        marks.put_back(((automatic & names) | again) - marks.automatic())
         return Queries(self.runner).installed()
 
     def _judged(
@@ -235,9 +256,6 @@ class _Run(Run[AptApplier]):
 
     def _why(self, ran: Ran) -> Blame:
         return blame(ran.text, ran.rc, timed_out=ran.timed_out, killed=ran.killed, limit_s=self.bounds.run_s_max)
-
-    def _automatic(self) -> frozenset[str]:
-        return frozenset(self.runner.query("apt-mark", "showauto").text.split())
 
     def _log_size(self) -> int:
         try:

@@ -19,7 +19,7 @@ from brakeline.agent.files import flush_directory, write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.disk import ARCHIVES, archive_name
 from brakeline.agent.providers.apt.inverse import inverse_of, joined
-from brakeline.agent.providers.apt.queries import Queries, apt_name
+from brakeline.agent.providers.apt.queries import Queries, Records, apt_name
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.model import Archive, Inverse, Order
 from brakeline.protocol import codec
@@ -52,8 +52,11 @@ class Keeper:
     bytes_max: int = KEPT_BYTES_MAX
 
     def keep(self, order: Order, automatic: frozenset[str], now_ms: int, log: Callable[[str], None],
-             left_s: float) -> WayBack:  # fmt: skip
-        """Store the inverse of what is about to be done. Never stands in the way of the update itself."""
+             left_s: float, vouched: Records) -> WayBack:  # fmt: skip
+        """Store the inverse of what is about to be done. Never stands in the way of the update itself.
+
+        `vouched`: what the repositories say of the archives that come.
+        """
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
         known = self._known()
@@ -63,7 +66,7 @@ class Keeper:
             kept = WayBack(False, code=no.code, reason=no.reason)
         except OSError as e:
             kept = WayBack(False, code="no_space", reason=f"The way back could not be stored: {e.strerror}.")
-        self._learn(order, known)
+        self._learn(order, known, vouched)
         log(kept.told[0].upper() + kept.told[1:])
         return kept
 
@@ -144,7 +147,7 @@ class Keeper:
     def _expected(self, wanted: tuple[Action, ...], known: Known) -> tuple[dict[Action, str], dict[Action, int]]:
         """SHA-256 and size of each former archive; `_No` where nobody has vouched for it."""
         named = [f"{_argument(a)}={a.before}" for a in wanted]
-        records: Mapping[tuple[str, str], Mapping[str, str]] = Queries(self.runner).records(named) if named else {}
+        records: Records = Queries(self.runner).records(named) if named else {}
         expected, sizes, gone = {}, {}, []
         for a in wanted:
             record = records.get((a.name, a.before), {})
@@ -220,11 +223,9 @@ class Keeper:
         except (OSError, codec.Malformed, UnicodeDecodeError):
             return {}
 
-    def _learn(self, order: Order, known: Known) -> None:
+    def _learn(self, order: Order, known: Known, records: Records) -> None:
         """Remember what the repositories vouch for now: once installed, they may drop it any day."""
-        new = [a for a in order.transaction.actions if a.after]
-        records = Queries(self.runner).records([f"{_argument(a)}={a.after}" for a in new]) if new else {}
-        for a in new:
+        for a in (a for a in order.transaction.actions if a.after):
             sha256 = records.get((a.name, a.after), {}).get("sha256", "")
             if sha256:
                 versions = known.setdefault(f"{a.name}:{a.architecture}", {})

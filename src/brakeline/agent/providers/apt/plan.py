@@ -140,10 +140,21 @@ def arguments(transaction: Transaction) -> tuple[str, ...]:
     apt's own resolver (naming a new one would mark it as installed by hand); the hook proves that they came as
     ordered."""
     return tuple(
-        f"{a.name}{'' if a.architecture == 'all' else ':' + a.architecture}={a.after}"
+        argument(a.name, a.architecture, a.after)
         for a in transaction.actions
         if a.kind in (ActionKind.UPGRADE, ActionKind.DOWNGRADE)
     )
+
+
+def named_versions(targets: Iterable[tuple[Installed, str]]) -> tuple[str, ...]:
+    """Packages with the versions that they go to, in the order and spelling of `arguments`."""
+    ordered = sorted(targets, key=lambda t: (t[0].name, t[0].architecture))
+    return tuple(argument(p.name, p.architecture, version) for p, version in ordered)
+
+
+def argument(name: str, architecture: str, version: str) -> str:
+    """One package at one version, as apt is told it; what is for all architectures is named without."""
+    return f"{name}{'' if architecture == 'all' else ':' + architecture}={version}"
 
 
 def unproven(transaction: Transaction, installed: Mapping[str, Installed]) -> tuple[str, ...]:

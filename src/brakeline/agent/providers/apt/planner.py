@@ -12,7 +12,7 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.disk import ARCHIVES, Disk, archive_name, mount_of
 from brakeline.agent.providers.apt.dpkg import Installed, by_key
 from brakeline.agent.providers.apt.parse import Policy, Simulation
-from brakeline.agent.providers.apt.queries import Queries, apt_name
+from brakeline.agent.providers.apt.queries import Queries, Records, apt_name
 from brakeline.agent.providers.apt.space import needed, too_small
 from brakeline.agent.providers.model import Bounds, Planned, Refused
 from brakeline.protocol.content import BUILT_IN, Rules
@@ -43,14 +43,15 @@ class Planner:
         native = self.queries.native()
         if refused := self.sick(installed, {p.key for p, _ in free}) or self._not_to_be_had(free, native):
             return refused
-        wanted = tuple(f"{apt_name(p.name, p.architecture, native)}={v}" for p, v in free)
-        found = self._settled(wanted, installed, bounds)
+        found = self._settled(rules.named_versions(free), installed, bounds)
         if isinstance(found, Refused):
             return found
+        records = self.records(found)
+        found = self.sized(found, installed, records)
         held = frozenset(p.key for p in installed if p.held)
         refused = rules.refuse_broken(found, self.content) or rules.refuse_quarantined(found, bounds.without)
         refused = refused or rules.refuse_beyond(found, bounds, held)
-        if refused := refused or self._too_small(found, installed, bounds):
+        if refused := refused or self._too_small(found, installed, records, bounds):
             return refused
         back, gone = self._ways_back(found, native)
         return Planned(found, back, gone, skipped)
@@ -84,16 +85,19 @@ class Planner:
     def _settled(
         self, wanted: tuple[str, ...], installed: tuple[Installed, ...], bounds: Bounds
     ) -> Transaction | Refused:
-        """The transaction, proven to be what apt does when it is told all its versions: so it is told in `apply`."""
+        """The transaction, proven to be what apt does when it is told all its versions: so it is told in `apply`.
+
+        Where nothing follows from what was asked, that is the very command that was run just now.
+        """
         first = self.simulate(wanted, installed, bounds)
-        if isinstance(first, Refused):
+        if isinstance(first, Refused) or rules.arguments(first) == wanted:
             return first
         second = self.simulate(rules.arguments(first), installed, bounds)
         if isinstance(second, Refused):
             return second
         if unlike := rules.difference(first, second):
             return Refused("refused", f"apt does not come to the same transaction twice: {unlike}.")
-        return self.sized(second, installed)
+        return second
 
     def simulate(
         self, wanted: tuple[str, ...], installed: tuple[Installed, ...], bounds: Bounds
@@ -108,32 +112,36 @@ class Planner:
         downgrades = ("--allow-downgrades",) if bounds.allow_downgrades else ()
         return (*recommends, *downgrades)
 
-    def sized(self, found: Transaction, installed: tuple[Installed, ...]) -> Transaction:
-        records = self.records(found)
-        have = by_key(installed)
-        files, growth = {}, 0
+    def sized(self, found: Transaction, installed: tuple[Installed, ...], records: Records) -> Transaction:
+        """With what is to be fetched and what it takes on disk. `records`: see there."""
+        have, growth = by_key(installed), 0
         for a in found.actions:
-            record = records.get((a.name, a.after), {})
             was = have.get(f"{a.name}:{a.architecture}")
             growth -= was.installed_kib * 1024 if was is not None and was.present else 0
             if a.kind is not ActionKind.REMOVE:
-                growth += int(record.get("installed-size", "0")) * 1024
-                files[archive_name(a.name, a.after, a.architecture)] = int(record.get("size", "0"))
-        return rules.make_transaction(found.actions, self.disk.to_download(files), growth)
+                growth += int(records.get((a.name, a.after), {}).get("installed-size", "0")) * 1024
+        return rules.make_transaction(found.actions, self.disk.to_download(archives(found, records)), growth)
 
-    def records(self, transaction: Transaction) -> dict[tuple[str, str], dict[str, str]]:
-        """Package records of everything that the transaction would unpack."""
-        named = [f"{a.name}{arch_suffix(a)}={a.after}" for a in transaction.actions if a.kind is not ActionKind.REMOVE]
-        return {k: dict(v) for k, v in self.queries.records(named).items()} if named else {}
+    def records(self, transaction: Transaction) -> Records:
+        """Package records of everything that the transaction would unpack, by name and version; asked once a run."""
+        new = [a for a in transaction.actions if a.kind is not ActionKind.REMOVE]
+        return self.queries.records(rules.argument(a.name, a.architecture, a.after) for a in new) if new else {}
 
-    def _too_small(self, found: Transaction, installed: tuple[Installed, ...], bounds: Bounds) -> Refused | None:
-        short = self.shortage(found, installed, bounds)
+    def lies_ready(self, found: Transaction, records: Records) -> bool:
+        """Whether apt would fetch nothing: it looks for names and sizes in its cache, as this does."""
+        return all(size and self.disk.cached(name, size) for name, size in archives(found, records).items())
+
+    def _too_small(
+        self, found: Transaction, installed: tuple[Installed, ...], records: Records, bounds: Bounds
+    ) -> Refused | None:
+        short = self.shortage(found, installed, records, bounds)
         return Refused("no_space", f"Too little disk space: {short}.") if short else None
 
-    def shortage(self, found: Transaction, installed: tuple[Installed, ...], bounds: Bounds) -> str:
+    def shortage(
+        self, found: Transaction, installed: tuple[Installed, ...], records: Records, bounds: Bounds
+    ) -> str:  # fmt: skip
         """ "" or which file systems are too small for the transaction."""
         mounts = self.disk.mounts()
-        records = self.records(found)
         have = by_key(installed)
         unpackings = []
         for a in found.actions:
@@ -160,9 +168,13 @@ class Planner:
         return self.disk.runner.path(f"{ARCHIVES}/{name}").is_file()
 
 
-def arch_suffix(action: Action) -> str:
-    """`:arch` as apt takes it in arguments; packages for all architectures are named without."""
-    return "" if action.architecture == "all" else f":{action.architecture}"
+def archives(found: Transaction, records: Records) -> dict[str, int]:
+    """The archives of everything that is unpacked: file name in apt's cache -> size, 0 = not known."""
+    return {
+        archive_name(a.name, a.after, a.architecture): int(records.get((a.name, a.after), {}).get("size", "0"))
+        for a in found.actions
+        if a.kind is not ActionKind.REMOVE
+    }
 
 
 def as_transaction(simulation: Simulation, installed: tuple[Installed, ...]) -> Transaction | Refused:

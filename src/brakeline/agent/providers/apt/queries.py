@@ -26,6 +26,7 @@ SIMULATE = (
     "APT::Get::Fix-Broken=false",
 )
 POLICY = ("apt-cache", "policy", "-o", "APT::Ignore-Hold=true")  # else a held package has nothing newer
+Records = Mapping[tuple[str, str], Mapping[str, str]]  # of packages, by name and version
 NAMES_PER_CALL = 2000  # keeps the argument list far below the kernel's 128 KiB per call on small systems
 
 

@@ -57,9 +57,17 @@ class DnfApplier:
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
         return applied(run, run.carry_out, run.staging.log)
 
+    def staging(self, order: Order) -> Staging:
+        """Where the files of this transaction are."""
+        return Staging(self.runner, f"{self.work_dir}/{order.transaction_id}")
+
+    def way_back(self, transaction_id: str) -> WayBack | None:
+        """What was stored before it began."""
+        return self.keeper.way_back(transaction_id)
+
     def installed(self) -> tuple[Installed, ...]:
         """What rpm has now; `Stop` if nobody can say."""
-        answer = self.child.ask("look")
+        answer = self.child.ask("look", alone=True)
         if isinstance(answer, Refused):
             raise Stop(answer.code, answer.reason)
         return installed_of(answer["installed"])
@@ -71,7 +79,7 @@ class _Run(Run[DnfApplier]):
 
     @property
     def staging(self) -> Staging:
-        return Staging(self.applier.runner, f"{self.applier.work_dir}/{self.order.transaction_id}")
+        return self.applier.staging(self.order)
 
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
         """All steps; raises `Stop` as long as nothing was changed."""

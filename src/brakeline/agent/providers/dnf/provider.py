@@ -117,10 +117,11 @@ class DnfProvider:
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact transaction, resolved by dnf itself with every version named."""
-        if sick := deciding.problems_of(self._installed()):
-            return Refused("unhealthy", f"The package manager is broken: {rules.named(sick)}.")
         targets = [[*_split(u.name), u.version] for u in updates]
         answer = self.child.ask("plan", targets=targets, removals=bounds.allow_removals, new=bounds.allow_new_packages)
+        installed = self._installed() if isinstance(answer, Refused) else installed_of(answer["installed"])
+        if sick := deciding.problems_of(installed):
+            return Refused("unhealthy", f"The package manager is broken: {rules.named(sick)}.")
         if isinstance(answer, Refused):
             return answer
         found = deciding.transaction_of(answer["actions"], int(answer["download"]), int(answer["growth"]))
@@ -190,7 +191,7 @@ class DnfProvider:
         return answer
 
     def _installed(self) -> tuple[Installed, ...]:
-        return installed_of(self._look()["installed"])
+        return installed_of(self._look(alone=True)["installed"])
 
     @property
     def _record(self) -> str:

@@ -33,11 +33,7 @@ class Recovery:
         return self.applier.runner
 
     def recover(self, order: Order, log: Log) -> TransactionResult:
-        """Examine, repair if allowed, report."""
-        staging = Staging(self.runner, f"{self.applier.work_dir}/{order.transaction_id}")
-        return recovered(
-            self.applier, order, lambda: self._examine(order, staging, log), staging.log, self.applier.keeper.way_back
-        )
+        return recovered(self.applier, order, lambda: self._examine(order, self.applier.staging(order), log))
 
     def _examine(self, order: Order, staging: Staging, log: Log) -> Found:
         remembered = staging.before()

@@ -17,6 +17,7 @@ from brakeline.agent.providers.frame import Run, applied, full, watched
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pacman import parse
 from brakeline.agent.providers.pacman import plan as rules
+from brakeline.agent.providers.pacman.again import Left, half_installed
 from brakeline.agent.providers.pacman.keep import Keeper
 from brakeline.agent.providers.pacman.lists import Lists
 from brakeline.agent.providers.pacman.locks import Lock, lock_of
@@ -55,6 +56,14 @@ class PacmanApplier:
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
         return applied(run, run.carry_out, run.staging.log)
 
+    def staging(self, order: Order) -> Staging:
+        """Where the files of this transaction are."""
+        return Staging(self.runner, f"{self.work_dir}/{order.transaction_id}", self.python)
+
+    def way_back(self, transaction_id: str) -> WayBack | None:
+        """What was stored before it began."""
+        return self.keeper.way_back(transaction_id)
+
 
 @dataclass(frozen=True, slots=True)
 class _Run(Run[PacmanApplier]):
@@ -70,7 +79,7 @@ class _Run(Run[PacmanApplier]):
 
     @property
     def staging(self) -> Staging:
-        return Staging(self.runner, f"{self.applier.work_dir}/{self.order.transaction_id}", self.applier.python)
+        return self.applier.staging(self.order)
 
     def carry_out(self, blank: TransactionResult) -> TransactionResult:
         """All steps; raises `Stop` as long as nothing was changed."""
@@ -80,7 +89,7 @@ class _Run(Run[PacmanApplier]):
         before = self._agreed(transaction, known)
         self.staging.prepare(transaction, self._local(known), {})
         if self.order.inverse is None:
-            self._download(known)
+            self._download(known, self._again(before))
         kept = self._keep_way_back(known, before)
         services = Services(self.runner, self.order.rules)
         before_it = watched(services)
@@ -115,18 +124,19 @@ class _Run(Run[PacmanApplier]):
         installed = self.queries.installed(known)
         if not rules.unproven(transaction, installed):
             self.stop("nothing_to_do", "Everything that was ordered is installed already.")
-        if problems := self.queries.problems(installed):
+        again = self._again(installed)
+        if problems := self.queries.problems(installed, again):
             self.stop("unhealthy", f"The package manager is broken: {bounded.named(problems)}.")
         planner = Planner(self.queries, self.order.rules)
         if self.order.inverse is not None:
             self._only_what_was_kept(transaction)
         else:
-            found = planner.upgrade(known, installed, self.bounds)
+            found = planner.upgrade(known, installed, self.bounds, again)
             if isinstance(found, Refused):
                 self.stop("changed", f"The situation has changed since the plan: {found.reason}")
             if differs := bounded.difference(transaction, found.transaction):
                 self.stop("changed", f"The situation has changed since the plan: {differs}.")
-            if short := planner.shortage(found, installed, self.bounds):
+            if short := planner.shortage(known, found, installed, self.bounds):
                 self.stop("no_space", f"Too little disk space: {short}.")
         if refused := planner.refuse(transaction, installed, self.bounds):
             self.stop(refused.code, refused.reason)
@@ -144,14 +154,18 @@ class _Run(Run[PacmanApplier]):
         if damaged := self.applier.keeper.damaged(inverse):
             self.stop("no_way_back", f"The kept archive of {damaged} is damaged or gone.")
 
-    def _download(self, known: Configuration) -> None:
+    def _again(self, installed: tuple[Installed, ...]) -> tuple[str, ...]:
+        """What an earlier run left half-installed, and this order puts there again."""
+        return half_installed(installed, (a.name for a in self.order.transaction.actions if a.after))
+
+    def _download(self, known: Configuration, again: tuple[str, ...]) -> None:
         """Fetch and verify every package first, so that the change itself needs no network."""
         self.log("Downloading.")
         base = self.queries.sync_path(known)
         ran = (
-            self._pacman("--dbpath", base, "--logfile", "/dev/null", "-Suw")
+            self._pacman("--dbpath", base, "--logfile", "/dev/null", "-Suw", *again)
             if base == PRIVATE
-            else self._pacman("-Suw")
+            else self._pacman("-Suw", *again)
         )
         missing = [a for a in self.order.transaction.actions if a.after and not self._fetched(known, a.name, a.after)]
         if ran.timed_out or ran.rc != 0 or missing:
@@ -180,7 +194,7 @@ class _Run(Run[PacmanApplier]):
         self.staging.prepare(transaction, self._local(known), named if self.order.inverse is None else {})
         self.staging.remember_before(before)
         self.log("Installing.")
-        ran = self._pacman(*self._hooks(known), "-Su") if self.order.inverse is None else self._taken_back(known)
+        ran = self._upgraded(known, before) if self.order.inverse is None else self._taken_back(known, before)
         untouched = self.queries.installed(known) == before
         if untouched and lend:
             lists.give_back(known, keep)
@@ -192,13 +206,30 @@ class _Run(Run[PacmanApplier]):
             self.stop(why.code, f"pacman changed nothing: {why.reason}")
         return ran
 
-    def _taken_back(self, known: Configuration) -> Ran:
+    def _upgraded(self, known: Configuration, before: tuple[Installed, ...]) -> Ran:
+        """The whole upgrade, and with it what was left half-installed; whose mark was lost with its entry."""
+        if not (again := self._again(before)):
+            return self._pacman(*self._hooks(known), "-Su")
+        cached, comes = self.queries.cached(known), {a.name: a for a in self.order.transaction.actions}
+        files = [rules.archive_of(n, comes[n].after, comes[n].architecture, cached) for n in again]
+        ran = self._pacman(*self._hooks(known), *self._over(known, again, [cached[f] for f in files]), "-Su", *again)
+        if lost := [n for n in again if n in self.applier.keeper.automatic()]:
+            self.runner.query("pacman", "-D", "--asdeps", "--noconfirm", *lost)
+        return ran
+
+    def _over(self, known: Configuration, again: tuple[str, ...], archives: list[str]) -> tuple[str, ...]:
+        if again:
+            self.log(f"Putting there again what an earlier run left half-installed: {bounded.named(again)}.")
+        return Left(self.queries).options(known, again, archives)
+
+    def _taken_back(self, known: Configuration, before: tuple[Installed, ...]) -> Ran:
         """Former versions by their kept files; then what the update had brought is removed, if it is there still."""
         inverse = self.order.inverse
         assert inverse is not None
         puts, goes = halves(self.order.transaction)
         files = [x.path for x in inverse.archives if x.name in puts]
-        ran = self._pacman(*self._hooks(known), "-U", *files) if files else Ran(0, "")
+        over = self._over(known, self._again(before), files)
+        ran = self._pacman(*self._hooks(known), *over, "-U", *files) if files else Ran(0, "")
         have = {p.name for p in self.queries.installed(known)}
         left = [n for n in goes if n in have]
         if left and ran.rc == 0:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from brakeline.agent.files import flush_directory, write_durably
+from brakeline.agent.providers.apt.inverse import joined
 from brakeline.agent.providers.apt.keep import KEPT_BYTES_MAX, KEPT_MAX, _sha256, _tree_bytes
 from brakeline.agent.providers.apt.plan import make_transaction, named
 from brakeline.agent.providers.apt.runner import Runner
@@ -113,12 +114,14 @@ class Keeper:
     # --- storing ---
 
     def _store(self, order: Order, cached: Mapping[str, str], have: Mapping[str, Installed], now_ms: int) -> WayBack:
-        wanted = [a for a in order.transaction.actions if a.before]
+        wanted = [a for a in order.transaction.actions if a.before and a.before != a.after]
+        earlier = self._earlier(order)
         known, place = self._known(), f"{self.directory}/{order.transaction_id}"
         archives, sources, unknown, gone = [], [], [], []
         for a in wanted:
             sha256 = known.get(a.name, {}).get(a.before, "")
-            file = archive_of(a.name, a.before, have[a.name].architecture if a.name in have else a.architecture, cached)
+            architecture = (have[a.name].architecture if a.name in have else "") or a.architecture
+            file = archive_of(a.name, a.before, architecture, cached)
             if not file:
                 gone.append(f"{a.name} {a.before}")
             elif not sha256 or _sha256(self.runner.path(cached[file])) != sha256:
@@ -132,24 +135,42 @@ class Keeper:
             raise _No(
                 "unknown_origin", f"No configured repository ever vouched here for the archive of {named(unknown)}."
             )
+        automatic = tuple(sorted(x.name for x in archives if x.name in have and not have[x.name].explicit))
+        inverse = Inverse(order.transaction_id, order.rollout_id, inverse_of(order.transaction), tuple(archives),
+                          automatic, now_ms)  # fmt: skip
+        if earlier is not None:
+            inverse = joined(inverse, earlier, place)
+            more = {x.name for x in inverse.archives} - {x.name for x in archives}
+            sources += [x.path for x in earlier.archives if x.name in more]
         self._make_room(sum(self.runner.path(s).stat().st_size for s in sources))
-        self._write(order, archives, sources, have, now_ms)
-        return WayBack(True, len(order.transaction.actions))
+        self._write(inverse, sources)
+        return WayBack(True, len(inverse.transaction.actions))
 
-    def _write(self, order: Order, archives: list[Archive], sources: list[str], have: Mapping[str, Installed],
-               now_ms: int) -> None:  # fmt: skip
+    def _earlier(self, order: Order) -> Inverse | None:
+        """The way back of this rollout's earlier try: what it left half-installed has no other."""
+        again = [f"{a.name} {a.before}" for a in order.transaction.actions if a.before and a.before == a.after]
+        if not again:
+            return None
+        found = [x for x in map(self.of_transaction, self._ids()) if x is not None and x.rollout_id == order.rollout_id]
+        earlier = max(found, key=lambda x: x.made_ms, default=None)
+        if earlier is None or self.damaged(earlier):
+            raise _No("gone", f"{named(again)} was left half-installed, and what it was before is not kept.")
+        return earlier
+
+    def automatic(self) -> frozenset[str]:
+        """Packages that came because others need them, as far as ways back remember."""
+        return frozenset(n for x in map(self.of_transaction, self._ids()) if x is not None for n in x.automatic)
+
+    def _write(self, inverse: Inverse, sources: list[str]) -> None:
         aside = self._path("new")
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True, mode=0o700)
         try:
-            for x, source in zip(archives, sources, strict=True):
+            for x, source in zip(inverse.archives, sources, strict=True):
                 _copy_durably(self.runner.path(source), aside / Path(x.path).name)
-            automatic = tuple(sorted(x.name for x in archives if x.name in have and not have[x.name].explicit))
-            inverse = Inverse(order.transaction_id, order.rollout_id, inverse_of(order.transaction), tuple(archives),
-                              automatic, now_ms)  # fmt: skip
             write_durably(aside / "inverse.json", codec.encode(inverse))
-            shutil.rmtree(self._path(order.transaction_id), ignore_errors=True)
-            os.rename(aside, self._path(order.transaction_id))
+            shutil.rmtree(self._path(inverse.transaction_id), ignore_errors=True)
+            os.rename(aside, self._path(inverse.transaction_id))
             flush_directory(self._path(""))
         finally:
             shutil.rmtree(aside, ignore_errors=True)

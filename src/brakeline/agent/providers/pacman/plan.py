@@ -75,7 +75,7 @@ def transaction_of(
     actions, growth = [], 0
     for a in simulation.adds:
         was, new = have.get(a.name), metadata.get(a.name, Metadata(a.name))
-        before = was.version if was is not None and was.sound else ""
+        before = was.version if was is not None else ""  # half-installed: the version that its entry names
         architecture = new.architecture or (was.architecture if was else "")
         actions.append(
             Action(ActionKind.UPGRADE if before else ActionKind.INSTALL, a.name, architecture, before, a.version)
@@ -94,11 +94,8 @@ def refuse_unasked(
     have = by_name(installed)
     comes = {a.name: a.after for a in transaction.actions if a.after}
     for u in updates:
-        p = have.get(u.name)
-        if p is None or p.held or compare(p.version, u.version) >= 0:
-            continue
-        found = comes.get(u.name, "")
-        if found == u.version:
+        p, found = have.get(u.name), comes.get(u.name, "")
+        if p is None or p.held or found == u.version or compare(p.version, u.version) >= 0:
             continue
         if found and compare(u.version, found) < 0:
             return Refused(
@@ -109,9 +106,10 @@ def refuse_unasked(
 
 
 def due(updates: Iterable[UpdateRef], installed: Iterable[Installed], compare: Compare) -> tuple[Installed, ...]:
-    """The installed packages that are older than an update asks for."""
+    """The installed packages that are older than an update asks for, or half-installed at its version."""
     have = by_name(installed)
-    return tuple(have[u.name] for u in updates if u.name in have and compare(have[u.name].version, u.version) < 0)
+    asked = ((have[u.name], u.version) for u in updates if u.name in have)
+    return tuple(p for p, v in asked if (not p.sound and p.version == v) or compare(p.version, v) < 0)
 
 
 def refuse_conflicts(conflicting: tuple[tuple[Installed, str], ...], bounds: Bounds) -> Refused | None:
@@ -163,7 +161,7 @@ def archive_of(name: str, version: str, architecture: str, files: Iterable[str])
 
 def inverse_of(transaction: Transaction) -> Transaction:
     """What puts everything back as it was: to former versions, new ones away, replaced ones again."""
-    return make_transaction(_back(a) for a in transaction.actions)
+    return make_transaction(_back(a) for a in transaction.actions if a.before != a.after)
 
 
 def _back(a: Action) -> Action:

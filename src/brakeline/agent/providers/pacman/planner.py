@@ -13,6 +13,7 @@ from brakeline.agent.providers.apt.disk import Disk, mount_of
 from brakeline.agent.providers.apt.space import Unpacking, needed, too_small
 from brakeline.agent.providers.model import Bounds, Planned, Refused
 from brakeline.agent.providers.pacman import plan as rules
+from brakeline.agent.providers.pacman.again import explain_again, half_installed
 from brakeline.agent.providers.pacman.parse import Configuration, Metadata, Simulation
 from brakeline.agent.providers.pacman.queries import Queries
 from brakeline.agent.providers.pacman.records import Installed, by_name
@@ -50,23 +51,26 @@ class Planner:
         )
         if all(p.held for p in due):
             return Refused("held", f"Held back on this endpoint by its owner: {bounded.named(p.name for p in due)}.")
-        if problems := self.queries.problems(installed):
+        again = half_installed(installed, (p.name for p in due))
+        if problems := self.queries.problems(installed, again):
             return Refused("unhealthy", f"The package manager is broken: {bounded.named(problems)}.")
-        found = self.upgrade(known, installed, bounds)
+        found = self.upgrade(known, installed, bounds, again)
         if isinstance(found, Refused):
             return found
         refused = rules.refuse_unasked(updates, found.transaction, installed, self.queries.compare)
         if refused := refused or self.refuse(found.transaction, installed, bounds):
             return refused
-        if short := self.shortage(found, installed, bounds):
+        if short := self.shortage(known, found, installed, bounds):
             return Refused("no_space", f"Too little disk space: {short}.")
         back, gone = self._ways_back(known, found.transaction)
         more = rules.explain_whole(updates, found.transaction)
-        return Planned(found.transaction, back, gone, (*held, *more))
+        return Planned(found.transaction, back, gone, (*held, *explain_again(again), *more))
 
-    def upgrade(self, known: Configuration, installed: tuple[Installed, ...], bounds: Bounds) -> Upgrade | Refused:
+    def upgrade(
+        self, known: Configuration, installed: tuple[Installed, ...], bounds: Bounds, again: tuple[str, ...] = ()
+    ) -> Upgrade | Refused:
         """What pacman would do, with what goes away; refused where pacman finds no way or would have to ask."""
-        simulation = self.queries.simulate(known)
+        simulation = self.queries.simulate(known, again)
         if simulation.errors:
             return Refused("refused", f"pacman finds no way to do this: {'; '.join(simulation.errors[:3])}.")
         if not simulation.adds:
@@ -84,17 +88,18 @@ class Planner:
         refused = bounded.refuse_broken(found, self.content) or bounded.refuse_quarantined(found, bounds.without)
         return refused or bounded.refuse_beyond(found, bounds, held)
 
-    def shortage(self, found: Upgrade, installed: tuple[Installed, ...], bounds: Bounds) -> str:
+    def shortage(
+        self, known: Configuration, found: Upgrade, installed: tuple[Installed, ...], bounds: Bounds
+    ) -> str:  # fmt: skip
         """ "" or which file systems are too small. pacman unpacks package by package, as dpkg does."""
         disk, have = Disk(self.queries.runner), by_name(installed)
         mounts = disk.mounts()
-        caches = self.queries.configuration().caches
         unpackings = []
         for a in found.simulation.adds:
             new = found.metadata.get(a.name, Metadata(a.name)).installed_bytes
             old = have[a.name].installed_bytes if a.name in have else 0
             unpackings.append(Unpacking(a.name, old, new, {mount_of("/usr/lib", mounts): 1.0}))
-        cache = mount_of(caches[0].rstrip("/"), mounts)
+        cache = mount_of(known.caches[0].rstrip("/"), mounts)
         need = needed(unpackings, found.transaction.download_bytes, cache, mount_of("/boot", mounts))
         return too_small(need, disk.systems(mounts), bounds.disk_reserve_bytes)
 

@@ -16,6 +16,7 @@ from brakeline.agent.providers.apt.runner import Attentive, Machine, Runner
 from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Refreshed, Refused
 from brakeline.agent.providers.pacman import pending
 from brakeline.agent.providers.pacman import plan as rules
+from brakeline.agent.providers.pacman.again import half_installed
 from brakeline.agent.providers.pacman.apply import PacmanApplier
 from brakeline.agent.providers.pacman.keep import DIRECTORY, Keeper
 from brakeline.agent.providers.pacman.lists import Lists
@@ -144,7 +145,8 @@ class PacmanProvider:
         """What is left to do of the way back that was stored for this rollout; `look`: also whether it may be begun."""
         installed = self.queries.installed()
         left = self._keeper.left(rollout_id, installed)
-        problems = self.queries.problems(installed) if look else ()
+        mine = [a.name for a in left.transaction.actions] if isinstance(left, Inverse) else []
+        problems = self.queries.problems(installed, half_installed(installed, mine)) if look else ()
         if problems and isinstance(left, Inverse):
             return Refused("unhealthy", f"The package manager is broken: {problems[0]}.")
         return left

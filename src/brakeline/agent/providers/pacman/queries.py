@@ -13,7 +13,15 @@ from typing import Final
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.pacman import parse
 from brakeline.agent.providers.pacman.parse import Configuration, Metadata, Pending, Simulation
-from brakeline.agent.providers.pacman.records import HELD, Installed, backups_of, installed_of, problems_of
+from brakeline.agent.providers.pacman.records import (
+    HELD,
+    Installed,
+    backups_of,
+    files_of,
+    installed_of,
+    problems_of,
+    split_entry,
+)
 
 PRIVATE: Final = "/var/cache/brakeline/pacman"  # root writes it, the unprivileged agent reads it
 CONFLICT, IMPORT_KEY = 4, 64  # bits of `--ask`: questions whose default answer is turned round
@@ -60,8 +68,8 @@ class Queries:
                     text, whole = "", False
                 yield name, text if whole else None
 
-    def problems(self, installed: Iterable[Installed]) -> tuple[str, ...]:
-        return problems_of(installed)
+    def problems(self, installed: Iterable[Installed], replaced: Iterable[str] = ()) -> tuple[str, ...]:
+        return problems_of(installed, replaced)
 
     def sync_path(self, known: Configuration) -> str:
         """The database path whose sync databases count: ours, unless the live ones are newer."""
@@ -82,9 +90,9 @@ class Queries:
     def pending(self, known: Configuration) -> tuple[Pending, ...]:
         return parse.parse_pending(self._ask(known, "-Qu"))
 
-    def simulate(self, known: Configuration) -> Simulation:
-        """The whole upgrade, as pacman would do it now."""
-        return parse.parse_simulation(self._ask(known, "-Su", "--print", "--print-format", parse.PRINT_FORMAT))
+    def simulate(self, known: Configuration, again: Iterable[str] = ()) -> Simulation:
+        """The whole upgrade, as pacman would do it now. `again`: what is put there once more with it."""
+        return parse.parse_simulation(self._ask(known, "-Su", "--print", "--print-format", parse.PRINT_FORMAT, *again))
 
     def repositories(self, known: Configuration) -> dict[tuple[str, str], str]:
         return parse.parse_repositories(self._ask(known, "-Sl"))
@@ -112,6 +120,15 @@ class Queries:
             except OSError:
                 continue
         return found
+
+    def files_of(self, known: Configuration, *, without: frozenset[str]) -> frozenset[str]:
+        """Every file of every package but these, as the local database has them."""
+        found: set[str] = set()
+        for entry, desc in self._entries(known):
+            if desc is not None and split_entry(entry)[0] not in without:
+                text = self.runner.path(f"{known.db_path}/local/{entry}/files").read_text(errors="replace")
+                found.update(files_of(text))
+        return frozenset(found)
 
     def backups(self, known: Configuration, p: Installed) -> dict[str, str]:
         """Configuration files of a package with the MD5 that it brought them with."""

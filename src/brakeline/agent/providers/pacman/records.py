@@ -91,10 +91,11 @@ def by_name(installed: Iterable[Installed]) -> dict[str, Installed]:
     return found
 
 
-def problems_of(installed: Iterable[Installed]) -> tuple[str, ...]:
-    """What is broken by the local database's own entries."""
-    installed = tuple(installed)
-    found = [f"{p.name}: its database entry is incomplete (half-installed)" for p in installed if not p.sound]
+def problems_of(installed: Iterable[Installed], replaced: Iterable[str] = ()) -> tuple[str, ...]:
+    """What is broken by the local database's own entries. `replaced`: is put there again, so that is no problem."""
+    installed, again = tuple(installed), frozenset(replaced)
+    broken = (p.name for p in installed if not p.sound and p.name not in again)
+    found = [f"{name}: its database entry is incomplete (half-installed)" for name in broken]
     names = [p.name for p in installed if p.sound]
     twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
     return tuple(found + [f"{n}: it is in the local database twice" for n in twice])
@@ -118,6 +119,11 @@ def changes_between(before: Iterable[Installed], after: Iterable[Installed]) -> 
 
 def _told(p: Installed | None) -> tuple[str, bool] | None:
     return (p.version, p.sound) if p is not None else None
+
+
+def files_of(files: str) -> tuple[str, ...]:
+    """Files of a package without their first slash (`files`, section FILES); directories are left out."""
+    return tuple(line for line in sections_of(files).get("FILES", ()) if not line.endswith("/"))
 
 
 def backups_of(files: str) -> dict[str, str]:

@@ -59,6 +59,14 @@ class ZypperApplier:
         run = _Run(self, order, log, self.clock.monotonic_s() + order.bounds.run_s_max)
         return applied(run, run.carry_out, run.staging.log)
 
+    def staging(self, order: Order) -> Staging:
+        """Where the files of this transaction are."""
+        return Staging(self.tools, f"{self.work_dir}/{order.transaction_id}")
+
+    def way_back(self, transaction_id: str) -> WayBack | None:
+        """What was stored before it began."""
+        return self.back.way_back(transaction_id)
+
 
 @dataclass(frozen=True, slots=True)
 class _Run(Run[ZypperApplier]):
@@ -70,7 +78,7 @@ class _Run(Run[ZypperApplier]):
 
     @property
     def staging(self) -> Staging:
-        return Staging(self.tools, f"{self.applier.work_dir}/{self.order.transaction_id}")
+        return self.applier.staging(self.order)
 
     @property
     def planner(self) -> Planner:

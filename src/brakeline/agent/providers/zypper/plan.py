@@ -50,6 +50,12 @@ def wanted(updates: Iterable[UpdateRef], installed: Iterable[Installed]) -> tupl
     return tuple(found)
 
 
+def named_versions(targets: Iterable[tuple[Installed, str]]) -> tuple[str, ...]:
+    """Packages with the versions that they go to, in the order and spelling of `arguments`."""
+    ordered = sorted(targets, key=lambda t: (t[0].name, t[0].architecture))
+    return tuple(argument(p.name, p.architecture, version) for p, version in ordered)
+
+
 def argument(name: str, architecture: str, version: str) -> str:
     """One version of one package, as zypper takes it."""
     return f"{name}.{architecture}={version}"

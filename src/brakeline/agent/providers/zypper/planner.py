@@ -83,15 +83,16 @@ class Planner:
         )
         if not free:
             return Refused("held", f"Held back on this endpoint by its owner: {named(p.name for p, _ in targets)}.")
-        if refused := self.sick(installed, {p.key for p, _ in free}) or self._not_to_be_had(free):
+        there = self.candidates(p.name for p, _ in free)
+        if refused := self.sick(installed, {p.key for p, _ in free}) or _not_to_be_had(free, there):
             return refused
-        found = self._settled(tuple(rules.argument(p.name, p.architecture, v) for p, v in free), bounds)
+        found = self._settled(rules.named_versions(free), bounds)
         if isinstance(found, Refused):
             return found
         refused = refuse_broken(found, self.content) or refuse_quarantined(found, bounds.without)
         if refused := refused or rules.refuse_beyond(found, bounds, held) or self.too_small(found, bounds):
             return refused
-        back, gone = self._ways_back(found)
+        back, gone = self._ways_back(found, there)
         return Planned(found, back, gone, skipped)
 
     def sick(self, installed: tuple[Installed, ...], targets: set[str]) -> Refused | None:
@@ -103,22 +104,6 @@ class Planner:
             return Refused("unhealthy", f"The package manager is broken: {named(problems)}.")
         return None
 
-    def _not_to_be_had(self, targets: tuple[tuple[Installed, str], ...]) -> Refused | None:
-        there = self.candidates(p.name for p, _ in targets)
-        for p, version in targets:
-            mine = [
-                c.version for c in there if (c.name, c.architecture) == (p.name, p.architecture) and not c.installed
-            ]
-            if version in mine:
-                continue
-            newer = [v for v in mine if rpmdb.is_older(version, v)]
-            if newer:
-                return Refused(
-                    "refused", f"{p.name} {version} cannot be had any more; the repositories now have {newer[0]}."
-                )
-            return Refused("lists_stale", f"{p.name} {version} is not in this endpoint's package lists.")
-        return None
-
     def candidates(self, names: Iterable[str]) -> tuple[answers.Candidate, ...]:
         """All versions of these packages, here and in the repositories."""
         return answers.candidates(
@@ -126,8 +111,9 @@ class Planner:
         )
 
     def _settled(self, wanted: tuple[str, ...], bounds: Bounds) -> Transaction | Refused:
+        """Where nothing follows from what was asked, naming everything would be the very command of just now."""
         first = self.simulate(wanted, bounds)
-        if isinstance(first, Refused):
+        if isinstance(first, Refused) or rules.arguments(first) == wanted:
             return first
         second = self.simulate(rules.arguments(first), bounds)
         if isinstance(second, Refused):
@@ -182,17 +168,27 @@ class Planner:
         there = os.statvfs(self.tools.at.path("/"))
         return there.f_bavail * there.f_frsize
 
-    def _ways_back(self, found: Transaction) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Packages whose former version can still be had, and the others."""
+    def _ways_back(
+        self, found: Transaction, known: tuple[answers.Candidate, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Packages whose former version can still be had, and the others. `known`: candidates that were asked for."""
         changed = [a for a in found.actions if a.before]
-        there = (
-            {
-                (c.name, c.architecture, c.version)
-                for c in self.candidates(a.name for a in changed)
-                if c.repository != OWN
-            }
-            if changed
-            else set()
-        )
+        more = {a.name for a in changed} - {c.name for c in known}
+        known += self.candidates(sorted(more)) if more else ()
+        there = {(c.name, c.architecture, c.version) for c in known if c.repository != OWN}
         back = [a.name for a in changed if (a.name, a.architecture, a.before) in there]
         return tuple(back), tuple(a.name for a in changed if a.name not in back)
+
+
+def _not_to_be_had(targets: tuple[tuple[Installed, str], ...], there: tuple[answers.Candidate, ...]) -> Refused | None:
+    for p, version in targets:
+        mine = [c.version for c in there if (c.name, c.architecture) == (p.name, p.architecture) and not c.installed]
+        if version in mine:
+            continue
+        newer = [v for v in mine if rpmdb.is_older(version, v)]
+        if newer:
+            return Refused(
+                "refused", f"{p.name} {version} cannot be had any more; the repositories now have {newer[0]}."
+            )
+        return Refused("lists_stale", f"{p.name} {version} is not in this endpoint's package lists.")
+    return None

@@ -34,11 +34,7 @@ class Recovery:
         return self.applier.tools
 
     def recover(self, order: Order, log: Log) -> TransactionResult:
-        """Examine, repeat if allowed, report."""
-        staging = Staging(self.tools, f"{self.applier.work_dir}/{order.transaction_id}")
-        return recovered(
-            self.applier, order, lambda: self._examine(order, staging, log), staging.log, self.applier.back.way_back
-        )
+        return recovered(self.applier, order, lambda: self._examine(order, self.applier.staging(order), log))
 
     def _examine(self, order: Order, staging: Staging, log: Log) -> Found:
         before = staging.before()

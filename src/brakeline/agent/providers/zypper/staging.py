@@ -12,12 +12,15 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.zypper import rpmdb
 from brakeline.agent.providers.zypper.rpmdb import Installed
 from brakeline.agent.providers.zypper.tools import CACHE, Tools
 from brakeline.protocol.messages import Action
+
+FILES_PER_CALL: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +85,26 @@ def file_name(name: str, version: str, architecture: str) -> str:
 
 def cached(tools: Tools) -> dict[tuple[str, str, str], tuple[Path, str]]:
     """The package files in zypper's cache: (name, version, architecture) -> newest file, header's SHA-256."""
-    found: dict[tuple[str, str, str], tuple[Path, str]] = {}
     paths = sorted(tools.at.path(CACHE).rglob("*.rpm"), key=lambda p: p.stat().st_mtime)
-    for path in paths:
-        answer = tools.at.query(
-            "rpm", "-qp", "--nosignature", "--queryformat", rpmdb.FORMAT, _outside(tools, path)
-        ).text
-        for p in rpmdb.parse(answer):
-            found[(p.name, p.version, p.architecture)] = (path, p.identity)
+    return {(p.name, p.version, p.architecture): (path, p.identity) for path, p in _read(tools, paths)}
+
+
+def _read(tools: Tools, paths: list[Path]) -> list[tuple[Path, Installed]]:
+    """What package each file is. rpm answers in order and leaves out what it cannot read: then each is asked alone."""
+    found: list[tuple[Path, Installed]] = []
+    for start in range(0, len(paths), FILES_PER_CALL):
+        some = paths[start : start + FILES_PER_CALL]
+        answers = _asked(tools, some)
+        if len(answers) == len(some):
+            found += zip(some, answers, strict=True)
+        else:
+            found += [(path, p) for path in some for p in _asked(tools, [path])]
     return found
+
+
+def _asked(tools: Tools, paths: list[Path]) -> tuple[Installed, ...]:
+    words = ("rpm", "-qp", "--nomanifest", "--nosignature", "--queryformat", rpmdb.FORMAT)
+    return rpmdb.parse(tools.at.query(*words, *(_outside(tools, p) for p in paths)).text)
 
 
 def _outside(tools: Tools, path: Path) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 from brakeline.agent.providers.dnf.child.base import Refuse, library
 from brakeline.agent.providers.dnf.child.opening import (
     LOCKLIST,
-    configured,
     filled,
     here,
+    installed_rows,
     newest,
     read_locks,
+    recorded,
     vendor_of,
     version_of,
 )
@@ -22,12 +23,16 @@ WAS_TAKEN_BACK = "Taken back on this endpoint: an order for it, or a newer versi
 
 
 def look(request: "dict[str, Any]") -> "dict[str, Any]":
-    """What is installed and what is newer, with the reason of each that would not be installed now."""
+    """What is installed and what is newer, with the reason of each that would not be installed now.
+
+    `alone`: only what is installed; no repository's metadata is read for that.
+    """
+    if request.get("alone"):
+        return {"installed": installed_rows(recorded(request))}
     try:
         base, lists = filled(request), ""
     except Refuse as e:
-        base, lists = configured(request), e.reason
-        base.fill_sack(load_system_repo=True, load_available_repos=False)
+        base, lists = recorded(request), e.reason
     rows: list[dict[str, Any]] = installed_rows(base)
     answer: dict[str, Any] = {"installed": rows, "pending": [], "lists_problem": lists}
     if request.get("pending"):
@@ -36,20 +41,6 @@ def look(request: "dict[str, Any]") -> "dict[str, Any]":
         for found in rows:
             found["module"] = labels.get((found["name"], found["arch"], found["version"]), "")
     return answer
-
-
-def installed_rows(base: Any) -> "list[dict[str, Any]]":
-    """Every installed package, also several versions of one; keys of rpm are no packages."""
-    rows = []
-    several = {p.name for p in base._get_installonly_query(here(base))}
-    for p in here(base):
-        if p.name != "gpg-pubkey":
-            rows.append({
-                "name": p.name, "arch": p.arch, "version": version_of(p), "source": p.sourcerpm or "",
-                "epoch": p.epoch, "origin": base.history.repo(p) or "", "vendor": vendor_of(p),
-                "several": p.name in several, "installed_s": p.installtime, "size": p.installsize,
-            })  # fmt: skip
-    return rows
 
 
 def module_labels(root: str) -> "dict[tuple[str, str, str], str]":

@@ -56,6 +56,13 @@ def filled(request: "dict[str, Any]") -> Any:
     return base
 
 
+def recorded(request: "dict[str, Any]") -> Any:
+    """With what is installed alone."""
+    base = configured(request)
+    base.fill_sack(load_system_repo=True, load_available_repos=False)
+    return base
+
+
 def lock_versions(base: Any, request: "dict[str, Any]") -> None:
     """What the owner has written into versionlock's list holds, whether dnf has that plugin or not; what was taken back
     does too, unless this very request asks for it."""
@@ -107,6 +114,20 @@ def read_locks(path: str) -> "tuple[list[str], dict[str, tuple[str, str]]]":
 def here(base: Any) -> Any:
     """Everything that is installed: dnf hides from a plain query what its owner excludes, though it is there."""
     return base.sack.query(flags=library("hawkey").IGNORE_EXCLUDES).installed()
+
+
+def installed_rows(base: Any) -> "list[dict[str, Any]]":
+    """Every installed package, also several versions of one; keys of rpm are no packages."""
+    rows = []
+    several = {p.name for p in base._get_installonly_query(here(base))}
+    for p in here(base):
+        if p.name != "gpg-pubkey":
+            rows.append({
+                "name": p.name, "arch": p.arch, "version": version_of(p), "source": p.sourcerpm or "",
+                "epoch": p.epoch, "origin": base.history.repo(p) or "", "vendor": vendor_of(p),
+                "several": p.name in several, "installed_s": p.installtime, "size": p.installsize,
+            })  # fmt: skip
+    return rows
 
 
 def version_of(p: Any) -> str:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from brakeline.agent.providers.dnf.child.base import Refuse, flat, library
-from brakeline.agent.providers.dnf.child.opening import filled, here, newest, version_of
+from brakeline.agent.providers.dnf.child.opening import filled, here, installed_rows, newest, version_of
 
 
 def resolved(base: Any, packages: "list[Any]", erasing: bool, strict: bool = False) -> Any:
@@ -62,7 +62,7 @@ def plan(request: "dict[str, Any]") -> "dict[str, Any]":
     found = brought(base, packages, request["removals"])
     if isinstance(found, str):
         raise Refuse("refused", "dnf finds no way to do this: " + found + ".")
-    return {"actions": found, "skipped": skipped, **figures(base, found)}
+    return {"actions": found, "skipped": skipped, "installed": installed_rows(base), **figures(base, found)}
 
 
 def chosen_targets(base: Any, targets: "list[list[str]]") -> "tuple[list[Any], list[str]]":

@@ -1,0 +1,70 @@
+"""What a run has left half-installed, and what an order that has the package may put there again.
+
+A disk that fills up in mid-run leaves an entry of the local database without a word in it, and files that are no
+package's. pacman puts such a package there again when it is named, entry and all, but stops at those very files. So
+they are named to it, one by one: what lies there of the package's own and is nobody else's. Nothing is taken away
+first: if that run fails too, the entry still tells what is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from brakeline.agent.providers.apt.plan import named
+from brakeline.agent.providers.pacman.parse import Configuration
+from brakeline.agent.providers.pacman.queries import Queries
+from brakeline.agent.providers.pacman.records import Installed, by_name
+
+PATTERNS_BYTES: Final = 64 * 1024  # of one argument; the kernel takes 128 KiB
+
+
+def half_installed(installed: Iterable[Installed], names: Iterable[str]) -> tuple[str, ...]:
+    """Which of these packages have no sound entry, but one that a run has left."""
+    have = by_name(installed)
+    return tuple(sorted({n for n in names if n in have and not have[n].sound}))
+
+
+def explain_again(names: Iterable[str]) -> tuple[str, ...]:
+    """A sentence where something is put there again."""
+    names = tuple(names)
+    return (f"an earlier run left {named(names)} half-installed: put there again, whole",) if names else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What lies on one endpoint of packages that are put there again."""
+
+    queries: Queries
+
+    def options(self, known: Configuration, names: Iterable[str], archives: Iterable[str]) -> tuple[str, ...]:
+        """For pacman: overwrite what `archives` have, lies there, and no other package has."""
+        names = frozenset(names)
+        if not names:
+            return ()
+        others = self.queries.files_of(known, without=names)
+        runner = self.queries.runner
+        text = runner.query("pacman", "-Qqlp", "--", *archives).text
+        mine = (line.strip() for line in text.splitlines() if line.startswith("/"))
+        there = [p for p in mine if p[1:] not in others and os.path.lexists(runner.path(p)) and not p.endswith("/")]
+        return tuple(word for patterns in joined(there) for word in ("--overwrite", patterns))
+
+
+def joined(paths: Iterable[str]) -> tuple[str, ...]:
+    """The paths as pacman's patterns, in as few arguments as the kernel allows."""
+    found, line = [], ""
+    for path in paths:
+        more = pattern(path)
+        if line and len(line) + len(more) > PATTERNS_BYTES:
+            found.append(line)
+            line = ""
+        line = f"{line},{more}" if line else more
+    return (*found, line) if line else tuple(found)
+
+
+def pattern(path: str) -> str:
+    """Exactly this file: without the first slash; a comma would part two patterns, so it is any character."""
+    return re.sub(r"([*?\\\[\]])", r"\\\1", path.lstrip("/")).replace(",", "?")
