@@ -131,7 +131,9 @@ def in_memory(endpoints: int) -> dict[str, Any]:
         "endpoints": endpoints, "rows": int(sum(map(len, index.keys.maps))), "units": sum(map(bool, index.keys.maps)),
         "advisory rows": sum(len(book.rows_of(*name)) for name in {n[:2] for n in index.orders}),
         "findings": int(findings(index.keys, weight).sum()), "pairs": pairs, "drawn and built": drawn,
-        "bytes": index.keys.size(), "bytes offers": index.offers.size(), "pss": pss_mib([os.getpid()]), **seconds,
+        "bytes": index.keys.size(), "bytes offers": index.offers.size(),
+        "bytes rows": sum(len(row) for kind in (index.keys, index.offers) for row in kind.rows),
+        "pss": pss_mib([os.getpid()]), **seconds,
         **again, "advisory": advisory_times(index, book, draw), "delta": delta_s(index, weight, draw),
     }  # fmt: skip
     frozen = freeze(index)
@@ -222,7 +224,8 @@ def kept_lines(k: dict[str, Any]) -> list[tuple[str, Any, str]]:
 def growth_lines(points: list[dict[str, Any]]) -> list[tuple[str, Any, str]]:
     found: list[tuple[str, Any, str]] = []
     for m in points:
-        note = (f"index {m['bytes'] / 1e6:.2f} MB, process {m['pss']:.0f} MiB, advisory p99 "
+        note = (f"index {m['bytes'] / 1e6:.2f} MB, rows {m['bytes rows'] / 1e6:.1f} MB, "
+                f"process {m['pss']:.0f} MiB, advisory p99 "
                 f"{m['advisory']['affected']['p99'] * 1e6:.0f} us, every CVE {m['every']:.2f} s, snapshot load "
                 f"{m['snapshot load']:.3f} s")  # fmt: skip
         found.append((f"growth: {m['endpoints']:,} endpoints, full assessment, CPU-s", m["full"], note))
@@ -236,8 +239,16 @@ def write_plot(path: str, points: list[dict[str, Any]]) -> None:
         "snapshot load, s": [(m["endpoints"], m["snapshot load"]) for m in points],
         "one advisory, p99, s": [(m["endpoints"], m["advisory"]["affected"]["p99"]) for m in points],
     }
+    memory = {
+        "process": [(m["endpoints"], m["pss"]) for m in points],
+        "rows, by endpoint": [(m["endpoints"], m["bytes rows"] / 2**20) for m in points],
+        "bitmaps of units": [(m["endpoints"], m["bytes"] / 2**20) for m in points],
+        "bitmaps of offers": [(m["endpoints"], m["bytes offers"] / 2**20) for m in points],
+    }
     with open(path, "w", encoding="utf-8") as file:
         file.write(chart("The index as a fleet grows", "endpoints", "CPU-seconds", lines))
+    with open(path.removesuffix(".svg") + "-memory.svg", "w", encoding="utf-8") as file:
+        file.write(chart("Memory as a fleet grows", "endpoints", "MiB", memory))
 
 
 if __name__ == "__main__":

@@ -155,15 +155,19 @@ class Checking(Upkeep):
         tenant_id = principal.tenant_id
         await self._ensure(tenant_id)
         kept, checks = self._kept[tenant_id], self._checks.get(tenant_id, Checks())
-        async with self._db.tenant(tenant_id) as conn:
-            arrivals = await store_index.arrivals(conn, ARRIVALS_SHOWN)
-        index = kept.index
+        arrivals, index = await self.arrivals(principal), kept.index
         return IndexStatus(
             len(index.views), sum(map(bool, index.keys.maps)), sum(map(len, index.keys.maps)),
             self._bytes(tenant_id, index), kept.origin, kept.refused, kept.snapshot_ms,
             checks.rounds, checks.endpoints, checks.units, checks.differences, checks.last_ms, checks.last_difference,
-            checks.last_difference_ms, tuple(arrivals),
+            checks.last_difference_ms, arrivals,
         )  # fmt: skip
+
+    async def arrivals(self, principal: Principal) -> tuple[Arrival, ...]:
+        """What the newest advisories did here, the newest first."""
+        principal.require("exposure.read")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            return tuple(await store_index.arrivals(conn, ARRIVALS_SHOWN))
 
     def _bytes(self, tenant_id: str, index: TenantIndex) -> int:
         known = self._sizes.get(tenant_id)
