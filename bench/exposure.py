@@ -143,7 +143,7 @@ def in_memory(endpoints: int) -> dict[str, Any]:
         "snapshot load": cpu_s(lambda: unpacked(data, "te_1", "rules"), 2),
     }  # fmt: skip
     loaded = unpacked(data, "te_1", "rules")[0]
-    assert loaded.keys.maps == index.keys.maps, "a snapshot gives back what it was made of"
+    assert loaded.keys.maps == [held for held in index.keys.maps if held], "a snapshot gives back what it was made of"
     return found
 
 

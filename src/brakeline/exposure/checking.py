@@ -139,7 +139,8 @@ class Checking(Upkeep):
         """Some bitmaps against all rows."""
         found = []
         for kind, postings in _postings(index):
-            ids = draw.sample(range(len(postings.values)), min(UNITS_A_ROUND, len(postings.values)))
+            living = [one for one, _ in postings.living()]
+            ids = draw.sample(living, min(UNITS_A_ROUND, len(living)))
             checks.units += len(ids)
             CHECKED.labels(kind).inc(len(ids))
             for one in postings.unlike(ids) if ids else ():
@@ -205,7 +206,7 @@ def _sweep(index: TenantIndex) -> int:
     gone = 0
     for _, postings in _postings(index):
         for one, held in enumerate(postings.maps):
-            if not held.issubset(index.present):
+            if not held.issubset(index.present):  # never what was given up, which is empty
                 gone += 1
                 postings.maps[one] = held & index.present
                 postings.moved.add(one)

@@ -41,6 +41,7 @@ class Kept:
     telling: asyncio.Lock = field(default_factory=asyncio.Lock)  # of two that hear at once, one writes it down
     snapshot_version: int = -1  # of the index, when it was last written down
     snapshot_ms: int = 0
+    pruned_ms: int = 0  # when the index last gave up what nobody has
 
 
 async def opened(db: Database, tenant_id: str, rules: str, files: SnapshotFiles | None) -> Kept:

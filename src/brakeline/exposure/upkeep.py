@@ -108,9 +108,9 @@ class Upkeep(Assessing):
         text = self._rules()
         if kept.rules == text:
             return 0
-        gaps = [one for one, gap in enumerate(kept.index.gaps.values) if gap.code == "no_data"]
+        gaps = [one for one, gap in kept.index.gaps.living() if gap.code == "no_data"]
         known = self._book.ecosystems
-        gone = [one for one, (unit, _) in enumerate(kept.index.keys.values) if unit.ecosystem not in known]
+        gone = [one for one, (unit, _) in kept.index.keys.living() if unit.ecosystem not in known]
         ids = kept.index.roll.ids
         suspects = [ids[n] for n in kept.index.gaps.union(gaps) | kept.index.keys.union(gone)]
         for endpoint_id in suspects:
@@ -173,14 +173,19 @@ class Upkeep(Assessing):
         return True
 
     async def _prune(self, tenant_id: str) -> None:
-        """Once a day: values that no endpoint has any more go. The index in memory gives them up at the next start."""
+        """Once a day: values that no endpoint has any more go, from the database and from this process's index."""
+        kept, now_ms = self._kept[tenant_id], self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
-            due = await store_values.is_due(conn, self._clock.now_ms(), PRUNE_EVERY_MS)
+            due = await store_values.is_due(conn, now_ms, PRUNE_EVERY_MS)
         if due:
             async with self._db.tenant(tenant_id) as conn:
-                gone = await store_values.prune(conn, tenant_id, self._clock.now_ms())
+                gone = await store_values.prune(conn, tenant_id, now_ms)
             if gone:
                 logger.info("exposure-values-pruned", tenant_id=tenant_id, values=gone)
+        if now_ms - kept.pruned_ms >= PRUNE_EVERY_MS:
+            gone, kept.pruned_ms = kept.index.prune(), now_ms
+            if gone:
+                logger.info("exposure-index-pruned", tenant_id=tenant_id, values=gone)
 
     async def _write_down(self, tenant_id: str) -> None:
         """A snapshot, where the index changed since the last and that is long enough ago."""
