@@ -1,4 +1,4 @@
-"""New content is told in every fleet at once: each of its own, once, whoever hears it, and later where it could not be."""
+"""New content is told in every fleet at once: each its own, once, whoever hears it, and later where it could not be."""
 
 from __future__ import annotations
 

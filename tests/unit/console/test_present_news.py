@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from brakeline.console.assets import load_assets
-from brakeline.console.present_news import FRESH_MS, LINES, arrival_rows, finding_news, news_lines, newest, told
+from brakeline.console.present_news import FRESH_MS, LINES, arrival_rows, finding_news, newest, news_lines, told
 from brakeline.console.render import Renderer
 from brakeline.console.samples import SAMPLES
 from brakeline.core.days import DAY_MS
