@@ -5,7 +5,8 @@ full assessment of the fleet, every CVE's endpoints and states, one new advisory
 With PostgreSQL (`bench._kept`, real, durable settings): opening from rows and from the snapshot, an advisory from its
 acceptance to the commit of what it did and to a subscriber of the bus. Times are CPU of the thread that works, because
 the machine is shared; those through PostgreSQL are both. Peers are `bench.exposure_peers`.
-`--endpoints N` (100,000), `--growth N,N,...`, `--plot FILE.svg`, `--json FILE`, `--memory-only`.
+`--endpoints N` (100,000), `--growth N,N,...`, `--plot FILE.svg` (and FILE-memory.svg beside it), `--json FILE`,
+`--memory-only`. Each size is a line of JSON on stderr as soon as it is measured; `--points FILE` draws such lines.
 """
 
 from __future__ import annotations
@@ -159,11 +160,18 @@ def main() -> int:
     parser.add_argument("--growth", default=GROWTH)
     parser.add_argument("--plot", default="")
     parser.add_argument("--json", default="")
+    parser.add_argument("--points", default="")
     parser.add_argument("--memory-only", action="store_true")
     parser.add_argument("--part", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
         print(json.dumps(in_memory(options.part)))
+        return 0
+    if options.points:
+        with open(options.points, encoding="utf-8") as file:
+            points = [json.loads(line.partition(": ")[2]) for line in file if " endpoints: {" in line]
+        write_plot(options.plot, points)
+        report(growth_lines(points), sys.argv)
         return 0
     sizes = [int(n) for n in options.growth.split(",") if n]
     made = {}

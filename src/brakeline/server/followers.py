@@ -18,6 +18,7 @@ from brakeline.server.exchange import Exchange
 
 WAKE: Final = "wake:"
 ROLLOUT: Final = "rollout:"
+COUNT_AFTER_S: Final = 1.0  # pages that are open are rendered first
 CONTENT: Final = "content"  # every process hears it: each has an index of its own
 INVENTORIES_WAITING_MAX: Final = 10_000  # beyond it the exposure reconciler finds them by itself
 
@@ -87,4 +88,4 @@ async def listen_for_content(
                 await hear(await tenants())
             except Fault as e:
                 logger.warning("content-not-told", reason=str(e))
-            count()
+            asyncio.get_running_loop().call_later(COUNT_AFTER_S, count)
