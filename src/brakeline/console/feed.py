@@ -24,6 +24,7 @@ from brakeline.core.errors import Fault
 
 BEAT_S = 2.0
 TICK_S = 0.5
+STAGGER_S = 0.05  # between pages of single endpoints that news of the whole organisation wake
 CHECK_EVERY_BEATS = 5  # how often an open stream asks whether its session still stands: 10 s
 
 ALL: Final = "*"  # hears what advisories do in its organisation
@@ -69,10 +70,16 @@ class Feed:
 
     def wake(self, tenant_id: str = "", endpoint_id: str = "") -> None:
         """There is news: of this organisation's advisories, of one of its endpoints, or, without both, of anybody's."""
+        loop, after_s = asyncio.get_running_loop(), 0.0
         for channel in self._channels.values():
             mine = not tenant_id or channel.key.startswith(f"{tenant_id}/")
-            if mine and channel.hears and endpoint_id in ("", channel.hears):
+            if not mine or not channel.hears or endpoint_id not in ("", channel.hears):
+                continue
+            if channel.hears == ALL or endpoint_id:
                 channel.woken.set()
+            else:  # one endpoint's page after another, behind the lists, which show the same news
+                after_s += STAGGER_S
+                loop.call_later(after_s, channel.woken.set)
 
     async def stream(
         self, key: str, render: Render, last_event_id: str = "",
