@@ -62,8 +62,8 @@ class Marks:
         self.at: dict[str, float] = {}
         exposure, advisories = services.exposure, services.advisories
         advisories.on_live = self._after(advisories.on_live, "accepted")
-        exposure._known_anew = self._then(exposure._known_anew, "read")  # type: ignore[method-assign]
-        exposure._tell = self._after(exposure._tell, "told")  # type: ignore[method-assign]
+        exposure._known_anew = self._then(exposure._known_anew, "read")  # type: ignore
+        exposure._tell = self._after(exposure._tell, "told")  # type: ignore
         message = Renderer.message
         marks = self
 
@@ -73,7 +73,7 @@ class Marks:
                 marks.at.setdefault("rendered", time.process_time())
             return text
 
-        Renderer.message = rendered  # type: ignore[method-assign]
+        Renderer.message = rendered  # type: ignore
 
     def _after(self, work: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
         async def done(*given: Any) -> Any:

@@ -62,9 +62,9 @@ class Wired:
     def cut(self) -> None:
         """Every connection breaks; the server goes on."""
         for connection in list(self.server.server_state.connections):
-            transport = connection.transport  # type: ignore[union-attr]
+            transport = connection.transport
             if transport is not None:
-                transport.abort()  # type: ignore[attr-defined]
+                transport.abort()
 
 
 def advisory(cve: str, package: str, fixed: str) -> dict[str, Any]:
