@@ -31,6 +31,7 @@ from bench._kept import write_fleet
 from bench._proc import cpu_s, python, report, tree
 from bench.exposure import percentiles
 from brakeline.console.render import Renderer
+from brakeline.exposure.model import Role
 from brakeline.platform.clock import SystemClock
 from brakeline.platform.migrate import migrate
 from brakeline.platform.postgres import start_postgres
@@ -41,6 +42,9 @@ from brakeline.server.serve import listen, make_server, started
 from brakeline.server.wiring import Services, build
 
 CHROMIUM, ALMA = "/usr/bin/chromium", "osv-almalinux"
+REACHED = (
+    0.01  # of the endpoints have the package that an advisory is about, about: counting them is not in the figures
+)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 OBSERVE = """() => { window.seen = {}; new MutationObserver(() => {
   for (const link of document.querySelectorAll("#news-card th a")) {
@@ -111,8 +115,8 @@ class Bench:
 
     async def one(self, page: Page, number: int) -> dict[str, float]:
         """One more advisory; seconds by part, and how long until its line was there."""
-        cve, name = f"CVE-2031-{number}", self.names[number * 37 % len(self.names)]
-        self.documents.append(document(cve, name))
+        cve, name = f"CVE-2031-{number}", self.names[number % len(self.names)]
+        self.documents.append(document(cve, name, len(self.documents)))
         self.marks.at, begun = {}, time.process_time()
         everything, moment = cpu_s(tree(os.getpid())), time.time()
         await asyncio.to_thread(self._post, "\n".join(map(json.dumps, self.documents)).encode())
@@ -136,10 +140,11 @@ class Bench:
         return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
-def document(cve: str, package: str) -> dict[str, Any]:
-    """An advisory without a fix, in OSV's shape."""
+def document(cve: str, package: str, minute: int) -> dict[str, Any]:
+    """An advisory that nothing on offer closes, in OSV's shape; each newer than the one before."""
     ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99:0-1"}]}]
-    return {"id": f"DEBIAN-{cve}", "modified": "2026-11-20T00:00:00Z", "aliases": [cve],
+    at = f"2026-11-20T{minute // 60:02}:{minute % 60:02}:00Z"
+    return {"id": f"DEBIAN-{cve}", "modified": at, "published": at, "aliases": [cve],
             "affected": [{"package": {"ecosystem": "Debian:12", "name": package}, "ranges": ranges}]}  # fmt: skip
 
 
@@ -168,14 +173,17 @@ async def measured(endpoints: int, imports: int, readers: int) -> dict[str, Any]
     rows = _estate.advisories()
     units, made, newest = _estate.estates(rows)
     index = _estate.index_for(endpoints, units, made, newest, 7)
-    names = [name[1] for name in index.orders if name[0] == _estate.DEBIAN]
+    names = sorted(
+        (name for name in index.orders if name[0] == _estate.DEBIAN and name[2] is Role.ACTIVE),
+        key=lambda n: abs(len(index.keys.union(one for _, one in index.orders[n])) - endpoints * REACHED),
+    )[: 2 * imports + 2]
     with tempfile.TemporaryDirectory(prefix="bl-console-") as directory:
         Path(directory).chmod(0o755)
         running = await start_postgres(Path(directory) / "data")
         try:
             await migrate(running.dsn_owner)
             dsns = Dsns(running.dsn_owner, running.dsn_app, running.dsn_feed)
-            return await _served(Path(directory), dsns, index, names, imports, readers)
+            return await _served(Path(directory), dsns, index, [name[1] for name in names], imports, readers)
         finally:
             await running.stop()
 
