@@ -161,8 +161,13 @@ async def read(url: str, ca: str, cookie: str, count: int) -> None:
         return reader
 
     async def drain(reader: asyncio.StreamReader) -> None:
-        while await reader.read(1 << 16):
-            pass
+        while True:
+            try:
+                while await reader.read(1 << 16):
+                    pass
+            except (OSError, ssl.SSLError):
+                pass  # a browser would connect again, too
+            reader = await one()
 
     streams = [await one() for _ in range(count)]
     print("open", flush=True)

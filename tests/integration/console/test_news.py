@@ -79,6 +79,7 @@ async def test_an_imported_advisory_is_a_line_on_every_page_that_is_open(wired: 
         await expect(still.locator("#news-card tbody tr").first).to_contain_text(CVE)
 
 
+@pytest.mark.long
 async def test_a_lost_stream_is_told_and_taken_up_where_it_was(wired: Wired) -> None:
     await wired.fleet.inventory(await wired.fleet.enrol("web-1"), CURL)
     asked: list[Request] = []
