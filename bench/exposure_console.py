@@ -82,7 +82,8 @@ class Marks:
     def _after(self, work: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
         async def done(*given: Any) -> Any:
             found = await work(*given)
-            self.at.setdefault(name, time.process_time())
+            if name != "told" or found:  # whoever looks asks whether there is something to tell
+                self.at.setdefault(name, time.process_time())
             return found
 
         return done
