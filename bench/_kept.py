@@ -58,14 +58,14 @@ class Given(AdvisoriesService):
         return known
 
 
-async def write_fleet(db: Database, index: TenantIndex, rules: str, fingerprint: str) -> None:
+async def write_fleet(db: Database, index: TenantIndex, rules: str, fingerprint: str, tenant_id: str = TENANT) -> None:
     """What a server would have left of this fleet."""
     ids = index.roll.ids
     packed = {}
     for kind, postings in ((UNIT, index.keys), (OFFER, index.offers), (GAP, index.gaps)):
         said = [(kind, text_of(kind, value)) for value in postings.values]
-        async with db.tenant(TENANT) as conn:
-            given = await store_index.ids_of(conn, TENANT, said) if said else {}
+        async with db.tenant(tenant_id) as conn:
+            given = await store_index.ids_of(conn, tenant_id, said) if said else {}
         places = np.array([given[one] for one in said] or [0], "<u4")
         flat, lengths = joined_of(postings.rows)
         data, ends = places[flat].tobytes(), np.cumsum(lengths) * 4
@@ -73,24 +73,24 @@ async def write_fleet(db: Database, index: TenantIndex, rules: str, fingerprint:
     for begun in range(0, len(ids), PIECE):
         some = range(begun, min(begun + PIECE, len(ids)))
         names = [ids[n] for n in some]
-        async with db.tenant(TENANT) as conn:
+        async with db.tenant(tenant_id) as conn:
             await conn.execute(
                 """INSERT INTO brakeline.endpoint (tenant_id, endpoint_id, region, hostname, os_id, os_version, os_name,
                      kernel, architecture, machine_class, agent_version, package_manager, enrolled_at, enrolled_by)
                    SELECT $1, id, 'eu', id, 'debian', '12', 'Debian 12', '', 'amd64', 'vm', '0.1', 'apt', now(), 'bench'
-                   FROM unnest($2::text[]) AS x (id)""", TENANT, names)  # fmt: skip
+                   FROM unnest($2::text[]) AS x (id)""", tenant_id, names)  # fmt: skip
             await conn.execute(
                 """INSERT INTO brakeline.endpoint_status (tenant_id, endpoint_id, sequence, digest, committed_at)
                    SELECT $1, id, 1, '', 'epoch'::timestamptz + interval '1 ms' FROM unnest($2::text[]) AS x (id)""",
-                TENANT, names)  # fmt: skip
-            await store_index.save_rows(conn, TENANT, [
+                tenant_id, names)  # fmt: skip
+            await store_index.save_rows(conn, tenant_id, [
                 Row(ids[n], 1, rules, index.figures[n][0], 0, n in index.lists_known, packed[UNIT][n],
                     packed[OFFER][n], packed[GAP][n]) for n in some
             ])  # fmt: skip
             await conn.execute(
                 """INSERT INTO brakeline.endpoint_exposure
                    SELECT $1, id, now(), 'epoch'::timestamptz + interval '1 ms', $3, 300, 0, 9, 0, 0, 0, 5
-                   FROM unnest($2::text[]) AS x (id)""", TENANT, names, fingerprint)  # fmt: skip
+                   FROM unnest($2::text[]) AS x (id)""", tenant_id, names, fingerprint)  # fmt: skip
 
 
 class Bench:
@@ -145,16 +145,10 @@ class Bench:
         async with self.db.feed() as conn:
             await conn.execute("UPDATE brakeline.feed_state SET sha256 = 'one more' WHERE kind = 'advisories'")
         spent: dict[str, float] = {}
-        tell, recount = server._tell, server._recount
         at: list[float] = []
-
-        async def noted(*given: Any) -> None:
-            await tell(*given)
-            at.append(time.process_time())
-
-        server._tell = noted  # type: ignore[method-assign]
         begun = time.process_time()
-        await server.knowledge()
+        await server.hear([TENANT])
+        at.append(time.process_time())
         known, kept = await server.knowledge(), server._kept[TENANT]
         counted = 0
         save = server._save
@@ -167,7 +161,7 @@ class Bench:
             return await save(*given)
 
         server._save = saved  # type: ignore[method-assign]
-        await recount(TENANT, kept, known)
+        await server._recount(TENANT, kept, known)
         ended = time.process_time()
         spent["feed"], spent["same"] = at[0] - begun, at[1] - at[0]
         begun = time.process_time()

@@ -26,7 +26,7 @@ def chart(title: str, across: str, up: str, lines: Mapping[str, Sequence[tuple[f
                 TOP + inner_h * (1 - (math.log10(y) - low_y) / max(high_y - low_y, 1)))  # fmt: skip
 
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">', STYLE,
-           f"<title>{title}</title>", f'<text class="t" x="{LEFT}" y="20">{title}</text>']  # fmt: skip
+           f"<title>{title}</title>", f'<text class="t" x="{LEFT + 40}" y="20">{title}</text>']  # fmt: skip
     for power in range(low_y, high_y + 1):
         x, y = place(10**low_x, 10.0**power)
         out += [f'<line class="g" x1="{x:.0f}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',

@@ -5,7 +5,8 @@ full assessment of the fleet, every CVE's endpoints and states, one new advisory
 With PostgreSQL (`bench._kept`, real, durable settings): opening from rows and from the snapshot, an advisory from its
 acceptance to the commit of what it did and to a subscriber of the bus. Times are CPU of the thread that works, because
 the machine is shared; those through PostgreSQL are both. Peers are `bench.exposure_peers`.
-`--endpoints N` (100,000), `--growth N,N,...`, `--plot FILE.svg`, `--json FILE`, `--memory-only`.
+`--endpoints N` (100,000), `--growth N,N,...`, `--plot FILE.svg` (and FILE-memory.svg beside it), `--json FILE`,
+`--memory-only`. Each size is a line of JSON on stderr as soon as it is measured; `--points FILE` draws such lines.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def in_memory(endpoints: int) -> dict[str, Any]:
         "endpoints": endpoints, "rows": int(sum(map(len, index.keys.maps))), "units": sum(map(bool, index.keys.maps)),
         "advisory rows": sum(len(book.rows_of(*name)) for name in {n[:2] for n in index.orders}),
         "findings": int(findings(index.keys, weight).sum()), "pairs": pairs, "drawn and built": drawn,
-        "bytes": index.keys.size(), "bytes offers": index.offers.size(), "pss": pss_mib([os.getpid()]), **seconds,
+        "bytes": index.keys.size(), "bytes offers": index.offers.size(),
+        "bytes rows": sum(len(row) for kind in (index.keys, index.offers) for row in kind.rows),
+        "pss": pss_mib([os.getpid()]), **seconds,
         **again, "advisory": advisory_times(index, book, draw), "delta": delta_s(index, weight, draw),
     }  # fmt: skip
     frozen = freeze(index)
@@ -141,7 +144,7 @@ def in_memory(endpoints: int) -> dict[str, Any]:
         "snapshot load": cpu_s(lambda: unpacked(data, "te_1", "rules"), 2),
     }  # fmt: skip
     loaded = unpacked(data, "te_1", "rules")[0]
-    assert loaded.keys.maps == index.keys.maps, "a snapshot gives back what it was made of"
+    assert loaded.keys.maps == [held for held in index.keys.maps if held], "a snapshot gives back what it was made of"
     return found
 
 
@@ -157,11 +160,18 @@ def main() -> int:
     parser.add_argument("--growth", default=GROWTH)
     parser.add_argument("--plot", default="")
     parser.add_argument("--json", default="")
+    parser.add_argument("--points", default="")
     parser.add_argument("--memory-only", action="store_true")
     parser.add_argument("--part", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
         print(json.dumps(in_memory(options.part)))
+        return 0
+    if options.points:
+        with open(options.points, encoding="utf-8") as file:
+            points = [json.loads(line.partition(": ")[2]) for line in file if " endpoints: {" in line]
+        write_plot(options.plot, points)
+        report(growth_lines(points), sys.argv)
         return 0
     sizes = [int(n) for n in options.growth.split(",") if n]
     made = {}
@@ -222,7 +232,8 @@ def kept_lines(k: dict[str, Any]) -> list[tuple[str, Any, str]]:
 def growth_lines(points: list[dict[str, Any]]) -> list[tuple[str, Any, str]]:
     found: list[tuple[str, Any, str]] = []
     for m in points:
-        note = (f"index {m['bytes'] / 1e6:.2f} MB, process {m['pss']:.0f} MiB, advisory p99 "
+        note = (f"index {m['bytes'] / 1e6:.2f} MB, rows {m['bytes rows'] / 1e6:.1f} MB, "
+                f"process {m['pss']:.0f} MiB, advisory p99 "
                 f"{m['advisory']['affected']['p99'] * 1e6:.0f} us, every CVE {m['every']:.2f} s, snapshot load "
                 f"{m['snapshot load']:.3f} s")  # fmt: skip
         found.append((f"growth: {m['endpoints']:,} endpoints, full assessment, CPU-s", m["full"], note))
@@ -236,8 +247,16 @@ def write_plot(path: str, points: list[dict[str, Any]]) -> None:
         "snapshot load, s": [(m["endpoints"], m["snapshot load"]) for m in points],
         "one advisory, p99, s": [(m["endpoints"], m["advisory"]["affected"]["p99"]) for m in points],
     }
+    memory = {
+        "process": [(m["endpoints"], m["pss"]) for m in points],
+        "rows, by endpoint": [(m["endpoints"], m["bytes rows"] / 2**20) for m in points],
+        "bitmaps of units": [(m["endpoints"], m["bytes"] / 2**20) for m in points],
+        "bitmaps of offers": [(m["endpoints"], m["bytes offers"] / 2**20) for m in points],
+    }
     with open(path, "w", encoding="utf-8") as file:
         file.write(chart("The index as a fleet grows", "endpoints", "CPU-seconds", lines))
+    with open(path.removesuffix(".svg") + "-memory.svg", "w", encoding="utf-8") as file:
+        file.write(chart("Memory as a fleet grows", "endpoints", "MiB", memory))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,15 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Whoever turns the search for garbage off for good lets all later tests of this process pile theirs up."""
+    yield
+    if not gc.isenabled():
+        gc.enable()
+        pytest.fail(f"{item.nodeid} left the garbage collector off", pytrace=False)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "postgres" in metafunc.fixturenames:
         both = metafunc.module.__name__.rpartition(".")[2].startswith("test_store")

@@ -101,6 +101,7 @@ class AdvisoriesService:
         self._db, self._clock = db, clock
         self.gate: Gate | None = None  # without one (no fleets here) nothing is weighed
         self.ask: Callable[[], Awaitable[object]] = _nobody  # asks the addresses of feeds, where there are any
+        self.on_live: Callable[[str], Awaitable[None]] = _nothing  # told which feed has new content, after the commit
         self._directory = seed.SEED_DIR
 
     async def reload(self) -> tuple[FeedState, ...]:
@@ -175,6 +176,8 @@ class AdvisoriesService:
             await store.save_feed(conn, state)
         if self.gate is not None and not state.problem:
             await self.gate.live(arrival.feed)
+        if not state.problem and (known is None or known.sha256 != state.sha256):
+            await self.on_live(arrival.feed)
         return state, fault
 
     async def _live(
@@ -251,6 +254,10 @@ class AdvisoriesService:
 
 async def _nobody() -> None:
     """No address is set."""
+
+
+async def _nothing(_: str) -> None:
+    """Nobody waits for content."""
 
 
 def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:

@@ -8,7 +8,6 @@ Exit codes: 0 assessed (with or without findings), 2 wrong usage or bad input.
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 from collections import Counter
@@ -73,7 +72,6 @@ def main(arguments: Sequence[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         sys.stdout.write(USAGE)
         return 0
-    gc.disable()  # one short run: looking for cycles among its many small values would take a fifth of it
     try:
         sys.stdout.write(run(parse(arguments)))
         sys.stdout.flush()

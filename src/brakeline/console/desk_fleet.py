@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
-from brakeline.console import present, present_risk, present_rollout
+from brakeline.console import present, present_news, present_risk, present_rollout
 from brakeline.console.desk_runs import DeskRuns
 from brakeline.console.present_findings import acceptance_row
 from brakeline.console.present_settings import sheet_view
@@ -76,6 +76,7 @@ class DeskFleet(DeskRuns):
             kpis=present.overview_kpis(counts, summary.kev, on), rollouts=rollouts,
             exposure=tuple(present_risk.exposure_row(v) for v in worst.items if v.endpoints),
             checked_at=present.moment(now),
+            news=present_news.news_lines(await self.s.exposure.arrivals(who.principal), now),
         )  # fmt: skip
 
     async def endpoints(self, who: Visitor, query: str, after: str) -> EndpointsView:
@@ -160,6 +161,7 @@ class DeskFleet(DeskRuns):
             missing_note=note,
             findings=tuple(present_risk.finding_row(f, now) for f in answer.findings[:limit]),
             findings_note=present_risk.findings_note(answer, limit, now),
+            news=present_news.finding_news(await self.s.exposure.arrivals(who.principal), answer.findings, now),
         )
 
     async def _software(self, who: Visitor, view: EndpointView, detail: EndpointDetail, query: str) -> EndpointView:
@@ -255,7 +257,8 @@ class DeskFleet(DeskRuns):
             first_href=f"{action}?{urlencode({'q': query})}" if after else "",
             next_href=f"{action}?{urlencode({'q': query, 'after': page.next})}" if page.next else "",
             ecosystems=present_risk.ecosystem_links(risk), gaps=present_risk.gap_lines(risk.not_assessed),
-            index=present_risk.index_facts(status, now_ms), news=present_risk.arrival_rows(status.arrivals, now_ms),
+            index=present_risk.index_facts(status, now_ms), news=present_news.arrival_rows(status.arrivals, now_ms),
+            newest=present_news.newest(status.arrivals),
         )  # fmt: skip
 
     async def cve(self, who: Visitor, cve: str) -> CveView:

@@ -1,5 +1,7 @@
 """The event stream of a page: rendered once per tick and topic, fanned out to everybody who looks at it.
 
+Pages that `hears` something are rendered at once when it happens (`wake`), and not again before the next tick.
+
 Invariants: one stream per page; a message is the whole state of the page's live regions, so losing one loses
 nothing and `Last-Event-ID` only saves sending what the page already shows; a heartbeat (`event: beat`) goes out every
 BEAT_S even when nothing changes, so that silence means a broken feed; a slow reader gets the newest state, never a
@@ -10,9 +12,11 @@ queue; a page whose state cannot be read keeps its heartbeat back, so the page s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -20,19 +24,23 @@ from brakeline.core.errors import Fault
 
 BEAT_S = 2.0
 TICK_S = 0.5
+STAGGER_S = 0.05  # between pages of single endpoints that news of the whole organisation wake
 CHECK_EVERY_BEATS = 5  # how often an open stream asks whether its session still stands: 10 s
 
+ALL: Final = "*"  # hears what advisories do in its organisation
 Render = Callable[[], Awaitable[str]]
 log = structlog.get_logger(__name__)
 
 
 @dataclass(eq=False, slots=True)
 class Channel:
-    """What everybody who looks at the same page as the same audience receives."""
+    """What everybody who looks at the same page as the same audience receives. `key` begins with the organisation."""
 
     key: str
     render: Render
     pace: int = 1  # rendered every so many ticks
+    hears: str = ""  # "" nothing | ALL | an endpoint's id: that, and what its own inventories do
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
     readers: int = 0
     event_id: str = ""
     body: bytes = b""
@@ -60,15 +68,28 @@ class Feed:
     def open_streams(self) -> int:
         return sum(c.readers for c in self._channels.values())
 
+    def wake(self, tenant_id: str = "", endpoint_id: str = "") -> None:
+        """There is news: of this organisation's advisories, of one of its endpoints, or, without both, of anybody's."""
+        loop, after_s = asyncio.get_running_loop(), 0.0
+        for channel in self._channels.values():
+            mine = not tenant_id or channel.key.startswith(f"{tenant_id}/")
+            if not mine or not channel.hears or endpoint_id not in ("", channel.hears):
+                continue
+            if channel.hears == ALL or endpoint_id:
+                channel.woken.set()
+            else:  # one endpoint's page after another, behind the lists, which show the same news
+                after_s += STAGGER_S
+                loop.call_later(after_s, channel.woken.set)
+
     async def stream(
         self, key: str, render: Render, last_event_id: str = "",
-        allowed: Callable[[], Awaitable[bool]] | None = None, pace: int = 1,
+        allowed: Callable[[], Awaitable[bool]] | None = None, pace: int = 1, hears: str = "",
     ) -> AsyncGenerator[bytes, None]:  # fmt: skip
         """Bytes of one reader's stream until the feed stops, the reader leaves or `allowed` says no.
 
-        `pace`: render every so many ticks; costly pages that change slowly take more than 1.
+        `pace`: render every so many ticks; costly pages that change slowly take more than 1. `hears`: see `Channel`.
         """
-        channel = self._join(key, render, pace)
+        channel = self._join(key, render, pace, hears)
         try:
             sent, beat, beats = last_event_id, -1, 0
             yield b": open\n\n"
@@ -95,10 +116,10 @@ class Feed:
             stop.cancel()
             news.cancel()
 
-    def _join(self, key: str, render: Render, pace: int) -> Channel:
+    def _join(self, key: str, render: Render, pace: int, hears: str) -> Channel:
         channel = self._channels.get(key)
         if channel is None:
-            channel = self._channels[key] = Channel(key, render, pace)
+            channel = self._channels[key] = Channel(key, render, pace, hears)
             channel.task = asyncio.create_task(self._drive(channel), name=f"feed {key}")
         channel.readers += 1
         return channel
@@ -114,7 +135,9 @@ class Feed:
         loop = asyncio.get_running_loop()
         due, ticks, fresh = loop.time(), 0, False
         while True:
-            if ticks % channel.pace == 0:
+            woken = channel.woken.is_set()
+            channel.woken.clear()  # what happens while it is rendered leads to one more
+            if woken or ticks % channel.pace == 0:
                 fresh = await self._refresh(channel)
             ticks += 1
             if fresh and loop.time() >= due:
@@ -122,7 +145,15 @@ class Feed:
                 due = loop.time() + self._beat_s
             async with channel.changed:
                 channel.changed.notify_all()
+            await self._tick(channel, deaf=woken)
+
+    async def _tick(self, channel: Channel, *, deaf: bool) -> None:
+        """A tick, or less where there is news. `deaf`: it was just woken, and much news must not be many renderings."""
+        if deaf:
             await asyncio.sleep(self._tick_s)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(channel.woken.wait(), self._tick_s)
 
     async def _refresh(self, channel: Channel) -> bool:
         """Render; True if what the page shows is the truth of now."""

@@ -134,11 +134,13 @@ class Kit:
         )  # fmt: skip
 
     def stream(
-        self, request: Request, who: Visitor, name: str, topic: str, read: Callable[[], Awaitable[Any]], pace: int = 1
-    ) -> Response:
+        self, request: Request, who: Visitor, name: str, topic: str, read: Callable[[], Awaitable[Any]], pace: int = 1,
+        hears: str = "",
+    ) -> Response:  # fmt: skip
         """The live regions of page `name`. Without the wish for a stream (a person opened it): the page itself."""
         if "text/event-stream" not in request.headers.get("accept", ""):
-            return RedirectResponse(request.url.path.removesuffix("/feed") or "/", 303)
+            asked = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse((request.url.path.removesuffix("/feed") or "/") + asked, 303)
 
         async def render() -> str:
             return self.renderer.message(name, await read(), self.screens.frozen(who))
@@ -147,7 +149,7 @@ class Kit:
             return await self.doors.visitor(who.cookie) is not None
 
         key = f"{who.principal.tenant_id}/{audience(who)}/{name}/{topic}"
-        body = self.feed.stream(key, render, request.headers.get("last-event-id", ""), allowed, pace)
+        body = self.feed.stream(key, render, request.headers.get("last-event-id", ""), allowed, pace, hears)
         return StreamingResponse(body, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     def error(self, request: Request, fault: BrakelineError) -> Response:

@@ -8,12 +8,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from brakeline.console.feed import ALL
 from brakeline.console.kit import Kit
 from brakeline.console.screens import ENDPOINT_TABS
 from brakeline.core.errors import NotFound
 
 STILL = ("software", "history")  # tabs that are read, not watched
 SLOW = 4  # ticks: overview and endpoint ask many questions and change with check-ins, not with every offer
+SLOWER = 8  # lists over the whole fleet: what advisories do to them is heard at once, the rest may take this long
 
 
 class FleetPages:
@@ -33,7 +35,9 @@ class FleetPages:
             Route("/endpoints/{id}/{tab}", self.endpoint),
             Route("/endpoints/{id}/{tab}/feed", self.endpoint_feed),
             Route("/vulnerabilities", self.vulnerabilities),
+            Route("/vulnerabilities/feed", self.vulnerabilities_feed),
             Route("/vulnerabilities/{cve}", self.cve),
+            Route("/vulnerabilities/{cve}/feed", self.cve_feed),
         ]
 
     async def overview(self, request: Request) -> Response:
@@ -45,7 +49,7 @@ class FleetPages:
 
     async def overview_feed(self, request: Request) -> Response:
         who = await self.kit.enter(request)
-        return self.kit.stream(request, who, "overview", "", lambda: self.screens.overview(who), SLOW)
+        return self.kit.stream(request, who, "overview", "", lambda: self.screens.overview(who), SLOW, ALL)
 
     async def endpoints(self, request: Request) -> Response:
         who = await self.kit.enter(request)
@@ -90,7 +94,7 @@ class FleetPages:
         query = _query(request) if tab == "runs" else ""
         return self.kit.stream(
             request, who, "endpoint", f"{endpoint_id}/{tab}/{query}",
-            lambda: self.screens.endpoint(who, endpoint_id, tab, query), SLOW,
+            lambda: self.screens.endpoint(who, endpoint_id, tab, query), SLOW, endpoint_id,
         )  # fmt: skip
 
     async def scan(self, request: Request) -> Response:
@@ -99,15 +103,32 @@ class FleetPages:
         return RedirectResponse(f"/endpoints/{request.path_params['id']}?done=scan", 303)
 
     async def vulnerabilities(self, request: Request) -> Response:
-        who = await self.kit.enter(request)
-        params = request.query_params
-        view = await self.screens.vulnerabilities(who, params.get("q", ""), params.get("after", ""))
-        return await self.kit.page(request, who, "vulnerabilities", view, "Vulnerabilities")
+        who, (query, after) = await self.kit.enter(request), _listed(request)
+        view = await self.screens.vulnerabilities(who, query, after)
+        asked = urlencode({k: v for k, v in (("q", query), ("after", after)) if v})
+        feed = "/vulnerabilities/feed" + (f"?{asked}" if asked else "")
+        return await self.kit.page(request, who, "vulnerabilities", view, "Vulnerabilities", feed=feed)
+
+    async def vulnerabilities_feed(self, request: Request) -> Response:
+        who, (query, after) = await self.kit.enter(request), _listed(request)
+        return self.kit.stream(
+            request, who, "vulnerabilities", urlencode({"q": query, "after": after}),
+            lambda: self.screens.vulnerabilities(who, query, after), SLOWER, ALL,
+        )  # fmt: skip
 
     async def cve(self, request: Request) -> Response:
-        who = await self.kit.enter(request)
-        view = await self.screens.cve(who, request.path_params["cve"])
-        return await self.kit.page(request, who, "cve", view, view.id)
+        who, cve = await self.kit.enter(request), request.path_params["cve"]
+        view = await self.screens.cve(who, cve)
+        return await self.kit.page(request, who, "cve", view, view.id, feed=f"/vulnerabilities/{quote(cve)}/feed")
+
+    async def cve_feed(self, request: Request) -> Response:
+        who, cve = await self.kit.enter(request), request.path_params["cve"]
+        return self.kit.stream(request, who, "cve", cve, lambda: self.screens.cve(who, cve), SLOWER, ALL)
+
+
+def _listed(request: Request) -> tuple[str, str]:
+    """Filter and place of a list."""
+    return request.query_params.get("q", "").strip(), request.query_params.get("after", "")
 
 
 def _query(request: Request) -> str:

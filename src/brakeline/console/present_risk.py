@@ -13,7 +13,6 @@ from brakeline.console.present import ago, cve_link, endpoint_href, plural, span
 from brakeline.console.present_findings import day, due_text, finding_notes, overdue_needs
 from brakeline.console.views import (
     AffectedRow,
-    ArrivalRow,
     Badge,
     CveView,
     ExposureRow,
@@ -35,7 +34,6 @@ from brakeline.exposure.answers import (
 )
 from brakeline.exposure.checking import IndexStatus
 from brakeline.exposure.model import FindingState, NotAssessed, Role
-from brakeline.exposure.news import Arrival
 from brakeline.exposure.priority import Level
 
 STATES: Final = {
@@ -58,7 +56,6 @@ QUERY_HELP: Final = (
     "role:active, or part of an id or a name."
 )
 SHOWN_ENDPOINT_ROWS: Final = 200
-SHOWN_ARRIVALS: Final = 10
 
 
 def state_badge(state: str) -> Badge:
@@ -148,14 +145,6 @@ def index_facts(s: IndexStatus, now_ms: int) -> tuple[Fact, ...]:
     else:
         facts.append(Fact("Differences", "none found" if s.rounds else "not known yet"))
     return tuple(facts)
-
-
-def arrival_rows(arrivals: tuple[Arrival, ...], now_ms: int) -> tuple[ArrivalRow, ...]:
-    """What the newest advisories did, the newest first."""
-    return tuple(
-        ArrivalRow(cve_link(a.cve), ", ".join(a.sources), a.opened, a.patchable, a.closed, ago(a.at_ms, now_ms))
-        for a in arrivals[:SHOWN_ARRIVALS]
-    )
 
 
 def risk_needs(summary: FleetExposure, exploited: tuple[Vulnerability, ...]) -> tuple[Need, ...]:

@@ -163,6 +163,17 @@ class ExposureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NewsLine:
+    """What a new advisory did, in one line."""
+
+    id: str
+    link: Link
+    packages: str
+    told: str  # "open on 812 endpoints, 790 of them patchable now"
+    ago: str
+
+
+@dataclass(frozen=True, slots=True)
 class OverviewView:
     needs: tuple[Need, ...]
     kpis: tuple[Kpi, ...]
@@ -170,6 +181,7 @@ class OverviewView:
     exposure: tuple[ExposureRow, ...]
     checked_at: str  # when this was computed, "19:11:04 UTC"
     fleet_empty: bool = False
+    news: tuple[NewsLine, ...] = ()
 
 
 # --- endpoints -----------------------------------------------------------------------------------------------------
@@ -310,6 +322,7 @@ class EndpointView:
     missing_note: str = ""
     findings: tuple[FindingRow, ...] = ()
     findings_note: str = ""
+    news: tuple[NewsLine, ...] = ()  # findings that a new advisory brought
     software: tuple[SoftwareRow, ...] = ()
     software_query: str = ""
     software_note: str = ""
@@ -337,6 +350,8 @@ class ArrivalRow:
     patchable: int
     closed: int
     ago: str
+    id: str = ""
+    fresh: bool = False  # of the last minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +365,7 @@ class VulnerabilitiesView:
     gaps: tuple[str, ...] = ()  # what was not assessed, by reason
     index: tuple[Fact, ...] = ()  # of what answers: size, comparisons with the database
     news: tuple[ArrivalRow, ...] = ()
+    newest: str = ""  # the first of them in a sentence, for who does not see the table change
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,11 @@ class Assessing:
             async with self._opening:
                 kept = self._kept.get(tenant_id)
                 if kept is None:
-                    kept = self._kept[tenant_id] = await opened(self._db, tenant_id, self._rules(), self._snapshots)
+                    told = self._known.scored if self._known is not None else ""
+                    said = self._book  # nobody is told what came while nothing was open here
+                    kept = await opened(self._db, tenant_id, self._rules(), self._snapshots)
+                    kept.told, kept.said = told, said
+                    self._kept[tenant_id] = kept
         return kept
 
     async def on_inventory(self, tenant_id: str, endpoint_id: str) -> None:

@@ -139,7 +139,8 @@ class Checking(Upkeep):
         """Some bitmaps against all rows."""
         found = []
         for kind, postings in _postings(index):
-            ids = draw.sample(range(len(postings.values)), min(UNITS_A_ROUND, len(postings.values)))
+            living = [one for one, _ in postings.living()]
+            ids = draw.sample(living, min(UNITS_A_ROUND, len(living)))
             checks.units += len(ids)
             CHECKED.labels(kind).inc(len(ids))
             for one in postings.unlike(ids) if ids else ():
@@ -155,15 +156,19 @@ class Checking(Upkeep):
         tenant_id = principal.tenant_id
         await self._ensure(tenant_id)
         kept, checks = self._kept[tenant_id], self._checks.get(tenant_id, Checks())
-        async with self._db.tenant(tenant_id) as conn:
-            arrivals = await store_index.arrivals(conn, ARRIVALS_SHOWN)
-        index = kept.index
+        arrivals, index = await self.arrivals(principal), kept.index
         return IndexStatus(
             len(index.views), sum(map(bool, index.keys.maps)), sum(map(len, index.keys.maps)),
             self._bytes(tenant_id, index), kept.origin, kept.refused, kept.snapshot_ms,
             checks.rounds, checks.endpoints, checks.units, checks.differences, checks.last_ms, checks.last_difference,
-            checks.last_difference_ms, tuple(arrivals),
+            checks.last_difference_ms, arrivals,
         )  # fmt: skip
+
+    async def arrivals(self, principal: Principal) -> tuple[Arrival, ...]:
+        """What the newest advisories did here, the newest first."""
+        principal.require("exposure.read")
+        async with self._db.tenant(principal.tenant_id) as conn:
+            return tuple(await store_index.arrivals(conn, ARRIVALS_SHOWN))
 
     def _bytes(self, tenant_id: str, index: TenantIndex) -> int:
         known = self._sizes.get(tenant_id)
@@ -201,7 +206,7 @@ def _sweep(index: TenantIndex) -> int:
     gone = 0
     for _, postings in _postings(index):
         for one, held in enumerate(postings.maps):
-            if not held.issubset(index.present):
+            if not held.issubset(index.present):  # never what was given up, which is empty
                 gone += 1
                 postings.maps[one] = held & index.present
                 postings.moved.add(one)

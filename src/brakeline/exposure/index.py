@@ -20,7 +20,7 @@ from brakeline.advisories.ecosystems import UNSORTED, key_of, order_of
 from brakeline.exposure.match import Book, judge, looked_at
 from brakeline.exposure.model import FindingState, Installed, NotAssessed, Role, Unit
 from brakeline.exposure.offers import Offered, Offers, offers, state_of
-from brakeline.exposure.postings import EMPTY, Postings
+from brakeline.exposure.postings import EMPTY, NOBODY, Postings
 from brakeline.exposure.standing import Exposed, Members, Roll
 from brakeline.protocol.managers import is_found
 from brakeline.protocol.messages import PendingUpdate
@@ -125,6 +125,7 @@ class TenantIndex:
         self.offered: dict[tuple[str, str, Role], list[int]] = {}  # ids of offers
         self.version = 0  # rises with every change, so that readers know whether what they remember still holds
         self._noted = [0, 0]
+        self._left = set[Name]()  # names that lost a version since `touched` was asked last
 
     @property
     def views(self) -> Mapping[str, EndpointView]:
@@ -189,7 +190,7 @@ class TenantIndex:
 
     def touched(self) -> frozenset[Name]:
         """Names of which somebody has another version, or is offered another, than when this was asked last."""
-        found = set[Name]()
+        found, self._left = self._left, set()
         for one in self.keys.moved:
             unit, role = self.keys.values[one]
             found.add((unit.ecosystem, unit.source, role, unit.found))
@@ -197,6 +198,27 @@ class TenantIndex:
             found.add((*self.offers.values[one][0], False))
         self.keys.moved, self.offers.moved, self.gaps.moved = set(), set(), set()
         return frozenset(found)
+
+    def prune(self) -> int:
+        """Give up units, offers and gaps that nobody has any more, and names without one; gives how many.
+
+        No answer changes. Whoever still looks at what was taken before keeps it; no id is given a second time.
+        """
+        self._left = set(self.touched())
+        names = set[Name]()
+        units, offers, gaps = self.keys.prune(), self.offers.prune(), self.gaps.prune()
+        for _, (unit, role) in units:
+            names.add((unit.ecosystem, unit.source, role, unit.found))
+        for name in names:
+            self.orders[name] = [at for at in self.orders[name] if self.keys.maps[at[1]] is not NOBODY]
+            if not self.orders[name]:
+                del self.orders[name]
+        for offered in {value[0] for _, value in offers}:
+            left = [one for one in self.offered[offered] if self.offers.maps[one] is not NOBODY]
+            self.offered[offered] = left
+            if not left:
+                del self.offered[offered]
+        return len(units) + len(offers) + len(gaps)
 
     def fill(self, endpoint_ids: Iterable[str], figures: Iterable[tuple[int, int, int]], known: BitMap) -> None:
         """Take all endpoints at once, by number; the postings were filled with their rows before."""

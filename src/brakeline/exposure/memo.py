@@ -47,6 +47,8 @@ class Memo:
         self._touched |= index.touched()
         self._moved |= (book.kev ^ self._kev) & self._entries.keys()
         self._kev, self.asked = book.kev, 0
+        for name in self._names.keys() - index.orders.keys():
+            self._moved |= self._forget(name)
         for name in index.orders:
             kept, shelf = self._names.get(name), book.shelf(name[0], name[1])
             if kept is None or kept.shelf is not shelf or name in self._touched:
@@ -70,6 +72,13 @@ class Memo:
         for cve in kept.parts:
             self._of.setdefault(cve, {})[name] = None
         return kept.parts.keys() | gone
+
+    def _forget(self, name: Name) -> set[str]:
+        """A name of which nobody has any version; gives the CVEs that it had open."""
+        gone = set(self._names.pop(name).parts)
+        for cve in gone:
+            del self._of[cve][name]
+        return gone
 
     def _put_together(self, index: TenantIndex, book: Book, moved: set[str]) -> None:
         """Entries of these CVEs anew; the dictionary is another one, whoever has the former keeps it as it was."""

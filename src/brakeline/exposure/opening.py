@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from brakeline.exposure import store_index, store_values
 from brakeline.exposure.index import TenantIndex
+from brakeline.exposure.match import Book
 from brakeline.exposure.packed import Damaged
 from brakeline.exposure.packing import Codes, index_of
 from brakeline.exposure.snapshot import unpacked
@@ -35,9 +36,12 @@ class Kept:
     inventories: dict[str, int] = field(default_factory=dict)  # endpoint -> time of its newest
     internet: set[str] = field(default_factory=set)  # endpoints that are tagged so
     counted: str = ""  # advisories that every figure in the database is of
-    told: str = ""  # advisories of which was written down what they did
+    told: str = ""  # advisories and scores of which was told what they did here
+    said: Book | None = None  # the same advisories, to compare newer ones with
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)  # of two that hear at once, one writes it down
     snapshot_version: int = -1  # of the index, when it was last written down
     snapshot_ms: int = 0
+    pruned_ms: int = 0  # when the index last gave up what nobody has
 
 
 async def opened(db: Database, tenant_id: str, rules: str, files: SnapshotFiles | None) -> Kept:

@@ -3,7 +3,8 @@
 Invariants: a value has one id as long as the index lives, an endpoint one number, and neither is given twice; an
 endpoint's row is replaced whole, and what is in the rows is what is in the bitmaps (`unlike` says where not). Bitmaps
 are copied on write: whoever took `view` keeps what he saw, and only the bitmaps that change afterwards are copied.
-A value that nobody has keeps its id and costs an empty bitmap.
+A value that nobody has keeps its id and costs an empty bitmap until it is given up (`prune`): then nothing finds it any
+more, its id is given to no other, and its place in `values` must not be read (`living` says which may).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from pyroaring import BitMap
 T = TypeVar("T")
 Ids = NDArray[np.uint32]
 EMPTY = np.empty(0, np.uint32).tobytes()
+NOBODY: Final = BitMap()  # of every value that was given up; never written to
 
 
 class Postings(Generic[T]):
@@ -96,6 +98,20 @@ class Postings(Generic[T]):
     def ids_of_row(self, number: int) -> list[int]:
         """Ids of the values of one endpoint."""
         return unpacked(self.rows[number]).tolist() if number < len(self.rows) else []
+
+    def living(self) -> Iterator[tuple[int, T]]:
+        """Every value that was not given up, by id."""
+        return ((one, value) for one, value in enumerate(self.values) if self.maps[one] is not NOBODY)
+
+    def prune(self) -> list[tuple[int, T]]:
+        """Give up the values that nobody has; gives them, by the ids that they had."""
+        gone = [(one, value) for one, value in self.living() if not self.maps[one]]
+        for one, value in gone:
+            del self._ids[value]
+            self.values[one], self.maps[one] = cast("T", None), NOBODY
+            self._owned.discard(one)
+            self.moved.discard(one)
+        return gone
 
     def view(self) -> tuple[BitMap, ...]:
         """All bitmaps as they are now, by id; they do not change any more."""

@@ -47,7 +47,7 @@ def freeze(index: TenantIndex) -> Frozen:
 
 
 def packed(frozen: Frozen, tenant_id: str, rules: str, made_ms: int) -> bytes:
-    """The bytes of a snapshot. Numbers of endpoints that are gone are given up."""
+    """The bytes of a snapshot. Numbers of endpoints that are gone, and values that nobody has, are given up."""
     order = np.argsort(np.array(frozen.numbers, np.int64), kind="stable").tolist()
     numbers = [frozen.numbers[place] for place in order]
     dense = numbers == list(range(len(numbers)))
@@ -64,6 +64,10 @@ def packed(frozen: Frozen, tenant_id: str, rules: str, made_ms: int) -> bytes:
             made.load_rows(values, mine)
             maps = made.maps
         flat, lengths = joined_of(mine)
+        living = [one for one, held in enumerate(maps) if held]
+        places = np.zeros(len(maps), "<u4")
+        places[living] = np.arange(len(living), dtype="<u4")  # they keep their order, so rows stay sorted
+        values, maps, flat = [values[one] for one in living], [maps[one] for one in living], places[flat]
         texts = [held.serialize() for held in maps]
         parts += [
             _json([text_of(kind, value) for value in values]), np.array(list(map(len, texts)), "<u4").tobytes(),

@@ -110,12 +110,12 @@ async def standing(conn: Connection) -> Mapping[str, tuple[str, int]]:
     return {r[0]: (r[1], r[2]) for r in rows}
 
 
-async def save_arrivals(conn: Connection, tenant_id: str, arrivals: Sequence[Arrival]) -> None:
-    """Write them; only the newest are kept."""
-    await conn.execute(
+async def save_arrivals(conn: Connection, tenant_id: str, arrivals: Sequence[Arrival]) -> frozenset[str]:
+    """Write them; only the newest are kept. Gives the CVEs of those that nobody had written before."""
+    written = await conn.fetch(
         """INSERT INTO brakeline.exposure_arrival
            SELECT $1, x.* FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::int[], $7::int[]) AS x
-           ON CONFLICT (tenant_id, arrived_at, cve) DO NOTHING""",
+           ON CONFLICT (tenant_id, arrived_at, cve) DO NOTHING RETURNING cve""",
         tenant_id, [_stamp(a.at_ms) for a in arrivals], [a.cve for a in arrivals],
         [" ".join(a.sources) for a in arrivals], [a.opened for a in arrivals], [a.closed for a in arrivals],
         [a.patchable for a in arrivals],
@@ -125,6 +125,7 @@ async def save_arrivals(conn: Connection, tenant_id: str, arrivals: Sequence[Arr
              SELECT arrived_at, cve FROM brakeline.exposure_arrival ORDER BY arrived_at DESC, cve OFFSET $1)""",
         ARRIVALS_MAX,
     )
+    return frozenset(r["cve"] for r in written)
 
 
 async def arrivals(conn: Connection, limit: int) -> list[Arrival]:

@@ -14,9 +14,10 @@ from typing import Final
 
 from pyroaring import BitMap
 
+from brakeline.advisories.model import SCORES
 from brakeline.advisories.service import Knowledge
 from brakeline.core.days import DAY_MS
-from brakeline.exposure import store_index, store_values
+from brakeline.exposure import store_index, store_values, telling
 from brakeline.exposure.assessing import (
     PAGE_MAX,
     Assessing,
@@ -28,7 +29,7 @@ from brakeline.exposure.assessing import (
 )
 from brakeline.exposure.index import Exposed, Key
 from brakeline.exposure.memo import Memo
-from brakeline.exposure.news import Moved, arrivals, moved
+from brakeline.exposure.news import arrivals, moved
 from brakeline.exposure.opening import Kept
 from brakeline.exposure.priority import INTERNET_TAG
 from brakeline.exposure.snapshot import freeze, packed
@@ -48,6 +49,14 @@ class Upkeep(Assessing):
         """Who has what in a tenant's fleet, up to date."""
         await self._ensure(tenant_id)
         return self._index(tenant_id).holders
+
+    async def hear(self, tenants: Sequence[str]) -> str:
+        """Content is live: what it did is written down and told in every fleet, before any figure is counted anew."""
+        await self.knowledge()
+        told = 0
+        for tenant_id in tenants:
+            told += await self._tell(tenant_id, await self._keep(tenant_id))
+        return f"told in {told} of {len(tenants)} fleets"
 
     async def reconcile(self, tenants: Sequence[str]) -> str:
         """Assess every endpoint whose inventory or whose advisories are newer than its figures. Idempotent."""
@@ -89,6 +98,7 @@ class Upkeep(Assessing):
         for endpoint_id in stale:
             await self.on_inventory(tenant_id, endpoint_id)
         kept.moment = moment
+        await self._tell(tenant_id, kept)
         if whole or (kept.counted != known.fingerprint and len(index.views) <= AT_ONCE_MAX):
             judged += await self._recount(tenant_id, kept, known)
         return judged + len(stale)
@@ -98,9 +108,9 @@ class Upkeep(Assessing):
         text = self._rules()
         if kept.rules == text:
             return 0
-        gaps = [one for one, gap in enumerate(kept.index.gaps.values) if gap.code == "no_data"]
+        gaps = [one for one, gap in kept.index.gaps.living() if gap.code == "no_data"]
         known = self._book.ecosystems
-        gone = [one for one, (unit, _) in enumerate(kept.index.keys.values) if unit.ecosystem not in known]
+        gone = [one for one, (unit, _) in kept.index.keys.living() if unit.ecosystem not in known]
         ids = kept.index.roll.ids
         suspects = [ids[n] for n in kept.index.gaps.union(gaps) | kept.index.keys.union(gone)]
         for endpoint_id in suspects:
@@ -124,7 +134,6 @@ class Upkeep(Assessing):
         ]  # fmt: skip
         if stale and before is not None:
             news = moved(index, before[1], self._book)
-            await self._tell(tenant_id, kept, news, known)
             same = [
                 one for one in stale
                 if standing.get(one, none) == (before[0], kept.inventories[one])
@@ -144,26 +153,39 @@ class Upkeep(Assessing):
         kept.counted = known.fingerprint
         return len(stale)
 
-    async def _tell(self, tenant_id: str, kept: Kept, news: Moved, known: Knowledge) -> None:
-        """Write down what new advisories did here, once, before any figure is counted anew: this is known first."""
-        now_ms, found = self._clock.now_ms(), arrivals(news)
-        if kept.told == known.fingerprint:
-            return
-        if found:
-            async with self._db.tenant(tenant_id) as conn:
-                await store_index.save_arrivals(conn, tenant_id, [replace(one, at_ms=now_ms) for one in found])
-            await self._bus.publish(f"finding:{tenant_id}", "")
-        kept.told = known.fingerprint
+    async def _tell(self, tenant_id: str, kept: Kept) -> bool:
+        """Write down what new advisories did here, once, and tell whoever looks. Gives whether there were any.
+
+        Their moment is the content's, so that two processes that both hear of it write the same lines.
+        """
+        async with kept.telling:
+            before, book, known = kept.said, self._book, self._known
+            if known is None or kept.told == known.scored:
+                return False
+            found = arrivals(moved(kept.index, before, book)) if before is not None and before is not book else []
+            if found:
+                at_ms = max(feed.loaded_ms for feed in known.feeds if feed.kind not in SCORES)
+                async with self._db.tenant(tenant_id) as conn:
+                    fresh = await store_index.save_arrivals(conn, tenant_id, [replace(a, at_ms=at_ms) for a in found])
+                    await telling.tell_arrivals(conn, tenant_id, [a for a in found if a.cve in fresh], at_ms)
+            kept.said, kept.told = book, known.scored
+        await self._bus.publish(f"finding:{tenant_id}", "")  # also of scores: all stand in another order
+        return True
 
     async def _prune(self, tenant_id: str) -> None:
-        """Once a day: values that no endpoint has any more go. The index in memory gives them up at the next start."""
+        """Once a day: values that no endpoint has any more go, from the database and from this process's index."""
+        kept, now_ms = self._kept[tenant_id], self._clock.now_ms()
         async with self._db.tenant(tenant_id) as conn:
-            due = await store_values.is_due(conn, self._clock.now_ms(), PRUNE_EVERY_MS)
+            due = await store_values.is_due(conn, now_ms, PRUNE_EVERY_MS)
         if due:
             async with self._db.tenant(tenant_id) as conn:
-                gone = await store_values.prune(conn, tenant_id, self._clock.now_ms())
+                gone = await store_values.prune(conn, tenant_id, now_ms)
             if gone:
                 logger.info("exposure-values-pruned", tenant_id=tenant_id, values=gone)
+        if now_ms - kept.pruned_ms >= PRUNE_EVERY_MS:
+            gone, kept.pruned_ms = kept.index.prune(), now_ms
+            if gone:
+                logger.info("exposure-index-pruned", tenant_id=tenant_id, values=gone)
 
     async def _write_down(self, tenant_id: str) -> None:
         """A snapshot, where the index changed since the last and that is long enough ago."""

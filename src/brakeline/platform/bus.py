@@ -4,7 +4,7 @@ What a subscriber may rely on: messages of one publisher on one topic come in or
 *missing* (connection lost, subscriber too slow), and then it gets one message with topic `RESYNC`: read the truth
 again from the database. So a message is a hint to look, never the news itself.
 Topics: `endpoint:<tenant>`, `rollout:<tenant>`, `lead:<tenant>`, `check-in:<tenant>`, `finding:<tenant>`,
-`approval:<tenant>`, `wake:<endpoint_id>`.
+`approval:<tenant>`, `wake:<endpoint_id>`, `content` (a feed has new content, which is everybody's).
 A topic that ends in `*` subscribes to every topic with that beginning. Publish after the commit.
 """
 

@@ -1,4 +1,5 @@
-"""What follows a committed change, beside the request that made it: exposure after inventories, wakes after news.
+"""What follows a committed change, beside the request that made it: exposure after inventories and after new content,
+wakes after news.
 
 Followers may lose work in a crash: each has a reconciler or a period behind it that comes to the same end. A fault
 is logged and the follower goes on.
@@ -7,7 +8,7 @@ is logged and the follower goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from brakeline.core.errors import Fault
@@ -17,6 +18,8 @@ from brakeline.server.exchange import Exchange
 
 WAKE: Final = "wake:"
 ROLLOUT: Final = "rollout:"
+COUNT_AFTER_S: Final = 1.0  # pages that are open are rendered first
+CONTENT: Final = "content"  # every process hears it: each has an index of its own
 INVENTORIES_WAITING_MAX: Final = 10_000  # beyond it the exposure reconciler finds them by itself
 
 
@@ -69,3 +72,20 @@ async def listen_for_wakes(bus: Bus, exchange: Exchange, refresh: Callable[[str]
                 except Fault as e:
                     logger.warning("rollouts-not-read", tenant_id=tenant_id, reason=str(e))
                 await exchange.wake_tenant(tenant_id)
+
+
+async def listen_for_content(
+    bus: Bus, tenants: Callable[[], Awaitable[Sequence[str]]], hear: Callable[[Sequence[str]], Awaitable[object]],
+    count: Callable[[], None],
+) -> None:  # fmt: skip
+    """Until cancelled. New content is told in every fleet at once (`hear`); figures of endpoints follow (`count`).
+
+    A message that was lost costs at most the period of the reconciler that `count` kicks.
+    """
+    async with bus.subscribe(CONTENT) as messages:
+        async for _ in messages:
+            try:
+                await hear(await tenants())
+            except Fault as e:
+                logger.warning("content-not-told", reason=str(e))
+            asyncio.get_running_loop().call_later(COUNT_AFTER_S, count)

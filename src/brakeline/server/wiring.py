@@ -31,6 +31,7 @@ from brakeline.catalog.service import CatalogService
 from brakeline.catalog.shipped import Editions
 from brakeline.cells.acts import CellActs
 from brakeline.cells.service import CellsService
+from brakeline.console.hearing import hear
 from brakeline.console.routes import Console, build_console
 from brakeline.core.clock import Clock
 from brakeline.core.errors import NotFound
@@ -103,7 +104,7 @@ from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
 from brakeline.server.cell_plane import CellPlane
 from brakeline.server.exchange import Exchange
-from brakeline.server.followers import InventoryFollower, listen_for_wakes
+from brakeline.server.followers import CONTENT, InventoryFollower, listen_for_content, listen_for_wakes
 from brakeline.server.following import FollowOrders
 from brakeline.server.install import Installer
 from brakeline.server.trust_plane import TrustPlane
@@ -117,6 +118,7 @@ FLUSH_S: Final = 1.0  # last-seen times may be lost for this long after a crash,
 STOP_S: Final = 1.5  # of the 5 s in which the server must end; see `run` for the others
 EVENTS_S: Final = 2.0  # how late an event may be at a receiver
 COMPARE_S: Final = 60.0  # a sample of the index of exposure with the database
+ASSESSING: Final = "exposure"
 EXPOSURE_S: Final = 60.0  # behind the follower of inventories, which is much sooner
 ADVISORIES_S: Final = 3600.0
 RELEASES_S: Final = 60.0  # documents are signed anew hours before they expire
@@ -172,6 +174,10 @@ class Services:
         self.tasks.append(asyncio.create_task(waking, name="wakes"))
         self.tasks.append(asyncio.create_task(self.follower.run(), name="inventories"))
         self.tasks.append(asyncio.create_task(self.calling.run(), name="links"))
+        assessing = next(one for one in self.reconcilers if one.name == ASSESSING)
+        content = listen_for_content(self.bus, self.tenancy.tenants, self.exposure.hear, assessing.kick)
+        self.tasks.append(asyncio.create_task(content, name="content"))
+        self.tasks.append(asyncio.create_task(hear(self.bus, self.console.feed), name="pages"))
 
     def on_stop(self) -> None:
         """The server stops: whatever holds connections open must answer now."""
@@ -305,6 +311,7 @@ def _slices(ground: _Ground) -> _Slices:
     tenancy = TenancyService(db, clock, ids)
     fleet = FleetService(db, clock, ids, bus, cell)
     advisories = AdvisoriesService(db, clock)
+    advisories.on_live = _content_told(bus)
     exposure = ExposureService(db, clock, bus, fleet, advisories, SnapshotFiles(settings.data_dir / "index"))
     releases = ReleasesService(db, clock, tenancy.approvals, settings.data_dir / "trust", settings.cell)
     rollout = RolloutService(db, clock, ids, bus, fleet, cell, settings.data_dir / "brake.journal")
@@ -411,6 +418,15 @@ def _approvals_told(bus: Bus) -> Callable[[str], Awaitable[None]]:
     return told
 
 
+def _content_told(bus: Bus) -> Callable[[str], Awaitable[None]]:
+    """New content of a feed is news for every process: each keeps an index, and consoles that are open."""
+
+    async def told(feed: str) -> None:
+        await bus.publish(CONTENT, feed)
+
+    return told
+
+
 def _first(tenancy: TenancyService) -> Callable[[], Awaitable[str]]:
     """Which organisation runs this installation."""
 
@@ -466,7 +482,7 @@ def _assessing(slices: _Slices, trend: Trend, clock: Clock) -> tuple[Reconciler,
         await trend.look(tenants)
         return report
 
-    assessing = Reconciler("exposure", assess, EXPOSURE_S, clock)
+    assessing = Reconciler(ASSESSING, assess, EXPOSURE_S, clock)
     draw = random.Random(clock.now_ms())  # noqa: S311 - which endpoints are compared is no secret
 
     async def compare() -> str:

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 LOUD_MAX: Final = 600.0  # far above every bar
 FEW: Final = 64  # blocks: to look for those that are alike costs more than it saves
 ODDS: Final = np.array(evalue.ODDS_RATIOS)
+TERMS_AT_ONCE: Final = 1 << 20  # each is eight bytes in each of some ten arrays: 80 MB, and not gigabytes
 WIDTHS: Final = (
     8,
     32,
@@ -71,7 +72,11 @@ def _log_expected(n_t: Ints, n_c: Ints, m: Ints) -> Floats:
 
 
 def _exact(n_t: Ints, n_c: Ints, m: Ints, width: int) -> Floats:
-    """The hypergeometric's sum, each term from the one before it."""
+    """The hypergeometric's sum, each term from the one before it; so many blocks at once as `TERMS_AT_ONCE` allows."""
+    some = max(TERMS_AT_ONCE // width, 1)
+    if n_t.size > some:
+        pieces = (slice(begun, begun + some) for begun in range(0, n_t.size, some))
+        return np.concatenate([_exact(n_t[piece], n_c[piece], m[piece], width) for piece in pieces])
     low = np.maximum(0, m - n_c)
     k = low[:, None] + np.arange(width - 1)
     up = np.maximum(n_t[:, None] - k, 0) * np.maximum(m[:, None] - k, 0).astype(np.float64)

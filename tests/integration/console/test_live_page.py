@@ -175,6 +175,12 @@ def test_at_390_px_brake_is_in_the_viewport_wherever_one_has_scrolled(visit: Cal
     expect(page.locator("#brake")).to_contain_text("BRAKED")
 
 
+def test_at_390_px_the_current_tab_is_in_sight(visit: Callable[..., Page]) -> None:
+    page = visit("/endpoints/ep_01/timeline", width=390)
+    expect(page.locator("#tabs [aria-current]")).to_be_in_viewport(ratio=0.95)  # all but parts of a pixel
+    expect(page.locator("#tab-1")).not_to_be_in_viewport()
+
+
 def test_the_preview_of_a_policy_follows_what_is_typed_and_keeps_the_words(visit: Callable[..., Page]) -> None:
     """Also before it has a name: looking is no wish."""
     page = visit("/policies")

@@ -228,6 +228,9 @@ async def test_values_that_nobody_has_any_more_go_once_a_day_and_no_row_names_on
     left = await values_of(database)
     assert not any(OLD in text for text in left)
     assert any(NEW in text for text in left)
+    assert OLD not in {unit.version for _, (unit, _) in site.index.keys.living()}, "the index in memory does so, too"
+    assert OLD in {unit.version for _, (unit, _) in beside._index(TENANT).keys.living()}, "each process does so itself"
+    assert await site.server.check(TENANT, random.Random(1)) == "2 endpoints compared, 0 differences, mended"
 
     site.fleet.service.on_inventory = beside.on_inventory
     await site.fleet.inventory(machines[0], CURL, UPDATES)  # the old version is back, told to the other one

@@ -1,4 +1,4 @@
-"""The event stream: rendered once for all, whole state first, heartbeats, and an end that ends."""
+"""The event stream: rendered once for all, whole state first, heartbeats, woken by news, and an end that ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from brakeline.console.feed import Feed, event_bytes
+from brakeline.console.feed import ALL, Feed, event_bytes
+from brakeline.console.hearing import hear
 from brakeline.core.errors import Unavailable
+from brakeline.platform.bus import MemoryBus
 
 
 class Page:
@@ -118,3 +120,95 @@ async def test_pages_of_different_keys_do_not_mix() -> None:
 
 def test_a_payload_with_line_ends_has_one_data_line_each() -> None:
     assert event_bytes("7", "a\nb\r\nc") == b"id: 7\ndata: a\ndata: b\ndata: c\n\n"
+
+
+async def seen(stream: AsyncGenerator[bytes, None], text: str) -> None:
+    async with asyncio.timeout(5):
+        while text.encode() not in await anext(stream):
+            pass
+
+
+class Hearing:
+    """A bus, a feed whose ticks never come, and one open page of each kind."""
+
+    def __init__(self) -> None:
+        self.bus, self.feed = MemoryBus(), Feed(tick_s=3600, beat_s=3600)
+        self.pages: dict[str, Page] = {}
+        self.streams: dict[str, AsyncGenerator[bytes, None]] = {}
+
+    async def open(self, key: str, hears: str) -> None:
+        self.pages[key] = Page()
+        self.streams[key] = self.feed.stream(key, self.pages[key].render, hears=hears)
+        await seen(self.streams[key], "data: n=1")
+
+    async def say(self, topic: str, payload: str = "") -> None:
+        """Tell it, and let everybody who is woken by it do what he does."""
+        for page in self.pages.values():
+            page.text = f"{topic} {payload}"
+        await self.bus.publish(topic, payload)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def renders(self) -> dict[str, int]:
+        return {key: page.renders for key, page in self.pages.items()}
+
+
+async def test_news_reach_the_pages_they_are_for_and_no_other_organisation() -> None:
+    world = Hearing()
+    listening = asyncio.create_task(hear(world.bus, world.feed))
+    await asyncio.sleep(0)
+    for key, hears in (("te_1/list", ALL), ("te_1/ep_1", "ep_1"), ("te_1/rollout", ""), ("te_2/list", ALL),
+                       ("te_11/list", ALL)):  # fmt: skip
+        await world.open(key, hears)
+    await world.say("finding:te_1")
+    await seen(world.streams["te_1/list"], "data: finding:te_1")
+    await seen(world.streams["te_1/ep_1"], "data: finding:te_1")
+    heard = {"te_1/list": 2, "te_1/ep_1": 2, "te_1/rollout": 1, "te_2/list": 1, "te_11/list": 1}
+    assert world.renders() == heard
+    await world.say("finding:te_1")
+    assert world.renders() == heard, "much news within a tick is not many renderings"
+    await world.say("finding:te_2", "ep_2")
+    assert world.renders() == heard, "lists do not follow each endpoint's inventory"
+    listening.cancel()
+    for stream in world.streams.values():
+        await stream.aclose()
+
+
+async def test_news_of_an_endpoint_reach_its_own_pages_and_a_lost_message_everybody() -> None:
+    world = Hearing()
+    listening = asyncio.create_task(hear(world.bus, world.feed))
+    await asyncio.sleep(0)
+    for key, hears in (("te_1/ep_1", "ep_1"), ("te_1/ep_2", "ep_2"), ("te_2/list", ALL)):
+        await world.open(key, hears)
+    await world.say("finding:te_1", "ep_1")
+    assert world.renders() == {"te_1/ep_1": 2, "te_1/ep_2": 1, "te_2/list": 1}
+    await world.bus.close()  # a bus that was away says: look for yourselves
+    for key in ("te_2/list", "te_1/ep_2"):
+        await seen(world.streams[key], "data: finding:te_1 ep_1")
+    assert world.renders() == {"te_1/ep_1": 2, "te_1/ep_2": 2, "te_2/list": 2}, "the first has just been"
+    listening.cancel()
+    for stream in world.streams.values():
+        await stream.aclose()
+
+
+async def test_news_while_a_page_is_rendered_lead_to_one_more_rendering() -> None:
+    page, feed, going, go = Page(), Feed(tick_s=0.01, beat_s=3600), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> str:
+        text = page.text
+        if page.renders:
+            going.set()
+            await go.wait()
+        page.renders += 1
+        return text
+
+    stream = feed.stream("te_1/x", slow, pace=10**9, hears=ALL)
+    await seen(stream, "data: n=1")
+    feed.wake("te_1")
+    await going.wait()
+    page.text = "n=2"
+    feed.wake("te_1")
+    go.set()
+    await seen(stream, "data: n=2")
+    assert page.renders == 3
+    await stream.aclose()

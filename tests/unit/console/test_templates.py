@@ -14,7 +14,7 @@ from brakeline.console.specimens import shell_for
 from brakeline.console.views import Shell
 
 STATES = [(page, state) for page, states in SAMPLES.items() for state in states]
-LIVE = ("overview", "rollout", "endpoint", "add_endpoint", "release", "drill")
+LIVE = ("overview", "rollout", "endpoint", "add_endpoint", "release", "drill", "vulnerabilities", "cve")
 RENDERER = Renderer(load_assets())
 
 

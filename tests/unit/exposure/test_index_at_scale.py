@@ -126,6 +126,13 @@ class Fleets(RuleBasedStateMachine):
         self.views[who] = view(who, *sent, self.book, self.when)
         self.index.put(self.views[who])
 
+    @rule()
+    def pruned(self) -> None:
+        """What nobody has goes; every other step and every comparison stays as it was."""
+        self.index.prune()
+        assert self.index.prune() == 0
+        assert {value for _, value in self.index.keys.living()} == {value for value, _ in self.index.keys.held()}
+
     @precondition(lambda self: self.views)
     @rule(data=st.data())
     def retired(self, data: st.DataObject) -> None:
@@ -247,6 +254,26 @@ def test_a_snapshot_of_another_tenant_of_other_rules_or_of_another_format_is_ref
     ):  # fmt: skip
         with pytest.raises(Damaged, match=why):
             unpacked(data, tenant, rules)
+
+
+def test_versions_and_names_that_nobody_has_are_given_up_and_may_come_back() -> None:
+    book, index = Book([Advisory("curl", "CVE-1", "7-1")]), TenantIndex()
+    old = view("ep_0", "debian:12", [("curl", 1, False, False, False)], {"curl": (7, False)}, True, book, 1)
+    new = view("ep_0", "debian:12", [("nodejs", 2, False, False, False)], {}, True, book, 2)
+    memo = Memo()
+    index.put(old)
+    assert set(memo.entries(index, book)) == {"CVE-1"}
+    index.put(new)
+    assert index.prune() == 2  # a unit and what was offered for it
+    assert [name[1] for name in index.orders] == ["nodejs"]
+    assert index.offered == {}
+    assert memo.entries(index, book) == exposed(index, book) == {}
+    taken = len(index.keys.values)
+    index.put(old)
+    assert len(index.keys.values) == taken + 1, "an id is not given a second time"
+    assert memo.entries(index, book) == exposed(index, book)
+    assert set(memo.entries(index, book)) == {"CVE-1"}
+    assert unpacked(packed(freeze(index), "te_1", RULES, 7), "te_1", RULES)[0].keys.values == [*index.keys.of(0)]
 
 
 def test_numbers_of_endpoints_that_are_gone_are_given_up_by_a_snapshot() -> None:

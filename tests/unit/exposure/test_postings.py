@@ -44,6 +44,25 @@ def test_who_looked_keeps_what_he_saw(
     assert list(seen) == copies
 
 
+@given(rows, rows)
+def test_what_nobody_has_is_given_up_and_everything_else_stays(
+    first: list[tuple[int, frozenset[str]]], then: list[tuple[int, frozenset[str]]]
+) -> None:
+    postings: Postings[str] = Postings()
+    for number, values in first:
+        postings.put(number, values)
+    held = {value: frozenset(who) for value, who in postings.held()}
+    gone = {value for _, value in postings.prune()}
+    assert gone == set().union(*(values for _, values in first)) - held.keys()
+    assert {value: frozenset(who) for value, who in postings.held()} == held
+    assert all(postings.known(value) is None for value in gone)
+    assert {value for _, value in postings.living()} == held.keys()
+    for number, values in then:
+        postings.put(number, values)
+        assert set(postings.of(number)) == values
+    assert postings.unlike(one for one, _ in postings.living()) == []
+
+
 def test_one_package_for_another() -> None:
     postings: Postings[str] = Postings()
     postings.put(3, "ac")

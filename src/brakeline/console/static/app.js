@@ -20,14 +20,13 @@ function setTheme(theme) {
 setTheme(savedTheme());
 
 // --- feed: live, or how long without news ---------------------------------------------------------------------------
-const feed = byId("feed");
 const mark = byId("feed-state");
 const note = byId("stale-note");
 let last = performance.now();
 let beaten = false;
 
 function showFeed() {
-  if (!feed || !mark || !note) return;
+  if (!mark || !note) return;
   const silent = (performance.now() - last) / 1000;
   const stale = silent > STALE_AFTER_S;
   const state = stale ? "stale" : beaten ? "live" : "connecting";
@@ -39,10 +38,17 @@ function showFeed() {
   document.body.classList.toggle("is-stale", stale);
   note.hidden = !stale;
 }
-if (feed) {
+if (mark) {
   document.addEventListener("beat", () => { last = performance.now(); beaten = true; showFeed(); });
   setInterval(showFeed, 500);
   showFeed();
+}
+
+// --- tabs: where they do not all fit, the current one is in sight ---------------------------------------------------
+for (const current of document.querySelectorAll(".tabs [aria-current]")) {
+  const tabs = /** @type {HTMLElement} */ (current.parentElement);
+  const [mine, all] = [current.getBoundingClientRect(), tabs.getBoundingClientRect()];
+  tabs.scrollLeft += mine.left + mine.width / 2 - all.left - all.width / 2;
 }
 
 // --- copy, theme switch ---------------------------------------------------------------------------------------------
