@@ -92,8 +92,8 @@ async def test_a_canary_that_is_stopped_gives_its_place_to_another_and_both_say_
     note = (await members(fleet, rollout))[canary.identity.endpoint_id].note
     assert "its owner is at a fair" in note
     gave = [x.text for x in view.log if x.kind == "gives-way"]
-    assert gave == [f"{canary.identity.endpoint_id}: gave its place to another: stopped here by Olga: its owner is at a "
-                    "fair"]  # fmt: skip
+    why = "stopped here by Olga: its owner is at a fair"
+    assert gave == [f"{canary.identity.endpoint_id}: gave its place to another: {why}"]
 
 
 @pytest.mark.long
