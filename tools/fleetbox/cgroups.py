@@ -8,6 +8,7 @@ alone the one hierarchy takes all three limits.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def members(prefix: str) -> frozenset[int]:
             except OSError:  # the group went away under us, with its processes
                 continue
     return frozenset(found - {0, os.getpid()})
+
+
+def stop_all(prefix: str) -> None:
+    """SIGSTOP for every process of these groups, and for whatever they start meanwhile."""
+    stopped: frozenset[int] = frozenset()
+    while fresh := members(prefix) - stopped:
+        kill(fresh, signal.SIGSTOP)
+        stopped |= fresh
 
 
 def kill_all(prefix: str) -> None:

@@ -91,7 +91,11 @@ def boot(place: Place, endpoint: EndpointState) -> None:
 
 
 def power_cut(place: Place, name: str) -> None:
-    """Every process of it dies now, with nothing flushed and nobody told."""
+    """Every process of it dies now, with nothing flushed and nobody told.
+
+    They are stopped first: else a package manager that lives a moment longer than its script writes that it failed.
+    """
+    cgroups.stop_all(place.namespace(name))
     cgroups.kill_all(place.namespace(name))
 
 

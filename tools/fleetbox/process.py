@@ -52,10 +52,10 @@ def alive(pid: int) -> bool:
         return False
 
 
-def kill(pids: Iterable[int]) -> None:
-    """SIGKILL to each; those already gone do not matter."""
+def kill(pids: Iterable[int], number: int = signal.SIGKILL) -> None:
+    """A signal to each; those already gone do not matter."""
     for pid in pids:
         try:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
         except ProcessLookupError:
             continue

@@ -74,6 +74,18 @@ def test_everything_killed_in_mid_unpack_then_started_again(endpoint: Clone, rep
     assert (endpoint.version("job"), endpoint.sh("dpkg --audit")) == ("ii 2", "")
 
 
+def test_a_script_that_was_cut_off_is_run_again(endpoint: Clone, repository: Repository) -> None:
+    """A power cut in the middle of a postinst: only dpkg's journal tells it from a script that has failed."""
+    kill = "[ -e /tmp/once ] || { touch /tmp/once; kill -9 $(pgrep -f agent.transactio[n]) $(pgrep -x apt-get) $PPID; }"
+    prepare(endpoint, repository, Built("job", "2", scripts={"postinst": kill}), first=(Built("job", "1"),))
+    write(endpoint, endpoint.plan(("job", "2")))
+    run(endpoint)
+    assert endpoint.version("job") == "iF 2"
+    run(endpoint)
+    assert result(endpoint).code == "interrupted_repaired", result(endpoint)
+    assert (endpoint.version("job"), endpoint.sh("dpkg --audit")) == ("ii 2", "")
+
+
 def test_without_leave_to_repair_the_state_is_told(endpoint: Clone, repository: Repository) -> None:
     kill = "kill -9 $(pgrep -f agent.transactio[n]) $(pgrep -x apt-get) $PPID"
     prepare(endpoint, repository, Built("job", "2", scripts={"preinst": kill}), first=(Built("job", "1"),))
