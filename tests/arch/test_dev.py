@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,10 @@ def test_whatever_is_wide_has_a_smaller_one_beside_it() -> None:
     assert done.returncode == 0, done.stdout[-1000:]
     for path in files:
         assert f"{path.name}::" in done.stdout, f"{path.name}: nothing of it is in ./dev check"
+
+
+def test_every_folder_with_tests_belongs_to_what_is_run() -> None:
+    """`./dev test` names the suites, the slowest first: one that it does not name would never run."""
+    script = (ROOT / "dev").read_text()
+    named = set(re.findall(r'"tests/(\w+)"', script.partition("VERBS:")[0]))
+    assert named == {p.parent.relative_to(ROOT / "tests").parts[0] for p in (ROOT / "tests").rglob("test_*.py")}
