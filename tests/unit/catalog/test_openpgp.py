@@ -53,6 +53,20 @@ def test_a_subkey_of_another_with_the_pinned_name_is_not_it() -> None:
     assert mine in refused.value.detail
 
 
+@pytest.mark.parametrize(
+    "between", [b"\xc6\xe1\x04\x04", b"\x9b\x04", b"\x00", packet(5, b"\x04secret")],
+    ids=["in parts", "without a length", "no packet", "a secret key"],
+)  # fmt: skip
+def test_a_key_behind_what_makes_no_sense_is_no_part_of_the_pinned_one(between: bytes) -> None:
+    (mine, wanted), (_, other) = key(b"a"), key(b"b")
+    assert pinned_keys(wanted + between + other, [mine]) == wanted
+
+
+def test_a_key_that_is_too_large_for_a_fingerprint_is_none() -> None:
+    with pytest.raises(NotVouched, match="the definition pins"):
+        pinned_keys(bytes([0xC6, 255]) + (70_000).to_bytes(4, "big") + b"\x04" * 70_000, [KEY])
+
+
 @given(st.binary(max_size=400))
 def test_any_file_is_read_or_refused(data: bytes) -> None:
     with pytest.raises(NotVouched):
