@@ -151,6 +151,17 @@ def test_an_unsigned_index_is_none(vendor: Vendor, files: Files) -> None:
     assert "there is no signature" in refused(product("grafana", vendor), files)
 
 
+def test_a_packed_index_is_not_unfolded(vendor: Vendor, files: Files) -> None:
+    packed = vendor.gpg(
+        "--compress-algo", "zlib", "--local-user", vendor.fingerprint("good"), "--sign", said=bytes(1 << 24)
+    )
+    apt(files, vendor, index=packed)
+    assert len(packed) < 1 << 16
+    assert "there is no signature" in refused(product("grafana", vendor), files)
+    covered = files.directory / "covered"
+    assert not covered.exists() or not covered.stat().st_size
+
+
 def sums(files: Files, vendor: Vendor, named: str, data: bytes = DATA, who: str = "good") -> Files:
     listing = f"{hashlib.sha256(data).hexdigest()}  {named}\n{'0' * 64}  packer_1.9.0_windows_amd64.zip\n".encode()
     signature = vendor.detached(vendor.fingerprint(who), listing)
@@ -303,3 +314,17 @@ def test_an_upload_is_plain_files_called_by_their_roles(tmp_path: Path) -> None:
         with pytest.raises(Invalid):
             unpack(odd, place, 1000)
     assert unpack(packed("listing", "key"), tmp_path, 1000).has("key")
+
+
+@pytest.mark.parametrize("size", [-1, -512, -1024, -(1 << 40)])
+def test_a_file_of_less_than_nothing_makes_no_room_for_others(tmp_path: Path, size: int) -> None:
+    import tarfile
+
+    from brakeline.catalog.tools import unpack
+    from brakeline.core.errors import Invalid
+
+    head = bytearray(tarfile.TarInfo("listing").tobuf(tarfile.GNU_FORMAT))
+    head[124:136], head[148:156] = size.to_bytes(12, "big", signed=True), b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    with pytest.raises(Invalid):
+        unpack(io.BytesIO(bytes(head) + bytes(1024)), tmp_path, 1000)

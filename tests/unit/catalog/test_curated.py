@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tools import catalogue as tool
 
 from brakeline.catalog.curated.adopting import adopt, needs
 from brakeline.catalog.curated.definitions import read
+from brakeline.catalog.curated.drafting import before, subject_of
 from brakeline.catalog.curated.model import BadCatalogue, Catalogue, Form, NotVouched, Trust, Vouching
 from brakeline.catalog.discovery.model import BadListing
 from brakeline.core.errors import Invalid
@@ -75,6 +77,33 @@ def test_without_a_signature_the_draft_says_so(shipped: Catalogue) -> None:
     signed = adopt(_named(shipped, "wireshark"), "x64", "", Bench({"listing": listing}), NOW_MS)
     assert "Wireshark Foundation" in signed.vouched
     assert "Get-AuthenticodeSignature" in json.loads(signed.package)["pre"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("publisher", "subject", "good"),
+    [
+        ("JetBrains s.r.o.", "CN=JetBrains s.r.o., O=JetBrains s.r.o., L=Praha, C=CZ", True),
+        ("JetBrains s.r.o.", "O=JetBrains s.r.o.", True),
+        ("Foo, Inc.", 'CN="Foo, Inc.", O="Foo, Inc.", C=US', True),
+        ("JetBrains s.r.o.", "CN=x, O=JetBrains s.r.o. of Nowhere, C=US", False),
+        ("JetBrains s.r.o.", "CN=x, O=JetBrainsXsXrXoX, C=US", False),
+        ("JetBrains s.r.o.", "CN=O=JetBrains s.r.o., O=Evil, C=US", False),
+        ("JetBrains s.r.o.", 'CN="x, O=JetBrains s.r.o., y", O=Evil, C=US', False),
+        ("JetBrains s.r.o.", "CN=JetBrains s.r.o., OO=JetBrains s.r.o., C=US", False),
+        ("JetBrains s.r.o.", "CN=x, O=jetbrains s.r.o.", False),
+    ],
+)
+def test_a_publisher_is_the_whole_organisation_of_the_certificate(publisher: str, subject: str, good: bool) -> None:
+    """As .NET writes a subject; the pattern means the same to its engine."""
+    assert bool(re.search(subject_of(publisher), subject)) is good
+
+
+def test_a_quote_in_a_publisher_does_not_end_the_script_s_text(shipped: Catalogue) -> None:
+    found = _named(shipped, "wireshark")
+    script = before(replace(found, trust=Trust(Vouching.PUBLISHER, (), "O'Reilly\u2019s")))
+    assert script is not None
+    assert "O''Reilly\u2019\u2019s'; exit 1" in script.text
+    assert "O=(?:O''Reilly\u2019\u2019s|" in script.text
 
 
 def test_an_artifact_that_is_another_file_is_not_taken(shipped: Catalogue) -> None:

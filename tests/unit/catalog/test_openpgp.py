@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakeline.catalog.curated.model import NotVouched
-from brakeline.catalog.curated.openpgp import dearmored, pinned_keys, proven
+from brakeline.catalog.curated.openpgp import clear_signed, dearmored, pinned_keys, proven
 
 KEY, OTHER = "A" * 40, "B" * 40
 GOOD = f"GOODSIG {KEY[:16]} A"
@@ -71,6 +71,14 @@ def test_a_key_that_is_too_large_for_a_fingerprint_is_none() -> None:
 def test_any_file_is_read_or_refused(data: bytes) -> None:
     with pytest.raises(NotVouched):
         pinned_keys(data, [KEY])
+
+
+def test_of_a_signed_index_only_its_first_clear_signed_text_is_looked_at() -> None:
+    one = b"-----BEGIN PGP SIGNED MESSAGE-----\n\na\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
+    for file in (one, b"Date: x\n" + one, one + b"more\n", one + one.replace(b"a", b"b"), one[:-1]):
+        assert clear_signed(file) == one
+    for file in (b"", b"\xa3\x02packed", one[:-10], b"x" + one, one[20:]):
+        assert clear_signed(file) == b""
 
 
 def test_damaged_armour_is_said() -> None:

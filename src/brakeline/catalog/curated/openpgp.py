@@ -1,8 +1,8 @@
 """OpenPGP as far as a pin needs it: the keys of a file by fingerprint, and what gpgv's status lines prove. Pure.
 
 A vendor's file of keys is cut down to those whose primary fingerprint is pinned before any tool sees it: what else lies
-in it, also behind a packet that makes no sense here, vouches for nothing. A signature counts if gpgv calls it good and valid, by a key that is neither expired nor
-revoked, over a hash that still holds.
+in it, also behind a packet that makes no sense here, vouches for nothing. A signature counts if gpgv calls it good and
+valid, by a key that is neither expired nor revoked, over a hash that still holds.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ PUBLIC_KEY: Final = 6  # the tag of a packet
 PRIMARY: Final = (PUBLIC_KEY, 5)  # 5: with its secret part; rpm reads what lies behind it all the same
 KEY_BYTES_MAX: Final = 0xFFFF  # its fingerprint has two bytes for its length
 HASHES: Final = {"8": "SHA-256", "9": "SHA-384", "10": "SHA-512", "11": "SHA-224"}
+CLEAR, CLEAR_END = b"-----BEGIN PGP SIGNED MESSAGE-----", b"-----END PGP SIGNATURE-----"
 BAD: Final = {
     "EXPKEYSIG": "by a key that has expired", "REVKEYSIG": "by a key that its owner has revoked",
     "EXPSIG": "with a signature that has expired", "BADSIG": "and the text was changed after it was signed",
@@ -53,6 +54,13 @@ def dearmored(data: bytes) -> list[bytes]:
         except (binascii.Error, ValueError):
             raise NotVouched(f"the armour of{head.strip('- ')[:40].lower()} is damaged") from None
     return blocks
+
+
+def clear_signed(data: bytes) -> bytes:
+    """The first clear-signed text of a file, b"" = there is none: only such a text is no larger than it looks."""
+    begin = 0 if data.startswith(CLEAR) else data.find(b"\n" + CLEAR) + 1 or -1
+    end = data.find(b"\n" + CLEAR_END, begin) if begin >= 0 else -1
+    return data[begin : end + len(CLEAR_END) + 1] + b"\n" if end >= 0 else b""
 
 
 def _keys(block: bytes) -> Iterator[tuple[str, bytes]]:
