@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import zstandard
 from tests.unit.catalog.bench import Bench
+from tests.vendorkeys import minisign, minisign_key
 from tools import catalogue as tool
 
 from brakeline.catalog.curated.adopting import adopt, needs
@@ -140,6 +141,36 @@ def test_a_feed_says_the_version_and_the_artifact_its_own_hash(shipped: Catalogu
     made = adopt(replace(product, source=full), "arm64", "", Bench({"listing": listing}), NOW_MS)
     assert (made.version, made.left) == ("1.2", ())
     assert '"file": "a_1.2-b.deb"' in made.package, "a plain name for the file"
+
+
+def test_the_newest_of_a_feed_is_not_an_older_file_that_its_vendor_signed_once(shipped: Catalogue) -> None:
+    zig = _named(shipped, "zig")
+    source = replace(zig.source, form=Form.FEED, listing="https://ziglang.org/index.json", paths={"version": "v"})
+    product = replace(zig, source=source, trust=Trust(Vouching.MINISIGN, (minisign_key(),)))
+    signature = minisign(b"zig", "timestamp:1795000000\tfile:zig-aarch64-linux-0.14.0.tar.xz\thashed")
+    files = {"listing": b'{"v": "0.15.1"}', "artifact": b"zig", "signature": signature}
+    with pytest.raises(NotVouched, match=r"is of 'zig-aarch64-linux-0\.14\.0"):
+        adopt(product, "arm64", "", Bench(files), NOW_MS)
+    made = adopt(product, "arm64", "", Bench({**files, "listing": b'{"v": "0.14.0"}'}), NOW_MS)
+    assert (made.version, made.key) == ("0.14.0", minisign_key())
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            {"listing": "https://x.example/a.json", "paths": {"version": "v", "url": "u"}},
+            "alone or with url and sha256",
+        ),
+        ({"listing": "https://x.example/a.json", "paths": {"url": "u"}}, "alone or with url and sha256"),
+        ({"listing": "https://x.example/a.json", "paths": {"version": "v"}}, "source.artifact is missing"),
+        ({"paths": {"version": "v", "url": "u", "sha256": "s"}}, "source.listing is missing"),
+    ],
+)
+def test_a_feed_of_which_nothing_could_be_adopted_is_refused(source: dict[str, Any], says: str) -> None:
+    product = {**GOOD, "trust": {"by": "said"}, "source": {"form": "feed", **source}}
+    with pytest.raises(BadCatalogue, match=says):
+        read(json.dumps({"format": 1, "edition": "2026.1.1", "products": [product]}).encode())
 
 
 def _named(catalogue: Catalogue, name: str) -> Any:

@@ -81,7 +81,7 @@ def _proof(product: Product, architecture: str, version: str, bench: Bench, now_
     """What is proven before anything is read; None = nothing can be, or only of the artifact."""
     by, pins = product.trust.by, product.trust.keys
     if by is Vouching.MINISIGN:
-        file = _file(_filled(product.source.artifact, product, architecture, version)) if version else ""
+        file = _file(_found(product, architecture, version, bench).url)  # else an old one could be shown as the newest
         signature = bench.read("signature", minisign.TEXT_BYTES_MAX)
         return minisign.prove(bench.read("artifact", ARTIFACT_BYTES_MAX), signature, pins, file)
     if by not in (Vouching.RELEASE, Vouching.SUMS, Vouching.DETACHED):
