@@ -84,6 +84,17 @@ class Files:
         signed = [line for line in text.splitlines() if "Signature" in line]
         return found.returncode == 0 and bool(signed) and all(line.endswith(": OK") for line in signed), text
 
+    def rpm_called(self, artifact: str) -> tuple[str, str, str]:
+        """Name, version with epoch and release, and architecture of an rpm whose signature is good."""
+        form = "%{NAME}\n%|EPOCH?{%{EPOCH}}:{0}|\n%{VERSION}-%{RELEASE}\n%{ARCH}\n"
+        database = tempfile.mkdtemp(prefix="rpmdb", dir=self.directory)
+        asked = ["rpm", "--dbpath", database, "--nosignature", "-qp", "--qf", form, str(self.directory / artifact)]
+        name, epoch, version, architecture = [
+            *self._run(asked).stdout.decode("utf-8", "replace").split("\n"),
+            *[""] * 4,
+        ][:4]
+        return name, version if epoch == "0" else f"{epoch}:{version}", architecture
+
     def _run(self, words: list[str]) -> subprocess.CompletedProcess[bytes]:
         home: Mapping[str, str] = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8",
                                    "GNUPGHOME": str(self.directory), "HOME": str(self.directory)}  # fmt: skip

@@ -249,6 +249,10 @@ def test_a_signed_repomd(vendor: Vendor, files: Files) -> None:
     assert "none that the definition pins" in refused(what, files)
 
 
+def named(data: bytes) -> bytes:
+    return primary(data, "8.16.0").replace(b"grafana", b"filebeat").replace(b"<arch>x86_64<", b"<arch>noarch<")
+
+
 def test_the_signature_in_an_rpm(vendor: Vendor, files: Files, tmp_path_factory: pytest.TempPathFactory) -> None:
     for tool in ("rpmbuild", "rpmsign", "rpmkeys"):
         require(shutil.which(tool), f"{tool} (see tools/debian-packages.txt)")
@@ -272,15 +276,18 @@ def test_the_signature_in_an_rpm(vendor: Vendor, files: Files, tmp_path_factory:
     assert done.returncode == 0, done.stderr
     data = path.read_bytes()
     what = product("filebeat-rpm", vendor, "packager")
-    listing = primary(data, "8.16.0").replace(b"grafana", b"filebeat")
+    listing = named(data)
     put(files, listing=listing, artifact=data, key=vendor.public())
     assert taken(what, files).vouched.startswith("The rpm is signed by the vendor")
+    put(files, listing=listing.replace(b"8.16.0", b"9.0.0"))
+    assert "calls itself filebeat 8.16.0-1 noarch, and the listing calls it filebeat 9.0.0-1" in refused(what, files)
+    put(files, listing=listing)
     assert "is not signed by a key that the definition pins" in refused(product("filebeat-rpm", vendor, "good"), files)
-    put(files, listing=primary(unsigned, "8.16.0").replace(b"grafana", b"filebeat"), artifact=unsigned)
+    put(files, listing=named(unsigned), artifact=unsigned)
     assert "is not signed" in refused(what, files)
     broken = bytearray(data)
     broken[-3] ^= 1
-    put(files, listing=primary(bytes(broken), "8.16.0").replace(b"grafana", b"filebeat"), artifact=bytes(broken))
+    put(files, listing=named(bytes(broken)), artifact=bytes(broken))
     assert "is not signed" in refused(what, files)
 
 

@@ -36,6 +36,7 @@ class Bench(Protocol):
         self, keys: bytes, signature: str, data: str = ""
     ) -> tuple[str, bytes]: ...  # status lines, what it covers
     def rpmkeys(self, keys: bytes, artifact: str) -> tuple[bool, str]: ...  # whether it is good, and what was said
+    def rpm_called(self, artifact: str) -> tuple[str, str, str]: ...  # name, version and architecture, by its head
 
 
 def needs(product: Product, architecture: str, version: str = "") -> dict[str, str]:
@@ -66,7 +67,7 @@ def adopt(product: Product, architecture: str, version: str, bench: Bench, now_m
     if bench.has("artifact"):
         found = _same(found, *bench.measured("artifact"))
     if product.trust.by is Vouching.PACKAGE:
-        proof = _inside(product, bench)
+        proof = _inside(product, found, bench)
     text, left = drafting.draft(product, found, _file(found.url))
     return Adopted(
         product.name, found.version, architecture, found.sha256, found.url, sentence(product, proof),
@@ -102,11 +103,18 @@ def _proof(product: Product, architecture: str, version: str, bench: Bench, now_
     return proof
 
 
-def _inside(product: Product, bench: Bench) -> Proof:
+def _inside(product: Product, found: Found, bench: Bench) -> Proof:
+    """The rpm is signed, and is what the listing calls it: nobody has signed the listing."""
     keys = openpgp.pinned_keys(bench.read("key", openpgp.KEYS_BYTES_MAX), product.trust.keys)
     good, said = bench.rpmkeys(keys, "artifact")
     if not good:
         raise NotVouched(f"the rpm is not signed by a key that the definition pins: {said[:200]}")
+    called = bench.rpm_called("artifact")
+    if called != (product.source.product, found.version, found.architecture):
+        raise NotVouched(
+            f"the rpm calls itself {' '.join(called)[:120]}, and the listing calls it {product.source.product} "
+            f"{found.version} {found.architecture}"
+        )
     return Proof(product.trust.keys[0], 0)
 
 
