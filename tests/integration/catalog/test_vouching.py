@@ -22,7 +22,7 @@ from tools.catalogue import MADE
 
 from brakeline.catalog.curated.adopting import adopt
 from brakeline.catalog.curated.definitions import read
-from brakeline.catalog.curated.model import Adopted, NotVouched, Product, Trust, Vouching
+from brakeline.catalog.curated.model import Adopted, NotListed, NotVouched, Product, Trust, Vouching
 from brakeline.catalog.tools import Files, ToolMissing
 from brakeline.protocol.software import read_package
 from brakeline.protocol.software_rules import problem
@@ -93,6 +93,25 @@ def test_from_a_signed_index_to_a_draft_that_could_be_signed(vendor: Vendor, fil
     software = read_package(made.package.encode())
     assert problem(software) == ""
     assert (software.name, software.detection.package) == ("grafana", "grafana")
+
+
+def test_an_older_version_is_asked_for_by_name_where_a_repository_has_several(vendor: Vendor, files: Files) -> None:
+    listing = packages("grafana", "12.3.0", DATA) + packages("grafana", "12.2.0", b"older")
+    index = vendor.inline(vendor.fingerprint("good"), release({PLACE: listing}, NOW_S))
+    put(files, listing=listing, index=index, key=vendor.public())
+    what = product("grafana", vendor)
+    assert [taken(what, files, version).version for version in ("", "12.2.0", "12.3.0")] == [
+        "12.3.0",
+        "12.2.0",
+        "12.3.0",
+    ]
+    with pytest.raises(NotListed, match=r"no 12\.1\.0 of grafana"):
+        taken(what, files, "12.1.0")
+    both = primary(DATA).replace(b"</metadata>", b"") + primary(b"older", "12.2.0").partition(b">")[2]
+    index = repomd(both)
+    put(files, listing=both, index=index, signature=vendor.detached(vendor.fingerprint("good"), index))
+    what = product("grafana-rpm", vendor)
+    assert [taken(what, files, version).version for version in ("", "12.2.0-1")] == ["12.3.0-1", "12.2.0-1"]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def _found(product: Product, architecture: str, version: str, bench: Bench) -> F
             raise Invalid("the vendor's feed says no hash: give the artifact too, as artifact=FILE")
         said = version or feed.version_in(listing, s.paths["version"])
         return _named(product, architecture, said, *bench.measured("artifact"))
-    found, missing = read(s.form.value, listing, s.product or product.name, s.paths)
+    found, missing = read(s.form.value, listing, s.product or product.name, s.paths, version)
     return _newest(product, architecture, version, found, missing)
 
 
