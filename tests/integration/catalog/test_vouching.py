@@ -298,6 +298,8 @@ def test_the_signature_in_an_rpm(vendor: Vendor, files: Files, tmp_path_factory:
     listing = named(data)
     put(files, listing=listing, artifact=data, key=vendor.public())
     assert taken(what, files).vouched.startswith("The rpm is signed by the vendor")
+    both = replace(what, trust=Trust(Vouching.PACKAGE, (vendor.fingerprint("good"), vendor.fingerprint("packager"))))
+    assert taken(both, files).key == vendor.fingerprint("packager"), "the one that has signed, not the first"
     put(files, listing=listing.replace(b"8.16.0", b"9.0.0"))
     assert "calls itself filebeat 8.16.0-1 noarch, and the listing calls it filebeat 9.0.0-1" in refused(what, files)
     put(files, listing=listing)

@@ -105,17 +105,24 @@ def _proof(product: Product, architecture: str, version: str, bench: Bench, now_
 
 def _inside(product: Product, found: Found, bench: Bench) -> Proof:
     """The rpm is signed, and is what the listing calls it: nobody has signed the listing."""
-    keys = openpgp.pinned_keys(bench.read("key", openpgp.KEYS_BYTES_MAX), product.trust.keys)
-    good, said = bench.rpmkeys(keys, "artifact")
-    if not good:
-        raise NotVouched(f"the rpm is not signed by a key that the definition pins: {said[:200]}")
+    key = _signer(product, bench)
     called = bench.rpm_called("artifact")
     if called != (product.source.product, found.version, found.architecture):
         raise NotVouched(
             f"the rpm calls itself {' '.join(called)[:120]}, and the listing calls it {product.source.product} "
             f"{found.version} {found.architecture}"
         )
-    return Proof(product.trust.keys[0], 0)
+    return Proof(key, 0)
+
+
+def _signer(product: Product, bench: Bench) -> str:
+    """Which of the pinned keys has signed the rpm: rpmkeys is asked about one after another."""
+    data, said = bench.read("key", openpgp.KEYS_BYTES_MAX), ""
+    for name, keys in openpgp.each_pinned(data, product.trust.keys):
+        good, said = bench.rpmkeys(keys, "artifact")
+        if good:
+            return name
+    raise NotVouched(f"the rpm is not signed by a key that the definition pins: {said[:200]}")
 
 
 def place_of(product: Product, architecture: str) -> str:

@@ -29,11 +29,16 @@ BAD: Final = {
 
 def pinned_keys(data: bytes, pins: Iterable[str]) -> bytes:
     """The keys of a vendor's file that the definition pins, in binary. Raises `NotVouched` if none is there."""
+    return b"".join(key for _, key in each_pinned(data, pins))
+
+
+def each_pinned(data: bytes, pins: Iterable[str]) -> list[tuple[str, bytes]]:
+    """The same one by one, each with its fingerprint."""
     if len(data) > KEYS_BYTES_MAX:
         raise NotVouched(f"the file of keys has {len(data)} bytes; at most {KEYS_BYTES_MAX} are read")
     wanted = {p.upper() for p in pins}
     keys = {fingerprint: key for block in dearmored(data) for fingerprint, key in _keys(block)}
-    found = b"".join(key for fingerprint, key in keys.items() if fingerprint in wanted)
+    found = [(fingerprint, key) for fingerprint, key in keys.items() if fingerprint in wanted]
     if not found:
         have = ", ".join(sorted(keys)) or "no key"
         raise NotVouched(f"the file of keys has {have}; the definition pins {', '.join(sorted(wanted))}")
