@@ -57,7 +57,9 @@ class Upkeep(Assessing):
         told, faults = 0, list[Fault]()
         for tenant_id in tenants:
             try:
-                told += await self._tell(tenant_id, await self._keep(tenant_id))
+                kept = await self._keep(tenant_id)
+                if kept.moment or not kept.lacking:  # else `_ensure` reads the inventories first, and tells then
+                    told += await self._tell(tenant_id, kept)
             except Fault as e:  # of one fleet; the others hear of it all the same
                 faults.append(e)
         if faults:
