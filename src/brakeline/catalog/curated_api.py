@@ -5,9 +5,10 @@ The body of an adoption is a tar of the vendor's own files, each called by its r
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import IO, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 
@@ -25,6 +26,7 @@ FILES: Final[dict[str, Any]] = {
     "required": True, "content": {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}},
 }  # fmt: skip
 IN_MEMORY: Final = 1024 * 1024
+RECEIVE_S: Final = 900  # a body that never ends would keep the place of every organisation's next
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,19 @@ async def adopt_product(
         raise Unavailable("other files are being looked at; try again in a minute")
     async with curation.places:
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as upload:
-            size = 0
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > UPLOAD_BYTES_MAX:
-                    raise SoftwareTooLarge(f"at most {UPLOAD_BYTES_MAX} bytes")
-                upload.write(chunk)
-            upload.seek(0)
+            try:
+                async with asyncio.timeout(RECEIVE_S):
+                    await _received(request, upload)
+            except TimeoutError:
+                raise Unavailable(f"the files did not arrive within {RECEIVE_S} s, and others wait") from None
             return await curation.adopt(who, name, architecture, version, upload)
+
+
+async def _received(request: Request, upload: IO[bytes]) -> None:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > UPLOAD_BYTES_MAX:
+            raise SoftwareTooLarge(f"at most {UPLOAD_BYTES_MAX} bytes")
+        upload.write(chunk)
+    upload.seek(0)

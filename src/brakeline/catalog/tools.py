@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from brakeline.catalog.curated.adopting import ROLES
+from brakeline.catalog.curated.openpgp import clear_signed
 from brakeline.catalog.curated.vouching import INDEX_BYTES_MAX
 from brakeline.core.errors import Invalid, Unavailable
 
@@ -53,13 +54,19 @@ class Files:
             return path.stat().st_size, hashlib.file_digest(f, "sha256").hexdigest()
 
     def gpgv(self, keys: bytes, signature: str, data: str = "") -> tuple[str, bytes]:
-        """Status lines, and what the signature covers where it holds its text itself."""
-        ring, covered = self.directory / "keyring.gpg", self.directory / "covered"
+        """Status lines, and what the signature covers where it holds its text itself.
+
+        Of that only the clear-signed part is shown to gpgv: a packed one could unfold to any size.
+        """
+        ring, covered, clear = (self.directory / name for name in ("keyring.gpg", "covered", "clear"))
         ring.write_bytes(keys)
         covered.unlink(missing_ok=True)
         words = ["gpgv", "--status-fd", "1", "--keyring", str(ring)]
-        words += [str(self.directory / signature), str(self.directory / data)] if data else [
-            "--output", str(covered), str(self.directory / signature)]  # fmt: skip
+        if data:
+            words += [str(self.directory / signature), str(self.directory / data)]
+        else:
+            clear.write_bytes(clear_signed(self.read(signature, INDEX_BYTES_MAX)))
+            words += ["--output", str(covered), str(clear)]
         done = self._run(words)
         text = self.read("covered", INDEX_BYTES_MAX) if covered.exists() else b""
         return done.stdout.decode("utf-8", "replace"), text
@@ -76,6 +83,17 @@ class Files:
         text = _said(found)
         signed = [line for line in text.splitlines() if "Signature" in line]
         return found.returncode == 0 and bool(signed) and all(line.endswith(": OK") for line in signed), text
+
+    def rpm_called(self, artifact: str) -> tuple[str, str, str]:
+        """Name, version with epoch and release, and architecture of an rpm whose signature is good."""
+        form = "%{NAME}\n%|EPOCH?{%{EPOCH}}:{0}|\n%{VERSION}-%{RELEASE}\n%{ARCH}\n"
+        database = tempfile.mkdtemp(prefix="rpmdb", dir=self.directory)
+        asked = ["rpm", "--dbpath", database, "--nosignature", "-qp", "--qf", form, str(self.directory / artifact)]
+        name, epoch, version, architecture = [
+            *self._run(asked).stdout.decode("utf-8", "replace").split("\n"),
+            *[""] * 4,
+        ][:4]
+        return name, version if epoch == "0" else f"{epoch}:{version}", architecture
 
     def _run(self, words: list[str]) -> subprocess.CompletedProcess[bytes]:
         home: Mapping[str, str] = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8",
@@ -119,7 +137,7 @@ def unpack(source: IO[bytes], directory: Path, bytes_max: int) -> Files:
         with tarfile.open(fileobj=source, mode="r:") as tar:
             for member in tar:
                 left -= member.size
-                if not member.isreg() or member.name not in ROLES or left < 0:
+                if not member.isreg() or member.name not in ROLES or left < 0 or member.size < 0:
                     raise Invalid(f"{member.name[:60]!r} is none of {', '.join(ROLES)}, no plain file, or too large")
                 inside = tar.extractfile(member)
                 with open(directory / member.name, "xb") as f:
@@ -127,6 +145,6 @@ def unpack(source: IO[bytes], directory: Path, bytes_max: int) -> Files:
                         f.write(piece)
     except FileExistsError as e:
         raise Invalid(f"{Path(str(e.filename)).name} is there twice") from None
-    except (tarfile.TarError, EOFError) as e:
+    except (tarfile.TarError, EOFError, ValueError) as e:
         raise Invalid(f"the upload is no tar, or a damaged one: {str(e)[:80]}") from None
     return Files(directory)

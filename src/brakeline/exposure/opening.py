@@ -32,6 +32,7 @@ class Kept:
     rules: str
     origin: str  # snapshot | database | inventories
     refused: str = ""  # why the snapshot was not used
+    lacking: bool = False  # rows of other rules, or damaged, were left out: these inventories are yet to be read
     moment: int = 0  # up to which inventories were seen (`platform.changed`)
     inventories: dict[str, int] = field(default_factory=dict)  # endpoint -> time of its newest
     internet: set[str] = field(default_factory=set)  # endpoints that are tagged so
@@ -63,17 +64,21 @@ async def opened(db: Database, tenant_id: str, rules: str, files: SnapshotFiles 
             stamps = await store_index.stamps(conn)
             fresh = {one for one, stamp in stamps.items() if stamp == (snapshot.inventory_ms(one), rules)}
             wanted = [one for one in stamps if one not in fresh]
-        rows = [row for row in await store_index.rows(conn, wanted) if row.rules == rules]
+        kept = await store_index.rows(conn, wanted)
+    rows = [row for row in kept if row.rules == rules]
+    lacking = len(rows) < len(kept)
     try:
         found = await asyncio.to_thread(codes.load, values)
         index = await asyncio.to_thread(index_of, found, rows)
     except Damaged as e:
         logger.warning("index-rows-refused", tenant_id=tenant_id, reason=str(e))
-        return Kept(TenantIndex(), Codes(), rules, INVENTORIES, refused or str(e))
+        return Kept(TenantIndex(), Codes(), rules, INVENTORIES, refused or str(e), lacking=True)
     if snapshot is None:
-        return Kept(index, codes, rules, DATABASE if rows else INVENTORIES, refused)
+        return Kept(index, codes, rules, DATABASE if rows else INVENTORIES, refused, lacking)
     _catch_up(snapshot, fresh, index)
-    return Kept(snapshot, codes, rules, SNAPSHOT, snapshot_ms=made_ms, snapshot_version=snapshot.version)
+    return Kept(
+        snapshot, codes, rules, SNAPSHOT, lacking=lacking, snapshot_ms=made_ms, snapshot_version=snapshot.version
+    )
 
 
 def _catch_up(index: TenantIndex, fresh: set[str], newer: TenantIndex) -> None:

@@ -17,6 +17,7 @@ from pyroaring import BitMap
 from brakeline.advisories.model import SCORES
 from brakeline.advisories.service import Knowledge
 from brakeline.core.days import DAY_MS
+from brakeline.core.errors import Fault
 from brakeline.exposure import store_index, store_values, telling
 from brakeline.exposure.assessing import (
     PAGE_MAX,
@@ -53,9 +54,16 @@ class Upkeep(Assessing):
     async def hear(self, tenants: Sequence[str]) -> str:
         """Content is live: what it did is written down and told in every fleet, before any figure is counted anew."""
         await self.knowledge()
-        told = 0
+        told, faults = 0, list[Fault]()
         for tenant_id in tenants:
-            told += await self._tell(tenant_id, await self._keep(tenant_id))
+            try:
+                kept = await self._keep(tenant_id)
+                if kept.moment or not kept.lacking:  # else `_ensure` reads the inventories first, and tells then
+                    told += await self._tell(tenant_id, kept)
+            except Fault as e:  # of one fleet; the others hear of it all the same
+                faults.append(e)
+        if faults:
+            raise faults[0]
         return f"told in {told} of {len(tenants)} fleets"
 
     async def reconcile(self, tenants: Sequence[str]) -> str:

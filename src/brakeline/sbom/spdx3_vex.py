@@ -106,14 +106,18 @@ def read(said: dict[str, Any]) -> ReadVex:
         (one, status) for one, status in found
         if str(one.get("spdxId")) not in amended and one.get("security_withdrawnTime") is None
     ]  # fmt: skip
-    cautious = list(STATES.values())
+    cautious, named = list(STATES.values()), dict[str, list[str]]()
+    urls = {id_: text(spdx.purl_of(one), 1000) for id_, one in graph.by_id.items()}  # once: many may point at one
     found.sort(key=lambda pair: cautious.index(pair[1]))
     found.sort(key=lambda pair: _time(graph, pair[0]), reverse=True)  # stable: the newest first
     made: list[Statement] = []
     for number, (one, status) in enumerate(found):
         if len(made) > STATEMENTS_MAX:
             break
-        made += statements(number, _names(graph, one), _products(graph, one), status.value, _why(one), _detail(one))
+        about = str(one.get("from"))
+        if about not in named:
+            named[about] = _names(graph.by_id.get(about, {}))
+        made += statements(number, named[about], _products(urls, one), status.value, _why(one), _detail(one))
     created = graph.creation(graph.document)
     return ReadVex(f"SPDX {graph.version}", _author(graph, created), text(created.get("created")), tuple(made))
 
@@ -140,20 +144,18 @@ def _amended(graph: spdx.Graph, assessments: set[str]) -> set[str]:
     return amended
 
 
-def _names(graph: spdx.Graph, one: dict[str, Any]) -> list[str]:
-    """What the vulnerability of an assessment is called: its CVEs, and else its name."""
-    about = graph.by_id.get(str(one.get("from")), {})
+def _names(about: dict[str, Any]) -> list[str]:
+    """What a vulnerability is called: its CVEs, and else its name."""
     listed = [each for each in spdx.listed(about.get("externalIdentifier")) if isinstance(each, dict)]
     cves = [text(each.get("identifier")) for each in listed if each.get("externalIdentifierType") == "cve"]
     return list(dict.fromkeys(filter(None, cves))) or [text(about.get("name"))]
 
 
-def _products(graph: spdx.Graph, one: dict[str, Any]) -> list[str]:
+def _products(urls: Mapping[str, str], one: dict[str, Any]) -> list[str]:
     ids = [each for each in spdx.listed(one.get("to")) if isinstance(each, str)][: PRODUCTS_MAX + 1]
-    assessed = one.get("security_assessedElement")  # a part of the products: then that is meant
-    ids = [assessed] if isinstance(assessed, str) and assessed in graph.by_id else ids
-    urls = [text(spdx.purl_of(graph.by_id.get(id_, {})), 1000) for id_ in ids]
-    return [url for url in urls if url.startswith("pkg:")]
+    assessed = one.get("security_assessedElement")  # a part of the products: then that is meant, here or elsewhere
+    ids = [assessed] if isinstance(assessed, str) else ids
+    return [url for id_ in ids if (url := urls.get(id_, "")).startswith("pkg:")]
 
 
 def _why(one: dict[str, Any]) -> str:

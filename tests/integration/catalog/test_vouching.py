@@ -22,7 +22,7 @@ from tools.catalogue import MADE
 
 from brakeline.catalog.curated.adopting import adopt
 from brakeline.catalog.curated.definitions import read
-from brakeline.catalog.curated.model import Adopted, NotVouched, Product, Trust, Vouching
+from brakeline.catalog.curated.model import Adopted, NotListed, NotVouched, Product, Trust, Vouching
 from brakeline.catalog.tools import Files, ToolMissing
 from brakeline.protocol.software import read_package
 from brakeline.protocol.software_rules import problem
@@ -95,6 +95,25 @@ def test_from_a_signed_index_to_a_draft_that_could_be_signed(vendor: Vendor, fil
     assert (software.name, software.detection.package) == ("grafana", "grafana")
 
 
+def test_an_older_version_is_asked_for_by_name_where_a_repository_has_several(vendor: Vendor, files: Files) -> None:
+    listing = packages("grafana", "12.3.0", DATA) + packages("grafana", "12.2.0", b"older")
+    index = vendor.inline(vendor.fingerprint("good"), release({PLACE: listing}, NOW_S))
+    put(files, listing=listing, index=index, key=vendor.public())
+    what = product("grafana", vendor)
+    assert [taken(what, files, version).version for version in ("", "12.2.0", "12.3.0")] == [
+        "12.3.0",
+        "12.2.0",
+        "12.3.0",
+    ]
+    with pytest.raises(NotListed, match=r"no 12\.1\.0 of grafana"):
+        taken(what, files, "12.1.0")
+    both = primary(DATA).replace(b"</metadata>", b"") + primary(b"older", "12.2.0").partition(b">")[2]
+    index = repomd(both)
+    put(files, listing=both, index=index, signature=vendor.detached(vendor.fingerprint("good"), index))
+    what = product("grafana-rpm", vendor)
+    assert [taken(what, files, version).version for version in ("", "12.2.0-1")] == ["12.3.0-1", "12.2.0-1"]
+
+
 @pytest.mark.parametrize(
     ("who", "says"),
     [("other", "none that the definition pins"), ("expired", "has expired"), ("revoked", "has revoked")],
@@ -149,6 +168,17 @@ def test_an_index_whose_time_is_over_is_an_old_one(vendor: Vendor, files: Files)
 def test_an_unsigned_index_is_none(vendor: Vendor, files: Files) -> None:
     apt(files, vendor, index=release({PLACE: packages("grafana", "12.3.0", DATA)}, NOW_S))
     assert "there is no signature" in refused(product("grafana", vendor), files)
+
+
+def test_a_packed_index_is_not_unfolded(vendor: Vendor, files: Files) -> None:
+    packed = vendor.gpg(
+        "--compress-algo", "zlib", "--local-user", vendor.fingerprint("good"), "--sign", said=bytes(1 << 24)
+    )
+    apt(files, vendor, index=packed)
+    assert len(packed) < 1 << 16
+    assert "there is no signature" in refused(product("grafana", vendor), files)
+    covered = files.directory / "covered"
+    assert not covered.exists() or not covered.stat().st_size
 
 
 def sums(files: Files, vendor: Vendor, named: str, data: bytes = DATA, who: str = "good") -> Files:
@@ -238,6 +268,10 @@ def test_a_signed_repomd(vendor: Vendor, files: Files) -> None:
     assert "none that the definition pins" in refused(what, files)
 
 
+def named(data: bytes) -> bytes:
+    return primary(data, "8.16.0").replace(b"grafana", b"filebeat").replace(b"<arch>x86_64<", b"<arch>noarch<")
+
+
 def test_the_signature_in_an_rpm(vendor: Vendor, files: Files, tmp_path_factory: pytest.TempPathFactory) -> None:
     for tool in ("rpmbuild", "rpmsign", "rpmkeys"):
         require(shutil.which(tool), f"{tool} (see tools/debian-packages.txt)")
@@ -261,15 +295,20 @@ def test_the_signature_in_an_rpm(vendor: Vendor, files: Files, tmp_path_factory:
     assert done.returncode == 0, done.stderr
     data = path.read_bytes()
     what = product("filebeat-rpm", vendor, "packager")
-    listing = primary(data, "8.16.0").replace(b"grafana", b"filebeat")
+    listing = named(data)
     put(files, listing=listing, artifact=data, key=vendor.public())
     assert taken(what, files).vouched.startswith("The rpm is signed by the vendor")
+    both = replace(what, trust=Trust(Vouching.PACKAGE, (vendor.fingerprint("good"), vendor.fingerprint("packager"))))
+    assert taken(both, files).key == vendor.fingerprint("packager"), "the one that has signed, not the first"
+    put(files, listing=listing.replace(b"8.16.0", b"9.0.0"))
+    assert "calls itself filebeat 8.16.0-1 noarch, and the listing calls it filebeat 9.0.0-1" in refused(what, files)
+    put(files, listing=listing)
     assert "is not signed by a key that the definition pins" in refused(product("filebeat-rpm", vendor, "good"), files)
-    put(files, listing=primary(unsigned, "8.16.0").replace(b"grafana", b"filebeat"), artifact=unsigned)
+    put(files, listing=named(unsigned), artifact=unsigned)
     assert "is not signed" in refused(what, files)
     broken = bytearray(data)
     broken[-3] ^= 1
-    put(files, listing=primary(bytes(broken), "8.16.0").replace(b"grafana", b"filebeat"), artifact=bytes(broken))
+    put(files, listing=named(bytes(broken)), artifact=bytes(broken))
     assert "is not signed" in refused(what, files)
 
 
@@ -303,3 +342,17 @@ def test_an_upload_is_plain_files_called_by_their_roles(tmp_path: Path) -> None:
         with pytest.raises(Invalid):
             unpack(odd, place, 1000)
     assert unpack(packed("listing", "key"), tmp_path, 1000).has("key")
+
+
+@pytest.mark.parametrize("size", [-1, -512, -1024, -(1 << 40)])
+def test_a_file_of_less_than_nothing_makes_no_room_for_others(tmp_path: Path, size: int) -> None:
+    import tarfile
+
+    from brakeline.catalog.tools import unpack
+    from brakeline.core.errors import Invalid
+
+    head = bytearray(tarfile.TarInfo("listing").tobuf(tarfile.GNU_FORMAT))
+    head[124:136], head[148:156] = size.to_bytes(12, "big", signed=True), b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    with pytest.raises(Invalid):
+        unpack(io.BytesIO(bytes(head) + bytes(1024)), tmp_path, 1000)

@@ -92,6 +92,39 @@ async def test_what_could_not_be_written_down_is_told_by_the_next_who_hears(
     assert [a.cve for a in await world.exposure.arrivals(world.owner)] == [NEWS]
 
 
+async def test_an_index_that_is_still_to_be_read_from_inventories_tells_when_it_was(
+    world: World, database: Database, tmp_path: Path
+) -> None:
+    """As after an update of the server, whose rules are others: content must not count as told to an empty index."""
+    mine = world.owner.tenant_id
+    async with database.tenant(mine) as conn:
+        await conn.execute("UPDATE brakeline.exposure_row SET rules = 'those of an older version'")
+    anew = ExposureService(database, world.clock, world.fleet.bus, world.fleet.service, world.advisories)
+    await anew.hear([mine])
+    await arrive(world, tmp_path)
+    assert await anew.hear([mine]) == "told in 0 of 1 fleets"
+    await anew.reconcile([mine])
+    assert [(a.cve, a.opened) for a in await anew.arrivals(world.owner)] == [(NEWS, 2)]
+
+
+async def test_a_fault_of_one_fleet_keeps_nothing_from_another(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, keep = world.owner.tenant_id, world.exposure._keep
+    await world.exposure.hear([mine])
+    await arrive(world, tmp_path)
+
+    async def damaged(tenant_id: str) -> object:
+        if tenant_id == TENANT:
+            raise Unavailable("what was kept of it cannot be read")
+        return await keep(tenant_id)
+
+    monkeypatch.setattr(world.exposure, "_keep", damaged)
+    with pytest.raises(Unavailable, match="what was kept of it"):
+        await world.exposure.hear([TENANT, mine])
+    assert [a.cve for a in await world.exposure.arrivals(world.owner)] == [NEWS]
+
+
 async def test_content_that_is_live_is_told_after_its_commit_and_the_same_once_more_is_not(
     world: World, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ def test_alpine_s_fixes_the_highest_of_one_flaw_closes_it() -> None:
         ("CVE-2017-2616 (+ regression fix)", "CVE-2017-2616", ()),
         ("CVE-2020-14342 (Not affected, requires --with-systemd)", "CVE-2020-14342", ()),
         ("CVE-2018-10105 (SMB - too unreliably reproduced, SMB printing disabled)", "CVE-2018-10105", ()),
+        ("CVE-2019-1, CVE-2019-2;CVE-2019-3", "CVE-2019-1", ("CVE-2019-2", "CVE-2019-3")),
         ("CVE-2018-14466 (AFS/RX)", "CVE-2018-14466", ()), ("CVE-46838", "CVE-46838", ()),
     ],
 )  # fmt: skip
@@ -112,6 +113,23 @@ def test_a_patch_level_as_upstream_writes_it_is_apk_s(written: str, fixed: str) 
     found = read("alpine-v3.20-main", json.dumps({**SECDB, "packages": packages}).encode(), DAY)
     assert [row.fixed for row in found.spans] == [fixed, "1.0-r0"]
     assert found.elsewhere == (fixed == "4.10-1-r1")
+
+
+@pytest.mark.parametrize("order", [("0", "4.10-1-r1"), ("4.10-1-r1", "0")])
+def test_a_fix_that_cannot_be_read_is_not_taken_for_never_affected(order: tuple[str, str]) -> None:
+    fixes = {version: ["CVE-2024-1"] for version in order} | {"1.0-r0": ["CVE-2024-2"]}
+    packages = [{"pkg": {"name": "xen", "secfixes": fixes}}]
+    found = read("alpine-v3.20-main", json.dumps({**SECDB, "packages": packages}).encode(), DAY)
+    assert {(row.id, row.state, row.fixed) for row in found.spans} == {
+        ("CVE-2024-1", "fixed", "4.10-1-r1"), ("CVE-2024-2", "fixed", "1.0-r0"),
+    }  # fmt: skip
+
+
+def test_an_entry_that_is_too_long_is_refused_and_not_cut_into_another_id() -> None:
+    entry = f"CVE-2024-1 {'x' * 977} CVE-2024-12345"
+    assert entry[:1000].endswith(" CVE-2024-12")
+    with pytest.raises(BadFeed, match="no id"):
+        secdb({**SECDB, "packages": [{"pkg": {"name": "x", "secfixes": {"1.0-r0": [entry]}}}]})
 
 
 def test_more_slips_than_people_make_refuse_the_file() -> None:

@@ -12,6 +12,7 @@ class Bench:
     status: str = ""
     covers: bytes = b""
     rpm: tuple[bool, str] = (False, "")
+    called: tuple[str, str, str] = ("", "", "")
     asked: list[tuple[str, str]] = field(default_factory=list)  # what gpgv was asked about
 
     def has(self, role: str) -> bool:
@@ -33,3 +34,7 @@ class Bench:
         assert keys
         assert artifact == "artifact"
         return self.rpm
+
+    def rpm_called(self, artifact: str) -> tuple[str, str, str]:
+        assert artifact == "artifact"
+        return self.called

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 import zstandard
 from tests.unit.catalog.bench import Bench
+from tests.vendorkeys import minisign, minisign_key
 from tools import catalogue as tool
 
 from brakeline.catalog.curated.adopting import adopt, needs
 from brakeline.catalog.curated.definitions import read
+from brakeline.catalog.curated.drafting import before, subject_of
 from brakeline.catalog.curated.model import BadCatalogue, Catalogue, Form, NotVouched, Trust, Vouching
 from brakeline.catalog.discovery.model import BadListing
 from brakeline.core.errors import Invalid
@@ -77,6 +80,33 @@ def test_without_a_signature_the_draft_says_so(shipped: Catalogue) -> None:
     assert "Get-AuthenticodeSignature" in json.loads(signed.package)["pre"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("publisher", "subject", "good"),
+    [
+        ("JetBrains s.r.o.", "CN=JetBrains s.r.o., O=JetBrains s.r.o., L=Praha, C=CZ", True),
+        ("JetBrains s.r.o.", "O=JetBrains s.r.o.", True),
+        ("Foo, Inc.", 'CN="Foo, Inc.", O="Foo, Inc.", C=US', True),
+        ("JetBrains s.r.o.", "CN=x, O=JetBrains s.r.o. of Nowhere, C=US", False),
+        ("JetBrains s.r.o.", "CN=x, O=JetBrainsXsXrXoX, C=US", False),
+        ("JetBrains s.r.o.", "CN=O=JetBrains s.r.o., O=Evil, C=US", False),
+        ("JetBrains s.r.o.", 'CN="x, O=JetBrains s.r.o., y", O=Evil, C=US', False),
+        ("JetBrains s.r.o.", "CN=JetBrains s.r.o., OO=JetBrains s.r.o., C=US", False),
+        ("JetBrains s.r.o.", "CN=x, O=jetbrains s.r.o.", False),
+    ],
+)
+def test_a_publisher_is_the_whole_organisation_of_the_certificate(publisher: str, subject: str, good: bool) -> None:
+    """As .NET writes a subject; the pattern means the same to its engine."""
+    assert bool(re.search(subject_of(publisher), subject)) is good
+
+
+def test_a_quote_in_a_publisher_does_not_end_the_script_s_text(shipped: Catalogue) -> None:
+    found = _named(shipped, "wireshark")
+    script = before(replace(found, trust=Trust(Vouching.PUBLISHER, (), "O'Reilly\u2019s")))
+    assert script is not None
+    assert "O''Reilly\u2019\u2019s'; exit 1" in script.text
+    assert "O=(?:O''Reilly\u2019\u2019s|" in script.text
+
+
 def test_an_artifact_that_is_another_file_is_not_taken(shipped: Catalogue) -> None:
     listing = zstandard.ZstdDecompressor().stream_reader(DATA.read_bytes()).read()
     bench = Bench({"listing": listing, "artifact": b"another"})
@@ -111,6 +141,36 @@ def test_a_feed_says_the_version_and_the_artifact_its_own_hash(shipped: Catalogu
     made = adopt(replace(product, source=full), "arm64", "", Bench({"listing": listing}), NOW_MS)
     assert (made.version, made.left) == ("1.2", ())
     assert '"file": "a_1.2-b.deb"' in made.package, "a plain name for the file"
+
+
+def test_the_newest_of_a_feed_is_not_an_older_file_that_its_vendor_signed_once(shipped: Catalogue) -> None:
+    zig = _named(shipped, "zig")
+    source = replace(zig.source, form=Form.FEED, listing="https://ziglang.org/index.json", paths={"version": "v"})
+    product = replace(zig, source=source, trust=Trust(Vouching.MINISIGN, (minisign_key(),)))
+    signature = minisign(b"zig", "timestamp:1795000000\tfile:zig-aarch64-linux-0.14.0.tar.xz\thashed")
+    files = {"listing": b'{"v": "0.15.1"}', "artifact": b"zig", "signature": signature}
+    with pytest.raises(NotVouched, match=r"is of 'zig-aarch64-linux-0\.14\.0"):
+        adopt(product, "arm64", "", Bench(files), NOW_MS)
+    made = adopt(product, "arm64", "", Bench({**files, "listing": b'{"v": "0.14.0"}'}), NOW_MS)
+    assert (made.version, made.key) == ("0.14.0", minisign_key())
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            {"listing": "https://x.example/a.json", "paths": {"version": "v", "url": "u"}},
+            "alone or with url and sha256",
+        ),
+        ({"listing": "https://x.example/a.json", "paths": {"url": "u"}}, "alone or with url and sha256"),
+        ({"listing": "https://x.example/a.json", "paths": {"version": "v"}}, "source.artifact is missing"),
+        ({"paths": {"version": "v", "url": "u", "sha256": "s"}}, "source.listing is missing"),
+    ],
+)
+def test_a_feed_of_which_nothing_could_be_adopted_is_refused(source: dict[str, Any], says: str) -> None:
+    product = {**GOOD, "trust": {"by": "said"}, "source": {"form": "feed", **source}}
+    with pytest.raises(BadCatalogue, match=says):
+        read(json.dumps({"format": 1, "edition": "2026.1.1", "products": [product]}).encode())
 
 
 def _named(catalogue: Catalogue, name: str) -> Any:

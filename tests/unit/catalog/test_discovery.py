@@ -172,3 +172,13 @@ def test_a_small_file_never_becomes_a_large_one(packer: str) -> None:
 def test_an_unknown_form_says_which_there_are() -> None:
     with pytest.raises(BadListing, match="scoop, winget, feed, apt, rpm"):
         read("brew", b"")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.example/a\0b", "https://x.example/a b", "https://x.example/\ud800", "https://é"]
+)
+def test_an_address_is_one_to_its_end(url: str) -> None:
+    """What no store keeps must not come in behind a good beginning."""
+    data = json.dumps({"v": "1", "u": url, "s": "a" * 64}).encode()
+    found, missing = read("feed", data, "x", {"version": "v", "url": "u", "sha256": "s"})
+    assert (found, [m.reason for m in missing]) == ((), ["any: no address of an artifact"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakeline.catalog.curated.model import NotVouched
-from brakeline.catalog.curated.openpgp import dearmored, pinned_keys, proven
+from brakeline.catalog.curated.openpgp import clear_signed, dearmored, pinned_keys, proven
 
 KEY, OTHER = "A" * 40, "B" * 40
 GOOD = f"GOODSIG {KEY[:16]} A"
@@ -53,10 +53,32 @@ def test_a_subkey_of_another_with_the_pinned_name_is_not_it() -> None:
     assert mine in refused.value.detail
 
 
+@pytest.mark.parametrize(
+    "between", [b"\xc6\xe1\x04\x04", b"\x9b\x04", b"\x00", packet(5, b"\x04secret")],
+    ids=["in parts", "without a length", "no packet", "a secret key"],
+)  # fmt: skip
+def test_a_key_behind_what_makes_no_sense_is_no_part_of_the_pinned_one(between: bytes) -> None:
+    (mine, wanted), (_, other) = key(b"a"), key(b"b")
+    assert pinned_keys(wanted + between + other, [mine]) == wanted
+
+
+def test_a_key_that_is_too_large_for_a_fingerprint_is_none() -> None:
+    with pytest.raises(NotVouched, match="the definition pins"):
+        pinned_keys(bytes([0xC6, 255]) + (70_000).to_bytes(4, "big") + b"\x04" * 70_000, [KEY])
+
+
 @given(st.binary(max_size=400))
 def test_any_file_is_read_or_refused(data: bytes) -> None:
     with pytest.raises(NotVouched):
         pinned_keys(data, [KEY])
+
+
+def test_of_a_signed_index_only_its_first_clear_signed_text_is_looked_at() -> None:
+    one = b"-----BEGIN PGP SIGNED MESSAGE-----\n\na\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
+    for file in (one, b"Date: x\n" + one, one + b"more\n", one + one.replace(b"a", b"b"), one[:-1]):
+        assert clear_signed(file) == one
+    for file in (b"", b"\xa3\x02packed", one[:-10], b"x" + one, one[20:]):
+        assert clear_signed(file) == b""
 
 
 def test_damaged_armour_is_said() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
 import pytest
+from tests.vendorkeys import minisign, minisign_key
 
+from brakeline.catalog.curated.minisign import prove
 from brakeline.catalog.curated.model import NotVouched
 from brakeline.catalog.curated.vouching import in_release, in_repomd, sums, versions_in
 
@@ -44,6 +47,26 @@ def test_a_packed_listing_counts_as_what_the_index_says_of_it() -> None:
     in_release(f"SHA256:\n {digest} 8 main/Packages.gz\n".encode(), "main/Packages", data, 0)
     with pytest.raises(NotVouched, match="no readable day"):
         in_release(b"Valid-Until: soon\n", "main/Packages", data, 0)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "GMT", "+0000", "-0000", ""])
+def test_the_end_of_an_index_is_not_in_the_zone_of_this_machine(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")  # 14 hours before UTC
+    time.tzset()
+    try:
+        index = f"Valid-Until: Fri, 27 Nov 2026 12:00:00 {zone}\nSHA256:\n {A} 3 main/Packages\n".encode()
+        with pytest.raises(NotVouched, match="is not the main/Packages"):
+            in_release(index, "main/Packages", b"abc", 1_795_780_800_000)
+        with pytest.raises(NotVouched, match="was valid until"):
+            in_release(index, "main/Packages", b"abc", 1_795_780_800_001)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_time_beyond_every_calendar_is_not_said() -> None:
+    signed = minisign(b"x", "timestamp:999999999999\tfile:x")
+    assert prove(b"x", signed, [minisign_key()], "x").signed_ms == 0
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brakeline.sbom import reading, spdx3, spdx3_vex, vex
-from brakeline.sbom.model import BadBill, Bill, Component, Mention, Status
+from brakeline.sbom import reading, spdx3, spdx3_vex, texts, vex
+from brakeline.sbom.model import TEXT_MAX, BadBill, Bill, Component, Mention, Status
 from brakeline.sbom.spdx3_graph import CONTEXT
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "feeds"
@@ -122,6 +122,7 @@ def amended(by: str, *to: str) -> dict[str, Any]:
     [
         ({"to": []}, "names no product"), ({"to": ["urn:v"]}, "names no product"),
         ({"to": ["urn:q"]}, "names no product"),
+        ({"security_assessedElement": "urn:of-another-document"}, "names no product"),  # and not the whole in its stead
         ({"from": "urn:q"}, "names no vulnerability"), ({"from": ["urn:v"]}, "names no vulnerability"),
         ({"security_justificationType": ""}, "says not_affected and not why"),
         ({"security_withdrawnTime": "2026-01-01T00:00:00Z"}, "nothing of any product"),
@@ -154,6 +155,23 @@ def test_the_part_that_was_assessed_is_meant_and_not_the_whole() -> None:
     whole = {"type": "software_Package", "spdxId": "urn:w", "software_packageUrl": "pkg:oci/image"}
     (statement,) = vex.read(graph(whole, to=["urn:w"], security_assessedElement="urn:p")).statements
     assert statement.products == (JINJA.purl,)
+
+
+def test_what_many_assessments_point_at_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 8 MiB can point two million times at one long text."""
+    asked: list[object] = []
+
+    def counted(value: object, most: int = TEXT_MAX) -> str:
+        asked.append(value)
+        return texts.text(value, most)
+
+    monkeypatch.setattr(spdx3_vex, "text", counted)
+    cves = [{"externalIdentifierType": "cve", "identifier": f"CVE-2024-{n % 9}"} for n in range(500)]
+    flaw = {"type": "security_Vulnerability", "spdxId": "urn:w", "externalIdentifier": cves}
+    many = [assessed(f"urn:{n}", **{"from": "urn:w"}, to=["urn:p"] * 500) for n in range(2, 52)]
+    found = vex.read(graph(flaw, *many)).statements
+    assert len(found) == 1 + 50 * 9
+    assert len(asked) < 2_000
 
 
 WORDS = st.sampled_from([

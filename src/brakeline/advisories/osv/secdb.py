@@ -24,6 +24,7 @@ from brakeline.core.debversion import BadVersion
 ID: Final = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z][A-Za-z0-9._-]{2,60}")  # "CVE N/A ZBX-11023" has one
 CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{1,19}")
 UNDERLINED: Final = re.compile(r"CVE_(?=[0-9])")
+BETWEEN: Final = re.compile(r"[\s,;]+")  # a comma behind an id must not lose it
 REMARK: Final = re.compile(r"\([^()]{0,200}\)")
 PATCH_LEVEL: Final = re.compile(r"(?<=[0-9])p(?=[0-9])")  # as upstream writes it; apk, and the package: 1.9.5_p2-r0
 NEVER: Final = "0"
@@ -40,7 +41,7 @@ def spans(document: Any, release: str, repository: str, at: str) -> list[Span]:
         rows: dict[tuple[str, str], Span] = {}
         for row in _rows(document["packages"], canonical(f"alpine:{release}"), at):
             known = rows.get((row.name, row.id))
-            if known is None or _key(row) > _key(known):
+            if known is None or _rank(row) > _rank(known):
                 rows[row.name, row.id] = row
     except (KeyError, TypeError, AttributeError, IndexError) as e:
         raise ValueError(f"this is not a file of secdb: {e!r:.80}") from None
@@ -82,9 +83,9 @@ def _row(head: Span, fixed: str, entry: str) -> Span:
 
 def _ids(entry: str) -> list[str]:
     """The ids of an entry, without remarks. Raises `ValueError` where there is none."""
-    words = REMARK.sub(" ", UNDERLINED.sub("CVE-", entry[:ENTRY_MAX])).split()
+    words = BETWEEN.split(REMARK.sub(" ", UNDERLINED.sub("CVE-", entry[:ENTRY_MAX])))
     found = [word.removesuffix(".patch") for word in words if ID.fullmatch(word)]
-    if not found or len(found) > 50:
+    if not found or len(found) > 50 or len(entry) > ENTRY_MAX:  # cut, the last id would be another one
         raise ValueError(f"no id: {entry[:60]!r}")
     return found
 
@@ -97,6 +98,11 @@ def _version(fixed: str) -> str:
 
 def _key(row: Span) -> bytes:
     return _apk(row.fixed) if row.fixed else b""
+
+
+def _rank(row: Span) -> tuple[bool, bytes]:
+    """What closes a flaw latest: a version that cannot be read is above "never affected"."""
+    return bool(row.fixed), _key(row)
 
 
 def _apk(version: str) -> bytes:

@@ -36,6 +36,7 @@ class Bench(Protocol):
         self, keys: bytes, signature: str, data: str = ""
     ) -> tuple[str, bytes]: ...  # status lines, what it covers
     def rpmkeys(self, keys: bytes, artifact: str) -> tuple[bool, str]: ...  # whether it is good, and what was said
+    def rpm_called(self, artifact: str) -> tuple[str, str, str]: ...  # name, version and architecture, by its head
 
 
 def needs(product: Product, architecture: str, version: str = "") -> dict[str, str]:
@@ -66,7 +67,7 @@ def adopt(product: Product, architecture: str, version: str, bench: Bench, now_m
     if bench.has("artifact"):
         found = _same(found, *bench.measured("artifact"))
     if product.trust.by is Vouching.PACKAGE:
-        proof = _inside(product, bench)
+        proof = _inside(product, found, bench)
     text, left = drafting.draft(product, found, _file(found.url))
     return Adopted(
         product.name, found.version, architecture, found.sha256, found.url, sentence(product, proof),
@@ -81,7 +82,7 @@ def _proof(product: Product, architecture: str, version: str, bench: Bench, now_
     """What is proven before anything is read; None = nothing can be, or only of the artifact."""
     by, pins = product.trust.by, product.trust.keys
     if by is Vouching.MINISIGN:
-        file = _file(_filled(product.source.artifact, product, architecture, version)) if version else ""
+        file = _file(_found(product, architecture, version, bench).url)  # else an old one could be shown as the newest
         signature = bench.read("signature", minisign.TEXT_BYTES_MAX)
         return minisign.prove(bench.read("artifact", ARTIFACT_BYTES_MAX), signature, pins, file)
     if by not in (Vouching.RELEASE, Vouching.SUMS, Vouching.DETACHED):
@@ -102,12 +103,26 @@ def _proof(product: Product, architecture: str, version: str, bench: Bench, now_
     return proof
 
 
-def _inside(product: Product, bench: Bench) -> Proof:
-    keys = openpgp.pinned_keys(bench.read("key", openpgp.KEYS_BYTES_MAX), product.trust.keys)
-    good, said = bench.rpmkeys(keys, "artifact")
-    if not good:
-        raise NotVouched(f"the rpm is not signed by a key that the definition pins: {said[:200]}")
-    return Proof(product.trust.keys[0], 0)
+def _inside(product: Product, found: Found, bench: Bench) -> Proof:
+    """The rpm is signed, and is what the listing calls it: nobody has signed the listing."""
+    key = _signer(product, bench)
+    called = bench.rpm_called("artifact")
+    if called != (product.source.product, found.version, found.architecture):
+        raise NotVouched(
+            f"the rpm calls itself {' '.join(called)[:120]}, and the listing calls it {product.source.product} "
+            f"{found.version} {found.architecture}"
+        )
+    return Proof(key, 0)
+
+
+def _signer(product: Product, bench: Bench) -> str:
+    """Which of the pinned keys has signed the rpm: rpmkeys is asked about one after another."""
+    data, said = bench.read("key", openpgp.KEYS_BYTES_MAX), ""
+    for name, keys in openpgp.each_pinned(data, product.trust.keys):
+        good, said = bench.rpmkeys(keys, "artifact")
+        if good:
+            return name
+    raise NotVouched(f"the rpm is not signed by a key that the definition pins: {said[:200]}")
 
 
 def place_of(product: Product, architecture: str) -> str:
@@ -151,7 +166,7 @@ def _found(product: Product, architecture: str, version: str, bench: Bench) -> F
             raise Invalid("the vendor's feed says no hash: give the artifact too, as artifact=FILE")
         said = version or feed.version_in(listing, s.paths["version"])
         return _named(product, architecture, said, *bench.measured("artifact"))
-    found, missing = read(s.form.value, listing, s.product or product.name, s.paths)
+    found, missing = read(s.form.value, listing, s.product or product.name, s.paths, version)
     return _newest(product, architecture, version, found, missing)
 
 

@@ -140,6 +140,8 @@ def _source(p: Product) -> Iterator[str]:
             yield f"source.{name} is no https address"
         if odd := set(_HOLES.findall(address)) - {"version", "architecture"}:
             yield f"source.{name}: {sorted(odd)[0][:20]!r} is neither version nor architecture"
+    if not s.listing and s.form is not Form.NAMED:
+        yield "source.listing is missing: its address"
     for name in NEEDED.get(p.trust.by, ()):
         if not getattr(s, name) and not (p.trust.by is Vouching.RELEASE and name == "signature"):
             yield f"source.{name} is missing: {p.trust.by.value} needs it"
@@ -149,5 +151,15 @@ def _source(p: Product) -> Iterator[str]:
         yield "source needs listing, base and product"
     if s.form in (Form.SUMS, Form.NAMED) and "{version}" not in s.artifact:
         yield "source.artifact is missing: its address with {version}"
-    if s.form is Form.FEED and not {"version"} <= set(s.paths) <= {"version", "url", "sha256", "bytes"}:
-        yield "source.paths of a feed say at least where its version is"
+    if s.form is Form.FEED:
+        yield _feed(s)
+
+
+def _feed(s: Source) -> str:
+    """Either the version alone, and the artifact says the rest of itself, or everything."""
+    said = set(s.paths)
+    if said != {"version"} and not {"version", "url", "sha256"} <= said <= {"version", "url", "sha256", "bytes"}:
+        return "source.paths of a feed say where its version is, alone or with url and sha256"
+    if said == {"version"} and "{version}" not in s.artifact:
+        return "source.artifact is missing: its address with {version}, because the feed says none"
+    return ""

@@ -6,6 +6,7 @@ What is left to a person is named, and `brakeline software check` refuses the dr
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from brakeline.catalog.curated.model import Product, Vouching
@@ -15,14 +16,17 @@ from brakeline.protocol.software import BadSoftware, Script, read_package
 from brakeline.protocol.software_rules import problem
 
 UNKNOWN: Final = 0  # bytes that nobody has said
-# Authenticode is looked at where it can be: on Windows, before the installer is started.
+# Authenticode is looked at where it can be: on Windows, before the installer is started. Of the certificate's subject
+# each part is walked over in its order, so that neither a longer name nor a quoted value passes for the organisation.
+SUBJECT: Final = r'^(?:[^=,"]+=(?:"(?:[^"]|"")*"|[^",]*), )*O=(?:{plain}|"{quoted}")(?:, |$)'
 PUBLISHER: Final = """$signed = Get-AuthenticodeSignature -LiteralPath $env:BRAKELINE_ARTIFACT
 if ($signed.Status -ne 'Valid') { Write-Output "The signature is $($signed.Status)."; exit 1 }
 $who = $signed.SignerCertificate.Subject
-if (",$who," -notlike '*,*O={publisher}*,*' -and ", $who," -notlike '*, O={publisher}, *') {
-  Write-Output "Signed by $who, and not by {publisher}."; exit 1
+if ($who -cnotmatch '{subject}') {
+  Write-Output "Signed by $who, and not by" '{publisher}'; exit 1
 }
 """
+_QUOTES: Final = re.compile("['\u2018\u2019\u201a\u201b]")  # each ends a text of PowerShell, unless doubled
 
 
 def draft(product: Product, found: Found, file: str) -> tuple[str, tuple[str, ...]]:
@@ -44,8 +48,19 @@ def draft(product: Product, found: Found, file: str) -> tuple[str, tuple[str, ..
 def before(product: Product) -> Script | None:
     """What runs before the installer: of Windows' installers, a look at who has signed them."""
     if product.trust.by is Vouching.PUBLISHER:
-        return Script("powershell", PUBLISHER.replace("{publisher}", product.trust.publisher), 120)
+        return Script("powershell", _signed_by(product.trust.publisher), 120)
     return product.pre
+
+
+def subject_of(publisher: str) -> str:
+    """What the whole subject of a publisher's certificate looks like."""
+    quoted = re.escape(publisher.replace('"', '""'))
+    return SUBJECT.replace("{plain}", re.escape(publisher)).replace("{quoted}", quoted)
+
+
+def _signed_by(publisher: str) -> str:
+    subject, name = (_QUOTES.sub(r"\g<0>\g<0>", text) for text in (subject_of(publisher), publisher))
+    return PUBLISHER.replace("{subject}", subject).replace("{publisher}", name)
 
 
 def _script(script: Script) -> dict[str, Any]:

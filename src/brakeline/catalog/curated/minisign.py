@@ -14,7 +14,7 @@ from brakeline.trust import ed25519
 
 PLAIN, HASHED = b"Ed", b"ED"
 TEXT_BYTES_MAX: Final = 8 * 1024
-_TIMESTAMP: Final = re.compile(r"(?:^|\t)timestamp:([0-9]{1,12})(?:\t|$)")
+_TIMESTAMP: Final = re.compile(r"(?:^|\t)timestamp:([0-9]{1,10})(?:\t|$)")
 
 
 def is_key(text: str) -> bool:

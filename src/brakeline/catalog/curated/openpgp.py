@@ -1,8 +1,8 @@
 """OpenPGP as far as a pin needs it: the keys of a file by fingerprint, and what gpgv's status lines prove. Pure.
 
 A vendor's file of keys is cut down to those whose primary fingerprint is pinned before any tool sees it: what else lies
-in it vouches for nothing. A signature counts if gpgv calls it good and valid, by a key that is neither expired nor
-revoked, over a hash that still holds.
+in it, also behind a packet that makes no sense here, vouches for nothing. A signature counts if gpgv calls it good and
+valid, by a key that is neither expired nor revoked, over a hash that still holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from brakeline.catalog.curated.model import NotVouched, Proof
 
 KEYS_BYTES_MAX: Final = 1024 * 1024
 PUBLIC_KEY: Final = 6  # the tag of a packet
+PRIMARY: Final = (PUBLIC_KEY, 5)  # 5: with its secret part; rpm reads what lies behind it all the same
+KEY_BYTES_MAX: Final = 0xFFFF  # its fingerprint has two bytes for its length
 HASHES: Final = {"8": "SHA-256", "9": "SHA-384", "10": "SHA-512", "11": "SHA-224"}
+CLEAR, CLEAR_END = b"-----BEGIN PGP SIGNED MESSAGE-----", b"-----END PGP SIGNATURE-----"
 BAD: Final = {
     "EXPKEYSIG": "by a key that has expired", "REVKEYSIG": "by a key that its owner has revoked",
     "EXPSIG": "with a signature that has expired", "BADSIG": "and the text was changed after it was signed",
@@ -26,11 +29,16 @@ BAD: Final = {
 
 def pinned_keys(data: bytes, pins: Iterable[str]) -> bytes:
     """The keys of a vendor's file that the definition pins, in binary. Raises `NotVouched` if none is there."""
+    return b"".join(key for _, key in each_pinned(data, pins))
+
+
+def each_pinned(data: bytes, pins: Iterable[str]) -> list[tuple[str, bytes]]:
+    """The same one by one, each with its fingerprint."""
     if len(data) > KEYS_BYTES_MAX:
         raise NotVouched(f"the file of keys has {len(data)} bytes; at most {KEYS_BYTES_MAX} are read")
     wanted = {p.upper() for p in pins}
     keys = {fingerprint: key for block in dearmored(data) for fingerprint, key in _keys(block)}
-    found = b"".join(key for fingerprint, key in keys.items() if fingerprint in wanted)
+    found = [(fingerprint, key) for fingerprint, key in keys.items() if fingerprint in wanted]
     if not found:
         have = ", ".join(sorted(keys)) or "no key"
         raise NotVouched(f"the file of keys has {have}; the definition pins {', '.join(sorted(wanted))}")
@@ -53,27 +61,35 @@ def dearmored(data: bytes) -> list[bytes]:
     return blocks
 
 
+def clear_signed(data: bytes) -> bytes:
+    """The first clear-signed text of a file, b"" = there is none: only such a text is no larger than it looks."""
+    begin = 0 if data.startswith(CLEAR) else data.find(b"\n" + CLEAR) + 1 or -1
+    end = data.find(b"\n" + CLEAR_END, begin) if begin >= 0 else -1
+    return data[begin : end + len(CLEAR_END) + 1] + b"\n" if end >= 0 else b""
+
+
 def _keys(block: bytes) -> Iterator[tuple[str, bytes]]:
     """(fingerprint of the primary key, it with everything that follows up to the next)."""
-    fingerprint, begin = "", 0
-    for at, tag, body in _packets(block):
-        if tag == PUBLIC_KEY:
+    fingerprint, begin, end = "", 0, 0
+    for at, after, tag, body in _packets(block):
+        if tag in PRIMARY:
             if fingerprint:
-                yield fingerprint, block[begin:at]
-            fingerprint, begin = _fingerprint(body), at
+                yield fingerprint, block[begin:end]
+            fingerprint, begin = _fingerprint(body) if tag == PUBLIC_KEY else "a secret one", at
+        end = after
     if fingerprint:
-        yield fingerprint, block[begin:]
+        yield fingerprint, block[begin:end]
 
 
 def _fingerprint(body: bytes) -> str:
     """Of a key of version 4; another has a name that no pin fits."""
-    if not body or body[0] != 4:
+    if not body or body[0] != 4 or len(body) > KEY_BYTES_MAX:
         return f"version {body[0] if body else 0}"
     return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()  # noqa: S324 - OpenPGP's own
 
 
-def _packets(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(where it begins, its tag, its body) of each packet; the rest is not read where one makes no sense."""
+def _packets(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """(where it begins and ends, its tag, its body) of each packet; the rest is not read where one makes no sense."""
     at = 0
     while at + 2 <= len(data) and data[at] & 0x80:
         head, begin = data[at], at
@@ -89,7 +105,7 @@ def _packets(data: bytes) -> Iterator[tuple[int, int, bytes]]:
             at += 1 + extra
         if extra < 0 or at + size > len(data):
             return
-        yield begin, tag, data[at : at + size]
+        yield begin, at + size, tag, data[at : at + size]
         at += size
 
 

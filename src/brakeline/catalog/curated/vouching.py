@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 from xml.etree import ElementTree
@@ -99,6 +100,7 @@ def _section(text: str, name: str) -> list[str]:
 
 def _day_ms(text: str) -> int:
     try:
-        return round(parsedate_to_datetime(text).timestamp() * 1000)
-    except (ValueError, TypeError):
+        day = parsedate_to_datetime(text)
+        return round((day if day.tzinfo else day.replace(tzinfo=UTC)).timestamp() * 1000)  # never this machine's zone
+    except (ValueError, TypeError, OverflowError):
         raise NotVouched(f"the vendor's index has no readable day: {text[:40]!r}") from None

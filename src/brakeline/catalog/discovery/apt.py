@@ -10,8 +10,8 @@ from brakeline.core.debversion import BadVersion, deb_key
 WANTED = ("Package", "Version", "Architecture", "Filename", "Size", "SHA256")
 
 
-def read(data: bytes, name: str = "") -> Iterator[Found | Missing]:
-    """Of every package in it, or of one name, the newest for each architecture."""
+def read(data: bytes, name: str = "", wanted: str = "") -> Iterator[Found | Missing]:
+    """Of every package in it, or of one name, the newest for each architecture, or the version that is `wanted`."""
     best: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = {}
     broken: dict[str, Missing] = {}
     for number, fields in enumerate(_paragraphs(data)):
@@ -20,7 +20,7 @@ def read(data: bytes, name: str = "") -> Iterator[Found | Missing]:
         called, version = fields.get("Package", ""), fields.get("Version", "")
         if not called:
             raise BadListing(f"paragraph {number + 1} names no package: this is no index Packages")
-        if name and called != name:
+        if (name and called != name) or wanted not in ("", version):
             continue
         try:
             key = deb_key(version)

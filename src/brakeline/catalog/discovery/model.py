@@ -50,7 +50,7 @@ def checked(
     """What a listing says of one artifact, if all of it is there and can be believed to be what it looks like."""
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         return Missing(name, f"its version {str(version)[:40]!r} is none")
-    if not isinstance(url, str) or len(url) > TEXT_CHARS_MAX or not (_below(url) if relative else _URL.match(url)):
+    if not isinstance(url, str) or len(url) > TEXT_CHARS_MAX or not (_below(url) if relative else _URL.fullmatch(url)):
         return Missing(name, f"{architecture}: no address of an artifact")
     said = str(digest or "").lower()
     kind, _, bare = said.rpartition(":")

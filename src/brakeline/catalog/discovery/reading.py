@@ -10,9 +10,10 @@ from brakeline.catalog.discovery.packing import unpacked
 
 
 def read(
-    form: str, data: bytes, name: str = "", paths: Mapping[str, str] | None = None
+    form: str, data: bytes, name: str = "", paths: Mapping[str, str] | None = None, version: str = ""
 ) -> tuple[tuple[Found, ...], tuple[Missing, ...]]:
-    """What can be taken, and what cannot with the reason. Raises `BadListing`."""
+    """What can be taken, and what cannot with the reason. Raises `BadListing`. `version`: this one of a repository's
+    index in the place of the newest."""
     if form not in FORMS:
         raise BadListing(f"a form is one of {', '.join(FORMS)}, not {form[:20]!r}")
     data = unpacked(data)
@@ -20,8 +21,9 @@ def read(
         raise BadListing(f"{len(data)} bytes; at most {LISTING_BYTES_MAX} are read")
     if form == "feed":
         answers = tuple(feed.read(data, name, paths or {}))
+    elif form in ("apt", "rpm"):
+        answers = tuple({"apt": apt.read, "rpm": rpm.read}[form](data, name, version))
     else:
-        reader = {"scoop": scoop.read, "winget": winget.read, "apt": apt.read, "rpm": rpm.read}[form]
-        answers = tuple(reader(data, name))
+        answers = tuple({"scoop": scoop.read, "winget": winget.read}[form](data, name))
     found = tuple(a for a in answers if isinstance(a, Found))
     return found, tuple(a for a in answers if isinstance(a, Missing))

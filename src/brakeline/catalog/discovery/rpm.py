@@ -17,8 +17,8 @@ NS: Final = "{http://linux.duke.edu/metadata/common}"
 _DECLARES: Final = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
-def read(data: bytes, name: str = "") -> Iterator[Found | Missing]:
-    """Of every package in it, or of one name, the newest for each architecture."""
+def read(data: bytes, name: str = "", wanted: str = "") -> Iterator[Found | Missing]:
+    """Of every package in it, or of one name, the newest for each architecture, or the version that is `wanted`."""
     if _DECLARES.search(data) or b"\0" in data:
         raise BadListing("it declares a document type, or is not UTF-8; no primary.xml does that")
     try:
@@ -34,6 +34,8 @@ def read(data: bytes, name: str = "") -> Iterator[Found | Missing]:
         if not called or (name and called != name):
             continue
         key, found = _one(called, package)
+        if isinstance(found, Found) and wanted not in ("", found.version):
+            continue
         place = (called, package.findtext(f"{NS}arch", "")[:20])
         if place not in best or key > best[place][0]:
             best[place] = (key, found)
