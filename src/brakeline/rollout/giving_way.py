@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.rollout.model import Change, Phase, Progress, Wish
+from brakeline.rollout.model import Change, Phase, Progress, Subject, Wish
 
 GAVE: Final = "gave its place to another: "
 LEAST: Final = 3
@@ -79,6 +79,11 @@ def reason(change: Change, one: Answered) -> str:
         return one.detail
     often = change.release is None and one.offers >= OFFERS_MAX
     return f"refused {one.offers} offers, the last: {one.detail}" if often else ""
+
+
+def gave(s: Subject) -> bool:
+    """Whether another has its place. Offered nothing more by itself; what begins there all the same counts again."""
+    return bool(s.set_aside_ms) and s.detail.startswith(GAVE)
 
 
 def told(given: int) -> str:

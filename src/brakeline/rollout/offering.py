@@ -37,6 +37,7 @@ from brakeline.protocol.messages import (
 from brakeline.rollout import arms, budget, evidence, one, restart_change, restart_offering, restarts, untaken
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
+from brakeline.rollout.giving_way import gave
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits
 from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
@@ -341,9 +342,13 @@ class Offering:
 
     async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
                            live: LiveRollout, treated: SubjectRow) -> bool:  # fmt: skip
-        """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
+        """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again. Whoever
+        gave its place only if a person asks: another has that place.
+        """
         made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
         asked, progress = await single.may_retry(conn, row.rollout_id, identity.endpoint_id), treated.subject.progress
+        if gave(treated.subject) and not asked:
+            return False
         if not (progress in AGAIN and counted < ATTEMPTS_MAX) and not (asked and progress in one.RETRIED):
             if not asked and counted >= ATTEMPTS_MAX and row.change.is_restart:
                 now_ms = self.clock.now_ms()
