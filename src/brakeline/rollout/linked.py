@@ -47,7 +47,7 @@ from brakeline.rollout.model import Change, Policy, Wish
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
-from brakeline.rollout.settings import led_change
+from brakeline.rollout.settings import UNDER_WAY, led_change
 from brakeline.rollout.store import leads
 from brakeline.rollout.store.leads import LedRow
 from brakeline.rollout.wished import Wished
@@ -260,10 +260,12 @@ class Linked:
     async def _follow(self, tenant_id: str, link: Link, kept: LedRow | None, grant: Grant, text: str) -> None:
         who = Principal(tenant_id, link.link_id, "system", f"{led.BY}of {link.url}", PERMISSIONS)
         rollout_id = kept.rollout_id if kept else ""
-        if not rollout_id and grant.stand is not Stand.HALT and not any(r.upto for r in grant.rings):
+        unopened, over = not any(r.upto for r in grant.rings), grant.stand is Stand.DONE
+        wished = decode(Change, grant.change.encode()).wished
+        if not rollout_id and grant.stand is not Stand.HALT and unopened and not (over and wished):
             rollout_id = await self._make(who, grant, link)
-        if not rollout_id and grant.stand is Stand.DONE and not (kept and kept.grant.stand is Stand.DONE):
-            await self._settle(who, grant)
+        if wished and over and unopened and not (kept and kept.grant.stand is Stand.DONE):
+            await self._settle(who, grant, rollout_id)
         async with self._rollouts.db.tenant(tenant_id) as conn:
             await leads.put_led(conn, tenant_id, grant, text, rollout_id, self._rollouts.clock.now_ms())
         if not rollout_id:
@@ -306,11 +308,20 @@ class Linked:
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self.settings.follow_led(who, change, policy, targets) if targets else ""
 
-    async def _settle(self, who: Principal, grant: Grant) -> None:
-        """A lead that concerned nobody here is done: settings hold for whoever comes later."""
-        wished = decode(Change, grant.change.encode()).wished
-        if wished is not None and self.settings is not None:
-            await self.settings.settle_led(who, grant.lead_id, wished)
+    async def _settle(self, who: Principal, grant: Grant, rollout_id: str) -> None:
+        """A lead that concerned nobody here is done: settings hold for whoever comes later. Whoever is concerned by now
+        had no ring, so nothing changes there; and a draft that nobody will ever open bars no other.
+        """
+        wished = _whole(grant)[0].wished
+        if wished is None or self.settings is None:
+            return
+        found = await self._rollouts.stands(who.tenant_id, rollout_id) if rollout_id else None
+        if found is not None and found[0] in UNDER_WAY and found[1] is not Wish.WITHDRAW:
+            await self._rollouts.withdraw(who, rollout_id, "it has completed without this cell: it had no ring here")
+        if late := len(await self.settings.led_targets(who.tenant_id, wished)):
+            raise Doubt(f"it has completed without {late} endpoints of this cell, which it concerns only since its "
+                        "last ring was planned: lead it again for them", why="late")  # fmt: skip
+        await self.settings.settle_led(who, grant.lead_id, wished)
 
     async def _make_release(self, who: Principal, grant: Grant, link: Link, change: Change, policy: Policy) -> str:
         if self._releasing is None or len(grant.salt) != 2 * SALT_BYTES:
