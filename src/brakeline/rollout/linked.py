@@ -188,10 +188,11 @@ class Linked:
             return await self._act(tenant_id, link, answer, trouble)
 
     async def _act(self, tenant_id: str, link: Link, answer: Answer | None, trouble: str) -> Came:
-        if answer is not None:
-            self._refusals[tenant_id].clear()
+        refusals: dict[str, int] = {}  # instead of those before in one step: what is told meanwhile has all of either
         for signed in answer.grants if answer is not None else ():
-            trouble = await self._take(tenant_id, link, signed) or trouble
+            trouble = await self._take(tenant_id, link, signed, refusals) or trouble
+        if answer is not None:
+            self._refusals[tenant_id] = refusals
         await self._cells.settle(tenant_id, trouble, answer)
         well = answer is not None and not trouble
         self._has[tenant_id] = _essence(answer) if answer is not None and well else ""
@@ -210,6 +211,7 @@ class Linked:
             told = tuple([await self._report(conn, tenant_id, r, link, frozen) for r in mine])
             refused = {k: n for k, n in self._refusals[tenant_id].items() if k not in known}
             told += tuple(CellReport(k, 0, CellPhase.NOBODY, refused=n) for k, n in sorted(refused.items()))
+            told = told[:REPORTS_MAX]  # a message with more would be refused whole
             others = [r for r in (*rows, *ended) if r.link_id != link.link_id and r.grant.generation < link.generation]
             return Tells(told, tuple([await self._orphan(conn, tenant_id, r) for r in others]))
 
@@ -225,15 +227,16 @@ class Linked:
     async def _report(self, conn: Connection, tenant_id: str, row: LedRow, link: Link, frozen: bool) -> CellReport:
         found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
         if found is None:
-            return CellReport(row.lead_id, row.grant.revision, CellPhase.NOBODY)
+            why = self._refusals[tenant_id].get(row.lead_id, 0)
+            return CellReport(row.lead_id, row.grant.revision, CellPhase.NOBODY, refused=why)
         r, known = found.row, self._led(row, link, tenant_id)
         cause = led.cause_of(r.blueprint, r.report, found.summary.wish, found.summary.wish_by, frozen)
         return led.told(r.policy, r.blueprint, found.summary, known, cause, self._rollouts.clock.now_ms())
 
     # --- grants -------------------------------------------------------------------------------------------------------
 
-    async def _take(self, tenant_id: str, link: Link, signed: Signed) -> str:
-        """Act on one grant; why it is not believed or not followed, "" = it is."""
+    async def _take(self, tenant_id: str, link: Link, signed: Signed, refusals: dict[str, int]) -> str:
+        """Act on one grant; why it is not believed or not followed, "" = it is. `refusals`: where the number goes."""
         now_ms = self._rollouts.clock.now_ms()
         try:
             lead_id = decode(Grant, signed.payload.encode()).lead_id
@@ -244,17 +247,17 @@ class Linked:
         except Fault as e:
             why = e.detail or e.title
             logger.warning("grant-refused", tenant=tenant_id, reason=why)
-            return self._refused(tenant_id, signed, why, e)
+            return self._refused(tenant_id, signed, why, e, refusals)
         self._waiting.pop(f"{tenant_id}/{grant.lead_id}", None)
         return ""
 
-    def _refused(self, tenant_id: str, signed: Signed, why: str, fault: Fault) -> str:
+    def _refused(self, tenant_id: str, signed: Signed, why: str, fault: Fault, refusals: dict[str, int]) -> str:
         with suppress(Malformed):
             grant = decode(Grant, signed.payload.encode())
             self._waiting[f"{tenant_id}/{grant.lead_id}"] = why
             if self.settings is not None and decode(Change, grant.change.encode()).wished is not None:
                 fast, number = fault.context.get("why") == "fast", self.settings.led_refusal(fault)
-                self._refusals[tenant_id][grant.lead_id] = Refusal.FASTER if fast else number
+                refusals[grant.lead_id] = Refusal.FASTER if fast else number
         return why
 
     async def _follow(self, tenant_id: str, link: Link, kept: LedRow | None, grant: Grant, text: str) -> None:

@@ -306,3 +306,20 @@ async def test_a_cell_that_is_concerned_after_the_last_ring_was_planned_is_left_
     await two.until("completed")
     await two.beats(3)
     assert two.having("refresh_interval_s", 3600) == [EACH, EACH]
+
+
+@pytest.mark.long
+async def test_a_cell_that_took_part_with_nobody_and_cannot_follow_any_more_says_so(two: Two) -> None:
+    """It was asked when it had no endpoint that differs; by now it has some, and a reason against them."""
+    own = await two.dallas.remediation.create_policy(OWNER, name="own often", filter_text="", mode="patch",
+                                                     refresh_interval_s=3600)  # fmt: skip
+    await two.dallas.wakes()
+    view = await two.draft()
+    assert {c.cell: c.eligible for c in view.cells} == {"berlin": EACH, "dallas": 0}
+    await two.dallas.remediation.delete_policy(OWNER, own.id)
+    await two.dallas.remediation.create_policy(OWNER, name="often", filter_text="", mode="patch")
+    await two.dallas.wakes()
+    await two.beats(3)
+    (dallas,) = [c for c in (await two.view()).cells if c.cell == "dallas"]
+    assert (dallas.ok, dallas.state) == (False, "refused"), dallas.text
+    assert "that name is a policy of its own there" in dallas.text
