@@ -55,6 +55,7 @@ NO_DRILLS: Final = ("agent_too_old", "its agent knows no drills yet, so it takes
 TAKEN_BACK: Final = ("taken_back", "a policy has taken away meanwhile what this rollout would bring")
 StillWished = Callable[[EndpointIdentity, Settings, Wished | None], Awaitable[bool]]
 NO_GRANT: Final = Refusal("no_grant", "waits for a grant of the conductor; without one nothing is offered again")
+NO_PLACE: Final = Refusal("no_grant", "another has its place, and the conductor has granted no more")
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
 IS_WAY_BACK: Final = "is_way_back"  # of what is itself one, nothing is kept
 AGAIN: Final = frozenset({Progress.EXPIRED, Progress.REFUSED, Progress.INTERRUPTED})
@@ -336,14 +337,18 @@ class Offering:
         """The same for a rollout: a drill changes nothing, so it spends nothing (migration 0190)."""
         return None if row.change.is_drill else await self._over_budget(conn, identity, left)
 
-    async def _no_grant(self, conn: Connection, row: RolloutRow) -> Refusal | None:
+    async def _no_grant(self, conn: Connection, row: RolloutRow, treated: SubjectRow) -> Refusal | None:
         """Why a conductor lets nothing be offered again now. A gate closes by itself when its grant ends; this looks,
-        because the step that would say hold may be late.
+        because the step that would say hold may be late. Who gave its place needs one that is granted and free.
         """
         if not row.policy.led:
             return None
         known = await leads.led_of(conn, row.rollout_id)
-        return NO_GRANT if known is None or self.clock.now_ms() >= known.grant.expires_ms else None
+        if known is None or self.clock.now_ms() >= known.grant.expires_ms:
+            return NO_GRANT
+        upto = max((r.upto for r in known.grant.rings), default=0)
+        back = gave(treated.subject) and await arms_store.counted(conn, row.rollout_id) >= upto
+        return NO_PLACE if back else None
 
     async def _refuse(self, conn: Connection, row: RolloutRow, target: Target, refused: Refusal | None) -> None:
         """No error, and the endpoint is told nothing: it is in no arm, and its line says why."""
@@ -364,7 +369,7 @@ class Offering:
                 now_ms = self.clock.now_ms()
                 await restart_offering.decline(conn, identity, row.rollout_id, restart_change.LAPSED, now_ms)
             return False
-        if refused := await self._no_grant(conn, row) or await self._no_room(conn, identity, row, 1):
+        if refused := await self._no_grant(conn, row, treated) or await self._no_room(conn, identity, row, 1):
             await self._refuse(conn, row, live.targets[identity.endpoint_id], refused)
             return False
         await self._offer(conn, identity, ready, row, made + 1, live)

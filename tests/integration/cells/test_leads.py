@@ -22,6 +22,7 @@ from brakeline.rollout import untaken
 from brakeline.rollout.conducting import LeadView
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.lint import Severity
+from brakeline.rollout.single import Single
 from brakeline.rollout.store import arms, offers
 
 NAMES = (("berlin", "eu"), ("dallas", "us"))
@@ -358,3 +359,30 @@ async def test_nobody_is_offered_it_again_without_a_grant_though_no_step_has_clo
     assert await orders() == 0
     await cell.linked.reconcile()
     assert await orders() == 1
+
+
+@pytest.mark.long
+async def test_who_gave_its_place_gets_it_back_by_a_retry_only_where_the_conductor_has_granted_one(
+    world: World,
+) -> None:
+    await world.begin()
+    for cell in world.cells:
+        for t in cell.twins:
+            t.fate = "limits"
+    while not (gave := [(c, t) for c in world.cells for t in c.twins if t.orders]):
+        await world.beats(1)
+    ((cell, canary),) = gave
+    for t in (t for c in world.cells for t in c.twins):
+        t.fate = "limits" if t is canary else "good"
+    while not any(t.applied for t in cell.twins):
+        await world.beats(1)
+    (rollout,) = await cell.service.list(OWNER)
+    canary.fate = "good"
+    await Single(cell.service).retry(OWNER, rollout.id, canary.identity.endpoint_id, "its root lets it by now")
+    await world.beats(2)
+    assert (len(cell.updated()), canary.applied) == (1, []), "one was granted, and another has that place"
+    (seen,) = [m for m in (await cell.service.show(OWNER, rollout.id)).members
+               if m.endpoint_id == canary.identity.endpoint_id]  # fmt: skip
+    assert "gave its place to another" in seen.note
+    view = await world.until("completed")
+    assert all(c.ok for c in view.cells), "nobody is doubted for it"

@@ -11,7 +11,7 @@ from brakeline.fleet.model import Readings
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Harms, Settings
-from brakeline.rollout.giving_way import GAVE, NOT_BEGUN
+from brakeline.rollout.giving_way import GAVE
 from brakeline.rollout.model import Arm, Gate, Pin, Progress, Subject, TickState
 from brakeline.rollout.store.rollouts import at, ms
 
@@ -190,16 +190,16 @@ async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Sub
 
 async def set_progress(conn: Connection, rollout_id: str, endpoint_id: str, progress: Progress, *, explicit: bool,
                        detail: str, ended_ms: int) -> None:  # fmt: skip
-    """What a treated endpoint's transaction came to. One that gave its place, and took the change all the same, counts
-    again: what it fails in is news.
+    """What a treated endpoint's transaction came to. One that gave its place counts again when it is offered it once
+    more, or fails in it: that is news.
     """
     await conn.execute(
         """UPDATE brakeline.rollout_subject SET progress = $3, explicit = explicit OR $4, ended_at = $6,
-             set_aside_at = CASE WHEN starts_with(detail, $7) AND NOT $8 THEN NULL ELSE set_aside_at END,
-             detail = CASE WHEN starts_with(detail, $7) AND $8 THEN detail ELSE $5 END
+             set_aside_at = CASE WHEN starts_with(detail, $7) AND $8 THEN NULL ELSE set_aside_at END,
+             detail = CASE WHEN starts_with(detail, $7) AND NOT $8 THEN detail ELSE $5 END
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated'""",
         rollout_id, endpoint_id, progress.value, explicit, detail, at(ended_ms) if ended_ms else None,
-        GAVE, progress in NOT_BEGUN,
+        GAVE, explicit or progress is Progress.OFFERED,
     )  # fmt: skip
 
 
@@ -247,12 +247,10 @@ async def mark_taken(conn: Connection, rollout_id: str, endpoint_ids: Sequence[s
 async def mark_started(conn: Connection, endpoint_id: str, offer_ids: Sequence[str]) -> None:
     """The endpoint says that these transactions run."""
     await conn.execute(
-        """UPDATE brakeline.rollout_subject s SET progress = 'started', ended_at = NULL,
-             set_aside_at = CASE WHEN starts_with(s.detail, $3) THEN NULL ELSE s.set_aside_at END,
-             detail = CASE WHEN starts_with(s.detail, $3) THEN '' ELSE s.detail END FROM brakeline.rollout_offer o
+        """UPDATE brakeline.rollout_subject s SET progress = 'started', ended_at = NULL FROM brakeline.rollout_offer o
            WHERE o.offer_id = ANY($2) AND o.endpoint_id = $1 AND s.endpoint_id = $1 AND s.rollout_id = o.rollout_id
              AND s.arm = 'treated' AND s.progress IN ('offered', 'expired')""",
-        endpoint_id, list(offer_ids), GAVE,
+        endpoint_id, list(offer_ids),
     )  # fmt: skip
 
 
@@ -263,6 +261,16 @@ async def set_aside(conn: Connection, rollout_id: str, endpoint_ids: Sequence[st
            WHERE rollout_id = $1 AND endpoint_id = ANY($2) AND set_aside_at IS NULL""",
         rollout_id, list(endpoint_ids), at(now_ms),
     )  # fmt: skip
+
+
+async def counted(conn: Connection, rollout_id: str) -> int:
+    """How many treated endpoints fill a place."""
+    n: int = await conn.fetchval(
+        """SELECT count(*) FROM brakeline.rollout_subject
+           WHERE rollout_id = $1 AND arm = 'treated' AND set_aside_at IS NULL""",
+        rollout_id,
+    )  # fmt: skip
+    return n
 
 
 async def cross(conn: Connection, rollout_id: str, gates: Iterable[Gate], now_ms: int) -> None:
