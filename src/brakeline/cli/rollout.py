@@ -334,7 +334,8 @@ def forecast(
         if weekend is not None:
             say(weekend.says(f"{datetime.fromtimestamp(weekend.ends_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"))
 
-    emit(to_plain(seen), as_json, human)
+    plain = to_plain(seen) | {"weekend": to_plain(weekend) if weekend is not None else None}
+    emit(plain, as_json, human)
 
 
 @app.command()

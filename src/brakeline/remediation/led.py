@@ -19,7 +19,7 @@ from brakeline.core.errors import Conflict, Fault, Invalid
 from brakeline.protocol.digests import settings_digest
 from brakeline.protocol.messages import Mode, Settings
 from brakeline.remediation.decide import effective
-from brakeline.remediation.model import SettingsPolicy, Words
+from brakeline.remediation.model import POLICIES_MAX, SettingsPolicy, Words
 from brakeline.remediation.standing import allows
 from brakeline.remediation.words import NeverOpen, parsed
 from brakeline.rollout.wished import Offered, SettingsHalted, SettingsUnderWay, Wished
@@ -109,9 +109,12 @@ def targets(concerned: Sequence[Concerned], wished: Wished) -> dict[str, Setting
 
 
 def refuse(concerned: Iterable[Concerned], known: Iterable[SettingsPolicy], wished: Wished) -> None:
-    """Whatever of this cell stands against it, as a `Fault`."""
+    """Whatever of this cell stands against it, as a `Fault`. `known`: all of its policies."""
     check(wished)
-    named = next((p for p in known if p.name == wished.name), None)
+    all_ = tuple(known)
+    named = next((p for p in all_ if p.name == wished.name), None)
+    if named is None and len(all_) >= POLICIES_MAX and not wished.takes_away:
+        raise Conflict(f"there are {POLICIES_MAX} policies already; merge or delete some")
     if named is not None and not named.led:
         raise NameIsOwn(f"policy {wished.name!r} is this cell's own", policy=named.id)
     if named is not None and named.filter != wished.filter:

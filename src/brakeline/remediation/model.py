@@ -10,6 +10,8 @@ from brakeline.exposure.answers import Closing
 from brakeline.protocol.messages import Conffiles, Mode, PendingUpdate, RestartConsent, Settings
 from brakeline.rollout.pace import Advice
 
+POLICIES_MAX: Final = 200  # each is one question to the database whenever it is asked who matches
+
 
 class Selection(StrEnum):
     """Which pending updates a deployment takes."""

@@ -148,11 +148,13 @@ def _by_deb(a: str, b: str) -> int:
 def _by_revision(a: str, b: str) -> int:
     """snapd's: the revision after the last plus; what was installed by hand has none that could be compared."""
     left, right = (version.rpartition("+")[2] for version in (a, b))
-    if not (left.isdigit() and right.isdigit()):
-        raise BadVersion(a if not left.isdigit() else b)
+    for version, revision in ((a, left), (b, right)):
+        if not (revision.isascii() and revision.isdigit() and len(revision) <= REVISION_DIGITS_MAX):
+            raise BadVersion(version)
     return (int(left) > int(right)) - (int(left) < int(right))
 
 
+REVISION_DIGITS_MAX: Final = 18  # far above every revision; what is longer is no number that anybody counted
 OF_THEIRS: Final = {"flatpak": _as_text, "snap": _by_revision, "brew": _by_deb, "fwupd": _by_deb}
 
 

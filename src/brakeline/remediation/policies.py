@@ -30,7 +30,7 @@ from brakeline.remediation.decide import effective, why
 from brakeline.remediation.decide import self_update as self_update_of
 from brakeline.remediation.explaining import SettingsSheet, sheet, zone_of
 from brakeline.remediation.granting import Grants
-from brakeline.remediation.model import SILENT, Had, SelfUpdate, SettingsPolicy, Words
+from brakeline.remediation.model import POLICIES_MAX, SILENT, Had, SelfUpdate, SettingsPolicy, Words
 from brakeline.remediation.remembered import Remembered
 from brakeline.remediation.words import refuse_never_open
 from brakeline.rollout.pace import CAREFUL
@@ -44,7 +44,6 @@ REMEMBER_S: Final = 10.0  # how late a changed tag or a policy made by another p
 WAITS: Final = "What a policy adds comes by a rollout of settings: `brakeline settings plan`."
 NAME_CHARS_MAX: Final = 80
 REGIONS_COUNTED: Final = 16  # a preview asks for each; more regions than these are taken to be concerned
-POLICIES_MAX: Final = 200  # each is one question to the database every REMEMBER_S
 INTERVAL_S: Final = (60, 7 * 86400)
 
 

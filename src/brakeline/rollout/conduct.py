@@ -266,6 +266,8 @@ def _where(lead: Lead, cell: str, r: CellReport) -> tuple[str, State]:
     """What a cell that is heard says of itself."""
     ring, granted = lead.blueprint.ring, lead.granted(cell)
     planned = lead.plan[-1].uptos.get(cell, 0) if lead.plan else 0
+    if r.phase is CellPhase.WITHDRAWN and r.cause is Cause.CONDUCTOR:
+        return "its endpoints were concerned too late and had no ring; lead it again for them", State.HOLD
     if r.phase is CellPhase.NOBODY or (not planned and not r.treated):
         return f"{r.eligible} endpoints, none of them in a ring yet", State.OK
     if r.phase is CellPhase.HALTED:

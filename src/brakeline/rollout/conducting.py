@@ -411,10 +411,13 @@ def _moved(lead: Lead) -> str:
 def _says_fast(lead: Lead, size: int) -> tuple[str, ...]:
     hours = min(r.bake_s for r in lead.policy.rings) / 3600
     updates = ", ".join(f"{p.name} {p.version}" for p in lead.change.updates[:5])
+    does, wished = f"It installs {updates}.", lead.change.wished
+    if wished is not None:
+        does = f"It leads policy {wished.name}, for {wished.filter or 'everybody'}: {'; '.join(told(wished))}."
     return (
         f"Start lead {lead.title} ({lead.lead_id}) in the fast lane: {size} endpoints of {len(lead.cells)} cells, each "
         f"ring watched for {hours:g} h instead of {BAKE_S['careful'] // 3600} h.",
-        f"It installs {updates}. Budgets, windows and the brake of each cell hold all the same.",
+        f"{does} Budgets, windows and the brake of each cell hold all the same.",
     )
 
 

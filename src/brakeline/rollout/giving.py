@@ -27,6 +27,7 @@ async def give_way(conn: Connection, tenant_id: str, situation: Situation, now_m
     uptos = [0, *(upto for _, upto in arms.rings_for(row.policy, seen.change, seen.population))]
     places = {i: uptos[i + 1] - uptos[i] for i in small if i + 1 < len(uptos)}
     for one in giving_way.who(row.change, found, await store.given(conn, row.rollout_id), places):
-        await store.give(conn, row.rollout_id, one, now_ms)
+        if not await store.give(conn, row.rollout_id, one, now_ms):
+            continue
         text = f"{one.endpoint_id}: {giving_way.GAVE}{one.why}"
         await rollouts.add_event(conn, tenant_id, row.rollout_id, now_ms, "gives-way", WHO, text)

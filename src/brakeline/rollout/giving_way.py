@@ -2,10 +2,10 @@
 
 In a small ring every place is waited for. Whoever was ready when it was drawn and is not any more (a person has stopped
 it, root's own limits, held, assess only) would hold it until somebody resumes. So it gives its place to another, as one
-that has nothing to do gives its turn. Invariants: it stays treated, so what is compared is what was drawn; nothing has
-begun there, so nothing can have failed; in one ring so many give way as it has places, `LEAST` at least: where more
-refuse, that is news, and the ring waits with their names. Next: `giving` (shell); restarts have a rule of their own
-(`restart_change`).
+that has nothing to do gives its turn. Invariants: it stays treated, so what is compared is what was drawn; nothing is
+known to have begun there, and a failure that is told of it later is news as any other; in one ring so many give way as
+it has places, `LEAST` at least: where more refuse, that is news, and the ring waits with their names. Next: `giving`
+(shell); restarts have a rule of their own (`restart_change`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.rollout.model import Change, Phase, Progress, Wish
+from brakeline.rollout.model import Change, Phase, Progress, Subject, Wish
 
 GAVE: Final = "gave its place to another: "
 LEAST: Final = 3
@@ -79,6 +79,11 @@ def reason(change: Change, one: Answered) -> str:
         return one.detail
     often = change.release is None and one.offers >= OFFERS_MAX
     return f"refused {one.offers} offers, the last: {one.detail}" if often else ""
+
+
+def gave(s: Subject) -> bool:
+    """Whether another has its place. It is offered nothing more unless a person tries it again."""
+    return bool(s.set_aside_ms) and s.detail.startswith(GAVE)
 
 
 def told(given: int) -> str:

@@ -196,7 +196,7 @@ def told(policy: Policy, current: Blueprint, seen: Summary, led: Led, cause: Cau
 
 def cause_of(current: Blueprint, report: Report, wish: Wish, by: str, frozen: bool) -> Cause:
     """In one word, why the cell stands still. A stop that came from the conductor is not told back as the cell's."""
-    if by.startswith(BY) and wish is Wish.BRAKE:
+    if by.startswith(BY) and wish in (Wish.BRAKE, Wish.WITHDRAW):
         return Cause.CONDUCTOR
     if frozen:
         return Cause.FREEZE

@@ -47,7 +47,7 @@ from brakeline.rollout.model import Change, Policy, Wish
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.releasing import Releasing
 from brakeline.rollout.service import RolloutService
-from brakeline.rollout.settings import led_change
+from brakeline.rollout.settings import UNDER_WAY, led_change
 from brakeline.rollout.store import leads
 from brakeline.rollout.store.leads import LedRow
 from brakeline.rollout.wished import Wished
@@ -188,10 +188,11 @@ class Linked:
             return await self._act(tenant_id, link, answer, trouble)
 
     async def _act(self, tenant_id: str, link: Link, answer: Answer | None, trouble: str) -> Came:
-        if answer is not None:
-            self._refusals[tenant_id].clear()
+        refusals: dict[str, int] = {}  # instead of those before in one step: what is told meanwhile has all of either
         for signed in answer.grants if answer is not None else ():
-            trouble = await self._take(tenant_id, link, signed) or trouble
+            trouble = await self._take(tenant_id, link, signed, refusals) or trouble
+        if answer is not None:
+            self._refusals[tenant_id] = refusals
         await self._cells.settle(tenant_id, trouble, answer)
         well = answer is not None and not trouble
         self._has[tenant_id] = _essence(answer) if answer is not None and well else ""
@@ -210,6 +211,7 @@ class Linked:
             told = tuple([await self._report(conn, tenant_id, r, link, frozen) for r in mine])
             refused = {k: n for k, n in self._refusals[tenant_id].items() if k not in known}
             told += tuple(CellReport(k, 0, CellPhase.NOBODY, refused=n) for k, n in sorted(refused.items()))
+            told = told[:REPORTS_MAX]  # a message with more would be refused whole
             others = [r for r in (*rows, *ended) if r.link_id != link.link_id and r.grant.generation < link.generation]
             return Tells(told, tuple([await self._orphan(conn, tenant_id, r) for r in others]))
 
@@ -225,15 +227,16 @@ class Linked:
     async def _report(self, conn: Connection, tenant_id: str, row: LedRow, link: Link, frozen: bool) -> CellReport:
         found = await self._rollouts.situation_of(conn, tenant_id, row.rollout_id) if row.rollout_id else None
         if found is None:
-            return CellReport(row.lead_id, row.grant.revision, CellPhase.NOBODY)
+            why = self._refusals[tenant_id].get(row.lead_id, 0)
+            return CellReport(row.lead_id, row.grant.revision, CellPhase.NOBODY, refused=why)
         r, known = found.row, self._led(row, link, tenant_id)
         cause = led.cause_of(r.blueprint, r.report, found.summary.wish, found.summary.wish_by, frozen)
         return led.told(r.policy, r.blueprint, found.summary, known, cause, self._rollouts.clock.now_ms())
 
     # --- grants -------------------------------------------------------------------------------------------------------
 
-    async def _take(self, tenant_id: str, link: Link, signed: Signed) -> str:
-        """Act on one grant; why it is not believed or not followed, "" = it is."""
+    async def _take(self, tenant_id: str, link: Link, signed: Signed, refusals: dict[str, int]) -> str:
+        """Act on one grant; why it is not believed or not followed, "" = it is. `refusals`: where the number goes."""
         now_ms = self._rollouts.clock.now_ms()
         try:
             lead_id = decode(Grant, signed.payload.encode()).lead_id
@@ -244,26 +247,28 @@ class Linked:
         except Fault as e:
             why = e.detail or e.title
             logger.warning("grant-refused", tenant=tenant_id, reason=why)
-            return self._refused(tenant_id, signed, why, e)
+            return self._refused(tenant_id, signed, why, e, refusals)
         self._waiting.pop(f"{tenant_id}/{grant.lead_id}", None)
         return ""
 
-    def _refused(self, tenant_id: str, signed: Signed, why: str, fault: Fault) -> str:
+    def _refused(self, tenant_id: str, signed: Signed, why: str, fault: Fault, refusals: dict[str, int]) -> str:
         with suppress(Malformed):
             grant = decode(Grant, signed.payload.encode())
             self._waiting[f"{tenant_id}/{grant.lead_id}"] = why
             if self.settings is not None and decode(Change, grant.change.encode()).wished is not None:
                 fast, number = fault.context.get("why") == "fast", self.settings.led_refusal(fault)
-                self._refusals[tenant_id][grant.lead_id] = Refusal.FASTER if fast else number
+                refusals[grant.lead_id] = Refusal.FASTER if fast else number
         return why
 
     async def _follow(self, tenant_id: str, link: Link, kept: LedRow | None, grant: Grant, text: str) -> None:
         who = Principal(tenant_id, link.link_id, "system", f"{led.BY}of {link.url}", PERMISSIONS)
         rollout_id = kept.rollout_id if kept else ""
-        if not rollout_id and grant.stand is not Stand.HALT and not any(r.upto for r in grant.rings):
+        unopened, over = not any(r.upto for r in grant.rings), grant.stand is Stand.DONE
+        wished = decode(Change, grant.change.encode()).wished
+        if not rollout_id and grant.stand is not Stand.HALT and unopened and not (over and wished):
             rollout_id = await self._make(who, grant, link)
-        if not rollout_id and grant.stand is Stand.DONE and not (kept and kept.grant.stand is Stand.DONE):
-            await self._settle(who, grant)
+        if wished and over and unopened and not (kept and kept.grant.stand is Stand.DONE):
+            await self._settle(who, grant, rollout_id)
         async with self._rollouts.db.tenant(tenant_id) as conn:
             await leads.put_led(conn, tenant_id, grant, text, rollout_id, self._rollouts.clock.now_ms())
         if not rollout_id:
@@ -306,11 +311,20 @@ class Linked:
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self.settings.follow_led(who, change, policy, targets) if targets else ""
 
-    async def _settle(self, who: Principal, grant: Grant) -> None:
-        """A lead that concerned nobody here is done: settings hold for whoever comes later."""
-        wished = decode(Change, grant.change.encode()).wished
-        if wished is not None and self.settings is not None:
-            await self.settings.settle_led(who, grant.lead_id, wished)
+    async def _settle(self, who: Principal, grant: Grant, rollout_id: str) -> None:
+        """A lead that concerned nobody here is done: settings hold for whoever comes later. Whoever is concerned by now
+        had no ring, so nothing changes there; and a draft that nobody will ever open bars no other.
+        """
+        wished = _whole(grant)[0].wished
+        if wished is None or self.settings is None:
+            return
+        found = await self._rollouts.stands(who.tenant_id, rollout_id) if rollout_id else None
+        if found is not None and found[0] in UNDER_WAY and found[1] is not Wish.WITHDRAW:
+            await self._rollouts.withdraw(who, rollout_id, "it has completed without this cell: it had no ring here")
+        if late := len(await self.settings.led_targets(who.tenant_id, wished)):
+            raise Doubt(f"it has completed without {late} endpoints of this cell, which it concerns only since its "
+                        "last ring was planned: lead it again for them", why="late")  # fmt: skip
+        await self.settings.settle_led(who, grant.lead_id, wished)
 
     async def _make_release(self, who: Principal, grant: Grant, link: Link, change: Change, policy: Policy) -> str:
         if self._releasing is None or len(grant.salt) != 2 * SALT_BYTES:

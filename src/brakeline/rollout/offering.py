@@ -37,12 +37,13 @@ from brakeline.protocol.messages import (
 from brakeline.rollout import arms, budget, evidence, one, restart_change, restart_offering, restarts, untaken
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
+from brakeline.rollout.giving_way import gave
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits
 from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
 from brakeline.rollout.model import Arm, Gate, Phase, Pin, Progress, Subject, Wish
 from brakeline.rollout.store import arms as arms_store
-from brakeline.rollout.store import budgets, offers, rollouts, single
+from brakeline.rollout.store import budgets, leads, offers, rollouts, single
 from brakeline.rollout.store import undo as undo_store
 from brakeline.rollout.store import windows as windows_store
 from brakeline.rollout.store.arms import SubjectRow, Target
@@ -53,6 +54,8 @@ TOO_OLD: Final = ("agent_too_old", "its agent takes no settings by an offer yet;
 NO_DRILLS: Final = ("agent_too_old", "its agent knows no drills yet, so it takes no part")
 TAKEN_BACK: Final = ("taken_back", "a policy has taken away meanwhile what this rollout would bring")
 StillWished = Callable[[EndpointIdentity, Settings, Wished | None], Awaitable[bool]]
+NO_GRANT: Final = Refusal("no_grant", "waits for a grant of the conductor; without one nothing is offered again")
+NO_PLACE: Final = Refusal("no_grant", "another has its place, and the conductor has granted no more")
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
 IS_WAY_BACK: Final = "is_way_back"  # of what is itself one, nothing is kept
 AGAIN: Final = frozenset({Progress.EXPIRED, Progress.REFUSED, Progress.INTERRUPTED})
@@ -334,6 +337,19 @@ class Offering:
         """The same for a rollout: a drill changes nothing, so it spends nothing (migration 0190)."""
         return None if row.change.is_drill else await self._over_budget(conn, identity, left)
 
+    async def _no_grant(self, conn: Connection, row: RolloutRow, treated: SubjectRow) -> Refusal | None:
+        """Why a conductor lets nothing be offered again now. A gate closes by itself when its grant ends; this looks,
+        because the step that would say hold may be late. Who gave its place needs one that is granted and free.
+        """
+        if not row.policy.led:
+            return None
+        known = await leads.led_of(conn, row.rollout_id)
+        if known is None or self.clock.now_ms() >= known.grant.expires_ms:
+            return NO_GRANT
+        upto = max((r.upto for r in known.grant.rings), default=0)
+        back = gave(treated.subject) and await arms_store.counted(conn, row.rollout_id) >= upto
+        return NO_PLACE if back else None
+
     async def _refuse(self, conn: Connection, row: RolloutRow, target: Target, refused: Refusal | None) -> None:
         """No error, and the endpoint is told nothing: it is in no arm, and its line says why."""
         if refused is not None:
@@ -341,15 +357,19 @@ class Offering:
 
     async def _offer_again(self, conn: Connection, identity: EndpointIdentity, ready: Ready, row: RolloutRow,
                            live: LiveRollout, treated: SubjectRow) -> bool:  # fmt: skip
-        """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again."""
+        """A treated endpoint stays treated; what was never started, or was interrupted, may be offered again. Whoever
+        gave its place only if a person asks: another has that place.
+        """
         made, counted = await offers.attempts(conn, row.rollout_id, identity.endpoint_id)
         asked, progress = await single.may_retry(conn, row.rollout_id, identity.endpoint_id), treated.subject.progress
+        if gave(treated.subject) and not asked:
+            return False
         if not (progress in AGAIN and counted < ATTEMPTS_MAX) and not (asked and progress in one.RETRIED):
             if not asked and counted >= ATTEMPTS_MAX and row.change.is_restart:
                 now_ms = self.clock.now_ms()
                 await restart_offering.decline(conn, identity, row.rollout_id, restart_change.LAPSED, now_ms)
             return False
-        if refused := await self._no_room(conn, identity, row, 1):
+        if refused := await self._no_grant(conn, row, treated) or await self._no_room(conn, identity, row, 1):
             await self._refuse(conn, row, live.targets[identity.endpoint_id], refused)
             return False
         await self._offer(conn, identity, ready, row, made + 1, live)

@@ -31,6 +31,7 @@ SUBJECT: Final = re.compile(r"[0-9a-f]{64}")
 LEVELS: Final = (frozenset[str](), residency.SIGNALS, residency.LATER_SIGNALS, residency.LATEST_SIGNALS)
 KNOWS: Final = len(LEVELS) - 1
 LEVEL: Final = re.compile(r"/([1-9]\d{0,3})$")
+SIGNALS_LATER_MAX: Final = 40  # signals of a later version: each is named to whoever takes the sheet in, and audited
 SIGNAL: Final = re.compile(r"[a-z][a-z ]{0,39}")
 
 
@@ -100,6 +101,8 @@ def read(signed: Signed, key: str, last_ms: int, now_ms: int) -> Read:
         raise _doubt("malformed", "it says one thing twice")
     knows = level_of(sheet)
     later = Counter(r.signal for r in sheet.rows if _of_later(r.signal, knows))
+    if len(later) > SIGNALS_LATER_MAX:
+        raise _doubt("malformed", f"it has more than {SIGNALS_LATER_MAX} signals that are unknown here")
     rows = tuple(r for r in sheet.rows if r.signal not in later)
     if not all(map(_sound, rows)):
         raise _doubt("malformed", "it has a subject, word or number that is no evidence of ours")

@@ -17,9 +17,13 @@ from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Invalid
 from brakeline.platform.database import Database
 from brakeline.protocol.codec import decode, encode
+from brakeline.protocol.messages import Offer
+from brakeline.rollout import untaken
 from brakeline.rollout.conducting import LeadView
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.lint import Severity
+from brakeline.rollout.single import Single
+from brakeline.rollout.store import arms, offers
 
 NAMES = (("berlin", "eu"), ("dallas", "us"))
 
@@ -330,3 +334,55 @@ async def test_a_cell_takes_no_fast_pace_for_many_whatever_is_signed(world: Worl
     link = await world.dallas.cells.link(OWNER)
     assert link is not None
     assert "takes no faster pace from a conductor" in link.trouble
+
+
+async def test_nobody_is_offered_it_again_without_a_grant_though_no_step_has_closed_anything(world: World) -> None:
+    """A gate closes by itself when its grant ends; another offer to who has the change must, too."""
+    for cell in world.cells:
+        for t in cell.twins:
+            t.fate = "wedged"
+    await world.begin()
+    await world.beats(3)
+    (cell,) = [c for c in world.cells if any(t.orders for t in c.twins)]
+    (canary,) = [t for t in cell.twins if t.orders]
+    offer = decode(Offer, canary.orders[0].payload.encode())
+    async with cell.db.tenant(OWNER.tenant_id) as conn:
+        await offers.close(conn, [offer.offer_id], "expired", world.clock.now_ms())
+        await arms.expire(conn, offer.rollout_id, offer.endpoint_id, untaken.NO_WORD, "", world.clock.now_ms())
+
+    async def orders() -> int:
+        candidates = await cell.service.candidates_for(canary.identity)
+        got, _ = await cell.service.on_check_in(canary.identity, cell.check_in(canary, candidates), canary.boot_id)
+        return len(got)
+
+    world.clock.advance(GRANT_S + 1)
+    assert await orders() == 0
+    await cell.linked.reconcile()
+    assert await orders() == 1
+
+
+@pytest.mark.long
+async def test_who_gave_its_place_gets_it_back_by_a_retry_only_where_the_conductor_has_granted_one(
+    world: World,
+) -> None:
+    await world.begin()
+    for cell in world.cells:
+        for t in cell.twins:
+            t.fate = "limits"
+    while not (gave := [(c, t) for c in world.cells for t in c.twins if t.orders]):
+        await world.beats(1)
+    ((cell, canary),) = gave
+    for t in (t for c in world.cells for t in c.twins):
+        t.fate = "limits" if t is canary else "good"
+    while not any(t.applied for t in cell.twins):
+        await world.beats(1)
+    (rollout,) = await cell.service.list(OWNER)
+    canary.fate = "good"
+    await Single(cell.service).retry(OWNER, rollout.id, canary.identity.endpoint_id, "its root lets it by now")
+    await world.beats(2)
+    assert (len(cell.updated()), canary.applied) == (1, []), "one was granted, and another has that place"
+    (seen,) = [m for m in (await cell.service.show(OWNER, rollout.id)).members
+               if m.endpoint_id == canary.identity.endpoint_id]  # fmt: skip
+    assert "gave its place to another" in seen.note
+    view = await world.until("completed")
+    assert all(c.ok for c in view.cells), "nobody is doubted for it"

@@ -107,6 +107,7 @@ async def two(postgres: Cluster, clock: ManualClock, tmp_path: Path) -> AsyncIte
             await cell.hear()
             sides.append(Side(cell))
         for side in sides:
+            clock.advance(1)  # cells open in the order in which they were added
             await side.cell.enlist(sides[0].cell)
             await side.remediation.create_policy(OWNER, name="patch", filter_text="", mode="patch")
         found = Two(sides, wire)
@@ -272,3 +273,53 @@ async def test_a_cell_of_the_version_before_is_granted_nothing_of_it_and_is_name
     two.wire.cut.clear()
     await two.beats(2)
     assert all(c.ok for c in (await two.view()).cells)
+
+
+@pytest.mark.long
+async def test_a_cell_that_is_concerned_after_the_last_ring_was_planned_is_left_alone_and_free_for_others(
+    two: Two,
+) -> None:
+    own = await two.dallas.remediation.create_policy(OWNER, name="own often", filter_text="", mode="patch",
+                                                     refresh_interval_s=3600)  # fmt: skip
+    await two.dallas.wakes()
+    await two.begin()
+    for _ in range(120):
+        await two.beats(1)
+        view = await two.view()
+        if view.ring == 2:
+            break
+    await two.dallas.remediation.delete_policy(OWNER, own.id)
+    await two.dallas.wakes()
+    await two.until("completed")
+    await two.beats(3)
+    assert two.having("refresh_interval_s", 3600) == [EACH, 0], "nobody had a ring there"
+    assert await two.dallas.policies() == [("patch", False)]
+    (made,) = await two.dallas.cell.service.list(OWNER)
+    assert (made.state, made.why.partition(": ")[2]) == (
+        "withdrawn", "it has completed without this cell: it had no ring here"
+    )  # fmt: skip
+    link = await two.dallas.cell.cells.link_of(OWNER.tenant_id)
+    assert link is not None
+    assert "it has completed without 4 endpoints of this cell" in link.trouble
+    assert "lead it again for them" in next(c.text for c in (await two.view()).cells if c.cell == "dallas")
+    await two.begin()
+    await two.until("completed")
+    await two.beats(3)
+    assert two.having("refresh_interval_s", 3600) == [EACH, EACH]
+
+
+@pytest.mark.long
+async def test_a_cell_that_took_part_with_nobody_and_cannot_follow_any_more_says_so(two: Two) -> None:
+    """It was asked when it had no endpoint that differs; by now it has some, and a reason against them."""
+    own = await two.dallas.remediation.create_policy(OWNER, name="own often", filter_text="", mode="patch",
+                                                     refresh_interval_s=3600)  # fmt: skip
+    await two.dallas.wakes()
+    view = await two.draft()
+    assert {c.cell: c.eligible for c in view.cells} == {"berlin": EACH, "dallas": 0}
+    await two.dallas.remediation.delete_policy(OWNER, own.id)
+    await two.dallas.remediation.create_policy(OWNER, name="often", filter_text="", mode="patch")
+    await two.dallas.wakes()
+    await two.beats(3)
+    (dallas,) = [c for c in (await two.view()).cells if c.cell == "dallas"]
+    assert (dallas.ok, dallas.state) == (False, "refused"), dallas.text
+    assert "that name is a policy of its own there" in dallas.text

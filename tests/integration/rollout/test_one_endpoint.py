@@ -11,8 +11,10 @@ from tests.support_rollout import OWNER, SmallFleet, Twin, quick_policy
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.platform.database import Database
-from brakeline.protocol.messages import CheckIn, Health
+from brakeline.protocol.messages import CheckIn, Health, Outcome, TransactionResult
+from brakeline.rollout.giving_way import Gives
 from brakeline.rollout.single import Single
+from brakeline.rollout.store import arms, giving
 from brakeline.rollout.view import Member
 
 
@@ -109,6 +111,65 @@ async def test_who_refuses_by_limits_of_its_own_gives_its_place_three_times_in_a
     assert all("local_limits: root says no" in x for x in gave)
     assert view.state in ("rolling", "holding"), "the fourth that refuses is news: it waits, by name"
     assert [t.applied for t in fleet.twins] == [[], [], [], []]
+
+
+async def test_whoever_gave_its_place_is_offered_nothing_more_and_its_failure_is_news_when_tried_again(
+    fleet: SmallFleet,
+) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.hear()
+    for t in fleet.twins:
+        t.fate = "limits"
+    canary = await first(fleet, rollout)
+    for t in fleet.twins:
+        t.fate = "limits" if t is canary else "good"
+    await fleet.rounds(6)
+    seen = await members(fleet, rollout)
+    assert "gave its place to another: local_limits" in seen[canary.identity.endpoint_id].note
+    assert sum(m.arm == "treated" for m in seen.values()) == 2, "another has its place"
+    canary.fate = "postinst"
+    await fleet.rounds(2)
+    assert canary.applied == [], "a ring of one exposes one"
+    await Single(fleet.service).retry(OWNER, rollout, canary.identity.endpoint_id, "its root lets it by now")
+    await fleet.rounds(4)
+    assert len(canary.applied) == 1
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding", view.why
+    assert "failed through the update itself" in view.why
+
+
+async def test_what_began_at_one_that_gave_its_place_counts_when_it_is_told_late(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.fate = "waits"
+    rollout = await fleet.create(quick_policy(1, 3))
+    canary = await first(fleet, rollout)
+    canary_id, (offer,) = canary.identity.endpoint_id, canary.queued
+    await Single(fleet.service).stop(OWNER, rollout, canary_id, "its owner is at a fair")
+    async with fleet.db.tenant(OWNER.tenant_id) as conn:  # it was over before anything was heard of a start
+        await arms.expire(conn, rollout, canary_id, "the offer expired before it was started", "", 1)
+    await fleet.service.executor.reconcile()
+    assert [x.kind for x in (await fleet.service.show(OWNER, rollout)).log].count("gives-way") == 1
+    canary.queued.clear()
+    failed = TransactionResult("tx_" + offer.offer_id[3:], offer.offer_id, rollout, offer.generation, Outcome.FAILED,
+                               "maintainer_script_failed", "postinst returned 1", started_ms=1, ended_ms=2)  # fmt: skip
+    await fleet.service.record_results(canary.identity, (failed,))
+    await fleet.service.executor.reconcile()
+    view = await fleet.service.show(OWNER, rollout)
+    assert view.state == "holding", view.why
+    assert "failed through the update itself" in view.why
+
+
+async def test_a_result_that_comes_between_look_and_act_keeps_its_place(fleet: SmallFleet) -> None:
+    for t in fleet.twins:
+        t.fate = "waits"
+    rollout = await fleet.create(quick_policy(1, 3))
+    canary = await first(fleet, rollout)
+    gives = Gives(canary.identity.endpoint_id, 0, "stopped here by Olga")
+    async with fleet.db.tenant(OWNER.tenant_id) as conn:
+        assert not await giving.give(conn, rollout, gives, 1), "its offer is out by now"
+        await arms.expire(conn, rollout, gives.endpoint_id, "the offer expired before it was started", "", 1)
+        assert await giving.give(conn, rollout, gives, 1)
+        assert not await giving.give(conn, rollout, gives, 1), "once"
 
 
 async def test_a_running_transaction_is_never_torn_and_the_answer_says_so(fleet: SmallFleet) -> None:

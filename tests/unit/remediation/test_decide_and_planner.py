@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from brakeline.protocol.messages import Mode, PendingUpdate, UpdateState
 from brakeline.remediation.decide import effective, self_update, why
 from brakeline.remediation.model import Plan, Selection, SettingsPolicy, Situation
-from brakeline.remediation.planner import default_title, plan
+from brakeline.remediation.planner import default_title, newer, plan
 
 
 def policy(name: str, mode: str, refresh: int | None = None) -> SettingsPolicy:
@@ -289,3 +289,11 @@ def test_one_package_manager_at_a_time_the_system_s_first() -> None:
     assert "deployment of its own" in planned.skipped[0].reason
     alone = plan(both, Selection.NAMES, frozenset([tool]))
     assert ([u.name for u in alone.updates], len(alone.targets)) == ([tool], 2)
+
+
+@pytest.mark.parametrize("revision", ["²", "x1", "", "9" * 5000])
+def test_a_revision_that_is_no_number_is_never_the_newest_and_stops_nothing(revision: str) -> None:
+    """Inventories say what they like: what nobody can compare must not end the plan for everybody else."""
+    assert not newer("apt", "jq:snap", f"1.7+{revision}", "1.6+1")
+    assert newer("apt", "jq:snap", "1.6+1", f"1.7+{revision}")
+    assert newer("apt", "jq:snap", "1.7+12", "1.7+2")

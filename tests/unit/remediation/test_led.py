@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from brakeline.cells.model import REFUSALS, Refusal
-from brakeline.core.errors import Fault, Invalid
+from brakeline.core.errors import Conflict, Fault, Invalid
 from brakeline.protocol.messages import Conffiles, Mode, Settings
 from brakeline.remediation import led
 from brakeline.remediation.decide import effective
 from brakeline.remediation.led import Concerned, NameIsOwn
-from brakeline.remediation.model import SettingsPolicy, Words
+from brakeline.remediation.model import POLICIES_MAX, SettingsPolicy, Words
 from brakeline.remediation.words import NeverOpen, parsed
 from brakeline.rollout.wished import Offered, SettingsHalted, SettingsUnderWay, Wished, digest, told
 
@@ -110,3 +110,13 @@ def test_words_are_made_of_what_people_type_and_named_by_all_that_is_in_them() -
     with pytest.raises(Invalid, match="assess, patch or leave"):
         led.wished_of("nights", "", "sometimes", Words())
     assert led.wished_of("nights", "", "leave", Words()).takes_away
+
+
+def test_a_conductor_makes_no_more_policies_than_people_may() -> None:
+    many = tuple(replace(PATCH, id=f"po_{i}", name=f"p{i}") for i in range(POLICIES_MAX))
+    led.refuse((), many[1:], NIGHTS)
+    with pytest.raises(Conflict, match="merge or delete some") as refused:
+        led.refuse((), many, NIGHTS)
+    assert led.refusal_of(refused.value) is Refusal.OTHER
+    led.refuse((), (*many[1:], FORMER), NIGHTS)
+    led.refuse((), many, Wished("nights"))

@@ -21,10 +21,12 @@ from brakeline.cells.model import (
 )
 from brakeline.protocol.codec import decode, encode_sparse
 from brakeline.rollout import conduct as c
-from brakeline.rollout import planner, untaken
+from brakeline.rollout import conducting, planner, untaken
 from brakeline.rollout.alpha import alpha_sum, alpha_table, questions
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, merged
 from brakeline.rollout.model import Change, Guard, Phase, Pin, Policy, Ring, State, Wish
+from brakeline.rollout.settings import led_change
+from brakeline.rollout.wished import Wished
 
 NOW = 1_795_400_000_000
 LEAD = "ld_01JD0000000000000000000000"
@@ -250,3 +252,13 @@ def test_a_figure_of_more_than_were_asked_cannot_be_true() -> None:
     for asked, idle_ones in ((3, 1), (1, 2), (-1, 0)):
         bent = replace(report, parts=(replace(part, asked=asked, untaken=idle_ones),))
         assert decide.plausible(bent, None, 4) != ""
+
+
+def test_whoever_agrees_to_settings_in_the_fast_lane_reads_their_words() -> None:
+    change = led_change(Wished("often", filter="os:debian", refresh_interval_s=3600), "Settings often")
+    said = " ".join(conducting._says_fast(replace(lead(), change=change), 40))
+    assert "policy often" in said
+    assert "os:debian" in said
+    assert "seconds between looks for newer package lists: 3600" in said
+    assert "installs" not in said
+    assert "It installs x 1. " in " ".join(conducting._says_fast(lead(), 40))

@@ -21,6 +21,7 @@ from brakeline.rollout.pool_sheet import (
     KNOWS,
     LEVELS,
     ROWS_MAX,
+    SIGNALS_LATER_MAX,
     Sheet,
     SheetRow,
     level_of,
@@ -148,3 +149,12 @@ def test_rows_of_a_signal_that_a_later_version_has_are_passed_over_and_the_rest_
     for sheet in (signed(ROW, later), signed(ROW, replace(later, signal="ep_01JD"), version="9.0/99")):
         with pytest.raises(Doubt, match="no evidence of ours"):
             read(sheet, KEY.public_hex, NOW - 1, NOW)
+
+
+def test_a_sheet_of_ever_new_signals_is_none_of_ours() -> None:
+    """What is left out is told and audited by signal: a later version has some more, not thousands."""
+    later = [replace(ROW, signal=f"{a}{b}", bets=(0.5,)) for a in "abcdefghij" for b in "abcdefghij"]
+    found = read(signed(ROW, *later[:SIGNALS_LATER_MAX], version="9.0/99"), KEY.public_hex, NOW - 1, NOW)
+    assert len(found.left_out) == SIGNALS_LATER_MAX
+    with pytest.raises(Doubt, match="signals"):
+        read(signed(ROW, *later[: SIGNALS_LATER_MAX + 1], version="9.0/99"), KEY.public_hex, NOW - 1, NOW)

@@ -11,6 +11,7 @@ from brakeline.fleet.model import Readings
 from brakeline.platform.database import Connection
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Harms, Settings
+from brakeline.rollout.giving_way import GAVE
 from brakeline.rollout.model import Arm, Gate, Pin, Progress, Subject, TickState
 from brakeline.rollout.store.rollouts import at, ms
 
@@ -189,11 +190,16 @@ async def save_evidence(conn: Connection, rollout_id: str, changed: Iterable[Sub
 
 async def set_progress(conn: Connection, rollout_id: str, endpoint_id: str, progress: Progress, *, explicit: bool,
                        detail: str, ended_ms: int) -> None:  # fmt: skip
-    """What a treated endpoint's transaction came to."""
+    """What a treated endpoint's transaction came to. One that gave its place counts again when it is offered it once
+    more, or fails in it: that is news.
+    """
     await conn.execute(
-        """UPDATE brakeline.rollout_subject SET progress = $3, explicit = explicit OR $4, detail = $5, ended_at = $6
+        """UPDATE brakeline.rollout_subject SET progress = $3, explicit = explicit OR $4, ended_at = $6,
+             set_aside_at = CASE WHEN starts_with(detail, $7) AND $8 THEN NULL ELSE set_aside_at END,
+             detail = CASE WHEN starts_with(detail, $7) AND NOT $8 THEN detail ELSE $5 END
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated'""",
         rollout_id, endpoint_id, progress.value, explicit, detail, at(ended_ms) if ended_ms else None,
+        GAVE, explicit or progress is Progress.OFFERED,
     )  # fmt: skip
 
 
@@ -201,9 +207,9 @@ async def expire(conn: Connection, rollout_id: str, endpoint_id: str, detail: st
     """An offer was over before it was started. `unless`: a note that stays."""
     await conn.execute(
         """UPDATE brakeline.rollout_subject SET progress = $3, ended_at = $4,
-             detail = CASE WHEN detail = $6 THEN detail ELSE $5 END
+             detail = CASE WHEN detail = $6 OR starts_with(detail, $7) THEN detail ELSE $5 END
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated'""",
-        rollout_id, endpoint_id, Progress.EXPIRED.value, at(now_ms), detail, unless,
+        rollout_id, endpoint_id, Progress.EXPIRED.value, at(now_ms), detail, unless, GAVE,
     )  # fmt: skip
 
 
@@ -219,9 +225,10 @@ async def restart_refused(conn: Connection, rollout_id: str, endpoint_id: str, w
 async def set_explicit(conn: Connection, rollout_id: str, endpoint_id: str, explicit: bool, detail: str) -> None:
     """A failure that the change must have caused is harm, however late it is told; nothing else moves."""
     await conn.execute(
-        """UPDATE brakeline.rollout_subject SET explicit = true, detail = $4
+        """UPDATE brakeline.rollout_subject SET explicit = true, detail = $4,
+             set_aside_at = CASE WHEN starts_with(detail, $5) THEN NULL ELSE set_aside_at END
            WHERE rollout_id = $1 AND endpoint_id = $2 AND arm = 'treated' AND $3 AND NOT explicit""",
-        rollout_id, endpoint_id, explicit, detail,
+        rollout_id, endpoint_id, explicit, detail, GAVE,
     )  # fmt: skip
 
 
@@ -254,6 +261,16 @@ async def set_aside(conn: Connection, rollout_id: str, endpoint_ids: Sequence[st
            WHERE rollout_id = $1 AND endpoint_id = ANY($2) AND set_aside_at IS NULL""",
         rollout_id, list(endpoint_ids), at(now_ms),
     )  # fmt: skip
+
+
+async def counted(conn: Connection, rollout_id: str) -> int:
+    """How many treated endpoints fill a place."""
+    n: int = await conn.fetchval(
+        """SELECT count(*) FROM brakeline.rollout_subject
+           WHERE rollout_id = $1 AND arm = 'treated' AND set_aside_at IS NULL""",
+        rollout_id,
+    )  # fmt: skip
+    return n
 
 
 async def cross(conn: Connection, rollout_id: str, gates: Iterable[Gate], now_ms: int) -> None:
