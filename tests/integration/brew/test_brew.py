@@ -9,7 +9,9 @@ import pytest
 from tests.aptroot import order
 from tests.brewprefix import OWNER, PLACE, Endpoint, endpoint
 
+from brakeline.agent.providers.brew.prefix import Prefix
 from brakeline.agent.providers.model import Bounds, Planned, Refreshed, Refused
+from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, PendingUpdate, TransactionResult, UpdateRef, UpdateState
 
 long = pytest.mark.long
@@ -142,6 +144,35 @@ def test_prefix_of_root_is_not_touched(box: Endpoint) -> None:
     assert (apply(box, plan).code, box.has("wget")) == ("refused", "1.24_1")
     assert "belongs to root" in box.provider.health().problems[0]
     assert len(box.said_to_brew()) == asked
+
+
+def test_prefix_that_turns_into_somebody_else_s_is_run_as_nobody(box: Endpoint) -> None:
+    """Its owner may put anything in the place of `bin/brew`, also after it was looked at."""
+    prefix = Prefix(box.provider.runner, PLACE)
+    assert prefix.run("outdated", timeout_s=60).rc == 0
+    brew = box.prefix / "bin/brew"
+    mine = brew.read_bytes()
+    for whose in (0, OWNER + 1):
+        other = box.root / f"of-{whose}"
+        other.write_bytes(mine)
+        other.chmod(0o755)
+        os.chown(other, whose, whose)
+        brew.unlink()
+        brew.symlink_to(other)
+        asked = box.said_to_brew()
+        assert prefix.run("update", timeout_s=60).rc == -1
+        assert (prefix.unfit() != "", box.said_to_brew()) == (True, asked)
+
+
+def test_names_that_no_formula_can_have_take_nothing_from_the_rest(box: Endpoint) -> None:
+    """Whoever owns the prefix names what lies in it; an inventory that cannot be sent would hide the whole endpoint."""
+    for odd in (b"Cellar/\xff\xfe", b"Cellar/--HEAD", b"Cellar/a\nb", b"Caskroom/\xff/1", b"Caskroom/firefox/\xff"):
+        os.makedirs(os.fsencode(box.prefix) + b"/" + odd)
+    (box.prefix / "opt/wget").unlink()
+    os.symlink(b"../Cellar/wget/1.24\xff", os.fsencode(box.prefix) + b"/opt/wget")
+    here = {p.name: (p.version, p.state) for p in box.provider.inventory()}
+    assert here == {"wget": ("1.24_1", "iHR"), "openssl@3": ("3.3.0", "ii"), "firefox": ("122.0", "ii")}
+    assert codec.encode(box.provider.inventory())
 
 
 @long
