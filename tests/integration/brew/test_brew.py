@@ -9,6 +9,7 @@ import pytest
 from tests.aptroot import order
 from tests.brewprefix import OWNER, PLACE, Endpoint, endpoint
 
+from brakeline.agent.providers.beside import Before
 from brakeline.agent.providers.brew.prefix import Prefix
 from brakeline.agent.providers.model import Bounds, Planned, Refreshed, Refused
 from brakeline.protocol import codec
@@ -173,6 +174,34 @@ def test_names_that_no_formula_can_have_take_nothing_from_the_rest(box: Endpoint
     here = {p.name: (p.version, p.state) for p in box.provider.inventory()}
     assert here == {"wget": ("1.24_1", "iHR"), "openssl@3": ("3.3.0", "ii"), "firefox": ("122.0", "ii")}
     assert codec.encode(box.provider.inventory())
+
+
+def test_lost_run_that_did_the_first_of_two_is_finished(box: Endpoint) -> None:
+    box.publish("jq", "1.6")
+    box.install("jq")
+    box.publish("jq", "1.7")
+    newer(box, "wget", "1.25", needs=["openssl@3"])
+    plan = planned(box, ("wget:brew", "1.25"), ("jq:brew", "1.7"))
+    place = box.root / "var/lib/brakeline-helper/tx" / order(plan.transaction).transaction_id
+    place.mkdir(parents=True)
+    (place / "before.json").write_bytes(codec.encode(Before(box.provider.installed())))
+    assert Prefix(box.provider.runner, PLACE).run("upgrade", "--formula", "jq", timeout_s=60).rc == 0
+    result = box.provider.recover(order(plan.transaction), lambda _: None)
+    assert (result.code, box.has("jq"), box.has("wget")) == ("interrupted_repaired", "1.7", "1.25"), result.detail
+
+
+@long
+@pytest.mark.parametrize("needs", [["openssl@3", "zlib"], []])
+def test_what_would_come_along_now_and_was_not_ordered_changes_nothing(box: Endpoint, needs: list[str]) -> None:
+    box.publish("pcre2", "10.1")
+    newer(box, "wget", "1.25", needs=["openssl@3", "pcre2"])
+    plan = planned(box, ("wget:brew", "1.25"))
+    assert [a.name for a in plan.transaction.actions] == ["pcre2", "wget"]
+    box.publish("zlib", "1.3")
+    newer(box, "wget", "1.25", needs=needs)
+    result = apply(box, plan)
+    assert (result.outcome, result.code, box.has("wget")) == (Outcome.REFUSED, "changed", "1.24_1"), result.detail
+    assert "pcre2" in result.detail
 
 
 @long
