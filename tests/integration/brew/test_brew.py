@@ -9,6 +9,7 @@ import pytest
 from tests.aptroot import order
 from tests.brewprefix import OWNER, PLACE, Endpoint, endpoint
 
+from brakeline.agent import stamp
 from brakeline.agent.providers.beside import Before
 from brakeline.agent.providers.brew.prefix import Prefix
 from brakeline.agent.providers.model import Bounds, Planned, Refreshed, Refused
@@ -62,6 +63,20 @@ def test_formula_and_cask_as_the_owner_and_never_as_root(box: Endpoint) -> None:
     assert (result.way_back.stored, result.way_back.code) == (False, "gone")
     made = (box.prefix / "Cellar/wget/1.25").stat()
     assert made.st_uid == OWNER  # brew itself refuses root: it ends at once
+
+
+def test_whatever_its_owner_does_is_seen_by_the_stamp(box: Endpoint) -> None:
+    """A cask that is upgraded changes its own directory alone, and a scan is made only where the stamp is another."""
+    boot = box.root / "proc/sys/kernel/random/boot_id"
+    boot.parent.mkdir(parents=True)
+    boot.write_text("11111111-1111-4111-8111-111111111111")
+    newer(box, "firefox", "123.0", cask=True)
+    newer(box, "wget", "1.25", needs=["openssl@3"])
+    for flag, name in (("--cask", "firefox"), ("--formula", "wget")):
+        before = stamp.take("x", box.root).slow
+        assert stamp.take("x", box.root).slow == before
+        assert Prefix(box.provider.runner, PLACE).run("upgrade", flag, name, timeout_s=60).rc == 0
+        assert stamp.take("x", box.root).slow != before, name
 
 
 @long

@@ -99,8 +99,8 @@ class BrewApplier:
         if isinstance(would, str):
             return Refused("changed", f"It needs {would} now, of which Homebrew says nothing.")
         ordered = {key: a.after for key, a in left.items()}
-        other = {name for (_, name), _ in would.items() ^ ordered.items()}
-        return Refused("changed", f"Homebrew would not bring {rules.named(sorted(other))} as ordered.") if other else None
+        other = sorted({name for (_, name), _ in would.items() ^ ordered.items()})
+        return Refused("changed", f"Homebrew would not bring {rules.named(other)} as ordered.") if other else None
 
     def _short(self, order: Order) -> Refused | None:
         s = os.statvfs(self.prefix.runner.path(self.prefix.place))
