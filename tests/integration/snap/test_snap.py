@@ -10,6 +10,7 @@ from tests.aptroot import order
 from tests.snapdstandin import Endpoint, endpoint
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
+from brakeline.core.clock import ManualClock
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef, UpdateState
 
 long = pytest.mark.long
@@ -111,6 +112,28 @@ def test_change_that_takes_too_long_is_undone(box: Endpoint) -> None:
     result = apply(box, plan, Bounds(run_s_max=1))
     assert (result.outcome, result.code, box.world.active["firefox"]) == (Outcome.FAILED, "timeout", "100")
     assert box.world.said[-1] == ("/v2/changes/1", {"action": "abort"})
+
+
+def test_snapd_that_starts_anew_in_the_middle_of_a_change_is_waited_for(box: Endpoint) -> None:
+    """Its own update does that, and that of the base that it runs on."""
+    plan = planned(box, ("firefox", "v123.0+101"))
+    box.world.deaf = 2
+    result = apply(box, plan)
+    assert (result.outcome, result.code, box.world.deaf) == (Outcome.INSTALLED, "ok", 0), result.detail
+
+
+@long
+def test_snapd_that_stays_silent_or_undoes_nothing_is_told_as_that(box: Endpoint) -> None:
+    plan, clock = planned(box, ("firefox", "v123.0+101")), ManualClock()
+    provider = replace(box.provider, clock=clock, sleep=lambda s: clock.advance(100 * s))
+    box.world.stuck.add("firefox")
+    result = provider.apply(order(plan.transaction), lambda _: None)
+    assert (result.outcome, result.code) == (Outcome.FAILED, "timeout")
+    assert "snapd is still at it" in result.detail
+    box.world.deaf = 1_000_000
+    result = provider.apply(order(plan.transaction), lambda _: None)
+    assert (result.outcome, result.code) == (Outcome.FAILED, "snap_failed")
+    assert "what is installed is not known" in result.detail
 
 
 @long

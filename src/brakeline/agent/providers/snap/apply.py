@@ -28,6 +28,7 @@ from brakeline.protocol.messages import Action, ActionKind, Outcome, Transaction
 
 POLL_S: Final = 0.5
 UNDOING_S_MAX: Final = 600.0
+SILENT_S_MAX: Final = 120.0  # systemd starts it again within seconds; a snap of its own on a slow disk takes a minute
 NO_ANSWER_SINCE: Final = "snapd gives no answer since the change began: what is installed is not known."
 Log = Callable[[str], None]
 
@@ -140,17 +141,27 @@ class SnapApplier:
         change = self._ready(number, deadline)
         if change is None:
             self.snapd.ask(f"/v2/changes/{number}", {"action": "abort"})
-            self._ready(number, self.clock.monotonic_s() + UNDOING_S_MAX)
-            return Refused("timeout", f"{name} was not finished in time; snapd has undone it.")
+            ended = self._ready(number, self.clock.monotonic_s() + UNDOING_S_MAX)
+            came_to = "has undone it" if ended else "is still at it"
+            return Refused("timeout", f"{name} was not finished in time; snapd {came_to}.")
         return None if change.get("status") == "Done" else why({"result": change})
 
     def _ready(self, number: str, deadline: float) -> Any:
-        """The change once it has ended; None = not in time."""
-        while not (change := self.snapd.change(number)).get("ready"):
+        """The change once it has ended; None = not in time. snapd's own update starts it anew in the middle of one, so
+        that it is silent for a while says nothing."""
+        heard_s = self.clock.monotonic_s()
+        while True:
+            try:
+                change, heard_s = self.snapd.change(number), self.clock.monotonic_s()
+            except SnapdSilent:
+                if self.clock.monotonic_s() - heard_s >= SILENT_S_MAX:
+                    raise
+                change = {}
+            if change.get("ready"):
+                return change
             if self.clock.monotonic_s() >= deadline:
                 return None
             self.sleep(POLL_S)
-        return change
 
     def _judged(
         self, blank: TransactionResult, order: Order, told: Refused | None, before: tuple[Installed, ...]
