@@ -55,6 +55,18 @@ def test_exact_revision_and_revert_as_the_way_back(box: Endpoint) -> None:
 
 
 @long
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(box: Endpoint) -> None:
+    """As an endpoint gets one where only a part was done: what was done has no other way back."""
+    assert apply(box, planned(box, ("firefox", "v123.0+101"))).code == "ok"
+    again = box.provider.apply(order(planned(box, ("jq", "1.7+6")).transaction, number=2), lambda _: None)
+    assert again.way_back is not None
+    assert (again.code, again.way_back.packages) == ("ok", 2)
+    left = box.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    assert [a.name for a in left.transaction.actions] == ["firefox", "jq"]
+
+
+@long
 def test_former_revision_that_snapd_has_cleared_away_is_no_way_back(box: Endpoint) -> None:
     apply(box, planned(box, ("jq", "1.7+6")))
     del box.world.disk["jq"]["5"]

@@ -20,7 +20,8 @@ from brakeline.core.clock import ManualClock
 from brakeline.protocol.messages import Outcome, Transaction, TransactionResult, UpdateRef, UpdateState
 
 UPGRADE = "{7C1E9D4A-52B3-4A86-9F0E-6D2B8A41C0F3}"
-ONE, TWO = (f"{{1B7A3E55-0D7C-4C55-8F11-93B2D5A6E00{n}}}" for n in (1, 2))
+VIEWER = "{8D2FAE5B-63C4-4B97-8A1F-7E3C9B52D104}"
+ONE, TWO, THREE, FOUR = (f"{{1B7A3E55-0D7C-4C55-8F11-93B2D5A6E00{n}}}" for n in (1, 2, 3, 4))
 
 
 class Endpoint:
@@ -254,6 +255,19 @@ def test_what_came_anew_is_taken_away_again(endpoint: Endpoint) -> None:
     assert isinstance(left, Inverse)
     result = endpoint.apply(left.transaction, Bounds(allow_removals=True), inverse=left)
     assert (result.outcome, endpoint.has("reader")) == (Outcome.INSTALLED, "")
+
+
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(endpoint: Endpoint) -> None:
+    endpoint.rows += [
+        endpoint.row("viewer", v, "msi", product=p, upgrade=VIEWER) for v, p in (("1.0", THREE), ("2.0", FOUR))
+    ]
+    endpoint.write_list()
+    endpoint.box.put("Viewer 1.0", "1.0", THREE, VIEWER)
+    for name in ("reader", "viewer"):
+        assert endpoint.apply(endpoint.planned(name)).code == "ok"
+    left = endpoint.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    assert [a.name for a in left.transaction.actions] == ["reader", "viewer"]
 
 
 def test_no_way_back_is_known_when_it_is_planned(endpoint: Endpoint) -> None:

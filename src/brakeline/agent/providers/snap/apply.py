@@ -14,7 +14,7 @@ from typing import Any, Final
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
-from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit
 from brakeline.agent.providers.frame import UNTOUCHED
@@ -97,16 +97,18 @@ class SnapApplier:
     def _keep(self, order: Order) -> WayBack:
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
-        back = inverse_of(order.transaction)
         place = self.runner.path(self.keeper.place(order.rollout_id))
         try:
             self.keeper.forget_oldest()
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            back = inverse_of(order.transaction)
             inverse = Inverse(order.transaction_id, order.rollout_id, back, (), made_ms=self.clock.now_ms())
+            if (earlier := self.keeper.stored(order.rollout_id)) is not None:  # of a try that did a part of it
+                inverse = joined(inverse, earlier)
             write_durably(place / RECORD, codec.encode(inverse))
         except OSError as e:
             return WayBack(False, code="no_space", reason=f"The way back could not be written down: {e.strerror}.")
-        return WayBack(True, len(back.actions))
+        return WayBack(True, len(inverse.transaction.actions))
 
     def _all(self, order: Order, log: Log) -> Refused | None:
         """Snap by snap; the first that fails takes those before it back."""
