@@ -15,7 +15,7 @@ from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Ref
 from brakeline.agent.providers.windows import lines, listed
 from brakeline.agent.providers.windows.box import Ended
 from brakeline.agent.providers.windows.fake import FakeBox, package
-from brakeline.agent.providers.windows.provider import HOLDS, LIST, ProgramsProvider
+from brakeline.agent.providers.windows.provider import HOLDS, LIST, UNREAD, ProgramsProvider
 from brakeline.core.clock import ManualClock
 from brakeline.protocol.messages import Outcome, Transaction, TransactionResult, UpdateRef, UpdateState
 
@@ -305,6 +305,27 @@ def test_held_quarantined_and_older_versions(endpoint: Endpoint) -> None:
     endpoint.write(HOLDS, "")
     endpoint.apply(made)
     assert isinstance(endpoint.plan("reader", "1.0"), Refused)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfe" + "reader\r\n".encode("utf-16-le"), b"\xef\xbb\xbfreader\r\n", b"# ours\nReader # until May\n", None,
+    ],
+)  # fmt: skip
+def test_hold_in_whatever_windows_writes_holds(endpoint: Endpoint, data: bytes | None) -> None:
+    """PowerShell writes UTF-16, an editor a mark in front; a list that is there and cannot be read may say any."""
+    endpoint.write(HOLDS, "")
+    path = endpoint.work / HOLDS.lstrip("/")
+    if data is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(data)
+    refused = endpoint.plan("reader")
+    assert isinstance(refused, Refused), refused
+    assert refused.code == "held"
+    assert endpoint.provider.health().problems == ((UNREAD,) if data is None else ())
 
 
 def test_a_lost_run(endpoint: Endpoint) -> None:
