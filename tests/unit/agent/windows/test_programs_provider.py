@@ -310,7 +310,8 @@ def test_held_quarantined_and_older_versions(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"\xff\xfe" + "reader\r\n".encode("utf-16-le"), b"\xef\xbb\xbfreader\r\n", b"# ours\nReader # until May\n", None,
+        b"\xff\xfe" + "reader\r\n".encode("utf-16-le"), b"\xef\xbb\xbfreader\r\n",
+        b"# ours\nReader # until May\n", None,
     ],
 )  # fmt: skip
 def test_hold_in_whatever_windows_writes_holds(endpoint: Endpoint, data: bytes | None) -> None:
