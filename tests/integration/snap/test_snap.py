@@ -149,6 +149,16 @@ def test_snapd_that_stays_silent_or_undoes_nothing_is_told_as_that(box: Endpoint
 
 
 @long
+def test_disk_that_takes_nothing_before_the_change_is_a_refusal(box: Endpoint) -> None:
+    plan = planned(box, ("jq", "1.7+6"))
+    place = box.root / "var/lib/brakeline-helper/tx/tx_1"
+    place.parent.mkdir(parents=True)
+    place.write_text("no directory")
+    result = apply(box, plan)
+    assert (result.outcome, result.code, box.world.active["jq"]) == (Outcome.REFUSED, "no_space", "5"), result.detail
+
+
+@long
 def test_quarantined_and_snapd_that_gives_no_answer(box: Endpoint) -> None:
     asked = (UpdateRef("jq:snap", "1.7+6"),)
     refused = box.provider.plan(asked, Bounds(without=(UpdateRef("jq", "1.7+6"),)))

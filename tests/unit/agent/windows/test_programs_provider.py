@@ -329,6 +329,15 @@ def test_hold_in_whatever_windows_writes_holds(endpoint: Endpoint, data: bytes |
     assert endpoint.provider.health().problems == ((UNREAD,) if data is None else ())
 
 
+def test_disk_that_takes_nothing_before_the_first_installer_is_a_refusal(endpoint: Endpoint) -> None:
+    """Not a failure: that would count against the update, which nobody has begun."""
+    made = endpoint.planned("reader")
+    endpoint.write("/ProgramData/Brakeline/helper/tx/tx_1", "no directory")
+    result = endpoint.apply(made)
+    assert (result.outcome, result.code, endpoint.has("reader")) == (Outcome.REFUSED, "no_space", "1.0"), result.detail
+    assert "nothing was changed" in endpoint.said[-1]
+
+
 def test_a_lost_run(endpoint: Endpoint) -> None:
     made = Order("tx_1", "of_1", "ro_1", 1, endpoint.planned("reader"))
     assert endpoint.provider.recover(made, [].append).code == "interrupted_unchanged"

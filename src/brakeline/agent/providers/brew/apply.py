@@ -12,18 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Ran
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
 from brakeline.agent.providers.brew.answers import CASK, FORMULA, closure, why
 from brakeline.agent.providers.brew.lists import Lists
 from brakeline.agent.providers.brew.prefix import Prefix
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, TransactionResult, WayBack
 
 POLL_S: Final = 2.0
@@ -53,9 +51,7 @@ class BrewApplier:
             return replace(blank, code=refused.code, detail=refused.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        place = self.prefix.runner.path(f"{self.work_dir}/{order.transaction_id}")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(place / "before.json", codec.encode(Before(before)))
+        remember(self.prefix.runner.path(f"{self.work_dir}/{order.transaction_id}"), before)
         log("Upgrading.")
         ran = self._upgrade(order, deadline)
         kept = WayBack(False, code="gone", reason=NO_WAY_BACK)

@@ -16,7 +16,7 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.apt.runner import Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Inverse, Order, Refused
 from brakeline.agent.providers.pip.keep import RECORD, Keeper
@@ -61,9 +61,7 @@ class SnapApplier:
         kept = self._keep(order)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        place = self.runner.path(f"{self.work_dir}/{order.transaction_id}")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(place / "before.json", codec.encode(Before(before)))
+        remember(self.runner.path(f"{self.work_dir}/{order.transaction_id}"), before)
         try:
             told = self._all(order, log)
             return replace(self._judged(blank, order, told, before), way_back=kept)
