@@ -152,7 +152,8 @@ class WuaRun:
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
         told = done if isinstance(done, Refused) else done.error or trouble(done.results)
         told = told or Refused("verify_failed", "Windows Update reported success.")
-        detail = f"{told.reason} Now: {rules.named(wrong)}.{due}"
+        still = " Windows Update is still installing: a later look may find it in." if after.busy else ""
+        detail = f"{told.reason} Now: {rules.named(wrong)}.{due}{still}"
         return replace(blank, outcome=Outcome.FAILED, code=told.code, detail=detail, changes=changes)
 
     def _tell(self, done: Done | Refused) -> None:
