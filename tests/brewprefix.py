@@ -99,8 +99,11 @@ elif words[0] in ("fetch", "upgrade"):
         for one in chain + known[name].get("also", []):
             version = known[one]["version"]
             if known[one].get("cask"):
-                shutil.rmtree(prefix / "Caskroom" / one)
-                (prefix / "Caskroom" / one / version).mkdir(parents=True)
+                room = prefix / "Caskroom" / one  # which stays: the new version comes into it, the former goes
+                former = [p for p in room.iterdir() if p.name != version]
+                (room / version).mkdir(exist_ok=True)
+                for path in former:
+                    shutil.rmtree(path)
                 continue
             keg = prefix / "Cellar" / one / version
             keg.mkdir(parents=True, exist_ok=True)

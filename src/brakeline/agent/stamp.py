@@ -29,9 +29,9 @@ OWN_FILES = ("etc/brakeline/authors.json", "etc/brakeline/own.hold")
 FLATPAK_FILES = (  # flatpak touches the first whenever anything is deployed
     "var/lib/flatpak/.changed", "var/lib/flatpak/repo/config", "var/cache/brakeline/flatpak-lists.json",
 )  # fmt: skip
+BREW = ("opt/homebrew", "usr/local", "home/linuxbrew/.linuxbrew")
 BREW_FILES = ("var/cache/brakeline/brew-lists.json", *(
-    f"{prefix}/{place}" for prefix in ("opt/homebrew", "usr/local", "home/linuxbrew/.linuxbrew")
-    for place in ("opt", "Caskroom", "var/homebrew/pinned")
+    f"{prefix}/{place}" for prefix in BREW for place in ("opt", "Caskroom", "var/homebrew/pinned")
 ))  # fmt: skip
 SNAP_FILES = ("var/cache/brakeline/snap-lists.json", "var/lib/snapd/state.json")  # the second whenever it did anything
 FWUPD_FILES = ("var/lib/fwupd/pending.db", "etc/fwupd/fwupd.conf", "var/cache/brakeline/fwupd-lists.json",
@@ -103,6 +103,7 @@ def take(program: str, root: Path = Path("/")) -> Stamp:
         _file(root / name) for name in (*NPM_FILES, *FLATPAK_FILES, *SNAP_FILES, *BREW_FILES, *FWUPD_FILES, *OWN_FILES)
     ]
     slow += [*_directory(root / OWN), *_directory(root / FWUPD_REMOTES)]
+    slow += [line for prefix in BREW for line in _nested(root / prefix / "Caskroom", "")]  # a cask is a directory
     slow += [_file(root / place.lstrip("/")) for place in npm_places(root)]
     quick = [socket.gethostname(), _text(root / "proc/sys/kernel/osrelease")]
     quick += [_file(root / name) for name in (*QUICK_FILES, *watched.quick_files)]

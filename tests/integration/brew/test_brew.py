@@ -9,7 +9,11 @@ import pytest
 from tests.aptroot import order
 from tests.brewprefix import OWNER, PLACE, Endpoint, endpoint
 
+from brakeline.agent import stamp
+from brakeline.agent.providers.beside import Before
+from brakeline.agent.providers.brew.prefix import Prefix
 from brakeline.agent.providers.model import Bounds, Planned, Refreshed, Refused
+from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, PendingUpdate, TransactionResult, UpdateRef, UpdateState
 
 long = pytest.mark.long
@@ -59,6 +63,20 @@ def test_formula_and_cask_as_the_owner_and_never_as_root(box: Endpoint) -> None:
     assert (result.way_back.stored, result.way_back.code) == (False, "gone")
     made = (box.prefix / "Cellar/wget/1.25").stat()
     assert made.st_uid == OWNER  # brew itself refuses root: it ends at once
+
+
+def test_whatever_its_owner_does_is_seen_by_the_stamp(box: Endpoint) -> None:
+    """A cask that is upgraded changes its own directory alone, and a scan is made only where the stamp is another."""
+    boot = box.root / "proc/sys/kernel/random/boot_id"
+    boot.parent.mkdir(parents=True)
+    boot.write_text("11111111-1111-4111-8111-111111111111")
+    newer(box, "firefox", "123.0", cask=True)
+    newer(box, "wget", "1.25", needs=["openssl@3"])
+    for flag, name in (("--cask", "firefox"), ("--formula", "wget")):
+        before = stamp.take("x", box.root).slow
+        assert stamp.take("x", box.root).slow == before
+        assert Prefix(box.provider.runner, PLACE).run("upgrade", flag, name, timeout_s=60).rc == 0
+        assert stamp.take("x", box.root).slow != before, name
 
 
 @long
@@ -142,6 +160,63 @@ def test_prefix_of_root_is_not_touched(box: Endpoint) -> None:
     assert (apply(box, plan).code, box.has("wget")) == ("refused", "1.24_1")
     assert "belongs to root" in box.provider.health().problems[0]
     assert len(box.said_to_brew()) == asked
+
+
+def test_prefix_that_turns_into_somebody_else_s_is_run_as_nobody(box: Endpoint) -> None:
+    """Its owner may put anything in the place of `bin/brew`, also after it was looked at."""
+    prefix = Prefix(box.provider.runner, PLACE)
+    assert prefix.run("outdated", timeout_s=60).rc == 0
+    brew = box.prefix / "bin/brew"
+    mine = brew.read_bytes()
+    for whose in (0, OWNER + 1):
+        other = box.root / f"of-{whose}"
+        other.write_bytes(mine)
+        other.chmod(0o755)
+        os.chown(other, whose, whose)
+        brew.unlink()
+        brew.symlink_to(other)
+        asked = box.said_to_brew()
+        assert prefix.run("update", timeout_s=60).rc == -1
+        assert (prefix.unfit() != "", box.said_to_brew()) == (True, asked)
+
+
+def test_names_that_no_formula_can_have_take_nothing_from_the_rest(box: Endpoint) -> None:
+    """Whoever owns the prefix names what lies in it; an inventory that cannot be sent would hide the whole endpoint."""
+    for odd in (b"Cellar/\xff\xfe", b"Cellar/--HEAD", b"Cellar/a\nb", b"Caskroom/\xff/1", b"Caskroom/firefox/\xff"):
+        os.makedirs(os.fsencode(box.prefix) + b"/" + odd)
+    (box.prefix / "opt/wget").unlink()
+    os.symlink(b"../Cellar/wget/1.24\xff", os.fsencode(box.prefix) + b"/opt/wget")
+    here = {p.name: (p.version, p.state) for p in box.provider.inventory()}
+    assert here == {"wget": ("1.24_1", "iHR"), "openssl@3": ("3.3.0", "ii"), "firefox": ("122.0", "ii")}
+    assert codec.encode(box.provider.inventory())
+
+
+def test_lost_run_that_did_the_first_of_two_is_finished(box: Endpoint) -> None:
+    box.publish("jq", "1.6")
+    box.install("jq")
+    box.publish("jq", "1.7")
+    newer(box, "wget", "1.25", needs=["openssl@3"])
+    plan = planned(box, ("wget:brew", "1.25"), ("jq:brew", "1.7"))
+    place = box.root / "var/lib/brakeline-helper/tx" / order(plan.transaction).transaction_id
+    place.mkdir(parents=True)
+    (place / "before.json").write_bytes(codec.encode(Before(box.provider.installed())))
+    assert Prefix(box.provider.runner, PLACE).run("upgrade", "--formula", "jq", timeout_s=60).rc == 0
+    result = box.provider.recover(order(plan.transaction), lambda _: None)
+    assert (result.code, box.has("jq"), box.has("wget")) == ("interrupted_repaired", "1.7", "1.25"), result.detail
+
+
+@long
+@pytest.mark.parametrize("needs", [["openssl@3", "zlib"], []])
+def test_what_would_come_along_now_and_was_not_ordered_changes_nothing(box: Endpoint, needs: list[str]) -> None:
+    box.publish("pcre2", "10.1")
+    newer(box, "wget", "1.25", needs=["openssl@3", "pcre2"])
+    plan = planned(box, ("wget:brew", "1.25"))
+    assert [a.name for a in plan.transaction.actions] == ["pcre2", "wget"]
+    box.publish("zlib", "1.3")
+    newer(box, "wget", "1.25", needs=needs)
+    result = apply(box, plan)
+    assert (result.outcome, result.code, box.has("wget")) == (Outcome.REFUSED, "changed", "1.24_1"), result.detail
+    assert "pcre2" in result.detail
 
 
 @long

@@ -14,6 +14,7 @@ from tests.fwupdroot import LABELS, MODULE, NAMES, WEBCAM, Endpoint, endpoint
 from tests.integration.npm.test_npm import kill_all
 from tests.pipindex import without_proxies
 
+from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.fwupd.lists import NO_SOURCE
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
 from brakeline.protocol.messages import Outcome, PendingUpdate, TransactionResult, UpdateRef, UpdateState
@@ -417,6 +418,28 @@ def test_two_devices_in_one_transaction(box: Endpoint) -> None:
     assert (result.code, box.has(), box.has("q")) == ("ok", "1.2.3", "2"), result.detail
     assert {c.name for c in result.changes} == set(NAMES.values())
     assert MODULE != WEBCAM
+
+
+@long
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(box: Endpoint) -> None:
+    """As an endpoint gets one where only a part was written: what was written has no other way back."""
+    ready(box, "1.2.3")
+    box.publish("q", "1")
+    box.publish("q", "2")
+    box.refreshed()
+    for number, (name, version) in enumerate((("p", "1.2.3"), ("q", "2")), 1):
+        plan = box.provider.plan((UpdateRef(f"{NAMES[name]}:{LABELS[name]}", version),), Bounds())
+        assert isinstance(plan, Planned), plan
+        result = apply(box, plan, number)
+        assert result.way_back is not None
+        assert (result.code, result.way_back.packages) == ("ok", number), result.way_back.reason
+    left = box.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    assert {a.architecture: a.after for a in left.transaction.actions} == {LABELS["p"]: "1.2.2", LABELS["q"]: "1"}
+    webcam = tuple(a for a in left.transaction.actions if a.architecture == LABELS["p"])
+    mine = make_transaction(webcam)  # the test's module writes no older version
+    done = box.provider.apply(replace(order(mine, BACK, 9), inverse=left), box.said.append)
+    assert (done.code, box.has()) == ("ok", "1.2.2"), done.detail
 
 
 LOOK = """

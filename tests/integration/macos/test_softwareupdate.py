@@ -55,6 +55,19 @@ def test_exact_label_and_never_a_restart_of_its_own(box: Mac) -> None:
 
 
 @long
+def test_two_versions_of_one_name_are_one_update_and_either_may_be_ordered(box: Mac) -> None:
+    """A Mac lists the next system beside what mends its own; of one name an inventory has one update."""
+    box.publish(f"{TOOLS} 16.10", "16.10")
+    box.publish(f"{TOOLS} 16.9", "16.9")
+    box.publish("macOS Sequoia 15.5", "15.5", Action="restart")
+    box.publish("macOS Sonoma 14.8", "14.8", Action="restart")
+    ready(box)
+    assert sorted((u.name, u.candidate) for u in box.provider.available()) == [(NAME, "16.10"), ("macOS", "15.5")]
+    for version in ("16.9", "16.10"):
+        assert isinstance(plan(box, NAME, version), Planned)
+
+
+@long
 def test_0_and_nothing_installed_is_a_failure(box: Mac) -> None:
     box.publish(TOOLS, "16.2")
     ready(box)

@@ -10,6 +10,7 @@ from tests.aptroot import order
 from tests.snapdstandin import Endpoint, endpoint
 
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
+from brakeline.core.clock import ManualClock
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef, UpdateState
 
 long = pytest.mark.long
@@ -51,6 +52,18 @@ def test_exact_revision_and_revert_as_the_way_back(box: Endpoint) -> None:
     assert [body for _, body in box.world.said] == [
         {"action": "refresh", "revision": "101"}, {"action": "revert", "revision": "100"},
     ]  # fmt: skip
+
+
+@long
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(box: Endpoint) -> None:
+    """As an endpoint gets one where only a part was done: what was done has no other way back."""
+    assert apply(box, planned(box, ("firefox", "v123.0+101"))).code == "ok"
+    again = box.provider.apply(order(planned(box, ("jq", "1.7+6")).transaction, number=2), lambda _: None)
+    assert again.way_back is not None
+    assert (again.code, again.way_back.packages) == ("ok", 2)
+    left = box.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    assert [a.name for a in left.transaction.actions] == ["firefox", "jq"]
 
 
 @long
@@ -111,6 +124,38 @@ def test_change_that_takes_too_long_is_undone(box: Endpoint) -> None:
     result = apply(box, plan, Bounds(run_s_max=1))
     assert (result.outcome, result.code, box.world.active["firefox"]) == (Outcome.FAILED, "timeout", "100")
     assert box.world.said[-1] == ("/v2/changes/1", {"action": "abort"})
+
+
+def test_snapd_that_starts_anew_in_the_middle_of_a_change_is_waited_for(box: Endpoint) -> None:
+    """Its own update does that, and that of the base that it runs on."""
+    plan = planned(box, ("firefox", "v123.0+101"))
+    box.world.deaf = 2
+    result = apply(box, plan)
+    assert (result.outcome, result.code, box.world.deaf) == (Outcome.INSTALLED, "ok", 0), result.detail
+
+
+@long
+def test_snapd_that_stays_silent_or_undoes_nothing_is_told_as_that(box: Endpoint) -> None:
+    plan, clock = planned(box, ("firefox", "v123.0+101")), ManualClock()
+    provider = replace(box.provider, clock=clock, sleep=lambda s: clock.advance(100 * s))
+    box.world.stuck.add("firefox")
+    result = provider.apply(order(plan.transaction), lambda _: None)
+    assert (result.outcome, result.code) == (Outcome.FAILED, "timeout")
+    assert "snapd is still at it" in result.detail
+    box.world.deaf = 1_000_000
+    result = provider.apply(order(plan.transaction), lambda _: None)
+    assert (result.outcome, result.code) == (Outcome.FAILED, "snap_failed")
+    assert "what is installed is not known" in result.detail
+
+
+@long
+def test_disk_that_takes_nothing_before_the_change_is_a_refusal(box: Endpoint) -> None:
+    plan = planned(box, ("jq", "1.7+6"))
+    place = box.root / "var/lib/brakeline-helper/tx/tx_1"
+    place.parent.mkdir(parents=True)
+    place.write_text("no directory")
+    result = apply(box, plan)
+    assert (result.outcome, result.code, box.world.active["jq"]) == (Outcome.REFUSED, "no_space", "5"), result.detail
 
 
 @long

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between, problems_of
 from brakeline.agent.providers.apt.inverse import left_to_do
 from brakeline.agent.providers.apt.runner import Machine, Ran, Runner
 from brakeline.agent.providers.asked import Asked
-from brakeline.agent.providers.frame import UNTOUCHED, Log, blank_of
+from brakeline.agent.providers.frame import UNTOUCHED, Log, Stop, blank_of
 from brakeline.agent.providers.model import Inverse, Order, Refused
 from brakeline.core.clock import Clock
 from brakeline.protocol import codec
@@ -81,7 +82,11 @@ class Beside(ABC):
         applier = self.applier(order.transaction)
         if isinstance(applier, Refused):
             return replace(blank, code=applier.code, detail=applier.reason)
-        return self._ended(applier.apply(order, blank, log))
+        try:
+            return self._ended(applier.apply(order, blank, log))
+        except Stop as stop:
+            log(f"Refused, nothing was changed: {stop.reason}")
+            return self._ended(replace(blank, code=stop.code, detail=stop.reason))
 
     def recover(self, order: Order, log: Log) -> TransactionResult:
         """What a lost run left behind, put right if the bounds allow."""
@@ -119,6 +124,15 @@ class Before:
     """What was installed before the first change; on disk, for whoever comes after a lost run."""
 
     packages: tuple[Installed, ...]
+
+
+def remember(place: Path, before: tuple[Installed, ...]) -> None:
+    """Write it down, the last thing before the first change. `Stop` where the disk takes nothing more."""
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(place / "before.json", codec.encode(Before(before)))
+    except OSError as e:
+        raise Stop("no_space", f"What is there could not be written down: {e.strerror}.") from e
 
 
 def before_of(path: Path) -> tuple[Installed, ...] | None:

@@ -46,6 +46,14 @@ def test_info_has_revisions_needs_and_taps() -> None:
     assert info("nothing") == {}
 
 
+def test_what_could_be_no_name_or_version_is_left_out() -> None:
+    odd = [{"name": "--HEAD", "current_version": "1"}, {"name": "jq", "current_version": "\udcff"}, {"name": "jq"}]
+    assert outdated(json.dumps({"formulae": odd, "casks": []})) == ()
+    rows = [{"name": "a\nb", "versions": {"stable": "1"}}, {"name": "jq", "versions": {"stable": "\udcff"}},
+            {"name": "wget", "versions": {"stable": "1"}, "tap": "\udcff", "dependencies": ["-f", "lib"]}]  # fmt: skip
+    assert info(json.dumps({"formulae": rows})) == {(FORMULA, "wget"): Known("wget", FORMULA, "1", ("lib",))}
+
+
 KNOWN = {
     (FORMULA, "app"): Known("app", FORMULA, "2", ("lib", "new")),
     (FORMULA, "lib"): Known("lib", FORMULA, "2", ("deep",)),

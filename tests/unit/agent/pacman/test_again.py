@@ -70,6 +70,11 @@ def test_patterns_fit_into_arguments() -> None:
     assert joined([]) == ()
 
 
+def test_files_with_names_in_other_letters_stay_below_what_the_kernel_takes() -> None:
+    lines = joined([f"/usr/share/{'文' * 80}/{n}" for n in range(1_000)])
+    assert max(len(line.encode()) for line in lines) <= PATTERNS_BYTES
+
+
 class Endpoint:
     """A root with files; pacman says what an archive has."""
 

@@ -15,12 +15,13 @@ from brakeline.agent.providers.model import Bounds, Inverse, Order, Planned, Ref
 from brakeline.agent.providers.windows import lines, listed
 from brakeline.agent.providers.windows.box import Ended
 from brakeline.agent.providers.windows.fake import FakeBox, package
-from brakeline.agent.providers.windows.provider import HOLDS, LIST, ProgramsProvider
+from brakeline.agent.providers.windows.provider import HOLDS, LIST, UNREAD, ProgramsProvider
 from brakeline.core.clock import ManualClock
 from brakeline.protocol.messages import Outcome, Transaction, TransactionResult, UpdateRef, UpdateState
 
 UPGRADE = "{7C1E9D4A-52B3-4A86-9F0E-6D2B8A41C0F3}"
-ONE, TWO = (f"{{1B7A3E55-0D7C-4C55-8F11-93B2D5A6E00{n}}}" for n in (1, 2))
+VIEWER = "{8D2FAE5B-63C4-4B97-8A1F-7E3C9B52D104}"
+ONE, TWO, THREE, FOUR = (f"{{1B7A3E55-0D7C-4C55-8F11-93B2D5A6E00{n}}}" for n in (1, 2, 3, 4))
 
 
 class Endpoint:
@@ -256,6 +257,19 @@ def test_what_came_anew_is_taken_away_again(endpoint: Endpoint) -> None:
     assert (result.outcome, endpoint.has("reader")) == (Outcome.INSTALLED, "")
 
 
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(endpoint: Endpoint) -> None:
+    endpoint.rows += [
+        endpoint.row("viewer", v, "msi", product=p, upgrade=VIEWER) for v, p in (("1.0", THREE), ("2.0", FOUR))
+    ]
+    endpoint.write_list()
+    endpoint.box.put("Viewer 1.0", "1.0", THREE, VIEWER)
+    for name in ("reader", "viewer"):
+        assert endpoint.apply(endpoint.planned(name)).code == "ok"
+    left = endpoint.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    assert [a.name for a in left.transaction.actions] == ["reader", "viewer"]
+
+
 def test_no_way_back_is_known_when_it_is_planned(endpoint: Endpoint) -> None:
     endpoint.rows = endpoint.rows[1:]
     endpoint.write_list()
@@ -291,6 +305,37 @@ def test_held_quarantined_and_older_versions(endpoint: Endpoint) -> None:
     endpoint.write(HOLDS, "")
     endpoint.apply(made)
     assert isinstance(endpoint.plan("reader", "1.0"), Refused)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfe" + "reader\r\n".encode("utf-16-le"), b"\xef\xbb\xbfreader\r\n",
+        b"# ours\nReader # until May\n", None,
+    ],
+)  # fmt: skip
+def test_hold_in_whatever_windows_writes_holds(endpoint: Endpoint, data: bytes | None) -> None:
+    """PowerShell writes UTF-16, an editor a mark in front; a list that is there and cannot be read may say any."""
+    endpoint.write(HOLDS, "")
+    path = endpoint.work / HOLDS.lstrip("/")
+    if data is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(data)
+    refused = endpoint.plan("reader")
+    assert isinstance(refused, Refused), refused
+    assert refused.code == "held"
+    assert endpoint.provider.health().problems == ((UNREAD,) if data is None else ())
+
+
+def test_disk_that_takes_nothing_before_the_first_installer_is_a_refusal(endpoint: Endpoint) -> None:
+    """Not a failure: that would count against the update, which nobody has begun."""
+    made = endpoint.planned("reader")
+    endpoint.write("/ProgramData/Brakeline/helper/tx/tx_1", "no directory")
+    result = endpoint.apply(made)
+    assert (result.outcome, result.code, endpoint.has("reader")) == (Outcome.REFUSED, "no_space", "1.0"), result.detail
+    assert "nothing was changed" in endpoint.said[-1]
 
 
 def test_a_lost_run(endpoint: Endpoint) -> None:

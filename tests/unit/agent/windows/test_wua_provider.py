@@ -79,6 +79,15 @@ def test_what_waits_and_what_is_in(tmp_path: Path) -> None:
     ]
 
 
+def test_installation_that_goes_on_after_its_time_is_told_as_that(tmp_path: Path) -> None:
+    """Our script is ended; what Windows' own service has begun is not."""
+    waits = search(update(A, "1"))
+    e = Endpoint(tmp_path, [waits, waits, search(update(A, "1"), busy=True)], install=[Said(b"", timed_out=True)])
+    result = e.apply(e.planned(f"{A}.200"))
+    assert (result.outcome, result.code) == (Outcome.FAILED, "timeout")
+    assert "still installing" in result.detail
+
+
 def test_two_updates_of_one_number_are_told_apart(tmp_path: Path) -> None:
     e = Endpoint(tmp_path, [search(update(A, "5"), update(B, "5"))])
     assert [w.name for w in e.provider.available()] == [f"KB5.{A[:8]}", f"KB5.{B[:8]}"]

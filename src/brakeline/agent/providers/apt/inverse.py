@@ -29,13 +29,13 @@ def _back(a: Action) -> Action:
     return Action(kind, a.name, a.architecture, a.after, a.before)
 
 
-def joined(new: Inverse, earlier: Inverse, place: str) -> Inverse:
-    """`new` with what `earlier` knows of other packages; its archives lie in `place` then."""
+def joined(new: Inverse, earlier: Inverse, place: str = "") -> Inverse:
+    """`new` with what `earlier` knows of other packages; its archives lie in `place` then, "" = where they lay."""
     mine = {(a.name, a.architecture) for a in new.transaction.actions}
     more = [a for a in earlier.transaction.actions if (a.name, a.architecture) not in mine]
     names = {(a.name, a.architecture) for a in more}
     files = tuple(
-        replace(x, path=f"{place}/{x.path.rpartition('/')[2]}")
+        replace(x, path=f"{place}/{x.path.rpartition('/')[2]}") if place else x
         for x in earlier.archives
         if (x.name, x.architecture) in names
     )

@@ -1,12 +1,14 @@
 """Pure: what brew prints as JSON (`outdated --json=v2`, `info --json=v2`) and what its errors mean.
 
 A version of a formula is its stable version with its revision: `1.13.0_1`. What else an upgrade takes follows from the
-dependencies that `info` names: of those what is outdated is upgraded, and what is missing installed, before it.
+dependencies that `info` names: of those what is outdated is upgraded, and what is missing installed, before it. All of
+it is the word of the prefix's owner: what could be no name or version of Homebrew's is left out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +18,8 @@ from brakeline.agent.providers.model import Refused
 FORMULA: Final = "brew"
 CASK: Final = "brew-cask"
 SAID_CHARS: Final = 200
+PLAIN: Final = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.@+,:~ \-]{0,199}")  # a name or a version, as Homebrew has them
+TAP: Final = re.compile(r"[0-9A-Za-z_.\-]{1,100}/[0-9A-Za-z_.\-]{1,100}")
 CAUSES: Final = (
     ("locked", "Another brew is at work", ("has already locked", "Another active Homebrew", "already in progress")),
     ("network", "Homebrew's sources cannot be reached", (
@@ -59,9 +63,12 @@ def outdated(text: str) -> tuple[Waits, ...] | None:
     made = []
     for label, kind in ((FORMULA, "formulae"), (CASK, "casks")):
         for row in found[kind]:
-            if isinstance(row, dict) and row.get("name") and row.get("current_version"):
-                name = str(row["name"]).rpartition("/")[2]  # of a tap of one's own: `user/tap/name`
-                made.append(Waits(name, label, str(row["current_version"]), row.get("pinned") is True))
+            if not isinstance(row, dict):
+                continue
+            name = str(row.get("name", "")).rpartition("/")[2]  # of a tap of one's own: `user/tap/name`
+            version = str(row.get("current_version", ""))
+            if PLAIN.fullmatch(name) and PLAIN.fullmatch(version):
+                made.append(Waits(name, label, version, row.get("pinned") is True))
     return tuple(made)
 
 
@@ -74,14 +81,23 @@ def info(text: str) -> dict[tuple[str, str], Known]:
         revision = row.get("revision", 0)
         version = f"{stable}_{revision}" if revision and stable else stable
         needs = tuple(str(n).rpartition("/")[2] for n in row.get("dependencies") or ())
-        made[FORMULA, str(row.get("name"))] = Known(str(row.get("name")), FORMULA, version, needs, str(row.get("tap")))
+        made |= _known(str(row.get("name")), FORMULA, version, needs, row)
     for row in _rows(found, "casks"):
-        name, depends = str(row.get("token")), row.get("depends_on")
+        depends = row.get("depends_on")
         formulae = depends.get("formula", ()) if isinstance(depends, dict) else ()
-        made[CASK, name] = Known(
-            name, CASK, str(row.get("version") or ""), tuple(map(str, formulae)), str(row.get("tap"))
-        )
+        needs = tuple(map(str, formulae))
+        made |= _known(str(row.get("token")), CASK, str(row.get("version") or ""), needs, row)
     return made
+
+
+def _known(
+    name: str, label: str, version: str, needs: Iterable[str], row: Mapping[str, Any]
+) -> dict[tuple[str, str], Known]:
+    if not PLAIN.fullmatch(name) or (version and not PLAIN.fullmatch(version)):
+        return {}
+    tap = str(row.get("tap"))
+    needs = tuple(filter(PLAIN.fullmatch, needs))
+    return {(label, name): Known(name, label, version, needs, tap if TAP.fullmatch(tap) else "")}
 
 
 def closure(

@@ -12,18 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Ran
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
-from brakeline.agent.providers.brew.answers import CASK, FORMULA, why
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
+from brakeline.agent.providers.brew.answers import CASK, FORMULA, closure, why
 from brakeline.agent.providers.brew.lists import Lists
 from brakeline.agent.providers.brew.prefix import Prefix
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, TransactionResult, WayBack
 
 POLL_S: Final = 2.0
@@ -53,9 +51,7 @@ class BrewApplier:
             return replace(blank, code=refused.code, detail=refused.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        place = self.prefix.runner.path(f"{self.work_dir}/{order.transaction_id}")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(place / "before.json", codec.encode(Before(before)))
+        remember(self.prefix.runner.path(f"{self.work_dir}/{order.transaction_id}"), before)
         log("Upgrading.")
         ran = self._upgrade(order, deadline)
         kept = WayBack(False, code="gone", reason=NO_WAY_BACK)
@@ -80,18 +76,27 @@ class BrewApplier:
         return rules.refuse_broken(order.transaction, order.rules)
 
     def _other_now(self, order: Order) -> Refused | None:
-        """Whether brew's own sources have something else than what was ordered."""
-        answer = Lists(self.prefix).now()
+        """Whether by its own sources brew would do anything else than what of the order is not there yet."""
+        lists = Lists(self.prefix)
+        answer = lists.now()
         if isinstance(answer, Refused):
             return answer
-        now = {(w.label, w.name): w for w in answer}
-        for a in order.transaction.actions:
-            found = now.get((a.architecture, a.name))
+        now, have = {(w.label, w.name): w for w in answer}, self.prefix.installed()
+        there = {(p.architecture, p.name): p.version for p in have if p.sound}
+        left = {key: a for a in order.transaction.actions if there.get(key := (a.architecture, a.name)) != a.after}
+        for key, a in left.items():
+            found = now.get(key)
             if found is not None and found.pinned:
                 return Refused("held", f"{a.name} is pinned on this endpoint by its owner.")
             if a.before and (found.current if found is not None else "") != a.after:
                 return Refused("changed", f"Homebrew has another version of {a.name} now than {a.after}.")
-        return None
+        versions, newer = {(p.architecture, p.name): p.version for p in have}, {k: w.current for k, w in now.items()}
+        would = closure([key for key, a in left.items() if a.before], lists.known_now(answer), versions, newer)
+        if isinstance(would, str):
+            return Refused("changed", f"It needs {would} now, of which Homebrew says nothing.")
+        ordered = {key: a.after for key, a in left.items()}
+        other = sorted({name for (_, name), _ in would.items() ^ ordered.items()})
+        return Refused("changed", f"Homebrew would not bring {rules.named(other)} as ordered.") if other else None
 
     def _short(self, order: Order) -> Refused | None:
         s = os.statvfs(self.prefix.runner.path(self.prefix.place))

@@ -54,7 +54,7 @@ class Lists:
         if isinstance(answer, Refused):
             return self._trouble(now_ms, answer)
         newer = {label: [(w.name, w.current) for w in answer if w.label == label] for label in (FORMULA, CASK)}
-        known = self._known(answer)
+        known = self.known_now(answer)
         rows = [asdict(k) for k in known.values()]
         if trouble and not any(newer.values()):
             newer, rows = self.asked.read().get("newer", {}), self.asked.read().get("known", [])
@@ -70,7 +70,7 @@ class Lists:
         answer = outdated(ran.text)
         return why(ran.text) if answer is None else answer
 
-    def _known(self, waits: Iterable[Waits]) -> dict[tuple[str, str], Known]:
+    def known_now(self, waits: Iterable[Waits]) -> dict[tuple[str, str], Known]:
         """What is installed, and whatever an upgrade could bring along."""
         known = info(self.prefix.run("info", "--json=v2", "--installed", timeout_s=ASK_S_MAX).text)
         for _ in range(ROUNDS_MAX):

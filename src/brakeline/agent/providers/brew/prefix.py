@@ -1,7 +1,8 @@
 """One Homebrew prefix, read from its directories: no brew is started, and nobody's Ruby is run.
 
 A formula is what `opt/NAME` points to, a keg below `Cellar`; a cask is the directory of a version below `Caskroom`.
-Pins are links in `var/homebrew/pinned`. Whose it is decides as whom brew is started.
+Pins are links in `var/homebrew/pinned`. Whose it is decides as whom brew is started: that is asked of directories that
+its owner cannot make anybody else's, and never of where a link points. What no formula could be called is none.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.runner import Ran, Runner
-from brakeline.agent.providers.brew.answers import CASK, FORMULA
+from brakeline.agent.providers.brew.answers import CASK, FORMULA, PLAIN
 
 PREFIXES: Final = ("/opt/homebrew", "/usr/local", "/home/linuxbrew/.linuxbrew")
 SETPRIV: Final = "/usr/bin/setpriv"  # of Linux; macOS has sudo for it
@@ -45,6 +46,7 @@ class Prefix:
             version = os.path.basename(os.readlink(linked))
         except OSError:
             version = ""
+        version = version if PLAIN.fullmatch(version) else ""
         kegs = _listed(self, f"Cellar/{name}")
         receipt = self.runner.path(f"{self.place}/Cellar/{name}/{version}/INSTALL_RECEIPT.json")
         sound = version in kegs and receipt.is_file()
@@ -53,26 +55,35 @@ class Prefix:
 
     def _casks(self) -> Iterator[Installed]:
         for name in _listed(self, "Caskroom"):
-            versions = [v for v in _listed(self, f"Caskroom/{name}") if not v.startswith(".")]
-            if versions:
+            if versions := _listed(self, f"Caskroom/{name}"):
                 yield Installed(name, CASK, versions[-1], name, versions[-1], "ii")
 
-    def owner(self) -> os.stat_result:
-        return self.runner.path(self.brew).stat()
+    def owner(self) -> os.stat_result | str:
+        """Whose prefix it is; a text = why no brew is started here."""
+        try:
+            cellar, brew, place = (self.runner.path(f"{self.place}/{name}") for name in ("Cellar", "bin/brew", ""))
+            owner, program, itself, above = cellar.lstat(), brew.stat(), place.lstat(), place.parent.lstat()
+        except OSError as e:
+            return f"{self.brew} cannot be looked at: {e.strerror}"
+        if 0 in (owner.st_uid, program.st_uid):
+            return f"{self.brew} belongs to root, and Homebrew never runs as root"
+        if program.st_mode & stat.S_IWOTH:
+            return f"everybody may write {self.brew}"
+        fixed = itself.st_uid == owner.st_uid or itself.st_uid == above.st_uid == 0
+        if program.st_uid != owner.st_uid or not fixed or not all(stat.S_ISDIR(s.st_mode) for s in (owner, itself)):
+            return f"{self.place} is not all of one owner"
+        return owner
 
     def unfit(self) -> str:
         """Why no brew is started here; "" = it may be, as its owner."""
-        try:
-            owner = self.owner()
-        except OSError as e:
-            return f"{self.brew} cannot be looked at: {e.strerror}"
-        if owner.st_uid == 0:
-            return f"{self.brew} belongs to root, and Homebrew never runs as root"
-        return f"everybody may write {self.brew}" if owner.st_mode & stat.S_IWOTH else ""
+        owner = self.owner()
+        return owner if isinstance(owner, str) else ""
 
     def run(self, *words: str, timeout_s: float) -> Ran:
         """brew, as the prefix's owner, with everything off that does more than it is told."""
         owner = self.owner()
+        if isinstance(owner, str):  # looked at each time: between two looks its owner may have changed it
+            return Ran(-1, f"Error: {owner}")
         home = self._home(owner.st_uid)
         linux = self.runner.path(SETPRIV).exists()
         as_owner = (
@@ -98,6 +109,6 @@ def prefixes(runner: Runner) -> tuple[Prefix, ...]:
 
 def _listed(prefix: Prefix, place: str) -> list[str]:
     try:
-        return sorted(n for n in os.listdir(prefix.runner.path(f"{prefix.place}/{place}")) if not n.startswith("."))
+        return sorted(filter(PLAIN.fullmatch, os.listdir(prefix.runner.path(f"{prefix.place}/{place}"))))
     except (FileNotFoundError, NotADirectoryError):
         return []

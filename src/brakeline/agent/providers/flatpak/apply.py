@@ -16,7 +16,7 @@ from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.inverse import inverse_of
 from brakeline.agent.providers.apt.runner import Ran, Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
 from brakeline.agent.providers.flatpak.lists import FLATPAK, Lists
 from brakeline.agent.providers.flatpak.refs import Head, Ref, is_of, runtime_of, why
 from brakeline.agent.providers.flatpak.store import HOME, Store
@@ -60,9 +60,7 @@ class FlatpakApplier:
             log(kept.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        place = self.runner.path(f"{self.work_dir}/{order.transaction_id}")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(place / "before.json", codec.encode(Before(before)))
+        remember(self.runner.path(f"{self.work_dir}/{order.transaction_id}"), before)
         log("Deploying.")
         ran = self._deploy(order, deadline)
         wrong = self.wrong(order)

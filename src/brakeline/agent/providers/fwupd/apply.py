@@ -14,11 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import AnswerLost, Ran, Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.fwupd.daemon import FWUPDMGR, QUIET, Daemon, Unanswered, package
 from brakeline.agent.providers.fwupd.devices import FAILED, FAILED_FOR_NOW, Device, Release
@@ -29,7 +28,6 @@ from brakeline.agent.providers.fwupd.words import blocked_told, nothing_begun, w
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pip.keep import Keeper
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import Action, ActionKind, Outcome, TransactionResult
 
 POLL_S: Final = 1.0
@@ -79,11 +77,7 @@ class FwupdApplier:
             log(kept.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        try:
-            self.runner.path(self._place(order)).mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_durably(self.runner.path(f"{self._place(order)}/before.json"), codec.encode(Before(before)))
-        except OSError as e:
-            return replace(blank, code="no_space", detail=f"What is there could not be written down: {e.strerror}.")
+        remember(self.runner.path(self._place(order)), before)
         ran = self._write(order, pairs, cabinets, deadline, log)
         return replace(self._judged(blank, order, ran, before), way_back=kept)
 

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable
 
 from brakeline.agent.files import write_durably
-from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.fwupd.devices import Device
 from brakeline.agent.providers.fwupd.fetch import Fetcher
 from brakeline.agent.providers.fwupd.words import blocked_told
@@ -43,27 +43,42 @@ def keep(
         return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
     place = keeper.place(order.rollout_id)
     keeper.forget_oldest()
-    shutil.rmtree(keeper.runner.path(place), ignore_errors=True)
-    archives = []
-    for a, device in pairs:
-        if reason := no_way_back(device, a.before):
-            return WayBack(False, code="gone", reason=reason)
-        release = device.release(a.before)
-        assert release is not None  # `no_way_back` has said so
-        path = fetcher.fetch(release, f"{place}/{device.id}", max(1.0, timeout_s))
-        if isinstance(path, Refused):
+    earlier = keeper.stored(order.rollout_id)  # of a try that did a part of it: that has no other way back
+    if earlier is None:
+        shutil.rmtree(keeper.runner.path(place), ignore_errors=True)
+    archives = _archives(fetcher, pairs, place, timeout_s)
+    if isinstance(archives, str):
+        if earlier is None:
             shutil.rmtree(keeper.runner.path(place), ignore_errors=True)
-            return WayBack(False, code="gone", reason=f"The former cabinet cannot be had. {path.reason}")
-        digest = hashlib.sha256(keeper.runner.path(path).read_bytes()).hexdigest()
-        archives.append(Archive(a.name, a.architecture, a.before, path, digest))
+        return WayBack(False, code="gone", reason=archives)
     back = inverse_of(order.transaction)
-    inverse = Inverse(order.transaction_id, order.rollout_id, back, tuple(archives), made_ms=now_ms)
+    inverse = Inverse(order.transaction_id, order.rollout_id, back, archives, made_ms=now_ms)
+    inverse = inverse if earlier is None else joined(inverse, earlier)
     try:
         keeper.runner.path(place).mkdir(parents=True, exist_ok=True, mode=0o700)
         write_durably(keeper.runner.path(place) / RECORD, codec.encode(inverse))
     except OSError as e:
         return WayBack(False, code="no_space", reason=f"The former cabinet could not be kept: {e.strerror}.")
-    return WayBack(True, len(back.actions))
+    return WayBack(True, len(inverse.transaction.actions))
+
+
+def _archives(
+    fetcher: Fetcher, pairs: Iterable[tuple[Action, Device]], place: str, timeout_s: float
+) -> tuple[Archive, ...] | str:
+    """Every former cabinet, here and proven; a text = why there is no way back."""
+    archives = []
+    for a, device in pairs:
+        if reason := no_way_back(device, a.before):
+            return reason
+        release = device.release(a.before)
+        assert release is not None  # `no_way_back` has said so
+        path = fetcher.fetch(release, f"{place}/{device.id}", max(1.0, timeout_s))
+        if isinstance(path, Refused):
+            return f"The former cabinet cannot be had. {path.reason}"
+        with open(fetcher.runner.path(path), "rb") as f:
+            digest = hashlib.file_digest(f, "sha256").hexdigest()
+        archives.append(Archive(a.name, a.architecture, a.before, path, digest))
+    return tuple(archives)
 
 
 def kept_cabinet(inverse: Inverse, action: Action) -> tuple[str, str] | None:

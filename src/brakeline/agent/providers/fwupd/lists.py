@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from brakeline.agent.providers.apt.runner import Runner
+from brakeline.agent.providers.apt.runner import AnswerLost, Runner
 from brakeline.agent.providers.asked import Asked
 from brakeline.agent.providers.fwupd.daemon import Daemon, Unanswered
 from brakeline.agent.providers.fwupd.devices import Device, Release, Remote
@@ -44,7 +44,7 @@ class Lists:
                 code = "no_network" if failed.code == "network" else failed.code
                 trouble.append(Refused(code, failed.reason))
             found = seen(self.seen(), daemon.devices())
-        except Unanswered as e:
+        except (AnswerLost, Unanswered) as e:
             return self.asked.write(now_ms, [Refused("fwupd_failed", str(e))], seen=self.seen())
         return self.asked.write(now_ms, trouble, seen=found)
 

@@ -10,18 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Ran, Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.macos.naming import here, named
 from brakeline.agent.providers.macos.softwareupdate import TROUBLE, Update
 from brakeline.agent.providers.macos.tool import TOOL, Tool
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, TransactionResult, WayBack
 
 NO_WAY_BACK: Final = "Apple has no way back from an update."
@@ -51,9 +49,7 @@ class SoftwareUpdateApplier:
             return replace(blank, code=told.code, detail=told.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        place = self.runner.path(f"{self.work_dir}/{order.transaction_id}")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(place / "before.json", codec.encode(Before(before)))
+        remember(self.runner.path(f"{self.work_dir}/{order.transaction_id}"), before)
         ran = self._install(found, deadline, log)
         kept = WayBack(False, code="gone", reason=NO_WAY_BACK)
         return replace(self._judged(blank, order, ran, before), way_back=kept)

@@ -26,6 +26,11 @@ def named(update: Update) -> str:
     return SYSTEM if name.startswith("macOS") and update.restarts else name
 
 
+def numbers(version: str) -> tuple[int, ...]:
+    """For what is newer of two of one name."""
+    return tuple(int(n[:18]) for n in re.findall(r"[0-9]+", version))
+
+
 def here(system: str, history: Iterable[tuple[str, str]]) -> tuple[Installed, ...]:
     """The system, and of each stream what was installed last."""
     last = {stream(title, version): version for title, version in history}

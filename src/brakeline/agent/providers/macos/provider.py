@@ -16,7 +16,7 @@ from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.asked import Asked
 from brakeline.agent.providers.beside import Beside
 from brakeline.agent.providers.macos.apply import SoftwareUpdateApplier
-from brakeline.agent.providers.macos.naming import LABEL, here, named
+from brakeline.agent.providers.macos.naming import LABEL, here, named, numbers
 from brakeline.agent.providers.macos.softwareupdate import Update, updates
 from brakeline.agent.providers.macos.tool import TOOL, Tool
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
@@ -77,7 +77,8 @@ class SoftwareUpdateProvider(Beside):
         packages = tuple(
             Package(p.name, p.architecture, p.version, p.name, p.version, p.state, ORIGIN, "macos") for p in have
         )
-        return packages, tuple(_pending(u, have) for u in self.waits() if _before(u, have) != u.version)
+        newest = {named(u): u for u in sorted(self.waits(), key=lambda u: numbers(u.version))}
+        return packages, tuple(_pending(u, have) for u in newest.values() if _before(u, have) != u.version)
 
     def refresh(self) -> Refreshed | Refused:
         """Ask Apple, or the server that the Mac is set to; what could not be asked keeps its last answer."""
@@ -96,8 +97,8 @@ class SoftwareUpdateProvider(Beside):
         names = [n for n, version in wanted.items() if now.get(n, version) != version]
         if not names:
             return Refused("nothing_to_do", "Every update is installed already, or nothing of it is on this Mac.")
-        found = {named(u): u for u in self.waits()}
-        if unknown := [n for n in names if n not in found or found[n].version != wanted[n]]:
+        found = {named(u): u for u in self.waits() if u.version == wanted.get(named(u))}
+        if unknown := [n for n in names if n not in found]:
             return Refused("lists_stale", f"Apple's list on this Mac does not have {rules.named(unknown)} as asked.")
         free = [n for n in names if not found[n].deferred]
         if not free:

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Ran, Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.npm.answers import actions, why
@@ -35,7 +34,6 @@ from brakeline.agent.providers.npm.folders import (
 from brakeline.agent.providers.npm.keep import Trees
 from brakeline.agent.providers.npm.resolver import ASK_S_MAX, Resolver
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.managers import belongs
 from brakeline.protocol.messages import Outcome, TransactionResult
 
@@ -77,8 +75,7 @@ class NpmApplier:
             log(kept.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        self.runner.path(self.place(order)).mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(self.runner.path(self.place(order)) / "before.json", codec.encode(Before(before)))
+        remember(self.runner.path(self.place(order)), before)
         log("Installing.")
         ran = self._install(order, deadline)
         wrong = self.wrong(order)

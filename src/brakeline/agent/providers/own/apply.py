@@ -69,7 +69,10 @@ class OwnApplier:
             log(kept.reason)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        write_durably(self.runner.path(self._place(order)) / "before.json", codec.encode(Before(before)))
+        try:
+            write_durably(self.runner.path(self._place(order)) / "before.json", codec.encode(Before(before)))
+        except OSError as e:
+            return replace(blank, code="no_space", detail=f"What is there could not be written down: {e.strerror}.")
         wrong, code = self._carry_out(order, found, deadline, log)
         for name in {a.name for a in order.transaction.actions}:
             self.store.prune(name, self.keeper.versions() | {p.version for p in self.have()})

@@ -55,14 +55,16 @@ class Left:
 
 def joined(paths: Iterable[str]) -> tuple[str, ...]:
     """The paths as pacman's patterns, in as few arguments as the kernel allows."""
-    found, line = [], ""
+    found, line, size = [], list[str](), 0
     for path in paths:
         more = pattern(path)
-        if line and len(line) + len(more) > PATTERNS_BYTES:
-            found.append(line)
-            line = ""
-        line = f"{line},{more}" if line else more
-    return (*found, line) if line else tuple(found)
+        more_bytes = len(os.fsencode(more)) + 1  # the kernel counts bytes, and so does this
+        if line and size + more_bytes > PATTERNS_BYTES:
+            found.append(",".join(line))
+            line, size = [], 0
+        line.append(more)
+        size += more_bytes
+    return (*found, ",".join(line)) if line else tuple(found)
 
 
 def pattern(path: str) -> str:

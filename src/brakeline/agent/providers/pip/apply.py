@@ -11,11 +11,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Ran, Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit, why_not
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.pip.environments import Environment, damage, installed
@@ -23,7 +22,6 @@ from brakeline.agent.providers.pip.keep import Keeper, unpacked_bytes
 from brakeline.agent.providers.pip.report import why
 from brakeline.agent.providers.pip.resolver import ASK_S_MAX, PIP, Resolver
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, Transaction, TransactionResult, WayBack
 
 
@@ -56,7 +54,7 @@ class PipApplier:
         kept = self._keep(order, log, deadline)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        write_durably(self.runner.path(self.staged(order)) / "before.json", codec.encode(Before(before)))
+        remember(self.runner.path(self.staged(order)), before)
         log("Installing.")
         ran = self._install(order, deadline)
         wrong = self.wrong(order.transaction)

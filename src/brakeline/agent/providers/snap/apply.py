@@ -14,9 +14,9 @@ from typing import Any, Final
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
-from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.apt.runner import Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit
 from brakeline.agent.providers.frame import UNTOUCHED
 from brakeline.agent.providers.model import Inverse, Order, Refused
 from brakeline.agent.providers.pip.keep import RECORD, Keeper
@@ -28,6 +28,7 @@ from brakeline.protocol.messages import Action, ActionKind, Outcome, Transaction
 
 POLL_S: Final = 0.5
 UNDOING_S_MAX: Final = 600.0
+SILENT_S_MAX: Final = 120.0  # systemd starts it again within seconds; a snap of its own on a slow disk takes a minute
 NO_ANSWER_SINCE: Final = "snapd gives no answer since the change began: what is installed is not known."
 Log = Callable[[str], None]
 
@@ -60,9 +61,7 @@ class SnapApplier:
         kept = self._keep(order)
         if self.stopping():
             return replace(blank, code="shutdown", detail="The transaction was asked to stop before it began.")
-        place = self.runner.path(f"{self.work_dir}/{order.transaction_id}")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(place / "before.json", codec.encode(Before(before)))
+        remember(self.runner.path(f"{self.work_dir}/{order.transaction_id}"), before)
         try:
             told = self._all(order, log)
             return replace(self._judged(blank, order, told, before), way_back=kept)
@@ -96,16 +95,18 @@ class SnapApplier:
     def _keep(self, order: Order) -> WayBack:
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
-        back = inverse_of(order.transaction)
         place = self.runner.path(self.keeper.place(order.rollout_id))
         try:
             self.keeper.forget_oldest()
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            back = inverse_of(order.transaction)
             inverse = Inverse(order.transaction_id, order.rollout_id, back, (), made_ms=self.clock.now_ms())
+            if (earlier := self.keeper.stored(order.rollout_id)) is not None:  # of a try that did a part of it
+                inverse = joined(inverse, earlier)
             write_durably(place / RECORD, codec.encode(inverse))
         except OSError as e:
             return WayBack(False, code="no_space", reason=f"The way back could not be written down: {e.strerror}.")
-        return WayBack(True, len(back.actions))
+        return WayBack(True, len(inverse.transaction.actions))
 
     def _all(self, order: Order, log: Log) -> Refused | None:
         """Snap by snap; the first that fails takes those before it back."""
@@ -140,17 +141,27 @@ class SnapApplier:
         change = self._ready(number, deadline)
         if change is None:
             self.snapd.ask(f"/v2/changes/{number}", {"action": "abort"})
-            self._ready(number, self.clock.monotonic_s() + UNDOING_S_MAX)
-            return Refused("timeout", f"{name} was not finished in time; snapd has undone it.")
+            ended = self._ready(number, self.clock.monotonic_s() + UNDOING_S_MAX)
+            came_to = "has undone it" if ended else "is still at it"
+            return Refused("timeout", f"{name} was not finished in time; snapd {came_to}.")
         return None if change.get("status") == "Done" else why({"result": change})
 
     def _ready(self, number: str, deadline: float) -> Any:
-        """The change once it has ended; None = not in time."""
-        while not (change := self.snapd.change(number)).get("ready"):
+        """The change once it has ended; None = not in time. snapd's own update starts it anew in the middle of one, so
+        that it is silent for a while says nothing."""
+        heard_s = self.clock.monotonic_s()
+        while True:
+            try:
+                change, heard_s = self.snapd.change(number), self.clock.monotonic_s()
+            except SnapdSilent:
+                if self.clock.monotonic_s() - heard_s >= SILENT_S_MAX:
+                    raise
+                change = {}
+            if change.get("ready"):
+                return change
             if self.clock.monotonic_s() >= deadline:
                 return None
             self.sleep(POLL_S)
-        return change
 
     def _judged(
         self, blank: TransactionResult, order: Order, told: Refused | None, before: tuple[Installed, ...]

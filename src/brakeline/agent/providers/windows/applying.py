@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit
 from brakeline.agent.providers.frame import POLL_S, UNTOUCHED, Log, still_running
 from brakeline.agent.providers.model import Archive, Order, Refused
 from brakeline.agent.providers.windows import lines, planning, starting
@@ -26,7 +25,6 @@ from brakeline.agent.providers.windows.keep import WaysBack
 from brakeline.agent.providers.windows.listed import Catalogue, Listed
 from brakeline.agent.providers.windows.store import Store
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import Outcome, TransactionResult
 
 BUSY: Final = 1618  # another installation is going on: it began between our look and our start
@@ -61,9 +59,8 @@ class ProgramsApplier:
             return replace(blank, code=refused.code, detail=refused.reason)
         kept = self.ways.keep(order, *self._back(order), self.clock.now_ms())
         log(kept.told)
-        self._folder(order).mkdir(parents=True, exist_ok=True, mode=0o700)
         was = tuple(h.package for h in before)
-        write_durably(self._folder(order) / "before.json", codec.encode(Before(was)))
+        remember(self._folder(order), was)
         trouble, restart = self._carry_out(order, found, before, deadline, log)
         self.store.prune(self.ways.digests())
         return replace(self._judged(blank, order, was, trouble, restart), way_back=kept)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from brakeline.agent.files import write_durably
-from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.model import Archive, Inverse, Order
 from brakeline.core.errors import Fault
 from brakeline.protocol import codec
@@ -31,18 +31,19 @@ class WaysBack:
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
         place = self.place(order.rollout_id)
-        shutil.rmtree(place, ignore_errors=True)
         if why_not:
             return WayBack(False, code="gone", reason=f"{why_not[:1].upper()}{why_not[1:]}.")
         try:
             self._forget_oldest()
+            earlier = self.stored(order.rollout_id)  # of a try that did a part of it: that has no other way back
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
             back = inverse_of(order.transaction)
             made = Inverse(order.transaction_id, order.rollout_id, back, tuple(archives), made_ms=now_ms)
+            made = made if earlier is None else joined(made, earlier)
             write_durably(place / RECORD, codec.encode(made))
         except OSError as e:
             return WayBack(False, code="no_space", reason=f"The way back could not be written: {e.strerror}.")
-        return WayBack(True, len(back.actions))
+        return WayBack(True, len(made.transaction.actions))
 
     def place(self, rollout_id: str) -> Path:
         """Whatever an order calls its rollout, it names nothing outside of ours."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.beside import Beside
 from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
-from brakeline.agent.providers.windows import listed, planning
+from brakeline.agent.providers.windows import lines, listed, planning
 from brakeline.agent.providers.windows.applying import ProgramsApplier
 from brakeline.agent.providers.windows.box import Box
 from brakeline.agent.providers.windows.fake import FakeBox
@@ -37,6 +37,7 @@ from brakeline.protocol.messages import (
 HOME = "/ProgramData/Brakeline"  # administrators alone may write there
 LIST, HOLDS = f"{HOME}/programs.json", f"{HOME}/programs.hold"
 ORIGIN = "programs.json"
+UNREAD = "programs.hold cannot be read: every listed program is kept as it is."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,20 @@ class ProgramsProvider(Beside):
         return here(programs(self.box.entries(), self.box.upgrades()), self.catalogue(), self._held())
 
     def _held(self) -> frozenset[str]:
+        """Names that the owner keeps, in whichever encoding Windows wrote them; what cannot be read may name any."""
+        text = self._hold()
+        if text is None:
+            return frozenset(p.name for p in self.catalogue().packages)
+        return frozenset(line.partition("#")[0].strip().lower() for line in text.splitlines())
+
+    def _hold(self) -> str | None:
+        """What the owner wrote; None = it is there, and cannot be read."""
         try:
-            text = self.runner.path(HOLDS).read_text(encoding="utf-8", errors="replace")
+            return lines.text_of(self.runner.path(HOLDS).read_bytes()).removeprefix("\ufeff")
+        except FileNotFoundError:
+            return ""
         except OSError:
-            return frozenset()
-        return frozenset(line.strip().lower() for line in text.splitlines() if line.strip())
+            return None
 
     def installed(self) -> tuple[Installed, ...]:
         return tuple(h.package for h in self.here())
@@ -94,7 +104,8 @@ class ProgramsProvider(Beside):
 
     def health(self) -> PackageManagerHealth:
         """A line of the list that makes no sense is told, and stops nobody else's update."""
-        return replace(self.lists.health((), self.box.busy()), problems=self.catalogue().problems)
+        unread = (UNREAD,) if self._hold() is None else ()
+        return replace(self.lists.health((), self.box.busy()), problems=(*self.catalogue().problems, *unread))
 
     def reboot_need(self) -> RebootNeed:
         return reboot_need(self.box.restarts())

@@ -11,18 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
 from brakeline.agent.providers.apt.runner import Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of, unfit
+from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit
 from brakeline.agent.providers.frame import POLL_S, UNTOUCHED, Log
 from brakeline.agent.providers.model import Bounds, Order, Planned, Refreshed, Refused
 from brakeline.agent.providers.windows import winget_exits
 from brakeline.agent.providers.windows.box import NoAnswer
 from brakeline.agent.providers.windows.winget_cli import Winget, text_of
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import Outcome, TransactionResult, UpdateRef, WayBack
 
 NO_BACK: Final = "winget puts no older version back; the program's own maker may"
@@ -71,8 +69,7 @@ class WingetApplier:
         if refused is not None:
             log(f"Refused, nothing was changed: {refused.reason}")
             return replace(blank, code=refused.code, detail=refused.reason)
-        self.place(order).mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(self.place(order) / "before.json", codec.encode(Before(was)))
+        remember(self.place(order), was)
         trouble, restart = self._carry_out(order, log)
         kept = WayBack(False, code="gone", reason=f"{NO_BACK}.")
         return replace(self._judged(blank, order, was, trouble, restart), way_back=kept)

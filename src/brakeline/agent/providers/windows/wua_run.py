@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, changes_between
 from brakeline.agent.providers.apt.runner import Runner
-from brakeline.agent.providers.beside import Before, after_loss, before_of
+from brakeline.agent.providers.beside import after_loss, before_of, remember
 from brakeline.agent.providers.frame import UNTOUCHED, Log
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.agent.providers.windows import wua_plan
@@ -25,7 +24,6 @@ from brakeline.agent.providers.windows.keep import WaysBack
 from brakeline.agent.providers.windows.wua import DONE, RESULTS
 from brakeline.agent.providers.windows.wua_answers import Done, Result, Search
 from brakeline.core.clock import Clock
-from brakeline.protocol import codec
 from brakeline.protocol.messages import Outcome, PackageManagerHealth, TransactionResult, UpdateRef
 
 BUSY_POLL_S: Final = 10.0
@@ -86,9 +84,7 @@ class WuaRun:
         kept = p.ways().keep(order, (), why, p.clock.now_ms())
         self.log(kept.told)
         was = wua_plan.installed(found.updates)
-        place = self._place()
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(place / "before.json", codec.encode(Before(was)))
+        remember(self._place(), was)
         return replace(self._carried_out(blank, was), way_back=kept)
 
     def _place(self) -> Path:
@@ -156,7 +152,8 @@ class WuaRun:
             return replace(blank, outcome=Outcome.INSTALLED, code="ok", detail=detail, changes=changes)
         told = done if isinstance(done, Refused) else done.error or trouble(done.results)
         told = told or Refused("verify_failed", "Windows Update reported success.")
-        detail = f"{told.reason} Now: {rules.named(wrong)}.{due}"
+        still = " Windows Update is still installing: a later look may find it in." if after.busy else ""
+        detail = f"{told.reason} Now: {rules.named(wrong)}.{due}{still}"
         return replace(blank, outcome=Outcome.FAILED, code=told.code, detail=detail, changes=changes)
 
     def _tell(self, done: Done | Refused) -> None:
