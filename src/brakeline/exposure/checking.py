@@ -20,7 +20,7 @@ from brakeline.exposure.index import EndpointView, TenantIndex, counts_of
 from brakeline.exposure.news import Arrival
 from brakeline.exposure.opening import Kept
 from brakeline.exposure.postings import Postings
-from brakeline.exposure.upkeep import Upkeep
+from brakeline.exposure.proving import Proving
 from brakeline.platform.observe import REGISTRY, logger
 from brakeline.tenancy.model import Principal
 
@@ -68,7 +68,7 @@ class IndexStatus:
     arrivals: tuple[Arrival, ...]
 
 
-class Checking(Upkeep):
+class Checking(Proving):
     """Base of `ranking.Ranking`."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -82,7 +82,9 @@ class Checking(Upkeep):
         kept, checks = self._kept[tenant_id], self._checks.setdefault(tenant_id, Checks())
         known = sorted(kept.inventories.keys() | kept.index.roll.numbers.keys())
         chosen = draw.sample(known, min(ENDPOINTS_A_ROUND, len(known)))
-        found = [text for one in chosen for text in await self._check_endpoint(tenant_id, kept, one)]
+        found = await self.prove()
+        DIFFERENCES.labels("advisories").inc(len(found))
+        found += [text for one in chosen for text in await self._check_endpoint(tenant_id, kept, one)]
         found += self._check_units(kept.index, draw, checks)
         checks.rounds, checks.last_ms = checks.rounds + 1, self._clock.now_ms()
         checks.endpoints += len(chosen)
