@@ -2,8 +2,9 @@
 
 Each round judges the inventories of some endpoints anew, as the database has them now, and compares everything that the
 index says of them: units, offers, gaps, figures, and that each bitmap has them and no other has. It also compares some
-units' bitmaps with all rows. A difference is told (log, metric, `IndexStatus`) and mended by recomputing that part. A
-round that cannot be made leaves the last one's age to be seen; nothing is called checked that was not.
+units' bitmaps with all rows, and advisories with a whole reading (`proving`). A difference is told (log, metric,
+`IndexStatus`) and mended by recomputing that part. A round that cannot be made leaves the last one's age to be seen;
+nothing is called checked that was not.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class IndexStatus:
     last_difference: str
     last_difference_ms: int
     arrivals: tuple[Arrival, ...]
+    advisories: str  # how they were read, and whether that was proven
 
 
 class Checking(Proving):
@@ -163,7 +165,7 @@ class Checking(Proving):
             len(index.views), sum(map(bool, index.keys.maps)), sum(map(len, index.keys.maps)),
             self._bytes(tenant_id, index), kept.origin, kept.refused, kept.snapshot_ms,
             checks.rounds, checks.endpoints, checks.units, checks.differences, checks.last_ms, checks.last_difference,
-            checks.last_difference_ms, arrivals,
+            checks.last_difference_ms, arrivals, self.advisories_read(),
         )  # fmt: skip
 
     async def arrivals(self, principal: Principal) -> tuple[Arrival, ...]:

@@ -9,6 +9,7 @@ figures of those whom it concerns are counted anew. Where it cannot be read, not
 from __future__ import annotations
 
 import asyncio
+from typing import Any, Final
 
 from brakeline.advisories.by_feed import differing
 from brakeline.advisories.service import Knowledge
@@ -17,11 +18,24 @@ from brakeline.exposure.match import Book
 from brakeline.exposure.news import moved
 from brakeline.exposure.upkeep import COUNTED_AT_ONCE, Upkeep, batches
 
-NAMED_MAX = 5  # packages that a difference names
+NAMED_MAX: Final = 5  # packages that a difference names
+WHOLE: Final = "all feeds were read together"
+UNPROVEN: Final = "a feed that changed was read alone; it is compared with a whole reading within a minute or two"
+PROVEN: Final = "feeds that changed were read alone, and compared with a whole reading since"
 
 
 class Proving(Upkeep):
     """Base of `checking.Checking`."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._proven = False  # whether any revision was compared since the advisories were last read whole
+
+    def advisories_read(self) -> str:
+        """How the advisories in memory were read, in one sentence."""
+        if self.unproven:
+            return UNPROVEN
+        return PROVEN if self._proven else WHOLE
 
     async def prove(self) -> list[str]:
         """What the advisories in memory said otherwise than a whole reading; mended when this returns."""
@@ -35,7 +49,7 @@ class Proving(Upkeep):
         async with self._reading:
             if self._book is not book:
                 return []
-            self.unproven = False
+            self.unproven, self._proven = False, not found
             if found:
                 await self._mend(whole, right)
         return found

@@ -22,6 +22,7 @@ from brakeline.core.errors import Invalid, Unavailable
 from brakeline.exposure import assessing, store
 from brakeline.exposure.books import book_of, sheaf_of
 from brakeline.exposure.holding import Holding
+from brakeline.exposure.proving import PROVEN, UNPROVEN
 from brakeline.exposure.service import ExposureService
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
@@ -272,6 +273,6 @@ async def test_what_cannot_be_read_whole_is_not_called_proven(
         patched.setattr(reading, "whole", away)
         with pytest.raises(Unavailable):
             await world.exposure.check(world.owner.tenant_id, random.Random(1))
-    assert world.exposure.unproven
+    assert (await world.exposure.index_status(world.owner)).advisories == UNPROVEN
     assert await world.exposure.prove() == []
-    assert not world.exposure.unproven
+    assert (await world.exposure.index_status(world.owner)).advisories == PROVEN
