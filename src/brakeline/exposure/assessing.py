@@ -33,6 +33,7 @@ from brakeline.protocol.messages import Package
 from brakeline.tenancy.model import system_principal
 
 PAGE_MAX: Final = 500
+Ranked = tuple[tuple[object, ...], dict[str, Rank], tuple[object, ...], Mapping[str, int], dict[str, Exposed]]
 
 
 class Assessing:
@@ -55,7 +56,7 @@ class Assessing:
         self._kept: dict[str, Kept] = {}
         self._gone: set[str] = set()  # organisations that the last reconcile did not find
         self._opening, self._reading = asyncio.Lock(), asyncio.Lock()
-        self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
+        self._ranks: dict[str, Ranked] = {}  # see `ranking`
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
         self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
         self._exposed: dict[str, tuple[TenantIndex, int, str, Memo, dict[str, Exposed]]] = {}
