@@ -60,7 +60,7 @@ class Proving(Upkeep):
         self._weighed = None
         for remembered in (self._exposed, self._ranks, self._marks):
             remembered.clear()
-        for tenant_id, kept in self._kept.items():
+        for tenant_id, kept in list(self._kept.items()):
             kept.told, ids = "", kept.index.roll.ids  # what it moves is told by the next look
             concerned = [ids[n] for n in moved(kept.index, wrong, right).endpoints]
             for some in batches(concerned, COUNTED_AT_ONCE):

@@ -57,11 +57,14 @@ def test_rows_fit_their_state_by_number() -> None:
 
 def test_scores_are_wanted_of_ids_that_are_new_and_given_up_where_nobody_else_names_them() -> None:
     after = KNOWN | {"osv-go": rows(ONE, Span("go", "x", "G-1", aliases=("CVE-7",), related=("CVE-8",)))}
-    assert renamed(KNOWN, after) == ({"G-1", "CVE-7", "CVE-8"}, frozenset())
+    assert renamed(KNOWN, after) == (frozenset({"G-1", "CVE-7", "CVE-8"}), frozenset())
     alone = {"osv-go": KNOWN["osv-go"]}
-    assert renamed(alone, {"osv-go": after["osv-go"]}) == ({"G-1", "CVE-7", "CVE-8"}, {"P-1", "CVE-1"})
+    assert renamed(alone, {"osv-go": after["osv-go"]}) == (
+        frozenset({"G-1", "CVE-7", "CVE-8"}),
+        frozenset({"P-1", "CVE-1"}),
+    )
     plain = feed_rows("small", stamp_of(ONE), [Advisory("curl", "CVE-9", "2")], [])
-    assert renamed({}, {"small": plain}) == ({"CVE-9"}, frozenset())
+    assert renamed({}, {"small": plain}) == (frozenset({"CVE-9"}), frozenset())
 
 
 def test_feeds_differ_by_what_they_say() -> None:
