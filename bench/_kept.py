@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench import _estate
 from bench.exposure import percentiles
+from brakeline.advisories.by_feed import UNREAD, feed_rows
 from brakeline.advisories.model import Advisory
 from brakeline.advisories.service import AdvisoriesService, Knowledge
 from brakeline.exposure import store_index
@@ -53,9 +55,11 @@ class Given(AdvisoriesService):
 
     async def knowledge(self) -> Knowledge:
         known = await super().knowledge()
-        known.rows.clear()
-        known.rows.extend(self.rows)
-        return known
+        empty = {feed: replace(each, rows=[]) for feed, each in known.by_feed.items()}
+        return replace(known, by_feed=empty | {"given": feed_rows("given", UNREAD, self.rows, [])})
+
+    async def newer(self, known: Knowledge) -> Knowledge:  # noqa: ARG002 -- rows that are given have no feed
+        return await self.knowledge()
 
 
 async def write_fleet(db: Database, index: TenantIndex, rules: str, fingerprint: str, tenant_id: str = TENANT) -> None:

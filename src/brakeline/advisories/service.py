@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from brakeline.advisories import seed, store, store_corrections, store_scores
+from brakeline.advisories import reading, seed, store, store_corrections, store_scores
 from brakeline.advisories.arrivals import (
     SEED,
     URL,
@@ -29,6 +29,7 @@ from brakeline.advisories.arrivals import (
     limits_of,
     settled,
 )
+from brakeline.advisories.by_feed import ROWS, FeedRows
 from brakeline.advisories.corrections import Correction, corrections
 from brakeline.advisories.importers import BadFeed
 from brakeline.advisories.model import (
@@ -36,14 +37,14 @@ from brakeline.advisories.model import (
     LIKELY,
     SCORES,
     Advisory,
-    Epss,
     FeedState,
-    KnownExploited,
-    Severity,
 )
 from brakeline.advisories.osv import feeds as osv
 from brakeline.advisories.osv import store as osv_store
 from brakeline.advisories.osv.model import Span
+from brakeline.advisories.reading import Knowledge as Knowledge
+from brakeline.advisories.reading import fingerprint_of
+from brakeline.advisories.reading import scored_of as scored_of
 from brakeline.advisories.store_scores import Arrived
 from brakeline.advisories.store_support import releases_of, replace_support
 from brakeline.advisories.support import KIND as SUPPORT
@@ -66,32 +67,12 @@ class Gate(Protocol):
     """Weighs new content against fleets (`exposure.holding.Holding`)."""
 
     async def weigh(
-        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool,
-        spans: Sequence[Span] = (),
-    ) -> str: ...  # fmt: skip
+        self, feed: str, sha256: str, version: str, rows: FeedRows | None, kev: frozenset[str] | None
+    ) -> str: ...
     async def weigh_marks(
         self, feed: str, sha256: str, version: str, before: frozenset[str], after: frozenset[str], what: str
     ) -> str: ...
     async def live(self, feed: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """All that is known at one moment. `fingerprint` changes whenever rows do, `scored` whenever scores do."""
-
-    rows: list[Advisory]
-    exploited: dict[str, KnownExploited]
-    feeds: tuple[FeedState, ...]
-    fingerprint: str
-    epss: dict[str, Epss]  # of CVEs that some advisory names; so are `cvss`
-    cvss: dict[str, Severity]
-    scored: str
-    spans: list[Span] = field(default_factory=list)  # rows of other ecosystems, and of a vendor's own records
-
-    @property
-    def limits(self) -> tuple[str, ...]:
-        """What this knowledge cannot contain, one sentence a feed: to be shown with every answer."""
-        return tuple(feed.limits for feed in self.feeds if feed.limits)
 
 
 class AdvisoriesService:
@@ -103,6 +84,7 @@ class AdvisoriesService:
         self.ask: Callable[[], Awaitable[object]] = _nobody  # asks the addresses of feeds, where there are any
         self.on_live: Callable[[str], Awaitable[None]] = _nothing  # told which feed has new content, after the commit
         self._directory = seed.SEED_DIR
+        self._handed: FeedRows | None = None  # what was weighed last, to be used where it is live
 
     async def reload(self) -> tuple[FeedState, ...]:
         """Look again where content came from last, and at what waits: something that was held may go live."""
@@ -189,29 +171,31 @@ class AdvisoriesService:
         if known is not None and known.sha256 and arrival.origin == URL and new.issued <= age_of(known):
             return known._replace(attempted_ms=now, problem="", tried=URL)  # what is there is newer than the address
         check(arrival, new, known, day_of(now + DAY_MS))
+        state = FeedState(
+            arrival.feed, new.version, arrival.sha256, len(new.rows), new.day, now, now, "", limits_of(arrival, new),
+            arrival.kind, new.issued, arrival.origin, arrival.origin,
+        )  # fmt: skip
         async with conn.transaction():
             marked = await _marks(conn, arrival.kind)
             if known is not None and known.sha256:
                 await _correct(conn, arrival, new, now)
             await _write(conn, arrival, new)
             if self.gate is not None and (arrival.kind == osv.KIND or (known is not None and known.sha256)):
-                await self._weigh(conn, self.gate, arrival, new.version, marked)
-        return FeedState(
-            arrival.feed, new.version, arrival.sha256, len(new.rows), new.day, now, now, "", limits_of(arrival, new),
-            arrival.kind, new.issued, arrival.origin, arrival.origin,
-        )  # fmt: skip
+                await self._weigh(conn, self.gate, arrival, state, marked)
+        return state
 
     async def _weigh(
-        self, conn: Connection, gate: Gate, arrival: Arrival, version: str, marked: frozenset[str]
+        self, conn: Connection, gate: Gate, arrival: Arrival, state: FeedState, marked: frozenset[str]
     ) -> None:
         """Raises `Held`, which takes back what this transaction has written."""
-        feed, sha256, kind = arrival.feed, arrival.sha256, arrival.kind
+        feed, sha256, kind, version = arrival.feed, arrival.sha256, arrival.kind, state.version
         if kind in SCORES:
             why = await gate.weigh_marks(feed, sha256, version, marked, await _marks(conn, kind), MARKS[kind])
         else:
-            kev = frozenset(e.cve for e in await store.known_exploited(conn))
-            rows, spans = await store.advisories(conn), await osv_store.matched(conn)
-            why = await gate.weigh(feed, sha256, version, rows, kev, catalogue=kind == "kev", spans=spans)
+            kev = frozenset(e.cve for e in await store.known_exploited(conn)) if kind == "kev" else None
+            rows = await reading.feed_of(conn, state) if kind in ROWS else None
+            why = await gate.weigh(feed, sha256, version, rows, kev)
+            self._handed = rows or self._handed  # used by its stamp, which only a commit gives to the feed
         if why:
             raise Held(why)
 
@@ -233,13 +217,12 @@ class AdvisoriesService:
     async def knowledge(self) -> Knowledge:
         """All rows, the catalogue and the state of the feeds, read in one transaction."""
         async with self._db.system() as conn:
-            feeds = await store.feeds(conn)
-            exploited = {entry.cve: entry for entry in await store.known_exploited(conn)}
-            return Knowledge(
-                await store.advisories(conn), exploited, feeds, fingerprint_of(feeds),
-                await store_scores.epss_of_advisories(conn), await store_scores.cvss_of_advisories(conn),
-                scored_of(feeds), await osv_store.matched(conn),
-            )  # fmt: skip
+            return await reading.whole(conn)
+
+    async def newer(self, known: Knowledge) -> Knowledge:
+        """The same, where only feeds that changed since `known` are read; what does not fit is read whole."""
+        async with self._db.system() as conn:
+            return await reading.newer(conn, known, self._handed) or await reading.whole(conn)
 
     async def corrections_of(self, names: Sequence[str]) -> list[Correction]:
         """What feeds have corrected of advisories with these ids or CVEs, the newest first."""
@@ -258,16 +241,6 @@ async def _nobody() -> None:
 
 async def _nothing(_: str) -> None:
     """Nobody waits for content."""
-
-
-def fingerprint_of(feeds: tuple[FeedState, ...]) -> str:
-    """Names the rows that are live, whatever was tried since. Scores change no finding, so they are no part of it."""
-    return "+".join(feed.sha256[:16] for feed in feeds if feed.kind not in SCORES) or "none"
-
-
-def scored_of(feeds: tuple[FeedState, ...]) -> str:
-    """The same for scores; they hang on the rows, too, because only CVEs of rows are kept in memory."""
-    return "+".join(feed.sha256[:16] for feed in feeds) or "none"
 
 
 def _of_seed(entry: seed.SeedFeed) -> Arrival:

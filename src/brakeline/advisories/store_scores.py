@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _NAMED = """SELECT cve FROM brakeline.advisory UNION SELECT id FROM brakeline.advisory_span
   UNION SELECT unnest(aliases) FROM brakeline.advisory_span UNION SELECT unnest(related) FROM brakeline.advisory_span"""
+_GIVEN = "SELECT unnest($1::text[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,38 @@ async def severe(conn: Connection, bound: float) -> frozenset[str]:
 
 async def epss_of_advisories(conn: Connection) -> dict[str, Epss]:
     """The scores of CVEs that some advisory names: of 300,000 the few that can stand open here."""
-    rows = await conn.fetch(
-        f"""SELECT e.cve, e.score, e.percentile FROM brakeline.epss e
-           WHERE e.cve IN ({_NAMED})"""  # noqa: S608 -- our own words
-    )
-    return {r["cve"]: Epss(*r) for r in rows}
+    return await _epss(conn, _NAMED)
+
+
+async def epss_of(conn: Connection, cves: Iterable[str]) -> dict[str, Epss]:
+    """The same of these CVEs."""
+    return await _epss(conn, _GIVEN, list(cves))
 
 
 async def cvss_of_advisories(conn: Connection) -> dict[str, Severity]:
     """The same for severities. Where several feeds speak: newest version of the standard, then the highest score."""
+    return await _cvss(conn, _NAMED)
+
+
+async def cvss_of(conn: Connection, cves: Iterable[str]) -> dict[str, Severity]:
+    """The same of these CVEs."""
+    return await _cvss(conn, _GIVEN, list(cves))
+
+
+async def _epss(conn: Connection, named: str, *given: list[str]) -> dict[str, Epss]:
+    rows = await conn.fetch(
+        f"SELECT e.cve, e.score, e.percentile FROM brakeline.epss e WHERE e.cve IN ({named})",  # noqa: S608 -- our words
+        *given,
+    )
+    return {r["cve"]: Epss(*r) for r in rows}
+
+
+async def _cvss(conn: Connection, named: str, *given: list[str]) -> dict[str, Severity]:
     rows = await conn.fetch(
         f"""SELECT DISTINCT ON (c.cve) c.cve, c.vector, c.version, c.score, c.source FROM brakeline.cvss c
-           WHERE c.cve IN ({_NAMED})
-           ORDER BY c.cve, c.version DESC, c.score DESC, c.vector"""  # noqa: S608 -- our own words
+           WHERE c.cve IN ({named})
+           ORDER BY c.cve, c.version DESC, c.score DESC, c.vector""",  # noqa: S608 -- our own words
+        *given,
     )
     return {r["cve"]: Severity(*r) for r in rows}
 

@@ -77,6 +77,7 @@ def show_index(as_json: Json = False) -> None:
             "opened from": answer["origin"],
             "snapshot": when(answer["snapshot_ms"]) if answer["snapshot_ms"] else "none was written yet",
             "compared with the database": _compared(answer),
+            "advisories": answer["advisories"],
             "differences": f"{answer['differences']}, each mended" if answer["differences"] else "none",
         })  # fmt: skip
         if answer["refused"]:

@@ -138,6 +138,7 @@ def index_facts(s: IndexStatus, now_ms: int) -> tuple[Fact, ...]:
         Fact("Index", f"{plural(s.endpoints, 'endpoint')}, {plural(s.units, 'version')} of packages"),
         Fact("Opened from", s.origin + (f" ({s.refused})" if s.refused else ""), Tone.WARN if s.refused else None),
         Fact("Compared with the database", compared),
+        Fact("Advisories", s.advisories[0].upper() + s.advisories[1:]),
     ]
     if s.differences:
         text = f"{s.differences:,}, mended; the last {ago(s.last_difference_ms, now_ms)}: {s.last_difference}"

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from brakeline.advisories.by_feed import FeedRows
 from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
 from brakeline.exposure import rules, store, store_index, telling, timing
+from brakeline.exposure.books import Sheaf, Weighed, book_of, revised, sheaf_of
 from brakeline.exposure.index import Counts, EndpointView, Exposed, TenantIndex, counts_of, view_of
 from brakeline.exposure.marks import Mark
 from brakeline.exposure.match import Book
@@ -31,6 +33,7 @@ from brakeline.protocol.messages import Package
 from brakeline.tenancy.model import system_principal
 
 PAGE_MAX: Final = 500
+Ranked = tuple[tuple[object, ...], dict[str, Rank], tuple[object, ...], Mapping[str, int], dict[str, Exposed]]
 
 
 class Assessing:
@@ -45,12 +48,15 @@ class Assessing:
         self._snapshots = snapshots
         self._known: Knowledge | None = None
         self._book = Book(())
+        self._sheaves: dict[str, Sheaf] = {}  # what each feed says in it
+        self._weighed: Weighed | None = None  # what was weighed last, to be used where it is live
+        self.unproven = False  # whether the book was revised since it was last compared with a whole one
         self._before: tuple[str, Book] | None = None  # the advisories before these, and their name
         self._code = rules.code()
         self._kept: dict[str, Kept] = {}
         self._gone: set[str] = set()  # organisations that the last reconcile did not find
         self._opening, self._reading = asyncio.Lock(), asyncio.Lock()
-        self._ranks: dict[str, tuple[tuple[object, ...], dict[str, Rank]]] = {}  # see `ranking`
+        self._ranks: dict[str, Ranked] = {}  # see `ranking`
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
         self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
         self._exposed: dict[str, tuple[TenantIndex, int, str, Memo, dict[str, Exposed]]] = {}
@@ -60,19 +66,48 @@ class Assessing:
         feeds = await self._advisories.feeds()
         if self._known is None or scored_of(feeds) != self._known.scored:
             async with self._reading:  # of two that look at once, the second must not take new rows for those before
-                return self._known_anew(await self._advisories.knowledge())
+                known = self._known
+                read = await (self._advisories.newer(known) if known else self._advisories.knowledge())
+                return self._known_anew(read)
         if feeds != self._known.feeds:  # the same rows, and something else to say of them: held, broken, tried again
             self._known = replace(self._known, feeds=feeds)
         return self._known
 
     def _known_anew(self, known: Knowledge) -> Knowledge:
         before, self._known = self._known, known
-        if before is None or before.fingerprint != known.fingerprint:  # else only scores are new: no finding moved
+        if before is None or before.fingerprint != known.fingerprint:
             self._before = (before.fingerprint, self._book) if before is not None else None
-            book = Book(known.rows, frozenset(known.exploited), spans=known.spans)
-            book.keep(self._book)
-            self._book = book
+        elif before.by_feed == known.by_feed:
+            return known  # only scores are new: no finding moved
+        self._book, self._sheaves = self._book_of(before, known)
         return known
+
+    def _book_of(self, before: Knowledge | None, known: Knowledge) -> tuple[Book, dict[str, Sheaf]]:
+        """The book of what is known: the one that was weighed, else the last one revised, else made whole."""
+        kev, weighed, self._weighed = frozenset(known.exploited), self._weighed, None
+        if weighed is not None and weighed.base is self._book and weighed.of(known.by_feed, kev):
+            self.unproven = True
+            return weighed.book, weighed.sheaves
+        had = {f for f, rows in known.by_feed.items() if before is not None and before.by_feed.get(f) is rows}
+        sheaves = {f: self._sheaves[f] if f in had else sheaf_of(rows) for f, rows in known.by_feed.items()}
+        self.unproven = bool(had)
+        if had:
+            return revised(self._book, self._sheaves, sheaves, kev), sheaves
+        book = book_of(sheaves, kev)
+        book.keep(self._book)
+        return book, sheaves
+
+    async def books(self, rows: FeedRows | None, kev: frozenset[str] | None) -> tuple[Book, Book]:
+        """The advisories in use, and what they would be with these rows of a feed, or this catalogue."""
+        known = await self.knowledge()
+        base, old, by_feed = self._book, self._sheaves, dict(known.by_feed)
+        sheaves = dict(old)
+        if rows is not None:
+            sheaves[rows.feed], by_feed[rows.feed] = await asyncio.to_thread(sheaf_of, rows), rows
+        marked = frozenset(known.exploited) if kev is None else kev
+        book = await asyncio.to_thread(revised, base, old, sheaves, marked)
+        self._weighed = Weighed(base, by_feed, marked, book, sheaves)
+        return base, book
 
     async def book(self) -> Book:
         """The advisories in use, as a book."""

@@ -2,8 +2,9 @@
 
 Each round judges the inventories of some endpoints anew, as the database has them now, and compares everything that the
 index says of them: units, offers, gaps, figures, and that each bitmap has them and no other has. It also compares some
-units' bitmaps with all rows. A difference is told (log, metric, `IndexStatus`) and mended by recomputing that part. A
-round that cannot be made leaves the last one's age to be seen; nothing is called checked that was not.
+units' bitmaps with all rows, and advisories with a whole reading (`proving`). A difference is told (log, metric,
+`IndexStatus`) and mended by recomputing that part. A round that cannot be made leaves the last one's age to be seen;
+nothing is called checked that was not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from brakeline.exposure.index import EndpointView, TenantIndex, counts_of
 from brakeline.exposure.news import Arrival
 from brakeline.exposure.opening import Kept
 from brakeline.exposure.postings import Postings
-from brakeline.exposure.upkeep import Upkeep
+from brakeline.exposure.proving import Proving
 from brakeline.platform.observe import REGISTRY, logger
 from brakeline.tenancy.model import Principal
 
@@ -66,9 +67,10 @@ class IndexStatus:
     last_difference: str
     last_difference_ms: int
     arrivals: tuple[Arrival, ...]
+    advisories: str  # how they were read, and whether that was proven
 
 
-class Checking(Upkeep):
+class Checking(Proving):
     """Base of `ranking.Ranking`."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -82,7 +84,9 @@ class Checking(Upkeep):
         kept, checks = self._kept[tenant_id], self._checks.setdefault(tenant_id, Checks())
         known = sorted(kept.inventories.keys() | kept.index.roll.numbers.keys())
         chosen = draw.sample(known, min(ENDPOINTS_A_ROUND, len(known)))
-        found = [text for one in chosen for text in await self._check_endpoint(tenant_id, kept, one)]
+        found = await self.prove()
+        DIFFERENCES.labels("advisories").inc(len(found))
+        found += [text for one in chosen for text in await self._check_endpoint(tenant_id, kept, one)]
         found += self._check_units(kept.index, draw, checks)
         checks.rounds, checks.last_ms = checks.rounds + 1, self._clock.now_ms()
         checks.endpoints += len(chosen)
@@ -161,7 +165,7 @@ class Checking(Upkeep):
             len(index.views), sum(map(bool, index.keys.maps)), sum(map(len, index.keys.maps)),
             self._bytes(tenant_id, index), kept.origin, kept.refused, kept.snapshot_ms,
             checks.rounds, checks.endpoints, checks.units, checks.differences, checks.last_ms, checks.last_difference,
-            checks.last_difference_ms, arrivals,
+            checks.last_difference_ms, arrivals, self.advisories_read(),
         )  # fmt: skip
 
     async def arrivals(self, principal: Principal) -> tuple[Arrival, ...]:

@@ -104,6 +104,11 @@ def changes(units: Iterable[Unit], before: Book, after: Book, *, only_kev: bool 
     """
     found = {}
     for unit in units:
+        rows = before.open_rows(unit)
+        if not only_kev and rows == after.open_rows(unit):  # nearly all of them: one row for each CVE
+            if rows:
+                found[unit] = Moved(len(rows), 0, 0, frozenset())
+            continue
         was, will = _open(before, unit, only_kev=only_kev), _open(after, unit, only_kev=only_kev)
         if was or will:
             new = will - was
@@ -143,8 +148,10 @@ def flips(holders: Mapping[Key, BitMap], moved: Mapping[Unit, Moved]) -> Flips:
         gained += change.new * len(mine)
         lost += change.gone * len(mine)
         exploited += len(change.exploited) * len(mine)
-        gaining |= mine if change.new else BitMap()
-        losing |= mine if change.gone else BitMap()
+        if change.new:
+            gaining |= mine
+        if change.gone:
+            losing |= mine
         for cve in change.exploited:
             named.setdefault(cve, BitMap()).update(mine)
     worst = sorted((Named(cve, len(ids)) for cve, ids in named.items()), key=lambda n: (-n.endpoints, n.cve))

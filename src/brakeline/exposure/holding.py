@@ -13,14 +13,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from brakeline.advisories.model import Advisory, FeedState
-from brakeline.advisories.osv.model import Span
+from brakeline.advisories.by_feed import FeedRows
+from brakeline.advisories.model import FeedState
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.exposure import store_flips
 from brakeline.exposure.flips import LOSSES, SHARES, Bound, Flips, HeldRow, Hold, Moved, changes, flips, marks, verdict
-from brakeline.exposure.match import Book
 from brakeline.exposure.model import Role, Unit
 from brakeline.exposure.upkeep import Upkeep
 from brakeline.platform.database import Database
@@ -69,16 +68,14 @@ class Holding:
     # --- for the loader ----------------------------------------------------------------------------------------------
 
     async def weigh(
-        self, feed: str, sha256: str, version: str, rows: list[Advisory], kev: frozenset[str], *, catalogue: bool,
-        spans: Sequence[Span] = (),
-    ) -> str:  # fmt: skip
-        """Why this content must wait, for everybody to read; "" = nothing is against it. `rows`, `spans` and `kev`:
-        all that would be known then."""
-        before, after = await self._upkeep.book(), Book(rows, kev, spans=spans)
-        after.keep(before)
+        self, feed: str, sha256: str, version: str, rows: FeedRows | None, kev: frozenset[str] | None
+    ) -> str:
+        """Why this content must wait, for everybody to read; "" = nothing is against it. `rows`: all that the feed
+        would say then; `kev`: what a catalogue would."""
+        before, after = await self._upkeep.books(rows, kev)
 
         def moved(units: set[Unit]) -> dict[Unit, Moved]:
-            return changes(units, before, after, only_kev=catalogue)
+            return changes(units, before, after, only_kev=kev is not None)
 
         return await self._against(feed, sha256, version, moved, FINDINGS)
 

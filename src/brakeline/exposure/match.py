@@ -162,13 +162,7 @@ class Book:
         spans: Iterable[Span] = (),
     ) -> None:
         """`ecosystems`: releases that are known although no row of theirs is given. `spans`: under canonical names."""
-        self._rows: dict[Name, list[Advisory]] = {}
-        plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
-        for row in rows:
-            named = row if row.ecosystem == plain else named_as(row)
-            if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
-                plain = row.ecosystem
-            self._rows.setdefault((named.ecosystem, named.source), []).append(named)
+        self._rows = by_name(rows)
         self._spans: dict[Name, list[Span]] = {}
         for span in spans:
             self._spans.setdefault((span.ecosystem, span.name), []).append(span)
@@ -179,6 +173,20 @@ class Book:
             {ecosystem for ecosystem, _ in self._rows}, {ecosystem for ecosystem, _ in self._spans}
         )
         self.kev = kev
+
+    @classmethod
+    def of(
+        cls, rows: dict[Name, list[Advisory]], spans: dict[Name, list[Span]], kev: frozenset[str],
+        ecosystems: frozenset[str],
+    ) -> Book:  # fmt: skip
+        """The book of what stands under its names already (`books`)."""
+        book = cls((), kev)
+        book._rows, book._spans, book.ecosystems = rows, spans, ecosystems
+        return book
+
+    def contents(self) -> tuple[dict[Name, list[Advisory]], dict[Name, list[Span]]]:
+        """Copies of what it has under each name; the lists are its own."""
+        return self._rows.copy(), self._spans.copy()
 
     def shelf(self, ecosystem: str, source: str) -> Shelf | None:
         """The rows of one source package; None if no advisory speaks of it."""
@@ -210,12 +218,12 @@ class Book:
             if mine.get(name) != theirs.get(name)
         )
 
-    def keep(self, before: Book) -> frozenset[Name]:
+    def keep(self, before: Book, changed: frozenset[Name] | None = None) -> frozenset[Name]:
         """Take over what `before` has worked out of every name that says the same; gives the others.
 
-        So a corrected range costs what its one package costs, whatever else is known.
+        So a corrected range costs what its one package costs, whatever else is known. `changed`: where it is known.
         """
-        changed = self.differing(before)
+        changed = self.differing(before) if changed is None else changed
         # Copies first: somebody may be asking `before` in another thread, which adds to it.
         self._merged |= {name: rows for name, rows in before._merged.copy().items() if name not in changed}
         self._shelves |= {name: shelf for name, shelf in before._shelves.copy().items() if name not in changed}
@@ -230,6 +238,18 @@ class Book:
             shelf = self.shelf(unit.ecosystem, unit.source)
             found = self._cache[unit] = tuple(shelf.open_rows(unit.version, unit.module)) if shelf else ()
         return found
+
+
+def by_name(rows: Iterable[Advisory]) -> dict[Name, list[Advisory]]:
+    """Rows under the names that units have."""
+    found: dict[Name, list[Advisory]] = {}
+    plain = ""  # an ecosystem whose rows have the names of units already: nearly all rows of a system's feed
+    for row in rows:
+        named = row if row.ecosystem == plain else named_as(row)
+        if named is row and row.ecosystem != plain and order_of(row.ecosystem) in SYSTEMS:
+            plain = row.ecosystem
+        found.setdefault((named.ecosystem, named.source), []).append(named)
+    return found
 
 
 def named_as(row: Advisory) -> Advisory:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Final
 
 from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import too_old, usable
@@ -10,7 +12,10 @@ from brakeline.core.days import day_of
 from brakeline.exposure import store
 from brakeline.exposure.checking import Checking
 from brakeline.exposure.index import Exposed
-from brakeline.exposure.ranks import Known, Rank, ranked
+from brakeline.exposure.ranks import Known, Rank, ranked, standing
+
+_NONE: Final[Mapping[str, Exposed]] = {}
+AGED_MS: Final = 60 * 60 * 1000  # for how long an age in days is not asked again where nothing else moves
 
 
 class Ranking(Checking):
@@ -37,7 +42,10 @@ class Ranking(Checking):
         if remembered is None or remembered[0] != key:
             async with self._db.tenant(tenant_id) as conn:
                 oldest = await store.oldest(conn)
-            before = remembered[1] if remembered is not None else {}
-            ranks = await asyncio.to_thread(ranked, list(entries.values()), now, internet, oldest, before)
-            remembered = self._ranks[tenant_id] = (key, ranks)
+            beside = (internet.held, now.now_ms // AGED_MS)
+            before, same = remembered[1] if remembered else {}, _NONE
+            if remembered is not None and remembered[2] == beside:
+                same = standing(remembered[4], remembered[3], oldest)
+            ranks = await asyncio.to_thread(ranked, list(entries.values()), now, internet, oldest, before, same)
+            remembered = self._ranks[tenant_id] = (key, ranks, beside, oldest, entries)
         return known, entries, remembered[1]

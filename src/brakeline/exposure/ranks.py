@@ -38,12 +38,16 @@ class Known(NamedTuple):
 
 def ranked(
     entries: Iterable[Exposed], known: Known, internet: AbstractSet[str], oldest: Mapping[str, int],
-    before: Mapping[str, Rank] = MappingProxyType({}),
+    before: Mapping[str, Rank] = MappingProxyType({}), same: Mapping[str, Exposed] = MappingProxyType({}),
 ) -> dict[str, Rank]:  # fmt: skip
     """CVE -> its rank. `internet`: endpoints that are tagged so; `oldest`: source -> since when it stands open;
-    `before`: ranks whose words are kept where the facts are the same."""
+    `before`: ranks whose words are kept where the facts are the same; `same`: the entries that they are of, where
+    `internet`, the hour and `oldest` of their sources are what they were then."""
     found = {}
     for entry in entries:
+        if same.get(entry.cve) is entry and _scored_as(before[entry.cve].facts, entry.cve, known):
+            found[entry.cve] = before[entry.cve]
+            continue
         facts = Facts(
             known.exploited.get(entry.cve), known.epss.get(entry.cve), known.cvss.get(entry.cve),
             entry.among(internet) > 0, bool(entry.endpoints) or not entry.carriers,
@@ -56,6 +60,20 @@ def ranked(
         priority = prioritise(facts)
         found[entry.cve] = Rank(priority, facts, sort_key(priority, facts, count))
     return found
+
+
+def standing(
+    entries: Mapping[str, Exposed], was: Mapping[str, int], oldest: Mapping[str, int]
+) -> Mapping[str, Exposed]:  # fmt: skip
+    """Those of `entries` whose sources stand open since they did when it `was` so."""
+    moved = {source for source in was.keys() | oldest.keys() if was.get(source) != oldest.get(source)}
+    return {cve: one for cve, one in entries.items() if moved.isdisjoint(one.sources)} if moved else entries
+
+
+def _scored_as(facts: Facts, cve: str, known: Known) -> bool:
+    """Whether these facts rest on what is known of it now."""
+    said = (known.exploited.get(cve), known.epss.get(cve), known.cvss.get(cve), known.today)
+    return said == (facts.exploited, facts.epss, facts.severity, facts.today)
 
 
 def of_finding(cve: str, known: Known, *, internet: bool, runs: bool, since_ms: int | None, dated: str) -> Rank:

@@ -9,7 +9,7 @@ from brakeline.core.days import DAY_MS, number
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.model import FindingState
 from brakeline.exposure.priority import Level
-from brakeline.exposure.ranks import Known, of_finding, open_days, ranked
+from brakeline.exposure.ranks import Known, of_finding, open_days, ranked, standing
 
 TODAY = "2026-11-26"
 NOW = number(TODAY) * DAY_MS + 1000
@@ -56,3 +56,26 @@ def test_a_finding_is_judged_by_its_own_endpoint() -> None:
     carried = of_finding("CVE-1", KNOWN, internet=True, runs=False, since_ms=NOW, dated=TODAY)
     assert [r.priority.level for r in (here, inside, carried)] == [Level.ACT, Level.ATTEND, Level.TRACK]
     assert here.key < inside.key < carried.key
+
+
+def test_what_did_not_move_is_taken_over_and_what_is_scored_anew_is_not() -> None:
+    entries = [entry(f"CVE-{n}") for n in range(1, 5)]
+    before = ranked(entries, KNOWN, {"ep_1"}, {})
+    moved = [*entries[:3], entry("CVE-4", endpoints=("ep_1", "ep_2")), entry("CVE-5")]
+    newer = KNOWN._replace(epss={**KNOWN.epss, "CVE-3": Epss("CVE-3", 0.9, 0.99)})
+    same = {one.cve: one for one in entries}
+    found = ranked(moved, newer, {"ep_1"}, {}, before, same)
+    assert found == ranked(moved, newer, {"ep_1"}, {})
+    assert [found[f"CVE-{n}"] is before[f"CVE-{n}"] for n in range(1, 5)] == [True, True, False, False]
+    tomorrow = newer._replace(today="2026-11-27")
+    assert ranked(moved, tomorrow, {"ep_1"}, {}, found, same) == ranked(moved, tomorrow, {"ep_1"}, {})
+
+
+def test_a_source_that_stands_open_since_another_day_is_ranked_anew() -> None:
+    entries = {one.cve: one for one in (entry("CVE-1"), entry("CVE-2", "jq"))}
+    was, now = {"curl": NOW - DAY_MS, "jq": NOW}, {"curl": NOW - 100 * DAY_MS, "jq": NOW}
+    same = standing(entries, was, now)
+    assert list(same) == ["CVE-2"]
+    assert standing(entries, was, dict(was)) is entries
+    before = ranked(entries.values(), KNOWN, set(), was)
+    assert ranked(entries.values(), KNOWN, set(), now, before, same) == ranked(entries.values(), KNOWN, set(), now)

@@ -45,16 +45,20 @@ _MATCHED: Final = """SELECT ecosystem, name, id, part, introduced, fixed, last_a
     published, withdrawn, module, related, reason FROM brakeline.advisory_span"""
 
 
-async def matched(conn: Connection) -> list[Span]:
-    """Every row of every feed, as a match needs it. Repeated texts are shared: one advisory names 500 packages.
+async def matched(conn: Connection, feed: str | None = None) -> dict[str, list[Span]]:
+    """Every row by feed, as a match needs it; `feed`: of that one alone. Repeated texts are shared: one advisory names
+    500 packages.
 
     Read a few at a time, because a registry's hundred thousands take seconds and others want to be served meanwhile.
     """
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    found: list[Span] = []
-    cursor = await conn.cursor(f"{_MATCHED} ORDER BY ecosystem, name, id, feed, part")
+    found: dict[str, list[Span]] = {}
+    query, given = _MATCHED.replace("SELECT", "SELECT feed,", 1), () if feed is None else (feed,)
+    query += "" if feed is None else " WHERE feed = $1"
+    cursor = await conn.cursor(f"{query} ORDER BY feed, ecosystem, name, id, part", *given)
     while rows := await cursor.fetch(AT_ONCE):
-        found += [_slim(r, shared) for r in rows]
+        for name, *row in rows:
+            found.setdefault(name, []).append(_slim(row, shared))
     return found
 
 
