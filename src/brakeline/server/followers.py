@@ -2,7 +2,7 @@
 wakes after news.
 
 Followers may lose work in a crash: each has a reconciler or a period behind it that comes to the same end. A fault
-is logged and the follower goes on.
+is logged and the follower goes on; what no code foresaw ends what it was at, not the follower (`kept`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,22 @@ from brakeline.server.exchange import Exchange
 WAKE: Final = "wake:"
 ROLLOUT: Final = "rollout:"
 COUNT_AFTER_S: Final = 1.0  # pages that are open are rendered first
+AGAIN_S: Final = 1.0  # after an error that no code foresaw
 CONTENT: Final = "content"  # every process hears it: each has an index of its own
 INVENTORIES_WAITING_MAX: Final = 10_000  # beyond it the exposure reconciler finds them by itself
+
+
+async def kept(name: str, follow: Callable[[], Awaitable[None]], again_s: float = AGAIN_S) -> None:
+    """Follow until cancelled; whatever it ends by is logged whole, and a second later it begins anew.
+
+    A server whose followers have ended one by one, unseen, answers and is deaf.
+    """
+    while True:
+        try:
+            await follow()
+        except Exception:  # noqa: BLE001 - outermost loop, as a reconciler's
+            logger.exception("follower-begins-anew", follower=name)
+        await asyncio.sleep(again_s)
 
 
 class InventoryFollower:

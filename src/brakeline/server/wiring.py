@@ -104,7 +104,7 @@ from brakeline.server.agent_plane import AgentPlane
 from brakeline.server.app import App, make_api
 from brakeline.server.cell_plane import CellPlane
 from brakeline.server.exchange import Exchange
-from brakeline.server.followers import CONTENT, InventoryFollower, listen_for_content, listen_for_wakes
+from brakeline.server.followers import CONTENT, InventoryFollower, kept, listen_for_content, listen_for_wakes
 from brakeline.server.following import FollowOrders
 from brakeline.server.install import Installer
 from brakeline.server.trust_plane import TrustPlane
@@ -170,14 +170,18 @@ class Services:
         await self.drills.open()
         for reconciler in (self.flush, *self.reconcilers):
             reconciler.start()
-        waking = listen_for_wakes(self.bus, self.exchange, self.rollout.refresh)
-        self.tasks.append(asyncio.create_task(waking, name="wakes"))
-        self.tasks.append(asyncio.create_task(self.follower.run(), name="inventories"))
-        self.tasks.append(asyncio.create_task(self.calling.run(), name="links"))
+        for name, follow in self._followers().items():
+            self.tasks.append(asyncio.create_task(kept(name, follow), name=name))
+
+    def _followers(self) -> dict[str, Callable[[], Awaitable[None]]]:
         assessing = next(one for one in self.reconcilers if one.name == ASSESSING)
-        content = listen_for_content(self.bus, self.tenancy.tenants, self.exposure.hear, assessing.kick)
-        self.tasks.append(asyncio.create_task(content, name="content"))
-        self.tasks.append(asyncio.create_task(hear(self.bus, self.console.feed), name="pages"))
+        return {
+            "wakes": lambda: listen_for_wakes(self.bus, self.exchange, self.rollout.refresh),
+            "inventories": self.follower.run,
+            "links": self.calling.run,
+            "content": lambda: listen_for_content(self.bus, self.tenancy.tenants, self.exposure.hear, assessing.kick),
+            "pages": lambda: hear(self.bus, self.console.feed),
+        }
 
     def on_stop(self) -> None:
         """The server stops: whatever holds connections open must answer now."""

@@ -10,7 +10,7 @@ import pytest
 from brakeline.core.errors import Unavailable
 from brakeline.platform.bus import MemoryBus
 from brakeline.server import followers
-from brakeline.server.followers import CONTENT, listen_for_content
+from brakeline.server.followers import CONTENT, kept, listen_for_content
 
 
 async def test_new_content_is_told_in_every_fleet_and_then_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +40,22 @@ async def test_new_content_is_told_in_every_fleet_and_then_counted(monkeypatch: 
     await counted.wait()
     assert done == ["told 2", "counted"] * 3
     listening.cancel()
+
+
+async def test_a_follower_that_ends_by_what_nobody_foresaw_begins_anew() -> None:
+    begun, follows = list[int](), asyncio.Event()
+
+    async def follow() -> None:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            raise ZeroDivisionError
+        if len(begun) == 3:
+            follows.set()
+            await asyncio.Event().wait()
+
+    following = asyncio.create_task(kept("test", follow, again_s=0))
+    await follows.wait()
+    assert begun == [0, 1, 2], "also one that simply ended"
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
