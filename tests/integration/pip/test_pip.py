@@ -87,6 +87,23 @@ def test_inventory_update_and_way_back(box: Tool) -> None:
     assert (box.has("tool"), box.has("fresh")) == ("1.0", "")
 
 
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(box: Tool) -> None:
+    """As an endpoint gets one where only a part was done: what was done has no other way back."""
+    box.index.publish("part", "1.1")
+    assert box.provider.apply(order(planned(box, ("part", "1.1")).transaction), [].append).code == "ok"
+    box.index.publish("tool", "1.10", needs=("part<2",))
+    again = box.provider.apply(order(planned(box, ("tool", "1.10")).transaction, number=2), [].append)
+    assert again.way_back is not None
+    assert (again.code, again.way_back.packages) == ("ok", 2)
+    box.index.stop()  # the way back needs no network
+    left = box.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    assert len(left.archives) == 2
+    back = replace(order(left.transaction, Bounds(allow_downgrades=True, allow_removals=True), 3), inverse=left)
+    assert box.provider.apply(back, [].append).code == "ok"
+    assert (box.has("tool"), box.has("part")) == ("1.0", "1.0")
+
+
 def test_kept_back_by_another_package_is_refused_not_broken(box: Tool) -> None:
     box.index.publish("part", "2.0")
     answer = refused(box, ("part", "2.0"))

@@ -6,10 +6,11 @@ import hashlib
 import os
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brakeline.agent.files import write_durably
+from brakeline.agent.providers.apt.inverse import joined
 from brakeline.agent.providers.apt.plan import make_transaction
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.model import Archive, Inverse, Order
@@ -44,18 +45,24 @@ class Keeper:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
         place = self.place(order.rollout_id)
         self.forget_oldest()
-        shutil.rmtree(self.runner.path(place), ignore_errors=True)
+        earlier = self.stored(order.rollout_id)  # of a try that did a part of it: that has no other way back
+        if earlier is None:
+            shutil.rmtree(self.runner.path(place), ignore_errors=True)
         former = [(a.name, a.before) for a in order.transaction.actions if a.before]
         if former and (missing := resolver.fetch_former(former, place, timeout_s)):
-            shutil.rmtree(self.runner.path(place), ignore_errors=True)
+            if earlier is None:
+                shutil.rmtree(self.runner.path(place), ignore_errors=True)
             return WayBack(False, code="gone", reason=f"A former version cannot be had any more. {missing.reason}")
         self.runner.path(place).mkdir(parents=True, exist_ok=True, mode=0o700)
         back = inverse_of(order.transaction)
         label = order.transaction.actions[0].architecture
         kept = archives(self.runner, place, label)
         inverse = Inverse(order.transaction_id, order.rollout_id, back, kept, made_ms=now_ms)
+        if earlier is not None:
+            inverse = joined(inverse, earlier)
+            inverse = replace(inverse, archives=tuple(dict.fromkeys(inverse.archives)))  # one place holds both's wheels
         write_durably(self.runner.path(place) / RECORD, codec.encode(inverse))
-        return WayBack(True, len(back.actions))
+        return WayBack(True, len(inverse.transaction.actions))
 
     def place(self, rollout_id: str) -> str:
         """The directory of one way back; whatever an order calls its rollout, it names nothing outside of ours."""
