@@ -18,8 +18,9 @@ from brakeline.core.clock import ManualClock
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 
-settings.register_profile("patient", deadline=None)  # a loaded machine is no finding
-settings.register_profile("quick", deadline=None, max_examples=25)  # of `./dev check`; `./dev test` asks for all
+settings.register_profile("patient", deadline=None)  # a loaded machine is no finding; new draws, of `./dev test --all`
+settings.register_profile("same", deadline=None, derandomize=True)  # of `./dev test`: a gate that answers alike twice
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)  # of `./dev check`
 settings.load_profile("patient")
 SUITES = ("unit", "sim", "scenarios", "contract", "integration", "migration", "system", "stress", "arch")
 

@@ -115,7 +115,7 @@ def preferred(candidates: list[tuple[bool, Severity]]) -> Severity:
 def _nvd(data: bytes, name: str) -> CvssFile:
     try:
         document = msgspec.json.decode(data, type=_Nvd)
-    except (msgspec.DecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:  # and bytes that are no text
         raise BadFeed("this is not NVD's JSON of version 2.0", file=name, error=str(e)[:120]) from None
     issued = issued_at(document.timestamp)
     if not issued:

@@ -165,7 +165,7 @@ class AgentPlane:
         await self._fleet.take(session, request.boot_id, request.counter, digest)
         try:
             check_in = _check_in.decode(body)
-        except (msgspec.DecodeError, RecursionError) as e:
+        except (ValueError, RecursionError) as e:  # and bytes that are no text
             raise Malformed(str(e)[:200]) from None
         self._fleet.record_check_in(session, request.boot_id, check_in)
         known = headers.get(b"if-none-match", b"")
@@ -308,7 +308,7 @@ def _decode(kind: type[T], body: bytes) -> T:
         raise Malformed("a text contains a NUL character")
     try:
         message: T = _decoders[kind].decode(body)
-    except (msgspec.DecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:  # and bytes that are no text
         raise Malformed(str(e)[:200]) from None
     return message
 

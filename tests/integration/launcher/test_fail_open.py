@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from tests.support import require
+from tests.support_clock import preload
 from tests.support_launcher import GOOD, RAN, READY, SAY, Endpoint, endpoint, release_bytes, send, user
 from tests.support_trust import Repository
 
@@ -74,7 +74,6 @@ def line(name: str, seen: Seen) -> str:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_last_good_release_runs_as_the_document_says(host: Endpoint, name: str) -> None:
-    require("clock" not in name or shutil.which("faketime"), "faketime: gives a process another clock")
     assert line(name, ROWS[name](host)) in DOCUMENT.read_text().splitlines()
 
 
@@ -272,14 +271,7 @@ def no_root(host: Endpoint) -> Seen:
 def _clock(host: Endpoint, offset: Path) -> None:
     """The launcher's wall clock, and that of its looks, is off by what stands in a file; monotonic time is true."""
     host.environment = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
-    host.wrap = ("env", "-u", "FAKETIME", f"FAKETIME_TIMESTAMP_FILE={offset}", f"LD_PRELOAD={_faketime()}")
-
-
-def _faketime() -> str:
-    done = subprocess.run(
-        ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
+    host.wrap = ("env", "-u", "FAKETIME", f"FAKETIME_TIMESTAMP_FILE={offset}", f"LD_PRELOAD={preload()}")
 
 
 def _off(offset: str, host: Endpoint) -> Seen:

@@ -189,6 +189,15 @@ async def test_garbage_is_refused_and_the_connection_lives_on(plane: Plane, body
     assert (await run(twin.check_in)).status == 200
 
 
+async def test_bytes_that_are_no_text_are_refused(plane: Plane) -> None:
+    twin = await plane.enrolled()
+    body = twin.check_in_body().replace(b"0.1.0", b"0.\xa9.0")
+    answer = await run(lambda: twin.post(routes.CHECK_IN, body, twin.mac_headers(twin.request(routes.CHECK_IN, body))))
+    assert (answer.status, answer.code) == (400, "malformed")
+    assert await signed_body(plane, twin, routes.GOODBYE, b'{"reason":"\xa9"}') == (400, "malformed")
+    assert (await run(twin.check_in)).status == 200
+
+
 async def test_unknown_fields_are_ignored(plane: Plane) -> None:
     twin = await plane.enrolled()
     body = twin.check_in_body()[:-1] + b',"from_the_future":{"a":[1]}}'

@@ -83,6 +83,7 @@ def test_lines_of_anybody() -> None:
         (nvd({"id": "CVE-2025-1"}, timestamp="now"), "when it was issued"),
         (nvd({"id": "CVE-2025-1"}), "expected 1 to"),
         (b'{"format":"NVD_CVE","vulnerabilities":7,"timestamp":""}', "not NVD's JSON"),
+        (nvd({"id": "CVE-2025-1"}).replace(b"2025", b"20\xa925"), "not NVD's JSON"),
     ],
 )  # fmt: skip
 def test_what_is_none_refuses_the_file_and_is_numbered(data: bytes, says: str) -> None:
