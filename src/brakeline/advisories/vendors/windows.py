@@ -21,6 +21,7 @@ PART: Final = re.compile(
 BRINGS: Final[Mapping[str, int]] = MappingProxyType({  # update -> the Internet Explorer that it brings
     "KB982861": 9, "KB2718695": 10, "KB2841134": 11, "KB4492872": 11,
 })  # fmt: skip
+SYSTEM: Final = re.compile(r"windows (?:[78]|10|11|server|vista|rt)\b")
 SPACES: Final = re.compile(r"\s+")
 WITHOUT_X: Final = re.compile(r"\bfor 64-based\b")
 FIRST: Final = re.compile(r"\bwindows (?:10(?= version 1507\b)|11(?= version 21h2\b)) version [0-9a-z]{4}\b")
@@ -30,6 +31,14 @@ def folded(name: str) -> str:
     """A product's name in one spelling."""
     plain = SPACES.sub(" ", name.casefold()).strip()
     return FIRST.sub(lambda found: found[0][:10], WITHOUT_X.sub("for x64-based", plain))
+
+
+def system_of(name: str) -> str:
+    """The Windows that a product's name is of, or is a part of, in one spelling; "" = it is of another product."""
+    one = folded(name)
+    part = PART.fullmatch(one)
+    system = part["product"] if part else one
+    return system if SYSTEM.match(system) else ""
 
 
 class Names(NamedTuple):
