@@ -59,11 +59,13 @@ async def times(who: Who, over: Annotated[Trend, Depends(_trend)], days: Days = 
 
 @router.get("/updates")
 async def updates(
-    who: Who, over: Annotated[Updates, Depends(_updates)], name: str = "", security: bool = False,
+    who: Who, over: Annotated[Updates, Depends(_updates)], q: str = "", name: str = "", security: bool = False,
     limit: Annotated[int, Query(ge=1, le=LIST_MAX)] = 200,
 ) -> dict[str, Any]:  # fmt: skip
-    """Pending updates across the fleet with what each one closes, the most urgent first."""
-    return {"items": plain(await over.pending(who, name=name, security_only=security, limit=limit))}
+    """Pending updates across the fleet that match `q` (`priority:act closes:yes held:no openssl`), with what each one
+    closes, the most urgent first. `name` and `security` are older forms of a word and of `security:yes`."""
+    query = " ".join((q, name, "security:yes" if security else ""))
+    return plain(await over.pending(who, query, limit=limit))  # type: ignore[no-any-return]
 
 
 @router.get("/updates/{name:path}")
