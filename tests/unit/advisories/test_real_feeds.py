@@ -151,6 +151,28 @@ def test_a_document_of_microsoft_about_a_program() -> None:
     assert not judge(found.spans, "129.0.2792.52", [])[0].open
 
 
+def test_a_month_of_microsoft_with_builds_and_fixes_that_are_no_updates() -> None:
+    found = rows("msrc", "msrc-2024-mar-dotnet.xml")
+    assert [(row.name, row.fixed, row.aliases) for row in found] == [
+        (".NET 7.0", "7.0.17", ("KB5036451",)), (".NET 8.0", "8.0.3", ("KB5036452",)),
+        *((f"Microsoft Visual Studio 2022 version 17.{minor}", f"17.{minor}.{fix}", ()) for minor, fix in
+          ((4, 17), (6, 13), (8, 8), (9, 3))),
+    ]  # fmt: skip
+    assert {(row.id, row.published, row.modified) for row in found} == {
+        ("CVE-2024-21392", "2024-03-12T07:00:00Z", "2024-04-09T07:00:00Z")
+    }
+
+
+def test_a_record_of_suse_that_speaks_of_nothing_hides_no_other() -> None:
+    empty = (DATA / "csaf-suse-cve-1999-0003.json").read_text()
+    with pytest.raises(BadFeed, match="nothing of a release"):
+        read("csaf-suse", empty.encode())
+    other = (DATA.parent / "vendors" / "suse-su-2015_0011-2.cut.json").read_text()
+    alone = read("csaf-suse", other.encode())
+    both = read("csaf-suse", f"[{empty}, {other}]".encode())
+    assert (both.spans, both.documents) == (alone.spans, alone.documents + 1)
+
+
 @pytest.mark.parametrize(
     ("os_id", "version", "since"),
     [
