@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -9,9 +10,9 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk
-from brakeline.cli.vuln import Filter, plan_of
+from brakeline.cli.vuln import Filter, plan_of, write_export
 
-app = noun("Updates: list, show, plan a deployment of one.")
+app = noun("Updates: list, show, export, plan a deployment of one.")
 
 
 @app.command("list")
@@ -40,6 +41,17 @@ def list_updates(
             talk(f"{len(answer['items'])} of {answer['total']} that match are shown; --limit or a word narrows it.")
 
     emit(answer, as_json, human)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="To be written; - is stdout.")],
+    query: Annotated[str, typer.Argument(help="As of list: such as priority:act held:no")] = "",
+    as_format: Annotated[str, typer.Option("--format", help="csv or ndjson.")] = "csv",
+    as_json: Json = False,
+) -> None:
+    """Write every pending update that matches to a file, as CSV or a JSON document a line."""
+    write_export("/exposure/export/updates", file, query, as_format, as_json=as_json)
 
 
 @app.command()

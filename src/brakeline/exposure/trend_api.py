@@ -86,9 +86,25 @@ async def export(
         lines: Iterable[str] = [await asyncio.to_thread(_document, items, limits, now)]
     else:
         lines = exports.csv_lines(items) if format == "csv" else exports.json_lines(items, plain)
-    name = f"vulnerabilities.{NAMES[format]}"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "x-content-type-options": "nosniff"}
-    return StreamingResponse(_blocks(lines), media_type=KINDS[format], headers=headers)
+    return _file("vulnerabilities", format, lines)
+
+
+@router.get("/export/updates", response_class=StreamingResponse)
+async def export_updates(
+    who: Who, over: Annotated[Updates, Depends(_updates)], q: str = "", format: Literal["csv", "ndjson"] = "csv",
+) -> StreamingResponse:  # fmt: skip
+    """Every pending update that matches, as a file."""
+    items = await over.every(who, q)
+    return _file(
+        "updates", format, exports.update_lines(items) if format == "csv" else exports.json_lines(items, plain)
+    )
+
+
+def _file(what: str, kind: str, lines: Iterable[str]) -> StreamingResponse:
+    headers = {
+        "content-disposition": f'attachment; filename="{what}.{NAMES[kind]}"', "x-content-type-options": "nosniff",
+    }  # fmt: skip
+    return StreamingResponse(_blocks(lines), media_type=KINDS[kind], headers=headers)
 
 
 def _document(items: list[Vulnerability], limits: tuple[str, ...], now: str) -> str:

@@ -55,12 +55,19 @@ class Updates:
 
     async def pending(self, principal: Principal, query: str = "", *, limit: int = 200) -> UpdatePage:
         """Pending updates that match, those that close the most urgent first. Raises `Invalid`."""
+        chosen, known = await self._chosen(principal, query)
+        return UpdatePage(tuple(chosen[: min(max(limit, 1), LIST_MAX)]), len(chosen), known)
+
+    async def every(self, principal: Principal, query: str = "") -> list[UpdateGain]:
+        """All that match, in the same order: for files. Raises `Invalid`."""
+        return (await self._chosen(principal, query))[0]
+
+    async def _chosen(self, principal: Principal, query: str) -> tuple[list[UpdateGain], int]:
         principal.require("exposure.read")
         wanted = parse(query)
         found = await self._fleet.updates(principal, limit=UPDATES_MAX)
         made, _ = await self._gained(principal, found)
-        chosen = selected(made, wanted)
-        return UpdatePage(tuple(chosen[: min(max(limit, 1), LIST_MAX)]), len(chosen), len(made))
+        return selected(made, wanted), len(made)
 
     async def show(self, principal: Principal, name: str) -> UpdateDetail:
         """One package that is pending somewhere. Raises `NotFound`."""
