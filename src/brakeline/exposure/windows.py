@@ -77,6 +77,8 @@ def laid(spans: Iterable[Span]) -> Iterator[Span]:
         system = system_of(span.name) if span.ecosystem == MICROSOFT else ""
         if not system:
             yield span
+        elif span.state not in ("fixed", "open"):  # not affected, withdrawn, deferred: as its vendor says it
+            yield span._replace(ecosystem=ecosystem_of(system), name=SOURCE)
         elif CVE.fullmatch(span.id):
             fixed = span.fixed if span.fixed.split(".")[:2] in LINES else ""
             id_ = " ".join(span.aliases) or span.id
@@ -86,7 +88,7 @@ def laid(spans: Iterable[Span]) -> Iterator[Span]:
         yield same[0]._replace(
             ecosystem=ecosystem, name=SOURCE, id=id_, part=0, fixed=fixed, aliases=tuple(sorted(cves)), related=(),
             state="fixed" if fixed else "open", published=min(span.published for span in same), severity="",
-            reason="" if fixed or id_.startswith("CVE-") else f"closed by {id_}",
+            reason="" if fixed else same[0].reason if id_.startswith("CVE-") else f"closed by {id_}",
         )  # fmt: skip
 
 

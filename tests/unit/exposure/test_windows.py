@@ -85,6 +85,20 @@ def test_what_is_no_windows_and_guidance_without_a_cve_stay_out() -> None:
     assert list(laid([edge, guidance, other])) == [edge, other]
 
 
+def test_what_microsoft_calls_not_affected_or_withdrawn_makes_no_finding_and_is_told() -> None:
+    spans = [
+        Span("microsoft", WIN, f"CVE-2025-{n}", state=state, reason=reason)
+        for n, (state, reason) in enumerate((("not_affected", "the vulnerable code is not in it"), ("withdrawn", "")))
+    ]
+    assert found(spans, TEN, 1) == []
+    item = system_item(TEN[0], TEN[1].format(1), TEN[2])
+    assert item is not None
+    said = assess([item], Book((), spans=spans), "windows:x").dismissed
+    assert [(d.cve, d.code) for d in said] == [("CVE-2025-0", "not_affected"), ("CVE-2025-1", "withdrawn")]
+    looked = Span("microsoft", WIN, "CVE-2025-3", state="open", reason="its vendor is still looking into it")
+    assert [(span.state, span.reason) for span in laid([looked])] == [("open", looked.reason)]
+
+
 def test_a_row_without_a_build_is_closed_by_one_of_its_month_or_later_and_else_stands_open() -> None:
     old = month("2024-Feb", "2024-02-13", fix("5034763", "", "", "11929"), CVE="CVE-2024-1")
     assert found(of(old), TEN, 4170) == [("CVE-2024-1", "", "KB5034763")]
