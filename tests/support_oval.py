@@ -64,8 +64,8 @@ RED_HAT_TESTS = "".join(
     for n, check in (("90", "none satisfy"), ("91", "at least one"), ("92", "at least one"))
 )
 RED_HAT_OBJECTS = (
-    '<red-def:rpmverifyfile_object id="o:release" version="1"><red-def:filepath>/etc/redhat-release</red-def:filepath>'
-    "</red-def:rpmverifyfile_object>"
+    '<red-def:rpmverifyfile_object id="o:release" version="1"><red-def:name operation="pattern match"/>'
+    "<red-def:filepath>/etc/redhat-release</red-def:filepath></red-def:rpmverifyfile_object>"
 )
 RED_HAT_STATES = (
     '<red-def:rpminfo_state id="s:key" version="1"><red-def:signature_keyid operation="equals">199e2f91fd431d51'

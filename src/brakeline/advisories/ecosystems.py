@@ -57,7 +57,7 @@ TABLE: Final = (
     Ecosystem("maven", "maven", "Maven"),
     Ecosystem("nuget", "nuget", "NuGet"),
     Ecosystem("winget", "winget", "winget"),
-    Ecosystem("microsoft", "winget", "Microsoft"),
+    Ecosystem("microsoft", "winget", "Microsoft", "all"),
     Ecosystem("macos", "winget", "macOS", "major"),
     Ecosystem("hex", "semver", "Hex"),
     Ecosystem("pub", "semver", "Pub"),

@@ -169,6 +169,8 @@ def windows(
         )  # fmt: skip
         if made["open"]:
             talk(f"{len(made['open'])} stand open, {len(made['closed'])} are closed.")
+        for why in made["left_out"]:
+            talk(f"  not judged: {why}")
 
     emit(made, as_json, human)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -9,13 +10,16 @@ import typer
 
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk
-from brakeline.cli.vuln import Filter, plan_of
+from brakeline.cli.vuln import Filter, plan_of, write_export
 
-app = noun("Updates: list, show, plan a deployment of one.")
+app = noun("Updates: list, show, export, plan a deployment of one.")
 
 
 @app.command("list")
 def list_updates(
+    query: Annotated[
+        str, typer.Argument(help="Such as: priority:act kev:yes due:overdue closes:yes held:no source:openssl ssl")
+    ] = "",
     name: Annotated[str, typer.Option(help="Part of a package's name.")] = "",
     security: Annotated[bool, typer.Option("--security", help="Only what the suite calls a security update.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 200,
@@ -23,7 +27,7 @@ def list_updates(
 ) -> None:
     """What endpoints could install, with what each one closes; the most urgent first."""
     answer = Client.from_context().get(
-        "/exposure/updates", name=name or None, security=str(security).lower(), limit=limit
+        "/exposure/updates", q=query or None, name=name or None, security=str(security).lower(), limit=limit
     )
 
     def human() -> None:
@@ -31,10 +35,23 @@ def list_updates(
             ["update", "to", "closes", "exploited", "overdue", "most urgent", "endpoints", "could now"],
             [(u["update"]["name"], u["update"]["candidate"], u["closes"] or "", u["kev"] or "", u["overdue"] or "",
               u["worst"], u["update"]["endpoints"], u["update"]["available"]) for u in answer["items"]],
-            "No endpoint has an update pending that is known.",
+            "None of them matches." if answer["known"] else "No endpoint has an update pending that is known.",
         )  # fmt: skip
+        if answer["total"] > len(answer["items"]):
+            talk(f"{len(answer['items'])} of {answer['total']} that match are shown; --limit or a word narrows it.")
 
     emit(answer, as_json, human)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="To be written; - is stdout.")],
+    query: Annotated[str, typer.Argument(help="As of list: such as priority:act held:no")] = "",
+    as_format: Annotated[str, typer.Option("--format", help="csv or ndjson.")] = "csv",
+    as_json: Json = False,
+) -> None:
+    """Write every pending update that matches to a file, as CSV or a JSON document a line."""
+    write_export("/exposure/export/updates", file, query, as_format, as_json=as_json)
 
 
 @app.command()

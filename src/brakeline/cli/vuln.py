@@ -106,7 +106,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write every vulnerability that matches to a file, as CSV, a JSON document a line, or CycloneDX VEX."""
-    data = Client.from_context(EXPORT_S).download("/exposure/export", format=as_format, q=query)
+    write_export("/exposure/export", file, query, as_format, as_json=as_json)
+
+
+def write_export(address: str, file: Path, query: str, as_format: str, *, as_json: bool) -> None:
+    """Fetch a file of everything that matches and write it; - is stdout."""
+    data = Client.from_context(EXPORT_S).download(address, format=as_format, q=query)
     if str(file) == "-":
         sys.stdout.write(data.decode())
         return

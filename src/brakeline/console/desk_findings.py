@@ -48,9 +48,12 @@ class DeskFindings(DeskBase):
         found = await self.s.trend.days(who.principal, days)
         return present_updates.trend_view(found, await self.s.trend.times(who.principal, days), days)
 
-    async def updates(self, who: Visitor, name: str) -> UpdatesView:
-        found = await self.s.updates.pending(who.principal, name=name.strip(), limit=UPDATES_SHOWN)
-        return present_updates.updates_view(found, name.strip())
+    async def updates(self, who: Visitor, query: str) -> UpdatesView:
+        try:
+            found = await self.s.updates.pending(who.principal, query, limit=UPDATES_SHOWN)
+        except Invalid as wrong:
+            return present_updates.updates_refused(query, wrong)
+        return present_updates.updates_view(found, query)
 
     async def update(self, who: Visitor, name: str) -> UpdateView:
         found = await self.s.updates.show(who.principal, name)

@@ -62,7 +62,7 @@ class FindingPages:
 
     async def updates(self, request: Request) -> Response:
         who = await self.kit.enter(request)
-        view = await self.screens.updates(who, request.query_params.get("name", ""))
+        view = await self.screens.updates(who, request.query_params.get("q", "").strip())
         return await self.kit.page(request, who, "updates", view, "Updates")
 
     async def update(self, request: Request) -> Response:

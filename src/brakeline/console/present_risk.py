@@ -172,7 +172,8 @@ def finding_row(f: OpenFinding, now_ms: int) -> FindingRow:
     found = f.finding
     carried = found.role == Role.CARRIER.value
     badge = CARRIER if carried else STATES[f.state]
-    notes = [f.note, "headers or documents, does not run" if carried else ""]
+    named_by = f"closed by {found.advisory}" if found.advisory not in ("", found.cve) and found.fixed else ""
+    notes = [f.note, "headers or documents, does not run" if carried else "", named_by]
     notes += [] if carried else finding_notes(f)
     if f.since_ms:
         notes.append(f"open for {span((now_ms - f.since_ms) / 1000)}")

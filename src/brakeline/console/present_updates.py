@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from brakeline.console.present import endpoint_href, plural, span
+from brakeline.console.present import endpoint_href, plural, refused_query, span
 from brakeline.console.present_risk import PRIORITIES, exposure_row
 from brakeline.console.trend_charts import DayChart, DayCounts
-from brakeline.console.views import Badge, Link, Tone
+from brakeline.console.views import Badge, Link, QueryBar, Tone
 from brakeline.console.views_findings import (
     PendingRow,
     TimeRowView,
@@ -17,10 +17,12 @@ from brakeline.console.views_findings import (
     UpdatesView,
     UpdateView,
 )
+from brakeline.core.errors import Invalid
 from brakeline.exposure.priority import Level
 from brakeline.exposure.times import OUTSIDE, ExposureDay
 from brakeline.exposure.trend import TimeRow
-from brakeline.exposure.updates import UpdateDetail, UpdateGain
+from brakeline.exposure.updates import UpdateDetail, UpdatePage
+from brakeline.exposure.updates_listing import UpdateGain
 from brakeline.protocol.messages import UpdateState
 
 NOTHING: Final = Badge("–", "nothing known", Tone.IDLE)
@@ -31,6 +33,10 @@ HOLDS: Final = {
     UpdateState.KEPT_BACK: Badge("■", "kept back", Tone.WARN), UpdateState.HELD: Badge("■", "held", Tone.WARN),
     UpdateState.PHASED: Badge("○", "phased by the vendor", Tone.IDLE),
 }  # fmt: skip
+UPDATES: Final = "/updates"
+UPDATES_HELP: Final = (
+    "Words: priority:act, kev:yes, due:overdue, closes:yes, held:no, security:yes, source:openssl, or part of a name."
+)
 NOTE: Final = (
     "Closed is what an inventory shows: the version that had it is gone. The clock begins when it was known here: when "
     "its source stood open, and never before its advisory. What went away with its package is counted apart."
@@ -80,10 +86,17 @@ def gain_row(one: UpdateGain) -> UpdateGainRow:
     )  # fmt: skip
 
 
-def updates_view(found: tuple[UpdateGain, ...], name: str) -> UpdatesView:
-    closing = sum(bool(one.closes) for one in found)
-    note = f"{plural(len(found), 'update')}, {closing:,} of them close something that stands open"
-    return UpdatesView(tuple(map(gain_row, found)), name, note)
+def updates_view(found: UpdatePage, query: str) -> UpdatesView:
+    closing = sum(bool(one.closes) for one in found.items)
+    note = f"{plural(found.total, 'update')}, {closing:,} of those shown close something that stands open"
+    if len(found.items) < found.total:
+        note += f"; the {len(found.items):,} most urgent are shown"
+    bar = QueryBar(UPDATES, query, matched=found.total, total=found.known, help=UPDATES_HELP)
+    return UpdatesView(tuple(map(gain_row, found.items)), bar, note)
+
+
+def updates_refused(query: str, wrong: Invalid) -> UpdatesView:
+    return UpdatesView((), refused_query(UPDATES, query, wrong, UPDATES_HELP))
 
 
 def update_view(d: UpdateDetail, *, may_deploy: bool) -> UpdateView:

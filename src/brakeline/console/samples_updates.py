@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from brakeline.console.present_risk import exposure_row
-from brakeline.console.present_updates import HOLDS, gain_row, trend_view
+from brakeline.console.present_updates import HOLDS, gain_row, trend_view, updates_refused, updates_view
 from brakeline.console.views import Link
-from brakeline.console.views_findings import PendingRow, UpdatesView, UpdateView
+from brakeline.console.views_findings import PendingRow, UpdateView
+from brakeline.core.errors import Invalid
 from brakeline.exposure.answers import Vulnerability
 from brakeline.exposure.times import ExposureDay
 from brakeline.exposure.trend import TimeRow
-from brakeline.exposure.updates import UpdateGain
+from brakeline.exposure.updates import UpdatePage
+from brakeline.exposure.updates_listing import UpdateGain
 from brakeline.fleet.model import FleetUpdate
 from brakeline.protocol.messages import UpdateState
 
@@ -39,11 +41,10 @@ BASH: Final = UpdateGain(
     FleetUpdate("bash", "5.2.15-2+b9", "Debian:12.15/oldstable", False, 40, 40, "bash"), 0, 0, 0, 0, 0
 )
 UPDATE_LISTS: Final = {
-    "some": UpdatesView(
-        (gain_row(OPENSSL), gain_row(BASH)), "", "2 updates, 1 of them closes something that stands open"
-    ),
-    "no match": UpdatesView((), "nginx", "0 updates"),
-    "none": UpdatesView((), "", "0 updates"),
+    "some": updates_view(UpdatePage((OPENSSL, BASH), 2, 2), ""),
+    "no match": updates_view(UpdatePage((), 0, 2), "nginx"),
+    "refused": updates_refused("prioriti:act", Invalid("unknown key 'prioriti'; did you mean 'priority'?")),
+    "none": updates_view(UpdatePage((), 0, 0), ""),
 }
 CLOSED: Final = Vulnerability(
     "CVE-2026-31337", True, "2026-12-10", ("openssl",), {"openssl": "3.0.17-1~deb12u3"}, 1204, 0,

@@ -365,7 +365,7 @@ class Showroom(Screens):
     async def trend(self, who: Visitor, days: int) -> TrendView:
         return TRENDS["months"]
 
-    async def updates(self, who: Visitor, name: str) -> UpdatesView:
+    async def updates(self, who: Visitor, query: str) -> UpdatesView:
         return UPDATE_LISTS["some"]
 
     async def update(self, who: Visitor, name: str) -> UpdateView:

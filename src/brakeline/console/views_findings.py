@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brakeline.console.trend_charts import DayChart
-from brakeline.console.views import Badge, ExposureRow, Link
+from brakeline.console.views import Badge, ExposureRow, Link, QueryBar
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class UpdateGainRow:
 @dataclass(frozen=True, slots=True)
 class UpdatesView:
     rows: tuple[UpdateGainRow, ...]
-    name: str = ""
+    query: QueryBar
     note: str = ""
 
 

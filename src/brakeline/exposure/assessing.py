@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from brakeline.advisories.by_feed import FeedRows
+from brakeline.advisories.ecosystems import SYSTEMS
 from brakeline.advisories.service import AdvisoriesService, Knowledge, scored_of
 from brakeline.core.clock import Clock
 from brakeline.exposure import rules, store, store_index, telling, timing
@@ -25,6 +26,7 @@ from brakeline.exposure.opening import Kept, opened
 from brakeline.exposure.ranks import Rank
 from brakeline.exposure.snapshot_files import SnapshotFiles
 from brakeline.exposure.times import Key, Spread
+from brakeline.exposure.windows import system_item
 from brakeline.fleet.model import EndpointDetail
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
@@ -182,8 +184,15 @@ class Assessing:
         )  # fmt: skip
 
     async def _installed(self, tenant_id: str, endpoint_id: str) -> list[Installed]:
-        """What is judged: files that a system package owns are that package, which is in the list itself."""
-        return [as_installed(p) for p in await self._fleet.packages_of(tenant_id, endpoint_id) if not p.owner]
+        """What is judged: files that a system package owns are that package, which is in the list itself.
+
+        A Windows is judged itself, too, by its build: before what lies on it.
+        """
+        found = [as_installed(p) for p in await self._fleet.packages_of(tenant_id, endpoint_id) if not p.owner]
+        if not any(item.ecosystem in OF_A_SYSTEM for item in found):
+            detail = await self._fleet.get_endpoint(system_principal(tenant_id, "exposure"), endpoint_id)
+            found = [*_system(detail), *found]
+        return found
 
 
 def release_of(detail: EndpointDetail) -> str:
@@ -195,15 +204,23 @@ def lists_known(detail: EndpointDetail, pending: bool) -> bool:
     return pending or detail.health.lists_refreshed_ms > 0
 
 
+OF_A_SYSTEM: Final = SYSTEMS | {""}  # ecosystems of what a Linux is made of
 UNMATCHED: Final = (
-    "no advisory is matched with what an agent reports of Windows yet; what is installed and what waits is known"
+    "no advisory is matched with a Windows whose build or product is not known for certain; what is installed and what "
+    "waits is known"
 )
+
+
+def _system(detail: EndpointDetail) -> tuple[Installed, ...]:
+    f = detail.facts
+    item = system_item(f.os_name, f.kernel, f.architecture) if f.os_id == "windows" else None
+    return (item,) if item else ()
 
 
 def unprovided(detail: EndpointDetail) -> tuple[NotAssessed, ...]:
     """The gap that must be said when nothing on an endpoint can look at it: it is no endpoint without packages."""
     f = detail.facts
-    if detail.summary.inventory_ms and f.os_id == "windows":
+    if detail.summary.inventory_ms and f.os_id == "windows" and not _system(detail):
         return (NotAssessed(f.os_name, f.os_version, "no_advisories", UNMATCHED),)
     if detail.summary.inventory_ms or f.package_manager != "none":
         return ()

@@ -15,6 +15,7 @@ from brakeline.advisories.by_feed import FeedRows
 from brakeline.advisories.model import Advisory
 from brakeline.advisories.osv.model import Span
 from brakeline.exposure.match import Book, Name, by_name
+from brakeline.exposure.windows import laid
 
 Row = TypeVar("Row", Advisory, Span)
 Order = Callable[[Row], tuple[str, ...]]
@@ -29,7 +30,7 @@ class Sheaf:
     def __init__(self, rows: Iterable[Advisory], spans: Iterable[Span]) -> None:
         self.rows = by_name(rows)
         self.spans: dict[Name, list[Span]] = {}
-        for span in spans:
+        for span in laid(spans):
             self.spans.setdefault((span.ecosystem, span.name), []).append(span)
         self.ecosystems = frozenset({name[0] for each in (self.rows, self.spans) for name in each})
 

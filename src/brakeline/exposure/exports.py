@@ -1,4 +1,4 @@
-"""Vulnerabilities as files: CSV, one JSON document a line, CycloneDX VEX. Pure; the same rows as the list shows.
+"""Vulnerabilities and updates as files: CSV, JSON lines, CycloneDX VEX. Pure; the same rows as the lists show.
 
 Invariants: what is accepted is in it, as accepted; what is not known is said as such ("in_triage"), never left out; a
 cell that a spreadsheet would take for a formula is made text. The VEX document speaks of the fleet: *affected* is each
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +18,15 @@ from typing import Any, Final
 from brakeline.core.days import day_of
 from brakeline.exposure.answers import Vulnerability
 from brakeline.exposure.model import FindingState
+from brakeline.exposure.updates_listing import UpdateGain
 
 COLUMNS: Final = (
     "cve", "priority", "exploited", "epss", "cvss", "cvss_vector", "due", "overdue_days", "endpoints", "accepted",
     "accepted_until", "carriers", "sources", "fixed", *(s.value for s in FindingState), "reasons",
+)  # fmt: skip
+UPDATE_COLUMNS: Final = (
+    "update", "to", "source", "suite", "security", "priority", "closes", "exploited", "overdue", "endpoints",
+    "could_now", "closes_on_endpoints", "closes_held_back",
 )  # fmt: skip
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 SPEC_VERSION: Final = "1.6"
@@ -38,11 +44,28 @@ class _Line:
 
 def csv_lines(items: Iterable[Vulnerability]) -> Iterator[str]:
     """The head, then a line each (RFC 4180)."""
+    return _lines(COLUMNS, map(_cells, items))
+
+
+def update_lines(items: Iterable[UpdateGain]) -> Iterator[str]:
+    """The same of updates."""
+    return _lines(UPDATE_COLUMNS, map(_update_cells, items))
+
+
+def _lines(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     line = _Line()
     writer = csv.writer(line)
-    for row in (COLUMNS, *map(_cells, items)):
+    for row in itertools.chain((head,), rows):
         writer.writerow([_text(cell) for cell in row])
         yield line.text
+
+
+def _update_cells(one: UpdateGain) -> tuple[Any, ...]:
+    u = one.update
+    return (
+        u.name, u.candidate, u.source, u.suite, "yes" if u.security else "no", one.worst, one.closes, one.kev,
+        one.overdue, u.endpoints, u.available, one.endpoints, one.held,
+    )  # fmt: skip
 
 
 def _cells(v: Vulnerability) -> tuple[Any, ...]:
@@ -60,7 +83,7 @@ def _text(cell: Any) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def json_lines(items: Iterable[Vulnerability], plain: Any) -> Iterator[str]:
+def json_lines(items: Iterable[Vulnerability | UpdateGain], plain: Any) -> Iterator[str]:
     """A document a line, as the API shows one; `plain` makes it plain."""
     for v in items:
         yield json.dumps(plain(v), separators=(",", ":"), ensure_ascii=False) + "\n"

@@ -164,8 +164,11 @@ class Book:
         """`ecosystems`: releases that are known although no row of theirs is given. `spans`: under canonical names."""
         self._rows = by_name(rows)
         self._spans: dict[Name, list[Span]] = {}
-        for span in spans:
-            self._spans.setdefault((span.ecosystem, span.name), []).append(span)
+        if spans:
+            from brakeline.exposure.windows import laid  # most runs of `exposure assess` have none
+
+            for span in laid(spans):
+                self._spans.setdefault((span.ecosystem, span.name), []).append(span)
         self._merged: dict[Name, list[Advisory]] = {}  # of names with spans
         self._shelves: dict[Name, Shelf] = {}
         self._cache: dict[Unit, tuple[Advisory, ...]] = {}
@@ -304,6 +307,9 @@ def _unit(item: Installed, book: Book, ecosystem: str) -> Unit | NotAssessed:
         reason = "is an own package: no vendor's advisory speaks of it"
         return NotAssessed(item.package, item.version, "third_party", reason)
     if own not in book.ecosystems and not item.owner:
+        if own.startswith("microsoft:"):
+            why = f"no month of Microsoft that speaks of {item.package} is loaded (brakeline content import msrc-…)"
+            return NotAssessed(item.package, item.version, "no_advisories", why)
         return NotAssessed(item.package, item.version, "no_data", f"no advisory data for {own} is loaded")
     unit = unit_of(item, ecosystem)
     if isinstance(unit, Unit):

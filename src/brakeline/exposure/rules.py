@@ -14,11 +14,11 @@ from types import ModuleType
 
 from brakeline.advisories import ecosystems, versions
 from brakeline.core import debversion
-from brakeline.exposure import index, kernels, match, model, offers, packed, streams, units
+from brakeline.exposure import index, kernels, match, model, offers, packed, streams, units, windows
 from brakeline.protocol import managers
 
 JUDGING: tuple[ModuleType, ...] = (
-    debversion, ecosystems, index, kernels, managers, match, model, offers, packed, streams, units, versions,
+    debversion, ecosystems, index, kernels, managers, match, model, offers, packed, streams, units, versions, windows,
 )  # fmt: skip
 
 

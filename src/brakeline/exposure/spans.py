@@ -18,16 +18,20 @@ from typing import TYPE_CHECKING, Final
 
 from brakeline.advisories.ecosystems import SYSTEMS, order_of
 from brakeline.advisories.model import Advisory
+from brakeline.exposure.windows import MICROSOFT, bounded
 
 if TYPE_CHECKING:
     from brakeline.advisories.osv.model import Span
 
 CVE: Final = re.compile(r"(?:[A-Z]+-)?(CVE-[0-9]{4}-[0-9]{1,19})")  # OSV's DEBIAN-CVE-2024-1 is CVE-2024-1
+WINDOWS: Final = f"{MICROSOFT}:"
 NO_SECURITY: Final = ("ALBA-", "ALEA-", "RHBA-", "RHEA-", "RLBA-", "RLEA-", "SUSE-RU-", "SUSE-FU-")
 
 
 def rows_of(spans: Sequence[Span]) -> Iterator[Advisory]:
     """The rows of one package's spans, in the order of the spans."""
+    if spans and spans[0].ecosystem.startswith(WINDOWS):
+        spans = bounded(spans)
     named = names_of(spans)
     for span in spans:
         ends = [(span.introduced, span.fixed, span.last_affected)]

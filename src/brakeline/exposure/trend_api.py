@@ -59,11 +59,13 @@ async def times(who: Who, over: Annotated[Trend, Depends(_trend)], days: Days = 
 
 @router.get("/updates")
 async def updates(
-    who: Who, over: Annotated[Updates, Depends(_updates)], name: str = "", security: bool = False,
+    who: Who, over: Annotated[Updates, Depends(_updates)], q: str = "", name: str = "", security: bool = False,
     limit: Annotated[int, Query(ge=1, le=LIST_MAX)] = 200,
 ) -> dict[str, Any]:  # fmt: skip
-    """Pending updates across the fleet with what each one closes, the most urgent first."""
-    return {"items": plain(await over.pending(who, name=name, security_only=security, limit=limit))}
+    """Pending updates across the fleet that match `q` (`priority:act closes:yes held:no openssl`), with what each one
+    closes, the most urgent first. `name` and `security` are older forms of a word and of `security:yes`."""
+    query = " ".join((q, name, "security:yes" if security else ""))
+    return plain(await over.pending(who, query, limit=limit))  # type: ignore[no-any-return]
 
 
 @router.get("/updates/{name:path}")
@@ -84,9 +86,25 @@ async def export(
         lines: Iterable[str] = [await asyncio.to_thread(_document, items, limits, now)]
     else:
         lines = exports.csv_lines(items) if format == "csv" else exports.json_lines(items, plain)
-    name = f"vulnerabilities.{NAMES[format]}"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "x-content-type-options": "nosniff"}
-    return StreamingResponse(_blocks(lines), media_type=KINDS[format], headers=headers)
+    return _file("vulnerabilities", format, lines)
+
+
+@router.get("/export/updates", response_class=StreamingResponse)
+async def export_updates(
+    who: Who, over: Annotated[Updates, Depends(_updates)], q: str = "", format: Literal["csv", "ndjson"] = "csv",
+) -> StreamingResponse:  # fmt: skip
+    """Every pending update that matches, as a file."""
+    items = await over.every(who, q)
+    return _file(
+        "updates", format, exports.update_lines(items) if format == "csv" else exports.json_lines(items, plain)
+    )
+
+
+def _file(what: str, kind: str, lines: Iterable[str]) -> StreamingResponse:
+    headers = {
+        "content-disposition": f'attachment; filename="{what}.{NAMES[kind]}"', "x-content-type-options": "nosniff",
+    }  # fmt: skip
+    return StreamingResponse(_blocks(lines), media_type=KINDS[kind], headers=headers)
 
 
 def _document(items: list[Vulnerability], limits: tuple[str, ...], now: str) -> str:

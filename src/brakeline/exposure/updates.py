@@ -15,6 +15,8 @@ from brakeline.exposure.answers import Vulnerability
 from brakeline.exposure.gains import Gain, gains
 from brakeline.exposure.priority import ORDER
 from brakeline.exposure.service import ExposureService
+from brakeline.exposure.updates_listing import UpdateGain, parse, selected
+from brakeline.fleet.lists import UPDATES_MAX
 from brakeline.fleet.model import FleetUpdate, HeldUpdate
 from brakeline.fleet.service import FleetService
 from brakeline.tenancy.model import Principal
@@ -25,16 +27,12 @@ ENDPOINTS_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateGain:
-    """One pending update, and what the updates of its source close. `worst`: the most urgent level among them."""
+class UpdatePage:
+    """The first of the updates that match. `total`: how many match; `known`: how many there are."""
 
-    update: FleetUpdate
-    closes: int  # distinct CVEs, in what can run
-    kev: int
-    overdue: int
-    endpoints: int  # on which any of them would be closed now
-    held: int  # distinct CVEs that stand behind an update that is held back somewhere
-    worst: str = ""  # a Level, "" = it closes nothing that is known
+    items: tuple[UpdateGain, ...]
+    total: int
+    known: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +53,21 @@ class Updates:
     def __init__(self, fleet: FleetService, exposure: ExposureService) -> None:
         self._fleet, self._exposure = fleet, exposure
 
-    async def pending(
-        self, principal: Principal, *, name: str = "", security_only: bool = False, limit: int = 200
-    ) -> tuple[UpdateGain, ...]:
-        """Pending updates, those that close the most urgent first."""
+    async def pending(self, principal: Principal, query: str = "", *, limit: int = 200) -> UpdatePage:
+        """Pending updates that match, those that close the most urgent first. Raises `Invalid`."""
+        chosen, known = await self._chosen(principal, query)
+        return UpdatePage(tuple(chosen[: min(max(limit, 1), LIST_MAX)]), len(chosen), known)
+
+    async def every(self, principal: Principal, query: str = "") -> list[UpdateGain]:
+        """All that match, in the same order: for files. Raises `Invalid`."""
+        return (await self._chosen(principal, query))[0]
+
+    async def _chosen(self, principal: Principal, query: str) -> tuple[list[UpdateGain], int]:
         principal.require("exposure.read")
-        found = await self._fleet.updates(
-            principal, security_only=security_only, name=name, limit=min(max(limit, 1), LIST_MAX)
-        )
+        wanted = parse(query)
+        found = await self._fleet.updates(principal, limit=UPDATES_MAX)
         made, _ = await self._gained(principal, found)
-        return tuple(sorted(made, key=_urgency))
+        return selected(made, wanted), len(made)
 
     async def show(self, principal: Principal, name: str) -> UpdateDetail:
         """One package that is pending somewhere. Raises `NotFound`."""
@@ -92,11 +95,4 @@ def _gain(update: FleetUpdate, gain: Gain, known: dict[str, Vulnerability]) -> U
     return UpdateGain(
         update, len(gain.closes), sum(v.kev for v in closed), sum(v.overdue_days > 0 for v in closed),
         len(gain.endpoints), len(gain.held), worst.value if worst else "",
-    )  # fmt: skip
-
-
-def _urgency(one: UpdateGain) -> tuple[int, int, int, int, str, str]:
-    rank = {level.value: place for level, place in ORDER.items()}
-    return (
-        rank.get(one.worst, len(rank)), -one.kev, -one.overdue, -one.closes, one.update.name, one.update.candidate
     )  # fmt: skip

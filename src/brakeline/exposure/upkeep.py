@@ -116,7 +116,7 @@ class Upkeep(Assessing):
         text = self._rules()
         if kept.rules == text:
             return 0
-        gaps = [one for one, gap in kept.index.gaps.living() if gap.code == "no_data"]
+        gaps = [one for one, gap in kept.index.gaps.living() if gap.code in ("no_data", "no_advisories")]
         known = self._book.ecosystems
         gone = [one for one, (unit, _) in kept.index.keys.living() if unit.ecosystem not in known]
         ids = kept.index.roll.ids

@@ -34,6 +34,7 @@ from brakeline.tenancy.model import Principal
 __all__ = ["After", "EndpointPage", "ListUse"]
 PAGE_ITEMS_MAX: Final = 500
 LIST_ITEMS_MAX: Final = 1000
+UPDATES_MAX: Final = 20_000  # distinct (name, version) of a fleet: what is urgent is found among all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class ListUse(FleetParts):
         """Pending updates across the fleet: security first, then by how many endpoints want them."""
         principal.require("endpoint.read")
         async with self.db.tenant(principal.tenant_id) as conn:
-            return await lists.updates(conn, security_only, name, min(limit, LIST_ITEMS_MAX))
+            return await lists.updates(conn, security_only, name, min(limit, UPDATES_MAX))
 
     async def pending_named(self, principal: Principal, name: str, *, limit: int = 200) -> tuple[HeldUpdate, ...]:
         """Where an update of one package is pending, those endpoints that hold it back first."""

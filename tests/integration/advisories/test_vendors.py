@@ -193,6 +193,11 @@ async def test_a_windows_is_checked_against_the_months_that_are_loaded(importing
     found = json.loads((await run("content", "windows", core, "--json"))[1])
     assert (len(found["judged_as"]), len(found["open"]) > 25) == (3, True)
     assert json.loads((await run("content", "windows", core, "--kb", "KB4048955", "--json"))[1])["open"] == []
+    code, out, err = await run("content", "windows", "Windows Server 2012", "--kb", "KB4492872")
+    assert (code, "not judged: Internet Explorer 10 on Windows Server 2012: KB4492872 has put" in out + err) == (
+        0,
+        True,
+    )
     code, _, err = await run("content", "windows", product, "--kb", "5")
     assert (code != 0, "updates look like KB5035845" in err) == (True, True)
 

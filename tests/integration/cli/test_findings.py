@@ -94,6 +94,11 @@ async def test_one_step_from_a_finding_or_an_update_to_a_draft(world: World, run
         await world.fleet.inventory(endpoint, CURL, [update("curl", OLD, FIXED)])
     code, out, _ = await run("update", "list")
     assert (code, "curl" in out, str(len(CVES)) in out) == (0, True, True)
+    code, out, _ = await run("update", "export", "-", "closes:yes")
+    assert (code, out.splitlines()[0].startswith("update,to,source")) == (0, True)
+    assert [line.partition(",")[0] for line in out.splitlines()[1:]] == ["curl"]
+    code, _, err = await run("update", "list", "closed:yes")
+    assert (code != 0, "did you mean 'closes'" in err) == (True, True)
     code, out, _ = await run("update", "show", "curl")
     assert (code, f"closes {len(CVES)} CVEs" in out, "office1" in out) == (0, True, True)
     code, _, err = await run("vuln", "plan", world.cve)

@@ -39,6 +39,11 @@ async def test_from_a_finding_to_accepted_and_back_to_terms_and_what_an_update_c
     updates = await house.page("/updates")
     assert 'href="/updates/curl"' in updates
     assert "no known CVE" in updates
+    assert 'href="/updates/curl"' in await house.page("/updates?q=closes:yes")
+    refused = await house.page("/updates?q=close:yes")
+    assert "unknown key" in refused
+    assert "/updates?q=closes%3Ayes" in refused
+    assert "No pending update matches." in await house.page("/updates?q=nothing-of-this")
     detail = await house.page("/updates/curl")
     assert "/rollouts/new?selection=names&amp;names=curl" in detail
     assert "apt-mark hold" in await house.page("/updates/tzdata")

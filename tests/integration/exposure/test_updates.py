@@ -12,9 +12,9 @@ from tests.support_findings import CURL, CVES, FIXED, OLD, World, new_world
 from tests.support_fleet import deb, update
 
 from brakeline.core.clock import ManualClock
-from brakeline.core.errors import NotFound
+from brakeline.core.errors import Invalid, NotFound
 from brakeline.exposure.model import FindingState
-from brakeline.exposure.updates import Updates
+from brakeline.exposure.updates import UpdatePage, Updates
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.protocol.managers import found_label
@@ -36,7 +36,7 @@ async def test_an_update_says_what_it_closes_and_where_it_is_held_back(world: Wo
     await world.fleet.inventory(world.lab, LIBS, [update("curl", OLD, FIXED), update("libcurl4", OLD, FIXED)])
     await world.fleet.inventory(world.office, [*CURL, deb("bash", "5.1-1")], [held, update("bash", "5.1-1", "5.2-1")])
     await world.importing.import_file(world.owner, "cisa-kev", kev_file(world.clock, [CVES[1]]))
-    found = {u.update.name: u for u in await updates.pending(world.owner)}
+    found = {u.update.name: u for u in (await updates.pending(world.owner)).items}
     assert list(found) == ["curl", "libcurl4", "bash"]
     curl, lib, bash = found.values()
     assert (curl.closes, curl.kev, curl.endpoints, curl.held, curl.worst) == (len(CVES), 1, 1, len(CVES), "act")
@@ -50,6 +50,24 @@ async def test_an_update_says_what_it_closes_and_where_it_is_held_back(world: Wo
     ]  # fmt: skip
     with pytest.raises(NotFound, match="no endpoint has an update of it pending"):
         await updates.show(world.owner, "cur")
+
+
+async def test_what_is_most_urgent_is_found_among_all_however_few_have_it(world: World) -> None:
+    updates = Updates(world.fleet.service, world.exposure)
+    many = [(deb(f"a{n}", "1"), update(f"a{n}", "1", "2", security=True)) for n in range(30)]
+    for endpoint in (world.lab, world.office):
+        await world.fleet.inventory(endpoint, [one for one, _ in many], [one for _, one in many])
+    here = [*CURL, *(one for one, _ in many)]
+    pending = [update("curl", OLD, FIXED, security=False), *(one for _, one in many)]
+    await world.fleet.inventory(world.lab, here, pending)
+    page = await updates.pending(world.owner, limit=3)
+    assert ([u.update.name for u in page.items], page.total, page.known) == (["curl", "a0", "a1"], 31, 31)
+    for query, names in (("closes:yes", ["curl"]), ("security:no", ["curl"]), ("priority:none a29", ["a29"]),
+                         ("held:yes", []), ("source:curl kev:no", ["curl"]), ("CUR", ["curl"])):  # fmt: skip
+        found = await updates.pending(world.owner, query)
+        assert ([u.update.name for u in found.items], found.known) == (names, 31)
+    with pytest.raises(Invalid, match="unknown key 'prio'; did you mean 'priority'"):
+        await updates.pending(world.owner, "prio:act")
 
 
 async def test_figures_and_page_agree_that_no_update_reaches_an_image(world: World) -> None:
@@ -72,7 +90,7 @@ async def test_another_organisation_has_updates_of_its_own(world: World, databas
     async with database.system() as conn:
         await conn.execute("SELECT brakeline.tenant_create('te_other', 'other', now())")
     updates, other = Updates(world.fleet.service, world.exposure), system_principal("te_other", "test")
-    assert await updates.pending(other) == ()
+    assert await updates.pending(other) == UpdatePage((), 0, 0)
     with pytest.raises(NotFound):
         await updates.show(other, "curl")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from brakeline.advisories import support
 from brakeline.advisories.arrivals import Arrival, content
 from brakeline.advisories.importers import BadFeed, unpacked
 from brakeline.advisories.osv.feeds import read
@@ -129,6 +130,64 @@ def test_a_month_of_microsoft_before_builds_were_told() -> None:
     assert {row.aliases for row in mine} == {("KB4048954",)}
     assert all(verdict.open for verdict in judge(mine, "10.0.15063.674", []))
     assert not any(verdict.open for verdict in judge(mine, "10.0.15063.674", ["KB4048954"]))
+
+
+def test_red_hat_s_definitions_name_the_file_of_the_release_by_a_pattern() -> None:
+    found = said("oval-redhat-9", "oval-rhel-9-zlib.xml")
+    assert short(found.spans) == [
+        ("rhel:9", name, "fixed", "1.2.11-31.el9_0.1") for name in ("zlib", "zlib-devel", "zlib-static")
+    ]
+    assert {(row.id, row.aliases, row.published) for row in found.spans} == {
+        ("RHSA-2022:4584", ("CVE-2018-25032",), "2022-05-17T00:00:00Z")
+    }
+    assert (found.issued, found.elsewhere, found.because) == ("2022-06-04T02:29:15Z", 0, ())
+
+
+def test_a_document_of_microsoft_about_a_program() -> None:
+    found = said("csaf-microsoft", "csaf-msrc-cve-2025-29806.json")
+    assert short(found.spans) == [("microsoft", "Microsoft Edge (Chromium-based)", "fixed", "129.0.2792.52")]
+    assert (found.spans[0].id, found.issued) == ("CVE-2025-29806", "2025-03-21T07:00:00Z")
+    assert judge(found.spans, "129.0.2792.51", [])[0].open
+    assert not judge(found.spans, "129.0.2792.52", [])[0].open
+
+
+def test_a_month_of_microsoft_with_builds_and_fixes_that_are_no_updates() -> None:
+    found = rows("msrc", "msrc-2024-mar-dotnet.xml")
+    assert [(row.name, row.fixed, row.aliases) for row in found] == [
+        (".NET 7.0", "7.0.17", ("KB5036451",)), (".NET 8.0", "8.0.3", ("KB5036452",)),
+        *((f"Microsoft Visual Studio 2022 version 17.{minor}", f"17.{minor}.{fix}", ()) for minor, fix in
+          ((4, 17), (6, 13), (8, 8), (9, 3))),
+    ]  # fmt: skip
+    assert {(row.id, row.published, row.modified) for row in found} == {
+        ("CVE-2024-21392", "2024-03-12T07:00:00Z", "2024-04-09T07:00:00Z")
+    }
+
+
+def test_a_record_of_suse_that_speaks_of_nothing_hides_no_other() -> None:
+    empty = (DATA / "csaf-suse-cve-1999-0003.json").read_text()
+    with pytest.raises(BadFeed, match="nothing of a release"):
+        read("csaf-suse", empty.encode())
+    other = (DATA.parent / "vendors" / "suse-su-2015_0011-2.cut.json").read_text()
+    alone = read("csaf-suse", other.encode())
+    both = read("csaf-suse", f"[{empty}, {other}]".encode())
+    assert (both.spans, both.documents) == (alone.spans, alone.documents + 1)
+
+
+@pytest.mark.parametrize(
+    ("os_id", "version", "since"),
+    [
+        ("alpine", "3.18.4", "2025-05-09"), ("alpine", "3.22.1", ""), ("almalinux", "8.10", ""),
+        ("windows", "10.0.19042", "2023-05-09"),  # its editions ended on two days
+        ("windows", "10.0.17763", ""),  # of three editions one is looked after until 2029
+        ("windows", "6.3.9600", "2023-01-10"),
+    ],
+)  # fmt: skip
+def test_ends_of_support_as_they_are_published(os_id: str, version: str, since: str) -> None:
+    found = support.read((DATA / "end-of-life-2025-08-27.json").read_bytes(), "end-of-life")
+    assert (found.issued, len(found.rows)) == ("2025-08-27T13:14:55Z", 13)
+    assert next(row for row in found.rows if row.product == "alibaba-ack").build == ""  # its newest version is null
+    told = support.ended(found.rows, os_id, version, DAY)
+    assert (f"since {since}:" in told) if since else told == ""
 
 
 def test_ubuntu_s_definitions_with_the_release_put_back() -> None:

@@ -11,8 +11,10 @@ from cyclonedx.model.bom import Bom
 
 from brakeline.exposure.answers import Vulnerability
 from brakeline.exposure.api import plain
-from brakeline.exposure.exports import COLUMNS, csv_lines, json_lines, vex
+from brakeline.exposure.exports import COLUMNS, UPDATE_COLUMNS, csv_lines, json_lines, update_lines, vex
 from brakeline.exposure.priority import Facts, prioritise
+from brakeline.exposure.updates_listing import UpdateGain
+from brakeline.fleet.model import FleetUpdate
 
 NOW = "2026-11-26T12:00:00Z"
 
@@ -50,6 +52,17 @@ def test_csv_has_a_line_each_and_no_formula() -> None:
     evil = ITEMS[0].__class__(**{**plain(ITEMS[0]), "sources": ("=HYPERLINK(1)",), "priority": ITEMS[0].priority})
     (cells,) = list(csv.DictReader(io.StringIO("".join(csv_lines([evil])))))
     assert cells["sources"] == "'=HYPERLINK(1)"
+
+
+def test_updates_have_a_line_each_and_no_formula() -> None:
+    gain = UpdateGain(FleetUpdate("=libssl3", "3.0-2", "Debian-Security", True, 9, 8, "openssl"), 4, 1, 2, 7, 3, "act")
+    (row,) = list(csv.DictReader(io.StringIO("".join(update_lines([gain])))))
+    assert tuple(row) == UPDATE_COLUMNS
+    assert tuple(row.values()) == (
+        "'=libssl3", "3.0-2", "openssl", "Debian-Security", "yes", "act", "4", "1", "2", "9", "8", "7", "3",
+    )  # fmt: skip
+    (line,) = json_lines([gain], plain)
+    assert json.loads(line)["update"]["name"] == "=libssl3"
 
 
 def test_lines_are_what_the_api_shows() -> None:

@@ -29,13 +29,17 @@ class NoSuchWindows(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`open` first, then what is closed and by what. `judged_as`: Microsoft's names whose rows were asked."""
+    """`open` first, then what is closed and by what. `judged_as`: Microsoft's names whose rows were asked.
+
+    `left_out`: names of a part that a newer one has taken the place of, each with the reason.
+    """
 
     product: str
     build: str
     open: tuple[Verdict, ...]
     closed: tuple[Verdict, ...]
     judged_as: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Checking:
@@ -51,14 +55,14 @@ class Checking:
             raise Invalid("a build looks like 10.0.19045.4170", got=build[:40])
         if len(kbs) > KBS_MAX or not all(KB.fullmatch(each) for each in kbs):
             raise Invalid(f"updates look like KB5035845, at most {KBS_MAX}", got=next(iter(kbs), "")[:40])
+        installed = [f"KB{found[1]}" for each in kbs if (found := KB.fullmatch(each))]
         async with self._db.system() as conn:
             names = await store.names_of(conn, ECOSYSTEM)
-            mine = windows.names_of(product, names)
+            mine, gone = windows.names_of(product, names, installed)
             if not any(windows.folded(name) == windows.folded(product) for name in mine):  # a part alone is not enough
                 like = get_close_matches(product, names, 3)
                 raise NoSuchWindows(f"like it: {', '.join(like)}" if like else "", product=product[:80])
             rows = [row for name in mine for row in await store.spans_of(conn, ECOSYSTEM, name)]
-        installed = [f"KB{found[1]}" for each in kbs if (found := KB.fullmatch(each))]
         said = kb.judge(rows, build, installed)
         still, closed = tuple(v for v in said if v.open), tuple(v for v in said if not v.open)
-        return Checked(product, build, still, closed, tuple(mine))
+        return Checked(product, build, still, closed, tuple(mine), tuple(gone))

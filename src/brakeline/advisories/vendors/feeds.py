@@ -241,7 +241,8 @@ FEEDS: Final[tuple[Feed, ...]] = (
     Feed(
         re.compile(f"msrc{PART}"), "microsoft",
         "{feed} of {day} knows the months of Microsoft that are loaded: a KB of another month closes nothing here; a "
-        "recorded Windows is matched with it by build and KBs (brakeline sbom import, brakeline content windows).",
+        "Windows with an agent is matched by its build, a recorded one by build and KBs (brakeline sbom import, "
+        "brakeline content windows); .NET Framework, Office and other programs are not.",
         _msrc, said="msrc",
     ),
     Feed(

@@ -41,6 +41,8 @@ CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{1,19}")
 UBUNTU: Final = re.compile(r"Ubuntu ([0-9]{2}\.[0-9]{2})(?: LTS)?")
 EXTENDED: Final = re.compile(r"cpe:/[oa]:redhat:rhel_(?:eus|aus|tus|e4s|els|extras_[a-z]+_els)\b")
 VECTOR: Final = re.compile(r"CVSS:[34]\.[0-9]/[A-Z][A-Z0-9:/.]{1,200}")
+PUBLIC: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?![0-9])")  # 20190828, 20190828:1000
+UNAFFECTED: Final = "oval:com.redhat.unaffected:"
 DEFINITIONS_MAX: Final = 200_000
 CRITERIA_MAX: Final = 200_000  # of one definition
 DEFERRED: Final = ("Will not fix", "Out of support scope", "Fix deferred")
@@ -149,13 +151,20 @@ def _head(id_: str, metadata: Element, issued: str) -> Span:
     if not ID.fullmatch(own):
         raise ValueError(f"no id: {own[:60]!r}")
     dates = {each.name: each.attributes.get("date", "") for each in (advisory.children if advisory else ())}
-    published = moment(dates["issued"], "issued") if dates.get("issued") else issued
-    modified = moment(dates["updated"], "updated") if dates.get("updated") else published
+    updated = moment(dates["updated"], "updated") if dates.get("updated") else ""
+    published = moment(dates["issued"], "issued") if dates.get("issued") else _public(cves) or updated or issued
+    modified = updated or published
     vectors = {found[0] for each in cves for said in each.attributes.values() if (found := VECTOR.search(said))}
     return Span(
         "", "", own, aliases=tuple(one for one in known if one != own), published=published, modified=modified,
         severity=vectors.pop() if len(vectors) == 1 else "", summary=prose(metadata.said("title"), "title"),
     )  # fmt: skip
+
+
+def _public(cves: list[Element]) -> str:
+    """When the first of an advisory's CVEs became known; "" = that is not said. What has no fix was never issued."""
+    days = [found for each in cves if (found := PUBLIC.match(each.attributes.get("public", "")))]
+    return min((moment("-".join(day.groups()), "public") for day in days), default="")
 
 
 def _resolutions(metadata: Element) -> dict[str, str]:
@@ -224,6 +233,9 @@ class _Reading:
     def _rows(self, definition: Definition) -> Iterator[Span]:
         if not definition.release.ecosystem:
             self._left_out[definition.release.reason] += 1
+            return
+        if definition.id.startswith(UNAFFECTED):  # its criteria contradict each other, so that they are never true
+            self._left_out["it names what is not affected, without saying why"] += 1
             return
         found = self._solver.solve(definition.tree)
         if found in (TRUE, FALSE):

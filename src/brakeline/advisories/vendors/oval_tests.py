@@ -134,11 +134,11 @@ def _test(said: Element) -> _Test:
 
 
 def _object(said: Element) -> _Object:
-    name = said.first("name")
+    name, path = said.first("name"), said.said("filepath")[:200]
     if name is not None and name.attributes.get("operation", "equals") != "equals":
-        return _Object("", "", "")  # a pattern: which packages it means is not known
+        return _Object("", "", path)  # a pattern: which packages it means is not known, and the file of a release is
     variable = name.attributes.get("var_ref", "") if name is not None else ""
-    return _Object(said.said("name")[:200], variable, said.said("filepath")[:200])
+    return _Object(said.said("name")[:200], variable, path)
 
 
 def _state(said: Element) -> _State:

@@ -134,6 +134,47 @@ def test_what_has_no_fix_and_what_is_to_become_of_it(resolution: str, state: str
     assert (row.id, row.aliases, row.name, row.state, row.reason) == ("CVE-2024-0001", (), "x", state, reason)
 
 
+@pytest.mark.parametrize(
+    ("cut", "published", "modified"),
+    [
+        (('<issued date="2024-01-02"/>',), "2023-12-19T00:00:00Z", "2024-01-03T00:00:00Z"),  # as open CVEs are
+        (('<issued date="2024-01-02"/>', ' public="20231219"'), "2024-01-03T00:00:00Z", "2024-01-03T00:00:00Z"),
+        (('<issued date="2024-01-02"/>', ' public="20231219"', '<updated date="2024-01-03"/>'),
+         "2024-01-20T10:00:00Z", "2024-01-20T10:00:00Z"),
+        ((), "2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"),
+    ],
+)  # fmt: skip
+def test_what_was_never_issued_is_as_old_as_its_cve_and_not_as_the_file(
+    cut: tuple[str, ...], published: str, modified: str
+) -> None:
+    text = red_hat(criterion("1"), rpm("1", "tar"), kind="vulnerability").decode()
+    for each in cut:
+        assert each in text
+        text = text.replace(each, "")
+    (row,) = read("oval-redhat", text.encode()).spans
+    assert (row.published, row.modified) == (published, modified)
+    if cut:
+        assert read("oval-redhat", text.replace('public="20231219"', 'public="20231219:1000"').encode()).spans == [row]
+
+
+def test_an_impossible_day_refuses_the_file() -> None:
+    text = red_hat(criterion("1"), rpm("1", "tar"), kind="vulnerability").decode()
+    bent = text.replace('<issued date="2024-01-02"/>', "").replace('public="20231219"', 'public="20231399"')
+    with pytest.raises(BadFeed, match="no day: 2023-13-99"):
+        read("oval-redhat", bent.encode())
+
+
+def test_what_red_hat_calls_unaffected_makes_no_row_and_is_told_once_each() -> None:
+    there, gone = rpm("1", "zlib"), rpm("2", "zlib", check="none satisfy")  # "is installed" and "is not installed"
+    none = red_hat_definition(
+        any_of(made.NO_RELEASE, all_of(criterion("1"), criterion("2"))), "20020059", kind="vulnerability"
+    ).replace("com.redhat.rhsa:def:", "com.redhat.unaffected:def:")
+    whole = red_hat_definition(any_of(made.NO_RELEASE, criterion("9")))
+    found = read("oval-redhat", red_hat(None, there, gone, FIXED, definitions=none + whole))
+    assert [row[1] for row in short(found)] == ["y"]
+    assert (found.elsewhere, found.because) == (1, ("1: it names what is not affected, without saying why",))
+
+
 def test_notices_of_ubuntu_by_source() -> None:
     found = read("oval-ubuntu-jammy", ubuntu(("vim", "2:8.2.3995-1ubuntu2.1", ""), ("xxd", "1", "")))
     assert [(r.ecosystem, r.name, r.id, r.aliases, r.fixed) for r in found.spans] == [
