@@ -87,6 +87,7 @@ class LeadView:
     created_by: str
     kind: str = "updates"
     settings: tuple[str, ...] = ()  # of a lead of settings: its words, for people
+    wish: str = ""  # what people want of it: draft, run, pause, brake
 
 
 class Conducting:
@@ -265,7 +266,7 @@ class Conducting:
             tuple(r.name for r in lead.plan) or tuple(r.name for r in lead.policy.rings[:1]), lead.blueprint.ring,
             tuple(_cell_view(lead, c, regions.get(c.cell, ""), said.get(c.cell)) for c in cells),
             report.lines, lead.created_ms, lead.created_by, lead.change.kind,
-            told(lead.change.wished) if lead.change.wished is not None else (),
+            told(lead.change.wished) if lead.change.wished is not None else (), lead.wish.value,
         )  # fmt: skip
 
     # --- cells --------------------------------------------------------------------------------------------------------
