@@ -26,7 +26,7 @@ SPREAD_S: Final = 5 * 3600  # what half an hour of a ring reaches is what a faul
 STAGGER_S: Final = 1800  # regions open a ring one after another
 OFFERS_A_TICK: Final = 1_000_000  # the spread bounds a tick, not a number
 CANARY_MAX: Final = 100
-# From here canaries are twenty and more: a careful ring begins with few, so that of what kills at once a handful is lost.
+# From here canaries are twenty and more: a careful ring begins with few, so that what kills at once kills a handful.
 MIDDLE_FLEET: Final = 1_000
 MIDDLE_SPREAD_S: Final = 75 * 60
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
