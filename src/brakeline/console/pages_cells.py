@@ -7,6 +7,8 @@ command line, where they are shown once and kept by nobody's browser.
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -17,7 +19,6 @@ from brakeline.console.views_lead import LeadForm
 
 PAGE = "/settings/cells"
 SETTINGS = f"{PAGE}/leads/settings"  # drafts a lead of settings
-WORDS = ("name", "filter", "windows", "restart", "conffiles", "restarts_a_day", "download_kib_s", "nice", "probes")
 
 
 class CellPages:
@@ -80,12 +81,13 @@ class CellPages:
 
 
 def _lead(fields: dict[str, str]) -> LeadForm:
-    said = {name: fields.get(name, "").strip() for name in WORDS}
-    policy = PolicyForm(mode=fields.get("mode", "leave"), **said)
-    return LeadForm(
-        policy, fields.get("refresh_interval_s", "").strip(), fields.get("inventory_interval_s", "").strip(),
-        fields.get("cells", "").strip(), fields.get("pace", ""),
+    said = defaultdict(str, {name: text.strip() for name, text in fields.items()})
+    policy = PolicyForm(
+        name=said["name"], filter=said["filter"], mode=said["mode"] or "leave", windows=said["windows"],
+        restart=said["restart"], conffiles=said["conffiles"], restarts_a_day=said["restarts_a_day"],
+        download_kib_s=said["download_kib_s"], nice=said["nice"], probes=said["probes"],
     )  # fmt: skip
+    return LeadForm(policy, said["refresh_interval_s"], said["inventory_interval_s"], said["cells"], said["pace"])
 
 
 def _back(done: str) -> Response:
