@@ -265,17 +265,18 @@ def check_grant(link: Link, grant: Grant, kept: Grant | None, now_ms: int) -> No
 
 
 def _follows(kept: Grant, grant: Grant) -> None:
-    """Rings are only added, one with anybody in it at a time; what is rolled out never changes; older is refused. So
-    it is too for whoever has taken the lead over."""
+    """Rings are only added, one with anybody in it at a time; what is rolled out never changes, and how only before
+    anybody here had a ring; older is refused. So it is too for whoever has taken the lead over."""
     if (grant.revision, grant.issued_ms) < (kept.revision, kept.issued_ms):
         raise _doubt("rollback", "the grant is older than one that this cell has seen")
-    same = (kept.change, kept.filter, kept.policy, kept.salt)
-    if (grant.change, grant.filter, grant.policy, grant.salt) != same:
+    begun = any(r.upto for r in kept.rings)
+    same = (kept.change, kept.filter, kept.salt)
+    if (grant.change, grant.filter, grant.salt) != same or (begun and grant.policy != kept.policy):
         raise _doubt(
             "other_change", "the grant is for another change or policy than the one that goes on under this name"
         )
     rings = kept.rings
-    if grant.generation > kept.generation and not any(r.upto for r in rings):
+    if grant.generation > kept.generation and not begun:
         rings = ()  # nobody of this cell was in them: whoever has taken it over may begin anew
     if grant.rings[: len(rings)] != rings:
         raise _doubt("other_rings", "the grant changes a ring that was opened")

@@ -22,9 +22,10 @@ class DeskCells(DeskBase):
         leads = (await self.s.conducting.list(who.principal))[:LEADS_SHOWN]
         return CellsView(
             tuple(present_cells.member_row(m, now_ms, may) for m in members),
-            tuple(present_cells.lead_card(x, who.may("rollout.brake")) for x in leads),
+            tuple(present_cells.lead_card(x, who.may) for x in leads),
             present_cells.link_facts(await self.s.cells.link(who.principal), now_ms), may, superseded(members),
             tuple(map(present_cells.orphan_row, await self.s.conducting.taking.orphans(who.principal))),
+            who.may("policy.write"),
         )  # fmt: skip
 
     async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> str:

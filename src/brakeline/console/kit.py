@@ -47,7 +47,12 @@ NOTICES: Final = {
     "window": "The freeze window is in the list; while it is in force nobody it is for gets a new offer.",
     "window-gone": "The freeze window is removed; what it held up goes on.",
     "cell": "Noted; it holds from the cell's next exchange on.",
-    "lead-taken": "Taken over: it is paused here until somebody resumes it (brakeline lead resume).",
+    "lead-taken": "Taken over: it is paused here until somebody resumes it.",
+    "lead-drafted": "Drafted. Each cell tells with its next exchange for how many endpoints it makes a difference, or "
+    "why it takes no part; then start it.",
+    "lead-start": "Started: its first ring opens in one cell after the other.",
+    "lead-pause": "Paused: every cell holds with its next exchange.",
+    "lead-resume": "It goes on with the next exchange of each cell.",
     "lead-braked": "Braked: every cell stops with its next exchange, and one that is cut off when its grant ends.",
     "one-withdrawn": "Stopped here: nothing of that rollout begins on this endpoint.",
     "one-told": "Told to drop its offer. If it has begun in this very moment, that transaction goes on to its end.",

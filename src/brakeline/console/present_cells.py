@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from brakeline.cells.model import Link, Member, MemberState
@@ -36,6 +37,8 @@ ACTS: Final = {
     MemberState.ISOLATED: (),
 }
 OVER: Final = ("halted", "completed", "withdrawn")
+LEAD_ACTS: Final = {"draft": ("start", "rollout.create"), "run": ("pause", "rollout.brake"),
+                    "pause": ("resume", "rollout.resume")}  # fmt: skip
 
 
 def member_row(m: Member, now_ms: int, may_write: bool) -> MemberRow:
@@ -47,12 +50,13 @@ def member_row(m: Member, now_ms: int, may_write: bool) -> MemberRow:
     )  # fmt: skip
 
 
-def lead_card(x: LeadView, may_brake: bool) -> LeadCard:
+def lead_card(x: LeadView, may: Callable[[str], bool]) -> LeadCard:
+    act, permission = LEAD_ACTS.get(x.wish, ("", ""))
     rings = tuple(f"{'▸ ' if i == x.ring else ''}{name}" for i, name in enumerate(x.rings))
     return LeadCard(
         x.id, x.title, STATES[x.state], x.why, ", ".join(x.updates), rings,
-        tuple(_cell(c, len(rings)) for c in x.cells), may_brake and x.state not in OVER, x.settings,
-        x.filter or "every endpoint",
+        tuple(_cell(c, len(rings)) for c in x.cells), may("rollout.brake") and x.state not in OVER, x.settings,
+        x.filter or "every endpoint", (act,) if act and x.state not in OVER and may(permission) else (),
     )  # fmt: skip
 
 

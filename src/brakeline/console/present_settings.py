@@ -27,13 +27,14 @@ def settings_view(now: SettingsStanding, plan: SettingsPlan) -> SettingsView:
 
 def policy_words(form: PolicyForm) -> Words:
     """What the form says of when and how. `Invalid` names the field that is wrong."""
-    numbers = {name: _number(name, getattr(form, name)) for name in ("restarts_a_day", "download_kib_s", "nice")}
+    numbers = {name: whole_number(name, getattr(form, name)) for name in ("restarts_a_day", "download_kib_s", "nice")}
     windows = form.windows.replace(";", "\n").split("\n")
     probes = form.probes.replace(";", "\n").split("\n")
     return parsed(windows=windows, restart=form.restart, conffiles=form.conffiles, probes=probes, **numbers)
 
 
-def _number(name: str, text: str) -> int | None:
+def whole_number(name: str, text: str) -> int | None:
+    """What a field of the form says; None = nothing. `Invalid` names the field."""
     if text and not (text.isascii() and text.isdecimal() and len(text) < 9):
         raise Invalid(f"{NAMES[name]}: {text[:20]!r} is no whole number")
     return int(text) if text else None

@@ -26,6 +26,7 @@ from brakeline.console.samples_curated import CATALOGUES, PRODUCTS
 from brakeline.console.samples_drills import DRILL_PAGES
 from brakeline.console.samples_events import EVENTS
 from brakeline.console.samples_findings import ACCEPTANCES, FORCE, TERMS
+from brakeline.console.samples_lead import LEAD_SETTINGS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_release import LAUNCHER, LAUNCHERS_OF_AN_ENDPOINT, RELEASE_PAGES
@@ -404,6 +405,7 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "restart": RESTARTS,
     "rollback": ROLLBACKS,
     "cells": CELLS,
+    "lead_settings": LEAD_SETTINGS,
     "pool": POOLS,
     "content": CONTENT,
     "assets": ASSETS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from brakeline.cells.model import MemberState
@@ -26,7 +27,7 @@ GOING = LeadCard(
         LeadCell("berlin-1", "eu", STATES["rolling"], ("50", "500"), 500, 498, 0, "cell berlin-1: has passed ring 2"),
         LeadCell("dallas-1", "us", STATES["holding"], ("50", "500"), 61, 50, 0,
                  "cell dallas-1: not heard for 4 min; it holds when its grant ends"),
-    ), may_brake=True,
+    ), may_brake=True, acts=("pause",),
 )  # fmt: skip
 HALTED = LeadCard(
     "ld_00", "linux-image 6.1.9", STATES["halted"], "halted in cell berlin-1 (evidence); its own page says why",
@@ -53,8 +54,18 @@ SETTINGS = LeadCard(
 LINK = (Fact("Conductor", "https://berlin.example:8443"), Fact("Known there as", "dallas-1"),
         Fact("Trouble", "berlin.example does not answer", Tone.WARN))  # fmt: skip
 
+PAUSED = replace(GOING, id="ld_05", title="curl 8.9", state=STATES["holding"], why="paused by Olga: moving house",
+                 acts=("resume",))  # fmt: skip
+DRAFTED = LeadCard(
+    "ld_06", "Settings often", STATES["draft"], "drafted", "brakeline-settings=1f0c", ("50",),
+    (LeadCell("berlin-1", "eu", STATES["draft"], ("",), 0, 0, 0, "cell berlin-1: 412 endpoints, none of them in a ring "
+              "yet"),), may_brake=True, settings=("package lists are refreshed every: 1 h",), whom="every endpoint",
+    acts=("start",),
+)  # fmt: skip
+
 CELLS: Final = {
-    "conductor": CellsView((BERLIN, DALLAS, OSLO), (SETTINGS, GOING, HALTED), LINK, may_write=True),
+    "conductor": CellsView((BERLIN, DALLAS, OSLO), (SETTINGS, GOING, HALTED), LINK, may_write=True, may_lead=True),
+    "leads": CellsView((BERLIN, DALLAS), (DRAFTED, PAUSED), LINK, may_write=True, may_lead=True),
     "alone": CellsView((), (), may_write=True),
     "handed-over": CellsView(
         (BERLIN,),

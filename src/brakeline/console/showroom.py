@@ -18,6 +18,7 @@ from brakeline.console.samples_content import CONTENT
 from brakeline.console.samples_curated import CATALOGUES, PRODUCTS
 from brakeline.console.samples_events import EVENTS
 from brakeline.console.samples_findings import ACCEPTANCES, TERMS
+from brakeline.console.samples_lead import LEAD_SETTINGS
 from brakeline.console.samples_limits import LIMITS
 from brakeline.console.samples_pool import POOLS
 from brakeline.console.samples_restart import RESTARTS
@@ -55,6 +56,7 @@ from brakeline.console.views_content import ContentView
 from brakeline.console.views_curated import CatalogueView, ProductView
 from brakeline.console.views_events import EventsView
 from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
+from brakeline.console.views_lead import LeadForm, LeadSettingsView
 from brakeline.console.views_limits import BudgetForm, LimitsView
 from brakeline.console.views_pool import PoolPage
 from brakeline.console.views_release import (
@@ -440,6 +442,19 @@ class Showroom(Screens):
     async def brake_lead(self, who: Visitor, lead_id: str) -> None:
         who.principal.require("rollout.brake")
         self.presses.append(f"brake {lead_id}")
+
+    async def lead_act(self, who: Visitor, lead_id: str, act: str, reason: str) -> str:
+        who.principal.require("rollout.create")
+        self.presses.append(f"{act} {lead_id}: {reason}")
+        return ""
+
+    async def lead_settings(self, who: Visitor, form: LeadForm, ask: bool) -> LeadSettingsView:
+        who.principal.require("policy.write")
+        return LEAD_SETTINGS["looked at" if ask else "empty"]
+
+    async def draft_settings(self, who: Visitor, form: LeadForm) -> None:
+        who.principal.require("policy.write")
+        self.presses.append(f"lead {form.policy.name}")
 
     async def take_lead(self, who: Visitor, lead_id: str, reason: str) -> str:
         who.principal.require("limits.write")

@@ -43,6 +43,7 @@ def shell_for(page: str) -> Shell:
     sections = {"rollout": "/rollouts", "cve": "/vulnerabilities", "overview": "/", "new_deployment": "/rollouts/new",
                 "release_act": "/releases", "freeze": "/", "pressed": "/", "promotion": "/releases",
                  "release_keys": "/releases", "limits": "/settings", "cells": "/settings", "pool": "/settings",
+                 "lead_settings": "/settings",
                  "accepted": "/vulnerabilities", "terms": "/vulnerabilities", "trend": "/vulnerabilities",
                  "events": "/settings", "update": "/updates",
                 "rollback": "/rollouts", "content": "/content", "incidents": "/drills",

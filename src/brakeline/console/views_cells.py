@@ -49,6 +49,7 @@ class LeadCard:
     may_brake: bool = False
     settings: tuple[str, ...] = ()  # of a lead of settings: its words
     whom: str = ""
+    acts: tuple[str, ...] = ()  # start, pause or resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,4 @@ class CellsView:
     may_write: bool = False
     superseded: str = ""
     orphans: tuple[OrphanRow, ...] = ()
+    may_lead: bool = False

@@ -39,7 +39,8 @@ from brakeline.rollout.summary import ControlArm, Part, Summary
 GATE: Final = "cells"
 CELL_ALPHA_MIN: Final = Guard().alpha / (2 * CELLS_MAX)  # no cell lets a conductor make its brake less sensitive
 SETTINGS_LED: Final = 1  # what a cell has to know (`Standing.leads`) to be led in settings …
-AGAIN_KNOWN: Final = 1  # … and to offer again in a hold: another would refuse the grant whole
+AGAIN_KNOWN: Final = 1  # … and to offer again in a hold: another would refuse the grant whole …
+FIT_KNOWN: Final = 2  # … and to take a policy that was fitted to how many endpoints there are
 STAGGER_OF_BAKE: Final = 26  # cells open a ring one after another: an hour each, where a ring bakes for 26
 
 
@@ -269,7 +270,9 @@ def _where(lead: Lead, cell: str, r: CellReport) -> tuple[str, State]:
     if r.phase is CellPhase.WITHDRAWN and r.cause is Cause.CONDUCTOR:
         return "its endpoints were concerned too late and had no ring; lead it again for them", State.HOLD
     if r.phase is CellPhase.NOBODY or (not planned and not r.treated):
-        return f"{r.eligible} endpoints, none of them in a ring yet", State.OK
+        missed = lead.blueprint.phase is Phase.COMPLETED
+        yet = "whom it concerns only since its last ring was planned" if missed else "none of them in a ring yet"
+        return f"{r.eligible} endpoints, {yet}", State.OK
     if r.phase is CellPhase.HALTED:
         return f"halted ({r.cause.value}), {r.treated} treated", State.HALT
     if r.phase is CellPhase.WITHDRAWN:

@@ -24,7 +24,7 @@ from brakeline.platform.database import Connection, Database
 from brakeline.protocol.codec import decode
 from brakeline.releases import signing
 from brakeline.rollout import planner
-from brakeline.rollout.conduct import Lead, Standing, conduct, follows, grants, over, words
+from brakeline.rollout.conduct import FIT_KNOWN, Lead, Standing, conduct, follows, grants, over, words
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.granted import for_endpoints
 from brakeline.rollout.journal import Freeze
@@ -87,6 +87,7 @@ class LeadView:
     created_by: str
     kind: str = "updates"
     settings: tuple[str, ...] = ()  # of a lead of settings: its words, for people
+    wish: str = ""  # what people want of it: draft, run, pause, brake
 
 
 class Conducting:
@@ -160,10 +161,12 @@ class Conducting:
         return await self._wish(principal, lead_id, Wish.RUN, "", {Wish.DRAFT, Wish.RUN}, "lead.start")
 
     async def _fit(self, tenant_id: str, lead_id: str, size: int) -> None:
-        """Rings for as many endpoints as its cells have told of: a first ring of 100 is everybody in a small pool."""
+        """Its policy for as many endpoints as its cells have told of: a first ring of 100 is everybody in a small
+        pool, and an early look or hours of spread are for many."""
+        knows = {m.cell for m in await self._cells.members_of(tenant_id) if m.leads >= FIT_KNOWN}
         async with self._db.tenant(tenant_id) as conn:
             lead = await self._locked(conn, lead_id)
-            if lead.wish is Wish.DRAFT and (fitted := fit(lead, size)) != lead:
+            if lead.wish is Wish.DRAFT and (fitted := fit(lead, size, whole=knows >= set(lead.cells))) != lead:
                 await leads.set_policy_of_lead(conn, fitted)
 
     async def _start_agreed(self, agreed: Agreed, lead_id: str, _: Mapping[str, Any], situation: str) -> None:
@@ -263,7 +266,7 @@ class Conducting:
             tuple(r.name for r in lead.plan) or tuple(r.name for r in lead.policy.rings[:1]), lead.blueprint.ring,
             tuple(_cell_view(lead, c, regions.get(c.cell, ""), said.get(c.cell)) for c in cells),
             report.lines, lead.created_ms, lead.created_by, lead.change.kind,
-            told(lead.change.wished) if lead.change.wished is not None else (),
+            told(lead.change.wished) if lead.change.wished is not None else (), lead.wish.value,
         )  # fmt: skip
 
     # --- cells --------------------------------------------------------------------------------------------------------
@@ -388,13 +391,18 @@ class Conducting:
         return tuple(_standing(c, known.get(c), reports.get(c)) for c in lead.cells)
 
 
-def fit(lead: Lead, size: int) -> Lead:
-    """Its ready-made rings for `size` endpoints; what cells were told of change and policy stays word for word."""
+def fit(lead: Lead, size: int, whole: bool) -> Lead:
+    """Its ready-made policy for `size` endpoints. `whole`: every cell takes another policy while nobody has a ring
+    there; else rings alone are fitted, and what cells were told of change and policy stays word for word."""
     pace = next((p for p in PACES if policy_for(SIZE_MAX, p).rings == lead.policy.rings), "")
     if not pace or not size:
         return lead
-    policy = replace(lead.policy, rings=policy_for(size, pace).rings)
-    return replace(lead, policy=policy, told=words(lead))
+    fitted = policy_for(size, pace)
+    if not whole:
+        return replace(lead, policy=replace(lead.policy, rings=fitted.rings), told=words(lead))
+    fitted = fitted if lead.change.kind == "updates" else for_release(fitted)
+    change, _ = words(lead)
+    return replace(lead, policy=fitted, told=(change, words(replace(lead, policy=fitted, told=()))[1]))
 
 
 def _as_of(grant: Grant, generation: int, no_more: str) -> Grant:

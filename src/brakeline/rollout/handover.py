@@ -41,11 +41,17 @@ def says(lead_id: str, orphans: Mapping[str, Orphan], missing: tuple[str, ...], 
 
 def why_not(orphans: Mapping[str, Orphan]) -> str:
     """Why these cannot be one lead that goes on; "" = they can."""
-    if len({(o.change, o.filter, o.policy, o.salt) for o in orphans.values()}) != 1:
+    if len({(o.change, o.filter, o.salt) for o in orphans.values()}) != 1 or len(_policies(orphans)) != 1:
         return "its cells tell different changes or policies under this name; isolate the one that is wrong"
     if any(o.stand is Stand.HALT for o in orphans.values()):
         return "it was halted, and stays so: begin a new lead"
     return ""
+
+
+def _policies(orphans: Mapping[str, Orphan]) -> set[str]:
+    """Of those that have a ring. Who has none takes theirs: it may have been lost before it heard how the policy was
+    fitted. Where nobody has one all count."""
+    return {o.policy for o in orphans.values() if _granted(o)} or {o.policy for o in orphans.values()}
 
 
 def taken(lead_id: str, orphans: Mapping[str, Orphan], by: str, reason: str, now_ms: int) -> Lead:
@@ -55,7 +61,8 @@ def taken(lead_id: str, orphans: Mapping[str, Orphan], by: str, reason: str, now
     first = next(iter(orphans.values()))
     cells = tuple(sorted(orphans, key=lambda c: (-len(orphans[c].rings), c)))  # who was further opens first
     plan = _plan(orphans)
-    policy = whole(Policy, first.policy)
+    (text,) = _policies(orphans)
+    policy = whole(Policy, text)
     shared = replace(policy, guard=replace(policy.guard, alpha=policy.guard.alpha * 2 * len(cells)))
     revision, done = max(o.revision for o in orphans.values()), _done(orphans)
     begun = planner.first_blueprint(lead_id, now_ms)
@@ -69,7 +76,7 @@ def taken(lead_id: str, orphans: Mapping[str, Orphan], by: str, reason: str, now
     opened = {c: len(o.rings) if plan else 0 for c, o in orphans.items()}
     return Lead(
         lead_id, first.title, whole(Change, first.change), shared, first.filter, cells, wish, by, reason, blueprint,
-        plan, opened, now_ms, by, first.salt, (first.change, first.policy),
+        plan, opened, now_ms, by, first.salt, (first.change, text),
     )  # fmt: skip
 
 

@@ -264,11 +264,13 @@ class Linked:
         who = Principal(tenant_id, link.link_id, "system", f"{led.BY}of {link.url}", PERMISSIONS)
         rollout_id = kept.rollout_id if kept else ""
         unopened, over = not any(r.upto for r in grant.rings), grant.stand is Stand.DONE
-        wished = decode(Change, grant.change.encode()).wished
-        if not rollout_id and grant.stand is not Stand.HALT and unopened and not (over and wished):
+        missed = over and unopened and decode(Change, grant.change.encode()).release is None
+        if not rollout_id and grant.stand is not Stand.HALT and unopened and not missed:
             rollout_id = await self._make(who, grant, link)
-        if wished and over and unopened and not (kept and kept.grant.stand is Stand.DONE):
-            await self._settle(who, grant, rollout_id)
+        elif rollout_id and kept and kept.grant.policy != grant.policy:
+            await self._fitted(who, rollout_id, grant, link)
+        if missed:
+            await self._settle(who, grant, rollout_id, settled=kept is not None and kept.grant.stand is Stand.DONE)
         async with self._rollouts.db.tenant(tenant_id) as conn:
             await leads.put_led(conn, tenant_id, grant, text, rollout_id, self._rollouts.clock.now_ms())
         if not rollout_id:
@@ -311,16 +313,25 @@ class Linked:
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self.settings.follow_led(who, change, policy, targets) if targets else ""
 
-    async def _settle(self, who: Principal, grant: Grant, rollout_id: str) -> None:
-        """A lead that concerned nobody here is done: settings hold for whoever comes later. Whoever is concerned by now
-        had no ring, so nothing changes there; and a draft that nobody will ever open bars no other.
+    async def _fitted(self, who: Principal, rollout_id: str, grant: Grant, link: Link) -> None:
+        """Before anybody had a ring here the conductor has fitted the policy to how many endpoints there are: it is
+        looked at as when it was drafted."""
+        change, policy = _whole(grant)
+        async with self._rollouts.db.tenant(who.tenant_id) as conn:
+            found = await self._rollouts.situation_of(conn, who.tenant_id, rollout_id)
+        if found is not None and (why := too_fast(policy, change, found.summary.population, link.fast)):
+            raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
+
+    async def _settle(self, who: Principal, grant: Grant, rollout_id: str, settled: bool) -> None:
+        """A lead that had no ring here is done. A draft that nobody will ever open is taken back, so that it bars no
+        other; where nobody was concerned, settings hold for whoever comes later. `settled`: that was done before.
         """
-        wished = _whole(grant)[0].wished
-        if wished is None or self.settings is None:
-            return
         found = await self._rollouts.stands(who.tenant_id, rollout_id) if rollout_id else None
         if found is not None and found[0] in UNDER_WAY and found[1] is not Wish.WITHDRAW:
             await self._rollouts.withdraw(who, rollout_id, "it has completed without this cell: it had no ring here")
+        wished = _whole(grant)[0].wished
+        if settled or wished is None or self.settings is None:
+            return
         if late := len(await self.settings.led_targets(who.tenant_id, wished)):
             raise Doubt(f"it has completed without {late} endpoints of this cell, which it concerns only since its "
                         "last ring was planned: lead it again for them", why="late")  # fmt: skip

@@ -1,7 +1,8 @@
 """Ready-made policies, by pace and size of fleet. Pure.
 
 From a hundred thousand endpoints on there is an early look, for silence alone: a ring has then offered one tick only.
-`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere. `fast` bakes 6 h 15,
+`careful` (default) bakes each ring for 26 h: a local midnight and a next-day return everywhere; from a thousand
+endpoints on its rings begin with few. `fast` bakes 6 h 15,
 the least that still spans the third checkpoint; from a hundred thousand endpoints on it has five rings and holds nobody
 out, so that it ends within two days. `emergency`, for what is being exploited, bakes as long in fewer and larger rings,
 offered within 2 h, and holds nobody out. `rehearsal` runs in minutes: it shows the machinery, not more. `pace` chooses
@@ -25,6 +26,9 @@ SPREAD_S: Final = 5 * 3600  # what half an hour of a ring reaches is what a faul
 STAGGER_S: Final = 1800  # regions open a ring one after another
 OFFERS_A_TICK: Final = 1_000_000  # the spread bounds a tick, not a number
 CANARY_MAX: Final = 100
+# From here canaries are twenty and more: a careful ring begins with few, so that what kills at once kills a handful.
+MIDDLE_FLEET: Final = 1_000
+MIDDLE_SPREAD_S: Final = 75 * 60
 SMALL_FLEET: Final = 20  # up to here rings are counted by hand: one, three, all
 # One look more than a policy has that says nothing of them: what creeps is met at noon and not the next day.
 LOOKS_S: Final = (*CHECKPOINTS_S[:3], 12 * 3600, *CHECKPOINTS_S[3:])
@@ -36,6 +40,9 @@ FAST_SPREAD_S: Final = 5400
 EMERGENCY_COUNTS: Final = (1_000, 50_000, 1_000_000)  # then everybody
 EMERGENCY_SHARE: Final = 8  # no ring before the last reaches more than one in so many
 EMERGENCY_SPREAD_S: Final = 2 * 3600
+# No two looks are further apart than a large ring is offered, until it is passed: then somebody of it is being looked
+# at all the time, and what one midnight has done is seen before the next.
+EMERGENCY_LOOKS_S: Final = (EARLY_S, *CHECKPOINTS_S[:2], CHECKPOINTS_S[1] + EMERGENCY_SPREAD_S, *LOOKS_S[2:])
 EMERGENCY_RESTARTS: Final = Restarts(rings=2, upto=EMERGENCY_COUNTS[1])  # the first alone misses 5 % in 1 of 200
 NIGHT_RETURN_S: Final = 16 * 3600  # a laptop's night holds nothing up
 EMERGENCY_CANARIES: Final = 50  # where that is one in twenty at most: enough for statistics, which know of nights
@@ -49,7 +56,8 @@ def policy_for(size: int, pace: str = "careful") -> Policy:
         return _emergency(size)
     if pace == "fast" and size >= LARGE_FLEET:
         return _fast(size)
-    policy = Policy(_rings(size, BAKE_S[pace]), checkpoints_s=LOOKS_S)
+    spread_s = MIDDLE_SPREAD_S if size >= MIDDLE_FLEET and pace == "careful" else 0
+    policy = Policy(_rings(size, BAKE_S[pace]), checkpoints_s=LOOKS_S, spread_s=spread_s)
     if size >= LARGE_FLEET and pace != "rehearsal":
         policy = replace(policy, checkpoints_s=LARGE_LOOKS_S, spread_s=SPREAD_S, region_stagger_s=STAGGER_S,
                          offers_per_tick=OFFERS_A_TICK)  # fmt: skip
@@ -107,7 +115,7 @@ def _emergency(size: int) -> Policy:
     )  # fmt: skip
     if size < LARGE_FLEET:
         return policy
-    return replace(policy, checkpoints_s=LARGE_LOOKS_S, spread_s=EMERGENCY_SPREAD_S, offers_per_tick=OFFERS_A_TICK)
+    return replace(policy, checkpoints_s=EMERGENCY_LOOKS_S, spread_s=EMERGENCY_SPREAD_S, offers_per_tick=OFFERS_A_TICK)
 
 
 def _emergency_rings(size: int, bake_s: int) -> tuple[Ring, ...]:

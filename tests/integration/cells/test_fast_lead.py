@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,10 @@ from tests.support_rollout import CHANGE, OWNER
 
 from brakeline.core.clock import ManualClock
 from brakeline.platform.database import Database
+from brakeline.rollout import conducting
 from brakeline.rollout.conducting import LeadView
+from brakeline.rollout.presets import policy_for
+from brakeline.rollout.store import rollouts
 from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
 from brakeline.tenancy.two_people import DAY_MS, Request
@@ -108,3 +111,25 @@ async def test_a_careful_lead_over_few_endpoints_begins_with_a_few(world: World)
     assert isinstance(await world.start(lead_id), LeadView)
     await beats([world.cell], world.cell, 4)
     assert (await world.view(lead_id)).cells[0].planned == (2,)
+    assert len(world.cell.updated()) > 0, "no early look and no hours of spread, which are for many"
+    (made,) = await world.cell.service.list(OWNER)
+    async with world.cell.db.tenant(OWNER.tenant_id) as conn:
+        row = await rollouts.get(conn, made.id)
+    assert row is not None
+    policy = row.policy
+    assert (policy.early, policy.spread_s) == (0, 0)
+
+
+async def test_a_policy_that_is_fitted_is_looked_at_as_when_it_was_drafted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conductor that says careful while it drafts and something faster when it starts."""
+    await world.join(fast=False)
+    lead_id = await world.draft("careful")
+    monkeypatch.setattr(conducting, "fit", lambda lead, size, whole: replace(lead, policy=policy_for(size, "fast")))
+    assert isinstance(await world.start(lead_id), LeadView)
+    await beats([world.cell], world.cell, 4)
+    link = await world.cell.cells.link(world.olga)
+    assert link is not None
+    assert "takes no faster pace" in link.trouble
+    assert len(world.cell.updated()) == 0

@@ -311,6 +311,57 @@ async def test_a_join_token_is_good_once(world: World) -> None:
     assert states["oslo"] is MemberState.JOINED
 
 
+async def test_who_is_concerned_too_late_is_left_alone_and_no_draft_stays_behind(world: World) -> None:
+    """At first nobody in Dallas; then, when the last ring is open, everybody: there is no ring for them any more."""
+    made = await world.berlin.conducting.create(OWNER, "libssl3", CHANGE, "os:debian", (), "rehearsal")
+    world.lead = made.id
+    await other_os(world.dallas, "ubuntu")
+    await world.beats(2)
+    await world.berlin.conducting.start(OWNER, made.id)
+    for _ in range(50):
+        await world.beats(1)
+        if (await world.view()).ring == len((await world.view()).rings) - 1 and world.updated()[0] == 4:
+            break
+    await other_os(world.dallas, "debian")
+    await world.beats(1)
+    assert (await world.dallas.service.list(OWNER))[0].state == "holding"
+    await world.until("completed")
+    await world.beats(2)
+    (left,) = await world.dallas.service.list(OWNER)
+    assert (left.state, left.why.partition(": ")[2]) == (
+        "withdrawn", "it has completed without this cell: it had no ring here"
+    )  # fmt: skip
+    assert "lead it again for them" in next(c.text for c in (await world.view()).cells if c.cell == "dallas")
+    assert world.updated() == [4, 0]
+    again = await world.berlin.conducting.create(OWNER, "again", CHANGE, "os:debian", ("dallas",), "rehearsal")
+    await world.beats(2)
+    await world.berlin.conducting.start(OWNER, again.id)
+    world.lead = again.id
+    await world.until("completed")
+    assert world.updated() == [4, 4], "nothing that was left behind bars them"
+
+
+@pytest.mark.long
+async def test_who_comes_when_all_is_done_gets_no_draft(world: World) -> None:
+    made = await world.berlin.conducting.create(OWNER, "libssl3", CHANGE, "os:debian", (), "rehearsal")
+    world.lead = made.id
+    await other_os(world.dallas, "ubuntu")
+    await world.beats(2)
+    await world.berlin.conducting.start(OWNER, made.id)
+    await world.until("completed")
+    await other_os(world.dallas, "debian")
+    await world.beats(3)
+    assert await world.dallas.service.list(OWNER) == ()
+    assert "only since its last ring was planned" in next(
+        c.text for c in (await world.view()).cells if c.cell == "dallas"
+    )
+
+
+async def other_os(cell: Cell, os_id: str) -> None:
+    async with cell.db.tenant(OWNER.tenant_id) as conn:
+        await conn.execute("UPDATE brakeline.endpoint SET os_id = $1", os_id)
+
+
 async def test_only_a_small_rehearsal_is_fast(world: World) -> None:
     for cell in world.cells:
         await cell.enrol(8, (cell.region,))

@@ -23,7 +23,7 @@ LIVE = ("/", "/endpoints", "/endpoints?q=os:debian", "/endpoints?q=oss:debian", 
         "/assets", "/assets/as_web", "/own-packages", "/own-packages/payroll", "/catalogue", "/catalogue?q=solitaire",
         "/catalogue/grafana", "/endpoints/ep_01/software",
         "/audit",
-        "/settings", "/settings/cells", "/settings/pool", "/settings/limits",
+        "/settings", "/settings/cells", "/settings/cells/leads/settings", "/settings/pool", "/settings/limits",
         "/settings/limits?amount=25%25", "/freeze", "/approvals",
         "/approvals/ap_01", "/emergency", "/rollouts/ro_halted/rollback", "/rollouts/restart", "/nowhere")  # fmt: skip
 FIRST = tuple(f"/_ui/{page}/{quote(next(iter(states)))}" for page, states in SAMPLES.items())

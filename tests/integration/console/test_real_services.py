@@ -659,6 +659,47 @@ async def test_cells_are_seen_and_taken_out_with_a_reason_and_a_lead_is_braked_i
     assert (await house.post(f"{page}/isolate", reason="x")).status == 404
 
 
+async def test_a_lead_of_settings_is_looked_at_drafted_and_started_on_the_page(house: House) -> None:
+    page = "/settings/cells/leads/settings"
+    assert "No cell has joined" in await house.page(page)
+    assert "no cell has joined yet" in await house.page(f"{page}?name=nights&nice=10")
+    assert house.owner is not None
+    await house.cells.invite(house.owner, "oslo-1", "eu", "https://berlin.example")
+    async with house.database.tenant(house.owner.tenant_id) as conn:
+        await conn.execute("UPDATE brakeline.cell_member SET state = 'joined', leads = 2")  # as its `cell join` would
+    house.remediation.conducting = house.conducting
+    for wrong, why in (
+        ("name=nights&nice=ten", "no whole number"), ("name=nights&nice=77", "nice is 0 to 19"),
+        ("name=nights&cells=paris-1", "no cell &#39;paris-1&#39; has joined"), ("name=&nice=1", "printable characters"),
+        ("name=nights&windows=never", "window"), ("name=nights&filter=colour:red", "colour"),
+        ("name=nights&nice=1&pace=hasty", "no pace"), ("name=nights&refresh_interval_s=1", "60 to 604800 seconds"),
+    ):  # fmt: skip
+        seen = await house.page(f"{page}?{wrong}")
+        assert why in seen, wrong
+        assert "lead-draft" not in seen, wrong
+    seen = await house.page(f"{page}?name=nights&filter=os:debian&nice=10&cells=oslo-1")
+    assert "nice of package transactions: 10" in seen
+    assert "Draft it over 1 cell<" in seen
+    assert "is taken away" in await house.page(f"{page}?name=nights")
+    assert await house.conducting.list(house.owner) == (), "nothing is drafted by looking"
+    assert (await house.post(page, name="nights", nice="77")).status == 422
+    made = await house.post(page, name="nights", filter="os:debian", nice="10", cells="oslo-1", pace="careful")
+    assert made.headers["location"] == "/settings/cells?done=lead-drafted"
+    (lead,) = await house.conducting.list(house.owner)
+    assert (lead.kind, lead.state, lead.filter, lead.settings) == (
+        "settings", "draft", "os:debian", ("nice of package transactions: 10",)
+    )  # fmt: skip
+    acts = f"/settings/cells/leads/{lead.id}"
+    assert f'action="{acts}/start"' in await house.page("/settings/cells")
+    assert (await house.post(f"{acts}/start")).headers["location"] == "/settings/cells?done=lead-start"
+    assert f'action="{acts}/pause"' in await house.page("/settings/cells")
+    assert (await house.post(f"{acts}/pause")).status == 303
+    assert (await house.post(f"{acts}/resume", reason=" ")).status == 422
+    assert (await house.post(f"{acts}/resume", reason="looked at it")).status == 303
+    assert (await house.post(f"{acts}/melt")).status == 404
+    assert (await house.conducting.show(house.owner, lead.id)).wish == "run"
+
+
 async def test_evidence_is_shared_and_no_more_and_the_page_says_with_whom_each_is_compared(
     house: House,
 ) -> None:

@@ -274,3 +274,14 @@ def test_rings_in_which_a_cell_had_nobody_may_begin_anew_only_in_a_newer_generat
         decide.check_grant(LINK, anew, kept, NOW)
     with pytest.raises(Doubt, match="changes a ring"):
         decide.check_grant(link, replace(anew, generation=1), GRANT, NOW)
+
+
+def test_a_policy_is_fitted_only_while_nobody_here_has_a_ring() -> None:
+    empty = tuple(replace(r, upto=0) for r in RINGS[:1])
+    fitted = grant(policy='{"quorum":0.9}', rings=RINGS[:1])
+    assert decide.granted(LINK, fitted, replace(GRANT, rings=()), NOW).policy == '{"quorum":0.9}'
+    assert decide.granted(LINK, grant(policy='{"quorum":0.9}', rings=empty), replace(GRANT, rings=empty), NOW)
+    with pytest.raises(Doubt, match="another change or policy"):
+        decide.granted(LINK, fitted, replace(GRANT, rings=RINGS[:1]), NOW)
+    with pytest.raises(Doubt, match="another change or policy"):
+        decide.granted(LINK, grant(change='{"updates":[]}'), replace(GRANT, rings=()), NOW)

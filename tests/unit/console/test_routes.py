@@ -75,7 +75,8 @@ PAGES = ("/", "/endpoints", "/endpoints/add", "/endpoints/ep_1", "/endpoints/ep_
          "/rollouts/ro_live/endpoints", "/freeze", "/approvals", "/approvals/ap_1",
          "/releases", "/releases/keys", RELEASE, *RELEASE_PAGES, "/policies", "/content", "/audit",
          "/assets", "/assets/as_web",
-         "/settings", "/settings/cells", "/settings/pool", "/settings/events", "/settings/limits",
+         "/settings", "/settings/cells", "/settings/cells/leads/settings", "/settings/cells/leads/settings?name=nights",
+         "/settings/pool", "/settings/events", "/settings/limits",
          "/settings/limits?amount=25%25&at_least=50")  # fmt: skip
 POSTS = ("/endpoints/ep_1/rollouts/ro_1/stop", "/endpoints/ep_1/rollouts/ro_1/retry",
          "/endpoints/add", "/endpoints/ep_1/scan", "/rollouts/new", "/rollouts/ro_live/brake",
@@ -87,7 +88,9 @@ POSTS = ("/endpoints/ep_1/rollouts/ro_1/stop", "/endpoints/ep_1/rollouts/ro_1/re
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",
          "/settings/limits/windows/fw_1/remove", "/settings/cells/isolate", "/settings/cells/berlin-1/drain",
-         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/settings/events",
+         "/settings/cells/leads/ld_1/brake", "/settings/cells/leads/ld_2/take", "/settings/cells/leads/settings",
+         "/settings/cells/leads/ld_1/start", "/settings/cells/leads/ld_1/pause", "/settings/cells/leads/ld_1/resume",
+         "/settings/events",
          "/settings/events/sk_1/test", "/settings/events/sk_1/remove", "/settings/pool/join",
          "/settings/pool/leave", "/settings/pool/partners/acme/part", "/logout")  # fmt: skip
 FEEDS = (

@@ -25,6 +25,7 @@ from brakeline.rollout import conducting, planner, untaken
 from brakeline.rollout.alpha import alpha_sum, alpha_table, questions
 from brakeline.rollout.conduct import Lead, Standing, conduct, grants, merged
 from brakeline.rollout.model import Change, Guard, Phase, Pin, Policy, Ring, State, Wish
+from brakeline.rollout.presets import policy_for
 from brakeline.rollout.settings import led_change
 from brakeline.rollout.wished import Wished
 
@@ -262,3 +263,42 @@ def test_whoever_agrees_to_settings_in_the_fast_lane_reads_their_words() -> None
     assert "seconds between looks for newer package lists: 3600" in said
     assert "installs" not in said
     assert "It installs x 1. " in " ".join(conducting._says_fast(lead(), 40))
+
+
+def drafted(pace: str, **changes: object) -> Lead:
+    policy = policy_for(conducting.SIZE_MAX, pace)
+    return lead(policy=policy, wish=Wish.DRAFT, **changes)
+
+
+@pytest.mark.parametrize("pace", ["careful", "fast", "emergency"])
+def test_a_lead_over_few_endpoints_has_neither_the_early_look_nor_the_spread_of_many(pace: str) -> None:
+    fitted = conducting.fit(drafted(pace), 500, whole=True)
+    assert fitted.policy == policy_for(500, pace)
+    assert (fitted.policy.early, fitted.policy.spread_s, fitted.policy.region_stagger_s) == (0, 0, 0)
+    assert decode(Policy, c.words(fitted)[1].encode()) == c.cell_policy(fitted.policy, 2), "what cells are told"
+    many = conducting.fit(drafted(pace), 8_500_000, whole=True)
+    assert (many.policy.early, many.policy.spread_s > 0) == (1, True)
+
+
+def test_where_a_cell_of_a_version_before_takes_part_rings_alone_are_fitted() -> None:
+    before = drafted("careful")
+    fitted = conducting.fit(before, 500, whole=False)
+    assert fitted.policy.rings == policy_for(500).rings
+    assert c.words(fitted) == c.words(before), "it would refuse another policy"
+    assert fitted.policy.spread_s == before.policy.spread_s
+
+
+def test_what_was_taken_over_keeps_its_change_word_for_word_when_it_is_fitted() -> None:
+    taken = drafted("careful", told=("as the first conductor wrote it", "policy"))
+    assert c.words(conducting.fit(taken, 500, whole=True))[0] == "as the first conductor wrote it"
+
+
+def test_a_plan_of_one_s_own_is_fitted_to_nothing() -> None:
+    assert conducting.fit(lead(wish=Wish.DRAFT), 500, whole=True) == lead(wish=Wish.DRAFT)
+
+
+def test_a_cell_that_was_concerned_too_late_is_no_riddle_when_all_is_done() -> None:
+    nobody = told("b", 3, phase=CellPhase.NOBODY)
+    over = replace(lead(), blueprint=replace(lead().blueprint, phase=Phase.COMPLETED))
+    assert "only since its last ring was planned" in c._line(over, nobody, NOW).text
+    assert "none of them in a ring yet" in c._line(lead(), nobody, NOW).text

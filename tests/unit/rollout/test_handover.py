@@ -72,3 +72,13 @@ def test_what_cannot_go_on(other: Orphan, why: str) -> None:
     assert why in handover.why_not({"a": A, "b": other})
     with pytest.raises(Conflict, match=why):
         taken(a=A, b=other)
+
+
+def test_who_had_no_ring_yet_takes_the_policy_that_the_others_go_by() -> None:
+    """Its conductor was lost between fitting the policy to the fleet and telling this cell."""
+    unheard = replace(B, rings=(), treated=0, policy="as it was drafted")
+    lead = taken(b=unheard, a=A)
+    assert lead.told == (A.change, A.policy)
+    assert handover.why_not({"a": A, "b": replace(B, policy="another")}), "both have a ring"
+    nobody = replace(A, rings=(), treated=0)
+    assert handover.why_not({"a": nobody, "b": unheard}), "which of the two was meant nobody can say"

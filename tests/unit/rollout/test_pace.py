@@ -82,7 +82,7 @@ def test_what_cannot_be_told_from_chance_is_said() -> None:
 def test_the_trade_off_is_told_in_figures() -> None:
     said = " ".join(pace_text.advise(replace(KEV, exposed=3_100), replace(CHANGE, exploited=True), 50_000).sentences)
     assert "3,100 endpoints; known to be exploited: CVE-2025-0001. No EPSS is loaded, no CVSS is loaded." in said
-    assert "careful ends after 5.4 d at the earliest" in said
+    assert "careful ends after 5.7 d at the earliest" in said
     assert "50,000 endpoints instead of 100 (all, a day later)" in said
     assert "Suggested: fast, because it is exploited now" in said
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from brakeline.core.draw import U_END
@@ -33,6 +35,25 @@ def test_no_ring_adds_nobody(size: int) -> None:
     assert uptos[-1] == size
     if size >= 10_000:
         assert len(uptos) >= len(policy.rings)
+
+
+@pytest.mark.parametrize("size", [1000, 2000, 5000, 20_000, 99_999])
+def test_a_careful_ring_of_a_middle_fleet_begins_with_few(size: int) -> None:
+    """Before the first look at half an hour two more ticks open: so many may be lost to what kills at once."""
+    policy = policy_for(size)
+    us = tuple(range(0, size * 1000, 1000))
+    observed = Observed(CHANGE, size, (), {"eu": us}, {"eu": us})
+    proposed, _ = planner.plan(policy, planner.first_blueprint("ro_1", 0), observed, 1)
+    (_, canaries), *_ = arms.rings_for(policy, CHANGE, size)
+    assert sum(g.budget for g in proposed.gates) <= max(1, canaries / 20)
+
+
+@pytest.mark.parametrize("size", [100_000, 8_500_000])
+def test_no_two_looks_of_a_large_emergency_ring_are_further_apart_than_it_is_offered(size: int) -> None:
+    policy = policy_for(size, "emergency")
+    until_it_is_passed = [s for s in policy.checkpoints_s[policy.early :] if s <= policy.rings[0].bake_s]
+    apart = [b - a for a, b in itertools.pairwise(until_it_is_passed)]
+    assert max(apart) <= policy.spread_s, "what one midnight has done is seen before the next"
 
 
 def test_draws_end_where_lists_do() -> None:
