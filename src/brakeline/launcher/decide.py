@@ -49,7 +49,7 @@ from brakeline.launcher.model import (
 LOOK: Final = 75  # exit code of a release that asks for a look
 NOT_ENROLLED: Final = (2, 5)  # it has nothing to do before somebody enrols this endpoint
 HEARD_S: Final = 3600.0
-RETRY_S: Final = 60.0  # a look that found the cell, after one that did not, and looks while the guard waits
+RETRY_S: Final = 60.0  # between looks while the guard waits, or while a download goes on from look to look
 
 Step = tuple[State, tuple[Command, ...]]
 
@@ -105,12 +105,14 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
     mended = frozenset(event.found.mended) if event.found is not None else frozenset()
     state = replace(state, damaged=state.damaged - mended)
     commands: tuple[Command, ...] = ()
-    if event.found is None:
+    if event.found is not None:
+        state, commands = _believe(state, event.found, event.at)
+        if event.found.unfinished:
+            state = replace(state, check_due_s=min(state.check_due_s, event.at + RETRY_S))
+    if event.found is None or event.problem:
         state = replace(state, problems=_with(state.problems, f"check: {event.problem}"))
         soon_s = event.at + min(RETRY_S * 5, state.knobs.check_every_s)
         state = replace(state, check_due_s=min(state.check_due_s, soon_s))
-    else:
-        state, commands = _believe(state, event.found, event.at)
     match state.phase:
         case Running():
             state, more = _compare(state, event.at)

@@ -144,6 +144,7 @@ class Found:
     problems: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()  # damaged releases whose files are whole again
     others: tuple[Staged, ...] = ()  # the newest of each further product
+    unfinished: bool = False  # a download goes on with the next look, which should come soon
 
 
 # --- what may happen: `at` is monotonic seconds ----------------------------------------------------------------------
@@ -161,7 +162,8 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class CheckEnded:
-    """A look has ended; None = no answer in time, or none that could be believed."""
+    """A look has ended; None = no answer in time, or none that could be believed. `problem`: it did not end by itself,
+    and `found` is what it had verified by then."""
 
     at: float
     found: Found | None

@@ -140,7 +140,7 @@ class Launcher:
         supervise.listen_quietly(child)
         child.close()
         self.check = None
-        found, problem = _found(bytes(child.heard)) if ended else (None, "no answer in time")
+        found, problem = _heard(bytes(child.heard), child.process.returncode if ended else None)
         found = self.update.screen(found, now)
         self.events.append(model.CheckEnded(now, found, install.installed(self.disk), problem))
 
@@ -306,6 +306,16 @@ def _self() -> str:
     return str(Path(sys.argv[0]).resolve())
 
 
+def _heard(said: bytes, status: int | None) -> tuple[Found | None, str]:
+    """What a look came to, and what is wrong with its end. Its last whole line counts, however it ended (None = it was
+    cut off): a recall that was verified is not unheard because a download behind it takes too long."""
+    whole = said.rpartition(b"\n")[0]
+    found, problem = _found(whole.rpartition(b"\n")[2])
+    if status is None:
+        return found, "no answer in time"
+    return found, problem or ("the look has crashed" if status else "")
+
+
 def _found(line: bytes) -> tuple[Found | None, str]:
     try:
         plain = json.loads(line)
@@ -313,7 +323,7 @@ def _found(line: bytes) -> tuple[Found | None, str]:
         others = tuple(model.Staged(**one) for one in plain["others"])
         return Found(
             plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"],
-            others=others, **lists,
+            others=others, unfinished=plain["unfinished"] is True, **lists,
         ), ""  # fmt: skip
     except (ValueError, TypeError, KeyError):
         return None, "the look has crashed"
