@@ -37,8 +37,8 @@ Each row was done to a real launcher with a last good release (1.0.0) on its dis
 real HTTPS cell. This page is written by the test that does it, and compared with each run of it:
 `python -m tests.integration.launcher.test_fail_open --rewrite`. What is said is the kind of problem in `report.json`,
 or a line of the journal where the disk takes no report. Locked files as Windows has them:
-`tests/system/test_windows_launcher.py`; disks that fail at every single write: `./dev crash-test`; lines on which a release
-needs many looks: `tests/integration/launcher/test_slow_link.py`.
+`tests/system/test_windows_launcher.py`; disks that fail at every single write: `./dev crash-test`; lines on which a
+release needs many looks: `tests/integration/launcher/test_slow_link.py`.
 Next: [the launcher](../explanation/launcher.md).
 
 | what is wrong | what runs | what the launcher says | the newer release |
