@@ -111,7 +111,7 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
             state = replace(state, check_due_s=min(state.check_due_s, event.at + RETRY_S))
     if event.found is None or event.problem:
         state = replace(state, problems=_with(state.problems, f"check: {event.problem}"))
-        soon_s = event.at + min(RETRY_S * 5, state.knobs.check_every_s)
+        soon_s = event.at + min(state.knobs.lonely_check_s, state.knobs.check_every_s)
         state = replace(state, check_due_s=min(state.check_due_s, soon_s))
     match state.phase:
         case Running():

@@ -12,9 +12,8 @@ from typing import Final
 
 from brakeline.launcher import cell, clock
 from brakeline.launcher.disk import Disk
-from brakeline.launcher.install import FREE_FACTOR
+from brakeline.launcher.install import FREE_FACTOR, room
 from brakeline.launcher.settings import Settings
-from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Offered
 
 FOLDER: Final = "fetch"
@@ -32,7 +31,7 @@ def bundle(settings: Settings, disk: Disk, wanted: Offered, until_s: float) -> b
     if len(have) == wanted.length:
         return have
     if not have:
-        room(disk, wanted, FREE_FACTOR)
+        room(disk, wanted)
     began_s = clock.monotonic_s()
     start, more = cell.rest_of(settings, wanted, len(have), until_s)
     left_s = until_s - clock.monotonic_s()
@@ -46,12 +45,6 @@ def bundle(settings: Settings, disk: Disk, wanted: Offered, until_s: float) -> b
     _keep(disk, wanted, start, more)
     here, of = (start + len(more)) // 1024, wanted.length // 1024
     raise Unfinished(f"{here} of {of} KiB are here, it goes on with the next look")
-
-
-def room(disk: Disk, wanted: Offered, factor: float) -> None:
-    """Raises `Distrust` unless so many times the release's size is free."""
-    if disk.free_bytes() < factor * wanted.length:
-        raise Distrust("no_space", f"{wanted.release_id} needs {round(factor * wanted.length)} bytes of free space")
 
 
 def kept(disk: Disk, wanted: Offered) -> bytes:

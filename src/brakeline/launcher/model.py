@@ -32,7 +32,7 @@ class Knobs:
     guard_delays_s: tuple[float, ...] = (3600.0, 21_600.0, 86_400.0)  # of uptime, the last one repeating
     restart_s: tuple[float, ...] = (1.0, 10.0, 30.0, 60.0, 300.0)  # between crashes of the same release
     again_s: float = 3600.0  # a crash-looping release is tried again after the last known good has run so long
-    lonely_check_s: float = 300.0  # nothing may run: look this often
+    lonely_check_s: float = 300.0  # nothing may run, or a look came to nothing: look again after this
     stop_s: float = 8.0  # between SIGTERM and SIGKILL
     tick_s: float = 1.0  # how often the time is looked at while nothing happens …
     calm_tick_s: float = 10.0  # … and while a confirmed release runs and nothing is due

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from brakeline.launcher import download
+from brakeline.launcher import download, install
 from brakeline.launcher.disk import RealDisk
+from brakeline.launcher.settings import Settings
 from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Offered
 
@@ -54,8 +55,29 @@ def test_what_no_document_names_any_more_is_removed(disk: RealDisk) -> None:
     assert disk.list(download.FOLDER) == []
 
 
-def test_a_full_disk_is_said_before_a_byte_is_fetched(disk: RealDisk) -> None:
-    huge = Offered("agent", "2.0.0", 2, "", SHA, 1 << 60, "", 0, 0)
+class SmallDisk(RealDisk):
+    """A disk of so many bytes, as far as it is asked."""
+
+    def __init__(self, root: Path, size: int) -> None:
+        super().__init__(root)
+        self.size = size
+
+    def free_bytes(self) -> int:
+        return self.size - sum(p.stat().st_size for p in self.root.rglob("*") if p.is_file())
+
+
+def test_what_was_begun_and_cut_off_makes_room(tmp_path: Path) -> None:
+    """Else the half of a release that a cut has left keeps every later one away, and nobody else would clear it up."""
+    disk = SmallDisk(tmp_path, 300)
+    for folder in ("versions", "versions/1.9.0-aaaaaaaaaaaa.tmp", "versions/1.0.0-bbbbbbbbbbbb"):
+        disk.mkdir(folder)
+    disk.create("versions/1.9.0-aaaaaaaaaaaa.tmp/agent.pyz", b"x" * 90)
+    disk.create("versions/1.0.0-bbbbbbbbbbbb/agent.pyz", b"x" * 40)
+    install.room(disk, WANTED)
+    assert disk.list("versions") == ["1.0.0-bbbbbbbbbbbb"], "what is whole stays"
+
+
+def test_a_full_disk_is_said_before_a_byte_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(Distrust) as e:
-        download.room(disk, huge, 2.5)
+        download.bundle(Settings(server_url="https://nobody.invalid"), SmallDisk(tmp_path, 249), WANTED, 0.0)
     assert e.value.reason == "no_space"
