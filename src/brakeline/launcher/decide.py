@@ -113,6 +113,7 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
         state = replace(state, problems=_with(state.problems, f"check: {event.problem}"))
         soon_s = event.at + min(state.knobs.lonely_check_s, state.knobs.check_every_s)
         state = replace(state, check_due_s=min(state.check_due_s, soon_s))
+    state = _unheard(state, event)
     match state.phase:
         case Running():
             state, more = _compare(state, event.at)
@@ -129,6 +130,16 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
         case _:
             assert_never(state.phase)
     return state, commands + more
+
+
+def _unheard(state: State, event: CheckEnded) -> State:
+    """The cell was not heard: twice it is looked again soon, because many a machine starts before its network does."""
+    if event.found is not None and event.found.fresh:
+        return replace(state, unheard=0)
+    soon_s = {0: state.knobs.lonely_check_s / 5, 1: state.knobs.lonely_check_s}.get(state.unheard)
+    if soon_s is not None:
+        state = replace(state, check_due_s=min(state.check_due_s, event.at + soon_s))
+    return replace(state, unheard=state.unheard + 1)
 
 
 def _with(problems: tuple[str, ...], problem: str) -> tuple[str, ...]:

@@ -350,6 +350,7 @@ class State:
     looking: bool = False  # a check is under way
     check_due_s: float = 0.0
     fresh_s: float | None = None  # when the cell last gave a verified answer in this process
+    unheard: int = 0  # looks in a row in which the cell gave no verified answer
     crashes: int = 0  # of the same release in a row
     resting_release: str = ""  # crash-looping; not used before `rest_until_s` while it can be done without
     rest_until_s: float = 0.0

@@ -403,3 +403,17 @@ def test_a_download_that_is_not_through_goes_on_within_a_minute() -> None:
     assert rig.state.check_due_s == 61.0, "the look that was due; the next one is an hour after it"
     rig.send(Tick(71.0))
     assert rig.state.check_due_s == 3671.0
+
+
+def test_a_machine_that_starts_before_its_network_looks_again_soon_and_then_as_ever() -> None:
+    rig = Rig(Record(current=GOOD))
+    due = []
+    for at in (0.0, 60.0, 360.0, 3960.0):
+        rig.send(CheckEnded(at, Found(False, Floors(), problems=("unreachable: no route",)), ALL))
+        due.append(rig.state.check_due_s - at)
+        rig.send(Tick(rig.state.check_due_s))
+    assert rig.running == GOOD, "it runs all the while"
+    assert due == [60.0, 300.0, 3600.0, 3600.0]
+    rig.look(8000.0)
+    rig.send(CheckEnded(9000.0, Found(False, Floors()), ALL))
+    assert rig.state.check_due_s == 9060.0, "it was heard in between"
