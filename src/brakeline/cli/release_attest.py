@@ -42,7 +42,7 @@ def attest(
     signed = attestation.sign(text, signer)
     write_durably(out, signed.encode())
     told = {"file": str(out), "sha256": said.sha256, "signed_by": list(attestation.signatures(signed))}
-    emit(told, as_json, lambda: say(told["file"]))
+    emit(told, as_json, lambda: say(str(out)))
 
 
 def attested(path: Path, sha256: str, pinned: str, given: Documents) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
-from securesystemslib.signer import Signer
+from securesystemslib.signer import Key, Signer
 
 from brakeline.releases.faults import BadAttestation
 from brakeline.releases.keys import public_key
@@ -63,7 +63,7 @@ def verify(text: str, sha256: str, signers: Signers) -> Statement:
         raise BadAttestation(f"it speaks of {said.file} with SHA-256 {said.sha256[:12]}…, this file has {sha256[:12]}…")
     if not envelope.signatures:
         raise BadAttestation("nobody has signed it: brakeline release attest")
-    held = [public_key(public.hex()) for public in signers.keys.values()]
+    held: list[Key] = [public_key(public.hex()) for public in signers.keys.values()]
     try:
         envelope.verify(held, signers.threshold)
     except (VerificationError, UnverifiedSignatureError, ValueError):
