@@ -140,7 +140,7 @@ class Launcher:
         supervise.listen_quietly(child)
         child.close()
         self.check = None
-        found, problem = _heard(bytes(child.heard), child.process.returncode if ended else None)
+        found, problem = heard(bytes(child.heard), child.process.returncode if ended else None)
         found = self.update.screen(found, now)
         self.events.append(model.CheckEnded(now, found, install.installed(self.disk), problem))
 
@@ -306,11 +306,14 @@ def _self() -> str:
     return str(Path(sys.argv[0]).resolve())
 
 
-def _heard(said: bytes, status: int | None) -> tuple[Found | None, str]:
-    """What a look came to, and what is wrong with its end. Its last whole line counts, however it ended (None = it was
-    cut off): a recall that was verified is not unheard because a download behind it takes too long."""
-    whole = said.rpartition(b"\n")[0]
-    found, problem = _found(whole.rpartition(b"\n")[2])
+def heard(said: bytes, status: int | None) -> tuple[Found | None, str]:
+    """What a look came to, and what is wrong with its end. Its last whole line of findings counts, however it ended
+    (None = it was cut off): a recall that was verified is not unheard because of a download behind it."""
+    found, problem = None, "the look has crashed"
+    for line in reversed(said.rpartition(b"\n")[0].splitlines()):
+        found, problem = _found(line)
+        if found is not None:
+            break
     if status is None:
         return found, "no answer in time"
     return found, problem or ("the look has crashed" if status else "")
