@@ -10,11 +10,13 @@ from pathlib import Path
 if sys.platform == "win32":
     import ctypes
 
+    _awake = ctypes.WinDLL("kernel32").QueryUnbiasedInterruptTime
+
     def monotonic_s() -> float:
         """As below. Python's own goes on there while the machine sleeps: whoever closes the lid right after a release
         was started would have it counted as never READY, and one opened in the morning as one that has lasted."""
         ticks = ctypes.c_uint64()
-        if ctypes.WinDLL("kernel32").QueryUnbiasedInterruptTime(ctypes.byref(ticks)):
+        if _awake(ctypes.byref(ticks)):
             return ticks.value / 1e7
         return time.monotonic()
 
