@@ -75,12 +75,29 @@ def test_it_is_windows_python(machine: Machine) -> None:
     assert said == ["win32", "nt", [3, 13]]
 
 
+def test_time_is_that_in_which_the_machine_was_awake(host: WindowsEndpoint) -> None:
+    """Nothing sleeps here, so only that the call is there, counts seconds, and is what the launcher reads."""
+    host.prepare(release_bytes("1.0.0", GOOD))
+    host.machine.run(
+        "import ctypes, time\nfrom brakeline.launcher import clock\n"
+        "def awake():\n"
+        "    t = ctypes.c_uint64()\n"
+        "    assert ctypes.WinDLL('kernel32').QueryUnbiasedInterruptTime(ctypes.byref(t))\n"
+        "    return t.value / 1e7\n"
+        "before, now, after = awake(), clock.monotonic_s(), awake()\n"
+        "assert before <= now <= after, (before, now, after)\n"
+        "time.sleep(0.3)\n"
+        "assert clock.monotonic_s() - now >= 0.25\n"
+    )
+
+
 def test_types_hold_on_windows_too() -> None:
     """The everyday run of the type checker sees only what other systems see."""
     here = Path(windows_support.__file__).resolve().parents[1]
     options = ["--platform", "win32", "--python-version", "3.13", "--follow-imports=silent"]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, "src/brakeline/launcher/windows.py"],
+        [sys.executable, "-m", "mypy", *options, "src/brakeline/launcher/windows.py",
+         "src/brakeline/launcher/clock.py"],
         cwd=here, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

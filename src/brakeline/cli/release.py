@@ -15,6 +15,7 @@ from brakeline.cli import release_package
 from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, pairs, say, table, talk, when
 from brakeline.cli.plan_file import read_plan
+from brakeline.cli.release_attest import attest, attested
 from brakeline.cli.release_keys import adopt, import_signed, keygen, read_bundle, rotate, save, sign, stage
 from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
@@ -28,7 +29,7 @@ PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
 app.command("package")(release_package.package)
 
-for verb in (keygen, stage, rotate, sign, save):  # of those who hold keys
+for verb in (keygen, stage, rotate, sign, attest, save):  # of those who hold keys
     app.command()(verb)
 app.command("import")(import_signed)
 
@@ -219,9 +220,15 @@ def _act(verb: str, release: str, reason: str, as_json: bool) -> None:
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
     root: Annotated[Path | None, typer.Option(help="The root to trust; without it, this server's.")] = None,
+    provenance: Annotated[
+        Path | None, typer.Option(help="The .intoto.dsse.json beside it: who vouches for what it was built from?")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Whether the signed documents of this server list exactly this bundle, by the verifier that endpoints use."""
+    """Whether the signed documents of this server list exactly this bundle, by the verifier that endpoints use.
+
+    With --provenance also whether enough holders have vouched for its sources; of a .deb or .rpm, that alone.
+    """
     import hashlib
 
     from brakeline.trust.model import Documents
@@ -233,10 +240,16 @@ def verify(
     data = bundle.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     told = next(filter(None, (_signed_as(pinned, given, product, digest, len(data)) for product in PRODUCTS)), None)
+    if told is None and provenance is not None and bundle.suffix in (".deb", ".rpm"):  # listed by a repository of these
+        told = {"id": bundle.name, "path": f"SHA-256 {digest[:12]}…"}
     if told is None:
         what = f"{bundle.name} ({digest[:12]}…)"
         raise Invalid(f"{what} is not listed by the signed targets: it is no release of this server")
-    emit(told, as_json, lambda: say(f"{told['id']}: signed as {told['path']}"))
+    lines = [f"{told['id']}: signed as {told['path']}"] if "product" in told else []
+    if provenance is not None:
+        told["provenance"] = attested(provenance, digest, pinned, given)
+        lines.append(f"{told['id']}: {told['provenance']['words']}; enough holders vouch for it")
+    emit(told, as_json, lambda: say("\n".join(lines)))
 
 
 def _signed_as(pinned: str, given: Documents, product: str, sha256: str, length: int) -> dict[str, Any] | None:

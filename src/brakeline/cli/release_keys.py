@@ -215,7 +215,7 @@ def sign(
     for path in bundle or ():
         _require_listed(found, path)
     who = ceremony.name(found, signer.public_key.keyid)
-    if not yes and not _agreed(f"Sign {' and '.join(documents)} as {who}? Type yes: "):
+    if not yes and not agreed(f"Sign {' and '.join(documents)} as {who}? Type yes: "):
         raise Conflict("not signed")
     signed = ceremony.sign(found, documents, signer)
     ceremony_files.save(directory, signed)
@@ -225,7 +225,7 @@ def sign(
         talk(f"Enough have signed: brakeline release import {directory}")
 
 
-def _agreed(question: str) -> bool:
+def agreed(question: str) -> bool:
     from brakeline.releases.faults import KeyUnusable
 
     if not sys.stdin.isatty():

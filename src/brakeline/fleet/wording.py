@@ -53,7 +53,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
                      "Exchange that key: docs/how-to/release-keys.md, A key of the cell."),
     "threshold": ("A document lacks signatures", _KEYS),
     "hash": ("A download was not what was signed, and was thrown away", WAIT),
-    "download": ("A release could not be fetched", WAIT),
+    "download": ("A release is not fetched yet", "Nothing: the last good release runs on, and the next look goes on "
+                 "where this one ended. If it does not get on: look at the line between that machine and this server."),
     "manifest": ("Files of a release on its disk are damaged", "Nothing: it is not run, and fetched again by itself. "
                  "If it comes back: look at that disk."),
     "exec": ("The system refused to execute a release", "Look whether python3 (3.11 or newer) is there and whether "

@@ -49,7 +49,7 @@ from brakeline.launcher.model import (
 LOOK: Final = 75  # exit code of a release that asks for a look
 NOT_ENROLLED: Final = (2, 5)  # it has nothing to do before somebody enrols this endpoint
 HEARD_S: Final = 3600.0
-RETRY_S: Final = 60.0  # a look that found the cell, after one that did not, and looks while the guard waits
+RETRY_S: Final = 60.0  # between looks while the guard waits, or while a download goes on from look to look
 
 Step = tuple[State, tuple[Command, ...]]
 
@@ -105,12 +105,15 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
     mended = frozenset(event.found.mended) if event.found is not None else frozenset()
     state = replace(state, damaged=state.damaged - mended)
     commands: tuple[Command, ...] = ()
-    if event.found is None:
-        state = replace(state, problems=_with(state.problems, f"check: {event.problem}"))
-        soon_s = event.at + min(RETRY_S * 5, state.knobs.check_every_s)
-        state = replace(state, check_due_s=min(state.check_due_s, soon_s))
-    else:
+    if event.found is not None:
         state, commands = _believe(state, event.found, event.at)
+        if event.found.unfinished:
+            state = replace(state, check_due_s=min(state.check_due_s, event.at + RETRY_S))
+    if event.found is None or event.problem:
+        state = replace(state, problems=_with(state.problems, f"check: {event.problem}"))
+        soon_s = event.at + min(state.knobs.lonely_check_s, state.knobs.check_every_s)
+        state = replace(state, check_due_s=min(state.check_due_s, soon_s))
+    state = _unheard(state, event)
     match state.phase:
         case Running():
             state, more = _compare(state, event.at)
@@ -127,6 +130,16 @@ def _check_ended(state: State, event: CheckEnded) -> Step:
         case _:
             assert_never(state.phase)
     return state, commands + more
+
+
+def _unheard(state: State, event: CheckEnded) -> State:
+    """The cell was not heard: twice it is looked again soon, because many a machine starts before its network does."""
+    if event.found is not None and event.found.fresh:
+        return replace(state, unheard=0)
+    soon_s = {0: state.knobs.lonely_check_s / 5, 1: state.knobs.lonely_check_s}.get(state.unheard)
+    if soon_s is not None:
+        state = replace(state, check_due_s=min(state.check_due_s, event.at + soon_s))
+    return replace(state, unheard=state.unheard + 1)
 
 
 def _with(problems: tuple[str, ...], problem: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Offered
 
 VERSIONS: Final = "versions"
+UNFINISHED: Final = ".tmp"  # how the name of a tree ends that is being written, or was when something cut it off
 FREE_FACTOR: Final = 2.5  # of the bundle's size must be free; else the update waits
 Tree = dict[str, bytes]
 
@@ -29,11 +30,21 @@ def install(disk: Disk, bundle: bytes, offered: Offered, platform: str) -> None:
         raise Distrust("hash", f"{offered.release_id}: the bytes that arrived are not the signed ones")
     files, said = unpack(bundle)
     artifacts.agree(said, offered, platform)
-    if disk.free_bytes() < FREE_FACTOR * offered.length:
-        raise Distrust(
-            "no_space", f"{offered.release_id} needs {round(FREE_FACTOR * offered.length)} bytes of free space"
-        )
+    room(disk, offered)
     write_tree(disk, offered.release_id, files, said)
+
+
+def room(disk: Disk, offered: Offered, factor: float = FREE_FACTOR) -> None:
+    """Raises `Distrust` unless so many times the release's size is free, without what was begun and cut off."""
+    wanted = round(factor * offered.length)
+    if disk.free_bytes() < wanted:
+        begun = [name for name in disk.list(VERSIONS) if name.endswith(UNFINISHED)]
+        for name in begun:
+            disk.remove_tree(f"{VERSIONS}/{name}")
+        if begun:
+            disk.sync_dir(VERSIONS)
+    if disk.free_bytes() < wanted:
+        raise Distrust("no_space", f"{offered.release_id} needs {wanted} bytes of free space")
 
 
 def adopt(disk: Disk, bundle: bytes, record: Record, platform: str) -> Record:
@@ -79,7 +90,7 @@ def unpack(bundle: bytes) -> tuple[Tree, artifacts.About]:
 
 def write_tree(disk: Disk, release_id: str, files: Tree, said: artifacts.About) -> None:
     """Beside, synced, manifest last; then renamed. What an earlier try has left is gone, durably, before."""
-    final, beside = f"{VERSIONS}/{release_id}", f"{VERSIONS}/{release_id}.tmp"
+    final, beside = f"{VERSIONS}/{release_id}", f"{VERSIONS}/{release_id}{UNFINISHED}"
     disk.mkdir(VERSIONS)
     for leftover in (beside, final):
         if disk.exists(leftover):

@@ -32,7 +32,7 @@ class Knobs:
     guard_delays_s: tuple[float, ...] = (3600.0, 21_600.0, 86_400.0)  # of uptime, the last one repeating
     restart_s: tuple[float, ...] = (1.0, 10.0, 30.0, 60.0, 300.0)  # between crashes of the same release
     again_s: float = 3600.0  # a crash-looping release is tried again after the last known good has run so long
-    lonely_check_s: float = 300.0  # nothing may run: look this often
+    lonely_check_s: float = 300.0  # nothing may run, or a look came to nothing: look again after this
     stop_s: float = 8.0  # between SIGTERM and SIGKILL
     tick_s: float = 1.0  # how often the time is looked at while nothing happens …
     calm_tick_s: float = 10.0  # … and while a confirmed release runs and nothing is due
@@ -144,6 +144,7 @@ class Found:
     problems: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()  # damaged releases whose files are whole again
     others: tuple[Staged, ...] = ()  # the newest of each further product
+    unfinished: bool = False  # a download goes on with the next look, which should come soon
 
 
 # --- what may happen: `at` is monotonic seconds ----------------------------------------------------------------------
@@ -161,7 +162,8 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class CheckEnded:
-    """A look has ended; None = no answer in time, or none that could be believed."""
+    """A look has ended; None = no answer in time, or none that could be believed. `problem`: it did not end by itself,
+    and `found` is what it had verified by then."""
 
     at: float
     found: Found | None
@@ -348,6 +350,7 @@ class State:
     looking: bool = False  # a check is under way
     check_due_s: float = 0.0
     fresh_s: float | None = None  # when the cell last gave a verified answer in this process
+    unheard: int = 0  # looks in a row in which the cell gave no verified answer
     crashes: int = 0  # of the same release in a row
     resting_release: str = ""  # crash-looping; not used before `rest_until_s` while it can be done without
     rest_until_s: float = 0.0

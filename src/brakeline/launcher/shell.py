@@ -140,7 +140,7 @@ class Launcher:
         supervise.listen_quietly(child)
         child.close()
         self.check = None
-        found, problem = _found(bytes(child.heard)) if ended else (None, "no answer in time")
+        found, problem = heard(bytes(child.heard), child.process.returncode if ended else None)
         found = self.update.screen(found, now)
         self.events.append(model.CheckEnded(now, found, install.installed(self.disk), problem))
 
@@ -306,6 +306,19 @@ def _self() -> str:
     return str(Path(sys.argv[0]).resolve())
 
 
+def heard(said: bytes, status: int | None) -> tuple[Found | None, str]:
+    """What a look came to, and what is wrong with its end. Its last whole line of findings counts, however it ended
+    (None = it was cut off): a recall that was verified is not unheard because of a download behind it."""
+    found, problem = None, "the look has crashed"
+    for line in reversed(said.rpartition(b"\n")[0].splitlines()):
+        found, problem = _found(line)
+        if found is not None:
+            break
+    if status is None:
+        return found, "no answer in time"
+    return found, problem or ("the look has crashed" if status else "")
+
+
 def _found(line: bytes) -> tuple[Found | None, str]:
     try:
         plain = json.loads(line)
@@ -313,7 +326,7 @@ def _found(line: bytes) -> tuple[Found | None, str]:
         others = tuple(model.Staged(**one) for one in plain["others"])
         return Found(
             plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"],
-            others=others, **lists,
+            others=others, unfinished=plain["unfinished"] is True, **lists,
         ), ""  # fmt: skip
     except (ValueError, TypeError, KeyError):
         return None, "the look has crashed"

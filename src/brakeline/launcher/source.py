@@ -2,55 +2,50 @@
 
 Run by the launcher as `check`, killed by it after `check_s`; so nothing that a network or a server does can hold the
 launcher up, and the resident process never loads TLS. Needs no identity: everything asked for is public and signed.
-Of what is the agent's, only the order `follow.json` is read, and it is verified like anything else.
+Of what is the agent's, only the order `follow.json` is read, and it is verified like anything else. What was verified
+is said before anything is downloaded, so that no download keeps a recall from being heard. Next: `cell`, `download`.
 """
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
 import os
-import socket
-import ssl
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-from brakeline.launcher import clock, install
+from brakeline.launcher import cell, clock, download, install
+from brakeline.launcher.cell import Unreachable
 from brakeline.launcher.disk import BINARY, Disk, RealDisk, replace_file
 from brakeline.launcher.model import Found, Question, Record, Staged
 from brakeline.launcher.records import Records
 from brakeline.launcher.settings import Settings
-from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
 from brakeline.trust import wire
-from brakeline.trust.assess import RELEASE_BYTES_MAX, assess
+from brakeline.trust.assess import assess
 from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Offered
 
 CACHE = "tuf/documents.json"
-NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: a wrong clock must not keep the right time away
-
-
-class Unreachable(Exception):
-    """The cell gave no usable answer; says which and why."""
 
 
 def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str], timeout_s: float,
-         settled: Collection[str] = ()) -> Found:  # fmt: skip
+         settled: Collection[str] = (), tell: Callable[[Found], None] = lambda _: None) -> Found:  # fmt: skip
     """One look. Never raises for what the network, the server or the documents do.
 
-    `settled`: releases that need no staging, because they are in use already or have failed here.
+    `settled`: releases that need no staging, because they are in use already or have failed here. `tell` hears what was
+    verified, before the first download.
     """
     problems: list[str] = []
+    until_s = clock.monotonic_s() + timeout_s
     pinned, cached, nonce = _read(settings.etc / "root.json"), _cached(disk), clock.nonce()
     follow = _from_home(settings.home / "follow.json")
     fetched: Documents | None
     try:
         channel = _channel(settings, pinned, cached, follow, record.floors)
-        fetched = _fetch(settings, nonce, _newest_root(pinned, cached), channel, timeout_s)
+        fetched = cell.documents(settings, nonce, _newest_root(pinned, cached), channel, timeout_s)
     except (Unreachable, Distrust) as e:
         problems.append(f"unreachable: {e}")
         fetched = None
@@ -62,30 +57,53 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
         f"quarantined: {o.release_id} is offered again; it has failed here and is not run" for o in _offers(seen)
         if o.release_id in record.quarantined
     ]  # fmt: skip
+    if seen.fresh:
+        with contextlib.suppress(OSError):
+            download.forget(disk, {o.sha256 for o in seen.known if o.release_id not in record.quarantined})
     staged: dict[str, Offered] = {}
+    told = unfinished = False
     for wanted in _wanted(seen, record, damaged, settled):
         try:
             if install.verify(disk, wanted.release_id):
-                install.install(disk, _bundle(settings, wanted, timeout_s), wanted, settings.who.platform)
+                if not told:
+                    tell(Found(seen.fresh, seen.floors, _sorted(seen.recalled), _sorted(seen.pardoned),
+                               problems=tuple(problems)))  # fmt: skip
+                told = True
+                _install(settings, disk, wanted, until_s)
             disk.sync_dir(
                 install.VERSIONS
             )  # an earlier install may have failed at just this: it is whole, not yet durable
             if wanted == seen.offered or wanted in seen.also:
                 staged[wanted.product] = wanted
-        except (Distrust, Unreachable, OSError) as e:
+        except (Distrust, Unreachable, OSError, download.Unfinished) as e:
+            unfinished = unfinished or isinstance(e, download.Unfinished)
             reason = e.reason if isinstance(e, Distrust) else "download"
             problems.append(f"{reason}: {wanted.release_id}: {e.text if isinstance(e, Distrust) else e}")
     mended = tuple(r for r in damaged if not install.verify(disk, r))
     ours = staged.pop(settings.who.product, None)
     others = tuple(Staged(o.product, o.release_id, o.sequence) for o in staged.values())
     return Found(
-        seen.fresh, seen.floors, tuple(sorted(seen.recalled)), tuple(sorted(seen.pardoned)),
-        ours.release_id if ours else "", ours.sequence if ours else 0, tuple(problems), mended, others,
+        seen.fresh, seen.floors, _sorted(seen.recalled), _sorted(seen.pardoned), ours.release_id if ours else "",
+        ours.sequence if ours else 0, tuple(problems), mended, others, unfinished,
     )  # fmt: skip
 
 
+def _sorted(ids: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(ids))
+
+
+def _install(settings: Settings, disk: Disk, wanted: Offered, until_s: float) -> None:
+    """Fetch it and put it into versions/; pieces that came to something else are thrown away, as are those in use."""
+    data = download.bundle(settings, disk, wanted, until_s)
+    try:
+        install.install(disk, data, wanted, settings.who.platform)
+    finally:
+        with contextlib.suppress(OSError):
+            disk.remove_tree(f"{download.FOLDER}/{wanted.sha256}")
+
+
 def check(settings: Settings, question: str) -> int:
-    """One look; its `Found` as a JSON line. `question`: a `Question` in JSON."""
+    """One look; its `Found` as a JSON line, the last one counts. `question`: a `Question` in JSON."""
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
     plain: dict[str, Any] = json.loads(question)
@@ -97,9 +115,12 @@ def check(settings: Settings, question: str) -> int:
     settings = replace(settings, who=replace(settings.who, also=also))
     floors = replace(record.floors, launcher_sequence=max(record.floors.launcher_sequence, asked.sequence))
     record = replace(record, floors=floors)
-    found = look(settings, disk, record, asked.damaged, settings.knobs.check_s * 0.9, asked.settled)
-    print(json.dumps(asdict(found)), flush=True)
+    _say(look(settings, disk, record, asked.damaged, settings.knobs.check_s * 0.9, asked.settled, _say))
     return 0
+
+
+def _say(found: Found) -> None:
+    print(json.dumps(asdict(found)), flush=True)
 
 
 def _offers(seen: Assessment) -> list[Offered]:
@@ -122,64 +143,12 @@ def _channel(settings: Settings, pinned: str, cached: Documents, follow: str, fl
     return seen.follow.channel or settings.who.channel
 
 
-# --- the cell ------------------------------------------------------------------------------------------------------
-
-
-class _Connection(http.client.HTTPSConnection):
-    """To our cell, whatever address it has: only its own authority and its fixed name count (ADR 0011)."""
-
-    def __init__(self, settings: Settings, timeout_s: float) -> None:
-        parts = urlsplit(settings.server_url)
-        if parts.scheme != "https" or not parts.hostname:
-            raise Unreachable(f"the server's address {settings.server_url!r} is not https://HOST:PORT")
-        ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        ours.verify_flags |= NO_CHECK_TIME
-        ours.load_verify_locations(cadata=settings.ca_pem)
-        # Given at once: without one, a context is made first that reads every authority of this system, for nothing.
-        super().__init__(parts.hostname, parts.port or 443, timeout=timeout_s, context=ours)
-        self._ours, self._name = ours, settings.server_name
-
-    def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        self.sock = self._ours.wrap_socket(plain, server_hostname=self._name)
-
-
-def _get(settings: Settings, path: str, bytes_max: int, timeout_s: float) -> tuple[int, bytes]:
-    """(status, body). Raises `Unreachable`."""
-    try:
-        connection = _Connection(settings, timeout_s)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read(bytes_max + 1)
-        connection.close()
-    except (OSError, http.client.HTTPException, ValueError) as e:
-        raise Unreachable(f"{settings.server_url}: {type(e).__name__}: {e}") from None
-    if len(body) > bytes_max:
-        raise Unreachable(f"{settings.server_url} answers with more than {bytes_max} bytes")
-    return answer.status, body
-
-
 def _newest_root(pinned: str, cached: Documents) -> int:
     """Version of the newest root that is here: the pinned one's, and one more for each successor that was verified."""
     try:
         return int(json.loads(pinned)["signed"]["version"]) + len(cached.roots)
     except (ValueError, KeyError, TypeError):
         return 1
-
-
-def _fetch(settings: Settings, nonce: str, root: int, channel: str, timeout_s: float) -> Documents:
-    query = urlencode({"root": root, "channel": channel, "region": settings.who.region, "nonce": nonce})
-    status, body = _get(settings, f"{TRUST_BUNDLE}?{query}", wire.TEXT_BYTES_MAX, timeout_s)
-    if status != 200:
-        raise Unreachable(f"{settings.server_url} answers {status} instead of the signed documents")
-    return wire.from_text(body.decode(errors="replace"))
-
-
-def _bundle(settings: Settings, wanted: Offered, timeout_s: float) -> bytes:
-    status, body = _get(settings, TRUST_TARGET + wanted.sha256, min(wanted.length, RELEASE_BYTES_MAX), timeout_s)
-    if status != 200:
-        raise Unreachable(f"{settings.server_url} answers {status} instead of the release")
-    return body
 
 
 # --- files ---------------------------------------------------------------------------------------------------------

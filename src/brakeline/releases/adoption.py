@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from brakeline.releases.faults import BadMetadata
 from brakeline.trust import metadata
-from brakeline.trust.envelope import TARGETS_BYTES_MAX, parse, text_of
+from brakeline.trust.envelope import TARGETS_BYTES_MAX, Signers, parse, text_of
 from brakeline.trust.errors import Distrust
 from brakeline.trust.metadata import Root, Target
 from brakeline.trust.model import Documents, Who
@@ -38,6 +38,21 @@ def official(pinned: str, given: Documents, sha256: str, length: int, now_ms: in
     except Distrust as e:
         raise BadMetadata(f"not adopted: {e.text}") from None
     return found
+
+
+def holders(pinned: str, given: Documents, role: str) -> Signers:
+    """Who signs `targets` or `content` by the newest root that follows from `pinned`. Raises `BadMetadata`."""
+    try:
+        root = _newest_root(pinned, given.roots)
+        signers = root.signers("targets")
+        if role == "targets":
+            return signers
+        said = metadata.targets_of(metadata.checked(given.targets, "targets", signers, 0, TARGETS_BYTES_MAX))
+    except Distrust as e:
+        raise BadMetadata(f"nobody is named for {role}: {e.text}") from None
+    if said.delegated is None:
+        raise BadMetadata("the targets name nobody for endpoint content")
+    return said.delegated
 
 
 def _newest_root(pinned: str, roots: tuple[str, ...]) -> Root:

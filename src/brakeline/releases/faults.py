@@ -74,3 +74,10 @@ class CeremonyBroken(Invalid):
 
     code = "ceremony-broken"
     hint = "Make it anew: `brakeline release stage` or `brakeline release rotate`, with --out DIR."
+
+
+class BadAttestation(Invalid):
+    """Nobody who counts vouches for what this file was built from."""
+
+    code = "bad-attestation"
+    hint = "Take the .intoto.dsse.json that came with this very file; holders sign with `brakeline release attest`."

@@ -37,7 +37,8 @@ Each row was done to a real launcher with a last good release (1.0.0) on its dis
 real HTTPS cell. This page is written by the test that does it, and compared with each run of it:
 `python -m tests.integration.launcher.test_fail_open --rewrite`. What is said is the kind of problem in `report.json`,
 or a line of the journal where the disk takes no report. Locked files as Windows has them:
-`tests/system/test_windows_launcher.py`; disks that fail at every single write: `./dev crash-test`.
+`tests/system/test_windows_launcher.py`; disks that fail at every single write: `./dev crash-test`; lines on which a
+release needs many looks: `tests/integration/launcher/test_slow_link.py`.
 Next: [the launcher](../explanation/launcher.md).
 
 | what is wrong | what runs | what the launcher says | the newer release |
@@ -163,6 +164,11 @@ def _slow(request: BaseHTTPRequestHandler) -> bool:
     return True
 
 
+def _trickle(request: BaseHTTPRequestHandler) -> bool:
+    """The documents come as ever, the release hardly at all."""
+    return "/targets/" in request.path and _slow(request)
+
+
 def _endless(request: BaseHTTPRequestHandler) -> bool:
     request.send_response(200)
     request.end_headers()
@@ -191,6 +197,7 @@ for _name, _how, _says, _heals in (
     ("the answer is cut off", _truncated, "unreachable", False),
     ("the answer has no end", _endless, "unreachable", False),
     ("the answer comes a byte at a time (slow-loris)", _slow, "check", True),
+    ("the release comes a byte at a time, the documents as ever", _trickle, "download", True),
     ("a captive portal answers with its page", _portal, "unreachable", False),
     ("a captive portal sends us elsewhere", _redirect, "unreachable", False),
 ):

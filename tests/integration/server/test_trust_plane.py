@@ -19,6 +19,9 @@ from tests.support_releases import release_bundle
 from tests.support_trust import NONCE
 
 from brakeline.core.ids import make_id
+from brakeline.launcher import clock
+from brakeline.launcher.cell import rest_of
+from brakeline.launcher.settings import Settings
 from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
 from brakeline.server.trust_plane import CHUNK_BYTES, TrustPlane
 from brakeline.trust import wire
@@ -196,6 +199,12 @@ def test_a_release_is_published_fetched_and_recalled_over_tls(server: ServerProc
     assert (seen.problems, seen.fresh, seen.recalled) == ((), True, frozenset())  # type: ignore[attr-defined]
     assert [o.release_id for o in seen.known] == [made["id"]]  # type: ignore[attr-defined]
     assert fetch(server, TRUST_TARGET + str(made["sha256"])) == (200, bundle)
+    (wanted,) = seen.known  # type: ignore[attr-defined]
+    settings = Settings(
+        server_url=f"https://127.0.0.1:{server.port}", ca_pem=Path(server.context["ca_file"]).read_text()
+    )
+    for start in (0, 1000):  # as a launcher goes on where an earlier look has ended
+        assert rest_of(settings, wanted, start, clock.monotonic_s() + 60) == (start, bundle[start:])
     status, _, _ = server.api("POST", f"/api/v1/releases/{made['id']}/recall", {"reason": "harm"})
     assert (status, look().recalled) == (200, {made["id"]})  # type: ignore[attr-defined]
     status, refused = publish(server, bundle)

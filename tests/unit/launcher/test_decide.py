@@ -382,3 +382,38 @@ def test_told_to_stop_it_ends_cleanly() -> None:
     rig.send(Exited(6.0, -15))
     assert rig.state.record.run is not None
     assert rig.state.record.run.clean
+
+
+def test_what_a_look_had_verified_before_it_was_cut_off_counts() -> None:
+    rig = Rig(Record(current=GOOD, last_known_good=OLD))
+    rig.look(1.0)
+    assert rig.running == GOOD
+    answer = Found(True, Floors(), recalled=(GOOD,))
+    done = rig.send(CheckEnded(100.0, answer, ALL, "no answer in time"))
+    assert [c.why for c in done if isinstance(c, Kill)] == ["recalled"]
+    assert rig.state.problems == ("check: no answer in time",)
+    assert rig.state.check_due_s == 400.0, "sooner than an hour later, as after any look that came to nothing"
+
+
+def test_a_download_that_is_not_through_goes_on_within_a_minute() -> None:
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0, unfinished=True)
+    assert (rig.running, rig.state.check_due_s) == (GOOD, 61.0)
+    rig.look(70.0)
+    assert rig.state.check_due_s == 61.0, "the look that was due; the next one is an hour after it"
+    rig.send(Tick(71.0))
+    assert rig.state.check_due_s == 3671.0
+
+
+def test_a_machine_that_starts_before_its_network_looks_again_soon_and_then_as_ever() -> None:
+    rig = Rig(Record(current=GOOD))
+    due = []
+    for at in (0.0, 60.0, 360.0, 3960.0):
+        rig.send(CheckEnded(at, Found(False, Floors(), problems=("unreachable: no route",)), ALL))
+        due.append(rig.state.check_due_s - at)
+        rig.send(Tick(rig.state.check_due_s))
+    assert rig.running == GOOD, "it runs all the while"
+    assert due == [60.0, 300.0, 3600.0, 3600.0]
+    rig.look(8000.0)
+    rig.send(CheckEnded(9000.0, Found(False, Floors()), ALL))
+    assert rig.state.check_due_s == 9060.0, "it was heard in between"

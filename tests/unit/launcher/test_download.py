@@ -1,0 +1,83 @@
+"""Pieces of a download: what counts of them, whatever a power cut has left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from brakeline.launcher import download, install
+from brakeline.launcher.disk import RealDisk
+from brakeline.launcher.settings import Settings
+from brakeline.trust.errors import Distrust
+from brakeline.trust.model import Offered
+
+SHA = "ab" * 32
+WANTED = Offered("agent", "2.0.0", 2, "", SHA, 100, "", 0, 0)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> RealDisk:
+    return RealDisk(tmp_path)
+
+
+def lay(disk: RealDisk, **pieces: bytes) -> None:
+    for folder in (download.FOLDER, f"{download.FOLDER}/{SHA}"):
+        disk.mkdir(folder)
+    for at, data in pieces.items():
+        disk.create(f"{download.FOLDER}/{SHA}/{int(at[1:]):010}", data)
+
+
+def test_pieces_count_as_far_as_they_follow_each_other(disk: RealDisk) -> None:
+    assert download.kept(disk, WANTED) == b""
+    lay(disk, _0=b"a" * 40, _40=b"b" * 30, _80=b"c" * 20)
+    assert download.kept(disk, WANTED) == b"a" * 40 + b"b" * 30, "between 70 and 80 there is a gap"
+
+
+def test_after_a_torn_piece_it_goes_on_from_there(disk: RealDisk) -> None:
+    lay(disk, _0=b"a" * 33, _40=b"b" * 30)
+    assert len(download.kept(disk, WANTED)) == 33
+    lay(disk, _33=b"c" * 67)
+    assert download.kept(disk, WANTED) == b"a" * 33 + b"c" * 67, "what stood behind the gap is not in the way"
+
+
+@pytest.mark.parametrize("piece", [b"", b"x" * 101])
+def test_an_empty_piece_or_one_too_long_is_none(disk: RealDisk, piece: bytes) -> None:
+    lay(disk, _0=piece)
+    assert download.kept(disk, WANTED) == b""
+
+
+def test_what_no_document_names_any_more_is_removed(disk: RealDisk) -> None:
+    lay(disk, _0=b"a")
+    download.forget(disk, {SHA})
+    assert download.kept(disk, WANTED) == b"a"
+    download.forget(disk)
+    assert disk.list(download.FOLDER) == []
+
+
+class SmallDisk(RealDisk):
+    """A disk of so many bytes, as far as it is asked."""
+
+    def __init__(self, root: Path, size: int) -> None:
+        super().__init__(root)
+        self.size = size
+
+    def free_bytes(self) -> int:
+        return self.size - sum(p.stat().st_size for p in self.root.rglob("*") if p.is_file())
+
+
+def test_what_was_begun_and_cut_off_makes_room(tmp_path: Path) -> None:
+    """Else the half of a release that a cut has left keeps every later one away, and nobody else would clear it up."""
+    disk = SmallDisk(tmp_path, 300)
+    for folder in ("versions", "versions/1.9.0-aaaaaaaaaaaa.tmp", "versions/1.0.0-bbbbbbbbbbbb"):
+        disk.mkdir(folder)
+    disk.create("versions/1.9.0-aaaaaaaaaaaa.tmp/agent.pyz", b"x" * 90)
+    disk.create("versions/1.0.0-bbbbbbbbbbbb/agent.pyz", b"x" * 40)
+    install.room(disk, WANTED)
+    assert disk.list("versions") == ["1.0.0-bbbbbbbbbbbb"], "what is whole stays"
+
+
+def test_a_full_disk_is_said_before_a_byte_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(Distrust) as e:
+        download.bundle(Settings(server_url="https://nobody.invalid"), SmallDisk(tmp_path, 249), WANTED, 0.0)
+    assert e.value.reason == "no_space"
