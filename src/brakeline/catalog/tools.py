@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from brakeline.catalog.curated.adopting import ROLES
 from brakeline.catalog.curated.openpgp import clear_signed
@@ -147,7 +147,7 @@ def unpack(source: IO[bytes], directory: Path, bytes_max: int) -> Files:
     """The files of an upload, each plain and called by a role. Raises `Invalid`."""
     left = bytes_max  # of all files together: a sparse one is larger than what was sent
     try:
-        with tarfile.open(fileobj=_Sober(source), mode="r:") as tar:
+        with tarfile.open(fileobj=cast("IO[bytes]", _Sober(source)), mode="r:") as tar:
             for member in tar:
                 left -= member.size
                 if not member.isreg() or member.name not in ROLES or left < 0 or member.size < 0:

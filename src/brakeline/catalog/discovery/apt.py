@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
 from brakeline.catalog.discovery.model import ITEMS_MAX, BadListing, Found, Missing, checked
@@ -41,7 +42,8 @@ def read(data: bytes, name: str = "", wanted: str = "") -> Iterator[Found | Miss
 
 def _paragraphs(data: bytes) -> Iterator[dict[str, str]]:
     fields: dict[str, str] = {}
-    for line in data.decode("utf-8", "replace").split("\n"):
+    for row in io.BytesIO(data):  # line by line: as one text of lines it takes five times its bytes
+        line = row.decode("utf-8", "replace").removesuffix("\n")
         if not line.strip():
             if fields:
                 yield fields
