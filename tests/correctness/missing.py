@@ -10,7 +10,6 @@ MISSING: Final[Mapping[str, Sequence[str]]] = {
     "apt": (
         "module streams, a change of vendor: dpkg has neither",
         "a real kernel from Debian's archive: the row installs a package of that name; the kernel itself is the host's",
-        "an expired key of a signed repository: apt's own verdict on it is read by the parser's unit tests",
     ),
     "dnf": (
         "phased updates: dnf has none",
