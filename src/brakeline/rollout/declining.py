@@ -18,6 +18,7 @@ from brakeline.rollout.store.rollouts import BY_PEOPLE, Quarantined
 from brakeline.tenancy import audit
 from brakeline.tenancy.model import Principal
 
+__all__ = ["Declining", "Quarantined"]
 WORD_CHARS_MAX: Final = 200
 REASON_CHARS_MAX: Final = 500
 
