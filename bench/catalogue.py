@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tests.vendorkeys import Vendor, needed, packages, release
@@ -127,7 +128,7 @@ def main() -> None:
         place = Path(home)
         for form, data in made.items():
             (place / form).write_bytes(data)
-            cost, mib = best(lambda form=form, data=data: read(form, data, "grafana")), len(data) / (1 << 20)
+            cost, mib = best(partial(read, form, data, "grafana")), len(data) / (1 << 20)
             rows.append((f"{form}: a listing of {len(names())} rows, {mib:.1f} MiB: CPU-s", round(cost, 3), ""))
             rows.append((f"{form}: CPU-s a MiB", round(cost / mib, 3), ""))
             rows.append(

@@ -5,7 +5,6 @@ A declaration of a document type is refused before anything is read: entities ma
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -15,6 +14,7 @@ from brakeline.catalog.discovery.model import ITEMS_MAX, BadListing, Found, Miss
 from brakeline.core.rpmversion import rpm_key
 
 NS: Final = "{http://linux.duke.edu/metadata/common}"
+PIECE: Final = 64 * 1024
 _DECLARES: Final = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -41,7 +41,7 @@ def _packages(data: bytes) -> Iterator[ElementTree.Element]:
     """One after another, each forgotten once it was looked at: as a whole they take ten times their text."""
     depth, count, root = 0, 0, None
     try:
-        for event, element in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):  # noqa: S314 - as above
+        for event, element in _events(data):
             depth += 1 if event == "start" else -1
             root = element if root is None else root
             if root.tag != f"{NS}metadata" or count > ITEMS_MAX:
@@ -53,6 +53,19 @@ def _packages(data: bytes) -> Iterator[ElementTree.Element]:
                 root.clear()
     except ElementTree.ParseError as e:
         raise BadListing(f"it is no XML: {str(e)[:80]}") from None
+
+
+def _events(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:
+    parser = ElementTree.XMLPullParser(("start", "end"))
+    for begin in range(0, len(data), PIECE):
+        parser.feed(data[begin : begin + PIECE])
+        for event, element in parser.read_events():
+            if isinstance(element, ElementTree.Element):  # of these two kinds always
+                yield event, element
+    parser.close()
+    for event, element in parser.read_events():
+        if isinstance(element, ElementTree.Element):
+            yield event, element
 
 
 def _one(called: str, package: ElementTree.Element) -> tuple[bytes, Found | Missing]:
