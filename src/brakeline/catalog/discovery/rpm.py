@@ -56,16 +56,15 @@ def _packages(data: bytes) -> Iterator[ElementTree.Element]:
 
 
 def _events(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:
-    parser = ElementTree.XMLPullParser(("start", "end"))
-    for begin in range(0, len(data), PIECE):
+    parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(("start", "end"))
+    for begin in range(0, len(data) + 1, PIECE):
         parser.feed(data[begin : begin + PIECE])
-        for event, element in parser.read_events():
+        if begin + PIECE > len(data):
+            parser.close()
+        for found in parser.read_events():
+            element = found[-1]
             if isinstance(element, ElementTree.Element):  # of these two kinds always
-                yield event, element
-    parser.close()
-    for event, element in parser.read_events():
-        if isinstance(element, ElementTree.Element):
-            yield event, element
+                yield found[0], element
 
 
 def _one(called: str, package: ElementTree.Element) -> tuple[bytes, Found | Missing]:
