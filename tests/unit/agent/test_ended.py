@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+from brakeline.agent import guard
 from brakeline.agent.providers.apt import blame
 from brakeline.agent.providers.apt.runner import TEXT_BYTES_MAX, Ran, told
 from brakeline.agent.providers.beside import why_not
-from brakeline.agent.providers.ended import FLOODED, why_ended
+from brakeline.agent.providers.ended import FLOODED, OUTPUT_MAX, why_ended
 from brakeline.agent.providers.model import Refused
 
 
@@ -16,6 +17,10 @@ def test_time_and_too_much_output_are_told_apart() -> None:
     flood = f"y\ny\n{FLOODED}\n"
     assert why_ended(flood, ("yes",), 60) == "More was printed than 128 MiB; ended were: yes."
     assert why_ended(f"{FLOODED}\nand then it hung", (), 60) == "Not finished after 60 s; ended were: nothing of it."
+
+
+def test_the_guard_is_told_by_the_name_that_it_knows() -> None:
+    assert guard.OUTPUT_MAX == OUTPUT_MAX
 
 
 def test_every_manager_says_it_in_the_same_words() -> None:

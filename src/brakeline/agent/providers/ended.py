@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 OUTPUT_BYTES_MAX: Final = 128 * 1024 * 1024  # of one command, on the disk; a whole distribution's upgrade prints 10 MiB
+OUTPUT_MAX: Final = (
+    "BRAKELINE_OUTPUT_MAX"  # as `agent.guard` has it, which is a program and too much to import for this
+)
 FLOODED: Final = "brakeline: ended, because too much was printed"
 
 

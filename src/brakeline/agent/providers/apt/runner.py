@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from brakeline.agent.guard import OUTPUT_MAX
-from brakeline.agent.providers.ended import FLOODED, OUTPUT_BYTES_MAX
+from brakeline.agent.providers.ended import FLOODED, OUTPUT_BYTES_MAX, OUTPUT_MAX
 from brakeline.core.errors import Fault
 
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")  # how this endpoint reaches its repositories
