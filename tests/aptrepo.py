@@ -1,7 +1,7 @@
 """A package repository that a test builds and serves: real .deb files, real indexes, every field ours to bend.
 
 Served over http on 127.0.0.1, so "no network" is a closed port and a wrong checksum is a changed file. Unsigned: the
-sources line says `trusted=yes`, or `signed=True` makes a key for the case.
+sources line says `trusted=yes`, until a test puts `inline` what a key of its own has signed.
 """
 
 from __future__ import annotations
@@ -86,6 +86,13 @@ class Repository:
         self._editions += 1  # dates in http have whole seconds: two editions within one would be the same to apt
         for path in self.directory.iterdir():
             os.utime(path, (EPOCH + self._editions, EPOCH + self._editions))
+
+    def signed(self, inline: bytes) -> None:
+        """`InRelease`: the present Release, with somebody's signature."""
+        path = self.directory / "InRelease"
+        path.write_bytes(inline)
+        self._editions += 1
+        os.utime(path, (EPOCH + self._editions, EPOCH + self._editions))
 
     def spoil(self) -> None:
         """The index changes after its checksum was written: what a mirror in mid-update looks like."""

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from brakeline.agent.providers.brew import BrewProvider
 PLACE = "/home/linuxbrew/.linuxbrew"
 OWNER = 61234  # nobody's number here
 STANDIN = r"""#!/usr/bin/python3 -IS
-import json, os, pathlib, shutil, sys
+import json, os, pathlib, shutil, sys, time
 prefix = pathlib.Path(sys.argv[0]).parents[1]
 state = prefix / ".standin"
 words = sys.argv[1:]
@@ -49,7 +50,8 @@ if words[0] == "update":
     sys.exit(0)
 known = load("local.json")
 def casks():
-    return {p.name: sorted(q.name for q in p.iterdir())[-1] for p in (prefix / "Caskroom").iterdir()}
+    rooms = ((p.name, list(p.glob(".metadata/*/*"))) for p in (prefix / "Caskroom").iterdir())
+    return {name: max(found, key=lambda q: q.name).parent.name for name, found in rooms if found}
 def old(name):
     here = casks().get(name, "") if known[name].get("cask") else opt(name)
     return here and here != known[name]["version"]
@@ -100,8 +102,10 @@ elif words[0] in ("fetch", "upgrade"):
             version = known[one]["version"]
             if known[one].get("cask"):
                 room = prefix / "Caskroom" / one  # which stays: the new version comes into it, the former goes
-                former = [p for p in room.iterdir() if p.name != version]
+                former = [p for place in (room, room / ".metadata") for p in place.iterdir()
+                          if p.name not in (version, ".metadata")]
                 (room / version).mkdir(exist_ok=True)
+                (room / ".metadata" / version / str(time.time_ns())).mkdir(parents=True)
                 for path in former:
                     shutil.rmtree(path)
                 continue
@@ -166,7 +170,9 @@ class Endpoint:
         for name in names:
             version = known[name]["version"]
             if known[name].get("cask"):
-                (self.prefix / "Caskroom" / name / version).mkdir(parents=True)
+                room = self.prefix / "Caskroom" / name
+                (room / version).mkdir(parents=True)
+                (room / ".metadata" / version / str(time.time_ns())).mkdir(parents=True)
                 continue
             keg = self.prefix / "Cellar" / name / version
             keg.mkdir(parents=True)
@@ -191,7 +197,7 @@ class Endpoint:
         link, cask = self.prefix / "opt" / name, self.prefix / "Caskroom" / name
         if link.is_symlink():
             return os.readlink(link).rpartition("/")[2]
-        return next(iter(sorted(os.listdir(cask))), "") if cask.is_dir() else ""
+        return next((p.name for p in cask.iterdir() if p.name != ".metadata"), "") if cask.is_dir() else ""
 
     def said_to_brew(self) -> list[str]:
         return (self.prefix / ".standin/log").read_text().splitlines()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +15,14 @@ from tests.correctness.apt_stage import Register, deb, has, on_disk, outdated, r
 from tests.correctness.standin import Trait
 from tests.integration.apt.test_faults import lock_held
 from tests.integration.apt.test_services import library, main_pid, service
+from tests.vendorkeys import Vendor
 
-from brakeline.agent.providers.model import Bounds, Refused
+from brakeline.agent.providers.model import Bounds, Refreshed, Refused
 from brakeline.protocol.messages import Outcome
 
 SITUATIONS: Register = {}
 situation = register(SITUATIONS)
+DAY, NOW_S = 86_400, int(time.time())
 TIGHT = Bounds(disk_reserve_bytes=0)
 
 
@@ -72,6 +78,46 @@ def not_signed(e: Any, r: Repository) -> tuple[str, str, bool]:
     _listed(e, r)
     e.sh("sed -i 's/.trusted=yes. //' /etc/apt/sources.list")
     return _refused(e, r, "signature", "there is neither InRelease nor Release.gpg")
+
+
+@contextmanager
+def _vendor(e: Any, r: Repository) -> Iterator[Vendor]:
+    """Two keys that the endpoint trusts for this repository: a good one, and one that was good for two days."""
+    with tempfile.TemporaryDirectory(prefix="bk") as home:
+        made = Vendor(Path(home) / "g")
+        try:
+            made.key("good")
+            made.key("old", expires="2d", at=NOW_S - 40 * DAY)
+            e.machine.path("/usr/share/keyrings/t.gpg").write_bytes(made.public(armoured=False))
+            _listed(e, r)
+            e.sh("sed -i 's,trusted=yes,signed-by=/usr/share/keyrings/t.gpg,' /etc/apt/sources.list")
+            yield made
+        finally:
+            made.close()
+
+
+@situation("signed by a key that has expired")
+def expired_key(e: Any, r: Repository) -> tuple[str, str, bool]:
+    """What it signed while it was good counts no more; by a key that is good the same lists are taken."""
+    with _vendor(e, r) as vendor:
+        r.publish(deb("p", "2"))
+        release = (r.directory / "Release").read_bytes()
+        r.signed(vendor.inline(vendor.fingerprint("old"), release, NOW_S - 39 * DAY))
+        bare = e.machine.query("apt-get", "-q", "update").rc
+        why, ours, right = _refused(e, r, "expired", f"apt-get update ends with {bare}")
+        known = [u.candidate for u in e.provider.available()]
+        r.signed(vendor.inline(vendor.fingerprint("good"), release))
+        good = isinstance(e.provider.refresh(), Refreshed)
+    return why, ours, right and good and known == []
+
+
+@situation("signed by a key that nobody has taken in")
+def unknown_key(e: Any, r: Repository) -> tuple[str, str, bool]:
+    with _vendor(e, r) as vendor:
+        key = vendor.key("stranger")
+        r.publish(deb("p", "2"))
+        r.signed(vendor.inline(key, (r.directory / "Release").read_bytes()))
+        return _refused(e, r, "signature", "its key is in no keyring")
 
 
 @situation("repository is gone")

@@ -453,6 +453,31 @@ def metadata_not_signed(work: Path) -> Row:
         return row("metadata without a good signature", "not signed, repo_gpgcheck=1", refreshed, right)
 
 
+def metadata_key_expired(work: Path) -> Row:
+    """A person took the key in while it was good; dnf says the same of it as of a signature that is none."""
+    home, public = work / "gpg", work / "key.asc"
+    with world(work, Rpm("p", "2")) as root:
+        home.mkdir(mode=0o700)
+        then = ("gpg", "--faked-system-time", "20200101T000000!", "--homedir", str(home), "--batch", "--passphrase", "",
+                "--pinentry-mode", "loopback")  # fmt: skip
+        try:
+            run(*then, "--quick-gen-key", "test", "rsa2048", "sign", "1y")
+            public.write_text(run(*then, "--armor", "--export", "test"))
+            run(*then, "--armor", "--detach-sign", str(root.repository.directory / "repodata/repomd.xml"))
+        finally:
+            run("gpgconf", "--homedir", str(home), "--kill", "all")
+        place = root.path / "etc/yum.repos.d/ex.repo"
+        place.write_text(place.read_text() + f"repo_gpgcheck=1\ngpgkey=file://{public}\n")
+        dnf = ("dnf", "-y", "--installroot", str(root.path), "-c", str(root.path / "etc/dnf/dnf.conf"),
+               f"--setopt=reposdir={place.parent}", "makecache", "--refresh")  # fmt: skip
+        codes = [subprocess.run(words, capture_output=True, check=False).returncode
+                 for words in (("faketime", "2020-06-01 00:00:00", *dnf), dnf)]  # fmt: skip
+        refreshed = root.provider.refresh()
+        right = codes == [0, 1] and isinstance(refreshed, Refused) and refreshed.code == "signature"
+        truth = f"good until the end of 2020; dnf makecache ended with {codes[0]} then and with {codes[1]} now"
+        return row("metadata signed by a key that has expired", truth, refreshed, right)
+
+
 def interrupted_early(work: Path) -> Row:
     """kill -9 in the script before unpacking: nothing was changed."""
     with world(work, Rpm("p", "2", scripts={"pre": "touch /tmp/here; sleep 3597"}), shell=True) as root:
@@ -638,7 +663,7 @@ SITUATIONS: tuple[Callable[[Path], Row], ...] = (
     pre_fails, post_fails, script_hangs, disk_full, disk_fills_up, locked, removal, way_back, no_way_back, vendor,
     advisory,
     module_stream, config_file, interrupted, moved_on, bent, config_replaced, kernels, protected, weak_dependency,
-    metadata_not_signed, interrupted_early,
+    metadata_not_signed, metadata_key_expired, interrupted_early,
     interrupted_in_files, interrupted_between, not_repaired, lock_is_ours,
     mixed_origins, *hostile.rows(hostile.Manager(MANAGER, _make, _place)),
 )  # fmt: skip

@@ -7,7 +7,8 @@ still there after the grace is terminated, then killed. Orphans come back here (
 
 Arguments: REPORT_FD TIMEOUT_S GRACE_S SPARED(comma-separated names) -- COMMAND…
 With OUTPUT_MAX in the environment, a command that has said more bytes ends as on time-out, and the rest is cut off.
-The report is one JSON object: {"rc": int, "timed_out": bool, "killed": [names]}; rc is negative for a signal.
+The report is one JSON object: {"rc": int, "timed_out": bool, "killed": [names], "flooded": bool}; rc is negative for a
+signal. What a daemon that outlives the command prints is nobody's: it is not waited for.
 """
 
 import ctypes
@@ -107,11 +108,11 @@ def start(command: list[str]) -> int:
     return pid
 
 
-def flooded(bytes_max: int) -> bool:
-    """Whether more was said than is allowed; what is beyond it is cut off. 0 = no bound."""
-    if not bytes_max or os.fstat(1).st_size <= bytes_max:
+def flooded(size_max: int) -> bool:
+    """Whether the output's file is longer than it may become; what is beyond it is cut off. 0 = no bound."""
+    if not size_max or os.fstat(1).st_size <= size_max:
         return False
-    os.ftruncate(1, bytes_max)
+    os.ftruncate(1, size_max)
     return True
 
 
@@ -121,18 +122,21 @@ def guard(report_fd: int, timeout_s: float, grace_s: float, spared: frozenset[st
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda sign, _: stopped.append(sign))
     os.set_inheritable(report_fd, False)
+    size_before = os.fstat(1).st_size
     main = start(command)
     seen: list[int] = []
+    flood = False
     deadline = time.monotonic() + timeout_s
     bytes_max = int(os.environ.get(OUTPUT_MAX, "0"))
+    size_max = size_before + bytes_max if bytes_max else 0  # of what others had said into that file, nothing counts
     step = 0.05 if bytes_max else 0.5
-    while not seen and not stopped and time.monotonic() < deadline and not flooded(bytes_max):
+    while not seen and not stopped and time.monotonic() < deadline and not (flood := flooded(size_max)):
         wait_until(min(deadline, time.monotonic() + step), main, seen, whole_tree=False)
     timed_out = not seen
     killed = end_tree(main, seen, grace_s, spared) if timed_out else []
-    flooded(bytes_max)
+    flood = flooded(size_max) or flood
     rc = os.waitstatus_to_exitcode(seen[0]) if seen else -signal.SIGKILL
-    report = {"rc": rc, "timed_out": timed_out, "killed": killed}
+    report = {"rc": rc, "timed_out": timed_out, "killed": killed, "flooded": flood and timed_out}
     os.write(report_fd, json.dumps(report).encode())
 
 

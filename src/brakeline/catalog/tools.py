@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from brakeline.catalog.curated.adopting import ROLES
 from brakeline.catalog.curated.openpgp import clear_signed
@@ -23,6 +23,7 @@ from brakeline.core.errors import Invalid, Unavailable
 
 TOOL_S_MAX: Final = 60
 SAID_CHARS_MAX: Final = 4000
+PIECE_BYTES: Final = 1 << 20  # read in one go; no header of a file with a role's name is near it
 
 
 class ToolMissing(Unavailable):
@@ -130,21 +131,35 @@ def _crc24(data: bytes) -> int:
     return crc & 0xFFFFFF
 
 
+class _Sober:
+    """A source of which nobody takes more than a piece in one go: tarfile reads a header whole, as large as it says."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source, self.tell, self.seek = source, source.tell, source.seek
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= PIECE_BYTES:
+            raise Invalid(f"a header of the tar has more than {PIECE_BYTES >> 20} MiB")
+        return self._source.read(size)
+
+
 def unpack(source: IO[bytes], directory: Path, bytes_max: int) -> Files:
     """The files of an upload, each plain and called by a role. Raises `Invalid`."""
     left = bytes_max  # of all files together: a sparse one is larger than what was sent
     try:
-        with tarfile.open(fileobj=source, mode="r:") as tar:
+        with tarfile.open(fileobj=cast("IO[bytes]", _Sober(source)), mode="r:") as tar:
             for member in tar:
                 left -= member.size
                 if not member.isreg() or member.name not in ROLES or left < 0 or member.size < 0:
                     raise Invalid(f"{member.name[:60]!r} is none of {', '.join(ROLES)}, no plain file, or too large")
                 inside = tar.extractfile(member)
                 with open(directory / member.name, "xb") as f:
-                    while inside is not None and (piece := inside.read(1 << 20)):
+                    while inside is not None and (piece := inside.read(PIECE_BYTES)):
                         f.write(piece)
     except FileExistsError as e:
         raise Invalid(f"{Path(str(e.filename)).name} is there twice") from None
+    except RecursionError:
+        raise Invalid("the tar has headers upon headers, and no file") from None
     except (tarfile.TarError, EOFError, ValueError) as e:
         raise Invalid(f"the upload is no tar, or a damaged one: {str(e)[:80]}") from None
     return Files(directory)

@@ -12,7 +12,8 @@ from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk
 from brakeline.cli.vuln import Filter, plan_of, write_export
 
-app = noun("Updates: list, show, export, plan a deployment of one.")
+app = noun("Updates: list, show, export, plan a deployment of one; decline one for everybody.")
+Why = Annotated[str, typer.Option("--reason", help="For whoever looks for it.")]
 
 
 @app.command("list")
@@ -91,3 +92,38 @@ def plan(
 ) -> None:
     """Make a draft of a deployment of one package: pinned versions, rings, nothing started."""
     plan_of("names", name, filter_text, title, as_json=as_json)
+
+
+@app.command()
+def decline(name: str, version: str, reason: Why, as_json: Json = False) -> None:
+    """Never offer this version, in no rollout and not as a dependency, until somebody allows it again."""
+    answer = Client.from_context().post("/quarantine", {"name": name, "version": version, "reason": reason})
+
+    def human() -> None:
+        say(f"{name} {version} is offered to no endpoint from now on; rollouts that have it hold. A newer version is "
+            f"another update. Take it back: brakeline update allow {name} {version} --reason …")  # fmt: skip
+
+    emit(answer, as_json, human)
+
+
+@app.command()
+def allow(name: str, version: str, reason: Why, as_json: Json = False) -> None:
+    """Take back that a version was declined: rollouts may offer it again."""
+    body = {"name": name, "version": version, "reason": reason}
+    Client.from_context().post("/quarantine/allow", body)
+    emit(body, as_json, lambda: say(f"{name} {version} may be offered again, by rollouts."))
+
+
+@app.command()
+def declined(as_json: Json = False) -> None:
+    """What no rollout offers, and why: declined by people, or quarantined by a halt."""
+    answer = Client.from_context().get("/quarantine")
+
+    def human() -> None:
+        table(
+            ["update", "version", "by", "why"],
+            [(q["name"], q["version"], "people" if q["declined"] else q["rollout_id"], q["reason"]) for q in answer],
+            "Nothing is declined, and nothing is in quarantine.",
+        )
+
+    emit(answer, as_json, human)

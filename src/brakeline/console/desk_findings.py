@@ -12,6 +12,7 @@ from brakeline.core.errors import Invalid
 from brakeline.exposure.acceptance import Acceptance
 from brakeline.exposure.accepting import terms_of
 from brakeline.exposure.due import CLASSES
+from brakeline.rollout.declining import Declining
 
 UPDATES_SHOWN: Final = 200
 
@@ -57,7 +58,17 @@ class DeskFindings(DeskBase):
 
     async def update(self, who: Visitor, name: str) -> UpdateView:
         found = await self.s.updates.show(who.principal, name)
-        return present_updates.update_view(found, may_deploy=who.may("rollout.create"))
+        kept_out = await self.s.rollout.quarantined(who.principal) if who.may("rollout.read") else ()
+        return present_updates.update_view(
+            found, may_deploy=who.may("rollout.create"), kept_out=kept_out, may_decline=who.may("rollout.brake"),
+            may_allow=who.may("rollout.resume"),
+        )  # fmt: skip
+
+    async def decline_update(self, who: Visitor, name: str, version: str, reason: str) -> None:
+        await Declining(self.s.rollout).decline(who.principal, name, version, reason)
+
+    async def allow_update(self, who: Visitor, name: str, version: str, reason: str) -> None:
+        await Declining(self.s.rollout).allow(who.principal, name, version, reason)
 
 
 def _days(text: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
-from brakeline.console import present, present_news, present_risk, present_rollout
+from brakeline.console import present, present_news, present_risk, present_rollout, present_updates
 from brakeline.console.desk_runs import DeskRuns
 from brakeline.console.present_findings import acceptance_row
 from brakeline.console.present_settings import sheet_view
@@ -147,6 +147,8 @@ class DeskFleet(DeskRuns):
         now = self.s.clock.now_ms()
         waiting = await self.waiting(who, view.id)
         closing = present_risk.closes(answer)
+        out = await self.s.rollout.quarantined(who.principal) if who.may("rollout.read") else ()
+        pending = present_updates.without(pending, out)
         updates = sorted(pending, key=lambda u: (not u.security, u.name))
         note = ""
         if not detail.summary.inventory_ms:

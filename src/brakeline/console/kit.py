@@ -33,6 +33,8 @@ NOTICES: Final = {
     "accepted": "Accepted until then. It stays in every list and count.",
     "acceptance-ended": "Taken back: it counts as open.",
     "terms": "The terms hold.",
+    "declined": "Declined: no rollout offers it, and those that have it hold.",
+    "allowed": "Allowed again: rollouts may offer it.",
     "sink-test": "Asked: it comes within seconds, if it gets through.",
     "sink-replay": "Sent again, as far as it took them.",
     "sink-remove": "Removed: it is told nothing more.",

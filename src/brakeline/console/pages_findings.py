@@ -6,6 +6,8 @@ where the terms say so; to loosen the terms takes a second person always.
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -28,6 +30,8 @@ class FindingPages:
             Route(f"{ROOT}/accepted/{{id}}/end", self.end, methods=["POST"]),
             Route(f"{ROOT}/trend", self.trend),
             Route("/updates", self.updates),
+            Route("/updates/{name:path}/decline", self.decline, methods=["POST"]),
+            Route("/updates/{name:path}/allow", self.allow, methods=["POST"]),
             Route("/updates/{name:path}", self.update),
             Route(f"{ROOT}/terms", self.terms, methods=["GET"]),
             Route(f"{ROOT}/terms", self.set_terms, methods=["POST"]),
@@ -69,6 +73,18 @@ class FindingPages:
         who = await self.kit.enter(request)
         view = await self.screens.update(who, request.path_params["name"])
         return await self.kit.page(request, who, "update", view, view.name)
+
+    async def decline(self, request: Request) -> Response:
+        who, form = await self.kit.posted(request)
+        name = request.path_params["name"]
+        await self.screens.decline_update(who, name, form.get("version", ""), form.get("reason", ""))
+        return RedirectResponse(f"/updates/{quote(name)}?done=declined", 303)
+
+    async def allow(self, request: Request) -> Response:
+        who, form = await self.kit.posted(request)
+        name = request.path_params["name"]
+        await self.screens.allow_update(who, name, form.get("version", ""), form.get("reason", ""))
+        return RedirectResponse(f"/updates/{quote(name)}?done=allowed", 303)
 
     async def set_terms(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)

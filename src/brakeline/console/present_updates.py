@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -10,6 +12,7 @@ from brakeline.console.present_risk import PRIORITIES, exposure_row
 from brakeline.console.trend_charts import DayChart, DayCounts
 from brakeline.console.views import Badge, Link, QueryBar, Tone
 from brakeline.console.views_findings import (
+    KeptOutRow,
     PendingRow,
     TimeRowView,
     TrendView,
@@ -23,7 +26,8 @@ from brakeline.exposure.times import OUTSIDE, ExposureDay
 from brakeline.exposure.trend import TimeRow
 from brakeline.exposure.updates import UpdateDetail, UpdatePage
 from brakeline.exposure.updates_listing import UpdateGain
-from brakeline.protocol.messages import UpdateState
+from brakeline.protocol.messages import PendingUpdate, UpdateState
+from brakeline.rollout.declining import Quarantined
 
 NOTHING: Final = Badge("–", "nothing known", Tone.IDLE)
 HOLDS: Final = {
@@ -99,7 +103,32 @@ def updates_refused(query: str, wrong: Invalid) -> UpdatesView:
     return UpdatesView((), refused_query(UPDATES, query, wrong, UPDATES_HELP))
 
 
-def update_view(d: UpdateDetail, *, may_deploy: bool) -> UpdateView:
+def kept_out_rows(name: str, found: Iterable[Quarantined]) -> tuple[KeptOutRow, ...]:
+    """What of one package no rollout offers."""
+    return tuple(
+        KeptOutRow(q.pin.version, q.told, q.declined,
+                   None if q.declined else Link("that rollout", f"/rollouts/{q.rollout_id}"))
+        for q in found if q.pin.name == name
+    )  # fmt: skip
+
+
+def without(pending: Iterable[PendingUpdate], found: Iterable[Quarantined]) -> list[PendingUpdate]:
+    """Of an endpoint's pending updates those that no rollout offers are kept back, and say so."""
+    told = {(q.pin.name, q.pin.version): q.told for q in found}
+    return [
+        replace(u, state=UpdateState.KEPT_BACK, reason=f"{u.candidate} {told[u.name, u.candidate]}")
+        if (u.name, u.candidate) in told else u for u in pending
+    ]  # fmt: skip
+
+
+def update_view(
+    d: UpdateDetail, *, may_deploy: bool, kept_out: Iterable[Quarantined] = (), may_decline: bool = False,
+    may_allow: bool = False,
+) -> UpdateView:  # fmt: skip
+    rows = kept_out_rows(d.name, kept_out)
+    declined = {r.version: r.why for r in rows}
+    offered = dict.fromkeys(v.update.candidate for v in d.versions)
+    may = tuple(v for v in offered if not any(r.version == v and r.by_people for r in rows)) if may_decline else ()
     source = d.versions[0].update.source
     of = f" The updates of {source} close them together." if source != d.name else ""
     shown = f" The first {len(d.closes):,} are here." if d.total > len(d.closes) else ""
@@ -111,8 +140,9 @@ def update_view(d: UpdateDetail, *, may_deploy: bool) -> UpdateView:
         tuple(map(exposure_row, d.closes)), f"{plural(d.total, 'CVE')}.{of}{shown}",
         tuple(
             PendingRow(Link(e.hostname or e.endpoint_id, endpoint_href(e.endpoint_id)),
-                       f"{e.installed} → {e.candidate}", HOLDS[UpdateState(e.state)], e.reason)
+                       f"{e.installed} → {e.candidate}", HOLDS[UpdateState(e.state)],
+                       f"{e.candidate} {declined[e.candidate]}" if e.candidate in declined else e.reason)
             for e in d.endpoints
         ),
-        href if may_deploy and available else "",
+        href if may_deploy and available else "", rows, may, may_allow,
     )  # fmt: skip

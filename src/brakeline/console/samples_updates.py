@@ -7,7 +7,7 @@ from typing import Final
 from brakeline.console.present_risk import exposure_row
 from brakeline.console.present_updates import HOLDS, gain_row, trend_view, updates_refused, updates_view
 from brakeline.console.views import Link
-from brakeline.console.views_findings import PendingRow, UpdateView
+from brakeline.console.views_findings import KeptOutRow, PendingRow, UpdateView
 from brakeline.core.errors import Invalid
 from brakeline.exposure.answers import Vulnerability
 from brakeline.exposure.times import ExposureDay
@@ -59,6 +59,10 @@ UPDATE: Final = {
          PendingRow(Link("db-02.corp.example", "/endpoints/ep_02"), "3.0.15-1~deb12u1 → 3.0.17-1~deb12u3",
                     HOLDS[UpdateState.AVAILABLE], "")),
         "/rollouts/new?selection=names&names=libssl3",
+        (KeptOutRow("3.0.16-1~deb12u1", "was declined by Ann: breaks the till's printer", by_people=True),
+         KeptOutRow("3.0.17-1~deb12u2", "is quarantined by a halted rollout", by_people=False,
+                    rollout=Link("that rollout", "/rollouts/ro_halted"))),
+        ("3.0.17-1~deb12u3",), may_allow=True,
     ),
     "no cve": UpdateView("bash", "pending on 40 endpoints", (gain_row(BASH),), (), "0 CVEs.", ()),
 }  # fmt: skip

@@ -373,6 +373,12 @@ class Showroom(Screens):
     async def update(self, who: Visitor, name: str) -> UpdateView:
         return UPDATE["held"]
 
+    async def decline_update(self, who: Visitor, name: str, version: str, reason: str) -> None:
+        self.presses.append(f"decline {name} {version}")
+
+    async def allow_update(self, who: Visitor, name: str, version: str, reason: str) -> None:
+        self.presses.append(f"allow {name} {version}")
+
     async def set_terms(self, who: Visitor, form: dict[str, str]) -> str:
         return "ap_01"
 

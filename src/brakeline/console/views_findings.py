@@ -104,6 +104,16 @@ class PendingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptOutRow:
+    """A version that no rollout offers. `by_people`: somebody has declined it, and somebody may allow it again."""
+
+    version: str
+    why: str
+    by_people: bool
+    rollout: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateView:
     name: str
     headline: str
@@ -112,3 +122,6 @@ class UpdateView:
     closes_note: str
     endpoints: tuple[PendingRow, ...]
     deploy_href: str = ""
+    kept_out: tuple[KeptOutRow, ...] = ()
+    declinable: tuple[str, ...] = ()  # versions that this person may decline
+    may_allow: bool = False

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from brakeline.advisories.versions import ORDERS
@@ -27,13 +28,14 @@ from brakeline.remediation.model import PinnedUpdate, Plan, Selection, Situation
 INSTALLABLE = frozenset((UpdateState.AVAILABLE, UpdateState.NEEDS_NEW))
 ORDER_OF = {"apt": "deb", "dnf": "rpm", "zypper": "rpm", "pacman": "alpm"}  # of a system's manager
 Pins = dict[str, str]  # package -> version
+KeptOut = Mapping[tuple[str, str], str]  # quarantined: package and version -> what people read of it
 LEFT_OUT_SHOWN = 20  # reasons told per endpoint
 TITLE_NAMES = 3
 TITLE_NAME_CHARS = 26  # of one name, so that the count at the end is never cut off
 
 
 def plan(situations: Sequence[Situation], selection: Selection, names: frozenset[str] = frozenset(),
-         quarantined: frozenset[tuple[str, str]] = frozenset(), *, across: bool = False) -> Plan:  # fmt: skip
+         quarantined: KeptOut = MappingProxyType({}), *, across: bool = False) -> Plan:  # fmt: skip
     """The pins of a deployment over these endpoints (all that match its filter). No quarantined version is pinned."""
     skipped = [_skip(s, *s.blocked) for s in situations if s.blocked]
     rest = [s for s in situations if not s.blocked]
@@ -81,10 +83,10 @@ def _chosen(situation: Situation, selection: Selection, names: frozenset[str]) -
     return [update for update in situation.pending if update.name in wanted]
 
 
-def _without(updates: list[PendingUpdate], quarantined: frozenset[tuple[str, str]]) -> list[PendingUpdate]:
+def _without(updates: list[PendingUpdate], quarantined: KeptOut) -> list[PendingUpdate]:
     """A quarantined version is kept back, and says so wherever reasons are shown."""
     return [
-        replace(u, state=UpdateState.KEPT_BACK, reason=f"{u.candidate} is quarantined by a halted rollout")
+        replace(u, state=UpdateState.KEPT_BACK, reason=f"{u.candidate} {quarantined[u.name, u.candidate]}")
         if (u.name, u.candidate) in quarantined else u for u in updates
     ]  # fmt: skip
 

@@ -97,7 +97,7 @@ class RemediationService(LeadingUse):
         cves = asked if chosen is Selection.CVE else ()
         situations = await self._situations(principal, endpoint_ids, cves, own)
         quarantined = await self._rollouts.quarantined(principal)
-        without = frozenset((q.pin.name, q.pin.version) for q in quarantined)
+        without = {(q.pin.name, q.pin.version): q.told for q in quarantined}
         planned = plan(situations, chosen, frozenset(asked), without, across=across)
         closing = await self._exposure.closing(
             principal.tenant_id, {target.endpoint_id: target.updates for target in planned.targets}

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from brakeline.rollout.brief import brief
+from brakeline.rollout.declining import Declining
 from brakeline.rollout.forecast import Forecast, forecast
 from brakeline.rollout.lint import Finding
 from brakeline.rollout.model import Change, Line, Pin
@@ -20,6 +21,7 @@ from brakeline.rollout.power import Power, power
 from brakeline.rollout.presets import policy_for
 from brakeline.rollout.reading import MemberPage, RolloutSummary
 from brakeline.rollout.service import BrakeAck, RolloutService
+from brakeline.rollout.store.rollouts import Quarantined
 from brakeline.rollout.view import RolloutView
 from brakeline.tenancy.api import Presser, current_principal
 from brakeline.tenancy.model import Principal
@@ -43,6 +45,15 @@ class PinIn:
 
     name: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A version of a package that is not to be offered, or may be again, and why."""
+
+    name: str
+    version: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +191,22 @@ async def withdraw_rollout(who: Who, service: Rollouts, rollout_id: str, body: R
 
 @router.get("/quarantine")
 async def list_quarantined(who: Who, service: Rollouts) -> list[dict[str, Any]]:
-    """Updates that no rollout offers, and why."""
-    return [
-        {"name": q.pin.name, "version": q.pin.version, "rollout_id": q.rollout_id, "since_ms": q.since_ms,
-         "reason": q.reason}
-        for q in await service.quarantined(who)
-    ]  # fmt: skip
+    """Updates that no rollout offers, and why: a halt (`rollout_id`), or people who have declined it (`declined`)."""
+    return [_kept_out(q) for q in await service.quarantined(who)]
+
+
+@router.post("/quarantine", status_code=201)
+async def decline_update(who: Who, service: Rollouts, body: Declined) -> dict[str, Any]:
+    """Never offer this version, in no rollout and not as a dependency, until somebody allows it again."""
+    return _kept_out(await Declining(service).decline(who, body.name, body.version, body.reason))
+
+
+@router.post("/quarantine/allow", status_code=204)
+async def allow_update(who: Who, service: Rollouts, body: Declined) -> None:
+    """Take back that it was declined. What a halt has quarantined leaves it by resuming that rollout only."""
+    await Declining(service).allow(who, body.name, body.version, body.reason)
+
+
+def _kept_out(q: Quarantined) -> dict[str, Any]:
+    return {"name": q.pin.name, "version": q.pin.version, "rollout_id": q.rollout_id, "since_ms": q.since_ms,
+            "reason": q.reason, "declined": q.declined}  # fmt: skip

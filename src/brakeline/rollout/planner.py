@@ -80,7 +80,9 @@ def _stopped(current: Blueprint, seen: Summary, verdict: Halt | Hold | Promote) 
         return Phase.DRAFT, Line("state", State.WAIT, "draft: waits to be started")
     bad = [] if seen.change.takes_back else sorted(set(seen.change.updates) & seen.quarantined)
     if bad:
-        return Phase.HOLDING, Line("state", State.HOLD, f"holding: {_pins(bad)} quarantined by a halted rollout")
+        return Phase.HOLDING, Line(
+            "state", State.HOLD, f"holding: {_pins(bad)} quarantined by a halt, or declined by people"
+        )
     if seen.wish is Wish.PAUSE:
         text = f"holding: paused by {seen.wish_by}" + (f": {seen.wish_reason}" if seen.wish_reason else "")
         return Phase.HOLDING, Line("state", State.HOLD, text)

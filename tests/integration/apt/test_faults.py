@@ -160,6 +160,25 @@ def test_dpkg_killed_in_mid_run_is_repaired_by_state(endpoint: Clone, repository
     assert endpoint.version("torn") == "ii 2"
 
 
+@pytest.mark.parametrize("end", ["cut off", pytest.param("failed", marks=pytest.mark.long)])
+def test_half_configured_without_a_journal_is_finished_only_where_the_script_was_cut_off(
+    endpoint: Clone, repository: Repository, end: str
+) -> None:
+    """Any run of dpkg puts its journal away; what the lost run had printed still tells the two apart."""
+    cut = "touch /tmp/once; kill -9 $(pgrep -x apt-get) $(pgrep -x dpkg); sleep 1"
+    first = cut if end == "cut off" else "touch /tmp/once; exit 7"
+    script = f"[ -e /tmp/once ] || {{ {first}; }}"
+    prepare(endpoint, repository, Built("torn", "2", scripts={"postinst": script}), first=(Built("torn", "1"),))
+    transaction = endpoint.plan(("torn", "2"))
+    result = endpoint.apply(transaction, Bounds(repair=False))
+    assert (result.outcome, endpoint.version("torn")) == (Outcome.FAILED, "iF 2"), result
+    eventually(lambda: "postinst" not in endpoint.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '"), "postinst has ended")
+    endpoint.sh('echo torn install | dpkg --set-selections; [ -z "$(ls /var/lib/dpkg/updates)" ]')
+    healed = endpoint.provider.recover(order(transaction), endpoint.said.append)
+    came_to = ("interrupted_repaired", "ii 2") if end == "cut off" else ("interrupted_broken", "iF 2")
+    assert (healed.code, endpoint.version("torn")) == came_to, healed
+
+
 def test_half_installed_package_is_told_and_healed_by_reinstalling(endpoint: Clone, repository: Repository) -> None:
     """iHR: every command of dpkg and apt says 0, and the package stays broken until it is installed again."""
     script = {"preinst": "[ -e /tmp/once ] || { touch /tmp/once; kill -9 $PPID; sleep 5; }"}

@@ -6,7 +6,9 @@ import os
 import time
 from pathlib import Path
 
+from brakeline.agent.guard import OUTPUT_MAX
 from brakeline.agent.providers.apt.runner import Machine
+from brakeline.agent.providers.ended import FLOODED
 
 MACHINE = Machine(stop_grace_s=0.5)
 
@@ -45,6 +47,25 @@ def test_job_that_hangs_is_ended_with_orphans_in_other_sessions() -> None:
     assert ran.timed_out
     assert "sleep" in ran.killed
     assert alive("sleep 731.2") == []
+
+
+def test_job_that_prints_without_end_is_ended_and_its_file_is_bounded(tmp_path: Path) -> None:
+    """What others had said into the same log before counts for nobody: a repair after it has its own bound."""
+    with open(tmp_path / "log", "w+b") as log:
+        log.write(b"x" * 100_000)
+        log.flush()
+        small = {OUTPUT_MAX: "50000"}
+        ran = MACHINE.job("sh", "-c", "yes 731.4 & wait", timeout_s=60, log=log, environment=small)
+        assert (ran.timed_out, ran.text.startswith("731.4\n"), ran.text.rstrip().endswith(FLOODED)) == (
+            True,
+            True,
+            True,
+        )
+        assert "yes" in ran.killed
+        assert os.fstat(log.fileno()).st_size == 150_000
+        quiet = MACHINE.job("echo", "done", timeout_s=60, log=log, environment=small)
+        assert (quiet.rc, quiet.timed_out, quiet.text) == (0, False, "done\n")
+    assert alive("yes 731.4") == []
 
 
 def test_job_that_ends_leaves_its_daemons_alone_and_does_not_wait_for_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from tests.brewprefix import OWNER, PLACE, Endpoint, endpoint
 from brakeline.agent import stamp
 from brakeline.agent.providers.beside import Before
 from brakeline.agent.providers.brew.prefix import Prefix
+from brakeline.agent.providers.brew.provider import NONE
 from brakeline.agent.providers.model import Bounds, Planned, Refreshed, Refused
 from brakeline.protocol import codec
 from brakeline.protocol.messages import ActionKind, Outcome, PendingUpdate, TransactionResult, UpdateRef, UpdateState
@@ -63,6 +65,32 @@ def test_formula_and_cask_as_the_owner_and_never_as_root(box: Endpoint) -> None:
     assert (result.way_back.stored, result.way_back.code) == (False, "gone")
     made = (box.prefix / "Cellar/wget/1.25").stat()
     assert made.st_uid == OWNER  # brew itself refuses root: it ends at once
+
+
+def test_the_version_of_a_cask_is_what_brew_recorded_last_however_it_is_spelled(box: Endpoint) -> None:
+    """9.10 comes after 9.9, and the directory of a version that could not be taken away says nothing."""
+    room = box.prefix / "Caskroom/firefox"
+    for version, when in (("9.9", "20261101100000.100"), ("9.10", "20261102100000.100"), ("9.8", "20260102100000.100")):
+        (room / version).mkdir()
+        (room / ".metadata" / version / when / "Casks").mkdir(parents=True)
+    shutil.rmtree(room / ".metadata/122.0")
+
+    def version() -> str:
+        return next(p.version for p in box.provider.inventory() if p.name == "firefox")
+
+    assert version() == "9.10"
+    shutil.rmtree(room / ".metadata")  # a cask from before there were records
+    for place, made in (("9.8", 3), ("9.9", 1), ("9.10", 2), ("122.0", 0)):
+        os.utime(room / place, ns=(made, made))
+    assert version() == "9.8"
+
+
+def test_a_prefix_that_went_is_not_several(box: Endpoint) -> None:
+    (box.prefix / "bin/brew").unlink()
+    answer = box.provider.refresh()
+    assert isinstance(answer, Refused)
+    assert (answer.code, answer.reason) == ("refused", NONE)
+    assert NONE in box.provider.health().problems
 
 
 def test_whatever_its_owner_does_is_seen_by_the_stamp(box: Endpoint) -> None:

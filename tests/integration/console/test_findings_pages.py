@@ -51,6 +51,27 @@ async def test_from_a_finding_to_accepted_and_back_to_terms_and_what_an_update_c
     assert "a line needs two days" in await house.page("/vulnerabilities/trend?days=365")
 
 
+async def test_an_update_is_declined_and_allowed_and_every_page_says_so(house: House) -> None:
+    endpoint_id = await house.endpoint("web-01")
+    before = await house.page("/updates/curl")
+    version = re.search(r"<option>([^<]+)</option>", before)
+    assert version is not None
+    assert "Nobody has declined a version of it." in before
+    refused = await house.post("/updates/curl/decline", version=version[1], reason=" ")
+    assert (refused.status, "say why" in refused.text) == (422, True)
+    done = await house.post("/updates/curl/decline", version=version[1], reason="breaks <the> till")
+    assert (done.status, done.headers["location"]) == (303, "/updates/curl?done=declined")
+    page = await house.page("/updates/curl")
+    assert "breaks &lt;the&gt; till" in page
+    assert page.count("was declined by") >= 2  # the list, and why it is not on the endpoint yet
+    assert f"<option>{version[1]}</option>" not in page
+    assert "was declined by" in await house.page(f"/endpoints/{endpoint_id}/missing")
+    done = await house.post("/updates/curl/allow", version=version[1], reason="new driver")
+    assert done.headers["location"] == "/updates/curl?done=allowed"
+    assert "was declined by" not in await house.page("/updates/curl")
+    assert "was declined by" not in await house.page(f"/endpoints/{endpoint_id}/missing")
+
+
 async def test_a_receiver_is_added_tried_and_removed(house: House) -> None:
     assert "Nobody is told anything." in await house.page("/settings/events")
     wrong = (await house.post("/settings/events", name="siem", address="ftp://x/", kinds="")).text

@@ -17,8 +17,8 @@ from tests.flatpakrepo import APP, LABEL, REF, RUNTIME, Endpoint, Remote, endpoi
 from tests.integration.npm.test_npm import kill_all
 
 from brakeline.agent.providers.flatpak.store import Store
-from brakeline.agent.providers.model import Bounds, Inverse, Refreshed, Refused
-from brakeline.protocol.messages import ActionKind, Outcome, TransactionResult
+from brakeline.agent.providers.model import Bounds, Inverse, Planned, Refreshed, Refused
+from brakeline.protocol.messages import ActionKind, Outcome, TransactionResult, UpdateRef
 
 BACK = Bounds(allow_downgrades=True, allow_removals=True)
 long = pytest.mark.long
@@ -64,6 +64,30 @@ def test_inventory_update_and_way_back(box: Endpoint) -> None:
     box.flatpak("repair", "--system", "--dry-run")  # our refs are nothing that flatpak would stumble over
     assert isinstance(none := box.provider.undo("ro_1", look=True), Refused)
     assert none.code == "nothing_to_do"
+
+
+@long
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(box: Endpoint) -> None:
+    """As an endpoint gets one where only a part was done: what was done has no other way back."""
+    other = "org.example.Other"
+    box.remote.publish("1.0", name=other)
+    box.flatpak("install", "--system", "-y", "--noninteractive", "example", other)
+    box.remote.publish("1.1")
+    assert isinstance(first := apply(box), TransactionResult)
+    assert first.code == "ok", first.detail
+    box.remote.publish("1.1", name=other)
+    box.provider.refresh()
+    candidate = next(u.candidate for u in box.provider.available() if u.name == other)
+    found = box.provider.plan((UpdateRef(f"{other}:{LABEL}", candidate),), Bounds())
+    assert isinstance(found, Planned), found
+    again = box.provider.apply(order(found.transaction, number=2), [].append)
+    assert again.way_back is not None
+    assert (again.code, again.way_back.packages, box.has(), box.has(other)) == ("ok", 2, "1.1", "1.1"), again.detail
+    box.remote.stop()  # the way back needs no network
+    left = box.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    back = box.provider.apply(replace(order(left.transaction, BACK, 3), inverse=left), [].append)
+    assert (back.code, box.has(), box.has(other)) == ("ok", "1.0", "1.0"), back.detail
 
 
 @long

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -191,6 +190,19 @@ def test_cabinet_that_does_not_fit_its_checksum_changes_nothing(box: Endpoint) -
 
 
 @long
+def test_answer_without_end_is_cut_off_and_changes_nothing(box: Endpoint) -> None:
+    """The list gives the size of the firmware: what is far longer is fetched neither as a whole nor kept in part."""
+    ready(box, "1.2.3")
+    plan = box.planned("1.2.3")
+    os.truncate(box.served / "p-1.2.3.cab", 300 << 20)
+    result = box.provider.apply(order(plan.transaction), [].append)
+    assert (result.outcome, result.code, box.has()) == (Outcome.REFUSED, "hash_mismatch", "1.2.2"), result.detail
+    assert "more than 16 MiB" in result.detail
+    left = [p for p in box.machine.path("/var/lib/brakeline-helper").rglob("*.cab") if p.stat().st_size]
+    assert left == []
+
+
+@long
 @pytest.mark.parametrize("signer", ["", "other"])
 def test_cabinet_that_nobody_trusted_has_signed_changes_nothing(box: Endpoint, signer: str) -> None:
     box.authority("other")
@@ -307,7 +319,6 @@ def test_everything_of_ours_killed_in_mid_write_is_examined_and_complete(box: En
         box.provider.apply(order(plan.transaction), [].append)
         os._exit(0)
     eventually(lambda: "local-install" in box.machine.query("ps", "-eo", "args=").text, "the client is at work")
-    time.sleep(0.5)
     kill_all(child)
     result = box.provider.recover(order(plan.transaction), [].append)
     assert result.outcome is Outcome.INTERRUPTED

@@ -124,6 +124,31 @@ def test_scoped_packages_and_two_versions_of_one_name(box: Endpoint) -> None:
     assert (back.code, box.runs("tool")) == ("ok", "1.0.0 part 1.0.0"), back.detail
 
 
+@pytest.mark.parametrize("second", ["done", "fails"])
+def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(box: Endpoint, second: str) -> None:
+    """As an endpoint gets one where only a part was done: what was done has no other way back, and stays if the second
+    fails.
+    """
+    box.registry.publish("tool", "1.0.0", NEEDS)
+    box.npm("install", "tool@1.0.0")
+    box.registry.publish("part", "1.1.0")
+    box.registry.publish("app", "1.1.0", {"part": "1.1.0"})
+    assert done(box, "1.1.0").code == "ok"
+    more = {"scripts": {"postinstall": "exit 1"}} if second == "fails" else {}
+    box.registry.publish("tool", "1.1.0", {"part": "1.1.0"}, **more)
+    again = box.provider.apply(order(planned(box, "1.1.0", "tool:npm"), number=2), [].append)
+    assert again.way_back is not None
+    assert (again.code == "ok", again.way_back.packages) == (second == "done", 4), again.detail
+    tool = "1.1.0 part 1.1.0" if second == "done" else "1.0.0 part 1.0.0"
+    assert (box.runs(), box.runs("tool")) == ("1.1.0 part 1.1.0", tool)
+    box.registry.stop()  # the way back needs no network
+    left = box.provider.undo("ro_1", look=True)
+    assert isinstance(left, Inverse), left
+    back = box.provider.apply(replace(order(left.transaction, BACK, 3), inverse=left), [].append)
+    assert back.code == "ok", back.detail
+    assert (box.runs(), box.runs("tool")) == ("1.0.0 part 1.0.0", "1.0.0 part 1.0.0")
+
+
 def test_a_part_of_an_application_is_never_changed_alone(box: Endpoint) -> None:
     box.registry.publish("part", "1.1.0")
     answer = plan(box, "1.1.0", "part:npm-in-app")

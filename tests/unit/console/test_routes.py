@@ -84,6 +84,7 @@ POSTS = ("/endpoints/ep_1/rollouts/ro_1/stop", "/endpoints/ep_1/rollouts/ro_1/re
          "/freeze", "/freeze/lift", "/approvals/ap_1/approve", "/approvals/ap_1/reject",
          "/policies", "/policies/po_1/delete", "/policies/settings", *RELEASE_PAGES,
          "/vulnerabilities/CVE-1/accept", "/vulnerabilities/accepted/ac_1/end", "/vulnerabilities/terms",
+         "/updates/libssl3/decline", "/updates/libssl3/allow",
          "/content/small/fetch", "/content/small/accept", "/content/small/refuse",
          "/settings/tokens", "/settings/tokens/to_1/revoke",
          "/settings/limits/budgets", "/settings/limits/budgets/remove", "/settings/limits/windows",

@@ -14,6 +14,8 @@ from brakeline.remediation.decide import effective, self_update, why
 from brakeline.remediation.model import Plan, Selection, SettingsPolicy, Situation
 from brakeline.remediation.planner import default_title, newer, plan
 
+OUT = {("openssl", "2"): "is quarantined by a halted rollout"}
+
 
 def policy(name: str, mode: str, refresh: int | None = None) -> SettingsPolicy:
     return SettingsPolicy("po_" + name, name, "", Mode(mode), refresh, None, 0, "me")
@@ -267,14 +269,16 @@ def test_a_quarantined_version_is_pinned_by_no_deployment_and_says_why() -> None
         situation("a", pending("openssl", "2"), pending("curl", "2")),
         situation("b", pending("openssl", "2")),
     ]
-    found = plan(situations, Selection.ALL, quarantined=frozenset({("openssl", "2")}))
+    found = plan(situations, Selection.ALL, quarantined=OUT)
     assert [(u.name, u.version) for u in found.updates] == [("curl", "2")]
     (target,) = found.targets
     assert target.left_out == ("openssl: 2 is quarantined by a halted rollout",)
     (skipped,) = found.skipped
     assert (skipped.hostname, skipped.code) == ("b", "blocked")
     assert "2 is quarantined by a halted rollout" in skipped.reason
-    newer = plan([situation("b", pending("openssl", "3"))], Selection.ALL, quarantined=frozenset({("openssl", "2")}))
+    said = plan(situations, Selection.ALL, quarantined={("openssl", "2"): "was declined by Ann: breaks the till"})
+    assert any("2 was declined by Ann: breaks the till" in s.reason for s in said.skipped)
+    newer = plan([situation("b", pending("openssl", "3"))], Selection.ALL, quarantined=OUT)
     assert [(u.name, u.version) for u in newer.updates] == [("openssl", "3")], "a fixed version goes on"
 
 

@@ -18,6 +18,7 @@ from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_betwee
 from brakeline.agent.providers.apt.inverse import left_to_do
 from brakeline.agent.providers.apt.runner import Machine, Ran, Runner
 from brakeline.agent.providers.asked import Asked
+from brakeline.agent.providers.ended import why_ended
 from brakeline.agent.providers.frame import UNTOUCHED, Log, Stop, blank_of
 from brakeline.agent.providers.model import Inverse, Order, Refused
 from brakeline.core.clock import Clock
@@ -157,7 +158,7 @@ def unfit(order: Order, before: tuple[Installed, ...], foreign: str) -> Refused 
 def why_not(said: Refused, ran: Ran, limit_s: int, manager: str) -> Refused:
     """Code and reason of a run after which something is not as ordered. `said`: what its words alone would tell."""
     if ran.timed_out:
-        return Refused("timeout", f"Not finished after {limit_s} s, and ended.")
+        return Refused("timeout", why_ended(ran.text, ran.killed, limit_s))
     if ran.rc == 0 and said.code == f"{manager}_failed":
         return Refused("verify_failed", f"{manager} reported success.")
     return said

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from brakeline.catalog.discovery.model import ITEMS_MAX, BadListing, Found, Missing, checked
 from brakeline.core.debversion import BadVersion, deb_key
 
+PIECE = 64 * 1024
 WANTED = ("Package", "Version", "Architecture", "Filename", "Size", "SHA256")
 
 
@@ -39,9 +40,18 @@ def read(data: bytes, name: str = "", wanted: str = "") -> Iterator[Found | Miss
     yield from (m for called, m in sorted(broken.items()) if not any(called == n for n, _ in best))
 
 
+def _lines(data: bytes) -> Iterator[str]:
+    """Piece by piece: as one text of lines it takes five times its bytes."""
+    begin = 0
+    while begin < len(data):
+        end = data.rfind(b"\n", begin, begin + PIECE) + 1 or data.find(b"\n", begin) + 1 or len(data)
+        yield from data[begin:end].decode("utf-8", "replace").removesuffix("\n").split("\n")
+        begin = end
+
+
 def _paragraphs(data: bytes) -> Iterator[dict[str, str]]:
     fields: dict[str, str] = {}
-    for line in data.decode("utf-8", "replace").split("\n"):
+    for line in _lines(data):
         if not line.strip():
             if fields:
                 yield fields

@@ -14,6 +14,7 @@ from brakeline.catalog.discovery.model import ITEMS_MAX, BadListing, Found, Miss
 from brakeline.core.rpmversion import rpm_key
 
 NS: Final = "{http://linux.duke.edu/metadata/common}"
+PIECE: Final = 64 * 1024
 _DECLARES: Final = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -21,15 +22,8 @@ def read(data: bytes, name: str = "", wanted: str = "") -> Iterator[Found | Miss
     """Of every package in it, or of one name, the newest for each architecture, or the version that is `wanted`."""
     if _DECLARES.search(data) or b"\0" in data:
         raise BadListing("it declares a document type, or is not UTF-8; no primary.xml does that")
-    try:
-        root = ElementTree.fromstring(data)  # noqa: S314 - without a document type there is nothing to expand
-    except ElementTree.ParseError as e:
-        raise BadListing(f"it is no XML: {str(e)[:80]}") from None
-    packages = root.findall(f"{NS}package")
-    if root.tag != f"{NS}metadata" or len(packages) > ITEMS_MAX:
-        raise BadListing(f"it is no primary.xml, or has more than {ITEMS_MAX} packages")
     best: dict[tuple[str, str], tuple[bytes, Found | Missing]] = {}
-    for package in packages:
+    for package in _packages(data):
         called = package.findtext(f"{NS}name", "")[:100]
         if not called or (name and called != name):
             continue
@@ -41,6 +35,36 @@ def read(data: bytes, name: str = "", wanted: str = "") -> Iterator[Found | Miss
             best[place] = (key, found)
     for _, (_, found) in sorted(best.items()):
         yield found
+
+
+def _packages(data: bytes) -> Iterator[ElementTree.Element]:
+    """One after another, each forgotten once it was looked at: as a whole they take ten times their text."""
+    depth, count, root = 0, 0, None
+    try:
+        for event, element in _events(data):
+            depth += 1 if event == "start" else -1
+            root = element if root is None else root
+            if root.tag != f"{NS}metadata" or count > ITEMS_MAX:
+                raise BadListing(f"it is no primary.xml, or has more than {ITEMS_MAX} packages")
+            if event == "end" and depth == 1:
+                if element.tag == f"{NS}package":
+                    count += 1
+                    yield element
+                root.clear()
+    except ElementTree.ParseError as e:
+        raise BadListing(f"it is no XML: {str(e)[:80]}") from None
+
+
+def _events(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:
+    parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(("start", "end"))
+    for begin in range(0, len(data) + 1, PIECE):
+        parser.feed(data[begin : begin + PIECE])
+        if begin + PIECE > len(data):
+            parser.close()
+        for found in parser.read_events():
+            element = found[-1]
+            if isinstance(element, ElementTree.Element):  # of these two kinds always
+                yield found[0], element
 
 
 def _one(called: str, package: ElementTree.Element) -> tuple[bytes, Found | Missing]:

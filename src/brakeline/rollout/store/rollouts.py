@@ -15,6 +15,7 @@ from brakeline.rollout.model import Blueprint, Change, Line, Phase, Pin, Policy,
 from brakeline.rollout.pace import Chosen
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+BY_PEOPLE: Final = ""  # in the place of a rollout's id
 LOG_MAX: Final = 200  # events shown at once
 SAMPLES_MAX: Final = 400  # points of a chart
 
@@ -82,9 +83,18 @@ class Quarantined:
     """An update that no rollout of this tenant offers, and why."""
 
     pin: Pin
-    rollout_id: str
+    rollout_id: str  # of the halted rollout; BY_PEOPLE = somebody has declined it
     since_ms: int
     reason: str
+
+    @property
+    def declined(self) -> bool:
+        return self.rollout_id == BY_PEOPLE
+
+    @property
+    def told(self) -> str:
+        """Behind the version, in a sentence."""
+        return f"was {self.reason}" if self.declined else "is quarantined by a halted rollout"
 
 
 SELECT = """
@@ -289,6 +299,15 @@ async def release(conn: Connection, rollout_id: str, by: str, now_ms: int) -> No
         """UPDATE brakeline.quarantine SET released_at = $2, released_by = $3
            WHERE rollout_id = $1 AND released_at IS NULL""",
         rollout_id, at(now_ms), by,
+    )  # fmt: skip
+
+
+async def allow(conn: Connection, pin: Pin, by: str, now_ms: int) -> None:
+    """People take back that they have declined it."""
+    await conn.execute(
+        """UPDATE brakeline.quarantine SET released_at = $4, released_by = $5
+           WHERE name = $1 AND version = $2 AND rollout_id = $3 AND released_at IS NULL""",
+        pin.name, pin.version, BY_PEOPLE, at(now_ms), by,
     )  # fmt: skip
 
 

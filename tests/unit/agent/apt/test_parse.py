@@ -130,6 +130,7 @@ def test_records() -> None:
     [
         ("update-hash-mismatch", "hash_mismatch"),
         ("update-expired", "expired"),
+        ("update-expired-key", "expired"),
         ("update-not-yet-valid", "clock"),
         ("update-changed", "changed"),
         ("update-unsigned", "signature"),

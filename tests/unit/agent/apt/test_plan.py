@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from brakeline.agent.providers.apt import hook, plan
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
-from brakeline.agent.providers.apt.repair import needs_repair
+from brakeline.agent.providers.apt.repair import cut_off, needs_repair
 from brakeline.agent.providers.model import Bounds
 from brakeline.protocol.messages import Action, ActionKind, Transaction, UpdateRef
 
@@ -159,3 +159,13 @@ def test_repair_is_for_interrupted_runs_not_for_failing_scripts() -> None:
     assert needs_repair(installed(("a", "1", "iHR")), False)
     assert needs_repair(installed(("a", "1", "iU")), False)
     assert not needs_repair(installed(("a", "1", "iF"), ("b", "1", "iU")), False)
+
+
+def test_a_script_that_was_cut_off_is_told_from_one_that_failed() -> None:
+    now, before = installed(("a", "2", "iF"), ("b", "2", "ii")), installed(("a", "1", "ii"), ("b", "1", "ii"))
+    assert [p.name for p in cut_off(now, before, "Setting up a (2) ...\n")] == ["a"]
+    failed = "Setting up a (2) ...\ndpkg: error processing package a:amd64 (--configure):\n installed a package"
+    assert cut_off(now, before, failed) == ()
+    assert cut_off(now, installed(("a", "1", "iF")), "") == ()  # it was like that before: not this run's
+    other = "dpkg: error processing package ab (--configure):\n"
+    assert [p.name for p in cut_off(now, before, other)] == ["a"]

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from brakeline.agent.providers.apt.runner import Ran
-from brakeline.agent.providers.pacman.again import PATTERNS_BYTES, Left, explain_again, half_installed, joined, pattern
+from brakeline.agent.providers.pacman.again import (
+    PATTERNS_BYTES,
+    Left,
+    by_directory,
+    explain_again,
+    half_installed,
+    joined,
+    pattern,
+)
 from brakeline.agent.providers.pacman.parse import parse_configuration
 from brakeline.agent.providers.pacman.plan import due, inverse_of
 from brakeline.agent.providers.pacman.queries import Queries
@@ -64,15 +72,26 @@ def test_a_comma_would_part_two_patterns() -> None:
 
 def test_patterns_fit_into_arguments() -> None:
     paths = [f"/usr/share/p/{'x' * 200}{n}" for n in range(1000)]
-    lines = joined(paths)
+    lines = joined(map(pattern, paths))
     assert max(map(len, lines)) <= PATTERNS_BYTES
     assert ",".join(lines).split(",") == [p[1:] for p in paths]
     assert joined([]) == ()
 
 
 def test_files_with_names_in_other_letters_stay_below_what_the_kernel_takes() -> None:
-    lines = joined([f"/usr/share/{'文' * 80}/{n}" for n in range(1_000)])
+    lines = joined(pattern(f"/usr/share/{'文' * 80}/{n}") for n in range(1_000))
     assert max(len(line.encode()) for line in lines) <= PATTERNS_BYTES
+
+
+def test_very_many_files_are_named_by_directories_that_are_nobody_else_s() -> None:
+    """The same files as one by one, and no file of another package: as fnmatch(3) reads it, `*` takes slashes."""
+    paths = [f"/usr/src/linux/{n % 300}/header-{n}.h" for n in range(20_000)]
+    paths += ["/usr/include/linux/types.h", "/usr/share/doc/a", "/opt/a"]
+    others = {"usr/include/stdio.h", "usr/include/linux/own/x.h", "usr/src/other/x.h", "usr/share/doc/b"}
+    made = by_directory(paths, others)
+    assert made == ["usr/src/linux/*", "usr/include/linux/types.h", "usr/share/doc/a", "opt/a"]
+    assert all(any(fnmatch.fnmatch(p[1:], m) for m in made) for p in paths)
+    assert not [o for o in others if any(fnmatch.fnmatch(o, m) for m in made)]
 
 
 class Endpoint:

@@ -21,7 +21,7 @@ def rows() -> list[list[str]]:
 
 def ours() -> str:
     package = ROOT / "src/brakeline/agent/providers"
-    files = [*sorted((package / "zypper").glob("*.py")), package / "frame.py"]
+    files = [*sorted((package / "zypper").glob("*.py")), package / "frame.py", package / "ended.py"]
     files += (package.parents[1] / "protocol").glob("*.py")
     return re.sub(r'"\s*\n\s*f?"', "", "\n".join(p.read_text() for p in files))
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from brakeline.agent.providers.apt.refresh import CAUSES
+from brakeline.agent.providers.ended import why_ended
 
 NETWORK_CODES = {"no_network": "network", "not_found": "network", "hash_mismatch": "hash_mismatch"}
 SCRIPT = re.compile(
@@ -30,8 +31,7 @@ class Blame:
 def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit_s: float) -> Blame:
     """The cause in the output of apt and dpkg."""
     if timed_out:
-        hung = ", ".join(dict.fromkeys(killed)) or "nothing of it"
-        return Blame("timeout", f"Not finished after {limit_s:.0f} s; ended were: {hung}.")
+        return Blame("timeout", why_ended(text, killed, limit_s))
     if re.search(r"No space left on device|Write error.*\(28|Disk quota exceeded", text):
         return Blame("no_space", "The disk was full.")
     if m := LOCKED.search(text):

@@ -42,7 +42,7 @@ class Recovery:
         if who := still_running(applier.clock, applier.pause, order, log, lambda: holder(self.runner, DPKG_LOCKS)):
             return "interrupted_broken", f"The run was lost and {who} still holds dpkg's lock.", ()
         queries = Queries(self.runner)
-        tried = order.bounds.repair and Repair(self.runner, staging, order.bounds.run_s_max).repair(order, log)
+        tried = order.bounds.repair and Repair(self.runner, staging, order.bounds.run_s_max, before).repair(order, log)
         installed = queries.installed()
         wrong = rules.unproven(order.transaction, by_key(installed))
         did = " dpkg was repaired." if tried else ""

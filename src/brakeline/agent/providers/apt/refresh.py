@@ -14,6 +14,7 @@ CAUSES: tuple[tuple[str, str, str], ...] = (  # code, pattern (searched in order
     ("no_space", r"No space left on device|Write error.*\(28|Disk quota", "the disk is full"),
     ("locked", r"Could not get lock|Unable to lock", "another program has the lists locked"),
     ("expired", r"is expired \(invalid since", "its Release file has expired: the mirror is stale"),
+    ("expired", r"EXPKEYSIG|KEYEXPIRED", "the key that it is signed with has expired: a newer one has to be taken in"),
     ("clock", r"is not valid yet", "its Release file is from the future: this endpoint's clock is behind"),
     (
         "hash_mismatch",

@@ -7,18 +7,20 @@ packages, each to the version that the order names or that was there before, und
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key
 from brakeline.agent.providers.apt.queries import Queries
-from brakeline.agent.providers.apt.runner import Runner
+from brakeline.agent.providers.apt.runner import Runner, told
 from brakeline.agent.providers.apt.staging import CONFFILE_ENVIRONMENT, CONFFILE_OPTIONS, Staging
 from brakeline.agent.providers.model import Order
 
 CONFIGURE_S_MAX = 900.0
-SCRIPT_FAILED = "F"  # running a failed vendor script again is not repair
+SCRIPT_FAILED = "F"  # running a failed vendor script again is not repair; one that was cut off is another matter
+FAILED = re.compile(r"^dpkg: error processing (?:package|archive) ([^\s:]+)(?::\S+)? \(--", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +30,19 @@ class Repair:
     runner: Runner
     staging: Staging
     limit_s: float
+    lost: tuple[Installed, ...] | None = None  # what was installed before a run that was lost; None = it was not
 
     def repair(self, order: Order, log: Callable[[str], None]) -> bool:
         """True if anything was tried. Whether it helped is for the caller to read from dpkg."""
         queries = Queries(self.runner)
         installed = queries.installed()
-        if not needs_repair(installed, self._interrupted()):
+        what = ["-a"] if needs_repair(installed, self._interrupted()) else self._cut_off(installed, queries.native())
+        if not what:
             return False
-        log("Repairing: dpkg --configure -a.")
+        log(f"Repairing: dpkg --configure {' '.join(what)}.")
         environment = CONFFILE_ENVIRONMENT[order.bounds.conffile_policy]
         options = CONFFILE_OPTIONS[order.bounds.conffile_policy]
-        self._job(environment, "dpkg", *options, "--configure", "-a")
+        self._job(environment, "dpkg", *options, "--configure", *what)
         if broken := [p for p in queries.installed() if p.needs_reinstall]:
             self._reinstall(order, broken, queries, environment, log)
             self._job(environment, "dpkg", *options, "--configure", "-a")
@@ -67,6 +71,16 @@ class Repair:
             if not any(p.needs_reinstall for p in queries.installed()):
                 return
 
+    def _cut_off(self, installed: tuple[Installed, ...], native: str) -> list[str]:
+        if self.lost is None:
+            return []
+        try:
+            with open(self.staging.log, "rb") as log:
+                said = told(log, 0)
+        except OSError:
+            said = ""  # lost with the run: a script that had failed is run once more
+        return [called(p, native) for p in cut_off(installed, self.lost, said)]
+
     def _interrupted(self) -> bool:
         try:
             return any(e.name.isdigit() for e in self.runner.path("/var/lib/dpkg/updates").iterdir())
@@ -86,6 +100,17 @@ def needs_repair(installed: tuple[Installed, ...], interrupted: bool) -> bool:
     return bool(states & set("UWt")) and SCRIPT_FAILED not in states
 
 
+def cut_off(installed: Iterable[Installed], before: Iterable[Installed], said: str) -> tuple[Installed, ...]:
+    """What a lost run left half-configured without a word of dpkg's that its script has failed: that was cut off.
+
+    dpkg's journal tells the same, until any other run of dpkg (a hold that somebody sets) has put it away.
+    """
+    failed, old = set(FAILED.findall(said)), {p.key for p in before if p.state[1:2] == SCRIPT_FAILED}
+    return tuple(
+        p for p in installed if p.state[1:2] == SCRIPT_FAILED and p.key not in old and p.name not in failed
+    )  # fmt: skip
+
+
 def reinstall_choices(order: Order, broken: list[Installed], native: str) -> tuple[tuple[str, ...], ...]:
     """What to try, best first: everything at its ordered version, else as it was before."""
     files = {(x.name, x.architecture, x.version): x.path for x in order.inverse.archives} if order.inverse else {}
@@ -101,5 +126,9 @@ def reinstall_choices(order: Order, broken: list[Installed], native: str) -> tup
 
 
 def _argument(p: Installed, version: str, native: str) -> str:
-    name = p.name if p.architecture in (native, "all") else f"{p.name}:{p.architecture}"
-    return f"{name}={version}"
+    return f"{called(p, native)}={version}"
+
+
+def called(p: Installed, native: str) -> str:
+    """As apt and dpkg call it on this endpoint."""
+    return p.name if p.architecture in (native, "all") else f"{p.name}:{p.architecture}"

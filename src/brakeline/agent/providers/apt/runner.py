@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from brakeline.agent.providers.ended import FLOODED, OUTPUT_BYTES_MAX, OUTPUT_MAX
 from brakeline.core.errors import Fault
 
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")  # how this endpoint reaches its repositories
@@ -36,6 +37,7 @@ BASE_ENVIRONMENT = {
 }
 QUERY_S_MAX = 60.0
 STOP_GRACE_S = 30.0  # what dpkg, rpm or pacman gets to record the failure of a script that was ended
+TEXT_BYTES_MAX = 16 * 1024 * 1024  # of one command, in memory; what brew says of a thousand formulae is 10 MiB
 SPARED = "apt-get,dpkg,rpm,pacman,brakeline-dnf"  # they record what became of the scripts that they waited for
 
 
@@ -132,9 +134,9 @@ class Machine:
         with tempfile.TemporaryFile() as scratch:
             out = log or scratch
             begin = out.seek(0, os.SEEK_END)
-            report = self._recorded(command, timeout_s, out, begin, environment_of(environment))
-            out.seek(begin)
-            text = out.read().decode("utf-8", "replace")
+            bounded = {OUTPUT_MAX: str(OUTPUT_BYTES_MAX), **(environment or {})}
+            report = self._recorded(command, timeout_s, out, begin, environment_of(bounded))
+            text = told(out, begin) + (f"\n{FLOODED}\n" if report.get("flooded") else "")
         return Ran(int(report.get("rc", -1)), text, bool(report.get("timed_out")), tuple(report.get("killed", ())))
 
     def _recorded(
@@ -200,6 +202,19 @@ class Attentive:
 
     def path(self, absolute: str) -> Path:
         return self.inner.path(absolute)
+
+
+def told(out: IO[bytes], begin: int) -> str:
+    """What lies in a file from `begin` on; of more than is read at once the first and the last of it."""
+    size = out.seek(0, os.SEEK_END) - begin
+    out.seek(begin)
+    if size <= TEXT_BYTES_MAX:
+        return out.read(max(0, size)).decode("utf-8", "replace")
+    half = TEXT_BYTES_MAX // 2
+    first = out.read(half)
+    out.seek(-half, os.SEEK_END)
+    left_out = f"\n[{size - 2 * half} bytes left out]\n"
+    return first.decode("utf-8", "replace") + left_out + out.read(half).decode("utf-8", "replace")
 
 
 def environment_of(extra: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """One Homebrew prefix, read from its directories: no brew is started, and nobody's Ruby is run.
 
-A formula is what `opt/NAME` points to, a keg below `Cellar`; a cask is the directory of a version below `Caskroom`.
+A formula is what `opt/NAME` points to, a keg below `Cellar`; a cask is what the newest record in
+`Caskroom/NAME/.metadata` says.
 Pins are links in `var/homebrew/pinned`. Whose it is decides as whom brew is started: that is asked of directories that
 its owner cannot make anybody else's, and never of where a link points. What no formula could be called is none.
 """
@@ -55,8 +56,23 @@ class Prefix:
 
     def _casks(self) -> Iterator[Installed]:
         for name in _listed(self, "Caskroom"):
-            if versions := _listed(self, f"Caskroom/{name}"):
-                yield Installed(name, CASK, versions[-1], name, versions[-1], "ii")
+            if version := self._cask(f"Caskroom/{name}"):
+                yield Installed(name, CASK, version, name, version, "ii")
+
+    def _cask(self, room: str) -> str:
+        """The version that brew has recorded last, as brew itself judges; where it has recorded none, the directory
+        that was made last. How versions are spelled says nothing of which is newer.
+        """
+        records = f"{room}/.metadata"
+        when = [(time, version) for version in _listed(self, records) for time in _listed(self, f"{records}/{version}")]
+        made = [] if when else [(self._made(f"{room}/{v}"), v) for v in _listed(self, room)]
+        return max(when)[1] if when else max(made)[1] if made else ""
+
+    def _made(self, place: str) -> int:
+        try:
+            return self.runner.path(f"{self.place}/{place}").lstat().st_mtime_ns
+        except OSError:
+            return 0
 
     def owner(self) -> os.stat_result | str:
         """Whose prefix it is; a text = why no brew is started here."""

@@ -30,6 +30,7 @@ from brakeline.protocol.messages import (
 )
 
 PINNED = "Pinned on this endpoint by its owner (brew pin)."
+NONE = "Homebrew is not on this endpoint any more: no prefix has a brew and a Cellar."
 SEVERAL = "Several Homebrew prefixes are here; none is changed, because nobody says which one is meant."
 
 
@@ -45,6 +46,10 @@ class BrewProvider(Beside):
     def prefix(self) -> Prefix | None:
         found = prefixes(self.runner)
         return found[0] if len(found) == 1 else None
+
+    def unclear(self) -> Refused:
+        """Why there is not one prefix."""
+        return Refused("refused", SEVERAL if prefixes(self.runner) else NONE)
 
     def installed(self) -> tuple[Installed, ...]:
         return tuple(p for prefix in prefixes(self.runner)[:1] for p in prefix.installed())
@@ -87,18 +92,18 @@ class BrewProvider(Beside):
     def problems(self) -> tuple[str, ...]:
         """What is there only half, and why brew could not be started here."""
         found = prefixes(self.runner)
-        several = (SEVERAL,) if len(found) > 1 else ()
-        return (*several, *(f"{told}." for p in found[:1] if (told := p.unfit())), *Beside.problems(self))
+        unclear = () if len(found) == 1 else (self.unclear().reason,)
+        return (*unclear, *(f"{told}." for p in found[:1] if (told := p.unfit())), *Beside.problems(self))
 
     def refresh(self) -> Refreshed | Refused:
         """Renew brew's sources; what could not be renewed keeps its last answer."""
         prefix = self.prefix()
-        return Refused("refused", SEVERAL) if prefix is None else Lists(prefix).refresh(self.clock.now_ms())
+        return self.unclear() if prefix is None else Lists(prefix).refresh(self.clock.now_ms())
 
     def plan(self, updates: tuple[UpdateRef, ...], bounds: Bounds) -> Planned | Refused:
         """The exact transaction: formulae and casks, and what they bring along."""
         if self.prefix() is None:
-            return Refused("refused", SEVERAL)
+            return self.unclear()
         asked = {u.name: u.version for u in updates}
         targets = [p for p in self.installed() if asked.get(p.key, p.version) != p.version]
         if not targets:
@@ -139,7 +144,7 @@ class BrewProvider(Beside):
     def applier(self, transaction: Transaction) -> BrewApplier | Refused:  # noqa: ARG002 - there is one prefix
         prefix = self.prefix()
         if prefix is None:
-            return Refused("refused", SEVERAL)
+            return self.unclear()
         return BrewApplier(self.clock, prefix, self.work_dir, self.stopping, self.sleep)
 
     def stored(self, rollout_id: str) -> Inverse | None:  # noqa: ARG002 - nothing is ever stored

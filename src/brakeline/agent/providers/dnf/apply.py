@@ -26,6 +26,7 @@ from brakeline.agent.providers.dnf.answers import Installed, installed_of
 from brakeline.agent.providers.dnf.asking import Child, understood
 from brakeline.agent.providers.dnf.keep import RpmKeeper
 from brakeline.agent.providers.dnf.taken_back import TakenBack
+from brakeline.agent.providers.ended import why_ended
 from brakeline.agent.providers.frame import Run, Stop, applied, full, watched
 from brakeline.agent.providers.model import Order, Refused
 from brakeline.core.clock import Clock
@@ -200,8 +201,7 @@ class _Run(Run[DnfApplier]):
 
     def _reported(self, ran: Ran) -> tuple[str, str]:
         if ran.timed_out:
-            hung = ", ".join(dict.fromkeys(ran.killed)) or "nothing of it"
-            return "timeout", f"Not finished after {self.order.bounds.run_s_max:.0f} s; ended were: {hung}."
+            return "timeout", why_ended(ran.text, ran.killed, self.order.bounds.run_s_max)
         answer = understood(ran)
         if isinstance(answer, Refused):
             code = "killed" if ran.rc < 0 or ran.rc == 137 else "failed"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
 from brakeline.agent.providers.apt.dpkg import Installed, by_key, changes_between
-from brakeline.agent.providers.apt.inverse import inverse_of
+from brakeline.agent.providers.apt.inverse import inverse_of, joined
 from brakeline.agent.providers.apt.runner import Ran, Runner
 from brakeline.agent.providers.beside import after_loss, before_of, remember, unfit, why_not
 from brakeline.agent.providers.flatpak.lists import FLATPAK, Lists
@@ -167,12 +167,14 @@ class FlatpakApplier:
                     self.store.keep(place.rpartition("/")[2], self._ref(a))
             back = inverse_of(order.transaction)
             inverse = Inverse(order.transaction_id, order.rollout_id, back, (), made_ms=self.clock.now_ms())
+            if (earlier := self.keeper.stored(order.rollout_id)) is not None:  # of a try that did a part of it
+                inverse = joined(inverse, earlier)
             self.runner.path(place).mkdir(parents=True, exist_ok=True, mode=0o700)
             write_durably(self.runner.path(place) / RECORD, codec.encode(inverse))
             self.store.forget_all_but(set(os.listdir(self.runner.path(self.keeper.directory))))
         except OSError as e:
             return WayBack(False, code="no_space", reason=f"The former commits could not be kept: {e.strerror}.")
-        return WayBack(True, len(back.actions))
+        return WayBack(True, len(inverse.transaction.actions))
 
     def _deploy(self, order: Order, deadline: float) -> Ran:
         """In turn, from the local repository alone; ends at the first that fails."""

@@ -152,7 +152,8 @@ class NpmApplier:
         if kept is None or not order.bounds.repair:
             return
         log("Putting the former packages back.")
-        for archive in kept.archives:
+        mine = {(name, before) for name, before, _ in self.trees.tops(order)}  # not what an earlier try has done
+        for archive in (x for x in kept.archives if (x.name, x.version) in mine):
             try:
                 self.trees.restore(archive)
             except (OSError, tarfile.TarError) as e:

@@ -10,18 +10,20 @@ import hashlib
 import os
 import shutil
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.apt import plan as rules
+from brakeline.agent.providers.apt.inverse import joined
 from brakeline.agent.providers.apt.runner import Runner
 from brakeline.agent.providers.model import Archive, Inverse, Order
 from brakeline.agent.providers.npm.answers import actions
 from brakeline.agent.providers.npm.folders import Folder, manifest, size_of
 from brakeline.agent.providers.pip.keep import KEPT_MAX, RECORD, Keeper
 from brakeline.protocol import codec
-from brakeline.protocol.managers import slug
+from brakeline.protocol.managers import belongs, slug
 from brakeline.protocol.messages import Transaction, WayBack
 
 KEPT_BYTES_MAX = 1 << 30  # of all ways back of npm together; the oldest go
@@ -37,6 +39,16 @@ def inverse_of(transaction: Transaction) -> Transaction:
     before = {(a.name, a.architecture): a.before for a in transaction.actions if a.before}
     after = {(a.name, a.architecture): a.after for a in transaction.actions if a.after}
     return rules.make_transaction(actions(after, before))
+
+
+def without(inverse: Inverse, apps: Collection[str], label: str) -> Inverse:
+    """What an inverse says of other global packages than these, and of all that lies below those."""
+    kept = [
+        a for a in inverse.transaction.actions
+        if not any(belongs(app, label, (a.name, a.architecture)) for app in apps)
+    ]  # fmt: skip
+    files = tuple(x for x in inverse.archives if x.name not in apps)
+    return replace(inverse, transaction=rules.make_transaction(kept), archives=files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +68,39 @@ class Trees:
         if order.inverse is not None:
             return WayBack(False, code="is_way_back", reason="This is itself the way back from an update.")
         place = self.keeper.place(order.rollout_id)
+        here, earlier = self.runner.path(place), self.keeper.stored(order.rollout_id)
         try:
-            shutil.rmtree(self.runner.path(place), ignore_errors=True)
-            self.runner.path(place).mkdir(parents=True, mode=0o700)
+            if earlier is None:
+                shutil.rmtree(here, ignore_errors=True)
+            here.mkdir(parents=True, exist_ok=True, mode=0o700)
             if self._make_room(place, order) < spare_bytes:
-                shutil.rmtree(self.runner.path(place), ignore_errors=True)
+                _clear(here, earlier)
                 return WayBack(False, code="no_space", reason="There is too little room to keep the former packages.")
-            kept = tuple(self._pack(app, before, place) for app, before, _ in self.tops(order))
-            back = inverse_of(order.transaction)
-            inverse = Inverse(order.transaction_id, order.rollout_id, back, kept, made_ms=now_ms)
-            write_durably(self.runner.path(place) / RECORD, codec.encode(inverse))
+            inverse = self._inverse(order, earlier, place, now_ms)
+            write_durably(here / RECORD, codec.encode(inverse))
         except OSError as e:
-            shutil.rmtree(self.runner.path(place), ignore_errors=True)
+            _clear(here, earlier)
             return WayBack(False, code="no_space", reason=f"The former packages could not be kept: {e.strerror}.")
-        return WayBack(True, len(back.actions))
+        _clear(here, inverse)
+        return WayBack(True, len(inverse.transaction.actions))
+
+    def _inverse(self, order: Order, earlier: Inverse | None, place: str, now_ms: int) -> Inverse:
+        """With what an earlier try of the same rollout did to other packages: that has no other way back."""
+        apps = [app for app, _, _ in self.tops(order)]
+        kept = tuple(
+            self._pack(app, before, f"{place}/{order.transaction_id}.{slug(app)}.tar")
+            for app, before, _ in self.tops(order)
+        )
+        back = inverse_of(order.transaction)
+        inverse = Inverse(order.transaction_id, order.rollout_id, back, kept, made_ms=now_ms)
+        return inverse if earlier is None else joined(inverse, without(earlier, apps, self.folder.label))
 
     def _make_room(self, place: str, order: Order) -> int:
         """Forget the oldest until this one fits into what all may take; bytes that would be free afterwards."""
-        mine = sum(size_of(self.runner.path(self.folder.home(app))) for app, _, _ in self.tops(order))
         here = self.runner.path(place)
+        mine = sum(size_of(self.runner.path(self.folder.home(app))) for app, _, _ in self.tops(order))
         others = sorted((p for p in here.parent.iterdir() if p != here), key=lambda p: p.stat().st_mtime)
-        while others and (len(others) >= KEPT_MAX or sum(map(size_of, others)) + mine > KEPT_BYTES_MAX):
+        while others and (len(others) >= KEPT_MAX or sum(map(size_of, (here, *others))) + mine > KEPT_BYTES_MAX):
             shutil.rmtree(others.pop(0), ignore_errors=True)
         s = os.statvfs(here)
         return s.f_bavail * s.f_frsize - mine
@@ -84,8 +108,7 @@ class Trees:
     def tops(self, order: Order) -> tuple[tuple[str, str, str], ...]:
         return tops(order.transaction, self.folder.label)
 
-    def _pack(self, app: str, version: str, place: str) -> Archive:
-        path = f"{place}/{slug(app)}.tar"
+    def _pack(self, app: str, version: str, path: str) -> Archive:
         with tarfile.open(self.runner.path(path), "w") as tar:
             tar.add(self.runner.path(self.folder.home(app)), arcname="tree")
         digest = _sha256(self.runner.path(path))
@@ -128,6 +151,17 @@ def programs(values: dict[str, object]) -> dict[str, str]:
         return {}
     pairs = {str(k).rpartition("/")[2]: os.path.normpath(str(v)) for k, v in found.items()}
     return {k: v for k, v in pairs.items() if k and not v.startswith(("..", "/"))}
+
+
+def _clear(directory: Path, inverse: Inverse | None) -> None:
+    """Leave what this way back needs, and nothing else; None = there is none."""
+    if inverse is None:
+        shutil.rmtree(directory, ignore_errors=True)
+        return
+    needed = {RECORD, *(x.path.rpartition("/")[2] for x in inverse.archives)}
+    for path in directory.iterdir():
+        if path.name not in needed:
+            path.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ from brakeline.agent.providers.pacman.queries import Queries
 from brakeline.agent.providers.pacman.records import Installed, by_name
 
 PATTERNS_BYTES: Final = 64 * 1024  # of one argument; the kernel takes 128 KiB
+SINGLY_BYTES: Final = 512 * 1024  # of files named one by one; of all arguments the kernel takes 2 MiB
 
 
 def half_installed(installed: Iterable[Installed], names: Iterable[str]) -> tuple[str, ...]:
@@ -50,14 +51,35 @@ class Left:
         text = runner.query("pacman", "-Qqlp", "--", *archives).text
         mine = (line.strip() for line in text.splitlines() if line.startswith("/"))
         there = [p for p in mine if p[1:] not in others and os.path.lexists(runner.path(p)) and not p.endswith("/")]
-        return tuple(word for patterns in joined(there) for word in ("--overwrite", patterns))
+        patterns = [pattern(p) for p in there]
+        if sum(len(os.fsencode(p)) + 1 for p in patterns) > SINGLY_BYTES:
+            patterns = by_directory(there, others)
+        return tuple(word for words in joined(patterns) for word in ("--overwrite", words))
 
 
-def joined(paths: Iterable[str]) -> tuple[str, ...]:
-    """The paths as pacman's patterns, in as few arguments as the kernel allows."""
-    found, line, size = [], list[str](), 0
+def by_directory(paths: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Patterns for the same files and for no other package's: the highest directories below which those have none.
+
+    The sources of a kernel are 20,000 files, whose names are more than the kernel takes as arguments of a program.
+    """
+    shared = {parent for path in others for parent in parents(path)}
+    found = dict[str, None]()
     for path in paths:
-        more = pattern(path)
+        own = next((d for d in parents(path) if d not in shared), "")
+        found[f"{pattern(own)}/*" if own else pattern(path)] = None
+    return list(found)
+
+
+def parents(path: str) -> Iterator[str]:
+    """The directories that a path lies in, from the second level on (`opt` is too much), without outer slashes."""
+    parts = path.strip("/").split("/")
+    return ("/".join(parts[:n]) for n in range(2, len(parts)))
+
+
+def joined(patterns: Iterable[str]) -> tuple[str, ...]:
+    """pacman's patterns, in as few arguments as the kernel allows."""
+    found, line, size = [], list[str](), 0
+    for more in patterns:
         more_bytes = len(os.fsencode(more)) + 1  # the kernel counts bytes, and so does this
         if line and size + more_bytes > PATTERNS_BYTES:
             found.append(",".join(line))

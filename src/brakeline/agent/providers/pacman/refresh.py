@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from brakeline.agent.providers.ended import why_ended
+
 CAUSES: Final[tuple[tuple[str, str, str], ...]] = (
     ("no_space", r"No space left on device|not enough free disk space|Disk quota exceeded|[Pp]artition .* too full",
      "the disk is full"),
@@ -75,8 +77,7 @@ def has_expired(keys: str, owner: str) -> bool:
 def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit_s: float) -> Failure:
     """The cause in the output of a run."""
     if timed_out:
-        hung = ", ".join(dict.fromkeys(killed)) or "nothing of it"
-        return Failure("timeout", f"Not finished after {limit_s:.0f} s; ended were: {hung}.")
+        return Failure("timeout", why_ended(text, killed, limit_s))
     if script := failed_script(text):
         return Failure("maintainer_script_failed", script)
     for code, pattern, saying in CAUSES:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from brakeline.agent.providers.ended import why_ended
+
 EXITS: Final = {  # zypper(8): what each means, and what we make of it
     0: "it believes that all is well; patches that want a restart may have been left out",
     1: "a bug of zypper",
@@ -117,8 +119,7 @@ def script_failures(text: str) -> tuple[Cause, ...]:
 def blame(text: str, rc: int, *, timed_out: bool, killed: tuple[str, ...], limit_s: float) -> Cause:
     """The cause in what rpm printed while it applied."""
     if timed_out:
-        hung = ", ".join(dict.fromkeys(killed)) or "nothing of it"
-        return Cause("timeout", f"Not finished after {limit_s:.0f} s; ended were: {hung}.")
+        return Cause("timeout", why_ended(text, killed, limit_s))
     if re.search(r"No space left on device|needs \S+ (?:more space )?on the .* filesystem|cpio: write failed", text):
         return Cause("no_space", f"The disk was full: {_first(text, 'space', 'filesystem', 'cpio')}.")
     if scripts := script_failures(text):
