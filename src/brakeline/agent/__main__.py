@@ -1,7 +1,7 @@
 """The agent's command line: `brakeline-agent.pyz VERB`. Parses, calls, turns faults into one sentence and a code.
 
-Verbs for people: enrol, status, defer, version. Verbs for the system: run (resident, unprivileged), helper (root),
-transaction (its own unit), scan and plan (short-lived children of run). Start reading at `wiring` and `loop`.
+Verbs for people: enrol, status, defer, service, version. Verbs for the system: run (resident, unprivileged), helper
+(root), transaction (its own unit), scan and plan (short-lived children of run). Start reading at `wiring` and `loop`.
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 token refused, 4 cell not reachable, 5 not enrolled, 6 enrolled already,
 75 asks the launcher for a look.
 """
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     if sys.platform == "win32":  # a pipe has some code page there; a character that it lacks must not end us
         for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+            if stream is not None:  # a service or a transaction has none
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
     verb: Callable[[argparse.Namespace], int] = getattr(verbs, options.verb)
     try:
@@ -56,8 +57,12 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("run", "Stay resident: check in, scan, offer what was planned to the root helper.")
     helper = verb("helper", "Root helper: accepts a closed list of verbs on a local socket.")
-    helper.add_argument("--socket", default=str(HELPER_SOCKET), help="where to listen without socket activation")
+    helper.add_argument("--socket", default=HELPER_SOCKET, help="where to listen without socket activation")
     helper.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory (%(default)s)")
+    helper.add_argument("--service", action="store_true", help="Windows' service manager has started this")
+    service = verb("service", "Install, start, stop or remove the helper as a service of Windows, or say how it is.")
+    service.add_argument("what", choices=("install", "start", "stop", "remove", "status"))
+    service.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="the helper's directory (%(default)s)")
     transaction = verb("transaction", "Carry out one package transaction that the helper prepared.")
     transaction.add_argument("transaction_id")
     transaction.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory")

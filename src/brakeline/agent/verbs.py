@@ -83,10 +83,28 @@ def _as_child() -> None:
 
 
 def helper(options: Namespace) -> int:
-    """The root helper, until it has been idle for a while."""
-    from brakeline.agent import helper as serving
+    """The root helper, until it has been idle for a while; on Windows until its standard input or its service ends."""
+    if sys.platform == "win32":
+        from brakeline.agent import windows_service
+
+        return windows_service.helper(Path(options.config), Path(options.helper_state), options.socket, options.service)
+    from brakeline.agent import helper_socket as serving
 
     return serving.serve(Path(options.config), Path(options.helper_state), Path(options.socket))
+
+
+def service(options: Namespace) -> int:
+    """The helper as a service of Windows; elsewhere the package brings its units."""
+    if sys.platform != "win32":
+        raise Invalid("services of Windows are on Windows; here systemd keeps the helper (brakeline-helper.socket)")
+    from brakeline.agent import windows_service
+
+    if options.what == "install":
+        said = windows_service.install(Path(options.config), Path(options.helper_state))
+    else:
+        said = getattr(windows_service, options.what)()
+    print(said)
+    return 0
 
 
 def transaction(options: Namespace) -> int:
@@ -103,8 +121,8 @@ def enrol(options: Namespace) -> int:
     from brakeline.agent.clock import SystemClock
 
     state_dir = Path(options.state)
-    if sys.platform == "win32" and (options.user or options.helper_socket):
-        raise Invalid("there is neither a user of its own nor a root helper for the agent on Windows yet")
+    if sys.platform == "win32" and options.helper_socket and not options.user:
+        raise Invalid("say with --user which account the agent runs as: the helper listens to SYSTEM and to it alone")
     config = configuration.Config(
         server_url=options.server.rstrip("/"),
         ca_pem=_read_certificate(Path(options.ca)),

@@ -1,0 +1,254 @@
+"""The helper as a service of Windows, and the verbs that install, start, stop, remove it and say how it is.
+
+The service runs a copy of this program that lies in the helper's folder, where SYSTEM and administrators alone write;
+it is made again by `service install`, never by the agent or its launcher, whose folders the agent's account may write.
+*Not run on the real system*: in wine the service manager starts and stops it, with wine's one account.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from ctypes import wintypes
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from brakeline.agent import access, wiring
+from brakeline.core.errors import Fault, Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+assert sys.platform == "win32"
+from brakeline.agent import windows_accounts  # noqa: E402 - Windows alone
+
+NAME: Final = "BrakelineHelper"
+SHOWN: Final = "Brakeline helper"
+OWN_PROCESS, AUTO_START, NORMAL, ALL, CONNECT_CREATE = 0x10, 2, 1, 0xF01FF, 0x3
+STATES: Final = {1: "stopped", 2: "starting", 3: "stopping", 4: "running"}
+STOPPED, START_PENDING, STOP_PENDING, RUNNING = 1, 2, 3, 4
+STOP, SHUTDOWN, INTERROGATE = 1, 5, 4
+ACCEPTS: Final = 0x1 | 0x4  # stop and shutdown
+EXISTS, NOT_THERE, RUNS_ALREADY, NOT_STARTED = 1073, 1060, 1056, 1062
+WAIT_S, AGAIN_S = 30.0, 0.1
+_pointer = ctypes.c_void_p
+_api = ctypes.WinDLL("advapi32", use_last_error=True)
+_api.OpenSCManagerW.restype = wintypes.HANDLE
+_api.OpenServiceW.restype = wintypes.HANDLE
+_api.OpenServiceW.argtypes = [wintypes.HANDLE, wintypes.LPCWSTR, wintypes.DWORD]
+_api.CreateServiceW.restype = wintypes.HANDLE
+_api.CreateServiceW.argtypes = [
+    wintypes.HANDLE, wintypes.LPCWSTR, wintypes.LPCWSTR, *[wintypes.DWORD] * 4, wintypes.LPCWSTR, wintypes.LPCWSTR,
+    _pointer, wintypes.LPCWSTR, wintypes.LPCWSTR, wintypes.LPCWSTR,
+]  # fmt: skip
+_api.ChangeServiceConfigW.argtypes = [
+    wintypes.HANDLE, *[wintypes.DWORD] * 3, wintypes.LPCWSTR, wintypes.LPCWSTR, _pointer, wintypes.LPCWSTR,
+    wintypes.LPCWSTR, wintypes.LPCWSTR, wintypes.LPCWSTR,
+]  # fmt: skip
+_api.StartServiceW.argtypes = [wintypes.HANDLE, wintypes.DWORD, _pointer]
+_api.ControlService.argtypes = [wintypes.HANDLE, wintypes.DWORD, _pointer]
+_api.QueryServiceStatus.argtypes = [wintypes.HANDLE, _pointer]
+_api.DeleteService.argtypes = [wintypes.HANDLE]
+_api.CloseServiceHandle.argtypes = [wintypes.HANDLE]
+_api.RegisterServiceCtrlHandlerExW.restype = wintypes.HANDLE
+_api.RegisterServiceCtrlHandlerExW.argtypes = [wintypes.LPCWSTR, _pointer, _pointer]
+_api.SetServiceStatus.argtypes = [wintypes.HANDLE, _pointer]
+_Main = ctypes.WINFUNCTYPE(None, wintypes.DWORD, _pointer)
+_Handler = ctypes.WINFUNCTYPE(wintypes.DWORD, wintypes.DWORD, wintypes.DWORD, _pointer, _pointer)
+
+
+class _Status(ctypes.Structure):
+    """SERVICE_STATUS."""
+
+    _fields_ = tuple((name, wintypes.DWORD) for name in ("kind", "state", "accepts", "code", "own", "point", "wait"))
+
+
+class _Entry(ctypes.Structure):
+    """SERVICE_TABLE_ENTRYW."""
+
+    _fields_ = (("name", wintypes.LPWSTR), ("main", _Main))
+
+
+class NotDone(Fault):
+    """The service manager does not do it."""
+
+    code = "service"
+
+
+# --- the service itself --------------------------------------------------------------------------------------------
+
+
+def helper(config: Path, state_dir: Path, pipe: str, service: bool) -> int:
+    """The helper, under the service manager or by hand; its exit code."""
+    from brakeline.agent import helper_windows
+
+    over = threading.Event()
+    if service:
+        return _under_manager(over, state_dir, lambda: helper_windows.serve(config, state_dir, pipe, over.is_set))
+
+    def watch() -> None:
+        with suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        over.set()
+
+    threading.Thread(target=watch, name="input", daemon=True).start()
+    return helper_windows.serve(config, state_dir, pipe, over.is_set)
+
+
+def _under_manager(over: threading.Event, state_dir: Path, work: Callable[[], int]) -> int:
+    """Tell the service manager how it goes; 0 when the service has ended in order."""
+    codes = [1]
+
+    def told(handle: int, state: int, code: int = 0) -> None:
+        wait_ms = 0 if state in (RUNNING, STOPPED) else int(WAIT_S * 1000)
+        status = _Status(OWN_PROCESS, state, ACCEPTS if state == RUNNING else 0, code, 0, 0, wait_ms)
+        _api.SetServiceStatus(handle, ctypes.byref(status))
+
+    def control(what: int, _event: int, _data: object, _context: object) -> int:
+        if what in (STOP, SHUTDOWN):
+            over.set()
+            told(handles[0], STOP_PENDING)
+        return 0
+
+    def main(_count: int, _words: object) -> None:
+        handles.append(_api.RegisterServiceCtrlHandlerExW(NAME, ctypes.cast(handler, _pointer), None))
+        told(handles[0], RUNNING)
+        try:
+            codes[0] = work()
+        except (Fault, OSError) as e:
+            print(f"helper: {e}", flush=True)
+        told(handles[0], STOPPED, codes[0])
+
+    handles: list[int] = []
+    handler = _Handler(control)
+    sys.stdout = sys.stderr = open(state_dir / "log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
+    table = (_Entry * 2)(_Entry(NAME, _Main(main)), _Entry(None, _Main()))
+    if not _api.StartServiceCtrlDispatcherW(table):
+        raise NotDone("the service manager has not started this: use `brakeline-agent service start`")
+    return codes[0]
+
+
+# --- the verbs -----------------------------------------------------------------------------------------------------
+
+
+def install(config: Path, state_dir: Path) -> str:
+    """The service is there afterwards, with this version's program; one that was there is brought up to it."""
+    if not config.exists():
+        raise Invalid(f"{config} does not exist: enrol this machine first, with --helper-socket and --user")
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    windows_accounts.protect(state_dir, access.helper_folder())
+    line = subprocess.list2cmdline([*_own_program(state_dir), *_words(config, state_dir)])
+    with _opened(_api.OpenSCManagerW(None, None, CONNECT_CREATE)) as manager:
+        made = _api.CreateServiceW(
+            manager, NAME, SHOWN, ALL, OWN_PROCESS, AUTO_START, NORMAL, line, None, None, None, None, None
+        )
+        if made:
+            _api.CloseServiceHandle(made)
+            return f"service {NAME} is installed, and starts with the machine"
+        if ctypes.get_last_error() != EXISTS:
+            raise _problem()
+        with _opened(_api.OpenServiceW(manager, NAME, ALL)) as there:
+            _do(_api.ChangeServiceConfigW(there, OWN_PROCESS, AUTO_START, NORMAL, line, *[None] * 6))
+    return f"service {NAME} was there, and has this version's program from its next start on"
+
+
+def _words(config: Path, state_dir: Path) -> list[str]:
+    return ["helper", "--service", "--config", str(config), "--helper-state", str(state_dir)]
+
+
+def _own_program(state_dir: Path) -> list[str]:
+    """A copy of this program where only SYSTEM and administrators write. The interpreter stays where it is."""
+    program = wiring.program()
+    archive = Path(program[-1])
+    if archive.suffix != ".pyz":
+        raise Invalid("a service is made of agent.pyz, not of a checkout")
+    copy = state_dir / "program" / archive.name
+    copy.parent.mkdir(exist_ok=True)
+    if archive != copy:
+        aside = copy.with_suffix(".new")
+        shutil.copyfile(archive, aside)
+        os.replace(aside, copy)
+    return [*program[:-1], str(copy)]
+
+
+def start() -> str:
+    with _service() as service:
+        if not _api.StartServiceW(service, 0, None) and ctypes.get_last_error() != RUNS_ALREADY:
+            raise _problem()
+        return _until(service, RUNNING)
+
+
+def stop() -> str:
+    """A transaction that runs goes on; the next start hears of its end."""
+    with _service() as service:
+        status = _Status()
+        if not _api.ControlService(service, STOP, ctypes.byref(status)) and ctypes.get_last_error() != NOT_STARTED:
+            raise _problem()
+        return _until(service, STOPPED)
+
+
+def remove() -> str:
+    """What the helper has kept stays: its record of orders that were carried out, and the ways back."""
+    with suppress(NotDone):
+        stop()
+    with _service() as service:
+        _do(_api.DeleteService(service))
+    return f"service {NAME} is removed; what it has kept stays"
+
+
+def status() -> str:
+    with _service() as service:
+        return f"service {NAME} is {_state(service)}"
+
+
+def _until(service: int, wanted: int) -> str:
+    until_s = time.monotonic() + WAIT_S
+    while (state := _state(service)) != STATES[wanted]:
+        if time.monotonic() >= until_s:
+            raise NotDone(f"service {NAME} is {state} and not {STATES[wanted]} after {WAIT_S:.0f} s; look at its log")
+        time.sleep(AGAIN_S)
+    return f"service {NAME} is {state}"
+
+
+def _state(service: int) -> str:
+    found = _Status()
+    _do(_api.QueryServiceStatus(service, ctypes.byref(found)))
+    return STATES.get(found.state, str(found.state))
+
+
+@contextmanager
+def _service() -> Iterator[int]:
+    with _opened(_api.OpenSCManagerW(None, None, CONNECT_CREATE)) as manager:
+        handle = _api.OpenServiceW(manager, NAME, ALL)
+        if not handle and ctypes.get_last_error() == NOT_THERE:
+            raise NotDone(f"there is no service {NAME}: `brakeline-agent service install` makes it")
+        with _opened(handle) as service:
+            yield service
+
+
+@contextmanager
+def _opened(handle: int) -> Iterator[int]:
+    if not handle:
+        raise _problem()
+    try:
+        yield handle
+    finally:
+        _api.CloseServiceHandle(handle)
+
+
+def _do(done: int) -> None:
+    if not done:
+        raise _problem()
+
+
+def _problem() -> NotDone:
+    error = ctypes.WinError(ctypes.get_last_error())
+    hint = "; an administrator may" if error.winerror == 5 else ""
+    return NotDone(f"the service manager refuses: {error.strerror}{hint}")
