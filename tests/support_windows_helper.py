@@ -91,6 +91,16 @@ class Helper:
     def command(self, verb: str, *words: str) -> list[str]:
         return self.machine.python("-I", f"{HOME}\\agent.pyz", verb, "--config", f"{HOME}\\etc\\agent.json", *words)
 
+    def verb(self, verb: str, *words: str, code: int = 0) -> str:
+        """A verb for people; what it prints."""
+        done = subprocess.run(
+            self.command(verb, *words), env=self.machine.environment, stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        assert done.returncode == code, said
+        return said
+
     def start(self) -> None:
         """Until it answers."""
         self.process = self._spawn(self.command("helper", "--socket", self.pipe))
@@ -169,7 +179,7 @@ class Helper:
     def close(self) -> None:
         for child in self.children:
             child.kill()
-            child.wait(15)
+            child.communicate(timeout=30)
         for words in (" helper ", " transaction "):
             for pid in self.pids(words):
                 with contextlib.suppress(OSError):

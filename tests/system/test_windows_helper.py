@@ -163,6 +163,28 @@ def test_helper_and_runner_killed_while_an_installer_runs_tell_what_the_registry
     assert helper.result(2)["outcome"] in ("installed", "refused")
 
 
+def test_the_service_manager_keeps_it(world: Wine) -> None:
+    """Installed, started, asked for a transaction, stopped and removed by the verbs; the manager is wine's."""
+    with helper_on(support_msi.box().machine) as made:
+        made.list_programs(world.rows)
+        assert "service install" in made.verb("service", "start", code=1)
+        assert "is installed" in made.verb("service", "install")
+        assert "stopped" in made.verb("service", "status")
+        assert "running" in made.verb("service", "start")
+        until(lambda: made.ask(verb="status", transaction_id=f"tx_{number(1)}"), "the service answers")
+        exact = planned(world)
+        assert made.apply(signed(offer_of(exact, 1)), exact)["ok"]
+        assert made.result(1)["outcome"] == "installed"
+        assert "has this version's program" in made.verb("service", "install")
+        assert "stopped" in made.verb("service", "stop")
+        assert made.ask(verb="status", transaction_id=f"tx_{number(1)}") is None
+        assert "is removed" in made.verb("service", "remove")
+        assert "there is no service" in made.verb("service", "status", code=1)
+        assert (made.home / "helper/program/agent.pyz").exists()
+        assert list((made.home / "helper/tx").iterdir()), "what the helper has kept stays"
+    assert world.really_has("p") == "2"
+
+
 def holding(helper: Helper) -> subprocess.Popen[bytes]:
     """Somebody else's installation is going on, until its standard input ends."""
     made = helper._spawn(helper.machine.python("-I", "-c", HOLD))

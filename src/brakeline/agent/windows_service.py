@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 assert sys.platform == "win32"
 from brakeline.agent import windows_accounts  # noqa: E402 - Windows alone
+from brakeline.agent.windows_unit import line_of  # noqa: E402
 
 NAME: Final = "BrakelineHelper"
 SHOWN: Final = "Brakeline helper"
@@ -144,7 +144,7 @@ def install(config: Path, state_dir: Path) -> str:
         raise Invalid(f"{config} does not exist: enrol this machine first, with --helper-socket and --user")
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     windows_accounts.protect(state_dir, access.helper_folder())
-    line = subprocess.list2cmdline([*_own_program(state_dir), *_words(config, state_dir)])
+    line = line_of([*_own_program(state_dir), *_words(config, state_dir)])
     with _opened(_api.OpenSCManagerW(None, None, CONNECT_CREATE)) as manager:
         made = _api.CreateServiceW(
             manager, NAME, SHOWN, ALL, OWN_PROCESS, AUTO_START, NORMAL, line, None, None, None, None, None

@@ -66,6 +66,11 @@ class JobStarter:
         return _started(int(pid)) == started
 
 
+def line_of(words: list[str]) -> str:
+    """One command line that is taken apart into these very words."""
+    return subprocess.list2cmdline(words)
+
+
 def enter(directory: Path) -> None:
     """The calling process in a job that ends with it; what it says goes into a file, for it has no console."""
     job_around(int(_kernel.GetCurrentProcess()))
