@@ -33,7 +33,7 @@ ON_WINDOWS = (
     "memory", "wiring", "verbs", "enrol", "transport", "status", "cell", "__main__", "stamp", "windows_child",
     "providers/detect", "providers/windows/detect", "providers/windows/real", "providers/windows/registry",
     "providers/windows/stamps", "access", "helper", "helper_client", "helper_windows", "helper_wire", "transaction",
-    "transactions", "windows_accounts", "windows_pipe", "windows_service", "windows_unit",
+    "transactions", "windows_accounts", "windows_pipe", "windows_service", "windows_serving", "windows_unit",
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[1] / "contract" / "test_agent_system.py"
 

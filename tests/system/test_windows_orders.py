@@ -1,4 +1,4 @@
-"""A deployment on a Windows endpoint in wine: server, launcher, agent, helper, msiexec, registry, and back to the server.
+"""A deployment on a Windows endpoint in wine: server, launcher, agent, helper, msiexec, registry, and back.
 
 Everything is the product's own but the machine: wine has one account, so that helper and agent are that one here.
 """
@@ -31,9 +31,7 @@ class OfEndpoint(Helper):
         self.home.mkdir(parents=True, exist_ok=True)
 
     def command(self, verb: str, *words: str) -> list[str]:
-        return self.machine.python(
-            "-I", f"{FOLDER}\\agent.pyz", verb, "--config", f"{FOLDER}\\etc\\agent.json", *words
-        )
+        return self.machine.python("-I", f"{FOLDER}\\agent.pyz", verb, "--config", f"{FOLDER}\\etc\\agent.json", *words)
 
 
 @dataclass

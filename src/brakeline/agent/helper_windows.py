@@ -48,8 +48,8 @@ def serve(config_path: Path, state_dir: Path, pipe: str, stopping: Callable[[], 
         system=wiring.system_name(),
         prepare=lambda transaction: wiring.prepare(transaction, state_dir),
     )
+    listener = Listener(pipe, agent, CONNECTIONS_MAX + 1)  # where another helper listens, this one does nothing
     helper.transactions.resume()
-    listener = Listener(pipe, agent, CONNECTIONS_MAX + 1)
     print(f"helper: listens on {pipe}", flush=True)
     _accept(listener, helper, stopping)
     return 0

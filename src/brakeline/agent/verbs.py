@@ -85,9 +85,9 @@ def _as_child() -> None:
 def helper(options: Namespace) -> int:
     """The root helper, until it has been idle for a while; on Windows until its standard input or its service ends."""
     if sys.platform == "win32":
-        from brakeline.agent import windows_service
+        from brakeline.agent import windows_serving
 
-        return windows_service.helper(Path(options.config), Path(options.helper_state), options.socket, options.service)
+        return windows_serving.helper(Path(options.config), Path(options.helper_state), options.socket, options.service)
     from brakeline.agent import helper_socket as serving
 
     return serving.serve(Path(options.config), Path(options.helper_state), Path(options.socket))

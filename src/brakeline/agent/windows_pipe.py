@@ -106,17 +106,15 @@ class Listener:
         except OSError as e:
             if e.winerror != NO_DATA:
                 raise
-            return self._again(waiting)  # came and went
+            self._next = self._make()
+            _winapi.CloseHandle(waiting)
+            return None  # came and went
         if _winapi.WaitForMultipleObjects([coming.event], False, int(within_s * 1000)) != 0:
             coming.cancel()
             if coming.GetOverlappedResult(True)[1]:
                 return None
         self._next = self._make()
         return PipeConnection(waiting)
-
-    def _again(self, used: int) -> None:
-        self._next = self._make()
-        _winapi.CloseHandle(used)
 
     def close(self) -> None:
         _winapi.CloseHandle(self._next)

@@ -1,4 +1,4 @@
-"""The helper as a service of Windows, and the verbs that install, start, stop, remove it and say how it is.
+"""The verbs that install, start, stop and remove the helper as a service of Windows, and say how it is.
 
 The service runs a copy of this program that lies in the helper's folder, where SYSTEM and administrators alone write;
 it is made again by `service install`, never by the agent or its launcher, whose folders the agent's account may write.
@@ -8,10 +8,8 @@ it is made again by `service install`, never by the agent or its launcher, whose
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
+import hashlib
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
 from ctypes import wintypes
@@ -19,24 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brakeline.agent import access, wiring
-from brakeline.core.errors import Fault, Invalid
+from brakeline.agent.files import write_durably
+from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 assert sys.platform == "win32"
 from brakeline.agent import windows_accounts  # noqa: E402 - Windows alone
+from brakeline.agent.windows_serving import NAME, OWN_PROCESS, RUNNING, STOP, STOPPED, NotDone, Status  # noqa: E402
 from brakeline.agent.windows_unit import line_of  # noqa: E402
 
-NAME: Final = "BrakelineHelper"
 SHOWN: Final = "Brakeline helper"
-OWN_PROCESS, AUTO_START, NORMAL, ALL, CONNECT_CREATE = 0x10, 2, 1, 0xF01FF, 0x3
+AUTO_START, NORMAL, ALL, CONNECT_CREATE = 2, 1, 0xF01FF, 0x3
 STATES: Final = {1: "stopped", 2: "starting", 3: "stopping", 4: "running"}
-STOPPED, START_PENDING, STOP_PENDING, RUNNING = 1, 2, 3, 4
-STOP, SHUTDOWN, INTERROGATE = 1, 5, 4
-ACCEPTS: Final = 0x1 | 0x4  # stop and shutdown
 EXISTS, NOT_THERE, RUNS_ALREADY, NOT_STARTED = 1073, 1060, 1056, 1062
 WAIT_S, AGAIN_S = 30.0, 0.1
+FAILURE_ACTIONS, RESTART, RESTART_S, A_DAY_S = 2, 1, 5.0, 86_400
 _pointer = ctypes.c_void_p
 _api = ctypes.WinDLL("advapi32", use_last_error=True)
 _api.OpenSCManagerW.restype = wintypes.HANDLE
@@ -54,88 +51,24 @@ _api.ChangeServiceConfigW.argtypes = [
 _api.StartServiceW.argtypes = [wintypes.HANDLE, wintypes.DWORD, _pointer]
 _api.ControlService.argtypes = [wintypes.HANDLE, wintypes.DWORD, _pointer]
 _api.QueryServiceStatus.argtypes = [wintypes.HANDLE, _pointer]
+_api.ChangeServiceConfig2W.argtypes = [wintypes.HANDLE, wintypes.DWORD, _pointer]
 _api.DeleteService.argtypes = [wintypes.HANDLE]
 _api.CloseServiceHandle.argtypes = [wintypes.HANDLE]
-_api.RegisterServiceCtrlHandlerExW.restype = wintypes.HANDLE
-_api.RegisterServiceCtrlHandlerExW.argtypes = [wintypes.LPCWSTR, _pointer, _pointer]
-_api.SetServiceStatus.argtypes = [wintypes.HANDLE, _pointer]
-_Main = ctypes.WINFUNCTYPE(None, wintypes.DWORD, _pointer)
-_Handler = ctypes.WINFUNCTYPE(wintypes.DWORD, wintypes.DWORD, wintypes.DWORD, _pointer, _pointer)
 
 
-class _Status(ctypes.Structure):
-    """SERVICE_STATUS."""
+class _Action(ctypes.Structure):
+    """SC_ACTION."""
 
-    _fields_ = tuple((name, wintypes.DWORD) for name in ("kind", "state", "accepts", "code", "own", "point", "wait"))
-
-
-class _Entry(ctypes.Structure):
-    """SERVICE_TABLE_ENTRYW."""
-
-    _fields_ = (("name", wintypes.LPWSTR), ("main", _Main))
+    _fields_ = (("kind", wintypes.DWORD), ("delay_ms", wintypes.DWORD))
 
 
-class NotDone(Fault):
-    """The service manager does not do it."""
+class _Failure(ctypes.Structure):
+    """SERVICE_FAILURE_ACTIONSW."""
 
-    code = "service"
-
-
-# --- the service itself --------------------------------------------------------------------------------------------
-
-
-def helper(config: Path, state_dir: Path, pipe: str, service: bool) -> int:
-    """The helper, under the service manager or by hand; its exit code."""
-    from brakeline.agent import helper_windows
-
-    over = threading.Event()
-    if service:
-        return _under_manager(over, state_dir, lambda: helper_windows.serve(config, state_dir, pipe, over.is_set))
-
-    def watch() -> None:
-        with suppress(OSError):
-            while os.read(0, 4096):
-                pass
-        over.set()
-
-    threading.Thread(target=watch, name="input", daemon=True).start()
-    return helper_windows.serve(config, state_dir, pipe, over.is_set)
-
-
-def _under_manager(over: threading.Event, state_dir: Path, work: Callable[[], int]) -> int:
-    """Tell the service manager how it goes; 0 when the service has ended in order."""
-    codes = [1]
-
-    def told(handle: int, state: int, code: int = 0) -> None:
-        wait_ms = 0 if state in (RUNNING, STOPPED) else int(WAIT_S * 1000)
-        status = _Status(OWN_PROCESS, state, ACCEPTS if state == RUNNING else 0, code, 0, 0, wait_ms)
-        _api.SetServiceStatus(handle, ctypes.byref(status))
-
-    def control(what: int, _event: int, _data: object, _context: object) -> int:
-        if what in (STOP, SHUTDOWN):
-            over.set()
-            told(handles[0], STOP_PENDING)
-        return 0
-
-    def main(_count: int, _words: object) -> None:
-        handles.append(_api.RegisterServiceCtrlHandlerExW(NAME, ctypes.cast(handler, _pointer), None))
-        told(handles[0], RUNNING)
-        try:
-            codes[0] = work()
-        except (Fault, OSError) as e:
-            print(f"helper: {e}", flush=True)
-        told(handles[0], STOPPED, codes[0])
-
-    handles: list[int] = []
-    handler = _Handler(control)
-    sys.stdout = sys.stderr = open(state_dir / "log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
-    table = (_Entry * 2)(_Entry(NAME, _Main(main)), _Entry(None, _Main()))
-    if not _api.StartServiceCtrlDispatcherW(table):
-        raise NotDone("the service manager has not started this: use `brakeline-agent service start`")
-    return codes[0]
-
-
-# --- the verbs -----------------------------------------------------------------------------------------------------
+    _fields_ = (
+        ("reset_s", wintypes.DWORD), ("message", wintypes.LPWSTR), ("command", wintypes.LPWSTR),
+        ("count", wintypes.DWORD), ("actions", _pointer),
+    )  # fmt: skip
 
 
 def install(config: Path, state_dir: Path) -> str:
@@ -150,13 +83,22 @@ def install(config: Path, state_dir: Path) -> str:
             manager, NAME, SHOWN, ALL, OWN_PROCESS, AUTO_START, NORMAL, line, None, None, None, None, None
         )
         if made:
-            _api.CloseServiceHandle(made)
+            with _opened(made) as service:
+                _come_back(service)
             return f"service {NAME} is installed, and starts with the machine"
         if ctypes.get_last_error() != EXISTS:
             raise _problem()
         with _opened(_api.OpenServiceW(manager, NAME, ALL)) as there:
             _do(_api.ChangeServiceConfigW(there, OWN_PROCESS, AUTO_START, NORMAL, line, *[None] * 6))
+            _come_back(there)
     return f"service {NAME} was there, and has this version's program from its next start on"
+
+
+def _come_back(service: int) -> None:
+    """A helper that ends by itself is started again, each time."""
+    actions = (_Action * 1)(_Action(RESTART, int(RESTART_S * 1000)))
+    wish = _Failure(A_DAY_S, None, None, 1, ctypes.cast(actions, _pointer))
+    _do(_api.ChangeServiceConfig2W(service, FAILURE_ACTIONS, ctypes.byref(wish)))
 
 
 def _words(config: Path, state_dir: Path) -> list[str]:
@@ -169,12 +111,10 @@ def _own_program(state_dir: Path) -> list[str]:
     archive = Path(program[-1])
     if archive.suffix != ".pyz":
         raise Invalid("a service is made of agent.pyz, not of a checkout")
-    copy = state_dir / "program" / archive.name
+    data = archive.read_bytes()
+    copy = state_dir / "program" / f"agent-{hashlib.sha256(data).hexdigest()[:16]}.pyz"  # what runs keeps its own
     copy.parent.mkdir(exist_ok=True)
-    if archive != copy:
-        aside = copy.with_suffix(".new")
-        shutil.copyfile(archive, aside)
-        os.replace(aside, copy)
+    write_durably(copy, data)
     return [*program[:-1], str(copy)]
 
 
@@ -188,7 +128,7 @@ def start() -> str:
 def stop() -> str:
     """A transaction that runs goes on; the next start hears of its end."""
     with _service() as service:
-        status = _Status()
+        status = Status()
         if not _api.ControlService(service, STOP, ctypes.byref(status)) and ctypes.get_last_error() != NOT_STARTED:
             raise _problem()
         return _until(service, STOPPED)
@@ -218,7 +158,7 @@ def _until(service: int, wanted: int) -> str:
 
 
 def _state(service: int) -> str:
-    found = _Status()
+    found = Status()
     _do(_api.QueryServiceStatus(service, ctypes.byref(found)))
     return STATES.get(found.state, str(found.state))
 

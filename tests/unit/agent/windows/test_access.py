@@ -21,7 +21,7 @@ def test_a_service_s_own_account_is_the_one_that_windows_gives_it() -> None:
         ("S-1-5-18)(A;;GA;;;WD", False), ("S-1-5-18\n", False), ("S-1-5-" + "-".join("9" * 16), False),
     ],
 )  # fmt: skip
-def test_what_an_identifier_is(text: str, right: bool) -> None:  # noqa: FBT001
+def test_what_an_identifier_is(text: str, right: bool) -> None:
     assert access.is_sid(text) is right
 
 
