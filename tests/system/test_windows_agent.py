@@ -29,7 +29,7 @@ from brakeline.platform.tls import ensure_tls
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(420)]
 ON_WINDOWS = (
-    "windows", "files", "limits", "clock", "facts", "health", "loop", "launcher_link", "config", "identity", "spool",
+    "windows", "files", "locks", "limits", "clock", "facts", "health", "loop", "launcher_link", "config", "identity", "spool",
     "memory", "wiring", "verbs", "enrol", "transport", "status", "cell", "__main__", "stamp", "windows_child",
     "providers/detect", "providers/windows/detect", "providers/windows/real", "providers/windows/registry",
     "providers/windows/stamps", "access", "helper", "helper_client", "helper_windows", "helper_wire", "transaction",

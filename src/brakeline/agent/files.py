@@ -11,10 +11,9 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 if sys.platform == "win32":
-    from brakeline.agent.windows import lock as lock
     from brakeline.agent.windows import move_folder as move_folder
     from brakeline.agent.windows import remove as remove
     from brakeline.agent.windows import replace as replace
@@ -26,18 +25,8 @@ if sys.platform == "win32":
         """Nothing to do: the file system journals its entries."""
 
 else:
-    import fcntl
-
     _ASIDE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     APPENDING: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-
-    def lock(file: IO[str]) -> bool:
-        """Ours alone until it is closed or this process ends; False = somebody else's."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def move_folder(folder: Path, to: Path) -> None:
         """The whole of it in one step; `to` must not be there. Durable after `flush_directory`."""

@@ -17,10 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brakeline.agent import limits
+from brakeline.agent import limits, locks
 from brakeline.agent.clock import SystemClock
 from brakeline.agent.config import HELPER_STATE_DIR
-from brakeline.agent.files import lock as take
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.detect import managers
 from brakeline.agent.providers.model import Order, Provider
@@ -89,7 +88,7 @@ def read_result(state_dir: Path, transaction_id: str) -> TransactionResult | Non
 def execute(place: Files, provider: Provider, clock: Clock, record: RunRecord | None = None) -> int:
     """Apply the order once, or find out what became of it; the exit code of the program. `record`: of what it runs."""
     with open(place.lock, "w", encoding="utf-8") as lock:
-        if not take(lock):
+        if not locks.lock(lock):
             return ALREADY_RUNNING
         if place.result.exists():
             return DONE

@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ctypes import wintypes
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 assert sys.platform == "win32"
 import _thread  # noqa: E402 - must come after the assertion, which tells type checkers what this file is for
-import msvcrt  # noqa: E402
 import winreg  # noqa: E402
 
 BOOT_KEY: Final = "SOFTWARE\\Brakeline\\Boot"  # volatile; the launcher makes it (`launcher.windows`)
@@ -81,15 +80,6 @@ def replace(aside: Path, path: Path) -> None:
 def move_folder(folder: Path, to: Path) -> None:
     """The whole of it, as soon as nobody holds a file in it open; after HELD_S_MAX an OSError, and nothing moved."""
     patiently(lambda: os.rename(folder, to), folder)
-
-
-def lock(file: IO[str]) -> bool:
-    """Ours alone until it is closed or this process ends; False = somebody else's."""
-    try:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    except OSError:
-        return False
-    return True
 
 
 def remove(path: Path) -> None:
