@@ -29,11 +29,12 @@ from brakeline.platform.tls import ensure_tls
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(420)]
 ON_WINDOWS = (
-    "windows", "files", "locks", "limits", "clock", "facts", "health", "loop", "launcher_link", "config", "identity", "spool",
+    "windows", "files", "limits", "clock", "facts", "health", "loop", "launcher_link", "config", "identity", "spool",
     "memory", "wiring", "verbs", "enrol", "transport", "status", "cell", "__main__", "stamp", "windows_child",
     "providers/detect", "providers/windows/detect", "providers/windows/real", "providers/windows/registry",
     "providers/windows/stamps", "access", "helper", "helper_client", "helper_windows", "helper_wire", "transaction",
-    "transactions", "windows_accounts", "windows_pipe", "windows_service", "windows_serving", "windows_unit",
+    "transactions", "locks", "windows_accounts", "windows_pipe", "windows_service", "windows_serving", "windows_unit",
+    "windows_hosting",
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[1] / "contract" / "test_agent_system.py"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,3 +108,25 @@ def test_a_program_that_its_owner_lists_no_more_is_not_put_in(ordered: Ordered) 
     rollout = ordered.deploy("9.0.0")
     ordered.must(lambda: "programs.json" in ordered.told(rollout), 180, rollout)
     assert ordered.programs.really_has("p") == "2"
+
+
+def test_launcher_and_agent_as_a_service_of_their_own_account(ordered: Ordered) -> None:
+    """What `host` keeps: heard again, and at its stop everything has ended in order."""
+    world, host, helper = ordered.world, ordered.world.host, ordered.helper
+    host.stop()
+    host.must(lambda: not helper.pids(" run "), 60, "the agent has ended")
+    launcher = host.launcher("run")
+    command = ["C:\\cp313\\python.exe", *launcher[2:]]
+    home = ("--state", f"{FOLDER}\\home")
+    words = ("--of", "agent", "install", "--may-write", f"{FOLDER}\\root", *home, "--account")
+    for wrong in ("", "nobody-of-this-name", "S-1-5-18"):  # never as SYSTEM
+        assert "is not an account for it" in helper.verb("service", *words, wrong, "--", *command, code=2)
+    assert "is installed" in helper.verb("service", *words, ACCOUNT, "--", *command)
+    since_ms = time.time_ns() // 1_000_000
+    assert "running" in helper.verb("service", "--of", "agent", "start")
+    host.must(lambda: world.endpoint()["summary"]["last_seen_ms"] > since_ms, 120, "heard again")
+    log = host.base / "home/launcher.log"
+    assert "checked in" in log.read_text()
+    assert "stopped" in helper.verb("service", "--of", "agent", "stop")
+    host.must(lambda: not helper.pids(" run "), 60, "the agent has ended")
+    assert "is removed" in helper.verb("service", "--of", "agent", "remove")

@@ -60,9 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     helper.add_argument("--socket", default=HELPER_SOCKET, help="where to listen without socket activation")
     helper.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory (%(default)s)")
     helper.add_argument("--service", action="store_true", help="Windows' service manager has started this")
-    service = verb("service", "Install, start, stop or remove the helper as a service of Windows, or say how it is.")
+    service = verb(
+        "service", "Install, start, stop or remove a service of Windows, the helper or the agent, or say how it is."
+    )
+    service.add_argument("--of", default="helper", choices=("helper", "agent"), help="which of the two (%(default)s)")
+    service.add_argument("--account", default="", help="of --of agent: whom launcher and agent run as")
+    service.add_argument("--may-write", default=[], action="append", help="of --of agent: a folder of that account's")
     service.add_argument("what", choices=("install", "start", "stop", "remove", "status"))
+    service.add_argument("command", nargs="*", help="of --of agent install, after --: what starts the launcher")
     service.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="the helper's directory (%(default)s)")
+    verb("host", "Keep a program as a service of Windows.").add_argument("command", nargs="+", help="after --")
     transaction = verb("transaction", "Carry out one package transaction that the helper prepared.")
     transaction.add_argument("transaction_id")
     transaction.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory")

@@ -41,6 +41,11 @@ def helper_folder() -> str:
     return "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
 
+def program_folder(agent: str) -> str:
+    """What the agent's account runs and cannot change."""
+    return f"{helper_folder()}(A;OICI;0x001200a9;;;{agent})"  # read and execute
+
+
 def agent_folder(agent: str) -> str:
     """The agent's own state, with its key."""
     return f"{helper_folder()}(A;OICI;FA;;;{agent})"

@@ -16,6 +16,7 @@ from brakeline.core.errors import Invalid
 from brakeline.protocol import codec
 
 CERTIFICATE_BYTES_MAX = 64 * 1024
+NAMES = {"helper": "BrakelineHelper", "agent": "BrakelineAgent"}  # of services of Windows
 
 
 def run(options: Namespace) -> int:
@@ -94,17 +95,28 @@ def helper(options: Namespace) -> int:
 
 
 def service(options: Namespace) -> int:
-    """The helper as a service of Windows; elsewhere the package brings its units."""
+    """Helper or agent as a service of Windows; elsewhere the package brings its units."""
     if sys.platform != "win32":
         raise Invalid("services of Windows are on Windows; here systemd keeps the helper (brakeline-helper.socket)")
     from brakeline.agent import windows_service
 
-    if options.what == "install":
+    if options.what != "install":
+        said = getattr(windows_service, options.what)(NAMES[options.of])
+    elif options.of == "helper":
         said = windows_service.install(Path(options.config), Path(options.helper_state))
     else:
-        said = getattr(windows_service, options.what)()
+        said = windows_service.install_agent(options.account, options.command, Path(options.state), options.may_write)
     print(said)
     return 0
+
+
+def host(options: Namespace) -> int:
+    """What the service of launcher and agent is: a program that keeps theirs running."""
+    if sys.platform != "win32":
+        raise Invalid("here systemd keeps the launcher (brakeline-agent.service)")
+    from brakeline.agent import windows_hosting
+
+    return windows_hosting.host(options.command, Path(options.state))
 
 
 def transaction(options: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The helper as a service of Windows: what the service manager starts, asks to stop, and hears of. Only imported there.
+"""What the service manager of Windows starts, asks to stop, and hears of: the helper as a service. Only imported there.
 
 Started by hand instead, it ends with its standard input. Stopping is no more than ending: what is under way is a
 process of its own, and what was asked and not answered is asked again. The verbs for people: `windows_service`.
@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import suppress
 from ctypes import wintypes
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 assert sys.platform == "win32"
 
-NAME: Final = "BrakelineHelper"
+HELPER: Final = "BrakelineHelper"
 OWN_PROCESS: Final = 0x10
 STOPPED, STOP_PENDING, RUNNING = 1, 3, 4
 STOP, SHUTDOWN = 1, 5
@@ -61,7 +62,8 @@ def helper(config: Path, state_dir: Path, pipe: str, service: bool) -> int:
 
     over = threading.Event()
     if service:
-        return _under_manager(over, state_dir, lambda: helper_windows.serve(config, state_dir, pipe, over.is_set))
+        work = partial(helper_windows.serve, config, state_dir, pipe, over.is_set)
+        return under_manager(HELPER, over, state_dir / "log", work)
 
     def watch() -> None:
         with suppress(OSError):
@@ -73,8 +75,8 @@ def helper(config: Path, state_dir: Path, pipe: str, service: bool) -> int:
     return helper_windows.serve(config, state_dir, pipe, over.is_set)
 
 
-def _under_manager(over: threading.Event, state_dir: Path, work: Callable[[], int]) -> int:
-    """Tell the service manager how it goes; 0 when the service has ended in order."""
+def under_manager(name: str, over: threading.Event, log: Path, work: Callable[[], int]) -> int:
+    """Work, tell the service manager how it goes, and set `over` when it says stop; 0 = ended in order."""
     codes = [1]
 
     def told(handle: int, state: int, code: int = 0) -> None:
@@ -89,19 +91,19 @@ def _under_manager(over: threading.Event, state_dir: Path, work: Callable[[], in
         return 0
 
     def main(_count: int, _words: object) -> None:
-        handles.append(_api.RegisterServiceCtrlHandlerExW(NAME, ctypes.cast(handler, _pointer), None))
+        handles.append(_api.RegisterServiceCtrlHandlerExW(name, ctypes.cast(handler, _pointer), None))
         told(handles[0], RUNNING)
         try:
             codes[0] = work()
         except (Fault, OSError) as e:
-            print(f"helper: {e}", flush=True)
+            print(f"{name}: {e}", flush=True)
         finally:
             told(handles[0], STOPPED, codes[0])
 
     handles: list[int] = []
     handler = _Handler(control)
-    sys.stdout = sys.stderr = open(state_dir / "log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
-    table = (_Entry * 2)(_Entry(NAME, _Main(main)), _Entry(None, _Main()))
+    sys.stdout = sys.stderr = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
+    table = (_Entry * 2)(_Entry(name, _Main(main)), _Entry(None, _Main()))
     if not _api.StartServiceCtrlDispatcherW(table):
         raise NotDone("the service manager has not started this: use `brakeline-agent service start`")
     return codes[0]

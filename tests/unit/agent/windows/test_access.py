@@ -39,8 +39,11 @@ def test_an_account_that_is_not_known_is_nobody() -> None:
 
 
 def test_folders_are_nobody_else_s() -> None:
-    for sddl in (access.helper_folder(), access.agent_folder("S-1-5-80-1")):
+    for sddl in (access.helper_folder(), access.program_folder("S-1-5-80-1"), access.agent_folder("S-1-5-80-1")):
         assert sddl.startswith("D:P")  # nothing is inherited
         granted = {entry.split(";")[-1] for entry in sddl[3:].strip("()").split(")(")}
         assert granted <= {"SY", "BA", "S-1-5-80-1"}
     assert "S-1-5-80-1" not in access.helper_folder()
+    write_data, delete, change_access = 0x2, 0x10000, 0x40000
+    rights = int(access.program_folder("S-1-5-80-1").rpartition(";;;")[0].rpartition(";")[2], 16)
+    assert not rights & (write_data | delete | change_access)
