@@ -8,7 +8,6 @@ renames are written through, and wait a bounded time for a reader who is in the 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -68,6 +67,8 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Gone under its name in one step: a power cut leaves all of it or nothing. The rest goes as far as it can."""
+    import shutil  # late: the resident agent never needs it
+
     gone = folder.with_name(f"gone.{folder.name}")
     shutil.rmtree(gone, ignore_errors=True)
     move_folder(folder, gone)
