@@ -41,6 +41,11 @@ def helper_folder() -> str:
     return "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
 
+def owner_folder() -> str:
+    """What everybody may read and only administrators say: the configuration, the list of programs, the limits."""
+    return f"{helper_folder()}(A;OICI;0x001200a9;;;BU)"  # a folder below ProgramData lets every user make files else
+
+
 def program_folder(agent: str) -> str:
     """What the agent's account runs and cannot change."""
     return f"{helper_folder()}(A;OICI;0x001200a9;;;{agent})"  # read and execute

@@ -87,12 +87,18 @@ def _active(job: int) -> int:
 
 
 def _copy(out: IO[bytes], log: Path) -> None:
+    """Everything is read, so that nobody waits for us; what a full disk does not take is lost."""
     with suppress(OSError), out:
         while data := os.read(out.fileno(), 65_536):
-            if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-                os.replace(log, log.with_suffix(".old"))
-            with log.open("ab") as f:
-                f.write(data)
+            with suppress(OSError):
+                _append(log, data)
+
+
+def _append(log: Path, data: bytes) -> None:
+    if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
+        os.replace(log, log.with_suffix(".old"))
+    with log.open("ab") as f:
+        f.write(data)
 
 
 def _up_s() -> float:

@@ -78,6 +78,9 @@ def install(config: Path, state_dir: Path) -> str:
     if not config.exists():
         raise Invalid(f"{config} does not exist: enrol this machine first, with --helper-socket and --user")
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in {config.parent, state_dir.parent}:
+        for path in (folder, *(p for p in folder.iterdir() if p.is_file())):
+            windows_accounts.protect(path, access.owner_folder())
     windows_accounts.protect(state_dir, access.helper_folder())
     words = ["helper", "--service", "--config", str(config), "--helper-state", str(state_dir)]
     return _made(HELPER, None, line_of([*_own_program(state_dir / "program"), *words]))

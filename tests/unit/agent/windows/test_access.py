@@ -45,5 +45,6 @@ def test_folders_are_nobody_else_s() -> None:
         assert granted <= {"SY", "BA", "S-1-5-80-1"}
     assert "S-1-5-80-1" not in access.helper_folder()
     write_data, delete, change_access = 0x2, 0x10000, 0x40000
-    rights = int(access.program_folder("S-1-5-80-1").rpartition(";;;")[0].rpartition(";")[2], 16)
-    assert not rights & (write_data | delete | change_access)
+    for sddl in (access.program_folder("S-1-5-80-1"), access.owner_folder()):
+        rights = int(sddl.rpartition(";;;")[0].rpartition(";")[2], 16)
+        assert not rights & (write_data | delete | change_access)
