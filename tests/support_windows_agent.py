@@ -42,7 +42,7 @@ class AgentOnWindows(OnWindows, endpoints.Endpoint):
     def home(self) -> Path:
         return self.base / "home"
 
-    def enrol_here(self, cell: Cell, seed: Built) -> str:
+    def enrol_here(self, cell: Cell, seed: Built, *more: str) -> str:
         """As an installer would: launcher, pinned root, identity, a first release. What the agent said."""
         for name in ("root", "etc", "home"):
             (self.base / name).mkdir()
@@ -52,7 +52,7 @@ class AgentOnWindows(OnWindows, endpoints.Endpoint):
         with tarfile.open(fileobj=io.BytesIO(seed.bundle)) as tar:
             tar.extract("agent.pyz", self.base, filter="data")
         words = ("--server", cell.url, "--token", cell.token(1), "--ca", f"{FOLDER}\\ca.pem")
-        said = self.agent("enrol", *words)
+        said = self.agent("enrol", *words, *more)
         arguments = ["run", "--config", f"{FOLDER}\\etc\\agent.json", "--state", f"{FOLDER}\\home"]
         own = {"knobs": KNOBS, "budget": endpoints.BUDGET, "arguments": arguments}
         (self.base / "etc/launcher.json").write_text(json.dumps(own))
@@ -129,8 +129,8 @@ def _number_shipped(cell: Cell) -> int:
 
 
 @contextlib.contextmanager
-def enrolled(machine: Machine) -> Iterator[World]:
-    """A server and an endpoint that runs its first release; gone afterwards."""
+def enrolled(machine: Machine, *words: str) -> Iterator[World]:
+    """A server and an endpoint that runs its first release; gone afterwards. `words`: more of its enrolment."""
     place = Path(tempfile.mkdtemp(prefix="brakeline-windows-"))
     base = machine.prefix / "drive_c" / "endpoint"
     shutil.rmtree(base, ignore_errors=True)
@@ -141,7 +141,7 @@ def enrolled(machine: Machine) -> Iterator[World]:
         number = _number_shipped(cell) + 1
         seed = build_release("agent", f"{number}.0.0", number)
         cell.publish(seed.bundle)
-        world = World(cell, host, seed, host.enrol_here(cell, seed), number)
+        world = World(cell, host, seed, host.enrol_here(cell, seed, *words), number)
         host.start()
         host.must(lambda: host.report().running == seed.release_id, 60, "the first release runs")
         yield world

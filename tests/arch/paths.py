@@ -63,7 +63,7 @@ CALLERS = {
 PROGRAMS = {  # endpoint modules that may start a program at all
     "agent/desk.py", "agent/errands.py", "agent/guard.py", "agent/health.py", "agent/journal.py", "agent/probes.py",
     "agent/providers/apt/runner.py", "agent/providers/windows/real.py", "agent/reboots.py", "agent/transaction_unit.py",
-    "agent/windows_child.py", "agent/wiring.py",
+    "agent/windows_child.py", "agent/windows_hosting.py", "agent/windows_unit.py", "agent/wiring.py",
     "launcher/stub.py", "launcher/supervise.py", "launcher/verbs.py", "launcher/windows.py",
 }  # fmt: skip
 

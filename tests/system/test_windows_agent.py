@@ -32,7 +32,9 @@ ON_WINDOWS = (
     "windows", "files", "limits", "clock", "facts", "health", "loop", "launcher_link", "config", "identity", "spool",
     "memory", "wiring", "verbs", "enrol", "transport", "status", "cell", "__main__", "stamp", "windows_child",
     "providers/detect", "providers/windows/detect", "providers/windows/real", "providers/windows/registry",
-    "providers/windows/stamps",
+    "providers/windows/stamps", "access", "helper", "helper_client", "helper_windows", "helper_wire", "transaction",
+    "transactions", "locks", "windows_accounts", "windows_pipe", "windows_service", "windows_serving", "windows_unit",
+    "windows_hosting",
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[1] / "contract" / "test_agent_system.py"
 

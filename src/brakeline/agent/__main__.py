@@ -1,7 +1,7 @@
 """The agent's command line: `brakeline-agent.pyz VERB`. Parses, calls, turns faults into one sentence and a code.
 
-Verbs for people: enrol, status, defer, version. Verbs for the system: run (resident, unprivileged), helper (root),
-transaction (its own unit), scan and plan (short-lived children of run). Start reading at `wiring` and `loop`.
+Verbs for people: enrol, status, defer, service, version. Verbs for the system: run (resident, unprivileged), helper
+(root), transaction (its own unit), scan and plan (short-lived children of run). Start reading at `wiring` and `loop`.
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 token refused, 4 cell not reachable, 5 not enrolled, 6 enrolled already,
 75 asks the launcher for a look.
 """
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     if sys.platform == "win32":  # a pipe has some code page there; a character that it lacks must not end us
         for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+            if stream is not None:  # a service or a transaction has none
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
     verb: Callable[[argparse.Namespace], int] = getattr(verbs, options.verb)
     try:
@@ -56,8 +57,19 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("run", "Stay resident: check in, scan, offer what was planned to the root helper.")
     helper = verb("helper", "Root helper: accepts a closed list of verbs on a local socket.")
-    helper.add_argument("--socket", default=str(HELPER_SOCKET), help="where to listen without socket activation")
+    helper.add_argument("--socket", default=HELPER_SOCKET, help="where to listen without socket activation")
     helper.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory (%(default)s)")
+    helper.add_argument("--service", action="store_true", help="Windows' service manager has started this")
+    service = verb(
+        "service", "Install, start, stop or remove a service of Windows, the helper or the agent, or say how it is."
+    )
+    service.add_argument("--of", default="helper", choices=("helper", "agent"), help="which of the two (%(default)s)")
+    service.add_argument("--account", default="", help="of --of agent: whom launcher and agent run as")
+    service.add_argument("--may-write", default=[], action="append", help="of --of agent: a folder of that account's")
+    service.add_argument("what", choices=("install", "start", "stop", "remove", "status"))
+    service.add_argument("command", nargs="*", help="of --of agent install, after --: what starts the launcher")
+    service.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="the helper's directory (%(default)s)")
+    verb("host", "Keep a program as a service of Windows.").add_argument("command", nargs="+", help="after --")
     transaction = verb("transaction", "Carry out one package transaction that the helper prepared.")
     transaction.add_argument("transaction_id")
     transaction.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory")

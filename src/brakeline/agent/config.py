@@ -20,11 +20,12 @@ from brakeline.protocol import codec
 if sys.platform == "win32":
     _PLACE = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "Brakeline"  # as `launcher.settings`
     CONFIG_FILE, STATE_DIR = _PLACE / "etc/agent.json", _PLACE / "agent"
+    HELPER_STATE_DIR, RUN_DIR = _PLACE / "helper", _PLACE / "run"
+    HELPER_SOCKET = "\\\\.\\pipe\\brakeline-helper"
 else:
     CONFIG_FILE, STATE_DIR = Path("/etc/brakeline/agent.json"), Path("/var/lib/brakeline")
-HELPER_STATE_DIR = Path("/var/lib/brakeline-helper")
-RUN_DIR = Path("/run/brakeline")
-HELPER_SOCKET = RUN_DIR / "helper.sock"
+    HELPER_STATE_DIR, RUN_DIR = Path("/var/lib/brakeline-helper"), Path("/run/brakeline")
+    HELPER_SOCKET = str(RUN_DIR / "helper.sock")
 SHOWN = "restart.json"  # in RUN_DIR: what people at the machine were told of a restart
 
 

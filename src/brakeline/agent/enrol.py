@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,6 +99,10 @@ def _forget_old_identity(state_dir: Path) -> None:
 
 def hand_over(state_dir: Path, user: str) -> None:
     """Give the state to the unprivileged user that the agent runs as (called as root by the installer)."""
+    if sys.platform == "win32":
+        from brakeline.agent import windows_accounts
+
+        return windows_accounts.hand_over(state_dir, user)
     for path in (state_dir, *state_dir.rglob("*")):
         shutil.chown(path, user, user)
     os.chmod(state_dir, 0o700)

@@ -13,16 +13,23 @@ from pathlib import Path
 from typing import Final
 
 if sys.platform == "win32":
+    from brakeline.agent.windows import move_folder as move_folder
     from brakeline.agent.windows import remove as remove
     from brakeline.agent.windows import replace as replace
 
     _ASIDE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_BINARY | os.O_NOINHERIT
+    APPENDING: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_BINARY | os.O_NOINHERIT
 
     def flush_directory(_directory: Path) -> None:
         """Nothing to do: the file system journals its entries."""
 
 else:
     _ASIDE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    APPENDING: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+
+    def move_folder(folder: Path, to: Path) -> None:
+        """The whole of it in one step; `to` must not be there. Durable after `flush_directory`."""
+        os.rename(folder, to)
 
     def replace(aside: Path, path: Path) -> None:
         """`path` is what `aside` was; durable after `flush_directory`."""
@@ -56,6 +63,17 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
         os.close(handle)
     replace(aside, path)
     flush_directory(path.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Gone under its name in one step: a power cut leaves all of it or nothing. The rest goes as far as it can."""
+    import shutil  # late: the resident agent never needs it
+
+    gone = folder.with_name(f"gone.{folder.name}")
+    shutil.rmtree(gone, ignore_errors=True)
+    move_folder(folder, gone)
+    flush_directory(folder.parent)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def remove_durably(path: Path) -> None:

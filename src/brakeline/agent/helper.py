@@ -1,44 +1,26 @@
-"""The root helper: a local socket, a closed list of verbs, and its own judgement of every order.
+"""The root helper: a closed list of verbs, and its own judgement of every order.
 
 It trusts nobody: not the unprivileged agent that talks to it (it checks who that is, and may have been taken over)
 and not the cell beyond what its signature and the fixed bounds of `orders` and this endpoint's root-owned
-configuration allow. It starts the package transaction in a unit of its own (`transaction_unit`) and ends when idle.
+configuration allow. It starts the package transaction in a unit of its own (`transaction_unit`). Who asks, the kernel
+says: by a socket (`helper_socket`), on Windows by a named pipe (`helper_windows`).
 Next: `transactions` (what it remembers), `helper_wire` (the frames), `transaction` (the runner).
 """
 
 from __future__ import annotations
 
-import os
-import pwd
-import select
-import socket
-import struct
-import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from brakeline.agent import config as configuration
-from brakeline.agent import content, helper_wire, local_limits, orders
-from brakeline.agent.clock import SystemClock, boot_id, local_time, up_s, zone_s
+from brakeline.agent import helper_wire, orders
+from brakeline.agent.clock import SystemClock, zone_s
 from brakeline.agent.config import Config
-from brakeline.agent.helper_wire import BadFrame
 from brakeline.agent.journal import Errors
 from brakeline.agent.providers.model import Bounds, Order, Provider, Refused
-from brakeline.agent.reboots import (
-    A_DAY_MAX,
-    RESTART_FILE,
-    Machine,
-    Reboots,
-    over_people,
-    reboot,
-    restarts_a_day,
-)
+from brakeline.agent.reboots import A_DAY_MAX, Reboots
 from brakeline.agent.refusals import Refusals
 from brakeline.agent.scan import held_by
 from brakeline.agent.transactions import Transactions
@@ -60,14 +42,11 @@ from brakeline.protocol.messages import (
 )
 from brakeline.protocol.settings import WIDEST, narrowest, within
 
-PATIENCE, PATIENCE_S = 40, 0.05  # so often an outdated helper looks whether its last answers are through
-IDLE_S = 60.0  # without a request, a helper that systemd can start again ends: nothing of root stays resident
 REQUEST_S_MAX = 5.0  # a request is one small message from the same machine
 CONNECTIONS_MAX = 8
-_PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
-_FIRST_PASSED_FD = 3  # sd_listen_fds(3)
 
 Reply = dict[str, Any]
+Peer = int | str  # whom the kernel says a process runs as: a user's number, on Windows a security identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +56,7 @@ class Helper:
     config: Config
     transactions: Transactions
     provider: Callable[[], Provider]
-    allowed_uids: frozenset[int]
+    allowed_uids: frozenset[Peer]
     refreshing: threading.Lock
     beginning: threading.Lock
     rules: Rules = BUILT_IN  # from the launcher, never from the agent that asks
@@ -89,7 +68,7 @@ class Helper:
     system: str = ""  # the system's own package manager, "" = none that could be driven
     prepare: Callable[[Transaction], Refused | None] | None = None  # keeps what the transaction will need of content
 
-    def answer(self, uid: int, request: dict[str, Any]) -> Reply:  # noqa: C901 - a table: one line a verb
+    def answer(self, uid: Peer, request: dict[str, Any]) -> Reply:  # noqa: C901 - a table: one line a verb
         """One reply to one request of a process that runs as `uid`."""
         if uid not in self.allowed_uids:
             return refuse("forbidden", f"user {uid} may not use the helper")
@@ -292,139 +271,3 @@ def refuse(code: str, reason: str) -> Reply:
 
 def _transaction_id(request: dict[str, Any]) -> str:
     return parse_id(str(request.get("transaction_id")), "tx")
-
-
-# --- serving -------------------------------------------------------------------------------------------------------
-
-
-def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
-    """Answer until idle (socket-activated) or told to end. Exit code 0."""
-    from brakeline.agent import journal, refusals, wiring
-    from brakeline.agent.transaction_unit import starter
-
-    config = configuration.load(config_path)
-    rules = content.load().rules
-    helper = Helper(
-        config=config,
-        transactions=Transactions(state_dir, starter(wiring.program(), state_dir)),
-        provider=lambda: wiring.provider(rules),
-        allowed_uids=allowed_uids(config.agent_user),
-        refreshing=threading.Lock(),
-        beginning=threading.Lock(),
-        rules=rules,
-        reboots=reboots_of(config_path, state_dir),
-        refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
-        errors=journal.count,
-        local=local_limits.load(config_path),
-        system=wiring.system_name(),
-        prepare=lambda transaction: wiring.prepare(transaction, state_dir),
-    )
-    passed = _passed_socket()
-    listener = passed or _listen(socket_path, config.agent_user)
-    helper.transactions.resume()
-    _accept_until_idle(listener, helper, IDLE_S if passed else None, content.outdated if passed else _never)
-    return 0
-
-
-def _never() -> bool:
-    return False
-
-
-def reboots_of(config_path: Path, state_dir: Path) -> Reboots:
-    """Restarts of this machine, with whoever sits at it."""
-    from brakeline.agent.desk import Desk
-    from brakeline.agent.warnings import Warnings, terms_of
-
-    said = partial(print, file=sys.stderr, flush=True)
-    boot, terms = boot_id(), partial(terms_of, config_path.with_name(RESTART_FILE))
-    warnings = Warnings(state_dir, terms, Desk(said), boot, up_s, local_time)
-    reboots = Reboots(
-        state_dir, partial(restarts_a_day, config_path), Machine(boot, up_s, reboot, over_people), warnings
-    )
-    with suppress(OSError):
-        reboots.note_boot()
-    return reboots
-
-
-def allowed_uids(user: str) -> frozenset[int]:
-    """Root and the agent's user. An unknown user is nobody."""
-    try:
-        return frozenset({0, pwd.getpwnam(user).pw_uid})
-    except KeyError:
-        return frozenset({0})
-
-
-def _passed_socket() -> socket.socket | None:
-    """The socket that systemd opened for us (sd_listen_fds(3))."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
-        return socket.socket(fileno=_FIRST_PASSED_FD)
-    return None
-
-
-def _listen(path: Path, user: str) -> socket.socket:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    previous = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(previous)
-    try:
-        os.chown(path, pwd.getpwnam(user).pw_uid, 0)
-    except KeyError:
-        print(f"user {user} does not exist: only root may talk to the helper", file=sys.stderr)
-    listener.listen(CONNECTIONS_MAX)
-    return listener
-
-
-def _accept_until_idle(
-    listener: socket.socket, helper: Helper, idle_s: float | None, outdated: Callable[[], bool] = _never
-) -> None:
-    """`outdated`: other content runs by now, so whoever asks next is left to the helper that systemd starts anew. Each
-    one answers once before it looks: it may be wrong, and must not end for ever."""
-    places = threading.BoundedSemaphore(CONNECTIONS_MAX)
-    listener.settimeout(idle_s)
-    answered, patience = False, PATIENCE
-    while True:
-        try:
-            asked = select.select([listener], [], [], idle_s)[0]
-            old = bool(asked) and answered and outdated() and not helper.transactions.unfinished()
-            if old and threading.active_count() > 1 and patience > 0:  # an answer is on its way
-                patience -= 1
-                time.sleep(PATIENCE_S)
-                continue
-            if (old or not asked) and threading.active_count() == 1 and not helper.transactions.unfinished():
-                return
-            if not asked:
-                continue
-            patience = PATIENCE
-            connection, _ = listener.accept()
-            answered = True
-        except TimeoutError:
-            continue
-        except (OSError, ValueError):
-            if listener.fileno() == -1:
-                return  # closed by whoever started us: told to end
-            raise
-        places.acquire()
-        threading.Thread(target=_serve_one, args=(connection, helper, places)).start()
-
-
-def _serve_one(connection: socket.socket, helper: Helper, places: threading.BoundedSemaphore) -> None:
-    try:
-        with connection:
-            connection.settimeout(REQUEST_S_MAX)
-            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-            _, uid, _ = _PEER.unpack(raw)
-            try:
-                request = helper_wire.receive(connection)
-            except BadFrame as e:
-                reply = refuse(e.code, str(e))
-            else:
-                reply = helper.answer(uid, request)
-            helper_wire.send(connection, reply)
-    except OSError:
-        return  # the other side has gone; what was begun goes on and can be asked for
-    finally:
-        places.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,25 @@ from brakeline.protocol.messages import (
     Transaction,
     TransactionResult,
 )
+
+if sys.platform == "win32":
+    from brakeline.agent.windows_pipe import PipeConnection as Connection
+    from brakeline.agent.windows_pipe import connect as _connected
+else:
+    from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
+
+    Connection = socket
+
+    def _connected(path: str, within_s: float) -> Connection:
+        connection = Connection(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+        connection.settimeout(within_s)
+        try:
+            connection.connect(path)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
 
 ANSWER_S_MAX = 10.0  # apply, status, forget, log answer at once; refresh is waited for by the loop
 RUN_S_MAX = 2.0  # only a log
@@ -46,7 +65,7 @@ class HelperClient:
 
     def __init__(self, socket_path: str) -> None:
         self._path = socket_path
-        self._refresh: socket.socket | None = None
+        self._refresh: Connection | None = None
 
     def apply(
         self, order: SignedOrder, transaction: Transaction, server_ms: int, bounds: Settings | None = None
@@ -130,7 +149,7 @@ class HelperClient:
         self._refresh = connection
 
     @property
-    def refresh_socket(self) -> socket.socket | None:
+    def refresh_socket(self) -> Connection | None:
         return self._refresh
 
     def end_refresh(self) -> str:
@@ -154,12 +173,8 @@ class HelperClient:
         except (OSError, BadFrame, HelperAway):
             return None
 
-    def _connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        connection.settimeout(ANSWER_S_MAX)
+    def _connect(self) -> Connection:
         try:
-            connection.connect(self._path)
+            return _connected(self._path, ANSWER_S_MAX)
         except OSError as e:
-            connection.close()
             raise HelperAway(f"{self._path}: {e.strerror}") from e
-        return connection

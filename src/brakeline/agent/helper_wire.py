@@ -6,9 +6,8 @@ Requests have a `verb` of VERBS; replies have `ok`, and when it is false `code` 
 from __future__ import annotations
 
 import json
-import socket
 import struct
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from brakeline.core.errors import Fault
 
@@ -17,6 +16,13 @@ VERBS: Final = (
 )  # fmt: skip
 MESSAGE_BYTES_MAX: Final = 1024 * 1024  # a transaction of 2,000 actions is about 0.3 MiB
 _LENGTH = struct.Struct(">I")
+
+
+class Connection(Protocol):
+    """A socket, or what stands for one (`windows_pipe`)."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+    def recv(self, count: int, /) -> bytes: ...
 
 
 class HelperAway(Fault):
@@ -31,14 +37,14 @@ class BadFrame(Fault):
     code, status = "bad-frame", 400
 
 
-def send(connection: socket.socket, message: dict[str, Any]) -> None:
+def send(connection: Connection, message: dict[str, Any]) -> None:
     data = json.dumps(message, separators=(",", ":")).encode()
     if len(data) > MESSAGE_BYTES_MAX:
         raise BadFrame(f"{len(data)} bytes; at most {MESSAGE_BYTES_MAX} are allowed")
     connection.sendall(_LENGTH.pack(len(data)) + data)
 
 
-def receive(connection: socket.socket) -> dict[str, Any]:
+def receive(connection: Connection) -> dict[str, Any]:
     """One message; `BadFrame` for anything else. The connection's time-out applies (OSError)."""
     (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
     if length > MESSAGE_BYTES_MAX:
@@ -52,7 +58,7 @@ def receive(connection: socket.socket) -> dict[str, Any]:
     return message
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes:
+def _exactly(connection: Connection, count: int) -> bytes:
     data = bytearray()
     while len(data) < count:
         piece = connection.recv(min(count - len(data), 65536))

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from brakeline.agent.files import APPENDING
 from brakeline.agent.run_entries import entry_of
 from brakeline.agent.run_lines import Meter, cut, lines_of, masked, masked_words, plain
 from brakeline.core.clock import Clock
@@ -121,7 +122,7 @@ class RunRecord:
 
     def _write(self, data: bytes) -> bool:
         try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            handle = os.open(self._path, APPENDING, 0o600)
         except OSError:
             return False
         try:

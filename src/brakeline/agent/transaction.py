@@ -10,7 +10,6 @@ at once. SIGTERM keeps it from starting dpkg, but never interrupts it.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import signal
 import sys
 import time
@@ -18,8 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brakeline.agent import limits
+from brakeline.agent import limits, locks
 from brakeline.agent.clock import SystemClock
+from brakeline.agent.config import HELPER_STATE_DIR
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.detect import managers
 from brakeline.agent.providers.model import Order, Provider
@@ -88,9 +88,7 @@ def read_result(state_dir: Path, transaction_id: str) -> TransactionResult | Non
 def execute(place: Files, provider: Provider, clock: Clock, record: RunRecord | None = None) -> int:
     """Apply the order once, or find out what became of it; the exit code of the program. `record`: of what it runs."""
     with open(place.lock, "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locks.lock(lock):
             return ALREADY_RUNNING
         if place.result.exists():
             return DONE
@@ -132,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
     """The program. Anything unexpected still leaves a result: the helper must never wait for ever."""
     parser = argparse.ArgumentParser("transaction", description="Carry out one package transaction.")
     parser.add_argument("transaction_id")
-    parser.add_argument("--helper-state", default="/var/lib/brakeline-helper", help="root's state directory")
+    parser.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory")
     options = parser.parse_args(arguments)
     clock = SystemClock()
     state_dir = Path(options.helper_state).resolve()
@@ -140,6 +138,10 @@ def main(arguments: Sequence[str]) -> int:
     # A handler, not SIG_IGN, which apt and every maintainer script would inherit. What dpkg has begun is finished.
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     place = files(state_dir, options.transaction_id)
+    if sys.platform == "win32":
+        from brakeline.agent import windows_unit
+
+        windows_unit.enter(place.directory)
     record = RunRecord(place.run, clock)
     provider = managers(clock, state_dir=state_dir, stopping=lambda: bool(asked), record=record)
     try:

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
-from brakeline.agent.files import flush_directory, write_durably
+from brakeline.agent.files import APPENDING, flush_directory, move_folder, remove_folder, write_durably
 from brakeline.agent.providers.model import Order
 from brakeline.agent.run_entries import RUN
 from brakeline.agent.run_lines import masked_text
@@ -81,7 +81,7 @@ class Transactions:
         if self._result(transaction_id) is None:
             return _no("busy", "this transaction has no result yet")
         self._spend(self._order(transaction_id).offer_id, int((directory / "expires").read_text(encoding="ascii")))
-        shutil.rmtree(directory)
+        remove_folder(directory)
         return {"ok": True}
 
     def log(self, transaction_id: str) -> str:
@@ -111,6 +111,8 @@ class Transactions:
 
     def resume(self) -> None:
         """After a start of the helper: take up what a power cut has left open."""
+        for rest in self._tx.glob("gone.*"):
+            shutil.rmtree(rest, ignore_errors=True)
         for transaction_id in self.unfinished():
             if not self._starter.alive(transaction_id):
                 self._take_up(transaction_id)
@@ -137,7 +139,7 @@ class Transactions:
         aside.mkdir(mode=0o700)
         write_durably(aside / "expires", str(expires_ms).encode())
         write_durably(aside / "order.json", codec.encode(order))
-        os.rename(aside, directory)
+        move_folder(aside, directory)
         flush_directory(self._tx)
 
     def _take_up(self, transaction_id: str) -> None:
@@ -185,7 +187,7 @@ class Transactions:
         """Remember for ever: 45 bytes an offer; a machine that is patched daily fills 16 KiB a year."""
         if offer_id in self._spent():
             return
-        handle = os.open(self._ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        handle = os.open(self._ledger, APPENDING, 0o600)
         try:
             os.write(handle, f"\n{offer_id} {expires_ms}\n".encode())  # the first newline ends a torn line
             os.fsync(handle)

@@ -16,6 +16,7 @@ from brakeline.core.errors import Invalid
 from brakeline.protocol import codec
 
 CERTIFICATE_BYTES_MAX = 64 * 1024
+NAMES = {"helper": "BrakelineHelper", "agent": "BrakelineAgent"}  # of services of Windows
 
 
 def run(options: Namespace) -> int:
@@ -83,10 +84,39 @@ def _as_child() -> None:
 
 
 def helper(options: Namespace) -> int:
-    """The root helper, until it has been idle for a while."""
-    from brakeline.agent import helper as serving
+    """The root helper, until it has been idle for a while; on Windows until its standard input or its service ends."""
+    if sys.platform == "win32":
+        from brakeline.agent import windows_serving
+
+        return windows_serving.helper(Path(options.config), Path(options.helper_state), options.socket, options.service)
+    from brakeline.agent import helper_socket as serving
 
     return serving.serve(Path(options.config), Path(options.helper_state), Path(options.socket))
+
+
+def service(options: Namespace) -> int:
+    """Helper or agent as a service of Windows; elsewhere the package brings its units."""
+    if sys.platform != "win32":
+        raise Invalid("services of Windows are on Windows; here systemd keeps the helper (brakeline-helper.socket)")
+    from brakeline.agent import windows_service
+
+    if options.what != "install":
+        said = getattr(windows_service, options.what)(NAMES[options.of])
+    elif options.of == "helper":
+        said = windows_service.install(Path(options.config), Path(options.helper_state))
+    else:
+        said = windows_service.install_agent(options.account, options.command, Path(options.state), options.may_write)
+    print(said)
+    return 0
+
+
+def host(options: Namespace) -> int:
+    """What the service of launcher and agent is: a program that keeps theirs running."""
+    if sys.platform != "win32":
+        raise Invalid("here systemd keeps the launcher (brakeline-agent.service)")
+    from brakeline.agent import windows_hosting
+
+    return windows_hosting.host(options.command, Path(options.state))
 
 
 def transaction(options: Namespace) -> int:
@@ -103,8 +133,8 @@ def enrol(options: Namespace) -> int:
     from brakeline.agent.clock import SystemClock
 
     state_dir = Path(options.state)
-    if sys.platform == "win32" and (options.user or options.helper_socket):
-        raise Invalid("there is neither a user of its own nor a root helper for the agent on Windows yet")
+    if sys.platform == "win32" and options.helper_socket and not options.user:
+        raise Invalid("say with --user which account the agent runs as: the helper listens to SYSTEM and to it alone")
     config = configuration.Config(
         server_url=options.server.rstrip("/"),
         ca_pem=_read_certificate(Path(options.ca)),

@@ -77,6 +77,11 @@ def replace(aside: Path, path: Path) -> None:
     patiently(move, path)
 
 
+def move_folder(folder: Path, to: Path) -> None:
+    """The whole of it, as soon as nobody holds a file in it open; after HELD_S_MAX an OSError, and nothing moved."""
+    patiently(lambda: os.rename(folder, to), folder)
+
+
 def remove(path: Path) -> None:
     """The file is gone when this returns. OSError with the reason if it cannot be."""
     patiently(lambda: path.unlink(missing_ok=True), path)

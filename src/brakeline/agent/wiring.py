@@ -174,7 +174,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
         cell_key=config.cell_key,
         agent_version=__version__,
         boot_id=boot_id(),
-        can_patch=bool(config.helper_socket) and os.path.exists(config.helper_socket),
+        can_patch=helper_is_there(config),
         release_id=launcher.release_id,
         content=given.release_id,
         content_problems=given.problems,
@@ -204,6 +204,14 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
             harms=_harms_probe(state_dir, config, clock),
         ),
     )
+
+
+def helper_is_there(config: Config) -> bool:
+    """Elsewhere its socket is there before the helper; on Windows a pipe comes and goes with a service that may start
+    after us, so there the configuration counts, and a helper that does not answer starts nothing."""
+    if sys.platform == "win32":
+        return bool(config.helper_socket)
+    return bool(config.helper_socket) and os.path.exists(config.helper_socket)
 
 
 def _harms_probe(state_dir: Path, config: Config, clock: SystemClock) -> HarmsProbe | None:

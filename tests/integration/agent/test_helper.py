@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support import require
 
 from brakeline.agent import helper as serving
-from brakeline.agent import helper_wire, refusals
+from brakeline.agent import helper_socket, helper_wire, refusals
 from brakeline.agent.config import Config
 from brakeline.agent.helper_client import Declined, Going, HelperClient, Unknown
 from brakeline.agent.journal import Errors
@@ -132,7 +132,7 @@ class Served:
             except OSError:
                 return
             places.acquire()
-            serving._serve_one(connection, self.helper, places)
+            helper_socket._serve_one(connection, self.helper, places)
 
     def raw(self, data: bytes) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as s:
@@ -301,7 +301,7 @@ def test_other_users_are_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     for parent in list(tmp_path.parents)[:3]:
         parent.chmod(parent.stat().st_mode | 0o055)
-    served = Served(tmp_path, serving.allowed_uids("root"))
+    served = Served(tmp_path, helper_socket.allowed_uids("root"))
     program = (
         "import socket,struct,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);"
         'm=b\'{"verb":"status","transaction_id":"x"}\';s.sendall(struct.pack(\'>I\',len(m))+m);print(s.recv(999)[4:].decode())'
@@ -317,7 +317,7 @@ def test_other_users_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_agent_user_is_nobody() -> None:
-    assert serving.allowed_uids("no-such-user") == frozenset({0})
+    assert helper_socket.allowed_uids("no-such-user") == frozenset({0})
 
 
 def test_ids_never_become_paths() -> None:

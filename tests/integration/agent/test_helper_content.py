@@ -19,12 +19,12 @@ from brakeline.agent import helper_wire
 CHILD = """
     import os, socket, sys
     from types import SimpleNamespace
-    from brakeline.agent import content, helper
+    from brakeline.agent import content, helper_socket
     listener = socket.socket(fileno=int(sys.argv[1]))
     unfinished = lambda: os.path.exists(sys.argv[2])
     answers = lambda uid, request: {"pid": os.getpid()}
     one = SimpleNamespace(transactions=SimpleNamespace(unfinished=unfinished), answer=answers)
-    helper._accept_until_idle(listener, one, 60.0, content.outdated)
+    helper_socket._accept_until_idle(listener, one, 60.0, content.outdated)
 """
 
 

@@ -20,7 +20,7 @@ from tests.support import require
 
 from brakeline.agent import desk as desks
 from brakeline.agent import helper as serving
-from brakeline.agent import wiring
+from brakeline.agent import helper_socket, wiring
 from brakeline.agent.__main__ import main
 from brakeline.agent.clock import boot_id
 from brakeline.agent.config import Config
@@ -107,8 +107,8 @@ def client(tmp_path: Path, place: Place) -> Iterator[HelperClient]:
         threading.Lock(), reboots=place.reboots(),
     )  # fmt: skip
     path = tmp_path / "helper.sock"
-    listener = serving._listen(path, "nobody-of-this-name")
-    thread = threading.Thread(target=serving._accept_until_idle, args=(listener, helper, 3.0), daemon=True)
+    listener = helper_socket._listen(path, "nobody-of-this-name")
+    thread = threading.Thread(target=helper_socket._accept_until_idle, args=(listener, helper, 3.0), daemon=True)
     thread.start()
     yield HelperClient(str(path))
     listener.close()

@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from brakeline.agent import helper as serving
+from brakeline.agent import helper_socket
 from brakeline.agent.config import Config
 from brakeline.agent.helper_client import Declined, Going, HelperClient
 from brakeline.agent.reboots import A_DAY_MAX, DAY_MS, SETTLED_S, Machine, No, Reboots, restarts_a_day
@@ -80,8 +81,8 @@ def client(tmp_path: Path, fake: Fake) -> Iterator[HelperClient]:
         threading.Lock(), system="apt", reboots=Reboots(tmp_path / "helper", lambda: 2, fake.machine()),
     )  # fmt: skip
     path = tmp_path / "helper.sock"
-    listener = serving._listen(path, "nobody-of-this-name")
-    thread = threading.Thread(target=serving._accept_until_idle, args=(listener, helper, 3.0), daemon=True)
+    listener = helper_socket._listen(path, "nobody-of-this-name")
+    thread = threading.Thread(target=helper_socket._accept_until_idle, args=(listener, helper, 3.0), daemon=True)
     thread.start()
     yield HelperClient(str(path))
     listener.close()

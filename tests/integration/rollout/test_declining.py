@@ -96,7 +96,9 @@ async def test_twice_is_once_and_every_act_is_in_the_audit_log(fleet: SmallFleet
     with pytest.raises(NotFound, match="nobody has declined"):
         await Declining(fleet.service).allow(OWNER, PIN.name, PIN.version, "new driver")
     async with database.tenant(OWNER.tenant_id) as conn:
-        rows = await conn.fetch("SELECT action FROM brakeline.audit_entry WHERE action LIKE 'update.%' ORDER BY sequence")
+        rows = await conn.fetch(
+            "SELECT action FROM brakeline.audit_entry WHERE action LIKE 'update.%' ORDER BY sequence"
+        )
     assert [r["action"] for r in rows] == ["update.decline", "update.allow"]
 
 

@@ -76,7 +76,7 @@ class RealBox:
             process = subprocess.Popen(
                 line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, creationflags=NO_WINDOW, close_fds=True
             )
-            job = _job(process)
+            job = job_around(int(process._handle))  # type: ignore[attr-defined]
             try:
                 code = process.wait(timeout_s)
             except subprocess.TimeoutExpired:
@@ -88,13 +88,13 @@ class RealBox:
             return Ended(code & 0xFFFFFFFF, _head(out))
 
 
-def _job(process: subprocess.Popen[bytes]) -> int:
-    """A job around the process, ended with our handle. 0 = the system refuses."""
+def job_around(process: int) -> int:
+    """A job around the process of this handle, ended with our handle of it. 0 = the system refuses."""
     job = _kernel.CreateJobObjectW(None, None)
     limits = _Limits(flags=KILL_ON_CLOSE)
     if job:
         _kernel.SetInformationJobObject(job, EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits))
-        if _kernel.AssignProcessToJobObject(job, int(process._handle)):  # type: ignore[attr-defined]
+        if _kernel.AssignProcessToJobObject(job, process):
             return int(job)
         _kernel.CloseHandle(job)
     return 0
