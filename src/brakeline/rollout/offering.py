@@ -34,7 +34,17 @@ from brakeline.protocol.messages import (
     SignedOrder,
     TransactionResult,
 )
-from brakeline.rollout import arms, budget, evidence, one, restart_change, restart_offering, restarts, untaken
+from brakeline.rollout import (
+    arms,
+    budget,
+    evidence,
+    one,
+    place_again,
+    restart_change,
+    restart_offering,
+    restarts,
+    untaken,
+)
 from brakeline.rollout.budget import Refusal
 from brakeline.rollout.executor import WATCH_MS
 from brakeline.rollout.giving_way import gave
@@ -42,6 +52,7 @@ from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits
 from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
 from brakeline.rollout.model import Arm, Gate, Phase, Pin, Progress, Subject, Wish
+from brakeline.rollout.place_again import Place
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import budgets, leads, offers, rollouts, single
 from brakeline.rollout.store import undo as undo_store
@@ -337,18 +348,24 @@ class Offering:
         """The same for a rollout: a drill changes nothing, so it spends nothing (migration 0190)."""
         return None if row.change.is_drill else await self._over_budget(conn, identity, left)
 
-    async def _no_grant(self, conn: Connection, row: RolloutRow, treated: SubjectRow) -> Refusal | None:
+    async def _no_grant(self, conn: Connection, row: RolloutRow) -> Refusal | None:
         """Why a conductor lets nothing be offered again now. A gate closes by itself when its grant ends; this looks,
-        because the step that would say hold may be late. Who gave its place needs one that is granted and free.
+        because the step that would say hold may be late.
         """
         if not row.policy.led:
             return None
         known = await leads.led_of(conn, row.rollout_id)
         if known is None or self.clock.now_ms() >= known.grant.expires_ms:
             return NO_GRANT
+        return None
+
+    async def _place_again(self, conn: Connection, row: RolloutRow, treated: Subject) -> Place:
+        """One for who gave its own away: nobody counts who has it, but for a conductor."""
+        known = await leads.led_of(conn, row.rollout_id) if row.policy.led and gave(treated) else None
+        if known is None:
+            return Place(True)
         upto = max((r.upto for r in known.grant.rings), default=0)
-        back = gave(treated.subject) and await arms_store.counted(conn, row.rollout_id) >= upto
-        return NO_PLACE if back else None
+        return await place_again.for_one(conn, row, treated.region, upto, self.clock.now_ms())
 
     async def _refuse(self, conn: Connection, row: RolloutRow, target: Target, refused: Refusal | None) -> None:
         """No error, and the endpoint is told nothing: it is in no arm, and its line says why."""
@@ -369,9 +386,12 @@ class Offering:
                 now_ms = self.clock.now_ms()
                 await restart_offering.decline(conn, identity, row.rollout_id, restart_change.LAPSED, now_ms)
             return False
-        if refused := await self._no_grant(conn, row, treated) or await self._no_room(conn, identity, row, 1):
+        refused = await self._no_grant(conn, row)
+        place = await self._place_again(conn, row, treated.subject)
+        if refused := refused or (None if place.free else NO_PLACE) or await self._no_room(conn, identity, row, 1):
             await self._refuse(conn, row, live.targets[identity.endpoint_id], refused)
             return False
+        await place_again.take(conn, row, place)
         await self._offer(conn, identity, ready, row, made + 1, live)
         await arms_store.set_progress(
             conn, row.rollout_id, identity.endpoint_id, Progress.OFFERED, explicit=False,
