@@ -24,6 +24,7 @@ from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.exposure.opening import Kept, opened
 from brakeline.exposure.ranks import Rank
 from brakeline.exposure.snapshot_files import SnapshotFiles
+from brakeline.exposure.sums import Sums
 from brakeline.exposure.times import Key, Spread
 from brakeline.fleet.model import EndpointDetail
 from brakeline.fleet.service import FleetService
@@ -34,6 +35,7 @@ from brakeline.tenancy.model import system_principal
 
 PAGE_MAX: Final = 500
 Ranked = tuple[tuple[object, ...], dict[str, Rank], tuple[object, ...], Mapping[str, int], dict[str, Exposed]]
+MarksKept = tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]
 
 
 class Assessing:
@@ -58,7 +60,9 @@ class Assessing:
         self._opening, self._reading = asyncio.Lock(), asyncio.Lock()
         self._ranks: dict[str, Ranked] = {}  # see `ranking`
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
-        self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
+        self._marks: dict[str, MarksKept] = {}  # see `marking`
+        self._sums: dict[str, Sums] = {}  # the same
+        self._silent: dict[str, tuple[int, frozenset[str]]] = {}  # when somebody looked, and who was silent
         self._exposed: dict[str, tuple[TenantIndex, int, str, Memo, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:
@@ -148,6 +152,7 @@ class Assessing:
         kept.codes.learn(fresh)
         if (kept.index.inventory_ms(endpoint_id) or 0) <= view.inventory_ms:
             kept.index.put(view)
+            kept.roster.add(endpoint_id)  # so that nobody counts it as assessed and not as there
         if changed:
             await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
 

@@ -46,6 +46,9 @@ class Wanted:
     due: str = ""  # "overdue", "none" or "<7d"; what is past its day is within any number of days
 
 
+ANY = Wanted()
+
+
 def parse(query: str) -> Wanted:
     """Raises `Invalid`, with what was probably meant."""
     if len(query) > QUERY_CHARS_MAX:
@@ -76,14 +79,17 @@ def selected(
     marks: Mapping[str, Mark] = MappingProxyType({}), today: str = "",
 ) -> list[Exposed]:  # fmt: skip
     """Those that match, worst first: by priority, then as `priority.sort_key` says, then by id, newest first."""
-    found = [
-        entry for entry in entries.values()
-        if _matches(entry, wanted) and wanted.priority in ("", ranks[entry.cve].priority.level)
-        and beside(marks.get(entry.cve, UNMARKED), wanted, today)
-    ]  # fmt: skip
+    found = [e for e in entries.values() if fits(e, ranks[e.cve], marks.get(e.cve, UNMARKED), wanted, today)]
     found.sort(key=lambda entry: entry.cve, reverse=True)
     found.sort(key=lambda entry: (*ranks[entry.cve].key, -len(entry.carriers)))
     return found
+
+
+def fits(entry: Exposed, rank: Rank, mark: Mark, wanted: Wanted, today: str) -> bool:
+    """Whether one CVE of a fleet matches."""
+    return (
+        wanted.priority in ("", rank.priority.level) and _matches(entry, wanted) and beside(mark, wanted, today)
+    )  # fmt: skip
 
 
 def beside(mark: Mark, wanted: Wanted, today: str) -> bool:

@@ -91,10 +91,11 @@ class Upkeep(Assessing):
         judged = await self._by_these_rules(tenant_id, kept)
         found, moment, everything = await self._fleet.inventoried(tenant_id, 0 if whole else kept.moment)
         if everything:
-            kept.inventories, kept.internet = {}, set()
+            kept.inventories, kept.internet, kept.roster = {}, set(), set()
         for one in found:
             kept.inventories.pop(one.endpoint_id, None)
             kept.internet.discard(one.endpoint_id)
+            (kept.roster.discard if one.retired else kept.roster.add)(one.endpoint_id)
             if one.inventory_ms and not one.retired:
                 kept.inventories[one.endpoint_id] = one.inventory_ms
                 kept.internet |= {one.endpoint_id} if INTERNET_TAG in one.tags else set()

@@ -172,6 +172,11 @@ class ListUse(FleetParts):
         async with self.db.tenant(tenant_id) as conn:
             return await lists.last_heard(conn)
 
+    async def silent(self, tenant_id: str, before_ms: int) -> list[str]:
+        """Endpoints that are not retired and of which nothing was heard since then: for other slices."""
+        async with self.db.tenant(tenant_id) as conn:
+            return await lists.silent(conn, before_ms)
+
     async def named(self, tenant_id: str, endpoint_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Host name and region of those of these endpoints that are not retired: for other slices."""
         async with self.db.tenant(tenant_id) as conn:

@@ -144,6 +144,16 @@ async def last_heard(conn: Connection) -> dict[str, int]:
     return {r["endpoint_id"]: millis(r["heard"]) for r in rows}
 
 
+async def silent(conn: Connection, before_ms: int) -> list[str]:
+    """Endpoints that are not retired and of which nothing was heard since then; see `last_heard`."""
+    rows = await conn.fetch(
+        "SELECT e.endpoint_id FROM brakeline.endpoint e"
+        " LEFT JOIN brakeline.presence p USING (tenant_id, endpoint_id)"
+        " WHERE e.state <> 'retired' AND COALESCE(p.last_seen, e.enrolled_at) < $1", stamp(before_ms),
+    )  # fmt: skip
+    return [r["endpoint_id"] for r in rows]
+
+
 async def named(conn: Connection, endpoint_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Those of these endpoints that are not retired -> (host name, region)."""
     rows = await conn.fetch(
