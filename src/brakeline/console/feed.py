@@ -133,7 +133,7 @@ class Feed:
 
     async def _drive(self, channel: Channel) -> None:
         loop = asyncio.get_running_loop()
-        due, ticks, fresh = loop.time(), 0, False
+        due, ticks, fresh, told = loop.time(), 0, False, ("", 0)
         while True:
             woken = channel.woken.is_set()
             channel.woken.clear()  # what happens while it is rendered leads to one more
@@ -143,8 +143,9 @@ class Feed:
             if fresh and loop.time() >= due:
                 channel.beat += 1
                 due = loop.time() + self._beat_s
-            async with channel.changed:
-                channel.changed.notify_all()
+            if told != (told := (channel.event_id, channel.beat)):  # else each reader would wake for nothing
+                async with channel.changed:
+                    channel.changed.notify_all()
             await self._tick(channel, deaf=woken)
 
     async def _tick(self, channel: Channel, *, deaf: bool) -> None:

@@ -62,6 +62,7 @@ class Assessing:
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
         self._marks: dict[str, MarksKept] = {}  # see `marking`
         self._sums: dict[str, Sums] = {}  # the same
+        self._oldest: dict[str, tuple[int, dict[str, int]]] = {}  # when somebody looked; source -> open since
         self._silent: dict[str, tuple[int, frozenset[str]]] = {}  # when somebody looked, and who was silent
         self._exposed: dict[str, tuple[TenantIndex, int, str, Memo, dict[str, Exposed]]] = {}
 
@@ -172,6 +173,8 @@ class Assessing:
             if await store.save(conn, tenant_id, one, counts, known.fingerprint, now_ms, view.inventory_ms):
                 moved.append(one)
             done.append((view, kev_before, counts, gone))
+            if looked := self._oldest.get(tenant_id):
+                looked[1].update((source, now_ms) for source in counts.sources.keys() - looked[1].keys())
         await timing.write(conn, tenant_id, [(view, gone) for view, _, _, gone in done], book, now_ms)
         for view, kev_before, counts, gone in done:
             await telling.tell(conn, tenant_id, view.endpoint_id, kev_before, counts, gone, now_ms)

@@ -3,9 +3,8 @@
 Each round judges the inventories of some endpoints anew, as the database has them now, and compares everything that the
 index says of them: units, offers, gaps, figures, and that each bitmap has them and no other has. It also compares some
 units' bitmaps with all rows, figures over all CVEs with the same made whole (`sums`), and advisories with a whole
-reading (`proving`). A difference is told (log, metric,
-`IndexStatus`) and mended by recomputing that part. A round that cannot be made leaves the last one's age to be seen;
-nothing is called checked that was not.
+reading (`proving`). A difference is told (log, metric, `IndexStatus`) and mended by recomputing that part. A round that
+cannot be made leaves the last one's age to be seen; nothing is called checked that was not.
 """
 
 from __future__ import annotations
@@ -171,7 +170,7 @@ class Checking(Proving):
         return found
 
     async def _check_sums(self, tenant_id: str) -> list[str]:
-        """Figures over all CVEs, and the order of their list, against the same made whole; given up where they differ."""
+        """Figures over all CVEs, and the order of their list, against the same made whole; given up if they differ."""
         sums = self._sums.get(tenant_id)
         if sums is None:
             return []  # nobody has looked: they are made whole by whoever does
@@ -187,8 +186,11 @@ class Checking(Proving):
         principal.require("exposure.read")
         tenant_id = principal.tenant_id
         await self._ensure(tenant_id)
+        return self._status(tenant_id, await self.arrivals(principal))
+
+    def _status(self, tenant_id: str, arrivals: tuple[Arrival, ...]) -> IndexStatus:
         kept, checks = self._kept[tenant_id], self._checks.get(tenant_id, Checks())
-        arrivals, index = await self.arrivals(principal), kept.index
+        index = kept.index
         sizes = self._size(tenant_id, index)
         return IndexStatus(
             len(index.views), sizes.units, sizes.rows, sizes.bytes, kept.origin, kept.refused, kept.snapshot_ms,

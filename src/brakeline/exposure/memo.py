@@ -32,6 +32,7 @@ class _Kept:
     splitting: Splitting
     parts: dict[str, list[Part]] = field(default_factory=dict)
     anybody: BitMap = field(default_factory=BitMap)  # who has any row of it open
+    states: int = 0  # (endpoint, version, CVE) that stand open
 
 
 class Memo:
@@ -44,13 +45,14 @@ class Memo:
         self._kev = frozenset[str]()
         self._touched, self._moved = set[Name](), set[str]()  # still to be done, should a look not come to its end
         self._anybody: BitMap | None = None  # who has anything open in what can run; None = to be put together
+        self._of_it: tuple[TenantIndex, Book] | None = None
         self.asked = 0  # names that the last look asked anew
 
     def entries(self, index: TenantIndex, book: Book) -> dict[str, Exposed]:
         """Every CVE that stands open anywhere, by id; the same objects where nothing moved."""
         self._touched |= index.touched()
         self._moved |= (book.kev ^ self._kev) & self._entries.keys()
-        self._kev, self.asked = book.kev, 0
+        self._kev, self.asked, self._of_it = book.kev, 0, (index, book)
         for name in self._names.keys() - index.orders.keys():
             self._moved |= self._forget(name)
         for name in index.orders:
@@ -70,13 +72,21 @@ class Memo:
             self._anybody = BitMap.union(*mine, BitMap(), BitMap())
         return len(self._anybody)
 
+    def is_of(self, index: TenantIndex, book: Book) -> bool:
+        """Whether the last look was at these."""
+        return self._of_it is not None and self._of_it[0] is index and self._of_it[1] is book
+
+    def states(self) -> int:
+        """How many (endpoint, version, CVE) of what `entries` gave last stand open in what can run."""
+        return sum(kept.states for name, kept in self._names.items() if name[2] is Role.ACTIVE)
+
     def _anew(self, index: TenantIndex, book: Book, name: Name, shelf: Shelf | None) -> set[str]:
         """Ask one name; gives the CVEs that it had open or has now."""
         before, self.asked = self._names.get(name), self.asked + 1
         kept = _Kept(shelf, Splitting(index, name))
         for part in open_in(index, book, name):
             kept.parts.setdefault(part[0].cve, []).append(part)
-        kept.anybody = _together(kept.parts)
+        kept.anybody, kept.states = _together(kept.parts), _states(index, book, name)
         self._names[name], self._anybody = kept, None
         gone = before.parts.keys() - kept.parts.keys() if before else set[str]()
         for cve in gone:
@@ -114,3 +124,12 @@ def _together(parts: Mapping[str, Sequence[Part]]) -> BitMap:
     """Everybody who has any of these; rows share bitmaps, so each is taken once."""
     maps = {id(held): held for some in parts.values() for _, _, held in some}
     return BitMap.union(*maps.values(), BitMap(), BitMap())
+
+
+def _states(index: TenantIndex, book: Book, name: Name) -> int:
+    """As `flips.changes` counts them: of each version the CVEs that are open, times who has it."""
+    keys, found = index.keys, 0
+    for _, one in index.orders[name]:
+        if held := keys.maps[one]:
+            found += len(book.open_rows(keys.values[one][0])) * len(held)
+    return found

@@ -28,10 +28,11 @@ from brakeline.exposure.answers import (
     VulnerabilityDetail,
     VulnerabilityPage,
 )
+from brakeline.exposure.checking import IndexStatus
 from brakeline.exposure.closing import closing
 from brakeline.exposure.due import due_of
 from brakeline.exposure.index import Exposed, TenantIndex
-from brakeline.exposure.listing import parse
+from brakeline.exposure.listing import Wanted, parse
 from brakeline.exposure.marking import Marked, Marking
 from brakeline.exposure.marks import UNMARKED, marked
 from brakeline.exposure.match import OPEN, Book, assess, judge
@@ -108,6 +109,20 @@ class ExposureService(Marking):
         principal.require("exposure.read")
         tenant_id = principal.tenant_id
         silent, beside = await self._silent_ones(tenant_id), await self._marked(tenant_id)
+        return self._figures(tenant_id, silent, beside)
+
+    async def board(
+        self, principal: Principal, query: str, after: str | None, limit: int
+    ) -> tuple[VulnerabilityPage, FleetExposure, IndexStatus]:
+        """The list, the fleet in figures and the index, by one look: for pages, which are rendered all the time."""
+        principal.require("exposure.read")
+        tenant_id, wanted = principal.tenant_id, parse(query)
+        silent, arrivals = await self._silent_ones(tenant_id), await self.arrivals(principal)
+        beside = await self._marked(tenant_id)
+        page, risk = self._page(beside, wanted, after, limit), self._figures(tenant_id, silent, beside)
+        return page, risk, self._status(tenant_id, arrivals)
+
+    def _figures(self, tenant_id: str, silent: frozenset[str], beside: Marked) -> FleetExposure:
         kept, memo, known = self._kept[tenant_id], self._exposed[tenant_id][3], beside.known
         index, assessed = kept.index, kept.index.assessed
         return FleetExposure(
@@ -129,7 +144,9 @@ class ExposureService(Marking):
         """CVEs across the fleet, worst first. `query`: `priority:act kev:yes state:fixable_now source:curl CVE-2`."""
         principal.require("exposure.read")
         wanted = parse(query)
-        beside = await self._marked(principal.tenant_id)
+        return self._page(await self._marked(principal.tenant_id), wanted, after, limit)
+
+    def _page(self, beside: Marked, wanted: Wanted, after: str | None, limit: int) -> VulnerabilityPage:
         known = beside.known
         page, total, more = beside.sums.page(wanted, after, min(max(limit, 1), PAGE_MAX))
         items = tuple(_one(entry, beside) for entry in page)

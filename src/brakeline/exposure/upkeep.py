@@ -28,7 +28,8 @@ from brakeline.exposure.assessing import (
     release_of,
     unprovided,
 )
-from brakeline.exposure.index import Exposed, Key
+from brakeline.exposure.index import Exposed, Key, TenantIndex
+from brakeline.exposure.match import Book
 from brakeline.exposure.memo import Memo
 from brakeline.exposure.news import arrivals, moved
 from brakeline.exposure.opening import Kept
@@ -50,6 +51,15 @@ class Upkeep(Assessing):
         """Who has what in a tenant's fleet, up to date."""
         await self._ensure(tenant_id)
         return self._index(tenant_id).holders
+
+    async def counted_by(self, tenant_id: str, book: Book) -> tuple[TenantIndex, int] | None:
+        """The index, up to date, and how many (endpoint, version, CVE) stand open by `book`; None = nobody has looked
+        here yet, or these are not the advisories in use any more: then every unit is to be looked up."""
+        if tenant_id not in self._exposed:
+            return None
+        await self._all(tenant_id)
+        index, _, _, memo, _ = self._exposed[tenant_id]
+        return (index, memo.states()) if memo.is_of(index, self._book) and self._book is book else None
 
     async def hear(self, tenants: Sequence[str]) -> str:
         """Content is live: what it did is written down and told in every fleet, before any figure is counted anew."""

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from brakeline.advisories.model import Advisory
 from brakeline.exposure.across import exposed
+from brakeline.exposure.flips import changes, differing, flips, held_by, in_all
 from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.memo import Memo
@@ -148,6 +149,11 @@ class Fleets(RuleBasedStateMachine):
         self.rows = self.rows[len(self.rows) // 2 :] if withdrawn else self.rows + rows
         self.book = Book(self.rows, frozenset({"CVE-1", "CVE-2"} if withdrawn else {"CVE-1"}), frozenset(SYSTEMS))
         self.book.keep(before)  # as the server does: what says the same stays the same object
+        self.memo.entries(self.index, before)
+        names = differing(self.index.orders, before, self.book)
+        mine = held_by(self.index, names)
+        some = in_all(flips(mine, changes({u for u, _ in mine}, before, self.book)), mine, before, self.memo.states())
+        assert some == flips(holders := self.index.holders, changes({u for u, _ in holders}, before, self.book))
         news, will = moved(self.index, before, self.book), naive(self.views, self.book)
         ids = self.index.roll.ids
         told = {ids[n] for n in news.endpoints}
