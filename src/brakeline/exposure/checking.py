@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -18,11 +19,12 @@ from prometheus_client import Counter
 
 from brakeline.core.errors import NotFound
 from brakeline.exposure import store, store_index
-from brakeline.exposure.index import EndpointView, TenantIndex, counts_of
+from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of
 from brakeline.exposure.news import Arrival
 from brakeline.exposure.opening import Kept
 from brakeline.exposure.postings import Postings
 from brakeline.exposure.proving import Proving
+from brakeline.exposure.standing import everywhere
 from brakeline.exposure.sums import Sums
 from brakeline.platform.observe import REGISTRY, logger
 from brakeline.tenancy.model import Principal
@@ -171,14 +173,16 @@ class Checking(Proving):
 
     async def _check_sums(self, tenant_id: str) -> list[str]:
         """Figures over all CVEs, and the order of their list, against the same made whole; given up if they differ."""
-        sums = self._sums.get(tenant_id)
-        if sums is None:
-            return []  # nobody has looked: they are made whole by whoever does
-        found = await asyncio.to_thread(_compared, sums.copy())
+        found = ["figures of the fleet: not those of its endpoints"] if self._index(tenant_id).recount() else []
+        sums, exposed = self._sums.get(tenant_id), self._exposed.get(tenant_id)
+        if sums is not None and exposed is not None:  # else they are made whole by whoever looks first
+            memo, entries = exposed[3], exposed[4]
+            wrong = await asyncio.to_thread(_compared, sums.copy(), memo.vulnerable(), entries)
+            if wrong and self._sums.get(tenant_id) is sums:
+                del self._sums[tenant_id], self._exposed[tenant_id]
+            found += wrong
         CHECKED.labels("sums").inc()
         DIFFERENCES.labels("sums").inc(len(found))
-        if found and self._sums.get(tenant_id) is sums:
-            del self._sums[tenant_id]
         return found
 
     async def index_status(self, principal: Principal) -> IndexStatus:
@@ -240,8 +244,10 @@ def differences(index: TenantIndex, truth: EndpointView) -> list[str]:
     return found
 
 
-def _compared(sums: Sums) -> list[str]:
-    return [f"figures of all CVEs: {text}" for text in sums.unlike(sums.again())]
+def _compared(sums: Sums, vulnerable: int, entries: Mapping[str, Exposed]) -> list[str]:
+    found = [f"figures of all CVEs: {text}" for text in sums.unlike(sums.again())]
+    right = everywhere([entry for entry in entries.values() if entry.endpoints])
+    return [*found, *([f"vulnerable endpoints: {vulnerable}, should be {right}"] if vulnerable != right else [])]
 
 
 def _sweep(index: TenantIndex) -> int:

@@ -206,6 +206,14 @@ class TenantIndex:
             self._missing -= self.figures[number][1]
             self._judged.discard(number)
 
+    def recount(self) -> bool:
+        """Count who was assessed, and what was not, anew; gives whether that was kept otherwise."""
+        was = self._judged, self._missing
+        mine = [(n, *self.figures[n][:2]) for n in self.present]
+        self._judged = BitMap(n for n, packages, missing in mine if packages > missing)
+        self._missing = sum(missing for _, _, missing in mine)
+        return was != (self._judged, self._missing)
+
     def touched(self) -> frozenset[Name]:
         """Names of which somebody has another version, or is offered another, than when this was asked last."""
         found, self._left = self._left, set()
@@ -244,8 +252,7 @@ class TenantIndex:
             self.roll.add(endpoint_id)
         self.figures = list(figures)
         self.present, self.lists_known = BitMap(range(len(self.figures))), known
-        self._judged = BitMap(n for n, (packages, missing, _) in enumerate(self.figures) if packages > missing)
-        self._missing = sum(missing for _, missing, _ in self.figures)
+        self.recount()
         self.note()
         self.version += 1
 

@@ -11,7 +11,7 @@ from brakeline.advisories.standing import too_old, usable
 from brakeline.core.days import day_of
 from brakeline.exposure import store
 from brakeline.exposure.checking import Checking
-from brakeline.exposure.index import Exposed, TenantIndex
+from brakeline.exposure.index import Exposed
 from brakeline.exposure.ranks import Known, Rank, ranked, standing
 from brakeline.exposure.upkeep import AT_ONCE_MAX
 
@@ -42,7 +42,7 @@ class Ranking(Checking):
         key = (index.version, known.scored, now.today, internet.held)
         remembered = self._ranks.get(tenant_id)
         if remembered is None or remembered[0] != key:
-            oldest = await self._oldest_of(tenant_id, index)
+            oldest = await self._oldest_of(tenant_id, small=len(index.views) <= AT_ONCE_MAX)
             beside = (internet.held, now.now_ms // AGED_MS)
             before, same = remembered[1] if remembered else {}, _NONE
             if remembered is not None and remembered[2] == beside:
@@ -51,12 +51,11 @@ class Ranking(Checking):
             remembered = self._ranks[tenant_id] = (key, ranks, beside, oldest, entries)
         return known, entries, remembered[1]
 
-    async def _oldest_of(self, tenant_id: str, index: TenantIndex) -> Mapping[str, int]:
+    async def _oldest_of(self, tenant_id: str, *, small: bool) -> Mapping[str, int]:
         """Source -> since when it stands open anywhere. Of a large fleet as of a while ago: PostgreSQL looks at every
         source of every endpoint for it, and what is made of it are days. What this process has seen open since is in.
         """
         now_ms, known = self._clock.now_ms(), self._oldest.get(tenant_id)
-        small = len(index.views) <= AT_ONCE_MAX
         if known is None or small or not 0 <= now_ms - known[0] < OLDEST_AGED_MS:
             async with self._db.tenant(tenant_id) as conn:
                 known = self._oldest[tenant_id] = (now_ms, await store.oldest(conn))
