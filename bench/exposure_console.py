@@ -39,6 +39,7 @@ from bench._proc import cpu_s, pss_mib, python, report, tree
 from bench.exposure import percentiles
 from brakeline.console.render import Renderer
 from brakeline.platform.postgres_roles import Dsns
+from brakeline.platform.tls import ensure_tls
 from brakeline.server.serve import listen, make_server, started
 from brakeline.server.wiring import Services
 
@@ -49,6 +50,7 @@ OBSERVE = """() => { window.seen = {}; new MutationObserver(() => {
   for (const link of document.querySelectorAll("#news-card th a")) {
     window.seen[link.textContent] ??= performance.timeOrigin + performance.now(); }
 }).observe(document.body, {subtree: true, childList: true, characterData: true}); }"""
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 PARTS = ("accepted", "read", "told", "rendered")  # in this order; each from the end of the one before
 LABELS = {
     "accepted": "the file read, weighed against the fleet, written and committed, CPU-s",
@@ -163,28 +165,28 @@ def document(cve: str, package: str, minute: int) -> dict[str, Any]:
             "affected": [{"package": {"ecosystem": "Debian:12", "name": package}, "ranges": ranges}]}  # fmt: skip
 
 
-async def opened_stream(url: str, ca: str, cookie: str) -> asyncio.StreamReader:
-    """The stream of an open list, after its first state began to come."""
+async def opened_stream(url: str, ca: str, cookie: str) -> Stream:
+    """The stream of an open list, after its first state began to come; whoever lets go of its writer closes it."""
     context, port = ssl.create_default_context(cafile=ca), int(url.rpartition(":")[2])
     asked = f"GET /vulnerabilities/feed HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: text/event-stream\r\ncookie: "
     asked += f"brakeline_session={cookie}\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, limit=1 << 24)
     writer.write(asked.encode())
     await reader.readuntil(b"hx-partial")
-    return reader
+    return reader, writer
 
 
 async def read(url: str, ca: str, cookie: str, count: int) -> None:
     """Open `count` streams, say so, and throw away what comes, until killed."""
 
-    async def drain(reader: asyncio.StreamReader) -> None:
+    async def drain(stream: Stream) -> None:
         while True:
             try:
-                while await reader.read(1 << 16):
+                while await stream[0].read(1 << 16):
                     pass
             except (OSError, ssl.SSLError):
                 pass  # a browser would connect again, too
-            reader = await opened_stream(url, ca, cookie)
+            stream = await opened_stream(url, ca, cookie)
 
     streams = [await opened_stream(url, ca, cookie) for _ in range(count)]
     print("open", flush=True)
@@ -194,17 +196,16 @@ async def read(url: str, ca: str, cookie: str, count: int) -> None:
 class Console:
     """An open list of vulnerabilities: Chromium's, or one that only reads what comes."""
 
-    def __init__(self, page: Page | None, reader: asyncio.StreamReader | None) -> None:
-        self._page, self._reader = page, reader
+    def __init__(self, page: Page | None, stream: Stream | None) -> None:
+        self._page, self._stream = page, stream
 
     async def line(self, cve: str) -> float:
         """When the line of a CVE was there."""
         if self._page is not None:
             await self._page.wait_for_function("cve => window.seen[cve]", arg=cve, timeout=600_000)
             return float(await self._page.evaluate("cve => window.seen[cve]", cve)) / 1000
-        assert self._reader is not None
-        wanted = f'/vulnerabilities/{cve}"'.encode()
-        await self._reader.readuntil(wanted)
+        assert self._stream is not None
+        await self._stream[0].readuntil(f'/vulnerabilities/{cve}"'.encode())
         return time.time()
 
 
@@ -221,7 +222,7 @@ async def _served(directory: Path, dsns: Dsns, names: list[str], options: argpar
     sock = listen("127.0.0.1", 0)
     port = sock.getsockname()[1]
     services = await _site.services_in(directory, dsns, port)
-    tls = services.tls
+    tls = ensure_tls(directory, (), services.clock)
     bench = Bench(services, f"https://127.0.0.1:{port}", tls.ca_file, names)
     await bench.enter()
     services.reconcilers = tuple(one for one in services.reconcilers if one.name != "exposure-index")
@@ -242,8 +243,8 @@ async def _served(directory: Path, dsns: Dsns, names: list[str], options: argpar
 
 
 async def _bare(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
-    reader = await opened_stream(bench.url, str(bench.ca), bench.cookie)
-    return await _series(bench, Console(None, reader), options)
+    stream = await opened_stream(bench.url, str(bench.ca), bench.cookie)
+    return await _series(bench, Console(None, stream), options)
 
 
 async def _watched(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:

@@ -153,7 +153,8 @@ class Fleets(RuleBasedStateMachine):
         names = differing(self.index.orders, before, self.book)
         mine = held_by(self.index, names)
         some = in_all(flips(mine, changes({u for u, _ in mine}, before, self.book)), mine, before, self.memo.states())
-        assert some == flips(holders := self.index.holders, changes({u for u, _ in holders}, before, self.book))
+        holders = self.index.holders
+        assert some == flips(holders, changes({u for u, _ in holders}, before, self.book)), "as looking every unit up"
         news, will = moved(self.index, before, self.book), naive(self.views, self.book)
         ids = self.index.roll.ids
         told = {ids[n] for n in news.endpoints}
