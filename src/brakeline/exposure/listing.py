@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from brakeline.advisories.ecosystems import base_of, canonical
 from brakeline.core.errors import Invalid
 from brakeline.exposure.due import due_within
 from brakeline.exposure.index import Exposed
-from brakeline.exposure.marks import UNMARKED, Mark
+from brakeline.exposure.marks import Mark
 from brakeline.exposure.model import FindingState
 from brakeline.exposure.priority import Level
 from brakeline.exposure.ranks import Rank
@@ -72,17 +70,6 @@ def parse(query: str) -> Wanted:
 def _meant(word: str, known: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(word, known, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
-
-
-def selected(
-    entries: Mapping[str, Exposed], wanted: Wanted, ranks: Mapping[str, Rank],
-    marks: Mapping[str, Mark] = MappingProxyType({}), today: str = "",
-) -> list[Exposed]:  # fmt: skip
-    """Those that match, worst first: by priority, then as `priority.sort_key` says, then by id, newest first."""
-    found = [e for e in entries.values() if fits(e, ranks[e.cve], marks.get(e.cve, UNMARKED), wanted, today)]
-    found.sort(key=lambda entry: entry.cve, reverse=True)
-    found.sort(key=lambda entry: (*ranks[entry.cve].key, -len(entry.carriers)))
-    return found
 
 
 def fits(entry: Exposed, rank: Rank, mark: Mark, wanted: Wanted, today: str) -> bool:

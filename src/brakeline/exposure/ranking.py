@@ -9,14 +9,13 @@ from typing import Final
 from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import too_old, usable
 from brakeline.core.days import day_of
-from brakeline.exposure import store
 from brakeline.exposure.checking import Checking
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.ranks import Known, Rank, ranked, standing
 from brakeline.exposure.upkeep import AT_ONCE_MAX
 
 _NONE: Final[Mapping[str, Exposed]] = {}
-OLDEST_AGED_MS: Final = 10 * 60 * 1000
+OLDEST_MAX_MS: Final = 60 * 60 * 1000  # should nobody have asked again, whoever looks does
 AGED_MS: Final = 60 * 60 * 1000  # for how long an age in days is not asked again where nothing else moves
 
 
@@ -53,10 +52,9 @@ class Ranking(Checking):
 
     async def _oldest_of(self, tenant_id: str, *, small: bool) -> Mapping[str, int]:
         """Source -> since when it stands open anywhere. Of a large fleet as of a while ago: PostgreSQL looks at every
-        source of every endpoint for it, and what is made of it are days. What this process has seen open since is in.
+        source of every endpoint for it, so `reconcile` asks again, and nobody waits while it does.
         """
-        now_ms, known = self._clock.now_ms(), self._oldest.get(tenant_id)
-        if known is None or small or not 0 <= now_ms - known[0] < OLDEST_AGED_MS:
-            async with self._db.tenant(tenant_id) as conn:
-                known = self._oldest[tenant_id] = (now_ms, await store.oldest(conn))
+        known = self._oldest.get(tenant_id)
+        if known is None or small or not 0 <= self._clock.now_ms() - known[0] < OLDEST_MAX_MS:
+            known = await self._look_at_oldest(tenant_id)
         return dict(known[1])

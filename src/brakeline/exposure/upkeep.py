@@ -18,7 +18,7 @@ from brakeline.advisories.model import SCORES
 from brakeline.advisories.service import Knowledge
 from brakeline.core.days import DAY_MS
 from brakeline.core.errors import Fault
-from brakeline.exposure import store_index, store_values, telling
+from brakeline.exposure import store, store_index, store_values, telling
 from brakeline.exposure.assessing import (
     PAGE_MAX,
     Assessing,
@@ -42,6 +42,7 @@ COUNTED_AT_ONCE: Final = 50  # endpoints in one transaction: 0.1 s
 SAME_AT_ONCE: Final = 5000
 SNAPSHOT_EVERY_MS: Final = 5 * 60 * 1000
 PRUNE_EVERY_MS: Final = DAY_MS
+OLDEST_AGED_MS: Final = 10 * 60 * 1000  # what is made of it are days
 
 
 class Upkeep(Assessing):
@@ -89,6 +90,9 @@ class Upkeep(Assessing):
             done += await self._ensure(tenant_id, whole=True)
             await self._write_down(tenant_id)
             await self._prune(tenant_id)
+            looked_ms = self._oldest[tenant_id][0] if tenant_id in self._oldest else self._clock.now_ms()
+            if self._clock.now_ms() - looked_ms >= OLDEST_AGED_MS:
+                await self._look_at_oldest(tenant_id)
         return f"{done} endpoints assessed"
 
     async def _ensure(self, tenant_id: str, *, whole: bool = False) -> int:
@@ -171,6 +175,12 @@ class Upkeep(Assessing):
                 await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
         kept.counted = known.fingerprint
         return len(stale)
+
+    async def _look_at_oldest(self, tenant_id: str) -> tuple[int, dict[str, int]]:
+        """Since when each source stands open. What this process sees open from now on is added (`_save`)."""
+        async with self._db.tenant(tenant_id) as conn:
+            found = self._oldest[tenant_id] = (self._clock.now_ms(), await store.oldest(conn))
+        return found
 
     async def _tell(self, tenant_id: str, kept: Kept) -> bool:
         """Write down what new advisories did here, once, and tell whoever looks. Gives whether there were any.

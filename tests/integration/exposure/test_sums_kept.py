@@ -11,8 +11,9 @@ from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Invalid
-from brakeline.exposure.ranking import OLDEST_AGED_MS
+from brakeline.exposure.ranking import OLDEST_MAX_MS
 from brakeline.exposure.service import SILENT_AFTER_MS, SILENT_AGED_MS, ExposureService
+from brakeline.exposure.upkeep import OLDEST_AGED_MS
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 
@@ -92,4 +93,10 @@ async def test_since_when_a_source_stands_open_is_asked_anew_for_few_and_kept_fo
     async with database.tenant(TENANT) as conn:
         await conn.execute("UPDATE brakeline.endpoint_exposure_source SET first_seen = first_seen - interval '9 days'")
     clock.advance(OLDEST_AGED_MS / 1000)
+    assert await server._oldest_of(TENANT, small=False) == older, "whoever looks does not wait"
+    await server.reconcile([TENANT])
     assert (await server._oldest_of(TENANT, small=False))["curl"] == first["curl"] - 18 * 86_400_000
+    async with database.tenant(TENANT) as conn:
+        await conn.execute("UPDATE brakeline.endpoint_exposure_source SET first_seen = first_seen - interval '9 days'")
+    clock.advance(OLDEST_MAX_MS / 1000)
+    assert (await server._oldest_of(TENANT, small=False))["curl"] == first["curl"] - 27 * 86_400_000, "nobody asked"

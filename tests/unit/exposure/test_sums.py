@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from brakeline.advisories.model import Epss, Severity
 from brakeline.exposure.acceptance import NOBODY, Accepted
 from brakeline.exposure.due import Due, due_within
-from brakeline.exposure.listing import parse, selected
+from brakeline.exposure.listing import Wanted, fits, parse
 from brakeline.exposure.marks import UNMARKED, Mark
 from brakeline.exposure.model import FindingState
 from brakeline.exposure.priority import ORDER, Facts, prioritise, sort_key
@@ -66,6 +66,14 @@ def moved(world: World, step: Mapping[str, tuple[Exposed, Rank, Mark] | None]) -
     return found
 
 
+def selected(world: World, wanted: Wanted, today: str) -> list[Exposed]:
+    """Those that match, one after another, and then sorted: by rank, then by id, newest first."""
+    entries, ranks, beside = world
+    found = [e for e in entries.values() if fits(e, ranks[e.cve], beside[e.cve], wanted, today)]
+    found.sort(key=lambda entry: entry.cve, reverse=True)
+    return sorted(found, key=lambda entry: (*ranks[entry.cve].key, -len(entry.carriers)))
+
+
 def formulas(world: World, today: str) -> Figures:
     """Every figure by itself, over everything."""
     entries, ranks, beside = world
@@ -96,7 +104,7 @@ def test_whatever_moves_figures_and_order_are_those_that_are_made_whole(history:
         assert kept.figures() == whole.figures() == formulas(world, today)
         for text in QUERIES:
             wanted = parse(text)
-            naive = selected(world[0], wanted, world[1], world[2], today)
+            naive = selected(world, wanted, today)
             assert kept.chosen(wanted) == naive
             after = naive[1].cve if len(naive) > 1 else None
             assert kept.page(wanted, None, 2) == (naive[:2], len(naive), len(naive) > 2)
