@@ -66,8 +66,8 @@ class Given(AdvisoriesService):
 async def write_fleet(
     db: Database, dsn_super: str, index: TenantIndex, rules: str, fingerprint: str, tenant_id: str = TENANT
 ) -> None:
-    """What a server would have left of this fleet, by COPY. Since when a source stands open is there of one endpoint and
-    not of all that have it: a hundred rows each, which no look reads while an import is on its way.
+    """What a server would have left of this fleet, by COPY. Since when a source stands open is there of one endpoint,
+    and not of all that have it: a hundred rows each, which no look reads while an import is on its way.
     """
     packed = {}
     for kind, postings in ((UNIT, index.keys), (OFFER, index.offers), (GAP, index.gaps)):
