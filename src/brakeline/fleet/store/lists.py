@@ -135,17 +135,8 @@ async def inventoried(conn: Connection, since: int | None) -> list[Inventoried]:
     ]
 
 
-async def last_heard(conn: Connection) -> dict[str, int]:
-    """Endpoint that is not retired -> since when nothing was heard of it: last seen, else enrolled."""
-    rows = await conn.fetch(
-        "SELECT e.endpoint_id, COALESCE(p.last_seen, e.enrolled_at) AS heard FROM brakeline.endpoint e"
-        " LEFT JOIN brakeline.presence p USING (tenant_id, endpoint_id) WHERE e.state <> 'retired'"
-    )
-    return {r["endpoint_id"]: millis(r["heard"]) for r in rows}
-
-
 async def silent(conn: Connection, before_ms: int) -> list[str]:
-    """Endpoints that are not retired and of which nothing was heard since then; see `last_heard`."""
+    """Endpoints that are not retired and of which nothing was heard since then: last seen, else enrolled."""
     rows = await conn.fetch(
         "SELECT e.endpoint_id FROM brakeline.endpoint e"
         " LEFT JOIN brakeline.presence p USING (tenant_id, endpoint_id)"
