@@ -20,6 +20,7 @@ from brakeline.exposure.index import Name, TenantIndex
 from brakeline.exposure.match import Book, Shelf
 from brakeline.exposure.model import Role
 from brakeline.exposure.standing import Exposed
+from brakeline.exposure.tallies import open_count
 
 Part = tuple[Advisory, Any, BitMap]
 
@@ -86,7 +87,7 @@ class Memo:
         kept = _Kept(shelf, Splitting(index, name))
         for part in open_in(index, book, name):
             kept.parts.setdefault(part[0].cve, []).append(part)
-        kept.anybody, kept.states = _together(kept.parts), _states(index, book, name)
+        kept.anybody, kept.states = _together(kept.parts), _states(index, book, name, shelf)
         self._names[name], self._anybody = kept, None
         gone = before.parts.keys() - kept.parts.keys() if before else set[str]()
         for cve in gone:
@@ -126,10 +127,12 @@ def _together(parts: Mapping[str, Sequence[Part]]) -> BitMap:
     return BitMap.union(*maps.values(), BitMap(), BitMap())
 
 
-def _states(index: TenantIndex, book: Book, name: Name) -> int:
+def _states(index: TenantIndex, book: Book, name: Name, shelf: Shelf | None) -> int:
     """As `flips.changes` counts them: of each version the CVEs that are open, times who has it."""
+    if shelf is None:
+        return 0
     keys, found = index.keys, 0
-    for _, one in index.orders[name]:
+    for key, one in index.orders[name]:
         if held := keys.maps[one]:
-            found += len(book.open_rows(keys.values[one][0])) * len(held)
+            found += open_count(index, book, shelf, name, key, one) * len(held)
     return found
