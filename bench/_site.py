@@ -16,6 +16,7 @@ from typing import Any
 from bench import _estate
 from bench._kept import write_fleet
 from brakeline.advisories.importing import Importing
+from brakeline.exposure import rules
 from brakeline.exposure.model import Role
 from brakeline.platform.clock import SystemClock
 from brakeline.platform.migrate import migrate
@@ -28,6 +29,7 @@ from brakeline.server.wiring import Services, build
 ALMA = "osv-almalinux"
 REACHED = 0.01  # of the endpoints have the package that an advisory is about: counting them is not in the figures
 NAMES = 64
+FORMAT = 2  # of what `_fill` writes down
 MADE = "made.json"  # written last: without it a directory is half made
 
 
@@ -70,23 +72,23 @@ async def _fill(directory: Path, endpoints: int) -> dict[str, Any]:
         await exposure._ensure(owner.tenant_id)
         await exposure._prune(owner.tenant_id)
         await exposure._write_down(owner.tenant_id)
-        rules = exposure._kept[owner.tenant_id].rules
+        judged_by = exposure._kept[owner.tenant_id].rules
         await services.stop()
     finally:
         await running.stop()
-    return {"endpoints": endpoints, "rules": rules, "names": [name[1] for name in names]}
+    return {"endpoints": endpoints, "rules": judged_by, "names": [name[1] for name in names]}
 
 
 def site(directory: Path, endpoints: int, kept: Path | None) -> dict[str, Any]:
     """Put a server's data into `directory`, from `kept` where it fits; gives what a run has to know."""
     if kept is None:
         return asyncio.run(_fill(directory, endpoints))
-    made, mine = kept / MADE, SystemClock().now_ms()
+    made = kept / MADE
     if made.exists():
         found: dict[str, Any] = json.loads(made.read_text())
         if found["endpoints"] == endpoints and found["code"] == _code():
             subprocess.run(["cp", "-a", "--reflink=auto", f"{kept}/.", str(directory)], check=True)
-            return found | {"made_s": (SystemClock().now_ms() - mine) / 1000}
+            return found
         print(f"{kept} is of {found['endpoints']:,} endpoints or of other code: it is made anew", flush=True)
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True, mode=0o755)
@@ -96,6 +98,5 @@ def site(directory: Path, endpoints: int, kept: Path | None) -> dict[str, Any]:
 
 
 def _code() -> str:
-    from brakeline.exposure import rules
-
-    return rules.code()
+    """Names what a kept fleet is made by: the code that judges, and this."""
+    return f"{rules.code()}-{FORMAT}"
