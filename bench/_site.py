@@ -10,11 +10,13 @@ import asyncio
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from bench import _estate
 from bench._kept import write_fleet
+from bench._proc import python
 from brakeline.advisories.importing import Importing
 from brakeline.exposure import rules
 from brakeline.exposure.model import Role
@@ -82,7 +84,7 @@ async def _fill(directory: Path, endpoints: int) -> dict[str, Any]:
 def site(directory: Path, endpoints: int, kept: Path | None) -> dict[str, Any]:
     """Put a server's data into `directory`, from `kept` where it fits; gives what a run has to know."""
     if kept is None:
-        return asyncio.run(_fill(directory, endpoints))
+        return _filled(directory, endpoints)
     made = kept / MADE
     if made.exists():
         found: dict[str, Any] = json.loads(made.read_text())
@@ -92,7 +94,7 @@ def site(directory: Path, endpoints: int, kept: Path | None) -> dict[str, Any]:
         print(f"{kept} is of {found['endpoints']:,} endpoints or of other code: it is made anew", flush=True)
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True, mode=0o755)
-    found = asyncio.run(_fill(kept, endpoints)) | {"code": _code()}
+    found = _filled(kept, endpoints) | {"code": _code()}
     made.write_text(json.dumps(found))
     return site(directory, endpoints, kept)
 
@@ -100,3 +102,14 @@ def site(directory: Path, endpoints: int, kept: Path | None) -> dict[str, Any]:
 def _code() -> str:
     """Names what a kept fleet is made by: the code that judges, and this."""
     return f"{rules.code()}-{FORMAT}"
+
+
+def _filled(directory: Path, endpoints: int) -> dict[str, Any]:
+    """By a process of its own, so that what it takes is not in the server's."""
+    command = [python(), "-m", "bench._site", str(directory), str(endpoints)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_fill(Path(sys.argv[1]), int(sys.argv[2])))))
