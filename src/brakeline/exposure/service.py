@@ -41,6 +41,7 @@ from brakeline.exposure.offers import offers, state_of
 from brakeline.exposure.priority import INTERNET_TAG
 from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.spans import rows_of
+from brakeline.exposure.standing import everywhere
 from brakeline.exposure.store import EndpointExposure
 from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_ended, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
@@ -123,14 +124,16 @@ class ExposureService(Marking):
         return page, risk, self._status(tenant_id, arrivals)
 
     def _figures(self, tenant_id: str, silent: frozenset[str], beside: Marked) -> FleetExposure:
-        kept, memo, known = self._kept[tenant_id], self._exposed[tenant_id][3], beside.known
+        kept, exposed, known = self._kept[tenant_id], self._exposed.get(tenant_id), beside.known
         index, assessed = kept.index, kept.index.assessed
         return FleetExposure(
             endpoints=len(kept.roster),
             assessed=len(assessed),
             no_data=len(kept.roster) - len(assessed),
             silent=sum(one in assessed for one in silent),
-            vulnerable=memo.vulnerable(),
+            vulnerable=exposed[3].vulnerable()
+            if exposed is not None  # else a check has given it up meanwhile: whole
+            else everywhere([entry for entry in beside.entries.values() if entry.endpoints]),
             packages_not_assessed=index.not_assessed(),
             feeds=known.feeds,
             limits=self.limits(known) + beside.limits,

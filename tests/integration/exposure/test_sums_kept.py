@@ -100,3 +100,10 @@ async def test_since_when_a_source_stands_open_is_asked_anew_for_few_and_kept_fo
         await conn.execute("UPDATE brakeline.endpoint_exposure_source SET first_seen = first_seen - interval '9 days'")
     clock.advance(OLDEST_MAX_MS / 1000)
     assert (await server._oldest_of(TENANT, small=False))["curl"] == first["curl"] - 27 * 86_400_000, "nobody asked"
+
+
+async def test_what_a_check_gave_up_while_somebody_looked_is_counted_whole(server: ExposureService) -> None:
+    right, beside = await server.summary(OWNER), await server._marked(TENANT)
+    del server._exposed[TENANT], server._sums[TENANT]
+    assert server._figures(TENANT, frozenset(), beside) == right
+    assert await server.summary(OWNER) == right
