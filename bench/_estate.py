@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,13 @@ from brakeline.exposure.index import Key, Offer, TenantIndex
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import FindingState, Role, Unit
 from brakeline.exposure.offers import Offered
-from brakeline.exposure.postings import EMPTY
+from brakeline.exposure.postings import EMPTY, joined_of
 from brakeline.exposure.spans import rows_of
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 DEBIAN, ALMA = "debian:12", "almalinux:9"
 IMAGES, TAIL, HELD = 40, 12, 0.03
+ROWS_AT_ONCE = 50_000
 NAMES_AN_IMAGE = (200, 400)
 DAYS = 1100  # of history that endpoints may be behind
 LAGS = ((0.6, 0, 14), (0.3, 14, 180), (0.1, 180, DAYS))
@@ -99,9 +101,10 @@ def rows_for(endpoints: int, made: list[Estate], draw: np.random.Generator) -> l
         mine, others = np.split(names, [int(draw.integers(*NAMES_AN_IMAGE))])
         kinds = draw.choice(len(LAGS), count, p=[share for share, _, _ in LAGS])
         behind = np.array([draw.integers(*LAGS[kind][1:]) for kind in kinds])
-        tails = np.stack([draw.choice(others, TAIL, replace=False) for _ in range(count)])
+        drawn = np.sort(draw.integers(0, len(others) - TAIL + 1, (count, TAIL)), axis=1)
+        tails = others[drawn + np.arange(TAIL)]  # none twice
         wanted = np.concatenate([np.broadcast_to(mine, (count, len(mine))), tails], axis=1)
-        held = draw.random(wanted.shape) < HELD
+        held = draw.random(wanted.shape, np.float32) < HELD
         days = np.where(held, draw.integers(0, DAYS, wanted.shape), behind[:, None])
         ids = np.sort(estate.by_day[np.maximum(days, behind[:, None]), wanted], axis=1)
         found += [row.tobytes() for row in ids]
@@ -118,15 +121,24 @@ def index_for(endpoints: int, units: list[Key], made: list[Estate], newest: list
     ahead = np.array(newest, np.uint32)
     places = {one: place for place, one in enumerate(sorted(set(newest)))}
     place_of = np.array([places[one] for one in newest], np.uint32)
-    offered = []
-    for row, mine in zip(rows, looked, strict=True):
-        ids = np.frombuffer(row, np.uint32)
-        offered.append(np.unique(place_of[ids[ahead[ids] != ids]]).tobytes() if mine else EMPTY)
+    offered: list[bytes] = []
+    for begun in range(0, len(rows), ROWS_AT_ONCE):
+        some = slice(begun, begun + ROWS_AT_ONCE)
+        offered += _offered(rows[some], looked[some], ahead, place_of)
     index.offers.load_rows([_offer(units[one]) for one in places], offered)
     index.gaps.load_rows([], [EMPTY] * len(rows))
     known = BitMap(np.flatnonzero(looked).astype(np.uint32))
     index.fill((f"ep_{n:07}" for n in range(len(rows))), ((len(row) // 4, 0, 1) for row in rows), known)
     return index
+
+
+def _offered(rows: list[bytes], looked: NDArray[np.bool_], ahead: U4, place_of: U4) -> list[bytes]:
+    """What is newer for each of these endpoints. An endpoint has a name once, so places come sorted, each once."""
+    flat, lengths = joined_of(rows)
+    mine = np.repeat(looked, lengths) & (ahead[flat] != flat)
+    data = place_of[flat[mine]].tobytes()
+    counts = np.concatenate(([0], np.cumsum(mine)))[np.concatenate(([0], np.cumsum(lengths)))] * 4
+    return [data[begun:end] for begun, end in pairwise(counts.tolist())]
 
 
 def _offer(key: Key) -> Offer:

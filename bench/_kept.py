@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from brakeline.exposure.postings import joined_of
 from brakeline.exposure.reach import reach
 from brakeline.exposure.service import ExposureService
 from brakeline.exposure.snapshot_files import SnapshotFiles
-from brakeline.exposure.store_index import Row
 from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import PostgresBus
@@ -40,10 +40,11 @@ from brakeline.platform.database import Database
 from brakeline.platform.migrate import migrate
 from brakeline.platform.postgres import start_postgres
 from brakeline.platform.postgres_layout import APP, FEED
+from brakeline.platform.postgres_roles import connect
 from brakeline.tenancy.model import system_principal
 
 TENANT = "te_bench"
-COMMITS, PIECE = 200, 2000
+COMMITS = 200
 NEWS = "CVE-2031-1"
 MOVED = 500  # about so many endpoints does the new advisory concern
 
@@ -62,9 +63,12 @@ class Given(AdvisoriesService):
         return await self.knowledge()
 
 
-async def write_fleet(db: Database, index: TenantIndex, rules: str, fingerprint: str, tenant_id: str = TENANT) -> None:
-    """What a server would have left of this fleet."""
-    ids = index.roll.ids
+async def write_fleet(
+    db: Database, dsn_super: str, index: TenantIndex, rules: str, fingerprint: str, tenant_id: str = TENANT
+) -> None:
+    """What a server would have left of this fleet, by COPY. Since when a source stands open is there of one endpoint,
+    and not of all that have it: a hundred rows each, which no look reads while an import is on its way.
+    """
     packed = {}
     for kind, postings in ((UNIT, index.keys), (OFFER, index.offers), (GAP, index.gaps)):
         said = [(kind, text_of(kind, value)) for value in postings.values]
@@ -74,27 +78,43 @@ async def write_fleet(db: Database, index: TenantIndex, rules: str, fingerprint:
         flat, lengths = joined_of(postings.rows)
         data, ends = places[flat].tobytes(), np.cumsum(lengths) * 4
         packed[kind] = [data[end - 4 * n : end] for end, n in zip(ends.tolist(), lengths.tolist(), strict=True)]
-    for begun in range(0, len(ids), PIECE):
-        some = range(begun, min(begun + PIECE, len(ids)))
-        names = [ids[n] for n in some]
-        async with db.tenant(tenant_id) as conn:
-            await conn.execute(
-                """INSERT INTO brakeline.endpoint (tenant_id, endpoint_id, region, hostname, os_id, os_version, os_name,
-                     kernel, architecture, machine_class, agent_version, package_manager, enrolled_at, enrolled_by)
-                   SELECT $1, id, 'eu', id, 'debian', '12', 'Debian 12', '', 'amd64', 'vm', '0.1', 'apt', now(), 'bench'
-                   FROM unnest($2::text[]) AS x (id)""", tenant_id, names)  # fmt: skip
-            await conn.execute(
-                """INSERT INTO brakeline.endpoint_status (tenant_id, endpoint_id, sequence, digest, committed_at)
-                   SELECT $1, id, 1, '', 'epoch'::timestamptz + interval '1 ms' FROM unnest($2::text[]) AS x (id)""",
-                tenant_id, names)  # fmt: skip
-            await store_index.save_rows(conn, tenant_id, [
-                Row(ids[n], 1, rules, index.figures[n][0], 0, n in index.lists_known, packed[UNIT][n],
-                    packed[OFFER][n], packed[GAP][n]) for n in some
-            ])  # fmt: skip
-            await conn.execute(
-                """INSERT INTO brakeline.endpoint_exposure
-                   SELECT $1, id, now(), 'epoch'::timestamptz + interval '1 ms', $3, 300, 0, 9, 0, 0, 0, 5
-                   FROM unnest($2::text[]) AS x (id)""", tenant_id, names, fingerprint)  # fmt: skip
+    ids, then, now = index.roll.ids, datetime(1970, 1, 1, 0, 0, 0, 1000, UTC), datetime.now(UTC)
+    rows = ((one, then, rules, index.figures[n][0], 0, n in index.lists_known, packed[UNIT][n], packed[OFFER][n],
+             packed[GAP][n]) for n, one in enumerate(ids))  # fmt: skip
+    conn = await connect(dsn_super)
+    try:
+        await conn.execute("SET session_replication_role = replica")  # no keys are looked up: all come from one list
+        for table, columns, values in (
+            ("endpoint", "endpoint_id region hostname os_id os_version os_name kernel architecture machine_class"
+             " agent_version package_manager enrolled_at enrolled_by", (
+                 (one, "eu", one, "debian", "12", "Debian 12", "", "amd64", "vm", "0.1", "apt", now, "bench")
+                 for one in ids)),
+            ("endpoint_status", "endpoint_id sequence digest committed_at", ((one, 1, "", then) for one in ids)),
+            ("presence", "endpoint_id last_seen boot_id asleep agent_version failed_services", (
+                (one, now, "b", False, "0.1", []) for one in ids)),
+            ("exposure_row", "endpoint_id inventory_at rules packages missing lists_known units offers gaps", rows),
+            ("endpoint_exposure", "endpoint_id assessed_at inventory_at advisories packages not_assessed cves"
+             " carrier_cves kev fixable sources", (
+                 (one, now, then, fingerprint, 300, 0, 9, 0, 0, 0, 5) for one in ids)),
+            ("endpoint_exposure_source", "endpoint_id source version cves first_seen", (
+                (ids[0], source, "1", 1, now) for source in sorted({key[0].source for key in index.keys.values}))),
+        ):  # fmt: skip
+            await conn.copy_records_to_table(
+                table, schema_name="brakeline", columns=["tenant_id", *columns.split()],
+                records=((tenant_id, *one) for one in values),
+            )  # fmt: skip
+        await conn.execute("ANALYZE")
+    finally:
+        await conn.close()
+
+
+async def all_heard(dsn_super: str) -> None:
+    """Every endpoint as if it had checked in just now and for the next hour."""
+    conn = await connect(dsn_super)
+    try:
+        await conn.execute("UPDATE brakeline.presence SET last_seen = now() + interval '1 hour'")
+    finally:
+        await conn.close()
 
 
 class Bench:
@@ -196,7 +216,7 @@ async def measured(endpoints: int) -> dict[str, Any]:
             bench.advisories.rows = rows
             first = bench.server()
             fingerprint = (await first.knowledge()).fingerprint
-            await write_fleet(db, index, first._rules(), fingerprint)
+            await write_fleet(db, running.dsn_super, index, first._rules(), fingerprint)
             del first
             server, rebuild = await bench.opened()
             assert server._kept[TENANT].origin == "database", "made of rows"

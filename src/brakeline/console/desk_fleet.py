@@ -245,15 +245,14 @@ class DeskFleet(DeskRuns):
     async def vulnerabilities(self, who: Visitor, query: str, after: str) -> VulnerabilitiesView:
         query, action = query.strip(), "/vulnerabilities"
         try:
-            page = await self.s.exposure.vulnerabilities(who.principal, query, after=after or None, limit=PAGE)
+            page, risk, status = await self.s.exposure.board(who.principal, query, after or None, PAGE)
         except Forbidden:
             raise
         except Invalid as wrong:
             return VulnerabilitiesView(present.refused_query(action, query, wrong, present_risk.QUERY_HELP), (), "")
-        risk = await self.s.exposure.summary(who.principal)
         total = page.total if not query else risk.cves
         bar = QueryBar(action, query, matched=page.total, total=total, help=present_risk.QUERY_HELP)
-        status, now_ms = await self.s.exposure.index_status(who.principal), self.s.clock.now_ms()
+        now_ms = self.s.clock.now_ms()
         return VulnerabilitiesView(
             bar, tuple(present_risk.exposure_row(v) for v in page.items), present_risk.sources_text(page.feeds),
             first_href=f"{action}?{urlencode({'q': query})}" if after else "",

@@ -2,8 +2,9 @@
 
 Pages that `hears` something are rendered at once when it happens (`wake`), and not again before the next tick.
 
-Invariants: one stream per page; a message is the whole state of the page's live regions, so losing one loses
-nothing and `Last-Event-ID` only saves sending what the page already shows; a heartbeat (`event: beat`) goes out every
+Invariants: one stream per page; a message is the whole state of the page's live regions, or, for a reader that has the
+message before, of those that are otherwise since: so losing one loses nothing, and `Last-Event-ID` only saves sending
+what the page already shows; a heartbeat (`event: beat`) goes out every
 BEAT_S even when nothing changes, so that silence means a broken feed; a slow reader gets the newest state, never a
 queue; a page whose state cannot be read keeps its heartbeat back, so the page says "no news" and never looks calm.
 `stop()` ends every stream at once: the server calls it when it is told to end, else an open stream would hold it up.
@@ -27,6 +28,7 @@ TICK_S = 0.5
 STAGGER_S = 0.05  # between pages of single endpoints that news of the whole organisation wake
 CHECK_EVERY_BEATS = 5  # how often an open stream asks whether its session still stands: 10 s
 
+REGION: Final = "<hx-partial "  # begins each region of a message; in what people wrote `<` is escaped
 ALL: Final = "*"  # hears what advisories do in its organisation
 Render = Callable[[], Awaitable[str]]
 log = structlog.get_logger(__name__)
@@ -43,7 +45,10 @@ class Channel:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     readers: int = 0
     event_id: str = ""
+    text: str = ""
     body: bytes = b""
+    before: str = ""  # the event that `step` goes on from
+    step: bytes = b""
     beat: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     task: asyncio.Task[None] | None = None
@@ -95,8 +100,9 @@ class Feed:
             yield b": open\n\n"
             while not self._stopping.is_set():
                 if channel.event_id and channel.event_id != sent:
+                    body = channel.step if sent and sent == channel.before else channel.body
                     sent = channel.event_id
-                    yield channel.body
+                    yield body
                 if channel.beat != beat and channel.event_id:
                     beat, beats = channel.beat, beats + 1
                     yield f"event: beat\ndata: {beat}\n\n".encode()
@@ -133,7 +139,7 @@ class Feed:
 
     async def _drive(self, channel: Channel) -> None:
         loop = asyncio.get_running_loop()
-        due, ticks, fresh = loop.time(), 0, False
+        due, ticks, fresh, told = loop.time(), 0, False, ("", 0)
         while True:
             woken = channel.woken.is_set()
             channel.woken.clear()  # what happens while it is rendered leads to one more
@@ -143,8 +149,9 @@ class Feed:
             if fresh and loop.time() >= due:
                 channel.beat += 1
                 due = loop.time() + self._beat_s
-            async with channel.changed:
-                channel.changed.notify_all()
+            if told != (told := (channel.event_id, channel.beat)):  # else each reader would wake for nothing
+                async with channel.changed:
+                    channel.changed.notify_all()
             await self._tick(channel, deaf=woken)
 
     async def _tick(self, channel: Channel, *, deaf: bool) -> None:
@@ -167,7 +174,8 @@ class Feed:
             return False
         event_id = hashlib.sha256(text.encode()).hexdigest()[:16]
         if event_id != channel.event_id:
-            channel.event_id, channel.body = event_id, event_bytes(event_id, text)
+            channel.before, channel.step = channel.event_id, event_bytes(event_id, changed_regions(channel.text, text))
+            channel.event_id, channel.text, channel.body = event_id, text, event_bytes(event_id, text)
         return True
 
 
@@ -176,6 +184,14 @@ async def _changed(channel: Channel, sent: str, beat: int) -> None:
         await channel.changed.wait_for(
             lambda: bool(channel.event_id) and (channel.event_id != sent or channel.beat != beat)
         )
+
+
+def changed_regions(before: str, text: str) -> str:
+    """The regions of `text` that are not so in `before`; all of it where they are not the same regions in one order."""
+    was, now = before.split(REGION), text.split(REGION)
+    if len(was) != len(now) or was[0] != now[0]:
+        return text
+    return "".join(REGION + region for old, region in zip(was[1:], now[1:], strict=True) if old != region)
 
 
 def event_bytes(event_id: str, text: str) -> bytes:

@@ -25,6 +25,7 @@ from brakeline.exposure.model import Installed, NotAssessed
 from brakeline.exposure.opening import Kept, opened
 from brakeline.exposure.ranks import Rank
 from brakeline.exposure.snapshot_files import SnapshotFiles
+from brakeline.exposure.sums import Sums
 from brakeline.exposure.times import Key, Spread
 from brakeline.exposure.windows import system_item
 from brakeline.fleet.model import EndpointDetail
@@ -36,6 +37,7 @@ from brakeline.tenancy.model import system_principal
 
 PAGE_MAX: Final = 500
 Ranked = tuple[tuple[object, ...], dict[str, Rank], tuple[object, ...], Mapping[str, int], dict[str, Exposed]]
+MarksKept = tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]
 
 
 class Assessing:
@@ -60,7 +62,10 @@ class Assessing:
         self._opening, self._reading = asyncio.Lock(), asyncio.Lock()
         self._ranks: dict[str, Ranked] = {}  # see `ranking`
         self.ring_of: timing.RingOf = timing.nobody_s_ring  # the part above puts itself here
-        self._marks: dict[str, tuple[dict[str, Rank], tuple[object, ...], Mapping[str, Mark]]] = {}  # see `marking`
+        self._marks: dict[str, MarksKept] = {}  # see `marking`
+        self._sums: dict[str, Sums] = {}  # the same
+        self._oldest: dict[str, tuple[int, dict[str, int]]] = {}  # when somebody looked; source -> open since
+        self._silent: dict[str, tuple[int, frozenset[str]]] = {}  # when somebody looked, and who was silent
         self._exposed: dict[str, tuple[TenantIndex, int, str, Memo, dict[str, Exposed]]] = {}
 
     async def knowledge(self) -> Knowledge:
@@ -150,6 +155,7 @@ class Assessing:
         kept.codes.learn(fresh)
         if (kept.index.inventory_ms(endpoint_id) or 0) <= view.inventory_ms:
             kept.index.put(view)
+            kept.roster.add(endpoint_id)  # so that nobody counts it as assessed and not as there
         if changed:
             await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
 
@@ -169,6 +175,8 @@ class Assessing:
             if await store.save(conn, tenant_id, one, counts, known.fingerprint, now_ms, view.inventory_ms):
                 moved.append(one)
             done.append((view, kev_before, counts, gone))
+            if looked := self._oldest.get(tenant_id):
+                looked[1].update((source, now_ms) for source in counts.sources.keys() - looked[1].keys())
         await timing.write(conn, tenant_id, [(view, gone) for view, _, _, gone in done], book, now_ms)
         for view, kev_before, counts, gone in done:
             await telling.tell(conn, tenant_id, view.endpoint_id, kev_before, counts, gone, now_ms)

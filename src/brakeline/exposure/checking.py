@@ -2,31 +2,36 @@
 
 Each round judges the inventories of some endpoints anew, as the database has them now, and compares everything that the
 index says of them: units, offers, gaps, figures, and that each bitmap has them and no other has. It also compares some
-units' bitmaps with all rows, and advisories with a whole reading (`proving`). A difference is told (log, metric,
-`IndexStatus`) and mended by recomputing that part. A round that cannot be made leaves the last one's age to be seen;
-nothing is called checked that was not.
+units' bitmaps with all rows, figures over all CVEs with the same made whole (`sums`), and advisories with a whole
+reading (`proving`). A difference is told (log, metric, `IndexStatus`) and mended by recomputing that part. A round that
+cannot be made leaves the last one's age to be seen; nothing is called checked that was not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import Counter
 
 from brakeline.core.errors import NotFound
 from brakeline.exposure import store, store_index
-from brakeline.exposure.index import EndpointView, TenantIndex, counts_of
+from brakeline.exposure.index import EndpointView, Exposed, TenantIndex, counts_of
 from brakeline.exposure.news import Arrival
 from brakeline.exposure.opening import Kept
 from brakeline.exposure.postings import Postings
 from brakeline.exposure.proving import Proving
+from brakeline.exposure.standing import everywhere
+from brakeline.exposure.sums import Sums
 from brakeline.platform.observe import REGISTRY, logger
 from brakeline.tenancy.model import Principal
 
 ENDPOINTS_A_ROUND: Final = 20  # judged anew: 0.3 s of a CPU
 UNITS_A_ROUND: Final = 50
+WEIGHED_EVERY_MS: Final = 60 * 1000
 ARRIVALS_SHOWN: Final = 50
 CHECKED = Counter("brakeline_exposure_index_checked", "Compared with the database", ["what"], registry=REGISTRY)
 DIFFERENCES = Counter(
@@ -48,6 +53,17 @@ class Checks:
     last_difference_ms: int = 0
 
 
+class Sizes(NamedTuple):
+    """How large an index is, as it was counted last."""
+
+    of: TenantIndex
+    version: int
+    units: int
+    rows: int
+    bytes: int
+    weighed_ms: int  # when its bytes were counted
+
+
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
     """The index of one organisation: how large, where it came from, what its checks found, what advisories did."""
@@ -55,7 +71,7 @@ class IndexStatus:
     endpoints: int
     units: int  # distinct (package, version), of all that are installed anywhere
     rows: int  # endpoints x their units
-    bytes: int  # of the bitmaps
+    bytes: int  # of the bitmaps, as of a minute ago at most
     origin: str  # snapshot | database | inventories
     refused: str  # why a snapshot was not used
     snapshot_ms: int  # 0 = none was written or loaded
@@ -76,7 +92,7 @@ class Checking(Proving):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._checks: dict[str, Checks] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}  # tenant -> version of the index, bytes
+        self._sizes: dict[str, Sizes] = {}
 
     async def check(self, tenant_id: str, draw: random.Random) -> str:
         """One round; says what it came to."""
@@ -88,6 +104,7 @@ class Checking(Proving):
         DIFFERENCES.labels("advisories").inc(len(found))
         found += [text for one in chosen for text in await self._check_endpoint(tenant_id, kept, one)]
         found += self._check_units(kept.index, draw, checks)
+        found += await self._check_sums(tenant_id)
         checks.rounds, checks.last_ms = checks.rounds + 1, self._clock.now_ms()
         checks.endpoints += len(chosen)
         CHECKED.labels("endpoint").inc(len(chosen))
@@ -154,16 +171,33 @@ class Checking(Proving):
                 index.version += 1
         return found
 
+    async def _check_sums(self, tenant_id: str) -> list[str]:
+        """Figures over all CVEs, and the order of their list, against the same made whole; given up if they differ."""
+        found = ["figures of the fleet: not those of its endpoints"] if self._index(tenant_id).recount() else []
+        sums, exposed = self._sums.get(tenant_id), self._exposed.get(tenant_id)
+        if sums is not None and exposed is not None:  # else they are made whole by whoever looks first
+            memo, entries = exposed[3], exposed[4]
+            wrong = await asyncio.to_thread(_compared, sums.copy(), memo.vulnerable(), entries)
+            if wrong and self._sums.get(tenant_id) is sums:
+                del self._sums[tenant_id], self._exposed[tenant_id]
+            found += wrong
+        CHECKED.labels("sums").inc()
+        DIFFERENCES.labels("sums").inc(len(found))
+        return found
+
     async def index_status(self, principal: Principal) -> IndexStatus:
         """The index of this organisation, and what its checks found."""
         principal.require("exposure.read")
         tenant_id = principal.tenant_id
         await self._ensure(tenant_id)
+        return self._status(tenant_id, await self.arrivals(principal))
+
+    def _status(self, tenant_id: str, arrivals: tuple[Arrival, ...]) -> IndexStatus:
         kept, checks = self._kept[tenant_id], self._checks.get(tenant_id, Checks())
-        arrivals, index = await self.arrivals(principal), kept.index
+        index = kept.index
+        sizes = self._size(tenant_id, index)
         return IndexStatus(
-            len(index.views), sum(map(bool, index.keys.maps)), sum(map(len, index.keys.maps)),
-            self._bytes(tenant_id, index), kept.origin, kept.refused, kept.snapshot_ms,
+            len(index.views), sizes.units, sizes.rows, sizes.bytes, kept.origin, kept.refused, kept.snapshot_ms,
             checks.rounds, checks.endpoints, checks.units, checks.differences, checks.last_ms, checks.last_difference,
             checks.last_difference_ms, arrivals, self.advisories_read(),
         )  # fmt: skip
@@ -174,12 +208,17 @@ class Checking(Proving):
         async with self._db.tenant(principal.tenant_id) as conn:
             return tuple(await store_index.arrivals(conn, ARRIVALS_SHOWN))
 
-    def _bytes(self, tenant_id: str, index: TenantIndex) -> int:
-        known = self._sizes.get(tenant_id)
-        if known is None or known[0] != index.version:
-            size = sum(postings.size() for _, postings in _postings(index))
-            known = self._sizes[tenant_id] = (index.version, size)
-        return known[1]
+    def _size(self, tenant_id: str, index: TenantIndex) -> Sizes:
+        """Counted anew where the index moved; its bytes, which cost most, once a minute at most."""
+        known, now_ms = self._sizes.get(tenant_id), self._clock.now_ms()
+        if known is None or known.of is not index or known.version != index.version:
+            units, rows = sum(map(bool, index.keys.maps)), sum(map(len, index.keys.maps))
+            if known is None or known.of is not index or now_ms - known.weighed_ms >= WEIGHED_EVERY_MS:
+                size, weighed_ms = sum(postings.size() for _, postings in _postings(index)), now_ms
+            else:
+                size, weighed_ms = known.bytes, known.weighed_ms
+            known = self._sizes[tenant_id] = Sizes(index, index.version, units, rows, size, weighed_ms)
+        return known
 
 
 def differences(index: TenantIndex, truth: EndpointView) -> list[str]:
@@ -203,6 +242,12 @@ def differences(index: TenantIndex, truth: EndpointView) -> list[str]:
         if strays:
             found.append(f"{strays} bitmaps of {kind}s that are not what its row says")
     return found
+
+
+def _compared(sums: Sums, vulnerable: int, entries: Mapping[str, Exposed]) -> list[str]:
+    found = [f"figures of all CVEs: {text}" for text in sums.unlike(sums.again())]
+    right = everywhere([entry for entry in entries.values() if entry.endpoints])
+    return [*found, *([f"vulnerable endpoints: {vulnerable}, should be {right}"] if vulnerable != right else [])]
 
 
 def _sweep(index: TenantIndex) -> int:

@@ -14,12 +14,12 @@ exploited never counts as an addition, and is named while the content waits. Nex
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pyroaring import BitMap
 
-from brakeline.exposure.index import Key
+from brakeline.exposure.index import Key, Name, TenantIndex
 from brakeline.exposure.match import Book
 from brakeline.exposure.model import Role, Unit
 
@@ -156,6 +156,26 @@ def flips(holders: Mapping[Key, BitMap], moved: Mapping[Unit, Moved]) -> Flips:
             named.setdefault(cve, BitMap()).update(mine)
     worst = sorted((Named(cve, len(ids)) for cve, ids in named.items()), key=lambda n: (-n.endpoints, n.cve))
     return Flips(before, gained, lost, exploited, len(gaining), len(losing), tuple(worst[:NAMED_MAX]))
+
+
+def differing(names: Iterable[Name], before: Book, after: Book) -> frozenset[Name]:
+    """Those of these names of which the two books may not say the same: their rows are not the same object."""
+    return frozenset(
+        name for name in names if name[2] is Role.ACTIVE and before.shelf(*name[:2]) is not after.shelf(*name[:2])
+    )
+
+
+def held_by(index: TenantIndex, names: Iterable[Name]) -> dict[Key, BitMap]:
+    """Who has which version of these names, as it is now."""
+    keys = index.keys
+    ids = (one for name in names for _, one in index.orders.get(name, ()))
+    return {keys.values[one]: keys.maps[one].copy() for one in ids if keys.maps[one]}
+
+
+def in_all(found: Flips, holders: Mapping[Key, BitMap], before: Book, states: int) -> Flips:
+    """What was found of the names that differ, with what stands open in all: `states`, as `memo` has counted them."""
+    mine = sum(len(before.open_rows(unit)) * len(held) for (unit, _), held in holders.items())
+    return replace(found, before=states - mine + found.before)
 
 
 def verdict(

@@ -19,7 +19,24 @@ from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound
 from brakeline.exposure import store_flips
-from brakeline.exposure.flips import LOSSES, SHARES, Bound, Flips, HeldRow, Hold, Moved, changes, flips, marks, verdict
+from brakeline.exposure.flips import (
+    LOSSES,
+    SHARES,
+    Bound,
+    Flips,
+    HeldRow,
+    Hold,
+    Moved,
+    changes,
+    differing,
+    flips,
+    held_by,
+    in_all,
+    marks,
+    verdict,
+)  # fmt: skip
+from brakeline.exposure.index import TenantIndex
+from brakeline.exposure.match import Book
 from brakeline.exposure.model import Role, Unit
 from brakeline.exposure.upkeep import Upkeep
 from brakeline.platform.database import Database
@@ -74,24 +91,37 @@ class Holding:
         would say then; `kev`: what a catalogue would."""
         before, after = await self._upkeep.books(rows, kev)
 
-        def moved(units: set[Unit]) -> dict[Unit, Moved]:
-            return changes(units, before, after, only_kev=kev is not None)
+        async def found(tenant_id: str) -> Flips:
+            mine = await self._upkeep.counted_by(tenant_id, before) if kev is None else None
+            if mine is not None:
+                return await _of_names(*mine, before, after)
+            return await self._of_all(tenant_id, lambda units: changes(units, before, after, only_kev=kev is not None))
 
-        return await self._against(feed, sha256, version, moved, FINDINGS)
+        return await self._against(feed, sha256, version, found, FINDINGS)
 
     async def weigh_marks(
         self, feed: str, sha256: str, version: str, before: frozenset[str], after: frozenset[str], what: str
     ) -> str:
         """The same for scores: the CVEs that carry a mark which people act upon, before and then."""
         book = await self._upkeep.book()
-        return await self._against(feed, sha256, version, lambda units: marks(units, book, before, after), what)
 
-    async def _against(self, feed: str, sha256: str, version: str, moved: Moves, what: str) -> str:
+        async def found(tenant_id: str) -> Flips:
+            return await self._of_all(tenant_id, lambda units: marks(units, book, before, after))
+
+        return await self._against(feed, sha256, version, found, what)
+
+    async def _of_all(self, tenant_id: str, moved: Moves) -> Flips:
+        """Every unit looked up, which takes half a second."""
+        holders = await self._upkeep.holders(tenant_id)
+        units = {unit for unit, role in holders if role is Role.ACTIVE}
+        return flips(holders, await asyncio.to_thread(moved, units))
+
+    async def _against(
+        self, feed: str, sha256: str, version: str, weigh: Callable[[str], Awaitable[Flips]], what: str
+    ) -> str:
         kinds, weighed = set[str](), dict[str, Flips]()
         for tenant_id in await self._tenants():
-            holders = await self._upkeep.holders(tenant_id)
-            units = {unit for unit, role in holders if role is Role.ACTIVE}
-            found = flips(holders, await asyncio.to_thread(moved, units))  # half a second of looking up
+            found = await weigh(tenant_id)
             if what == FINDINGS and (found.gained or found.lost):
                 weighed[tenant_id] = found
             hold = await self._judge(tenant_id, HeldRow(feed, sha256, version, found, "", "", 0), what)
@@ -224,6 +254,14 @@ class Holding:
             before = {"losses": now.losses, "additions": now.additions}
             await audit.append(conn, self._clock, principal, "content.bound", BOUND, before, facts)
         await self.reload()
+
+
+async def _of_names(index: TenantIndex, states: int, before: Book, after: Book) -> Flips:
+    """The same where what stands open in all is known: only names that differ are looked up."""
+    names = await asyncio.to_thread(differing, list(index.orders), before, after)
+    holders = held_by(index, names)
+    found = flips(holders, await asyncio.to_thread(changes, {unit for unit, _ in holders}, before, after))
+    return in_all(found, holders, before, states)
 
 
 def _situation(row: HeldRow) -> str:

@@ -121,9 +121,11 @@ class TenantIndex:
         self.present = BitMap()
         self.lists_known = BitMap()
         self.figures: list[tuple[int, int, int]] = []  # by number: packages, not assessed, time of the inventory
+        self._judged, self._missing = BitMap(), 0  # who of those present has a judged package; packages that are not
         self.orders: dict[Name, list[tuple[Any, int]]] = {}  # units of a name by version, where it can be sorted
         self.offered: dict[tuple[str, str, Role], list[int]] = {}  # ids of offers
         self.version = 0  # rises with every change, so that readers know whether what they remember still holds
+        self._codes: tuple[int, dict[str, int]] | None = None  # of which version; see `gap_codes`
         self._noted = [0, 0]
         self._left = set[Name]()  # names that lost a version since `touched` was asked last
 
@@ -140,18 +142,20 @@ class TenantIndex:
     @property
     def assessed(self) -> Members:
         """Endpoints of which at least one package was judged."""
-        return Members(self.roll, BitMap(n for n in self.present if self.figures[n][0] > self.figures[n][1]))
+        return Members(self.roll, self._judged)
 
     def not_assessed(self) -> int:
         """Packages that were not judged, on all endpoints."""
-        return sum(self.figures[number][1] for number in self.present)
+        return self._missing
 
     def gap_codes(self) -> dict[str, int]:
         """The same by why."""
-        found = Counter[str]()
-        for gap, held in self.gaps.held():
-            found[gap.code] += len(held) * gap.times
-        return dict(sorted(found.items()))
+        if self._codes is None or self._codes[0] != self.version:
+            found = Counter[str]()
+            for gap, held in self.gaps.held():
+                found[gap.code] += len(held) * gap.times
+            self._codes = (self.version, dict(sorted(found.items())))
+        return dict(self._codes[1])
 
     def inventory_ms(self, endpoint_id: str) -> int | None:
         """Of which inventory an endpoint's entry is; None = it has none."""
@@ -164,6 +168,7 @@ class TenantIndex:
         known = number in self.lists_known
         changed = self.keys.put(number, view.keys) | self.offers.put(number, view.offered.items())
         changed |= self.gaps.put(number, view.not_assessed) | (number not in self.present) | (known != view.lists_known)
+        self._discount(number)
         self.present.add(number)
         if known != view.lists_known:
             self.keys.moved.update(self.keys.ids_of_row(number))
@@ -173,6 +178,7 @@ class TenantIndex:
             self.figures.append(figures)
         changed |= self.figures[number][:2] != figures[:2]
         self.figures[number] = figures
+        self._count(number)
         self.note()
         self.version += changed
         return changed
@@ -184,9 +190,29 @@ class TenantIndex:
             return
         for postings in (self.keys, self.offers, self.gaps):
             postings.put_row(number, EMPTY)
+        self._discount(number)
         self.present.discard(number)
         self.lists_known.discard(number)
         self.version += 1
+
+    def _count(self, number: int) -> None:
+        packages, missing, _ = self.figures[number]
+        self._missing += missing
+        if packages > missing:
+            self._judged.add(number)
+
+    def _discount(self, number: int) -> None:
+        if number in self.present:
+            self._missing -= self.figures[number][1]
+            self._judged.discard(number)
+
+    def recount(self) -> bool:
+        """Count who was assessed, and what was not, anew; gives whether that was kept otherwise."""
+        was = self._judged, self._missing
+        mine = [(n, *self.figures[n][:2]) for n in self.present]
+        self._judged = BitMap(n for n, packages, missing in mine if packages > missing)
+        self._missing = sum(missing for _, _, missing in mine)
+        return was != (self._judged, self._missing)
 
     def touched(self) -> frozenset[Name]:
         """Names of which somebody has another version, or is offered another, than when this was asked last."""
@@ -226,6 +252,7 @@ class TenantIndex:
             self.roll.add(endpoint_id)
         self.figures = list(figures)
         self.present, self.lists_known = BitMap(range(len(self.figures))), known
+        self.recount()
         self.note()
         self.version += 1
 

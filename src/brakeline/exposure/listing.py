@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from brakeline.advisories.ecosystems import base_of, canonical
 from brakeline.core.errors import Invalid
 from brakeline.exposure.due import due_within
 from brakeline.exposure.index import Exposed
-from brakeline.exposure.marks import UNMARKED, Mark
+from brakeline.exposure.marks import Mark
 from brakeline.exposure.model import FindingState
 from brakeline.exposure.priority import Level
 from brakeline.exposure.ranks import Rank
@@ -46,6 +44,9 @@ class Wanted:
     due: str = ""  # "overdue", "none" or "<7d"; what is past its day is within any number of days
 
 
+ANY = Wanted()
+
+
 def parse(query: str) -> Wanted:
     """Raises `Invalid`, with what was probably meant."""
     if len(query) > QUERY_CHARS_MAX:
@@ -71,19 +72,11 @@ def _meant(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
 
 
-def selected(
-    entries: Mapping[str, Exposed], wanted: Wanted, ranks: Mapping[str, Rank],
-    marks: Mapping[str, Mark] = MappingProxyType({}), today: str = "",
-) -> list[Exposed]:  # fmt: skip
-    """Those that match, worst first: by priority, then as `priority.sort_key` says, then by id, newest first."""
-    found = [
-        entry for entry in entries.values()
-        if _matches(entry, wanted) and wanted.priority in ("", ranks[entry.cve].priority.level)
-        and beside(marks.get(entry.cve, UNMARKED), wanted, today)
-    ]  # fmt: skip
-    found.sort(key=lambda entry: entry.cve, reverse=True)
-    found.sort(key=lambda entry: (*ranks[entry.cve].key, -len(entry.carriers)))
-    return found
+def fits(entry: Exposed, rank: Rank, mark: Mark, wanted: Wanted, today: str) -> bool:
+    """Whether one CVE of a fleet matches."""
+    return (
+        wanted.priority in ("", rank.priority.level) and _matches(entry, wanted) and beside(mark, wanted, today)
+    )  # fmt: skip
 
 
 def beside(mark: Mark, wanted: Wanted, today: str) -> bool:

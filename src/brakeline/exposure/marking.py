@@ -11,14 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from brakeline.advisories.service import Knowledge
+from brakeline.core.days import day_of
 from brakeline.core.errors import Invalid
 from brakeline.exposure import store_findings
 from brakeline.exposure.acceptance import NOBODY, Acceptance, Reach, Standing, by_cve, counted, standing
+from brakeline.exposure.assessing import MarksKept
 from brakeline.exposure.due import Terms, due_of
 from brakeline.exposure.index import Exposed
 from brakeline.exposure.marks import Mark
 from brakeline.exposure.ranking import Ranking
 from brakeline.exposure.ranks import Rank
+from brakeline.exposure.sums import Sums
 
 
 class Decided(NamedTuple):
@@ -39,19 +42,29 @@ class Marked(NamedTuple):
     reaches: tuple[Reach, ...]
     limits: tuple[str, ...]
     terms: Terms
+    sums: Sums  # their figures and their order
 
 
 class Marking(Ranking):
     """Base of `service.ExposureService`, above `Ranking`."""
 
     async def _marked(self, tenant_id: str) -> Marked:
+        """Whoever asks uses `sums` before he waits for anything else: the next one moves them."""
         known, entries, ranks = await self._ranked(tenant_id)
         decided = await self._decided(tenant_id, known)
         kept = self._marks.get(tenant_id)
         if kept is None or kept[0] is not ranks or kept[1] != (decided.reaches, decided.terms):  # ranks are of a day
-            marks = await asyncio.to_thread(_marks, entries, ranks, by_cve(decided.reaches), decided.terms)
+            same = kept if kept is not None and kept[1][1] == decided.terms else None
+            marks = await asyncio.to_thread(_marks, entries, ranks, by_cve(decided.reaches), decided.terms, same)
             kept = self._marks[tenant_id] = (ranks, (decided.reaches, decided.terms), marks)
-        return Marked(known, entries, ranks, kept[2], *decided)
+        today = day_of(self._clock.now_ms())
+        sums = self._sums.get(tenant_id)
+        if sums is None or sums.today != today:  # all of them: a tenth of a second, so beside everybody's work
+            sums = Sums()
+            await asyncio.to_thread(sums.look, entries, ranks, kept[2], today)
+            self._sums[tenant_id] = sums
+        sums.look(entries, ranks, kept[2], today)
+        return Marked(known, entries, ranks, kept[2], *decided, sums)
 
     async def _decided(self, tenant_id: str, known: Knowledge, among: Sequence[str] | None = None) -> Decided:
         """Terms, and acceptances in force with whom they are for; `among`: only these endpoints are asked about."""
@@ -78,12 +91,18 @@ class Marking(Ranking):
 
 
 def _marks(
-    entries: Mapping[str, Exposed], ranks: Mapping[str, Rank], accepted: Mapping[str, tuple[Reach, ...]], terms: Terms
+    entries: Mapping[str, Exposed], ranks: Mapping[str, Rank], accepted: Mapping[str, tuple[Reach, ...]], terms: Terms,
+    same: MarksKept | None = None,
 ) -> dict[str, Mark]:  # fmt: skip
-    """A quarter of what ranking costs, so called in a thread; see docs/measurements/2026-11-26-findings.md."""
-    return {
-        cve: Mark(
-            counted(entry.endpoints, accepted[cve]) if cve in accepted else NOBODY, due_of(ranks[cve].facts, terms)
-        )
-        for cve, entry in entries.items()
-    }  # fmt: skip
+    """A quarter of what ranking costs, so called in a thread; see docs/measurements/2026-11-26-findings.md. `same`: of
+    the same terms; a CVE that kept its rank and that nobody has accepted, then or now, keeps its mark."""
+    was_ranks, _, was = same or ({}, (), {})
+    found: dict[str, Mark] = {}
+    for cve, entry in entries.items():
+        rank, mark = ranks[cve], was.get(cve)
+        if mark is not None and was_ranks.get(cve) is rank and mark.accepted is NOBODY and cve not in accepted:
+            found[cve] = mark
+            continue
+        who = counted(entry.endpoints, accepted[cve]) if cve in accepted else NOBODY
+        found[cve] = Mark(who, due_of(rank.facts, terms))
+    return found

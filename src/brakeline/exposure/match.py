@@ -228,10 +228,16 @@ class Book:
         """
         changed = self.differing(before) if changed is None else changed
         # Copies first: somebody may be asking `before` in another thread, which adds to it.
-        self._merged |= {name: rows for name, rows in before._merged.copy().items() if name not in changed}
-        self._shelves |= {name: shelf for name, shelf in before._shelves.copy().items() if name not in changed}
+        merged, shelves = before._merged.copy(), before._shelves.copy()
         answers = before._cache.copy() if len(before._cache) < KEPT_MAX else {}
-        self._cache |= {u: rows for u, rows in answers.items() if (u.ecosystem, u.source) not in changed}
+        for name in changed:
+            merged.pop(name, None)
+            shelves.pop(name, None)
+        for unit in [unit for unit in answers if (unit.ecosystem, unit.source) in changed]:
+            del answers[unit]
+        self._merged |= merged
+        self._shelves |= shelves
+        self._cache |= answers
         return changed
 
     def open_rows(self, unit: Unit) -> tuple[Advisory, ...]:

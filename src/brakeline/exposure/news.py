@@ -55,8 +55,8 @@ def moved(index: TenantIndex, before: Book, after: Book) -> Moved:
     opened: dict[str, Change] = {}
     closed: dict[str, Change] = {}
     for name in index.orders:
-        rows = after.rows_of(*name[:2])
-        if rows == before.rows_of(*name[:2]) and not any(row.cve in marked for row in rows):
+        rows, said = after.rows_of(*name[:2]), before.rows_of(*name[:2])
+        if (rows is said or rows == said) and not (marked and any(row.cve in marked for row in rows)):
             continue
         splitting = Splitting(index, name)
         for _, one in index.orders[name]:

@@ -35,6 +35,7 @@ class Kept:
     lacking: bool = False  # rows of other rules, or damaged, were left out: these inventories are yet to be read
     moment: int = 0  # up to which inventories were seen (`platform.changed`)
     inventories: dict[str, int] = field(default_factory=dict)  # endpoint -> time of its newest
+    roster: set[str] = field(default_factory=set)  # endpoints that are not retired, with an inventory or without
     internet: set[str] = field(default_factory=set)  # endpoints that are tagged so
     counted: str = ""  # advisories that every figure in the database is of
     told: str = ""  # advisories and scores of which was told what they did here

@@ -21,6 +21,8 @@ from pyroaring import BitMap
 T = TypeVar("T")
 Ids = NDArray[np.uint32]
 EMPTY = np.empty(0, np.uint32).tobytes()
+ROWS_AT_ONCE: Final = 100_000  # 30 million ids: half a gigabyte while they are sorted
+NARROW: Final = 1 << 16
 NOBODY: Final = BitMap()  # of every value that was given up; never written to
 
 
@@ -135,15 +137,16 @@ class Postings(Generic[T]):
         self.moved = set(self._owned)
 
     def load_rows(self, values: Sequence[T], rows: list[bytes]) -> None:
-        """The same from rows alone: the bitmaps are made of them."""
-        flat, lengths = joined_of(rows)
-        numbers = np.repeat(np.arange(len(rows), dtype=np.uint32), lengths)
-        order = np.argsort(flat, kind="stable")
-        ends = np.cumsum(np.bincount(flat, minlength=len(values)))
-        numbers, begun, maps = numbers[order], 0, []
-        for end in ends.tolist():
-            maps.append(BitMap(numbers[begun:end]))
-            begun = end
+        """The same from rows alone: the bitmaps are made of them, so many rows at once that memory stays bounded."""
+        maps = [BitMap() for _ in values]
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            numbers, ends = _by_value(rows[first : first + ROWS_AT_ONCE], first, len(values))
+            begun = 0
+            for one, end in enumerate(ends.tolist()):
+                if end > begun:
+                    held = BitMap(numbers[begun:end])
+                    maps[one] = maps[one] | held if maps[one] else held
+                begun = end
         self.load(values, maps, rows)
 
     def joined(self) -> tuple[Ids, NDArray[np.int64]]:
@@ -170,6 +173,15 @@ class Postings(Generic[T]):
         self.maps[one] = BitMap(numbers[flat == one])
         self._owned.add(one)
         self.moved.add(one)
+
+
+def _by_value(rows: list[bytes], first: int, values: int) -> tuple[Ids, NDArray[np.int64]]:
+    """Numbers of the endpoints of these rows, those of each value together, and where each value's end."""
+    flat, lengths = joined_of(rows)
+    numbers = np.repeat(np.arange(first, first + len(rows), dtype=np.uint32), lengths)
+    narrow = flat.astype(np.uint16) if values <= NARROW else flat  # two bytes are sorted by digits, which is faster
+    order = np.argsort(narrow, kind="stable")
+    return numbers[order], np.cumsum(np.bincount(flat, minlength=values))
 
 
 def unpacked(row: bytes) -> Ids:

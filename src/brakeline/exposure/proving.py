@@ -58,7 +58,7 @@ class Proving(Upkeep):
         wrong, self._book, self._known, self._before = self._book, right, whole, None
         self._sheaves = {feed: sheaf_of(rows) for feed, rows in whole.by_feed.items()}
         self._weighed = None
-        for remembered in (self._exposed, self._ranks, self._marks):
+        for remembered in (self._exposed, self._ranks, self._marks, self._sums):
             remembered.clear()
         for tenant_id, kept in list(self._kept.items()):
             kept.told, ids = "", kept.index.roll.ids  # what it moves is told by the next look

@@ -72,8 +72,10 @@ def standing(
 
 def _scored_as(facts: Facts, cve: str, known: Known) -> bool:
     """Whether these facts rest on what is known of it now."""
-    said = (known.exploited.get(cve), known.epss.get(cve), known.cvss.get(cve), known.today)
-    return said == (facts.exploited, facts.epss, facts.severity, facts.today)
+    return (  # by identity: what is equal and another object is ranked anew, which gives the same rank
+        known.exploited.get(cve) is facts.exploited and known.epss.get(cve) is facts.epss
+        and known.cvss.get(cve) is facts.severity and known.today == facts.today
+    )  # fmt: skip
 
 
 def of_finding(cve: str, known: Known, *, internet: bool, runs: bool, since_ms: int | None, dated: str) -> Rank:

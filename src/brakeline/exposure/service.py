@@ -6,8 +6,7 @@ as such and never counted as clean. Start with `match` for the decision itself.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final
@@ -15,7 +14,6 @@ from typing import Final
 from brakeline.advisories.model import Advisory
 from brakeline.advisories.service import Knowledge
 from brakeline.advisories.standing import epss_note
-from brakeline.core.days import day_of
 from brakeline.core.errors import NotFound
 from brakeline.core.limits import CHECK_IN_INTERVAL_S, SILENCE_GRACE_INTERVALS
 from brakeline.exposure import store
@@ -30,16 +28,17 @@ from brakeline.exposure.answers import (
     VulnerabilityDetail,
     VulnerabilityPage,
 )
+from brakeline.exposure.checking import IndexStatus
 from brakeline.exposure.closing import closing
-from brakeline.exposure.due import SOON_DAYS, due_of, due_within
+from brakeline.exposure.due import due_of
 from brakeline.exposure.index import Exposed, TenantIndex
-from brakeline.exposure.listing import parse, selected
+from brakeline.exposure.listing import Wanted, parse
 from brakeline.exposure.marking import Marked, Marking
-from brakeline.exposure.marks import UNMARKED, Mark, marked
+from brakeline.exposure.marks import UNMARKED, marked
 from brakeline.exposure.match import OPEN, Book, assess, judge
 from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
-from brakeline.exposure.priority import INTERNET_TAG, ORDER, Level
+from brakeline.exposure.priority import INTERNET_TAG
 from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.spans import rows_of
 from brakeline.exposure.standing import everywhere
@@ -49,6 +48,7 @@ from brakeline.fleet.model import EndpointSummary
 from brakeline.tenancy.model import Principal, system_principal
 
 SILENT_AFTER_MS: Final = SILENCE_GRACE_INTERVALS * CHECK_IN_INTERVAL_S * 1000
+SILENT_AGED_MS: Final = 5000  # PostgreSQL looks at every endpoint for it, and silence has a grace of minutes
 
 
 class ExposureService(Marking):
@@ -108,33 +108,37 @@ class ExposureService(Marking):
     async def summary(self, principal: Principal) -> FleetExposure:
         """The fleet in figures, with what is not known beside what is."""
         principal.require("exposure.read")
-        beside = await self._marked(principal.tenant_id)
-        known, entries, ranks = beside.known, beside.entries, beside.ranks
-        heard = await self._fleet.last_heard(principal.tenant_id)
-        index = self._index(principal.tenant_id)
-        assessed, late = heard.keys() & index.assessed, self._clock.now_ms() - SILENT_AFTER_MS
-        active = [entry for entry in entries.values() if entry.endpoints]
-        states: dict[str, int] = {}
-        for entry in active:
-            worst = entry.worst().value
-            states[worst] = states.get(worst, 0) + 1
+        tenant_id = principal.tenant_id
+        silent, beside = await self._silent_ones(tenant_id), await self._marked(tenant_id)
+        return self._figures(tenant_id, silent, beside)
+
+    async def board(
+        self, principal: Principal, query: str, after: str | None, limit: int
+    ) -> tuple[VulnerabilityPage, FleetExposure, IndexStatus]:
+        """The list, the fleet in figures and the index, by one look: for pages, which are rendered all the time."""
+        principal.require("exposure.read")
+        tenant_id, wanted = principal.tenant_id, parse(query)
+        silent, arrivals = await self._silent_ones(tenant_id), await self.arrivals(principal)
+        beside = await self._marked(tenant_id)
+        page, risk = self._page(beside, wanted, after, limit), self._figures(tenant_id, silent, beside)
+        return page, risk, self._status(tenant_id, arrivals)
+
+    def _figures(self, tenant_id: str, silent: frozenset[str], beside: Marked) -> FleetExposure:
+        kept, exposed, known = self._kept[tenant_id], self._exposed.get(tenant_id), beside.known
+        index, assessed = kept.index, kept.index.assessed
         return FleetExposure(
-            endpoints=len(heard),
+            endpoints=len(kept.roster),
             assessed=len(assessed),
-            no_data=len(heard) - len(assessed),
-            silent=sum(heard[one] < late for one in assessed),
-            vulnerable=everywhere(active),
-            cves=len(active),
-            kev=sum(entry.kev for entry in active),
-            carrier_cves=len(entries) - len(active),
-            states=states,
+            no_data=len(kept.roster) - len(assessed),
+            silent=sum(one in assessed for one in silent),
+            vulnerable=exposed[3].vulnerable()
+            if exposed is not None  # else a check has given it up meanwhile: whole
+            else everywhere([entry for entry in beside.entries.values() if entry.endpoints]),
             packages_not_assessed=index.not_assessed(),
             feeds=known.feeds,
             limits=self.limits(known) + beside.limits,
-            priorities=_by_level(ranks[entry.cve].priority.level for entry in active),
-            ecosystems=dict(sorted(Counter(name for entry in active for name in entry.ecosystems).items())),
             not_assessed=index.gap_codes(),
-            **_beside(active, beside.marks, day_of(self._clock.now_ms())),
+            **beside.sums.figures()._asdict(),
         )
 
     async def vulnerabilities(
@@ -143,21 +147,20 @@ class ExposureService(Marking):
         """CVEs across the fleet, worst first. `query`: `priority:act kev:yes state:fixable_now source:curl CVE-2`."""
         principal.require("exposure.read")
         wanted = parse(query)
-        beside = await self._marked(principal.tenant_id)
+        return self._page(await self._marked(principal.tenant_id), wanted, after, limit)
+
+    def _page(self, beside: Marked, wanted: Wanted, after: str | None, limit: int) -> VulnerabilityPage:
         known = beside.known
-        chosen = selected(beside.entries, wanted, beside.ranks, beside.marks, day_of(self._clock.now_ms()))
-        start = next((i + 1 for i, entry in enumerate(chosen) if entry.cve == after), 0) if after else 0
-        page = chosen[start : start + min(max(limit, 1), PAGE_MAX)]
-        more = start + len(page) < len(chosen)
+        page, total, more = beside.sums.page(wanted, after, min(max(limit, 1), PAGE_MAX))
         items = tuple(_one(entry, beside) for entry in page)
         limits = self.limits(known) + beside.limits
-        return VulnerabilityPage(items, len(chosen), page[-1].cve if more else None, known.feeds, limits)
+        return VulnerabilityPage(items, total, page[-1].cve if more else None, known.feeds, limits)
 
     async def every(self, principal: Principal, query: str = "") -> tuple[list[Vulnerability], tuple[str, ...]]:
         """All of them that match, worst first, and what this cannot know: for files and for other parts."""
         principal.require("exposure.read")
         wanted, beside = parse(query), await self._marked(principal.tenant_id)
-        chosen = selected(beside.entries, wanted, beside.ranks, beside.marks, day_of(self._clock.now_ms()))
+        chosen = beside.sums.chosen(wanted)
         return [_one(entry, beside) for entry in chosen], self.limits(beside.known) + beside.limits
 
     async def indexed(self, tenant_id: str) -> tuple[TenantIndex, Book]:
@@ -259,6 +262,17 @@ class ExposureService(Marking):
                     )  # fmt: skip
         return sorted(found, key=lambda a: (a.hostname, a.endpoint_id, a.source))
 
+    async def _silent_ones(self, tenant_id: str) -> frozenset[str]:
+        """Endpoints not heard of for long enough that their figures may be old, as of `SILENT_AGED_MS` ago at most.
+
+        Only these are read; that nobody is silent any more is seen as late as that somebody is.
+        """
+        now_ms, known = self._clock.now_ms(), self._silent.get(tenant_id)
+        if known is None or not 0 <= now_ms - known[0] < SILENT_AGED_MS:
+            found = await self._fleet.silent(tenant_id, now_ms - SILENT_AFTER_MS)
+            known = self._silent[tenant_id] = (now_ms, frozenset(found))
+        return known[1]
+
     def _unknown_since(self, endpoint: EndpointSummary) -> int | None:
         """Since when nothing was heard, if that is long enough for the figures to be old. Sleeping is not silence,
         but what sleeps is not known either."""
@@ -273,28 +287,9 @@ def _scores(rank: Rank) -> tuple[float | None, float | None]:
     return epss.score if epss else None, severity.score if severity else None
 
 
-def _by_level(levels: Iterable[Level]) -> dict[str, int]:
-    """How many of each level, the most urgent first."""
-    counts = Counter(levels)
-    return {level.value: counts[level] for level in ORDER if counts[level]}
-
-
 def _one(entry: Exposed, beside: Marked) -> Vulnerability:
     found = _vulnerability(entry, beside.known, beside.ranks[entry.cve])
     return marked(found, beside.marks.get(entry.cve, UNMARKED))
-
-
-def _beside(active: Sequence[Exposed], marks: Mapping[str, Mark], today: str) -> dict[str, int]:
-    """What of the open ones is accepted, late, or due within a week."""
-    found = [marks.get(entry.cve, UNMARKED) for entry in active]
-    open_ones = [mark for mark in found if not mark.accepted.whole]
-    soon = [m.due for m in open_ones if m.due.day and not m.due.overdue and due_within(m.due, today, SOON_DAYS)]
-    return {
-        "accepted": len(found) - len(open_ones),
-        "partly_accepted": sum(bool(m.accepted.endpoints) for m in open_ones),
-        "overdue": sum(m.due.overdue for m in open_ones),
-        "due_soon": len(soon),
-    }
 
 
 def _vulnerability(entry: Exposed, known: Knowledge, rank: Rank) -> Vulnerability:

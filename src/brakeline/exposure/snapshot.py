@@ -74,8 +74,10 @@ def packed(frozen: Frozen, tenant_id: str, rules: str, made_ms: int) -> bytes:
             b"".join(texts), lengths.astype("<u4").tobytes(), flat.tobytes(),
         ]  # fmt: skip
     head = _json({"tenant": tenant_id, "rules": rules, "made_ms": made_ms, "parts": list(map(len, parts))})
-    body = b"".join((MAGIC, struct.pack("<I", len(head)), head, *parts))
-    return body + hashlib.sha256(body).digest()
+    whole, digest = [MAGIC, struct.pack("<I", len(head)), head, *parts], hashlib.sha256()
+    for part in whole:
+        digest.update(part)
+    return b"".join((*whole, digest.digest()))
 
 
 def unpacked(data: bytes, tenant_id: str, rules: str) -> tuple[TenantIndex, int]:

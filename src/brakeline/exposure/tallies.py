@@ -29,11 +29,12 @@ def weights(index: TenantIndex, book: Book, role: Role = Role.ACTIVE) -> NDArray
         shelf = book.shelf(name[0], name[1]) if name[2] is role else None
         if shelf is not None:
             for key, one in line:
-                found[one] = _open(index, book, shelf, name, key, one)
+                found[one] = open_count(index, book, shelf, name, key, one)
     return found
 
 
-def _open(index: TenantIndex, book: Book, shelf: Shelf, name: Name, key: object, one: int) -> int:
+def open_count(index: TenantIndex, book: Book, shelf: Shelf, name: Name, key: object, one: int) -> int:
+    """How many rows stand open for one unit of a name; nothing is written out."""
     unit = index.keys.values[one][0]
     order = order_of(name[0])
     if shelf.others or shelf.repeats or order in UNSORTED or (order == "rpm" and is_modular(unit.version, unit.module)):

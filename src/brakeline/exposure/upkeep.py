@@ -18,7 +18,7 @@ from brakeline.advisories.model import SCORES
 from brakeline.advisories.service import Knowledge
 from brakeline.core.days import DAY_MS
 from brakeline.core.errors import Fault
-from brakeline.exposure import store_index, store_values, telling
+from brakeline.exposure import store, store_index, store_values, telling
 from brakeline.exposure.assessing import (
     PAGE_MAX,
     Assessing,
@@ -28,7 +28,8 @@ from brakeline.exposure.assessing import (
     release_of,
     unprovided,
 )
-from brakeline.exposure.index import Exposed, Key
+from brakeline.exposure.index import Exposed, Key, TenantIndex
+from brakeline.exposure.match import Book
 from brakeline.exposure.memo import Memo
 from brakeline.exposure.news import arrivals, moved
 from brakeline.exposure.opening import Kept
@@ -41,6 +42,7 @@ COUNTED_AT_ONCE: Final = 50  # endpoints in one transaction: 0.1 s
 SAME_AT_ONCE: Final = 5000
 SNAPSHOT_EVERY_MS: Final = 5 * 60 * 1000
 PRUNE_EVERY_MS: Final = DAY_MS
+OLDEST_AGED_MS: Final = 10 * 60 * 1000  # what is made of it are days
 
 
 class Upkeep(Assessing):
@@ -50,6 +52,15 @@ class Upkeep(Assessing):
         """Who has what in a tenant's fleet, up to date."""
         await self._ensure(tenant_id)
         return self._index(tenant_id).holders
+
+    async def counted_by(self, tenant_id: str, book: Book) -> tuple[TenantIndex, int] | None:
+        """The index, up to date, and how many (endpoint, version, CVE) stand open by `book`; None = nobody has looked
+        here yet, or these are not the advisories in use any more: then every unit is to be looked up."""
+        if tenant_id not in self._exposed:
+            return None
+        await self._all(tenant_id)
+        index, _, _, memo, _ = self._exposed[tenant_id]
+        return (index, memo.states()) if memo.is_of(index, self._book) and self._book is book else None
 
     async def hear(self, tenants: Sequence[str]) -> str:
         """Content is live: what it did is written down and told in every fleet, before any figure is counted anew."""
@@ -79,6 +90,9 @@ class Upkeep(Assessing):
             done += await self._ensure(tenant_id, whole=True)
             await self._write_down(tenant_id)
             await self._prune(tenant_id)
+            looked_ms = self._oldest[tenant_id][0] if tenant_id in self._oldest else self._clock.now_ms()
+            if self._clock.now_ms() - looked_ms >= OLDEST_AGED_MS:
+                await self._look_at_oldest(tenant_id)
         return f"{done} endpoints assessed"
 
     async def _ensure(self, tenant_id: str, *, whole: bool = False) -> int:
@@ -91,10 +105,11 @@ class Upkeep(Assessing):
         judged = await self._by_these_rules(tenant_id, kept)
         found, moment, everything = await self._fleet.inventoried(tenant_id, 0 if whole else kept.moment)
         if everything:
-            kept.inventories, kept.internet = {}, set()
+            kept.inventories, kept.internet, kept.roster = {}, set(), set()
         for one in found:
             kept.inventories.pop(one.endpoint_id, None)
             kept.internet.discard(one.endpoint_id)
+            (kept.roster.discard if one.retired else kept.roster.add)(one.endpoint_id)
             if one.inventory_ms and not one.retired:
                 kept.inventories[one.endpoint_id] = one.inventory_ms
                 kept.internet |= {one.endpoint_id} if INTERNET_TAG in one.tags else set()
@@ -160,6 +175,12 @@ class Upkeep(Assessing):
                 await self._bus.publish(f"finding:{tenant_id}", endpoint_id)
         kept.counted = known.fingerprint
         return len(stale)
+
+    async def _look_at_oldest(self, tenant_id: str) -> tuple[int, dict[str, int]]:
+        """Since when each source stands open. What this process sees open from now on is added (`_save`)."""
+        async with self._db.tenant(tenant_id) as conn:
+            found = self._oldest[tenant_id] = (self._clock.now_ms(), await store.oldest(conn))
+        return found
 
     async def _tell(self, tenant_id: str, kept: Kept) -> bool:
         """Write down what new advisories did here, once, and tell whoever looks. Gives whether there were any.

@@ -168,10 +168,10 @@ class ListUse(FleetParts):
             whole = not 0 < since <= now  # a number of another database is none
             return await lists.inventoried(conn, None if whole else since), now, whole
 
-    async def last_heard(self, tenant_id: str) -> dict[str, int]:
-        """Every endpoint that is not retired, and since when nothing was heard of it: for other slices."""
+    async def silent(self, tenant_id: str, before_ms: int) -> list[str]:
+        """Endpoints that are not retired and of which nothing was heard since then: for other slices."""
         async with self.db.tenant(tenant_id) as conn:
-            return await lists.last_heard(conn)
+            return await lists.silent(conn, before_ms)
 
     async def named(self, tenant_id: str, endpoint_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Host name and region of those of these endpoints that are not retired: for other slices."""

@@ -122,11 +122,13 @@ async def test_what_is_not_known_is_never_counted_as_clean(
     assert (found.findings, {n.code for n in found.not_assessed}) == ((), {"no_data"})
     assert (await exposure.findings(OWNER, silent)).unknown_since_ms == clock.now_ms() - 7_200_000
     assert (await exposure.findings(OWNER, _mute)).inventory_ms == 0
-    heard = await fleet.service.last_heard(OWNER.tenant_id)  # the whole fleet by one look, as its pages say it
+    late = clock.now_ms() - 3_600_000
     pages = (await fleet.service.list_endpoints(OWNER, limit=500)).items
-    assert heard == {e.id: e.last_seen_ms or e.enrolled_ms for e in pages}
+    quiet = {e.id for e in pages if (e.last_seen_ms or e.enrolled_ms) < late}
+    assert silent in quiet
+    assert set(await fleet.service.silent(OWNER.tenant_id, late)) == quiet  # by one look, as its pages say it
     assert await fleet.service.named(OWNER.tenant_id, [silent, "ep_none"]) == {silent: ("silent", "eu")}
-    assert await fleet.service.last_heard("te_other") == {}
+    assert await fleet.service.silent("te_other", late) == []
 
 
 async def test_a_system_without_a_provider_is_not_assessed_and_that_is_said(

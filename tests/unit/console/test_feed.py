@@ -69,6 +69,39 @@ async def test_a_reader_that_has_the_state_already_is_not_sent_it_again() -> Non
     await second.aclose()
 
 
+async def test_a_reader_that_has_the_message_before_gets_the_regions_that_moved_and_any_other_all_of_them() -> None:
+    page, feed = Page(), Feed(tick_s=0.01, beat_s=3600)
+
+    def regions(*texts: str) -> str:
+        return "".join(f'<hx-partial hx-target="#r{n}">{text}</hx-partial>' for n, text in enumerate(texts))
+
+    async def news(stream: AsyncGenerator[bytes, None], text: str) -> bytes:
+        async with asyncio.timeout(5):
+            while text.encode() not in (found := await anext(stream)):
+                pass
+        return found
+
+    page.text = regions("list-1", "gaps-1", "news-1")
+    stream = feed.stream("k", page.render)
+    first = await news(stream, "list-1")
+    page.text = regions("list-2", "gaps-1", "news-1")
+    second = await news(stream, "list-2")
+    assert (b"gaps-1" in second, b"news-1" in second) == (False, False), "the page has them"
+    assert second.count(b"<hx-partial ") == 1
+    late = feed.stream("k", page.render, first.split(b"\n")[0].removeprefix(b"id: ").decode())
+    assert b"gaps-1" not in await news(late, "list-2"), "it says by its id that it has the one before"
+    page.text = regions("list-3", "gaps-1", "news-1")
+    await news(stream, "list-3")
+    old = feed.stream("k", page.render, first.split(b"\n")[0].removeprefix(b"id: ").decode())
+    new = feed.stream("k", page.render)
+    for other in (old, new):
+        assert b"gaps-1" in await news(other, "list-3"), "two behind, or nothing yet: all of it"
+    page.text = regions("list-4", "gaps-1")
+    assert b"gaps-1" in await news(stream, "list-4"), "other regions than before: all of it"
+    for each in (stream, late, old, new):
+        await each.aclose()
+
+
 async def test_no_heartbeat_while_the_state_cannot_be_read() -> None:
     page, feed = Page(), Feed(tick_s=0.01, beat_s=0.01)
     stream = feed.stream("k", page.render)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from brakeline.advisories.model import Advisory
 from brakeline.exposure.across import exposed
+from brakeline.exposure.flips import changes, differing, flips, held_by, in_all
 from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
 from brakeline.exposure.match import Book
 from brakeline.exposure.memo import Memo
@@ -21,7 +23,7 @@ from brakeline.exposure.offers import state_of
 from brakeline.exposure.packed import Damaged
 from brakeline.exposure.reach import affected, reach
 from brakeline.exposure.snapshot import freeze, packed, unpacked
-from brakeline.exposure.standing import SEVERITY
+from brakeline.exposure.standing import SEVERITY, everywhere
 from brakeline.exposure.tallies import findings, weights
 from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import PendingUpdate, UpdateState
@@ -147,6 +149,12 @@ class Fleets(RuleBasedStateMachine):
         self.rows = self.rows[len(self.rows) // 2 :] if withdrawn else self.rows + rows
         self.book = Book(self.rows, frozenset({"CVE-1", "CVE-2"} if withdrawn else {"CVE-1"}), frozenset(SYSTEMS))
         self.book.keep(before)  # as the server does: what says the same stays the same object
+        self.memo.entries(self.index, before)
+        names = differing(self.index.orders, before, self.book)
+        mine = held_by(self.index, names)
+        some = in_all(flips(mine, changes({u for u, _ in mine}, before, self.book)), mine, before, self.memo.states())
+        holders = self.index.holders
+        assert some == flips(holders, changes({u for u, _ in holders}, before, self.book)), "as looking every unit up"
         news, will = moved(self.index, before, self.book), naive(self.views, self.book)
         ids = self.index.roll.ids
         told = {ids[n] for n in news.endpoints}
@@ -172,6 +180,7 @@ class Fleets(RuleBasedStateMachine):
         assert before == exposed(self.index, self.book)
         assert self.memo.entries(self.index, self.book) is before
         assert self.memo.asked == 0
+        assert self.memo.vulnerable() == everywhere([entry for entry in before.values() if entry.endpoints])
 
     @invariant()
     def every_cve_stands_where_the_naive_way_says(self) -> None:
@@ -191,6 +200,13 @@ class Fleets(RuleBasedStateMachine):
             kept = self.index.views[who]
             assert (kept.keys, kept.offered, kept.missing) == (one.keys, one.offered, one.missing)
             assert counts_of(kept, self.book) == counts_of(one, self.book)
+
+    @invariant()
+    def what_is_kept_in_sums_is_what_endpoint_by_endpoint_gives(self) -> None:
+        assert set(self.index.assessed) == {who for who, one in self.views.items() if one.packages > one.missing}
+        assert self.index.not_assessed() == sum(one.missing for one in self.views.values())
+        codes = [gap.code for one in self.views.values() for gap in one.not_assessed for _ in range(gap.times)]
+        assert self.index.gap_codes() == dict(sorted(Counter(codes).items()))
 
     @invariant()
     def sums_along_rows_are_findings(self) -> None:

@@ -13,14 +13,15 @@ from brakeline.exposure.across import exposed
 from brakeline.exposure.closing import closing
 from brakeline.exposure.gains import gains
 from brakeline.exposure.index import EndpointView, TenantIndex, counts_of, view_of
-from brakeline.exposure.listing import parse, selected
+from brakeline.exposure.listing import parse
 from brakeline.exposure.match import Book, assess, judge
 from brakeline.exposure.model import FindingState, Installed, Role
 from brakeline.exposure.offers import NEWEST, Offered, candidate_key, offers, state_of
 from brakeline.exposure.packed import Damaged, gap_of, text_of
 from brakeline.exposure.ranks import Known, ranked
 from brakeline.exposure.reach import reach
-from brakeline.exposure.standing import Members
+from brakeline.exposure.standing import Exposed, Members
+from brakeline.exposure.sums import Sums
 from brakeline.protocol.managers import found_label
 from brakeline.protocol.messages import PendingUpdate, UpdateState
 
@@ -127,10 +128,16 @@ def test_carried_only_is_counted_apart() -> None:
     assert (entries["CVE-1"].endpoints, entries["CVE-1"].carriers) == ({}, {"ep_1"})
     known = Known({"CVE-2": KnownExploited("CVE-2", "2026-01-01", "2026-02-01")}, {}, {}, "2026-11-20", 0)
     ranks = ranked(entries.values(), known, frozenset(), {})
-    assert [e.cve for e in selected(entries, parse(""), ranks)] == ["CVE-2", "CVE-1"]  # exploited first, carried last
-    assert [e.cve for e in selected(entries, parse("role:carrier"), ranks)] == ["CVE-1"]
-    assert [e.cve for e in selected(entries, parse("priority:act kev:yes state:fixable_now cur"), ranks)] == ["CVE-2"]
-    assert selected(entries, parse("source:bash"), ranks) == []
+    sums = Sums()
+    sums.look(entries, ranks, {}, "2026-11-20")
+
+    def chosen(query: str) -> list[Exposed]:
+        return sums.chosen(parse(query))
+
+    assert [e.cve for e in chosen("")] == ["CVE-2", "CVE-1"]  # exploited first, carried last
+    assert [e.cve for e in chosen("role:carrier")] == ["CVE-1"]
+    assert [e.cve for e in chosen("priority:act kev:yes state:fixable_now cur")] == ["CVE-2"]
+    assert chosen("source:bash") == []
 
 
 def test_an_offer_of_the_system_reaches_nothing_in_an_image_of_the_same_source() -> None:

@@ -135,13 +135,14 @@ async def inventoried(conn: Connection, since: int | None) -> list[Inventoried]:
     ]
 
 
-async def last_heard(conn: Connection) -> dict[str, int]:
-    """Endpoint that is not retired -> since when nothing was heard of it: last seen, else enrolled."""
+async def silent(conn: Connection, before_ms: int) -> list[str]:
+    """Endpoints that are not retired and of which nothing was heard since then: last seen, else enrolled."""
     rows = await conn.fetch(
-        "SELECT e.endpoint_id, COALESCE(p.last_seen, e.enrolled_at) AS heard FROM brakeline.endpoint e"
-        " LEFT JOIN brakeline.presence p USING (tenant_id, endpoint_id) WHERE e.state <> 'retired'"
-    )
-    return {r["endpoint_id"]: millis(r["heard"]) for r in rows}
+        "SELECT e.endpoint_id FROM brakeline.endpoint e"
+        " LEFT JOIN brakeline.presence p USING (tenant_id, endpoint_id)"
+        " WHERE e.state <> 'retired' AND COALESCE(p.last_seen, e.enrolled_at) < $1", stamp(before_ms),
+    )  # fmt: skip
+    return [r["endpoint_id"] for r in rows]
 
 
 async def named(conn: Connection, endpoint_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
