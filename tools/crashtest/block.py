@@ -18,7 +18,7 @@ from pathlib import Path
 from tools.crashtest import calls
 from tools.crashtest.calls import KILL, WRITERS, Call, Fault
 from tools.crashtest.real import Tally, record, unfired
-from tools.crashtest.rig import ENDS_ITSELF_S, ENDS_S, Machine, Rig, wait
+from tools.crashtest.rig import ENDS_S, Machine, Rig, wait
 
 SIZE_MIB = 24
 NOTHING_SYNCED = ("-e", "trace=write,fsync,fdatasync", "-e", "inject=fsync,fdatasync:retval=0")
@@ -80,7 +80,7 @@ def cut(rig: Rig, fault: Fault, name: str, more: tuple[str, ...] = ()) -> Tally:
             with _mounted(before, machine.root):
                 machine.boot()
                 machine.start()
-                wait(machine.has_ended, ENDS_ITSELF_S)
+                wait(machine.has_ended, ENDS_S)
                 shutil.copyfile(before, after)
                 tally.fired = int(machine.has_fired(fault))
                 machine.power_cut()
