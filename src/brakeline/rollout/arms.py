@@ -64,8 +64,15 @@ class SortedDraws:
 
 def held_out(policy: Policy, change: Change, total: int) -> int:
     """How many endpoints are treated last of all, as the last comparison. None where a finding is exploited, and none
-    keeps a bad update for the sake of a comparison."""
-    return 0 if change.exploited or change.takes_back else math.floor(policy.guard.holdout * total)
+    keeps a bad update for the sake of a comparison, nor waits with its face to the internet."""
+    may_wait = max(0, total - change.never_held)
+    return 0 if change.exploited or change.takes_back else math.floor(policy.guard.holdout * may_wait)
+
+
+def holdable(change: Change, sizes: Mapping[str, int]) -> dict[str, int]:
+    """How many of each region may be held out."""
+    never = {f.region: f.endpoints for f in change.facing}
+    return {region: max(0, n - never.get(region, 0)) for region, n in sizes.items()}
 
 
 def _cumulative(ring: Ring, total: int) -> int:
@@ -128,17 +135,18 @@ def ahead(u: int, *, harmed: bool) -> int:
     return u >> HARMED_SHIFT if harmed else low + u * (U_END - low) // U_END
 
 
-def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int,
-               reserve: int, apart: int | None = None) -> tuple[int, int, int]:  # fmt: skip
+def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int, reserve: int,
+               apart: int | None = None, limit: int = U_END) -> tuple[int, int, int]:  # fmt: skip
     """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` others above.
 
     `fresh` were in no arm yet; where they are less than half of what is wanted, `spare` are taken: untreated endpoints
     that are no controls of this ring yet. A ring that keeps its controls `apart` from those of earlier rings takes none
     from that draw on, and fresh ones only.
 
-    `reserve` of the highest draws are kept out of both until the ring that is meant for them.
+    `reserve` of the highest draws are kept out of both until the ring that is meant for them; nobody is treated from
+    `limit` on, however many places are left.
     """
-    treat_below = untreated.at(places)
+    treat_below = min(limit, untreated.at(places))
     until = U_END if reserve <= 0 or reserve > len(untreated) else untreated.at(len(untreated) - reserve)
     until = until if apart is None else max(treat_below, min(until, apart))  # treated beyond it: no room is left
     pool = fresh if apart is not None or 2 * fresh.between(treat_below, until) >= controls else spare

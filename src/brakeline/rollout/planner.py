@@ -13,9 +13,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from brakeline.rollout import arms, brake, giving_way, restarts
+from brakeline.rollout import arms, brake, facing, giving_way, restarts
 from brakeline.rollout.alpha import spent
 from brakeline.rollout.model import (
+    INTERNET_TAG,
     Blueprint,
     Gate,
     Goal,
@@ -58,7 +59,7 @@ def decide(policy: Policy, current: Blueprint, seen: Summary, now_ms: int) -> tu
         line = Line("state", State.OK, "completed; every exposed endpoint is still watched")
         return current, Report((line, *verdict.lines))
     blueprint, lines = _go_on(policy, current, seen, verdict.dark, now_ms)
-    return blueprint, Report((*lines, *verdict.lines))
+    return blueprint, Report((*lines, *_never_held(policy, seen), *verdict.lines))
 
 
 # --- reasons not to go on ---------------------------------------------------------------------------------------------
@@ -138,6 +139,18 @@ def _go_on(
     return open_ring(policy, current, seen, rings, current.ring + 1, now_ms, lines, dark)
 
 
+def _never_held(policy: Policy, seen: Summary) -> tuple[Line, ...]:
+    """Who is not asked to wait as the last comparison, and what that costs."""
+    n, held = seen.change.never_held, arms.held_out(policy, seen.change, seen.population)
+    if not n:
+        return ()
+    text = (
+        f"{n} endpoints tagged {INTERNET_TAG} when it was drafted are never held out and are compared with each other "
+        f"only; {held} others come last of all"
+    )
+    return (Line("hold-out", State.OK, text, {"never": n, "held": held}),)
+
+
 def _why_blocked(seen: Summary) -> str:
     return "".join(f"; {b.endpoint_id}: {b.reason}" for b in seen.blocked[:5])
 
@@ -158,14 +171,28 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
     want = got = 0
     for goal in current.goals:
         there = treated.get(goal.region, 0)
-        reachable = min(goal.treated, there + seen.places.eligible(goal.region))
+        held = seen.places.untreated(goal.region).between(_limit(policy, seen, current, goal.region), arms.U_END)
+        reachable = min(goal.treated, there + seen.places.eligible(goal.region) - held)
         want += max(reachable, 0)
         got += min(there, reachable)
     data = {"enrolled": got, "eligible": want}
     text = f"ring {ring.name}: {got} of {want} eligible endpoints were ready and got their offer"
+    if left := _still_held(policy, current, seen):
+        return Line("enrolled", State.WAIT, f"{text}; {left} that were held out are here and have none yet", data)
     if got >= policy.enrolled * want - 1e-9 and want > 0:
         return Line("enrolled", State.OK, text + _declined(seen), data)
     return Line("enrolled", State.WAIT, text + _declined(seen) + _nobody_here(seen) + _why_blocked(seen), data)
+
+
+def _still_held(policy: Policy, current: Blueprint, seen: Summary) -> int:
+    """How many of the hold-out are here and wait for their offer: beside a whole fleet they are too few to be missed.
+    Who is away holds nothing up."""
+    held = not policy.led and arms.held_out(policy, seen.change, seen.population)
+    if not held or current.ring < len(arms.rings_for(policy, seen.change, seen.population)) - 1:
+        return 0
+    here = sum(len(seen.places.untreated(r)) for r in seen.places.regions())
+    mine = sum(p.counted for p in seen.parts if p.ring == current.ring)
+    return here if mine < policy.enrolled * (mine + here) - 1e-9 else 0
 
 
 def _declined(seen: Summary) -> str:
@@ -242,7 +269,7 @@ def open_ring(policy: Policy, current: Blueprint, seen: Summary, rings: tuple[tu
     ring, upto = rings[index]
     treated = seen.treated_by_region()
     sizes = {r: n + seen.places.eligible(r) for r, n in treated.items()}
-    goals = tuple(Goal(r, n) for r, n in sorted(arms.goals(seen.change, upto, sizes).items()))
+    goals = tuple(Goal(r, n) for r, n in sorted(_goals(seen, rings, index, sizes).items()))
     opened = (*current.ring_opened_ms, now_ms)
     staged = replace(current, ring=index, goals=goals, ring_opened_ms=opened)
     gates = _gates(policy, staged, seen, now_ms, current.generation + 1, dark)
@@ -251,6 +278,17 @@ def open_ring(policy: Policy, current: Blueprint, seen: Summary, rings: tuple[tu
     moved = _next(current, policy, seen, now_ms, phase=Phase.ROLLING, ring=index, goals=goals,
                   ring_opened_ms=opened, gates=gates, why=why)  # fmt: skip
     return moved, [line, *lines]
+
+
+def _goals(
+    seen: Summary, rings: tuple[tuple[Ring, int], ...], index: int, sizes: Mapping[str, int]
+) -> Mapping[str, int]:
+    """Of the last ring before the hold-out: everybody, where the hold-out is kept apart by its draws (`_limit`)."""
+    ring, upto = rings[index]
+    everybody = (ring.count or 0) >= seen.population or (ring.count is None and (ring.share or 1.0) >= 1.0)
+    if seen.change.facing and index == len(rings) - 2 and everybody:
+        return dict(sizes)
+    return arms.goals(seen.change, upto, sizes)
 
 
 def _tick(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms: int,
@@ -319,8 +357,8 @@ def _waits_for_somebody(gate: Gate, seen: Summary) -> bool:
 def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places: int, now_ms: int, tick: int,
           before: Mapping[str, int], keeps: bool | None) -> Gate | None:  # fmt: skip
     """`before`, `keeps`: `arms.apart` and `arms.kept_apart` of the ring, the same for all regions."""
-    untreated = seen.places.untreated(region)
-    if not len(untreated):
+    untreated, limit = seen.places.untreated(region), _limit(policy, seen, staged, region)
+    if untreated.at(0) >= limit:  # nobody is here whom this ring may treat
         return None
     reserve = _reserve(policy, seen, staged, region)
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
@@ -330,9 +368,9 @@ def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places:
     there = fresh.between(untreated.at(places), apart)
     if keeps or (keeps is None and 2 * there * places >= wanted * left):  # enough for all that this ring will treat
         wanted = min(wanted, math.ceil(there * places / left))
-        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart)
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart, limit)
     else:
-        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, limit=limit)
     closes = now_ms + policy.tick_s * 1000
     gate = Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
     return arms.widened(gate, staged.turns)
@@ -348,6 +386,21 @@ def _only_harmed(seen: Summary, staged: Blueprint) -> bool:
     return sum(g.treated for g in staged.goals) <= seen.change.places_of_harmed
 
 
+def _limit(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> int:
+    """The draw from which on nobody is treated: the hold-out's, until a ring is for everybody. Else it would take the
+    places of those who come late, and whoever faces the internet would wait in its stead."""
+    if not seen.change.facing:
+        return arms.U_END
+    if policy.led:
+        goal = sum(g.treated for g in staged.goals if g.region == region)
+        whole = goal >= seen.treated_by_region()[region] + seen.places.eligible(region)
+    else:
+        rings = arms.rings_for(policy, seen.change, seen.population)
+        held = arms.held_out(policy, seen.change, seen.population)
+        whole = not held or staged.ring >= len(rings) - 1
+    return arms.U_END if whole else facing.TOP
+
+
 def _reserve(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> int:
     """The hold-out stays fresh until the last true ring, whose controls it is."""
     total = seen.population
@@ -357,4 +410,4 @@ def _reserve(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> i
         return 0
     sizes = {r: n + seen.places.eligible(r) for r, n in seen.treated_by_region().items()}
     here, eligible = len(seen.places.untreated(region)), max(1, seen.places.eligible(region))
-    return math.ceil(arms.allot(held, sizes).get(region, 0) * here / eligible)
+    return math.ceil(arms.allot(held, arms.holdable(seen.change, sizes)).get(region, 0) * here / eligible)

@@ -100,13 +100,13 @@ class Tally:
 
     def _join(self, s: Subject, turns: Sequence[Turn]) -> None:
         self._subjects.append(s)
-        self._block.append((s.ring, s.tick, -1, s.region))
+        self._block.append((s.ring, s.tick, -1, s.region, s.facing))
         self._place_in_block(len(self._subjects) - 1, turns)
         self._count_ended(s, 1)
 
     def _place_in_block(self, place: int, turns: Sequence[Turn]) -> None:
         s, old = self._subjects[place], self._block[place]
-        block = (s.ring, s.tick, arms.cohort(turns, s.region, s.ring, s.arm, s.u), s.region)
+        block = (s.ring, s.tick, arms.cohort(turns, s.region, s.ring, s.arm, s.u), s.region, s.facing)
         if block == old:
             return
         if place in self._members.get(old, ()):
