@@ -105,6 +105,24 @@ def rings_for(policy: Policy, change: Change, total: int) -> tuple[tuple[Ring, i
     return tuple(rings)
 
 
+def ends_when_due(policy: Policy, change: Change, total: int, index: int, now_ms: int) -> bool:
+    """Whether this is the ring that the hold-out is compared with, and what the change closes is due."""
+    if policy.led or not change.due_ms or now_ms < change.due_ms:
+        return False
+    return held_out(policy, change, total) > 0 and index == len(rings_for(policy, change, total)) - 2
+
+
+def bake_s(policy: Policy, change: Change, total: int, index: int, now_ms: int) -> int:
+    """How long this ring has to bake now: the last one before the hold-out until its last checkpoint, or for its own
+    time once what it closes is due. 0 = there are no rings."""
+    rings = rings_for(policy, change, total)
+    if not rings:
+        return 0
+    ring = rings[min(max(index, 0), len(rings) - 1)][0]
+    own = [r.bake_s for r in policy.rings if replace(r, bake_s=ring.bake_s) == ring]
+    return min(own) if own and ends_when_due(policy, change, total, index, now_ms) else ring.bake_s
+
+
 def allot(upto: int, sizes: Mapping[str, int]) -> dict[str, int]:
     """`upto` places shared over regions in proportion to their sizes (largest remainder, then by name)."""
     total = sum(sizes.values())

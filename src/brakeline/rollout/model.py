@@ -96,6 +96,7 @@ class Change:
     fails: int = 0  # of a drill
     wished: Wished | None = None  # of settings that are led: the words, the same for every cell
     facing: tuple[Facing, ...] = ()  # counted when it was drafted here; () = the draw alone says who is held out
+    due_ms: int = 0  # the last day in time of what it closes begins; from then on nobody is held out; 0 = none is known
 
     @property
     def is_drill(self) -> bool:

@@ -13,10 +13,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from brakeline.rollout import arms, brake, facing, giving_way, restarts
+from brakeline.rollout import arms, brake, giving_way, hold_out, restarts
 from brakeline.rollout.alpha import spent
 from brakeline.rollout.model import (
-    INTERNET_TAG,
     Blueprint,
     Gate,
     Goal,
@@ -54,12 +53,13 @@ def decide(policy: Policy, current: Blueprint, seen: Summary, now_ms: int) -> tu
         phase, line = stop
         # Too few are proven: only another try by those who have not begun can end that, and it exposes nobody anew.
         retry = phase is Phase.HOLDING and line.data.get("unproven") is True
-        return _move(current, policy, seen, now_ms, phase, line.text, retry), Report((line, *verdict.lines))
+        told = hold_out.lines(policy, current, seen, now_ms, stands=True)
+        return _move(current, policy, seen, now_ms, phase, line.text, retry), Report((line, *told, *verdict.lines))
     if current.phase is Phase.COMPLETED:
         line = Line("state", State.OK, "completed; every exposed endpoint is still watched")
-        return current, Report((line, *verdict.lines))
+        return current, Report((line, *hold_out.lines(policy, current, seen, now_ms), *verdict.lines))
     blueprint, lines = _go_on(policy, current, seen, verdict.dark, now_ms)
-    return blueprint, Report((*lines, *_never_held(policy, seen), *verdict.lines))
+    return blueprint, Report((*lines, *hold_out.lines(policy, blueprint, seen, now_ms), *verdict.lines))
 
 
 # --- reasons not to go on ---------------------------------------------------------------------------------------------
@@ -124,7 +124,8 @@ def _go_on(
         return _move(current, policy, seen, now_ms, Phase.HOLDING, line.text), [line]
     if current.ring < 0:
         return open_ring(policy, current, seen, rings, 0, now_ms, [], dark)
-    ring, _ = rings[min(current.ring, len(rings) - 1)]
+    ring = rings[min(current.ring, len(rings) - 1)][0]
+    ring = replace(ring, bake_s=arms.bake_s(policy, seen.change, seen.population, current.ring, now_ms))
     lines = passed(policy, current, seen, ring, now_ms)
     if any(x.state is not State.OK for x in lines):
         return _tick(policy, current, seen, ring, now_ms, lines, dark)
@@ -137,18 +138,6 @@ def _go_on(
         if hope.state is not State.OK:
             return _move(current, policy, seen, now_ms, Phase.HOLDING, hope.text), [hope, *lines]
     return open_ring(policy, current, seen, rings, current.ring + 1, now_ms, lines, dark)
-
-
-def _never_held(policy: Policy, seen: Summary) -> tuple[Line, ...]:
-    """Who is not asked to wait as the last comparison, and what that costs."""
-    n, held = seen.change.never_held, arms.held_out(policy, seen.change, seen.population)
-    if not n:
-        return ()
-    text = (
-        f"{n} endpoints tagged {INTERNET_TAG} when it was drafted are never held out and are compared with each other "
-        f"only; {held} others come last of all"
-    )
-    return (Line("hold-out", State.OK, text, {"never": n, "held": held}),)
 
 
 def _why_blocked(seen: Summary) -> str:
@@ -171,28 +160,19 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
     want = got = 0
     for goal in current.goals:
         there = treated.get(goal.region, 0)
-        held = seen.places.untreated(goal.region).between(_limit(policy, seen, current, goal.region), arms.U_END)
+        held = seen.places.untreated(goal.region).between(
+            hold_out.limit(policy, seen, current, goal.region), arms.U_END
+        )
         reachable = min(goal.treated, there + seen.places.eligible(goal.region) - held)
         want += max(reachable, 0)
         got += min(there, reachable)
     data = {"enrolled": got, "eligible": want}
     text = f"ring {ring.name}: {got} of {want} eligible endpoints were ready and got their offer"
-    if left := _still_held(policy, current, seen):
+    if left := hold_out.waiting(policy, current, seen):
         return Line("enrolled", State.WAIT, f"{text}; {left} that were held out are here and have none yet", data)
     if got >= policy.enrolled * want - 1e-9 and want > 0:
         return Line("enrolled", State.OK, text + _declined(seen), data)
     return Line("enrolled", State.WAIT, text + _declined(seen) + _nobody_here(seen) + _why_blocked(seen), data)
-
-
-def _still_held(policy: Policy, current: Blueprint, seen: Summary) -> int:
-    """How many of the hold-out are here and wait for their offer: beside a whole fleet they are too few to be missed.
-    Who is away holds nothing up."""
-    held = not policy.led and arms.held_out(policy, seen.change, seen.population)
-    if not held or current.ring < len(arms.rings_for(policy, seen.change, seen.population)) - 1:
-        return 0
-    here = sum(len(seen.places.untreated(r)) for r in seen.places.regions())
-    mine = sum(p.counted for p in seen.parts if p.ring == current.ring)
-    return here if mine < policy.enrolled * (mine + here) - 1e-9 else 0
 
 
 def _declined(seen: Summary) -> str:
@@ -269,7 +249,7 @@ def open_ring(policy: Policy, current: Blueprint, seen: Summary, rings: tuple[tu
     ring, upto = rings[index]
     treated = seen.treated_by_region()
     sizes = {r: n + seen.places.eligible(r) for r, n in treated.items()}
-    goals = tuple(Goal(r, n) for r, n in sorted(_goals(seen, rings, index, sizes).items()))
+    goals = tuple(Goal(r, n) for r, n in sorted(hold_out.goals(seen, rings, index, sizes).items()))
     opened = (*current.ring_opened_ms, now_ms)
     staged = replace(current, ring=index, goals=goals, ring_opened_ms=opened)
     gates = _gates(policy, staged, seen, now_ms, current.generation + 1, dark)
@@ -278,17 +258,6 @@ def open_ring(policy: Policy, current: Blueprint, seen: Summary, rings: tuple[tu
     moved = _next(current, policy, seen, now_ms, phase=Phase.ROLLING, ring=index, goals=goals,
                   ring_opened_ms=opened, gates=gates, why=why)  # fmt: skip
     return moved, [line, *lines]
-
-
-def _goals(
-    seen: Summary, rings: tuple[tuple[Ring, int], ...], index: int, sizes: Mapping[str, int]
-) -> Mapping[str, int]:
-    """Of the last ring before the hold-out: everybody, where the hold-out is kept apart by its draws (`_limit`)."""
-    ring, upto = rings[index]
-    everybody = (ring.count or 0) >= seen.population or (ring.count is None and (ring.share or 1.0) >= 1.0)
-    if seen.change.facing and index == len(rings) - 2 and everybody:
-        return dict(sizes)
-    return arms.goals(seen.change, upto, sizes)
 
 
 def _tick(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms: int,
@@ -357,10 +326,10 @@ def _waits_for_somebody(gate: Gate, seen: Summary) -> bool:
 def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places: int, now_ms: int, tick: int,
           before: Mapping[str, int], keeps: bool | None) -> Gate | None:  # fmt: skip
     """`before`, `keeps`: `arms.apart` and `arms.kept_apart` of the ring, the same for all regions."""
-    untreated, limit = seen.places.untreated(region), _limit(policy, seen, staged, region)
+    untreated, limit = seen.places.untreated(region), hold_out.limit(policy, seen, staged, region)
     if untreated.at(0) >= limit:  # nobody is here whom this ring may treat
         return None
-    reserve = _reserve(policy, seen, staged, region)
+    reserve = hold_out.reserve(policy, seen, staged, region)
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
     wanted = 0 if _only_harmed(seen, staged) else places * _controls_per_treated(policy, seen, staged)
     left = max(places, sum(g.treated for g in staged.goals if g.region == region) - seen.treated_by_region()[region])
@@ -384,30 +353,3 @@ def _controls_per_treated(policy: Policy, seen: Summary, staged: Blueprint) -> i
 def _only_harmed(seen: Summary, staged: Blueprint) -> bool:
     """Whether a rollback's ring is of endpoints with proven harm alone: beside sound ones they would look bad."""
     return sum(g.treated for g in staged.goals) <= seen.change.places_of_harmed
-
-
-def _limit(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> int:
-    """The draw from which on nobody is treated: the hold-out's, until a ring is for everybody. Else it would take the
-    places of those who come late, and whoever faces the internet would wait in its stead."""
-    if not seen.change.facing:
-        return arms.U_END
-    if policy.led:
-        goal = sum(g.treated for g in staged.goals if g.region == region)
-        whole = goal >= seen.treated_by_region()[region] + seen.places.eligible(region)
-    else:
-        rings = arms.rings_for(policy, seen.change, seen.population)
-        held = arms.held_out(policy, seen.change, seen.population)
-        whole = not held or staged.ring >= len(rings) - 1
-    return arms.U_END if whole else facing.TOP
-
-
-def _reserve(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> int:
-    """The hold-out stays fresh until the last true ring, whose controls it is."""
-    total = seen.population
-    rings = arms.rings_for(policy, seen.change, total)
-    held = arms.held_out(policy, seen.change, total)
-    if held == 0 or staged.ring >= len(rings) - 2:
-        return 0
-    sizes = {r: n + seen.places.eligible(r) for r, n in seen.treated_by_region().items()}
-    here, eligible = len(seen.places.untreated(region)), max(1, seen.places.eligible(region))
-    return math.ceil(arms.allot(held, arms.holdable(seen.change, sizes)).get(region, 0) * here / eligible)

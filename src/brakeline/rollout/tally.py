@@ -144,8 +144,7 @@ class Tally:
         places = _Places(observed, self._columns)
         mine = _View(self._policy, self._columns, now_ms)
         population = int(mine.counted.sum()) + sum(map(places.eligible, places.regions()))
-        rings = arms.rings_for(self._policy, observed.change, population)
-        bake_s = rings[min(max(current.ring, 0), len(rings) - 1)][0].bake_s if rings else 0
+        bake_s = arms.bake_s(self._policy, observed.change, population, current.ring, now_ms)
         small = small_rings(self._policy, observed.change, population)
         table = self._ledger.table(open_ticks(current, observed.ticks), self._of_block, now_ms)
         return Summary(
