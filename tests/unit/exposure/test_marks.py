@@ -11,7 +11,7 @@ def test_the_earliest_day_of_what_is_closed_counts_and_what_is_accepted_everywhe
     marks = {
         "CVE-1": Mark(due=Due("2026-12-03")), "CVE-2": Mark(due=Due("2026-12-01")),
         "CVE-3": Mark(due=Due("2026-11-01")),
-        "CVE-4": Mark(due=Due()), "CVE-5": Mark(Accepted(3, True, 9), Due("2026-01-01")),
+        "CVE-4": Mark(due=Due()), "CVE-5": Mark(Accepted(3, 9, True), Due("2026-01-01")),
     }  # fmt: skip
     assert earliest(("CVE-1", "CVE-2", "CVE-4", "CVE-5", "CVE-9"), marks) == "2026-12-01"
     assert earliest(("CVE-4", "CVE-5"), marks) == ""

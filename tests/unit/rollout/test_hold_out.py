@@ -18,6 +18,7 @@ from brakeline.rollout.model import (
     Pin,
     Policy,
     Progress,
+    Report,
     Ring,
     State,
     Subject,
@@ -53,7 +54,7 @@ def observed(now_ms: int, due_ms: int = DUE_MS, **more: object) -> Observed:
     return replace(seen, **more)  # type: ignore[arg-type]  # names are fields of Observed
 
 
-def said(report: planner.Report) -> str:
+def said(report: Report) -> str:
     return next(x.text for x in report.lines if x.gate == "hold-out")
 
 
