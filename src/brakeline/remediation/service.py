@@ -237,7 +237,7 @@ def _risk(closing: Closing) -> Risk:
     """What is known of what the updates close."""
     return Risk(
         closing.assessed > 0, len(closing.closed), closing.kev, closing.exposed, closing.epss, closing.cvss,
-        closing.at_risk, closing.epss_note,
+        closing.at_risk, closing.epss_note, closing.due,
     )  # fmt: skip
 
 
