@@ -22,6 +22,7 @@ from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy
 
 __all__ = ["U_BITS", "U_END", "draw"]  # the draw itself is shared with agent and launcher
 
+HOLD_OUT: Final = "hold-out"  # the name of its ring; a cell that is led knows it by this
 HARMED_SHIFT: Final = 20  # of a rollback's draws a millionth lies below everybody else
 
 
@@ -101,7 +102,7 @@ def rings_for(policy: Policy, change: Change, total: int) -> tuple[tuple[Ring, i
         ring, upto = rings[-1]
         watched = min(LAST_CHECKPOINT_S, max(policy.checkpoints_s))
         rings[-1] = (replace(ring, bake_s=max(ring.bake_s, watched)), upto)
-        rings.append((Ring("hold-out", bake_s=0, share=1.0), total))
+        rings.append((Ring(HOLD_OUT, bake_s=0, share=1.0), total))
     return tuple(rings)
 
 

@@ -16,7 +16,8 @@ from brakeline.rollout import arms, facing
 from brakeline.rollout.model import INTERNET_TAG, Blueprint, Line, Phase, Policy, Ring, State
 from brakeline.rollout.summary import Summary
 
-GATE: Final = "hold-out"
+GATE: Final = arms.HOLD_OUT
+BUSY: Final = "busy"  # why a target cannot take part now: another rollout watches it
 ENDED: Final = frozenset({Phase.HALTED, Phase.WITHDRAWN})  # nothing of it is offered any more
 
 
@@ -56,20 +57,22 @@ def reserve(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> in
     return math.ceil(arms.allot(held, arms.holdable(seen.change, sizes)).get(region, 0) * here / eligible)
 
 
-def waiting(policy: Policy, current: Blueprint, seen: Summary) -> int:
+def waiting(policy: Policy, current: Blueprint, seen: Summary, now_ms: int) -> int:
     """How many of the hold-out are here and wait for their offer in its ring: beside a whole fleet they are too few to
-    be missed. Who is away holds nothing up."""
-    held = not policy.led and arms.held_out(policy, seen.change, seen.population)
-    if not held or not _opened(policy, current, seen):
+    be missed. Who is away, or watched in another rollout, holds nothing up, and nobody does for more than a night."""
+    opened_ms = current.ring_opened_ms[-1] if current.ring_opened_ms else now_ms
+    if not _opened(policy, current, seen) or now_ms - opened_ms > policy.people_return_s * 1000:
         return 0
     here = sum(len(seen.places.untreated(r)) for r in seen.places.regions())
+    here = max(0, here - sum(b.code == BUSY for b in seen.blocked))
     mine = sum(p.counted for p in seen.parts if p.ring == current.ring)
     return here if mine < policy.enrolled * (mine + here) - 1e-9 else 0
 
 
 def _opened(policy: Policy, current: Blueprint, seen: Summary) -> bool:
     """Whether the ring in progress is the hold-out's own."""
-    return current.ring >= len(arms.rings_for(policy, seen.change, seen.population)) - 1
+    rings = arms.rings_for(policy, seen.change, seen.population)
+    return bool(rings) and rings[min(max(current.ring, 0), len(rings) - 1)][0].name == arms.HOLD_OUT
 
 
 def lines(policy: Policy, current: Blueprint, seen: Summary, now_ms: int, *, stands: bool = False) -> tuple[Line, ...]:
@@ -90,7 +93,7 @@ def lines(policy: Policy, current: Blueprint, seen: Summary, now_ms: int, *, sta
 def _when(policy: Policy, current: Blueprint, seen: Summary, now_ms: int, held: int, *, stands: bool) -> str:
     due_ms, ring = seen.change.due_ms, current.ring
     day = day_of(due_ms) if due_ms else ""
-    if ring >= 0 and _opened(policy, current, seen):
+    if _opened(policy, current, seen):
         return "no control: nobody is held out any more, the watch goes on without a comparison"
     if due_ms and now_ms >= due_ms and stands:
         return f"{held} are held out still, though what this closes is due on {day}: that never overrides the brake"

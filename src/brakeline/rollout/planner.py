@@ -147,7 +147,7 @@ def _why_blocked(seen: Summary) -> str:
 def passed(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms: int) -> list[Line]:
     """The gates of the ring in progress. All OK = passed."""
     return [
-        _enrolled(policy, current, seen, ring),
+        _enrolled(policy, current, seen, ring, now_ms),
         _results(policy, current, seen, ring),
         _proof(policy, seen, ring),
         _bake(policy, seen, current, ring, now_ms),
@@ -155,7 +155,7 @@ def passed(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms
     ]
 
 
-def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> Line:
+def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms: int) -> Line:
     treated = seen.treated_by_region()
     want = got = 0
     for goal in current.goals:
@@ -168,7 +168,7 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> 
         got += min(there, reachable)
     data = {"enrolled": got, "eligible": want}
     text = f"ring {ring.name}: {got} of {want} eligible endpoints were ready and got their offer"
-    if left := hold_out.waiting(policy, current, seen):
+    if left := hold_out.waiting(policy, current, seen, now_ms):
         return Line("enrolled", State.WAIT, f"{text}; {left} that were held out are here and have none yet", data)
     if got >= policy.enrolled * want - 1e-9 and want > 0:
         return Line("enrolled", State.OK, text + _declined(seen), data)

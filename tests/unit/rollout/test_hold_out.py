@@ -10,6 +10,7 @@ from brakeline.core.days import DAY_MS, day_of
 from brakeline.rollout import arms, lint, planner
 from brakeline.rollout.model import (
     Arm,
+    Blocked,
     Blueprint,
     Change,
     Goal,
@@ -142,3 +143,27 @@ def test_whoever_was_held_out_and_is_here_has_its_offer_before_the_rollout_is_co
     assert done.phase is Phase.COMPLETED, "who is away holds nothing up"
     later = planner.plan(POLICY, done, away, now_ms)[1]
     assert said(later).startswith("no control")
+
+
+def test_nobody_holds_up_the_end_who_is_watched_elsewhere_or_for_more_than_a_night() -> None:
+    now_ms = START_MS + 73 * HOUR_MS
+    current = replace(LAST, ring=2, goals=(Goal("eu", 200),), ring_opened_ms=(START_MS, START_MS, now_ms))
+    busy = tuple(Blocked(f"ep_{i}", "busy", "is watched in rollout ro_2") for i in (198, 199))
+    assert planner.plan(POLICY, current, observed(now_ms, blocked=busy), now_ms)[0].phase is Phase.COMPLETED
+    one = observed(now_ms, blocked=busy[:1])
+    assert planner.plan(POLICY, current, one, now_ms)[0].phase is Phase.ROLLING
+    for hours, phase in ((26, Phase.ROLLING), (27, Phase.COMPLETED)):
+        later_ms = now_ms + hours * HOUR_MS
+        assert planner.plan(POLICY, current, observed(later_ms), later_ms)[0].phase is phase
+
+
+def test_a_cell_that_is_led_offers_the_hold_out_before_it_says_that_it_has_passed() -> None:
+    now_ms = START_MS + 73 * HOUR_MS
+    granted = (Ring("first", 60, count=50), Ring("all", 60, count=198), Ring(arms.HOLD_OUT, 0, count=200))
+    led = replace(POLICY, led=True, rings=granted, guard=replace(POLICY.guard, holdout=0.0))
+    current = replace(LAST, ring=2, goals=(Goal("eu", 200),), ring_opened_ms=(START_MS, START_MS, now_ms))
+    seen = summarise(led, current, observed(now_ms), now_ms)
+    states = [x.state for x in planner.passed(led, current, seen, granted[2], now_ms)]
+    assert states == [State.WAIT, *[State.OK] * (len(states) - 1)]
+    before = replace(current, ring=1, goals=(Goal("eu", 198),))
+    assert planner.passed(led, before, seen, granted[1], now_ms)[0].state is State.OK
