@@ -84,8 +84,7 @@ def lines(policy: Policy, current: Blueprint, seen: Summary, now_ms: int, *, sta
     told = [_when(policy, current, seen, now_ms, held, stands=stands)] if held else []
     if never:
         told.append(
-            f"{never} endpoints tagged {INTERNET_TAG} when this was drafted are never held out, and are compared with "
-            "each other only"
+            f"never held out, and compared with each other only: {never:,} tagged {INTERNET_TAG} when this was drafted"
         )
     return (Line(GATE, State.OK, "; ".join(told), {"held": held, "never": never, "due_ms": seen.change.due_ms}),)
 
@@ -96,8 +95,8 @@ def _when(policy: Policy, current: Blueprint, seen: Summary, now_ms: int, held: 
     if _opened(policy, current, seen):
         return "no control: nobody is held out any more, the watch goes on without a comparison"
     if due_ms and now_ms >= due_ms and stands:
-        return f"{held} are held out still, though what this closes is due on {day}: that never overrides the brake"
+        return f"{held:,} held out still, though what this closes is due on {day}: that never overrides the brake"
     if arms.ends_when_due(policy, seen.change, seen.population, ring, now_ms):
-        return f"what this closes is due on {day}: {held} are held out no longer than the ring bakes by itself"
+        return f"{held:,} held out no longer than the ring bakes by itself: what this closes is due on {day}"
     until = f"until {day}, when what this closes is due, or" if due_ms else "until"
-    return f"{held} are held out as the last ring's comparison, {until} its last checkpoint"
+    return f"{held:,} held out as the last ring's comparison, {until} its last checkpoint"

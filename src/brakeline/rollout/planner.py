@@ -169,7 +169,7 @@ def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now
     data = {"enrolled": got, "eligible": want}
     text = f"ring {ring.name}: {got} of {want} eligible endpoints were ready and got their offer"
     if left := hold_out.waiting(policy, current, seen, now_ms):
-        return Line("enrolled", State.WAIT, f"{text}; {left} that were held out are here and have none yet", data)
+        return Line("enrolled", State.WAIT, f"{text}; of those held out {left:,} are here and have none yet", data)
     if got >= policy.enrolled * want - 1e-9 and want > 0:
         return Line("enrolled", State.OK, text + _declined(seen), data)
     return Line("enrolled", State.WAIT, text + _declined(seen) + _nobody_here(seen) + _why_blocked(seen), data)

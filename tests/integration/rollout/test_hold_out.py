@@ -72,7 +72,7 @@ async def test_who_faces_the_internet_has_it_before_the_hold_out_and_everybody_h
 ) -> None:
     rollout = await begin(fleet)
     await until(fleet, rollout, 1)
-    assert "3 endpoints tagged internet-facing" in await said(fleet, rollout)
+    assert "3 tagged internet-facing" in await said(fleet, rollout)
     tagged, plain = fleet.twins[0].identity.endpoint_id, fleet.twins[5].identity.endpoint_id
     await fleet.fleet.set_tags(OWNER, tagged, ())  # once drawn, always drawn
     await fleet.fleet.set_tags(OWNER, plain, (INTERNET_TAG,))
@@ -81,7 +81,7 @@ async def test_who_faces_the_internet_has_it_before_the_hold_out_and_everybody_h
     await fleet.rounds(3)
     assert len(fleet.updated()) == SIZE - 2
     assert {f"host-{i}" for i in FACING} <= set(fleet.updated())
-    assert "2 are held out" in await said(fleet, rollout)
+    assert "2 held out" in await said(fleet, rollout)
     await until(fleet, rollout, SIZE + 1)
     view = await fleet.service.show(OWNER, rollout)
     assert (view.state, len(fleet.updated())) == ("completed", SIZE)

@@ -137,7 +137,7 @@ def test_whoever_was_held_out_and_is_here_has_its_offer_before_the_rollout_is_co
     assert blueprint.gates[0].treat_below > SIZE - 1
     line = next(x for x in report.lines if x.gate == "enrolled")
     assert line.state is State.WAIT
-    assert "2 that were held out are here and have none yet" in line.text
+    assert "of those held out 2 are here and have none yet" in line.text
     away = observed(now_ms, untreated={"eu": ()}, eligible={"eu": 2})
     done, report = planner.plan(POLICY, current, away, now_ms)
     assert done.phase is Phase.COMPLETED, "who is away holds nothing up"
