@@ -12,7 +12,7 @@ from bench.hold_out import halts_falsely, scenario
 from brakeline.rollout import arms, facing
 from brakeline.rollout.facing import ATTRIBUTE
 from brakeline.rollout.model import Phase
-from brakeline.sim import world
+from brakeline.sim import faults, promises, world
 from brakeline.sim.faults import MINUTE_MS, Fault
 
 
@@ -47,3 +47,10 @@ def test_harm_on_them_alone_is_found_in_the_first_ring() -> None:
     end = world.run(scenario(Fault("dead where it faces out", only=ATTRIBUTE, dies_after_ms=10 * MINUTE_MS)), 1)
     assert end.last.phase is Phase.HALTED
     assert max(o.ring for o in end.offers) == 0
+
+
+@pytest.mark.parametrize("fault", faults.ALL, ids=lambda f: f.name)
+def test_every_promise_holds_with_a_hold_out_that_some_are_never_in(fault: Fault) -> None:
+    histories = [world.run(scenario(fault, seed, size=110, share=0.3, flaky=False), seed) for seed in range(3)]
+    assert [promises.broken(h) for h in histories] == [[]] * 3
+    assert all(h.scenario.change.facing for h in histories)
