@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from brakeline.core.draw import U_END
+from brakeline.exposure import priority
 from brakeline.rollout import arms, evidence, facing, planner
 from brakeline.rollout.facing import ATTRIBUTE, TOP, Drawn
 from brakeline.rollout.model import (
@@ -188,3 +189,7 @@ def test_counts_are_by_region() -> None:
     assert facing.counted(POLICY, CHANGE, drawn(1000, 0.3)) == tuple(
         Facing(r, sum(d.faces for d in drawn(1000, 0.3) if d.region == r)) for r in ("eu", "us")
     )
+
+
+def test_it_is_the_tag_by_which_priorities_are_told() -> None:
+    assert priority.INTERNET_TAG == INTERNET_TAG
