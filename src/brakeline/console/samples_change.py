@@ -157,6 +157,9 @@ ROLLING_VIEW: Final = RolloutView(
         WhyLine(OK_MARK, "Heard again: 99.98 % of treated endpoints checked in after the change"),
         WhyLine(ASK_MARK, "No control has reported from ap-south yet: counted as not proven, never as good"),
         WhyLine(Badge("○", "waiting", Tone.INFO), "Bake time 24 h per ring: 23 h 12 min left in this one"),
+        WhyLine(OK_MARK, "497 held out as the last ring's comparison, until 2026-12-03, when what this closes is due, or "
+                "its last checkpoint; never held out, and compared with each other only: 1,204 tagged internet-facing "
+                "when this was drafted"),
     ),
     statistics=STATISTICS, log=LOG, log_more=0, harmed=(),
     spared=(Link("web-104", "/endpoints/ep_104"), Link("web-105", "/endpoints/ep_105")), spared_total=99779,

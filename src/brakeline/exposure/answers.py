@@ -142,3 +142,4 @@ class Closing:
     cvss: float | None = None  # the same
     at_risk: float = 0.0  # endpoints, each by how likely the likeliest of what is closed there is to be exploited
     epss_note: str = ""  # of which day the EPSS is, or why it says nothing
+    due: str = ""  # the earliest day by which any of it is to be closed; "" = none is known

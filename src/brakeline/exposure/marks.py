@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -29,3 +30,9 @@ def marked(one: Vulnerability, mark: Mark) -> Vulnerability:
         one, accepted=mark.accepted.endpoints, accepted_until_ms=mark.accepted.until_ms or None,
         accepted_whole=mark.accepted.whole, due=due.day, overdue_days=due.late, due_why=due.why,
     )  # fmt: skip
+
+
+def earliest(cves: Iterable[str], marks: Mapping[str, Mark]) -> str:
+    """The first day by which one of these is due; "" = none is. What is accepted everywhere is not waited for."""
+    found = [mark for cve in cves if (mark := marks.get(cve)) is not None]
+    return min((mark.due.day for mark in found if mark.due.day and not mark.accepted.whole), default="")

@@ -34,7 +34,7 @@ from brakeline.exposure.due import due_of
 from brakeline.exposure.index import Exposed, TenantIndex
 from brakeline.exposure.listing import Wanted, parse
 from brakeline.exposure.marking import Marked, Marking
-from brakeline.exposure.marks import UNMARKED, marked
+from brakeline.exposure.marks import UNMARKED, earliest, marked
 from brakeline.exposure.match import OPEN, Book, assess, judge
 from brakeline.exposure.model import FindingState, Role, told
 from brakeline.exposure.offers import offers, state_of
@@ -219,7 +219,9 @@ class ExposureService(Marking):
             inventories[endpoint_id] = (items, release_of(detail), detail.facts.kernel)
         epss = {cve: e.score for cve, e in self.known_now(known).epss.items()}
         found = closing(inventories, pins, self._book, (epss, {cve: s.score for cve, s in known.cvss.items()}))
-        return replace(found, epss_note=epss_note(known.feeds, self._clock.now_ms(), told=found.epss is not None))
+        due = earliest(found.closed, (await self._marked(tenant_id)).marks) if found.closed else ""
+        note = epss_note(known.feeds, self._clock.now_ms(), told=found.epss is not None)
+        return replace(found, epss_note=note, due=due)
 
     async def packages_closing(self, tenant_id: str, endpoint_id: str, cves: Sequence[str]) -> frozenset[str]:
         """Packages of an endpoint whose source has one of `cves` open: what an update must reach. For other slices."""

@@ -14,6 +14,7 @@ from typing import Final
 from brakeline.catalog.decide import LINUX, asks_for_own
 from brakeline.catalog.model import OwnPackage
 from brakeline.catalog.service import CatalogService
+from brakeline.core.days import DAY_MS, number
 from brakeline.core.errors import Fault, Invalid, NotFound
 from brakeline.exposure.answers import Closing
 from brakeline.exposure.service import ExposureService, release_of
@@ -221,7 +222,8 @@ class RemediationService(LeadingUse):
 
 def _change(planned: Plan, closing: Closing, title: str = "") -> Change:
     pins = tuple(Pin(update.name, update.version) for update in planned.updates)
-    return Change(pins, exploited=bool(closing.kev), title=title)
+    due_ms = number(closing.due) * DAY_MS if closing.due else 0  # its last day begins: there is time yet to take it
+    return Change(pins, exploited=bool(closing.kev), title=title, due_ms=due_ms)
 
 
 def _pins(planned: Plan) -> dict[str, tuple[Pin, ...]] | None:
@@ -235,7 +237,7 @@ def _risk(closing: Closing) -> Risk:
     """What is known of what the updates close."""
     return Risk(
         closing.assessed > 0, len(closing.closed), closing.kev, closing.exposed, closing.epss, closing.cvss,
-        closing.at_risk, closing.epss_note,
+        closing.at_risk, closing.epss_note, closing.due,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from brakeline.rollout.model import LAST_CHECKPOINT_S, Arm, Change, Gate, Policy
 
 __all__ = ["U_BITS", "U_END", "draw"]  # the draw itself is shared with agent and launcher
 
+HOLD_OUT: Final = "hold-out"  # the name of its ring; a cell that is led knows it by this
 HARMED_SHIFT: Final = 20  # of a rollback's draws a millionth lies below everybody else
 
 
@@ -64,8 +65,15 @@ class SortedDraws:
 
 def held_out(policy: Policy, change: Change, total: int) -> int:
     """How many endpoints are treated last of all, as the last comparison. None where a finding is exploited, and none
-    keeps a bad update for the sake of a comparison."""
-    return 0 if change.exploited or change.takes_back else math.floor(policy.guard.holdout * total)
+    keeps a bad update for the sake of a comparison, nor waits with its face to the internet."""
+    may_wait = max(0, total - change.never_held)
+    return 0 if change.exploited or change.takes_back else math.floor(policy.guard.holdout * may_wait)
+
+
+def holdable(change: Change, sizes: Mapping[str, int]) -> dict[str, int]:
+    """How many of each region may be held out."""
+    never = {f.region: f.endpoints for f in change.facing}
+    return {region: max(0, n - never.get(region, 0)) for region, n in sizes.items()}
 
 
 def _cumulative(ring: Ring, total: int) -> int:
@@ -94,8 +102,26 @@ def rings_for(policy: Policy, change: Change, total: int) -> tuple[tuple[Ring, i
         ring, upto = rings[-1]
         watched = min(LAST_CHECKPOINT_S, max(policy.checkpoints_s))
         rings[-1] = (replace(ring, bake_s=max(ring.bake_s, watched)), upto)
-        rings.append((Ring("hold-out", bake_s=0, share=1.0), total))
+        rings.append((Ring(HOLD_OUT, bake_s=0, share=1.0), total))
     return tuple(rings)
+
+
+def ends_when_due(policy: Policy, change: Change, total: int, index: int, now_ms: int) -> bool:
+    """Whether this is the ring that the hold-out is compared with, and what the change closes is due."""
+    if policy.led or not change.due_ms or now_ms < change.due_ms:
+        return False
+    return held_out(policy, change, total) > 0 and index == len(rings_for(policy, change, total)) - 2
+
+
+def bake_s(policy: Policy, change: Change, total: int, index: int, now_ms: int) -> int:
+    """How long this ring has to bake now: the last one before the hold-out until its last checkpoint, or for its own
+    time once what it closes is due. 0 = there are no rings."""
+    rings = rings_for(policy, change, total)
+    if not rings:
+        return 0
+    ring = rings[min(max(index, 0), len(rings) - 1)][0]
+    own = [r.bake_s for r in policy.rings if replace(r, bake_s=ring.bake_s) == ring]
+    return min(own) if own and ends_when_due(policy, change, total, index, now_ms) else ring.bake_s
 
 
 def allot(upto: int, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -128,17 +154,18 @@ def ahead(u: int, *, harmed: bool) -> int:
     return u >> HARMED_SHIFT if harmed else low + u * (U_END - low) // U_END
 
 
-def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int,
-               reserve: int, apart: int | None = None) -> tuple[int, int, int]:  # fmt: skip
+def thresholds(untreated: Draws, fresh: Draws, spare: Draws, places: int, controls: int, reserve: int,
+               apart: int | None = None, limit: int = U_END) -> tuple[int, int, int]:  # fmt: skip
     """(treat_below, control_from, control_until) so that `places` endpoints fall below and `controls` others above.
 
     `fresh` were in no arm yet; where they are less than half of what is wanted, `spare` are taken: untreated endpoints
     that are no controls of this ring yet. A ring that keeps its controls `apart` from those of earlier rings takes none
     from that draw on, and fresh ones only.
 
-    `reserve` of the highest draws are kept out of both until the ring that is meant for them.
+    `reserve` of the highest draws are kept out of both until the ring that is meant for them; nobody is treated from
+    `limit` on, however many places are left.
     """
-    treat_below = untreated.at(places)
+    treat_below = min(limit, untreated.at(places))
     until = U_END if reserve <= 0 or reserve > len(untreated) else untreated.at(len(untreated) - reserve)
     until = until if apart is None else max(treat_below, min(until, apart))  # treated beyond it: no room is left
     pool = fresh if apart is not None or 2 * fresh.between(treat_below, until) >= controls else spare

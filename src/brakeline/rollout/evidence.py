@@ -3,8 +3,9 @@
 An endpoint's clock starts at ready. At checkpoint c it is *silent* if no check-in came in (c - g, c]; *asleep* (said
 goodbye) is a third value, counted in neither; *unhealthy* and the other `signals` are judged among those heard. Counts
 are made per block: the treated and controls of one region that were randomised in the same tick and came into range in
-the same tick (`arms.cohort`). A block speaks only when its tick is closed and all its endpoints have passed the
-checkpoint. Pure; the executor and the simulation call the same code.
+the same tick (`arms.cohort`), and of whom all face the internet or nobody does (`facing`). A block speaks only when its
+tick is closed and all its endpoints have passed the checkpoint. Pure; the executor and the simulation call the same
+code.
 """
 
 from __future__ import annotations
@@ -104,11 +105,11 @@ def tabulate(policy: Policy, subjects: Iterable[Subject], turns: Sequence[Turn],
 
     Whoever was ready before `since_ms` was judged then.
     """
-    blocks: dict[tuple[int, int, int, str], list[Subject]] = defaultdict(list)
+    blocks: dict[tuple[int, int, int, str, bool], list[Subject]] = defaultdict(list)
     for s in subjects:
         if s.tick not in open_ticks and s.ready_ms >= since_ms:
             cohort = arms.cohort(turns, s.region, s.ring, s.arm, s.u)
-            blocks[(s.ring, s.tick, cohort, s.region)].append(s)
+            blocks[(s.ring, s.tick, cohort, s.region, s.facing)].append(s)
     table: dict[Row, dict[int, list[Counts]]] = defaultdict(lambda: defaultdict(list))
     for (ring, *_), members in blocks.items():
         if len({s.arm for s in members}) < 2:

@@ -20,7 +20,7 @@ from brakeline.rollout.model import Arm, Policy, Subject
 from brakeline.rollout.summary import Bets, bets_of
 
 Floats = NDArray[np.float64]
-Block = tuple[int, int, int, str]  # ring, tick, cohort, region
+Block = tuple[int, int, int, str, bool]  # ring, tick, cohort, region, whether its members face the internet
 Members = Callable[[Block], Sequence[Subject]]
 
 

@@ -45,6 +45,7 @@ class Phase(StrEnum):
 ROLLBACK: Final = "rollback"
 DRILL: Final = "drill"  # kinds of change
 RESTART: Final = "restart"
+INTERNET_TAG: Final = "internet-facing"  # of an endpoint; `exposure.priority` reads the same tag
 FINAL: Final = frozenset({Phase.WITHDRAWN})
 EXPOSED_NO_MORE: Final = frozenset({Phase.HALTED, Phase.COMPLETED, Phase.WITHDRAWN})
 
@@ -60,6 +61,14 @@ class Pin:
 @dataclass(frozen=True, slots=True)
 class Harmed:
     """How many endpoints of a region a rolled-back update has harmed, of those that have a way back."""
+
+    region: str
+    endpoints: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facing:
+    """How many endpoints of a region face the internet, and so are never held out."""
 
     region: str
     endpoints: int
@@ -86,6 +95,8 @@ class Change:
     harmed: tuple[Harmed, ...] = ()  # who comes first: the lowest draws of each region
     fails: int = 0  # of a drill
     wished: Wished | None = None  # of settings that are led: the words, the same for every cell
+    facing: tuple[Facing, ...] = ()  # counted when it was drafted here; () = the draw alone says who is held out
+    due_ms: int = 0  # the last day in time of what it closes begins; from then on nobody is held out; 0 = none is known
 
     @property
     def is_drill(self) -> bool:
@@ -103,6 +114,11 @@ class Change:
     def places_of_harmed(self) -> int:
         """So many places belong to endpoints with proven harm; nobody is like them, so they have no controls."""
         return sum(h.endpoints for h in self.harmed)
+
+    @property
+    def never_held(self) -> int:
+        """Endpoints that face the internet."""
+        return sum(f.endpoints for f in self.facing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +275,7 @@ class Subject:
     deletions: int = 0
     errors: int = 0  # a mask too: see `vitals`
     tells: int = 0  # which of `evidence.TOLD_BY_SOME` it told at ready, a bit each
+    facing: bool = False  # never held out, so compared with its like only (`facing`)
     harms: tuple[str, ...] = ()  # what was done to it since ready, in words and by name, now
     often: int = 0
     starts: int = 0  # boots seen since ready, beyond the first

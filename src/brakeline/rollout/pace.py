@@ -57,6 +57,7 @@ class Risk:
     at_risk: float | None = None  # endpoints, each by how likely the likeliest of what is closed there is exploited: 1
     # for what is known to be, EPSS for the rest; None = all that are exposed, by the likeliest of all
     epss_note: str = ""  # why `epss` is None, or of which day it is
+    due: str = ""  # the earliest day by which any of it is to be closed; "" = none is known
 
 
 @dataclass(frozen=True, slots=True)

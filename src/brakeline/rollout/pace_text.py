@@ -65,6 +65,7 @@ def known(risk: Risk) -> str:
         text += f"; known to be exploited: {names}"
     else:
         text += "; none is known to be exploited"
+    text += f"; the first is due on {risk.due}" if risk.due else ""
     day = f" ({risk.epss_note})" if risk.epss_note else ""
     likely = risk.epss_note or "no EPSS is loaded" if risk.epss is None else f"EPSS up to {risk.epss:.2f}{day}"
     bad = "no CVSS is loaded" if risk.cvss is None else f"CVSS up to {risk.cvss:.1f}"

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from brakeline.rollout import arms, brake, giving_way, restarts
+from brakeline.rollout import arms, brake, giving_way, hold_out, restarts
 from brakeline.rollout.alpha import spent
 from brakeline.rollout.model import (
     Blueprint,
@@ -53,12 +53,13 @@ def decide(policy: Policy, current: Blueprint, seen: Summary, now_ms: int) -> tu
         phase, line = stop
         # Too few are proven: only another try by those who have not begun can end that, and it exposes nobody anew.
         retry = phase is Phase.HOLDING and line.data.get("unproven") is True
-        return _move(current, policy, seen, now_ms, phase, line.text, retry), Report((line, *verdict.lines))
+        told = hold_out.lines(policy, current, seen, now_ms, stands=True)
+        return _move(current, policy, seen, now_ms, phase, line.text, retry), Report((line, *told, *verdict.lines))
     if current.phase is Phase.COMPLETED:
         line = Line("state", State.OK, "completed; every exposed endpoint is still watched")
-        return current, Report((line, *verdict.lines))
+        return current, Report((line, *hold_out.lines(policy, current, seen, now_ms), *verdict.lines))
     blueprint, lines = _go_on(policy, current, seen, verdict.dark, now_ms)
-    return blueprint, Report((*lines, *verdict.lines))
+    return blueprint, Report((*lines, *hold_out.lines(policy, blueprint, seen, now_ms), *verdict.lines))
 
 
 # --- reasons not to go on ---------------------------------------------------------------------------------------------
@@ -125,7 +126,8 @@ def _go_on(
         return _move(current, policy, seen, now_ms, Phase.HOLDING, line.text), [line]
     if current.ring < 0:
         return open_ring(policy, current, seen, rings, 0, now_ms, [], dark)
-    ring, _ = rings[min(current.ring, len(rings) - 1)]
+    ring = rings[min(current.ring, len(rings) - 1)][0]
+    ring = replace(ring, bake_s=arms.bake_s(policy, seen.change, seen.population, current.ring, now_ms))
     lines = passed(policy, current, seen, ring, now_ms)
     if any(x.state is not State.OK for x in lines):
         return _tick(policy, current, seen, ring, now_ms, lines, dark)
@@ -147,7 +149,7 @@ def _why_blocked(seen: Summary) -> str:
 def passed(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms: int) -> list[Line]:
     """The gates of the ring in progress. All OK = passed."""
     return [
-        _enrolled(policy, current, seen, ring),
+        _enrolled(policy, current, seen, ring, now_ms),
         _results(policy, current, seen, ring),
         _proof(policy, seen, ring),
         _bake(policy, seen, current, ring, now_ms),
@@ -155,16 +157,21 @@ def passed(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms
     ]
 
 
-def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring) -> Line:
+def _enrolled(policy: Policy, current: Blueprint, seen: Summary, ring: Ring, now_ms: int) -> Line:
     treated = seen.treated_by_region()
     want = got = 0
     for goal in current.goals:
         there = treated.get(goal.region, 0)
-        reachable = min(goal.treated, there + seen.places.eligible(goal.region))
+        held = seen.places.untreated(goal.region).between(
+            hold_out.limit(policy, seen, current, goal.region), arms.U_END
+        )
+        reachable = min(goal.treated, there + seen.places.eligible(goal.region) - held)
         want += max(reachable, 0)
         got += min(there, reachable)
     data = {"enrolled": got, "eligible": want}
     text = f"ring {ring.name}: {got} of {want} eligible endpoints were ready and got their offer"
+    if left := hold_out.waiting(policy, current, seen, now_ms):
+        return Line("enrolled", State.WAIT, f"{text}; of those held out {left:,} are here and have none yet", data)
     if got >= policy.enrolled * want - 1e-9 and want > 0:
         return Line("enrolled", State.OK, text + _declined(seen), data)
     return Line("enrolled", State.WAIT, text + _declined(seen) + _nobody_here(seen) + _why_blocked(seen), data)
@@ -244,7 +251,7 @@ def open_ring(policy: Policy, current: Blueprint, seen: Summary, rings: tuple[tu
     ring, upto = rings[index]
     treated = seen.treated_by_region()
     sizes = {r: n + seen.places.eligible(r) for r, n in treated.items()}
-    goals = tuple(Goal(r, n) for r, n in sorted(arms.goals(seen.change, upto, sizes).items()))
+    goals = tuple(Goal(r, n) for r, n in sorted(hold_out.goals(seen, rings, index, sizes).items()))
     opened = (*current.ring_opened_ms, now_ms)
     staged = replace(current, ring=index, goals=goals, ring_opened_ms=opened)
     gates = _gates(policy, staged, seen, now_ms, current.generation + 1, dark)
@@ -321,10 +328,10 @@ def _waits_for_somebody(gate: Gate, seen: Summary) -> bool:
 def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places: int, now_ms: int, tick: int,
           before: Mapping[str, int], keeps: bool | None) -> Gate | None:  # fmt: skip
     """`before`, `keeps`: `arms.apart` and `arms.kept_apart` of the ring, the same for all regions."""
-    untreated = seen.places.untreated(region)
-    if not len(untreated):
+    untreated, limit = seen.places.untreated(region), hold_out.limit(policy, seen, staged, region)
+    if untreated.at(0) >= limit:  # nobody is here whom this ring may treat
         return None
-    reserve = _reserve(policy, seen, staged, region)
+    reserve = hold_out.reserve(policy, seen, staged, region)
     fresh, spare = seen.places.fresh(region), seen.places.spare(region, staged.ring)
     wanted = 0 if _only_harmed(seen, staged) else places * _controls_per_treated(policy, seen, staged)
     left = max(places, sum(g.treated for g in staged.goals if g.region == region) - seen.treated_by_region()[region])
@@ -332,9 +339,9 @@ def _gate(policy: Policy, staged: Blueprint, seen: Summary, region: str, places:
     there = fresh.between(untreated.at(places), apart)
     if keeps or (keeps is None and 2 * there * places >= wanted * left):  # enough for all that this ring will treat
         wanted = min(wanted, math.ceil(there * places / left))
-        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart)
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, apart, limit)
     else:
-        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve)
+        below, start, until = arms.thresholds(untreated, fresh, spare, places, wanted, reserve, limit=limit)
     closes = now_ms + policy.tick_s * 1000
     gate = Gate(region, staged.ring, tick, below, start, until, places, now_ms, closes)
     return arms.widened(gate, staged.turns)
@@ -348,15 +355,3 @@ def _controls_per_treated(policy: Policy, seen: Summary, staged: Blueprint) -> i
 def _only_harmed(seen: Summary, staged: Blueprint) -> bool:
     """Whether a rollback's ring is of endpoints with proven harm alone: beside sound ones they would look bad."""
     return sum(g.treated for g in staged.goals) <= seen.change.places_of_harmed
-
-
-def _reserve(policy: Policy, seen: Summary, staged: Blueprint, region: str) -> int:
-    """The hold-out stays fresh until the last true ring, whose controls it is."""
-    total = seen.population
-    rings = arms.rings_for(policy, seen.change, total)
-    held = arms.held_out(policy, seen.change, total)
-    if held == 0 or staged.ring >= len(rings) - 2:
-        return 0
-    sizes = {r: n + seen.places.eligible(r) for r, n in seen.treated_by_region().items()}
-    here, eligible = len(seen.places.untreated(region)), max(1, seen.places.eligible(region))
-    return math.ceil(arms.allot(held, sizes).get(region, 0) * here / eligible)

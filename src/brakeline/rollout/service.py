@@ -23,7 +23,7 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.messages import DRILL_PACKAGE, Settings
-from brakeline.rollout import arms, plan_lint, planner, view
+from brakeline.rollout import arms, facing, plan_lint, planner, view
 from brakeline.rollout.executor import Executor
 from brakeline.rollout.following import WHO
 from brakeline.rollout.frozen import Frozen
@@ -153,6 +153,7 @@ class RolloutService(Reading):
             )
             for e in found
         ]
+        change, targets = _kept_from_waiting(policy, change, targets)
         values = sorted({a for t in targets for a in t.attributes})[:ATTRIBUTES_MAX]
         row = RolloutRow(
             rollout_id, title, change, policy, salt, tuple(values), now_ms, principal.name, Wish.DRAFT,
@@ -395,6 +396,14 @@ def _target(e: EndpointSummary, salt: bytes, change: Change, first: frozenset[st
     u = arms.ahead(u, harmed=e.id in first) if change.takes_back else u
     attributes = (f"os:{e.os_id}-{e.os_version}", *(f"tag:{t}" for t in e.tags))
     return Target(e.id, e.hostname, e.region, e.machine_class, attributes, u)
+
+
+def _kept_from_waiting(policy: Policy, change: Change, targets: list[Target]) -> tuple[Change, list[Target]]:
+    """Whoever faces the internet is never held out: counted in the change, and moved below whoever is."""
+    drawn = [facing.Drawn(t.endpoint_id, t.region, t.u, facing.faces(t.attributes)) for t in targets]
+    change = replace(change, facing=facing.counted(policy, change, drawn))
+    places = facing.placed(policy, change, drawn)
+    return change, [replace(t, u=places[t.endpoint_id]) for t in targets]
 
 
 def _resumable(row: RolloutRow) -> None:

@@ -10,6 +10,7 @@ from brakeline.fleet.model import Presence
 from brakeline.platform.database import Connection
 from brakeline.protocol.digests import settings_digest
 from brakeline.rollout import evidence, harms, signals, vitals
+from brakeline.rollout.facing import faces
 from brakeline.rollout.model import Arm, Blocked, Observed, Pin, Policy, Progress, Subject, TickState, Wish
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
@@ -168,18 +169,20 @@ class Lens:
     policy: Policy
     release_id: str
     drill: bool
+    facing: bool = False  # some of the rollout face the internet, and are never held out
 
     @classmethod
     def of(cls, row: RolloutRow) -> Lens:
         return cls(row.policy, row.change.release.release_id if row.change.release else "",
-                   row.change.is_drill or row.change.is_restart)  # fmt: skip
+                   row.change.is_drill or row.change.is_restart, bool(row.change.facing))  # fmt: skip
 
     def subject(self, stored: SubjectRow, target: Target | None, seen: Presence | None, now_ms: int) -> Subject:
         """`target`: the row of the same endpoint."""
         settings = target.settings if target is not None else None
         offered = settings_digest(settings) if settings is not None else ""
         dry_run = target.blocked_code if target is not None else ""
-        return with_presence(self.policy, stored, seen, now_ms, self.release_id, offered, dry_run, self.drill)
+        s = with_presence(self.policy, stored, seen, now_ms, self.release_id, offered, dry_run, self.drill)
+        return replace(s, facing=True) if self.facing and faces(s.attributes) else s
 
     def taken(self, stored: SubjectRow, seen: Presence | None) -> bool:
         return taken_by_launcher(self.release_id, stored, seen)

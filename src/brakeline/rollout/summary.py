@@ -202,7 +202,8 @@ def open_ticks(current: Blueprint, ticks: Iterable[TickState]) -> frozenset[int]
 def summarise(policy: Policy, current: Blueprint, observed: Observed, now_ms: int) -> Summary:
     """The numbers of `observed` as they stand now."""
     treated = [s for s in observed.subjects if s.arm is Arm.TREATED]
-    parts = _parts(policy, treated, _bake_s(policy, current, observed, treated), now_ms)
+    bake_s = arms.bake_s(policy, observed.change, _population(observed, treated), current.ring, now_ms)
+    parts = _parts(policy, treated, bake_s, now_ms)
     running = open_ticks(current, observed.ticks)
     small = small_rings(policy, observed.change, _population(observed, treated))
     few = [s for s in treated if s.ring in small]
@@ -242,12 +243,6 @@ def proven(policy: Policy, s: Subject, now_ms: int) -> bool:
 def _population(observed: Observed, treated: Iterable[Subject]) -> int:
     places = Known(observed)
     return sum(not s.set_aside_ms for s in treated) + sum(map(places.eligible, places.regions()))
-
-
-def _bake_s(policy: Policy, current: Blueprint, observed: Observed, treated: Iterable[Subject]) -> int:
-    """How long the ring in progress has to bake."""
-    rings = arms.rings_for(policy, observed.change, _population(observed, treated))
-    return rings[min(max(current.ring, 0), len(rings) - 1)][0].bake_s if rings else 0
 
 
 def _parts(policy: Policy, treated: Iterable[Subject], bake_s: int, now_ms: int) -> tuple[Part, ...]:

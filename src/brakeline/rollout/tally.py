@@ -100,13 +100,13 @@ class Tally:
 
     def _join(self, s: Subject, turns: Sequence[Turn]) -> None:
         self._subjects.append(s)
-        self._block.append((s.ring, s.tick, -1, s.region))
+        self._block.append((s.ring, s.tick, -1, s.region, s.facing))
         self._place_in_block(len(self._subjects) - 1, turns)
         self._count_ended(s, 1)
 
     def _place_in_block(self, place: int, turns: Sequence[Turn]) -> None:
         s, old = self._subjects[place], self._block[place]
-        block = (s.ring, s.tick, arms.cohort(turns, s.region, s.ring, s.arm, s.u), s.region)
+        block = (s.ring, s.tick, arms.cohort(turns, s.region, s.ring, s.arm, s.u), s.region, s.facing)
         if block == old:
             return
         if place in self._members.get(old, ()):
@@ -144,8 +144,7 @@ class Tally:
         places = _Places(observed, self._columns)
         mine = _View(self._policy, self._columns, now_ms)
         population = int(mine.counted.sum()) + sum(map(places.eligible, places.regions()))
-        rings = arms.rings_for(self._policy, observed.change, population)
-        bake_s = rings[min(max(current.ring, 0), len(rings) - 1)][0].bake_s if rings else 0
+        bake_s = arms.bake_s(self._policy, observed.change, population, current.ring, now_ms)
         small = small_rings(self._policy, observed.change, population)
         table = self._ledger.table(open_ticks(current, observed.ticks), self._of_block, now_ms)
         return Summary(

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from brakeline.rollout import arms, evidence, giving_way, lint, planner, restarts
+from brakeline.rollout import arms, evidence, facing, giving_way, lint, planner, restarts
 from brakeline.rollout.model import (
     Arm,
     Blueprint,
@@ -329,7 +329,8 @@ class World:
             return
         subject = Subject(e.endpoint_id, arm, gate.ring, gate.tick, e.region, e.machine_class, e.u, now_ms,
                           blueprint.generation, e.attributes,
-                          consents=(e.phase * 6007) % 1.0 < self.scenario.consent)  # fmt: skip
+                          consents=(e.phase * 6007) % 1.0 < self.scenario.consent,
+                          facing=bool(self.scenario.change.facing) and facing.faces(e.attributes))  # fmt: skip
         if arm is Arm.CONTROL:
             m.controls.append(subject)
             self.history.controls.append((subject, gate))
@@ -358,6 +359,7 @@ def _last_heard(s: Subject, at_ms: int) -> Subject:
         s.endpoint_id, s.arm, s.ring, s.tick, s.region, s.machine_class, s.u, s.ready_ms, s.generation, s.attributes,
         s.heard, s.unhealthy, s.asleep, at_ms, s.asleep_now, s.unhealthy_now, s.progress, s.explicit, s.proven_ms,
         s.crossed_ms, s.set_aside_ms, s.detail, s.consents, s.restarted_ms, s.restart_refused,
+        facing=s.facing,
     )  # fmt: skip
 
 

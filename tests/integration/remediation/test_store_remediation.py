@@ -12,6 +12,7 @@ from tests.support_people import wired
 
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import ManualClock
+from brakeline.core.days import day_of
 from brakeline.core.errors import Forbidden, Invalid, NotFound
 from brakeline.exposure.service import ExposureService
 from brakeline.fleet.query import InvalidQuery
@@ -163,11 +164,16 @@ async def test_from_a_finding_to_a_deployment_that_closes_it(world: World) -> No
     seen = await world.remediation.preview(OWNER, "", "cve", [worst.cve.lower()])
     assert [u.name for u in seen.plan.updates] == ["curl", "libcurl4"]
     assert worst.cve in seen.closing.closed
+    due = {v.cve: v.due for v in (await world.exposure.vulnerabilities(OWNER, "", limit=500)).items}
+    assert seen.closing.due == min(due[cve] for cve in seen.closing.closed if due[cve])
     made = await world.remediation.create(
         OWNER, "", "cve", [worst.cve], expect_count=3, digest=seen.plan.digest, pace="rehearsal", start=True
     )
     rollout = await world.rollouts.show(OWNER, made.rollout_id)
     assert (rollout.targets, rollout.title) == (3, made.title)
+    async with world.rollouts.db.tenant(TENANT) as conn:
+        kept = await conn.fetchval("SELECT change ->> 'due_ms' FROM brakeline.rollout")
+    assert day_of(int(kept)) == seen.closing.due, "it is carried on the change"
     before = await world.remediation.deployment(OWNER, made.id)
     assert (before.state, before.closed, before.cves_now) == ("rolling", (), made.cves_before)
     assert before.still_open[worst.cve] == 3

@@ -71,7 +71,7 @@ class History:
             found.append(Subject(name, arm, self.ring, self.tick, rng.choice(REGIONS), rng.choice(CLASSES),
                                  (arm is Arm.CONTROL) * 500 + rng.randrange(500), self.now_ms, self.tick, attributes,
                                  last_heard_ms=self.now_ms, consents=rng.random() < 0.5,
-                                 tells=rng.choice((0, 1, 7))))  # fmt: skip
+                                 tells=rng.choice((0, 1, 7)), facing=rng.random() < 0.3))  # fmt: skip
         return found
 
     def _another(self, s: Subject) -> Subject:
