@@ -44,7 +44,7 @@ from brakeline.server.serve import listen, make_server, started
 from brakeline.server.wiring import Services
 
 CHROMIUM = "/usr/bin/chromium"
-QUIET_S = 300  # within which everything that one import moved was counted, else the run ends
+QUIET_S = 900.0  # a machine may be busy
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 OBSERVE = """() => { window.seen = {}; new MutationObserver(() => {
   for (const link of document.querySelectorAll("#news-card th a")) {
