@@ -2,8 +2,8 @@
 
 Terms are joined by *and*; a word without a key is part of a package's or a source's name, and so is a name with its
 label (`black:pypi-black`); unknown keys and values are errors with a suggestion, as in the list of vulnerabilities
-(`listing`). Invariant: what is most urgent comes first,
-however few endpoints have it; whoever cuts the list cuts it after that.
+(`listing`). Invariant: what is most urgent comes first, however few endpoints have it; whoever cuts the list cuts it
+after that.
 """
 
 from __future__ import annotations
