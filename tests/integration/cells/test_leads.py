@@ -27,7 +27,7 @@ from brakeline.rollout.single import Single
 from brakeline.rollout.store import arms, offers, rollouts
 
 NAMES = (("berlin", "eu"), ("dallas", "us"))
-WAITING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+WAITING = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"  # not of pg_stat_activity: one look a transaction
 
 
 class World:
