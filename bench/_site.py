@@ -1,7 +1,7 @@
 """A server with a large fleet, for `bench.exposure_console`: made once, kept in a directory, and copied for each run.
 
-Invariant: what is kept is never written to after it was made. One that other code has made (its rows are of other
-rules), or another number of endpoints, is made anew.
+Invariants: what is kept is never written to after it was made; a directory with anything else in it is refused. One
+that other code has made (its rows are of other rules), or another number of endpoints, is made anew.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ ALMA = "osv-almalinux"
 REACHED = 0.01  # of the endpoints have the package that an advisory is about: counting them is not in the figures
 NAMES = 64
 FORMAT = 2  # of what `_fill` writes down
+BEGUN = "begun"  # written first: what it lies in is ours to remove
 MADE = "made.json"  # written last: without it a directory is half made
 
 
@@ -92,8 +93,11 @@ def site(directory: Path, endpoints: int, kept: Path | None) -> dict[str, Any]:
             subprocess.run(["cp", "-a", "--reflink=auto", f"{kept}/.", str(directory)], check=True)
             return found
         print(f"{kept} is of {found['endpoints']:,} endpoints or of other code: it is made anew", flush=True)
+    elif kept.exists() and any(kept.iterdir()) and not (kept / BEGUN).exists():
+        raise SystemExit(f"{kept} has something in it and is no fleet that was kept: name another directory")
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True, mode=0o755)
+    (kept / BEGUN).touch()
     found = _filled(kept, endpoints) | {"code": _code()}
     made.write_text(json.dumps(found))
     return site(directory, endpoints, kept)

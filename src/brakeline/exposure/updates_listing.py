@@ -1,8 +1,9 @@
 """The filter of the list of updates: `priority:act closes:yes held:no openssl`, and its order. Pure.
 
-Terms are joined by *and*; a word without a key is part of a package's or a source's name; unknown keys and values are
-errors with a suggestion, as in the list of vulnerabilities (`listing`). Invariant: what is most urgent comes first,
-however few endpoints have it; whoever cuts the list cuts it after that.
+Terms are joined by *and*; a word without a key is part of a package's or a source's name, and so is a name with its
+label (`black:pypi-black`); unknown keys and values are errors with a suggestion, as in the list of vulnerabilities
+(`listing`). Invariant: what is most urgent comes first, however few endpoints have it; whoever cuts the list cuts it
+after that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 from brakeline.core.errors import Invalid
 from brakeline.exposure.priority import ORDER, Level
 from brakeline.fleet.model import FleetUpdate
+from brakeline.protocol.managers import asked_of
 
 QUERY_CHARS_MAX: Final = 500
 NOTHING: Final = "none"  # of `priority`: closes nothing that is known
@@ -62,7 +64,7 @@ def parse(query: str) -> Wanted:
     words, terms = [], {}
     for word in query.split():
         key, colon, value = word.partition(":")
-        if not colon:
+        if not colon or (key not in KEYS and asked_of(word)):
             words.append(word.lower())
         elif key not in KEYS:
             raise Invalid(f"unknown key {key!r}{_meant(key, KEYS)}")

@@ -177,10 +177,15 @@ class Upkeep(Assessing):
         return len(stale)
 
     async def _look_at_oldest(self, tenant_id: str) -> tuple[int, dict[str, int]]:
-        """Since when each source stands open. What this process sees open from now on is added (`_save`)."""
+        """Since when each source stands open. What this process sees open from now on is added (`_save`), and what it
+        has seen while this was asked stays."""
+        before = self._oldest[tenant_id][1] if tenant_id in self._oldest else {}
+        had = frozenset(before)
         async with self._db.tenant(tenant_id) as conn:
-            found = self._oldest[tenant_id] = (self._clock.now_ms(), await store.oldest(conn))
-        return found
+            found = await store.oldest(conn)
+        meanwhile = {source: before[source] for source in before.keys() - had}
+        looked = self._oldest[tenant_id] = (self._clock.now_ms(), meanwhile | found)
+        return looked
 
     async def _tell(self, tenant_id: str, kept: Kept) -> bool:
         """Write down what new advisories did here, once, and tell whoever looks. Gives whether there were any.

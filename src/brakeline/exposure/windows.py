@@ -71,8 +71,9 @@ def system_item(os_name: str, kernel: str, architecture: str) -> Installed | Non
 
 
 def laid(spans: Iterable[Span]) -> Iterator[Span]:
-    """Spans under the names that units have: those of a Windows as above, one for each update and build."""
-    found: dict[tuple[str, str, str], list[Span]] = {}
+    """Spans under the names that units have: those of a Windows as above, one for each update and build; of an update
+    without a build one for each month that names it, because `bounded` asks for the last."""
+    found: dict[tuple[str, str, str, str], list[Span]] = {}
     for span in spans:
         system = system_of(span.name) if span.ecosystem == MICROSOFT else ""
         if not system:
@@ -82,8 +83,9 @@ def laid(spans: Iterable[Span]) -> Iterator[Span]:
         elif CVE.fullmatch(span.id):
             fixed = span.fixed if span.fixed.split(".")[:2] in LINES else ""
             id_ = " ".join(span.aliases) or span.id
-            found.setdefault((ecosystem_of(system), id_, fixed), []).append(span)
-    for (ecosystem, id_, fixed), same in found.items():
+            month = "" if fixed else span.published[:7]
+            found.setdefault((ecosystem_of(system), id_, fixed, month), []).append(span)
+    for (ecosystem, id_, fixed, _), same in found.items():
         cves = {span.id for span in same} - {id_}
         yield same[0]._replace(
             ecosystem=ecosystem, name=SOURCE, id=id_, part=0, fixed=fixed, aliases=tuple(sorted(cves)), related=(),
@@ -93,13 +95,23 @@ def laid(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def bounded(spans: Sequence[Span]) -> list[Span]:
-    """The spans of one Windows; one that names an update and no build has the first of its own month or a later one."""
-    builds = [(s.published[:7], s.fixed) for s in spans if s.fixed.split(".")[:2] == CUMULATIVE]
-    return [_bounded(span, builds) for span in spans]
+    """The spans of one Windows; one that names an update and no build has the first of its month or a later one.
+
+    A month may name an update again that another brought, for a CVE that was known earlier or became known later. So
+    an update is taken for as new as the newest that names it, and a build for as old as the oldest: never closed early.
+    """
+    newest: dict[str, str] = {}
+    oldest: dict[str, str] = {}
+    for span in spans:
+        month = span.published[:7]
+        newest[span.id] = max(month, newest.get(span.id, month))
+        if span.fixed.split(".")[:2] == CUMULATIVE:
+            oldest[span.fixed] = min(month, oldest.get(span.fixed, month))
+    return [_bounded(span, newest[span.id], oldest) for span in spans]
 
 
-def _bounded(span: Span, builds: Sequence[tuple[str, str]]) -> Span:
+def _bounded(span: Span, newest: str, oldest: Mapping[str, str]) -> Span:
     if span.fixed or span.id.startswith("CVE-"):
         return span
-    later = [build for month, build in builds if month >= span.published[:7]]
+    later = [build for build, month in oldest.items() if month >= newest]
     return span._replace(fixed=min(later, key=winget_key), state="fixed", reason="") if later else span

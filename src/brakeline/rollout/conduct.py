@@ -270,9 +270,7 @@ def _where(lead: Lead, cell: str, r: CellReport) -> tuple[str, State]:
     if r.phase is CellPhase.WITHDRAWN and r.cause is Cause.CONDUCTOR:
         return "its endpoints were concerned too late and had no ring; lead it again for them", State.HOLD
     if r.phase is CellPhase.NOBODY or (not planned and not r.treated):
-        missed = lead.blueprint.phase is Phase.COMPLETED
-        yet = "whom it concerns only since its last ring was planned" if missed else "none of them in a ring yet"
-        return f"{r.eligible} endpoints, {yet}", State.OK
+        return _in_no_ring(r.eligible, over=lead.blueprint.phase is Phase.COMPLETED), State.OK
     if r.phase is CellPhase.HALTED:
         return f"halted ({r.cause.value}), {r.treated} treated", State.HALT
     if r.phase is CellPhase.WITHDRAWN:
@@ -284,6 +282,15 @@ def _where(lead: Lead, cell: str, r: CellReport) -> tuple[str, State]:
     if r.ring < ring or not r.passed:
         return f"ring {max(r.ring, 0) + 1} goes on there: {r.treated} of {granted} treated", State.WAIT
     return f"has passed ring {r.ring + 1}: {r.treated} of {granted} treated", State.OK
+
+
+def _in_no_ring(eligible: int, *, over: bool) -> str:
+    """A cell without a draft does not say whom it concerns there by now, so neither does this."""
+    if not over:
+        return f"{eligible} endpoints, none of them in a ring yet"
+    if eligible:
+        return f"{eligible} endpoints, whom it concerns only since its last ring was planned"
+    return "it concerned nobody there while there were rings to plan; lead it again for whom it does since"
 
 
 def _opened(lead: Lead, cells: tuple[Standing, ...], now_ms: int) -> Lead:

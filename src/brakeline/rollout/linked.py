@@ -267,8 +267,8 @@ class Linked:
         missed = over and unopened and decode(Change, grant.change.encode()).release is None
         if not rollout_id and grant.stand is not Stand.HALT and unopened and not missed:
             rollout_id = await self._make(who, grant, link)
-        elif rollout_id and kept and kept.grant.policy != grant.policy:
-            await self._fitted(who, rollout_id, grant, link)
+        elif rollout_id and kept and kept.grant.policy != grant.policy and grant.stand is not Stand.HALT:
+            await self._fitted(who, rollout_id, grant, link)  # but of a halt, which opens nothing
         if missed:
             await self._settle(who, grant, rollout_id, settled=kept is not None and kept.grant.stand is Stand.DONE)
         async with self._rollouts.db.tenant(tenant_id) as conn:

@@ -85,6 +85,10 @@ class LiveRollout:
             without=() if change.release else self.without, settings=self.targets[endpoint_id].settings,
         )  # fmt: skip
 
+    def kept_out(self, endpoint_id: str) -> bool:
+        """Whether anything that it brings this endpoint is quarantined by now; a way back leads away from it."""
+        return not self.row.change.takes_back and not set(self.without).isdisjoint(self.updates(endpoint_id))
+
     def updates(self, endpoint_id: str) -> tuple[UpdateRef, ...]:
         """What of the change is this endpoint's: all of it, or what its distribution has of it."""
         target = self.targets.get(endpoint_id)

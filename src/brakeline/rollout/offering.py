@@ -227,15 +227,16 @@ class Offering:
             await arms_store.set_blocked(conn, said.rollout_id, identity.endpoint_id, said.code, said.reason)
 
     async def _orders(self, identity: EndpointIdentity, open_to: dict[str, LiveRollout]) -> tuple[SignedOrder, ...]:
-        """The open offer as it left first; after a halt it is held back (the endpoint drops what is queued)."""
+        """The open offer as it left first; after a halt it is held back (the endpoint drops what is queued), and while
+        anything of it is quarantined."""
         async with self.db.tenant(identity.tenant_id) as conn:
             offer = await offers.open_for(conn, identity.endpoint_id)
         if offer is None or offer.rollout_id not in open_to or self.clock.now_ms() >= offer.expires_ms:
             return ()
-        if (
-            self.journal.pressed(identity.tenant_id, offer.rollout_id)
-            or open_to[offer.rollout_id].row.change.is_restart
-        ):
+        live = open_to[offer.rollout_id]
+        if self.journal.pressed(identity.tenant_id, offer.rollout_id) or live.kept_out(identity.endpoint_id):
+            return ()
+        if live.row.change.is_restart:
             return ()  # `restarting` has the order to restart
         return (offer.order,)
 

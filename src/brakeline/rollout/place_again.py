@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from brakeline.platform.database import Connection
 from brakeline.rollout.model import Gate, TickState
 from brakeline.rollout.store import arms as arms_store
+from brakeline.rollout.store import leads
 from brakeline.rollout.store.rollouts import RolloutRow
 
 
@@ -37,7 +38,8 @@ def found(open_: Iterable[tuple[Gate, TickState]], region: str, counted: int, up
 
 
 async def for_one(conn: Connection, row: RolloutRow, region: str, upto: int, now_ms: int) -> Place:
-    """The same, with every open turn held until the commit, in one order."""
+    """The same, held until the commit: what leads it, for there may be no gate, then every open turn, in one order."""
+    await leads.hold_led(conn, row.rollout_id)
     ticks = [(g, await arms_store.lock_tick(conn, row.rollout_id, g.region, g.tick))
              for g in sorted(row.blueprint.gates, key=lambda g: g.region)]  # fmt: skip
     counted = await arms_store.counted(conn, row.rollout_id)

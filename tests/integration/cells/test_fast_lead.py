@@ -133,3 +133,7 @@ async def test_a_policy_that_is_fitted_is_looked_at_as_when_it_was_drafted(
     assert link is not None
     assert "takes no faster pace" in link.trouble
     assert len(world.cell.updated()) == 0
+    await world.cell.conducting.brake(world.olga, lead_id)
+    await beats([world.cell], world.cell, 2)
+    (left,) = await world.cell.service.list(OWNER)
+    assert left.state == "halted", "whatever it is that it would have been: a stop is always heard"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -18,14 +19,15 @@ from brakeline.core.errors import Invalid
 from brakeline.platform.database import Database
 from brakeline.protocol.codec import decode, encode
 from brakeline.protocol.messages import Offer
-from brakeline.rollout import untaken
+from brakeline.rollout import place_again, untaken
 from brakeline.rollout.conducting import LeadView
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.lint import Severity
 from brakeline.rollout.single import Single
-from brakeline.rollout.store import arms, offers
+from brakeline.rollout.store import arms, offers, rollouts
 
 NAMES = (("berlin", "eu"), ("dallas", "us"))
+WAITING = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"  # not of pg_stat_activity: one look a transaction
 
 
 class World:
@@ -352,7 +354,7 @@ async def test_who_comes_when_all_is_done_gets_no_draft(world: World) -> None:
     await other_os(world.dallas, "debian")
     await world.beats(3)
     assert await world.dallas.service.list(OWNER) == ()
-    assert "only since its last ring was planned" in next(
+    assert "concerned nobody there while there were rings to plan" in next(
         c.text for c in (await world.view()).cells if c.cell == "dallas"
     )
 
@@ -437,3 +439,30 @@ async def test_who_gave_its_place_gets_it_back_by_a_retry_only_where_the_conduct
     assert "gave its place to another" in seen.note
     view = await world.until("completed")
     assert all(c.ok for c in view.cells), "nobody is doubted for it"
+
+
+async def test_two_who_come_back_at_the_same_moment_do_not_get_one_place(world: World) -> None:
+    """Also where no gate is open that one of them would have to wait for: in a hold they are all closed."""
+    await world.begin()
+    while not (found := [(c, t) for c in world.cells for t in c.twins if t.orders]):
+        await world.beats(1)
+    ((cell, canary),) = found
+    (rollout,) = await cell.service.list(OWNER)
+    async with cell.db.tenant(OWNER.tenant_id) as conn:
+        await arms.set_aside(conn, rollout.id, [canary.identity.endpoint_id], world.clock.now_ms())
+    answered: list[bool] = []
+
+    async def comes_back() -> None:
+        async with cell.db.tenant(OWNER.tenant_id) as conn:
+            row = await rollouts.lock(conn, rollout.id, change=False)
+            assert row is not None
+            held = replace(row, blueprint=replace(row.blueprint, gates=()))
+            place = await place_again.for_one(conn, held, cell.region, 1, world.clock.now_ms())
+            answered.append(place.free)
+            while len(answered) < 2 and not await conn.fetchval(WAITING):
+                await asyncio.sleep(0.01)
+            if place.free:
+                await conn.execute("UPDATE brakeline.rollout_subject SET set_aside_at = NULL")
+
+    await asyncio.gather(comes_back(), comes_back())
+    assert answered == [True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime
 
@@ -19,6 +20,7 @@ from brakeline.platform.database import Database
 
 OLD, NEW = "7.88.1-10+deb12u14", "7.88.1-10+deb12u15"
 CURL = [deb("curl", OLD), deb("libcurl4", OLD, "curl"), deb("nodejs", "20.1-1nodesource1", origin="Node Source")]
+WAITING = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"  # not of pg_stat_activity: one look a transaction
 UPDATES = [update("curl", OLD, NEW), update("libcurl4", OLD, NEW)]
 
 
@@ -100,6 +102,19 @@ async def test_since_when_a_source_stands_open_is_asked_anew_for_few_and_kept_fo
         await conn.execute("UPDATE brakeline.endpoint_exposure_source SET first_seen = first_seen - interval '9 days'")
     clock.advance(OLDEST_MAX_MS / 1000)
     assert (await server._oldest_of(TENANT, small=False))["curl"] == first["curl"] - 27 * 86_400_000, "nobody asked"
+
+
+async def test_what_opens_while_that_is_asked_is_not_lost(server: ExposureService, database: Database) -> None:
+    await server._look_at_oldest(TENANT)
+    async with database.tenant(TENANT) as conn:
+        await conn.execute("LOCK TABLE brakeline.endpoint_exposure_source IN ACCESS EXCLUSIVE MODE")
+        asked = asyncio.create_task(server._look_at_oldest(TENANT))
+        while not await conn.fetchval(WAITING):
+            await asyncio.sleep(0.01)
+        server._oldest[TENANT][1]["openssl"] = 7  # as an inventory that is judged meanwhile adds it
+    await asked
+    since = await server._oldest_of(TENANT, small=False)
+    assert (since["openssl"], "curl" in since) == (7, True)
 
 
 async def test_what_a_check_gave_up_while_somebody_looked_is_counted_whole(server: ExposureService) -> None:

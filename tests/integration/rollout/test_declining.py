@@ -59,6 +59,29 @@ async def test_a_rollout_in_its_middle_holds_at_once(fleet: SmallFleet) -> None:
     assert changed(fleet) == reached < 8
 
 
+async def test_an_offer_that_is_out_and_was_not_heard_is_not_said_again(fleet: SmallFleet) -> None:
+    """The answer that brought it was lost on its way, and by the next check-in people have declined the version."""
+    await fleet.create(quick_policy(8))
+    twin = fleet.twins[0]
+
+    async def orders() -> int:
+        candidates = await fleet.service.candidates_for(twin.identity)
+        got, _ = await fleet.service.on_check_in(twin.identity, fleet.check_in(twin, candidates), twin.boot_id)
+        return len(got)
+
+    for _ in range(20):
+        if await orders():
+            break
+        fleet.clock.advance(5)
+        await fleet.hear()
+        await fleet.service.reconcile()
+    assert await orders() == 1, "until it says that it has begun"
+    await decline(fleet)
+    assert await orders() == 0
+    await Declining(fleet.service).allow(OWNER, PIN.name, PIN.version, "the printer has a new driver")
+    assert await orders() == 1
+
+
 async def test_it_comes_along_with_nothing_else(fleet: SmallFleet) -> None:
     """Another update that would bring it as a dependency: the endpoint's own plan leaves it out."""
     await decline(fleet)

@@ -36,6 +36,12 @@ def test_terms_are_joined_by_and(query: str, found: list[UpdateGain]) -> None:
     assert selected(EVERY, parse(query)) == found
 
 
+@pytest.mark.parametrize("query", ["black:pypi-black", "Black:pypi", "closes:no black:pypi-black"])
+def test_an_update_beside_the_system_s_is_found_by_the_name_that_it_has_in_the_list(query: str) -> None:
+    black = gain("black:pypi-black")
+    assert selected([*EVERY, black], parse(query)) == [black]
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [

@@ -108,6 +108,27 @@ def test_a_row_without_a_build_is_closed_by_one_of_its_month_or_later_and_else_s
     assert found(of(newer, month()), TEN, 4170) == [("CVE-2024-2", "", "KB5036892")]
 
 
+def test_an_update_that_closes_an_older_cve_as_well_is_as_old_as_the_newest_that_it_closes() -> None:
+    """A browser's part of June, which closes what May has told, too: the build of May is older than that update."""
+    may, june = (f"2024-0{n}-14T00:00:00Z" for n in (5, 6))
+    spans = [
+        Span("microsoft", WIN, "CVE-2024-1", fixed="10.0.19045.100", aliases=("KB1000100",), published=may),
+        Span("microsoft", WIN, "CVE-2024-2", aliases=("KB2000200",), state="open", published=may),
+        Span("microsoft", WIN, "CVE-2024-3", aliases=("KB2000200",), state="open", published=june),
+    ]  # fmt: skip
+    both = [("CVE-2024-2", "", "KB2000200"), ("CVE-2024-3", "", "KB2000200")]
+    assert sorted(found(spans, TEN, 100)) == both
+    known_late = spans[0]._replace(id="CVE-2024-4", published=june)  # a CVE of May's build of which June tells first
+    assert sorted(found([*spans, known_late], TEN, 100)) == both, "its build is no younger for that"
+    later = spans[0]._replace(id="CVE-2024-5", fixed="10.0.19045.200", aliases=("KB2000201",), published=june)
+    assert [cve for cve, _, _ in found([*spans, later], TEN, 200)] == []
+    one = [sheaf_of(FeedRows(f"msrc-{n}", Stamp(f"msrc-{n}", 0, 1), spans=[span])) for n, span in enumerate(spans)]
+    item = system_item(TEN[0], TEN[1].format(100), TEN[2])
+    assert item is not None
+    apart = book_of({f"msrc-{n}": sheaf for n, sheaf in enumerate(one)}, frozenset())
+    assert {f.cve for f in assess([item], apart, "windows:x").findings} == {cve for cve, _, _ in both}
+
+
 def test_a_server_whose_updates_are_not_all_cumulative_keeps_it_open() -> None:
     old = month("2024-Feb", "2024-02-13", fix("5034819", "", "", "10483"), CVE="CVE-2024-1")
     server = ("Windows Server 2012 R2 Standard", "6.3.9600.{}", "amd64")

@@ -302,3 +302,7 @@ def test_a_cell_that_was_concerned_too_late_is_no_riddle_when_all_is_done() -> N
     over = replace(lead(), blueprint=replace(lead().blueprint, phase=Phase.COMPLETED))
     assert "only since its last ring was planned" in c._line(over, nobody, NOW).text
     assert "none of them in a ring yet" in c._line(lead(), nobody, NOW).text
+    without = c._line(over, told("b", 0, phase=CellPhase.NOBODY), NOW).text  # so says a cell that has no draft of it
+    assert without.endswith(
+        "it concerned nobody there while there were rings to plan; lead it again for whom it does since"
+    )

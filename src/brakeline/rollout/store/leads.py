@@ -183,6 +183,13 @@ async def led_of(conn: Connection, rollout_id: str) -> LedRow | None:
     return _led(r) if r else None
 
 
+async def hold_led(conn: Connection, rollout_id: str) -> None:
+    """Until the commit nobody else counts on a place that its grant leaves."""
+    await conn.execute(
+        "SELECT FROM brakeline.rollout_led WHERE rollout_id = $1 FOR NO KEY UPDATE", rollout_id
+    )  # fmt: skip
+
+
 async def put_led(conn: Connection, tenant_id: str, grant: Grant, text: str, rollout_id: str, now_ms: int) -> None:
     """The newest grant, word for word."""
     await conn.execute(
