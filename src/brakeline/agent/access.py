@@ -1,6 +1,8 @@
 """Who may do what on Windows, as security identifiers and descriptors in their text form (SDDL). Pure.
 
 The helper's pipe, its folder and the agent's folder are each opened to named accounts alone, inheritance cut off (`P`).
+Folders are given to administrators: below ProgramData everybody may make one beforehand, and an owner may always open
+what is his again.
 On the pipe the agent may read and write; it may not make a further instance of it, which is what the right of appending
 means there: whoever could would be asked in the helper's place. Next: `windows_accounts`, which puts these to use.
 """
@@ -10,7 +12,10 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+from pathlib import PurePath
 from typing import Final
+
+from brakeline.core.errors import Invalid
 
 SYSTEM: Final = "S-1-5-18"
 ADMINISTRATORS: Final = "S-1-5-32-544"
@@ -38,12 +43,21 @@ def pipe(agent: str) -> str:
 
 def helper_folder() -> str:
     """SYSTEM and administrators alone: what lies there runs as SYSTEM."""
-    return "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+    return "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
 
 def owner_folder() -> str:
     """What everybody may read and only administrators say: the configuration, the list of programs, the limits."""
     return f"{helper_folder()}(A;OICI;0x001200a9;;;BU)"  # a folder below ProgramData lets every user make files else
+
+
+def folders_of(*places: PurePath) -> frozenset[PurePath]:
+    """The folders that these lie in, which become administrators' alone. `Invalid` if that is a whole drive."""
+    found = frozenset(place.parent for place in places)
+    for folder in found:
+        if folder == folder.parent:
+            raise Invalid(f"{folder} would be closed to everybody but administrators: name a folder of its own in it")
+    return found
 
 
 def program_folder(agent: str) -> str:

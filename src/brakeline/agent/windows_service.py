@@ -77,11 +77,12 @@ def install(config: Path, state_dir: Path) -> str:
     """The helper is a service afterwards, with this version's program; one that was there is brought up to it."""
     if not config.exists():
         raise Invalid(f"{config} does not exist: enrol this machine first, with --helper-socket and --user")
+    folders = access.folders_of(config, state_dir)
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in {config.parent, state_dir.parent}:
-        for path in (folder, *(p for p in folder.iterdir() if p.is_file())):
+    for folder in map(Path, folders):
+        for path in (folder, *(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())):
             windows_accounts.protect(path, access.owner_folder())
-    windows_accounts.protect(state_dir, access.helper_folder())
+    windows_accounts.protect_all(state_dir, access.helper_folder())
     words = ["helper", "--service", "--config", str(config), "--helper-state", str(state_dir)]
     return _made(HELPER, None, line_of([*_own_program(state_dir / "program"), *words]))
 
@@ -100,7 +101,7 @@ def install_agent(account: str, command: list[str], home: Path, may_write: list[
         windows_accounts.hand_over(folder, account)
     programs = home.parent / "program"
     programs.mkdir(parents=True, exist_ok=True)
-    windows_accounts.protect(programs, access.program_folder(sid))
+    windows_accounts.protect_all(programs, access.program_folder(sid))
     words = ["host", "--state", str(home), "--", *command]
     return _made(AGENT, account, line_of([*_own_program(programs), *words]))
 
@@ -124,7 +125,7 @@ def _made(name: str, account: str | None, line: str) -> str:
 
 
 def _come_back(service: int) -> None:
-    """A helper that ends by itself is started again, each time."""
+    """What ends by itself is started again, each time; what says that it has stopped is not (`windows_serving`)."""
     actions = (_Action * 1)(_Action(RESTART, int(RESTART_S * 1000)))
     wish = _Failure(A_DAY_S, None, None, 1, ctypes.cast(actions, _pointer))
     _do(_api.ChangeServiceConfig2W(service, FAILURE_ACTIONS, ctypes.byref(wish)))

@@ -10,6 +10,7 @@ import ctypes
 import os
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from ctypes import wintypes
 from functools import partial
@@ -97,8 +98,11 @@ def under_manager(name: str, over: threading.Event, log: Path, work: Callable[[]
             codes[0] = work()
         except (Fault, OSError) as e:
             print(f"{name}: {e}", flush=True)
-        finally:
-            told(handles[0], STOPPED, codes[0])
+        except Exception:  # noqa: BLE001 - whatever it is, we end by it, and are started again
+            traceback.print_exc()
+        if codes[0] and not over.is_set():
+            os._exit(codes[0])  # untold: the manager starts nothing again that has told it of its end
+        told(handles[0], STOPPED, codes[0])
 
     handles: list[int] = []
     handler = _Handler(control)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.support import require
 
 from brakeline.agent.enrol import hand_over
+from brakeline.agent.files import below
 
 
 def test_links_that_the_agent_has_laid_are_not_followed(tmp_path: Path) -> None:
@@ -26,3 +27,15 @@ def test_links_that_the_agent_has_laid_are_not_followed(tmp_path: Path) -> None:
     assert {p.lstat().st_uid for p in (state, *state.rglob("*"))} == {daemon}
     assert {p.stat().st_uid for p in (outside, outside / "shadow")} == {0}
     assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_lies_below_a_folder_is_found_through_no_link(tmp_path: Path) -> None:
+    """So it is gone through on Windows, where only each path by itself can be given to somebody."""
+    state, outside = tmp_path / "state", tmp_path / "etc"
+    for folder in (state / "spool", outside):
+        folder.mkdir(parents=True)
+    for file in (state / "spool/one", outside / "shadow"):
+        file.write_text("x")
+    (state / "file").symlink_to(outside / "shadow")
+    (state / "spool/folder").symlink_to(outside)
+    assert sorted(below(state)) == [state / "spool", state / "spool/one"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PureWindowsPath
+
 import pytest
 
 from brakeline.agent import access
+from brakeline.core.errors import Invalid
 
 
 def test_a_service_s_own_account_is_the_one_that_windows_gives_it() -> None:
@@ -40,11 +43,19 @@ def test_an_account_that_is_not_known_is_nobody() -> None:
 
 def test_folders_are_nobody_else_s() -> None:
     for sddl in (access.helper_folder(), access.program_folder("S-1-5-80-1"), access.agent_folder("S-1-5-80-1")):
-        assert sddl.startswith("D:P")  # nothing is inherited
-        granted = {entry.split(";")[-1] for entry in sddl[3:].strip("()").split(")(")}
+        assert sddl.startswith("O:BAD:P")  # nothing is inherited, and nobody who made it beforehand stays its owner
+        granted = {entry.split(";")[-1] for entry in sddl[7:].strip("()").split(")(")}
         assert granted <= {"SY", "BA", "S-1-5-80-1"}
     assert "S-1-5-80-1" not in access.helper_folder()
     write_data, delete, change_access = 0x2, 0x10000, 0x40000
     for sddl in (access.program_folder("S-1-5-80-1"), access.owner_folder()):
         rights = int(sddl.rpartition(";;;")[0].rpartition(";")[2], 16)
         assert not rights & (write_data | delete | change_access)
+
+
+def test_a_whole_drive_is_never_closed_to_everybody_else() -> None:
+    ours = [PureWindowsPath("C:/ProgramData/Brakeline", name) for name in ("etc/agent.json", "helper")]
+    assert access.folders_of(*ours) == {ours[0].parent, ours[1].parent}
+    for wrong in ("D:/helper", "C:/agent.json", "//server/share/helper"):
+        with pytest.raises(Invalid, match="name a folder of its own"):
+            access.folders_of(ours[0], PureWindowsPath(wrong))
