@@ -49,13 +49,19 @@ def bundle(settings: Settings, disk: Disk, wanted: Offered, until_s: float) -> b
 
 def kept(disk: Disk, wanted: Offered) -> bytes:
     """What is here from the beginning on, without a gap."""
-    data = b""
+    data = bytearray()
     while disk.exists(path := _piece(wanted, len(data))):
         piece = disk.read(path)
         if not piece or len(data) + len(piece) > wanted.length:
             break
         data += piece
-    return data
+    return bytes(data)
+
+
+def worth_keeping(known: Collection[Offered], wanted: Collection[Offered]) -> set[str]:
+    """SHA-256 of releases whose pieces may be of use: of a product of which one is wanted now, that one's alone."""
+    products = {o.product for o in wanted}
+    return {o.sha256 for o in (*wanted, *(o for o in known if o.product not in products))}
 
 
 def forget(disk: Disk, but: Collection[str] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,16 @@ def test_what_no_document_names_any_more_is_removed(disk: RealDisk) -> None:
     assert download.kept(disk, WANTED) == b"a"
     download.forget(disk)
     assert disk.list(download.FOLDER) == []
+
+
+def test_of_one_product_only_what_is_fetched_now_keeps_its_pieces() -> None:
+    """Else each release that was overtaken on a slow line leaves its pieces for as long as its document names it."""
+    old, new, content = (
+        replace(WANTED, sha256=sha, product=product)
+        for sha, product in (("aa" * 32, "agent"), ("bb" * 32, "agent"), ("cc" * 32, "content"))
+    )
+    assert download.worth_keeping([old, new, content], [new]) == {new.sha256, content.sha256}
+    assert download.worth_keeping([old, new, content], []) == {old.sha256, new.sha256, content.sha256}
 
 
 class SmallDisk(RealDisk):
