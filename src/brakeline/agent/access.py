@@ -12,16 +12,14 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from pathlib import PurePath
 from typing import Final
-
-from brakeline.core.errors import Invalid
 
 SYSTEM: Final = "S-1-5-18"
 ADMINISTRATORS: Final = "S-1-5-32-544"
 OURS: Final = frozenset({SYSTEM, ADMINISTRATORS})  # who may own what the agent is to believe
 SERVICES: Final = "NT SERVICE\\"  # each service has an account of its own there, without a password
 TALKS: Final = 0x0012019B  # FILE_GENERIC_READ | FILE_GENERIC_WRITE without FILE_CREATE_PIPE_INSTANCE
+_DRIVE: Final = re.compile(r"([A-Za-z]:|[\\/]{2}[^\\/]+[\\/][^\\/]+)?[\\/]*")
 _SID: Final = re.compile(r"S-1-\d{1,14}(?:-\d{1,10}){1,15}")
 
 
@@ -51,13 +49,9 @@ def owner_folder() -> str:
     return f"{helper_folder()}(A;OICI;0x001200a9;;;BU)"  # a folder below ProgramData lets every user make files else
 
 
-def folders_of(*places: PurePath) -> frozenset[PurePath]:
-    """The folders that these lie in, which become administrators' alone. `Invalid` if that is a whole drive."""
-    found = frozenset(place.parent for place in places)
-    for folder in found:
-        if folder == folder.parent:
-            raise Invalid(f"{folder} would be closed to everybody but administrators: name a folder of its own in it")
-    return found
+def is_drive(folder: str) -> bool:
+    """Whether it is all of a drive or of a share, which nobody wants closed to everybody but administrators."""
+    return _DRIVE.fullmatch(folder) is not None
 
 
 def program_folder(agent: str) -> str:

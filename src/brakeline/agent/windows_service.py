@@ -77,9 +77,12 @@ def install(config: Path, state_dir: Path) -> str:
     """The helper is a service afterwards, with this version's program; one that was there is brought up to it."""
     if not config.exists():
         raise Invalid(f"{config} does not exist: enrol this machine first, with --helper-socket and --user")
-    folders = access.folders_of(config, state_dir)
+    config, state_dir = config.absolute(), state_dir.absolute()
+    for folder in (config.parent, state_dir.parent):
+        if access.is_drive(str(folder)):
+            raise Invalid(f"{folder} would be closed to everybody but administrators: name a folder of its own in it")
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in map(Path, folders):
+    for folder in {config.parent, state_dir.parent}:
         for path in (folder, *(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())):
             windows_accounts.protect(path, access.owner_folder())
     windows_accounts.protect_all(state_dir, access.helper_folder())

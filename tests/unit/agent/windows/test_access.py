@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import PureWindowsPath
-
 import pytest
 
 from brakeline.agent import access
-from brakeline.core.errors import Invalid
 
 
 def test_a_service_s_own_account_is_the_one_that_windows_gives_it() -> None:
@@ -53,9 +50,12 @@ def test_folders_are_nobody_else_s() -> None:
         assert not rights & (write_data | delete | change_access)
 
 
-def test_a_whole_drive_is_never_closed_to_everybody_else() -> None:
-    ours = [PureWindowsPath("C:/ProgramData/Brakeline", name) for name in ("etc/agent.json", "helper")]
-    assert access.folders_of(*ours) == {ours[0].parent, ours[1].parent}
-    for wrong in ("D:/helper", "C:/agent.json", "//server/share/helper"):
-        with pytest.raises(Invalid, match="name a folder of its own"):
-            access.folders_of(ours[0], PureWindowsPath(wrong))
+@pytest.mark.parametrize(
+    ("folder", "whole"),
+    [
+        ("C:\\", True), ("d:", True), ("C:/", True), ("\\", True), ("\\\\server\\share\\", True),
+        ("C:\\ProgramData\\Brakeline", False), ("D:\\x", False), ("\\\\server\\share\\x", False),
+    ],
+)  # fmt: skip
+def test_what_is_a_whole_drive_and_never_closed_to_everybody_else(folder: str, whole: bool) -> None:
+    assert access.is_drive(folder) is whole
