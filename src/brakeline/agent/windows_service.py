@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brakeline.agent import access, wiring
+from brakeline.agent.config import HELPER_STATE_DIR
 from brakeline.agent.files import write_durably
 from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 assert sys.platform == "win32"
 from brakeline.agent import windows_accounts  # noqa: E402 - Windows alone
@@ -78,16 +79,22 @@ def install(config: Path, state_dir: Path) -> str:
     if not config.exists():
         raise Invalid(f"{config} does not exist: enrol this machine first, with --helper-socket and --user")
     config, state_dir = config.absolute(), state_dir.absolute()
-    for folder in (config.parent, state_dir.parent):
-        if access.is_drive(str(folder)):
-            raise Invalid(f"{folder} would be closed to everybody but administrators: name a folder of its own in it")
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in {config.parent, state_dir.parent}:
+    owners = {config.parent, state_dir.parent, HELPER_STATE_DIR.parent}  # the last with the list of programs
+    _no_drives(owners)
+    for folder in (state_dir, *owners):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in owners:
         for path in (folder, *(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())):
             windows_accounts.protect(path, access.owner_folder())
     windows_accounts.protect_all(state_dir, access.helper_folder())
     words = ["helper", "--service", "--config", str(config), "--helper-state", str(state_dir)]
     return _made(HELPER, None, line_of([*_own_program(state_dir / "program"), *words]))
+
+
+def _no_drives(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if access.is_drive(str(folder)):
+            raise Invalid(f"{folder} would be closed to everybody but administrators: name a folder of its own in it")
 
 
 def install_agent(account: str, command: list[str], home: Path, may_write: list[str]) -> str:
@@ -99,7 +106,9 @@ def install_agent(account: str, command: list[str], home: Path, may_write: list[
         )
     if not command:
         raise Invalid("say after -- what starts the launcher: python -I C:\\…\\stub.py run")
-    for folder in (home, *map(Path, may_write)):
+    home, *others = (path.absolute() for path in (home, *map(Path, may_write)))
+    _no_drives((home, *others))
+    for folder in (home, *others):
         folder.mkdir(parents=True, exist_ok=True)
         windows_accounts.hand_over(folder, account)
     programs = home.parent / "program"
