@@ -7,6 +7,7 @@ torn piece costs bytes and nothing else. Where one look is enough, as nearly alw
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from typing import Final
 
@@ -56,6 +57,12 @@ def kept(disk: Disk, wanted: Offered) -> bytes:
             break
         data += piece
     return bytes(data)
+
+
+def drop(disk: Disk, wanted: Offered) -> None:
+    """Of no use any more; what cannot be removed now is removed once no document names it."""
+    with contextlib.suppress(OSError):
+        disk.remove_tree(f"{FOLDER}/{wanted.sha256}")
 
 
 def worth_keeping(known: Collection[Offered], wanted: Collection[Offered]) -> set[str]:

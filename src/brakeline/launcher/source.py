@@ -96,13 +96,15 @@ def _sorted(ids: Collection[str]) -> tuple[str, ...]:
 
 
 def _install(settings: Settings, disk: Disk, wanted: Offered, until_s: float) -> None:
-    """Fetch it and put it into versions/; pieces that came to something else are thrown away, as are those in use."""
+    """Fetch it and put it into versions/. Wrong bytes are thrown away; right ones wait for a disk that takes them."""
     data = download.bundle(settings, disk, wanted, until_s)
     try:
         install.install(disk, data, wanted, settings.who.platform)
-    finally:
-        with contextlib.suppress(OSError):
-            disk.remove_tree(f"{download.FOLDER}/{wanted.sha256}")
+    except Distrust as e:
+        if e.reason != "no_space":
+            download.drop(disk, wanted)
+        raise
+    download.drop(disk, wanted)
 
 
 def check(settings: Settings, question: str) -> int:
