@@ -168,6 +168,8 @@ def test_the_service_manager_keeps_it(world: Wine) -> None:
     with helper_on(support_msi.box().machine) as made:
         made.list_programs(world.rows)
         assert "service install" in made.verb("service", "start", code=1)
+        refused = made.verb("service", "install", "--helper-state", "C:\\helper", code=2)
+        assert "would be closed to everybody but administrators" in refused
         assert "is installed" in made.verb("service", "install")
         assert "stopped" in made.verb("service", "status")
         assert "running" in made.verb("service", "start")

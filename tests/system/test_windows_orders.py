@@ -121,6 +121,8 @@ def test_launcher_and_agent_as_a_service_of_their_own_account(ordered: Ordered) 
     words = ("--of", "agent", "install", "--may-write", f"{FOLDER}\\root", *home, "--account")
     for wrong in ("", "nobody-of-this-name", "S-1-5-18"):  # never as SYSTEM
         assert "is not an account for it" in helper.verb("service", *words, wrong, "--", *command, code=2)
+    drive = helper.verb("service", *words, ACCOUNT, "--may-write", "C:\\", "--", *command, code=2)
+    assert "would be closed to everybody but administrators" in drive
     assert "is installed" in helper.verb("service", *words, ACCOUNT, "--", *command)
     since_ms = time.time_ns() // 1_000_000
     assert "running" in helper.verb("service", "--of", "agent", "start")

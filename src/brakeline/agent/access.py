@@ -1,6 +1,8 @@
 """Who may do what on Windows, as security identifiers and descriptors in their text form (SDDL). Pure.
 
 The helper's pipe, its folder and the agent's folder are each opened to named accounts alone, inheritance cut off (`P`).
+Folders are given to administrators: below ProgramData everybody may make one beforehand, and an owner may always open
+what is his again.
 On the pipe the agent may read and write; it may not make a further instance of it, which is what the right of appending
 means there: whoever could would be asked in the helper's place. Next: `windows_accounts`, which puts these to use.
 """
@@ -17,6 +19,7 @@ ADMINISTRATORS: Final = "S-1-5-32-544"
 OURS: Final = frozenset({SYSTEM, ADMINISTRATORS})  # who may own what the agent is to believe
 SERVICES: Final = "NT SERVICE\\"  # each service has an account of its own there, without a password
 TALKS: Final = 0x0012019B  # FILE_GENERIC_READ | FILE_GENERIC_WRITE without FILE_CREATE_PIPE_INSTANCE
+_DRIVE: Final = re.compile(r"([A-Za-z]:|[\\/]{2}[^\\/]+[\\/][^\\/]+)?[\\/]*")
 _SID: Final = re.compile(r"S-1-\d{1,14}(?:-\d{1,10}){1,15}")
 
 
@@ -38,12 +41,17 @@ def pipe(agent: str) -> str:
 
 def helper_folder() -> str:
     """SYSTEM and administrators alone: what lies there runs as SYSTEM."""
-    return "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+    return "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
 
 def owner_folder() -> str:
     """What everybody may read and only administrators say: the configuration, the list of programs, the limits."""
     return f"{helper_folder()}(A;OICI;0x001200a9;;;BU)"  # a folder below ProgramData lets every user make files else
+
+
+def is_drive(folder: str) -> bool:
+    """Whether it is all of a drive or of a share, which nobody wants closed to everybody but administrators."""
+    return _DRIVE.fullmatch(folder) is not None
 
 
 def program_folder(agent: str) -> str:

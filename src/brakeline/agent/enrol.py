@@ -103,6 +103,13 @@ def hand_over(state_dir: Path, user: str) -> None:
         from brakeline.agent import windows_accounts
 
         return windows_accounts.hand_over(state_dir, user)
-    for path in (state_dir, *state_dir.rglob("*")):
-        shutil.chown(path, user, user)
+    import grp
+    import pwd
+
+    owner, group = pwd.getpwnam(user).pw_uid, grp.getgrnam(user).gr_gid
     os.chmod(state_dir, 0o700)
+    # By open directories and never by a link: an agent that was taken over may have laid one, or lay it meanwhile.
+    for _, folders, files, place in os.fwalk(state_dir.resolve()):
+        for name in (*folders, *files):
+            os.chown(name, owner, group, dir_fd=place, follow_symlinks=False)
+        os.chown(place, owner, group)

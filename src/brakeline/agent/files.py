@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+REPARSES: Final = 0x400  # FILE_ATTRIBUTE_REPARSE_POINT: a link or a junction of Windows, which every account may make
 
 if sys.platform == "win32":
     from brakeline.agent.windows import move_folder as move_folder
@@ -74,6 +77,18 @@ def remove_folder(folder: Path) -> None:
     move_folder(folder, gone)
     flush_directory(folder.parent)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Everything in it that no link leads to: whoever may write here may have laid one to what is not his."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
+            if entry.is_symlink() or attributes & REPARSES:
+                continue
+            yield Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                yield from below(Path(entry.path))
 
 
 def remove_durably(path: Path) -> None:

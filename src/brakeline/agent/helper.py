@@ -64,6 +64,7 @@ class Helper:
     refusals: Callable[[], Refusals] | None = None  # None = this helper counts none
     errors: Callable[[], Errors] | None = None  # the same of the journal's errors
     local: LocalLimits = NO_LIMITS  # root's own, whatever the agent and its cell say
+    limits: Callable[[], LocalLimits] | None = None  # the same, read anew for each request: we may stay for months
     local_minute: Callable[[], int] = lambda: weekly.minute_of(SystemClock().now_ms() + zone_s() * 1000)
     system: str = ""  # the system's own package manager, "" = none that could be driven
     prepare: Callable[[Transaction], Refused | None] | None = None  # keeps what the transaction will need of content
@@ -72,6 +73,8 @@ class Helper:
         """One reply to one request of a process that runs as `uid`."""
         if uid not in self.allowed_uids:
             return refuse("forbidden", f"user {uid} may not use the helper")
+        if self.limits is not None:
+            return replace(self, local=self.limits(), limits=None).answer(uid, request)
         verb = request.get("verb")
         try:
             match verb:

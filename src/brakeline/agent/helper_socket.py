@@ -53,7 +53,7 @@ def serve(config_path: Path, state_dir: Path, socket_path: Path) -> int:
         reboots=reboots_of(config_path, state_dir),
         refusals=lambda: refusals.count(state_dir, config_path.parent, boot_id()),
         errors=journal.count,
-        local=local_limits.load(config_path),
+        limits=partial(local_limits.load, config_path),
         system=wiring.system_name(),
         prepare=lambda transaction: wiring.prepare(transaction, state_dir),
     )

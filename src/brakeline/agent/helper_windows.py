@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,7 @@ def serve(config_path: Path, state_dir: Path, pipe: str, stopping: Callable[[], 
         refreshing=threading.Lock(),
         beginning=threading.Lock(),
         rules=rules,
-        local=local_limits.load(config_path),
+        limits=partial(local_limits.load, config_path),
         system=wiring.system_name(),
         prepare=lambda transaction: wiring.prepare(transaction, state_dir),
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brakeline.agent import access
+from brakeline.agent.files import below
 from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -120,10 +121,17 @@ def sid_of(account: str) -> str:
 
 
 def protect(folder: Path, sddl: str) -> None:
-    """This folder, and whatever is made in it from now on, may be opened by those accounts alone."""
+    """This folder, and whatever is made in it from now on, may be opened by those accounts alone, its owner too."""
     with attributes(sddl) as made:
-        if not _api.SetFileSecurityW(str(folder), DACL | PROTECTED, made.descriptor):
+        if not _api.SetFileSecurityW(str(folder), OWNER | DACL | PROTECTED, made.descriptor):
             raise ctypes.WinError(ctypes.get_last_error(), str(folder))
+
+
+def protect_all(folder: Path, sddl: str) -> None:
+    """This folder with what is in it already. What a link leads to stays as it is."""
+    protect(folder, sddl)
+    for path in below(folder):
+        protect(path, sddl)
 
 
 def hand_over(state_dir: Path, account: str) -> None:
@@ -131,8 +139,7 @@ def hand_over(state_dir: Path, account: str) -> None:
     sid = sid_of(account)
     if not sid:
         raise Invalid(f"there is no account {account} here: make it first, or name a service's own (NT SERVICE\\NAME)")
-    for path in (state_dir, *state_dir.rglob("*")):
-        protect(path, access.agent_folder(sid))
+    protect_all(state_dir, access.agent_folder(sid))
 
 
 def _text(sid: object) -> str:

@@ -19,12 +19,11 @@ from typing import IO, Final
 
 assert sys.platform == "win32"
 from brakeline.agent.providers.windows.real import job_around  # noqa: E402 - Windows alone
-from brakeline.agent.windows_serving import STOP_S, under_manager  # noqa: E402
+from brakeline.agent.windows_serving import STOP_S, turn, under_manager  # noqa: E402
 
 AGENT: Final = "BrakelineAgent"
 AGAIN_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)  # after each end, until it has run for CALM_S
 CALM_S, LOOK_S = 60.0, 0.5
-LOG_BYTES_MAX: Final = 1024 * 1024  # then a new one begins, and one old one is kept
 ACCOUNTING: Final = 1  # JobObjectBasicAccountingInformation
 NO_WINDOW: Final = 0x08000000
 _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
@@ -95,8 +94,7 @@ def _copy(out: IO[bytes], log: Path) -> None:
 
 
 def _append(log: Path, data: bytes) -> None:
-    if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-        os.replace(log, log.with_suffix(".old"))
+    turn(log)
     with log.open("ab") as f:
         f.write(data)
 

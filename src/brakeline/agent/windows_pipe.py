@@ -124,9 +124,13 @@ def connect(name: str, within_s: float) -> PipeConnection:
     """OSError: nobody listens, all are busy for that long, or it is not the system's helper that does."""
     connection = PipeConnection(_opened(name, time.monotonic() + within_s))
     connection.settimeout(within_s)
-    owner = windows_accounts.owner_of(connection.handle)
+    owner = ""
+    try:
+        owner = windows_accounts.owner_of(connection.handle)
+    finally:
+        if owner not in access.OURS:
+            connection.close()
     if owner not in access.OURS:
-        connection.close()
         raise PermissionError(0, f"this pipe belongs to {owner}, not to the system")
     return connection
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brakeline.agent import access, wiring
+from brakeline.agent.config import HELPER_STATE_DIR
 from brakeline.agent.files import write_durably
 from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 assert sys.platform == "win32"
 from brakeline.agent import windows_accounts  # noqa: E402 - Windows alone
@@ -77,13 +78,23 @@ def install(config: Path, state_dir: Path) -> str:
     """The helper is a service afterwards, with this version's program; one that was there is brought up to it."""
     if not config.exists():
         raise Invalid(f"{config} does not exist: enrol this machine first, with --helper-socket and --user")
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in {config.parent, state_dir.parent}:
-        for path in (folder, *(p for p in folder.iterdir() if p.is_file())):
+    config, state_dir = config.absolute(), state_dir.absolute()
+    owners = {config.parent, state_dir.parent, HELPER_STATE_DIR.parent}  # the last with the list of programs
+    _no_drives(owners)
+    for folder in (state_dir, *owners):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in owners:
+        for path in (folder, *(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())):
             windows_accounts.protect(path, access.owner_folder())
-    windows_accounts.protect(state_dir, access.helper_folder())
+    windows_accounts.protect_all(state_dir, access.helper_folder())
     words = ["helper", "--service", "--config", str(config), "--helper-state", str(state_dir)]
     return _made(HELPER, None, line_of([*_own_program(state_dir / "program"), *words]))
+
+
+def _no_drives(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if access.is_drive(str(folder)):
+            raise Invalid(f"{folder} would be closed to everybody but administrators: name a folder of its own in it")
 
 
 def install_agent(account: str, command: list[str], home: Path, may_write: list[str]) -> str:
@@ -95,12 +106,14 @@ def install_agent(account: str, command: list[str], home: Path, may_write: list[
         )
     if not command:
         raise Invalid("say after -- what starts the launcher: python -I C:\\…\\stub.py run")
-    for folder in (home, *map(Path, may_write)):
+    home, *others = (path.absolute() for path in (home, *map(Path, may_write)))
+    _no_drives((home, *others))
+    for folder in (home, *others):
         folder.mkdir(parents=True, exist_ok=True)
         windows_accounts.hand_over(folder, account)
     programs = home.parent / "program"
     programs.mkdir(parents=True, exist_ok=True)
-    windows_accounts.protect(programs, access.program_folder(sid))
+    windows_accounts.protect_all(programs, access.program_folder(sid))
     words = ["host", "--state", str(home), "--", *command]
     return _made(AGENT, account, line_of([*_own_program(programs), *words]))
 
@@ -124,7 +137,7 @@ def _made(name: str, account: str | None, line: str) -> str:
 
 
 def _come_back(service: int) -> None:
-    """A helper that ends by itself is started again, each time."""
+    """What ends by itself is started again, each time; what says that it has stopped is not (`windows_serving`)."""
     actions = (_Action * 1)(_Action(RESTART, int(RESTART_S * 1000)))
     wish = _Failure(A_DAY_S, None, None, 1, ctypes.cast(actions, _pointer))
     _do(_api.ChangeServiceConfig2W(service, FAILURE_ACTIONS, ctypes.byref(wish)))

@@ -10,6 +10,7 @@ import ctypes
 import os
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from ctypes import wintypes
 from functools import partial
@@ -29,6 +30,7 @@ STOPPED, STOP_PENDING, RUNNING = 1, 3, 4
 STOP, SHUTDOWN = 1, 5
 ACCEPTS: Final = 0x1 | 0x4  # stop and shutdown
 STOP_S: Final = 30.0
+LOG_BYTES_MAX: Final = 1024 * 1024  # then a new one begins, and one old one is kept
 _pointer = ctypes.c_void_p
 _api = ctypes.WinDLL("advapi32", use_last_error=True)
 _api.RegisterServiceCtrlHandlerExW.restype = wintypes.HANDLE
@@ -75,6 +77,12 @@ def helper(config: Path, state_dir: Path, pipe: str, service: bool) -> int:
     return helper_windows.serve(config, state_dir, pipe, over.is_set)
 
 
+def turn(log: Path) -> None:
+    """A log that has become long makes place for a new one."""
+    if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
+        os.replace(log, log.with_suffix(".old"))
+
+
 def under_manager(name: str, over: threading.Event, log: Path, work: Callable[[], int]) -> int:
     """Work, tell the service manager how it goes, and set `over` when it says stop; 0 = ended in order."""
     codes = [1]
@@ -97,11 +105,16 @@ def under_manager(name: str, over: threading.Event, log: Path, work: Callable[[]
             codes[0] = work()
         except (Fault, OSError) as e:
             print(f"{name}: {e}", flush=True)
-        finally:
-            told(handles[0], STOPPED, codes[0])
+        except Exception:  # noqa: BLE001 - whatever it is, we end by it, and are started again
+            traceback.print_exc()
+        if codes[0] and not over.is_set():
+            os._exit(codes[0])  # untold: the manager starts nothing again that has told it of its end
+        told(handles[0], STOPPED, codes[0])
 
     handles: list[int] = []
     handler = _Handler(control)
+    with suppress(OSError):
+        turn(log)  # whoever ends by a fault is started again for ever, and says so each time
     sys.stdout = sys.stderr = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - to the end
     table = (_Entry * 2)(_Entry(name, _Main(main)), _Entry(None, _Main()))
     if not _api.StartServiceCtrlDispatcherW(table):

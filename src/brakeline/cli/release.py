@@ -231,6 +231,7 @@ def verify(
     """
     import hashlib
 
+    from brakeline.releases.model import CONTENT
     from brakeline.trust.model import Documents
 
     client = Client.from_context()
@@ -247,7 +248,8 @@ def verify(
         raise Invalid(f"{what} is not listed by the signed targets: it is no release of this server")
     lines = [f"{told['id']}: signed as {told['path']}"] if "product" in told else []
     if provenance is not None:
-        told["provenance"] = attested(provenance, digest, pinned, given)
+        role = CONTENT if told.get("product") == CONTENT else "targets"
+        told["provenance"] = attested(provenance, digest, pinned, given, role)
         lines.append(f"{told['id']}: {told['provenance']['words']}; enough holders vouch for it")
     emit(told, as_json, lambda: say("\n".join(lines)))
 

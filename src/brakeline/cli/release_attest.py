@@ -45,13 +45,13 @@ def attest(
     emit(told, as_json, lambda: say(str(out)))
 
 
-def attested(path: Path, sha256: str, pinned: str, given: Documents) -> dict[str, Any]:
-    """What the holders whom the newest root names have signed about this file. Raises `BadAttestation`."""
+def attested(path: Path, sha256: str, pinned: str, given: Documents, role: str) -> dict[str, Any]:
+    """What the holders whom the newest root names for `role` have signed about this file. Raises `BadAttestation`."""
     from brakeline.releases import attestation
     from brakeline.releases.adoption import holders
     from brakeline.releases.ceremony_files import read_text
 
     text = read_text(path, attestation.TEXT_BYTES_MAX)
-    said = attestation.verify(text, sha256, holders(pinned, given, attestation.read(text).role))
+    said = attestation.verify(text, sha256, holders(pinned, given, role), role)
     return {"file": said.file, "commit": said.commit, "builder": said.builder, "sources": said.sources,
             "words": attestation.words(said)[1]}  # fmt: skip

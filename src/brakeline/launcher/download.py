@@ -7,6 +7,7 @@ torn piece costs bytes and nothing else. Where one look is enough, as nearly alw
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from typing import Final
 
@@ -49,13 +50,25 @@ def bundle(settings: Settings, disk: Disk, wanted: Offered, until_s: float) -> b
 
 def kept(disk: Disk, wanted: Offered) -> bytes:
     """What is here from the beginning on, without a gap."""
-    data = b""
+    data = bytearray()
     while disk.exists(path := _piece(wanted, len(data))):
         piece = disk.read(path)
         if not piece or len(data) + len(piece) > wanted.length:
             break
         data += piece
-    return data
+    return bytes(data)
+
+
+def drop(disk: Disk, wanted: Offered) -> None:
+    """Of no use any more; what cannot be removed now is removed once no document names it."""
+    with contextlib.suppress(OSError):
+        disk.remove_tree(f"{FOLDER}/{wanted.sha256}")
+
+
+def worth_keeping(known: Collection[Offered], wanted: Collection[Offered]) -> set[str]:
+    """SHA-256 of releases whose pieces may be of use: of a product of which one is wanted now, that one's alone."""
+    products = {o.product for o in wanted}
+    return {o.sha256 for o in (*wanted, *(o for o in known if o.product not in products))}
 
 
 def forget(disk: Disk, but: Collection[str] = ()) -> None:

@@ -129,6 +129,7 @@ class Question:
     launchers: bool = False  # newer launchers are looked for too: a stub is there to try them
     settled: tuple[str, ...] = ()  # launchers that need no staging: in use already, or failed here
     sequence: int = 0  # of the confirmed launcher
+    until_s: float = 0.0  # monotonic time at which the look is cut off; 0 = not told
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,7 @@ class Launcher:
 
     def _start_check(self, damaged: tuple[str, ...]) -> None:
         settings = self.settings
+        self.check_until_s = clock.monotonic_s() + settings.knobs.check_s
         verb = ["check", "--root", str(settings.root), "--etc", str(settings.etc), "--home", str(settings.home)]
         try:
             self.check = supervise.start_check([sys.executable, "-I", _self(), *verb, self._question(damaged)])
@@ -234,7 +235,6 @@ class Launcher:
             now = clock.monotonic_s()
             self.events.append(model.CheckEnded(now, None, install.installed(self.disk), why))
             return
-        self.check_until_s = clock.monotonic_s() + settings.knobs.check_s
 
     def _question(self, damaged: tuple[str, ...]) -> str:
         own, me = self.update.selector, self.update.me
@@ -243,7 +243,7 @@ class Launcher:
         if me is not None:
             settled, sequence = tuple(sorted(slots.settled(own, me))), confirmed.sequence if confirmed else 0
             question = model.Question(damaged, launchers=True, settled=settled, sequence=sequence)
-        return json.dumps(dataclasses.asdict(question))
+        return json.dumps(dataclasses.asdict(dataclasses.replace(question, until_s=self.check_until_s)))
 
     def _execute(self, release_id: str, content: str) -> None:
         now = clock.monotonic_s()

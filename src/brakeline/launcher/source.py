@@ -29,6 +29,7 @@ from brakeline.trust.errors import Distrust
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Offered
 
 CACHE = "tuf/documents.json"
+TIME_PART = 0.9  # of what a look has: the rest is for keeping and saying what it came to
 
 
 def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str], timeout_s: float,
@@ -57,12 +58,14 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
         f"quarantined: {o.release_id} is offered again; it has failed here and is not run" for o in _offers(seen)
         if o.release_id in record.quarantined
     ]  # fmt: skip
+    wants = _wanted(seen, record, damaged, settled)
     if seen.fresh:
+        useful = [o for o in seen.known if o.release_id not in record.quarantined]
         with contextlib.suppress(OSError):
-            download.forget(disk, {o.sha256 for o in seen.known if o.release_id not in record.quarantined})
+            download.forget(disk, download.worth_keeping(useful, wants))
     staged: dict[str, Offered] = {}
     told = unfinished = False
-    for wanted in _wanted(seen, record, damaged, settled):
+    for wanted in wants:
         try:
             if install.verify(disk, wanted.release_id):
                 if not told:
@@ -93,13 +96,15 @@ def _sorted(ids: Collection[str]) -> tuple[str, ...]:
 
 
 def _install(settings: Settings, disk: Disk, wanted: Offered, until_s: float) -> None:
-    """Fetch it and put it into versions/; pieces that came to something else are thrown away, as are those in use."""
+    """Fetch it and put it into versions/. Wrong bytes are thrown away; right ones wait for a disk that takes them."""
     data = download.bundle(settings, disk, wanted, until_s)
     try:
         install.install(disk, data, wanted, settings.who.platform)
-    finally:
-        with contextlib.suppress(OSError):
-            disk.remove_tree(f"{download.FOLDER}/{wanted.sha256}")
+    except Distrust as e:
+        if e.reason != "no_space":
+            download.drop(disk, wanted)
+        raise
+    download.drop(disk, wanted)
 
 
 def check(settings: Settings, question: str) -> int:
@@ -109,14 +114,21 @@ def check(settings: Settings, question: str) -> int:
     plain: dict[str, Any] = json.loads(question)
     asked = Question(
         tuple(plain.get("damaged", ())), bool(plain.get("launchers")), tuple(plain.get("settled", ())),
-        int(plain.get("sequence", 0)),
+        int(plain.get("sequence", 0)), float(plain.get("until_s", 0.0)),
     )  # fmt: skip
     also = tuple(p for p in settings.who.also if p != "launcher" or asked.launchers)
     settings = replace(settings, who=replace(settings.who, also=also))
     floors = replace(record.floors, launcher_sequence=max(record.floors.launcher_sequence, asked.sequence))
     record = replace(record, floors=floors)
-    _say(look(settings, disk, record, asked.damaged, settings.knobs.check_s * 0.9, asked.settled, _say))
+    left_s = time_s(asked.until_s, settings.knobs.check_s, clock.monotonic_s())
+    _say(look(settings, disk, record, asked.damaged, left_s, asked.settled, _say))
     return 0
+
+
+def time_s(until_s: float, check_s: float, now: float) -> float:
+    """How long a look may take that is cut off at `until_s` (0 = not told): it had begun before this program had."""
+    left_s = until_s - now if until_s else check_s
+    return TIME_PART * max(0.0, min(left_s, check_s))
 
 
 def _say(found: Found) -> None:

@@ -8,6 +8,7 @@ their tools do. Invariants: it counts by the root that endpoints pin, with the r
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ from brakeline.trust.envelope import Signers, text_of
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 TEXT_BYTES_MAX: Final = 4 * 1024 * 1024
+WORD_CHARS_MAX: Final = 300  # of what whoever signs is shown
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 _STATEMENT, _PREDICATE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 
 
@@ -55,10 +58,17 @@ def sign(text: str, signer: Signer) -> str:
     return json.dumps(envelope.to_dict(), indent=1) + "\n"
 
 
-def verify(text: str, sha256: str, signers: Signers) -> Statement:
-    """What enough holders have signed of the file with this hash. Raises `BadAttestation` with the reason."""
+def verify(text: str, sha256: str, signers: Signers, role: str = "targets") -> Statement:
+    """What enough holders have signed of the file with this hash. Raises `BadAttestation` with the reason.
+
+    `role`: whose the signers are, by what the file is and not by what is said of it: a holder of content vouches for
+    no program.
+    """
     envelope = _envelope(text)
     said = _statement(envelope.payload)
+    if said.role != role:
+        what = ("endpoint content", "none") if said.role == CONTENT else (repr(said.product), "endpoint content")
+        raise BadAttestation(f"it speaks of {what[0]}, and this file is {what[1]}")
     if said.sha256 != sha256:
         raise BadAttestation(f"it speaks of {said.file} with SHA-256 {said.sha256[:12]}…, this file has {sha256[:12]}…")
     if not envelope.signatures:
@@ -113,6 +123,9 @@ def _statement(payload: bytes) -> Statement:
         raise BadAttestation("this is no statement of what a release was built from") from None
     if (plain.get("_type"), plain.get("predicateType")) != (_STATEMENT, _PREDICATE):
         raise BadAttestation("this is no provenance of SLSA v1 in a statement of in-toto v1")
+    words = (said.file, said.product, said.commit, said.builder)
+    if not _SHA256.fullmatch(said.sha256) or not all(w.isprintable() and len(w) <= WORD_CHARS_MAX for w in words):
+        raise BadAttestation("it names its file, commit or builder in words that no screen shows as they are")
     return said
 
 

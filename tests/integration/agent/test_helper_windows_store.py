@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract.worlds_windows import Windows
 from tests.integration.agent.test_helper import ENDPOINT, GENUINE, NOW_MS, sign
 
-from brakeline.agent import access, transaction
+from brakeline.agent import access, local_limits, transaction
 from brakeline.agent.clock import SystemClock
 from brakeline.agent.config import Config
 from brakeline.agent.helper import Helper
@@ -142,6 +142,19 @@ def test_root_s_limits_hold_against_a_genuine_order(tmp_path: Path) -> None:
     exact = endpoint.exact()
     answer = endpoint.apply(ordered(exact), exact)
     assert (answer["ok"], answer["code"], endpoint.installers()) == (False, "local_limits", [])
+
+
+def test_limits_that_root_writes_while_the_helper_runs_hold_from_the_next_order_on(tmp_path: Path) -> None:
+    """A helper of Windows runs until the machine stops; one that is asked each minute is never idle either."""
+    endpoint, config = Endpoint(tmp_path), tmp_path / "agent.json"
+    endpoint.helper = replace(endpoint.helper, limits=lambda: local_limits.load(config))
+    exact = endpoint.exact()
+    for text, code in (('{"mode": "assess"}', "local_limits"), ("{", "local_limits")):
+        (tmp_path / "limits.json").write_text(text)
+        answer = endpoint.apply(ordered(exact), exact)
+        assert (answer["ok"], answer["code"], endpoint.installers()) == (False, code, [])
+    (tmp_path / "limits.json").unlink()
+    assert endpoint.apply(ordered(exact), exact)["ok"]
 
 
 def test_a_power_cut_before_the_installer_is_told_as_it_was(endpoint: Endpoint) -> None:

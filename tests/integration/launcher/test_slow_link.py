@@ -16,8 +16,8 @@ from tests.support_trust import bundle
 from brakeline.launcher.download import FOLDER
 
 BIG = 2 << 20
-LINE = {"check_s": 3}  # a look has 2.7 s, and half of it at most for the bytes: over the line below none is long enough
-BYTES_PER_S = 640 * 1024
+LINE = {"check_s": 4}  # a look has 3.6 s, and half of it at most for the bytes: over the line below none is long enough
+BYTES_PER_S = 480 * 1024
 
 
 def big(version: str, sequence: int) -> bytes:
@@ -82,8 +82,9 @@ def test_a_release_that_takes_longer_than_a_look_arrives_over_several(host: Endp
     assert re.search(r"download: 2\.0\.0-\w+: \d+ of \d+ KiB are here", " ".join(host.report().problems))
     host.until_confirmed(two, 120)
     assert host.record().attempt(two).runs == 1
-    assert len(line.sent) > 1
-    assert [start for start, _ in line.sent] == sorted({start for start, _ in line.sent}), "each began where one ended"
+    starts = [start for start, _ in line.sent]
+    assert starts == sorted(starts), "none began before where one ended"
+    assert starts[-1] > 0
     assert not pieces(host), "nothing of it is kept once it is unpacked"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support_trust import bundle
 
-from brakeline.launcher import download, install
+from brakeline.launcher import download, install, source
 from brakeline.launcher.disk import RealDisk
 from brakeline.launcher.settings import Settings
 from brakeline.trust.errors import Distrust
@@ -55,6 +58,16 @@ def test_what_no_document_names_any_more_is_removed(disk: RealDisk) -> None:
     assert disk.list(download.FOLDER) == []
 
 
+def test_of_one_product_only_what_is_fetched_now_keeps_its_pieces() -> None:
+    """Else each release that was overtaken on a slow line leaves its pieces for as long as its document names it."""
+    old, new, content = (
+        replace(WANTED, sha256=sha, product=product)
+        for sha, product in (("aa" * 32, "agent"), ("bb" * 32, "agent"), ("cc" * 32, "content"))
+    )
+    assert download.worth_keeping([old, new, content], [new]) == {new.sha256, content.sha256}
+    assert download.worth_keeping([old, new, content], []) == {old.sha256, new.sha256, content.sha256}
+
+
 class SmallDisk(RealDisk):
     """A disk of so many bytes, as far as it is asked."""
 
@@ -81,3 +94,31 @@ def test_a_full_disk_is_said_before_a_byte_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(Distrust) as e:
         download.bundle(Settings(server_url="https://nobody.invalid"), SmallDisk(tmp_path, 249), WANTED, 0.0)
     assert e.value.reason == "no_space"
+
+
+class HeldDisk(RealDisk):
+    """A disk on which somebody holds the folder of releases, as a virus scanner of Windows does."""
+
+    held = True
+
+    def create(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        if self.held and path.startswith("versions/"):
+            raise PermissionError(13, "held open by another program", path)
+        super().create(path, data, mode=mode)
+
+
+def test_what_took_many_looks_is_thrown_away_for_wrong_bytes_alone(tmp_path: Path) -> None:
+    """A disk that is held or full for a moment must not cost an endpoint behind a slow line all of it again."""
+    data = bundle("2.0.0", {"agent.pyz": b"print()"}, 2)
+    wanted = replace(WANTED, sha256=hashlib.sha256(data).hexdigest(), length=len(data))
+    disk = HeldDisk(tmp_path)
+    for folder in (download.FOLDER, f"{download.FOLDER}/{wanted.sha256}"):
+        disk.mkdir(folder)
+    disk.create(f"{download.FOLDER}/{wanted.sha256}/{0:010}", data)
+    with pytest.raises(PermissionError):
+        source._install(Settings(), disk, wanted, 0.0)
+    assert download.kept(disk, wanted) == data
+    disk.create(f"{download.FOLDER}/{wanted.sha256}/{0:010}", bytes(len(data)))
+    with pytest.raises(Distrust) as e:
+        source._install(Settings(), disk, wanted, 0.0)
+    assert (e.value.reason, download.kept(disk, wanted)) == ("hash", b"")

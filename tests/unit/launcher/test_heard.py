@@ -9,6 +9,7 @@ import pytest
 
 from brakeline.launcher.model import Found, Staged
 from brakeline.launcher.shell import heard
+from brakeline.launcher.source import time_s
 from brakeline.trust.model import Floors
 
 EARLY = Found(True, Floors(), recalled=("1.0.0-bbbbbbbbbbbb",))
@@ -42,3 +43,12 @@ def test_what_was_verified_before_it_was_cut_off_or_crashed_counts(said: bytes, 
 def test_a_look_that_has_said_nothing_whole_is_none(said: bytes) -> None:
     assert heard(said, 0) == (None, "the look has crashed")
     assert heard(said, None) == (None, "no answer in time")
+
+
+def test_a_look_ends_before_it_is_cut_off_however_long_its_program_took_to_start() -> None:
+    """Else what a slow machine fetched over a slow line is lost with each look."""
+    assert time_s(110.0, 10.0, 100.0) == pytest.approx(9.0)
+    assert time_s(110.0, 10.0, 106.0) == pytest.approx(3.6)
+    assert time_s(110.0, 10.0, 111.0) == 0.0
+    assert time_s(0.0, 10.0, 106.0) == pytest.approx(9.0), "nobody has told it when"
+    assert time_s(900.0, 10.0, 106.0) == pytest.approx(9.0), "never more than a look has"

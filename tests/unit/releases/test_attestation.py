@@ -63,11 +63,25 @@ def test_what_was_changed_after_signing_does_not_hold(tmp_path: Path, people: Si
         attestation.verify(json.dumps(plain), "cd" * 32, people)
 
 
+def test_holders_of_content_vouch_for_nothing_else(tmp_path: Path, people: Signers) -> None:
+    """What a statement says of itself does not choose whose signatures count: what the file is does."""
+    text = signed(tmp_path, "anna", "bert", text=provenance(Subject("content", "1.4.0", "any", SHA), {"a": b"1"}))
+    assert attestation.verify(text, SHA, people, "content").product == "content"
+    with pytest.raises(BadAttestation, match="it speaks of endpoint content, and this file is none"):
+        attestation.verify(text, SHA, people)
+    with pytest.raises(BadAttestation, match="it speaks of 'agent', and this file is endpoint content"):
+        attestation.verify(signed(tmp_path, "anna", "bert"), SHA, people, "content")
+
+
+SCREEN = STATEMENT.replace("brakeline-agent", "good.tar\\u001b[1Abrakeline-agent")
 OTHERS = '{"payload": "", "payloadType": "x", "signatures": []}'
-DAMAGED = (STATEMENT.replace("slsa.dev", "example.invalid"), STATEMENT.replace('"subject"', '"object"'))
+DAMAGED = (
+    STATEMENT.replace("slsa.dev", "example.invalid"), STATEMENT.replace('"subject"', '"object"'),
+    STATEMENT.replace(SHA, SHA[:12]),
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"payload": 7}', OTHERS, *DAMAGED])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"payload": 7}', OTHERS, *DAMAGED, SCREEN])
 def test_what_is_no_provenance_is_not_signed(tmp_path: Path, people: Signers, text: str) -> None:
     with pytest.raises(BadAttestation):
         signed(tmp_path, "anna", text=text)

@@ -40,11 +40,22 @@ def test_an_account_that_is_not_known_is_nobody() -> None:
 
 def test_folders_are_nobody_else_s() -> None:
     for sddl in (access.helper_folder(), access.program_folder("S-1-5-80-1"), access.agent_folder("S-1-5-80-1")):
-        assert sddl.startswith("D:P")  # nothing is inherited
-        granted = {entry.split(";")[-1] for entry in sddl[3:].strip("()").split(")(")}
+        assert sddl.startswith("O:BAD:P")  # nothing is inherited, and nobody who made it beforehand stays its owner
+        granted = {entry.split(";")[-1] for entry in sddl[7:].strip("()").split(")(")}
         assert granted <= {"SY", "BA", "S-1-5-80-1"}
     assert "S-1-5-80-1" not in access.helper_folder()
     write_data, delete, change_access = 0x2, 0x10000, 0x40000
     for sddl in (access.program_folder("S-1-5-80-1"), access.owner_folder()):
         rights = int(sddl.rpartition(";;;")[0].rpartition(";")[2], 16)
         assert not rights & (write_data | delete | change_access)
+
+
+@pytest.mark.parametrize(
+    ("folder", "whole"),
+    [
+        ("C:\\", True), ("d:", True), ("C:/", True), ("\\", True), ("\\\\server\\share\\", True),
+        ("C:\\ProgramData\\Brakeline", False), ("D:\\x", False), ("\\\\server\\share\\x", False),
+    ],
+)  # fmt: skip
+def test_what_is_a_whole_drive_and_never_closed_to_everybody_else(folder: str, whole: bool) -> None:
+    assert access.is_drive(folder) is whole
