@@ -83,7 +83,7 @@ class End:
     ring: int
     exposed: int
     harmed: int  # the fault has shown on them, the time that a halt needs included
-    hours: float  # to the halt, the completion, or the beginning of the hold that was never left
+    hours: float  # to the halt, the proof of the last ring (then the hold-out's own), or a hold that was never left
     held_h: float  # in all
 
 
@@ -162,9 +162,18 @@ class World:
         self._bite(at_h + STEP_H if phase is Phase.HALTED else at_h)
         if phase is Phase.COMPLETED:
             self._bite(case.start_h + case.horizon_h)
-        hours = self._stood_h if phase in (Phase.HOLDING, Phase.HALTED, Phase.COMPLETED) else at_h
+        stands = phase in (Phase.HOLDING, Phase.HALTED, Phase.COMPLETED)
+        hours = self._proven_h() if phase is Phase.COMPLETED else self._stood_h if stands else at_h
         exposed, harmed = (int(self.blocks.ints[name].sum()) for name in ("n_t", "bitten"))
         return End(phase, self.blueprint.why, self.blueprint.ring, exposed, harmed, hours - case.start_h, self._held_h)
+
+    def _proven_h(self) -> float:
+        """When the last ring was proven. The hold-out's own ring, if any, is offered from then on, and not waited for
+        here: who is away counts in a crowd as here, so it would always last as long as it may.
+        """
+        opened_ms = self.blueprint.ring_opened_ms
+        held = self.rings[-1][0].name == arms.HOLD_OUT and len(opened_ms) == len(self.rings)
+        return opened_ms[-1] / HOUR_MS if held else self._stood_h
 
     def listen(self, pool: Told) -> None:
         """What this fleet and others that roll out the same change have to tell together."""
