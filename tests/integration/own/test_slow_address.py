@@ -22,7 +22,7 @@ class Drops(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, into: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, into: memoryview, /) -> int:  # type: ignore[override]
         if self.sent == len(DATA):
             return 0
         into[:1] = DATA[self.sent : self.sent + 1]
