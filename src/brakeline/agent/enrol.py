@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -111,5 +112,11 @@ def hand_over(state_dir: Path, user: str) -> None:
     # By open directories and never by a link: an agent that was taken over may have laid one, or lay it meanwhile.
     for _, folders, files, place in os.fwalk(state_dir.resolve()):
         for name in (*folders, *files):
-            os.chown(name, owner, group, dir_fd=place, follow_symlinks=False)
+            if not _another_name(os.stat(name, dir_fd=place, follow_symlinks=False), owner):
+                os.chown(name, owner, group, dir_fd=place, follow_symlinks=False)
         os.chown(place, owner, group)
+
+
+def _another_name(about: os.stat_result, owner: int) -> bool:
+    """A hard link to somebody else's file, which some systems let everybody make: it is not ours to give away."""
+    return stat.S_ISREG(about.st_mode) and about.st_nlink > 1 and about.st_uid != owner

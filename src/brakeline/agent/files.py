@@ -8,6 +8,7 @@ renames are written through, and wait a bounded time for a reader who is in the 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,12 +80,17 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
+def leads_away(path: Path) -> bool:
+    """Whether it is a link or a junction: what is done to its name may be done to something else."""
+    about = path.lstat()
+    return stat.S_ISLNK(about.st_mode) or bool(getattr(about, "st_file_attributes", 0) & REPARSES)
+
+
 def below(folder: Path) -> Iterator[Path]:
     """Everything in it that no link leads to: whoever may write here may have laid one to what is not his."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
-            if entry.is_symlink() or attributes & REPARSES:
+            if leads_away(Path(entry.path)):
                 continue
             yield Path(entry.path)
             if entry.is_dir(follow_symlinks=False):

@@ -172,10 +172,15 @@ class Helper:
     def _begin(self, order: Order, offer: Offer, request: dict[str, Any]) -> Reply:
         if limited := self._limited():
             return limited
-        claimed_ms = request.get("server_ms")
-        now_ms = self.transactions.time_floor(max(offer.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
+        now_ms = self._now_ms(request, offer.issued_ms, offer.expires_ms)
         with self.beginning:
             return self.transactions.begin(order, offer.expires_ms, now_ms)
+
+    def _now_ms(self, request: dict[str, Any], issued_ms: int, expires_ms: int) -> int:
+        """No earlier than the order says; the agent may say later, up to its end: what is kept outlives that agent."""
+        claimed_ms = request.get("server_ms")
+        claimed_ms = min(claimed_ms, expires_ms) if type(claimed_ms) is int else 0
+        return self.transactions.time_floor(max(issued_ms, claimed_ms))
 
     def _inverse(self, request: dict[str, Any]) -> Reply:
         """What is left to do of a stored way back; changes nothing."""
@@ -217,8 +222,7 @@ class Helper:
         said = request.get("a_day")
         a_day = said if type(said) is int else A_DAY_MAX
         a_day = max(0, min(a_day, within(self.local).restarts_a_day))
-        claimed_ms = request.get("server_ms")
-        now_ms = self.transactions.time_floor(max(order.issued_ms, claimed_ms if type(claimed_ms) is int else 0))
+        now_ms = self._now_ms(request, order.issued_ms, order.expires_ms)
         with self.beginning:  # no transaction begins meanwhile
             refused = self.reboots.follow(order, now_ms, busy=bool(self.transactions.unfinished()), a_day=a_day)
         if refused is None:

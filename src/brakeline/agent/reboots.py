@@ -126,9 +126,10 @@ class Reboots:
         return None
 
     def _done(self) -> list[tuple[int, str]]:
+        """OSError where the record is there and cannot be read: then nobody knows how many there were."""
         try:
-            lines = self._record.read_text(encoding="ascii").splitlines()
-        except (OSError, ValueError):
+            lines = self._record.read_text(encoding="ascii", errors="replace").splitlines()
+        except FileNotFoundError:
             return []
         rows = (line.split(" ") for line in lines)
         return [(int(r[0]), r[1]) for r in rows if len(r) == 2 and r[0].isdigit()]

@@ -7,6 +7,7 @@ the id into the ledger before the directory goes. So whatever moment the power f
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -120,8 +121,9 @@ class Transactions:
     def time_floor(self, at_least_ms: int) -> int:
         """The latest time that is known to have passed; rises with every genuine order and never falls.
 
-        `at_least_ms` comes from a signed order or from the agent. An agent that was taken over can at worst raise
-        it, which makes offers expire: it can stop patching, which it can anyway, and never make a spent one valid.
+        `at_least_ms` comes from a signed order or from the agent, whose word counts up to the end of the order that it
+        brings. An agent that was taken over can at worst let that one expire: it can stop patching, which it can
+        anyway, and neither make a spent order valid nor keep those that come after it from its successor.
         """
         try:
             known = int(self._floor.read_text(encoding="ascii"))
@@ -189,7 +191,9 @@ class Transactions:
             return
         handle = os.open(self._ledger, APPENDING, 0o600)
         try:
-            os.write(handle, f"\n{offer_id} {expires_ms}\n".encode())  # the first newline ends a torn line
+            line = f"\n{offer_id} {expires_ms}\n".encode()  # the first newline ends a torn line
+            if os.write(handle, line) != len(line):  # a disk that is all but full takes a part and says nothing
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._ledger))
             os.fsync(handle)
         finally:
             os.close(handle)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brakeline.agent import access
-from brakeline.agent.files import below
+from brakeline.agent.files import below, leads_away
 from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -121,7 +121,12 @@ def sid_of(account: str) -> str:
 
 
 def protect(folder: Path, sddl: str) -> None:
-    """This folder, and whatever is made in it from now on, may be opened by those accounts alone, its owner too."""
+    """This folder, and whatever is made in it from now on, may be opened by those accounts alone, its owner too.
+
+    Never a link: whoever has laid it beforehand keeps it, and may let it lead elsewhere afterwards.
+    """
+    if leads_away(folder):
+        raise Invalid(f"{folder} is a link: remove it, or name the folder that it leads to, then run the same again")
     with attributes(sddl) as made:
         if not _api.SetFileSecurityW(str(folder), OWNER | DACL | PROTECTED, made.descriptor):
             raise ctypes.WinError(ctypes.get_last_error(), str(folder))

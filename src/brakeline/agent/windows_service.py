@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from brakeline.agent import access, wiring
 from brakeline.agent.config import HELPER_STATE_DIR
-from brakeline.agent.files import write_durably
+from brakeline.agent.files import leads_away, write_durably
 from brakeline.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ def _own_program(folder: Path) -> list[str]:
         raise Invalid("a service is made of agent.pyz, not of a checkout")
     data = archive.read_bytes()
     copy = folder / f"agent-{hashlib.sha256(data).hexdigest()[:16]}.pyz"  # what runs keeps its own
-    copy.parent.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    if leads_away(folder):  # laid before we were installed: what lies behind it is somebody else's
+        raise Invalid(f"{folder} is a link: remove it, then run the same again")
     write_durably(copy, data)
     return [*program[:-1], str(copy)]
 

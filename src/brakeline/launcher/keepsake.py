@@ -25,6 +25,7 @@ FILE: Final = "keepsake.json"
 KEY: Final = "key"  # who this endpoint is
 COUNTER: Final = "counter"  # of its requests: only rises, or the cell takes it for a second machine
 COUNTER_SKIP: Final = 1 << 20  # further than any release on probation can have counted (`agent.identity`)
+COUNTER_DIGITS_MAX: Final = 18  # more would take a check-in every microsecond for 30,000 years
 NAMES: Final = (KEY, COUNTER, "state.json")  # and what it was about: the offer that its failure is to be told of
 KEY_BYTES: Final = 32
 BYTES_MAX: Final = 4 * 1024 * 1024
@@ -92,11 +93,17 @@ def give_back(settings: Settings, record: Record, log: Callable[[str], None]) ->
 
 
 def _forward(name: str, text: str) -> str:
-    """The counter far ahead, because what failed has counted on from it; everything else as it was."""
+    """The counter far ahead, because what failed has counted on from it; everything else as it was.
+
+    The agent has written it, so it may be anything: what is no number of that size counts as none.
+    """
     if name != COUNTER:
         return text
-    digits = base64.b64decode(text).strip()
-    number = int(digits) if digits.isdigit() else 0
+    try:
+        digits = base64.b64decode(text).strip()
+        number = int(digits) if digits.isdigit() and len(digits) <= COUNTER_DIGITS_MAX else 0
+    except (ValueError, TypeError):
+        number = 0
     return base64.b64encode(str(number + COUNTER_SKIP).encode()).decode()
 
 
@@ -125,7 +132,7 @@ def _enrolment(settings: Settings) -> str:
 def _answer(output: bytes) -> dict[str, str]:
     try:
         plain = json.loads(output)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return plain if isinstance(plain, dict) else {}
 

@@ -27,6 +27,8 @@ TAIL_BYTES = 1024
 NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # of Windows
 DRAIN_MAX = 64  # reads of 4 KiB in a row: a flood of log must not keep us from anything else
 SCRIPT_S = 20  # of a little program that keeps or gives back
+WAIT_S = 0.05
+SAID_BYTES_MAX = 64 * 1024 * 1024  # of such a program: what is kept, in base64, is less
 WORDS = ("READY", "HEALTHY")
 CONTENT = "BRAKELINE_CONTENT"  # where the release finds its content; not set: it has defaults of its own
 
@@ -256,15 +258,59 @@ def as_release(settings: Settings, script: str, arguments: list[str], data: byte
         _become(settings.user, settings.budget)
         signal.alarm(SCRIPT_S)  # the kernel ends it then: nothing here depends on what a clock says
 
-    unix = sys.platform != "win32"
+    command = [settings.python, "-I", "-S", "-c", script, *arguments]
     try:
-        done = subprocess.run(
-            [settings.python, "-I", "-S", "-c", script, *arguments], input=data, stdout=subprocess.PIPE, check=True,
-            preexec_fn=become if unix else None, timeout=None if unix else SCRIPT_S,
-        )  # fmt: skip
+        if sys.platform == "win32":
+            return subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True, timeout=SCRIPT_S).stdout
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=become) as process:
+            said = _said(process, data)
+        return said if process.returncode == 0 else b""
     except (OSError, subprocess.SubprocessError):
         return b""
-    return done.stdout
+
+
+def _said(process: subprocess.Popen[bytes], data: bytes) -> bytes:
+    """Give it `data` and hear it until it ends. Others of its user may hold its pipes open, or stop it so that no alarm
+    reaches it: nobody is waited for but the process, and that for a number of waits, whatever a clock says.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    into, out = process.stdin.fileno(), process.stdout.fileno()
+    rest, said, waits, over = memoryview(data), bytearray(), 0.0, False
+    for fd in (into, out):
+        os.set_blocking(fd, False)
+    if not rest:
+        process.stdin.close()
+    while process.poll() is None and waits < (SCRIPT_S + 5) / WAIT_S and len(said) <= SAID_BYTES_MAX:
+        ready = select.select([] if over else [out], [into] if rest else [], [], WAIT_S)
+        waits += 0.05 if ready[0] or ready[1] else 1.0
+        if ready[1]:
+            try:
+                rest = rest[os.write(into, rest[:65_536]) :]
+            except BlockingIOError:
+                pass
+            except OSError:  # it reads no more
+                rest = rest[:0]
+            if not rest:
+                process.stdin.close()
+        if ready[0]:
+            over = not _hear(out, said, 1)
+    process.kill()
+    _hear(out, said, SAID_BYTES_MAX // 65_536)
+    return bytes(said)
+
+
+def _hear(out: int, said: bytearray, reads: int) -> bool:
+    """What can be read now, so many times at most; whether there may be more."""
+    for _ in range(reads):
+        try:
+            piece = os.read(out, 65_536)
+        except BlockingIOError:
+            return True
+        said += piece
+        if not piece:
+            return False
+    return True
 
 
 def start_check(arguments: list[str]) -> Child:

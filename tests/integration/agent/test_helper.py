@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import resource
 import socket
 import struct
 import subprocess
@@ -209,6 +210,26 @@ def test_a_torn_ledger_line_neither_hides_nor_invents_an_offer(served: Served) -
     assert isinstance(answer, Declined)
 
 
+def test_an_offer_whose_end_the_disk_does_not_take_whole_is_not_forgotten(served: Served) -> None:
+    """A part of a line is no id: forgotten like that, the same order could be carried out once more."""
+    served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    served.end()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))  # a write that goes beyond is a short one
+    try:
+        told = served.helper.answer(os.getuid(), {"verb": "forget", "transaction_id": TX})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (told["ok"], told["code"]) == (False, "system")
+    assert isinstance(served.client.status(TX), TransactionResult)
+    assert served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS) == Going()
+    assert served.starter.started == [TX]
+    served.client.forget(TX)
+    answer = served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS)
+    assert isinstance(answer, Declined)
+    assert answer.code == "replayed"
+
+
 @pytest.mark.parametrize(
     ("order", "transaction", "server_ms", "code"),
     [
@@ -245,6 +266,16 @@ def test_an_expired_offer_stays_expired_when_the_agent_lies_about_the_time(serve
     answer = served.client.apply(sign(GENUINE), TRANSACTION, 0)
     assert isinstance(answer, Declined)
     assert answer.code == "offer_expired"
+
+
+def test_an_agent_that_lies_about_the_time_spoils_its_own_order_and_none_of_its_successor(served: Served) -> None:
+    """What the helper keeps of the time outlives the release that said it: one that is healed is patched again."""
+    answer = served.client.apply(sign(GENUINE), TRANSACTION, NOW_MS * 1000)
+    assert isinstance(answer, Declined)
+    assert answer.code == "offer_expired"
+    at_ms = NOW_MS + 700_000
+    later = replace(GENUINE, offer_id=OFFER[:-1] + "2", issued_ms=at_ms, expires_ms=at_ms + 600_000)
+    assert served.client.apply(sign(later), TRANSACTION, at_ms) == Going()
 
 
 def test_one_transaction_at_a_time(served: Served) -> None:

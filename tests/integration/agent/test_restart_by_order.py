@@ -145,6 +145,22 @@ def test_a_day_has_only_so_many_restarts_whatever_is_ordered(tmp_path: Path, fak
     assert told == ["", "", *["limit"] * 22, "", ""]
 
 
+def test_a_record_that_cannot_be_read_is_no_empty_one(client: HelperClient, fake: Fake, tmp_path: Path) -> None:
+    """How many restarts there were is not known then, so there is none."""
+    record = tmp_path / "helper/reboots"
+    record.symlink_to(record)  # the system says ELOOP, as a bad disk says EIO
+    answer = client.restart(sign(ORDER), NOW_MS)
+    assert isinstance(answer, Declined)
+    assert (answer.code, fake.reboots) == ("system", [])
+
+
+def test_what_can_be_read_of_a_damaged_record_counts(client: HelperClient, fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / "helper/reboots").write_bytes(b"\xff\xfe\n" + f"{NOW_MS - 2} boot-a\n{NOW_MS - 1} boot-b\n".encode())
+    answer = client.restart(sign(ORDER), NOW_MS)
+    assert isinstance(answer, Declined)
+    assert (answer.code, fake.reboots) == ("limit", [])
+
+
 def test_an_order_is_followed_once_and_again_only_while_the_machine_is_still_up(tmp_path: Path, fake: Fake) -> None:
     assert code(follow(tmp_path, fake, a_day=1)) == ""
     assert code(follow(tmp_path, fake, a_day=1)) == ""  # a delay inhibitor holds it: asked again, counted once

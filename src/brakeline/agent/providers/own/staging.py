@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final, Protocol
 
 from brakeline.agent.files import write_durably
 from brakeline.agent.providers.model import Refused
@@ -25,6 +25,12 @@ PIECE: Final = 1 << 20
 KEPT_MAX: Final = 5  # versions of one name
 ANSWER_S_MAX: Final = 30.0  # of silence from an artifact's address
 Left = Callable[[], float]  # seconds
+
+
+class Pieces(Protocol):
+    """A file, or an answer of http."""
+
+    def read1(self, count: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +73,13 @@ class Store:
         except (urllib.error.URLError, OSError, ValueError) as e:
             return Refused("network", f"{artifact.file} could not be fetched from {artifact.url}: {str(e)[:120]}.")
 
-    def _keep(self, artifact: Artifact, source: IO[bytes], left_s: Left = lambda: 1.0) -> Refused | None:
+    def _keep(self, artifact: Artifact, source: Pieces, left_s: Left = lambda: 1.0) -> Refused | None:
         """Copy it, never more than was signed, and only if it is what was signed."""
         target = self.directory / PAYLOADS / artifact.sha256
         aside, digest, size = target.with_name("new"), hashlib.sha256(), 0
         try:
             with open(aside, "wb") as f:
-                while piece := source.read(PIECE):
+                while piece := source.read1(PIECE):  # what has come, not all of it: who sends drop by drop is seen
                     size += len(piece)
                     if left_s() <= 0:
                         return Refused("network", f"{artifact.file} could not be fetched in the time that was left.")
