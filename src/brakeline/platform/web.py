@@ -1,7 +1,7 @@
 """What all routes of people's API share: problem documents (RFC 9457), cursors, pages, how much may be sent.
 
-A body is bounded before anybody is asked who sends it: `BoundedBodies`. A `Fault` raised anywhere becomes `application/problem+json` with a stable `code`; a `Bug` becomes a 500 that tells
-nothing of our insides but the request id to look for in the log.
+A `Fault` raised anywhere becomes `application/problem+json` with a stable `code`; a `Bug` becomes a 500 that tells
+nothing of our insides but the request id to look for in the log. Bodies are bounded before anybody is asked who sends.
 """
 
 from __future__ import annotations

@@ -331,6 +331,8 @@ async def _read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     if message["type"] == "http.disconnect":
         raise Gone
     body: bytes = message.get("body", b"")
+    if len(body) > limit:  # chunked: nothing was stated
+        raise TooLarge(f"at most {limit} bytes")
     if not message.get("more_body"):
         return body
     chunks, size = [body], len(body)
