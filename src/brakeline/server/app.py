@@ -43,7 +43,7 @@ def make_api(routers: tuple[Any, ...]) -> FastAPI:
         route.path_regex for router in routers for route in router.routes
         if isinstance(route, APIRoute) and route.body_field is None and "requestBody" in (route.openapi_extra or {})
     ]  # fmt: skip
-    api.add_middleware(BoundedBodies, own=own)  # type: ignore[arg-type]
+    api.add_middleware(BoundedBodies, own=own)
     for router in routers:
         api.include_router(router)
     return api

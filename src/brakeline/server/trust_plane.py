@@ -1,8 +1,8 @@
 """What launchers fetch without an identity: raw ASGI for `/trust/v1/*`. Everything here is public and signed.
 
 Promises: parameters are bounded before anything is signed; so many answers at once and no more, whoever is slow; a
-bundle is streamed, never held; who does not take an answer is left after
-ANSWER_S; Range lets a download go on where it broke off. Routes: `protocol.routes`.
+bundle is streamed, never held; who does not take an answer is left after ANSWER_S; Range lets a download go on where it
+broke off. Routes: `protocol.routes`.
 """
 
 from __future__ import annotations
