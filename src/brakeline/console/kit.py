@@ -153,7 +153,8 @@ class Kit:
             return self.renderer.message(name, await read(), self.screens.frozen(who))
 
         async def allowed() -> bool:
-            return await self.doors.visitor(who.cookie) is not None
+            now = await self.doors.visitor(who.cookie)
+            return now is not None and audience(now) == audience(who)  # who may less now is told to come again
 
         key = f"{who.principal.tenant_id}/{audience(who)}/{name}/{topic}"
         body = self.feed.stream(key, render, request.headers.get("last-event-id", ""), allowed, pace, hears)
@@ -166,7 +167,7 @@ class Kit:
         why = " ".join(p for p in (fault.detail, f"({facts})" if facts else "") if p)
         view = ErrorView(
             status, fault.title, why, fault.hint, getattr(request.state, "request_id", ""),
-            (Link("Back", request.url.path), Link("Overview", "/")),
+            (Link("Back", safe_next(request.url.path)), Link("Overview", "/")),
         )  # fmt: skip
         headers = {"retry-after": "5"} if status == 503 else {}
         page = self.renderer.page("error", view, self._shell_from_memory(request, fault.title))

@@ -24,6 +24,8 @@ KINDS_MAX: Final = 20
 NAME_CHARS_MAX: Final = 80
 SCHEMES: Final = {"https": 443, "http": 80, "syslog+tls": 6514, "syslog+tcp": 601}
 NAT64: Final = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address is in its last 32 bits
+# Inner networks, or ways into them, that are called global elsewhere: IPv4-compatible, NAT64 of one site, site-local.
+INNER: Final = tuple(map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48", "fec0::/10")))
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -58,17 +60,22 @@ def checked_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
 
 def checked_address(address: str) -> tuple[str, str, int]:
     """Scheme, host and port. Raises `Invalid`."""
-    parts = urlsplit(address.strip())
     try:
-        port = parts.port
+        parts = urlsplit(address.strip())
+        scheme, host, port, plain = (
+            parts.scheme,
+            parts.hostname,
+            parts.port,
+            all("!" <= c <= "~" for c in parts.geturl()),
+        )
     except ValueError:
-        port = -1
-    if parts.scheme not in SCHEMES or not parts.hostname or parts.username or port == -1 or len(address) > 500:
+        scheme, host, port, plain = "", None, None, False
+    if scheme not in SCHEMES or not host or parts.username or not plain or len(address) > 500:
         raise Invalid(
-            "an address is https://HOST/PATH, syslog+tls://HOST:PORT or syslog+tcp://HOST:PORT, without a user name",
-            got=f"{parts.scheme}://{parts.hostname}",
+            "an address is https://HOST/PATH, syslog+tls://HOST:PORT or syslog+tcp://HOST:PORT, without a user name, "
+            "in ASCII and without spaces: escape others as %C3%BC, and names as xn--…", got=f"{scheme}://{host}"[:80],
         )  # fmt: skip
-    return parts.scheme, parts.hostname, port or SCHEMES[parts.scheme]
+    return scheme, host, port or SCHEMES[scheme]
 
 
 def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:
@@ -84,7 +91,7 @@ def refused(address: str, allowed: Sequence[Network], *, plain: bool) -> str:
     ip = _inner(ipaddress.ip_address(address.partition("%")[0]))
     if any(ip.version == network.version and ip in network for network in allowed):
         return ""
-    if not ip.is_global or ip.is_multicast:
+    if not ip.is_global or ip.is_multicast or any(ip.version == network.version and ip in network for network in INNER):
         return f"{address} is no public address, and the setting event_networks does not name its network"
     return "without TLS only networks that the setting event_networks names are written to" if plain else ""
 

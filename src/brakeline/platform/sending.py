@@ -1,8 +1,9 @@
 """One message out to an address that somebody else has named, guarded: bounded in time and size, to checked addresses.
 
 Invariants: a name is looked up once, every address that it has must be allowed, and the connection goes to the very
-address that was checked (so no second look-up can lead elsewhere); redirects are not followed; no proxy is used; TLS is
-checked by name with the machine's own authorities. Whatever goes wrong is `Unavailable` in words.
+address that was checked (so no second look-up can lead elsewhere); however slowly the other side answers, it is cut off
+after WHOLE times the patience; redirects are not followed; no proxy is used; TLS is checked by name with the machine's
+own authorities. Whatever goes wrong is `Unavailable` in words.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import contextlib
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from brakeline.core.errors import Unavailable
 
 SEND_S: Final = 10.0
+WHOLE: Final = 3  # times its patience: a byte now and then is no answer, and threads are few
+ADDRESSES_MAX: Final = 3  # of one name that are tried: each may take its patience
 ANSWER_BYTES_MAX: Final = 4096  # nobody reads more of it
 DRAIN_S: Final = 3.0  # how long a receiver of lines may take to close after us
 Allowed = Callable[[str], str]  # IP address -> why nothing is sent to it, "" = it may be
@@ -49,39 +53,64 @@ async def write(target: Target, data: bytes, allowed: Allowed, trust: ssl.SSLCon
 def _post(
     target: Target, path: str, body: bytes, headers: Mapping[str, str], allowed: Allowed, trust: ssl.SSLContext | None
 ) -> int:
-    sock = _connected(target, allowed, trust)
     connection = http.client.HTTPConnection(target.host, target.port, timeout=target.patience_s)
-    connection.sock = sock
-    try:
-        connection.request("POST", path, body, {**headers, "Connection": "close"})
-        answer = connection.getresponse()
-        answer.read(ANSWER_BYTES_MAX)
-    except (OSError, http.client.HTTPException) as e:
-        raise Unavailable(f"{target.host} does not answer: {e or type(e).__name__}") from None
-    finally:
-        connection.close()
+    with contextlib.closing(connection), _connected(target, allowed, trust) as sock:
+        connection.sock = sock
+        try:
+            connection.request("POST", path, body, {**headers, "Connection": "close"})
+            answer = connection.getresponse()
+            answer.read(ANSWER_BYTES_MAX)
+        except (OSError, http.client.HTTPException, UnicodeError) as e:  # the last: a path that is no ASCII
+            raise Unavailable(f"{target.host} does not answer: {e or type(e).__name__}") from None
     return answer.status
 
 
 def _write(target: Target, data: bytes, allowed: Allowed, trust: ssl.SSLContext | None) -> None:
-    sock = _connected(target, allowed, trust)
+    with _connected(target, allowed, trust) as sock:
+        try:
+            sock.sendall(data)
+            sock.settimeout(DRAIN_S)
+            with contextlib.suppress(TimeoutError, ssl.SSLError):  # kept open, or closed without a word: not refused
+                if isinstance(sock, ssl.SSLSocket):
+                    sock.unwrap()
+                else:
+                    sock.shutdown(socket.SHUT_WR)
+                    while sock.recv(ANSWER_BYTES_MAX):
+                        pass
+        except OSError as e:
+            raise Unavailable(f"{target.host} does not take it: {e or type(e).__name__}") from None
+
+
+@contextlib.contextmanager
+def _connected(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> Iterator[socket.socket]:
+    """A connection to an allowed address, cut in the end however slow it is, closed behind."""
+    sock = _opened(target, allowed, trust)
+    over = threading.Event()
+    cut = threading.Timer(WHOLE * target.patience_s, _cut, (sock, over))
+    cut.daemon = True
+    cut.start()
     try:
-        sock.sendall(data)
-        sock.settimeout(DRAIN_S)
-        with contextlib.suppress(TimeoutError, ssl.SSLError):  # kept open, or closed without a word: not refused
-            if isinstance(sock, ssl.SSLSocket):
-                sock.unwrap()
-            else:
-                sock.shutdown(socket.SHUT_WR)
-                while sock.recv(ANSWER_BYTES_MAX):
-                    pass
-    except OSError as e:
-        raise Unavailable(f"{target.host} does not take it: {e or type(e).__name__}") from None
+        if isinstance(sock, ssl.SSLSocket):
+            try:
+                sock.do_handshake()
+            except OSError as e:
+                raise Unavailable(f"{target.host} does not answer: {e}") from None
+        yield sock
+        if over.is_set():  # half an answer looks like a whole one
+            raise Unavailable(f"{target.host} answers too slowly")
     finally:
+        cut.cancel()
         sock.close()
 
 
-def _connected(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> socket.socket:
+def _cut(sock: socket.socket, over: threading.Event) -> None:
+    """Whoever reads or writes there is told that the other side has closed. Not TLS's own way, which would wait."""
+    over.set()
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _opened(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> socket.socket:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as e:
@@ -91,7 +120,7 @@ def _connected(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -
         if why := allowed(address):
             raise Unavailable(f"nothing is sent to {target.host}: {why}")
     last: OSError = OSError("it has no address")
-    for address in addresses:
+    for address in addresses[:ADDRESSES_MAX]:
         try:
             plain = socket.create_connection((address, target.port), target.patience_s)
             return _wrapped(plain, target, trust) if target.tls else plain
@@ -102,7 +131,8 @@ def _connected(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -
 
 def _wrapped(plain: socket.socket, target: Target, trust: ssl.SSLContext | None) -> socket.socket:
     try:
-        return (trust or ssl.create_default_context()).wrap_socket(plain, server_hostname=target.host)
-    except OSError:
+        context = trust or ssl.create_default_context()
+        return context.wrap_socket(plain, server_hostname=target.host, do_handshake_on_connect=False)
+    except (OSError, ValueError) as e:  # the second: a name that TLS cannot ask for
         plain.close()
-        raise
+        raise OSError(str(e)) from None

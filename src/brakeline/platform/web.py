@@ -1,7 +1,7 @@
-"""What all routes of people's API share: problem documents (RFC 9457), cursors, pages.
+"""What all routes of people's API share: problem documents (RFC 9457), cursors, pages, how much may be sent.
 
 A `Fault` raised anywhere becomes `application/problem+json` with a stable `code`; a `Bug` becomes a 500 that tells
-nothing of our insides but the request id to look for in the log.
+nothing of our insides but the request id to look for in the log. Bodies are bounded before anybody is asked who sends.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +20,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from brakeline.core.errors import BrakelineError, Bug, Fault, Invalid
-from brakeline.platform.observe import logger, request_id_now
+from brakeline.platform.observe import Asgi, Receive, Scope, Send, logger, request_id_now
 
 T = TypeVar("T")
+API_BODY_BYTES_MAX: Final = 2 * 1024 * 1024  # read whole before anybody is asked who sends it; the longest are lists
 RETRY_AFTER_S = 2  # with 503: long enough for a restart of the database, short enough for people
 CODES_BY_STATUS = {
     401: "unauthenticated",
@@ -89,6 +92,54 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, on_anything)
 
 
+class BodyTooLarge(Fault):
+    """More was sent than a request may bring."""
+
+    code, status = "body-too-large", 413
+    hint = "Send less at once; files have routes of their own, which take more."
+
+
+class BoundedBodies:
+    """ASGI middleware: whoever sends more than API_BODY_BYTES_MAX gets a 413, before it is held or parsed.
+
+    `own`: paths of routes that read their body themselves, and stop where theirs ends.
+    """
+
+    def __init__(self, app: Asgi, own: Sequence[re.Pattern[str]] = ()) -> None:
+        self._app, self._own = app, tuple(own)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or any(path.match(scope["path"]) for path in self._own):
+            await self._app(scope, receive, send)
+            return
+        body = await _bounded(receive)
+        if body is None:
+            return
+        if len(body) > API_BODY_BYTES_MAX:
+            refusal = problem_response(BodyTooLarge(f"more than {API_BODY_BYTES_MAX} bytes"))
+            refusal.headers["connection"] = "close"  # the rest of it is not read
+            await refusal(scope, receive, send)
+            return
+        first: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def again() -> MutableMapping[str, Any]:
+            return first.pop() if first else await receive()
+
+        await self._app(scope, again, send)
+
+
+async def _bounded(receive: Receive) -> bytes | None:
+    """The body, or the first of it where it is too large; None where whoever sent it has gone."""
+    chunks, size, more = list[bytes](), 0, True
+    while more and size <= API_BODY_BYTES_MAX:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        size, more = size + len(chunks[-1]), message.get("more_body", False)
+    return b"".join(chunks)
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Some items in order, and the cursor of what follows; None = that was all."""
@@ -108,7 +159,7 @@ def decode_cursor(query: str, cursor: str) -> tuple[str | int, ...]:
     try:
         plain = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         fingerprint, *position = plain
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise Invalid("the cursor is damaged; start again from the first page") from None
     if fingerprint != _fingerprint(query) or not all(isinstance(p, (str, int)) for p in position):
         raise Invalid("the cursor belongs to another query or sort order; start again from the first page")

@@ -10,7 +10,7 @@ from brakeline.runlog.model import ChangedBy, Story
 COLUMNS: Final = (
     "endpoint_id", "at_ms", "kind", "name", "architecture", "before", "after", "rollout_id", "by",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@")  # what a spreadsheet would calculate
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would calculate
 
 
 def csv_text(story: Story) -> str:

@@ -57,9 +57,8 @@ RETRY_AFTER_S: Final = 10  # agents add their own jitter
 ENROL_BODY_BYTES_MAX: Final = 64 * 1024
 RUN_BODY_BYTES_MAX: Final = 2 * RUN_PART_BYTES_MAX  # escapes may double a text
 
-_check_in = msgspec.json.Decoder(CheckIn)
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (EnrolRequest, Inventory, Results, Goodbye, RunPart)
+    kind: msgspec.json.Decoder(kind) for kind in (CheckIn, EnrolRequest, Inventory, Results, Goodbye, RunPart)
 }
 log = structlog.get_logger("brakeline.agent_plane")
 
@@ -163,10 +162,7 @@ class AgentPlane:
         self._fleet.require_active(session)
         digest = await self._verified(session, request, headers)
         await self._fleet.take(session, request.boot_id, request.counter, digest)
-        try:
-            check_in = _check_in.decode(body)
-        except (ValueError, RecursionError) as e:  # and bytes that are no text
-            raise Malformed(str(e)[:200]) from None
+        check_in = _decode(CheckIn, body)
         self._fleet.record_check_in(session, request.boot_id, check_in)
         known = headers.get(b"if-none-match", b"")
         composed = await self._exchange.reply(session, check_in)
@@ -331,6 +327,8 @@ async def _read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     if message["type"] == "http.disconnect":
         raise Gone
     body: bytes = message.get("body", b"")
+    if len(body) > limit:  # chunked: nothing was stated
+        raise TooLarge(f"at most {limit} bytes")
     if not message.get("more_body"):
         return body
     chunks, size = [body], len(body)

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from brakeline import __version__
 from brakeline.core.errors import Invalid, Unavailable
 from brakeline.platform.observe import Asgi, Receive, Scope, Send, render_metrics
-from brakeline.platform.web import install_problem_handlers
+from brakeline.platform.web import BoundedBodies, install_problem_handlers
 from brakeline.server.install import KIT, SCRIPT, Installer
 from brakeline.server.trust_plane import PREFIX as TRUST_PREFIX
 
@@ -38,6 +39,11 @@ def make_api(routers: tuple[Any, ...]) -> FastAPI:
         redoc_url=None,
     )
     install_problem_handlers(api)
+    own = [
+        route.path_regex for router in routers for route in router.routes
+        if isinstance(route, APIRoute) and route.body_field is None and "requestBody" in (route.openapi_extra or {})
+    ]  # fmt: skip
+    api.add_middleware(BoundedBodies, own=own)
     for router in routers:
         api.include_router(router)
     return api

@@ -1,7 +1,8 @@
 """What launchers fetch without an identity: raw ASGI for `/trust/v1/*`. Everything here is public and signed.
 
 Promises: parameters are bounded before anything is signed; so many answers at once and no more, whoever is slow; a
-bundle is streamed, never held; Range lets a download go on where it broke off. Routes: `protocol.routes`.
+bundle is streamed, never held; who does not take an answer is left after ANSWER_S; Range lets a download go on where it
+broke off. Routes: `protocol.routes`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ BUNDLES_MAX: Final = 256  # answers of documents in flight: 40 KiB each, and som
 STREAMS_MAX: Final = 64  # downloads at once: a chunk of memory and a connection each
 STREAM_S: Final = 1800.0  # 64 MiB at 36 KiB/s; whoever is slower comes again with Range
 CHUNK_BYTES: Final = 256 * 1024
+ANSWER_S: Final = 30.0  # 40 KiB: whoever does not read them in this time holds up nobody else
 RETRY_AFTER_S: Final = 30
 QUERY_BYTES_MAX: Final = 1024
 FIELDS: Final = {
@@ -49,8 +51,11 @@ class Source(Protocol):
 class TrustPlane:
     """The ASGI application for `/trust/v1/`."""
 
-    def __init__(self, source: Source, bundles_max: int = BUNDLES_MAX, streams_max: int = STREAMS_MAX) -> None:
-        self._source = source
+    def __init__(
+        self, source: Source, bundles_max: int = BUNDLES_MAX, streams_max: int = STREAMS_MAX,
+        answer_s: float = ANSWER_S,
+    ) -> None:  # fmt: skip
+        self._source, self._answer_s = source, answer_s
         self._left = {"bundle": bundles_max, "stream": streams_max}
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
@@ -88,7 +93,9 @@ class TrustPlane:
             int(asked.get("root") or 0), asked.get("channel", ""), asked.get("region", ""), asked.get("nonce", "")
         )
         headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-        await _answer(send, 200, to_text(documents).encode(), headers, head=head)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._answer_s):
+                await _answer(send, 200, to_text(documents).encode(), headers, head=head)
 
     async def _target(self, scope: Scope, send: Send, head: bool) -> None:
         sha256 = scope["path"].removeprefix(TRUST_TARGET)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from brakeline.core.errors import Forbidden, Unauthenticated, Unavailable
+from brakeline.core.errors import Forbidden, Invalid, Unauthenticated, Unavailable
 from brakeline.platform.web import decode_cursor, encode_cursor
 from brakeline.tenancy.audit import Entry
 from brakeline.tenancy.break_glass import BreakGlass
@@ -237,7 +237,7 @@ async def audit_entries(
     tenancy: Service, who: Who, cursor: str = "", limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> dict[str, Any]:
     """The audit log, newest first."""
-    before = int(decode_cursor("audit", cursor)[0]) if cursor else None
+    before = _sequence(decode_cursor("audit", cursor)) if cursor else None
     entries = await tenancy.audit_entries(who, before, limit)
     more = len(entries) == limit and entries[-1].sequence > 1
     return {
@@ -251,6 +251,12 @@ async def audit_verify(tenancy: Service, who: Who) -> dict[str, Any]:
     """Check the whole chain of the audit log."""
     found = await tenancy.audit_verify(who)
     return {"intact": found.intact, "entries": found.entries, "end": found.end, "problem": found.problem}
+
+
+def _sequence(position: tuple[str | int, ...]) -> int:
+    if len(position) != 1 or not isinstance(position[0], int) or not 0 <= position[0] < 1 << 62:
+        raise Invalid("the cursor is damaged; start again from the first page")
+    return position[0]
 
 
 def _begun(session: NewSession, request: Request, response: Response) -> dict[str, Any]:

@@ -97,12 +97,22 @@ class People(Parts):
                 await self._happened(conn, who.tenant_id, "lowered", person, one)
             if has - had:
                 await self._happened(conn, who.tenant_id, "raised", person, one)
+        gone = await self._revoke_beyond(conn, person.person_id, had - has)
         before: dict[str, Any] = {"roles": list(person.roles)}
-        after: dict[str, Any] = {"roles": list(wanted)}
+        after: dict[str, Any] = {"roles": list(wanted)} | ({"tokens_revoked": list(gone)} if gone else {})
         if agreed is not None:
             after |= {"by": agreed.names, "persons": agreed.persons, "approval": agreed.approval_id}
         await self._note(conn, who, "person.set-roles", person.person_id, before, after)
         return await self._known_person(conn, person.person_id)
+
+    async def _revoke_beyond(self, conn: Connection, person_id: str, lost: frozenset[str]) -> tuple[str, ...]:
+        """Tokens made through a person that may do what the person may no more: they stop working at once."""
+        found = made_through(person_id, await store.tokens(conn)) if lost else ()
+        gone = tuple(t.token_id for t in found if t.revoked_ms is None and lost & frozenset(t.permissions))
+        for token_id in gone:
+            await store.revoke_token(conn, token_id, self._clock.now_ms())
+        self.remembered.forget_all(gone)
+        return gone
 
     async def disable_person(self, principal: Principal, person_id: str) -> Person:
         """End sessions and tokens of a person for good. The last owner cannot be disabled (`Conflict`)."""

@@ -89,10 +89,8 @@ class SigningIn(Parts):
         good = await self._passwords.fits(known.password_hash if known else None, password)
         if known is None:
             raise Unauthenticated("address or password is wrong")
-        _refuse_resting(known, now)
         async with self._db.tenant(known.tenant_id) as conn:
-            until = now + LOGIN_LOCK_S * 1000
-            await store.note_attempt(conn, known.person_id, good, LOGIN_FAILURES_MAX, until)
+            await self._counted(conn, known.person_id, email, good, now)
             if good:
                 person = await self._known_person(conn, known.person_id)
                 refuse_disabled(person)
@@ -119,13 +117,21 @@ class SigningIn(Parts):
         """That whoever holds this session knows the password. Whoever stole a cookie shall not be able to guess."""
         now = self._clock.now_ms()
         good = await self._passwords.fits(known.password_hash, password)
-        _refuse_resting(known, now)
         async with self._db.tenant(principal.tenant_id) as conn:
-            await store.note_attempt(conn, principal.id, good, LOGIN_FAILURES_MAX, now + LOGIN_LOCK_S * 1000)
+            email = (await self._known_person(conn, principal.id)).email
+            await self._counted(conn, principal.id, email, good, now)
             if not good:
                 await self._note(conn, principal, "session.refused", principal.session_id)
         if not good:
             raise Unauthenticated(otherwise)
+
+    async def _counted(self, conn: Connection, person_id: str, email: str, good: bool, now: int) -> None:
+        """One after another, by what is known now: guesses that come all at once are as few as any others."""
+        await conn.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"sign-in/{person_id}")
+        known = await store.credential(conn, email)
+        if known is not None:
+            _refuse_resting(known, now)
+        await store.note_attempt(conn, person_id, good, LOGIN_FAILURES_MAX, now + LOGIN_LOCK_S * 1000)
 
     async def set_password(self, principal: Principal, password: str, current: str = "") -> None:
         """Set one's own password; the present one is asked for if there is one. Ends the other sessions.

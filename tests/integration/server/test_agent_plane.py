@@ -224,6 +224,17 @@ async def test_what_the_database_cannot_hold_is_refused(plane: Plane) -> None:
     assert (await run(twin.send_inventory, packages(3))).json["resync"] is False
 
 
+async def test_a_check_in_that_the_database_cannot_hold_holds_up_no_other(plane: Plane) -> None:
+    """Check-ins of many are written in one statement: one of them would keep all from being written, for ever."""
+    twin, other = await plane.enrolled(), await plane.enrolled()
+    body = twin.check_in_body()[:-1] + b',"agent_version":"1\\u0000"}'
+    answer = await run(lambda: twin.post(routes.CHECK_IN, body, twin.mac_headers(twin.request(routes.CHECK_IN, body))))
+    assert (answer.status, answer.code) == (400, "malformed")
+    assert (await run(other.check_in)).status == 200
+    await plane.fleet.flush()
+    assert plane.fleet.presences.waiting == 0
+
+
 async def test_headers_that_cannot_be_read_are_refused(plane: Plane) -> None:
     twin = await plane.enrolled()
     body = twin.check_in_body()

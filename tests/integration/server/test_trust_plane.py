@@ -146,6 +146,18 @@ async def test_so_many_downloads_at_once_and_no_more(twin: Twin) -> None:
     assert (await get(plane, TRUST_TARGET + SHA)).status == 200
 
 
+async def test_who_does_not_take_an_answer_holds_up_nobody_else(twin: Twin) -> None:
+    plane = TrustPlane(twin, bundles_max=1, answer_s=0.01)
+
+    async def send(_: dict[str, object]) -> None:
+        await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "GET", "path": TRUST_BUNDLE, "headers": [], "query_string": b""}
+    async with asyncio.timeout(30):
+        await plane(scope, lambda: asyncio.sleep(0), send)  # type: ignore[arg-type, return-value]
+    assert (await get(plane, TRUST_BUNDLE)).status == 200
+
+
 # --- the real server ------------------------------------------------------------------------------------------------
 
 

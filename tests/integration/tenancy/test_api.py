@@ -9,7 +9,7 @@ from tests.asgi import Answer, call
 from brakeline.core.clock import ManualClock
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.platform.web import install_problem_handlers
+from brakeline.platform.web import encode_cursor, install_problem_handlers
 from brakeline.tenancy.api import COOKIE, csrf_fits, router
 from brakeline.tenancy.approval_api import router as approval_router
 from brakeline.tenancy.service import TenancyService
@@ -134,6 +134,9 @@ async def test_the_log_is_paged_and_verified(app: FastAPI, session: dict[str, st
     sequences = [e["sequence"] for e in first["items"] + rest["items"]]
     assert sequences == [5, 4, 3, 2, 1]
     assert rest["next_cursor"] is None
+    for made_up in (encode_cursor("audit"), encode_cursor("audit", "x"), encode_cursor("audit", 1 << 70)):
+        answer = await call(app, "GET", f"/api/v1/audit?cursor={made_up}", headers=session)
+        assert (answer.status, answer.json()["code"]) == (422, "invalid")
     found = (await call(app, "GET", "/api/v1/audit/verify", headers=session)).json()
     assert (found["intact"], found["entries"], found["end"]) == (True, 5, first["items"][0]["hash"])
     assert (await call(app, "GET", "/api/v1/audit?cursor=x", headers=session)).status == 422

@@ -118,6 +118,32 @@ async def test_after_too_many_wrong_passwords_the_account_rests(
     await tenancy.login("owner@localhost", PASSWORD)
 
 
+async def test_guesses_that_come_all_at_once_are_no_more_than_others(
+    tenancy: TenancyService, owner: NewSession
+) -> None:
+    await tenancy.set_password(owner.principal, PASSWORD)
+    guesses = ["guess"] * (LOGIN_FAILURES_MAX + 1) + [PASSWORD]
+    tried = await asyncio.gather(*(tenancy.login("owner@localhost", g) for g in guesses), return_exceptions=True)
+    told = [str(t) for t in tried]
+    assert sum("address or password is wrong" in t for t in told) == LOGIN_FAILURES_MAX
+    assert "try again in" in told[-1]  # the right one came too late
+
+
+async def test_whoever_gets_fewer_roles_keeps_no_token_that_may_more(
+    tenancy: TenancyService, owner: NewSession
+) -> None:
+    kim = await member(tenancy, owner.principal, "kim@example.org", "operator")
+    all_of_it = await tenancy.create_token(kim, "all of it")
+    through = await tenancy.create_token(await tenancy.authenticate_token(all_of_it.secret), "through it")
+    reads = await tenancy.create_token(kim, "reads", ["endpoint.read"])
+    await tenancy.set_roles(owner.principal, kim.id, ["viewer"])
+    for made in (all_of_it, through):
+        assert tenancy.presser(made.secret) is None
+        with pytest.raises(Unauthenticated, match="revoked"):
+            await tenancy.authenticate_token(made.secret)
+    await tenancy.authenticate_token(reads.secret)
+
+
 async def test_a_new_link_takes_the_old_password_away(tenancy: TenancyService, owner: NewSession) -> None:
     await tenancy.set_password(owner.principal, PASSWORD)
     link = await tenancy.login_link(owner.principal, owner.principal.id)

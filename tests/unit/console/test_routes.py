@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
+from brakeline.console.assets import load_assets
 from brakeline.console.feed import Feed
-from brakeline.console.kit import FORM_BYTES_MAX, safe_next
+from brakeline.console.kit import FORM_BYTES_MAX, Kit, safe_next
+from brakeline.console.render import Renderer
 from brakeline.console.routes import Console, build
 from brakeline.console.samples_release import GOOD
 from brakeline.console.showroom import CODE, EMAIL, PASSWORD, Showroom, ShowroomDoors
@@ -141,6 +146,29 @@ async def test_a_feed_opened_by_a_person_leads_to_its_page(path: str) -> None:
     answer = await Visit()("GET", path, accept="text/html")
     assert answer.status == 303
     assert answer.headers["location"] == (path.removesuffix("/feed") or "/")
+
+
+async def test_the_way_back_from_an_error_never_leads_to_another_site() -> None:
+    answer = await Visit()("GET", "//evil.example/login")
+    assert answer.status == 404
+    assert 'href="//' not in answer.text
+
+
+async def test_a_feed_ends_when_its_reader_may_less_than_when_it_began() -> None:
+    visit = Visit("owner")
+    kit = Kit(Renderer(load_assets()), visit.screens, visit.doors, Feed(tick_s=0.001, beat_s=0.001), dev=False)
+    scope = {"type": "http", "method": "GET", "path": "/feed", "query_string": b"", "server": ("console.example", 443),
+             "headers": [(b"accept", b"text/event-stream")]}  # fmt: skip
+    who = await visit.doors.visitor(visit.cookie)
+    assert who is not None
+    stream = kit.stream(Request(scope), who, "overview", "", lambda: visit.screens.overview(who))
+    assert isinstance(stream, StreamingResponse)
+    viewer = await visit.doors.visitor(visit.doors.open("viewer"))
+    assert viewer is not None
+    visit.doors._sessions[visit.cookie] = viewer
+    async with asyncio.timeout(60):
+        async for _ in stream.body_iterator:
+            pass
 
 
 async def test_one_press_brakes_and_twice_is_fine() -> None:

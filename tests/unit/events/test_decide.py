@@ -67,7 +67,7 @@ def test_kinds_that_are_none(kinds: list[str]) -> None:
     [
         "10.1.2.3", "127.0.0.1", "0.0.0.0", "169.254.169.254", "192.168.1.1", "172.16.0.1", "100.64.0.1", "224.0.0.1",
         "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
-        "2002:a00:1::1", "64:ff9b::a9fe:a9fe",
+        "2002:a00:1::1", "64:ff9b::a9fe:a9fe", "::10.0.0.1", "64:ff9b:1::a00:1", "fec0::1",
     ],
 )  # fmt: skip
 def test_nothing_is_sent_to_private_addresses_however_they_are_written(address: str) -> None:
@@ -102,7 +102,20 @@ def test_addresses(address: str, parts: tuple[str, str, int]) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["ftp://x/", "https://", "https://user@x/", "https://x:99999/", "file:///etc/passwd", "x", "https://" + "x" * 600],
+    [
+        "ftp://x/",
+        "https://",
+        "https://user@x/",
+        "https://x:99999/",
+        "file:///etc/passwd",
+        "x",
+        "https://" + "x" * 600,
+        "https://[::1/",
+        "https://x/ü",
+        "https://ü.example.org/",
+        "https://x/a b",
+        "https://x/\x7f",
+    ],
 )
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(Invalid, match="an address is"):

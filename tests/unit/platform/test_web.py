@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from fastapi import FastAPI
 from hypothesis import given
@@ -85,3 +87,9 @@ def test_garbage_is_refused_and_never_a_crash(text: str) -> None:
 def test_a_cursor_of_another_query_is_refused() -> None:
     with pytest.raises(Invalid, match="another query"):
         decode_cursor("os:debian", encode_cursor("os:ubuntu", "ep_1"))
+
+
+def test_a_cursor_without_bottom_is_damaged() -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 100_000).decode()
+    with pytest.raises(Invalid, match="damaged"):
+        decode_cursor("people", deep)

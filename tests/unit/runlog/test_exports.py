@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+
+import pytest
 
 from brakeline.runlog.exports import COLUMNS, csv_text, ndjson_text
 from brakeline.runlog.model import Author, ChangedBy, Story
@@ -13,6 +16,13 @@ CHANGES = (
     ChangedBy("=cmd()", "all", "", "1", "installed", 8),
 )
 STORY = Story("ep_1", 0, 10, CHANGES)
+
+
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t=", "\r="])
+def test_no_cell_begins_as_a_formula_does(begins: str) -> None:
+    story = Story("ep_1", 0, 10, (ChangedBy(f"{begins}cmd()", "all", "", "1", "installed", 8),))
+    (row,) = csv.DictReader(io.StringIO(csv_text(story), newline=""))
+    assert row["name"] == f"'{begins}cmd()"
 
 
 def test_both_forms_say_the_same() -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from brakeline.core.clock import ManualClock
+from brakeline.core.limits import CHECK_IN_BODY_BYTES_MAX
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.fleet.service import FleetService
 from brakeline.protocol import routes
@@ -18,6 +19,20 @@ from brakeline.server.exchange import Exchange, NoOrders
 
 SCOPE = {"type": "http", "path": routes.CHECK_IN, "method": "POST", "headers": [(b"content-length", b"9")],
          "query_string": b""}  # fmt: skip
+
+
+async def test_a_body_that_comes_in_one_piece_is_bounded_too() -> None:
+    clock, sent = ManualClock(ms=1), list[Any]()
+    plane = AgentPlane(cast(FleetService, None), Exchange(clock, _settings, NoOrders()), NoOrders(), clock)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b" " * (CHECK_IN_BODY_BYTES_MAX + 1), "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await plane(SCOPE | {"headers": [(b"transfer-encoding", b"chunked")]}, receive, send)
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (413, "too-large")
 
 
 class Request:

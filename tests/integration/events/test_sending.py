@@ -1,0 +1,55 @@
+"""Receivers that want to hold up everybody else: they drip, or their address cannot be asked for."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from brakeline.core.errors import Unavailable
+from brakeline.platform import sending
+from brakeline.platform.sending import Target
+
+DRIPS = 2000  # of 10 ms: then it has answered after all, and the test has found what it looks for
+
+
+def _drip(listening: socket.socket) -> None:
+    taken, _ = listening.accept()
+    with taken:
+        try:
+            taken.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            for _ in range(DRIPS):
+                taken.sendall(b"x")
+                taken.settimeout(0.01)
+                try:
+                    if not taken.recv(65_536):
+                        return
+                except TimeoutError:
+                    pass
+            taken.sendall(b"\r\nContent-Length: 0\r\n\r\n")
+        except OSError:
+            return
+
+
+@pytest.fixture
+def dripping() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_drip, args=(listening,))
+        thread.start()
+        yield listening.getsockname()[1]
+    thread.join()
+
+
+async def test_a_receiver_that_answers_byte_by_byte_for_ever_is_cut_off(dripping: int) -> None:
+    target = Target("127.0.0.1", dripping, False, patience_s=0.2)
+    with pytest.raises(Unavailable):
+        await sending.post(target, "/", b"{}", {}, lambda _: "", None)
+
+
+async def test_a_path_that_cannot_be_asked_for_is_one_receivers_problem() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        target = Target("127.0.0.1", listening.getsockname()[1], False)
+        with pytest.raises(Unavailable, match="does not answer"):
+            await sending.post(target, "/ü", b"{}", {}, lambda _: "", None)
