@@ -174,7 +174,7 @@ def test_a_bundle_that_is_not_what_was_signed(host: Endpoint, how: str) -> None:
     host.cell.misbehave = misbehave
     host.start()
     host.until_running(baseline)
-    words = {"other bytes": ("hash",), "cut off": ("hash",), "slow": ("check", "download")}.get(how, ("download",))
+    words = {"other bytes": ("hash",), "endless": ("hash",), "slow": ("check", "download")}.get(how, ("download",))
     host.until(lambda: any(reported(host, word) for word in words), what="the reason")
     assert (host.report().running, host.runs("2.0.0")) == (baseline, 0)
     host.cell.misbehave = lambda _: False

@@ -139,8 +139,8 @@ def test_damaged_content_is_never_used_and_is_fetched_again(host: Endpoint) -> N
     rules.write_text("tampered")
     host.cell.repository.leased = []
     host.start()
+    host.until(lambda: rules.exists() and rules.read_text() == "one", what="the signed content")
     until_given(host, agent, one)
-    assert rules.read_text() == "one"
     assert given(host, "tampered") == 0
 
 
