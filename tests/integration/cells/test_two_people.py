@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support_cells import Cell, Wire
 from tests.support_people import House
 from tests.support_rollout import CHANGE, OWNER
 
+from brakeline.cells.links import read_token
 from brakeline.cells.model import Exchange, GrantedRing, MemberState, Orphan, Stand
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Forbidden, Invalid
@@ -74,6 +76,22 @@ async def test_an_agreement_about_another_link_is_not_this_one(world: World) -> 
     await world.cell.cells.join(world.olga, await world.token())
     with pytest.raises(TwoPeople, match="overtaken"):
         await world.house.approve(world.anna, first.approval_id)
+    assert not await world.believed()
+
+
+async def test_an_agreement_is_about_the_conductor_that_was_shown(world: World) -> None:
+    """Whoever makes a token chooses the id of its link: a server of one's own takes it again under the same one."""
+    token = await world.token()
+    _, asked = await world.cell.cells.join(world.olga, token)
+    assert asked is not None
+    async with world.cell.db.tenant(OWNER.tenant_id) as conn:  # as if nobody had used it there
+        await conn.execute("UPDATE brakeline.cell_member SET state = 'invited', secret_hash = $1",
+                           sha256(read_token(token).secret.encode()).digest())  # fmt: skip
+    link, again = await world.cell.cells.join(world.olga, token, fast=True)
+    assert again is not None
+    assert link.link_id == read_token(token).link_id
+    with pytest.raises(TwoPeople, match="overtaken"):
+        await world.house.approve(world.anna, asked.approval_id)
     assert not await world.believed()
 
 
