@@ -101,10 +101,10 @@ def _follow_roots(work: _Work, root: Root, texts: tuple[str, ...]) -> Root:
         root = following
         kept.append(text)
     if root.version < work.floors.root:
+        text = f"root {work.floors.root} was seen before, only root {root.version} is here"
         work.problems.append(
-            Problem("rollback", f"root {work.floors.root} was seen before, only root {root.version} is here: nothing new "
-                    "is installed until the cell serves the newer one again")
-        )  # fmt: skip
+            Problem("rollback", f"{text}: nothing new is installed until the cell serves the newer one again")
+        )
     work.documents = replace(work.documents, roots=tuple(kept))
     return root
 
