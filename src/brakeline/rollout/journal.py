@@ -97,7 +97,7 @@ class BrakeJournal:
         return {rollout: by for (tenant, rollout), by in self._braked.items() if tenant == tenant_id}
 
     def press(self, tenant_id: str, rollout_id: str, by: str, at_ms: int) -> None:
-        """Durable when it returns. Pressing twice writes once. Where the disk refuses (`Unavailable`) it is in force all
+        """Durable when it returns. Pressing twice writes once. Where the disk refuses (`Unavailable`) it is in force
         the same, until this process ends, and the next press writes it."""
         key = (tenant_id, rollout_id)
         if key in self._braked and key not in self._unwritten_presses:
