@@ -20,6 +20,7 @@ from brakeline.cells.base import EXCHANGE_ROUTE, JOIN_ROUTE, TOKEN, Base
 from brakeline.cells.decide import Doubt
 from brakeline.cells.model import (
     EXCHANGE_CONTEXT,
+    GENERATION_JUMP_MAX,
     JOIN_CONTEXT,
     LEADS_KNOWN,
     Answer,
@@ -161,6 +162,9 @@ def _require_newer(link: Link | None, invited: Invitation) -> None:
             f"there with `brakeline cell add {invited.cell} --region {invited.region} --generation "
             f"{link.generation + 1}`", generation=link.generation,
         )  # fmt: skip
+    if invited.generation > (most := (link.generation if link is not None else 0) + GENERATION_JUMP_MAX):
+        raise Conflict(f"the token is of generation {invited.generation}, and {most} is the highest that may follow "
+                       "here: this cell could never be led by anybody else again", generation=most)  # fmt: skip
 
 
 def read_token(token: str) -> Invitation:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,12 +13,13 @@ from tests.support_cells import Cell, Wire
 from tests.support_people import House
 from tests.support_rollout import CHANGE, OWNER
 
+from brakeline.cells.base import TOKEN
 from brakeline.cells.links import read_token
 from brakeline.cells.model import Exchange, GrantedRing, MemberState, Orphan, Stand
 from brakeline.core.clock import ManualClock
-from brakeline.core.errors import Forbidden, Invalid
+from brakeline.core.errors import Conflict, Forbidden, Invalid
 from brakeline.platform.database import Database
-from brakeline.protocol.codec import encode_sparse
+from brakeline.protocol.codec import encode, encode_sparse
 from brakeline.rollout.presets import policy_for
 from brakeline.tenancy.faults import Overtaken, TwoPeople
 from brakeline.tenancy.model import READ, Principal
@@ -113,6 +116,29 @@ async def test_a_drained_cell_comes_back_by_two_and_goes_by_one(world: World) ->
     assert await world.state() is MemberState.DRAINED
     assert await world.house.approve(world.anna, asked.approval_id) == "done"
     assert await world.state() is MemberState.JOINED
+
+
+async def test_who_isolates_a_cell_while_it_is_restored_is_not_overruled(world: World) -> None:
+    await world.cell.cells.join(world.olga, await world.token())
+    await world.cell.cells.drain(world.olga, "berlin", "moves house")
+    asked = await world.cell.cells.restore(world.olga, "berlin", "has moved")
+    assert isinstance(asked, Request)
+    async with world.cell.db.tenant(OWNER.tenant_id) as conn:
+        await conn.execute("UPDATE brakeline.cell_member SET state = 'isolated'")  # as another person does just now
+        agreeing = asyncio.create_task(world.house.approve(world.anna, asked.approval_id))
+        while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") and not agreeing.done():
+            await asyncio.sleep(0)
+    with pytest.raises(Overtaken):
+        await agreeing
+    assert await world.state() is MemberState.ISOLATED
+
+
+async def test_no_token_locks_every_later_conductor_out(world: World) -> None:
+    token = replace(read_token(await world.token()), generation=2**40)
+    forged = TOKEN + urlsafe_b64encode(encode(token)).decode().rstrip("=")
+    with pytest.raises(Conflict, match="could never be led by anybody else"):
+        await world.cell.cells.join(world.olga, forged)
+    assert await world.cell.cells.link(world.olga) is None
 
 
 async def test_who_may_only_look_changes_nothing(world: World) -> None:
