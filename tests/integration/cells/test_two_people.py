@@ -20,6 +20,7 @@ from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid
 from brakeline.platform.database import Database
 from brakeline.protocol.codec import encode, encode_sparse
+from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.presets import policy_for
 from brakeline.tenancy.faults import Overtaken, TwoPeople
 from brakeline.tenancy.model import READ, Principal
@@ -187,6 +188,18 @@ async def test_a_lead_is_taken_over_when_a_second_person_has_agreed_and_is_pause
     (lead,) = await world.cell.conducting.list(world.olga)
     assert (lead.id, lead.state, lead.ring) == (LEAD, "holding", 0)
     assert await world.cell.conducting.taking.orphans(world.olga) == ()
+
+
+async def test_an_agreement_to_take_over_is_about_the_change_that_was_told(world: World) -> None:
+    await joined(world)
+    await tell(world, ORPHAN)
+    asked = await world.cell.conducting.take(world.olga, LEAD, "berlin has burnt down")
+    assert isinstance(asked, Request)
+    other = encode_sparse(Change((Pin("another", "1"),))).decode()
+    await tell(world, replace(ORPHAN, change=other))  # under the same name and revision
+    with pytest.raises(Overtaken):
+        await world.house.approve(world.anna, asked.approval_id)
+    assert await world.cell.conducting.list(world.olga) == ()
 
 
 async def test_an_agreement_to_take_over_is_about_what_cells_had_told(world: World) -> None:
