@@ -8,6 +8,7 @@ What the messages are about is the rollout slice's (`linked`).
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from brakeline.cells.base import EXCHANGE_ROUTE, JOIN_ROUTE, TOKEN, Base
 from brakeline.cells.decide import Doubt
 from brakeline.cells.model import (
     EXCHANGE_CONTEXT,
+    GENERATION_JUMP_MAX,
     JOIN_CONTEXT,
     LEADS_KNOWN,
     Answer,
@@ -74,18 +76,19 @@ class Links(Base):
         parameters = {"act": BELIEVE, "cell": link.cell}
         if asked := await self._second_person().before(principal, parameters, says, unbelieved(link)):
             return link, asked
-        await self._believe(principal, link)
+        await self._believe(principal, unbelieved(link))
         return replace(link, isolated=False), None
 
     async def believe_agreed(self, agreed: Agreed, _: Mapping[str, Any], situation: str) -> None:
         """The same after two people have agreed, unless it is another link by now."""
-        link = await self.link_of(agreed.principal.tenant_id)
-        if link is None or unbelieved(link) != situation:
-            raise Overtaken("this cell was joined to another conductor, or isolated from it, since")
-        await self._believe(agreed.principal, link)
+        await self._believe(agreed.principal, situation)
 
-    async def _believe(self, principal: Principal, link: Link) -> None:
+    async def _believe(self, principal: Principal, situation: str) -> None:
+        """The link of that `situation`, looked at and believed in one transaction."""
         async with self._db.tenant(principal.tenant_id) as conn:
+            link = await store.link(conn, lock=True)
+            if link is None or unbelieved(link) != situation:
+                raise Overtaken("this cell was joined to another conductor, or isolated from it, since")
             await store.believe(conn, link.link_id)
             await audit.append(conn, self._clock, principal, "cell.believe", link.cell, None, {"conductor": link.url})
 
@@ -159,6 +162,9 @@ def _require_newer(link: Link | None, invited: Invitation) -> None:
             f"there with `brakeline cell add {invited.cell} --region {invited.region} --generation "
             f"{link.generation + 1}`", generation=link.generation,
         )  # fmt: skip
+    if invited.generation > (most := (link.generation if link is not None else 0) + GENERATION_JUMP_MAX):
+        raise Conflict(f"the token is of generation {invited.generation}, and {most} is the highest that may follow "
+                       "here: this cell could never be led by anybody else again", generation=most)  # fmt: skip
 
 
 def read_token(token: str) -> Invitation:
@@ -172,8 +178,13 @@ def read_token(token: str) -> Invitation:
 
 
 def unbelieved(link: Link) -> str:
-    """A link that nobody has agreed to, or that was isolated; another one every time."""
-    return f"{link.link_id}, {'not believed' if link.isolated else 'believed'} {link.trouble if link.isolated else ''}"
+    """A link that nobody has agreed to, or that was isolated; another one every time: whoever makes a token chooses its
+    id, so it is named by all that was shown to the second person, and by when it was joined."""
+    said = f"{link.link_id} of {link.url}, key {link.conductor_key}, as {link.cell}, organisation {link.their_tenant}"
+    said += f", generation {link.generation}{', fast lane' if link.fast else ''}, joined {link.joined_ms}"
+    authority = hashlib.sha256(link.ca_pem.encode()).hexdigest()
+    said += f", authority {authority[:16]}"
+    return f"{said}, {'not believed' if link.isolated else 'believed'} {link.trouble if link.isolated else ''}"
 
 
 def _signed(raw: bytes) -> Signed:

@@ -164,6 +164,9 @@ class Members(Base):
                    allowed: set[MemberState]) -> Member:  # fmt: skip
         found = await self._known(principal.tenant_id, cell, allowed, reason)
         async with self._db.tenant(principal.tenant_id) as conn:
+            now = await store.member(conn, found.link_id)  # locked
+            if state is MemberState.JOINED and (now is None or standing(now) != standing(found)):
+                raise Overtaken(f"it was {standing(found)}, and is another by now")  # isolated or doubted since
             await store.set_state(conn, found.link_id, state)
             before = {"state": found.state.value, "doubt": found.doubt}
             await audit.append(conn, self._clock, principal, action, cell, before,

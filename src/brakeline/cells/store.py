@@ -124,9 +124,10 @@ async def set_state(conn: Connection, link_id: str, state: MemberState) -> None:
 # --- in a cell --------------------------------------------------------------------------------------------------------
 
 
-async def link(conn: Connection) -> Link | None:
-    """The conductor of this cell, if it has one."""
-    r = await conn.fetchrow("SELECT * FROM brakeline.cell_link")
+async def link(conn: Connection, *, lock: bool = False) -> Link | None:
+    """The conductor of this cell, if it has one; with `lock` nobody changes it until the commit."""
+    plain, locked = "SELECT * FROM brakeline.cell_link", "SELECT * FROM brakeline.cell_link FOR UPDATE"
+    r = await conn.fetchrow(locked if lock else plain)
     return _link(r) if r else None
 
 

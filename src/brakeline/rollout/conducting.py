@@ -23,7 +23,7 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.protocol.codec import decode
 from brakeline.releases import signing
-from brakeline.rollout import planner
+from brakeline.rollout import led, planner
 from brakeline.rollout.conduct import FIT_KNOWN, Lead, Standing, conduct, follows, grants, over, words
 from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.granted import for_endpoints
@@ -324,7 +324,8 @@ class Conducting:
                 if member.cell not in lead.cells:
                     return "it reports a lead in which it takes no part"
                 last = (await leads.reports(conn, report.lead_id)).get(member.cell)
-                if problem := decide.plausible(report, last[0] if last else None, lead.granted(member.cell)):
+                before, most = last[0] if last else None, lead.granted(member.cell)
+                if problem := decide.plausible(report, before, most) or led.odd(report):
                     return problem
                 await leads.put_report(conn, tenant_id, member.cell, report, now_ms)
         return ""

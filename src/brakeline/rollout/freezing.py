@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from prometheus_client import Gauge
@@ -115,7 +115,7 @@ class Freezing:
         going = [x for x in await s.refresh(tenant_id) if x.row.blueprint.phase in (Phase.ROLLING, Phase.HOLDING)]
         endpoints = await s.fleet.count_matching(principal, "state:active")
         if await self._tries_out(tenant_id, going, endpoints):
-            await self._lift(Agreed(principal, principal.name, 1, ""), freeze.freeze_id, said)
+            await self._lift(Agreed(principal, principal.name, 1, ""), freeze.freeze_id, said, _situation(freeze))
             return None
         titles = ", ".join(x.row.title for x in going[:5]) + (" …" if len(going) > 5 else "")
         says = (
@@ -142,12 +142,16 @@ class Freezing:
 
     async def perform(self, agreed: Agreed, request: Request) -> None:
         """For `approvals.Performer`."""
-        if _situation(self._rollouts.journal.frozen(agreed.principal.tenant_id)) != request.situation:
-            raise Overtaken("somebody else has pressed meanwhile")
-        await self._lift(agreed, request.object_id, str(request.parameters["reason"]))
+        self._unmoved(agreed.principal.tenant_id, request.situation)
+        await self._lift(agreed, request.object_id, str(request.parameters["reason"]), request.situation)
 
-    async def _lift(self, agreed: Agreed, freeze_id: str, reason: str) -> None:
-        """The database first, so that a crash in between leaves it frozen."""
+    def _unmoved(self, tenant_id: str, situation: str) -> None:
+        if _situation(self._rollouts.journal.frozen(tenant_id)) != situation:
+            raise Overtaken("somebody else has pressed meanwhile")
+
+    async def _lift(self, agreed: Agreed, freeze_id: str, reason: str, situation: str) -> None:
+        """The database first, so that a crash in between leaves it frozen. Whoever presses while it is written is not
+        overruled by it: before the commit nothing is lifted, and what was pressed during the commit is pressed anew."""
         s, now_ms, tenant_id = self._rollouts, self._rollouts.clock.now_ms(), agreed.principal.tenant_id
         async with s.db.tenant(tenant_id) as conn:
             if await freezes.lift(conn, freeze_id, agreed.names, reason, now_ms):
@@ -158,7 +162,12 @@ class Freezing:
                     "reason": reason, "by": agreed.names, "persons": agreed.persons, "approval": agreed.approval_id,
                 }  # fmt: skip
                 await audit.append(conn, s.clock, agreed.principal, "freeze.lift", freeze_id, None, after)
+            self._unmoved(tenant_id, situation)
+        now = s.journal.frozen(tenant_id)
         s.journal.unfreeze(tenant_id, freeze_id, agreed.names, now_ms)
+        if now is not None and now.freeze_id == freeze_id and _situation(now) != situation:
+            s.journal.freeze(tenant_id, replace(now, freeze_id=s.ids.new("fz"), presses=1))
+            logger.warning("freeze-pressed-while-it-was-lifted", tenant_id=tenant_id)
         await self._tell(tenant_id)
 
     # --- journal and database ----------------------------------------------------------------------------------------

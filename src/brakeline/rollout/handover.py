@@ -7,6 +7,7 @@ word for word, so that a cell sees the same lead; who has halted it has halted i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -22,8 +23,16 @@ TAKEN: Final = "taken over"
 
 
 def situation(orphans: Mapping[str, Orphan]) -> str:
-    """What two people agree about: who had been granted what."""
-    return "; ".join(f"{cell}: revision {o.revision}, {_granted(o)} granted" for cell, o in sorted(orphans.items()))
+    """What two people agree about: who had been granted what of which change, on whose terms."""
+    return "; ".join(
+        f"{cell}: revision {o.revision}, {_granted(o)} granted of {_words(o)}" for cell, o in sorted(orphans.items())
+    )
+
+
+def _words(o: Orphan) -> str:
+    """All that does not change while a lead stands still; what was treated does."""
+    said = (o.title, o.filter, o.change, o.policy, o.stand.value, o.salt, [(r.name, r.bake_s, r.upto) for r in o.rings])
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def _granted(o: Orphan) -> int:

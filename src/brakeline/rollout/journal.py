@@ -45,6 +45,7 @@ class BrakeJournal:
         self._frozen: dict[str, Freeze] = {}
         self._lifted: set[tuple[str, str]] = set()
         self._unwritten: set[str] = set()  # tenants whose freeze is in force here and not on the disk
+        self._unwritten_presses: set[tuple[str, str]] = set()  # the same of rollouts
         self._read()
 
     def _read(self) -> None:
@@ -96,16 +97,22 @@ class BrakeJournal:
         return {rollout: by for (tenant, rollout), by in self._braked.items() if tenant == tenant_id}
 
     def press(self, tenant_id: str, rollout_id: str, by: str, at_ms: int) -> None:
-        """Durable when it returns. Pressing twice writes once."""
-        if (tenant_id, rollout_id) not in self._braked:
-            self._append({"act": "brake", "tenant": tenant_id, "rollout": rollout_id, "by": by, "at_ms": at_ms})
-            self._braked[(tenant_id, rollout_id)] = by
+        """Durable when it returns. Pressing twice writes once. Where the disk refuses (`Unavailable`) it is in force
+        the same, until this process ends, and the next press writes it."""
+        key = (tenant_id, rollout_id)
+        if key in self._braked and key not in self._unwritten_presses:
+            return
+        self._braked.setdefault(key, by)
+        self._unwritten_presses.add(key)
+        self._append({"act": "brake", "tenant": tenant_id, "rollout": rollout_id, "by": by, "at_ms": at_ms})
+        self._unwritten_presses.discard(key)
 
     def release(self, tenant_id: str, rollout_id: str, by: str, at_ms: int) -> None:
         """A person resumed: the press is over."""
         if (tenant_id, rollout_id) in self._braked:
             self._append({"act": "release", "tenant": tenant_id, "rollout": rollout_id, "by": by, "at_ms": at_ms})
             del self._braked[(tenant_id, rollout_id)]
+            self._unwritten_presses.discard((tenant_id, rollout_id))
 
     # --- everything of a tenant --------------------------------------------------------------------------------------
 

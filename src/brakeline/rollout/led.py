@@ -29,7 +29,8 @@ from brakeline.cells.model import (
     Stand,
 )
 from brakeline.core.draw import U_END
-from brakeline.rollout import arms, brake, evalue, planner
+from brakeline.rollout import arms, brake, evalue, planner, pooling
+from brakeline.rollout.alpha import MARGINS
 from brakeline.rollout.model import Blueprint, Gate, Line, Phase, Policy, Report, Ring, State, Wish
 from brakeline.rollout.summary import Part, Summary
 
@@ -248,6 +249,16 @@ def _bets(seen: Summary, offset: int, signals: frozenset[str]) -> tuple[CellBets
         if signal in signals and residency.may_cross(group):
             found += [CellBets(signal, checkpoint, group, r + offset, tuple(b)) for r, b in sorted(rings.items())]
     return tuple(found)
+
+
+def odd(report: CellReport) -> str:
+    """Why the bets of a cell cannot be added to those of others, which would judge nobody any more; "" = they can."""
+    bets = (*report.bets, *report.harms, *report.vitals)
+    if any(b.signal not in MARGINS or len(b.bets) != pooling.size_of(b.signal) for b in bets):
+        return "it tells more or fewer bets than a signal has"
+    if len({(b.signal, b.checkpoint, b.group, b.ring) for b in bets}) < len(bets):
+        return "it tells one comparison twice"
+    return ""
 
 
 def table_of(bets: tuple[CellBets, ...]) -> dict[tuple[str, int, str], dict[int, tuple[float, ...]]]:

@@ -274,8 +274,12 @@ class RolloutService(Reading):
         known = self.live.of(tenant_id)
         if known is None or all(x.row.rollout_id != rollout_id for x in known):
             await self._get(tenant_id, rollout_id)  # an unknown id is `NotFound`, not a press
-        self.journal.press(tenant_id, rollout_id, principal.name, now_ms)
-        self.stop(tenant_id)
+        try:
+            self.journal.press(tenant_id, rollout_id, principal.name, now_ms)
+        except Unavailable as e:
+            raise Unavailable(f"{e.detail}. It is in force all the same until this server ends; press again.") from e
+        finally:
+            self.stop(tenant_id)
         try:
             async with asyncio.timeout(NOTE_S):
                 await self._wish(

@@ -52,6 +52,8 @@ def assess(pinned_root: str, cached: Documents, fetched: Documents | None, who: 
         return Assessment(cached, floors, 0, fresh=False, problems=tuple(work.problems))
     new = fetched or Documents()
     root = _follow_roots(work, root, (*cached.roots, *new.roots))
+    if root.version < floors.root:
+        return _under_an_old_root(work, root, cached, new)
     signed_ms = _cell_time(work, root, new, clock)
     work.now_ms = believable_ms(clock, work.floors, signed_ms)
     if not work.now_ms:
@@ -99,11 +101,24 @@ def _follow_roots(work: _Work, root: Root, texts: tuple[str, ...]) -> Root:
         root = following
         kept.append(text)
     if root.version < work.floors.root:
+        text = f"root {work.floors.root} was seen before, only root {root.version} is here"
         work.problems.append(
-            Problem("rollback", f"root {work.floors.root} was seen before, only root {root.version} is here")
+            Problem("rollback", f"{text}: nothing new is installed until the cell serves the newer one again")
         )
     work.documents = replace(work.documents, roots=tuple(kept))
     return root
+
+
+def _under_an_old_root(work: _Work, root: Root, cached: Documents, new: Documents) -> Assessment:
+    """A newer root was seen and is lost: it may have given up every key of this one. What forbids holds; nothing is
+    permitted, and no number rises that the newer keys would have to overtake."""
+    recall = _newest(
+        work, "recall", cached.recall, new.recall, lambda t: statements.recall_of(root, t, work.who, work.floors.recall)
+    )
+    documents = replace(cached, roots=work.documents.roots)
+    return Assessment(
+        documents, work.floors, 0, fresh=False, recalled=_recalled(recall, None), problems=tuple(work.problems)
+    )
 
 
 def _fresh_floors(work: _Work, old: Root, new: Root) -> Floors:

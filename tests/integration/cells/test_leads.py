@@ -13,7 +13,7 @@ from tests.postgres_clusters import Cluster
 from tests.support_cells import Cell, Wire, beats
 from tests.support_rollout import CHANGE, OWNER
 
-from brakeline.cells.model import GRANT_S, Exchange, MemberState, Sent, Signed
+from brakeline.cells.model import GRANT_S, CellBets, Exchange, MemberState, Sent, Signed
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Invalid
 from brakeline.platform.database import Database
@@ -281,6 +281,27 @@ async def test_a_cell_that_reports_what_cannot_be_is_doubted_until_a_person_has_
     await world.berlin.cells.restore(OWNER, "dallas", "it was a test")
     await world.until("completed")
     assert world.updated() == [4, 4]
+
+
+async def test_a_cell_cannot_keep_others_from_being_judged_by_bets_that_do_not_add_up(world: World) -> None:
+    await world.begin()
+    await world.beats(2)
+
+    def lie(caller: str, body: bytes) -> bytes:
+        if caller != "dallas":
+            return body
+        sent = decode(Sent, body)
+        said = decode(Exchange, sent.message.payload.encode())
+        bets = tuple(CellBets("silent", 0, "all", 0, (0.1,) * n) for n in (6, 5))
+        payload = encode(replace(said, reports=tuple(replace(r, bets=bets) for r in said.reports)))
+        signature = world.dallas.cell.sign(b"brakeline-cell-exchange-v1\n" + payload).hex()
+        return encode(replace(sent, message=Signed(payload.decode(), signature)))
+
+    world.wire.bend = lie
+    await world.beats(2)
+    (member,) = [m for m in await world.berlin.cells.members(OWNER) if m.cell == "dallas"]
+    assert "more or fewer bets than a signal has" in member.doubt
+    await world.berlin.conducting.reconcile()  # a step of this lead, and of those of everybody else
 
 
 async def test_a_clock_that_is_wrong_holds_and_says_so(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -18,6 +19,7 @@ from brakeline.rollout.frozen import Frozen
 from brakeline.rollout.journal import BrakeJournal, Freeze
 from brakeline.rollout.model import Change, Pin, State
 from brakeline.tenancy import audit
+from brakeline.tenancy.faults import Overtaken
 from brakeline.tenancy.model import Principal
 
 SECOND = Principal("te_1", "pe_2", "person", "Sven", OWNER.permissions)
@@ -239,6 +241,40 @@ def test_where_the_disk_refuses_it_is_in_force_and_not_acknowledged(tmp_path: Pa
     found = BrakeJournal(path).frozen("te_1")
     assert found is not None
     assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+async def test_a_brake_that_the_disk_refuses_is_in_force_and_not_acknowledged(fleet: SmallFleet) -> None:
+    rollout = await fleet.create(quick_policy(1, 3))
+    await fleet.rounds(1)
+    offered, path = fleet.offered(), fleet.directory / "brake.journal"
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    with pytest.raises(Unavailable, match="in force all the same"):
+        await fleet.service.brake(OWNER, rollout)
+    assert fleet.service.journal.pressed(OWNER.tenant_id, rollout)
+    await fleet.rounds(5)
+    assert fleet.offered() == offered
+    path.rmdir()
+    assert (await fleet.service.brake(OWNER, rollout)).state == "halted"
+    assert BrakeJournal(path).all_pressed(OWNER.tenant_id) == {rollout: "Olga"}  # the next press was written
+
+
+async def test_who_presses_while_it_is_lifted_is_not_overruled(fleet: SmallFleet) -> None:
+    ack = await fleet.freezing.freeze(OWNER, REASON)
+    async with fleet.db.tenant(OWNER.tenant_id) as conn:
+        await conn.fetchval("SELECT 1 FROM brakeline.freeze WHERE freeze_id = $1 FOR UPDATE", ack.id)
+        lifting = asyncio.create_task(fleet.freezing.unfreeze(OWNER, "it was the mirror"))
+        while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0)
+        # as another person's press at that moment
+        fleet.service.journal.freeze(OWNER.tenant_id, Freeze("fz_2", "Sven", "pe_2", fleet.clock.now_ms()))
+    with pytest.raises(Overtaken):
+        await lifting
+    assert fleet.frozen.frozen
+    await fleet.service.reconcile()
+    assert (fleet.frozen.id, fleet.frozen.presses) == (ack.id, 2)
+    fleet.new_service()
+    assert fleet.frozen.frozen
 
 
 async def test_a_check_in_while_frozen_needs_no_database(fleet: SmallFleet) -> None:

@@ -171,6 +171,34 @@ def test_a_root_follows_only_with_both_sets_of_keys(repo: Repository, release: s
     assert seen.floors.root == 2
 
 
+def test_keys_that_a_root_has_exchanged_open_nothing_though_the_cache_is_lost(repo: Repository, release: str) -> None:
+    """A stolen set of keys, given up by the next root: whoever loses the cache and is shown no root but the old one
+    must not believe them again, and nothing that they sign may lock the new ones out."""
+    stolen = dict(repo.keys)
+    repo.rotate("timestamp", "snapshot", "targets", "cell", "conductor", "recall")
+    seen = look(repo, repo.documents())
+    assert (seen.floors.root, seen.offered is not None) == (2, True)
+    thief = Repository()
+    thief.keys, thief.roots, thief.versions = stolen, [repo.roots[0]], dict.fromkeys(repo.versions, 900_000)
+    evil = thief.publish("9.0.0", bundle("9.0.0", {"agent.pyz": b"evil"}, 9), 9)
+    thief.offer(evil)
+    thief.pardons.append({"release_id": release, "recall": 900_000})
+    back = look(repo, thief.documents(), floors=seen.floors)
+    assert (back.offered, back.known, back.pardoned, back.now_ms, back.fresh) == (None, (), frozenset(), 0, False)
+    assert "rollback" in codes(back)
+    assert back.floors == seen.floors
+    healed = look(repo, repo.documents(), cached=back.documents, floors=back.floors)
+    assert healed.offered == seen.offered
+
+
+def test_a_recall_holds_under_an_old_root(repo: Repository, release: str) -> None:
+    repo.recalled.append(release)
+    first = look(repo, repo.documents())
+    back = look(repo, None, cached=first.documents, floors=replace(first.floors, root=first.floors.root + 2))
+    assert back.recalled == {release}
+    assert back.documents == first.documents
+
+
 def test_threshold_counts_a_key_once(repo: Repository, release: str) -> None:
     repo.thresholds["targets"] = 2
     repo.versions["root"] += 1
