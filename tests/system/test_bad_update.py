@@ -135,6 +135,7 @@ def test_the_first_ring_is_all_that_a_bad_update_gets(world: World, package: str
         _comes_back(world, victim)
 
 
+@pytest.mark.long
 def test_updates_whose_services_run_and_do_not_work_stop_in_their_first_rings(world: World) -> None:
     """One in each region, at once."""
     for name in NAMES:

@@ -132,6 +132,7 @@ def test_killed_in_the_middle_of_up_nothing_stays(moment: str, tmp_path: Path) -
     assert not list((tmp_path / "layers").glob("root-*")) if moment == "building" else True
 
 
+@pytest.mark.long
 def test_a_warm_cache_works_without_any_network(box: Box) -> None:
     wanted = box.pending_security("eu1")["unzip"]
     box.run("eu1", "apt-get -q -eany update && apt-get -qyd install --only-upgrade unzip")  # now it is cached

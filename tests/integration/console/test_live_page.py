@@ -144,6 +144,7 @@ def test_an_approval_is_read_and_agreed_to_without_javascript(visit: Callable[..
     expect(page.locator("p[role=status]").first).to_contain_text("Agreed, and done")
 
 
+@pytest.mark.long
 def test_no_page_scrolls_sideways_at_390_px_and_no_table_hides_a_column_at_1280(
     visit: Callable[..., Page], twin: Any
 ) -> None:
