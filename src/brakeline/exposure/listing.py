@@ -6,7 +6,6 @@ errors with a suggestion, because a filter that is silently ignored reads as an 
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
@@ -18,8 +17,8 @@ from brakeline.exposure.marks import Mark
 from brakeline.exposure.model import FindingState
 from brakeline.exposure.priority import Level
 from brakeline.exposure.ranks import Rank
+from brakeline.exposure.terms import split
 
-QUERY_CHARS_MAX = 500
 _VALUES = {
     "kev": ("yes", "no"), "state": tuple(s.value for s in FindingState), "role": ("active", "carrier"),
     "priority": tuple(level.value for level in Level), "accepted": ("yes", "no", "partly"),
@@ -49,27 +48,13 @@ ANY = Wanted()
 
 def parse(query: str) -> Wanted:
     """Raises `Invalid`, with what was probably meant."""
-    if len(query) > QUERY_CHARS_MAX:
-        raise Invalid(f"a query has at most {QUERY_CHARS_MAX} characters")
-    words, terms = [], {}
-    for word in query.split():
-        key, colon, value = word.partition(":")
-        if not colon:
-            words.append(word.lower())
-        elif key not in KEYS:
-            raise Invalid(f"unknown key {key!r}{_meant(key, KEYS)}")
-        elif key in _VALUES and value not in _VALUES[key]:
-            raise Invalid(f"{key}: cannot be {value!r}{_meant(value, _VALUES[key])}")
-        elif key == "due" and value not in (OVERDUE, NO_DAY) and not _WITHIN.fullmatch(value):
-            raise Invalid(f"due: cannot be {value!r}; it is {OVERDUE}, {NO_DAY} or within days, such as <7d")
-        else:
-            terms[key] = canonical(value) if key == "ecosystem" else value
-    return Wanted(tuple(words), **terms)
-
-
-def _meant(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+    words, terms = split(query, KEYS, _VALUES)
+    due = terms.get("due", OVERDUE)
+    if due not in (OVERDUE, NO_DAY) and not _WITHIN.fullmatch(due):
+        raise Invalid(f"due: cannot be {due!r}; it is {OVERDUE}, {NO_DAY} or within days, such as <7d")
+    if "ecosystem" in terms:
+        terms["ecosystem"] = canonical(terms["ecosystem"])
+    return Wanted(words, **terms)
 
 
 def fits(entry: Exposed, rank: Rank, mark: Mark, wanted: Wanted, today: str) -> bool:

@@ -8,18 +8,16 @@ after that.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from brakeline.core.errors import Invalid
 from brakeline.exposure.priority import ORDER, Level
+from brakeline.exposure.terms import split
 from brakeline.fleet.model import FleetUpdate
 from brakeline.protocol.managers import asked_of
 
-QUERY_CHARS_MAX: Final = 500
 NOTHING: Final = "none"  # of `priority`: closes nothing that is known
 _YES_NO: Final = ("yes", "no")
 _VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
@@ -59,25 +57,8 @@ class Wanted:
 
 def parse(query: str) -> Wanted:
     """Raises `Invalid`, with what was probably meant."""
-    if len(query) > QUERY_CHARS_MAX:
-        raise Invalid(f"a query has at most {QUERY_CHARS_MAX} characters")
-    words, terms = [], {}
-    for word in query.split():
-        key, colon, value = word.partition(":")
-        if not colon or (key not in KEYS and asked_of(word)):
-            words.append(word.lower())
-        elif key not in KEYS:
-            raise Invalid(f"unknown key {key!r}{_meant(key, KEYS)}")
-        elif key in _VALUES and value not in _VALUES[key]:
-            raise Invalid(f"{key}: cannot be {value!r}{_meant(value, _VALUES[key])}")
-        else:
-            terms[key] = value
-    return Wanted(tuple(words), **terms)
-
-
-def _meant(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+    words, terms = split(query, KEYS, _VALUES, lambda word: bool(asked_of(word)))
+    return Wanted(words, **terms)
 
 
 def selected(found: Iterable[UpdateGain], wanted: Wanted) -> list[UpdateGain]:
