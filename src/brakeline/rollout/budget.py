@@ -305,16 +305,19 @@ def _with_gates(current: Blueprint, proposed: Blueprint, gates: tuple[Gate, ...]
 
 def leased_within(lines: tuple[Line, ...], blueprint: Blueprint, treated_in: Mapping[tuple[str, int], int],
                   draws: Mapping[str, Sequence[int]]) -> tuple[Line, ...]:  # fmt: skip
-    """`lines`, so that ranges of a release reach no more endpoints than have a place, whether they are here or away.
+    """`lines`, so that a range of a release reaches nobody who was not treated, unless everybody who is left has a
+    place; who has an offer beyond it is leased to by name.
 
-    `draws`: sorted, of every target that was not treated. Whoever comes back inside a range takes what it is leased.
+    `draws`: of every target that was not treated, here or away. A launcher takes unasked what it is leased, and is
+    counted when its agent speaks: with fewer places than endpoints, whoever looks first would take it beside those who
+    get the places, and nobody would watch it.
     """
     below: dict[str, int] = {}
     for region, us in draws.items():
         gate = blueprint.gate(region)
         places = max(0, gate.budget - treated_in.get((region, gate.tick), 0)) if gate else 0
         if places < len(us):
-            below[region] = us[places]
+            below[region] = min(us)
     known = bounds(lines)
     merged = below | {r: min(u, below.get(r, u)) for r, u in known.items()}
     return tuple(

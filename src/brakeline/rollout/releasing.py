@@ -1,8 +1,9 @@
 """Releases of our own as rollouts: promote one, lease it while its rollout rolls, recall it when the brake halts it.
 
-Leases follow the blueprint, which the brake governs: they reach exactly the draws whose turn has come, or, while the
-rollout holds, those alone who have their offer already; they vanish with the rollout's leave to go on (journal first,
-database or not), and are made anew in each round. A release is always promoted
+Leases follow the blueprint, which the brake governs: they reach who has an offer, by name, and all whose turn has come
+where everybody who is left has a place (`budget.leased_within`); while the rollout holds, those alone who have their
+offer already. They vanish with the rollout's leave to go on (journal first, database or not), and are made anew in
+each round. A release is always promoted
 to a tenant's whole fleet, because a lease names nobody; who shall not take it is pinned by a policy. `settle` is
 level-triggered: run late, twice or after a crash, it comes to the same end. Next: `releases.service`, `offering`.
 """

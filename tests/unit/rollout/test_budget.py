@@ -248,13 +248,21 @@ def test_endpoints_with_a_budget_of_their_own_get_releases_by_name() -> None:
     assert budget.bounds(lines) == {"eu": 130}
 
 
-def test_a_range_reaches_no_more_endpoints_than_have_a_place_whether_they_are_here_or_away() -> None:
+def test_a_range_reaches_nobody_who_was_not_treated_whether_here_or_away() -> None:
+    """Whoever looks first would take the release beside those who get the places, and nobody would watch it."""
     running = rolling(gate("eu", 4))  # below 140, for those who are here
     (line,) = fitted(running, running, Allowance(fleet(50, 0), by_name={"us": 7}))[1]
-    draws = {"eu": (95, 99, *DRAWS), "us": (5, 9)}
+    draws = {"eu": (95, 99, *DRAWS), "us": (9, 11)}
     (led,) = budget.leased_within((line,), running, {("eu", 6): 1}, draws)
-    assert led.data["below"] == {"eu": 110, "us": 5}
+    assert led.data["below"] == {"eu": 95, "us": 7}
     assert (led.text, led.state) == (line.text, line.state)
+
+
+def test_a_range_reaches_everybody_who_is_left_where_all_of_them_have_a_place() -> None:
+    """What is broken and cannot ask is healed by it, and counted: there is a place for it."""
+    running = rolling(gate("eu", 4))
+    (line,) = fitted(running, running, Allowance(fleet(50, 0)))[1]
+    assert budget.leased_within((line,), running, {("eu", 6): 1}, {"eu": DRAWS[1:4], "us": ()}) == (line,)
 
 
 def test_reasons_to_wait_come_first_in_the_report() -> None:
