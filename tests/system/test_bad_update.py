@@ -26,7 +26,12 @@ FIRST_RING = 1
 FAILS, CUTS = "fails-in-postinst", "cuts-the-network"
 ANSWERS, COMPLAINS = "answers", "complains"
 WEB = "http://127.0.0.1:8088/health"
-UNIT = "[Service]\nExecStart=/usr/bin/python3 /usr/lib/answers/serve.py\nDynamicUser=yes\n"
+UNIT = """[Service]
+ExecStart=/usr/bin/python3 /usr/lib/answers/serve.py
+DynamicUser=yes
+[Install]
+WantedBy=multi-user.target
+"""
 SERVE = """
 from http.server import BaseHTTPRequestHandler, HTTPServer
 class Handler(BaseHTTPRequestHandler):
@@ -38,7 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 HTTPServer(("127.0.0.1", 8088), Handler).serve_forever()
 """
-RESTART = "systemctl daemon-reload; systemctl restart answers.service"
+# enabled: whoever had its power cut before answers again afterwards, else its probe fails before the update, too
+RESTART = "systemctl daemon-reload; systemctl enable --quiet answers.service; systemctl restart answers.service"
 COMPLAIN = "systemd-run --quiet --unit=complains sh -c 'while sleep 0.2; do echo \"<3>no database\"; done'"
 WORKS_NOT = (  # where it goes, and what its victim says
     (ANSWERS, "eu", "probe web (HTTP 500) failed"),
@@ -166,8 +172,8 @@ def _stops_and_says(world: World, rollout: str, package: str, targets: set[str],
 
 
 def _probed(world: World, name: str) -> bool:
-    """Whether it has tried its probe twice, so that what it tells next says that it passes."""
-    asked = world.box.run(name, "journalctl --quiet --no-pager -u answers.service -o cat")
+    """Whether it has tried its probe twice since it was booted, so that what it tells next says that it passes."""
+    asked = world.box.run(name, "journalctl --quiet --no-pager --boot -u answers.service -o cat")
     return asked.count("asked by brakeline-probe") > 1
 
 
