@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 
-from brakeline.core.errors import Bug, Unavailable
+from brakeline.core.errors import Bug, Invalid, Unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -44,6 +44,7 @@ _AWAY_INSIDE: tuple[type[BaseException], ...] = (
     asyncpg.OperatorInterventionError,
     asyncpg.LockNotAvailableError,
 )
+_NO_TEXT = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)  # NUL, also inside of JSON
 _AWAY = (*_AWAY_INSIDE, OSError, TimeoutError)  # only while connecting: the caller's own OSError is no concern of ours
 
 SETTINGS = {
@@ -154,6 +155,10 @@ def _away_said(kinds: tuple[type[BaseException], ...]) -> Iterator[None]:
         yield
     except asyncpg.DiskFullError as e:
         raise Unavailable(f"the database's disk is full: {e}. Free some space; nothing acknowledged is lost.") from e
+    except asyncpg.DataError as e:
+        if not isinstance(e, _NO_TEXT) and not isinstance(e.__cause__, UnicodeEncodeError):
+            raise
+        raise Invalid("a text has a character that cannot be kept: NUL, or half of a surrogate pair") from e
     except kinds as e:
         raise Unavailable(f"the database does not answer as it should: {str(e) or type(e).__name__}") from e
     except asyncpg.InterfaceError as e:

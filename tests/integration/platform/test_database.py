@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from tests.postgres_clusters import NO_DURABILITY, TestDatabase
 
-from brakeline.core.errors import Bug, Unavailable
+from brakeline.core.errors import Bug, Invalid, Unavailable
 from brakeline.platform.database import Database
 
 ADD = "INSERT INTO brakeline.person VALUES ('te_a', 'pe_1', 'a@example.org', 'A', '{owner}', now(), 'pe_1')"
@@ -76,6 +76,20 @@ async def test_the_callers_own_errors_pass_unchanged(database: Database) -> None
     with pytest.raises(FileNotFoundError):
         async with database.system():
             Path("/does/not/exist").read_text()
+
+
+@pytest.mark.parametrize("kept", ["$1::text", "jsonb_build_object('a', $1::text)", "to_jsonb($1::text)"])
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"])
+async def test_a_text_that_cannot_be_kept_is_refused_as_such(database: Database, kept: str, text: str) -> None:
+    with pytest.raises(Invalid, match="cannot be kept"):
+        async with database.tenant("te_a") as conn:
+            await conn.fetchval(f"SELECT {kept}", text)
+
+
+async def test_what_is_no_text_at_all_stays_an_error_of_ours(database: Database) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with database.tenant("te_a") as conn:
+            await conn.fetchval("SELECT 1 / $1::int", 0)
 
 
 async def test_closing_lets_a_transaction_end_but_not_for_ever(

@@ -48,6 +48,16 @@ async def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(begun: Ans
     assert not csrf_fits(begun.cookie(COOKIE), "else")
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a\ud800b"])
+async def test_a_name_that_no_database_can_keep_is_the_sender_s_mistake(
+    app: FastAPI, session: dict[str, str], name: str
+) -> None:
+    made = await call(app, "POST", "/api/v1/tokens", {"name": name, "permissions": ["endpoint.read"]}, session)
+    assert (made.status, made.json()["code"]) == (422, "invalid")
+    person = {"email": "a@example.org", "name": name, "roles": ["viewer"]}
+    assert (await call(app, "POST", "/api/v1/people", person, session)).json()["code"] == "invalid"
+
+
 async def test_whoami_by_session_by_token_and_by_nothing(app: FastAPI, session: dict[str, str]) -> None:
     me = await call(app, "GET", "/api/v1/auth/whoami", headers=session)
     assert (me.json()["kind"], "audit.read" in me.json()["permissions"]) == ("person", True)
