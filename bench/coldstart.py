@@ -7,7 +7,6 @@ proportional memory of its whole tree, stops it, starts it once more on the same
 from __future__ import annotations
 
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -15,16 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from tools.ports import free_port
+
 from bench._proc import cpu_s, pss_mib, python, report, tree
 
 RUNS = 5
 IDLE_S = 6  # past the first reconcilers
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def start(data: Path) -> tuple[subprocess.Popen[str], float, float]:

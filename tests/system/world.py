@@ -6,13 +6,14 @@ import json
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tools.ports import free_port
 
 T = TypeVar("T")
 BRAKELINE = Path(sys.executable).with_name("brakeline")
@@ -27,11 +28,6 @@ def wait_for(what: str, look: Callable[[], T], within_s: float, every_s: float =
         assert time.monotonic() < deadline, f"waited {within_s:.0f} s for {what}; last seen: {answer!r}"
         time.sleep(every_s)
     return answer
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Server:

@@ -7,7 +7,6 @@ import json
 import os
 import selectors
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +14,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tools.ports import free_port
 
 START_S = 90.0
 
@@ -38,8 +39,7 @@ class Cell:
 
     def start(self) -> None:
         """Until its ready line."""
-        with socket.create_server(("127.0.0.1", 0)) as s:
-            self.port = int(s.getsockname()[1])
+        self.port = free_port()
         data = self.place / "data"
         command = [
             sys.executable,

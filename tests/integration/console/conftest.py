@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from playwright.async_api import expect as expect_async
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.support import require
+from tools.ports import free_port
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -27,13 +27,6 @@ ARGUMENTS = [
 SRC = Path(__file__).parents[3] / "src"
 for one in (expect, expect_async):
     one.set_options(timeout=30_000)  # a limit for what has failed; what works is seen as soon as it is there
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 class Twin:

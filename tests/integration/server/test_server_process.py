@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from tests.support_agent import AgentTwin, packages
+from tools.ports import free_port
 
 from brakeline.protocol import routes
 
@@ -33,8 +34,7 @@ class ServerProcess:
 
     def __init__(self, root: Path) -> None:
         self.data, self.log = root / "data", root / "server.log"
-        with socket.create_server(("127.0.0.1", 0)) as s:
-            self.port = int(s.getsockname()[1])
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.output = b""
         self.environment = dict(os.environ)
