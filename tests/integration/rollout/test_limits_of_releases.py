@@ -52,7 +52,7 @@ async def releases(database: Database, clock: ManualClock, tmp_path: Path) -> Re
     return Releases(fleet, await opened(database, clock, tmp_path / "releases"))
 
 
-async def test_a_range_is_leased_to_no_more_than_the_budget_has_left(releases: Releases) -> None:
+async def test_a_release_is_leased_to_no_more_than_the_budget_has_left(releases: Releases) -> None:
     limits = releases.fleet.service.limits
     await limits.set_budget(OWNER, endpoints=3)
     for t in releases.fleet.twins:
