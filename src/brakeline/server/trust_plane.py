@@ -1,8 +1,8 @@
 """What launchers fetch without an identity: raw ASGI for `/trust/v1/*`. Everything here is public and signed.
 
-Promises: parameters are bounded before anything is signed; so many answers at once and no more, whoever is slow; a
-bundle is streamed, never held; who does not take an answer is left after ANSWER_S; Range lets a download go on where it
-broke off. Routes: `protocol.routes`.
+Promises: parameters are bounded before anything is signed; so many answers at once and no more, and whoever takes
+nothing of his gives way to a newcomer (`places`); a bundle is streamed, never held; who does not take an answer is left
+after ANSWER_S; Range lets a download go on where it broke off. Routes: `protocol.routes`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
+from brakeline.server.places import Full, Moved, Places
 from brakeline.trust.model import Documents
 from brakeline.trust.wire import to_text
 
@@ -23,12 +24,14 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
+Work = Callable[[Scope, Send, bool, Moved], Awaitable[None]]
 
 PREFIX: Final = "/trust/v1/"
 BUNDLES_MAX: Final = 256  # answers of documents in flight: 40 KiB each, and some ten signatures a millisecond
 STREAMS_MAX: Final = 64  # downloads at once: a chunk of memory and a connection each
 STREAM_S: Final = 1800.0  # 64 MiB at 36 KiB/s; whoever is slower comes again with Range
 CHUNK_BYTES: Final = 256 * 1024
+PATIENCE_S: Final = 8.0  # where others wait: a chunk at 36 KiB/s
 ANSWER_S: Final = 30.0  # 40 KiB: whoever does not read them in this time holds up nobody else
 RETRY_AFTER_S: Final = 30
 QUERY_BYTES_MAX: Final = 1024
@@ -53,37 +56,35 @@ class TrustPlane:
 
     def __init__(
         self, source: Source, bundles_max: int = BUNDLES_MAX, streams_max: int = STREAMS_MAX,
-        answer_s: float = ANSWER_S,
+        answer_s: float = ANSWER_S, patience_s: float = PATIENCE_S,
     ) -> None:  # fmt: skip
-        self._source, self._answer_s = source, answer_s
-        self._left = {"bundle": bundles_max, "stream": streams_max}
+        self._source = source
+        self._bundles, self._streams = Places(bundles_max, patience_s), Places(streams_max, patience_s)
+        self._answer_s = answer_s
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         path, head = scope["path"], scope["method"] == "HEAD"
         if scope["method"] not in ("GET", "HEAD"):
             await _answer(send, 405, b"only GET and HEAD", head=head)
         elif path == TRUST_BUNDLE:
-            await self._within("bundle", self._bundle, scope, send, head)
+            await self._within(self._bundles, self._answer_s, self._bundle, scope, send, head)
         elif path.startswith(TRUST_TARGET):
-            await self._within("stream", self._target, scope, send, head)
+            await self._within(self._streams, STREAM_S, self._target, scope, send, head)
         else:
             await _answer(send, 404, b"no such route", head=head)
 
-    async def _within(
-        self, kind: str, work: Callable[[Scope, Send, bool], Awaitable[None]], scope: Scope, send: Send, head: bool
-    ) -> None:
-        """Do it if not too many do so already."""
-        if self._left[kind] <= 0:
+    async def _within(self, places: Places, within_s: float, work: Work, scope: Scope, send: Send, head: bool) -> None:
+        """Do it if not too many do so already. An answer that is left ends short of its length, and the launcher comes
+        again."""
+        try:
+            with suppress(TimeoutError):
+                async with places.place(within_s) as moved:
+                    await work(scope, send, head, moved)
+        except Full:
             headers = ((b"retry-after", str(RETRY_AFTER_S).encode()),)
             await _answer(send, 503, b"too many ask at once; come again later", headers, head=head)
-            return
-        self._left[kind] -= 1
-        try:
-            await work(scope, send, head)
-        finally:
-            self._left[kind] += 1
 
-    async def _bundle(self, scope: Scope, send: Send, head: bool) -> None:
+    async def _bundle(self, scope: Scope, send: Send, head: bool, _: Moved) -> None:
         asked = _query(scope["query_string"])
         if asked is None:
             fields = ", ".join(f"{name}: {pattern.pattern}" for name, pattern in FIELDS.items())
@@ -93,11 +94,9 @@ class TrustPlane:
             int(asked.get("root") or 0), asked.get("channel", ""), asked.get("region", ""), asked.get("nonce", "")
         )
         headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._answer_s):
-                await _answer(send, 200, to_text(documents).encode(), headers, head=head)
+        await _answer(send, 200, to_text(documents).encode(), headers, head=head)
 
-    async def _target(self, scope: Scope, send: Send, head: bool) -> None:
+    async def _target(self, scope: Scope, send: Send, head: bool, moved: Moved) -> None:
         sha256 = scope["path"].removeprefix(TRUST_TARGET)
         path = self._source.target(sha256)
         if path is None:
@@ -122,12 +121,10 @@ class TrustPlane:
         if head:
             await send({"type": "http.response.body", "body": b""})
             return
-        with suppress(TimeoutError):  # the connection ends short of its length, and the launcher comes again
-            async with asyncio.timeout(STREAM_S):
-                await _stream(send, path, start, end)
+        await _stream(send, path, start, end, moved)
 
 
-async def _stream(send: Send, path: Path, start: int, end: int) -> None:
+async def _stream(send: Send, path: Path, start: int, end: int, moved: Moved) -> None:
     with path.open("rb") as file:
         file.seek(start)
         while start < end:
@@ -136,6 +133,7 @@ async def _stream(send: Send, path: Path, start: int, end: int) -> None:
                 return
             start += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": start < end})
+            moved()
 
 
 def _query(raw: bytes) -> dict[str, str] | None:

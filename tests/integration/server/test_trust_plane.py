@@ -7,15 +7,17 @@ import http.client
 import json
 import shutil
 import signal
+import socket
 import ssl
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.asgi import Answer, call
 from tests.integration.server.test_server_process import ServerProcess
-from tests.support_releases import release_bundle
+from tests.support_releases import bundle, release_bundle
 from tests.support_trust import NONCE
 
 from brakeline.core.ids import make_id
@@ -23,7 +25,7 @@ from brakeline.launcher import clock
 from brakeline.launcher.cell import rest_of
 from brakeline.launcher.settings import Settings
 from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
-from brakeline.server.trust_plane import CHUNK_BYTES, TrustPlane
+from brakeline.server.trust_plane import CHUNK_BYTES, PATIENCE_S, STREAMS_MAX, TrustPlane
 from brakeline.trust import wire
 from brakeline.trust.assess import assess
 from brakeline.trust.model import ClockReading, Documents, Floors, Who
@@ -146,6 +148,43 @@ async def test_so_many_downloads_at_once_and_no_more(twin: Twin) -> None:
     assert (await get(plane, TRUST_TARGET + SHA)).status == 200
 
 
+async def test_whoever_takes_nothing_gives_way_to_a_newcomer_and_no_one_else_does(twin: Twin) -> None:
+    plane = TrustPlane(twin, streams_max=2, patience_s=0.2)
+    scope = {"type": "http", "method": "GET", "path": TRUST_TARGET + SHA, "headers": [], "query_string": b""}
+    begun, step = asyncio.Semaphore(0), asyncio.Event()
+
+    async def stuck(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.body":
+            begun.release()
+            await asyncio.Event().wait()
+
+    async def steady(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.body":
+            begun.release()
+            await step.wait()
+            step.clear()
+
+    async def fetched(send: object) -> None:
+        await plane(scope, lambda: asyncio.sleep(0), send)  # type: ignore[arg-type, return-value]
+
+    slow, honest = asyncio.create_task(fetched(stuck)), asyncio.create_task(fetched(steady))
+    await begun.acquire()
+    await begun.acquire()
+    assert (await get(plane, TRUST_TARGET + SHA)).status == 503  # nobody has had his time yet
+    await asyncio.sleep(0.3)
+    step.set()
+    await begun.acquire()  # it has moved
+    async with asyncio.timeout(30):
+        assert (await get(plane, TRUST_TARGET + SHA)).body == BYTES
+        await slow
+    assert not honest.done()
+    step.set()
+    await begun.acquire()
+    step.set()
+    async with asyncio.timeout(30):
+        await honest
+
+
 async def test_who_does_not_take_an_answer_holds_up_nobody_else(twin: Twin) -> None:
     plane = TrustPlane(twin, bundles_max=1, answer_s=0.01)
 
@@ -235,6 +274,32 @@ def test_what_was_acknowledged_is_there_after_kill_9(server: ServerProcess) -> N
     assert fetch(server, TRUST_TARGET + str(made["sha256"])) == (200, release_bundle("3.0.0", 3))
     keys = json.loads(server.get("/api/v1/releases/status")[2])
     assert (keys["headline"], keys["on_server"], keys["useless_keys"]) == ("release keys on this server", True, [])
+
+
+@pytest.mark.long
+def test_whoever_reads_nothing_of_64_downloads_keeps_no_launcher_out(server: ServerProcess) -> None:
+    large = bundle("4.0.0", {"agent.pyz": bytes(12 << 20)}, 4)  # more than the buffers on the way hold
+    status, made = publish(server, large)
+    assert status == 201
+    target = TRUST_TARGET + str(made["sha256"])
+    held = [_asked_and_not_read(server, target) for _ in range(STREAMS_MAX)]
+    try:
+        time.sleep(PATIENCE_S + 1)
+        assert [fetch(server, target) == (200, large) for _ in range(2)] == [True, True]
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def _asked_and_not_read(server: ServerProcess, target: str) -> ssl.SSLSocket:
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.settimeout(20)
+    line.connect(("127.0.0.1", server.port))
+    trust = ssl.create_default_context(cafile=server.context["ca_file"])
+    connection = trust.wrap_socket(line, server_hostname="127.0.0.1")
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: cell\r\n\r\n".encode())
+    return connection
 
 
 def test_too_much_is_refused_without_reading_it_all(server: ServerProcess) -> None:

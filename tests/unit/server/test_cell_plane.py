@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.asgi import call
 
@@ -59,3 +61,33 @@ async def test_a_refusal_is_a_problem_document(method: str, route: str, body: by
 
 async def test_without_the_database_it_says_when_to_come_again() -> None:
     assert (await call(PLANE, "POST", "/cell/v1/exchange", b"away")).headers["retry-after"] == "2"
+
+
+async def test_a_body_that_comes_slowly_keeps_no_other_cell_out() -> None:
+    plane = CellPlane(signed, signed, bodies_max=2, patience_s=0.1)
+    scope = {"type": "http", "method": "POST", "path": "/cell/v1/exchange", "headers": [], "query_string": b""}
+
+    async def trickle() -> dict[str, object]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def slow() -> int:
+        said: list[int] = []
+
+        async def send(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                said.append(int(str(message["status"])))
+
+        await plane(scope, trickle, send)  # type: ignore[arg-type]
+        return said[0]
+
+    slow_ones = [asyncio.create_task(slow()) for _ in range(2)]
+    await asyncio.sleep(0.02)
+    assert (await call(plane, "POST", "/cell/v1/exchange", b"{}")).status == 503  # nobody has had his time yet
+    await asyncio.sleep(0.2)
+    assert (await call(plane, "POST", "/cell/v1/exchange", b"{}")).status == 200
+    async with asyncio.timeout(30):
+        done, left = await asyncio.wait(slow_ones, return_when=asyncio.FIRST_COMPLETED)
+    assert [t.result() for t in done] == [503]
+    for task in left:
+        task.cancel()
