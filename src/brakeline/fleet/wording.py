@@ -74,9 +74,9 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
 }  # fmt: skip
 _UNTRUSTED: Final = ("It was shown a document that it does not believe", _DOCUMENT)
 _UNTRUSTED_KINDS: Final = frozenset(
-    {"malformed", "mismatch", "mix_and_match", "other_cell", "other_endpoint", "other_grant", "too_large", "too_long",
-     "unknown_role", "unsafe_bundle", "unsafe_name", "unknown_field", "unsigned", "version", "widened", "wrong_product",
-     "signature"}
+    {"ahead", "malformed", "mismatch", "mix_and_match", "other_cell", "other_endpoint", "other_grant", "too_large",
+     "too_long", "unknown_role", "unsafe_bundle", "unsafe_name", "unknown_field", "unsigned", "version", "widened",
+     "wrong_product", "signature"}
 )  # fmt: skip
 _TRIAL_CODE: Final = re.compile(r"\btrial_([a-z_]+)\b:? ?")
 

@@ -150,7 +150,7 @@ class SigningIn(Parts):
             since = await store_approvals.confirmed_ms(conn, principal.session_id, principal.id, now)
             if not since:
                 raise Unauthenticated("the session has ended; sign in again")
-            if (known is None or known.password_hash is None) and now - since > FRESH_MS:
+            if (known is None or known.password_hash is None) and abs(now - since) > FRESH_MS:
                 await self._happened(conn, principal.tenant_id, "link", person, NOBODY)
             await store.set_password(conn, principal.id, hashed, now, principal.id)
             await store.end_sessions_of(conn, principal.id, except_session=principal.session_id)

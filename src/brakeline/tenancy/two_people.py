@@ -260,7 +260,7 @@ def judge(request: Request, approver: Approver, digest: str, facts: Facts, now_m
         return Refuse("expired", "Its time is over: ask again.")
     if digest != request.digest:
         return Refuse("other", "That is not what is asked for here: look at it again.", {"digest": request.digest})
-    if now_ms - approver.authenticated_ms > FRESH_MS:
+    if abs(now_ms - approver.authenticated_ms) > FRESH_MS:  # after now: the clock was set back since
         return Refuse("stale", "Enter your password again: this session proved who you are too long ago.")
     if request.first == NOBODY:
         how = way(approver.person_id, request.act, facts, now_ms)

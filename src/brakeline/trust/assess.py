@@ -302,6 +302,8 @@ def _agreed(
         return None  # said already: expired, skewed or missing metadata
     if lease.expires_ms <= work.now_ms:
         raise Distrust("expired", "the lease has expired; the cell will sign another while the rollout goes on")
+    if lease.issued_ms - work.now_ms > statements.AHEAD_MS_MAX:
+        raise Distrust("ahead", "the lease is of a later time than now: nobody signs a stock of them")
     offered = _named(lease, targets, content)
     custom = _target_of(offered.path, targets, content).custom
     if custom.get("platform") not in ("any", work.who.platform):

@@ -20,6 +20,7 @@ from brakeline.trust.model import Follow, Who
 from brakeline.trust.times import parse_ms
 
 LEASE_MS_MAX: Final = 600_000  # grants and leases live ten minutes at most, whatever they say
+AHEAD_MS_MAX: Final = LEASE_MS_MAX  # whose clocks differ by more hold anyway; a stock signed for later is worth nothing
 SALT_BYTES: Final = 32
 RECALLED_MAX: Final = 1000
 ONLY_MAX: Final = 1000  # twice the offers that one region gets in one tick
@@ -152,6 +153,8 @@ def _within(lease: Lease, grant: Envelope, who: Who) -> None:
         raise Distrust("widened", "the lease reaches more endpoints than the conductor has granted")
     if lease.expires_ms > expires_ms:
         raise Distrust("too_long", "the lease outlives the conductor's grant")
+    if issued_ms - lease.issued_ms > AHEAD_MS_MAX:
+        raise Distrust("ahead", "the grant in the lease is of a later time than the lease")
 
 
 def reaches(lease: Lease, who: Who, channel: str) -> str:

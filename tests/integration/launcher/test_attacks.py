@@ -78,6 +78,7 @@ def attacks(repo: Repository, two: str, windows: str) -> dict[str, tuple[str, Fo
         "lease beyond the grant": ("widened", leased(grant=repo.grant(two, draw_below=1))),
         "lease by the conductor": ("threshold", leased(key="conductor")),
         "replayed lease": ("expired", aged(700, -100)),
+        "lease for later": ("ahead", aged(-700, 1_300)),
         "lease for a day": ("too_long", aged(0, 86_400)),
         "lease by the recall key": ("threshold", leased(key="recall")),
         "lease of another cell": ("other_cell", leased(cell="cell-2")),

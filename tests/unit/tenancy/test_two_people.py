@@ -98,6 +98,7 @@ def test_a_token_is_never_the_second(kind: str) -> None:
 def test_a_session_that_proved_itself_too_long_ago_asks_for_the_password() -> None:
     assert refused(agreed(SVEN, facts(OLGA, SVEN), since_ms=FRESH_MS + 1)) == "stale"
     assert agreed(SVEN, facts(OLGA, SVEN), since_ms=FRESH_MS) == Approve()
+    assert refused(agreed(SVEN, facts(OLGA, SVEN), since_ms=-FRESH_MS - 1)) == "stale"  # the clock was set back
 
 
 @pytest.mark.parametrize("change", ["created", "raised", "link"])

@@ -13,6 +13,7 @@ from brakeline.core.ids import make_id
 from brakeline.trust.assess import assess
 from brakeline.trust.model import Assessment, ClockReading, Documents, Floors, Who
 from brakeline.trust.statements import ONLY_MAX
+from brakeline.trust.times import instant
 
 EMPTY = Documents()
 
@@ -226,6 +227,7 @@ def test_a_stolen_cell_key_installs_nothing_unsigned(repo: Repository, release: 
 def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str) -> None:
     narrow = repo.grant(release, draw_below=10)
     forged = repo.grant(release, key="cell")
+    later = {"issued": instant(repo.now_ms + 601_000), "expires": instant(repo.now_ms + 1_200_000)}
     for lease, code in (
         (repo.lease(release, grant=narrow), "widened"),
         (repo.lease(release, grant=forged), "threshold"),
@@ -235,6 +237,8 @@ def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str
         (repo.lease(release, grant=repo.grant(release, salt="11" * 32)), "other_grant"),
         (repo.lease(release, expires="2026-11-23T01:00:00Z"), "too_long"),
         (repo.lease(release, grant=repo.grant(release, expires="2027-11-23T00:00:00Z")), "too_long"),
+        (repo.lease(release, **later, grant=repo.grant(release, **later)), "ahead"),  # a stock for after the theft
+        (repo.lease(release, grant=repo.grant(release, **later)), "ahead"),
     ):
         seen = look(repo, replace(repo.documents(), leases=(lease,)))
         assert seen.offered is None
