@@ -16,6 +16,7 @@ import pytest
 from tests.support import require
 from tools.badreleases.catalogue import catalogue
 from tools.badreleases.cell import Cell, CellError
+from tools.badreleases.endpoints import KNOBS
 from tools.badreleases.run import World, exercise, world
 
 from brakeline.releases.build import build_release
@@ -24,7 +25,12 @@ from brakeline.releases.build import build_release
 @pytest.fixture(scope="module")
 def running() -> Iterator[World]:
     require(os.geteuid() == 0 and shutil.which("unshare") is not None, "root and unshare: endpoints are namespaces")
-    with world(print, 3) as made:
+    patient = KNOBS | {
+        "ready_s": 40,
+        "healthy_s": 90,
+        "healthy_unreachable_s": 90,
+    }  # slow is not bad
+    with world(print, 3, knobs=patient) as made:
         yield made
 
 

@@ -17,6 +17,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Endpoint:
     name: str
     base: Path
     user: str
+    knobs: Mapping[str, Any] = field(default_factory=lambda: KNOBS)
     process: subprocess.Popen[bytes] | None = None
     deaths: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
@@ -70,7 +72,7 @@ class Endpoint:
     def configure(self) -> None:
         """What people set: here, everything that takes long, made short."""
         arguments = ["run", "--config", str(self.base / "etc/agent.json"), "--state", str(self.base / "home")]
-        own = {"user": self.user, "knobs": KNOBS, "budget": BUDGET, "arguments": arguments}
+        own = {"user": self.user, "knobs": dict(self.knobs), "budget": BUDGET, "arguments": arguments}
         (self.base / "etc/launcher.json").write_text(json.dumps(own))
 
     def keep(self, *releases: Built) -> None:

@@ -14,16 +14,17 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from tools.badreleases.alone import heal_alone, heals_alone
 from tools.badreleases.catalogue import BadRelease
 from tools.badreleases.cell import Cell
-from tools.badreleases.endpoints import Endpoint
+from tools.badreleases.endpoints import KNOBS, Endpoint
 
 from brakeline.launcher.model import Record
 from brakeline.releases.build import Built, build_release, bundled
@@ -81,9 +82,11 @@ class World:
 
 
 @contextlib.contextmanager
-def world(say: Say, count: int = ENDPOINTS, hermits: int = 1, package: Path | None = None) -> Iterator[World]:
-    """A server and `count` enrolled endpoints that run a good release (built of `package`), and room for `hermits`;
-    gone afterwards."""
+def world(
+    say: Say, count: int = ENDPOINTS, hermits: int = 1, package: Path | None = None, knobs: Mapping[str, Any] = KNOBS
+) -> Iterator[World]:
+    """A server and `count` enrolled endpoints that run a good release (built of `package`) under launchers with these
+    `knobs`, and room for `hermits`; gone afterwards."""
     place = Path(tempfile.mkdtemp(prefix="brakeline-bad-releases-"))
     place.chmod(0o755)
     users = [f"bl-bad-{os.getpid() % 100_000}-{n}" for n in range(count + hermits)]
@@ -98,7 +101,7 @@ def world(say: Say, count: int = ENDPOINTS, hermits: int = 1, package: Path | No
             subprocess.run(["useradd", "--system", "--no-create-home", user], check=False, capture_output=True)
         for user in users[count:]:
             made.hermits.put(user)
-        _settle(made, users[:count])
+        _settle(made, users[:count], knobs)
         say(f"{count} endpoints run {made.seed.release_id}")
         yield made
     finally:
@@ -111,12 +114,12 @@ def world(say: Say, count: int = ENDPOINTS, hermits: int = 1, package: Path | No
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _settle(made: World, users: Sequence[str]) -> None:
+def _settle(made: World, users: Sequence[str], knobs: Mapping[str, Any]) -> None:
     """Enrol an endpoint for each user and boot it."""
     root = str(made.cell.ask("GET", "/releases/root")["root"])
     token = made.cell.token(len(users))
     for n, user in enumerate(users):
-        one = Endpoint(f"e{n}", made.place / f"e{n}", user)
+        one = Endpoint(f"e{n}", made.place / f"e{n}", user, knobs)
         made.endpoints.append(one)
         one.install(made.cell, root, made.seed, token)
         if not made.template.exists():
