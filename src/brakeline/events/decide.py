@@ -78,12 +78,12 @@ def checked_address(address: str) -> tuple[str, str, int]:
     return scheme, host, port or SCHEMES[scheme]
 
 
-def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:
-    """The networks that settings name. Raises `Invalid`."""
+def networks_of(texts: Sequence[str], setting: str = "event_networks") -> tuple[Network, ...]:
+    """The networks that a setting names. Raises `Invalid`."""
     try:
         return tuple(ipaddress.ip_network(text) for text in texts)
     except ValueError as e:
-        raise Invalid(f"event_networks names networks, such as 10.2.0.0/16: {e}") from None
+        raise Invalid(f"{setting} names networks, such as 10.2.0.0/16: {e}") from None
 
 
 def refused(address: str, allowed: Sequence[Network], *, plain: bool) -> str:

@@ -72,6 +72,9 @@ class Settings:
     event_networks: tuple[str, ...] = _setting(
         (), "Private networks that events may be sent to, such as 10.2.0.0/16; public addresses need none."
     )
+    metrics_networks: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1/128"), "Networks of the monitors that may read /metrics, such as 10.2.0.0/16."
+    )
     run_log_days: int = _setting(30, "Days for which the output of package transactions is kept.", 1, 3650)
     run_log_mib: int = _setting(
         1024, "MiB of it that one organisation keeps at most; beyond that the oldest go first.", 1, 1_000_000

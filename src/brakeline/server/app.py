@@ -16,9 +16,11 @@ from fastapi.routing import APIRoute
 
 from brakeline import __version__
 from brakeline.core.errors import Invalid, Unavailable
-from brakeline.platform.observe import Asgi, Receive, Scope, Send, render_metrics
+from brakeline.events.decide import Network
+from brakeline.platform.observe import Asgi, Receive, Scope, Send
 from brakeline.platform.web import BoundedBodies, install_problem_handlers
 from brakeline.server.install import KIT, SCRIPT, Installer
+from brakeline.server.metrics import readable
 from brakeline.server.trust_plane import PREFIX as TRUST_PREFIX
 
 AGENT_PREFIX: Final = "/agent/v1/"
@@ -54,13 +56,13 @@ class App:
 
     def __init__(
         self, agent_plane: Asgi, trust_plane: Asgi, cell_plane: Asgi, api: Asgi, console: Asgi, ready: Ready,
-        installer: Installer,
+        installer: Installer, metrics_for: tuple[Network, ...],
     ) -> None:  # fmt: skip
         self._agent_plane, self._trust_plane, self._api, self._console = agent_plane, trust_plane, api, console
         self._cell_plane = cell_plane
         self._ready = ready
-        self._installer = installer
-        self._own: dict[str, Callable[[str], Awaitable[Answer]]] = {
+        self._installer, self._metrics_for = installer, metrics_for
+        self._own: dict[str, Callable[[Scope], Awaitable[Answer]]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics,
@@ -77,34 +79,34 @@ class App:
         elif path.startswith(CELL_PREFIX):
             await self._cell_plane(scope, receive, send)
         elif path in self._own and scope["method"] in ("GET", "HEAD"):
-            await _respond(send, *await self._own[path](_host(scope)), head=scope["method"] == "HEAD")
+            await _respond(send, *await self._own[path](scope), head=scope["method"] == "HEAD")
         elif path.startswith(("/api/", "/v1/")):  # the second is OSV's own
             await self._api(scope, receive, send)
         else:
             await self._console(scope, receive, send)
 
-    async def _healthz(self, _: str) -> Answer:
+    async def _healthz(self, _: Scope) -> Answer:
         return 200, b"application/json", b'{"status":"alive"}'
 
-    async def _readyz(self, _: str) -> Answer:
+    async def _readyz(self, _: Scope) -> Answer:
         try:
             await self._ready()
         except Unavailable as e:
             return 503, b"application/json", json.dumps({"status": "not ready", "reason": str(e)}).encode()
         return 200, b"application/json", b'{"status":"ready"}'
 
-    async def _metrics(self, _: str) -> Answer:
-        return 200, b"text/plain; version=0.0.4; charset=utf-8", render_metrics()
+    async def _metrics(self, scope: Scope) -> Answer:
+        return readable(scope, self._metrics_for)
 
-    async def _script(self, host: str) -> Answer:
+    async def _script(self, scope: Scope) -> Answer:
         try:
-            return 200, b"text/x-shellscript; charset=utf-8", await self._installer.script(host)
+            return 200, b"text/x-shellscript; charset=utf-8", await self._installer.script(_host(scope))
         except Invalid as e:
             return 400, b"text/plain; charset=utf-8", str(e).encode()
         except Unavailable as e:
             return 503, b"text/plain; charset=utf-8", str(e).encode()
 
-    async def _kit(self, _: str) -> Answer:
+    async def _kit(self, _: Scope) -> Answer:
         try:
             return 200, b"application/x-tar", (await self._installer.kit()).data
         except Unavailable as e:

@@ -391,7 +391,7 @@ def _app(ground: _Ground, slices: _Slices, ends: _Endpoints, led: _Led, api: Any
 
     cell_plane = CellPlane(led.cells.on_join, led.conducting.on_exchange)
     return App(ends.plane, TrustPlane(slices.releases), cell_plane, measured(api), measured(console), ground.db.ping,
-               ends.installer)  # fmt: skip
+               ends.installer, networks_of(ground.settings.metrics_networks, "metrics_networks"))  # fmt: skip
 
 
 def _hours_counted(hours: HourCount, tenancy: TenancyService) -> Callable[[], Awaitable[str]]:
