@@ -25,6 +25,7 @@ from tools.fleetbox.repository import Built, Repository
 KEPT = r"^/(root/[^ ]*deb|var/(lib/(dpkg|apt|systemd)|log|cache|tmp)|etc/(\.pwd\.lock|(passwd|shadow|group|gshadow)-))"
 LIST = rf"""
 find /etc /usr /var /root -xdev -printf '%p %M %u %g\n' | grep -Ev '{KEPT}' | sort
+find /var/cache -maxdepth 1 -name 'brakeline*'
 sort /etc/passwd /etc/group
 systemctl list-unit-files --no-legend | sort
 """

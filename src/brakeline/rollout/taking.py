@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from brakeline.cells.model import Exchange, Member, MemberState, Orphan
+from brakeline.cells.model import REPORTS_MAX, Exchange, Member, MemberState, Orphan
 from brakeline.cells.service import CellsService
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Invalid, NotFound
@@ -86,6 +86,7 @@ class Taking:
         async with self._db.tenant(tenant_id) as conn:
             for told in said.orphans:
                 await leads.put_orphan(conn, tenant_id, member.cell, told, self._clock.now_ms())
+            await leads.keep_newest_orphans(conn, member.cell, REPORTS_MAX)
 
     async def _agreed(self, agreed: Agreed, lead_id: str, p: Mapping[str, Any], situation: str) -> None:
         told = await self._told(agreed.principal.tenant_id, lead_id)

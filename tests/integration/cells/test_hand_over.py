@@ -13,7 +13,7 @@ from tests.support_cells import Cell, Wire, beats
 from tests.support_rollout import CHANGE, OWNER
 
 from brakeline.cells import decide
-from brakeline.cells.model import Stand
+from brakeline.cells.model import REPORTS_MAX, Exchange, Member, MemberState, Orphan, Stand
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, NotFound
 from brakeline.platform.database import Database
@@ -180,3 +180,19 @@ async def test_what_was_halted_is_not_taken_over_and_what_nobody_tells_of_is_not
         await world.dallas.conducting.take(OWNER, world.lead, "berlin has burnt down")
     with pytest.raises(NotFound):
         await world.dallas.conducting.take(OWNER, "ld_00000000000000000000000000", "no such")
+
+
+async def test_a_cell_that_tells_of_ever_new_leads_pushes_out_its_own_alone(world: World) -> None:
+    cell, others = world.dallas, Orphan("", "x", "", "{}", "{}", 1, Stand.GO)
+    async with cell.db.tenant(OWNER.tenant_id) as conn:
+        await leads.put_orphan(conn, OWNER.tenant_id, "oslo", replace(others, lead_id="ld_oslo"), 1)
+    lying, said = Member("", "dallas", "us", MemberState.JOINED), Exchange("", "dallas", 1, 1, "1", ())
+    for n in range(3):
+        told = tuple(replace(others, lead_id=f"ld_{n}_{i}") for i in range(REPORTS_MAX))
+        world.clock.advance(1)
+        await cell.conducting.taking.keep(OWNER.tenant_id, lying, replace(said, orphans=told))
+    async with cell.db.tenant(OWNER.tenant_id) as conn:
+        kept = await leads.orphans(conn)
+    assert "oslo" in kept["ld_oslo"]
+    assert sum("dallas" in by for by in kept.values()) == REPORTS_MAX
+    assert {lead_id[:5] for lead_id, by in kept.items() if "dallas" in by} == {"ld_2_"}

@@ -32,6 +32,7 @@ DIRECTORIES = {
 LIST = """
 find /etc /usr /var -xdev -printf '%p %M %u %g\\n' \\
     | grep -Ev '^/(var/(lib/(dpkg|rpm)|log|cache)|etc/(\\.pwd\\.lock|(passwd|shadow|group|gshadow)-))' | sort
+find /var/cache -maxdepth 1 -name 'brakeline*'
 sort /etc/passwd /etc/group
 """
 OVERLAY = """
@@ -138,6 +139,7 @@ def test_a_deb_makes_user_and_directories_in_an_image_and_purged_nothing_of_it_i
     root.sh("dpkg -V brakeline-agent")
     root.sh("echo mine > /etc/brakeline/agent.json; dpkg -r brakeline-agent")
     assert root.sh("cat /etc/brakeline/agent.json") == "mine\n", "removed is not purged: its identity stays"
+    root.sh("mkdir -p /var/cache/brakeline; echo '{}' > /var/cache/brakeline/apt-refresh.json")
     root.sh("dpkg -P brakeline-agent")
     assert root.sh(LIST) == before
 
@@ -234,5 +236,5 @@ def test_an_rpm_installs_upgrades_and_erases_in_a_root_of_its_own(
     assert rpm_root.rpm("-e", "brakeline-agent") == ""
     rpm_root.sh("test ! -e /usr/lib/brakeline && test -d /var/lib/brakeline")
     # what docs/how-to/packages.md gives, because rpm knows no purge
-    rpm_root.sh("rm -rf /etc/brakeline /var/lib/brakeline /var/lib/brakeline-*; userdel brakeline")
+    rpm_root.sh("rm -rf /etc/brakeline /var/lib/brakeline /var/lib/brakeline-* /var/cache/brakeline; userdel brakeline")
     assert rpm_root.sh(LIST) == before

@@ -131,6 +131,16 @@ async def put_orphan(conn: Connection, tenant_id: str, cell: str, told: Orphan, 
     )  # fmt: skip
 
 
+async def keep_newest_orphans(conn: Connection, cell: str, most: int) -> None:
+    """Of what one cell told; a cell that tells of ever new leads pushes out its own alone."""
+    await conn.execute(
+        """DELETE FROM brakeline.lead_orphan o USING (
+             SELECT lead_id FROM brakeline.lead_orphan WHERE cell = $1 ORDER BY heard_at DESC, lead_id DESC OFFSET $2
+           ) old WHERE o.cell = $1 AND o.lead_id = old.lead_id""",
+        cell, most,
+    )  # fmt: skip
+
+
 async def orphans(conn: Connection) -> dict[str, dict[str, Orphan]]:
     """By lead and cell: what nobody here leads."""
     rows = await conn.fetch(
