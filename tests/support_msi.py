@@ -126,9 +126,18 @@ class WineBox:
             self.run(f"msiexec.exe /x {key} /qn /norestart", 120)
 
 
-@cache
+_serving: list[WineBox] = []
+
+
 def box() -> WineBox:
-    """One machine for all tests of this run; gone when that ends."""
+    """One machine for all tests of this run, gone when that ends; its port anew where a test has cut its power."""
+    if not _serving or _serving[0].process.poll() is not None:
+        _serving[:] = [WineBox(_machine())]
+    return _serving[0]
+
+
+@cache
+def _machine() -> Machine:
     require(shutil.which("wine"), "wine (Debian package wine64)")
     place = Path(tempfile.mkdtemp(prefix="brakeline-wine-msi-"))
     machine = Machine(place / "prefix")
@@ -139,4 +148,4 @@ def box() -> WineBox:
 
     atexit.register(gone)
     machine.make()
-    return WineBox(machine)
+    return machine
