@@ -122,8 +122,17 @@ class Served:
         os.chmod(self.path, 0o777)
         listener.listen(8)
         self.listener = listener
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
         self.client = HelperClient(str(self.path))
+
+    def close(self) -> None:
+        """Wakes the thread first: one that sleeps in `accept` may wake at whatever has this file's number by then, and
+        take its connections."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        self.listener.close()
 
     def _accept(self) -> None:
         places = threading.BoundedSemaphore(8)
@@ -155,7 +164,7 @@ class Served:
 def served(tmp_path: Path) -> Iterator[Served]:
     served = Served(tmp_path, frozenset({os.getuid()}))
     yield served
-    served.listener.close()
+    served.close()
 
 
 def test_a_genuine_order_is_begun_and_its_result_is_told(served: Served) -> None:
@@ -344,7 +353,7 @@ def test_other_users_are_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads(said.stdout)["code"] == "forbidden", said.stderr
     assert served.client.status(TX) == Unknown()
-    served.listener.close()
+    served.close()
 
 
 def test_an_unknown_agent_user_is_nobody() -> None:
