@@ -27,6 +27,7 @@ TOKEN=''
 FORCE=''
 PACKAGED=''
 RESTARTS=''
+PROXY=''
 [ ! -e /usr/lib/systemd/system/brakeline-agent.service ] || PACKAGED=yes # only a package puts it there
 [ ! -x "$LIB/python/brakeline-python" ] || PYTHON="$LIB/python/brakeline-python"
 
@@ -39,6 +40,8 @@ usage: enrol.sh --token et_…          enrol this machine (or, enrolled already
        enrol.sh --token et_… --force  give it a new identity, for instance after its disk was cloned
        enrol.sh --uninstall           remove launcher and agent and everything they made
 options: --server URL                 reach the cell under another address
+         --proxy http://HOST:PORT     reach it by this proxy, with USER:PASSWORD@ before HOST if it wants them; or the
+                                      path of a file with that in it; or none. Without it: https_proxy, if that is set
          --allow-restarts N           let the cell restart this machine as a canary, N times a day at most (0 = never)
 USAGE
 }
@@ -47,6 +50,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --token) [ $# -ge 2 ] || fail "--token needs a value"; TOKEN=$2; shift 2 ;;
         --server) [ $# -ge 2 ] || fail "--server needs a value"; SERVER_URL=${2%/}; shift 2 ;;
+        --proxy) [ $# -ge 2 ] || fail "--proxy needs a value"; PROXY=$2; shift 2 ;;
         --force) FORCE=--force; shift ;;
         --allow-restarts) [ $# -ge 2 ] || fail "--allow-restarts needs a number"; RESTARTS=$2; shift 2 ;;
         --uninstall) TOKEN=uninstall; shift ;;
@@ -121,11 +125,12 @@ cat > "$ETC/ca.pem" <<'PEM'
 PEM
 # By Python, because it must be here anyway: under the cell's fixed name, trusting only the cell's authority. Dates of
 # certificates are not looked at, so that a wrong clock is no obstacle; the checksum proves what arrived.
-"$PYTHON" -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$LIB" "$ETC" "$KIT_SHA256" "$PACKAGED" <<'PY' || exit 4
-import hashlib, http.client, io, os, socket, ssl, sys, tarfile
-from urllib.parse import urlsplit
+"$PYTHON" -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$LIB" "$ETC" "$KIT_SHA256" "$PACKAGED" "$PROXY" <<'PY' || exit 4
+import base64, hashlib, http.client, io, json, os, ssl, sys, tarfile
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment
 
-url, name, ca, lib, etc, wanted, packaged = sys.argv[1:]
+url, name, ca, lib, etc, wanted, packaged, given = sys.argv[1:]
 parts = urlsplit(url)
 if parts.scheme != "https" or not parts.hostname:
     sys.exit(f"brakeline: the server's address must look like https://HOST:PORT, not {url}")
@@ -136,20 +141,65 @@ context.load_verify_locations(ca)
 
 class Connection(http.client.HTTPSConnection):
     def connect(self):
-        plain = socket.create_connection((self.host, self.port), 20)
-        self.sock = context.wrap_socket(plain, server_hostname=name)
+        http.client.HTTPConnection.connect(self)
+        self.sock = context.wrap_socket(self.sock, server_hostname=name)
 
 
-try:
-    connection = Connection(parts.hostname, parts.port or 443, timeout=60)
+def proxy():
+    """What was given, else what is written here already, else what the environment names: as the agent judges it."""
+    text = given
+    try:
+        with open(os.path.join(etc, "proxy.json")) as f:
+            text = text or json.load(f)["proxy"]
+    except (OSError, ValueError, KeyError, TypeError):
+        host, named = parts.hostname, getproxies_environment()
+        here = host == "localhost" or host.startswith("127.") or host == "::1"
+        text = text or ("" if here or proxy_bypass_environment(host, named) else named.get("https", ""))
+    if text.startswith("/"):
+        with open(text) as f:
+            text = f.readline().strip()
+    if text in ("", "none"):
+        return None
+    found = urlsplit(text)
+    if found.scheme != "http" or not found.hostname:
+        raise ValueError("a proxy is written http://HOST:PORT, or the path of a file with that in it")
+    return found.hostname, found.port or 80, unquote(found.username or ""), unquote(found.password or "")
+
+
+def kit(way):
+    port = parts.port or 443
+    if way is None:
+        connection = Connection(parts.hostname, port, timeout=60)
+    else:
+        host, proxy_port, user, password = way
+        connection = Connection(host, proxy_port, timeout=60)
+        known = base64.b64encode(f"{user}:{password}".encode()).decode()
+        connection.set_tunnel(parts.hostname, port, {"Proxy-Authorization": f"Basic {known}"} if user else {})
     connection.request("GET", "/agent/kit.tar")
     answer = connection.getresponse()
-    data = answer.read(128 * 1024 * 1024)
-except (OSError, http.client.HTTPException) as e:
+    return answer, answer.read(128 * 1024 * 1024)
+
+
+def fetched():
+    """By the proxy, if there is one, else directly; the checksum proves what arrived."""
+    try:
+        way = proxy()
+    except (OSError, ValueError) as e:
+        sys.exit(f"brakeline: the proxy cannot be used: {e}\nbrakeline: what to do: give another --proxy, or --proxy none")
+    tried = []
+    for one in [way, None] if way else [None]:
+        try:
+            return kit(one)
+        except (OSError, http.client.HTTPException) as e:
+            tried.append(f"by the proxy {one[0]}:{one[1]}: {e}" if one else f"directly: {e}" if way else str(e))
+    hint = "check the proxy (user, password, what it lets through) and the address" if way else "check the address and that no firewall is in between (is there a proxy? --proxy http://HOST:PORT)"
     sys.exit(
-        f"brakeline: {url} cannot be reached: {e}\n"
-        "brakeline: what to do: check the address and that no firewall is in between, then run the same line again"
+        f"brakeline: {url} cannot be reached: {'; '.join(tried)}\n"
+        f"brakeline: what to do: {hint}, then run the same line again"
     )
+
+
+answer, data = fetched()
 if answer.status != 200:
     sys.exit(f"brakeline: the server answered {answer.status} {answer.reason} instead of the kit")
 if hashlib.sha256(data).hexdigest() != wanted:
@@ -202,7 +252,7 @@ systemctl daemon-reload
 say "enrolling"
 status=0
 brakeline-agent enrol --server "$SERVER_URL" --token "$TOKEN" --ca "$ETC/ca.pem" --user brakeline \
-    --helper-socket /run/brakeline/helper.sock $FORCE || status=$?
+    --helper-socket /run/brakeline/helper.sock $FORCE ${PROXY:+--proxy "$PROXY"} || status=$?
 case $status in
     0) ;;
     6) say "it keeps its identity and its release" ;;

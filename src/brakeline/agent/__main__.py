@@ -1,7 +1,7 @@
 """The agent's command line: `brakeline-agent.pyz VERB`. Parses, calls, turns faults into one sentence and a code.
 
-Verbs for people: enrol, status, defer, service, version. Verbs for the system: run (resident, unprivileged), helper
-(root), transaction (its own unit), scan and plan (short-lived children of run). Start reading at `wiring` and `loop`.
+Verbs for people: enrol, status, proxy, defer, service, version. Verbs for the system: run (resident, unprivileged),
+helper (root), transaction (its own unit), scan and plan (short-lived children of run). Read `wiring` and `loop` first.
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 token refused, 4 cell not reachable, 5 not enrolled, 6 enrolled already,
 75 asks the launcher for a look.
 """
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--ca", required=True, help="file with the certificate of the cell's authority (PEM)")
     enrol.add_argument("--helper-socket", default="", help="socket of the root helper; without it: assess only")
     enrol.add_argument("--user", default="", help="user that the agent runs as; state is handed over to it")
+    enrol.add_argument("--proxy", default="", help="http://[USER:PASSWORD@]HOST:PORT, a file with that in it, or none")
     enrol.add_argument("--force", action="store_true", help="give this machine a new identity")
     scan = verb("scan", "Look at this machine and print a summary; changes nothing.")
     scan.add_argument("--base", type=int, default=0, help="sequence to compare with; 0 = everything")
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--conffiles", default="replace", choices=("hold", "keep", "replace"),
                       help="hold: no plan over configuration files that were changed here")  # fmt: skip
     verb("status", "Say how the agent is.").add_argument("--json", action="store_true", help="as one JSON document")
+    proxy = verb("proxy", "Show the proxy by which the cell is reached; or write another one, try it, take it away.")
+    proxy.add_argument("proxy", nargs="?", default="", help="http://[USER:PASSWORD@]HOST:PORT, a file with it, or none")
     defer = verb("defer", "Put off the restart that waits for people at this machine, once.")
     defer.add_argument("--run", default=str(RUN_DIR), help="where the root helper talks to people (%(default)s)")
     verb("version", "Print the version.")

@@ -117,6 +117,11 @@ class Cell:
     def skip_counter(self) -> None:
         self._counter.skip()
 
+    @property
+    def way(self) -> str:
+        """How the cell was reached last, in words; "" = not yet."""
+        return self._transport.way
+
     def close(self) -> None:
         self._transport.close()
 

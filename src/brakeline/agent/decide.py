@@ -206,9 +206,10 @@ def _our_own(candidate: Candidate) -> bool:
 
 def _exchange_failed(state: State, event: ExchangeFailed) -> Step:
     _expect(state.link.busy, event)
-    failure, link = event.failure, replace(state.link, busy=False)
+    failure = event.failure
+    link = replace(state.link, busy=False, trouble=failure.detail or failure.code)
     state = sessions.told_time(state, failure.server_ms, event.at)
-    commands: tuple[Command, ...] = (Report(f"{event.exchange} failed: {failure.detail or failure.code}"),)
+    commands: tuple[Command, ...] = (Report(f"{event.exchange} failed: {link.trouble}"),)
     if failure.kind is FailureKind.SECRET:
         link = replace(link, secret_until_ms=0)
     if failure.kind is FailureKind.REPLAYED and link.failures:  # the first is mostly a repeat after a lost answer

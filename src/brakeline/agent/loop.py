@@ -180,7 +180,8 @@ class Loop:
     def _take(self, event: Event) -> None:
         self.state, wanted = decide(self.state, event)
         saved = self._secure(wanted)
-        self._out.status.show(self.state, event.at)  # before the commands: one of them may be a long-poll
+        # Before the commands: one of them may be a long-poll.
+        self._out.status.show(self.state, event.at, self._out.cell.way)
         for command in wanted:
             if saved or not isinstance(command, commands.AskHelper):
                 self._do(command)

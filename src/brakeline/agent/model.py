@@ -205,6 +205,7 @@ class Link:
     secret_until_ms: int = 0  # server time; 0 = no secret
     etag: str = ""
     failures: int = 0  # in a row
+    trouble: str = ""  # what the last failure was, in words; it counts while there are failures
     not_before_s: float = 0.0  # back-off and Retry-After: no exchange earlier
     last_check_in_s: float = -1e9  # start of the last one that was answered
     next_check_in_s: float = 0.0

@@ -18,8 +18,8 @@ class StatusFile:
         self._path = path
         self._shown: dict[str, Any] = {}
 
-    def show(self, state: State, at: Instant) -> None:
-        now = describe(state)
+    def show(self, state: State, at: Instant, way: str = "") -> None:
+        now = describe(state, way)
         if now == self._shown:
             return
         aside = self._path.with_suffix(".new")
@@ -31,16 +31,22 @@ class StatusFile:
         self._shown = now
 
 
-def describe(state: State) -> dict[str, Any]:
-    """The facts that matter to a person at the machine. Holds nothing that changes at every check-in."""
+def describe(state: State, way: str = "") -> dict[str, Any]:
+    """The facts that matter to a person at the machine. Holds nothing that changes at every check-in.
+
+    `way`: how the cell was reached last, "" = not yet.
+    """
     link = state.link
     connection = "connected" if link.ever and link.failures == 0 else "trying to reach the cell"
+    if link.failures:
+        connection += f": {link.trouble}"
     if isinstance(state.standing, Barred):
         connection = f"refused by the cell ({state.standing.code}): {state.standing.detail} Enrol this machine again."
     return {
         "endpoint_id": state.me.endpoint_id,
         "agent_version": state.me.agent_version,
         "connection": connection,
+        "reached": way or "not yet",
         "mode": ceiling.running(state).mode.value if state.me.can_patch else "assess (no root helper here)",
         "maintenance_windows": ", ".join(ceiling.running(state).windows) or "always",
         "limits_of_root": state.me.local.problem or ("limits.json" if state.me.local.settings else "none"),

@@ -1,5 +1,8 @@
 """One kept-alive TLS connection to the cell, with the pinned authority and a fixed server name. Bounded everywhere.
 
+Directly or by the endpoint's proxy: the way that worked last first, the other where no connection comes about
+(`protocol.proxy`). The proxy's file is looked at before each request, so a change holds from the next one on.
+
 Whatever address is dialled, the certificate must come from the authority that enrolment pinned and be for
 `cell.brakeline.internal`; so a moved server, a NAT or a relay change nothing, and a public authority counts for
 nothing. A wrong local clock must not cut the endpoint off, so OpenSSL does not judge the dates; instead a
@@ -12,11 +15,15 @@ import http.client
 import socket
 import ssl
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from brakeline.agent.proxy_file import ProxyFile
 from brakeline.core.errors import Fault, Invalid
 from brakeline.core.limits import AGENT_BODY_BYTES_MAX
+from brakeline.protocol import proxy as proxies
 
 SERVER_NAME = "cell.brakeline.internal"
 CONNECT_S_MAX = 10.0
@@ -52,31 +59,40 @@ class Answer:
 
 
 class _Connection(http.client.HTTPSConnection):
-    """An HTTPS connection that asks for the fixed server name."""
+    """An HTTPS connection over a line that `dial` has made."""
 
-    _context: ssl.SSLContext
+    def __init__(self, host: str, port: int, context: ssl.SSLContext, dial: Callable[[], ssl.SSLSocket]) -> None:
+        super().__init__(host, port, context=context)
+        self._line = dial
 
     def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = self._context.wrap_socket(plain, server_hostname=SERVER_NAME)
+        self.sock = self._line()
 
 
 class Transport:
     """Sends one request at a time. `time_floor_ms`: a time that has certainly passed, raised by the owner."""
 
-    def __init__(self, server_url: str, ca_pem: str, time_floor_ms: int) -> None:
+    def __init__(self, server_url: str, ca_pem: str, time_floor_ms: int, proxy: ProxyFile | None = None) -> None:
         parts = urlsplit(server_url)
         if parts.scheme != "https" or not parts.hostname:
             raise Invalid(f"the server's address must look like https://HOST:PORT, not {server_url!r}")
         self._host, self._port = parts.hostname, parts.port or 443
         self._context = _context(ca_pem)
         self._connection: _Connection | None = None
+        self._proxy, self._way = proxy, ""
         self.time_floor_ms = time_floor_ms
         self.answer_s_max = ANSWER_S_MAX
 
+    @property
+    def way(self) -> str:
+        """How the cell was reached last, in words; "" = not yet."""
+        problem = self._proxy.problem if self._proxy is not None else ""
+        return f"{self._way or proxies.DIRECTLY}; {problem}" if problem else self._way
+
     def post(self, target: str, body: bytes, headers: dict[str, str], wait_s: float = 0.0) -> Answer:
         """The answer to a POST; `CellUnreachable` or `NotOurCell`. Tries again once if a kept connection had died."""
+        if self._proxy is not None and self._proxy.changed():
+            self.close()
         kept = self._connection is not None
         try:
             return self._exchange(target, body, headers, wait_s)
@@ -101,6 +117,10 @@ class Transport:
             data = response.read(AGENT_BODY_BYTES_MAX + 1)
         except _DROPPED:
             raise
+        except proxies.NoWay as e:
+            self.close()
+            other = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in e.causes)
+            raise (NotOurCell if other else CellUnreachable)(str(e)) from e
         except ssl.SSLCertVerificationError as e:
             self.close()
             raise NotOurCell(e.verify_message) from e
@@ -116,13 +136,28 @@ class Transport:
 
     def _connected(self) -> _Connection:
         if self._connection is None:
-            connection = _Connection(
-                self._host, self._port, timeout=min(CONNECT_S_MAX, self.answer_s_max), context=self._context
-            )
+            connection = _Connection(self._host, self._port, self._context, self._reach)
             connection.connect()
             self._connection = connection
             self._refuse_expired(connection)
         return self._connection
+
+    def _reach(self) -> ssl.SSLSocket:
+        seconds = min(CONNECT_S_MAX, self.answer_s_max)
+        proxy = self._proxy.now() if self._proxy is not None else None
+        self._way, line = proxies.reach(proxy, self._way, self._dial, seconds, time.monotonic)
+        return line
+
+    def _dial(self, way: proxies.Way, seconds: float) -> ssl.SSLSocket:
+        plain = socket.create_connection((way.host, way.port) if way else (self._host, self._port), seconds)
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if way:
+                proxies.agree(plain, way, self._host, self._port, seconds, time.monotonic)
+            return self._context.wrap_socket(plain, server_hostname=SERVER_NAME)
+        except BaseException:
+            plain.close()
+            raise
 
     def _refuse_expired(self, connection: _Connection) -> None:
         certificate = connection.sock.getpeercert() or {}
@@ -136,6 +171,16 @@ class Transport:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def tried(server_url: str, ca_pem: str, way: proxies.Way) -> str:
+    """Dial the cell this way alone, without asking it anything. "" = it is reached, else why it is not."""
+    probe = Transport(server_url, ca_pem, 0)
+    try:
+        probe._dial(way, CONNECT_S_MAX).close()
+    except (OSError, ValueError) as e:
+        return f"it was tried, and the cell is not reached: {proxies.came_to(way, e)}"
+    return ""
 
 
 def _context(ca_pem: str) -> ssl.SSLContext:

@@ -143,12 +143,50 @@ def enrol(options: Namespace) -> int:
         helper_socket=options.helper_socket,
         agent_user=options.user or "brakeline",
     )
-    wish = enrolment.Wish(config, Path(options.config), state_dir, options.token, options.force, __version__)
-    done = enrolment.enrol(wish, SystemClock(), lambda identity: wiring.open_cell(config, state_dir, "", identity))
+    path = Path(options.config)
+    _proxy_of_enrolment(options, config)
+    wish = enrolment.Wish(config, path, state_dir, options.token, options.force, __version__)
+    done = enrolment.enrol(wish, SystemClock(), lambda identity: wiring.open_cell(config, path, state_dir, identity))
     if options.user:
         enrolment.hand_over(state_dir, options.user)
     mode = "" if done.helper_socket else " It can be assessed, not patched: there is no root helper here."
     print(f"enrolled as {done.endpoint_id} in cell {done.cell}, region {done.region}.{mode}")
+    return 0
+
+
+def _proxy_of_enrolment(options: Namespace, config: configuration.Config) -> None:
+    """Before anything is dialled: what was named; else what is written already; else what the environment names."""
+    from brakeline.agent import proxy_file
+    from brakeline.protocol.proxy import FILE
+
+    path, text, whence = Path(options.config), options.proxy, ""
+    fresh = options.force or not path.exists()
+    if not text and fresh and not path.with_name(FILE).exists():
+        text, whence = proxy_file.of_environment(config.server_url), ", from this environment (https_proxy)"
+    if not text:
+        return
+    proxy = proxy_file.given(text)
+    proxy_file.save(path, proxy, options.user)
+    if proxy is not None:
+        print(f"proxy {proxy.shown}{whence}; to change it: brakeline-agent proxy")
+
+
+def proxy(options: Namespace) -> int:
+    """The proxy by which the cell is reached: show it, write another one and try it, or take it away."""
+    from brakeline.agent import proxy_file, transport
+
+    path = Path(options.config)
+    config, file = configuration.load(path), proxy_file.ProxyFile(path)
+    if not options.proxy:
+        known = file.now()
+        print(file.problem or (known.shown if known else "none: the cell is dialled directly"))
+        print(f"To change it: {proxy_file.NEXT}", file=sys.stderr)
+        return 0
+    wanted = proxy_file.given(options.proxy)
+    proxy_file.save(path, wanted, config.agent_user)
+    print(f"written: {wanted.shown if wanted else 'no proxy'}. It counts from the next check-in on.")
+    said = transport.tried(config.server_url, config.ca_pem, wanted)
+    print(said or "tried: the cell is reached this way", file=sys.stderr if said else sys.stdout)
     return 0
 
 

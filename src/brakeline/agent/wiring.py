@@ -24,6 +24,7 @@ from brakeline.agent.loop import FOLLOW, Collaborators, Loop
 from brakeline.agent.memory import Memory
 from brakeline.agent.model import Self, State
 from brakeline.agent.providers.model import Known, Provider, Refused
+from brakeline.agent.proxy_file import ProxyFile
 from brakeline.agent.reboots import restarts_a_day
 from brakeline.agent.run_spool import RunSpool
 from brakeline.agent.spool import Spool
@@ -154,10 +155,10 @@ def stop_reason() -> str:
     return "restart" if any(target in jobs for target in COMES_BACK) else "shutdown"
 
 
-def open_cell(config: Config, state_dir: Path, endpoint_id: str, identity: Identity) -> Cell:
-    """The connection, under the endpoint's identity; `endpoint_id` "" while enrolling."""
-    transport = Transport(config.server_url, config.ca_pem, BUILT_MS)
-    return Cell(transport, identity, Counter(state_dir), boot_id(), endpoint_id)
+def open_cell(config: Config, config_path: Path, state_dir: Path, identity: Identity) -> Cell:
+    """The connection, under the endpoint's identity; its id is "" while enrolling."""
+    transport = Transport(config.server_url, config.ca_pem, BUILT_MS, ProxyFile(config_path))
+    return Cell(transport, identity, Counter(state_dir), boot_id(), config.endpoint_id)
 
 
 def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
@@ -185,7 +186,7 @@ def build(config: Config, config_path: Path, state_dir: Path) -> Loop:
         State(me, memory.load(), follow=_follow(state_dir / FOLLOW), warned=_warned(config)),
         Collaborators(
             clock=clock,
-            cell=open_cell(config, state_dir, config.endpoint_id, identity),
+            cell=open_cell(config, config_path, state_dir, identity),
             spool=Spool(state_dir / "spool", reserve),
             runs=RunSpool(state_dir / "runs"),
             memory=memory,

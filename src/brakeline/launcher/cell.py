@@ -1,4 +1,5 @@
-"""What a look asks of the cell: the signed documents, and the bytes of a release. TLS to our own authority alone.
+"""What a look asks of the cell: the signed documents, and the bytes of a release. TLS to our own authority alone,
+directly or by a proxy (`protocol.proxy`).
 
 Nothing that comes from here is believed: documents are assessed, bytes are hashed. No wait is longer than it was given.
 """
@@ -8,11 +9,13 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
 from brakeline.launcher import clock
 from brakeline.launcher.settings import Settings
+from brakeline.protocol import proxy
 from brakeline.protocol.routes import TRUST_BUNDLE, TRUST_TARGET
 from brakeline.trust import wire
 from brakeline.trust.model import Documents, Offered
@@ -37,15 +40,42 @@ class _Connection(http.client.HTTPSConnection):
         ours.load_verify_locations(cadata=settings.ca_pem)
         # Given at once: without one, a context is made first that reads every authority of this system, for nothing.
         super().__init__(parts.hostname, parts.port or 443, timeout=timeout_s, context=ours)
-        self._ours, self._name = ours, settings.server_name
+        self._ours, self._name, self._seconds = ours, settings.server_name, timeout_s
+        self._proxy, self.way = settings.proxy, settings.way
 
     def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        self.sock = self._ours.wrap_socket(plain, server_hostname=self._name)
+        until_s = clock.monotonic_s() + self._seconds
+        dial = self._in_time if self._proxy else self._dial
+        self.way, self.sock = proxy.reach(self._proxy, self.way, dial, self._seconds, clock.monotonic_s)
+        self.sock.settimeout(max(until_s - clock.monotonic_s(), 0.001))
+
+    def _dial(self, way: proxy.Way, seconds: float) -> ssl.SSLSocket:
+        plain = socket.create_connection((way.host, way.port) if way else (self.host, self.port), seconds)
+        if way:
+            proxy.agree(plain, way, self.host, self.port, seconds, clock.monotonic_s)
+        return self._ours.wrap_socket(plain, server_hostname=self._name)
+
+    def _in_time(self, way: proxy.Way, seconds: float) -> ssl.SSLSocket:
+        """Names are looked up without a limit of time, which must not take the time of the other way."""
+        came: list[ssl.SSLSocket | Exception] = []
+
+        def dial() -> None:
+            try:
+                came.append(self._dial(way, seconds))
+            except (OSError, ValueError) as e:
+                came.append(e)
+
+        worker = threading.Thread(target=dial, daemon=True)
+        worker.start()
+        worker.join(seconds)
+        first = came[0] if came else TimeoutError()
+        if isinstance(first, Exception):
+            raise first
+        return first
 
 
-def documents(settings: Settings, nonce: str, root: int, channel: str, timeout_s: float) -> Documents:
-    """The signed documents. Raises `Unreachable`, and `Distrust` for what no cell serves."""
+def documents(settings: Settings, nonce: str, root: int, channel: str, timeout_s: float) -> tuple[Documents, str]:
+    """The signed documents, and the way they came. Raises `Unreachable`, and `Distrust` for what no cell serves."""
     fields = {"root": root, "channel": channel, "region": settings.who.region, "nonce": nonce}
     try:
         connection = _Connection(settings, timeout_s)
@@ -59,7 +89,7 @@ def documents(settings: Settings, nonce: str, root: int, channel: str, timeout_s
         raise Unreachable(f"{settings.server_url} answers with more than {wire.TEXT_BYTES_MAX} bytes")
     if answer.status != 200:
         raise Unreachable(f"{settings.server_url} answers {answer.status} instead of the signed documents")
-    return wire.from_text(body.decode(errors="replace"))
+    return wire.from_text(body.decode(errors="replace")), connection.way
 
 
 def rest_of(settings: Settings, wanted: Offered, start: int, until_s: float) -> tuple[int, bytes]:
@@ -103,4 +133,5 @@ def _read(answer: http.client.HTTPResponse, line: socket.socket, most: int, unti
 
 
 def _unreachable(settings: Settings, e: Exception) -> Unreachable:
-    return Unreachable(f"{settings.server_url}: {type(e).__name__}: {e}")
+    why = str(e) if isinstance(e, proxy.NoWay) else f"{type(e).__name__}: {e}"
+    return Unreachable(f"{settings.server_url}: {why}")

@@ -162,7 +162,9 @@ def _believe(state: State, found: Found, at: float) -> Step:
     if state.record.trial and not record.trial and not isinstance(state.phase, Running):
         state = replace(state, crashes=0)  # they were the trial's, not of what runs from here on
     kept = tuple(p for p in state.problems if p.startswith("state_lost") and not found.fresh)
-    state = replace(state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s)
+    state = replace(
+        state, problems=(*kept, *found.problems), fresh_s=at if found.fresh else state.fresh_s, way=found.way
+    )
     others = [other for other in found.others if other.product == CONTENT]
     for staged in (Staged(AGENT, found.staged, found.sequence), *others):  # the agent first
         record, refusal = trial.begin(record, staged)

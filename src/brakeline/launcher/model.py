@@ -130,6 +130,7 @@ class Question:
     settled: tuple[str, ...] = ()  # launchers that need no staging: in use already, or failed here
     sequence: int = 0  # of the confirmed launcher
     until_s: float = 0.0  # monotonic time at which the look is cut off; 0 = not told
+    way: str = ""  # by which the cell was reached last
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Found:
     mended: tuple[str, ...] = ()  # damaged releases whose files are whole again
     others: tuple[Staged, ...] = ()  # the newest of each further product
     unfinished: bool = False  # a download goes on with the next look, which should come soon
+    way: str = ""  # by which the cell was reached last, now or before
 
 
 # --- what may happen: `at` is monotonic seconds ----------------------------------------------------------------------
@@ -351,6 +353,7 @@ class State:
     looking: bool = False  # a check is under way
     check_due_s: float = 0.0
     fresh_s: float | None = None  # when the cell last gave a verified answer in this process
+    way: str = ""  # by which the cell was reached last, "" = not in this process
     unheard: int = 0  # looks in a row in which the cell gave no verified answer
     crashes: int = 0  # of the same release in a row
     resting_release: str = ""  # crash-looping; not used before `rest_until_s` while it can be done without

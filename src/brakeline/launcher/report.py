@@ -41,6 +41,7 @@ def report_text(state: State, settings: Settings, update: Update) -> str:
             launcher_last_trial=_told(own.last_trial),
             launcher_failed=own.failed,
             launcher_waits=update.waits,
+            way=state.way,
         )
     ).decode()
 

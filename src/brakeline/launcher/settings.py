@@ -12,11 +12,14 @@ import os
 import sys
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from brakeline.core.frozen import dataclass
 from brakeline.launcher.model import Knobs
 from brakeline.trust.model import Who
+
+if TYPE_CHECKING:  # the resident launcher dials nobody
+    from brakeline.protocol.proxy import Proxy
 
 WINDOWS: Final = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "Brakeline" if os.name == "nt" else None
 ROOT: Final = WINDOWS / "launcher" if WINDOWS else Path("/var/lib/brakeline-launcher")
@@ -52,6 +55,8 @@ class Settings:
     who: Who = field(default_factory=lambda: Who("", "cell", ""))
     knobs: Knobs = field(default_factory=Knobs)
     budget: Budget = field(default_factory=Budget)
+    proxy: Proxy | None = None  # read at each look, because it may change meanwhile
+    way: str = ""  # by which the cell was reached last (`protocol.proxy`)
     python: str = sys.executable
     arguments: tuple[str, ...] = ("run",)
     problems: tuple[str, ...] = ()

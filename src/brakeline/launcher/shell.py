@@ -243,7 +243,8 @@ class Launcher:
         if me is not None:
             settled, sequence = tuple(sorted(slots.settled(own, me))), confirmed.sequence if confirmed else 0
             question = model.Question(damaged, launchers=True, settled=settled, sequence=sequence)
-        return json.dumps(dataclasses.asdict(dataclasses.replace(question, until_s=self.check_until_s)))
+        question = dataclasses.replace(question, until_s=self.check_until_s, way=self.state.way)
+        return json.dumps(dataclasses.asdict(question))
 
     def _execute(self, release_id: str, content: str) -> None:
         now = clock.monotonic_s()
@@ -326,7 +327,7 @@ def _found(line: bytes) -> tuple[Found | None, str]:
         others = tuple(model.Staged(**one) for one in plain["others"])
         return Found(
             plain["fresh"], Floors(**plain["floors"]), staged=plain["staged"], sequence=plain["sequence"],
-            others=others, unfinished=plain["unfinished"] is True, **lists,
+            others=others, unfinished=plain["unfinished"] is True, way=str(plain["way"]), **lists,
         ), ""  # fmt: skip
     except (ValueError, TypeError, KeyError):
         return None, "the look has crashed"

@@ -23,6 +23,7 @@ from brakeline.launcher.disk import BINARY, Disk, RealDisk, replace_file
 from brakeline.launcher.model import Found, Question, Record, Staged
 from brakeline.launcher.records import Records
 from brakeline.launcher.settings import Settings
+from brakeline.protocol import proxy
 from brakeline.trust import wire
 from brakeline.trust.assess import assess
 from brakeline.trust.errors import Distrust
@@ -40,13 +41,15 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     verified, before the first download.
     """
     problems: list[str] = []
+    settings = replace(settings, proxy=_proxy(settings.etc / proxy.FILE, problems))
     until_s = clock.monotonic_s() + timeout_s
     pinned, cached, nonce = _read(settings.etc / "root.json"), _cached(disk), clock.nonce()
     follow = _from_home(settings.home / "follow.json")
     fetched: Documents | None
     try:
         channel = _channel(settings, pinned, cached, follow, record.floors)
-        fetched = cell.documents(settings, nonce, _newest_root(pinned, cached), channel, timeout_s)
+        fetched, way = cell.documents(settings, nonce, _newest_root(pinned, cached), channel, timeout_s)
+        settings = replace(settings, way=way)  # the release then comes the same way
     except (Unreachable, Distrust) as e:
         problems.append(f"unreachable: {e}")
         fetched = None
@@ -70,7 +73,7 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
             if install.verify(disk, wanted.release_id):
                 if not told:
                     tell(Found(seen.fresh, seen.floors, _sorted(seen.recalled), _sorted(seen.pardoned),
-                               problems=tuple(problems)))  # fmt: skip
+                               problems=tuple(problems), way=settings.way))  # fmt: skip
                 told = True
                 _install(settings, disk, wanted, until_s)
             disk.sync_dir(
@@ -87,7 +90,7 @@ def look(settings: Settings, disk: Disk, record: Record, damaged: Sequence[str],
     others = tuple(Staged(o.product, o.release_id, o.sequence) for o in staged.values())
     return Found(
         seen.fresh, seen.floors, _sorted(seen.recalled), _sorted(seen.pardoned), ours.release_id if ours else "",
-        ours.sequence if ours else 0, tuple(problems), mended, others, unfinished,
+        ours.sequence if ours else 0, tuple(problems), mended, others, unfinished, settings.way,
     )  # fmt: skip
 
 
@@ -114,10 +117,10 @@ def check(settings: Settings, question: str) -> int:
     plain: dict[str, Any] = json.loads(question)
     asked = Question(
         tuple(plain.get("damaged", ())), bool(plain.get("launchers")), tuple(plain.get("settled", ())),
-        int(plain.get("sequence", 0)), float(plain.get("until_s", 0.0)),
+        int(plain.get("sequence", 0)), float(plain.get("until_s", 0.0)), str(plain.get("way", "")),
     )  # fmt: skip
     also = tuple(p for p in settings.who.also if p != "launcher" or asked.launchers)
-    settings = replace(settings, who=replace(settings.who, also=also))
+    settings = replace(settings, who=replace(settings.who, also=also), way=asked.way)
     floors = replace(record.floors, launcher_sequence=max(record.floors.launcher_sequence, asked.sequence))
     record = replace(record, floors=floors)
     left_s = time_s(asked.until_s, settings.knobs.check_s, clock.monotonic_s())
@@ -171,6 +174,17 @@ def _read(path: Path) -> str:
         return path.read_text()[: wire.TEXT_BYTES_MAX]
     except (OSError, ValueError):
         return ""
+
+
+def _proxy(path: Path, problems: list[str]) -> proxy.Proxy | None:
+    """One that makes no sense keeps nobody from looking: it is said, and left out."""
+    try:
+        return proxy.read(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, proxy.BadProxy) as e:
+        problems.append(f"settings: {path.name} cannot be used, the cell is dialled directly: {e}")
+        return None
 
 
 def _from_home(path: Path) -> str:

@@ -46,3 +46,4 @@ class LauncherReport:
     launcher_last_trial: TrialReport | None = None
     launcher_failed: tuple[str, ...] = ()  # releases of the launcher that are not tried here again
     launcher_waits: str = ""  # why no newer launcher would be tried now; "" = one would be
+    way: str = ""  # by which its last contact with the cell went: directly, by the proxy HOST:PORT; "" = none yet
