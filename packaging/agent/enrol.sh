@@ -154,7 +154,10 @@ def proxy():
     except (OSError, ValueError, KeyError, TypeError):
         host, named = parts.hostname, getproxies_environment()
         here = host == "localhost" or host.startswith("127.") or host == "::1"
-        text = text or ("" if here or proxy_bypass_environment(host, named) else named.get("https", ""))
+        if not text and not here and not proxy_bypass_environment(host, named):
+            text = named.get("https", "")
+            text = text if "://" in text or not text else f"http://{text}"
+            text = text if text.startswith("http://") else ""
     if text.startswith("/"):
         with open(text) as f:
             text = f.readline().strip()

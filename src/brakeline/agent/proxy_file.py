@@ -43,7 +43,7 @@ class ProxyFile:
         """Whether it was written since the last call; it is read again then. Costs a stat."""
         try:
             about = self._path.stat()
-            stamp = (about.st_mtime_ns, about.st_ino)
+            stamp = (about.st_ctime_ns, about.st_ino)
         except OSError:
             stamp = _GONE
         if stamp == self._stamp:
@@ -86,13 +86,14 @@ def given(text: str) -> Proxy | None:
 
 def of_environment(server_url: str) -> str:
     """The proxy that the environment names for this cell (`https_proxy`, unless `no_proxy` has it); "" = none."""
-    from urllib.parse import urlsplit
     from urllib import request  # late: for people's verbs alone
+    from urllib.parse import urlsplit
 
     host, named = urlsplit(server_url).hostname or "", request.getproxies_environment()
     bypassed: bool = request.proxy_bypass_environment(host, named)  # type: ignore[attr-defined] # not in typeshed
     here = host == "localhost" or host.startswith("127.") or host == "::1"
-    return "" if here or bypassed else named.get("https", "")
+    text = "" if here or bypassed else named.get("https", "")
+    return text if "://" in text or not text else f"http://{text}"  # as other programs read it
 
 
 def save(config_path: Path, proxy: Proxy | None, agent_user: str) -> None:

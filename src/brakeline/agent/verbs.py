@@ -162,10 +162,15 @@ def _proxy_of_enrolment(options: Namespace, config: configuration.Config) -> Non
     path, text, whence = Path(options.config), options.proxy, ""
     fresh = options.force or not path.exists()
     if not text and fresh and not path.with_name(FILE).exists():
-        text, whence = proxy_file.of_environment(config.server_url), ", from this environment (https_proxy)"
+        text, whence = proxy_file.of_environment(config.server_url), ", as https_proxy of this environment says"
     if not text:
         return
-    proxy = proxy_file.given(text)
+    try:
+        proxy = proxy_file.given(text)
+    except Invalid as e:
+        if options.proxy:
+            raise
+        return print(f"https_proxy of this environment is not used: {e.detail}", file=sys.stderr)
     proxy_file.save(path, proxy, options.user)
     if proxy is not None:
         print(f"proxy {proxy.shown}{whence}; to change it: brakeline-agent proxy")

@@ -100,7 +100,7 @@ def parse(text: str) -> Proxy:
         host, port = parts.hostname or "", PORT if parts.port is None else parts.port
         user, password = (unquote_to_bytes(t or "").decode() for t in (parts.username, parts.password))
     except ValueError:
-        raise BadProxy(f"{_LOOKS}; its port is a number from 1 to 65535") from None
+        raise BadProxy(f"{_LOOKS}; its port is a number from 1 to 65535, and %XX are UTF-8") from None
     if not _HOST.fullmatch(host) or not port:
         raise BadProxy(f"{_LOOKS}; its host is a name or an address, its port a number from 1 to 65535")
     if ":" in user or not (user + password).isprintable() or (password and not user):
@@ -112,19 +112,24 @@ def parse(text: str) -> Proxy:
 
 
 def name(way: Way) -> str:
-    """Of a way, in messages and as what is remembered of the last contact."""
+    """Of a way, in messages."""
     return f"by the proxy {way.place}" if way else DIRECTLY
 
 
+def taken(way: Way, proxy: Way) -> str:
+    """What is remembered of a contact. Names the proxy in either case: a new one is then asked first again."""
+    return f"{DIRECTLY}, not by the proxy {proxy.place}" if proxy and way is None else name(way)
+
+
 def ways(proxy: Way, last: str) -> tuple[Way, ...]:
-    """What to try, in this order: the way that worked last (by `name`), else the proxy; then the other one."""
-    return tuple(sorted((proxy, None), key=lambda way: name(way) != last)) if proxy else (None,)
+    """What to try, in this order: the way that worked last (as `taken` says it), else the proxy; then the other one."""
+    return tuple(sorted((proxy, None), key=lambda way: taken(way, proxy) != last)) if proxy else (None,)
 
 
 def reach(
     proxy: Way, last: str, dial: Callable[[Way, float], T], seconds: float, now: Callable[[], float]
 ) -> tuple[str, T]:
-    """(name of the way that led there, what `dial` made of it), within the time. Raises `NoWay`.
+    """(the way that led there, as `taken` says it; what `dial` made of it), within the time. Raises `NoWay`.
 
     Of two ways the first has half of the time, so that one which hangs leaves the other enough. `dial` is given a way
     and its seconds. Where there is one way only, its own exception comes out.
@@ -135,7 +140,7 @@ def reach(
     causes: list[tuple[Way, Exception]] = []
     for way in ways(proxy, last):
         try:
-            return name(way), dial(way, max((until_s - now()) / left, 0.1))
+            return taken(way, proxy), dial(way, max((until_s - now()) / left, 0.1))
         except (OSError, ValueError) as e:
             causes.append((way, e))
             left -= 1
