@@ -20,23 +20,25 @@ Misbehave = Callable[[socket.socket], None]
 
 
 class ConnectProxy:
-    """Listens on 127.0.0.1. `misbehave` takes over a line after its request has been read."""
+    """Listens on `host`. `misbehave` takes over a line after its request has been read."""
 
-    def __init__(self, user: str = "", password: str = "") -> None:
+    def __init__(self, user: str = "", password: str = "", host: str = "127.0.0.1") -> None:
         self._known = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
         self.asked: list[str] = []
         self.seen = bytearray()
         self.hosts = {INSIDE: "127.0.0.1"}
+        self.ports: dict[int, int] = {}  # where it goes instead
         self.misbehave: Misbehave | None = None
         self._over = threading.Event()
         self._open: list[socket.socket] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server((host, 0))
         self.port: int = self._listening.getsockname()[1]
+        self.place = f"{host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.place}"
 
     def close(self) -> None:
         """Nobody listens any more, and what was open is closed."""
@@ -65,7 +67,9 @@ class ConnectProxy:
                 return line.sendall(b'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n')
             host, _, port = head.split()[1].rpartition(":")
             try:
-                there = socket.create_connection((self.hosts.get(host, host.strip("[]")), int(port)), 5)
+                there = socket.create_connection(
+                    (self.hosts.get(host, host.strip("[]")), self.ports.get(int(port), int(port))), 5
+                )
             except OSError:
                 return line.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>no</html>")
             self._open.append(there)
@@ -93,8 +97,8 @@ def _head(line: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def proxying(user: str = "", password: str = "") -> Iterator[ConnectProxy]:
-    proxy = ConnectProxy(user, password)
+def proxying(user: str = "", password: str = "", host: str = "127.0.0.1") -> Iterator[ConnectProxy]:
+    proxy = ConnectProxy(user, password, host)
     try:
         yield proxy
     finally:

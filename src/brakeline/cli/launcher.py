@@ -45,6 +45,7 @@ def _facts(r: LauncherReport, self_update: dict[str, Any]) -> dict[str, str]:
         "content": f"{r.running_content or 'none: its own defaults'}; confirmed: {r.content or 'none yet'}",
         "recalled here": ", ".join(r.recalled) or "none",
         "host guard": r.host_guard or "quiet",
+        "last contact": r.way or "none yet, or not told",
         "last trial": f"{last.release_id} {trial_sentence(last)}" if last else "none yet",
         "self-update": f"{'on' if self_update['on'] else 'off'}{pin}: {self_update['why']}",
     }  # fmt: skip

@@ -108,15 +108,16 @@ def release_facts(r: LauncherReport) -> tuple[Fact, ...]:
 
 def own_facts(r: LauncherReport) -> tuple[Fact, ...]:
     """The launcher itself: where it comes from, and whether a newer one would be tried."""
+    contact = Fact("Last contact", r.way or "none yet, or not told")
     if not r.launcher_slot:
         return (
-            Fact("Version", r.version or "not known"),
+            Fact("Version", r.version or "not known"), contact,
             Fact("Its own updates", "none: no stub starts it here, so it comes with its package", Tone.WARN),
-        )
+        )  # fmt: skip
     where = "the one that came with the package" if r.launcher_slot == "factory" else f"slot {r.launcher_slot}"
     return (
         Fact("Version", r.version or "not known"), Fact("Release", r.launcher_release or "that of its package"),
-        Fact("Started from", where),
+        Fact("Started from", where), contact,
         Fact("On trial", r.launcher_trial or "none", Tone.INFO if r.launcher_trial else None),
         Fact("Failed here", ", ".join(r.launcher_failed) or "none", Tone.BAD if r.launcher_failed else None),
         Fact("A newer one", f"waits: {r.launcher_waits}" if r.launcher_waits else "would be tried at its next look"),

@@ -285,3 +285,5 @@ def test_the_environment_of_whoever_enrols_is_taken_and_said(machine: Machine, c
     assert "as https_proxy of this environment says; to change it: brakeline-agent proxy" in done.stdout, done.stderr
     assert PASSWORD not in done.stdout
     assert machine.call("proxy").stdout == f"http://ann:***@127.0.0.1:{proxy.port}\n"
+    again = machine.enrol(cell.url, proxy="none")
+    assert (again.returncode, (machine.home / "proxy.json").exists()) == (6, False), "enrolled already: it counts too"

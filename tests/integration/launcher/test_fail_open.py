@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 from tests.support_clock import preload
 from tests.support_launcher import GOOD, RAN, READY, SAY, Endpoint, endpoint, release_bytes, send, user
+from tests.support_proxy import INSIDE, Misbehave, hangs, proxying, says
 from tests.support_trust import Repository
 
 from brakeline.launcher.records import SLOTS
@@ -217,6 +218,51 @@ for _name, _server in (
     ("the address is none", "not even an address"),
 ):
     ROWS[_name] = partial(_address, _server)
+
+
+def _proxy(fault: Misbehave | None, inside: bool, host: Endpoint) -> Seen:
+    """`inside`: only the proxy knows the cell's name, so nothing leads there directly."""
+    host.knobs |= {"check_s": 4}
+    baseline = host.prepare(release_bytes("1.0.0"))
+    two = offer(host)
+    with proxying() as proxy:
+        proxy.misbehave = fault
+        (host.etc / "proxy.json").write_text(json.dumps({"proxy": proxy.url}))
+        if inside:
+            plain = json.loads((host.etc / "agent.json").read_text())
+            there = plain["server_url"].replace("127.0.0.1", INSIDE)
+            (host.etc / "agent.json").write_text(json.dumps(plain | {"server_url": there}))
+        if fault is not None and inside:
+            seen = runs_the_good_one(host, baseline, "unreachable")
+            proxy.misbehave = None
+            host.until_confirmed(two)
+            return Seen(seen.runs, seen.says, TAKEN_AFTERWARDS)
+        host.start()
+        host.until_confirmed(two)
+        way = f"by the proxy {proxy.place}" if fault is None else f"directly, not by the proxy {proxy.place}"
+        assert host.report().way == way
+    return Seen("the newer release", f"nothing; `way`: *{way.replace(proxy.place, 'HOST:PORT')}*", "taken")
+
+
+for _name, _fault, _inside in (
+    ("only a proxy leads out", None, True),
+    ("only a proxy leads out, and it hangs", hangs, True),
+    ("only a proxy leads out, and it wants a password", says(b"HTTP/1.1 407 No\r\n\r\n"), True),
+    ("a proxy is set and hangs; the direct way is open", hangs, False),
+):
+    ROWS[_name] = partial(_proxy, _fault, _inside)
+
+
+@row("a proxy is set that is none; the direct way is open")
+def no_proxy(host: Endpoint) -> Seen:
+    host.prepare(release_bytes("1.0.0"))
+    two = offer(host)
+    (host.etc / "proxy.json").write_text(json.dumps({"proxy": "https://ann:s3cret@proxy.example"}))
+    host.start()
+    host.until_confirmed(two)
+    assert "settings" in kinds(host)
+    assert "s3cret" not in host.log() + str(host.report())
+    return Seen("the newer release", "`settings`", "taken")
 
 
 @row("a captive portal with a certificate of its own, or any other authority")

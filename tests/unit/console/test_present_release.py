@@ -113,6 +113,9 @@ def test_problems_and_the_last_trial_are_shown_with_what_to_do_and_the_log() -> 
     assert (view.trial.why, view.trial.log_tail) == ("it ended by itself", "Traceback")
     assert any("waits: the agent is not healthy yet" in f.text for f in view.own)
     assert any("no stub" in f.text for f in present_launcher.own_facts(GOOD))
+    for known in (report, GOOD):
+        told = present_launcher.own_facts(replace(known, way="by the proxy p.example:3128"))
+        assert "by the proxy p.example:3128" in [f.text for f in told]
 
 
 def test_the_newest_release_is_the_highest_sequence_that_may_be_offered() -> None:
