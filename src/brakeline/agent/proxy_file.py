@@ -20,7 +20,7 @@ from brakeline.protocol.proxy import FILE, KEY, TEXT_CHARS_MAX, BadProxy, Proxy,
 
 NONE: Final = "none"  # the word that takes a proxy away
 NEXT: Final = "brakeline-agent proxy http://HOST:PORT, or: brakeline-agent proxy none"
-_GONE: Final = (0, 0)
+_GONE: Final = (0, 0, 0)
 
 
 class ProxyNotWritten(Fault):
@@ -35,7 +35,7 @@ class ProxyFile:
 
     def __init__(self, config_path: Path) -> None:
         self._path = config_path.with_name(FILE)
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None
         self._proxy: Proxy | None = None
         self.problem = ""
 
@@ -43,7 +43,7 @@ class ProxyFile:
         """Whether it was written since the last call; it is read again then. Costs a stat."""
         try:
             about = self._path.stat()
-            stamp = (about.st_ctime_ns, about.st_ino)
+            stamp = (about.st_mtime_ns, about.st_ctime_ns, about.st_ino)  # the second tells a changed mode
         except OSError:
             stamp = _GONE
         if stamp == self._stamp:
