@@ -117,7 +117,8 @@ def repaired(world: World) -> Iterator[None]:
             wait_for(f"the health of {name}", functools.partial(world.healthy, name), STOP_WAIT_S)
 
 
-@pytest.mark.parametrize(("package", "harm"), [(FAILS, "failed"), pytest.param(CUTS, "silent", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("package", "harm"), [(FAILS, "failed"), (CUTS, "silent")])
 def test_the_first_ring_is_all_that_a_bad_update_gets(world: World, package: str, harm: str) -> None:
     box, product = world.box, world.product
     policy = short_policy(bake_s=10, first_checkpoint_s=16)

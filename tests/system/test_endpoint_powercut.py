@@ -48,10 +48,11 @@ def world(server: Server, box: Box, work: Path) -> World:
     return World(box, product, ids, work)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "packages", "middle"),
     [
-        pytest.param("eu1", (SLOW,), "test -e /root/begun", marks=pytest.mark.long, id="configuring"),
+        pytest.param("eu1", (SLOW,), "test -e /root/begun", id="configuring"),
         pytest.param("us1", (), "test $(grep -c 'status half-installed' /var/log/dpkg.log) -gt 12", id="unpacking"),
     ],
 )

@@ -24,6 +24,7 @@ from brakeline.cli.client import ApiError, Client, read_context
 
 AGENT_KILLED, LAUNCHER_KILLED, UPDATED = NAMES = ("eu1", "eu2", "eu3")
 SLOW = "slow-to-configure"
+pytestmark = pytest.mark.long
 WAITS = """echo $$ >> /root/runs-of-2.0; echo slowly: begun, with password=hunter2
 n=0; while ! test -e /root/go-on; do sleep 0.2; n=$((n+1)); test $((n % 10)) -ne 0 || echo slowly: $n; done
 echo slowly: over"""

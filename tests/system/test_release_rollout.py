@@ -44,6 +44,7 @@ def until_told(cell: Cell, rollout_id: str, words: str, seconds: float = 60.0) -
     return text
 
 
+@pytest.mark.long
 def test_a_bad_release_is_halted_recalled_and_healed_without_a_hand(running: World) -> None:
     cell, endpoints = running.cell, running.endpoints
     bad = next(b for b in catalogue() if b.name == "exits")

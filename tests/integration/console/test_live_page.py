@@ -25,7 +25,7 @@ def wait_for_updates(page: Page, updates: int) -> None:
         expect(first).not_to_have_text(re.compile(re.escape(before.split("\n")[-1])), timeout=60_000)
 
 
-@pytest.mark.parametrize("attempt", range(4))
+@pytest.mark.parametrize("attempt", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 3))])
 def test_a_slow_press_on_brake_during_updates_is_not_lost(visit: Callable[..., Page], attempt: int) -> None:
     page = visit(ROLLOUT)
     expect(page.locator("#feed-state")).to_have_text("● live")
@@ -100,7 +100,10 @@ def test_a_viewer_gets_a_reason_and_the_rollout_goes_on(visit: Callable[..., Pag
     expect(page.locator("main")).to_contain_text("rollout.brake")
 
 
-@pytest.mark.parametrize("path", ["/", ROLLOUT, "/endpoints", "/audit", "/approvals/ap_01", "/nowhere"])
+OTHER_PAGES = ("/endpoints", "/audit", "/approvals/ap_01", "/nowhere")
+
+
+@pytest.mark.parametrize("path", ["/", ROLLOUT, *(pytest.param(p, marks=pytest.mark.long) for p in OTHER_PAGES)])
 def test_freeze_works_from_every_page_without_javascript_and_on_a_phone(visit: Callable[..., Page], path: str) -> None:
     page = visit(path, script=False, width=390)
     expect(page.locator("#freeze")).to_be_in_viewport(ratio=1)

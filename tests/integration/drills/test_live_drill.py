@@ -118,6 +118,7 @@ def test_what_cannot_be_run_is_refused_with_what_to_do(server: ServerProcess) ->
     assert asked(server, "GET", "/drills/dr_nothing")[0] == 404
 
 
+@pytest.mark.long
 def test_a_drill_that_a_killed_server_cut_off_is_said_to_be_so_and_cleared_away(server: ServerProcess) -> None:
     _, made = asked(server, "POST", "/drills", {"fault": "bad-release", "endpoints": 60})
     time.sleep(3)

@@ -87,6 +87,7 @@ def test_inventory_update_and_way_back(box: Tool) -> None:
     assert (box.has("tool"), box.has("fresh")) == ("1.0", "")
 
 
+@pytest.mark.long
 def test_second_order_of_a_rollout_keeps_the_way_back_from_the_first(box: Tool) -> None:
     """As an endpoint gets one where only a part was done: what was done has no other way back."""
     box.index.publish("part", "1.1")
@@ -182,6 +183,7 @@ def test_too_little_space_is_known_before_anything_is_changed(box: Tool) -> None
     assert (done.outcome, done.code, box.has("tool")) == (Outcome.REFUSED, "no_space", "1.0")
 
 
+@pytest.mark.long
 def test_disk_that_fills_up_in_mid_run_is_told_and_done_when_space_is_back(box: Tool) -> None:
     home = box.root / HOME
     aside = home.rename(home.with_name("aside"))
@@ -243,6 +245,7 @@ def test_file_that_is_not_what_was_installed_is_found_and_healed(box: Tool) -> N
     assert box.provider.verify(found) == ()
 
 
+@pytest.mark.long
 def test_power_cut_in_the_middle_is_repaired_from_what_lies_ready(box: Tool) -> None:
     """Everything is killed once the old version is gone and the new one is not wholly there."""
     box.index.publish("tool", "1.1", needs=("part<2",), size=200_000_000)

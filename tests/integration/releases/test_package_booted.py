@@ -41,6 +41,7 @@ def state(root: Clone) -> str:
     return root.machine.query("systemctl", "is-active", "brakeline-agent.service").text.strip()
 
 
+@pytest.mark.long
 def test_who_runs_when_and_what_is_left(root: Clone, debs: dict[str, Path], tmp_path: Path) -> None:
     before = root.sh(LIST)
     install(root, debs["1.4.0"])

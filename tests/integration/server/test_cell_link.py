@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from tests.integration.server.test_server_process import ServerProcess
 
 from brakeline.cells.model import HELD_S_MAX
@@ -32,6 +33,7 @@ def settled(server: ServerProcess) -> int:
     raise AssertionError("its calls are not held open")
 
 
+@pytest.mark.long
 def test_a_call_is_held_open_until_there_is_news_and_nobody_s_end_waits_for_it(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path)
     server.start()

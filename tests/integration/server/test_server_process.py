@@ -176,6 +176,7 @@ def test_an_unknown_setting_is_said(root: Path) -> None:
     assert "did you mean 'port'" in done.stderr
 
 
+@pytest.mark.long
 def test_kill_9_at_any_moment_loses_no_acknowledged_inventory(server: ServerProcess) -> None:
     """The server dies at a random point between receiving an inventory and acknowledging it, several times."""
     twin = server.agent()
