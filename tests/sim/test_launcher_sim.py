@@ -190,6 +190,7 @@ def test_what_once_failed_stays_mended(seed: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # 200 CPU-seconds, beside whatever else the machine does
 def test_many_more_histories() -> None:
     for seed in range(SEEDS, 2000):
         checked(seed)
