@@ -74,7 +74,7 @@ def test_a_daemon_that_keeps_its_output_open_holds_nobody_up(tmp_path: Path) -> 
     path, pid = tmp_path / RUN, tmp_path / "pid"
     machine = Machine(record=RunRecord(path, SystemClock()))
     script = f"(trap '' HUP; echo started; exec sleep 600) & echo $! > {pid}; exit 0"
-    ran = machine.job("setsid", "sh", "-c", script, timeout_s=LONG_S)
+    ran = machine.job("setsid", "--wait", "sh", "-c", script, timeout_s=LONG_S)
     try:
         assert ran.rc == 0
         assert entries(path)[-1].kind == RunKind.EXIT
