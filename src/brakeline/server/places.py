@@ -51,4 +51,5 @@ class Places:
         if still is None or now_s - since_s <= self._patience_s:
             raise Full
         del self._since[still]
-        still.reschedule(now_s)
+        if not still.expired():  # else it goes by itself this very moment, and cannot be told again
+            still.reschedule(now_s)
