@@ -3,9 +3,10 @@
 `Services` is what the composition root gives; the parts are `DeskFleet` (overview, endpoints, vulnerabilities),
 `DeskChange` (deployments, rollouts, policies), `DeskRestart` (due restarts), `DeskRollback` (ways back), `DeskRelease`
 (releases, their keys), `DeskStop` (freeze, approvals), `DeskLimits` (budgets, freeze windows), `DeskCells` (cells,
-leads), `DeskLead` (drafts of settings over cells), `DeskPool` (evidence with others), `DeskContent` (advisory data),
-`DeskSbom` (bills of materials), `DeskCatalog` (own packages), `DeskRuns` (runs and changes of an endpoint),
-`DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and `DeskProof` (audit log, settings).
+leads), `DeskLead` (drafts of settings over cells), `DeskOver` (of updates and releases), `DeskPool` (evidence with
+others), `DeskContent` (advisory data), `DeskSbom` (bills of materials), `DeskCatalog` (own packages), `DeskRuns` (runs
+and changes of an endpoint), `DeskFindings` (accepted risk, terms), `DeskEvents` (receivers of events) and `DeskProof`
+(audit log, settings).
 """
 
 from __future__ import annotations

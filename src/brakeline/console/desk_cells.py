@@ -25,7 +25,7 @@ class DeskCells(DeskBase):
             tuple(present_cells.lead_card(x, who.may) for x in leads),
             present_cells.link_facts(await self.s.cells.link(who.principal), now_ms), may, superseded(members),
             tuple(map(present_cells.orphan_row, await self.s.conducting.taking.orphans(who.principal))),
-            who.may("policy.write"),
+            who.may("policy.write"), present_cells.lead_updates(members) if who.may("rollout.create") else "",
         )  # fmt: skip
 
     async def cell_act(self, who: Visitor, name: str, act: str, reason: str) -> str:

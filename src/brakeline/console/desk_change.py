@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from brakeline.console import present, present_rollout
-from brakeline.console.desk_base import DeskBase
+from brakeline.console.desk_over import DeskOver
 from brakeline.console.present_ahead import ahead_view
 from brakeline.console.present_settings import policy_words, settings_view, words_of
 from brakeline.console.screens import Visitor
@@ -70,7 +70,7 @@ MODE_BADGES: Final = {
 SELF_UPDATE: Final = {"on": True, "off": False}  # anything else: the policy says nothing of it
 
 
-class DeskChange(DeskBase):
+class DeskChange(DeskOver):
     """See the module."""
 
     async def rollouts(self, who: Visitor, state: str, after: str) -> RolloutsView:
@@ -156,21 +156,25 @@ class DeskChange(DeskBase):
         selections = tuple(Choice(k, label, note, k == form.selection) for k, label, note in SELECTIONS)
         pace = form.policy or BY_RISK
         policies = tuple(Choice(k, label, note, k == pace) for k, label, note in (AS_SUGGESTED, *PACES))
-        view = NewDeploymentView(form, selections, policies, None, may_start=who.may("rollout.create"))
+        view = NewDeploymentView(
+            form, selections, policies, None, may_start=who.may("rollout.create"),
+            offer=await self.offer(who, form.over),
+        )  # fmt: skip
         if not ask or (form.selection in ("names", "cve") and not form.names):
             return view
         try:
+            if form.over.over:
+                return replace(view, led=await self.looked_at_updates(who, form))
             planned = await self.s.remediation.preview(
                 who.principal, form.filter, form.selection, _names(form), across=form.across
             )  # fmt: skip
         except InvalidQuery as wrong:
             bar = present.refused_query("/rollouts/new", form.filter, wrong, "", "filter")
-            return NewDeploymentView(form, selections, policies, None, bar.error, bar.suggestion)
-        except Invalid as wrong:
-            return NewDeploymentView(form, selections, policies, None, wrong.detail)
-        return NewDeploymentView(
-            form, selections, policies, preview(planned, pace, self.s.clock.now_ms()), may_start=view.may_start
-        )
+            suggestion = None if form.over.over else bar.suggestion  # its address has no cells
+            return replace(view, error=wrong.detail if form.over.over else bar.error, suggestion=suggestion)
+        except (Conflict, Invalid) as wrong:
+            return replace(view, error=wrong.detail)
+        return replace(view, preview=preview(planned, pace, self.s.clock.now_ms()))
 
     async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
         made = await self.s.remediation.create(

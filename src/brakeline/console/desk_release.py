@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
-from brakeline.console import present, present_keys, present_release, present_release_acts, present_rollout
-from brakeline.console.desk_base import DeskBase
+from brakeline.console import (
+    present,
+    present_keys,
+    present_over,
+    present_release,
+    present_release_acts,
+    present_rollout,
+)
 from brakeline.console.desk_change import PACES
+from brakeline.console.desk_over import DeskOver
 from brakeline.console.screens import RELEASE_ACTS, Visitor
 from brakeline.console.views import Link
 from brakeline.console.views_change import Choice
+from brakeline.console.views_over import OverForm
 from brakeline.console.views_release import (
     ActLink,
     PromotionView,
@@ -31,7 +40,7 @@ ROLLOUTS_SHOWN: Final = 10
 STANDINGS_S: Final = 4.0  # the sum over a large fleet is dear, and a live page asks all the time
 
 
-class DeskRelease(DeskBase):
+class DeskRelease(DeskOver):
     """See the module."""
 
     async def releases(self, who: Visitor, after: str) -> ReleasesView:
@@ -80,16 +89,22 @@ class DeskRelease(DeskBase):
         await act[verb](who.principal, release_id, reason)
         return ""
 
-    async def promotion(self, who: Visitor, release_id: str, pace: str) -> PromotionView:
+    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm) -> PromotionView:
         r = await self._known(who, release_id)
         if pace not in {k for k, _, _ in PACES}:
             raise Invalid(f"no pace {pace[:20]!r}; there are {', '.join(k for k, _, _ in PACES)}")
         paces = tuple(Choice(k, label, note, k == pace) for k, label, note in PACES)
+        offer = await self.offer(who, over)
         try:
             plan = await self.s.releasing.plan(who.principal, release_id, pace=pace)
+            cells = await self.over_cells(who, over) if over.over else ()
         except (Conflict, Invalid) as wrong:
-            return present_release_acts.refused_promotion(r, paces, present_release_acts.refusal(wrong))
-        return present_release_acts.promotion_view(r, plan, paces, who.may("release.publish"))
+            return present_release_acts.refused_promotion(r, paces, present_release_acts.refusal(wrong), offer)
+        may = who.may("release.publish")
+        if cells:
+            led = present_over.lead_release(r, pace, cells, may and who.may("rollout.create"))
+            return present_release_acts.refused_promotion(r, paces, "", offer, led)
+        return replace(present_release_acts.promotion_view(r, plan, paces, may), offer=offer)
 
     async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:
         return await self.s.releasing.promote(

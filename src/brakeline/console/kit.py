@@ -52,6 +52,7 @@ NOTICES: Final = {
     "lead-taken": "Taken over: it is paused here until somebody resumes it.",
     "lead-drafted": "Drafted. Each cell tells with its next exchange for how many endpoints it makes a difference, or "
     "why it takes no part; then start it.",
+    "lead-made": "Drafted. Each cell tells with its next exchange how many endpoints it has; then start it here.",
     "lead-start": "Started: its first ring opens in one cell after the other.",
     "lead-pause": "Paused: every cell holds with its next exchange.",
     "lead-resume": "It goes on with the next exchange of each cell.",

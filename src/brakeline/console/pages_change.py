@@ -6,6 +6,8 @@ shows first whom it concerns, and carries the count that the person has seen.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -15,6 +17,7 @@ from starlette.routing import Route
 from brakeline.console.kit import Kit, asked, counted
 from brakeline.console.views import Link
 from brakeline.console.views_change import DeploymentForm, PolicyForm
+from brakeline.console.views_over import OverForm
 from brakeline.console.views_stop import PressedView
 from brakeline.core.errors import Invalid
 
@@ -113,14 +116,15 @@ class ChangePages:
     async def new_deployment(self, request: Request) -> Response:
         """The address holds the whole form: a preview can be sent to a colleague."""
         who = await self.kit.enter(request)
-        params = dict(request.query_params)
-        view = await self.screens.new_deployment(who, _deployment(params), any(k in params for k in ASK_FIELDS))
+        params = request.query_params
+        form = replace(deployment(dict(params)), over=over_of(params, params.getlist("cell")))
+        view = await self.screens.new_deployment(who, form, any(k in params for k in ASK_FIELDS))
         return await self.kit.page(request, who, "new_deployment", view, "New deployment")
 
     async def start_deployment(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
         expected = counted(form.get("expect_count", ""))
-        rollout_id = await self.screens.start_deployment(who, _deployment(form), expected, form.get("digest", ""))
+        rollout_id = await self.screens.start_deployment(who, deployment(form), expected, form.get("digest", ""))
         return RedirectResponse(f"/rollouts/{rollout_id}", 303)
 
     async def policies(self, request: Request) -> Response:
@@ -159,13 +163,19 @@ def _back(request: Request, done: str = "") -> Response:
     return RedirectResponse(_href(request) + (f"?done={done}" if done else ""), 303)
 
 
-def _deployment(fields: dict[str, str]) -> DeploymentForm:
+def deployment(fields: Mapping[str, str]) -> DeploymentForm:
+    """As typed; where it goes is read by `over_of`."""
     return DeploymentForm(
         name=fields.get("name", "").strip(), filter=fields.get("filter", "").strip(),
         selection=fields.get("selection", "security"), names=fields.get("names", "").strip(),
         policy=fields.get("policy", ""), pace_reason=fields.get("pace_reason", "").strip(),
         across=fields.get("across") == "yes",
     )  # fmt: skip
+
+
+def over_of(fields: Mapping[str, str], cells: Sequence[str]) -> OverForm:
+    """Where it goes, as chosen."""
+    return OverForm(fields.get("where") == "cells", tuple(cells), fields.get("exploited") == "yes")
 
 
 def _policy(fields: dict[str, str]) -> PolicyForm:

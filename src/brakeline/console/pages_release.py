@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from brakeline.console.kit import Kit, counted
+from brakeline.console.pages_change import over_of
 from brakeline.console.pages_fleet import SLOW
 from brakeline.console.screens import RELEASE_ACTS
 from brakeline.core.errors import Invalid, NotFound
@@ -56,10 +57,11 @@ class ReleasePages:
         )  # fmt: skip
 
     async def promotion(self, request: Request) -> Response:
-        """The plan. The address holds the pace, so it can be sent to a colleague."""
+        """The plan. The address holds pace and cells, so it can be sent to a colleague."""
         who = await self.kit.enter(request)
-        pace = request.query_params.get("pace", "careful")
-        view = await self.screens.promotion(who, request.path_params["id"], pace)
+        params = request.query_params
+        over = over_of(params, params.getlist("cell"))
+        view = await self.screens.promotion(who, request.path_params["id"], params.get("pace", "careful"), over)
         return await self.kit.page(request, who, "promotion", view, f"Promote {view.name}")
 
     async def promote(self, request: Request) -> Response:

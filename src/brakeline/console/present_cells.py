@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlencode
 
 from brakeline.cells.model import Link, Member, MemberState
 from brakeline.console import present
@@ -62,6 +63,12 @@ def lead_card(x: LeadView, may: Callable[[str], bool]) -> LeadCard:
 
 def orphan_row(x: OrphanView) -> OrphanRow:
     return OrphanRow(x.id, x.title, ", ".join(x.cells), x.treated, x.why_not)
+
+
+def lead_updates(members: tuple[Member, ...]) -> str:
+    """Address of the form with every cell ticked that could take part; "" where there is none."""
+    joined = [m.cell for m in members if m.state is MemberState.JOINED]
+    return f"/rollouts/new?{urlencode({'where': 'cells', 'cell': joined}, doseq=True)}" if joined else ""
 
 
 def _cell(c: CellView, rings: int) -> LeadCell:

@@ -32,14 +32,18 @@ def wished(form: LeadForm) -> Wished:
 
 def over(form: LeadForm, joined: tuple[str, ...]) -> tuple[str, ...]:
     """The cells that are meant, in the order in which they open."""
-    named = tuple(form.cells.replace(",", " ").split())
+    return known(tuple(form.cells.replace(",", " ").split()), joined) or joined
+
+
+def known(named: tuple[str, ...], joined: tuple[str, ...]) -> tuple[str, ...]:
+    """Cells by name, each of which has joined. Raises `Invalid`."""
     if unknown := [name for name in named if name not in joined]:
         raise Invalid(f"no cell {unknown[0][:40]!r} has joined; there are {', '.join(joined) or 'none'}")
     if len(set(named)) != len(named):
         raise Invalid("each cell opens once: name it once")
     if not joined:
         raise Invalid("no cell has joined yet; invite one: brakeline cell add NAME --region REGION")
-    return named or joined
+    return named
 
 
 def joined(members: tuple[Member, ...]) -> tuple[str, ...]:

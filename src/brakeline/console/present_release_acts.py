@@ -5,6 +5,7 @@ from __future__ import annotations
 from brakeline.console.present import plural, span
 from brakeline.console.present_release import release_href, release_name
 from brakeline.console.views_change import Choice, PlanRing
+from brakeline.console.views_over import NO_OFFER, LeadPreview, OverOffer
 from brakeline.console.views_release import ActLink, PromotionView, ReleaseActView
 from brakeline.core.errors import Fault
 from brakeline.fleet.model import ReleaseStanding
@@ -105,10 +106,14 @@ def promotion_view(r: Release, plan: PromotionPlan, paces: tuple[Choice, ...], m
     )  # fmt: skip
 
 
-def refused_promotion(r: Release, paces: tuple[Choice, ...], why: str) -> PromotionView:
-    """It cannot be promoted now."""
+def refused_promotion(
+    r: Release, paces: tuple[Choice, ...], why: str, offer: OverOffer = NO_OFFER, led: LeadPreview | None = None
+) -> PromotionView:
+    """Nothing can be promoted in this cell now: it cannot be, or it would be led."""
     pace = next(p.value for p in paces if p.chosen)
-    return PromotionView(r.release_id, release_name(r), pace, paces, 0, (), (), (), "", "", why, may_start=False)
+    return PromotionView(
+        r.release_id, release_name(r), pace, paces, 0, (), (), (), "", "", why, may_start=False, offer=offer, led=led
+    )  # fmt: skip
 
 
 def _promotion_notes(plan: PromotionPlan) -> tuple[str, ...]:

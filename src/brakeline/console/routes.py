@@ -29,6 +29,7 @@ from brakeline.console.pages_content import ContentPages
 from brakeline.console.pages_events import EventPages
 from brakeline.console.pages_findings import FindingPages
 from brakeline.console.pages_fleet import FleetPages
+from brakeline.console.pages_lead import LeadPages
 from brakeline.console.pages_limits import LimitsPages
 from brakeline.console.pages_pool import PoolPages
 from brakeline.console.pages_release import ReleasePages
@@ -68,6 +69,7 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
         *FindingPages(kit).routes(), *RunPages(kit).routes(), *FleetPages(kit).routes(),
         *RestartPages(kit).routes(), *ChangePages(kit).routes(),  # in this order: ids match the other's path
         *RollbackPages(kit).routes(),
+        *LeadPages(kit).routes(),  # before the acts on a release
         *ReleasePages(kit).routes(), *StopPages(kit).routes(), *LimitsPages(kit).routes(), *CellPages(kit).routes(),
         *EventPages(kit).routes(), *PoolPages(kit).routes(), *ContentPages(kit).routes(), *SbomPages(kit).routes(),
         *CatalogPages(kit).routes(),

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from brakeline.console import samples_over
 from brakeline.console.present import TAB_LABELS
 from brakeline.console.samples_catalog import PACKAGE, PACKAGES
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_change import (
-    DEPLOYMENTS,
     MEMBERS,
     POLICIES,
     ROLLOUT_ROWS,
@@ -397,9 +397,10 @@ SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "rollout": ROLLOUT_STATES,
     "rollouts": ROLLOUTS_PAGES,
     "rollout_members": MEMBERS,
-    "new_deployment": DEPLOYMENTS,
+    "new_deployment": samples_over.DEPLOYMENTS,
     "policies": POLICIES,
     **RELEASE_PAGES,
+    "promotion": samples_over.PROMOTIONS,
     **STOP_PAGES,
     "limits": LIMITS,
     "restart": RESTARTS,

@@ -27,7 +27,7 @@ GOING = LeadCard(
         LeadCell("berlin-1", "eu", STATES["rolling"], ("50", "500"), 500, 498, 0, "cell berlin-1: has passed ring 2"),
         LeadCell("dallas-1", "us", STATES["holding"], ("50", "500"), 61, 50, 0,
                  "cell dallas-1: not heard for 4 min; it holds when its grant ends"),
-    ), may_brake=True, acts=("pause",),
+    ), may_brake=True, whom="os:debian", acts=("pause",),
 )  # fmt: skip
 HALTED = LeadCard(
     "ld_00", "linux-image 6.1.9", STATES["halted"], "halted in cell berlin-1 (evidence); its own page says why",
@@ -64,7 +64,14 @@ DRAFTED = LeadCard(
 )  # fmt: skip
 
 CELLS: Final = {
-    "conductor": CellsView((BERLIN, DALLAS, OSLO), (SETTINGS, GOING, HALTED), LINK, may_write=True, may_lead=True),
+    "conductor": CellsView(
+        (BERLIN, DALLAS, OSLO),
+        (SETTINGS, GOING, HALTED),
+        LINK,
+        may_write=True,
+        may_lead=True,
+        lead_updates="/rollouts/new?where=cells&cell=berlin-1&cell=oslo-1",
+    ),
     "leads": CellsView((BERLIN, DALLAS), (DRAFTED, PAUSED), LINK, may_write=True, may_lead=True),
     "alone": CellsView((), (), may_write=True),
     "handed-over": CellsView(

@@ -39,6 +39,7 @@ from brakeline.console.views_events import EventsView
 from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
 from brakeline.console.views_lead import LeadForm, LeadSettingsView
 from brakeline.console.views_limits import BudgetForm, LimitsView
+from brakeline.console.views_over import OverForm
 from brakeline.console.views_pool import PoolPage
 from brakeline.console.views_release import (
     PromotionView,
@@ -172,6 +173,10 @@ class Screens(Protocol):
         """The id of the started rollout. Raises Conflict when the number of endpoints has moved."""
         ...
 
+    async def draft_updates(self, who: Visitor, form: DeploymentForm, digest: str) -> str:
+        """The id of the drafted lead. Raises CountMoved when other updates would be led than those that were seen."""
+        ...
+
     async def policies(self, who: Visitor, form: PolicyForm, ask: bool) -> PoliciesView: ...
     async def create_policy(self, who: Visitor, form: PolicyForm) -> None: ...
     async def delete_policy(self, who: Visitor, policy_id: str) -> None: ...
@@ -187,8 +192,12 @@ class Screens(Protocol):
         """The id of the request that a second person has to agree to; "" = it is done."""
         ...
 
-    async def promotion(self, who: Visitor, release_id: str, pace: str) -> PromotionView:
-        """The step before `promote`: changes nothing."""
+    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm) -> PromotionView:
+        """The step before `promote` and `draft_release`: changes nothing."""
+        ...
+
+    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm) -> str:
+        """The id of the drafted lead."""
         ...
 
     async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:

@@ -11,7 +11,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from brakeline.console import samples, samples_change, samples_release, samples_stop
+from brakeline.console import present_over, samples, samples_change, samples_over, samples_release, samples_stop
 from brakeline.console.samples_catalog import PACKAGE, PACKAGES
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
@@ -58,6 +58,7 @@ from brakeline.console.views_events import EventsView
 from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
 from brakeline.console.views_lead import LeadForm, LeadSettingsView
 from brakeline.console.views_limits import BudgetForm, LimitsView
+from brakeline.console.views_over import OverForm
 from brakeline.console.views_pool import PoolPage
 from brakeline.console.views_release import (
     PromotionView,
@@ -72,6 +73,7 @@ from brakeline.console.views_sbom import AssetsView, AssetView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal
 
 PASSWORD = "correct horse battery"  # the twin guards nothing
@@ -250,17 +252,36 @@ class Showroom(Screens):
         return "ro_draft"
 
     async def new_deployment(self, who: Visitor, form: DeploymentForm, ask: bool) -> NewDeploymentView:
-        state = "unknown key" if form.filter.startswith("oss:") else "preview" if ask else "blank"
-        state = "across distributions" if state == "preview" and form.across else state
+        if not ask:
+            state = "blank"
+        elif form.filter.startswith("oss:"):
+            state = "unknown key"
+        elif form.over.over:
+            state = "over cells" if form.over.cells else "no cell ticked"
+        else:
+            state = "across distributions" if form.across else "preview"
         selections = tuple(replace(s, chosen=s.value == form.selection) for s in samples_change.SELECTIONS)
         blank = samples_change.DEPLOYMENTS["blank"]
-        return replace(samples_change.DEPLOYMENTS[state], form=form, selections=selections, policies=blank.policies)
+        shown = samples_over.DEPLOYMENTS[state]
+        if shown.led is not None:
+            shown = replace(shown, led=samples_over.led(form, may_draft=who.may("rollout.create")))
+        return replace(
+            shown, form=form, selections=selections, policies=blank.policies,
+            offer=samples_over.offered(form.over),
+        )  # fmt: skip
 
     async def start_deployment(self, who: Visitor, form: DeploymentForm, expect_count: int, digest: str) -> str:
         who.principal.require("rollout.create")
         if expect_count != samples_change.PREVIEW.expect_count:
             raise Conflict("another number of endpoints matches now")
         return "ro_live"
+
+    async def draft_updates(self, who: Visitor, form: DeploymentForm, digest: str) -> str:
+        who.principal.require("rollout.create")
+        if digest != present_over.digest(samples_over.CHANGE):
+            raise CountMoved("the updates that would be led are not those that you saw")
+        self.presses.append(f"lead over {' '.join(form.over.cells)}")
+        return "ld_06"
 
     async def policies(self, who: Visitor, form: PolicyForm, ask: bool) -> PoliciesView:
         return samples_change.POLICIES["preview" if ask else "rows"]
@@ -333,8 +354,16 @@ class Showroom(Screens):
     async def reject(self, who: Visitor, approval_id: str, reason: str) -> None:
         self.presses.append(f"reject {approval_id}: {reason}")
 
-    async def promotion(self, who: Visitor, release_id: str, pace: str) -> PromotionView:
-        return samples_release.PROMOTIONS["plan" if who.may("release.publish") else "viewer"]
+    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm) -> PromotionView:
+        state = "over cells" if over.over else "plan" if who.may("release.publish") else "viewer"
+        return replace(samples_over.PROMOTIONS[state], offer=samples_over.offered(over))
+
+    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm) -> str:
+        who.principal.require("release.publish")
+        if not form.cells:
+            raise Invalid("tick at least one cell that shall take part")
+        self.presses.append(f"lead {release_id} over {' '.join(form.cells)}")
+        return "ld_06"
 
     async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:
         who.principal.require("release.publish")

@@ -65,7 +65,8 @@ class OrphanRow:
 
 @dataclass(frozen=True, slots=True)
 class CellsView:
-    """Who stands together, and what is led. `superseded`: why this cell conducts no more."""
+    """Who stands together, and what is led. `superseded`: why this cell conducts no more. `lead_updates`: address of
+    the form, where there is somebody to lead."""
 
     members: tuple[MemberRow, ...]
     leads: tuple[LeadCard, ...]
@@ -74,3 +75,4 @@ class CellsView:
     superseded: str = ""
     orphans: tuple[OrphanRow, ...] = ()
     may_lead: bool = False
+    lead_updates: str = ""

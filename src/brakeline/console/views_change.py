@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from brakeline.console.views import Badge, Fact, Kpi, Link, LogRow, RolloutRow, Tone
 from brakeline.console.views_ahead import AheadView
+from brakeline.console.views_over import HERE, NO_OFFER, LeadPreview, OverForm, OverOffer
 from brakeline.console.views_settings import SettingsView
 
 # --- new deployment ------------------------------------------------------------------------------------------------
@@ -92,10 +93,13 @@ class DeploymentForm:
     policy: str = ""
     pace_reason: str = ""
     across: bool = False  # over several distributions
+    over: OverForm = HERE
 
 
 @dataclass(frozen=True, slots=True)
 class NewDeploymentView:
+    """`led`: instead of the preview, where it goes over cells."""
+
     form: DeploymentForm
     selections: tuple[Choice, ...]
     policies: tuple[Choice, ...]
@@ -103,6 +107,8 @@ class NewDeploymentView:
     error: str = ""
     suggestion: Link | None = None
     may_start: bool = True
+    offer: OverOffer = NO_OFFER
+    led: LeadPreview | None = None
 
 
 # --- rollouts ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from brakeline.console.views import Badge, Fact, Kpi, Link, RolloutRow, Tone
 from brakeline.console.views_change import Choice, PlanRing
+from brakeline.console.views_over import NO_OFFER, LeadPreview, OverOffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class ReleaseActView:
 
 @dataclass(frozen=True, slots=True)
 class PromotionView:
-    """What promoting would do. `expect_count` travels with the form: the start refuses if it has moved."""
+    """What promoting would do. `expect_count` travels with the form: the start refuses if it has moved. `led`: instead
+    of that, where it goes over cells."""
 
     id: str
     name: str
@@ -124,6 +126,8 @@ class PromotionView:
     command: str
     refused: str = ""
     may_start: bool = True
+    offer: OverOffer = NO_OFFER
+    led: LeadPreview | None = None
 
 
 @dataclass(frozen=True, slots=True)
