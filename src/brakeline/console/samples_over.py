@@ -8,6 +8,7 @@ from typing import Final
 from brakeline.cells.model import Member, MemberState
 from brakeline.console import samples_change, samples_release
 from brakeline.console.present_over import lead_updates, of_this_cell, offer
+from brakeline.console.samples_release import GOOD
 from brakeline.console.views_change import DeploymentForm, NewDeploymentView
 from brakeline.console.views_over import LeadPreview, OverForm, OverOffer
 from brakeline.console.views_release import PromotionView
@@ -52,11 +53,11 @@ DEPLOYMENTS: Final = {
     "no cell ticked": _page(replace(FORM, over=OverForm(over=True)), error=NONE_TICKED),
 }
 LED_RELEASE: Final = LeadPreview(
-    f"/releases/{samples_release.GOOD}/lead", (("pace", "fast"), ("cells", "berlin-1 oslo-1")), (("agent", "1.3.0"),),
+    f"/releases/{GOOD}/lead", (("pace", "careful"), ("cells", "berlin-1 oslo-1")), (("agent", "1.3.0"),),
     "every endpoint", ("berlin-1", "oslo-1"),
-    ("Pace fast: 6 h 15 a ring; a second person agrees, and every cell has to allow it.",
+    ("Pace careful: watches each ring for 26 h.",
      "Each cell leases the bundle that it has published itself: publish the same one in all of them first."),
-    f"brakeline lead create 'agent 1.3.0' --release {samples_release.GOOD} --cell berlin-1 --cell oslo-1 --pace fast",
+    f"brakeline lead create 'agent 1.3.0' --release {GOOD} --cell berlin-1 --cell oslo-1 --pace careful",
 )  # fmt: skip
 PLAN: Final = replace(samples_release.PLAN, offer=offered(OverForm()))
 PROMOTIONS: Final[dict[str, PromotionView]] = {
