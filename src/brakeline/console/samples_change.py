@@ -300,8 +300,13 @@ PREVIEW: Final = Preview(
         ("Closes 3 vulnerabilities on 6 endpoints; known to be exploited: CVE-2025-1.", "Suggested: fast, because it is exploited now."), "", "ring canary is watched for 6.25 h instead of 26 h",
     ),
 )  # fmt: skip
+HOW: Final = (
+    Choice("risk", "By risk", "the pace that the preview suggests, from what waiting and hurrying cost", True),
+    Choice("careful", "Careful", "26 h of watching per ring: a night and a next-day return"),
+    Choice("fast", "Fast", "6 h 15 min per ring; takes two people"),
+)
 DEPLOYMENTS: Final = {
-    "blank": NewDeploymentView(DeploymentForm(), SELECTIONS, (Choice("standard", "Standard", "3 rings", True),), None),
+    "blank": NewDeploymentView(DeploymentForm(), SELECTIONS, HOW, None),
     "preview": NewDeploymentView(DeploymentForm(filter="os:debian"), SELECTIONS, (), PREVIEW),
     "across distributions": NewDeploymentView(
         DeploymentForm(across=True), SELECTIONS, (), replace(PREVIEW, across="debian:12, fedora:40"),

@@ -73,6 +73,7 @@ from brakeline.console.views_sbom import AssetsView, AssetView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from brakeline.rollout.pace import BY_RISK
 from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal
 
@@ -261,12 +262,13 @@ class Showroom(Screens):
         else:
             state = "across distributions" if form.across else "preview"
         selections = tuple(replace(s, chosen=s.value == form.selection) for s in samples_change.SELECTIONS)
-        blank = samples_change.DEPLOYMENTS["blank"]
+        pace = form.policy or BY_RISK
+        policies = tuple(replace(p, chosen=p.value == pace) for p in samples_change.HOW)
         shown = samples_over.DEPLOYMENTS[state]
         if shown.led is not None:
             shown = replace(shown, led=samples_over.led(form, may_draft=who.may("rollout.create")))
         return replace(
-            shown, form=form, selections=selections, policies=blank.policies,
+            shown, form=form, selections=selections, policies=policies,
             offer=samples_over.offered(form.over),
         )  # fmt: skip
 
