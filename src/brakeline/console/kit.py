@@ -62,7 +62,7 @@ NOTICES: Final = {
     "one-runs": "Its transaction runs and is never torn: it goes on to its end. Nothing else of it begins here.",
     "one-again": "It gets another offer as soon as it is ready and a budget has room.",
     "one-waits": "It gets another offer when the rollout goes on; now it holds.",
-    "revoked": "The token is revoked.",
+    "revoked": "The token is revoked, and every token that was made by it.",
     "paused": "Paused: nothing new is offered.",
     "resumed": "Asked to go on.",
     "withdrawn": "Withdrawn: nobody is offered it any more.",

@@ -220,7 +220,7 @@ async def create_token(body: TokenRequest, tenancy: Service, who: Who) -> dict[s
 
 @router.delete("/tokens/{token_id}", status_code=204)
 async def revoke_token(token_id: str, tenancy: Service, who: Who) -> None:
-    """The token stops working at once."""
+    """The token stops working at once, and every token that was made by it."""
     await tenancy.revoke_token(who, token_id)
 
 

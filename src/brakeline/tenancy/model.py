@@ -56,6 +56,11 @@ class Principal:
                 f"{self.name} lacks the permission {permission}; it comes with: {roles}.", permission=permission
             )
 
+    def require_all(self, permissions: Iterable[str]) -> None:
+        """Before handing them to somebody: nobody gives more than he has. Raises `Forbidden` as `require` does."""
+        for permission in sorted(permissions):
+            self.require(permission)
+
 
 def system_principal(tenant_id: str, name: str) -> Principal:
     """Brakeline itself, acting as its part `name` ("rollout-executor") for a tenant, with every permission."""

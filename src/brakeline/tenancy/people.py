@@ -37,10 +37,13 @@ class People(Parts):
         return tuple(line)
 
     async def add_person(self, principal: Principal, email: str, name: str, roles: Iterable[str]) -> LoginLink:
-        """A new person, who signs in for the first time by the link that is returned."""
+        """A new person, who signs in for the first time by the link that is returned. Never with more permissions than
+        whoever adds has himself (`Forbidden`)."""
         principal.require("people.manage")
+        roles = tuple(roles)
+        principal.require_all(permissions_of(roles))
         async with self._db.tenant(principal.tenant_id) as conn:
-            person = await self._add_person(conn, principal, email, name, tuple(roles), self._clock.now_ms())
+            person = await self._add_person(conn, principal, email, name, roles, self._clock.now_ms())
             by = await self._person_behind(conn, principal)
             return await self._new_link(conn, principal.tenant_id, person, by)
 

@@ -11,7 +11,7 @@ from brakeline.core.errors import Forbidden, Unauthenticated
 from brakeline.platform.database import Connection
 from brakeline.tenancy import store, store_approvals
 from brakeline.tenancy.faults import FreshSession
-from brakeline.tenancy.model import LoginLink, NewSession, Person, Principal, Tenant, system_principal
+from brakeline.tenancy.model import LoginLink, NewSession, Person, Principal, Tenant, permissions_of, system_principal
 from brakeline.tenancy.parts import Parts, principal_of, refuse_disabled
 from brakeline.tenancy.passwords import secret_hash
 from brakeline.tenancy.two_people import FRESH_MS, NOBODY
@@ -54,10 +54,12 @@ class SigningIn(Parts):
         return await self._add_person(conn, who, email, "Owner", ("owner",), now)
 
     async def login_link(self, principal: Principal, person_id: str) -> LoginLink:
-        """A one-time link for a person of one's tenant (first sign-in, lost password)."""
+        """A one-time link for a person of one's tenant (first sign-in, lost password). Never into an account that may
+        more than whoever asks (`Forbidden`)."""
         principal.require("people.manage")
         async with self._db.tenant(principal.tenant_id) as conn:
             person = await self._known_person(conn, person_id)
+            principal.require_all(permissions_of(person.roles))
             by = await self._person_behind(conn, principal)
             link = await self._new_link(conn, principal.tenant_id, person, by)
             await self._note(conn, principal, "person.login-link", person_id, after={"expires_ms": link.expires_ms})

@@ -8,7 +8,7 @@ from typing import Final
 from brakeline.core.errors import Invalid, NotFound, Unauthenticated
 from brakeline.platform.database import Connection
 from brakeline.tenancy import store
-from brakeline.tenancy.model import ApiToken, NewToken, Principal
+from brakeline.tenancy.model import ApiToken, NewToken, Principal, made_through
 from brakeline.tenancy.parts import Parts
 from brakeline.tenancy.passwords import secret_hash
 
@@ -38,8 +38,7 @@ class Tokens(Parts):
         """
         principal.require("token.manage")
         wanted = principal.permissions if permissions is None else frozenset(permissions)
-        for permission in sorted(wanted):
-            principal.require(permission)
+        principal.require_all(wanted)
         if not TOKEN_TTL_S_MIN <= ttl_s <= TOKEN_TTL_S_MAX:
             raise Invalid(f"a token lives between 60 s and {TOKEN_TTL_S_MAX // 86400} days", ttl_s=ttl_s)
         if not name.strip() or len(name) > TOKEN_NAME_CHARS_MAX:
@@ -62,14 +61,21 @@ class Tokens(Parts):
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store.tokens(conn)
 
-    async def revoke_token(self, principal: Principal, token_id: str) -> None:
-        """The token stops working at once. `NotFound` if there is none; twice is fine."""
+    async def revoke_token(self, principal: Principal, token_id: str) -> tuple[ApiToken, ...]:
+        """The token stops working at once, and with it those that were made by it: whoever has stolen it may have made
+        himself another. Returns these. `NotFound` if there is none; twice is fine."""
         principal.require("token.manage")
+        now = self._clock.now_ms()
         async with self._db.tenant(principal.tenant_id) as conn:
-            if not await store.revoke_token(conn, token_id, self._clock.now_ms()):
+            if not await store.revoke_token(conn, token_id, now):
                 raise NotFound(f"there is no token {token_id[:40]}")
-            self.remembered.forget_all([token_id])
-            await self._note(conn, principal, "token.revoke", token_id)
+            made = tuple(t for t in made_through(token_id, await store.tokens(conn)) if t.revoked_ms is None)
+            for token in made:
+                await store.revoke_token(conn, token.token_id, now)
+            ids = [t.token_id for t in made]
+            self.remembered.forget_all([token_id, *ids])
+            await self._note(conn, principal, "token.revoke", token_id, after={"tokens_revoked": ids} if ids else {})
+        return made
 
     async def authenticate_token(self, bearer: str) -> Principal:
         """Whose API token this is. Raises `Unauthenticated`, saying whether it expired or was revoked."""
@@ -86,6 +92,7 @@ class Tokens(Parts):
         return principal
 
     async def _revoke_named(self, conn: Connection, name: str, now: int) -> None:
+        """Replaced is not distrusted: what the older ones have made goes on."""
         for token in await store.tokens(conn):
             if token.name == name and token.revoked_ms is None:
                 await store.revoke_token(conn, token.token_id, now)

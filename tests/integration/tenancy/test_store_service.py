@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import asyncpg
 import pytest
@@ -12,7 +13,7 @@ from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
-from brakeline.tenancy.model import NewSession, Principal
+from brakeline.tenancy.model import ROLE_PERMISSIONS, NewSession, Principal
 from brakeline.tenancy.parts import LOGIN_LINK_TTL_S, SESSION_TTL_S
 from brakeline.tenancy.service import TenancyService
 from brakeline.tenancy.signing_in import LOGIN_FAILURES_MAX
@@ -143,6 +144,41 @@ async def test_whoever_gets_fewer_roles_keeps_no_token_that_may_more(
         with pytest.raises(Unauthenticated, match="revoked"):
             await tenancy.authenticate_token(made.secret)
     await tenancy.authenticate_token(reads.secret)
+
+
+async def test_what_a_revoked_token_has_made_goes_with_it_and_what_a_replaced_one_has_made_stays(
+    tenancy: TenancyService, owner: NewSession
+) -> None:
+    stolen = await tenancy.create_token(owner.principal, "stolen")
+    hidden = await tenancy.create_token(await tenancy.authenticate_token(stolen.secret), "hidden")
+    deeper = await tenancy.create_token(await tenancy.authenticate_token(hidden.secret), "deeper")
+    kept = await tenancy.create_token(owner.principal, "kept")
+    gone = await tenancy.revoke_token(owner.principal, stolen.token.token_id)
+    assert [t.name for t in gone] == ["hidden", "deeper"]
+    for made in (stolen, hidden, deeper):
+        assert tenancy.presser(made.secret) is None
+        with pytest.raises(Unauthenticated, match="revoked"):
+            await tenancy.authenticate_token(made.secret)
+    newest = (await tenancy.audit_entries(owner.principal, None, 1))[0]
+    assert json.loads(newest.after) == {"tokens_revoked": [t.token_id for t in gone]}
+    assert await tenancy.revoke_token(owner.principal, stolen.token.token_id) == (), "twice is fine"
+    through = await tenancy.create_token(await tenancy.authenticate_token(kept.secret), "through it")
+    await tenancy.create_token(owner.principal, "kept", replace=True)
+    await tenancy.authenticate_token(through.secret)
+
+
+async def test_a_token_for_people_alone_makes_nobody_mightier_than_itself(
+    tenancy: TenancyService, owner: NewSession
+) -> None:
+    made = await tenancy.create_token(owner.principal, "onboarding", [*ROLE_PERMISSIONS["viewer"], "people.manage"])
+    program = await tenancy.authenticate_token(made.secret)
+    for role in ("operator", "approver", "owner"):
+        with pytest.raises(Forbidden, match="lacks the permission"):
+            await tenancy.add_person(program, f"{role}@example.org", "", [role])
+    with pytest.raises(Forbidden, match="lacks the permission"):
+        await tenancy.login_link(program, owner.principal.id)
+    viewer = (await tenancy.add_person(program, "v@example.org", "", ["viewer"])).person
+    await tenancy.login_link(program, viewer.person_id)
 
 
 async def test_a_new_link_takes_the_old_password_away(tenancy: TenancyService, owner: NewSession) -> None:
