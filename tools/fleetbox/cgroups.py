@@ -62,9 +62,9 @@ def members(prefix: str) -> frozenset[int]:
     """Pids in the groups that begin with `prefix`, at any depth."""
     found: set[int] = set()
     for top in groups(prefix):
-        for procs in top.rglob("cgroup.procs"):
+        for path in _below(top):
             try:
-                found.update(int(pid) for pid in procs.read_text().split())
+                found.update(int(pid) for pid in (path / "cgroup.procs").read_text().split())
             except OSError:  # the group went away under us, with its processes
                 continue
     return frozenset(found - {0, os.getpid()})
@@ -93,10 +93,13 @@ def kill_all(prefix: str) -> None:
 def remove(prefix: str) -> None:
     """Remove the (empty) groups, deepest first. A group that is still busy stays and is reported by the caller."""
     for top in groups(prefix):
-        for path in sorted(top.rglob("*"), key=lambda p: len(p.parts), reverse=True):
-            if path.is_dir():
-                _rmdir(path)
-        _rmdir(top)
+        for path in sorted(_below(top), key=lambda p: len(p.parts), reverse=True):
+            _rmdir(path)
+
+
+def _below(top: Path) -> tuple[Path, ...]:
+    """This group and all within it. One that goes away meanwhile is left out: `rglob` would raise."""
+    return tuple(Path(path) for path, _, _ in os.walk(top))
 
 
 def memory_mib(group: str) -> int:

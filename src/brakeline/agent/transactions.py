@@ -96,9 +96,10 @@ class Transactions:
 
     def run(self, transaction_id: str, begin: int) -> tuple[str, int]:
         """Whole lines of the run log from this byte on, as many as go into one answer, and where the next begin."""
+        begin = max(0, begin)  # of a caller, whatever it is
         try:
             with (self._tx / transaction_id / RUN).open("rb") as f:
-                f.seek(max(0, begin))
+                f.seek(min(begin, f.seek(0, os.SEEK_END)))
                 data = f.read(RUN_ANSWER_BYTES)
         except FileNotFoundError:
             return "", begin

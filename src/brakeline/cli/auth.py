@@ -122,7 +122,11 @@ def token_list(as_json: Json = False) -> None:
 def token_revoke(token_id: str, as_json: Json = False) -> None:
     """The token stops working at once, and every token that was made by it."""
     Client.from_context().delete(f"/tokens/{token_id}")
-    emit({"token_id": token_id, "revoked": True}, as_json, lambda: say(f"{token_id} is revoked, and every token that was made by it."))
+    emit(
+        {"token_id": token_id, "revoked": True},
+        as_json,
+        lambda: say(f"{token_id} is revoked, and every token that was made by it."),
+    )
 
 
 @people_app.command("list")

@@ -193,6 +193,14 @@ def test_a_large_log_goes_in_parts_and_its_end_is_not_left_behind(tmp_path: Path
     assert (len(way.got), uploads > 10) == (900, True)
 
 
+def test_whatever_place_a_caller_asks_from_it_gets_what_there_is(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.record.said("installed")
+    whole = (way.directory / RUN).read_text()
+    for begin, text, following in ((-5, whole, len(whole)), (len(whole), "", len(whole)), (2**80, "", 2**80)):
+        assert way.transactions.run(TX, begin) == (text, following)
+
+
 def test_logs_that_nobody_takes_are_bounded_and_their_ends_are_still_told(tmp_path: Path) -> None:
     spool = RunSpool(tmp_path / "runs")
     line = '{"at_ms":1,"command":1,"kind":"output","n":1,"text":"' + "z" * 900 + '"}\n'
