@@ -40,6 +40,8 @@ def list_updates(
         )  # fmt: skip
         if answer["total"] > len(answer["items"]):
             talk(f"{len(answer['items'])} of {answer['total']} that match are shown; --limit or a word narrows it.")
+        if cut := answer.get("cut"):  # a server of the version before does not say so
+            talk(cut)
 
     emit(answer, as_json, human)
 

@@ -95,6 +95,7 @@ def updates_view(found: UpdatePage, query: str) -> UpdatesView:
     note = f"{plural(found.total, 'update')}, {closing:,} of those shown close something that stands open"
     if len(found.items) < found.total:
         note += f"; the {len(found.items):,} most urgent are shown"
+    note += f". {found.cut}" if found.cut else ""
     bar = QueryBar(UPDATES, query, matched=found.total, total=found.known, help=UPDATES_HELP)
     return UpdatesView(tuple(map(gain_row, found.items)), bar, note)
 

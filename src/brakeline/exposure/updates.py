@@ -24,15 +24,21 @@ from brakeline.tenancy.model import Principal
 LIST_MAX: Final = 500
 CVES_SHOWN: Final = 100
 ENDPOINTS_SHOWN: Final = 200
+CUT: Final = (
+    f"More than {UPDATES_MAX:,} different updates are pending. Listed are those that are called security updates and "
+    "those that most endpoints want; any other is found by its whole name: brakeline update show NAME."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class UpdatePage:
-    """The first of the updates that match. `total`: how many match; `known`: how many there are."""
+    """The first of the updates that match. `total`: how many match; `known`: how many there are, of which more than
+    UPDATES_MAX are `cut`, said in words."""
 
     items: tuple[UpdateGain, ...]
     total: int
     known: int
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,8 @@ class Updates:
     async def pending(self, principal: Principal, query: str = "", *, limit: int = 200) -> UpdatePage:
         """Pending updates that match, those that close the most urgent first. Raises `Invalid`."""
         chosen, known = await self._chosen(principal, query)
-        return UpdatePage(tuple(chosen[: min(max(limit, 1), LIST_MAX)]), len(chosen), known)
+        cut = CUT if known >= UPDATES_MAX else ""
+        return UpdatePage(tuple(chosen[: min(max(limit, 1), LIST_MAX)]), len(chosen), known, cut)
 
     async def every(self, principal: Principal, query: str = "") -> list[UpdateGain]:
         """All that match, in the same order: for files. Raises `Invalid`."""

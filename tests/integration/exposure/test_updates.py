@@ -11,6 +11,7 @@ from tests.support_feeds import kev_file
 from tests.support_findings import CURL, CVES, FIXED, OLD, World, new_world
 from tests.support_fleet import deb, update
 
+from brakeline.console.present_updates import updates_view
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Invalid, NotFound
 from brakeline.exposure.model import FindingState
@@ -68,6 +69,19 @@ async def test_what_is_most_urgent_is_found_among_all_however_few_have_it(world:
         assert ([u.update.name for u in found.items], found.known) == (names, 31)
     with pytest.raises(Invalid, match="unknown key 'prio'; did you mean 'priority'"):
         await updates.pending(world.owner, "prio:act")
+
+
+async def test_where_not_all_are_listed_it_says_so_and_how_to_find_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updates = Updates(world.fleet.service, world.exposure)
+    pending = [update("curl", OLD, FIXED), update("bash", "5.1-1", "5.2-1")]
+    await world.fleet.inventory(world.lab, [*CURL, deb("bash", "5.1-1")], pending)
+    assert (await updates.pending(world.owner)).cut == ""
+    monkeypatch.setattr("brakeline.exposure.updates.UPDATES_MAX", 1)
+    cut = await updates.pending(world.owner)
+    assert (len(cut.items), "brakeline update show NAME" in cut.cut) == (1, True)
+    assert cut.cut in updates_view(cut, "").note
 
 
 async def test_figures_and_page_agree_that_no_update_reaches_an_image(world: World) -> None:
