@@ -119,14 +119,15 @@ def token_list(as_json: Json = False) -> None:
 
 
 @token_app.command("revoke")
-def token_revoke(token_id: str, as_json: Json = False) -> None:
+def token_revoke(
+    token_id: str,
+    keep_made: Annotated[bool, typer.Option("--keep-made", help="It is only replaced: what it made works on.")] = False,
+    as_json: Json = False,
+) -> None:
     """The token stops working at once, and every token that was made by it."""
-    Client.from_context().delete(f"/tokens/{token_id}")
-    emit(
-        {"token_id": token_id, "revoked": True},
-        as_json,
-        lambda: say(f"{token_id} is revoked, and every token that was made by it."),
-    )
+    Client.from_context().delete(f"/tokens/{token_id}" + ("?keep_made=true" if keep_made else ""))
+    told = f"{token_id} is revoked" + ("." if keep_made else ", and every token that was made by it.")
+    emit({"token_id": token_id, "revoked": True}, as_json, lambda: say(told))
 
 
 @people_app.command("list")

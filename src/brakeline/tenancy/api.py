@@ -219,9 +219,9 @@ async def create_token(body: TokenRequest, tenancy: Service, who: Who) -> dict[s
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-async def revoke_token(token_id: str, tenancy: Service, who: Who) -> None:
-    """The token stops working at once, and every token that was made by it."""
-    await tenancy.revoke_token(who, token_id)
+async def revoke_token(token_id: str, tenancy: Service, who: Who, keep_made: bool = False) -> None:
+    """The token stops working at once, and every token that was made by it, unless `keep_made`."""
+    await tenancy.revoke_token(who, token_id, keep_made=keep_made)
 
 
 @router.post("/break-glass", status_code=201)

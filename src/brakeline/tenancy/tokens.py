@@ -61,15 +61,19 @@ class Tokens(Parts):
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store.tokens(conn)
 
-    async def revoke_token(self, principal: Principal, token_id: str) -> tuple[ApiToken, ...]:
+    async def revoke_token(
+        self, principal: Principal, token_id: str, *, keep_made: bool = False
+    ) -> tuple[ApiToken, ...]:
         """The token stops working at once, and with it those that were made by it: whoever has stolen it may have made
-        himself another. Returns these. `NotFound` if there is none; twice is fine."""
+        himself another. Returns these. `keep_made`: it is not distrusted, only replaced, and they work on. `NotFound`
+        if there is none; twice is fine."""
         principal.require("token.manage")
         now = self._clock.now_ms()
         async with self._db.tenant(principal.tenant_id) as conn:
             if not await store.revoke_token(conn, token_id, now):
                 raise NotFound(f"there is no token {token_id[:40]}")
-            made = tuple(t for t in made_through(token_id, await store.tokens(conn)) if t.revoked_ms is None)
+            found = () if keep_made else made_through(token_id, await store.tokens(conn))
+            made = tuple(t for t in found if t.revoked_ms is None)
             for token in made:
                 await store.revoke_token(conn, token.token_id, now)
             ids = [t.token_id for t in made]

@@ -164,7 +164,9 @@ async def test_what_a_revoked_token_has_made_goes_with_it_and_what_a_replaced_on
     assert await tenancy.revoke_token(owner.principal, stolen.token.token_id) == (), "twice is fine"
     through = await tenancy.create_token(await tenancy.authenticate_token(kept.secret), "through it")
     await tenancy.create_token(owner.principal, "kept", replace=True)
-    await tenancy.authenticate_token(through.secret)
+    heir = await tenancy.create_token(await tenancy.authenticate_token(through.secret), "heir")
+    assert await tenancy.revoke_token(owner.principal, through.token.token_id, keep_made=True) == ()
+    await tenancy.authenticate_token(heir.secret)
 
 
 async def test_a_token_for_people_alone_makes_nobody_mightier_than_itself(
