@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Final
 from urllib.parse import urlencode
 
-from brakeline.console import present, present_rollout
+from brakeline.console import present, present_over, present_rollout
 from brakeline.console.desk_over import DeskOver
 from brakeline.console.present_ahead import ahead_view
 from brakeline.console.present_settings import policy_words, settings_view, words_of
@@ -169,9 +169,8 @@ class DeskChange(DeskOver):
                 who.principal, form.filter, form.selection, _names(form), across=form.across
             )  # fmt: skip
         except InvalidQuery as wrong:
-            bar = present.refused_query("/rollouts/new", form.filter, wrong, "", "filter")
-            suggestion = None if form.over.over else bar.suggestion  # its address has no cells
-            return replace(view, error=wrong.detail if form.over.over else bar.error, suggestion=suggestion)
+            bar = present.refused_query("/rollouts/new", form.filter, wrong, "", "filter", present_over.typed(form))
+            return replace(view, error=bar.error, suggestion=bar.suggestion)
         except (Conflict, Invalid) as wrong:
             return replace(view, error=wrong.detail)
         return replace(view, preview=preview(planned, pace, self.s.clock.now_ms()))
@@ -203,7 +202,8 @@ class DeskChange(DeskOver):
             page = await self.s.fleet.list_endpoints(who.principal, view.form.filter, limit=NAMES_SHOWN)
             ahead = await self.s.remediation.look_ahead(who.principal, view.form.filter, pace)
         except InvalidQuery as wrong:
-            bar = present.refused_query("/policies", view.form.filter, wrong, "", "filter")
+            typed = {k: v for k, v in asdict(view.form).items() if v and k != "expect_count"}
+            bar = present.refused_query("/policies", view.form.filter, wrong, "", "filter", typed)
             return replace(view, error=bar.error, suggestion=bar.suggestion)
         except Invalid as wrong:
             return replace(view, error=wrong.detail)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -113,10 +114,12 @@ def query_bar(action: str, text: str, matched: int | None, total: int | None, he
     return QueryBar(action, text, chips(parse(text), action), matched, total, help=help_text)
 
 
-def refused_query(action: str, text: str, fault: Fault, help_text: str, field: str = "q") -> QueryBar:
-    """The bar of a query that could not, with the corrected one as a link where it can be guessed."""
+def refused_query(action: str, text: str, fault: Fault, help_text: str, field: str = "q",
+                  typed: Mapping[str, str | Sequence[str]] = MappingProxyType({})) -> QueryBar:  # fmt: skip
+    """The bar of a query that could not, with the corrected one as a link where it can be guessed. `typed`: the rest of
+    the form, which the link keeps."""
     meant = corrected(text, fault.detail)
-    link = Link(meant, f"{action}?{urlencode({field: meant})}") if meant else None
+    link = Link(meant, f"{action}?{urlencode({**typed, field: meant}, doseq=True)}") if meant else None
     said = fault.detail.split("; did you mean")[0] if link else fault.detail
     return QueryBar(action, text, error=f"{said}.", suggestion=link, help=help_text)
 

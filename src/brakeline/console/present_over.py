@@ -56,6 +56,17 @@ def pace_of(chosen: str) -> str:
     return pace
 
 
+def typed(form: DeploymentForm) -> dict[str, str | Sequence[str]]:
+    """The form as its address has it."""
+    over = form.over
+    where = {"where": "cells", "cell": over.cells, "exploited": "yes" if over.exploited else ""} if over.over else {}
+    fields: dict[str, str | Sequence[str]] = {
+        "name": form.name, "filter": form.filter, "selection": form.selection, "names": form.names,
+        "policy": form.policy, "pace_reason": form.pace_reason, "across": "yes" if form.across else "", **where,
+    }  # fmt: skip
+    return {name: value for name, value in fields.items() if value}
+
+
 # --- which updates -------------------------------------------------------------------------------------------------
 
 

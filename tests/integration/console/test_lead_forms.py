@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 from tests.integration.console.test_real_services import LINK_PASSWORD, NEW, House, house
 from tests.support_fleet import OWNER
@@ -106,6 +108,13 @@ async def test_whatever_is_wrong_brings_the_form_back_with_the_reason_and_what_w
         assert 'role="alert"' in seen, wrong
         assert 'value="kept"' in seen, wrong
         assert 'id="draft"' not in seen, wrong
+    seen = await house.page(f"/rollouts/new?selection=names&names=a=1&filter=oss:debian&exploited=yes{one}")
+    found = re.search(r'Did you mean <a href="([^"]+)"', seen)
+    assert found is not None
+    assert parse_qs(urlsplit(unescape(found[1])).query) == {
+        "filter": ["os:debian"], "selection": ["names"], "names": ["a=1"], "name": ["kept"], "where": ["cells"],
+        "cell": ["oslo-1"], "exploited": ["yes"],
+    }, "what was typed beside it stays"  # fmt: skip
     form = hidden(await house.page(f"/rollouts/new?selection=security&name=kept{CELLS}"))
     await house.cells.drain(house.owner, "rome-1", "moves house")
     for changed, status, why in (
