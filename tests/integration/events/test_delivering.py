@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.support_people import House, new_house
+from tools.ports import free_port
 
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -97,8 +97,7 @@ async def world(
 
     delivering = Delivering(database, clock, tenants, KEY, "cell-1", networks_of(["127.0.0.0/8"]), patience_s=60)
     events = Events(database, clock, ids, delivering, KEY)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     await delivering.number(owner.tenant_id)
     return World(database, clock, house, owner, delivering, events, tmp_path, running, port)
 
