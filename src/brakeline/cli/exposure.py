@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -171,12 +172,41 @@ def show(cve: str, as_json: Json = False) -> None:
 
 
 @app.command()
-def trend(days: Annotated[int, typer.Option(min=1, max=730)] = 30, as_json: Json = False) -> None:
+def trend(
+    query: Annotated[str, typer.Argument(help="A filter that is followed, such as: priority:act")] = "",
+    days: Annotated[int, typer.Option(min=1, max=730)] = 30,
+    as_json: Json = False,
+) -> None:
     """What stood open, a line a day; a day on which nobody looked is missing."""
-    answer = Client.from_context().get("/exposure/trend", days=days)
+    answer = Client.from_context().get("/exposure/trend", days=days, q=query or None)
     columns = ["day", "cves", "kev", "overdue", "accepted", "vulnerable", "assessed", "endpoints"]
     names = ["day", "open", "exploited", "overdue", "accepted", "vulnerable endpoints", "assessed", "of"]
     emit(answer, as_json, lambda: table(names, [[d[c] for c in columns] for d in answer["days"]], "No day is known."))
+
+
+@app.command()
+def followed(as_json: Json = False) -> None:
+    """Filters of vulnerabilities that have a line a day of their own."""
+    answer = Client.from_context().get("/exposure/trend/followed")
+    rows = [(one["query"], one["since"], one["by"]) for one in answer["items"]]
+    emit(answer, as_json, lambda: table(["filter", "since", "by"], rows, "No filter is followed."))
+
+
+@app.command()
+def follow(
+    query: Annotated[str, typer.Argument(help="As of `vuln list`: such as priority:act ecosystem:pypi")],
+    as_json: Json = False,
+) -> None:
+    """From today on, what matches has a line a day of its own: brakeline exposure trend QUERY."""
+    answer = Client.from_context().request("PUT", f"/exposure/trend/followed?{urlencode({'q': query})}")
+    emit(answer, as_json, lambda: say(f"{answer['query']} is followed since {answer['since']}."))
+
+
+@app.command()
+def unfollow(query: str, as_json: Json = False) -> None:
+    """Stop following a filter; its lines are back when it is followed again."""
+    Client.from_context().delete(f"/exposure/trend/followed?{urlencode({'q': query})}")
+    emit({"query": query, "followed": False}, as_json, lambda: say(f"{query} is followed no more."))
 
 
 @app.command()

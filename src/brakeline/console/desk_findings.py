@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from brakeline.console import present_findings, present_updates
 from brakeline.console.desk_base import DeskBase
 from brakeline.console.screens import Visitor
 from brakeline.console.views_findings import AcceptancesView, TermsView, TrendView, UpdatesView, UpdateView
-from brakeline.core.errors import Invalid
+from brakeline.core.errors import Invalid, NotFound
 from brakeline.exposure.acceptance import Acceptance
 from brakeline.exposure.accepting import terms_of
 from brakeline.exposure.due import CLASSES
+from brakeline.exposure.times import ExposureDay
 from brakeline.rollout.declining import Declining
 
 UPDATES_SHOWN: Final = 200
@@ -45,9 +47,22 @@ class DeskFindings(DeskBase):
         asked = await self.s.accepting.set_terms(who.principal, wanted)
         return asked.approval_id if asked is not None else ""
 
-    async def trend(self, who: Visitor, days: int) -> TrendView:
-        found = await self.s.trend.days(who.principal, days)
-        return present_updates.trend_view(found, await self.s.trend.times(who.principal, days), days)
+    async def trend(self, who: Visitor, days: int, query: str = "") -> TrendView:
+        of, error, found = " ".join(query.split()), "", tuple[ExposureDay, ...]()
+        try:
+            found = await self.s.trend.days(who.principal, days, of)
+        except NotFound as wrong:
+            error = wrong.detail
+        view = present_updates.trend_view(found, await self.s.trend.times(who.principal, days), days)
+        followed = await self.s.trend.following.followed(who.principal)
+        rows = tuple(present_updates.followed_row(one, of, days) for one in followed)
+        return replace(view, of=of, followed=rows, may_follow=who.may("policy.write"), error=error)
+
+    async def follow(self, who: Visitor, query: str) -> str:
+        return (await self.s.trend.following.follow(who.principal, query)).query
+
+    async def unfollow(self, who: Visitor, query: str) -> None:
+        await self.s.trend.following.unfollow(who.principal, query)
 
     async def updates(self, who: Visitor, query: str) -> UpdatesView:
         try:

@@ -63,6 +63,8 @@ NOTICES: Final = {
     "one-again": "It gets another offer as soon as it is ready and a budget has room.",
     "one-waits": "It gets another offer when the rollout goes on; now it holds.",
     "revoked": "The token is revoked, and every token that was made by it.",
+    "followed": "It is followed: its line begins today.",
+    "unfollowed": "It is followed no more. Its days are kept: they are back when somebody follows it again.",
     "paused": "Paused: nothing new is offered.",
     "resumed": "Asked to go on.",
     "withdrawn": "Withdrawn: nobody is offered it any more.",

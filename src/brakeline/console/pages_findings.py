@@ -6,13 +6,15 @@ where the terms say so; to loosen the terms takes a second person always.
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from dataclasses import replace
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from brakeline.console.kit import Kit, asked
+from brakeline.core.errors import Conflict, Invalid
 
 ROOT = "/vulnerabilities"
 DAYS = ("30", "90", "365")
@@ -28,7 +30,9 @@ class FindingPages:
         return [
             Route(f"{ROOT}/accepted", self.acceptances),
             Route(f"{ROOT}/accepted/{{id}}/end", self.end, methods=["POST"]),
-            Route(f"{ROOT}/trend", self.trend),
+            Route(f"{ROOT}/trend", self.trend, methods=["GET"]),
+            Route(f"{ROOT}/trend/follow", self.follow, methods=["POST"]),
+            Route(f"{ROOT}/trend/unfollow", self.unfollow, methods=["POST"]),
             Route("/updates", self.updates),
             Route("/updates/{name:path}/decline", self.decline, methods=["POST"]),
             Route("/updates/{name:path}/allow", self.allow, methods=["POST"]),
@@ -62,7 +66,24 @@ class FindingPages:
         who = await self.kit.enter(request)
         text = request.query_params.get("days", "90")
         days = int(text) if text in DAYS else 90
-        return await self.kit.page(request, who, "trend", await self.screens.trend(who, days), "Over time")
+        view = await self.screens.trend(who, days, request.query_params.get("q", ""))
+        return await self.kit.page(request, who, "trend", view, "Over time")
+
+    async def follow(self, request: Request) -> Response:
+        """What is refused brings the page back with what was typed."""
+        who, form = await self.kit.posted(request)
+        typed = form.get("q", "")
+        try:
+            query = await self.screens.follow(who, typed)
+        except (Conflict, Invalid) as wrong:
+            view = replace(await self.screens.trend(who, 90), typed=typed, error=f"{wrong.detail}.")
+            return await self.kit.page(request, who, "trend", view, "Over time", status=wrong.status)
+        return RedirectResponse(f"{ROOT}/trend?{urlencode({'q': query, 'done': 'followed'})}", 303)
+
+    async def unfollow(self, request: Request) -> Response:
+        who, form = await self.kit.posted(request)
+        await self.screens.unfollow(who, form.get("q", ""))
+        return RedirectResponse(f"{ROOT}/trend?done=unfollowed", 303)
 
     async def updates(self, request: Request) -> Response:
         who = await self.kit.enter(request)

@@ -12,6 +12,7 @@ from brakeline.console.present_risk import PRIORITIES, exposure_row
 from brakeline.console.trend_charts import DayChart, DayCounts
 from brakeline.console.views import Badge, Link, QueryBar, Tone
 from brakeline.console.views_findings import (
+    FollowedRow,
     KeptOutRow,
     PendingRow,
     TimeRowView,
@@ -22,7 +23,7 @@ from brakeline.console.views_findings import (
 )
 from brakeline.core.errors import Invalid
 from brakeline.exposure.priority import Level
-from brakeline.exposure.times import OUTSIDE, ExposureDay
+from brakeline.exposure.times import OUTSIDE, ExposureDay, Followed
 from brakeline.exposure.trend import TimeRow
 from brakeline.exposure.updates import UpdateDetail, UpdatePage
 from brakeline.exposure.updates_listing import UpdateGain
@@ -38,6 +39,7 @@ HOLDS: Final = {
     UpdateState.PHASED: Badge("○", "phased by the vendor", Tone.IDLE),
 }  # fmt: skip
 UPDATES: Final = "/updates"
+TREND: Final = "/vulnerabilities/trend"
 UPDATES_HELP: Final = (
     "Words: priority:act, kev:yes, due:overdue, closes:yes, held:no, security:yes, source:openssl, or part of a name."
 )
@@ -57,6 +59,11 @@ def trend_view(found: tuple[ExposureDay, ...], times: tuple[TimeRow, ...], days:
                  tuple(DayCounts(d.day, d.assessed, d.vulnerable) for d in found)),
     )  # fmt: skip
     return TrendView(charts, tuple(map(time_row, times)), days, NOTE)
+
+
+def followed_row(one: Followed, chosen: str, days: int) -> FollowedRow:
+    href = f"{TREND}?{urlencode({'days': days, 'q': one.query})}"
+    return FollowedRow(one.query, href, one.since, one.by, one.query == chosen)
 
 
 def time_row(r: TimeRow) -> TimeRowView:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from brakeline.console.present_risk import exposure_row
-from brakeline.console.present_updates import HOLDS, gain_row, trend_view, updates_refused, updates_view
+from brakeline.console.present_updates import HOLDS, followed_row, gain_row, trend_view, updates_refused, updates_view
 from brakeline.console.views import Link
 from brakeline.console.views_findings import KeptOutRow, PendingRow, UpdateView
 from brakeline.core.errors import Invalid
 from brakeline.exposure.answers import Vulnerability
-from brakeline.exposure.times import ExposureDay
+from brakeline.exposure.times import ExposureDay, Followed
 from brakeline.exposure.trend import TimeRow
 from brakeline.exposure.updates import UpdatePage
 from brakeline.exposure.updates_listing import UpdateGain
@@ -28,10 +29,26 @@ TIMES: Final = (
     TimeRow("high", -1, 41, 900.0, 1440.0, None, 400.0, None, None, 5),
     TimeRow("low", 0, 0, None, None, None, None, None, None, 1),
 )
+PYPI: Final = "ecosystem:pypi priority:act"
+OF_PYPI: Final = tuple(
+    d._replace(cves=d.cves // 9, kev=d.kev // 2, overdue=d.overdue // 5, accepted=0) for d in DAYS[20:]
+)
+FOLLOWED: Final = tuple(
+    followed_row(one, PYPI, 90)
+    for one in (Followed(PYPI, OF_PYPI[0].day, "Olga"), Followed("kev:yes", OF_PYPI[0].day, "token nightly"))
+)
 TRENDS: Final = {
     "months": trend_view(DAYS, TIMES, 90),
     "first day": trend_view(DAYS[:1], (), 30),
     "empty": trend_view((), (), 90),
+    "of a filter": replace(trend_view(OF_PYPI, TIMES, 90), of=PYPI, followed=FOLLOWED, may_follow=True),
+    "refused": replace(
+        trend_view(DAYS, TIMES, 90),
+        followed=FOLLOWED,
+        may_follow=True,
+        typed="prio:act",
+        error="unknown key 'prio'; did you mean 'priority'?",
+    ),
 }
 OPENSSL: Final = UpdateGain(
     FleetUpdate("libssl3", "3.0.17-1~deb12u3", "Debian-Security:12/oldstable-security", True, 1204, 1190, "openssl"),

@@ -73,6 +73,7 @@ from brakeline.console.views_sbom import AssetsView, AssetView
 from brakeline.console.views_stop import ApprovalsView, ApprovalView, FreezeView
 from brakeline.core.clock import Clock
 from brakeline.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from brakeline.exposure.following import spelled
 from brakeline.rollout.pace import BY_RISK
 from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal
@@ -395,8 +396,17 @@ class Showroom(Screens):
     async def sink_act(self, who: Visitor, sink_id: str, act: str) -> None:
         self.presses.append(f"{act} {sink_id}")
 
-    async def trend(self, who: Visitor, days: int) -> TrendView:
-        return TRENDS["months"]
+    async def trend(self, who: Visitor, days: int, query: str = "") -> TrendView:
+        return replace(TRENDS["of a filter" if query else "months"], may_follow=who.may("policy.write"))
+
+    async def follow(self, who: Visitor, query: str) -> str:
+        who.principal.require("policy.write")
+        self.presses.append(f"follow {query}")
+        return spelled(query)
+
+    async def unfollow(self, who: Visitor, query: str) -> None:
+        who.principal.require("policy.write")
+        self.presses.append(f"unfollow {query}")
 
     async def updates(self, who: Visitor, query: str) -> UpdatesView:
         return UPDATE_LISTS["some"]

@@ -65,11 +65,29 @@ class TimeRowView:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedRow:
+    """A filter that has a line a day of its own."""
+
+    query: str
+    href: str
+    since: str
+    by: str
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TrendView:
+    """`of`: the filter whose days these are, "" = the fleet's; `typed`: what could not be followed, and `error` why."""
+
     charts: tuple[DayChart, ...]
     times: tuple[TimeRowView, ...]
     days: int
     note: str
+    of: str = ""
+    followed: tuple[FollowedRow, ...] = ()
+    may_follow: bool = False
+    typed: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

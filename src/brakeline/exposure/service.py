@@ -43,6 +43,7 @@ from brakeline.exposure.ranks import Rank, of_finding, ranked
 from brakeline.exposure.spans import rows_of
 from brakeline.exposure.standing import everywhere
 from brakeline.exposure.store import EndpointExposure
+from brakeline.exposure.times import ExposureDay
 from brakeline.exposure.upkeep import PAGE_MAX, lists_known, release_ended, release_of, unprovided
 from brakeline.fleet.model import EndpointSummary
 from brakeline.tenancy.model import Principal, system_principal
@@ -111,6 +112,17 @@ class ExposureService(Marking):
         tenant_id = principal.tenant_id
         silent, beside = await self._silent_ones(tenant_id), await self._marked(tenant_id)
         return self._figures(tenant_id, silent, beside)
+
+    async def line(self, principal: Principal, query: str, day: str) -> ExposureDay:
+        """The figures of what matches, as the line of a day. Raises `Invalid`."""
+        principal.require("exposure.read")
+        wanted, beside = parse(query), await self._marked(principal.tenant_id)
+        counts, entries = beside.sums.counted(wanted)
+        kept, vulnerable = self._kept[principal.tenant_id], everywhere([e for e in entries if e.endpoints])
+        return ExposureDay(
+            day, len(kept.roster), len(kept.index.assessed), vulnerable, counts["cve", ""], counts["kev", ""],
+            counts["overdue", ""], counts["accepted", ""],
+        )  # fmt: skip
 
     async def board(
         self, principal: Principal, query: str, after: str | None, limit: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -133,10 +133,21 @@ class Sums:
 
     def chosen(self, wanted: Wanted) -> list[Exposed]:
         """Those that match, worst first."""
-        lines = (self.lines[place[-1]] for place in self.order)
-        if wanted == ANY:
-            return [line.entry for line in lines]
-        return [line.entry for line in lines if fits(line.entry, line.rank, line.mark, wanted, self.today)]
+        return [line.entry for line in self._matching(wanted)]
+
+    def counted(self, wanted: Wanted) -> tuple[Counter[Word], list[Exposed]]:
+        """What `counts` would be of those that match alone, and these."""
+        counts, entries = Counter[Word](), list[Exposed]()
+        for line in self._matching(wanted):
+            counts.update(line.words)
+            entries.append(line.entry)
+        return counts, entries
+
+    def _matching(self, wanted: Wanted) -> Iterator[Line]:
+        for place in self.order:
+            line = self.lines[place[-1]]
+            if wanted == ANY or fits(line.entry, line.rank, line.mark, wanted, self.today):
+                yield line
 
     def page(self, wanted: Wanted, after: str | None, limit: int) -> tuple[list[Exposed], int, bool]:
         """Some of those that match, behind `after`; how many match in all; whether more follow."""

@@ -75,6 +75,14 @@ class ExposureDay(NamedTuple):
     accepted: int
 
 
+class Followed(NamedTuple):
+    """A filter of vulnerabilities that has a line a day of its own."""
+
+    query: str
+    since: str  # the day on which it began
+    by: str  # whose wish it was
+
+
 class Spread(NamedTuple):
     """A histogram over `LIMITS_H`, and the sum of all hours."""
 

@@ -1,4 +1,4 @@
-"""Use cases of exposure over time: a line a day, and how long closing took. Over `service`, `store_times`.
+"""Use cases of exposure over time: a line a day, and how long closing took. Over `service`, `store_times`, `following`.
 
 Invariants: a day is written when somebody's fleet was looked at on it and is missing otherwise, never made up; without
 closings there is no mean.
@@ -13,7 +13,8 @@ from typing import Final
 from brakeline.core.clock import Clock
 from brakeline.core.days import DAY_MS, day_of
 from brakeline.events import outbox
-from brakeline.exposure import store_times
+from brakeline.exposure import store_following, store_times
+from brakeline.exposure.following import Following
 from brakeline.exposure.service import ExposureService
 from brakeline.exposure.times import EMPTY, ExposureDay, Key, Span, Spread, Way
 from brakeline.platform.database import Database
@@ -49,6 +50,7 @@ class Trend:
 
     def __init__(self, db: Database, clock: Clock, exposure: ExposureService) -> None:
         self._db, self._clock, self._exposure = db, clock, exposure
+        self.following = Following(db, clock, exposure)
         self._looked: dict[str, tuple[str, int]] = {}
 
     async def look(self, tenants: Sequence[str]) -> int:
@@ -66,14 +68,18 @@ class Trend:
             async with self._db.tenant(tenant_id) as conn:
                 if await store_times.set_day(conn, tenant_id, line, now_ms):
                     await outbox.emit(conn, tenant_id, DAY, line.day, line._asdict(), now_ms)
-                await store_times.forget_before(conn, day_of(now_ms - KEPT_DAYS * DAY_MS))
+                for kept in (store_times, store_following):
+                    await kept.forget_before(conn, day_of(now_ms - KEPT_DAYS * DAY_MS))
+            await self.following.look(tenant_id, line.day)
             self._looked[tenant_id] = (line.day, now_ms)
             done += 1
         return done
 
-    async def days(self, principal: Principal, days: int = 90) -> tuple[ExposureDay, ...]:
-        """Lines of the last so many days, oldest first."""
+    async def days(self, principal: Principal, days: int = 90, query: str = "") -> tuple[ExposureDay, ...]:
+        """Lines of the last so many days, oldest first: of the fleet, or of a filter that is followed (`NotFound`)."""
         principal.require("exposure.read")
+        if query.strip():
+            return await self.following.days(principal, query, self._since(days))
         async with self._db.tenant(principal.tenant_id) as conn:
             return await store_times.days(conn, self._since(days))
 

@@ -45,14 +45,36 @@ def _updates(request: Request) -> Updates:
     return updates
 
 
+Over = Annotated[Trend, Depends(_trend)]
+
+
 @router.get("/trend")
-async def trend(who: Who, over: Annotated[Trend, Depends(_trend)], days: Days = 90) -> dict[str, Any]:
-    """A line a day: what stood open when it was looked at last. A day on which nobody looked is missing."""
-    return {"days": plain(await over.days(who, days))}
+async def trend(who: Who, over: Over, days: Days = 90, q: str = "") -> dict[str, Any]:
+    """A line a day: what stood open when it was looked at last, of the fleet or of a filter that is followed. A day on
+    which nobody looked is missing."""
+    return {"days": plain(await over.days(who, days, q))}
+
+
+@router.get("/trend/followed")
+async def followed(who: Who, over: Over) -> dict[str, Any]:
+    """Filters of vulnerabilities that have a line a day, and since when."""
+    return {"items": [one._asdict() for one in await over.following.followed(who)]}
+
+
+@router.put("/trend/followed")
+async def follow(who: Who, over: Over, q: str) -> dict[str, Any]:
+    """Follow the vulnerabilities that match `q`: from today on they have a line a day. Twice is fine."""
+    return (await over.following.follow(who, q))._asdict()
+
+
+@router.delete("/trend/followed", status_code=204)
+async def unfollow(who: Who, over: Over, q: str) -> None:
+    """Stop following `q`. Its lines stay as long as any, and are back when it is followed again."""
+    await over.following.unfollow(who, q)
 
 
 @router.get("/times")
-async def times(who: Who, over: Annotated[Trend, Depends(_trend)], days: Days = 90) -> dict[str, Any]:
+async def times(who: Who, over: Over, days: Days = 90) -> dict[str, Any]:
     """How long closing took, by class and ring; closed is what an inventory shows, not what a job says."""
     return {"rows": plain(await over.times(who, days)), "bucket_limits_h": list(LIMITS_H)}
 

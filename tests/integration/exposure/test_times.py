@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from tests.support_findings import CURL, CVES, FIXED, OLD, World, new_world, wri
 from tests.support_fleet import deb, update
 
 from brakeline.core.clock import ManualClock
+from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
+from brakeline.exposure.following import FOLLOWED_MAX
 from brakeline.exposure.trend import Trend
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
-from brakeline.tenancy.model import system_principal
+from brakeline.tenancy.model import ROLE_PERMISSIONS, system_principal
 
 HOUR_S = 3600
 NEW_CURL = [deb("curl", FIXED)]
@@ -85,3 +88,75 @@ async def test_the_line_of_a_day_is_written_once_it_is_looked_at(world: World, d
         await conn.execute("SELECT brakeline.tenant_create('te_other', 'other', now())")
     other = system_principal("te_other", "test")
     assert (await trend.days(other), await trend.times(other)) == ((), ())
+
+
+async def test_a_filter_that_is_followed_has_days_of_its_own_from_that_day_on(world: World, database: Database) -> None:
+    trend, tenant = Trend(database, world.clock, world.exposure), world.owner.tenant_id
+    following = trend.following
+    await world.importing.import_file(world.owner, "cvss", cvss_file(world.clock, {CVES[0]: CRITICAL}))
+    await trend.look([tenant])
+    with pytest.raises(NotFound, match="its past is not known"):
+        await trend.days(world.owner, query="source:curl")
+    made = await following.follow(world.owner, "  source:curl   role:active ")
+    assert made.query == "source:curl role:active"
+    assert await following.follow(world.owner, "source:curl role:active") == made, "twice is fine"
+    one = (await following.follow(world.owner, CVES[0])).query
+    await following.follow(world.owner, "source:none")
+    (all_of_it,) = await trend.days(world.owner)
+    assert await trend.days(world.owner, query="source:curl role:active") == (all_of_it,)
+    (day,) = await trend.days(world.owner, query=one)
+    assert (day.cves, day.vulnerable, day.endpoints) == (1, 2, all_of_it.endpoints)
+    (none,) = await trend.days(world.owner, query="source:none")
+    assert (none.cves, none.vulnerable, none.assessed) == (0, 0, all_of_it.assessed)
+    world.clock.advance(86400)
+    await world.accepting.accept(world.owner, CVES[0], reason="no route", days=5)
+    await world.fleet.inventory(world.lab, NEW_CURL)
+    await trend.look([tenant])
+    assert [(d.cves, d.vulnerable, d.accepted) for d in await trend.days(world.owner, query=one)] == [
+        (1, 2, 0), (1, 1, 1),
+    ]  # fmt: skip
+    await following.unfollow(world.owner, one)
+    with pytest.raises(NotFound):
+        await trend.days(world.owner, query=one)
+    with pytest.raises(NotFound):
+        await following.unfollow(world.owner, one)
+    world.clock.advance(86400)
+    await trend.look([tenant])
+    await following.follow(world.owner, one)
+    assert [d.cves for d in await trend.days(world.owner, query=one)] == [1, 1, 1], "its days were kept"
+    acts = [e.action for e in await world.house.tenancy.audit_entries(world.owner, None, 20)]
+    assert (acts.count("exposure.follow"), acts.count("exposure.unfollow")) == (4, 1)
+
+
+async def test_what_cannot_be_followed_is_told_and_nobody_follows_for_another(world: World, database: Database) -> None:
+    following = Trend(database, world.clock, world.exposure).following
+    for wrong, why in (("", "say what to follow"), ("prio:act", "did you mean 'priority'"), ("x" * 201, "200")):
+        with pytest.raises(Invalid, match=why):
+            await following.follow(world.owner, wrong)
+    for n in range(FOLLOWED_MAX):
+        await following.follow(world.owner, f"source:s{n}")
+    with pytest.raises(Conflict, match="20 filters are followed"):
+        await following.follow(world.owner, "kev:yes")
+    async with database.system() as conn:
+        await conn.execute("SELECT brakeline.tenant_create('te_other', 'other', now())")
+    other = system_principal("te_other", "test")
+    assert await following.followed(other) == ()
+    await following.follow(other, "kev:yes")
+    with pytest.raises(NotFound):
+        await following.days(other, "source:s0", "2000-01-01")
+    viewer = replace(world.owner, permissions=ROLE_PERMISSIONS["viewer"])
+    assert len(await following.followed(viewer)) == FOLLOWED_MAX
+    for act in (following.follow(viewer, "kev:yes"), following.unfollow(viewer, "source:s0")):
+        with pytest.raises(Forbidden, match=r"policy\.write"):
+            await act
+
+
+async def test_a_followed_filter_that_means_nothing_any_more_stops_no_line(world: World, database: Database) -> None:
+    trend, tenant = Trend(database, world.clock, world.exposure), world.owner.tenant_id
+    await trend.following.follow(world.owner, "kev:yes")
+    async with database.tenant(tenant) as conn:
+        await conn.execute("UPDATE brakeline.exposure_followed SET query = 'oldword:yes'")
+    await trend.following.follow(world.owner, "source:curl")
+    world.clock.advance(86400)
+    await trend.look([tenant])
+    assert (len(await trend.days(world.owner)), len(await trend.days(world.owner, query="source:curl"))) == (1, 2)
