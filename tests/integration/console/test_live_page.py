@@ -32,11 +32,9 @@ def test_a_slow_press_on_brake_during_updates_is_not_lost(visit: Callable[..., P
     box = page.locator("#brake").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    before = page.locator("#rollout-log li").first.inner_text()
     page.mouse.down()
-    page.wait_for_timeout(700 + attempt * 60)
-    during = page.locator("#rollout-log li").first.inner_text()
-    assert during != before, "no update arrived during the press: this run proves nothing"
+    wait_for_updates(page, 1)  # without one during the press this run would prove nothing
+    page.wait_for_timeout(attempt * 60)  # and the press ends at another moment between two of them
     page.mouse.up()
     expect(page.locator("#brake")).to_have_text(re.compile("BRAKED"))
     expect(page.locator("#rollout-alert")).to_contain_text("spared")

@@ -844,8 +844,8 @@ async def test_a_slow_press_on_brake_stops_a_real_rollout_in_a_real_browser(hous
             before = await page.locator("#rollout_live").inner_html()
             await page.locator("#brake").hover()
             await page.mouse.down()
-            await page.wait_for_timeout(1500)
-            assert await page.locator("#rollout_live").inner_html() != before, "no update during the press"
+            live = expect(page.locator("#rollout_live"), "an update during the press")
+            await live.not_to_have_js_property("innerHTML", before, timeout=60_000)
             await page.mouse.up()
             await expect(page.locator("#brake")).to_contain_text("BRAKED", timeout=60_000)
             await expect(page.locator("#spared li")).to_have_count(4)
