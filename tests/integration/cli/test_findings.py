@@ -132,5 +132,14 @@ async def test_files_and_what_happened_over_time(world: World, run: Run, tmp_pat
     await world.fleet.inventory(world.lab, [deb("curl", FIXED)])
     code, out, _ = await run("exposure", "trend")
     assert (code, len(out.splitlines())) == (0, 2)
+    code, out, _ = await run("exposure", "follow", "source:curl")
+    assert (code, "source:curl is followed since" in out) == (0, True)
+    code, out, _ = await run("exposure", "trend", "source:curl")
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert "source:curl" in (await run("exposure", "followed"))[1]
+    assert (await run("exposure", "unfollow", "source:curl"))[0] == 0
+    assert (await run("exposure", "followed"))[1].strip() == "No filter is followed."
+    code, _, err = await run("exposure", "trend", "source:curl")
+    assert (code, "nobody follows" in err) == (3, True)
     code, out, _ = await run("exposure", "times")
     assert (code, "unscored" in out, "24.0" in out) == (0, True, True)

@@ -51,6 +51,25 @@ async def test_from_a_finding_to_accepted_and_back_to_terms_and_what_an_update_c
     assert "a line needs two days" in await house.page("/vulnerabilities/trend?days=365")
 
 
+async def test_a_filter_is_followed_looked_at_and_left(house: House) -> None:
+    await house.endpoint("web-01")
+    page = "/vulnerabilities/trend"
+    refused = await house.post(f"{page}/follow", q="prio:act")
+    assert (refused.status, "unknown key" in refused.text, 'value="prio:act"' in refused.text) == (422, True, True)
+    assert "nobody follows" in await house.page(f"{page}?q=source:curl")
+    done = await house.post(f"{page}/follow", q="  source:curl   <b>")
+    assert done.headers["location"] == f"{page}?q=source%3Acurl+%3Cb%3E&done=followed"
+    done = await house.post(f"{page}/follow", q="source:curl")
+    assert "its line begins today" in await house.page(done.headers["location"])
+    seen = await house.page(f"{page}?q=source:curl&days=30")
+    assert 'href="/vulnerabilities/trend?days=30&amp;q=source%3Acurl" aria-current="true"' in seen
+    assert "source:curl &lt;b&gt;" in seen
+    done = await house.post(f"{page}/unfollow", q="source:curl <b>")
+    assert done.headers["location"] == f"{page}?done=unfollowed"
+    assert "&lt;b&gt;" not in await house.page(page)
+    assert (await house.post(f"{page}/unfollow", q="nothing")).status == 404
+
+
 async def test_an_update_is_declined_and_allowed_and_every_page_says_so(house: House) -> None:
     endpoint_id = await house.endpoint("web-01")
     before = await house.page("/updates/curl")
