@@ -17,6 +17,7 @@ TRIALS: Final = {
     "killed": "it was ended by a signal",
     "not_ready": "it did not get ready in time",
     "not_healthy": "it did not become healthy in time",
+    "unreachable": "no look for releases reached this server while it ran",
     "over_budget": "it took more than it may",
     "cut_off": "the host or the launcher ended while it was on probation",
     "recalled": "it was recalled while it was on probation",

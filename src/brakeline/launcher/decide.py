@@ -252,6 +252,8 @@ def _said(state: State, event: Said) -> Step:
         record = replace(state.record, run=Run(phase.release_id, state.boot_id, ready=True, content=phase.content))
         return replace(state, record=record, phase=replace(phase, ready=True)), (Commit(record, must=False),)
     if event.word == "HEALTHY" and phase.ready:
+        if phase.trial and not phase.healthy:  # the way to the next release has to be open while this one runs
+            state = replace(state, check_due_s=min(state.check_due_s, phase.since_s + state.knobs.probation_s / 2))
         return _judge(replace(state, phase=replace(phase, healthy=True)), event.at)
     return state, ()
 
@@ -270,14 +272,17 @@ def _judge(state: State, at: float) -> Step:
         commands = (Commit(state.record, must=False),)
     if not phase.trial:
         return state, commands
-    if phase.healthy and uptime_s >= knobs.probation_s and phase.tries(state.record):  # not yet superseded
+    looked = state.fresh_s is not None and state.fresh_s > phase.since_s  # and the cell was heard
+    if phase.healthy and looked and uptime_s >= knobs.probation_s and phase.tries(state.record):  # not yet superseded
         passed, record = state.record.trial, trial.confirm(state.record)
         state = replace(state, record=record, phase=replace(phase, trial=False), crashes=0)
         state = replace(state, check_due_s=min(state.check_due_s, at))  # another product may have waited
         return state, (Commit(record), Log(f"{passed} confirmed"), CollectGarbage(frozenset(record.kept)))
     # The cell was heard in the trial, or shortly before it: then it is the release that does not reach it.
     reachable = state.fresh_s is not None and state.fresh_s >= phase.since_s - HEARD_S
-    patience_s = knobs.healthy_s if reachable else knobs.healthy_unreachable_s
+    patience_s = knobs.healthy_s if reachable and not phase.healthy else knobs.healthy_unreachable_s
+    if uptime_s >= patience_s and phase.healthy:
+        return _end_run(state, "unreachable: no look reached the cell while it ran")
     if uptime_s >= patience_s:
         return _end_run(state, "not_healthy: it did not become healthy in time")
     return state, commands

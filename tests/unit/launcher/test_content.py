@@ -46,8 +46,10 @@ def runs(commands: tuple[Command, ...]) -> list[tuple[str, str]]:
 
 
 def said(rig: Rig, at: float) -> None:
+    """It is well, and the cell was heard while it ran."""
     for word in ("READY", "HEALTHY"):
         rig.send(Said(at, word))
+    rig.look(at + 0.5)
 
 
 def switched(rig: Rig, at: float) -> tuple[Command, ...]:

@@ -107,11 +107,40 @@ def test_healthy_is_believed_only_after_probation() -> None:
     rig.send(Said(2.0, "HEALTHY"))  # before READY it means nothing
     rig.send(Said(2.0, "READY"))
     rig.send(Said(3.0, "HEALTHY"))
+    assert not any(isinstance(c, Check) for c in rig.send(Tick(300.9)))
+    assert any(isinstance(c, Check) for c in rig.send(Tick(301.1)))
+    rig.look(302.0)
     rig.send(Tick(600.9))
     assert rig.state.record.current == GOOD
     rig.send(Tick(601.1))
     assert (rig.state.record.current, rig.state.record.last_known_good) == (NEW, GOOD)
     assert rig.state.record.floors.sequence == 2
+
+
+def test_healthy_is_believed_only_once_a_look_has_reached_the_cell_while_it_ran() -> None:
+    """A release that shuts its launcher off from the cell could never be replaced, whatever it says of itself."""
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0, staged=NEW, sequence=2)
+    rig.send(Said(2.0, "READY"))
+    rig.send(Said(3.0, "HEALTHY"))
+    looks = 0
+    for at in range(10, 86_400, 10):
+        if any(isinstance(c, Check) for c in (*rig.send(Said(at, "HEALTHY")), *rig.send(Tick(at)))):
+            looks += 1
+            rig.no_answer(at + 5.0)
+    assert (rig.state.record.current, rig.state.record.trial) == (GOOD, NEW)
+    assert looks < 24 + 24 * 12, "as often as ever where nobody answers: HEALTHY said again brings no look"
+    assert Kill("unreachable: no look reached the cell while it ran") in rig.send(Tick(86_402.0))
+    rig = Rig(Record(current=GOOD))
+    rig.look(1.0, staged=NEW, sequence=2)
+    rig.send(Said(2.0, "READY"))
+    rig.send(Said(3.0, "HEALTHY"))
+    rig.no_answer(302.0)
+    rig.send(Tick(9_000.0))
+    assert rig.state.record.current == GOOD
+    rig.look(9_001.0)
+    rig.send(Tick(9_002.0))
+    assert rig.state.record.current == NEW
 
 
 def test_a_newer_release_is_not_confirmed_by_the_merits_of_the_one_that_runs() -> None:
