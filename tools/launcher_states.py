@@ -68,8 +68,16 @@ TRANSITIONS: Final[dict[tuple[str, str, str], str]] = {
     ("Guarding", "Tick", "Running"): "no answer in 15 minutes: another release than the suspected one runs",
     ("Guarding", "Tick", "Resting"): "no answer in 15 minutes, and only the suspected release is here: it rests",
     ("Guarding", "StopAsked", "Ended"): "told to stop while nothing ran",
-    ("Trial", "Said", "Running"): "it says HEALTHY after ten minutes of uptime and a look that reached the cell: confirmed",
-    ("Trial", "Tick", "Running"): "ten minutes of uptime are over, it has said HEALTHY and a look has reached the cell: confirmed",
+    (
+        "Trial",
+        "Said",
+        "Running",
+    ): "it says HEALTHY after ten minutes of uptime and a look that reached the cell: confirmed",
+    (
+        "Trial",
+        "Tick",
+        "Running",
+    ): "ten minutes of uptime are over, it has said HEALTHY and a look has reached the cell: confirmed",
     ("Trial", "Tick", "Ending"): "no READY in 60 s, not healthy in time, or a newer release is to be tried",
     ("Trial", "CheckEnded", "Ending"): "it is recalled",
     ("Trial", "OverBudget", "Ending"): "it takes more than it may",

@@ -9,8 +9,10 @@ is a dead letter. Without the database nothing is delivered and nothing is lost.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import ssl
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -32,7 +34,9 @@ BATCHES_MAX: Final = 20  # in one run: others have a turn too
 TURN: Final = 50  # events to one receiver in one run
 TURN_S: Final = 40.0  # a receiver that answers slowly has had its turn
 LEASE_MS: Final = 60_000
-AT_ONCE: Final = 8  # receivers that are spoken to at the same time
+AT_ONCE: Final = 8  # receivers of one organisation that are spoken to at the same time
+AT_ONCE_ALL: Final = 64  # of all
+WAIT_S: Final = 1.0  # a run waits so long for the turns that it began; slower ones go on beside the next
 KEPT_MS: Final = 30 * 86_400_000
 LOOK_MS: Final = 3_600_000  # how often what is too old is looked for
 PROBLEM_CHARS_MAX: Final = 300
@@ -48,17 +52,29 @@ class Delivering:
         self._db, self._clock, self._tenants = db, clock, tenants
         self._server_key, self._host = server_key, host
         self._networks, self._trust, self._patience_s = tuple(networks), trust, patience_s
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._at_once = asyncio.Semaphore(AT_ONCE_ALL)
+        self._of_one = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE))
+        self._going: dict[str, asyncio.Task[int]] = {}  # by receiver
         self._forgot: dict[str, int] = {}
 
     async def reconcile(self) -> str:
-        """For `platform.driver.Reconciler`."""
-        numbered = delivered = 0
-        for tenant_id in await self._tenants():
+        """For `platform.driver.Reconciler`. A receiver that takes its time has its turn beside the runs that follow."""
+        tenants, numbered = await self._tenants(), 0
+        for tenant_id in tenants:
             numbered += await self.number(tenant_id)
-            delivered += await self.deliver(tenant_id)
+        begun = [turn for tenant_id in tenants for turn in await self._begin(tenant_id)]
+        done = (await asyncio.wait(begun, timeout=WAIT_S))[0] if begun else set()
+        for tenant_id in tenants:
             await self._forget(tenant_id)
-        return f"{numbered} events numbered, {delivered} delivered"
+        delivered = sum(turn.result() for turn in done)
+        return f"{numbered} events numbered, {delivered} delivered, {len(self._going)} receivers take their time"
+
+    async def close(self) -> None:
+        """End what is being delivered; it is delivered again, under the same id."""
+        going = tuple(self._going.values())
+        for turn in going:
+            turn.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
 
     # --- numbering ---------------------------------------------------------------------------------------------------
 
@@ -86,14 +102,29 @@ class Delivering:
     # --- delivering --------------------------------------------------------------------------------------------------
 
     async def deliver(self, tenant_id: str) -> int:
-        """Give every receiver a turn."""
+        """Give every receiver of one organisation a turn, to its end."""
+        return sum(await asyncio.gather(*await self._begin(tenant_id)))
+
+    async def _begin(self, tenant_id: str) -> list[asyncio.Task[int]]:
+        """A turn for each receiver that has something to get and is not having one."""
         async with self._db.tenant(tenant_id) as conn:
             (_, last), sinks = await store.ends(conn), await store.sinks(conn)
-        turns = [self._turn(tenant_id, sink.id) for sink in sinks if sink.delivered < last]
-        return sum(await asyncio.gather(*turns))
+        begun = []
+        for sink in sinks:
+            if sink.delivered < last and sink.id not in self._going:
+                turn = asyncio.create_task(self._turn(tenant_id, sink.id), name=f"events to {sink.id}")
+                self._going[sink.id] = turn
+                turn.add_done_callback(functools.partial(self._over, sink.id))
+                begun.append(turn)
+        return begun
+
+    def _over(self, sink_id: str, turn: asyncio.Task[int]) -> None:
+        self._going.pop(sink_id, None)
+        if not turn.cancelled() and (wrong := turn.exception()) is not None:
+            logger.error("events-turn-failed", sink=sink_id, reason=f"{type(wrong).__name__}: {wrong}")
 
     async def _turn(self, tenant_id: str, sink_id: str) -> int:
-        async with self._at_once:
+        async with self._of_one[tenant_id], self._at_once:
             now_ms = self._clock.now_ms()
             async with self._db.tenant(tenant_id) as conn:
                 sink = await store.lease(conn, sink_id, now_ms, now_ms + LEASE_MS)

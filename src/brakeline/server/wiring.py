@@ -158,6 +158,7 @@ class Services:
     calling: Calling
     conducting: Conducting
     events: Events
+    delivering: Delivering
     app: App
     flush: Reconciler
     reconcilers: tuple[Reconciler, ...]
@@ -207,6 +208,7 @@ class Services:
             task.cancel()
         ending = (reconciler.stop() for reconciler in (self.flush, *self.reconcilers))
         await asyncio.gather(*ending, *self.tasks, return_exceptions=True)
+        await self.delivering.close()
         await self.flush.run_once()
         await self.bus.close()
         await self.db.close()
@@ -294,8 +296,8 @@ async def build(settings: Settings, port: int, dsns: Dsns, tls: TlsFiles, clock:
     return Services(
         settings, clock, ground.db, ground.bus, slices.tenancy, slices.fleet, slices.advisories, slices.exposure,
         slices.releases, slices.rollout, slices.remediation, drills, replays, ends.exchange, follower, console,
-        Calling(led.linked, ground.bus), led.conducting, watching.events, _app(ground, slices, ends, led, api, console),
-        Reconciler("presence-flush", slices.fleet.flush, FLUSH_S, clock),
+        Calling(led.linked, ground.bus), led.conducting, watching.events, watching.delivering,
+        _app(ground, slices, ends, led, api, console), Reconciler("presence-flush", slices.fleet.flush, FLUSH_S, clock),
         _reconcilers(ground, slices, ends, led, watching),
     )  # fmt: skip
 

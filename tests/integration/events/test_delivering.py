@@ -205,6 +205,31 @@ async def test_a_slow_receiver_holds_nobody_up_and_two_processes_deliver_once(ho
     assert len(world.ids()) == len(set(world.ids())) == 3
 
 
+async def test_a_receiver_that_hangs_holds_up_neither_the_others_nor_the_next_run(hooked: tuple[World, str]) -> None:
+    world, _ = hooked
+    world.receiver()
+    asked = list[bytes]()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1))
+        await reader.read()  # until the other end has enough of it
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    await world.events.add(world.owner, "slow", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", ["test.*"])
+    for n, kind in enumerate(("test.a", "test.b"), 1):
+        await world.happen(kind)
+        told = await world.delivering.reconcile()
+        assert "1 delivered, 1 receivers take their time" in told, (n, told)
+    assert [json.loads(r["body"])["kind"] for r in world.received()] == ["test.a", "test.b"]
+    assert len(asked) == 1, "it has one turn at a time"
+    await world.delivering.close()
+    async with world.db.tenant(world.tenant) as conn:
+        held = await conn.fetchval("SELECT count(*) FROM brakeline.event_sink WHERE leased IS NOT NULL")
+    assert held == 0, "and gives its lease back"
+    server.close()
+
+
 async def test_syslog_with_cef_over_tcp(world: World) -> None:
     got = asyncio.get_running_loop().create_future()
 
