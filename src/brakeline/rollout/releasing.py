@@ -166,10 +166,7 @@ class Releasing:
         principal.require("release.publish")
         if start:
             self._rollouts.refuse_if_frozen(principal.tenant_id)
-        if self._releases.led:
-            raise Conflict("the root names the key of a conductor elsewhere: lead this release there "
-                           "(`brakeline lead create --release`)", id=release_id)  # fmt: skip
-        release = await self._promotable(principal, release_id)
+        release = await self._of_this_cell(principal, release_id)
         found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
         if expect_count is not None and len(found) != expect_count:
             raise Conflict(f"{len(found)} endpoints would be concerned now, not {expect_count}", found=len(found))
@@ -186,7 +183,7 @@ class Releasing:
     async def plan(self, principal: Principal, release_id: str, *, pace: str = "careful") -> PromotionPlan:
         """What `promote` would do now; changes nothing. Raises as it would, except for an empty fleet."""
         principal.require("release.read")
-        release = await self._promotable(principal, release_id)
+        release = await self._of_this_cell(principal, release_id)
         found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
         without = await self._rollouts.fleet.count_matching(principal, "state:active launcher:no")
         policy, change, count = for_release(policy_for(len(found), pace)), change_of(release), len(found)
@@ -212,6 +209,13 @@ class Releasing:
             raise Conflict(f"{release.release_id} is another file here", id=release.release_id)
         ids = [e.id for e in await self._rollouts.endpoints_of(who) if e.state is EndpointState.ACTIVE]
         return await self._rollouts.create(who, title, change, policy, ids, salt=salt) if ids else ""
+
+    async def _of_this_cell(self, principal: Principal, release_id: str) -> Release:
+        """One that this cell may promote by itself."""
+        if self._releases.led:
+            raise Conflict("the root names the key of a conductor elsewhere: lead this release there "
+                           "(`brakeline lead create --release`)", id=release_id)  # fmt: skip
+        return await self._promotable(principal, release_id)
 
     async def _promotable(self, principal: Principal, release_id: str) -> Release:
         release = await self._releases.get(release_id)

@@ -164,6 +164,8 @@ async def test_where_the_root_names_a_conductor_elsewhere_nothing_is_promoted_al
     made = await world.dallas.releases.publish(OWNER, BUNDLE)
     with pytest.raises(Conflict, match="lead this release there"):
         await world.dallas.releasing.promote(OWNER, made.release_id, pace="rehearsal", start=True)
+    with pytest.raises(Conflict, match="lead this release there"):
+        await world.dallas.releasing.plan(OWNER, made.release_id)  # said before anybody presses
     assert any("only inside grants" in w for w in world.dallas.releases.status().warnings)
 
 
