@@ -117,6 +117,8 @@ def _take(state: State, event: Event) -> Step:  # noqa: C901 - a table: one line
 def _started(state: State, event: Started) -> Step:
     """A result in the spool ends its session, even if the process died before it could write that down."""
     state = replace(state, unsent=event.spooled, set_aside=event.set_aside, began_s=event.at.monotonic_s)
+    if event.health is not None:
+        state = replace(state, health=event.health)
     for transaction_id, offer_id in event.runs:
         state = runs.watched(state, transaction_id, offer_id)
     known = state.durable.time

@@ -60,6 +60,7 @@ class Started:
     spooled: tuple[str, ...]
     set_aside: int = 0  # results on disk that the cell will not take
     runs: tuple[tuple[str, str], ...] = ()  # transaction and offer ids of logs on disk
+    health: Health | None = None  # of the first check-in, which no tick comes before
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,8 @@ class Loop:
     def run(self) -> None:
         """Until `Exit` or `AskLauncher`; `exit_code` then says which."""
         spool, runs = self._out.spool, self._out.runs
-        self._events.append(events.Started(self._now(), spool.pending(), spool.refused(), runs.pending()))
+        health = self._out.health.sample()  # of the first check-in: no tick comes before it
+        self._events.append(events.Started(self._now(), spool.pending(), spool.refused(), runs.pending(), health))
         report = self._out.launcher.news()
         if report is not None:
             self._events.append(events.LauncherSaid(self._now(), report))
