@@ -33,24 +33,14 @@ def test_ci_asks_for_everything() -> None:
     assert "./dev test" in script
 
 
-def test_what_check_leaves_out_as_wide_the_required_set_runs() -> None:
+def test_check_and_the_required_set_leave_the_same_to_the_whole_run() -> None:
     script = (ROOT / "dev").read_text()
     check, _, test = script.partition("def test(args")
-    assert 'SMALL = "not long and not wide"' in check
-    assert check.count("SMALL") == 2, "only what check runs is narrowed"
-    assert '["-m", "not long"' in test
-    assert check.count("EXAMPLES") == 2, "and what check draws at random is fewer"
+    assert 'NOT_LONG = "not long"' in check
+    assert '["-m", NOT_LONG, *EXAMPLES' in check
+    assert '["-m", NOT_LONG, *SAME_DRAWS' in test
+    assert check.count("EXAMPLES") == 2, "what check draws at random is fewer"
     assert "EXAMPLES" not in test
-
-
-def test_whatever_is_wide_has_a_smaller_one_beside_it() -> None:
-    files = [p for p in (ROOT / "tests").rglob("test_*.py") if "mark.wide" in p.read_text() and p != Path(__file__)]
-    assert files
-    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", "not long and not wide", *map(str, files)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-1000:]
-    for path in files:
-        assert f"{path.name}::" in done.stdout, f"{path.name}: nothing of it is in ./dev check"
 
 
 def test_every_folder_with_tests_belongs_to_what_is_run() -> None:

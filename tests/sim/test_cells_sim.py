@@ -34,7 +34,7 @@ def run(scenario: Scenario, seed: int = 1) -> History:
     return World(scenario, random.Random(seed)).run()
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.wide) for n in (1, 2, 3))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 3))])
 def test_nobody_goes_beyond_a_grant_and_all_heal_by_themselves(part: int) -> None:
     wrong = {}
     for seed in SEEDS[part::4]:

@@ -47,7 +47,7 @@ def test_what_hits_one_in_twenty_harms_about_as_many() -> None:
     assert median(e.harmed for e in cohort) == pytest.approx(median(h.harmed for h in single), rel=1.0)
 
 
-@pytest.mark.wide
+@pytest.mark.long
 def test_a_harmless_change_takes_about_as_long() -> None:
     single, cohort = both(faults.BENIGN, None)
     assert {h.last.phase for h in single} == {e.phase for e in cohort} == {Phase.COMPLETED}

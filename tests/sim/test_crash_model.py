@@ -64,7 +64,7 @@ def test_a_power_cut_behind_a_failed_sync_loses_no_record(character: str) -> Non
     assert modelcheck.walk_refusals(character, EIO).violations == []
 
 
-@pytest.mark.wide
+@pytest.mark.long
 def test_a_restart_and_a_power_cut_behind_a_failed_sync_lose_no_record() -> None:
     assert modelcheck.walk_restarts(EIO).violations == []
 
@@ -84,7 +84,7 @@ def test_planted_faults_are_seen(name: str) -> None:
     assert mutants.caught(name)
 
 
-@pytest.mark.wide
+@pytest.mark.long
 @pytest.mark.parametrize("name", mutants.HARMLESS)
 def test_harmless_faults_are_harmless(name: str) -> None:
     assert mutants.harm(name) == []

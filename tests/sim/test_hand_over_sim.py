@@ -32,7 +32,7 @@ def run(seed: int) -> Found:
     return World(planned(seed), random.Random(seed)).run()
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.wide) for n in (1, 2, 3))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 3))])
 def test_no_two_conductors_can_both_open_and_the_new_one_ends_what_was_begun(part: int) -> None:
     wrong, refused = {}, 0
     for seed in range(part, 24, 4):

@@ -37,7 +37,7 @@ def test_a_comparison_far_from_what_halts_changes_nothing_so_it_need_not_be_show
     assert run(case) == Attentive(case).run()
 
 
-@pytest.mark.wide
+@pytest.mark.long
 def test_a_brake_with_bars_that_low_halts_about_as_often_in_either() -> None:
     alone = [run(Case(ENDPOINTS, NERVOUS, seed=seed, regions=2)).phase for seed in range(10)]
     together = [e.phase for e in harmless.run(Case(ENDPOINTS, NERVOUS, seed=99, regions=2), 40)]

@@ -11,7 +11,7 @@ from brakeline.sim import cohorts, pools
 FLEETS = 20
 
 
-@pytest.mark.wide
+@pytest.mark.long
 def test_twenty_fleets_halt_together_what_they_hardly_halt_alone() -> None:
     cases = [case(200, FAULTS["dead at once, 5 %"], seed) for seed in range(FLEETS)]
     alone = [cohorts.run(c).phase for c in cases[:8]]

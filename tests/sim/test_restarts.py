@@ -31,7 +31,6 @@ def test_who_dies_at_its_next_start_is_found_among_the_first_canaries() -> None:
     assert median(e.harmed for e in ends) < median(e.harmed for e in later)
 
 
-@pytest.mark.wide
 @pytest.mark.long
 def test_a_partial_fault_at_the_next_start_is_found_ten_times_earlier() -> None:
     ends = [cohorts.run(Case(ENDPOINTS, POLICY, SOME, seed)) for seed in range(2)]

@@ -40,7 +40,7 @@ def only_harmed(rings: tuple[tuple[object, int], ...], harmed: int) -> set[int]:
     return {i for i, (_, upto) in enumerate(rings) if upto <= harmed}
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.wide) for n in (1, 2, 3))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 3))])
 def test_the_harmed_come_first_and_every_promise_holds(part: int) -> None:
     for seed in SEEDS[part::4]:
         scenario, harmed = rollback(seed, faults.BENIGN)
@@ -78,7 +78,7 @@ def test_a_rollback_that_harms_stays_in_its_first_ring(fault: Fault) -> None:
     assert set(ends) <= {Phase.HALTED, Phase.HOLDING}, ends
 
 
-@pytest.mark.parametrize("part", [1, *(pytest.param(n, marks=pytest.mark.wide) for n in (0, 2))])
+@pytest.mark.parametrize("part", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2))])
 def test_harmed_laptops_that_are_away_hold_nobody_up(part: int) -> None:
     for seed in range(part, 12, 3):
         scenario, _ = rollback(seed, faults.BENIGN, MIXED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from tests.system.box import Box
 from tests.system.product import Product
 from tests.system.world import Server, wait_for
@@ -46,6 +47,7 @@ def ask(box: Box, signed: SignedOrder) -> dict[str, object]:
     return said
 
 
+@pytest.mark.long
 def test_a_genuine_order_restarts_a_real_system_once_and_only_where_root_allows_it(server: Server, box: Box) -> None:
     box.up(1, ("eu",), server.data)
     product = Product(server)

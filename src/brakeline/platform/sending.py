@@ -2,8 +2,8 @@
 
 Invariants: a name is looked up once, every address that it has must be allowed, and the connection goes to the very
 address that was checked (so no second look-up can lead elsewhere); however slowly the other side answers, it is cut off
-after WHOLE times the patience; redirects are not followed; no proxy is used; TLS is checked by name with the machine's
-own authorities. Whatever goes wrong is `Unavailable` in words.
+after WHOLE times the patience, and at once when its sender is cancelled; redirects are not followed; no proxy is used;
+TLS is checked by name with the machine's own authorities. Whatever goes wrong is `Unavailable` in words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from brakeline.core.errors import Unavailable
 
@@ -25,6 +25,7 @@ WHOLE: Final = 3  # times its patience: a byte now and then is no answer, and th
 ADDRESSES_MAX: Final = 3  # of one name that are tried: each may take its patience
 ANSWER_BYTES_MAX: Final = 4096  # nobody reads more of it
 DRAIN_S: Final = 3.0  # how long a receiver of lines may take to close after us
+T = TypeVar("T")
 Allowed = Callable[[str], str]  # IP address -> why nothing is sent to it, "" = it may be
 
 
@@ -42,19 +43,50 @@ async def post(
     target: Target, path: str, body: bytes, headers: Mapping[str, str], allowed: Allowed, trust: ssl.SSLContext | None
 ) -> int:
     """POST it; the status of the answer. `trust` None = the machine's own authorities."""
-    return await asyncio.to_thread(_post, target, path, body, headers, allowed, trust)
+    return await _in_a_thread(lambda line: _post(line, target, path, body, headers, allowed, trust))
 
 
 async def write(target: Target, data: bytes, allowed: Allowed, trust: ssl.SSLContext | None) -> None:
     """Write it to a stream, and wait until the other side has closed after us, which tells that it had come."""
-    await asyncio.to_thread(_write, target, data, allowed, trust)
+    await _in_a_thread(lambda line: _write(line, target, data, allowed, trust))
+
+
+class _Line:
+    """The connection of one message, which its thread, its timer and whoever gives up on it can cut."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._sock: socket.socket | None = None
+
+    def hold(self, sock: socket.socket) -> None:
+        """From now on this is what is cut; at once if it was to be cut before."""
+        self._sock = sock
+        if self.is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """Whoever connects, reads or writes there is told that the other side closed. Not TLS's way: it would wait."""
+        self.is_cut = True
+        if self._sock is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+
+async def _in_a_thread(work: Callable[[_Line], T]) -> T:
+    """Whoever is cancelled leaves no thread asleep on a receiver: the end of the process would wait for it."""
+    line = _Line()
+    try:
+        return await asyncio.to_thread(work, line)
+    finally:
+        line.cut()
 
 
 def _post(
-    target: Target, path: str, body: bytes, headers: Mapping[str, str], allowed: Allowed, trust: ssl.SSLContext | None
-) -> int:
+    line: _Line, target: Target, path: str, body: bytes, headers: Mapping[str, str], allowed: Allowed,
+    trust: ssl.SSLContext | None,
+) -> int:  # fmt: skip
     connection = http.client.HTTPConnection(target.host, target.port, timeout=target.patience_s)
-    with contextlib.closing(connection), _connected(target, allowed, trust) as sock:
+    with contextlib.closing(connection), _connected(line, target, allowed, trust) as sock:
         connection.sock = sock
         try:
             connection.request("POST", path, body, {**headers, "Connection": "close"})
@@ -65,8 +97,8 @@ def _post(
     return answer.status
 
 
-def _write(target: Target, data: bytes, allowed: Allowed, trust: ssl.SSLContext | None) -> None:
-    with _connected(target, allowed, trust) as sock:
+def _write(line: _Line, target: Target, data: bytes, allowed: Allowed, trust: ssl.SSLContext | None) -> None:
+    with _connected(line, target, allowed, trust) as sock:
         try:
             sock.sendall(data)
             sock.settimeout(DRAIN_S)
@@ -82,11 +114,10 @@ def _write(target: Target, data: bytes, allowed: Allowed, trust: ssl.SSLContext 
 
 
 @contextlib.contextmanager
-def _connected(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> Iterator[socket.socket]:
+def _connected(line: _Line, target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> Iterator[socket.socket]:
     """A connection to an allowed address, cut in the end however slow it is, closed behind."""
-    sock = _opened(target, allowed, trust)
-    over = threading.Event()
-    cut = threading.Timer(WHOLE * target.patience_s, _cut, (sock, over))
+    sock = _opened(line, target, allowed, trust)
+    cut = threading.Timer(WHOLE * target.patience_s, line.cut)
     cut.daemon = True
     cut.start()
     try:
@@ -96,43 +127,50 @@ def _connected(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -
             except OSError as e:
                 raise Unavailable(f"{target.host} does not answer: {e}") from None
         yield sock
-        if over.is_set():  # half an answer looks like a whole one
+        if line.is_cut:  # half an answer looks like a whole one
             raise Unavailable(f"{target.host} answers too slowly")
     finally:
         cut.cancel()
         sock.close()
 
 
-def _cut(sock: socket.socket, over: threading.Event) -> None:
-    """Whoever reads or writes there is told that the other side has closed. Not TLS's own way, which would wait."""
-    over.set()
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-def _opened(target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> socket.socket:
+def _opened(line: _Line, target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> socket.socket:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as e:
         raise Unavailable(f"{target.host} is not known: {e}") from None
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    for address in addresses:
+    families = {str(entry[4][0]): entry[0] for entry in found}
+    for address in families:
         if why := allowed(address):
             raise Unavailable(f"nothing is sent to {target.host}: {why}")
     last: OSError = OSError("it has no address")
-    for address in addresses[:ADDRESSES_MAX]:
+    for address, family in tuple(families.items())[:ADDRESSES_MAX]:
         try:
-            plain = socket.create_connection((address, target.port), target.patience_s)
-            return _wrapped(plain, target, trust) if target.tls else plain
+            plain = _dialled(line, family, (address, target.port), target.patience_s)
+            return _wrapped(line, plain, target, trust) if target.tls else plain
         except OSError as e:
             last = e
     raise Unavailable(f"{target.host} does not answer: {last}")
 
 
-def _wrapped(plain: socket.socket, target: Target, trust: ssl.SSLContext | None) -> socket.socket:
+def _dialled(line: _Line, family: int, address: tuple[str, int], patience_s: float) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(patience_s)
+        line.hold(sock)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _wrapped(line: _Line, plain: socket.socket, target: Target, trust: ssl.SSLContext | None) -> socket.socket:
     try:
         context = trust or ssl.create_default_context()
-        return context.wrap_socket(plain, server_hostname=target.host, do_handshake_on_connect=False)
+        wrapped = context.wrap_socket(plain, server_hostname=target.host, do_handshake_on_connect=False)
+        line.hold(wrapped)
+        return wrapped
     except (OSError, ValueError) as e:  # the second: a name that TLS cannot ask for
         plain.close()
         raise OSError(str(e)) from None

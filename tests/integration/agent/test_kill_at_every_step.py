@@ -120,6 +120,7 @@ def test_state_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
         assert found in (max(saved, default=0), max(saved, default=0) + 1)
 
 
+@pytest.mark.long
 def test_the_helper_begins_each_offer_once_over_any_number_of_deaths(tmp_path: Path) -> None:
     """`began` may be missing (killed in between), then it is taken up; after `ended` it never begins again."""
     for _, before, after in every_point(tmp_path, "helper"):

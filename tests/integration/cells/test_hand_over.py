@@ -132,6 +132,7 @@ async def test_the_old_conductor_sees_that_it_leads_no_more_and_says_so(world: W
     assert world.updated() in ([1, 0], [0, 1])
 
 
+@pytest.mark.long
 async def test_a_cell_that_has_not_moved_gets_nothing_more_of_the_old_conductor_once_it_knows(world: World) -> None:
     await world.begin()
     await world.move(world.dallas)

@@ -196,6 +196,7 @@ async def test_without_its_conductor_nothing_new_starts_and_a_restart_of_it_lose
     assert world.updated() == [4, 4]
 
 
+@pytest.mark.long
 async def test_a_cell_that_is_lost_for_good_is_drained_and_the_rest_goes_on(world: World) -> None:
     await world.begin()
     await world.beats(4)
@@ -256,6 +257,7 @@ async def test_a_cell_cannot_speak_for_another_nor_with_another_key(world: World
     assert (status, b"not signed by the key" in answer) == (409, True)
 
 
+@pytest.mark.long
 async def test_a_cell_that_reports_what_cannot_be_is_doubted_until_a_person_has_looked(world: World) -> None:
     await world.begin()
     await world.beats(4)
@@ -334,6 +336,7 @@ async def test_a_join_token_is_good_once(world: World) -> None:
     assert states["oslo"] is MemberState.JOINED
 
 
+@pytest.mark.long
 async def test_who_is_concerned_too_late_is_left_alone_and_no_draft_stays_behind(world: World) -> None:
     """At first nobody in Dallas; then, when the last ring is open, everybody: there is no ring for them any more."""
     made = await world.berlin.conducting.create(OWNER, "libssl3", CHANGE, "os:debian", (), "rehearsal")

@@ -189,6 +189,7 @@ async def test_a_release_is_led_to_every_endpoint_or_not_at_all(world: World) ->
         await world.berlin.conducting.create(OWNER, "content", await world.change(), "os:debian", (), "rehearsal")
 
 
+@pytest.mark.long
 async def test_a_completed_release_goes_on_under_the_next_conductor_once_roots_name_it(world: World) -> None:
     """Berlin burns down long after the end; Dallas leads on, and its own root names it."""
     await world.begin()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -53,3 +55,26 @@ async def test_a_path_that_cannot_be_asked_for_is_one_receivers_problem() -> Non
         target = Target("127.0.0.1", listening.getsockname()[1], False)
         with pytest.raises(Unavailable, match="does not answer"):
             await sending.post(target, "/ü", b"{}", {}, lambda _: "", None)
+
+
+@pytest.fixture(params=["takes-and-says-nothing", "does-not-take"])
+def silent(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A port; of the second kind, whose queue is full, the system drops who else knocks, as many a firewall does."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4 if request.param == "does-not-take" else 0):
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+async def test_who_is_cancelled_leaves_no_thread_asleep_on_a_receiver(silent: int) -> None:
+    sent = asyncio.create_task(
+        sending.post(Target("127.0.0.1", silent, False, patience_s=100), "/", b"{}", {}, lambda _: "", None)
+    )
+    await asyncio.sleep(0.3)
+    sent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sent
+    await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 20)  # as the end of a process does

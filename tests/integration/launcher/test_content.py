@@ -85,6 +85,7 @@ def test_good_content_is_confirmed_and_the_helper_gets_the_same_from_the_launche
     assert exec_verb(host, BRAKELINE_CONTENT="/tmp/evil").strip() == "built in", "nor what is damaged"
 
 
+@pytest.mark.long
 def test_content_that_makes_the_agent_crash_is_reverted_after_three_executions(host: Endpoint) -> None:
     agent, one = begin(host)
     bad = offer(host, "1.2.0", "nonsense", 2)

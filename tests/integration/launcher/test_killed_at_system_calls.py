@@ -61,6 +61,7 @@ def told(faults: list[Fault], *processes: str) -> list[Fault]:
     return [f for f in faults if f.call.process in processes and f.call.name in TOLD]
 
 
+@pytest.mark.long
 def test_a_good_release_is_not_lost(good: rig.Rig) -> None:
     faults = told(calls.sample(calls.kills(real.record(good))), "launcher", "look", "release")
     assert {f.call.process for f in faults} == {"launcher", "look", "release"}

@@ -96,6 +96,7 @@ def test_what_a_bad_release_destroys_is_given_back_to_the_one_before(host: Endpo
     assert "root:" not in keepsake.read_text()
 
 
+@pytest.mark.long
 def test_what_could_never_be_tried_is_not_given_up(host: Endpoint) -> None:
     """Nothing can be kept of what it could destroy, so it is not tried; that counts as no try, however often."""
     begin(host)
@@ -146,7 +147,7 @@ BAD = {
 }
 
 # of each kind one, the others are as slow
-REQUIRED = ("exits_at_once", "dies_after_ready")
+REQUIRED = ("exits_at_once",)
 
 
 @pytest.mark.parametrize("name", [n if n in REQUIRED else pytest.param(n, marks=pytest.mark.long) for n in BAD])
@@ -202,6 +203,7 @@ def test_recalled_and_nothing_else_to_run_it_stays_alone_and_heals(host: Endpoin
     host.until_confirmed(two)
 
 
+@pytest.mark.long
 def test_a_confirmed_release_that_turns_bad_gives_way(host: Endpoint) -> None:
     """It crashes for ever after a while: the last known good one runs, the cell can recall or replace it."""
     baseline = begin(host)

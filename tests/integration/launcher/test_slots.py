@@ -52,6 +52,7 @@ def settled(host: Endpoint, agent: str) -> None:
     host.until(lambda: len(host.left()) == 1, 10, "exactly one agent")
 
 
+@pytest.mark.long
 def test_a_good_launcher_is_tried_and_confirmed_and_so_is_the_next_one(host: Endpoint) -> None:
     agent = begin(host)
     one = host.launcher_release("1.1.0", 2, launcher())

@@ -57,6 +57,7 @@ def refused(box: Tool, *updates: tuple[str, str], bounds: Bounds | None = None) 
     return found
 
 
+@pytest.mark.long
 def test_inventory_update_and_way_back(box: Tool) -> None:
     box.index.publish("tool", "1.10", needs=("part<2", "fresh"))
     box.index.publish("fresh", "1.0")

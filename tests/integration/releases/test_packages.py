@@ -68,6 +68,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {f: build(out, "1.4.0", "--sequence", "4", "--format", f) for f in ("deb", "rpm")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("format_", ["deb", "rpm"])
 def test_two_builds_are_bit_identical_whatever_the_machine_is_like(
     format_: str, packages: dict[str, Path], tmp_path: Path

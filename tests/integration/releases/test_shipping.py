@@ -45,6 +45,7 @@ async def test_agent_and_launcher_are_published_once(cell: ReleasesService) -> N
     assert {r.release_id for r in cell.known()} == once
 
 
+@pytest.mark.long
 async def test_other_source_under_a_known_version_gets_a_version_of_its_own(cell: ReleasesService) -> None:
     before = await cell.publish(OWNER, release_bundle(brakeline.__version__, 7))
     said = await shipped(cell).reconcile()

@@ -108,6 +108,7 @@ async def test_who_is_away_takes_no_place_when_it_comes_back(releases: Releases)
     assert await releases.leased() == set(fleet.offered())
 
 
+@pytest.mark.long
 async def test_in_a_freeze_window_only_offers_that_were_made_are_leased_and_nothing_that_stands(
     releases: Releases, clock: ManualClock
 ) -> None:

@@ -93,6 +93,7 @@ async def test_a_canary_that_loses_its_network_holds_for_ever(fleet: SmallFleet)
     assert len(fleet.offered()) == 1
 
 
+@pytest.mark.long
 async def test_a_canary_that_missed_its_offer_gets_it_again_while_the_rollout_holds_for_its_proof(
     fleet: SmallFleet,
 ) -> None:

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.integration.server.test_server_process import ServerProcess, root  # noqa: F401  # a fixture
 
 LINE = {
@@ -33,6 +34,7 @@ def ask(server: ServerProcess, route: str, body: Any) -> tuple[int, Any]:
             return e.code, json.load(e)
 
 
+@pytest.mark.long
 def test_a_server_answers_what_it_has_imported_and_nothing_it_does_not_know(root: Path) -> None:  # noqa: F811
     server = ServerProcess(root)
     server.start()

@@ -37,7 +37,7 @@ def answered(feed: str, ecosystem: str, name: str, version: str) -> set[str]:
     return {rows[0].id for rows in page(asked, sorted(rows, key=lambda r: (r.id, r.ecosystem))).found}
 
 
-@pytest.mark.wide
+@pytest.mark.long
 def test_almalinux_every_fix_by_major_release_with_its_module_stream() -> None:
     found = said("osv-almalinux")
     assert (found.documents, published("osv-almalinux")) == (5_680, 71_329)

@@ -71,7 +71,7 @@ def test_files_as_they_are_published(
     assert (code, [f["cve"] for f in answer["findings"]]) == (0, [cve])
 
 
-@pytest.mark.wide
+@pytest.mark.long
 def test_almalinux_whole_epochs_streams_and_advisories_of_bugs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

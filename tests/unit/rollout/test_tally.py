@@ -132,7 +132,7 @@ def plain(s: Summary) -> dict[str, Any]:
     return found | {"population": s.population, "by_region": s.treated_by_region()}
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.wide) for n in (4, 8, 12))])
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (4, 8, 12))])
 def test_after_any_history_the_tally_equals_counting_anew(first: int) -> None:
     assert sum(map(compared_in, range(first, first + 4))), "some of these histories compare something"
 
