@@ -40,6 +40,7 @@ def test_a_slow_press_on_brake_during_updates_is_not_lost(visit: Callable[..., P
     expect(page.locator("#rollout-alert")).to_contain_text("spared")
 
 
+@pytest.mark.long
 def test_focus_stays_where_it_was_over_two_updates(visit: Callable[..., Page]) -> None:
     page = visit(ROLLOUT)
     expect(page.locator("#feed-state")).to_have_text("● live")
@@ -49,6 +50,7 @@ def test_focus_stays_where_it_was_over_two_updates(visit: Callable[..., Page]) -
         assert page.evaluate("document.activeElement.id") == wanted
 
 
+@pytest.mark.long
 def test_an_opened_table_stays_open_over_updates(visit: Callable[..., Page]) -> None:
     page = visit(ROLLOUT)
     page.locator("#excess-details summary").click()
@@ -121,6 +123,7 @@ def test_freeze_stays_in_sight_on_a_phone_wherever_one_has_scrolled(visit: Calla
     expect(page.locator("#freeze")).to_be_in_viewport(ratio=1)
 
 
+@pytest.mark.long
 def test_somebody_elses_freeze_appears_on_a_page_that_is_open(visit: Callable[..., Page]) -> None:
     looking, pressing = visit(ROLLOUT, role="viewer"), visit("/audit")
     expect(looking.locator("#feed-state")).to_have_text("● live")

@@ -25,6 +25,7 @@ from tests.integration.drills.test_live_drill import asked, followed
 from tests.integration.server.test_server_process import ServerProcess
 from tests.support_cell import Pki
 
+pytestmark = pytest.mark.long  # test_live_drill.py is the required one
 AGENTS = 4
 
 
@@ -142,7 +143,6 @@ def test_the_command_line_plans_shows_and_taking_consent_back_ends_what_runs(
     assert said("consent", "--give")
 
 
-@pytest.mark.long
 def test_nobody_told_to_fail_completes(server: ServerProcess, machines: list[Machine]) -> None:
     assert asked(server, "PUT", "/drills/real/consent")[1]["consent"]["given_by"]
     found = followed(server, run(server, fails=0))
