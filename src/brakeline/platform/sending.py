@@ -59,10 +59,10 @@ class _Line:
         self._sock: socket.socket | None = None
 
     def hold(self, sock: socket.socket) -> None:
-        """From now on this is what is cut; at once if it was to be cut before."""
+        """From now on this is what is cut. Raises `OSError` if it was to be cut before."""
         self._sock = sock
         if self.is_cut:
-            self.cut()
+            raise OSError("it was given up")
 
     def cut(self) -> None:
         """Whoever connects, reads or writes there is told that the other side closed. Not TLS's way: it would wait."""
@@ -168,8 +168,7 @@ def _dialled(line: _Line, family: int, address: tuple[str, int], patience_s: flo
 def _wrapped(line: _Line, plain: socket.socket, target: Target, trust: ssl.SSLContext | None) -> socket.socket:
     try:
         context = trust or ssl.create_default_context()
-        wrapped = context.wrap_socket(plain, server_hostname=target.host, do_handshake_on_connect=False)
-        line.hold(wrapped)
+        line.hold(wrapped := context.wrap_socket(plain, server_hostname=target.host, do_handshake_on_connect=False))
         return wrapped
     except (OSError, ValueError) as e:  # the second: a name that TLS cannot ask for
         plain.close()

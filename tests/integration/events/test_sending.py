@@ -78,3 +78,25 @@ async def test_who_is_cancelled_leaves_no_thread_asleep_on_a_receiver(silent: in
     with pytest.raises(asyncio.CancelledError):
         await sent
     await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 20)  # as the end of a process does
+
+
+async def test_who_is_cancelled_while_the_name_is_looked_up_dials_nobody(
+    silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, told = threading.Event(), threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(*question: object, **more: object) -> object:
+        asked.set()
+        told.wait(20)
+        return look_up(*question, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    target = Target("127.0.0.1", silent, False, patience_s=100)
+    sent = asyncio.create_task(sending.post(target, "/", b"{}", {}, lambda _: "", None))
+    await asyncio.to_thread(asked.wait, 20)
+    sent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sent
+    told.set()
+    await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 20)
