@@ -147,7 +147,7 @@ BAD = {
 }
 
 # of each kind one, the others are as slow
-REQUIRED = ("exits_at_once",)
+REQUIRED = ("exits_at_once", "dies_after_ready")
 
 
 @pytest.mark.parametrize("name", [n if n in REQUIRED else pytest.param(n, marks=pytest.mark.long) for n in BAD])
