@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 from tests.postgres_clusters import BINDIRS, Cluster, TestDatabase, sweep
 
@@ -19,9 +20,13 @@ from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 
 settings.register_profile("patient", deadline=None)  # a loaded machine is no finding; new draws, of `./dev test --all`
-settings.register_profile("same", deadline=None, derandomize=True)  # of `./dev test`: a gate that answers alike twice
+settings.register_profile(
+    "same", deadline=None, derandomize=True, max_examples=50
+)  # of `./dev test`: it answers alike twice
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)  # of `./dev check`
 settings.load_profile("patient")
+PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # as in `observe`
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
 SUITES = ("unit", "sim", "scenarios", "contract", "integration", "migration", "system", "stress", "arch")
 
 

@@ -37,11 +37,16 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def set_up_logs(form: str = "console", level: str = "info") -> None:
-    """Log to stderr, as JSON lines (`form="json"`) or for eyes (`"console"`). stdout stays free for answers."""
+    """Log to stderr, as JSON lines (`form="json"`) or for eyes (`"console"`). stdout stays free for answers.
+
+    Tracebacks are plain: those of `rich`, structlog's default where it is installed, print every local variable,
+    passwords and tokens of requests among them, and take seconds of CPU for a request of a megabyte.
+    """
+    plain = structlog.dev.plain_traceback
     last: Any = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
     )
     structlog.configure(
         processors=[

@@ -47,3 +47,20 @@ def test_a_traceback_is_one_line_of_json_too(capsys: pytest.CaptureFixture[str])
 
 def test_the_shared_logger_has_the_levels_that_are_used() -> None:
     assert all(callable(getattr(logger, level)) for level in ("debug", "info", "warning", "error", "exception"))
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_defect_is_told_without_what_people_have_sent(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    set_up_logs(form)
+
+    def log_in(password: str) -> None:
+        raise ValueError(f"odd at {len(password)}")
+
+    try:
+        log_in("".join(("hor", "se")))  # what is passed, not the line that passes it, would be the leak
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    said = capsys.readouterr().err
+    assert "ValueError: odd at 5" in said
+    assert "in log_in" in said, "where it was stands there"
+    assert "horse" not in said
