@@ -66,6 +66,7 @@ def test_a_halt_in_one_cell_reaches_the_others_within_two_exchanges() -> None:
     assert end.steps - end.halted_step <= 2
 
 
+@pytest.mark.long
 def test_a_cell_that_is_lost_for_good_holds_the_ring_and_harms_nobody() -> None:
     end = run(replace(CALM, troubles=(Trouble("dead", "a2", 8, 10_000),), steps=200))
     assert end.lead is not None
@@ -89,5 +90,6 @@ def test_a_cell_whose_clock_is_wrong_opens_nothing() -> None:
     assert sum(end.treated.values()) == 0  # nobody knows how many endpoints it has, so no ring can be shared out
 
 
+@pytest.mark.long
 def test_a_seed_gives_the_same_history() -> None:
     assert run(troubled(3), 3) == run(troubled(3), 3)

@@ -23,6 +23,7 @@ def case(fault: Fault | None, seed: int = 1, **fields: Any) -> Case:
     return replace(Case(ENDPOINTS, POLICY, fault, seed), **fields)
 
 
+@pytest.mark.long
 def test_a_harmless_change_reaches_everybody_and_nobody_is_harmed() -> None:
     end = run(case(None))
     assert end.phase is Phase.COMPLETED, end.why

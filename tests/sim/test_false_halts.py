@@ -37,6 +37,7 @@ def benign(seed: int, size: int = 300) -> world.History:
     return world.run(replace(scenario, outages=(outage,)), seed)
 
 
+@pytest.mark.long
 def test_two_harmless_rollouts_with_nights_and_an_outage_complete() -> None:
     assert [benign(seed, 60).last.phase for seed in range(2)] == [Phase.COMPLETED] * 2
 

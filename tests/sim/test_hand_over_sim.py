@@ -51,6 +51,7 @@ def test_who_comes_back_says_that_it_no_longer_leads() -> None:
     assert "this cell no longer leads" in end.says
 
 
+@pytest.mark.long
 def test_a_cell_that_never_moves_keeps_to_what_it_had() -> None:
     plan = planned(5)
     stays = replace(plan, moves=plan.moves | {"b1": 10_000}, taken=120, cut=(0, 0))
@@ -59,5 +60,6 @@ def test_a_cell_that_never_moves_keeps_to_what_it_had() -> None:
     assert end.treated["b1"] < plan.scenario.sizes[2] or end.completed
 
 
+@pytest.mark.long
 def test_a_seed_gives_the_same_history() -> None:
     assert run(7) == run(7)

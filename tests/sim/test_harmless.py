@@ -19,6 +19,7 @@ POLICY = for_release(policy_for(ENDPOINTS))
 NERVOUS = replace(for_release(policy_for(ENDPOINTS, "fast")), guard=Guard(alpha=16.0))
 
 
+@pytest.mark.long
 def test_one_draw_is_the_single_history() -> None:
     case = Case(ENDPOINTS, POLICY, seed=3, regions=2)
     assert harmless.run(case, 1) == [run(case)]

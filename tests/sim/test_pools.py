@@ -20,6 +20,7 @@ def test_twenty_fleets_halt_together_what_they_hardly_halt_alone() -> None:
     assert alone.count(Phase.HALTED) / len(alone) < together.count(Phase.HALTED) / len(together)
 
 
+@pytest.mark.long
 def test_a_harmless_change_is_halted_by_none_of_them() -> None:
     ends = pools.run([case(200, None, seed) for seed in range(6)])
     assert not [e.why for e in ends if e.phase is Phase.HALTED]

@@ -39,6 +39,7 @@ def test_a_partial_fault_at_the_next_start_is_found_ten_times_earlier() -> None:
     assert 5 * median(e.harmed for e in ends) < median(e.harmed for e in blind)
 
 
+@pytest.mark.long
 def test_restarts_that_go_wrong_by_themselves_halt_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """One in twenty machines never comes back from a restart: in both arms, so it is no harm of the change."""
     monkeypatch.setattr(cohorts, "RESTART_LOST", 0.05)

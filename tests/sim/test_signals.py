@@ -80,6 +80,7 @@ def test_each_fault_that_hits_a_fifth_is_found_by_its_signal_in_the_first_rings(
     assert all(strongest[signal] > strongest.get(x, 0.0) for x in others)
 
 
+@pytest.mark.long
 def test_one_in_a_thousand_more_of_everything_halts_nothing() -> None:
     more = dict.fromkeys((RESOURCES, ACTIONS, STARTS, PATCHES, BLOCKS, DELETIONS, ERRORS), 0.001)
     end = cohorts.run(Case(100_000, POLICY, None, 5, harmless=more))

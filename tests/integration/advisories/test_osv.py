@@ -106,6 +106,7 @@ async def test_a_new_version_takes_the_place_of_the_old_for_findings_too(importi
     assert len({*before, await importing._advisories.fingerprint()}) == 3
 
 
+@pytest.mark.long
 async def test_almalinux_whole_and_asked_by_its_minor_release(importing: Importing, api: FastAPI) -> None:
     state = await importing.import_file(OWNER, "osv-almalinux", (DATA / "osv-almalinux.jsonl.zst").read_bytes())
     assert (state.rows, state.content_day) == (69_160, state.issued[:10])

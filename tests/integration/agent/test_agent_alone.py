@@ -53,6 +53,7 @@ def test_from_token_to_inventory(machine: Machine, cell: Cell) -> None:
     assert seen == stamp.take(__version__), "what the resident compares is what its scan has seen"
 
 
+@pytest.mark.long
 def test_an_unchanged_machine_is_not_looked_at_again(machine: Machine, cell: Cell) -> None:
     cell.say(settings=Settings(check_in_interval_s=1, inventory_interval_s=10))
     enrolled(machine, cell).run()

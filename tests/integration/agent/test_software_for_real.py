@@ -110,6 +110,7 @@ def _debs(root: Path, aside: Path) -> None:
     shutil.copy(root / "usr/bin/age", root / "opt/billing/age")  # the same program, and nobody's
 
 
+@pytest.mark.long
 def test_everything_is_found_where_it_lies_and_told_whose_it_is(system: System) -> None:
     found, gaps = system.look()
     assert (found["demo-lib"].version, found["demo-lib"].ecosystem) == ("1.2.3", "pypi")

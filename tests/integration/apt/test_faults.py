@@ -63,6 +63,7 @@ def test_failing_preinst_leaves_the_old_version(endpoint: Clone, repository: Rep
     assert endpoint.version("shy") == "ii 1"
 
 
+@pytest.mark.long
 def test_hanging_postinst_is_ended_with_everything_it_started(endpoint: Clone, repository: Repository) -> None:
     hang = Built("hang", "2", scripts={"postinst": "(setsid sleep 4242 &) ; sleep 4243"})
     prepare(endpoint, repository, hang, first=(Built("hang", "1"),))

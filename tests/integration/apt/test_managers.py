@@ -50,6 +50,7 @@ def told(news: Inventory) -> dict[str, str]:
     return {f"{p.name}:{p.architecture}": f"{p.state} {p.version} {p.ecosystem}" for p in news.changed}
 
 
+@pytest.mark.long
 def test_an_environment_that_comes_breaks_and_heals(endpoint: Clone, repository: Repository, index: Index) -> None:
     prepare(endpoint, repository, Built("job", "2"), first=(Built("job", "1"),))
     resident = Resident(endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+import pytest
 from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone
 from tests.integration.apt.steps import prepare
@@ -59,6 +60,7 @@ class Resident:
         return {u.name: u.candidate for u in status.pending}
 
 
+@pytest.mark.long
 def test_a_life_of_packages(endpoint: Clone, repository: Repository) -> None:
     prepare(endpoint, repository, first=(Built("p", "1"), Built("q", "1")))
     agent = Resident(endpoint)

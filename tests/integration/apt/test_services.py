@@ -94,6 +94,7 @@ def test_service_that_does_not_come_back_is_reported(machine: Clone, repository:
     assert later.services_failed == (), "it had failed before"
 
 
+@pytest.mark.long
 def test_service_that_is_begun_again_and_again_has_not_come_back(machine: Clone, repository: Repository) -> None:
     prepare(machine, repository, library("libloop", "2", "broken"), first=(library("libloop", "1", "old"),))
     name = service(machine, "loopd", "libloop", more="Restart=on-failure\nRestartSec=50ms\n")

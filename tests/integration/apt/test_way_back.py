@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.aptrepo import Built, Repository
 from tests.aptroot import Clone, order
 from tests.integration.apt.steps import prepare
@@ -28,6 +29,7 @@ def back(endpoint: Clone, number: int = 2) -> Order:
     return replace(order(inverse.transaction, BOUNDS, number), inverse=whole)
 
 
+@pytest.mark.long
 def test_nightly_upgrades_of_the_endpoints_own_do_not_bring_it_back(endpoint: Clone, repository: Repository) -> None:
     """A rolled-back update once installed itself again. An order of the cell may; apt by itself may not."""
     prepare(endpoint, repository, Built("job", "2"), first=(Built("job", "1"),))

@@ -109,6 +109,7 @@ async def test_while_nothing_happens_nobody_calls_and_the_server_s_end_answers_e
     await within(AT_ONCE_S, lambda: _true(len(awake.passed) >= answers + 2))
 
 
+@pytest.mark.long
 async def test_news_without_an_end_is_told_no_oftener_than_the_floor_allows(awake: Awake) -> None:
     world, before, seconds = awake.world, awake.calls("dallas"), 2.0
     (there,) = await world.dallas.service.list(OWNER)
@@ -120,6 +121,7 @@ async def test_news_without_an_end_is_told_no_oftener_than_the_floor_allows(awak
     assert awake.calls("dallas") - before <= (loop.time() - begun) / calling.FLOOR_S + 1
 
 
+@pytest.mark.long
 async def test_a_conductor_that_holds_nothing_open_is_called_as_ever(world: World) -> None:
     """One of the version before: it passes `wait_s` and `has` over, and says nothing of holding."""
     await world.begin(start=False)
@@ -171,6 +173,7 @@ async def test_to_a_conductor_that_never_answers_few_calls_are_under_way(awake: 
     assert 1 < awake.calls("dallas") - before <= calling.CALLS_MAX
 
 
+@pytest.mark.long
 async def test_who_moves_while_its_call_is_held_open_is_heard_by_the_new_conductor_and_the_old_at_once(
     led_from_berlin: test_hand_over.World,
 ) -> None:
@@ -207,6 +210,7 @@ async def test_who_has_not_moved_hears_at_once_that_its_conductor_leads_no_more(
     await awake.stop()
 
 
+@pytest.mark.long
 async def test_an_answer_that_comes_after_the_conductor_was_left_is_not_acted_on(world: World) -> None:
     await world.begin()
     await world.beats(4)

@@ -110,6 +110,7 @@ async def test_another_cell_leads_on_and_ends_what_the_lost_one_began(world: Wor
     assert world.updated() == [4, 4], (await world.dallas.conducting.show(OWNER, world.lead)).lines
 
 
+@pytest.mark.long
 async def test_the_old_conductor_sees_that_it_leads_no_more_and_says_so(world: World) -> None:
     await world.begin()
     await world.lose_berlin()

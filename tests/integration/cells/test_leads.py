@@ -143,6 +143,7 @@ async def test_a_press_in_one_cell_stops_the_other_within_two_rounds(world: Worl
     assert world.updated() == [1, 0]
 
 
+@pytest.mark.long
 async def test_a_freeze_at_the_conductor_holds_the_lead_everywhere_until_it_is_lifted(world: World) -> None:
     await world.begin()
     await world.beats(2)
@@ -210,6 +211,7 @@ async def test_a_cell_that_is_lost_for_good_is_drained_and_the_rest_goes_on(worl
     assert world.updated() == [4, 0]
 
 
+@pytest.mark.long
 async def test_a_cell_that_is_killed_while_it_takes_a_grant_goes_on_with_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +308,7 @@ async def test_a_cell_cannot_keep_others_from_being_judged_by_bets_that_do_not_a
     await world.berlin.conducting.reconcile()  # a step of this lead, and of those of everybody else
 
 
+@pytest.mark.long
 async def test_a_clock_that_is_wrong_holds_and_says_so(world: World) -> None:
     await world.begin()
     await world.beats(4)
@@ -399,6 +402,7 @@ async def test_only_a_small_rehearsal_is_fast(world: World) -> None:
         await world.berlin.conducting.start(OWNER, world.lead)
 
 
+@pytest.mark.long
 async def test_a_cell_takes_no_fast_pace_for_many_whatever_is_signed(world: World) -> None:
     await world.dallas.enrol(20, ("us",))
     await world.dallas.hear()

@@ -29,7 +29,7 @@ from brakeline.rollout.model import Change
 from brakeline.trust.assess import assess
 from brakeline.trust.model import ClockReading, Documents, Floors, Who
 
-PRODUCTS = ("content", "agent", "launcher")
+PRODUCTS = (pytest.param("content", marks=pytest.mark.long), "agent", pytest.param("launcher", marks=pytest.mark.long))
 BUNDLE = release_bundle("1.4.0", 14, product="content")
 
 

@@ -188,6 +188,7 @@ async def test_without_a_grant_nothing_more_is_offered_and_it_heals_by_itself(tw
     assert two.having("refresh_interval_s", 3600) == [EACH, EACH]
 
 
+@pytest.mark.long
 async def test_a_cell_s_own_policy_stays_the_narrower_and_no_word_of_it_leaves(two: Two) -> None:
     words = parsed(windows=(SECRET,), conffiles="hold")
     await two.dallas.remediation.create_policy(OWNER, name="own hours", filter_text="", mode="leave", words=words)

@@ -84,6 +84,7 @@ def test_brake_works_without_javascript(visit: Callable[..., Page]) -> None:
     assert "98,635 were spared" in page.locator("#rollout-alert").inner_text()
 
 
+@pytest.mark.long
 def test_shift_b_focuses_brake_and_never_presses_it(visit: Callable[..., Page]) -> None:
     page = visit(ROLLOUT)
     expect(page.locator("#feed-state")).to_have_text("● live")
@@ -113,6 +114,7 @@ def test_freeze_works_from_every_page_without_javascript_and_on_a_phone(visit: C
     expect(page.locator("#freeze")).to_contain_text("FROZEN")
 
 
+@pytest.mark.long
 def test_freeze_stays_in_sight_on_a_phone_wherever_one_has_scrolled(visit: Callable[..., Page]) -> None:
     page = visit(ROLLOUT, width=390)
     for position in (0, 400, 100_000):
@@ -132,6 +134,7 @@ def test_somebody_elses_freeze_appears_on_a_page_that_is_open(visit: Callable[..
     expect(looking.locator("#freeze-alert")).to_contain_text("frozen by Alice", timeout=60_000)
 
 
+@pytest.mark.long
 def test_shift_f_focuses_freeze_and_never_presses_it(visit: Callable[..., Page]) -> None:
     page = visit("/audit")
     page.keyboard.press("Shift+F")
@@ -180,12 +183,14 @@ def test_at_390_px_brake_is_in_the_viewport_wherever_one_has_scrolled(visit: Cal
     expect(page.locator("#brake")).to_contain_text("BRAKED")
 
 
+@pytest.mark.long
 def test_at_390_px_the_current_tab_is_in_sight(visit: Callable[..., Page]) -> None:
     page = visit("/endpoints/ep_01/timeline", width=390)
     expect(page.locator("#tabs [aria-current]")).to_be_in_viewport(ratio=0.95)  # all but parts of a pixel
     expect(page.locator("#tab-1")).not_to_be_in_viewport()
 
 
+@pytest.mark.long
 def test_the_preview_of_a_policy_follows_what_is_typed_and_keeps_the_words(visit: Callable[..., Page]) -> None:
     """Also before it has a name: looking is no wish."""
     page = visit("/policies")

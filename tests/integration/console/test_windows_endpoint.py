@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from tests.integration.console.test_real_services import House, house  # noqa: F401 - the fixture
 from tests.support_feeds import importing_of
 from tests.support_fleet import TENANT, update
@@ -15,6 +16,7 @@ from brakeline.protocol.messages import Package
 ELEVEN = {"ProductName": "Windows 10 Pro", "DisplayVersion": "24H2", "CurrentBuildNumber": "26100", "Version": "10.0"}
 
 
+@pytest.mark.long
 async def test_a_windows_endpoint_is_shown_and_nowhere_counts_as_clean(house: House) -> None:  # noqa: F811
     facts = of_windows(ELEVEN, "pc", "amd64", False, "0.1")
     endpoint = await house.fleet.enrol("pc", owner=house.owner, facts=facts)

@@ -145,6 +145,7 @@ def test_wheel_that_does_not_fit_its_digest_changes_nothing(box: Tool) -> None:
     assert done.code == "hash_mismatch", done.detail
 
 
+@pytest.mark.long
 def test_index_that_moved_on_is_a_changed_situation(box: Tool) -> None:
     box.index.publish("tool", "1.1", needs=("part<2",))
     found = planned(box, ("tool", "1.1")).transaction
@@ -155,6 +156,7 @@ def test_index_that_moved_on_is_a_changed_situation(box: Tool) -> None:
     assert "fresh would also be installed" in done.detail
 
 
+@pytest.mark.long
 def test_no_way_back_is_told_and_does_not_stop_the_update(box: Tool) -> None:
     box.index.publish("tool", "1.1", needs=("part<2",))
     found = planned(box, ("tool", "1.1")).transaction
@@ -205,6 +207,7 @@ def test_disk_that_fills_up_in_mid_run_is_told_and_done_when_space_is_back(box: 
         shutil.rmtree(aside)
 
 
+@pytest.mark.long
 def test_index_that_hangs_is_given_up_with_everything_that_asks_it(box: Tool) -> None:
     box.index.publish("tool", "1.1", needs=("part<2",))
     found = planned(box, ("tool", "1.1")).transaction

@@ -219,6 +219,7 @@ def rpm_root() -> Iterator[RpmRoot]:
         holder.communicate()
 
 
+@pytest.mark.long
 def test_an_rpm_installs_upgrades_and_erases_in_a_root_of_its_own(
     rpm_root: RpmRoot, packages: dict[str, Path], tmp_path: Path
 ) -> None:

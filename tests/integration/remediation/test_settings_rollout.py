@@ -208,6 +208,7 @@ async def test_one_that_cannot_apply_them_halts_and_nobody_else_gets_them(world:
     assert sum(len(t.orders) for t in world.fleet.twins) == 1
 
 
+@pytest.mark.long
 async def test_a_canary_that_falls_silent_under_them_halts(world: World) -> None:
     for t in world.fleet.twins:
         t.fate = "falls silent"
@@ -264,6 +265,7 @@ async def test_what_a_policy_has_taken_back_meanwhile_is_offered_to_nobody_else(
     assert any("taken away meanwhile" in str(line) for line in (seen, *seen.lines))
 
 
+@pytest.mark.long
 async def test_an_old_agent_gets_them_when_they_are_proven_and_is_named_until_then(world: World) -> None:
     old = world.fleet.twins[3].identity.endpoint_id
     world.old_agents.add(old)

@@ -57,6 +57,7 @@ async def test_an_ordered_failure_brakes_it_and_quarantines_spends_and_changes_n
     assert [o.updates[0].name for o in orders] == [DRILL_PACKAGE] * len(orders)
 
 
+@pytest.mark.long
 async def test_nobody_told_to_fail_completes(fleet: SmallFleet) -> None:
     rollout = await begun(fleet, 0)
     await fleet.rounds(90)

@@ -70,6 +70,7 @@ async def test_one_press_stops_every_rollout_and_lifting_goes_on_as_planned(flee
     assert (log.count("freeze"), log.count("unfreeze")) == (1, 1)
 
 
+@pytest.mark.long
 async def test_work_that_was_cancelled_on_endpoints_is_offered_again(fleet: SmallFleet) -> None:
     rollout = await fleet.create(quick_policy(6))
     for t in fleet.twins:

@@ -306,6 +306,7 @@ def _iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@pytest.mark.long
 async def test_a_window_over_some_leaves_the_others_alone(fleet: SmallFleet) -> None:
     await fleet.service.limits.add_window(OWNER, name="us", weekly="daily 00:00/24:00", filter_text="region:us")
     rollout = await over(fleet, fleet.twins, CHANGE, at_once())

@@ -133,6 +133,7 @@ def repositories(tmp_path: Path) -> Iterator[tuple[Repository, Repository]]:
     archive.stop()
 
 
+@pytest.mark.long
 async def test_a_bad_update_is_taken_back_for_real_and_stays_away(
     database: Database, clock: ManualClock, tmp_path: Path, repositories: tuple[Repository, Repository]
 ) -> None:

@@ -82,6 +82,7 @@ def view_hosts(fleet: SmallFleet) -> list[str]:
     return [t.hostname for t in fleet.twins]
 
 
+@pytest.mark.long
 async def test_a_canary_that_loses_its_network_holds_for_ever(fleet: SmallFleet) -> None:
     for t in fleet.twins:
         t.fate = "network"

@@ -155,6 +155,7 @@ def test_it_says_ready_once_and_ends_in_order_even_with_a_long_poll(root: Path) 
     twin.close()
 
 
+@pytest.mark.long
 def test_a_taken_port_is_said_and_nothing_else_is_started(root: Path) -> None:
     server = ServerProcess(root)
     with socket.socket() as other:
@@ -167,6 +168,7 @@ def test_a_taken_port_is_said_and_nothing_else_is_started(root: Path) -> None:
     assert not server.data.exists()
 
 
+@pytest.mark.long
 def test_an_unknown_setting_is_said(root: Path) -> None:
     environment = os.environ | {"BRAKELINE_PROT": "1"}
     done = subprocess.run(

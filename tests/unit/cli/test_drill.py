@@ -31,6 +31,7 @@ def few(tmp_path: Path, **changes: Any) -> Path:
     return file
 
 
+@pytest.mark.long
 def test_an_incident_is_replayed_beside_other_rules(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, told = drill(capsys, "replay", str(few(tmp_path)), "--endpoints", "2000", "--seeds", "2")
     assert code == 0
