@@ -20,9 +20,10 @@ Misbehave = Callable[[socket.socket], None]
 
 
 class ConnectProxy:
-    """Listens on `host`. `misbehave` takes over a line after its request has been read."""
+    """Listens on `host`, or where `listening` does. `misbehave` takes over a line after its request has been read."""
 
-    def __init__(self, user: str = "", password: str = "", host: str = "127.0.0.1") -> None:
+    def __init__(self, user: str = "", password: str = "", host: str = "127.0.0.1",
+                 listening: socket.socket | None = None) -> None:  # fmt: skip
         self._known = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
         self.asked: list[str] = []
         self.seen = bytearray()
@@ -31,8 +32,8 @@ class ConnectProxy:
         self.misbehave: Misbehave | None = None
         self._over = threading.Event()
         self._open: list[socket.socket] = []
-        self._listening = socket.create_server((host, 0))
-        self.port: int = self._listening.getsockname()[1]
+        self._listening = listening or socket.create_server((host, 0))
+        host, self.port = self._listening.getsockname()
         self.place = f"{host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -72,6 +73,7 @@ class ConnectProxy:
                 )
             except OSError:
                 return line.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>no</html>")
+            there.settimeout(None)  # of connecting alone: an answer may be long in coming
             self._open.append(there)
             with there:
                 line.sendall(b"HTTP/1.1 200 Connection established\r\nVia: tests\r\n\r\n")
@@ -97,8 +99,10 @@ def _head(line: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def proxying(user: str = "", password: str = "", host: str = "127.0.0.1") -> Iterator[ConnectProxy]:
-    proxy = ConnectProxy(user, password, host)
+def proxying(
+    user: str = "", password: str = "", host: str = "127.0.0.1", listening: socket.socket | None = None
+) -> Iterator[ConnectProxy]:
+    proxy = ConnectProxy(user, password, host, listening)
     try:
         yield proxy
     finally:

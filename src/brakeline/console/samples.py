@@ -182,7 +182,7 @@ def steps(done: int, details: tuple[str, ...] = ("", "", "")) -> tuple[Step, ...
 
 
 COMMAND = (
-    "s=$(curl -fsSk --pinnedpubkey 'sha256//k7VnU0mB4tqj3n0m5w8pQ2bK1f0rY6dG9sXhLzAeTuc=' https://127.0.0.1:8443/enrol.sh)"
+    "s=$(curl -fsSk -m 60 --pinnedpubkey 'sha256//k7VnU0mB4tqj3n0m5w8pQ2bK1f0rY6dG9sXhLzAeTuc=' https://127.0.0.1:8443/enrol.sh)"
     " && printf '%s\\n' \"$s\" | sudo sh -s -- --token et_7Q4XJ0M2K9T8C5B1"
 )
 TOKEN_FACTS = "The token works once, for 30 minutes, and can only enrol."

@@ -24,9 +24,10 @@ _AUTHORITY = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.\-]{0,252}[A-Za-z0-9])?|\[[0-9
 
 def enrol_line(pin: str, authority: str, token: str) -> str:
     """The one-liner, for any POSIX shell. Fetches all of the script, then runs it: `curl … | sh` would end with 0 when
-    curl failed, and would begin to run a script whose end never came.
+    curl failed, and would begin to run a script whose end never came. A minute at most: whatever has taken the line and
+    says nothing (a proxy, a captive portal) would else leave whoever pasted it before an empty terminal.
     """
-    fetch = f"curl -fsSk --pinnedpubkey '{pin}' https://{authority}{SCRIPT}"
+    fetch = f"curl -fsSk -m 60 --pinnedpubkey '{pin}' https://{authority}{SCRIPT}"
     return f"s=$({fetch}) && printf '%s\\n' \"$s\" | sudo sh -s -- --token {token}"
 
 

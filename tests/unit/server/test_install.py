@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def installer(tmp_path: Path) -> Installer:
 
 def test_the_line_dials_the_address_by_which_it_was_asked_for(installer: Installer) -> None:
     line = installer.one_liner("et_1", "10.0.0.7:8443")
-    assert line.startswith("s=$(curl -fsSk --pinnedpubkey 'sha256//")
+    assert line.startswith("s=$(curl -fsSk -m 60 --pinnedpubkey 'sha256//")
     assert "https://10.0.0.7:8443/enrol.sh)" in line
     assert line.endswith("| sudo sh -s -- --token et_1")
     assert "\n" not in line
@@ -63,6 +64,15 @@ def test_the_line_fails_and_runs_nothing_when_curl_fails_even_half_way(tmp_path:
     done = paste(enrol_line("sha256//x=", "h:1", "et_1"), shell, tmp_path, curl)
     assert (done.returncode, done.stdout) == (18, "")
     assert "transfer closed" in done.stderr
+
+
+def test_whoever_takes_the_line_and_says_nothing_is_given_up_with_a_reason(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        line = enrol_line("sha256//x=", f"127.0.0.1:{silent.getsockname()[1]}", "et_1")
+        assert " -m 60 " in line
+        done = paste(line.replace(" -m 60 ", " -m 1 "), "sh", tmp_path, 'exec /usr/bin/curl "$@"')
+    assert (done.returncode, done.stdout) == (28, "")
+    assert "timed out" in done.stderr
 
 
 @pytest.mark.parametrize("host", ["", "a b", "x';reboot;'", "$(id)", "a/b", "[zz]", "a:123456", "-x", "a\nb"])
