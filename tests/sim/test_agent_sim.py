@@ -31,6 +31,7 @@ from brakeline.protocol.messages import (
     Candidate,
     CheckIn,
     CheckInReply,
+    Health,
     InventoryAck,
     Mode,
     Offer,
@@ -183,7 +184,8 @@ class Process:
         me = Self(ENDPOINT, cell_key(), "1", f"boot-{world.rng.random()}", can_patch=True)
         self.state = State(me, world.durable)
         found = tuple(sorted(world.logs.items()))
-        self.events: list[events.Event] = [events.Started(world.instant(), tuple(sorted(world.spool)), runs=found)]
+        spooled, health = tuple(sorted(world.spool)), Health()
+        self.events: list[events.Event] = [events.Started(world.instant(), spooled, runs=found, health=health)]
         self.errand_ends: tuple[float, Callable[[], events.Event]] | None = None
 
     def step(self) -> None:
@@ -197,7 +199,7 @@ class Process:
             if self.errand_ends is not None and world.now_s >= self.errand_ends[0]:
                 self.events.append(self.errand_ends[1]())
                 self.errand_ends = None
-            self.events.append(events.Tick(world.instant(), packages_changed=world.wrong()))
+            self.events.append(events.Tick(world.instant(), self.look(), packages_changed=world.wrong()))
         before = self.state
         self.state, wanted = decide(self.state, self.events.pop(0))
         self.secure(wanted)
@@ -205,6 +207,11 @@ class Process:
             self.may_die()
             self.do(command)
         assert not (before.stopping and wanted)
+
+    def look(self) -> Health | None:
+        """As in agent.loop: when a check-in is due."""
+        state = self.state
+        return Health() if self.world.now_s >= state.link.next_check_in_s or state.news else None
 
     def may_die(self) -> None:
         if self.world.wrong() and self.world.rng.random() < 0.3:
@@ -231,6 +238,7 @@ class Process:
             case commands.RenewSecret():
                 self.exchange(Exchange.SECRET, lambda: self.secret())
             case commands.DoCheckIn():
+                assert world.now_s <= self.state.looked_s + agenda.HEALTH_S_MAX, "old health was told"
                 self.exchange(Exchange.CHECK_IN, lambda: self.check_in(command), command.wait_s)
             case commands.SendInventory(summary=s):
                 ack = InventoryAck(s.sequence, s.digest)

@@ -29,6 +29,7 @@ from brakeline.protocol.messages import Candidate, CheckIn, Mode, NotReady, Read
 
 RENEW_BEFORE_MS = SECRET_LIFETIME_S * 1000 // 7  # a good two minutes: a poll begun with the secret ends before it does
 LOOK_S = 0.05  # from the end of a poll to the next check-in, at least
+HEALTH_S_MAX = 2.0  # a check-in tells no older look at health: what is due sooner waits for the next tick, which looks
 GAP_S_MIN = 1.0  # between two check-ins, whatever the cell answers: a confused cell must not make us spin
 BACK_OFF_S_FIRST = 1.0
 RETRY_AFTER_S_MAX = 3600.0  # a cell may ask for rest, not for retirement
@@ -141,7 +142,8 @@ def _next_exchange(state: State, at: Instant) -> tuple[State, tuple[Command, ...
     if state.to_send is not None and link.ever:
         return busy, (SendInventory(state.to_send, now_ms),)
     if at.monotonic_s >= link.next_check_in_s or (state.news and at.monotonic_s >= link.last_check_in_s + GAP_S_MIN):
-        return replace(busy, news=False), (_check_in(state, at),)
+        fresh = at.monotonic_s <= state.looked_s + HEALTH_S_MAX
+        return (replace(busy, news=False), (_check_in(state, at),)) if fresh else (state, ())
     return runs.send(state, at)
 
 

@@ -118,7 +118,7 @@ def _started(state: State, event: Started) -> Step:
     """A result in the spool ends its session, even if the process died before it could write that down."""
     state = replace(state, unsent=event.spooled, set_aside=event.set_aside, began_s=event.at.monotonic_s)
     if event.health is not None:
-        state = replace(state, health=event.health)
+        state = replace(state, health=event.health, looked_s=event.at.monotonic_s)
     for transaction_id, offer_id in event.runs:
         state = runs.watched(state, transaction_id, offer_id)
     known = state.durable.time
@@ -129,7 +129,7 @@ def _started(state: State, event: Started) -> Step:
 
 def _tick(state: State, event: Tick) -> Step:
     if event.health is not None:
-        state = replace(state, health=event.health, harms=event.harms)
+        state = replace(state, health=event.health, looked_s=event.at.monotonic_s, harms=event.harms)
     if event.packages_changed:
         state = replace(state, scan_due_s=min(state.scan_due_s, event.at.monotonic_s))
     return state, ()

@@ -222,6 +222,7 @@ class State:
     link: Link = field(default_factory=Link)
     server_base_ms: float | None = None  # server time = server_base_ms + 1000 * monotonic_s
     health: Health = field(default_factory=Health)
+    looked_s: float = -1e9  # when health was looked at
     harms: Harms | None = None  # what was done to this machine, at the last look
     errand: Errand = Errand.NONE
     preparations: tuple[Preparation, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pytest
@@ -22,6 +22,7 @@ from brakeline.protocol.messages import (
     ActionKind,
     Candidate,
     CheckInReply,
+    Health,
     InventoryAck,
     Mode,
     Offer,
@@ -69,6 +70,7 @@ class Story:
     state: State
     now_s: float = 0.0
     said: tuple[commands.Command, ...] = ()
+    health: Health = field(default_factory=Health)  # as whoever looks now finds it
 
     def at(self) -> Instant:
         return Instant(self.now_s, LOCAL_MS + round(self.now_s * 1000))
@@ -77,6 +79,8 @@ class Story:
         return SERVER_MS + round(self.now_s * 1000)
 
     def happens(self, kind: Any, *facts: Any, **named: Any) -> Story:
+        if kind in (events.Started, events.Tick):
+            named.setdefault("health", self.health)
         self.state, self.said = decide(self.state, kind(self.at(), *facts, **named))
         return self
 
@@ -128,7 +132,7 @@ def prepared() -> Story:
     assert story.state.errand is Errand.PLAN
     story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.now_s += 2
-    return story.happens(events.PlanMade, CANDIDATE, PLAN)
+    return story.happens(events.PlanMade, CANDIDATE, PLAN).passes(0.01)
 
 
 # --- getting in touch ----------------------------------------------------------------------------------------------
@@ -154,6 +158,35 @@ def test_health_is_looked_at_between_two_polls_however_short_the_interval() -> N
     story.happens(events.CheckedIn, began_s, None, '"e"')
     assert story.none(commands.DoCheckIn)
     story.passes(0.1)
+    story.the(commands.DoCheckIn)
+
+
+def test_news_that_no_tick_brings_is_told_with_health_that_was_just_looked_at() -> None:
+    story = idle(candidates=(CANDIDATE,))
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
+    story.now_s, story.health = story.now_s + 40, Health(failed_services=("nginx.service",))
+    story.happens(events.PlanMade, CANDIDATE, PLAN)
+    assert story.none(commands.DoCheckIn), "the last look is 40 seconds old"
+    assert agenda.next_wake_s(story.state, story.at()) == story.now_s, "the next tick comes at once, and with it a look"
+    story.passes(0.01)
+    check_in = story.the(commands.DoCheckIn).body
+    assert check_in.ready
+    assert check_in.health.failed_services == ("nginx.service",)
+
+
+def test_a_look_of_a_moment_ago_is_as_good_as_one_of_now() -> None:
+    story = idle(candidates=(CANDIDATE,))
+    story.happens(events.CheckedIn, story.now_s, None, '"e"')
+    story.passes(1.2).now_s += agenda.HEALTH_S_MAX
+    story.happens(events.PlanMade, CANDIDATE, PLAN)
+    story.the(commands.DoCheckIn)
+
+
+def test_a_first_check_in_looks_again_when_the_secret_was_long_in_coming() -> None:
+    story = begun()
+    story.now_s += 15
+    assert story.secret().none(commands.DoCheckIn)
+    story.passes(0.01)
     story.the(commands.DoCheckIn)
 
 
@@ -378,7 +411,7 @@ def test_why_not_ready_is_said() -> None:
     story = idle(candidates=(CANDIDATE,))
     story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.now_s += 2
-    story.happens(events.PlanMade, CANDIDATE, Refused("no_space", "5 MiB are missing"))
+    story.happens(events.PlanMade, CANDIDATE, Refused("no_space", "5 MiB are missing")).passes(0.01)
     (not_ready,) = story.the(commands.DoCheckIn).body.not_ready
     assert (not_ready.code, not_ready.reason) == ("no_space", "5 MiB are missing")
 
@@ -556,7 +589,7 @@ def test_a_way_back_is_planned_offered_and_asked_for_by_its_own_verb() -> None:
     story = idle(candidates=(candidate,))
     story.happens(events.CheckedIn, story.now_s, None, '"e"')
     story.now_s += 2
-    story.happens(events.PlanMade, candidate, BACK_PLAN)
+    story.happens(events.PlanMade, candidate, BACK_PLAN).passes(0.01)
     offer = replace(OFFERED, undoes=UNDONE, transaction_digest=BACK_PLAN.transaction.digest)
     story.reply(candidates=(candidate,), offers=(sign(offer),))
     asked = story.the(commands.AskHelper)

@@ -94,5 +94,6 @@ def test_the_cell_s_own_wait_is_kept_and_what_is_malformed_is_not_sent_again() -
 
 
 def test_a_log_that_waits_keeps_the_long_poll_short_and_one_that_rests_does_not() -> None:
-    _, (command,) = agenda._next_exchange(state("tx_a", link=replace(LINK, next_check_in_s=1000.0)), NOW)
+    due = replace(state("tx_a", link=replace(LINK, next_check_in_s=1000.0)), looked_s=NOW.monotonic_s)
+    _, (command,) = agenda._next_exchange(due, NOW)
     assert getattr(command, "wait_s", None) == 0

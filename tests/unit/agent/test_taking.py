@@ -98,7 +98,8 @@ def test_the_same_settings_are_nothing_to_do_and_a_running_transaction_comes_fir
     assert answer.code == "nothing_to_do"
     busy = idle(candidates=(CANDIDATE,)).happens(events.CheckedIn, 0.0, None, '"e"')
     busy.now_s += 2
-    busy.happens(events.PlanMade, CANDIDATE, PLAN).reply(candidates=(CANDIDATE,), offers=(sign(OFFERED),))
+    busy.happens(events.PlanMade, CANDIDATE, PLAN).passes(0.01)
+    busy.reply(candidates=(CANDIDATE,), offers=(sign(OFFERED),))
     answer = taking.answer(busy.state, OURS)
     assert isinstance(answer, Refused)
     assert answer.code == "busy"
