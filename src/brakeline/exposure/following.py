@@ -36,20 +36,21 @@ class Following:
         line, tenant_id = await self._exposure.line(principal, text, day), principal.tenant_id
         made = Followed(text, day, principal.name)
         async with self._db.tenant(tenant_id) as conn:
+            await store_following.hold(conn)
             known = {one.query: one for one in await store_following.followed(conn)}
             if text in known:
                 return known[text]
             if len(known) >= FOLLOWED_MAX:
                 raise Conflict(f"{FOLLOWED_MAX} filters are followed already; stop following one of them first")
-            if await store_following.add(conn, tenant_id, made):
-                await audit.append(conn, self._clock, principal, "exposure.follow", text[:60], None, {"query": text})
+            await store_following.add(conn, tenant_id, made)
+            await audit.append(conn, self._clock, principal, "exposure.follow", text[:60], None, {"query": text})
             await store_following.set_day(conn, tenant_id, text, line)
         return made
 
     async def unfollow(self, principal: Principal, query: str) -> None:
         """No more lines; those that there are come back with `follow`. Raises `NotFound`."""
         principal.require("policy.write")
-        text = " ".join(query.split())
+        text = _plain(query)
         async with self._db.tenant(principal.tenant_id) as conn:
             if not await store_following.remove(conn, text):
                 raise _nobody(text)
@@ -64,7 +65,7 @@ class Following:
     async def days(self, principal: Principal, query: str, since: str) -> tuple[ExposureDay, ...]:
         """Lines of one that is followed, oldest first. Raises `NotFound`."""
         principal.require("exposure.read")
-        text = " ".join(query.split())
+        text = _plain(query)
         async with self._db.tenant(principal.tenant_id) as conn:
             if text not in {one.query for one in await store_following.followed(conn)}:
                 raise _nobody(text)
@@ -84,13 +85,17 @@ class Following:
 
 def spelled(query: str) -> str:
     """The filter as it is kept. Raises `Invalid`."""
-    text = " ".join(query.split())
+    text = _plain(query)
     if not text:
         raise Invalid("say what to follow, such as priority:act; the fleet as a whole has its own line")
     if len(text) > QUERY_CHARS_MAX:
         raise Invalid(f"a filter that is followed has at most {QUERY_CHARS_MAX} characters")
     parse(text)
     return text
+
+
+def _plain(query: str) -> str:
+    return " ".join(query.split())
 
 
 def _nobody(text: str) -> NotFound:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from brakeline.exposure.times import ExposureDay, Followed
 from brakeline.platform.database import Connection
+
+_HOLD: Final = "SELECT pg_advisory_xact_lock(hashtextextended('brakeline.followed:' || brakeline.current_tenant(), 0))"
 
 
 async def followed(conn: Connection) -> tuple[Followed, ...]:
@@ -12,13 +16,16 @@ async def followed(conn: Connection) -> tuple[Followed, ...]:
     return tuple(Followed(*tuple(r)) for r in rows)
 
 
-async def add(conn: Connection, tenant_id: str, one: Followed) -> bool:
-    """False = it is followed already."""
-    done: str = await conn.execute(
-        "INSERT INTO brakeline.exposure_followed VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        tenant_id, one.query, one.since, one.by,
-    )  # fmt: skip
-    return done.endswith(" 1")
+async def hold(conn: Connection) -> None:
+    """One at a time counts those of its organisation and adds to them, until its transaction ends."""
+    await conn.execute(_HOLD)
+
+
+async def add(conn: Connection, tenant_id: str, one: Followed) -> None:
+    """What is not followed yet; whoever adds holds (`hold`)."""
+    await conn.execute(
+        "INSERT INTO brakeline.exposure_followed VALUES ($1, $2, $3, $4)", tenant_id, one.query, one.since, one.by
+    )
 
 
 async def remove(conn: Connection, query: str) -> bool:

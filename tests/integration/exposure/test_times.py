@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from tests.support_fleet import deb, update
 
 from brakeline.core.clock import ManualClock
 from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
-from brakeline.exposure.following import FOLLOWED_MAX
+from brakeline.exposure.following import FOLLOWED_MAX, Following
+from brakeline.exposure.service import ExposureService
+from brakeline.exposure.times import ExposureDay, Followed
 from brakeline.exposure.trend import Trend
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
-from brakeline.tenancy.model import ROLE_PERMISSIONS, system_principal
+from brakeline.tenancy.model import ROLE_PERMISSIONS, Principal, system_principal
 
 HOUR_S = 3600
 NEW_CURL = [deb("curl", FIXED)]
@@ -149,6 +152,33 @@ async def test_what_cannot_be_followed_is_told_and_nobody_follows_for_another(wo
     for act in (following.follow(viewer, "kev:yes"), following.unfollow(viewer, "source:s0")):
         with pytest.raises(Forbidden, match=r"policy\.write"):
             await act
+
+
+async def test_the_last_place_is_taken_once_however_many_follow_at_the_same_moment(
+    world: World, database: Database
+) -> None:
+    following = Trend(database, world.clock, world.exposure).following
+    for n in range(FOLLOWED_MAX - 1):
+        await following.follow(world.owner, f"source:s{n}")
+    queries, met = ("source:a", "source:b", "source:b", "source:c"), asyncio.Event()
+
+    class Together(ExposureService):
+        """Nobody has its line before all want theirs."""
+
+        asked = 0
+
+        async def line(self, principal: Principal, query: str, day: str) -> ExposureDay:
+            line = await world.exposure.line(principal, query, day)
+            self.asked += 1
+            if self.asked == len(queries):
+                met.set()
+            await met.wait()
+            return line
+
+    together = Following(database, world.clock, object.__new__(Together))
+    told = await asyncio.gather(*(together.follow(world.owner, q) for q in queries), return_exceptions=True)
+    assert len(await following.followed(world.owner)) == FOLLOWED_MAX
+    assert {type(t) for t in told} == {Followed, Conflict}
 
 
 async def test_a_followed_filter_that_means_nothing_any_more_stops_no_line(world: World, database: Database) -> None:
