@@ -36,7 +36,8 @@ fail() { printf 'brakeline: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf 'brakeline
 
 usage() {
     cat <<'USAGE'
-usage: enrol.sh --token et_…          enrol this machine (or, enrolled already: repair what is installed)
+usage: enrol.sh --token et_…          enrol this machine (or, enrolled already: repair what is installed); the path of a
+                                      file with the token will do, which stands in no list of processes
        enrol.sh --token et_… --force  give it a new identity, for instance after its disk was cloned
        enrol.sh --uninstall           remove launcher and agent and everything they made
 options: --server URL                 reach the cell under another address
@@ -105,12 +106,30 @@ os.replace(path + ".new", path)
 PY
 }
 
+# Neither the token nor a proxy's password is an argument: everybody may read those of every process.
+enrolled() {
+    shown=$PROXY
+    case "$PROXY" in ''|none|/*) ;; *) shown=/dev/fd/3 ;; esac
+    known=-
+    case "$(brakeline-agent enrol --help 2>/dev/null)" in *stdin*) ;; *) known=$TOKEN ;; esac # of an older package
+    brakeline-agent enrol --server "$SERVER_URL" --token "$known" --ca "$ETC/ca.pem" --user brakeline \
+        --helper-socket /run/brakeline/helper.sock $FORCE ${shown:+--proxy "$shown"} 3<<PROXY <<TOKEN
+$PROXY
+PROXY
+$TOKEN
+TOKEN
+}
+
 if [ "$TOKEN" = uninstall ]; then uninstall; exit 0; fi
 case "$RESTARTS" in
     ''|[0-4]) ;;
     *) fail "--allow-restarts takes a number from 0 to 4, not $RESTARTS." "" 2 ;;
 esac
 [ -n "$TOKEN" ] || { usage >&2; fail "no token given." "copy the whole line from the console's page *Add endpoint*" 2; }
+case "$TOKEN" in /*)
+    file=$TOKEN
+    { read -r TOKEN < "$file" || [ -n "$TOKEN" ]; } 2>/dev/null || fail "no token can be read in $file." "" 2 ;;
+esac
 [ -x "$PYTHON" ] || fail "there is no python3." "install it: apt-get install --no-install-recommends python3"
 "$PYTHON" -I -c 'import sys, ssl; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
     || fail "python3 is older than 3.11 or has no ssl ($("$PYTHON" -V 2>&1))." \
@@ -125,12 +144,13 @@ cat > "$ETC/ca.pem" <<'PEM'
 PEM
 # By Python, because it must be here anyway: under the cell's fixed name, trusting only the cell's authority. Dates of
 # certificates are not looked at, so that a wrong clock is no obstacle; the checksum proves what arrived.
-"$PYTHON" -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$LIB" "$ETC" "$KIT_SHA256" "$PACKAGED" "$PROXY" <<'PY' || exit 4
+BRAKELINE_PROXY="$PROXY" "$PYTHON" -I - "$SERVER_URL" "$SERVER_NAME" "$ETC/ca.pem" "$LIB" "$ETC" "$KIT_SHA256" "$PACKAGED" <<'PY' || exit 4
 import base64, hashlib, http.client, io, json, os, ssl, sys, tarfile
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment
 
-url, name, ca, lib, etc, wanted, packaged, given = sys.argv[1:]
+url, name, ca, lib, etc, wanted, packaged = sys.argv[1:]
+given = os.environ.pop("BRAKELINE_PROXY", "")  # not an argument: those everybody may read
 parts = urlsplit(url)
 if parts.scheme != "https" or not parts.hostname:
     sys.exit(f"brakeline: the server's address must look like https://HOST:PORT, not {url}")
@@ -254,8 +274,7 @@ systemctl daemon-reload
 
 say "enrolling"
 status=0
-brakeline-agent enrol --server "$SERVER_URL" --token "$TOKEN" --ca "$ETC/ca.pem" --user brakeline \
-    --helper-socket /run/brakeline/helper.sock $FORCE ${PROXY:+--proxy "$PROXY"} || status=$?
+enrolled || status=$?
 case $status in
     0) ;;
     6) say "it keeps its identity and its release" ;;

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     transaction.add_argument("--helper-state", default=str(HELPER_STATE_DIR), help="root's state directory")
     enrol = verb("enrol", "Take this machine into a cell.")
     enrol.add_argument("--server", required=True, help="https://HOST:PORT of the cell")
-    enrol.add_argument("--token", required=True, help="enrolment token, et_…")
+    enrol.add_argument("--token", required=True, help="enrolment token, et_…; a file with it, or - for a line of stdin")
     enrol.add_argument("--ca", required=True, help="file with the certificate of the cell's authority (PEM)")
     enrol.add_argument("--helper-socket", default="", help="socket of the root helper; without it: assess only")
     enrol.add_argument("--user", default="", help="user that the agent runs as; state is handed over to it")

@@ -21,10 +21,12 @@ from brakeline.agent.config import Config
 from brakeline.agent.events import Failure, FailureKind
 from brakeline.agent.identity import Identity
 from brakeline.core.clock import Clock
-from brakeline.core.errors import Conflict, Fault, Unauthenticated
+from brakeline.core.errors import Conflict, Fault, Invalid, Unauthenticated
 from brakeline.protocol import routes
 from brakeline.protocol.messages import EnrolReply, EnrolRequest
 
+STDIN = "-"  # instead of a token: it comes by standard input
+TOKEN_CHARS_MAX = 200
 TOKEN_PROBLEMS = (routes.P_TOKEN_UNKNOWN, routes.P_TOKEN_USED, routes.P_TOKEN_EXPIRED)
 
 
@@ -57,6 +59,25 @@ class Wish:
     token: str
     force: bool
     agent_version: str
+
+
+def given_token(text: str) -> str:
+    """The token that a person names: itself, a file with it, or `-`, so that no command line shows it. `Invalid`."""
+    try:
+        if text == STDIN:
+            token = sys.stdin.readline(TOKEN_CHARS_MAX).strip()
+        elif os.path.isabs(text):
+            with open(text, encoding="ascii") as file:
+                token = file.readline(TOKEN_CHARS_MAX).strip()
+        else:
+            return text
+    except OSError as e:
+        raise Invalid(f"the file with the token cannot be read: {e.strerror}: {e.filename}") from None
+    except ValueError:
+        raise Invalid("that is no token: it holds other characters than ASCII") from None
+    if not token:
+        raise Invalid(f"no token came by {'standard input' if text == STDIN else text}")
+    return token
 
 
 def enrol(wish: Wish, clock: Clock, connect: Callable[[Identity], Cell]) -> Config:

@@ -143,9 +143,9 @@ def enrol(options: Namespace) -> int:
         helper_socket=options.helper_socket,
         agent_user=options.user or "brakeline",
     )
-    path = Path(options.config)
+    path, token = Path(options.config), enrolment.given_token(options.token)
     _proxy_of_enrolment(options, config)
-    wish = enrolment.Wish(config, path, state_dir, options.token, options.force, __version__)
+    wish = enrolment.Wish(config, path, state_dir, token, options.force, __version__)
     done = enrolment.enrol(wish, SystemClock(), lambda identity: wiring.open_cell(config, path, state_dir, identity))
     if options.user:
         enrolment.hand_over(state_dir, options.user)

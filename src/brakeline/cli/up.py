@@ -68,10 +68,10 @@ class LocalAgent:
         """Keyword arguments for `subprocess` that drop root."""
         return {"user": self.user, "group": "nogroup", "extra_groups": []} if self.user else {}
 
-    def run(self, verb: str, *arguments: str) -> None:
-        """One verb, to its end. Raises `RuntimeError` with what it said."""
+    def run(self, verb: str, *arguments: str, told: str = "") -> None:
+        """One verb, to its end. `told` comes by standard input. Raises `RuntimeError` with what it said."""
         command = self.command(verb, *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **self.identity())  # type: ignore[call-overload]
+        done = subprocess.run(command, input=told, capture_output=True, text=True, check=False, **self.identity())  # type: ignore[call-overload]
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
 
@@ -150,8 +150,8 @@ def enrol(agent: LocalAgent, url: str, data: Path) -> None:
     shutil.copy(json.loads((data / "context.json").read_text())["ca_file"], authority)
     authority.chmod(0o644)
     token = json.loads(made.stdout)["token"]
-    words = ("--server", url, "--ca", str(authority), "--token", token, "--force")
-    agent.run("exec", "enrol", *words, *agent.own_places)
+    words = ("--server", url, "--ca", str(authority), "--token", "-", "--force")
+    agent.run("exec", "enrol", *words, *agent.own_places, told=token)
 
 
 def say(text: str) -> None:

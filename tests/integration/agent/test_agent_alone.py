@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from tests.integration.agent.conftest import SCAN_S_MAX, Machine
-from tests.support_cell import ENDPOINT, Cell, Pki, serving
+from tests.support_cell import ENDPOINT, TOKEN, Cell, Pki, serving
 
 from brakeline import __version__
 from brakeline.agent import stamp
@@ -96,6 +97,21 @@ def test_bad_tokens_end_in_one_sentence_and_code_3(machine: Machine, cell: Cell)
     assert done.returncode == 3
     assert done.stderr == "brakeline-agent: The enrolment token was refused. There is no such token. Make a new one.\n"
     assert not machine.config.exists()
+
+
+def test_the_token_may_come_from_a_file_or_by_standard_input(machine: Machine, cell: Cell, tmp_path: Path) -> None:
+    """So that it does not stand in the list of processes."""
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    assert machine.enrol(cell.url, str(tmp_path / "token")).returncode == 0
+    cell.endpoint_key, cell.counter = "", 0
+    command = machine.command("enrol", "--server", cell.url, "--token", "-", "--ca", str(machine.pki.ca_file))
+    words = [*command, "--force", "--proxy", "none"]
+    done = subprocess.run(words, input=TOKEN + "\n", capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    gone = machine.enrol(cell.url, str(tmp_path / "gone"), "--force")
+    assert (gone.returncode, "the file with the token cannot be read: No such file" in gone.stderr) == (2, True)
+    empty = subprocess.run(words, input="", capture_output=True, text=True, timeout=60, check=False)
+    assert (empty.returncode, "no token came by standard input" in empty.stderr) == (2, True)
 
 
 def test_enrolling_twice_keeps_the_identity_unless_forced(machine: Machine, cell: Cell) -> None:

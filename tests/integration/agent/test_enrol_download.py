@@ -67,8 +67,8 @@ def fetch(folder: Path, url: str, given: str = "", **environment: str) -> subpro
     ]
     clean = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
     return subprocess.run(
-        [sys.executable, "-I", "-", *words, "", given], input=found[1], env=clean | environment, capture_output=True,
-        text=True, check=False,
+        [sys.executable, "-I", "-", *words, ""], input=found[1], capture_output=True, text=True, check=False,
+        env=clean | {"BRAKELINE_PROXY": given} | environment,
     )  # fmt: skip
 
 

@@ -98,3 +98,59 @@ def test_terms_that_cannot_be_read_are_left_as_they_are(tmp_path: Path, damaged:
     assert done.returncode == 2
     assert "what to do: mend or remove it" in done.stderr
     assert (tmp_path / "restart.json").read_text() == damaged
+
+
+AGENT = """#!/bin/sh
+case "$*" in "enrol --help") echo "$KNOWS"; exit ;; esac
+echo "arguments $*"
+echo "stdin $(cat)"
+for word in "$@"; do case "$word" in /dev/fd/*) echo "proxy $(cat "$word")" ;; esac; done
+exit 6
+"""
+
+
+def enrolled(tmp_path: Path, token: str, proxy: str, knows: str = "- for a line of stdin") -> list[str]:
+    """What an agent is given by that one function of the script."""
+    text = enrol_script("https://10.0.0.5:8443", PEM, SHA)
+    function = text[text.index("enrolled() {") : text.index('if [ "$TOKEN" = uninstall ]')]
+    (tmp_path / "brakeline-agent").write_text(AGENT)
+    (tmp_path / "brakeline-agent").chmod(0o755)
+    values = f"SERVER_URL=https://h ETC=/etc/b FORCE=--force TOKEN='{token}' PROXY='{proxy}' KNOWS='{knows}'"
+    script = f"set -eu\nexport {values} PATH={tmp_path}:$PATH\n{function}\nenrolled || exit $?\n"
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 6, "what the agent says of itself is the script's"
+    return done.stdout.splitlines()
+
+
+PLACES = "--ca /etc/b/ca.pem --user brakeline --helper-socket /run/brakeline/helper.sock --force"
+SECRET_PROXY = "http://ann:s3cret%40$x@p:3128"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown", "read"),
+    [
+        (SECRET_PROXY, " --proxy /dev/fd/3", [f"proxy {SECRET_PROXY}"]),
+        ("/root/proxy", " --proxy /root/proxy", []),
+        ("none", " --proxy none", []),
+        ("", "", []),
+    ],
+)
+def test_neither_the_token_nor_a_password_stands_in_the_list_of_processes(
+    tmp_path: Path, proxy: str, shown: str, read: list[str]
+) -> None:
+    assert enrolled(tmp_path, "et_1", proxy) == [
+        f"arguments enrol --server https://h --token - {PLACES}{shown}", "stdin et_1", *read,
+    ]  # fmt: skip
+
+
+def test_the_agent_of_an_older_package_is_given_the_token_as_it_knows_it(tmp_path: Path) -> None:
+    said = enrolled(tmp_path, "et_1", "", knows="enrolment token, et_")
+    assert said[0] == f"arguments enrol --server https://h --token et_1 {PLACES}"
+
+
+def test_the_program_that_fetches_the_kit_is_told_of_the_proxy_by_its_environment() -> None:
+    """Which its owner alone may read."""
+    text = enrol_script("https://10.0.0.5:8443", PEM, SHA)
+    (line,) = [line for line in text.splitlines() if line.endswith("|| exit 4")]
+    assert line.startswith('BRAKELINE_PROXY="$PROXY" "$PYTHON" -I - "$SERVER_URL"')
+    assert line.count("$PROXY") == 1
