@@ -1,4 +1,5 @@
-"""One kept-alive TLS connection to the cell, with the pinned authority and a fixed server name. Bounded everywhere.
+"""One kept-alive TLS connection to the cell, with the pinned authority and a fixed server name. Bounded everywhere,
+the look-up of its name too (`dialling`).
 
 Directly or by the endpoint's proxy: the way that worked last first, the other where no connection comes about
 (`protocol.proxy`). The proxy's file is looked at before each request, so a change holds from the next one on.
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from brakeline.agent.dialling import connected
 from brakeline.agent.proxy_file import ProxyFile
 from brakeline.core.errors import Fault, Invalid
 from brakeline.core.limits import AGENT_BODY_BYTES_MAX
@@ -149,7 +151,7 @@ class Transport:
         return line
 
     def _dial(self, way: proxies.Way, seconds: float) -> ssl.SSLSocket:
-        plain = socket.create_connection((way.host, way.port) if way else (self._host, self._port), seconds)
+        plain = connected(*((way.host, way.port) if way else (self._host, self._port)), seconds)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if way:
