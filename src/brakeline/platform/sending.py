@@ -1,8 +1,9 @@
 """One message out to an address that somebody else has named, guarded: bounded in time and size, to checked addresses.
 
 Invariants: a name is looked up once, every address that it has must be allowed, and the connection goes to the very
-address that was checked (so no second look-up can lead elsewhere); however slowly the other side answers, it is cut off
-after WHOLE times the patience, and at once when its sender is cancelled; redirects are not followed; no proxy is used;
+address that was checked (so no second look-up can lead elsewhere); a name that is not looked up within the patience is
+given up (`looking_up`); however slowly the other side answers, it is cut off after WHOLE times the patience; and both
+end at once when its sender is cancelled; redirects are not followed; no proxy is used;
 TLS is checked by name with the machine's own authorities. Whatever goes wrong is `Unavailable` in words.
 """
 
@@ -19,12 +20,14 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from brakeline.core.errors import Unavailable
+from brakeline.platform.looking_up import Box, LookUps
 
 SEND_S: Final = 10.0
 WHOLE: Final = 3  # times its patience: a byte now and then is no answer, and threads are few
 ADDRESSES_MAX: Final = 3  # of one name that are tried: each may take its patience
 ANSWER_BYTES_MAX: Final = 4096  # nobody reads more of it
 DRAIN_S: Final = 3.0  # how long a receiver of lines may take to close after us
+_LOOK_UPS: Final = LookUps()
 T = TypeVar("T")
 Allowed = Callable[[str], str]  # IP address -> why nothing is sent to it, "" = it may be
 
@@ -56,6 +59,7 @@ class _Line:
 
     def __init__(self) -> None:
         self.is_cut = False
+        self.told: Box = Box()  # what its name means
         self._sock: socket.socket | None = None
 
     def hold(self, sock: socket.socket) -> None:
@@ -67,6 +71,7 @@ class _Line:
     def cut(self) -> None:
         """Whoever connects, reads or writes there is told that the other side closed. Not TLS's way: it would wait."""
         self.is_cut = True
+        self.told.put(OSError("it was given up"))
         if self._sock is not None:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
@@ -136,7 +141,7 @@ def _connected(line: _Line, target: Target, allowed: Allowed, trust: ssl.SSLCont
 
 def _opened(line: _Line, target: Target, allowed: Allowed, trust: ssl.SSLContext | None) -> socket.socket:
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        found = _LOOK_UPS.look_up(target.host, target.port, target.patience_s, line.told)
     except (OSError, UnicodeError) as e:
         raise Unavailable(f"{target.host} is not known: {e}") from None
     families = {str(entry[4][0]): entry[0] for entry in found}

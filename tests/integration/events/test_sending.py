@@ -7,11 +7,13 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import pytest
 
 from brakeline.core.errors import Unavailable
 from brakeline.platform import sending
+from brakeline.platform.looking_up import LookUps
 from brakeline.platform.sending import Target
 
 DRIPS = 2000  # of 10 ms: then it has answered after all, and the test has found what it looks for
@@ -80,23 +82,62 @@ async def test_who_is_cancelled_leaves_no_thread_asleep_on_a_receiver(silent: in
     await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 20)  # as the end of a process does
 
 
-async def test_who_is_cancelled_while_the_name_is_looked_up_dials_nobody(
-    silent: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked, told = threading.Event(), threading.Event()
-    look_up = socket.getaddrinfo
+@pytest.fixture
+def unanswered(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """No name has an answer before the test ends; set = one was asked for."""
+    asked, ends, look_up = threading.Event(), threading.Event(), socket.getaddrinfo
 
     def slow(*question: object, **more: object) -> object:
         asked.set()
-        told.wait(20)
+        assert ends.wait(60)
         return look_up(*question, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    target = Target("127.0.0.1", silent, False, patience_s=100)
-    sent = asyncio.create_task(sending.post(target, "/", b"{}", {}, lambda _: "", None))
-    await asyncio.to_thread(asked.wait, 20)
-    sent.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await sent
-    told.set()
-    await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 20)
+    yield asked
+    ends.set()
+
+
+async def test_who_is_cancelled_while_the_name_is_looked_up_dials_nobody_and_leaves_no_thread_asleep(
+    unanswered: threading.Event,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        target = Target("127.0.0.1", listening.getsockname()[1], False, patience_s=100)
+        sent = asyncio.create_task(sending.post(target, "/", b"{}", {}, lambda _: "", None))
+        await asyncio.to_thread(unanswered.wait, 20)
+        sent.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sent
+        await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 20)
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
+async def test_a_name_without_an_answer_has_the_patience_of_its_target(unanswered: threading.Event) -> None:
+    with pytest.raises(Unavailable, match="receiver is not known: its name was not looked up in time"):
+        await sending.post(Target("receiver", 1, False, patience_s=0.1), "/", b"{}", {}, lambda _: "", None)
+    assert unanswered.is_set()
+
+
+async def test_look_ups_without_an_answer_are_few_and_who_finds_no_place_waits_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes, asked = threading.Event(), []
+
+    def one_by_one(host: str, *question: object, **more: object) -> object:
+        asked.append(host)
+        assert goes.wait(60)
+        return [host]
+
+    monkeypatch.setattr(socket, "getaddrinfo", one_by_one)
+    few = LookUps(2)
+    first = [asyncio.create_task(asyncio.to_thread(few.look_up, name, 1, 60.0, SimpleQueue())) for name in "ab"]
+    while len(asked) < 2:
+        await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        await asyncio.to_thread(few.look_up, "c", 1, 0.05, SimpleQueue())
+    last = asyncio.create_task(asyncio.to_thread(few.look_up, "d", 1, 60.0, SimpleQueue()))
+    await asyncio.sleep(0.05)
+    goes.set()
+    assert await asyncio.gather(*first, last) == [["a"], ["b"], ["d"]]
+    assert sorted(asked) == ["a", "b", "d"], "nobody waited for c any more"
