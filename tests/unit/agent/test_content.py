@@ -36,7 +36,7 @@ def test_a_service_that_content_names_is_not_restarted_and_only_a_reboot_renews_
     assert not stale.restartable("postgresql@15-main.service", rules)
     assert stale.restartable("postgresql@15-main.service")
     assert stale.restartable("nginx.service", rules)
-    old = Stale(9, "postgres", "postgresql@15-main.service", ("/usr/lib/libssl.so.3",))
+    old = Stale(9, "postgres", "postgresql@15-main.service", "/usr/lib/libssl.so.3")
     assert stale.reasons([old], {}, rules) == ("libssl.so.3 in use by postgresql@15-main.service",)
     assert stale.reasons([old], {}) == ()
 

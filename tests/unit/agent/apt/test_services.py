@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -64,3 +65,42 @@ def test_what_does_not_run_is_neither_restarted_nor_waited_for(tmp_path: Path) -
     systemd = Systemd(tmp_path, [("inactive", "0")])
     assert Services(systemd, pause=systemd.pause).restart(["off.service"]) == ((), ())
     assert (systemd.restarts, systemd.paused) == (0, [])
+
+
+LIBRARY = "/usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)"
+IN_A_SERVICE = "0::/system.slice/web.service\n"
+OF_A_PERSON = "0::/user.slice/user-1000.slice/session-1.scope\n"
+
+
+def process(root: Path, pid: int, cgroup: str, filler: int = 0) -> None:
+    """One that maps `filler` files of long names, and behind them a deleted library."""
+    place = root / f"proc/{pid}"
+    place.mkdir(parents=True)
+    (place / "root").symlink_to(root)
+    (place / "cgroup").write_text(cgroup)
+    (place / "comm").write_text("web\n")
+    with open(place / "maps", "w") as maps:
+        for n in range(filler):
+            maps.write(f"7f01-7f02 r-xp 00000000 fe:00 {n + 1} /srv/{'x' * 3000}\n")
+        maps.write(f"7f01-7f02 r-xp 00000000 fe:00 1234 {LIBRARY}\n")
+
+
+def test_a_process_that_maps_very_much_costs_no_memory(tmp_path: Path) -> None:
+    process(tmp_path, 41, IN_A_SERVICE, filler=4000)
+    services = Services(Systemd(tmp_path, []))
+    tracemalloc.start()
+    try:
+        (found,) = services.stale()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1024 * 1024, "its maps are 12 MB"
+    assert (found.pid, found.unit, found.path) == (41, "web.service", LIBRARY.removesuffix(" (deleted)"))
+
+
+def test_old_code_is_looked_for_where_something_follows_from_it(tmp_path: Path) -> None:
+    """In services and in PID 1; what people run is neither restarted nor a reason."""
+    process(tmp_path, 1, "0::/init.scope\n")
+    process(tmp_path, 41, IN_A_SERVICE)
+    process(tmp_path, 42, OF_A_PERSON)
+    assert [s.pid for s in Services(Systemd(tmp_path, [])).stale()] == [1, 41]

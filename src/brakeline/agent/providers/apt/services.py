@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from brakeline.agent.providers.apt.dpkg import Installed
 from brakeline.agent.providers.apt.kernel import kernel_reason, reboot_reasons
@@ -25,6 +26,8 @@ RECORD = "/var/cache/brakeline/stale-services.json"
 RESTART_S_MAX = 90.0
 SETTLE_S = 5.0  # "started" is said before a simple service has run a line of its own: a second look, this much later
 NAMED_PACKAGES_MAX = 8
+MAPS_MAX = 2**21  # of one process: twice what the most generous distribution lets it have (vm.max_map_count)
+OWNERS_MAX = 100  # each is a run of dpkg-query, and what maps a path chooses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,34 +88,44 @@ class Services:
     def old_code(self) -> OldCode:
         """Asked of the kernel now (root), and of needrestart if it is installed."""
         stale = self.stale()
-        first_paths = [s.paths[0] for s in stale]
         units = [s.unit for s in stale if s.unit]
         if self._exists("/usr/sbin/needrestart"):
             ran = self.runner.query("env", "-u", "NEEDRESTART_SUSPEND", "needrestart", "-b", "-r", "l")
             units += needrestart_services(ran.text)
-        return OldCode(tuple(sorted(dict.fromkeys(units))), reasons(stale, self._owners(first_paths), self.rules))
+        owners = self._owners(s.path for s in stale)
+        return OldCode(tuple(sorted(dict.fromkeys(units))), reasons(stale, owners, self.rules))
 
     def stale(self) -> tuple[Stale, ...]:
-        """Every process of this root file system that maps deleted code."""
+        """Every process of this root file system's services, and PID 1, that maps deleted code. What people run is not
+        looked at: nothing follows from it."""
         found = []
         here = os.stat(self.runner.path("/"))
         for entry in sorted(os.listdir(self.runner.path("/proc")), key=lambda n: (len(n), n)):
             if not entry.isdigit():
                 continue
+            unit = unit_of(self._read(f"/proc/{entry}/cgroup"))
+            if not unit and entry != "1":
+                continue
             try:
                 root = os.stat(self.runner.path(f"/proc/{entry}/root"))
-                paths = deleted_code(self._read(f"/proc/{entry}/maps"))
+                same = (root.st_dev, root.st_ino) == (here.st_dev, here.st_ino)
+                path = self._deleted_code(entry) if same else ""
             except OSError:
                 continue  # ended, or not ours to read
-            if paths and (root.st_dev, root.st_ino) == (here.st_dev, here.st_ino):
-                unit = unit_of(self._read(f"/proc/{entry}/cgroup"))
-                found.append(Stale(int(entry), self._read(f"/proc/{entry}/comm").strip(), unit, paths))
+            if path:
+                found.append(Stale(int(entry), self._read(f"/proc/{entry}/comm").strip(), unit, path))
         return tuple(found)
 
+    def _deleted_code(self, pid: str) -> str:
+        """A line at a time: a process may have millions of them. The kernel makes none longer than a page or so."""
+        with open(self.runner.path(f"/proc/{pid}/maps"), errors="replace") as maps:
+            return deleted_code(islice(maps, MAPS_MAX))
+
     def _owners(self, paths: Iterable[str]) -> dict[str, str]:
-        """Path -> package, by dpkg's file lists; both spellings of merged directories are tried."""
+        """Path -> package, by dpkg's file lists; both spellings of merged directories are tried. Of so many at most: a
+        path without its package is told by its own name."""
         owners: dict[str, str] = {}
-        for path in dict.fromkeys(paths):
+        for path in tuple(dict.fromkeys(paths))[:OWNERS_MAX]:
             for spelling in (path, path.removeprefix("/usr")):
                 line = self.runner.query("dpkg-query", "--search", spelling).text.splitlines()[:1]
                 if line and line[0].endswith(f": {spelling}"):

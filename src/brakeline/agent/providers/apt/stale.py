@@ -22,24 +22,23 @@ NEVER_RESTARTED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """One process that maps deleted code. `unit` "" = in no service."""
+    """One process that maps deleted code, `path` the first of it. `unit` "" = in no service."""
 
     pid: int
     command: str
     unit: str
-    paths: tuple[str, ...]
+    path: str
 
 
-def deleted_code(maps: str) -> tuple[str, ...]:
-    """Code files in /proc/PID/maps that were deleted or replaced since they were mapped."""
-    found: dict[str, None] = {}
-    for line in maps.splitlines():
-        cells = line.split(None, 5)
+def deleted_code(maps: Iterable[str]) -> str:
+    """The first code file in lines of /proc/PID/maps that was deleted or replaced since it was mapped; "" = none."""
+    for line in maps:
+        cells = line.rstrip("\n").split(None, 5)
         if len(cells) == 6 and cells[5].endswith(" (deleted)") and cells[4] != "0":
             path = cells[5].removesuffix(" (deleted)").removesuffix(".dpkg-new").removesuffix(".dpkg-tmp")
             if CODE.match(path) and not NOT_CODE.search(path):
-                found[path] = None
-    return tuple(found)
+                return path
+    return ""
 
 
 def unit_of(cgroup: str) -> str:
@@ -71,6 +70,6 @@ def reasons(stale: Iterable[Stale], owners: dict[str, str], rules: Rules = BUILT
     for s in stale:
         fixed = s.pid == 1 or (s.unit and not restartable(s.unit, rules))
         if fixed and not s.unit.startswith("brakeline-"):
-            what = owners.get(s.paths[0], s.paths[0].rpartition("/")[2])
+            what = owners.get(s.path, s.path.rpartition("/")[2])
             found[f"{what} in use by {s.unit or s.command}"] = None
     return tuple(found)
