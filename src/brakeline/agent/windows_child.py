@@ -45,38 +45,40 @@ class Child:
             _reader(self._process.stdout, self._output, ERRAND_OUTPUT_BYTES_MAX),
             _reader(self._process.stderr, self._words, 64 * 1024),
         )
+        self._ended = False
         self.deadline_s = deadline_s
 
     def over(self) -> bool:
-        """Whether it has ended."""
-        return self._process.poll() is not None
+        """Whether there is something to look at: it has ended, or, after that was seen, its output has too."""
+        return self._process.poll() is not None and not (self._ended and self._read_on())
 
     def look(self, now_s: float) -> Ended | None:
-        """The end if it has come. Never blocks."""
+        """The end if it has come. Never blocks: what it has left behind may hold its output open, for a while."""
         if len(self._output) > ERRAND_OUTPUT_BYTES_MAX:
             return self.kill("said more than is allowed")
-        if now_s >= self.deadline_s:
-            return self.kill("took too long")
-        return self._reap() if self.over() else None
+        if self._process.poll() is None:
+            return self.kill("took too long") if now_s >= self.deadline_s else None
+        if not self._ended:
+            self._ended, self.deadline_s = True, now_s + END_S_MAX
+        return None if self._read_on() and now_s < self.deadline_s else self._reap()
 
     def kill(self, problem: str) -> Ended:
         """End it; with it end the jobs of whatever it has started."""
         self._process.kill()
         self._process.wait(END_S_MAX)
-        self._close(KILLED_S_MAX)
+        for reader in self._readers:
+            reader.join(KILLED_S_MAX)
         return Ended(b"", problem)
 
     def _reap(self) -> Ended:
-        self._close()
         if self._process.returncode == 0:
             return Ended(bytes(self._output), "")
         lines = bytes(self._words)[-REASON_BYTES_MAX:].decode(errors="replace").strip().splitlines()
         last = lines[-1][:300] if lines else "it said nothing"
         return Ended(b"", f"exit code {self._process.returncode}: {last}")
 
-    def _close(self, patience_s: float = END_S_MAX) -> None:
-        for reader in self._readers:
-            reader.join(patience_s)
+    def _read_on(self) -> bool:
+        return any(reader.is_alive() for reader in self._readers)
 
 
 def _reader(pipe: IO[bytes], into: bytearray, bytes_max: int) -> threading.Thread:
