@@ -54,6 +54,27 @@ def test_exact_label_and_never_a_restart_of_its_own(box: Mac) -> None:
     assert not any(word in changed for word in ("--restart", "--all", "--force", " -R", " -a"))
 
 
+def test_what_was_never_installed_here_is_told_with_why_it_is_not_installed(box: Mac) -> None:
+    """Nobody has told which version would be replaced, and an order names one."""
+    box.publish("Safari", "18.4")
+    box.publish(TOOLS, "16.2")
+    ready(box)
+    waits = {u.name: u for u in box.provider.available()}
+    assert (waits["Safari"].state, waits["Safari"].installed) == (UpdateState.KEPT_BACK, "")
+    assert "has never installed it here" in waits["Safari"].reason
+    assert waits[NAME].state is UpdateState.AVAILABLE
+    refused = plan(box, "Safari", "18.4")
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.reason.startswith("Safari: softwareupdate has never")) == ("refused", True)
+    both = box.provider.plan((UpdateRef("Safari", "18.4"), UpdateRef(NAME, "16.2")), Bounds())
+    assert isinstance(both, Planned)
+    assert [a.name for a in both.transaction.actions] == [NAME]
+    assert both.skipped == ("Safari was never installed here by softwareupdate",)
+    unknown = plan(box, "Pages", "14")
+    assert isinstance(unknown, Refused)
+    assert unknown.code == "nothing_to_do"
+
+
 @long
 def test_two_versions_of_one_name_are_one_update_and_either_may_be_ordered(box: Mac) -> None:
     """A Mac lists the next system beside what mends its own; of one name an inventory has one update."""

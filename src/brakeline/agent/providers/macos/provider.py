@@ -1,8 +1,9 @@
 """Apple's softwareupdate: the contract of `providers.model` over one Mac. *Not run on the real system; no agent there.*
 
 Only what installs without a restart is ever installed: with one, softwareupdate would restart the Mac in the middle of
-a transaction, past every rule about restarts. Those updates are told, with that reason. The order names a title and a
-version; which label that is, to the letter, the Mac's own list says. Apple has no way back.
+a transaction, past every rule about restarts. Those updates are told, with that reason; so is what softwareupdate has
+never installed here, because an order names the version that it replaces. The order names a title and a version; which
+label that is, to the letter, the Mac's own list says. Apple has no way back.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ RESTARTS: Final = (
     "It restarts the Mac while it is installed, which no transaction does: for its owner, or device management."
 )
 DEFERRED: Final = "Held back by the organisation's device management."
+NEVER: Final = (
+    "softwareupdate has never installed it here, so that nobody tells which version it would replace: for its owner, "
+    "or device management."
+)
 REFRESH_S_MAX: Final = 300.0
 
 
@@ -95,9 +100,13 @@ class SoftwareUpdateProvider(Beside):
         have, wanted = self.installed(), {u.name: u.version for u in asked}
         now = {p.name: p.version for p in have}
         names = [n for n, version in wanted.items() if now.get(n, version) != version]
+        waits = self.waits()
+        never = [n for n in wanted if n not in now and n in map(named, waits)]
+        if not names and never:
+            return Refused("refused", f"{rules.named(never)}: {NEVER}")
         if not names:
             return Refused("nothing_to_do", "Every update is installed already, or nothing of it is on this Mac.")
-        found = {named(u): u for u in self.waits() if u.version == wanted.get(named(u))}
+        found = {named(u): u for u in waits if u.version == wanted.get(named(u))}
         if unknown := [n for n in names if n not in found]:
             return Refused("lists_stale", f"Apple's list on this Mac does not have {rules.named(unknown)} as asked.")
         free = [n for n in names if not found[n].deferred]
@@ -108,6 +117,7 @@ class SoftwareUpdateProvider(Beside):
         made = rules.make_transaction(Action(ActionKind.UPGRADE, n, LABEL, now[n], wanted[n]) for n in free)
         refused = rules.refuse_quarantined(made, bounds.without) or rules.refuse_beyond(made, bounds, frozenset())
         skipped = tuple(f"{n} is held back by device management" for n in names if n not in free)
+        skipped += tuple(f"{n} was never installed here by softwareupdate" for n in never)
         return refused or rules.refuse_broken(made, self.rules) or Planned(made, (), tuple(free), skipped)
 
     def applier(self, transaction: Transaction) -> SoftwareUpdateApplier:  # noqa: ARG002 - there is one softwareupdate
@@ -122,12 +132,14 @@ def _before(update: Update, have: Iterable[Installed]) -> str:
 
 
 def _pending(u: Update, have: Iterable[Installed]) -> PendingUpdate:
-    state, reason = UpdateState.AVAILABLE, ""
+    state, reason, before = UpdateState.AVAILABLE, "", _before(u, have)
     if u.deferred:
         state, reason = UpdateState.HELD, DEFERRED
     elif u.restarts:
         state, reason = UpdateState.KEPT_BACK, RESTARTS
-    return PendingUpdate(named(u), LABEL, _before(u, have), u.version, ORIGIN, False, state, reason, u.size_kib * 1024)
+    elif not before:
+        state, reason = UpdateState.KEPT_BACK, NEVER
+    return PendingUpdate(named(u), LABEL, before, u.version, ORIGIN, False, state, reason, u.size_kib * 1024)
 
 
 def _row(u: Update) -> dict[str, object]:
