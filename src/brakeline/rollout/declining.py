@@ -7,10 +7,13 @@ only forbids; to allow it again takes the right to let things go on. What a halt
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from brakeline.core.errors import Conflict, Invalid, NotFound
+from brakeline.platform.observe import logger
 from brakeline.rollout.model import Pin
 from brakeline.rollout.service import RolloutService
 from brakeline.rollout.store import rollouts
@@ -64,9 +67,20 @@ class Declining:
         s, tenant_id = self.rollouts, principal.tenant_id
         for one in s.live.of(tenant_id) or ():
             if pin in one.row.change.updates and one.row.blueprint.phase not in rollouts.ENDED:
-                await s.executor.step(tenant_id, one.row.rollout_id)
-                await s.bus.publish(f"rollout:{tenant_id}", one.row.rollout_id)
-        await s.refresh(tenant_id)
+                with _done_by_the_next_round(tenant_id, one.row.rollout_id):
+                    await s.executor.step(tenant_id, one.row.rollout_id)
+                    await s.bus.publish(f"rollout:{tenant_id}", one.row.rollout_id)
+        with _done_by_the_next_round(tenant_id, ""):
+            await s.refresh(tenant_id)
+
+
+@contextlib.contextmanager
+def _done_by_the_next_round(tenant_id: str, rollout_id: str) -> Iterator[None]:
+    """The act is written, and whoever did it is told so: what fails behind it is no failure of theirs."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - it is logged whole
+        logger.exception("declined-not-told-yet", tenant=tenant_id, rollout=rollout_id)
 
 
 def _none(pin: Pin, found: list[Quarantined]) -> Conflict | NotFound:

@@ -9,10 +9,12 @@ import pytest
 from tests.support_rollout import CHANGE, OWNER, PIN, SmallFleet, quick_policy
 
 from brakeline.core.clock import ManualClock
-from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
-from brakeline.platform.database import Database
+from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from brakeline.platform.database import Connection, Database
 from brakeline.rollout.declining import Declining
 from brakeline.rollout.model import Change, Pin
+from brakeline.rollout.pooled import Pooled
+from brakeline.rollout.situation import Situation
 from brakeline.tenancy.model import Principal
 
 WHY = "breaks the till's printer"
@@ -80,6 +82,38 @@ async def test_an_offer_that_is_out_and_was_not_heard_is_not_said_again(fleet: S
     assert await orders() == 0
     await Declining(fleet.service).allow(OWNER, PIN.name, PIN.version, "the printer has a new driver")
     assert await orders() == 1
+
+
+class NoStep:
+    """Of the executor: nothing can be judged, so that no step comes to its end."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def judged_by(self, _conn: Connection, situation: Situation, _now_ms: int) -> Pooled:
+        self.asked.append(situation.row.rollout_id)
+        raise Unavailable("the pool does not answer")
+
+
+async def test_what_is_declined_is_told_as_such_whatever_becomes_of_the_rollouts_that_have_it(
+    fleet: SmallFleet,
+) -> None:
+    """The act is written: the next round makes them hold, and until then nobody is offered it."""
+    both = {await fleet.create(quick_policy(8)), await fleet.create(quick_policy(8))}
+    await fleet.hear()
+    failing = NoStep()
+    fleet.service.executor.pools = failing
+    await decline(fleet)
+    assert set(failing.asked) == both, "one that fails keeps no other from its step"
+    (kept,) = await fleet.service.quarantined(OWNER)
+    assert kept.declined
+    live = fleet.service.live.of(OWNER.tenant_id)
+    assert live is not None
+    assert all(x.kept_out(fleet.twins[0].identity.endpoint_id) for x in live), "known where offers are said again"
+    fleet.service.executor.pools = None
+    await fleet.rounds(6)
+    assert changed(fleet) == 0
+    assert {(await fleet.service.show(OWNER, x)).state for x in both} == {"holding"}
 
 
 async def test_it_comes_along_with_nothing_else(fleet: SmallFleet) -> None:
