@@ -231,9 +231,11 @@ class Offering:
         anything of it is quarantined."""
         async with self.db.tenant(identity.tenant_id) as conn:
             offer = await offers.open_for(conn, identity.endpoint_id)
-        if offer is None or offer.rollout_id not in open_to or self.clock.now_ms() >= offer.expires_ms:
-            return ()
-        live = open_to[offer.rollout_id]
+            if offer is None or offer.rollout_id not in open_to or self.clock.now_ms() >= offer.expires_ms:
+                return ()
+            live = open_to[offer.rollout_id]
+            if live.row.change.takes_back and await _leads_to_quarantined(conn, live.row, identity.endpoint_id):
+                return ()
         if self.journal.pressed(identity.tenant_id, offer.rollout_id) or live.kept_out(identity.endpoint_id):
             return ()
         if live.row.change.is_restart:
@@ -492,6 +494,12 @@ def _quarantined(ready: Ready, pins: set[Pin]) -> Pin | None:
     """A quarantined version among everything that the transaction would install."""
     found = (Pin(update_name(a.name, a.architecture), a.after) for a in ready.transaction.actions)
     return next((p for p in found if p in pins), None)
+
+
+async def _leads_to_quarantined(conn: Connection, row: RolloutRow, endpoint_id: str) -> bool:
+    """Whether the endpoint's way back would install what is quarantined by now."""
+    pins = {q.pin for q in await rollouts.quarantined(conn)}
+    return bool(await undo_store.leads_to(conn, row.change.undoes, pins, endpoint_id))
 
 
 def _fits(ready: Ready, row: RolloutRow) -> bool:

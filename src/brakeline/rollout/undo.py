@@ -7,8 +7,9 @@ with proven harm come first, in rings no larger than usual; then the others that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from brakeline.rollout import arms
@@ -19,6 +20,7 @@ PROVEN_HARM: Final = "proven harm"  # the ring that ends where these do
 UNTOLD: Final = "it has not told what came of its offer: whether there is a way back is not known"
 NAMED_MAX: Final = 5
 OLDER: Final = "its agent kept no way back (it is older than that)"
+NOBODY: Final = MappingProxyType[str, str]({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ class UndoPlan:
         return tuple(x.endpoint_id for x in (*self.first, *self.then))
 
 
-def judged(told: Told, *, active: bool) -> Exposed | None:
-    """What to do about one treated endpoint; None = nothing was changed there."""
+def judged(told: Told, *, active: bool, barred: str = "") -> Exposed | None:
+    """What to do about one treated endpoint; None = nothing was changed there. `barred`: why nobody may be led to where
+    its way back leads, "" = everybody may."""
     begun = told.progress not in (Progress.OFFERED, Progress.REFUSED, Progress.EXPIRED)
     if told.back or (told.told and not told.changed):
         return None
@@ -88,6 +91,8 @@ def judged(told: Told, *, active: bool) -> Exposed | None:
         code, reason = "older_agent", OLDER
     elif not told.kept:
         code, reason = told.code or "gone", told.reason
+    elif barred:
+        code, reason = "quarantined", barred
     return Exposed(told.endpoint_id, told.hostname, told.region, _harm(told), code, reason, told.packages)
 
 
@@ -99,9 +104,9 @@ def _harm(told: Told) -> str:
 
 
 def planned(rollout_id: str, title: str, updates: tuple[str, ...], told: Iterable[Told],
-            active: frozenset[str], pace: str) -> UndoPlan:  # fmt: skip
-    """The whole plan."""
-    all_ = [(t, judged(t, active=t.endpoint_id in active)) for t in told]
+            active: frozenset[str], pace: str, barred: Mapping[str, str] = NOBODY) -> UndoPlan:  # fmt: skip
+    """The whole plan. `barred`: by endpoint, why its way back leads to what is offered to nobody."""
+    all_ = [(t, judged(t, active=t.endpoint_id in active, barred=barred.get(t.endpoint_id, ""))) for t in told]
     exposed = [x for _, x in all_ if x is not None]
     able = [x for x in exposed if not x.code]
     first, then = tuple(x for x in able if x.harm), tuple(x for x in able if not x.harm)

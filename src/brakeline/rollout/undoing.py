@@ -1,8 +1,8 @@
 """Use cases of rollbacks: plan one, draft one. From there it is a rollout like any other, with rings and brake.
 
 Invariants: only what is halted is taken back, and its versions stay quarantined meanwhile; only endpoints that kept
-the exact inverse take part; who has none is named with the reason and left to people; one rollback at a time. Pure
-decisions are in `undo`.
+the exact inverse take part, and none whom it would lead to what is itself declined or quarantined; who has none is
+named with the reason and left to people; one rollback at a time. Pure decisions are in `undo`.
 """
 
 from __future__ import annotations
@@ -49,8 +49,11 @@ class Undoing:
         active = [e for e in await self.rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
         async with self.rollouts.db.tenant(principal.tenant_id) as conn:
             told = await store.told(conn, rollout_id)
+            out = {q.pin: q.told for q in await rollouts.quarantined(conn)}
+            leads = await store.leads_to(conn, rollout_id, out.keys())
+        barred = {e: f"its way back leads to {p.name} {p.version}, which {out[p]}" for e, p in leads.items()}
         updates = tuple(f"{p.name} {p.version}" for p in row.change.updates)
-        return planned(rollout_id, row.title, updates, told, frozenset(e.id for e in active), pace)
+        return planned(rollout_id, row.title, updates, told, frozenset(e.id for e in active), pace, barred)
 
     async def create(self, principal: Principal, rollout_id: str, *, pace: str = "careful",
                      expect_count: int | None = None) -> str:  # fmt: skip

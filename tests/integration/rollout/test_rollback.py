@@ -13,6 +13,7 @@ from brakeline.core.errors import Conflict, Forbidden, Invalid, NotFound
 from brakeline.platform.database import Database
 from brakeline.protocol.digests import transaction_digest
 from brakeline.protocol.messages import Action, ActionKind, Candidate, Ready, Transaction
+from brakeline.rollout.declining import Declining
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.undo import OLDER, UNTOLD
 from brakeline.rollout.undoing import NotHalted, NoWayBack, Undoing
@@ -216,6 +217,50 @@ def _with(pin: Pin, candidate: Candidate) -> Transaction:
     wanted = tuple(Action(ActionKind.UPGRADE, u.name, "amd64", "1", u.version) for u in candidate.updates)
     actions = (extra, *wanted)
     return Transaction(actions, transaction_digest(actions))
+
+
+async def test_a_way_back_to_what_is_declined_is_planned_for_nobody(fleet: SmallFleet) -> None:
+    rollout = await halted(fleet, 0)
+    declining = Declining(fleet.service)
+    await declining.decline(OWNER, PIN.name, FORMER, "it leaks")
+    plan = await undoing(fleet).plan(OWNER, rollout)
+    assert (plan.takes_part, len(plan.left_out)) == ((), 4)
+    why = f"its way back leads to {PIN.name} {FORMER}, which was declined by {OWNER.name}: it leaks"
+    assert {(x.code, x.reason) for x in plan.left_out} == {("quarantined", why)}
+    with pytest.raises(NoWayBack, match="it leaks"):
+        await undoing(fleet).create(OWNER, rollout)
+    await declining.decline(OWNER, PIN.name, "1.0", "another version, to which nobody is led")
+    await declining.allow(OWNER, PIN.name, FORMER, "it does not")
+    assert len((await undoing(fleet).plan(OWNER, rollout)).takes_part) == 4
+
+
+async def test_a_way_back_that_is_out_is_not_said_again_once_where_it_leads_is_declined(fleet: SmallFleet) -> None:
+    """The answer that brought it was lost on its way."""
+    rollout = await halted(fleet, 0)
+    back = await undoing(fleet).create(OWNER, rollout, pace="rehearsal")
+    await fleet.service.start(OWNER, back)
+    exposed = [t for t in fleet.twins if t.changed]
+
+    async def orders() -> int:
+        told = [
+            await fleet.service.on_check_in(
+                t.identity, fleet.check_in(t, await fleet.service.candidates_for(t.identity)), t.boot_id
+            )
+            for t in exposed
+        ]
+        return sum(len(got) for got, _ in told)
+
+    for _ in range(20):
+        if await orders():
+            break
+        fleet.clock.advance(5)
+        await fleet.hear()
+        await fleet.service.reconcile()
+    assert await orders() == 1, "until it says that it has begun"
+    await Declining(fleet.service).decline(OWNER, PIN.name, FORMER, "it leaks")
+    assert await orders() == 0
+    await Declining(fleet.service).allow(OWNER, PIN.name, FORMER, "it does not")
+    assert await orders() == 1
 
 
 async def test_a_way_back_with_more_in_it_than_was_changed_is_not_offered(fleet: SmallFleet) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from brakeline.platform.database import Connection
-from brakeline.rollout.model import Progress
+from brakeline.protocol.managers import update_name
+from brakeline.rollout.model import Pin, Progress
 from brakeline.rollout.undo import Exposed, Told
 
 # Of several results of one endpoint the newest tells whether a way back is kept: it holds what earlier ones changed.
@@ -31,6 +32,12 @@ CHANGES: Final = """
 SELECT DISTINCT c->>'name' AS name, c->>'architecture' AS architecture, c->>'before' AS before, c->>'after' AS after
 FROM brakeline.rollout_result r, jsonb_array_elements(r.body->'changes') c
 WHERE r.rollout_id = $1 AND r.endpoint_id = $2
+"""
+LEADS_TO: Final = """
+SELECT DISTINCT r.endpoint_id, c->>'name' AS name, c->>'architecture' AS architecture, c->>'before' AS before
+FROM brakeline.rollout_result r, jsonb_array_elements(r.body->'changes') c
+WHERE r.rollout_id = $1 AND ($2 = '' OR r.endpoint_id = $2) AND c->>'before' = ANY($3)
+ORDER BY r.endpoint_id, name, before
 """
 
 
@@ -60,6 +67,15 @@ async def changes(conn: Connection, rollout_id: str, endpoint_id: str) -> frozen
     """(name, architecture, before, after) of whatever this rollout has changed there, by its own results."""
     rows = await conn.fetch(CHANGES, rollout_id, endpoint_id)
     return frozenset((r["name"], r["architecture"], r["before"], r["after"]) for r in rows)
+
+
+async def leads_to(conn: Connection, rollout_id: str, pins: Collection[Pin], endpoint_id: str = "") -> dict[str, Pin]:
+    """Endpoints (or one) whose way back from this rollout would install one of these updates, and which."""
+    if not pins:
+        return {}
+    rows = await conn.fetch(LEADS_TO, rollout_id, endpoint_id, sorted({p.version for p in pins}))
+    found = ((r["endpoint_id"], Pin(update_name(r["name"], r["architecture"]), r["before"])) for r in rows)
+    return {endpoint: pin for endpoint, pin in found if pin in pins}
 
 
 async def leave_out(conn: Connection, tenant_id: str, rollout_id: str, exposed: Iterable[Exposed]) -> None:
