@@ -85,7 +85,7 @@ class FleetService(Enrolment, InventoryUse, ListUse, HistoryUse, ShapeUse):
         before = last or Presence(0)
         presence = replace(before, last_check_in_ms=self.clock.now_ms(), boot_id=boot_id, asleep=reason in SLEEPS)
         self.presences.record(identity.tenant_id, identity.endpoint_id, presence)
-        await self.presences.flush()
+        await self.presences.write(identity.tenant_id)
         await self.announce(identity.tenant_id, identity.endpoint_id, wake=False)
 
     def forget(self, tenant_id: str) -> None:
@@ -98,6 +98,13 @@ class FleetService(Enrolment, InventoryUse, ListUse, HistoryUse, ShapeUse):
         rows = self.presences.waiting
         if self.unsaved_clones:
             await self.save_clones()
-        for tenant_id in await self.presences.flush():
+        flushed = await self.presences.flush()
+        for tenant_id in flushed.news:
             await self.bus.publish(f"check-in:{tenant_id}")
+        if flushed.wrong:
+            raise flushed.wrong[0]
         return f"{rows} check-ins written"
+
+    async def close(self) -> None:
+        """Wait for what is still being written down."""
+        await self.presences.close()

@@ -210,6 +210,7 @@ class Services:
         await asyncio.gather(*ending, *self.tasks, return_exceptions=True)
         await self.delivering.close()
         await self.flush.run_once()
+        await self.fleet.close()
         await self.bus.close()
         await self.db.close()
 
