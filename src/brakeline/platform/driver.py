@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import Counter
@@ -78,3 +78,25 @@ class Reconciler:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+
+class Turns:
+    """For a reconciler that sees to one after another: what fails keeps no other from its turn, and is told last."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._wrong: list[Exception] = []
+
+    @contextlib.contextmanager
+    def turn(self, **whose: str) -> Iterator[None]:
+        """What is done inside is one turn."""
+        try:
+            yield
+        except Exception as e:  # noqa: BLE001 - `end` raises it
+            logger.warning("turn-failed", name=self._name, reason=str(e), error=type(e).__name__, **whose)
+            self._wrong.append(e)
+
+    def end(self) -> None:
+        """Raises what went wrong first."""
+        if self._wrong:
+            raise self._wrong[0]

@@ -9,7 +9,7 @@ stands still and says so. Steps of one tenant follow each other, so that one tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
@@ -19,6 +19,7 @@ from brakeline.fleet.model import Presence
 from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.database import Connection, Database
+from brakeline.platform.driver import Turns
 from brakeline.rollout import led, lint, planner, untaken
 from brakeline.rollout.budget import Allowance
 from brakeline.rollout.following import WHO, Following
@@ -82,17 +83,21 @@ class Executor:
         async with self._db.system() as conn:
             return [r["tenant_id"] for r in await conn.fetch("SELECT tenant_id FROM brakeline.tenants()")]
 
-    async def reconcile(self) -> str:
-        """One step of every live rollout of every tenant."""
+    async def reconcile(self, without: Collection[str] = ()) -> str:
+        """One step of every live rollout of every tenant but some. Raises what failed first, at the end."""
         tenants = await self.tenants()
         for gone in self.following.tenants() - set(tenants):
             self.following.leave(gone)
-        steps = [s for tenant_id in tenants for s in await self.reconcile_tenant(tenant_id)]
+        steps, turns = list[Stepped](), Turns("rollouts")
+        for tenant_id in [t for t in tenants if t not in without]:
+            with turns.turn(tenant=tenant_id):
+                steps += await self.reconcile_tenant(tenant_id)
+        turns.end()
         moved = [f"{s.rollout_id}: {s.why}" for s in steps if s.moved]
         return "; ".join(moved) or f"{len(steps)} rollouts, none moved"
 
     async def reconcile_tenant(self, tenant_id: str) -> list[Stepped]:
-        """One step of every live rollout of one tenant."""
+        """One step of every live rollout of one tenant. Raises as `reconcile`."""
         async with self._db.tenant(tenant_id) as conn:
             rows = await rollouts.live(conn, self._clock.now_ms() - WATCH_MS)
         if not rows:
@@ -100,7 +105,11 @@ class Executor:
                 self.following.leave(tenant_id)
             return []
         limits, presence = await self._limits.of_tenant(tenant_id), await self.following.hear(tenant_id)
-        steps = [await self._one(tenant_id, row.rollout_id, presence, limits) for row in rows]
+        steps, turns = list[Stepped | None](), Turns("rollouts")
+        for row in rows:
+            with turns.turn(tenant=tenant_id, rollout=row.rollout_id):
+                steps.append(await self._one(tenant_id, row.rollout_id, presence, limits))
+        turns.end()
         return [s for s in steps if s is not None]
 
     async def step(self, tenant_id: str, rollout_id: str) -> Stepped | None:

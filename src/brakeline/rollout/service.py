@@ -22,6 +22,7 @@ from brakeline.fleet.service import FleetService
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
+from brakeline.platform.driver import Turns
 from brakeline.protocol.messages import DRILL_PACKAGE, Settings
 from brakeline.rollout import arms, facing, plan_lint, planner, view
 from brakeline.rollout.executor import Executor
@@ -104,16 +105,24 @@ class RolloutService(Reading):
         await self.reconcile()
 
     async def reconcile(self) -> str:
-        """For `platform.driver.Reconciler`, every `executor.RECONCILE_S`."""
-        tenants = await self.executor.tenants()
-        if self.freezing is not None:
-            for tenant_id in tenants:
-                await self.freezing.settle(tenant_id)
-        report = await self.executor.reconcile()
+        """For `platform.driver.Reconciler`, every `executor.RECONCILE_S`. Raises what failed first, at the end."""
+        tenants, turns, report = await self.executor.tenants(), Turns("rollouts"), ""
+        unsettled = set[str]()  # frozen perhaps, for all that is known here: they take no step
         for tenant_id in tenants:
-            await self.refresh(tenant_id)
+            if self.freezing is not None:
+                unsettled.add(tenant_id)
+                with turns.turn(tenant=tenant_id):
+                    await self.freezing.settle(tenant_id)
+                    unsettled.discard(tenant_id)
+        with turns.turn():
+            report = await self.executor.reconcile(unsettled)
+        for tenant_id in tenants:
+            with turns.turn(tenant=tenant_id):
+                await self.refresh(tenant_id)
         if self.releasing is not None:
-            await self.releasing.settle()
+            with turns.turn():
+                await self.releasing.settle()
+        turns.end()
         return report
 
     async def ring_of(self, conn: Connection, endpoint_id: str) -> int | None:
