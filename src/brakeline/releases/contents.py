@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from brakeline.trust.artifacts import ABOUT
 ENTRY: Final = (RULES,)  # read, never started
 SCRIPT_BYTES_MAX: Final = 64 * 1024
 SCRIPTS_MAX: Final = 200
+FILES_MAX: Final = SCRIPTS_MAX + 2 * SOFTWARE_MAX + len((RULES, CATALOGUE))
 _SCRIPT: Final = re.compile(r"scripts/[a-z0-9][a-z0-9_-]{0,59}\.(sh|ps1|py)")
 
 
@@ -39,9 +41,9 @@ def default_source() -> Path:
 def read_source(folder: Path) -> dict[str, bytes]:
     """Names inside the bundle -> bytes of everything in a folder. `Invalid` for what must not be published."""
     try:
-        paths = sorted(p for p in folder.rglob("*") if not p.is_dir())
-        most = SCRIPTS_MAX + 2 * SOFTWARE_MAX + 1
-        if len(paths) > most or any(p.is_symlink() or p.stat().st_size > _most_bytes(folder, p) for p in paths):
+        found = (p for p in folder.rglob("*") if not p.is_dir())
+        paths = sorted(islice(found, FILES_MAX + 1))  # no more than shows that it is too many: it may be any folder
+        if len(paths) > FILES_MAX or any(p.is_symlink() or p.stat().st_size > _most_bytes(folder, p) for p in paths):
             raise Invalid(f"{folder} holds too many files, a link, or a file of more than {RULES_BYTES_MAX} bytes")
         files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in paths}
     except OSError as e:

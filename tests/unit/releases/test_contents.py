@@ -12,6 +12,7 @@ from brakeline.core.errors import Invalid
 from brakeline.releases import contents
 from brakeline.releases.build import build_release, bundled
 from brakeline.releases.bundles import inspect
+from brakeline.releases.content_software import SOFTWARE_MAX
 from brakeline.releases.faults import BadBundle
 
 RULES = b'{"format": 1, "never_restart": ["a.service"]}'
@@ -59,3 +60,18 @@ def test_scripts_are_kept_beside(tmp_path: Path) -> None:
     (tmp_path / "scripts" / "clean-cache.sh").write_bytes(b"#!/bin/sh\n")
     built = build_release("content", "1.0.0", 1, package=tmp_path)
     assert inspect(built.bundle)[0].version == "1.0.0"
+
+
+def test_as_many_files_are_read_as_rules_catalogue_scripts_and_packages_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "refusal", lambda *_: "")
+    (tmp_path / "payloads").mkdir()
+    names = ("rules.json", "catalogue.json", *(f"payloads/{n}" for n in range(contents.FILES_MAX - 2)))
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert set(contents.read_source(tmp_path)) == set(names)
+    assert contents.FILES_MAX == contents.SCRIPTS_MAX + 2 * SOFTWARE_MAX + 2
+    (tmp_path / "payloads" / "more").write_bytes(b"x")
+    with pytest.raises(Invalid, match="too many files"):
+        contents.read_source(tmp_path)
