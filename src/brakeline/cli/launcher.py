@@ -48,4 +48,5 @@ def _facts(r: LauncherReport, self_update: dict[str, Any]) -> dict[str, str]:
         "last contact": r.way or "none yet, or not told",
         "last trial": f"{last.release_id} {trial_sentence(last)}" if last else "none yet",
         "self-update": f"{'on' if self_update['on'] else 'off'}{pin}: {self_update['why']}",
+        "channel": self_update["channel_why"],
     }  # fmt: skip

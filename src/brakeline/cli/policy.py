@@ -21,9 +21,9 @@ def list_policies(as_json: Json = False) -> None:
 
     def human() -> None:
         table(
-            ["id", "name", "mode", "filter", "when and how", "lists every", "self-update", "made", "by"],
+            ["id", "name", "mode", "filter", "when and how", "lists every", "self-update", "channel", "made", "by"],
             [(p["id"], p["name"], p["mode"] or "leave", p["filter"] or "(everybody)", _words(p),
-              p["refresh_interval_s"], _self_update(p), when(p["created_ms"]), p["created_by"])
+              p["refresh_interval_s"], _self_update(p), p["channel"], when(p["created_ms"]), p["created_by"])
              for p in answer["items"]],
             "None: every endpoint is assessed and nothing is changed.",
         )  # fmt: skip
@@ -42,6 +42,7 @@ def create(
     expect_count: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints match.")] = None,
     self_update: Annotated[bool | None, typer.Option(help="May the agents take newer releases of themselves?")] = None,
     pin: Annotated[str, typer.Option(help="Release at which the agents stay.")] = "",
+    channel: Annotated[str, typer.Option(help="Channel of releases that they follow: stable or early.")] = "",
     window: Annotated[
         list[str] | None,
         typer.Option(help='When they may be changed, in their local time: "sat,sun 00:00/24:00". May be given again.'),
@@ -63,6 +64,7 @@ def create(
         "inventory_interval_s": inventory_interval_s, "expect_count": expect_count,
         "self_update": self_update, "pin": pin, "windows": window or [], "restart": restart, "conffiles": conffiles,
         "restarts_a_day": restarts_a_day, "download_kib_s": download_kib_s, "nice": nice, "probes": probe or [],
+        "channel": channel,
     }  # fmt: skip
     made = Client.from_context().post("/policies", body)
 
@@ -70,6 +72,8 @@ def create(
         say(f"{made['id']}: {made['name']}, {made['mode'] or 'leave'}, {made['filter'] or 'everybody'}")
         if words := _words(made):
             say(words)
+        if made["channel"]:
+            say(f"follows {made['channel']}")
         talk(made["settings"]["sentence"])
 
     emit(made, as_json, human)
@@ -118,7 +122,8 @@ def explain(endpoint: Endpoint, as_json: Json = False) -> None:
     sheet = answer["sheet"]
 
     def human() -> None:
-        say(f"{answer['settings']['mode']}: {answer['why']}\n{answer['self_update']['why']}")
+        update = answer["self_update"]
+        say(f"{answer['settings']['mode']}: {answer['why']}\n{update['why']}\n{update['channel_why']}")
         table(
             ["setting", "in force", "from", "since", "waits for a rollout"],
             [(line["label"], line["value"], line["by"], _since(line), line["waits"]) for line in sheet["lines"]],

@@ -223,7 +223,7 @@ class DeskChange(DeskOver):
             raise Conflict("look first whom the policy concerns; the form carries the number that you saw")
         await self.s.remediation.create_policy(
             who.principal, name=form.name, filter_text=form.filter, mode=form.mode, expect_count=form.expect_count,
-            self_update=SELF_UPDATE.get(form.self_update), pin=form.pin, words=policy_words(form),
+            self_update=SELF_UPDATE.get(form.self_update), pin=form.pin, channel=form.channel, words=policy_words(form),
         )  # fmt: skip
 
     async def delete_policy(self, who: Visitor, policy_id: str) -> None:
@@ -316,5 +316,5 @@ def policy_row(p: SettingsPolicy, matched: int, now_ms: int, may_write: bool) ->
     made = f"{p.created_by}, {present.ago(p.created_ms, now_ms)}"
     return PolicyRow(
         p.id, p.name, Link(p.filter or "every endpoint", present.endpoints_href(p.filter)), badge, matched, made,
-        f"/policies/{p.id}/delete" if may_write else "", said, words_of(p.words),
+        f"/policies/{p.id}/delete" if may_write else "", said, p.channel or "–", words_of(p.words),
     )  # fmt: skip

@@ -183,6 +183,7 @@ def _policy(fields: dict[str, str]) -> PolicyForm:
     return PolicyForm(
         name=fields.get("name", "").strip(), filter=fields.get("filter", "").strip(), mode=fields.get("mode", "patch"),
         self_update=fields.get("self_update", ""), pin=fields.get("pin", "").strip(),
+        channel=fields.get("channel", ""),
         expect_count=counted(expected) if expected else None, pace=fields.get("pace", ""),
         **{name: fields.get(name, "").strip() for name in WORD_FIELDS},
     )  # fmt: skip

@@ -15,6 +15,7 @@ from brakeline.console.views import Badge, Fact, Tone
 from brakeline.console.views_release import LauncherView, ProblemRow
 from brakeline.fleet.model import EndpointDetail
 from brakeline.fleet.wording import problem
+from brakeline.protocol.channels import EARLY
 from brakeline.protocol.messages import LauncherReport
 from brakeline.releases.model import Release
 from brakeline.remediation.model import SelfUpdate
@@ -61,6 +62,8 @@ def launcher_view(d: EndpointDetail, beside: Beside, now_ms: int) -> LauncherVie
     newer, newer_why = why_not_newer(report, beside)
     return LauncherView(
         state=state, sentence=sentence, releases=release_facts(report), self_update=follow, self_update_why=why,
+        channel=channel_badge(beside.self_update),
+        channel_why=beside.self_update.channel_why if beside.self_update is not None else "",
         newer=newer, newer_why=newer_why, problems=problem_rows(report), heard=heard,
         trial=told_trial(report.last_trial, "agent"), own=own_facts(report),
         own_trial=told_trial(report.launcher_last_trial, "launcher"),
@@ -138,6 +141,13 @@ def following(s: SelfUpdate | None) -> tuple[Badge, str]:
     if s.pin:
         return Badge("‖", f"pinned to {s.pin}", Tone.WARN), s.why
     return Badge("✓", "on", Tone.OK), s.why
+
+
+def channel_badge(s: SelfUpdate | None) -> Badge | None:
+    """The channel of releases that it follows; None = its policies could not be read, which is said already."""
+    if s is None:
+        return None
+    return Badge("▸", EARLY, Tone.INFO) if s.channel == EARLY else Badge("✓", s.channel, Tone.OK)
 
 
 def why_not_newer(r: LauncherReport, beside: Beside) -> tuple[Badge, str]:

@@ -173,6 +173,7 @@ LAUNCHERS_OF_AN_ENDPOINT: Final = {
     "troubled": replace(
         LAUNCHER, own_trial=replace(FAILED, id="launcher", endpoint=Link("2.1.0-0a1b2c3d4e5f", "/releases/2.1.0-0a1b2c3d4e5f"), why="it did not get going in time", code="late", detail="it did not say READY in time", runs=1, heard="", log_tail=""), state=Badge("‖", "fell back", Tone.WARN), sentence=f"{OLD}, the last known good, runs in place of {GOOD}.",
         self_update=Badge("‖", f"pinned to {OLD}", Tone.WARN), self_update_why="by the policies: lab.",
+        channel=Badge("▸", "early", Tone.INFO), channel_why="follows early, by the policy lab",
         newer=Badge("‖", "stays", Tone.WARN), newer_why="agent 1.4.0 has failed here and is not tried again. Publish a newer release.",
         problems=(
             ProblemRow("A signed document has expired: nothing new is installed", "targets expired on 2026-11-20", "Look at the keys (brakeline release status): their holders sign the next document, and it heals."),

@@ -302,18 +302,20 @@ class PolicyRow:
     by: str
     delete_action: str = ""
     self_update: str = "–"
+    channel: str = "–"
     words: tuple[str, ...] = ()  # "maintenance windows: sat 00:00/sun 24:00"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyForm:
-    """`self_update`: "" = says nothing of it, on, off."""
+    """`self_update`: "" = says nothing of it, on, off; `channel`: "" = likewise, stable, early."""
 
     name: str = ""
     filter: str = ""
     mode: str = "patch"
     self_update: str = ""
     pin: str = ""
+    channel: str = ""
     expect_count: int | None = None
     windows: str = ""  # one a line, or separated by semicolons
     restart: str = ""

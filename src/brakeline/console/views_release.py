@@ -170,6 +170,8 @@ class LauncherView:
     releases: tuple[Fact, ...] = ()
     self_update: Badge | None = None
     self_update_why: str = ""
+    channel: Badge | None = None
+    channel_why: str = ""
     newer: Badge | None = None
     newer_why: str = ""
     problems: tuple[ProblemRow, ...] = ()

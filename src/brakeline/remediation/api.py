@@ -49,6 +49,7 @@ class PolicyBody:
     expect_count: int | None = None
     self_update: bool | None = None  # may the agents take newer releases of themselves? null = not said
     pin: str = ""  # release_id at which they stay
+    channel: str = ""  # of releases, that they follow: stable | early; "" = not said
     windows: tuple[str, ...] = ()  # "sat,sun 00:00/24:00", in the local time of each endpoint; none = not said
     restart: str = ""  # never | required | window | any
     conffiles: str = ""  # hold | keep | replace
@@ -118,7 +119,7 @@ async def create_policy(body: PolicyBody, who: Who, remediation: Remediation) ->
     made = await remediation.create_policy(
         who, name=body.name, filter_text=body.filter, mode=body.mode, refresh_interval_s=body.refresh_interval_s,
         inventory_interval_s=body.inventory_interval_s, expect_count=body.expect_count, self_update=body.self_update,
-        pin=body.pin,
+        pin=body.pin, channel=body.channel,
         words=parsed(
             windows=body.windows, restart=body.restart, conffiles=body.conffiles, restarts_a_day=body.restarts_a_day,
             download_kib_s=body.download_kib_s, nice=body.nice, probes=body.probes,

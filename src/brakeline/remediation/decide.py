@@ -3,7 +3,7 @@
 The most careful wins, whatever their age: an endpoint is patched only if a policy says `patch` and none says `assess`;
 of several intervals the shortest counts; it is changed only in windows that all of them have in common. So a policy
 that protects databases cannot be undone by a later one for everybody, and the order in which policies were made need
-not be known to know what they do. Probes alone add up: each is evidence more, and what may be tried root of the
+not be known to know what they do. Of the channels of releases `stable` is the more careful one. Probes alone add up: each is evidence more, and what may be tried root of the
 endpoint says. Without any policy an endpoint is assessed and nothing is changed on it.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from typing import Final
 
 from brakeline.core.limits import CHECK_IN_INTERVAL_S
+from brakeline.protocol.channels import EARLY, STABLE
 from brakeline.protocol.messages import Mode, Settings
 from brakeline.protocol.probes import PROBES_MAX
 from brakeline.protocol.settings import NAMES, narrowest
@@ -65,8 +66,34 @@ def _says(policy: SettingsPolicy, name: str) -> bool:
 
 
 def self_update(matching: Iterable[SettingsPolicy], generation: int) -> SelfUpdate:
-    """Whether the agent of an endpoint may update itself. On, unless a policy says no; two different pins say no."""
+    """Whether the agent of an endpoint may update itself, and from which channel. On, unless a policy says no; two
+    different pins say no."""
     policies = tuple(matching)
+    name, by = channel(policies)
+    return replace(_self_update(policies, generation), channel=name, channel_why=by)
+
+
+def channel(matching: Iterable[SettingsPolicy]) -> tuple[str, str]:
+    """The channel of releases that an endpoint follows, and why: `early` where a policy says so and none says `stable`."""
+    policies = tuple(matching)
+    said = {name: sorted(p.name for p in policies if p.channel == name) for name in (STABLE, EARLY)}
+    if said[STABLE]:
+        return STABLE, f"follows stable, because the policy {said[STABLE][0]} says so"
+    if said[EARLY]:
+        return EARLY, f"follows early, by the policy {said[EARLY][0]}"
+    return STABLE, "follows stable, because no policy says otherwise"
+
+
+def followers(matching: Iterable[tuple[SettingsPolicy, frozenset[str]]]) -> frozenset[str]:
+    """Who follows `early`. `matching`: each policy, and whom it matches."""
+    found = {name: frozenset[str]() for name in (STABLE, EARLY)}
+    for policy, ids in matching:
+        if policy.channel:
+            found[policy.channel] |= ids
+    return found[EARLY] - found[STABLE]
+
+
+def _self_update(policies: tuple[SettingsPolicy, ...], generation: int) -> SelfUpdate:
     off = sorted(p.name for p in policies if p.self_update is False)
     pins = {p.pin: p.name for p in sorted(policies, key=lambda p: p.name, reverse=True) if p.pin}
     if off:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from brakeline.exposure.answers import Closing
+from brakeline.protocol.channels import STABLE
 from brakeline.protocol.messages import Conffiles, Mode, PendingUpdate, RestartConsent, Settings
 from brakeline.rollout.pace import Advice
 
@@ -66,6 +67,7 @@ class SettingsPolicy:
     pin: str = ""  # release_id to stay at, "" = none
     words: Words = SILENT
     led: str = ""  # the lead that brought it, or its rollout; "" = a policy of this cell's own
+    channel: str = ""  # of releases: stable | early; "" = not said
 
     @property
     def speaks(self) -> bool:
@@ -83,6 +85,8 @@ class SelfUpdate:
     on: bool
     pin: str
     why: str
+    channel: str = STABLE  # of releases, that they follow
+    channel_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

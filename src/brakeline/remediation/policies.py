@@ -22,11 +22,12 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Database
 from brakeline.platform.observe import logger
+from brakeline.protocol.channels import CHANNELS
 from brakeline.protocol.codec import to_sparse
 from brakeline.protocol.messages import Mode, Settings, SignedOrder
 from brakeline.remediation import led, standing, store, store_settings
 from brakeline.remediation.ahead import Ahead, ahead
-from brakeline.remediation.decide import effective, why
+from brakeline.remediation.decide import effective, followers, why
 from brakeline.remediation.decide import self_update as self_update_of
 from brakeline.remediation.explaining import SettingsSheet, sheet, zone_of
 from brakeline.remediation.granting import Grants
@@ -110,6 +111,10 @@ class PolicyUse:
         matching = (policy for policy, ids in remembered.matching if identity.endpoint_id in ids)
         return self_update_of(matching, remembered.revision)
 
+    async def followers_of_early(self, tenant_id: str) -> frozenset[str]:
+        """Endpoints that policies let follow the channel `early`. `Fault` when it cannot be known now."""
+        return followers((await self._tenant(tenant_id)).matching)
+
     async def explain_self_update(self, principal: Principal, endpoint_id: str) -> SelfUpdate:
         """The same for people."""
         principal.require("policy.read")
@@ -172,6 +177,7 @@ class PolicyUse:
         self, principal: Principal, *, name: str, filter_text: str, mode: str,
         refresh_interval_s: int | None = None, inventory_interval_s: int | None = None,
         expect_count: int | None = None, self_update: bool | None = None, pin: str = "", words: Words = SILENT,
+        channel: str = "",
     ) -> SettingsPolicy:  # fmt: skip
         """Make a policy. Raises Invalid, Conflict (name taken, or not `expect_count` endpoints match)."""
         principal.require("policy.write")
@@ -180,8 +186,10 @@ class PolicyUse:
             raise Invalid(f"a policy needs a name of 1 to {NAME_CHARS_MAX} printable characters")
         if mode not in {"leave", *(m.value for m in Mode)}:
             raise Invalid(f"mode is assess, patch or leave (to other policies), not {mode!r}")
-        if mode == "leave" and self_update is None and not pin and words == SILENT:
+        if mode == "leave" and self_update is None and not pin and not channel and words == SILENT:
             raise Invalid("the policy says nothing: give it a mode, a window, a limit, or say something of self-update")
+        if channel not in ("", *CHANNELS):
+            raise Invalid(f"there is no channel {channel[:40]!r}; a policy says {' or '.join(CHANNELS)}, or nothing of it")
         for interval in (refresh_interval_s, inventory_interval_s):
             if interval is not None and not INTERVAL_S[0] <= interval <= INTERVAL_S[1]:
                 raise Invalid(f"an interval is {INTERVAL_S[0]} to {INTERVAL_S[1]} seconds", got=interval)
@@ -192,7 +200,7 @@ class PolicyUse:
         await self._check_count(principal, text, expect_count)
         policy = SettingsPolicy(
             self._ids.new("po"), name, text, None if mode == "leave" else Mode(mode), refresh_interval_s,
-            inventory_interval_s, self._clock.now_ms(), principal.name, self_update, pin, words,
+            inventory_interval_s, self._clock.now_ms(), principal.name, self_update, pin, words, channel=channel,
         )  # fmt: skip
         await self._refuse_never_open(principal.tenant_id, policy)
         async with self._db.tenant(principal.tenant_id) as conn:
@@ -289,4 +297,5 @@ def _facts(policy: SettingsPolicy) -> dict[str, object]:
         "name": policy.name, "filter": policy.filter, "mode": policy.mode.value if policy.mode else "leave",
         "refresh_interval_s": policy.refresh_interval_s, "inventory_interval_s": policy.inventory_interval_s,
         "self_update": policy.self_update, "pin": policy.pin, "words": to_sparse(policy.words),
+        "channel": policy.channel,
     }  # fmt: skip

@@ -30,11 +30,13 @@ async def insert_policy(conn: Connection, tenant_id: str, policy: SettingsPolicy
     try:
         await conn.execute(
             "INSERT INTO brakeline.settings_policy (tenant_id, policy_id, name, filter, mode, refresh_interval_s,"
-            " inventory_interval_s, created_at, created_by, self_update, pin, words, led)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            " inventory_interval_s, created_at, created_by, self_update, pin, words, led,"
+            " channel)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             tenant_id, policy.id, policy.name, policy.filter, policy.mode.value if policy.mode else LEAVE,
             policy.refresh_interval_s, policy.inventory_interval_s, _stamp(policy.created_ms), policy.created_by,
             policy.self_update, policy.pin, encode_sparse(policy.words).decode(), policy.led,
+            policy.channel,
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise PolicyNameTaken(name=policy.name) from None
@@ -56,7 +58,7 @@ def _policy(r: Any) -> SettingsPolicy:
         r["policy_id"], r["name"], r["filter"], None if r["mode"] == LEAVE else Mode(r["mode"]),
         r["refresh_interval_s"], r["inventory_interval_s"],
         _millis(r["created_at"]), r["created_by"], r["self_update"], r["pin"],
-        decode(Words, r["words"].encode()) if r["words"] else Words(), r["led"],
+        decode(Words, r["words"].encode()) if r["words"] else Words(), r["led"], r["channel"],
     )  # fmt: skip
 
 

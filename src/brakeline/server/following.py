@@ -31,7 +31,7 @@ class FollowOrders:
             return ""
         known = self._signed.get(identity.endpoint_id)
         if known is None or known[0] != wished or not known[1]:
-            channel = channel_of(identity.tenant_id)
+            channel = channel_of(identity.tenant_id, wished.channel)
             text = self._releases.follow_order(
                 identity.endpoint_id, wished.generation, channel, wished.on, wished.pin
             )  # fmt: skip
