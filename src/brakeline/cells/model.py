@@ -26,8 +26,8 @@ BETS_MAX: Final = 2_000  # rows of one report
 GENERATION_JUMP_MAX: Final = 1_000  # nobody who has one key can lock everybody else out for ever
 COUNT_MAX: Final = 10_000_000_000
 # Told in each exchange. 0 = updates and releases are led here; 1 = settings, offers in a hold; 2 = a policy may still
-# be fitted to the fleet while nobody has a ring here.
-LEADS_KNOWN: Final = 2
+# be fitted to the fleet while nobody has a ring here; 3 = releases to the channel `early`.
+LEADS_KNOWN: Final = 3
 EXCHANGE_CONTEXT: Final = b"brakeline-cell-exchange-v1\n"
 ANSWER_CONTEXT: Final = b"brakeline-conductor-answer-v1\n"
 GRANT_CONTEXT: Final = b"brakeline-conductor-grant-v1\n"

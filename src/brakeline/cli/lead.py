@@ -13,6 +13,7 @@ from brakeline.cli.client import Client
 from brakeline.cli.output import Json, emit, noun, say, table, talk, when
 from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
+from brakeline.protocol.channels import STABLE
 
 app = noun("Leads: one change over several cells, ring by ring, by counts alone.")
 Id = Annotated[str, typer.Argument(help="The lead's id.")]
@@ -41,11 +42,12 @@ def create(
     cell: Annotated[list[str] | None, typer.Option("--cell", help="In the order in which they open; else all.")] = None,
     pace: Annotated[str, typer.Option("--pace", help="careful, fast, emergency or rehearsal.")] = "careful",
     exploited: Annotated[bool, typer.Option("--exploited", help="Nobody is held out.")] = False,
+    channel: Annotated[str, typer.Option("--channel", help="Of a release: stable, or early.")] = STABLE,
     as_json: Json = False,
 ) -> None:
     """Draft one; each cell tells how many endpoints it has."""
     body = {"title": title, "updates": [_pin(u) for u in update or ()], "filter": filter_, "cells": cell or [],
-            "pace": pace, "exploited": exploited, "release": release}  # fmt: skip
+            "pace": pace, "exploited": exploited, "release": release, "channel": channel}  # fmt: skip
     made = Client.from_context().post("/leads", body)
     emit(made, as_json, lambda: say(f"{made['id']}: drafted over {len(made['cells'])} cells."))
 

@@ -19,6 +19,7 @@ from brakeline.cli.release_attest import attest, attested
 from brakeline.cli.release_keys import adopt, import_signed, keygen, read_bundle, rotate, save, sign, stage
 from brakeline.cli.waiting import emit_or_wait
 from brakeline.core.errors import Invalid
+from brakeline.protocol.channels import EARLY, STABLE
 
 if TYPE_CHECKING:
     from brakeline.trust.model import Documents
@@ -27,6 +28,7 @@ app = noun("Releases of the agent, the launcher and endpoint content.")
 UPLOAD_S = 120.0
 PRODUCTS = ("agent", "launcher", "content")
 Reason = Annotated[str, typer.Option(help="Why. Kept in the audit log.")]
+Channel = Annotated[str, typer.Option(help="stable: every endpoint; early: those alone that follow it.")]
 app.command("package")(release_package.package)
 
 for verb in (keygen, stage, rotate, sign, attest, save):  # of those who hold keys
@@ -99,10 +101,12 @@ def promote(
     policy: Annotated[Path | None, typer.Option(help="A policy of your own as JSON, instead of --pace.")] = None,
     expect: Annotated[int | None, typer.Option(help="Refuse unless so many endpoints are concerned.")] = None,
     start: Annotated[bool, typer.Option("--start", help="Start it at once; else it is a draft.")] = False,
+    channel: Channel = STABLE,
     as_json: Json = False,
 ) -> None:
-    """Roll a published release out to every endpoint, ring by ring, under the brake."""
-    body = {"pace": pace, "expect_count": expect, "start": start, "policy": read_plan(policy) if policy else None}
+    """Roll a published release out to every endpoint, or to those that follow early, ring by ring, under the brake."""
+    body = {"pace": pace, "expect_count": expect, "start": start, "policy": read_plan(policy) if policy else None,
+            "channel": channel}  # fmt: skip
     made = Client.from_context(UPLOAD_S).post(f"/releases/{release}/promote", body)
     emit_or_wait(made, as_json, lambda: say(made["id"]))
     if not as_json:
@@ -151,8 +155,8 @@ def _show(found: dict[str, Any]) -> None:
                      f"{s['quarantined']} quarantined it; {s['without_launcher']} have no launcher",
     })  # fmt: skip
     say()
-    rows = [(x["id"], x["state"], f"{x['exposed']}/{x['targets']}", x["why"]) for x in found["rollouts"]]
-    table(["rollout", "state", "exposed", "why"], rows, f"Not promoted: brakeline release plan {r['id']}")
+    rows = [(x["id"], x["channel"], x["state"], f"{x['exposed']}/{x['targets']}", x["why"]) for x in found["rollouts"]]
+    table(["rollout", "channel", "state", "exposed", "why"], rows, f"Not promoted: brakeline release plan {r['id']}")
     say()
     trials = [(t["hostname"], t["outcome"], t["code"], t["runs"], t["detail"]) for t in found["trials"]["items"]]
     table(["endpoint", "trial", "code", "executed", "detail"], trials, "No launcher reports a failed trial of it.")
@@ -161,17 +165,21 @@ def _show(found: dict[str, Any]) -> None:
 @app.command()
 def plan(
     release: str, pace: Annotated[str, typer.Option(help="careful, fast, emergency or rehearsal")] = "careful",
-    as_json: Json = False,
+    channel: Channel = STABLE, as_json: Json = False,
 ) -> None:  # fmt: skip
     """What promoting it would do: endpoints, rings, what the brake can see. Changes nothing."""
-    answer = Client.from_context().get(f"/releases/{release}/promotion", pace=pace)
+    answer = Client.from_context().get(f"/releases/{release}/promotion", pace=pace, channel=channel)
 
     def human() -> None:
         say(f"{answer['title']} to {answer['endpoints']} endpoints; {answer['without_launcher']} have no launcher yet")
         table(["ring", "up to", "bake h"], [(r["name"], r["upto"], f"{r['bake_s'] / 3600:g}") for r in answer["rings"]])
         for sentence in answer["statistics"]:
             say(f"  {sentence}")
-        talk(f"Do it: brakeline release promote {release} --pace {pace} --expect {answer['endpoints']} --start")
+        if not answer["endpoints"]:
+            say("No policy says who follows early." if channel == EARLY else "Enrol an endpoint first.")
+            return
+        to = f" --channel {channel}" if channel != STABLE else ""
+        talk(f"Do it: brakeline release promote {release} --pace {pace}{to} --expect {answer['endpoints']} --start")
 
     emit(answer, as_json, human)
 

@@ -12,6 +12,7 @@ from brakeline.console.views import Badge, NavCounts, Need, RolloutRow
 from brakeline.console.views_release import LauncherView
 from brakeline.core.errors import Forbidden
 from brakeline.fleet.model import EndpointDetail, ReleaseStandings
+from brakeline.protocol.channels import EARLY
 from brakeline.protocol.messages import Mode
 from brakeline.remediation.model import DeploymentView
 from brakeline.rollout.view import RolloutView
@@ -107,7 +108,13 @@ class DeskBase:
         promoted = any(r.release == newest.release_id and r.state in PROMOTED for r in rollouts) if newest else False
         waiting = await self.waiting(who, detail.summary.id)
         follow = await self.s.remediation.explain_self_update(who.principal, detail.summary.id)
-        beside = present_launcher.Beside(newest, promoted, waiting.get(present_launcher.PIN["agent"], ""), follow)
+        to = {r.channel for r in rollouts if newest and r.release == newest.release_id and r.state in PROMOTED}
+        early = ""
+        if newest is not None and to == {EARLY}:
+            brought = self.s.releasing.brought(who.principal.tenant_id, newest.release_id, detail.summary.id)
+            early = present_launcher.why_not_early(follow.channel == EARLY, brought)
+        pinned = waiting.get(present_launcher.PIN["agent"], "")
+        beside = present_launcher.Beside(newest, promoted, pinned, follow, early)
         return present_launcher.launcher_view(detail, beside, self.s.clock.now_ms())
 
     async def endpoint_events(self, who: Visitor, endpoint_id: str) -> list[tuple[int, Badge, str, str]]:

@@ -83,9 +83,10 @@ class DeskOver(DeskBase):
 
     # --- a release ---------------------------------------------------------------------------------------------------
 
-    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm) -> str:
+    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm, channel: str) -> str:
         """The id of the draft."""
-        over, change = await self.over_cells(who, form), await self.s.releasing.change_for(who.principal, release_id)
+        over = await self.over_cells(who, form)
+        change = await self.s.releasing.change_for(who.principal, release_id, channel)
         made = await self.s.conducting.create(who.principal, change.title, change, "", over, pace)
         return made.id
 

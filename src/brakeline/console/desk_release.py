@@ -69,7 +69,7 @@ class DeskRelease(DeskOver):
             r, standing, await self._names(who, standing), trials,
             tuple(present_rollout.rollout_row(x, None, now) for x in rollouts),
             present_release.launchers_text(standings),
-            self._acts(who, r), now,
+            self._acts(who, r), now, present_release.promoted_to(rollouts),
         )  # fmt: skip
 
     async def release_keys(self, who: Visitor) -> ReleaseKeysView:
@@ -89,26 +89,30 @@ class DeskRelease(DeskOver):
         await act[verb](who.principal, release_id, reason)
         return ""
 
-    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm) -> PromotionView:
+    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm, channel: str) -> PromotionView:
+        view = await self._promotion(who, release_id, pace, over, channel)
+        return replace(view, channel=channel, channels=present_release_acts.channels(channel))
+
+    async def _promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm, channel: str) -> PromotionView:
         r = await self._known(who, release_id)
         if pace not in {k for k, _, _ in PACES}:
             raise Invalid(f"no pace {pace[:20]!r}; there are {', '.join(k for k, _, _ in PACES)}")
         paces = tuple(Choice(k, label, note, k == pace) for k, label, note in PACES)
         offer = await self.offer(who, over)
         try:
-            plan = await self.s.releasing.plan(who.principal, release_id, pace=pace)
+            plan = await self.s.releasing.plan(who.principal, release_id, pace=pace, channel=channel)
             cells = await self.over_cells(who, over) if over.over else ()
         except (Conflict, Invalid) as wrong:
             return present_release_acts.refused_promotion(r, paces, present_release_acts.refusal(wrong), offer)
         may = who.may("release.publish")
         if cells:
-            led = present_over.lead_release(r, pace, cells, may and who.may("rollout.create"))
+            led = present_over.lead_release(r, pace, cells, may and who.may("rollout.create"), channel)
             return present_release_acts.refused_promotion(r, paces, "", offer, led)
         return replace(present_release_acts.promotion_view(r, plan, paces, may), offer=offer)
 
-    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:
+    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int, channel: str) -> str:
         return await self.s.releasing.promote(
-            who.principal, release_id, pace=pace, expect_count=expect_count, start=True
+            who.principal, release_id, pace=pace, expect_count=expect_count, start=True, channel=channel
         )  # fmt: skip
 
     # --- questions -------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from brakeline.console.pages_change import deployment
 from brakeline.console.present_release_acts import refusal
 from brakeline.console.views_over import OverForm
 from brakeline.core.errors import Fault
+from brakeline.protocol.channels import STABLE
 
 
 class LeadPages:
@@ -42,10 +43,11 @@ class LeadPages:
     async def draft_release(self, request: Request) -> Response:
         who, fields = await self.kit.posted(request)
         release_id, pace, form = request.path_params["id"], fields.get("pace", "careful"), _over(fields)
+        channel = fields.get("channel", STABLE)
         try:
-            return _card(await self.screens.draft_release(who, release_id, pace, form))
+            return _card(await self.screens.draft_release(who, release_id, pace, form, channel))
         except Fault as wrong:
-            view = await self.screens.promotion(who, release_id, pace, form)
+            view = await self.screens.promotion(who, release_id, pace, form, channel)
             view = replace(view, refused=refusal(wrong), led=None)
             return await self.kit.page(
                 request, who, "promotion", view, f"Promote {view.name}", status=wrong.status

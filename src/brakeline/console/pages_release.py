@@ -15,6 +15,7 @@ from brakeline.console.pages_change import over_of
 from brakeline.console.pages_fleet import SLOW
 from brakeline.console.screens import RELEASE_ACTS
 from brakeline.core.errors import Invalid, NotFound
+from brakeline.protocol.channels import STABLE
 
 DONE = {"withdraw": "withdrawn", "recall": "recalled"}
 
@@ -57,18 +58,19 @@ class ReleasePages:
         )  # fmt: skip
 
     async def promotion(self, request: Request) -> Response:
-        """The plan. The address holds pace and cells, so it can be sent to a colleague."""
+        """The plan. The address holds pace, channel and cells, so it can be sent to a colleague."""
         who = await self.kit.enter(request)
         params = request.query_params
         over = over_of(params, params.getlist("cell"))
-        view = await self.screens.promotion(who, request.path_params["id"], params.get("pace", "careful"), over)
+        pace, channel = params.get("pace", "careful"), params.get("channel", STABLE)
+        view = await self.screens.promotion(who, request.path_params["id"], pace, over, channel)
         return await self.kit.page(request, who, "promotion", view, f"Promote {view.name}")
 
     async def promote(self, request: Request) -> Response:
         who, form = await self.kit.posted(request)
         expected = counted(form.get("expect_count", ""))
-        pace = form.get("pace", "careful")
-        rollout_id = await self.screens.promote(who, request.path_params["id"], pace, expected)
+        pace, channel = form.get("pace", "careful"), form.get("channel", STABLE)
+        rollout_id = await self.screens.promote(who, request.path_params["id"], pace, expected, channel)
         return RedirectResponse(f"/rollouts/{rollout_id}", 303)
 
     async def act(self, request: Request) -> Response:

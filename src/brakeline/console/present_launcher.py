@@ -41,6 +41,7 @@ class Beside:
     promoted: bool  # some rollout of the newest release is or was under way
     waiting: str
     self_update: SelfUpdate | None
+    early: str = ""  # of a release that was promoted to `early` alone: why this endpoint has nothing of it
 
 
 def newest_of(releases: Iterable[Release], product: str) -> Release | None:
@@ -170,11 +171,20 @@ def why_not_newer(r: LauncherReport, beside: Beside) -> tuple[Badge, str]:
         return WAITS, f"{name} is published; the launcher guards the host: {r.host_guard}."
     if beside.waiting:
         return WAITS, f"{name}: {beside.waiting}."
+    if beside.early:
+        return WAITS, f"{name} {beside.early}."
     if not beside.promoted:
         return WAITS, f"{name} is published, and nobody has promoted it yet."
     if r.problems:
         return WAITS, f"{name} is promoted; {problem(r.problems[0]).what.lower()}."
     return WAITS, f"{name} is promoted; this endpoint takes it at its launcher's next look, within the hour."
+
+
+def why_not_early(follows: bool, brought: bool) -> str:
+    """Of a release that was promoted to `early` alone; "" = it is for this endpoint."""
+    if not follows:
+        return "is promoted to early alone, and this endpoint follows stable"
+    return "" if brought else "was promoted to early before this endpoint followed it; promote it there again"
 
 
 def problem_rows(r: LauncherReport) -> tuple[ProblemRow, ...]:

@@ -14,6 +14,7 @@ from brakeline.console.present_release import release_name
 from brakeline.console.views_change import DeploymentForm
 from brakeline.console.views_over import CellChoice, LeadPreview, OverForm, OverOffer
 from brakeline.core.errors import Invalid
+from brakeline.protocol.channels import STABLE
 from brakeline.releases.model import Release
 from brakeline.rollout.model import Change, Pin
 from brakeline.rollout.pace import BY_RISK
@@ -144,12 +145,13 @@ def lead_updates(form: DeploymentForm, change: Change, whom: str, over: tuple[st
     )  # fmt: skip
 
 
-def lead_release(r: Release, pace: str, over: tuple[str, ...], may_draft: bool) -> LeadPreview:
+def lead_release(r: Release, pace: str, over: tuple[str, ...], may_draft: bool, channel: str = STABLE) -> LeadPreview:
     """What would be led of a release."""
-    fields = (("pace", pace), ("cells", " ".join(over)))
-    words = ["--release", r.release_id]
+    fields = (("pace", pace), ("cells", " ".join(over)), ("channel", channel))
+    words = ["--release", r.release_id, *(() if channel == STABLE else ("--channel", channel))]
+    whom = "every endpoint" if channel == STABLE else f"every endpoint that follows {channel}, by its cell's policies"
     return LeadPreview(
-        f"/releases/{r.release_id}/lead", fields, ((r.product, r.version),), "every endpoint", over,
+        f"/releases/{r.release_id}/lead", fields, ((r.product, r.version),), whom, over,
         (_pace(pace, pace), *OF_RELEASE, DRAFTED), _command(release_name(r), words, over, pace), may_draft=may_draft,
     )  # fmt: skip
 

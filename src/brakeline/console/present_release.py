@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -19,9 +19,10 @@ from brakeline.console.views_release import (
 )
 from brakeline.fleet.model import FailedTrial, ReleaseStanding, ReleaseStandings, ReleaseTrials
 from brakeline.fleet.wording import trial_word
+from brakeline.protocol.channels import CHANNELS, STABLE
 from brakeline.protocol.messages import TrialReport
 from brakeline.releases.model import Release
-from brakeline.rollout.reading import ReleaseRollout
+from brakeline.rollout.reading import ReleaseRollout, RolloutSummary
 from brakeline.rollout.wording import named, of_release
 
 STATES: Final = {
@@ -75,7 +76,7 @@ def release_row(r: Release, s: ReleaseStanding, rollout: ReleaseRollout | None, 
 
 def release_view(
     r: Release, s: ReleaseStanding, names: Mapping[str, tuple[Link, ...]], trials: ReleaseTrials,
-    rollouts: tuple[RolloutRow, ...], launchers: str, acts: tuple[ActLink, ...], now_ms: int,
+    rollouts: tuple[RolloutRow, ...], launchers: str, acts: tuple[ActLink, ...], now_ms: int, promoted: str = "",
 ) -> ReleaseView:  # fmt: skip
     """One moment of one release. `names`: how it stands -> the first endpoints of that kind."""
     failed = sum(trials.by_code.values())
@@ -83,9 +84,18 @@ def release_view(
         id=r.release_id, name=release_name(r), state=STATES[r.state],
         sub=f"sequence {r.sequence} · published {ago(r.published_ms, now_ms)} by {r.published_by}",
         alerts=alerts(r, s, trials, now_ms), kpis=kpis(r, s, failed), facts=facts(r, now_ms), rollouts=rollouts,
-        rollouts_note="" if rollouts else _never(r), places=places(r, s, names), places_note=launchers,
+        rollouts_note=promoted if rollouts else _never(r), places=places(r, s, names), places_note=launchers,
         trials=tuple(trial_row(t, now_ms) for t in trials.items), trials_note=_trials_note(trials), acts=acts,
     )  # fmt: skip
+
+
+def promoted_to(rollouts: Iterable[RolloutSummary]) -> str:
+    """To which channels it was promoted, and how that stands; the newest rollout of each. They come newest first."""
+    newest: dict[str, RolloutSummary] = {}
+    for x in rollouts:
+        newest.setdefault(x.channel or STABLE, x)
+    said = [f"{name}: {newest[name].state}" if name in newest else f"{name}: not yet" for name in CHANNELS]
+    return f"Promoted to {', '.join(said)}." if newest else ""
 
 
 def alerts(r: Release, s: ReleaseStanding, trials: ReleaseTrials, now_ms: int) -> tuple[tuple[Tone, str], ...]:

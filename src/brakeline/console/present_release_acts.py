@@ -9,6 +9,7 @@ from brakeline.console.views_over import NO_OFFER, LeadPreview, OverOffer
 from brakeline.console.views_release import ActLink, PromotionView, ReleaseActView
 from brakeline.core.errors import Fault
 from brakeline.fleet.model import ReleaseStanding
+from brakeline.protocol.channels import EARLY, STABLE
 from brakeline.releases.model import Release
 from brakeline.rollout.releasing import PACKAGES, PromotionPlan
 
@@ -89,19 +90,27 @@ def _pardon(r: Release, s: ReleaseStanding) -> tuple[tuple[str, ...], str]:
 # --- promotion -----------------------------------------------------------------------------------------------------
 
 
+def channels(chosen: str) -> tuple[Choice, ...]:
+    """To whom it can go."""
+    notes = ((STABLE, "every endpoint, those that follow early among them"),
+             (EARLY, "those endpoints alone that follow early, by their policies"))  # fmt: skip
+    return tuple(Choice(name, name, note, name == chosen) for name, note in notes)
+
+
 def promotion_view(r: Release, plan: PromotionPlan, paces: tuple[Choice, ...], may_start: bool) -> PromotionView:
     """What promoting it would do."""
     if not plan.endpoints:
-        return refused_promotion(r, paces, "No active endpoint could take it: enrol one first.")
+        return refused_promotion(r, paces, _nobody(plan.channel))
     before = [0, *(ring.upto for ring in plan.rings)]
     rings = tuple(
         PlanRing(ring.name, f"{ring.upto:,} of {plan.endpoints:,}", ring.upto - before[i], span(ring.bake_s))
         for i, ring in enumerate(plan.rings)
     )
+    to = "" if plan.channel == STABLE else f" --channel {plan.channel}"
     watched = f"Watched for {span(sum(ring.bake_s for ring in plan.rings))} at least."
     return PromotionView(
         r.release_id, release_name(r), plan.pace, paces, plan.endpoints, rings, plan.statistics, _promotion_notes(plan),
-        watched, f"brakeline release promote {r.release_id} --pace {plan.pace} --expect {plan.endpoints} --start",
+        watched, f"brakeline release promote {r.release_id} --pace {plan.pace}{to} --expect {plan.endpoints} --start",
         may_start=may_start,
     )  # fmt: skip
 
@@ -116,15 +125,28 @@ def refused_promotion(
     )  # fmt: skip
 
 
+def _nobody(channel: str) -> str:
+    if channel == EARLY:
+        return "No active endpoint follows early: make a policy that says so first."
+    return "No active endpoint could take it: enrol one first."
+
+
 def _promotion_notes(plan: PromotionPlan) -> tuple[str, ...]:
     notes = [
-        "A release goes to the whole fleet; a policy pins or switches off self-update where it shall not arrive.",
+        _whom(plan.channel),
         "One failed trial halts it in a small ring, and what halts is recalled by itself.",
     ]
     if plan.without_launcher:
         lacking = "Endpoints among these that have no launcher, and take nothing until they are enrolled again"
         notes.insert(0, f"{lacking}: {plan.without_launcher:,}.")
     return tuple(notes)
+
+
+def _whom(channel: str) -> str:
+    if channel == EARLY:
+        return ("It goes to endpoints that follow early and to nobody else. Once it is proven there, promote it to "
+                "stable: who runs it already has nothing to do.")  # fmt: skip
+    return "A release goes to the whole fleet; a policy pins or switches off self-update where it shall not arrive."
 
 
 def refusal(fault: Fault) -> str:

@@ -127,6 +127,7 @@ PLAN: Final = PromotionView(
     ("With 6 endpoints no comparison of treated with control can halt by itself.",),
     ("Endpoints among these that have no launcher, and take nothing until they are enrolled again: 1.", "One failed trial halts it in a small ring, and what halts is recalled by itself."),
     "Watched for 3 d at least.", f"brakeline release promote {GOOD} --pace careful --expect 6 --start",
+    channels=(Choice("stable", "stable", "every endpoint, those that follow early among them", True), Choice("early", "early", "those endpoints alone that follow early, by their policies")),
 )  # fmt: skip
 PROMOTIONS: Final = {
     "plan": PLAN, "viewer": replace(PLAN, may_start=False),

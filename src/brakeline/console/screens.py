@@ -192,15 +192,15 @@ class Screens(Protocol):
         """The id of the request that a second person has to agree to; "" = it is done."""
         ...
 
-    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm) -> PromotionView:
+    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm, channel: str) -> PromotionView:
         """The step before `promote` and `draft_release`: changes nothing."""
         ...
 
-    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm) -> str:
+    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm, channel: str) -> str:
         """The id of the drafted lead."""
         ...
 
-    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:
+    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int, channel: str) -> str:
         """The id of the started rollout. Raises Conflict when the number of endpoints has moved."""
         ...
 

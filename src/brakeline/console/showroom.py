@@ -11,7 +11,15 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from brakeline.console import present_over, samples, samples_change, samples_over, samples_release, samples_stop
+from brakeline.console import (
+    present_over,
+    present_release_acts,
+    samples,
+    samples_change,
+    samples_over,
+    samples_release,
+    samples_stop,
+)
 from brakeline.console.samples_catalog import PACKAGE, PACKAGES
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
@@ -357,18 +365,21 @@ class Showroom(Screens):
     async def reject(self, who: Visitor, approval_id: str, reason: str) -> None:
         self.presses.append(f"reject {approval_id}: {reason}")
 
-    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm) -> PromotionView:
+    async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm, channel: str) -> PromotionView:
         state = "over cells" if over.over else "plan" if who.may("release.publish") else "viewer"
-        return replace(samples_over.PROMOTIONS[state], offer=samples_over.offered(over))
+        shown = samples_over.PROMOTIONS[state]
+        return replace(
+            shown, offer=samples_over.offered(over), channel=channel, channels=present_release_acts.channels(channel)
+        )
 
-    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm) -> str:
+    async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm, channel: str) -> str:
         who.principal.require("release.publish")
         if not form.cells:
             raise Invalid("tick at least one cell that shall take part")
         self.presses.append(f"lead {release_id} over {' '.join(form.cells)}")
         return "ld_06"
 
-    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int) -> str:
+    async def promote(self, who: Visitor, release_id: str, pace: str, expect_count: int, channel: str) -> str:
         who.principal.require("release.publish")
         if expect_count != samples_release.PLAN.endpoints:
             raise Conflict("another number of endpoints is concerned now")

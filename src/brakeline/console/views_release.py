@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from brakeline.console.views import Badge, Fact, Kpi, Link, RolloutRow, Tone
 from brakeline.console.views_change import Choice, PlanRing
 from brakeline.console.views_over import NO_OFFER, LeadPreview, OverOffer
+from brakeline.protocol.channels import STABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ class PromotionView:
     may_start: bool = True
     offer: OverOffer = NO_OFFER
     led: LeadPreview | None = None
+    channel: str = STABLE
+    channels: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +173,6 @@ class LauncherView:
     releases: tuple[Fact, ...] = ()
     self_update: Badge | None = None
     self_update_why: str = ""
-    channel: Badge | None = None
-    channel_why: str = ""
     newer: Badge | None = None
     newer_why: str = ""
     problems: tuple[ProblemRow, ...] = ()
@@ -179,3 +180,5 @@ class LauncherView:
     own: tuple[Fact, ...] = ()  # of the launcher itself
     own_trial: TrialRow | None = None
     heard: str = ""
+    channel: Badge | None = None  # of releases, that it follows
+    channel_why: str = ""

@@ -1,7 +1,7 @@
 """Channels of releases: a stream that endpoints follow. Each tenant has its own: a lease of one reaches no other.
 
 Leases are public and name no endpoint, so tenants are told apart by the channel that an endpoint learns at enrolment.
-Whoever follows `early` gets what is promoted to `early` and what is promoted to `stable`; a signed follow order says so.
+Whoever follows `early`, by a signed follow order, gets what is promoted to `early` and what is promoted to `stable`.
 """
 
 from __future__ import annotations

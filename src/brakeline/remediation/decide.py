@@ -1,10 +1,11 @@
 """Which settings an endpoint gets when several policies match. Pure.
 
 The most careful wins, whatever their age: an endpoint is patched only if a policy says `patch` and none says `assess`;
-of several intervals the shortest counts; it is changed only in windows that all of them have in common. So a policy
-that protects databases cannot be undone by a later one for everybody, and the order in which policies were made need
-not be known to know what they do. Of the channels of releases `stable` is the more careful one. Probes alone add up: each is evidence more, and what may be tried root of the
-endpoint says. Without any policy an endpoint is assessed and nothing is changed on it.
+of several intervals the shortest counts; it is changed only in windows that all of them have in common; it follows the
+channel `early` of releases only if none says `stable`. So a policy that protects databases cannot be undone by a later
+one for everybody, and the order in which policies were made need not be known to know what they do. Probes alone add
+up: each is evidence more, and what may be tried root of the endpoint says. Without any policy an endpoint is assessed
+and nothing is changed on it.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def self_update(matching: Iterable[SettingsPolicy], generation: int) -> SelfUpda
 
 
 def channel(matching: Iterable[SettingsPolicy]) -> tuple[str, str]:
-    """The channel of releases that an endpoint follows, and why: `early` where a policy says so and none says `stable`."""
+    """The channel of releases that an endpoint follows, and why."""
     policies = tuple(matching)
     said = {name: sorted(p.name for p in policies if p.channel == name) for name in (STABLE, EARLY)}
     if said[STABLE]:

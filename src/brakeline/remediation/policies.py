@@ -189,7 +189,9 @@ class PolicyUse:
         if mode == "leave" and self_update is None and not pin and not channel and words == SILENT:
             raise Invalid("the policy says nothing: give it a mode, a window, a limit, or say something of self-update")
         if channel not in ("", *CHANNELS):
-            raise Invalid(f"there is no channel {channel[:40]!r}; a policy says {' or '.join(CHANNELS)}, or nothing of it")
+            raise Invalid(
+                f"there is no channel {channel[:40]!r}; a policy says {' or '.join(CHANNELS)}, or nothing of it"
+            )
         for interval in (refresh_interval_s, inventory_interval_s):
             if interval is not None and not INTERVAL_S[0] <= interval <= INTERVAL_S[1]:
                 raise Invalid(f"an interval is {INTERVAL_S[0]} to {INTERVAL_S[1]} seconds", got=interval)

@@ -28,6 +28,7 @@ from brakeline.cells.model import (
     Stand,
 )
 from brakeline.core.draw import U_END
+from brakeline.protocol.channels import STABLE
 from brakeline.protocol.codec import encode_sparse
 from brakeline.rollout import arms, brake, planner
 from brakeline.rollout.arms import Draws, SortedDraws
@@ -41,6 +42,7 @@ CELL_ALPHA_MIN: Final = Guard().alpha / (2 * CELLS_MAX)  # no cell lets a conduc
 SETTINGS_LED: Final = 1  # what a cell has to know (`Standing.leads`) to be led in settings …
 AGAIN_KNOWN: Final = 1  # … and to offer again in a hold: another would refuse the grant whole …
 FIT_KNOWN: Final = 2  # … and to take a policy that was fitted to how many endpoints there are
+CHANNELS_LED: Final = 3  # … and to be led in a release that does not go to everybody
 STAGGER_OF_BAKE: Final = 26  # cells open a ring one after another: an hour each, where a ring bakes for 26
 
 
@@ -99,6 +101,8 @@ class Standing:
 
 def follows(lead: Lead, c: Standing) -> bool:
     """Whether the version of a cell knows this kind of change; whoever does not is granted nothing of it."""
+    if lead.change.channel != STABLE and c.leads < CHANNELS_LED:
+        return False
     return lead.change.wished is None or c.leads >= SETTINGS_LED
 
 
@@ -246,7 +250,7 @@ def _line(lead: Lead, c: Standing, now_ms: int) -> Line:
     elif c.doubt:
         text, state = f"it is not believed any more: {c.doubt}", State.HOLD
     elif not follows(lead, c):
-        text, state = "its version takes no settings from a conductor; update it, or drain it", State.HOLD
+        text, state = f"{_unknown(lead)}; update it, or drain it", State.HOLD
     elif r is None:
         text, state = "it has told nothing of this yet", State.UNKNOWN
     elif now_ms - c.heard_ms > SILENT_MS:
@@ -256,6 +260,12 @@ def _line(lead: Lead, c: Standing, now_ms: int) -> Line:
     else:
         text, state = _where(lead, c.cell, r)
     return Line(GATE, state, f"cell {c.cell}: {text}", data | {"away_s": away_s if r else None})
+
+
+def _unknown(lead: Lead) -> str:
+    if lead.change.channel != STABLE:
+        return f"its version knows no channel {lead.change.channel}, so it is granted nothing of it"
+    return "its version takes no settings from a conductor"
 
 
 def _refusal(number: int) -> str:

@@ -21,6 +21,7 @@ from brakeline.fleet.query import parse, render
 from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
+from brakeline.protocol.channels import CHANNELS, STABLE
 from brakeline.protocol.codec import decode
 from brakeline.releases import signing
 from brakeline.rollout import led, planner
@@ -88,6 +89,7 @@ class LeadView:
     kind: str = "updates"
     settings: tuple[str, ...] = ()  # of a lead of settings: its words, for people
     wish: str = ""  # what people want of it: draft, run, pause, brake
+    channel: str = ""  # of a release: to which it goes
 
 
 class Conducting:
@@ -119,6 +121,8 @@ class Conducting:
             raise Invalid("a lead needs a title of 1 to 200 characters and updates NAME=VERSION or a release")
         if (change.wished is not None) != (change.kind == SETTINGS):
             raise Invalid("settings are led by the words of one policy: `brakeline settings lead NAME`")
+        if change.channel not in CHANNELS or (change.channel != STABLE and change.release is None):
+            raise Invalid(f"a release goes to {' or '.join(CHANNELS)}, and nothing else goes to a channel")
         if change.release is not None and filter_text.strip():
             raise Invalid("a release goes to every endpoint of its cells: a lease names nobody. Who shall not take it "
                           "is pinned by a policy there", filter=filter_text[:80])  # fmt: skip
@@ -267,6 +271,7 @@ class Conducting:
             tuple(_cell_view(lead, c, regions.get(c.cell, ""), said.get(c.cell)) for c in cells),
             report.lines, lead.created_ms, lead.created_by, lead.change.kind,
             told(lead.change.wished) if lead.change.wished is not None else (), lead.wish.value,
+            lead.change.channel if lead.change.release is not None else "",
         )  # fmt: skip
 
     # --- cells --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from brakeline.cells.model import Link, Member, generation_of, superseded
 from brakeline.cells.service import CellsService
 from brakeline.core.errors import Invalid
+from brakeline.protocol.channels import STABLE
 from brakeline.rollout.api import PinIn, Reason, Who
 from brakeline.rollout.conducting import Conducting, LeadView
 from brakeline.rollout.model import Change, Pin
@@ -109,7 +110,7 @@ class InvitedOut:
 class NewLead:
     """`filter`: which endpoints of each cell; `cells` in the order in which they open, none = all that have joined.
     `release`: the id of a release of ours, to every endpoint of these cells, instead of `updates`. `pace`: careful,
-    fast, emergency or rehearsal."""
+    fast, emergency or rehearsal. `channel`, of a release: stable, or early for those alone that follow it."""
 
     title: str
     updates: tuple[PinIn, ...] = ()
@@ -118,6 +119,7 @@ class NewLead:
     pace: str = "careful"
     exploited: bool = False
     release: str = ""
+    channel: str = STABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,9 @@ async def create_lead(request: Request, who: Who, leads: Leads, body: NewLead) -
         raise Invalid("a lead is of updates or of a release, not of both")
     if body.release:
         releasing: Releasing = request.app.state.releasing
-        change = await releasing.change_for(who, body.release)
+        change = await releasing.change_for(who, body.release, body.channel)
+    elif body.channel != STABLE:
+        raise Invalid("only a release of ours goes to a channel")
     else:
         change = Change(tuple(Pin(u.name, u.version) for u in body.updates), exploited=body.exploited, title=body.title)
     return await leads.create(who, body.title, change, body.filter, body.cells, body.pace)

@@ -36,6 +36,7 @@ from brakeline.cells.service import CellsService
 from brakeline.core.errors import Fault
 from brakeline.platform.database import Connection
 from brakeline.platform.observe import REGISTRY, logger
+from brakeline.protocol.channels import CHANNELS, STABLE
 from brakeline.protocol.codec import Malformed, decode
 from brakeline.protocol.messages import Settings
 from brakeline.rollout import led
@@ -344,7 +345,7 @@ class Linked:
             raise Doubt(f"endpoints know this cell as {self._cells.name}, its conductor as {link.cell}, so no lease of "
                         "a release would hold here: add the cell at the conductor under its own name",
                         why="name")  # fmt: skip
-        size = await self._rollouts.fleet.count_matching(who, "state:active")
+        size = len(await self._releasing.concerned(who, change.channel))
         if size and (why := too_fast(policy, change, size, link.fast)):
             raise Doubt(f"this cell takes no faster pace from a conductor: {why}", why="fast")
         return await self._releasing.follow(who, grant.title, change, policy, bytes.fromhex(grant.salt))
@@ -384,6 +385,8 @@ def _whole(grant: Grant) -> tuple[Change, Policy]:
         change.wished.filter != grant.filter or change.updates != led_change(change.wished, "").updates
     ):
         raise Doubt("the words of the settings are not those that are named", why="words")
+    if change.channel not in CHANNELS or (change.channel != STABLE and change.release is None):
+        raise Doubt("it goes to a channel that this cell does not know", why="channel")
     if change.release is not None and grant.filter:
         raise Doubt("a release goes to every endpoint: a lease names nobody", why="filter")
     if policy.guard.alpha < CELL_ALPHA_MIN:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from brakeline.protocol.channels import STABLE
 from brakeline.protocol.messages import PeopleTerms, ReleaseRef
 from brakeline.rollout.wished import Wished
 
@@ -97,6 +98,7 @@ class Change:
     wished: Wished | None = None  # of settings that are led: the words, the same for every cell
     facing: tuple[Facing, ...] = ()  # counted when it was drafted here; () = the draw alone says who is held out
     due_ms: int = 0  # the last day in time of what it closes begins; from then on nobody is held out; 0 = none is known
+    channel: str = STABLE  # of a release: `early` concerns those alone who follow it
 
     @property
     def is_drill(self) -> bool:

@@ -20,6 +20,7 @@ from brakeline.fleet.cell import CellIdentity
 from brakeline.fleet.model import EndpointIdentity, EndpointState, Readings
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
+from brakeline.protocol.launcher_report import LauncherReport
 from brakeline.protocol.managers import update_name
 from brakeline.protocol.messages import (
     Candidate,
@@ -51,7 +52,7 @@ from brakeline.rollout.giving_way import gave
 from brakeline.rollout.journal import BrakeJournal
 from brakeline.rollout.limits import Limits
 from brakeline.rollout.live import OFFERING, STOPPED, LiveRollout, LiveRollouts
-from brakeline.rollout.model import Arm, Gate, Phase, Pin, Progress, Subject, Wish
+from brakeline.rollout.model import Arm, Change, Gate, Phase, Pin, Progress, Subject, Wish
 from brakeline.rollout.place_again import Place
 from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import budgets, leads, offers, rollouts, single
@@ -65,6 +66,7 @@ TOO_OLD: Final = ("agent_too_old", "its agent takes no settings by an offer yet;
 NO_DRILLS: Final = ("agent_too_old", "its agent knows no drills yet, so it takes no part")
 TAKEN_BACK: Final = ("taken_back", "a policy has taken away meanwhile what this rollout would bring")
 StillWished = Callable[[EndpointIdentity, Settings, Wished | None], Awaitable[bool]]
+PassedOver = Callable[[EndpointIdentity, LauncherReport | None, Change], Awaitable[tuple[str, str]]]
 NO_GRANT: Final = Refusal("no_grant", "waits for a grant of the conductor; without one nothing is offered again")
 NO_PLACE: Final = Refusal("no_grant", "another has its place, and the conductor has granted no more")
 ATTEMPTS_MAX: Final = 3  # offers of one rollout to one endpoint: expiries and interruptions end some day
@@ -88,6 +90,7 @@ class Offering:
         self.live = LiveRollouts()
         self.on_harm: Callable[[], None] | None = None  # told after a commit of harm: the reconciler looks at once
         self.told: dict[str, dict[str, int]] = {}  # rollout -> endpoint -> when; whoever measures puts rollouts here
+        self.passed_over: PassedOver | None = None  # whoever knows who takes part in a release (`releasing`)
         self.still_wished: StillWished | None = None  # whoever knows what policies wish by now (`remediation`)
 
     async def refresh(self, tenant_id: str) -> tuple[LiveRollout, ...]:
@@ -184,7 +187,7 @@ class Offering:
         frozen = await self.limits.frozen_for(identity) if asking else ""
         for ready in asking:
             live = open_to[ready.rollout_id]
-            if await self._taken_back(identity, live):
+            if await self._taken_back(identity, live) or await self._not_for(identity, check_in, live):
                 continue
             if await self._ready(identity, check_in, ready, live, frozen):
                 live.offered(identity.endpoint_id, boot_id)
@@ -206,6 +209,17 @@ class Offering:
         async with self.db.tenant(identity.tenant_id) as conn:
             await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, *TAKEN_BACK)
         return True
+
+    async def _not_for(self, identity: EndpointIdentity, check_in: CheckIn, live: LiveRollout) -> bool:
+        """Whether a release is not for this endpoint, by its channel or by what it runs. Who was drawn stays drawn."""
+        change, drawn = live.row.change, identity.endpoint_id in live.treated
+        if change.release is None or self.passed_over is None or drawn:
+            return False
+        code, reason = await self.passed_over(identity, check_in.launcher, change)
+        if code:
+            async with self.db.tenant(identity.tenant_id) as conn:
+                await arms_store.set_blocked(conn, live.row.rollout_id, identity.endpoint_id, code, reason)
+        return bool(code)
 
     async def _note_started(self, identity: EndpointIdentity, check_in: CheckIn) -> None:
         if check_in.in_progress:

@@ -14,6 +14,7 @@ from brakeline.core.errors import Invalid, NotFound
 from brakeline.fleet.model import Presence
 from brakeline.fleet.service import FleetService
 from brakeline.platform.database import Connection
+from brakeline.protocol.channels import STABLE
 from brakeline.rollout import arms, led, lint, people, plan_lint, planner, view
 from brakeline.rollout.executor import Executor
 from brakeline.rollout.frozen import held
@@ -67,6 +68,7 @@ class RolloutSummary:
     undoes: str = ""  # id of the rollout whose updates it takes back
     drill: bool = False  # on real endpoints: nothing is changed
     restart: bool = False  # of machines: no update
+    channel: str = ""  # of a release: to which it was promoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class ReleaseRollout:
     title: str
     state: str
     created_ms: int
+    channel: str = STABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,8 @@ class Reading(Offering):
         async with self.db.tenant(principal.tenant_id) as conn:
             rows = await rollouts.of_releases(conn)
         return tuple(
-            ReleaseRollout(r.rollout_id, r.change.release.release_id, r.title, r.blueprint.phase.value, r.created_ms)
+            ReleaseRollout(r.rollout_id, r.change.release.release_id, r.title, r.blueprint.phase.value, r.created_ms,
+                           r.change.channel)
             for r in rows if r.change.release is not None
         )  # fmt: skip
 
@@ -279,7 +283,7 @@ def _summary(row: RolloutRow, n: Counted) -> RolloutSummary:
         row.rollout_id, row.title, row.blueprint.phase.value, why, len(row.change.updates), row.created_ms,
         row.created_by, row.blueprint.ring, row.blueprint.generation, n.targets, n.treated, n.proven, n.failed,
         row.change.release.release_id if row.change.release else "", row.change.undoes, row.change.is_drill,
-        row.change.is_restart,
+        row.change.is_restart, row.change.channel if row.change.release else "",
     )  # fmt: skip
 
 

@@ -1,45 +1,44 @@
 """Releases of our own as rollouts: promote one, lease it while its rollout rolls, recall it when the brake halts it.
 
-Leases follow the blueprint, which the brake governs: they reach who has an offer, by name, and all whose turn has come
-where everybody who is left has a place (`budget.leased_within`); while the rollout holds, those alone who have their
-offer already. They vanish with the rollout's leave to go on (journal first, database or not), and are made anew in
-each round. A release is always promoted
-to a tenant's whole fleet, because a lease names nobody; who shall not take it is pinned by a policy. `settle` is
-level-triggered: run late, twice or after a crash, it comes to the same end. Next: `releases.service`, `offering`.
+What is leased is `leases`; it vanishes with the rollout's leave to go on (journal first, database or not), and is made
+anew in each round. A release is always promoted to everybody who follows a channel, because a lease names nobody; who
+shall not take it is pinned by a policy. `settle` is level-triggered: run late, twice or after a crash, it comes to the
+same end. Next: `releases.service`, `offering`, `channels`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from brakeline.cells.model import Grant
-from brakeline.core.draw import U_END
 from brakeline.core.errors import BrakelineError, Conflict, Invalid, NotFound
-from brakeline.fleet.model import EndpointState
+from brakeline.fleet.model import EndpointIdentity, EndpointState, EndpointSummary
 from brakeline.platform.database import Connection
 from brakeline.platform.observe import logger
-from brakeline.protocol.channels import channel_of
+from brakeline.protocol.channels import EARLY, STABLE
+from brakeline.protocol.launcher_report import LauncherReport
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
-from brakeline.rollout import arms, budget, granted, power
-from brakeline.rollout.model import Blueprint, Change, Phase, Pin, Policy, Wish
+from brakeline.rollout import arms, channels, granted, leases, power
+from brakeline.rollout.channels import Passed
+from brakeline.rollout.leases import Early, Place
+from brakeline.rollout.model import Change, Phase, Pin, Policy
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
+from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.view import RingView
 from brakeline.rollout.wording import of_release
 from brakeline.tenancy.model import Principal, system_principal
-from brakeline.trust.statements import ONLY_MAX
 
 PACKAGES: Final = {  # how a product is named in a pin
     "agent": "brakeline-agent", "launcher": "brakeline-launcher", "content": "brakeline-content",
 }  # fmt: skip
-Place = tuple[str, int]  # region, draw
+Followers = Callable[[str], Awaitable[frozenset[str]]]
 FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
 
 
@@ -55,82 +54,14 @@ class PromotionPlan:
     without_launcher: int
     rings: tuple[RingView, ...]
     statistics: tuple[str, ...]
+    channel: str = STABLE
 
 
-def change_of(release: Release) -> Change:
+def change_of(release: Release, channel: str = STABLE) -> Change:
     """The release as something to roll out."""
-    pin = Pin(PACKAGES[release.product], release.release_id)
-    return Change((pin,), kind="release", title=f"{release.product} {release.version}", release=release.ref)
-
-
-def wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str],
-           asked: Mapping[str, Iterable[Place]] = MappingProxyType({})) -> tuple[LeaseWish, ...]:  # fmt: skip
-    """What may be leased for rollouts that are under way: the draws whose turn has come, region by region. Pure.
-
-    A hold makes no new offers but keeps those that were made: then only the places of `asked`, by rollout, are leased.
-    So it is beyond what budgets and freeze windows allow (`budget.bounds`): a launcher takes what it is leased unasked.
-    """
-    braked, found = frozenset(pressed), list[LeaseWish]()
-    for row in rows:
-        release, plan = row.change.release, row.blueprint
-        if release is None or row.rollout_id in braked:
-            continue
-        ranges: Iterable[tuple[str, int, tuple[int, ...] | None]] = ()
-        if row.wish is Wish.RUN and plan.phase is Phase.ROLLING:
-            ranges = _within(_reached(plan), budget.bounds(row.report.lines), asked.get(row.rollout_id, ()))
-        elif row.wish in (Wish.RUN, Wish.PAUSE) and plan.phase in (Phase.ROLLING, Phase.HOLDING):
-            ranges = _kept(asked.get(row.rollout_id, ()))
-        found += [
-            LeaseWish(row.rollout_id, plan.generation, release, channel_of(tenant_id), region, row.salt, below,
-                      row.created_ms, only)
-            for region, below, only in ranges
-        ]  # fmt: skip
-    return tuple(found)
-
-
-def _reached(plan: Blueprint) -> list[tuple[str, int, None]]:
-    reached: dict[str, int] = {}
-    for turn in plan.turns:
-        reached[turn.region] = max(reached.get(turn.region, 0), turn.treat_below)
-    return [(region, below, None) for region, below in sorted(reached.items())]
-
-
-def _within(reached: Iterable[tuple[str, int, None]], bounds: Mapping[str, int],
-            asked: Iterable[Place]) -> list[tuple[str, int, tuple[int, ...] | None]]:  # fmt: skip
-    """Ranges end where the limits over all rollouts begin; beyond, those alone who have their offer."""
-    ranges: list[tuple[str, int, tuple[int, ...] | None]] = [
-        (region, min(below, bounds.get(region, below)), None) for region, below, _ in reached
-    ]
-    beyond = [(region, u) for region, u in asked if region in bounds and u >= bounds[region]]
-    return [r for r in ranges if r[1] > 0] + list(_kept(beyond))
-
-
-def _kept(asked: Iterable[Place]) -> list[tuple[str, int, tuple[int, ...]]]:
-    places: dict[str, list[int]] = {}
-    for region, u in sorted(asked):
-        places.setdefault(region, []).append(u)
-    parts = [(region, us[i : i + ONLY_MAX]) for region, us in places.items() for i in range(0, len(us), ONLY_MAX)]
-    return [(region, us[-1] + 1, tuple(us)) for region, us in parts]
-
-
-def standing_wishes(tenant_id: str, rows: Iterable[RolloutRow], pressed: Iterable[str]) -> tuple[LeaseWish, ...]:
-    """The newest completed release of each product is for everybody, also for who was away or is enrolled later. Pure.
-
-    A region's name "" stands for all.
-    """
-    braked, newest = frozenset(pressed), dict[str, RolloutRow]()
-    for row in rows:
-        release = row.change.release
-        if release is None or row.blueprint.phase is not Phase.COMPLETED or row.rollout_id in braked:
-            continue
-        best = newest.get(release.product)
-        if best is None or best.change.release is None or release.sequence > best.change.release.sequence:
-            newest[release.product] = row
-    return tuple(
-        LeaseWish(row.rollout_id, row.blueprint.generation, row.change.release, channel_of(tenant_id), "", row.salt,
-                  U_END, 0)
-        for _, row in sorted(newest.items()) if row.change.release is not None
-    )  # fmt: skip
+    pin, title = Pin(PACKAGES[release.product], release.release_id), f"{release.product} {release.version}"
+    title += "" if channel == STABLE else f" to {channel}"
+    return Change((pin,), kind="release", title=title, release=release.ref, channel=channel)
 
 
 def harmful(rows: Iterable[RolloutRow], pressed: Iterable[str]) -> tuple[tuple[RolloutRow, str], ...]:
@@ -150,29 +81,35 @@ class Releasing:
         self._rollouts, self._releases = service, releases
         self._finished: dict[str, tuple[RolloutRow, ...]] = {}
         self._finished_until_s = -1.0
+        self._places: dict[str, dict[str, Place]] = {}  # of rollouts that were completed in `early`
+        self._followers: dict[str, frozenset[str]] = {}  # by tenant, as they were known last
+        self.followers: Followers | None = None  # whoever knows who follows `early`; without it nobody does
         self.grants: dict[tuple[str, str], Grant] = {}  # by tenant and led rollout; `linked` puts and takes them
         service.releasing = self
+        service.passed_over = self.passed_over
 
     async def promote(
         self, principal: Principal, release_id: str, *, pace: str = "careful", policy: Policy | None = None,
-        expect_count: int | None = None, start: bool = False,
+        expect_count: int | None = None, start: bool = False, channel: str = STABLE,
     ) -> str:  # fmt: skip
-        """Make the rollout of a published release to every endpoint of the tenant; its id. `pace` names a ready-made
-        policy for rings and bake times; `policy` is one of one's own instead.
+        """Make the rollout of a published release to every endpoint of the tenant, or to those that follow `early`; its
+        id. `pace` names a ready-made policy for rings and bake times; `policy` is one of one's own instead.
 
-        Raises `NotFound`; `Conflict` for a release that is recalled or withdrawn, or whose rollout is under way;
-        `Invalid` when nobody can take it or not `expect_count` endpoints are there.
+        Raises `NotFound`; `Conflict` for a release that is recalled or withdrawn, or whose rollout, or another of its
+        product to another channel, is under way; `Invalid` when nobody can take it or not `expect_count` endpoints are
+        there.
         """
         principal.require("release.publish")
         if start:
             self._rollouts.refuse_if_frozen(principal.tenant_id)
-        release = await self._of_this_cell(principal, release_id)
-        found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
+        release = await self._of_this_cell(principal, release_id, channel)
+        found = await self.concerned(principal, channel)
         if expect_count is not None and len(found) != expect_count:
             raise Conflict(f"{len(found)} endpoints would be concerned now, not {expect_count}", found=len(found))
         if not found:
-            raise Invalid("there is no active endpoint that could take a release")
-        change = change_of(release)
+            raise Invalid(channels.nobody(channel))
+        channels.refuse_too_many(channel, len(found))
+        change = change_of(release, channel)
         rings = for_release(policy or policy_for(len(found), pace))
         title = f"Release {change.title}"
         rollout_id = await self._rollouts.create(principal, title, change, rings, [e.id for e in found])
@@ -180,44 +117,59 @@ class Releasing:
             await self._rollouts.start(principal, rollout_id)
         return rollout_id
 
-    async def plan(self, principal: Principal, release_id: str, *, pace: str = "careful") -> PromotionPlan:
+    async def plan(self, principal: Principal, release_id: str, *, pace: str = "careful", channel: str = STABLE,
+                   ) -> PromotionPlan:  # fmt: skip
         """What `promote` would do now; changes nothing. Raises as it would, except for an empty fleet."""
         principal.require("release.read")
-        release = await self._of_this_cell(principal, release_id)
-        found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
-        without = await self._rollouts.fleet.count_matching(principal, "state:active launcher:no")
-        policy, change, count = for_release(policy_for(len(found), pace)), change_of(release), len(found)
+        release = await self._of_this_cell(principal, release_id, channel)
+        found = await self.concerned(principal, channel)
+        channels.refuse_too_many(channel, len(found))
+        lacking = await self._rollouts.fleet.matching(principal.tenant_id, "state:active launcher:no")
+        without = len({e.id for e in found}.intersection(lacking))
+        policy, change, count = for_release(policy_for(len(found), pace)), change_of(release, channel), len(found)
         rings = arms.rings_for(policy, change, count) if count else ()
         regions = len({e.region for e in found})
         return PromotionPlan(
             release_id, change.title, pace, count, without,
             tuple(RingView(r.name, r.bake_s, upto) for r, upto in rings),
             tuple(of_release(s) for s in power.power(policy, change, count, regions).sentences) if count else (),
+            channel,
         )  # fmt: skip
 
-    async def change_for(self, principal: Principal, release_id: str) -> Change:
+    async def concerned(self, principal: Principal, channel: str) -> list[EndpointSummary]:
+        """The active endpoints that a promotion to this channel is for."""
+        found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
+        if channel == STABLE:
+            return found
+        early = await self._now_early(principal.tenant_id)
+        return [e for e in found if e.id in early]
+
+    async def change_for(self, principal: Principal, release_id: str, channel: str = STABLE) -> Change:
         """For a lead: the release as something to roll out. Raises as `promote` would."""
         principal.require("release.publish")
-        return change_of(await self._promotable(principal, release_id))
+        return change_of(await self._promotable(principal, release_id, channel), channel)
 
     async def follow(self, who: Principal, title: str, change: Change, policy: Policy, salt: bytes) -> str:
-        """For `linked`: the draft of a release that a conductor leads, to every endpoint of the tenant; "" = it has
-        none. The very same file must be published here: who holds the keys of a cell decides what may run there."""
+        """For `linked`: the draft of a release that a conductor leads, to every endpoint of the tenant that it
+        concerns; "" = it has none. The very same file must be published here: who holds the keys of a cell decides what
+        may run there."""
         assert change.release is not None
-        release = await self._promotable(who, change.release.release_id)
+        release = await self._promotable(who, change.release.release_id, change.channel)
         if release.ref != change.release:
             raise Conflict(f"{release.release_id} is another file here", id=release.release_id)
-        ids = [e.id for e in await self._rollouts.endpoints_of(who) if e.state is EndpointState.ACTIVE]
+        ids = [e.id for e in await self.concerned(who, change.channel)]
+        channels.refuse_too_many(change.channel, len(ids))
         return await self._rollouts.create(who, title, change, policy, ids, salt=salt) if ids else ""
 
-    async def _of_this_cell(self, principal: Principal, release_id: str) -> Release:
+    async def _of_this_cell(self, principal: Principal, release_id: str, channel: str) -> Release:
         """One that this cell may promote by itself."""
         if self._releases.led:
             raise Conflict("the root names the key of a conductor elsewhere: lead this release there "
                            "(`brakeline lead create --release`)", id=release_id)  # fmt: skip
-        return await self._promotable(principal, release_id)
+        return await self._promotable(principal, release_id, channel)
 
-    async def _promotable(self, principal: Principal, release_id: str) -> Release:
+    async def _promotable(self, principal: Principal, release_id: str, channel: str) -> Release:
+        channels.refuse_name(channel)
         release = await self._releases.get(release_id)
         if release is None:
             raise NotFound("no such release; `brakeline release list` has them", id=release_id[:60])
@@ -225,20 +177,61 @@ class Releasing:
             raise Invalid(f"a release of the product {release.product!r} is no rollout of its own yet", id=release_id)
         if release.state != "published":
             raise Conflict(f"{release_id} is {release.state}; publish a new release", id=release_id)
-        for x in self._rollouts.live.of(principal.tenant_id) or ():
-            under_way = x.row.blueprint.phase in (Phase.DRAFT, Phase.ROLLING, Phase.HOLDING)
-            if under_way and x.row.change.release == release.ref:
-                raise Conflict(f"rollout {x.row.rollout_id} of {release_id} is under way", id=x.row.rollout_id)
+        tenant_id = principal.tenant_id
+        channels.refuse_overlap(release.ref, channel, (x.row for x in self._rollouts.live.of(tenant_id) or ()))
+        if channel == EARLY:
+            async with self._rollouts.db.tenant(tenant_id) as conn:
+                stands = leases.standing(await _finished(conn), self._rollouts.journal.all_pressed(tenant_id))
+            channels.refuse_older(release.ref, stands.get((STABLE, release.product)))
         return release
 
+    # --- who follows early ------------------------------------------------------------------------------------------
+
+    async def _now_early(self, tenant_id: str) -> frozenset[str]:
+        if self.followers is not None:
+            self._followers[tenant_id] = await self.followers(tenant_id)
+        return self._followers.get(tenant_id, frozenset())
+
+    async def passed_over(self, identity: EndpointIdentity, report: LauncherReport | None, change: Change) -> Passed:
+        """For `offering`: why an endpoint takes no part in the rollout of a release; "" = it does."""
+        assert change.release is not None
+        tenant_id, endpoint_id, product = identity.tenant_id, identity.endpoint_id, change.release.product
+        follows = endpoint_id in await self._now_early(tenant_id)
+        had = channels.newest_had(report, product, self._releases.known())
+        return channels.passed_over(change, follows, had, self._early(tenant_id).brings(product, endpoint_id))
+
+    def brought(self, tenant_id: str, release_id: str, endpoint_id: str) -> bool:
+        """Whether a rollout of this release to `early` is or was for this endpoint; in memory."""
+        live = any(
+            endpoint_id in x.targets and x.row.change.release is not None
+            and x.row.change.release.release_id == release_id
+            for x in self._rollouts.live.of(tenant_id) or ()
+        )  # fmt: skip
+        return live or any(
+            endpoint_id in self._places.get(row.rollout_id, ()) and row.change.release is not None
+            and row.change.release.release_id == release_id
+            for row in self._finished.get(tenant_id, ())
+        )  # fmt: skip
+
+    def _early(self, tenant_id: str) -> Early:
+        followers = self._followers.get(tenant_id, frozenset())
+        stands = leases.standing(self._finished.get(tenant_id, ()), self._rollouts.journal.all_pressed(tenant_id))
+        places: dict[str, Mapping[str, Place]] = dict(self._places)
+        for x in self._rollouts.live.of(tenant_id) or ():
+            if x.row.change.release is not None and (x.row.change.channel == EARLY or followers):
+                names = x.targets if x.row.change.channel == EARLY else followers.intersection(x.targets)
+                places[x.row.rollout_id] = {i: (x.targets[i].region, x.targets[i].u) for i in names}
+        ahead = {product: row for (channel, product), row in stands.items() if channel == EARLY}
+        return Early(followers, places, ahead)
+
     def completed(self) -> frozenset[str]:
-        """Ids of the releases that a rollout has completed and that nobody has braked since; in memory."""
+        """Ids of the releases that a rollout to everybody has completed and that nobody has braked since; in memory."""
         return frozenset(
             row.change.release.release_id
             for tenant_id, rows in self._finished.items()
             for row in rows
             if row.change.release is not None and row.blueprint.phase is Phase.COMPLETED
-            and row.rollout_id not in self._rollouts.journal.all_pressed(tenant_id)
+            and row.change.channel == STABLE and row.rollout_id not in self._rollouts.journal.all_pressed(tenant_id)
         )  # fmt: skip
 
     def lease(self) -> None:
@@ -249,10 +242,11 @@ class Releasing:
                 continue
             pressed = self._rollouts.journal.all_pressed(tenant_id)
             asked = {x.row.rollout_id: x.asked for x in self._rollouts.live.of(tenant_id) or ()}
-            mine = wishes(tenant_id, rows, pressed, asked)
+            early = self._early(tenant_id)
+            mine = leases.wishes(tenant_id, rows, pressed, asked, early)
             finished = self._finished.get(tenant_id, ())
             if not self._rollouts.limits.closed(tenant_id):
-                mine += standing_wishes(tenant_id, finished, pressed)
+                mine += leases.standing_wishes(tenant_id, finished, pressed, early)
             led = {row.rollout_id for row in (*rows, *finished) if row.policy.led}
             found += self._granted(tenant_id, mine, led)
         self._releases.set_leases(tuple(found))
@@ -297,6 +291,11 @@ class Releasing:
         for tenant_id in self._rollouts.live.tenants():
             async with self._rollouts.db.tenant(tenant_id) as conn:
                 self._finished[tenant_id] = await _finished(conn)
+                for row in self._finished[tenant_id]:
+                    if row.change.channel == EARLY and row.rollout_id not in self._places:
+                        found = await arms_store.targets(conn, row.rollout_id)
+                        self._places[row.rollout_id] = {t.endpoint_id: (t.region, t.u) for t in found}
+            await self._now_early(tenant_id)
             if self._finished[tenant_id]:  # without a live rollout nobody else asks for its limits
                 await self._rollouts.limits.of_tenant(tenant_id)
         self._finished_until_s = now_s + FINISHED_EVERY_S

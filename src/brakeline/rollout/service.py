@@ -23,6 +23,7 @@ from brakeline.platform.bus import Bus
 from brakeline.platform.clock import IdMaker
 from brakeline.platform.database import Connection, Database
 from brakeline.platform.driver import Turns
+from brakeline.protocol.channels import STABLE
 from brakeline.protocol.messages import DRILL_PACKAGE, Settings
 from brakeline.rollout import arms, facing, plan_lint, planner, view
 from brakeline.rollout.executor import Executor
@@ -462,6 +463,7 @@ def _check(title: str, change: Change, policy: Policy) -> None:
     problems = [
         (not title.strip() or len(title) > TITLE_CHARS_MAX, f"a title has 1 to {TITLE_CHARS_MAX} characters"),
         (not change.updates, "a rollout needs at least one update"),
+        (change.channel != STABLE and change.release is None, "only a release of ours goes to a channel"),
         (_half_a_drill(change), "a drill is a drill and nothing else"),
         (not policy.rings, "a policy needs at least one ring"),
         (policy.led, "only a conductor's grant makes a led policy: its rings are those granted, whole ones are yours"),

@@ -153,11 +153,17 @@ async def live(conn: Connection, ended_after_ms: int) -> list[RolloutRow]:
 
 
 async def completed_releases(conn: Connection) -> list[RolloutRow]:
-    """Completed rollouts of releases, however long ago; the newest ones."""
+    """Completed rollouts of releases, however long ago; the newest ones of each product and channel."""
     rows = await conn.fetch(
-        SELECT
-        + """WHERE r.phase = 'completed' AND r.change->>'kind' = 'release'
-                    ORDER BY r.rollout_id DESC LIMIT 50"""
+        SELECT  # noqa: S608 - constants alone
+        + """WHERE r.rollout_id IN (
+                     SELECT n.rollout_id FROM (
+                       SELECT c.rollout_id, row_number() OVER (
+                         PARTITION BY c.change->'release'->>'product', coalesce(c.change->>'channel', 'stable')
+                         ORDER BY c.rollout_id DESC) AS nth
+                       FROM brakeline.rollout c WHERE c.phase = 'completed' AND c.change->>'kind' = 'release') n
+                     WHERE n.nth <= 20)
+                    ORDER BY r.rollout_id DESC"""
     )
     return [_row(r) for r in rows]
 
