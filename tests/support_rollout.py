@@ -204,8 +204,9 @@ class SmallFleet:
                 ready.append(Ready(c.rollout_id, c.generation, transaction(t, c)))
         asked = bool(t.refuses) and not t.restarts
         restart = RestartStanding(t.allows, t.refuses if asked else "", t.waits if t.kept else None)
+        told = LauncherReport(running=t.confirmed, confirmed=t.confirmed) if t.confirmed else None
         return CheckIn("0.1", 1, "", t.health, tuple(ready), tuple(not_ready), restart=restart, harms=t.harms,
-                       drills=t.drills)  # fmt: skip
+                       drills=t.drills, launcher=told)  # fmt: skip
 
     def _drop(self, t: Twin) -> None:
         """End what waits and belongs to a halted rollout, as the agent does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from brakeline.core.clock import ManualClock
 from brakeline.core.draw import U_END
 from brakeline.core.errors import Conflict, Invalid
 from brakeline.platform.database import Database
-from brakeline.protocol.channels import channel_of
+from brakeline.protocol.channels import EARLY, channel_of
 from brakeline.releases import ceremony, signing
 from brakeline.releases.keyfiles import Public
 from brakeline.releases.keys import public_key
@@ -206,6 +207,63 @@ async def test_a_completed_release_goes_on_under_the_next_conductor_once_roots_n
     assert world.dallas.releasing is not None
     await world.dallas.releasing.settle()
     assert len(world.offered(world.dallas)) == 4
+
+
+# --- the channel early ---------------------------------------------------------------------------------------------
+
+
+def follow_early(cell: Cell, count: int) -> set[str]:
+    """The first so many endpoints of a cell follow `early`, by its own policies; their ids."""
+    early = {t.identity.endpoint_id for t in cell.twins[:count]}
+
+    async def followers(_: str) -> frozenset[str]:
+        return frozenset(early)
+
+    assert cell.releasing is not None
+    cell.releasing.followers = followers
+    return early
+
+
+async def test_a_release_to_early_reaches_those_alone_who_follow_it_in_each_cell(world: World) -> None:
+    early = {"berlin": follow_early(world.berlin, 2), "dallas": follow_early(world.dallas, 1)}
+    for cell in world.cells:
+        assert cell.releases is not None
+        world.release_id = (await cell.releases.publish(OWNER, release_bundle("1.4.0", 14))).release_id
+    assert world.berlin.releasing is not None
+    change = await world.berlin.releasing.change_for(OWNER, world.release_id, EARLY)
+    made = await world.berlin.conducting.create(OWNER, "to early", change, "", (), "rehearsal")
+    assert made.channel == EARLY
+    world.lead = made.id
+    await world.beats(2)
+    assert {c.cell: c.eligible for c in (await world.view()).cells} == {"berlin": 2, "dallas": 1}
+    await world.berlin.conducting.start(OWNER, made.id)
+    await world.until("completed")
+    await world.beats(2)
+    for cell in world.cells:
+        assert {t.identity.endpoint_id for t in cell.twins if t.confirmed} == early[cell.name]
+        assert world.documents(cell).leases == (), "nothing of it for whoever follows stable"
+        assert cell.releases is not None
+        documents = cell.releases.documents(1, channel_of(OWNER.tenant_id, EARLY), cell.region, "5e" * 16)
+        named = [json.loads(lease)["signed"]["only"] for lease in documents.leases]
+        assert sum(map(len, named)) == len(early[cell.name])
+
+
+async def test_a_cell_that_knows_no_channels_is_granted_nothing_of_early_and_is_named(world: World) -> None:
+    follow_early(world.berlin, 2)
+    async with world.berlin.db.tenant(OWNER.tenant_id) as conn:
+        await conn.execute("UPDATE brakeline.cell_member SET leads = 2 WHERE cell = 'dallas'")
+    world.wire.cut.add("dallas")  # as it is heard anew it says what it knows
+    assert world.berlin.releases is not None
+    assert world.berlin.releasing is not None
+    world.release_id = (await world.berlin.releases.publish(OWNER, BUNDLE)).release_id
+    change = await world.berlin.releasing.change_for(OWNER, world.release_id, EARLY)
+    world.lead = (await world.berlin.conducting.create(OWNER, "to early", change, "", (), "rehearsal")).id
+    await world.beats(2)
+    assert [c.text for c in (await world.view()).cells if c.cell == "dallas"] == [
+        "cell dallas: its version knows no channel early, so it is granted nothing of it; update it, or drain it"
+    ]
+    with pytest.raises(Invalid, match="nothing else goes to a channel"):
+        await world.berlin.conducting.create(OWNER, "x", replace(change, release=None, kind="updates"), "", ())
 
 
 # --- stolen keys ---------------------------------------------------------------------------------------------------

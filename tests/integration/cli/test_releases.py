@@ -62,8 +62,9 @@ async def run(
     api = make_api((fleet_router, rollout_router, promotion_router, releases_router, remediation_router))
     api.dependency_overrides[current_principal] = lambda: OWNER
     api.state.fleet, api.state.rollout, api.state.releases = fleet.service, rollouts, releases
-    api.state.releasing = Releasing(rollouts, releases)
+    api.state.releasing = releasing = Releasing(rollouts, releases)
     api.state.remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
+    releasing.followers = api.state.remediation.followers_of_early
 
     async def command(*words: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(main, words)
@@ -112,3 +113,39 @@ async def test_a_release_its_plan_and_an_endpoints_launcher(
     assert "none runs this agent" in (await run("endpoint", "show", bare))[1]
     plain = json.loads((await run("endpoint", "show", first, "--json"))[1])
     assert (plain["launcher"]["running"], plain["self_update"]["on"]) == (old, True)
+
+
+async def test_a_release_goes_to_early_by_policy_and_everything_says_so(
+    fleet: SmallFleet, releases: ReleasesService, run: Run
+) -> None:
+    old = (await releases.publish(OWNER, release_bundle("1.0.0", 1))).release_id
+    new = (await releases.publish(OWNER, release_bundle("1.1.0", 2))).release_id
+    told = LauncherReport("0.1.0", old, old, old)
+    lab, web = await fleet.enrol("lab-1", tags=("lab",)), await fleet.enrol("web-1")
+    for endpoint_id in (lab, web):
+        await fleet.check_in(endpoint_id, told)
+    code, out, _ = await run("release", "plan", new, "--channel", "early")
+    assert (code, "No policy says who follows early." in out) == (0, True)
+    code, _, err = await run("release", "promote", new, "--channel", "early")
+    assert (code, "no active endpoint follows early" in err, "policy create --channel early" in err) == (2, True, True)
+    code, _, err = await run("policy", "create", "x", "--filter", "", "--mode", "leave", "--channel", "nightly")
+    assert (code, "a policy says stable or early" in err) == (2, True)
+
+    trial = ("policy", "create", "trial", "--filter", "tag:lab", "--mode", "leave", "--channel", "early")
+    code, out, _ = await run(*trial)
+    assert (code, "follows early" in out) == (0, True)
+    assert "early" in (await run("policy", "list"))[1]
+    assert "follows early, by the policy trial" in (await run("policy", "explain", lab))[1]
+    assert "follows early, by the policy trial" in (await run("endpoint", "show", lab))[1]
+    assert "follows stable, because no policy says otherwise" in (await run("endpoint", "show", web))[1]
+
+    code, out, err = await run("release", "plan", new, "--pace", "rehearsal", "--channel", "early")
+    assert (code, "agent 1.1.0 to early to 1 endpoints" in out) == (0, True)
+    assert "--channel early --expect 1 --start" in err
+    promote = ("release", "promote", new, "--pace", "rehearsal", "--channel", "early", "--expect", "1", "--json")
+    made = json.loads((await run(*promote))[1])
+    shown = json.loads((await run("release", "show", new, "--json"))[1])["rollouts"]
+    assert [(x["id"], x["channel"], x["targets"]) for x in shown] == [(made["id"], "early", 1)]
+    assert "early" in (await run("release", "show", new))[1]
+    code, _, err = await run("release", "promote", new)
+    assert (code, "to early is under way" in err, "wait until it is completed" in err) == (5, True, True)

@@ -180,6 +180,10 @@ async def test_a_release_is_led_from_the_page_that_promotes_it(house: House) -> 
     (lead,) = await leads(house)
     assert made.headers["location"] == f"/settings/cells?done=lead-made#{lead.id}"
     assert (lead.title, lead.kind, lead.state) == ("agent 1.0.0", "release", "draft")
+    early = await house.page(f"{page}?pace=rehearsal&channel=early{CELLS}")
+    assert f"--release {release_id} --channel early --cell oslo-1" in early
+    assert (await house.post(post, **hidden(early))).status == 303
+    assert {x.channel for x in await leads(house)} == {"stable", "early"}
     await house.releases.recall(house.owner, release_id, "it eats memory")
     answer = await house.post(post, **form)
     assert (answer.status, "is recalled" in answer.text) == (409, True)

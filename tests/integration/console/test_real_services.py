@@ -172,6 +172,8 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     cells = CellsService(database, clock, ids, fleet.cell, tmp_path, "")
     CellActs(cells, tenancy.approvals, fleet.service)
     conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
+    releasing = Releasing(rollouts, releases)
+    releasing.followers = remediation.followers_of_early
     delivering = Delivering(database, clock, tenancy.tenants, b"key", "cell-1")
     state = SimpleNamespace(
         accepting=Accepting(database, clock, ids, fleet.service, exposure, tenancy.approvals),
@@ -180,7 +182,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
         holding=holding, cells=cells, conducting=conducting, pools=Pools(rollouts, tenancy.approvals),
         tenancy=tenancy, freezing=freezing, break_glass=BreakGlass(tmp_path / "break-glass.json", database, clock, ids),
         fleet=fleet.service, exposure=exposure, rollout=rollouts, remediation=remediation, clock=clock,
-        releases=releases, releasing=Releasing(rollouts, releases), settings=Settings(data_dir=tmp_path),
+        releases=releases, releasing=releasing, settings=Settings(data_dir=tmp_path),
         one_liner=lambda token, host: f"curl https://{host}/enrol.sh {token}", importing=importing,
         sbom=SbomService(database, clock, ids, fleet.service, exposure), catalog=CatalogService(database, clock),
         curation=CurationService(database, clock, Editions(MADE)),
@@ -895,3 +897,38 @@ async def test_when_and_how_is_set_on_the_page_of_policies_and_read_on_the_page_
     assert "Settings in force" in page
     assert "policy nights" in page
     assert "Its agent is too old to keep windows and limits" in page  # it has not checked in yet
+
+
+async def test_a_release_is_promoted_to_early_and_pages_say_who_follows_it(house: House) -> None:
+    assert house.owner is not None
+    lab, web = await house.endpoint("lab-1"), await house.endpoint("web-1")
+    await house.fleet.service.set_tags(house.owner, lab, ("lab",))
+    old = (await house.releases.publish(house.owner, release_bundle("1.0.0", 1))).release_id
+    new = (await house.releases.publish(house.owner, release_bundle("1.1.0", 2))).release_id
+    house.clock.advance(5)
+    for endpoint_id in (lab, web):
+        await house.fleet.check_in(endpoint_id, LauncherReport("0.1.0", old, old, old))
+    page = f"/releases/{new}/promote"
+    assert "No active endpoint follows early" in await house.page(f"{page}?channel=early")
+    assert "there is no channel" in await house.page(f"{page}?channel=nightly")
+
+    form = {"name": "trial", "filter": "tag:lab", "mode": "leave", "channel": "early"}
+    assert 'name="channel" value="early"' in await house.page(f"/policies?{urlencode(form)}")
+    assert (await house.post("/policies", **{**form, "channel": "nightly"}, expect_count="1")).status == 422
+    assert (await house.post("/policies", **form, expect_count="1")).status == 303
+    assert "<td>early</td>" in await house.page("/policies")
+    assert "follows early, by the policy trial" in await house.page(f"/endpoints/{lab}/agent")
+    assert "follows stable, because no policy says otherwise" in await house.page(f"/endpoints/{web}/agent")
+
+    plan = await house.page(f"{page}?pace=rehearsal&channel=early")
+    assert "endpoints that follow <b>early</b>" in plan
+    assert "--pace rehearsal --channel early --expect 1 --start" in plan
+    started = await house.post(page, pace="rehearsal", channel="early", expect_count="1")
+    assert "Release agent 1.1.0 to early" in await house.page(started.headers["location"])
+    assert "Promoted to stable: not yet, early: " in await house.page(f"/releases/{new}")
+    assert "to early is under way" in await house.page(page)
+    assert "is promoted to early alone, and this endpoint follows stable" in await house.page(f"/endpoints/{web}/agent")
+    await house.fleet.service.set_tags(house.owner, web, ("lab",))
+    house.clock.advance(11)
+    late = await house.page(f"/endpoints/{web}/agent")
+    assert "was promoted to early before this endpoint followed it; promote it there again" in late

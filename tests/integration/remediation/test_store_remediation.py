@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 from tests.support_feeds import CRITICAL, cvss_file, day, epss_file, importing_of
 from tests.support_fleet import OWNER, TENANT, SmallFleet, deb, update
 from tests.support_people import wired
+from tests.support_releases import opened
 
 from brakeline.advisories.service import AdvisoriesService
 from brakeline.core.clock import ManualClock
@@ -22,6 +24,7 @@ from brakeline.protocol.messages import Mode, UpdateState
 from brakeline.remediation.service import NothingToDo, RemediationService
 from brakeline.remediation.store import PolicyNameTaken
 from brakeline.rollout.service import RolloutService
+from brakeline.server.following import FollowOrders
 from brakeline.tenancy.faults import CountMoved
 from brakeline.tenancy.model import Principal, system_principal
 
@@ -94,6 +97,36 @@ async def test_what_a_policy_adds_to_settings_that_it_has_is_said_to_wait(world:
     settings, why = await world.remediation.explain_settings(OWNER, endpoint)
     assert (settings.mode, settings.refresh_interval_s) == (Mode.PATCH, 6 * 3600)
     assert "comes by a rollout of settings" in why
+
+
+async def test_a_policy_says_which_channel_its_endpoints_follow(world: World, tmp_path: Path) -> None:
+    lab, web = await world.fleet.enrol("lab1", tags=("lab",)), await world.fleet.enrol("web1")
+    create = world.remediation.create_policy
+    with pytest.raises(Invalid, match="no channel 'nightly'; a policy says stable or early, or nothing of it"):
+        await create(OWNER, name="x", filter_text="", mode="leave", channel="nightly")
+    assert (await world.remediation.explain_self_update(OWNER, lab)).channel == "stable"
+    made = await create(OWNER, name="trial", filter_text="tag:lab", mode="leave", channel="early", expect_count=1)
+    assert [p.channel for p in await world.remediation.policies(OWNER)] == ["early"]
+    found = await world.remediation.explain_self_update(OWNER, lab)
+    assert (found.channel, found.channel_why) == ("early", "follows early, by the policy trial")
+    assert await world.remediation.followers_of_early(TENANT) == {lab}
+
+    releases = await opened(world.fleet.db, world.clock, tmp_path / "releases")
+    orders = FollowOrders(world.remediation, releases)
+
+    async def ordered(endpoint_id: str) -> str:
+        text = await orders((await world.fleet.service.session(endpoint_id)).identity)
+        said: dict[str, str] = json.loads(text)["signed"]
+        return said["channel"]
+
+    assert [await ordered(e) for e in (lab, web)] == [f"early/{TENANT}", f"stable/{TENANT}"]
+    await create(OWNER, name="production", filter_text="", mode="leave", channel="stable")
+    assert await ordered(lab) == f"stable/{TENANT}", "of two the more careful one wins"
+    for policy in await world.remediation.policies(OWNER):
+        await world.remediation.delete_policy(OWNER, policy.id)
+    assert await ordered(lab) == f"stable/{TENANT}"
+    assert await world.remediation.followers_of_early(TENANT) == frozenset()
+    assert made.name == "trial"
 
 
 async def test_a_tag_takes_effect_within_seconds(world: World) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brakeline.protocol.messages import Mode, PendingUpdate, UpdateState
-from brakeline.remediation.decide import effective, self_update, why
+from brakeline.remediation.decide import effective, followers, self_update, why
 from brakeline.remediation.model import Plan, Selection, SettingsPolicy, Situation
 from brakeline.remediation.planner import default_title, newer, plan
 
@@ -41,6 +41,33 @@ def test_self_update_is_on_unless_a_policy_says_otherwise(
     found = self_update(policies, 7)
     assert (found.generation, found.on, found.pin) == (7, on, pin)
     assert why in found.why
+
+
+def follows(name: str, channel: str) -> SettingsPolicy:
+    return replace(said(name), channel=channel)
+
+
+@pytest.mark.parametrize(
+    ("policies", "channel", "why"),
+    [
+        ([], "stable", "because no policy says otherwise"),
+        ([said("a", True)], "stable", "because no policy says otherwise"),
+        ([follows("b", "early"), follows("a", "early")], "early", "by the policy a"),
+        ([follows("b", "early"), follows("c", "stable")], "stable", "because the policy c says so"),
+    ],
+)
+def test_an_endpoint_follows_early_if_a_policy_says_so_and_none_says_stable(
+    policies: list[SettingsPolicy], channel: str, why: str
+) -> None:
+    found = self_update(policies, 7)
+    assert (found.channel, found.on, found.generation) == (channel, True, 7)
+    assert found.channel_why == f"follows {channel}, {why}"
+    assert ("ep" in followers((p, frozenset({"ep"})) for p in policies)) == (channel == "early")
+
+
+def test_self_update_that_is_off_says_its_channel_all_the_same() -> None:
+    found = self_update([said("a", on=False), follows("b", "early")], 7)
+    assert (found.on, found.channel) == (False, "early")
 
 
 def test_a_policy_that_leaves_the_mode_to_others_lets_nothing_be_patched() -> None:
