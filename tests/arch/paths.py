@@ -34,7 +34,7 @@ CALLERS = {
     "DrillOrder": {"rollout/offering.py", "rollout/live.py"},  # the second names it to those who may get ready
     # of canaries and their controls, in the rings of a rollout; and of a rollout of restarts, where offers are made
     "sign_restart": {"rollout/restarting.py", "rollout/offering.py"},
-    "LeaseWish": {"rollout/releasing.py"},  # what may be leased follows the blueprints of rollouts
+    "LeaseWish": {"rollout/leases.py"},  # what may be leased follows the blueprints of rollouts
     "set_leases": {"rollout/releasing.py"},
     "follow_order": {"server/following.py"},
     "CheckInReply": {"server/exchange.py", "drills/wire.py"},  # a drill's endpoints remember the last one they got

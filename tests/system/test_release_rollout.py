@@ -98,11 +98,34 @@ def test_the_command_line_builds_publishes_verifies_and_tells(running: World, tm
     assert "tar" in brakeline("publish", bundle, code=2)
 
 
+@pytest.mark.long
+def test_a_release_goes_to_the_one_endpoint_that_follows_early(running: World) -> None:
+    """Its launcher obeys the signed follow order; the others are leased nothing, though they look as often."""
+    cell, endpoints, seed = running.cell, running.endpoints, running.seed
+    first = endpoints[0]
+    early = json.loads((first.base / "etc/agent.json").read_text())["endpoint_id"]
+    cell.ask("PUT", f"/endpoints/{early}/tags", {"tags": ["lab"]})
+    made = {"name": "trial", "filter": "tag:lab", "mode": "leave", "channel": "early"}
+    policy = cell.ask("POST", "/policies", made)
+    good = build_release("agent", "3.6.0", 52)
+    release_id = cell.publish(good.bundle)
+    wanted = {"pace": "rehearsal", "start": True, "channel": "early", "expect_count": 1}
+    rollout_id = cell.ask("POST", f"/releases/{release_id}/promote", wanted)["id"]
+    assert first.until(lambda: first.report().confirmed == release_id, 180), first.report()
+    until_told(cell, rollout_id, "completed", 180)
+    assert [e.report().running for e in endpoints[1:]] == [seed.release_id] * 2
+    told = cell.ask("GET", f"/endpoints/{early}/settings")["self_update"]
+    assert told["channel_why"] == "follows early, by the policy trial"
+    cell.ask("DELETE", f"/policies/{policy['id']}")
+    cell.ask("POST", f"/rollouts/{rollout_id}/brake")
+    assert first.until(lambda: first.report().running == seed.release_id, 180), "a recall holds in every channel"
+
+
 def test_a_policy_switches_self_update_off_and_the_rollout_says_so(running: World) -> None:
     cell, endpoints, seed = running.cell, running.endpoints, running.seed
     made = {"name": "stay", "filter": "", "mode": "leave", "self_update": False}
     policy = cell.ask("POST", "/policies", made)
-    release_id = cell.publish(build_release("agent", "4.0.0", 52).bundle)
+    release_id = cell.publish(build_release("agent", "4.0.0", 53).bundle)
     rollout_id = cell.promote(release_id)
     until_told(cell, rollout_id, "a policy has switched self-update off for this endpoint")
     assert all(e.report().running == seed.release_id for e in endpoints)

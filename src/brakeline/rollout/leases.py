@@ -3,7 +3,7 @@
 Leases follow the blueprint, which the brake governs: they reach who has an offer, by name, and all whose turn has come
 where everybody who is left has a place (`budget.leased_within`); while the rollout holds, those alone who have their
 offer already. What is promoted to `stable` is leased in both channels. What is promoted to `early` is leased there
-alone, and each place is named: whoever comes to follow `early` later takes nothing that no rollout has offered it.
+alone, and each place is named: of whom its rollout is for, and who follows `early` now, whatever order it still has.
 Next: `releasing`.
 """
 
@@ -124,7 +124,7 @@ def _for_early(row: RolloutRow, release: ReleaseRef, ranges: list[Range], early:
     """Who of these follows `early` and gets nothing as new from there: named, unless that is everybody."""
     known = early.places.get(row.rollout_id, {})
     if row.change.channel == EARLY:
-        return _named(ranges, known.values())
+        return _named(ranges, [place for endpoint_id, place in known.items() if endpoint_id in early.followers])
     rest = early.not_ahead(release)
     if rest is None:
         return ranges

@@ -96,7 +96,7 @@ async def test_early_first_and_then_the_same_release_to_everybody(world: World) 
     await world.fleet.rounds(4)
     await world.releasing.settle()
     assert set(world.takers()) <= FOLLOW
-    with pytest.raises(Conflict, match=f"rollout {early} of .* to early is under way, and .* wait until"):
+    with pytest.raises(Conflict, match=rf"rollout {early} of .* to early is under way, and .* wait until"):
         await world.promote(made, STABLE)
     await world.until(early, "completed")
     assert world.run(made) == FOLLOW
@@ -111,7 +111,7 @@ async def test_early_first_and_then_the_same_release_to_everybody(world: World) 
     ahead = [m for m in view.members if m.hostname in FOLLOW]
     assert all(m.arm == "" and "early, which brings it" in m.note for m in ahead), ahead
     assert len(world.takers()) == 6, "who was away, or is enrolled later, takes it, too"
-    with pytest.raises(Conflict, match="went to stable with .* promote a newer release"):
+    with pytest.raises(Conflict, match=r"went to stable with .* promote a newer release"):
         await world.promote(made, EARLY)
 
 
@@ -153,6 +153,7 @@ async def test_whoever_leaves_early_keeps_what_it_runs_and_gets_what_is_newer(wo
     gone = world.fleet.twins[0]
     world.early.discard(gone.identity.endpoint_id)
     await world.settle()
+    assert world.look(gone, asks=EARLY, ordered=EARLY) == set(), "nor by an order that it has from before"
     stable = await world.take(made[0], STABLE)
     assert gone.confirmed == made[1].release_id
     view = await world.fleet.service.show(OWNER, stable)

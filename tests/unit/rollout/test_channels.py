@@ -33,12 +33,14 @@ def said(found: tuple[LeaseWish, ...]) -> list[tuple[str, str, int, tuple[int, .
 
 
 def test_what_goes_to_early_is_leased_there_alone_and_names_its_places() -> None:
-    early = Early(frozenset({"ep_1"}), {"ro_2": PLACES})
+    early = Early(frozenset({*PLACES, "ep_9"}), {"ro_2": PLACES})
     found = leases.wishes("te_1", [early_row()], (), early=early)
     assert said(found) == [("early/te_1", "ro_2", 601, (3, 600))], "south has come to 90 only"
     assert leases.wishes("te_1", [early_row()], {"ro_2"}, early=early) == ()
     held = leases.wishes("te_1", [early_row(Phase.HOLDING)], (), {"ro_2": (("south", 95),)}, early)
     assert said(held) == [("early/te_1", "ro_2", 96, (95,))]
+    left = Early(frozenset({"ep_2"}), {"ro_2": PLACES})
+    assert [w.only for w in leases.wishes("te_1", [early_row()], (), early=left)] == [(600,)], "ep_1 has left"
     assert leases.wishes("te_1", [early_row()], (), early=Early()) == (), "nobody is known, so nobody is reached"
 
 
@@ -78,7 +80,8 @@ def test_once_stable_has_something_newer_early_holds_nothing_of_its_own() -> Non
 
 def test_places_are_named_in_parts_that_launchers_read() -> None:
     many = {f"ep_{i}": ("north", i) for i in range(2 * ONLY_MAX + 1)}
-    rows = [replace(early_row(), blueprint=replace(row().blueprint, turns=(replace(row().blueprint.turns[0], treat_below=U_END),)))]  # fmt: skip
+    everybody = replace(row().blueprint, turns=(replace(row().blueprint.turns[0], treat_below=U_END),))
+    rows = [replace(early_row(), blueprint=everybody)]
     found = leases.wishes("te_1", rows, (), early=Early(frozenset(many), {"ro_2": many}))
     assert [len(w.only or ()) for w in found] == [ONLY_MAX, ONLY_MAX, 1]
     assert sorted(u for w in found for u in w.only or ()) == list(range(2 * ONLY_MAX + 1))
