@@ -111,7 +111,7 @@ class DeskBase:
         to = {r.channel for r in rollouts if newest and r.release == newest.release_id and r.state in PROMOTED}
         early = ""
         if newest is not None and to == {EARLY}:
-            brought = self.s.releasing.brought(who.principal.tenant_id, newest.release_id, detail.summary.id)
+            brought = self.s.releasing.early.brought(who.principal.tenant_id, newest.release_id, detail.summary.id)
             early = present_launcher.why_not_early(follow.channel == EARLY, brought)
         pinned = waiting.get(present_launcher.PIN["agent"], "")
         beside = present_launcher.Beside(newest, promoted, pinned, follow, early)

@@ -8,27 +8,25 @@ same end. Next: `releases.service`, `offering`, `channels`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from brakeline.cells.model import Grant
 from brakeline.core.errors import BrakelineError, Conflict, Invalid, NotFound
-from brakeline.fleet.model import EndpointIdentity, EndpointState, EndpointSummary
+from brakeline.fleet.model import EndpointState, EndpointSummary
 from brakeline.platform.database import Connection
 from brakeline.platform.observe import logger
 from brakeline.protocol.channels import EARLY, STABLE
-from brakeline.protocol.launcher_report import LauncherReport
 from brakeline.releases.model import LeaseWish, Release
 from brakeline.releases.service import ReleasesService
 from brakeline.rollout import arms, channels, granted, leases, power
-from brakeline.rollout.channels import Passed
-from brakeline.rollout.leases import Early, Place
+from brakeline.rollout.early import Follows
 from brakeline.rollout.model import Change, Phase, Pin, Policy
 from brakeline.rollout.presets import for_release, policy_for
 from brakeline.rollout.service import RolloutService
-from brakeline.rollout.store import arms as arms_store
 from brakeline.rollout.store import rollouts
 from brakeline.rollout.store.rollouts import RolloutRow
 from brakeline.rollout.view import RingView
@@ -38,7 +36,6 @@ from brakeline.tenancy.model import Principal, system_principal
 PACKAGES: Final = {  # how a product is named in a pin
     "agent": "brakeline-agent", "launcher": "brakeline-launcher", "content": "brakeline-content",
 }  # fmt: skip
-Followers = Callable[[str], Awaitable[frozenset[str]]]
 FINISHED_EVERY_S: Final = 10.0  # completed releases are asked for so often: they change when a rollout ends
 
 
@@ -81,12 +78,10 @@ class Releasing:
         self._rollouts, self._releases = service, releases
         self._finished: dict[str, tuple[RolloutRow, ...]] = {}
         self._finished_until_s = -1.0
-        self._places: dict[str, dict[str, Place]] = {}  # of rollouts that were completed in `early`
-        self._followers: dict[str, frozenset[str]] = {}  # by tenant, as they were known last
-        self.followers: Followers | None = None  # whoever knows who follows `early`; without it nobody does
+        self.early = Follows(service, releases, self._finished)
+        self._promoting = asyncio.Lock()  # two at once would each see no rollout of the other
         self.grants: dict[tuple[str, str], Grant] = {}  # by tenant and led rollout; `linked` puts and takes them
         service.releasing = self
-        service.passed_over = self.passed_over
 
     async def promote(
         self, principal: Principal, release_id: str, *, pace: str = "careful", policy: Policy | None = None,
@@ -102,17 +97,17 @@ class Releasing:
         principal.require("release.publish")
         if start:
             self._rollouts.refuse_if_frozen(principal.tenant_id)
-        release = await self._of_this_cell(principal, release_id, channel)
-        found = await self.concerned(principal, channel)
-        if expect_count is not None and len(found) != expect_count:
-            raise Conflict(f"{len(found)} endpoints would be concerned now, not {expect_count}", found=len(found))
-        if not found:
-            raise Invalid(channels.nobody(channel))
-        channels.refuse_too_many(channel, len(found))
-        change = change_of(release, channel)
-        rings = for_release(policy or policy_for(len(found), pace))
-        title = f"Release {change.title}"
-        rollout_id = await self._rollouts.create(principal, title, change, rings, [e.id for e in found])
+        async with self._promoting:
+            release = await self._of_this_cell(principal, release_id, channel)
+            found = await self.concerned(principal, channel)
+            if expect_count is not None and len(found) != expect_count:
+                raise Conflict(f"{len(found)} endpoints would be concerned now, not {expect_count}", found=len(found))
+            if not found:
+                raise Invalid(channels.nobody(channel))
+            channels.refuse_too_many(channel, len(found))
+            change = change_of(release, channel)
+            rings, title = for_release(policy or policy_for(len(found), pace)), f"Release {change.title}"
+            rollout_id = await self._rollouts.create(principal, title, change, rings, [e.id for e in found])
         if start:
             await self._rollouts.start(principal, rollout_id)
         return rollout_id
@@ -141,7 +136,7 @@ class Releasing:
         found = [e for e in await self._rollouts.endpoints_of(principal) if e.state is EndpointState.ACTIVE]
         if channel == STABLE:
             return found
-        early = await self._now_early(principal.tenant_id)
+        early = await self.early.now(principal.tenant_id)
         return [e for e in found if e.id in early]
 
     async def change_for(self, principal: Principal, release_id: str, channel: str = STABLE) -> Change:
@@ -154,12 +149,13 @@ class Releasing:
         concerns; "" = it has none. The very same file must be published here: who holds the keys of a cell decides what
         may run there."""
         assert change.release is not None
-        release = await self._promotable(who, change.release.release_id, change.channel)
-        if release.ref != change.release:
-            raise Conflict(f"{release.release_id} is another file here", id=release.release_id)
-        ids = [e.id for e in await self.concerned(who, change.channel)]
-        channels.refuse_too_many(change.channel, len(ids))
-        return await self._rollouts.create(who, title, change, policy, ids, salt=salt) if ids else ""
+        async with self._promoting:
+            release = await self._promotable(who, change.release.release_id, change.channel)
+            if release.ref != change.release:
+                raise Conflict(f"{release.release_id} is another file here", id=release.release_id)
+            ids = [e.id for e in await self.concerned(who, change.channel)]
+            channels.refuse_too_many(change.channel, len(ids))
+            return await self._rollouts.create(who, title, change, policy, ids, salt=salt) if ids else ""
 
     async def _of_this_cell(self, principal: Principal, release_id: str, channel: str) -> Release:
         """One that this cell may promote by itself."""
@@ -181,48 +177,10 @@ class Releasing:
         channels.refuse_overlap(release.ref, channel, (x.row for x in self._rollouts.live.of(tenant_id) or ()))
         if channel == EARLY:
             async with self._rollouts.db.tenant(tenant_id) as conn:
-                stands = leases.standing(await _finished(conn), self._rollouts.journal.all_pressed(tenant_id))
+                usable = self.early.usable(await _finished(conn))
+            stands = leases.standing(usable, self._rollouts.journal.all_pressed(tenant_id))
             channels.refuse_older(release.ref, stands.get((STABLE, release.product)))
         return release
-
-    # --- who follows early ------------------------------------------------------------------------------------------
-
-    async def _now_early(self, tenant_id: str) -> frozenset[str]:
-        if self.followers is not None:
-            self._followers[tenant_id] = await self.followers(tenant_id)
-        return self._followers.get(tenant_id, frozenset())
-
-    async def passed_over(self, identity: EndpointIdentity, report: LauncherReport | None, change: Change) -> Passed:
-        """For `offering`: why an endpoint takes no part in the rollout of a release; "" = it does."""
-        assert change.release is not None
-        tenant_id, endpoint_id, product = identity.tenant_id, identity.endpoint_id, change.release.product
-        follows = endpoint_id in await self._now_early(tenant_id)
-        had = channels.newest_had(report, product, self._releases.known())
-        return channels.passed_over(change, follows, had, self._early(tenant_id).brings(product, endpoint_id))
-
-    def brought(self, tenant_id: str, release_id: str, endpoint_id: str) -> bool:
-        """Whether a rollout of this release to `early` is or was for this endpoint; in memory."""
-        live = any(
-            endpoint_id in x.targets and x.row.change.release is not None
-            and x.row.change.release.release_id == release_id
-            for x in self._rollouts.live.of(tenant_id) or ()
-        )  # fmt: skip
-        return live or any(
-            endpoint_id in self._places.get(row.rollout_id, ()) and row.change.release is not None
-            and row.change.release.release_id == release_id
-            for row in self._finished.get(tenant_id, ())
-        )  # fmt: skip
-
-    def _early(self, tenant_id: str) -> Early:
-        followers = self._followers.get(tenant_id, frozenset())
-        stands = leases.standing(self._finished.get(tenant_id, ()), self._rollouts.journal.all_pressed(tenant_id))
-        places: dict[str, Mapping[str, Place]] = dict(self._places)
-        for x in self._rollouts.live.of(tenant_id) or ():
-            if x.row.change.release is not None and (x.row.change.channel == EARLY or followers):
-                names = x.targets if x.row.change.channel == EARLY else followers.intersection(x.targets)
-                places[x.row.rollout_id] = {i: (x.targets[i].region, x.targets[i].u) for i in names}
-        ahead = {product: row for (channel, product), row in stands.items() if channel == EARLY}
-        return Early(followers, places, ahead)
 
     def completed(self) -> frozenset[str]:
         """Ids of the releases that a rollout to everybody has completed and that nobody has braked since; in memory."""
@@ -242,11 +200,12 @@ class Releasing:
                 continue
             pressed = self._rollouts.journal.all_pressed(tenant_id)
             asked = {x.row.rollout_id: x.asked for x in self._rollouts.live.of(tenant_id) or ()}
-            early = self._early(tenant_id)
+            early = self.early.known(tenant_id, self._rollouts.live.of(tenant_id) or ())
             mine = leases.wishes(tenant_id, rows, pressed, asked, early)
             finished = self._finished.get(tenant_id, ())
             if not self._rollouts.limits.closed(tenant_id):
-                mine += leases.standing_wishes(tenant_id, finished, pressed, early)
+                stands = [r for r in finished if r.change.channel == STABLE or r in early.ahead.values()]
+                mine += leases.standing_wishes(tenant_id, stands, pressed, early)
             led = {row.rollout_id for row in (*rows, *finished) if row.policy.led}
             found += self._granted(tenant_id, mine, led)
         self._releases.set_leases(tuple(found))
@@ -291,11 +250,8 @@ class Releasing:
         for tenant_id in self._rollouts.live.tenants():
             async with self._rollouts.db.tenant(tenant_id) as conn:
                 self._finished[tenant_id] = await _finished(conn)
-                for row in self._finished[tenant_id]:
-                    if row.change.channel == EARLY and row.rollout_id not in self._places:
-                        found = await arms_store.targets(conn, row.rollout_id)
-                        self._places[row.rollout_id] = {t.endpoint_id: (t.region, t.u) for t in found}
-            await self._now_early(tenant_id)
+                await self.early.read(conn, self._finished[tenant_id])
+            await self.early.now(tenant_id)
             if self._finished[tenant_id]:  # without a live rollout nobody else asks for its limits
                 await self._rollouts.limits.of_tenant(tenant_id)
         self._finished_until_s = now_s + FINISHED_EVERY_S

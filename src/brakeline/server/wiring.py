@@ -327,7 +327,7 @@ def _slices(ground: _Ground) -> _Slices:
     exposure.ring_of = rollout.ring_of
     Acts(rollout, tenancy.approvals)
     releasing = Releasing(rollout, releases)
-    releasing.followers = remediation.followers_of_early
+    releasing.early.followers = remediation.followers_of_early
     return _Slices(tenancy, fleet, advisories, exposure, releases, rollout, remediation, releasing, catalog)
 
 

@@ -220,7 +220,7 @@ def follow_early(cell: Cell, count: int) -> set[str]:
         return frozenset(early)
 
     assert cell.releasing is not None
-    cell.releasing.followers = followers
+    cell.releasing.early.followers = followers
     return early
 
 

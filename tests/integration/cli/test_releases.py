@@ -64,7 +64,7 @@ async def run(
     api.state.fleet, api.state.rollout, api.state.releases = fleet.service, rollouts, releases
     api.state.releasing = releasing = Releasing(rollouts, releases)
     api.state.remediation = RemediationService(database, clock, ids, fleet.bus, fleet.service).use(exposure, rollouts)
-    releasing.followers = api.state.remediation.followers_of_early
+    releasing.early.followers = api.state.remediation.followers_of_early
 
     async def command(*words: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(main, words)

@@ -173,7 +173,7 @@ async def house(database: Database, clock: ManualClock, ids: IdMaker, tmp_path: 
     CellActs(cells, tenancy.approvals, fleet.service)
     conducting = Conducting(database, clock, ids, fleet.bus, cells, tenancy.approvals, rollouts.journal.frozen)
     releasing = Releasing(rollouts, releases)
-    releasing.followers = remediation.followers_of_early
+    releasing.early.followers = remediation.followers_of_early
     delivering = Delivering(database, clock, tenancy.tenants, b"key", "cell-1")
     state = SimpleNamespace(
         accepting=Accepting(database, clock, ids, fleet.service, exposure, tenancy.approvals),

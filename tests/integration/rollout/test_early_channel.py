@@ -30,7 +30,7 @@ class World:
 
     def restart(self) -> Releasing:
         self.releasing = Releasing(self.fleet.service, self.cell)
-        self.releasing.followers = self.followers
+        self.releasing.early.followers = self.followers
         return self.releasing
 
     async def followers(self, _: str) -> frozenset[str]:
@@ -137,11 +137,11 @@ async def test_whoever_comes_to_early_later_takes_what_is_there_with_the_next_ro
     await world.settle()
     assert world.look(late) == {old.release_id}, "what is stable, and nothing that no rollout has offered it"
     assert world.look(world.fleet.twins[0]) == {new.release_id}
-    assert not world.releasing.brought(OWNER.tenant_id, new.release_id, late.identity.endpoint_id)
+    assert not world.releasing.early.brought(OWNER.tenant_id, new.release_id, late.identity.endpoint_id)
     await world.take(new, EARLY)
     assert world.look(late) == {new.release_id}
     assert late.confirmed == new.release_id
-    assert world.releasing.brought(OWNER.tenant_id, new.release_id, late.identity.endpoint_id)
+    assert world.releasing.early.brought(OWNER.tenant_id, new.release_id, late.identity.endpoint_id)
     world.restart()
     await world.settle()
     assert world.look(late) == {new.release_id}, "after a restart of the server, too"
@@ -185,6 +185,23 @@ async def test_a_halt_in_early_is_a_recall_everywhere(world: World) -> None:
     assert world.takers() == {}
     with pytest.raises(Conflict, match="is recalled; publish a new release"):
         await world.promote(made, STABLE)
+
+
+async def test_what_people_recall_is_held_ready_for_nobody_and_stands_in_nobody_s_way(world: World) -> None:
+    old, new = await world.publish("1.3.0", 13), await world.publish("1.4.0", 14)
+    await world.take(new, EARLY)
+    away = world.fleet.twins[2]
+    away.confirmed = ""  # as if it had never come to take it
+    assert world.look(away) == {new.release_id}
+    await world.cell.recall(OWNER, new.release_id, "it eats memory")
+    await world.settle()
+    assert world.takers() == {}
+    stable = await world.take(old, STABLE)
+    assert away.confirmed == old.release_id, "nothing newer is ready for it any more"
+    view = await world.fleet.service.show(OWNER, stable)
+    notes = {m.note for m in view.members if m.hostname in FOLLOW - {away.hostname}}
+    assert notes == {f"{new.release_id} was recalled here; its launcher takes no older release"}
+    assert {t.hostname for t in world.fleet.twins if world.look(t)} == {t.hostname for t in world.fleet.twins}
 
 
 async def test_what_cannot_be_promoted_says_why(world: World) -> None:
