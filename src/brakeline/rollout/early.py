@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from typing import Final
 
+from brakeline.core.errors import Fault
 from brakeline.fleet.model import EndpointIdentity
 from brakeline.platform.database import Connection
+from brakeline.platform.observe import logger
 from brakeline.protocol.channels import EARLY
 from brakeline.protocol.launcher_report import LauncherReport
 from brakeline.releases.service import ReleasesService
@@ -43,6 +45,13 @@ class Follows:
         if self.followers is not None:
             self._known[tenant_id] = await self.followers(tenant_id)
         return self._known.get(tenant_id, NOBODY)
+
+    async def look(self, tenant_id: str) -> None:
+        """The same in each round. What fails keeps nobody from leases and recalls: it stays as it was known last."""
+        try:
+            await self.now(tenant_id)
+        except Fault as e:
+            logger.warning("followers-unknown", tenant=tenant_id, reason=str(e))
 
     async def read(self, conn: Connection, rows: Iterable[RolloutRow]) -> None:
         """For whom completed rollouts to `early` were: never changes, so it is read once."""

@@ -251,7 +251,7 @@ class Releasing:
             async with self._rollouts.db.tenant(tenant_id) as conn:
                 self._finished[tenant_id] = await _finished(conn)
                 await self.early.read(conn, self._finished[tenant_id])
-            await self.early.now(tenant_id)
+            await self.early.look(tenant_id)
             if self._finished[tenant_id]:  # without a live rollout nobody else asks for its limits
                 await self._rollouts.limits.of_tenant(tenant_id)
         self._finished_until_s = now_s + FINISHED_EVERY_S

@@ -9,7 +9,7 @@ from tests.support_releases import Endpoint, opened, release_bundle
 from tests.support_rollout import OWNER, SmallFleet, Twin
 
 from brakeline.core.clock import ManualClock
-from brakeline.core.errors import Conflict, Invalid
+from brakeline.core.errors import Conflict, Invalid, Unavailable
 from brakeline.platform.database import Database
 from brakeline.protocol.channels import EARLY, STABLE, channel_of
 from brakeline.releases.model import Release
@@ -185,6 +185,21 @@ async def test_a_halt_in_early_is_a_recall_everywhere(world: World) -> None:
     assert world.takers() == {}
     with pytest.raises(Conflict, match="is recalled; publish a new release"):
         await world.promote(made, STABLE)
+
+
+async def test_a_recall_waits_for_nobody_who_could_tell_who_follows_early(world: World) -> None:
+    made = await world.publish("1.4.0", 14)
+    early = await world.take(made, EARLY)
+
+    async def away(_: str) -> frozenset[str]:
+        raise Unavailable("the policies cannot be read")
+
+    world.releasing.early.followers = away
+    await world.settle()
+    assert set(world.takers()) == FOLLOW, "as they were known last"
+    await world.fleet.service.brake(OWNER, early)
+    await world.settle()
+    assert world.cell.recalled() == {made.release_id}
 
 
 async def test_what_people_recall_is_held_ready_for_nobody_and_stands_in_nobody_s_way(world: World) -> None:
