@@ -42,7 +42,6 @@ from brakeline.console.render import Renderer
 from brakeline.console.screens import Doors, Screens
 from brakeline.console.security import PAGE_HEADERS
 from brakeline.console.services import services_of
-from brakeline.console.specimens import SpecimenPages
 from brakeline.core.errors import BrakelineError, Fault, Invalid, NotFound
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -78,7 +77,9 @@ def build(screens: Screens, doors: Doors, *, dev: bool = False, feed: Feed | Non
     if drills is not None:
         kit.drills = True
         routes += drills(kit)
-    if dev:
+    if dev:  # else its samples are not even loaded: a quarter of a CPU-second of every start
+        from brakeline.console.specimens import SpecimenPages
+
         routes += SpecimenPages(kit).routes()
     handlers: dict[Any, Handler] = {
         NotLoggedIn: _not_logged_in,

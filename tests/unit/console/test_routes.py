@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -377,6 +379,13 @@ async def test_a_link_works_once_and_looking_does_not_use_it_up() -> None:
 async def test_specimens_only_in_development() -> None:
     assert (await Visit()("GET", "/_ui")).status == 404
     assert (await Visit(dev=True)("GET", "/_ui")).status == 200
+
+
+def test_a_server_does_not_load_the_samples_that_it_does_not_show() -> None:
+    loaded = "import brakeline.server.run, sys; print([m for m in sys.modules if m.startswith('brakeline.console.s')])"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert "brakeline.console.screens" in done.stdout
+    assert "brakeline.console.samples" not in done.stdout
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\r\nX: y"])
