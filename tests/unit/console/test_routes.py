@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
