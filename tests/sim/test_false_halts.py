@@ -50,9 +50,9 @@ def test_endpoints_that_ask_late_are_compared_with_their_like() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)  # 200 CPU-seconds, beside whatever else the machine does
+@pytest.mark.timeout(1800)  # 600 to 800 CPU-seconds, beside whatever else the machine does
 def test_false_halts_stay_within_one_in_a_hundred() -> None:
-    """150 histories (four CPU-minutes); with a true rate of 1 % more than six halts come once in a thousand times."""
+    """150 histories; with a true rate of 1 % more than six halts come once in a thousand times."""
     phases = [benign(seed).last.phase for seed in range(150)]
     assert phases.count(Phase.HALTED) <= 6
     assert phases.count(Phase.COMPLETED) >= 143
