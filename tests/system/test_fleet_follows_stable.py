@@ -17,7 +17,7 @@ import pytest
 from tests.system.box import Box
 from tests.system.product import Product, short_policy
 from tests.system.world import Server, wait_for
-from tools.badreleases.catalogue import catalogue
+from tools.badreleases.catalogue import ALWAYS, BadRelease, catalogue
 from tools.badreleases.run import built
 from tools.fleetbox import enrol
 from tools.fleetbox.state import load
@@ -27,6 +27,19 @@ pytestmark = pytest.mark.long  # one or two minutes of waiting; `release_rollout
 NAMES = ("eu1", "eu2", "eu3")
 ROLL_S = 420.0
 REPORT = "cat /var/lib/brakeline-launcher/report.json"
+TAKEN = "/var/lib/brakeline-helper/taken-over"
+ASKS_FOR_ROOT = BadRelease("asksforroot", "has root's helper started at once, to be executed as root", ALWAYS + f"""
+if sys.argv[1:2] == ["helper"]:
+    open("{TAKEN}", "w").write(VERSION)
+    time.sleep(1e6)
+if not RESIDENT:
+    agent()
+import socket
+asking = socket.socket(socket.AF_UNIX)
+asking.connect("/run/brakeline/helper.sock")
+time.sleep(3)
+sys.exit(1)
+""")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,28 @@ def test_a_bad_one_is_halted_and_who_was_off_never_runs_it(world: World) -> None
     runs = "cat /var/lib/brakeline/bad-release-runs 2>/dev/null || true"
     assert world.box.run(away, runs) == ""
     assert max(len(world.box.run(n, runs).splitlines()) for n in NAMES) <= 3
+    since_ms = time.time_ns() // 1_000_000
+    wait_for("the cell to hear all", lambda: _heard(world, since_ms), ROLL_S)
+
+
+def test_on_probation_nothing_of_it_is_executed_as_root(world: World) -> None:
+    (good,) = {world.report(n)["confirmed"] for n in NAMES}
+    for name in NAMES:
+        world.box.run(name, "systemctl stop brakeline-helper.service && systemctl start brakeline-helper.socket")
+    bad = built(ASKS_FOR_ROOT, 25)
+    file = world.work / "asks-for-root.tar"
+    file.write_bytes(bad.bundle)
+    world.release("publish", str(file))
+    rollout_id = world.release("promote", bad.release_id, "--policy", world.policy, "--start")["id"]
+    seen = world.product.await_state(rollout_id, ("completed", "halted", "withdrawn"), ROLL_S)
+    assert seen["state"] == "halted", seen["why"]
+    wait_for("all to run the good release", lambda: _running(world, good), ROLL_S)
+    tried = [n for n in NAMES if bad.release_id in world.report(n)["quarantined"] + world.report(n)["recalled"]]
+    assert tried
+    for name in tried:
+        assert world.box.execute(name, f"test -e {TAKEN}").returncode, "its helper was executed as root"
+        helper = f"pgrep -f 'versions/{good}/agent.pyz helper'"
+        wait_for("the helper of what is confirmed", lambda n=name, h=helper: world.box.execute(n, h).stdout, ROLL_S)
     since_ms = time.time_ns() // 1_000_000
     wait_for("the cell to hear all", lambda: _heard(world, since_ms), ROLL_S)
 

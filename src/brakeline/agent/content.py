@@ -10,6 +10,7 @@ own packages (`software/`) run by an order alone, if root here believes their au
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +53,26 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path | None:
     return Path(environment[WHERE]) if environment.get(WHERE) else None
 
 
-def outdated(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the launcher runs the agent with other content by now; without a word of it, no."""
+def outdated(environment: Mapping[str, str] = os.environ, program: str = "") -> bool:
+    """Whether the launcher would have another release here by now, or gives other content; without a word of it, no.
+
+    A release on probation is none for us: what runs as root was confirmed. `program`: ours, "" = this one.
+    """
     where = environment.get(REPORT, "")
     try:
         report = codec.decode(LauncherReport, Path(where).read_bytes()) if where else None
     except (OSError, codec.Malformed, UnicodeDecodeError):
         return False
-    given = folder(environment)
-    return report is not None and bool(report.running) and report.running_content != (given.name if given else "")
+    if report is None or not report.running:
+        return False
+    given, ours = folder(environment), _release_of(Path(program or sys.argv[0]), Path(where).parent / "versions")
+    due = report.confirmed if report.running == report.trial else report.running
+    return report.running_content != (given.name if given else "") or (bool(ours) and due not in ("", ours))
+
+
+def _release_of(program: Path, versions: Path) -> str:
+    """The release that a program lies in; "" = it is none of the launcher's."""
+    return next((at.name for at in program.absolute().parents if at.parent == versions), "")
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Content:

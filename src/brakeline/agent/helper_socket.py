@@ -30,6 +30,7 @@ assert sys.platform != "win32"
 import pwd  # noqa: E402 - must come after the assertion, which tells type checkers what this file is for
 
 PATIENCE, PATIENCE_S = 40, 0.05  # so often an outdated helper looks whether its last answers are through
+AGE_S_MAX = 3600.0  # then one that systemd can start again leaves the next question to it; the unit kills what hangs
 IDLE_S = 60.0  # without a request, a helper that systemd can start again ends: nothing of root stays resident
 _PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _FIRST_PASSED_FD = 3  # sd_listen_fds(3)
@@ -119,15 +120,16 @@ def _listen(path: Path, user: str) -> socket.socket:
 def _accept_until_idle(
     listener: socket.socket, helper: Helper, idle_s: float | None, outdated: Callable[[], bool] = _never
 ) -> None:
-    """`outdated`: other content runs by now, so whoever asks next is left to the helper that systemd starts anew. Each
-    one answers once before it looks: it may be wrong, and must not end for ever."""
+    """`outdated`: another release or other content is due by now, so whoever asks next is left to the helper that
+    systemd starts anew. Each one answers once before it looks: it may be wrong, and must not end for ever."""
     places = threading.BoundedSemaphore(CONNECTIONS_MAX)
     listener.settimeout(idle_s)
-    answered, patience = False, PATIENCE
+    answered, patience, until_s = False, PATIENCE, time.monotonic() + AGE_S_MAX
     while True:
         try:
             asked = select.select([listener], [], [], idle_s)[0]
-            old = bool(asked) and answered and outdated() and not helper.transactions.unfinished()
+            aged = idle_s is not None and time.monotonic() > until_s
+            old = bool(asked) and answered and (aged or outdated()) and not helper.transactions.unfinished()
             if old and threading.active_count() > 1 and patience > 0:  # an answer is on its way
                 patience -= 1
                 time.sleep(PATIENCE_S)

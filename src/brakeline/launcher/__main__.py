@@ -2,7 +2,7 @@
 
     run        supervise: what the service manager starts
     check      one look, in a process of its own; prints one JSON line
-    exec ARGS  become the release that runs here (else the confirmed, else the last known good one) with these arguments
+    exec ARGS  become the release that runs here, unless on probation (else the confirmed, else the last known good one)
     adopt TAR  put a first release in place, by whoever installs this machine; what is confirmed here stays
     status     what the launcher has written down about itself
 

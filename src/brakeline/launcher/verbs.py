@@ -1,6 +1,7 @@
 """What whoever installs this machine, root's helper and the command line ask of the launcher's disk; nothing resident.
 
-Invariants: what is confirmed here stays; nothing is executed that was recalled, has failed here or is damaged.
+Invariants: what is confirmed here stays; nothing is executed that was recalled, has failed here, is damaged or is on
+probation: whatever asks here may be root, and a trial is the launcher's alone, counted, limited and as another user.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def become(settings: Settings, arguments: list[str]) -> int:
     """Exec the release that runs, or the best one that can: for the root helper and the command line."""
     disk = RealDisk(settings.root)
     record, _ = Records(disk).load()
-    running = (record.run.release_id, record.run.content) if record.run else ("", "")
+    run = record.run if record.run is not None and record.run.release_id != record.trial else None
+    running = (run.release_id, run.content) if run is not None else ("", "")
     confirmed = (record.current, record.content), (record.last_known_good, record.content_last_known_good)
 
     def usable(release_id: str) -> bool:

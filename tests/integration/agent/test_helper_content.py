@@ -1,5 +1,5 @@
-"""A helper whose content is no longer what runs leaves the next question to one that systemd starts anew: real
-processes, a real socket, a launcher's report on disk."""
+"""A helper whose release or content is no longer what runs leaves the next question to one that systemd starts anew:
+real processes, a real socket, a launcher's report on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ CHILD = """
     from types import SimpleNamespace
     from brakeline.agent import content, helper_socket
     listener = socket.socket(fileno=int(sys.argv[1]))
-    unfinished = lambda: os.path.exists(sys.argv[2])
+    busy, program, helper_socket.AGE_S_MAX = sys.argv[2], sys.argv[3], float(sys.argv[4])
+    unfinished = lambda: os.path.exists(busy)
+    sys.argv[0] = program
     answers = lambda uid, request: {"pid": os.getpid()}
     one = SimpleNamespace(transactions=SimpleNamespace(unfinished=unfinished), answer=answers)
     helper_socket._accept_until_idle(listener, one, 60.0, content.outdated)
@@ -38,13 +40,15 @@ class Sockets:
         self.listener.listen(8)
         self.child: subprocess.Popen[bytes] | None = None
 
-    def runs(self, content: str) -> None:
-        self.report.write_text(json.dumps({"running": "0.1.0-aa", "running_content": content}))
+    def runs(self, content: str, release: str = "0.1.0-aa", trial: str = "") -> None:
+        plain = {"running": trial or release, "confirmed": release, "trial": trial, "running_content": content}
+        self.report.write_text(json.dumps(plain))
 
-    def start(self, content: str) -> None:
+    def start(self, content: str, release: str = "0.1.0-aa", age_s: float = 3600.0) -> None:
         words = {"BRAKELINE_LAUNCHER_REPORT": str(self.report)} | ({"BRAKELINE_CONTENT": content} if content else {})
         fd = self.listener.fileno()
-        code = [sys.executable, "-c", textwrap.dedent(CHILD), str(fd), str(self.busy)]
+        program = self.place / "versions" / release / "agent.pyz"
+        code = [sys.executable, "-c", textwrap.dedent(CHILD), str(fd), str(self.busy), str(program), str(age_s)]
         self.child = subprocess.Popen(code, pass_fds=(fd,), env={**os.environ, **words})
 
     def ask(self) -> socket.socket:
@@ -81,6 +85,25 @@ def test_the_next_question_is_answered_with_the_new_content(sockets: Sockets) ->
     sockets.start("/versions/1.5.0-bb")
     with waiting:
         assert helper_wire.receive(waiting)["pid"] == sockets.child.pid
+
+
+@pytest.mark.parametrize("age_s", [3600.0, 0.0], ids=["another release is due", "it is old"])
+def test_the_next_question_is_left_to_the_release_that_is_due(sockets: Sockets, age_s: float) -> None:
+    sockets.runs("")
+    sockets.start("", age_s=age_s)
+    assert sockets.child is not None
+    first = sockets.child
+    assert sockets.answer() == first.pid
+    if age_s:
+        sockets.runs("", trial="0.2.0-bb")
+        assert sockets.answer() == first.pid, "what is on probation is none for root"
+        sockets.runs("", "0.2.0-bb")
+    waiting = sockets.ask()
+    assert first.wait(60.0) == 0
+    sockets.start("", "0.2.0-bb" if age_s else "0.1.0-aa")
+    with waiting:
+        assert helper_wire.receive(waiting)["pid"] == sockets.child.pid
+    assert sockets.answer() == sockets.child.pid
 
 
 def test_one_that_is_always_outdated_answers_all_the_same(sockets: Sockets) -> None:

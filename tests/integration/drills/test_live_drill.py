@@ -50,7 +50,6 @@ def followed(server: ServerProcess, drill_id: str) -> Any:
     raise AssertionError(f"not over after {TAKES_S} s: {found}")
 
 
-@pytest.mark.long
 def test_a_bad_release_is_braked_in_the_first_ring_and_the_real_endpoint_hears_nothing(server: ServerProcess) -> None:
     twin = server.agent()
     before = asked(server, "GET", "/endpoints")[1]["items"]
