@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import sys
 from dataclasses import field
 from pathlib import Path
@@ -25,8 +26,16 @@ WINDOWS: Final = Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "Brakel
 ROOT: Final = WINDOWS / "launcher" if WINDOWS else Path("/var/lib/brakeline-launcher")
 ETC: Final = WINDOWS / "etc" if WINDOWS else Path("/etc/brakeline")
 SPREAD: Final = 0.2
+# Bounds of durations. Far shorter than on any endpoint: trials of this program. A look has 10 s by rule and by default;
+# an emulated processor needs up to 60. The service manager waits 120 s for a sign of life, and 20 s for the end.
+LEAST_S: Final = 0.05
+MONTH_S: Final = 30 * 86_400.0  # at most, but for these
+MOST_S: Final = {"check_s": 60.0, "ready_s": 3600.0, "stop_s": 15.0, "tick_s": 60.0, "calm_tick_s": 60.0}
 REPORT: Final = "report.json"  # in the root: what the launcher has written down about itself
+UNTOLD: Final = re.compile("[\0\ud800-\udfff]")  # JSON can say it, no file and no program can be told
 AGENT_HOME: Final = WINDOWS / "agent" if WINDOWS else Path("/var/lib/brakeline")
+OWN: Final = {"user": "brakeline", "arguments": ["run"], "knobs": {}, "budget": {}}  # in launcher.json, with defaults
+AGENT: Final = dict.fromkeys(("endpoint_id", "cell", "region", "channel", "server_url", "ca_pem"), "")  # in agent.json
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +74,16 @@ class Settings:
 def load(root: Path = ROOT, etc: Path = ETC, home: Path = AGENT_HOME) -> Settings:
     """From agent.json (written by `agent.config` at enrolment) and launcher.json (only what somebody has changed)."""
     problems: list[str] = []
-    agent, own = _object(etc / "agent.json", problems), _object(etc / "launcher.json", problems)
+    agent, own = _said(etc / "agent.json", AGENT, problems), _said(etc / "launcher.json", OWN, problems)
     who = Who(
-        _text(agent, "endpoint_id"), _text(agent, "cell") or "cell", _text(agent, "region"),
-        platform=this_platform(), channel=_text(agent, "channel") or "stable", also=("content", "launcher"),
+        agent["endpoint_id"], agent["cell"] or "cell", agent["region"],
+        platform=this_platform(), channel=agent["channel"] or "stable", also=("content", "launcher"),
     )  # fmt: skip
-    knobs = spread(_numbers(Knobs(), own.get("knobs"), problems), who.endpoint_id)
+    knobs = spread(_numbers(Knobs(), own["knobs"], problems), who.endpoint_id)
     return Settings(
-        root=root, etc=etc, home=home, user=_text(own, "user", "brakeline"), server_url=_text(agent, "server_url"),
-        ca_pem=_text(agent, "ca_pem"), who=who, knobs=knobs, budget=_numbers(Budget(), own.get("budget"), problems),
-        arguments=tuple(a for a in own.get("arguments", ["run"]) if isinstance(a, str)), problems=tuple(problems),
+        root=root, etc=etc, home=home, user=own["user"], server_url=agent["server_url"], ca_pem=agent["ca_pem"],
+        arguments=tuple(own["arguments"]), budget=_numbers(Budget(), own["budget"], problems), who=who, knobs=knobs,
+        problems=tuple(problems),
     )  # fmt: skip
 
 
@@ -95,34 +104,42 @@ def this_platform() -> str:
     return f"{sys.platform}-{os.uname().machine}"
 
 
-def _object(path: Path, problems: list[str]) -> dict[str, Any]:
+def _said(path: Path, defaults: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """What the file says, and the defaults of what it does not say, or says in another type."""
+    plain: dict[str, Any] = {}
     try:
-        plain = json.loads(path.read_text())
+        plain = {**json.loads(path.read_text())}
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as e:
+        pass
+    except (OSError, ValueError, TypeError, RecursionError) as e:  # TypeError: it is no object
         problems.append(f"settings: {path.name} cannot be used ({e}); defaults count")
-        return {}
-    return plain if isinstance(plain, dict) else {}
+    for name in [n for n in defaults if n in plain and not _like(defaults[n], plain[n])]:
+        problems.append(f"settings: {path.name}: {name} cannot be used; the default counts")
+        del plain[name]
+    return defaults | plain
 
 
-def _text(plain: dict[str, Any], name: str, default: str = "") -> str:
-    value = plain.get(name, default)
-    return value if isinstance(value, str) else default
+def _like(default: Any, value: Any) -> bool:
+    """Whether it is of that type, and its texts (of an object: its keys) can be told to a program."""
+    texts = [value] if isinstance(value, str) else value
+    return type(value) is type(default) and all(isinstance(t, str) and not UNTOLD.search(t) for t in texts)
 
 
-def _numbers(default: Any, changes: Any, problems: list[str]) -> Any:
-    """`default` with those fields changed that are positive numbers; others are named as problems."""
-    known = {f.name for f in dataclasses.fields(default)}
-    good: dict[str, Any] = {}
-    for name, value in (changes if isinstance(changes, dict) else {}).items():
-        several = isinstance(value, list) and value and all(_positive(v) for v in value)
-        if name in known and (several or _positive(value)):
-            good[name] = tuple(float(v) for v in value) if several else value
-        else:
-            problems.append(f"settings: launcher.json: {name} is unknown or no positive number; the default counts")
-    return dataclasses.replace(default, **good)
+def _numbers(default: Any, changes: dict[str, Any], problems: list[str]) -> Any:
+    """`default` with those fields changed that may be changed so; others are named as problems."""
+    known = dataclasses.asdict(default)
+    found = {name: _number(name, known.get(name), value) for name, value in changes.items()}
+    for name in [n for n in found if found[n] is None]:
+        problems.append(f"settings: launcher.json: {name:.60} is unknown or out of its bounds; the default counts")
+        del found[name]
+    return dataclasses.replace(default, **found)
 
 
-def _positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e12
+def _number(name: str, usual: Any, value: Any) -> Any:
+    """`value` as the type of `usual`, the default, or several where it has several; None = it may not be that."""
+    if isinstance(usual, tuple):
+        several = tuple(_number(name, usual[0], one) for one in value) if isinstance(value, list) else ()
+        return several if several and None not in several else None
+    least, most = (usual // 64, usual * 1024) if isinstance(usual, int) else (LEAST_S, MOST_S.get(name, MONTH_S))
+    good = usual is not None and type(value) in (int, type(usual)) and least <= value <= most
+    return type(usual)(value) if good else None
