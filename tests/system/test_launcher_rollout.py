@@ -12,10 +12,18 @@ from tests.system.test_release_rollout import until_told
 from tools.badreleases.run import World, world
 
 from brakeline.releases import zipapp
-from brakeline.releases.build import build_release, bundled
+from brakeline.releases.build import Built, build_release, bundled
 
 CRASHES = b"import os, threading\nthreading.Timer(6.0, lambda: os._exit(9)).start()\n"
 ENTRY = ("@python", "-I", "launcher.pyz")
+
+
+def crashing(version: str, sequence: int, crashes: bytes = CRASHES) -> Built:
+    """A launcher that does its work for six seconds, or until `crashes` ends it, and ends without a word."""
+    files = zipapp.sources("launcher", version)
+    files["__main__.py"] = crashes + files["__main__.py"]
+    program = zipapp.SHEBANG + zipapp._zipped(files)
+    return bundled("launcher", version, sequence, {"launcher.pyz": program}, ENTRY)
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +38,7 @@ def running() -> Iterator[World]:
 @pytest.mark.long
 def test_a_launcher_that_crashes_is_left_at_once_halted_and_recalled(running: World) -> None:
     cell, endpoints, seed = running.cell, running.endpoints, running.seed
-    files = zipapp.sources("launcher", "2.0.0")
-    files["__main__.py"] = CRASHES + files["__main__.py"]
-    program = zipapp.SHEBANG + zipapp._zipped(files)
-    release_id = cell.publish(bundled("launcher", "2.0.0", 1000, {"launcher.pyz": program}, ENTRY).bundle)
+    release_id = cell.publish(crashing("2.0.0", 1000).bundle)
     rollout_id = cell.promote(release_id)
     until_told(cell, rollout_id, "trial_ended", 180)
     assert endpoints[0].until(lambda: cell.rollout(rollout_id)["state"] == "halted", 90), cell.rollout(rollout_id)

@@ -3,6 +3,8 @@
 The transaction runs in a unit of its own. Its maintainer script waits until the test lets it go on; until then each
 disturbance must leave that very unit and that very process alone, and the agent that comes after must bring the
 offer to its end. What the script prints is at the cell before that, and nothing that was there is lost by a kill.
+The launcher's own update ends its unit, and its trial begins another agent: two endpoints more, because no launcher is
+tried under an agent that has begun in the middle and could not look at the machine since.
 """
 
 from __future__ import annotations
@@ -15,22 +17,33 @@ from typing import Any
 import pytest
 from tests.system.box import Box
 from tests.system.product import Product, short_policy
+from tests.system.test_launcher_rollout import crashing
 from tests.system.world import Server, wait_for
 from tools.badreleases.catalogue import catalogue
 from tools.badreleases.run import built
+from tools.fleetbox import enrol
 from tools.fleetbox.repository import Built, Repository
 
 from brakeline.cli.client import ApiError, Client, read_context
 
-AGENT_KILLED, LAUNCHER_KILLED, UPDATED = NAMES = ("eu1", "eu2", "eu3")
+AGENT_KILLED, LAUNCHER_KILLED, UPDATED, NEW_LAUNCHER, BAD_LAUNCHER = NAMES = ("eu1", "eu2", "eu3", "eu4", "eu5")
 SLOW = "slow-to-configure"
 pytestmark = pytest.mark.long
 WAITS = """echo $$ >> /root/runs-of-2.0; echo slowly: begun, with password=hunter2
 n=0; while ! test -e /root/go-on; do sleep 0.2; n=$((n+1)); test $((n % 10)) -ne 0 || echo slowly: $n; done
 echo slowly: over"""
 HASTE = {"check_every_s": 3, "probation_s": 3, "ready_s": 30, "healthy_s": 600, "restart_s": [0.5]}
+OWN = HASTE | {"launcher_calm_s": 2, "launcher_ready_s": 30, "launcher_probation_s": 3, "launcher_trial_s": 600}
 AGENT, LAUNCHER = "agent.pyz run", "launcher.pyz run"
 STEP_S, ROLL_S = 90.0, 180.0
+CRASHES = b"""import os, threading, time
+def crash():
+    while not os.path.exists("/run/crash-now"):
+        time.sleep(0.2)
+    os._exit(9)
+threading.Thread(target=crash, daemon=True).start()
+"""
+EARLY = "early-in-the-middle"  # tag of who alone is leased the launcher that crashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +64,12 @@ class World:
     rollout: str
     middle: dict[str, Middle]
 
-    def report(self) -> dict[str, Any]:
-        """What the launcher says that is updated and goes back."""
-        said = self.box.execute(UPDATED, "cat /var/lib/brakeline-launcher/report.json").stdout
-        return dict(json.loads(said)) if said else {}
+    def report(self, name: str = UPDATED) -> dict[str, Any]:
+        """What the launcher of an endpoint says."""
+        return report(self.box, name)
 
-    def release(self, bundle: bytes | str) -> str:
-        """Publish and lease to everybody at once; the rollout's id."""
+    def release(self, bundle: bytes | str, *chosen: str) -> str:
+        """Publish and lease at once to everybody, or to those `chosen`; the rollout's id."""
         file = self.work / "release.tar"
         if isinstance(bundle, bytes):
             file.write_bytes(bundle)
@@ -66,7 +78,7 @@ class World:
         ]
         policy = self.work / "release-policy.json"
         policy.write_text(json.dumps(at_once()))
-        words = ("release", "promote", release_id, "--policy", str(policy), "--start")
+        words = ("release", "promote", release_id, "--policy", str(policy), "--start", *chosen)
         return str(self.product.server.cli(*words)["id"])
 
 
@@ -82,6 +94,17 @@ def middle(box: Box, name: str) -> Middle | None:
     if not unit or not script or box.execute(name, f"kill -0 {script}").returncode:
         return None
     return Middle(unit[0], box.run(name, f"systemctl show --property=InvocationID --value {unit[0]}").strip(), script)
+
+
+def report(box: Box, name: str) -> dict[str, Any]:
+    """What a launcher has written down; {} = nothing yet."""
+    said = box.execute(name, "cat /var/lib/brakeline-launcher/report.json").stdout
+    return dict(json.loads(said)) if said else {}
+
+
+def restarts(box: Box, name: str) -> int:
+    """How often systemd has begun the launcher's unit again by itself."""
+    return int(box.run(name, "systemctl show --property=NRestarts --value brakeline-agent"))
 
 
 def process(box: Box, name: str, what: str) -> str:
@@ -100,9 +123,14 @@ def world(server: Server, box: Box, work: Path) -> World:
     box.enrol(server.data)
     product = Product(server)
     ids = product.await_inventories(NAMES)
-    box.run(UPDATED, f"echo '{json.dumps({'knobs': HASTE})}' > /etc/brakeline/launcher.json")
-    box.run(UPDATED, "systemctl restart brakeline-agent")
-    product.allow_patching("tag:fleet-in-a-box")
+    for name, knobs in ((UPDATED, HASTE), (NEW_LAUNCHER, OWN), (BAD_LAUNCHER, OWN)):
+        box.run(name, f"echo '{json.dumps({'knobs': knobs})}' > /etc/brakeline/launcher.json")
+        box.run(name, "systemctl restart brakeline-agent")
+    product.allow_patching(f"tag:{enrol.TAG}")
+    server.cli("endpoint", "tag", BAD_LAUNCHER, enrol.TAG, EARLY)
+    server.cli("policy", "create", "early", "--filter", f"tag:{EARLY}", "--mode", "leave", "--channel", "early")
+    for name in (NEW_LAUNCHER, BAD_LAUNCHER):
+        wait_for(f"the agent of {name} to be calm", lambda n=name: report(box, n).get("launcher_waits") == "", STEP_S)  # type: ignore[misc]
     rollout = product.deploy(work, at_once(), SLOW)
     found = {n: wait_for(f"the middle on {n}", lambda n=n: middle(box, n), STEP_S, 0.2) for n in NAMES}  # type: ignore[misc]
     return World(box, product, ids, work, rollout, {n: m for n, m in found.items() if m is not None})
@@ -165,6 +193,60 @@ def _others(victim: str, agent: str, before: tuple[str, str]) -> bool:
     return bool(victim and agent) and victim != before[0] and agent != before[1]
 
 
+def on_trial(world: World, name: str, release_id: str) -> None:
+    """A launcher is tried in slot a and its agent is heard; the transaction goes on."""
+    box = world.box
+    wait_for("it to be on trial", lambda: world.report(name).get("launcher_release") == release_id, STEP_S)
+    wait_for("its agent to run", lambda: world.report(name).get("running"), STEP_S)
+    assert process(box, name, "launcher/a/launcher.pyz run")
+    heard_again(world, name)
+    told = world.report(name)
+    assert (told["launcher_slot"], told["launcher_trial"]) == ("a", release_id), "neither confirmed nor left yet"
+    assert middle(box, name) == world.middle[name]
+
+
+def test_a_launcher_that_crashes_is_left_again(world: World) -> None:
+    """It leaves its agent running; the launcher from before ends that one and begins another."""
+    box, name, cli = world.box, BAD_LAUNCHER, world.product.server.cli
+    good, begun = world.report(name)["confirmed"], restarts(box, name)
+    bad = crashing("2.0.0", 1000, CRASHES)
+    early = world.release(bad.bundle, "--channel", "early")
+    on_trial(world, name, bad.release_id)
+    assert restarts(box, name) == begun + 1, "the launcher has ended for it, and with it all of its unit"
+    left = process(box, name, AGENT)
+    box.run(name, "touch /run/crash-now")
+    wait_for("it to be left", lambda: bad.release_id in world.report(name).get("launcher_failed", ()), STEP_S)
+    wait_for("the agent to run", lambda: world.report(name).get("running") == good, STEP_S)
+    heard_again(world, name)
+    told = world.report(name)
+    trial = told["launcher_last_trial"]
+    assert (trial["release_id"], trial["outcome"], trial["runs"]) == (bad.release_id, "reverted", 1)
+    assert (trial["code"], trial["detail"]) == ("ended", "with code 9")
+    assert (told["launcher_slot"], told["launcher_trial"]) == ("factory", "")
+    assert process(box, name, AGENT) not in ("", left)
+    assert restarts(box, name) == begun + 1, "the stub has become it"
+    assert middle(box, name) == world.middle[name]
+    cli("rollout", "withdraw", early, "--reason", "only the launcher's own look was to be seen")
+
+
+def test_a_good_launcher_is_confirmed(world: World) -> None:
+    """Once its agent could look at the machine, which waits for the transaction's end."""
+    box, name, cli = world.box, NEW_LAUNCHER, world.product.server.cli
+    begun = restarts(box, name)
+    good = cli("release", "build", "3.0.0", "--sequence", "5000", "--product", "launcher", "--out", str(world.work))
+    rolling = world.release(good["files"][0])
+    on_trial(world, name, good["id"])
+    box.run(name, "touch /root/go-on")
+    wait_for("it to be confirmed", lambda: world.report(name).get("launcher_trial") == "", STEP_S)
+    told = world.report(name)
+    trial = told["launcher_last_trial"]
+    assert (trial["release_id"], trial["outcome"]) == (good["id"], "confirmed"), trial
+    assert (told["launcher_slot"], told["launcher_release"]) == ("a", good["id"])
+    assert (box.state(name, SLOW), box.version(name, SLOW)) == ("ii", "2.0")
+    assert restarts(box, name) == begun + 1, "for the trial; what is confirmed goes on as it is"
+    cli("rollout", "withdraw", rolling, "--reason", "only the launcher's own look was to be seen")
+
+
 def test_reverted_then_updated(world: World) -> None:
     """By the launcher's own looks: it asks nobody whether a transaction runs, because it may. The new release stays on
     probation meanwhile: healthy is who could look at the machine, and that waits for the transaction's end."""
@@ -213,6 +295,16 @@ def test_the_whole_log_is_at_the_cell(world: World, name: str) -> None:
     assert "hunter2" not in json.dumps(seen)
     assert all(c["rc"] is not None and c["took_ms"] >= 0 for c in seen["commands"])
     world.box.run(name, 'test -z "$(ls -A /var/lib/brakeline/runs)"')
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_result_is_at_the_cell_once(world: World, name: str) -> None:
+    at = client(world)
+    runs = at.get(f"/endpoints/{world.ids[name]}/runs")["items"]
+    assert [(r["run"]["rollout_id"], r["outcome"]["outcome"]) for r in runs] == [(world.rollout, "installed")]
+    found = at.get(f"/endpoints/{world.ids[name]}/changes")["changes"]
+    changed = [c for c in found if c["name"] == SLOW and c["kind"] == "changed"]
+    assert [(c["before"], c["after"], c["author"]["rollout_id"]) for c in changed] == [("1.0", "2.0", world.rollout)]
 
 
 def test_who_changed_what(world: World) -> None:
