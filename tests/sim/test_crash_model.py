@@ -6,13 +6,14 @@ Two cuts in a row here; `./dev crash-test --depth 3` walks deeper.
 from __future__ import annotations
 
 import pytest
-from tools.crashtest import modelcheck, mutants, slotwalk
+from tools.crashtest import __main__ as crash_test
+from tools.crashtest import modelcheck, mutants, simdisk, slotwalk
 from tools.crashtest.simdisk import EIO, ENOSPC
 
-from brakeline.launcher.model import CONTENT
+from brakeline.launcher.model import CONTENT, REFUNDS_MAX, TRIES
 
 LONGER = ("good", "hang", "poisons", "ruins", "rots")
-CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots")
+CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots", "ready-crash", "ready-killer")
 
 
 @pytest.mark.parametrize("character", CHARACTERS)
@@ -22,11 +23,38 @@ def test_power_cuts_break_no_promise(character: str) -> None:
     assert outcome.outcomes > 10
 
 
-@pytest.mark.parametrize("character", ["good", "crash", "killer"])
+@pytest.mark.parametrize("character", ["good", "crash", "killer", "ready-crash", "ready-killer"])
 def test_power_cuts_break_no_promise_about_content(character: str) -> None:
     outcome = modelcheck.walk(character, 1, product=CONTENT)
     assert outcome.violations == []
     assert outcome.outcomes > 10
+
+
+@pytest.mark.parametrize(
+    ("character", "cuts", "runs"),
+    [("ready-killer", 0, TRIES + REFUNDS_MAX), ("ready-killer", 1, TRIES + REFUNDS_MAX), ("ready-crash", 0, TRIES),
+     ("ready-crash", 1, TRIES + 1), pytest.param("ready-crash", 2, TRIES + REFUNDS_MAX, marks=pytest.mark.long)],
+)  # fmt: skip
+def test_how_often_a_bad_release_runs_that_says_ready_first(character: str, cuts: int, runs: int) -> None:
+    """The bound is reached, and not passed: what ends with the host after READY is given back, twice at most."""
+    assert modelcheck.runs_max(character, cuts) == runs
+    outcome = modelcheck.walk(character, cuts)
+    assert (outcome.violations, outcome.ready_runs_max) == ([], runs)
+
+
+def test_more_refunds_than_promised_are_counted() -> None:
+    with mutants.CAUGHT["more executions are given back to power cuts than may be"][0]() as shell:
+        outcome = modelcheck.walk("ready-killer", 0, shell)
+    assert (outcome.ran_more_than_allowed, outcome.ran_more_than_three) == (1, 0)
+    assert outcome.ready_runs_max > TRIES + REFUNDS_MAX
+
+
+def test_what_is_not_walked_is_said() -> None:
+    answer = crash_test.Answer(modelcheck.walk("ready-killer", 0))
+    said = answer.as_dict()
+    assert (said["bad_ran_more_than_three"], said["bad_ran_more_than_allowed"], said["ready_runs_max"]) == (0, 0, 5)
+    assert any(f"up to {simdisk.EXHAUSTIVE_MAX} pending" in line for line in said["not_run"])
+    assert any("keepsake" in line for line in said["not_run"])
 
 
 @pytest.mark.parametrize("agent", ["good", "crash"])
@@ -42,13 +70,15 @@ def test_two_power_cuts_in_a_row(character: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("character", ["good", "crash", "hang", "killer"])
+@pytest.mark.parametrize("character", ["good", "crash", "hang", "killer", "ready-crash"])
 def test_two_power_cuts_in_a_row_for_content(character: str) -> None:
     assert modelcheck.walk(character, 2, product=CONTENT).violations == []
 
 
 @pytest.mark.parametrize("error", [ENOSPC, EIO])
-@pytest.mark.parametrize("character", ["crash", *(pytest.param(c, marks=pytest.mark.long) for c in LONGER)])
+@pytest.mark.parametrize(
+    "character", ["crash", "ready-crash", *(pytest.param(c, marks=pytest.mark.long) for c in LONGER)]
+)
 def test_a_disk_that_refuses_stops_no_good_release(character: str, error: int) -> None:
     assert modelcheck.refusing_disk(character, error).violations == []
 

@@ -21,13 +21,22 @@ from tests.support_launcher import user
 from tools.crashtest import block, calls, modelcheck, mutants, real, slotwalk
 from tools.crashtest import rig as rigs
 from tools.crashtest.modelcheck import Outcome
-from tools.crashtest.simdisk import EIO, ENOSPC
+from tools.crashtest.simdisk import EIO, ENOSPC, EXHAUSTIVE_MAX
 
 from brakeline.launcher.model import CONTENT
 
-CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots")
-DEEP_MAX = {"rots": 2}  # its third cut costs as much as all others together, and rotten files are no fault of an update
-CONTENT_CHARACTERS = ("good", "crash", "hang", "killer")
+CHARACTERS = ("good", "crash", "hang", "killer", "poisons", "ruins", "rots", "ready-crash", "ready-killer")
+# The third cut of each costs as much as all others together; and rotten files are no fault of an update.
+DEEP_MAX = {"rots": 2, "ready-killer": 2}
+CONTENT_CHARACTERS = ("good", "crash", "hang", "killer", "ready-crash", "ready-killer")
+CONTENT_DEEP_MAX = {"ready-killer": 1}  # the path of the agent's, which is walked deeper
+TAKES_DOWN = ("killer", "ready-killer")
+STAND_INS = (
+    f"disks after a power cut: all combinations of applied, torn and lost up to {EXHAUSTIVE_MAX} pending operations; "
+    "beyond that all applied, all lost, each prefix, and each single operation that differs from all others",
+    "the look (metadata, pieces of a release) and the keepsake: stand-ins in the walk; the real ones are struck "
+    "in the parts with the real launcher",
+)
 REAL_CHARACTERS = ("good", "crash", "destroys")
 WHAT = ("none", "sample", "all")
 
@@ -42,7 +51,7 @@ class Answer:
     struck: real.Tally | None = None  # at system calls
     cut: real.Tally | None = None  # below the file system
     unsynced_seen: bool | None = None
-    not_run: list[str] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=lambda: list(STAND_INS))
 
     def as_dict(self) -> dict[str, Any]:
         tallies = [t for t in (self.struck, self.cut) if t is not None]
@@ -56,6 +65,8 @@ class Answer:
             "injected_runs": total("injected_runs"), "fired": total("fired"), "not_fired": total("not_fired"),
             "needed_a_hand": total("needed_a_hand"),
             "bad_ran_more_than_three": total("bad_ran_more_than_three") + self.model.ran_more_than_three,
+            "bad_ran_more_than_allowed": total("bad_ran_more_than_three") + self.model.ran_more_than_allowed,
+            "ready_runs_max": self.model.ready_runs_max,
             "good_lost": total("good_lost") + self.model.good_lost,
             "healed_unaided": self.struck.healed_unaided if self.struck is not None else 0,
             "block_cuts": self.cut.injected_runs if self.cut is not None else 0,
@@ -66,7 +77,7 @@ class Answer:
 
     def is_well(self) -> bool:
         said = self.as_dict()
-        broken = ("violations", "needed_a_hand", "bad_ran_more_than_three", "good_lost", "not_fired")
+        broken = ("violations", "needed_a_hand", "bad_ran_more_than_allowed", "good_lost", "not_fired")
         seen = all(self.caught.values()) and all(self.harmless.values()) and self.unsynced_seen is not False
         return seen and not any(said[name] for name in broken)
 
@@ -106,12 +117,10 @@ def model(answer: Answer, depth: int) -> None:
     """Every walk of the model check."""
     rows: list[tuple[str, Callable[[], Outcome]]] = []
     for c in CHARACTERS:
-        deep = min(depth, DEEP_MAX.get(c, depth))
+        deep = _deep(answer, depth, DEEP_MAX, f"{c} release")
         rows.append((f"{deep} power cuts in a row, {c} release", lambda c=c, deep=deep: modelcheck.walk(c, deep)))
-        if deep < depth:
-            answer.not_run.append(f"power cuts in a row, {c} release: {deep} instead of {depth}, for its cost")
     for error, name in ((ENOSPC, "ENOSPC"), (EIO, "EIO")):
-        for c in (c for c in CHARACTERS if c != "killer"):
+        for c in (c for c in CHARACTERS if c not in TAKES_DOWN):
             rows.append((f"{name} at each operation, {c} release", lambda c=c, e=error: modelcheck.refusing_disk(c, e)))
         for c in ("good", "crash"):
             rows.append(
@@ -121,9 +130,10 @@ def model(answer: Answer, depth: int) -> None:
     rows.append(("records torn at any set of sectors", modelcheck.torn_records))
     rows.append(("confirmed release that kills its host", modelcheck.killer_confirmed))
     for c in CONTENT_CHARACTERS:
-        walked = f"{depth} power cuts in a row, {c} content"
-        rows.append((walked, lambda c=c: modelcheck.walk(c, depth, product=CONTENT)))
-    for c in (c for c in CONTENT_CHARACTERS if c != "killer"):
+        deep = _deep(answer, depth, CONTENT_DEEP_MAX, f"{c} content")
+        walked = f"{deep} power cuts in a row, {c} content"
+        rows.append((walked, lambda c=c, deep=deep: modelcheck.walk(c, deep, product=CONTENT)))
+    for c in (c for c in CONTENT_CHARACTERS if c not in TAKES_DOWN):
         refused = f"ENOSPC at each operation, {c} content"
         rows.append((refused, lambda c=c: modelcheck.refusing_disk(c, ENOSPC, product=CONTENT)))
     for agent, content in itertools.product(("good", "crash"), repeat=2):
@@ -136,6 +146,14 @@ def model(answer: Answer, depth: int) -> None:
         row = walk()
         answer.model.add(row)
         say(f"{name:48} {row.outcomes:6} outcomes {row.runs:7} runs {len(row.violations):4} violations")
+
+
+def _deep(answer: Answer, depth: int, deep_max: dict[str, int], what: str) -> int:
+    """How many cuts in a row are walked; said where they are fewer than asked for."""
+    deep = min(depth, deep_max.get(what.split()[0], depth))
+    if deep < depth:
+        answer.not_run.append(f"power cuts in a row, {what}: {deep} instead of {depth}, for its cost")
+    return deep
 
 
 def planted(answer: Answer) -> None:

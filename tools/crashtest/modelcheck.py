@@ -1,8 +1,8 @@
 """The walk: a power cut at every operation of an update, every disk that may come of it, up to `depth` cuts in a row.
 
 Equal disks with equal histories are looked at once. The promises, each a line of `violations`: a release that may run
-exists and runs; a bad one is never confirmed and is executed three times at most; a good one is confirmed in the end;
-the record is never lost.
+exists and runs; a bad one is never confirmed and is executed three times at most, one that says READY first as often
+as `runs_max` says; a good one is confirmed in the end; the record is never lost.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from tools.crashtest.simdisk import SECTOR, Image, PowerLoss, SimDisk
 from tools.crashtest.world import Release, Shell, World
 
 from brakeline.launcher import install
-from brakeline.launcher.model import AGENT, CONTENT, TRIES, Record, Running, State
+from brakeline.launcher.model import AGENT, CONTENT, REFUNDS_MAX, TRIES, Record, Running, State
 from brakeline.launcher.records import SLOT_BYTES, Records, decode, encode
 
 BASE = Release("1.0.0", 1, "good")
 RULES = Release("1.1.0", 1, "good", CONTENT)  # the content of an endpoint that gets newer content
+CUT, TAKEN_DOWN = "cut", "taken down"
 REBOOTS_MAX = 12  # of a release that takes the host down; the launcher must have stopped it long before
 
 
@@ -34,7 +35,9 @@ class Outcome:
     outcomes: int = 0
     runs: int = 0
     violations: list[str] = field(default_factory=list)
-    ran_more_than_three: int = 0  # bad releases
+    ran_more_than_three: int = 0  # bad releases, but for those that say READY first
+    ran_more_than_allowed: int = 0  # bad releases, each by its own bound (`runs_max`)
+    ready_runs_max: int = 0  # how often one ran that says READY first: so the bound is seen to be reached
     good_lost: int = 0  # good releases that were not confirmed in the end, those given up not counted
     given_up: int = 0  # good releases that three power cuts in a row struck, each before READY (ADR 0014)
 
@@ -43,8 +46,18 @@ class Outcome:
         self.runs += other.runs
         self.violations += other.violations
         self.ran_more_than_three += other.ran_more_than_three
+        self.ran_more_than_allowed += other.ran_more_than_allowed
+        self.ready_runs_max = max(self.ready_runs_max, other.ready_runs_max)
         self.good_lost += other.good_lost
         self.given_up += other.given_up
+
+
+def runs_max(character: str, cuts: int) -> int:
+    """How often a bad release may be executed. An execution that the host's death ends after READY is given back, twice
+    at most (ADR 0014): to one that takes the host down itself each time, to one that just ends only by our cuts."""
+    if character == "ready-killer":
+        return TRIES + REFUNDS_MAX
+    return TRIES + min(cuts, REFUNDS_MAX) if character == "ready-crash" else TRIES
 
 
 @cache
@@ -78,9 +91,12 @@ def walk(
             world = make(image, update, executed, boot, shell)
             world.disk.cut_at = cut_at
             result.runs += 1
-            after = play(world, update, result)
-            if after is not None:
+            why = play(world, update, result, depth - left)
+            after = world.executed[update.id]
+            if why == CUT:
                 todo += [(next_image, after, boot + 1, left - 1) for next_image in set(world.disk.images())]
+            elif why == TAKEN_DOWN:  # it starts again with what was durable, and may be cut as often as before
+                todo.append((world.disk.image(), after, boot + 1, left))
             if stop_at_first and result.violations:
                 return result
     result.outcomes = len(seen)
@@ -113,26 +129,36 @@ def settled(update: Release) -> Callable[[State], bool]:
     return is_settled
 
 
-def play(world: World, update: Release, result: Outcome) -> int | None:
-    """Run to the end, or to a power cut: then how often the update had been executed by then."""
-    for _ in range(REBOOTS_MAX):
-        cut_at = world.disk.cut_at
-        try:
-            state = world.run(settled(update))
-        except PowerLoss:
-            if world.disk.steps == cut_at:
-                return world.executed[update.id]
-            # The release itself took the host down: the machine starts again with what was durable.
-            world = make(world.disk.image(), update, world.executed[update.id], world.boot + 1, world.shell)
-            continue
-        judge(world, state, update, result)
-        return None
-    result.violations.append(f"{update.character}: the host was taken down {REBOOTS_MAX} times")
-    return None
+def play(world: World, update: Release, result: Outcome, cut: int) -> str:
+    """Run until the end ("", judged), until the power is cut, or until the release itself takes the host down. `cut`:
+    how often the power was cut before."""
+    try:
+        state = world.run(settled(update))
+    except PowerLoss:
+        if world.disk.steps == world.disk.cut_at:
+            return CUT
+        if world.boot < REBOOTS_MAX + cut:
+            return TAKEN_DOWN
+        count(world, update, result, cut)
+        result.violations.append(f"{update.character}: the host was taken down {REBOOTS_MAX} times")
+        return ""
+    judge(world, state, update, result, cut)
+    return ""
 
 
-def judge(world: World, state: State, update: Release, result: Outcome) -> None:
-    """The promises."""
+def count(world: World, update: Release, result: Outcome, cut: int, after: str = "") -> None:
+    """Was a bad release executed more often than it may be?"""
+    runs, ready = world.executed[update.id], update.character.startswith("ready-")
+    if ready:
+        result.ready_runs_max = max(result.ready_runs_max, runs)
+    if runs > runs_max(update.character, cut):
+        result.violations.append(f"{update.character}: executed {runs} times{after}")
+        result.ran_more_than_allowed += 1
+        result.ran_more_than_three += not ready
+
+
+def judge(world: World, state: State, update: Release, result: Outcome, cut: int) -> None:
+    """The promises, after so many power cuts."""
     record, lost = Records(world.disk).load()
     said = result.violations
     end = record.last_trial
@@ -145,9 +171,7 @@ def judge(world: World, state: State, update: Release, result: Outcome) -> None:
     if lost:
         said.append(f"{update.character}: the record is lost")
     if not update.is_good:
-        if world.executed[update.id] > TRIES:
-            said.append(f"{update.character}: executed {world.executed[update.id]} times")
-            result.ran_more_than_three += 1
+        count(world, update, result, cut)
         if update.id in record.kept:
             said.append(f"{update.character}: confirmed")
     elif update.id not in (record.current, record.content):
@@ -175,9 +199,8 @@ def refusing_disk(character: str, error: int, shell: Shell | None = None, produc
             what = f"{os.strerror(error)} at {fail_at}"
             if not isinstance(state.phase, Running):
                 result.violations.append(f"{character}: nothing runs after {what}: {state.phase}")
-            if not update.is_good and world.executed[update.id] > TRIES:
-                result.violations.append(f"{character}: executed {world.executed[update.id]} times after {what}")
-                result.ran_more_than_three += 1
+            if not update.is_good:
+                count(world, update, result, 0, f" after {what}")
     return result
 
 
@@ -254,7 +277,7 @@ def _again(image: Image, before: World, update: Release, result: Outcome) -> Non
     """The power has gone after the errors, the disk is mended: whatever was durable must heal."""
     after = make(image, update, before.executed[update.id], before.boot + 1, before.shell)
     result.runs += 1
-    judge(after, after.run(settled(update)), update, result)
+    judge(after, after.run(settled(update)), update, result, 1)
 
 
 def torn_records() -> Outcome:

@@ -13,6 +13,7 @@ from tools.crashtest.modelcheck import Outcome
 from tools.crashtest.simdisk import EIO, ENOSPC, SimDisk
 from tools.crashtest.world import Shell
 
+from brakeline.launcher import decide as decisions
 from brakeline.launcher import guard, install, model, records, trial
 from brakeline.launcher.decide import decide
 
@@ -140,6 +141,10 @@ def _not_counted(record: model.Record, release_id: str) -> model.Record:
     return record
 
 
+def _every_end_given_back(state: model.State, _phase: model.Running, _code: str, _detail: str) -> model.Record:
+    return guard.given_back(state.record, state.record.run) if state.record.run is not None else state.record
+
+
 def _no_guard(state: model.State, at: float) -> Any:
     del at
     return replace(state, record=replace(state.record, run=None)), ()
@@ -193,6 +198,10 @@ CAUGHT |= {
     "confirmed without saying so": (lambda: _shell(decide=_ready_is_healthy), _walks("hang")),
     "files are not hashed before they run": (lambda: _shell(verify=_believes_all), _walks("ruins", "rots")),
     "files are neither synced nor hashed before they run": (_nothing_hashed_nothing_synced, _walks("good")),
+    "more executions are given back to power cuts than may be": (
+        lambda: _swapped(guard, "REFUNDS_MAX", 9), _walks("ready-killer")),
+    "an execution that ends by itself after READY is given back": (
+        lambda: _swapped(decisions, "_tried", _every_end_given_back), _walks("ready-crash")),
     "the host guard forgets": (
         lambda: _swapped(guard, "after_restart", _no_guard), (modelcheck.killer_confirmed,)),
 }  # fmt: skip

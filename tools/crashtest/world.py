@@ -38,7 +38,8 @@ class Release:
 
     good | crash | hang | killer (takes the host down at once) | poisons (leaves wrong bytes where the look finds
     downloads, and crashes) | ruins (its own tree is damaged while it runs, and it crashes) | rots (is well, but its
-    tree is damaged while it runs: to be noticed and mended).
+    tree is damaged while it runs: to be noticed and mended) | ready-crash (says READY, then ends) | ready-killer (says
+    READY, then takes the host down).
 
     Content does nothing by itself: its character is what the agent does that reads it.
     """
@@ -120,6 +121,7 @@ class World:
     also: Release | None = None  # of another product, offered in the same looks
     lost: bool = False  # neither slot could be read
     wrong: list[str] = field(default_factory=list)  # executed though its program was not the signed one
+    falls: bool = False  # what runs takes the host down as soon as its READY was heard
 
     def run(self, settled: Callable[[State], bool]) -> State:
         """Boot the launcher and let time pass."""
@@ -138,6 +140,8 @@ class World:
         queue: deque[Event] = deque([model.Started(self.at, f"boot{self.boot}", install.installed(self.disk), problem)])
         for _ in range(EVENTS_MAX):
             if not queue:
+                if self.falls:
+                    raise PowerLoss
                 if settled(state):
                     return state
                 self.at += TICK_S
@@ -237,7 +241,12 @@ class World:
                 queue += [model.Said(self.at, "READY"), model.Said(self.at, "HEALTHY")]
             case "crash" | "poisons" | "ruins":
                 queue.append(model.Exited(self.at, 1, "it crashed"))
+            case "ready-crash":
+                queue += [model.Said(self.at, "READY"), model.Exited(self.at, 1, "it crashed")]
             case "killer":
                 raise PowerLoss
+            case "ready-killer":
+                queue.append(model.Said(self.at, "READY"))
+                self.falls = True
             case "hang":
                 pass
