@@ -245,6 +245,135 @@ def test_a_stolen_cell_key_cannot_widen_its_grant(repo: Repository, release: str
         assert code in codes(seen), (code, seen.problems)
 
 
+MONTH_MS = 30 * DAY_MS
+SALT = "07" * 32  # that of `Repository.lease`
+
+
+def a_month_later(repo: Repository, before: Assessment) -> tuple[Assessment, ClockReading]:
+    """The endpoint has gone on looking; nothing is leased any more, and the cell has signed a new timestamp."""
+    repo.leased = []
+    repo.now_ms += MONTH_MS
+    repo.bump("snapshot", "timestamp")
+    clock = ClockReading(repo.now_ms, NONCE)
+    return look(repo, repo.documents(), cached=before.documents, clock=clock, floors=before.floors), clock
+
+
+def set_back(repo: Repository, *leases: str, to_ms: int = NOW_MS) -> Documents:
+    """What a thief of the cell's key serves: the present documents, a past time over our nonce, leases of that time."""
+    return replace(repo.documents(), time=repo.time(NONCE, now_ms=to_ms), leases=leases)
+
+
+def then(repo: Repository, release: str, grant: dict[str, object], **fields: object) -> str:
+    """A lease that the thief signs today and dates into the life of a grant that was recorded then."""
+    dated = {"issued": instant(NOW_MS), "expires": instant(NOW_MS + 600_000)}
+    return repo.lease(release, grant=grant, **dated | fields)
+
+
+def test_a_stolen_cell_key_that_signs_a_past_time_revives_a_grant_and_metadata_that_have_expired(
+    repo: Repository, release: str
+) -> None:
+    """Not prevented: the signed time wins over the clock and over the floor. Grants are public, inside every lease."""
+    recorded, grant = repo.documents(), repo.grant(release, salt=SALT)
+    first = look(repo, without(recorded, "leases"))
+    frozen = look(repo, without(recorded, "time"), cached=first.documents, clock=ClockReading(NOW_MS + MONTH_MS))
+    assert (frozen.offered, codes(frozen)) == (None, {"metadata_expired"})
+    stale = look(repo, replace(recorded, time=repo.time(NONCE)), cached=first.documents, floors=first.floors,
+                 clock=ClockReading(NOW_MS + MONTH_MS, NONCE))  # fmt: skip
+    assert stale.offered is not None, "expired metadata, as long as nothing newer was seen"
+
+    today, clock = a_month_later(repo, first)
+    assert (today.offered, today.problems, today.floors.time_ms) == (None, (), NOW_MS + MONTH_MS)
+    for lease, code in ((then(repo, release, grant), "expired"), (repo.lease(release, grant=grant), "too_long")):
+        seen = look(repo, replace(repo.documents(), leases=(lease,)), clock=clock, floors=today.floors)
+        assert (seen.offered, codes(seen)) == (None, {code}), "with the true time nobody believes it"
+
+    ended = repo.lease(release, generation=4, draw_below=0, grant=repo.grant(release, generation=4, draw_below=0))
+    today = look(repo, replace(repo.documents(), leases=(ended,)), clock=clock, floors=today.floors)
+    assert (today.offered, today.problems) == (None, ()), "a later generation is seen, and not remembered"
+    seen = look(repo, set_back(repo, then(repo, release, grant)), clock=clock, floors=today.floors)
+    assert seen.offered is not None
+    assert (seen.offered.release_id, seen.fresh, seen.problems) == (release, True, ())
+    assert (seen.now_ms, seen.floors.time_ms) == (NOW_MS, NOW_MS), "the floor of the time has fallen"
+    assert replace(seen.floors, time_ms=0) == replace(today.floors, time_ms=0), "no other has"
+
+
+def test_a_past_time_of_a_stolen_cell_key_lifts_no_other_bound(repo: Repository, release: str) -> None:
+    u = draw(bytes.fromhex(SALT), ENDPOINT)
+    grant, old = repo.grant(release, salt=SALT), repo.documents()
+    narrow, forged = repo.grant(release, draw_below=u, salt=SALT), repo.grant(release, key="cell", salt=SALT)
+    today, clock = a_month_later(repo, look(repo, repo.documents()))
+    beyond = {"issued": instant(NOW_MS + 300_000), "expires": instant(NOW_MS + 900_000)}
+    for lease, code in (
+        (then(repo, release, narrow), "widened"),
+        (then(repo, release, narrow, draw_below=u), ""),  # not this endpoint's share
+        (then(repo, release, narrow, draw_below=u, salt="11" * 32), "other_grant"),
+        (then(repo, release, grant, generation=4), "other_grant"),
+        (then(repo, release, grant, rollout_id="ro_2"), "other_grant"),
+        (then(repo, release, forged), "threshold"),
+        (then(repo, release, grant, expires=instant(NOW_MS + 3_600_000)), "too_long"),
+        (then(repo, release, grant, **beyond), "too_long"),
+    ):
+        seen = look(repo, set_back(repo, lease), clock=clock, floors=today.floors)
+        assert (seen.offered, codes(seen)) == (None, {code} - {""}), (code, seen.problems)
+
+    lease, floors = then(repo, release, grant), today.floors
+    back = look(repo, replace(old, time=repo.time(NONCE, now_ms=NOW_MS), leases=(lease,)), clock=clock, floors=floors)
+    assert (back.offered, "rollback" in codes(back)) == (None, True), "what is signed never goes back"
+    newer = look(repo, set_back(repo, lease), clock=clock, floors=replace(floors, sequence=3))
+    assert (newer.offered, codes(newer)) == (None, {"downgrade"}), "nor behind what was confirmed here"
+    ahead = look(repo, set_back(repo, lease, to_ms=NOW_MS - 601_000), clock=clock, floors=floors)
+    assert (ahead.offered, codes(ahead)) == (None, {"ahead"}), "the lie has to be the grant's own ten minutes"
+    order = repo.follow(generation=2, self_update=False)
+    pinned = look(repo, replace(set_back(repo, lease), follow=order), clock=clock, floors=floors)
+    assert (pinned.offered, codes(pinned)) == (None, {"pinned"})
+    repo.versions["timestamp"] += 2_000_000
+    jump = look(repo, set_back(repo, lease), clock=clock, floors=floors)
+    assert (jump.offered, codes(jump)) == (None, {"version_jump"})
+    repo.versions["timestamp"] -= 2_000_000
+    repo.recalled.append(release)
+    repo.versions["recall"] += 1
+    told = look(repo, repo.documents(), clock=clock, floors=floors)
+    recalled = look(repo, set_back(repo, lease), cached=told.documents, clock=clock, floors=told.floors)
+    assert (recalled.offered, recalled.recalled) == (None, {release})
+    repo.recalled.clear()
+    del repo.files[repo.target(release).path]  # its signers have taken it out of the targets
+    repo.bump()
+    gone = look(repo, set_back(repo, lease), clock=clock, floors=floors)
+    assert (gone.offered, codes(gone)) == (None, {"unsigned"})
+
+
+def test_a_grant_without_a_salt_bounds_no_thief_who_may_choose_one(repo: Repository, release: str) -> None:
+    """What a cell's own conductor signs names no salt; with the cell's key each salt reaches others (0033)."""
+    narrow = repo.grant(release, draw_below=U_END // 4)
+    salts = [f"{n:02x}" * 32 for n in range(64)]
+    reached = [s for s in salts if draw(bytes.fromhex(s), ENDPOINT) < U_END // 4]
+    assert 0 < len(reached) < len(salts)
+    today, clock = a_month_later(repo, look(repo, repo.documents()))
+    for salt in salts:
+        lease = then(repo, release, narrow, draw_below=U_END // 4, salt=salt)
+        seen = look(repo, set_back(repo, lease), clock=clock, floors=today.floors)
+        assert (seen.offered is not None) == (salt in reached)
+
+
+def test_a_past_time_hides_that_a_recall_list_is_old_and_ends_with_the_theft(repo: Repository, release: str) -> None:
+    lease = then(repo, release, repo.grant(release))
+    old = repo.recall()
+    today, clock = a_month_later(repo, look(repo, repo.documents()))
+    honest = look(repo, replace(repo.documents(), recall=old), clock=clock, floors=today.floors)
+    lied = look(repo, replace(set_back(repo, lease), recall=old), clock=clock, floors=today.floors)
+    assert ("recall_expired" in codes(honest), lied.problems) == (True, ())
+    true = look(repo, replace(repo.documents(), leases=(lease,)), cached=lied.documents, clock=clock,
+                floors=lied.floors)  # fmt: skip
+    assert (true.offered, codes(true), true.floors.time_ms) == (None, {"expired"}, repo.now_ms), "one true answer heals"
+    alone = look(repo, None, cached=lied.documents, clock=clock, floors=lied.floors)
+    assert (alone.now_ms, codes(alone)) == (0, {"clock_skew"}), "without an answer: nothing new"
+    stolen = set_back(repo, lease)
+    repo.rotate("cell")
+    after = look(repo, replace(stolen, roots=tuple(repo.roots[1:])), cached=lied.documents, clock=clock,
+                 floors=today.floors)  # fmt: skip
+    assert (after.offered, after.fresh, "threshold" in codes(after)) == (None, False, True), "a root without that key"
+
+
 def test_what_permits_with_a_field_that_is_not_known_permits_nothing(repo: Repository, release: str) -> None:
     """It may be one that narrows; what forbids holds whatever else it says."""
     for lease in (
