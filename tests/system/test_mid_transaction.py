@@ -1,4 +1,6 @@
-"""Agent and launcher are killed, updated and reverted while a package transaction runs: it ends well every time.
+"""While a package transaction runs, the agent of one endpoint and the launcher of another are killed; on a third a bad
+agent is reverted and a good one begins its probation; on two more a launcher that crashes is left again, and a good one
+is tried. It ends well every time, and both that are good are confirmed after it.
 
 The transaction runs in a unit of its own. Its maintainer script waits until the test lets it go on; until then each
 disturbance must leave that very unit and that very process alone, and the agent that comes after must bring the
