@@ -29,7 +29,7 @@ import typer
 
 KIT: Final = "/agent/kit.tar"  # as `server.install` serves it
 UNPRIVILEGED: Final = "nobody"
-AGENT_STOP_S: Final = 2.5  # the launcher ends its agent; with the server the whole must end within 5 s of SIGTERM
+AGENT_STOP_S: Final = 2.0  # the launcher ends its agent; with the server the whole must end within 5 s of SIGTERM
 AGENT_RESTART_S: Final = 10.0  # an agent that ends by itself is started again after this long
 SYSTEM_PYTHON: Final = Path("/usr/bin/python3")  # readable by every user, unlike a developer's own build
 
