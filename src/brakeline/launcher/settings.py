@@ -28,7 +28,7 @@ ETC: Final = WINDOWS / "etc" if WINDOWS else Path("/etc/brakeline")
 SPREAD: Final = 0.2
 # Bounds of durations. Far shorter than on any endpoint: trials of this program. A look has 10 s by rule and by default;
 # an emulated processor needs up to 60. The service manager waits 120 s for a sign of life, and 20 s for the end.
-LEAST_S: Final = 0.05
+LEAST_S: Final = 0.01
 MONTH_S: Final = 30 * 86_400.0  # at most, but for these
 MOST_S: Final = {"check_s": 60.0, "ready_s": 3600.0, "stop_s": 15.0, "tick_s": 60.0, "calm_tick_s": 60.0}
 REPORT: Final = "report.json"  # in the root: what the launcher has written down about itself
