@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.aptroot import clone, order
 from tests.support import require
 
@@ -9,6 +10,7 @@ from brakeline.agent.providers.model import Bounds, Planned, Refreshed, Refused
 from brakeline.protocol.messages import Outcome, UpdateRef, UpdateState
 
 
+@pytest.mark.long
 def test_real_security_updates_from_inventory_to_proof() -> None:
     with clone(with_lists=True) as endpoint:
         provider = endpoint.provider

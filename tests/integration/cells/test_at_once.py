@@ -161,6 +161,7 @@ async def test_while_one_call_follows_the_other_each_answer_is_acted_on_as_it_co
     assert (await second).text == "heard"
 
 
+@pytest.mark.long
 async def test_to_a_conductor_that_never_answers_few_calls_are_under_way(awake: Awake) -> None:
     world, before = awake.world, awake.calls("dallas")
     world.wire.slow_s = 60

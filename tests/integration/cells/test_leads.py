@@ -164,6 +164,7 @@ async def test_a_bad_update_stops_both_after_few(world: World) -> None:
     assert sum(bool(t.applied) for c in world.cells for t in c.twins) == 1
 
 
+@pytest.mark.long
 async def test_a_cell_that_is_cut_off_holds_and_goes_on_by_itself_when_it_is_back(world: World) -> None:
     await world.begin()
     await world.beats(4)

@@ -50,6 +50,7 @@ def followed(server: ServerProcess, drill_id: str) -> Any:
     raise AssertionError(f"not over after {TAKES_S} s: {found}")
 
 
+@pytest.mark.long
 def test_a_bad_release_is_braked_in_the_first_ring_and_the_real_endpoint_hears_nothing(server: ServerProcess) -> None:
     twin = server.agent()
     before = asked(server, "GET", "/endpoints")[1]["items"]
@@ -88,6 +89,7 @@ def test_a_drill_is_stopped_by_one_press_and_pressing_twice_does_no_harm(server:
         assert found["drill"]["why"].startswith("stopped by ")
 
 
+@pytest.mark.long
 def test_the_command_line_plans_lists_and_shows(server: ServerProcess) -> None:
     def said(*words: str) -> str:
         command = [sys.executable, "-m", "brakeline.cli", "drill", *words]

@@ -73,6 +73,7 @@ def pieces(host: Endpoint) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) if folder.exists() else []
 
 
+@pytest.mark.long
 def test_a_release_that_takes_longer_than_a_look_arrives_over_several(host: Endpoint) -> None:
     baseline, two = begin(host)
     line = Line(host, BYTES_PER_S)

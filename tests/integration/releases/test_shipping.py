@@ -59,6 +59,7 @@ async def test_other_source_under_a_known_version_gets_a_version_of_its_own(cell
     assert unpacked(kit)["agent.tar"] != release_bundle(before.version, 7), "the newest that was completed"
 
 
+@pytest.mark.long
 async def test_the_kit_is_the_same_each_time_and_follows_the_root(cell: ReleasesService) -> None:
     one, two = await shipped(cell).kit(), await shipped(cell).kit()
     assert one == two

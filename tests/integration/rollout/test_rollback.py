@@ -186,6 +186,7 @@ async def test_the_brake_stops_a_rollback_and_a_freeze_keeps_it_from_starting(fl
 # --- quarantine: never again by another path -----------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_the_quarantined_version_comes_back_by_no_other_path(fleet: SmallFleet) -> None:
     rollout = await halted(fleet, 1, 2)
     back = await undoing(fleet).create(OWNER, rollout, pace="rehearsal")
