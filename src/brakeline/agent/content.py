@@ -53,10 +53,10 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path | None:
     return Path(environment[WHERE]) if environment.get(WHERE) else None
 
 
-def outdated(environment: Mapping[str, str] = os.environ, program: str = "") -> bool:
+def outdated(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the launcher would have another release here by now, or gives other content; without a word of it, no.
 
-    A release on probation is none for us: what runs as root was confirmed. `program`: ours, "" = this one.
+    A release on probation is none for us: what runs as root was confirmed.
     """
     where = environment.get(REPORT, "")
     try:
@@ -65,7 +65,7 @@ def outdated(environment: Mapping[str, str] = os.environ, program: str = "") -> 
         return False
     if report is None or not report.running:
         return False
-    given, ours = folder(environment), _release_of(Path(program or sys.argv[0]), Path(where).parent / "versions")
+    given, ours = folder(environment), _release_of(Path(sys.argv[0]), Path(where).parent / "versions")
     due = report.confirmed if report.running == report.trial else report.running
     return report.running_content != (given.name if given else "") or (bool(ours) and due not in ("", ours))
 

@@ -8,10 +8,12 @@ from typing import Final
 from brakeline.cells.model import Member, MemberState
 from brakeline.console import samples_change, samples_release
 from brakeline.console.present_over import lead_updates, of_this_cell, offer
+from brakeline.console.present_release_acts import channels
 from brakeline.console.samples_release import GOOD
 from brakeline.console.views_change import DeploymentForm, NewDeploymentView
 from brakeline.console.views_over import LeadPreview, OverForm, OverOffer
 from brakeline.console.views_release import PromotionView
+from brakeline.protocol.channels import STABLE
 from brakeline.rollout.model import Change, Pin
 
 JOINED: Final = tuple(
@@ -24,6 +26,13 @@ CHANGE: Final = Change(
     title="curl 7.88.1-10+deb12u15, libcurl4 7.88.1-10+deb12u15, libssl3 3.0.17-1~deb12u2",
 )
 FORM: Final = DeploymentForm(filter="os:debian", policy="careful", over=TWO)
+
+
+def promotion(state: str, over: OverForm, channel: str) -> PromotionView:
+    """The plan of a release in one of these states, to this channel."""
+    shown, to = PROMOTIONS[state], "" if channel == STABLE else f" --channel {channel}"
+    command = shown.command.replace(" --expect", f"{to} --expect")
+    return replace(shown, offer=offered(over), channel=channel, channels=channels(channel), command=command)
 
 
 def offered(form: OverForm) -> OverOffer:

@@ -11,15 +11,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from brakeline.console import (
-    present_over,
-    present_release_acts,
-    samples,
-    samples_change,
-    samples_over,
-    samples_release,
-    samples_stop,
-)
+from brakeline.console import present_over, samples, samples_change, samples_over, samples_release, samples_stop
 from brakeline.console.samples_catalog import PACKAGE, PACKAGES
 from brakeline.console.samples_cells import CELLS
 from brakeline.console.samples_content import CONTENT
@@ -367,10 +359,7 @@ class Showroom(Screens):
 
     async def promotion(self, who: Visitor, release_id: str, pace: str, over: OverForm, channel: str) -> PromotionView:
         state = "over cells" if over.over else "plan" if who.may("release.publish") else "viewer"
-        shown = samples_over.PROMOTIONS[state]
-        return replace(
-            shown, offer=samples_over.offered(over), channel=channel, channels=present_release_acts.channels(channel)
-        )
+        return samples_over.promotion(state, over, channel)
 
     async def draft_release(self, who: Visitor, release_id: str, pace: str, form: OverForm, channel: str) -> str:
         who.principal.require("release.publish")
